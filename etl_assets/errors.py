@@ -1,0 +1,80 @@
+"""Every error of the package, grouped by what the caller should do about it.
+
+Every text says what happened, what was not written, and what to do. No text holds record contents or secrets: these
+errors end in logs, run history and the Dagster UI.
+"""
+
+from __future__ import annotations
+
+
+class EtlAssetsError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class DeclarationError(EtlAssetsError):
+    """A declaration is wrong: correct the source's file. Names the source, the field and the remedy."""
+
+    def __init__(self, where: str, field: str, problem: str, remedy: str) -> None:
+        """Compose the text.
+
+        Args:
+            where: What is declared, e.g. ``source 'flights'`` or ``column 'dest' of source 'flights'``.
+            field: The argument that is wrong, e.g. ``pattern``.
+            problem: What is wrong with it, as a clause.
+            remedy: What to write instead, as a sentence without the final period.
+        """
+        super().__init__(f"{where}: {field} {problem}. {remedy}.")
+        self.where = where
+        self.field = field
+
+
+class SettingsError(EtlAssetsError):
+    """The environment or the machine is not as it must be: correct a setting, then start again."""
+
+
+class DeliveryError(EtlAssetsError):
+    """What the publisher brought cannot be taken as a delivery: nothing was written; look at the feed."""
+
+
+class DeliveryMissingError(DeliveryError):
+    """There is nothing at the declared location."""
+
+
+class DeliveryIncompleteError(DeliveryError):
+    """The bytes are cut short, or are still being written."""
+
+
+class ShapeError(DeliveryError):
+    """A required column is missing from the delivery: nothing was written; change the declaration or the feed."""
+
+
+class TooManyRejectedError(EtlAssetsError):
+    """More records broke rules than ``max_rejected`` consents to: the run stopped before more were diverted."""
+
+
+class LoadError(EtlAssetsError):
+    """The database did not take a batch; the batch was rolled back whole."""
+
+
+class TransientLoadError(LoadError):
+    """The database may take the batch on another try: connection lost, deadlock, restart."""
+
+
+class EnvironmentFaultError(LoadError):
+    """Disk full, out of memory, no permission: nobody's data is at fault; correct the database, run again."""
+
+
+class IncompatibleTableError(LoadError):
+    """The table in the database cannot hold what the schema declares, and no additive change mends it."""
+
+
+class BusyError(EtlAssetsError):
+    """Another run holds the lock of this source and partition: wait for it."""
+
+
+class FencedError(EtlAssetsError):
+    """A newer run has taken over this source and partition; this one wrote nothing more and must end."""
+
+
+class QuarantineError(EtlAssetsError):
+    """A quarantined record cannot be shown, corrected or replayed as asked."""

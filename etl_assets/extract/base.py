@@ -1,0 +1,97 @@
+"""The Extractor and Format stages: where bytes come from, and what records they hold."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from etl_assets.model.batch import RawBatch
+    from etl_assets.model.delivery import Span
+    from etl_assets.model.partitions import Partition
+
+BATCH_BYTES = 24 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Bytes on their way into the landing store.
+
+    Attributes:
+        stream: The bytes, read once from start to end.
+        name: The file's name at the publisher; its ending tells how it is packed.
+        origin: Where it came from, without secrets, for people.
+        validators: What the publisher said of the bytes (ETag, size, modification time).
+    """
+
+    stream: BinaryIO
+    name: str
+    origin: str
+    validators: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Format(ABC):
+    """Says what records the bytes of one file hold."""
+
+    @abstractmethod
+    def read(
+        self, stream: BinaryIO, member: str, *, after: Span | None = None, spans: Sequence[Span] | None = None
+    ) -> Iterator[RawBatch]:
+        """Cut a file into batches.
+
+        A batch is parsed only when its ``frame`` or ``malformed`` is asked for, so that going through all batches
+        for their spans alone is cheap.
+
+        Args:
+            stream: The unpacked file; perhaps not seekable.
+            member: Its name in the archive, for locations.
+            after: The last batch of the member before, which the numbers of batches and records continue.
+            spans: The batches wanted, as an earlier call gave them; all when None.
+
+        Yields:
+            The batches, in order. A file with a header and no record yields one batch of no records; an empty file
+            raises `DeliveryError`.
+        """
+
+
+@dataclass(frozen=True)
+class Extractor(ABC):
+    """Brings the bytes of one partition, and knows their format.
+
+    A subclass is a frozen dataclass; its fields are its settings.
+
+    Attributes:
+        format: What records the bytes hold.
+        member: Glob for the archive members that are records, in the archive's order; those that do not match are
+            left alone. Means nothing for a file that is no archive.
+    """
+
+    format: Format
+    member: str = field(default="*", kw_only=True)
+
+    @abstractmethod
+    def fetch(self, partition: Partition) -> AbstractContextManager[Fetched]:
+        """Open what the publisher has for a partition.
+
+        Args:
+            partition: The partition wanted.
+
+        Returns:
+            A context that gives the bytes and closes what it opened.
+
+        Raises:
+            DeliveryMissingError: If there is nothing.
+            DeliveryIncompleteError: If the bytes are still being written or are cut short.
+        """
+
+    def list(self) -> Sequence[str]:
+        """Names of the files there are to fetch, for a source with a partition for each file, in no order."""
+        return ()
+
+    def check(self, where: str) -> None:  # noqa: B027 -- most have nothing to check
+        """Raise a `DeclarationError` unless the declaration is sound; reads nothing."""

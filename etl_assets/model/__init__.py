@@ -1,0 +1,1 @@
+"""Values that the stages exchange: no input, no output, no Dagster."""

@@ -1,0 +1,143 @@
+"""A batch on its way: raw as the format reads it, judged as the validator leaves it, ready for the loader."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from etl_assets.model.delivery import Span
+
+REJECTED_RECORD_NO = "record_no"
+REJECTED_RULES = "rules"
+
+
+class RawBatch(ABC):
+    """The records of one batch as published, parsed when first asked for.
+
+    Attributes:
+        span: Where the batch lies in its delivery.
+        names: The published column names, in order.
+        decimal: The character that stands before the fraction of a number.
+    """
+
+    span: Span
+    names: tuple[str, ...]
+    decimal: str = "."
+
+    @property
+    @abstractmethod
+    def frame(self) -> pl.DataFrame:
+        """The well-formed records: a String column for each published name and ``RECORD_NO`` (Int64), last.
+
+        Cells without a value, and the format's null words, are null. Nothing else is interpreted.
+        """
+
+    @property
+    @abstractmethod
+    def malformed(self) -> pl.DataFrame:
+        """The records that could not be parsed: ``record_no`` (Int64) and ``rules`` (List of String).
+
+        The rules are ``record__field_count``, ``record__encoding``, ``record__nul``, ``record__quoting``.
+        """
+
+    @abstractmethod
+    def raw(self, record_no: int) -> bytes:
+        """The bytes of one record as delivered, without its line end."""
+
+    @abstractmethod
+    def location(self, record_no: int) -> str:
+        """Where a record stands, for people: ``flights.csv:17``, or ``:17`` when there is no member."""
+
+
+RECORD_RULES: dict[str, str] = {
+    "record__field_count": "the record has as many fields as the header",
+    "record__encoding": "the record is in the declared encoding",
+    "record__nul": "the record holds no NUL byte",
+    "record__quoting": "the record's quotes are opened and closed as declared",
+    "record__database": "the database can store the record",
+    "record__transform": "every row made of the record keeps the rules",
+}
+"""Rules that every source has, and what each asks."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the validator says of a batch.
+
+    Attributes:
+        rows: The records that broke no rule: the schema's published columns under their table names, typed, and
+            ``RECORD_NO`` (Int64), last.
+        rejected: The others, each once: ``record_no`` (Int64) and ``rules`` (List of String), every rule it broke.
+    """
+
+    rows: pl.DataFrame
+    rejected: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch ready for the loader.
+
+    Attributes:
+        raw: The batch as published, for the bytes of what is rejected.
+        rows: Rows with every column of the schema, typed, and ``RECORD_NO``, last.
+        rejected: ``record_no`` and ``rules``, as in `Verdict`.
+        filtered: Number of records that the transformer left out.
+    """
+
+    raw: RawBatch
+    rows: pl.DataFrame
+    rejected: pl.DataFrame
+    filtered: int = 0
+
+    @property
+    def span(self) -> Span:
+        """Where the batch lies in its delivery."""
+        return self.raw.span
+
+    @property
+    def read(self) -> int:
+        """Number of records of the batch."""
+        return self.span.records
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of records and rows.
+
+    Of records: ``read = rejected + filtered + accepted``. Of rows: ``produced = inserted + updated + unchanged +
+    duplicate``, where *unchanged* means that the table already had this or something newer, and *duplicate* that
+    another record of the batch had the same key and came later. ``deleted`` stands by itself.
+    """
+
+    read: int = 0
+    rejected: int = 0
+    filtered: int = 0
+    accepted: int = 0
+    produced: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    duplicate: int = 0
+    deleted: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(mine + theirs for mine, theirs in zip(self.values, other.values, strict=True)))
+
+    @property
+    def values(self) -> Sequence[int]:
+        """All counts, in the order of declaration."""
+        return tuple(vars(self).values())
+
+    @property
+    def balanced(self) -> bool:
+        """Whether both equations hold."""
+        records = self.rejected + self.filtered + self.accepted
+        rows = self.inserted + self.updated + self.unchanged + self.duplicate
+        return self.read == records and self.produced == rows

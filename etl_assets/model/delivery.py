@@ -1,0 +1,143 @@
+"""A delivery: what one fetch of one source partition brought, frozen in the landing store."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+DeliveryStatus = Literal["landed", "loading", "complete", "refused"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where one batch lies in a delivery.
+
+    Attributes:
+        batch: Number of the batch in the delivery, from 1.
+        member: Name of the archive member; the empty text for a file that is no archive.
+        offset: First byte of the batch in the unpacked member.
+        length: Number of bytes.
+        first_record: Record number of its first record, from 1, counted through the whole delivery.
+        records: Number of records.
+        first_line: Line number of its first record in the member, from 1.
+    """
+
+    batch: int
+    member: str
+    offset: int
+    length: int
+    first_record: int
+    records: int
+    first_line: int
+
+    @property
+    def last_record(self) -> int:
+        """Record number of the last record; one below ``first_record`` when there is none."""
+        return self.first_record + self.records - 1
+
+
+@dataclass(frozen=True)
+class MemberIndex:
+    """One file of a delivery: its published names and its batches.
+
+    Attributes:
+        member: Name in the archive; the empty text for a file that is no archive.
+        size: Unpacked bytes.
+        names: The column names the publisher wrote, in order.
+        spans: The batches, in order; none for a member without records.
+    """
+
+    member: str
+    size: int
+    names: tuple[str, ...]
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known of frozen bytes.
+
+    Attributes:
+        sha256: SHA-256 (hex) of the bytes as fetched; the name under which the landing store keeps them.
+        size: Number of bytes as fetched.
+        name: The file's name at the publisher.
+        origin: Where it came from, without secrets.
+        validators: What the publisher said of the bytes (ETag, modification time), for the next look.
+        members: The files inside, in order.
+    """
+
+    sha256: str
+    size: int
+    name: str
+    origin: str
+    validators: dict[str, str] = field(default_factory=dict)
+    members: tuple[MemberIndex, ...] = ()
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """Every batch of the delivery, in order."""
+        return tuple(span for member in self.members for span in member.spans)
+
+    @property
+    def records(self) -> int:
+        """Number of records in the delivery."""
+        return sum(span.records for span in self.spans)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The published column names of the first member."""
+        return self.members[0].names if self.members else ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """The manifest that `to_json` wrote."""
+        members = tuple(
+            MemberIndex(
+                member=member["member"],
+                size=member["size"],
+                names=tuple(member["names"]),
+                spans=tuple(Span(**span) for span in member["spans"]),
+            )
+            for member in values["members"]
+        )
+        return cls(**{**values, "members": members})
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A delivery as the database knows it.
+
+    Attributes:
+        id: Grows with every delivery of any source.
+        source: Name of the source.
+        partition: Key of the partition, the empty text when the source has none.
+        rank: Rank of the partition among the source's; see `Partition`.
+        manifest: What is known of the bytes.
+        fetched_at: When it was first fetched, by the database's clock.
+        status: ``landed`` and not begun; ``loading`` and not finished; ``complete``; or ``refused``, stopped by its
+            shape or by too many rejected records.
+        generation: How often it has been read from the start: 1, and one more for each change of the declaration
+            and each forced run.
+        fingerprint: Of the declaration under which the present generation is read; empty before the first.
+    """
+
+    id: int
+    source: str
+    partition: str
+    rank: str
+    manifest: Manifest
+    fetched_at: datetime
+    status: DeliveryStatus = "landed"
+    generation: int = 1
+    fingerprint: str = ""
+
+    def __str__(self) -> str:
+        where = f" ({self.partition})" if self.partition else ""
+        return f"delivery {self.id} of {self.source}{where}"

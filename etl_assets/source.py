@@ -1,0 +1,122 @@
+"""Source: one feed, declared once, ending in one table. Assembles the stages; does nothing itself."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING, Literal
+
+from etl_assets.errors import DeclarationError
+from etl_assets.model.partitions import Files, Partition
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from etl_assets.extract.base import Extractor
+    from etl_assets.model.partitions import Partitioning
+    from etl_assets.model.schema import Schema
+    from etl_assets.model.trigger import Cron
+    from etl_assets.transform.transformer import Transformer
+
+CORE = "core"
+"""Postgres schema of the tables that sources end in, and first part of their asset keys."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One feed.
+
+    Attributes:
+        name: The file's name, the table's name and the last part of the asset keys.
+        description: What the feed is, who publishes it, what is odd about it.
+        owner: Who answers for it: an e-mail address or ``team:name``.
+        extractor: Where the bytes come from and what format they are in.
+        schema: The contract.
+        transformer: Reshapes valid records into rows, if need be.
+        partitions: How the feed is cut; None for a feed that is always taken whole.
+        slices: How many processes load a large delivery at once.
+        trigger: What makes it run by itself; None for by hand only.
+        max_rejected: The share of a delivery's records, 0.0 to 1.0, that may be rejected. Above it the run stops.
+        freshness: How old the table may become before Dagster warns; None for any age.
+        tags: Dagster tags for every asset of the source.
+    """
+
+    name: str
+    description: str
+    owner: str
+    extractor: Extractor
+    schema: Schema
+    transformer: Transformer | None = None
+    partitions: Partitioning | None = None
+    slices: int = 1
+    trigger: Cron | None = None
+    max_rejected: float = 0.0
+    write: Literal["upsert"] = "upsert"
+    freshness: timedelta | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        where = f"source {self.name!r}"
+        if not self.name.isidentifier() or self.name != self.name.lower() or len(self.name) > 50:  # noqa: PLR2004
+            raise DeclarationError(
+                where, "name", "cannot be a table's name", "Use lower-case letters, digits and underscores, at most 50"
+            )
+        if not self.owner.startswith("team:") and "@" not in self.owner:
+            raise DeclarationError(
+                where, "owner", f"{self.owner!r} is nobody", "Write an e-mail address or 'team:name'"
+            )
+        if not 0.0 <= self.max_rejected <= 1.0:
+            raise DeclarationError(where, "max_rejected", f"{self.max_rejected} is no share", "Write 0.0 to 1.0")
+        if self.slices < 1:
+            raise DeclarationError(
+                where, "slices", f"{self.slices} is below 1", "Write how many processes load at once"
+            )
+        if self.write != "upsert":
+            raise DeclarationError(where, "write", f"{self.write!r} is unknown", "Write 'upsert'")
+        if self.schema.derived and self.transformer is None:
+            raise DeclarationError(where, "transformer", "is missing", "Columns declared derived need one to make them")
+        self.schema.check(where)
+        self.extractor.check(where)
+        if self.partitions is not None:
+            self.partitions.check(where)
+        if self.trigger is not None:
+            self.trigger.check(where)
+
+    @property
+    def table(self) -> str:
+        """The table as ``schema.table``."""
+        return f"{CORE}.{self.name}"
+
+    @property
+    def parents(self) -> frozenset[str]:
+        """The tables that columns refer to, other than its own."""
+        named = {column.parent.table for column in self.schema.columns if column.parent is not None}
+        return frozenset(named - {self.table})
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether each file is a partition."""
+        return isinstance(self.partitions, Files)
+
+    def partition(self, key: str | None) -> Partition:
+        """The partition of that name; the whole source for None.
+
+        Raises:
+            ValueError: If the source has no such partition, or has partitions and none is named.
+        """
+        if self.partitions is None:
+            if key:
+                raise ValueError(f"source {self.name!r} has no partitions; leave out {key!r}")
+            return Partition()
+        if not key:
+            raise ValueError(f"source {self.name!r} has partitions; name one")
+        return self.partitions.partition(key)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of all that decides what rows the same bytes become."""
+        code = inspect.getsource(type(self.transformer)) if self.transformer is not None else ""
+        parts = (self.schema.fingerprint, repr(self.extractor.format), repr(self.transformer), code)
+        return sha256("\0".join(parts).encode()).hexdigest()

@@ -1,0 +1,32 @@
+"""The Transformer stage: pandas in, pandas out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Transformer(ABC):
+    """Reshapes the valid records of a batch into rows.
+
+    A subclass is a frozen dataclass; its fields are its settings. It sees one batch at a time and must not remember
+    anything between batches: batches are retried, resumed and loaded in parallel.
+    """
+
+    @abstractmethod
+    def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Make rows of records.
+
+        Args:
+            frame: One line per valid record, the published columns of the schema under their table names, typed
+                (Arrow-backed). The index is the record number.
+
+        Returns:
+            Rows with every column of the schema. The index still is the record number: a record left out counts as
+            filtered, a record number that occurs several times is one record that became several rows.
+        """
