@@ -52,6 +52,10 @@ class TooManyRejectedError(EtlAssetsError):
     """More records broke rules than ``max_rejected`` consents to: the run stopped before more were diverted."""
 
 
+class TransformError(EtlAssetsError):
+    """A transformer returned what cannot be judged: the batch was not written; correct the source's own Python."""
+
+
 class LoadError(EtlAssetsError):
     """The database did not take a batch; the batch was rolled back whole."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from etl_assets.model.batch import RawBatch
@@ -57,6 +57,18 @@ class Format(ABC):
             The batches, in order. A file with a header and no record yields one batch of no records; an empty file
             raises `DeliveryError`.
         """
+
+    def reread(self, names: Sequence[str], records: Mapping[int, bytes]) -> RawBatch:
+        """Parse single records again, as the quarantine kept them.
+
+        Args:
+            names: The published column names of their delivery.
+            records: Record number to the bytes that `RawBatch.raw` gave.
+
+        Returns:
+            A batch of these records under their numbers; it knows neither their bytes nor their places.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not read single records again")
 
 
 @dataclass(frozen=True)

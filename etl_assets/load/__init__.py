@@ -1,1 +1,9 @@
-"""TODO charter."""
+"""The Loader stage: batches into Postgres, each in one transaction with its rejected records and its ledger line.
+
+What a transaction holds and in which order is decided here; how it is said in SQL is ``postgres``'s.
+"""
+
+from etl_assets.load.base import Loader, LoadReport, Target
+from etl_assets.load.loader import PostgresLoader
+
+__all__ = ["LoadReport", "Loader", "PostgresLoader", "Target"]

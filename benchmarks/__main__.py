@@ -1,0 +1,91 @@
+"""The command line of the benchmark: ``python -m benchmarks``.
+
+Ends with 0 however slow anything was, and with 1 if the two sides ever held different rows.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+from rich.console import Console
+
+from benchmarks.outcome import Measured, grids, machine, show, write_markdown
+from benchmarks.scenarios import Bench
+from benchmarks.server import Databases
+from etl_assets.local import EmbeddedServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT_PAIRS: Final = {1_000_000: 3, 5_000_000: 1}
+QUICK_PAIRS: Final = {100_000: 1}
+WIDTH: Final = 150
+RESULTS: Final = Path(__file__).parent / "RESULTS.md"
+
+
+@click.command()
+@click.option("--records", type=int, multiple=True, help="Size of the feed; may be given several times.")
+@click.option("--pairs", type=click.IntRange(min=1), help="How often each scenario is measured, at every size.")
+@click.option("--quick", is_flag=True, help="100,000 records, one pair, no results file unless --output is given.")
+@click.option("--only", type=click.Choice(["both", "psql"]), default="both", help="psql: the reference alone.")
+@click.option("--work", type=click.Path(path_type=Path), default=Path(".etl_assets/benchmarks"), show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), help="Where the Markdown goes  [default: RESULTS.md here].")
+def main(
+    records: tuple[int, ...], pairs: int | None, only: str, work: Path, output: Path | None, *, quick: bool
+) -> None:
+    """Measure this package's ingest against a hand-written psql load of the same rows."""
+    plan = QUICK_PAIRS if quick else DEFAULT_PAIRS
+    if records:
+        plan = {size: plan.get(size, 1) for size in sorted(records)}
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    work = work.absolute()
+    work.mkdir(parents=True, exist_ok=True)
+    with EmbeddedServer.start(work) as server:
+        databases = Databases(server.url_of("postgres"))
+        measured: list[Measured] = []
+        for size, usual in plan.items():
+            bench = Bench(databases, size, work, with_ours=only == "both")
+            measured += _measure(console, bench, pairs or usual)
+        facts = machine(databases)
+    made = grids(measured)
+    same = all(pair.same for one in measured for pair in one.pairs)
+    show(console, made, facts)
+    target = output or (None if quick or only == "psql" else RESULTS)
+    if target is not None:
+        write_markdown(target, made, facts, same=same)
+    sys.exit(0 if same else 1)
+
+
+def _measure(console: Console, bench: Bench, pairs: int) -> Iterator[Measured]:
+    """Every scenario at one size, saying how it goes."""
+    with _step(console, f"{bench.records:,} records: files and starting states"):
+        bench.prepare()
+    for scenario in bench.scenarios():
+        done = []
+        for number in range(1, pairs + 1):
+            with _step(console, f"{bench.records:,} records: {scenario.title}, pair {number} of {pairs}"):
+                pair = bench.pair(scenario)
+            done.append(pair)
+            psql = f"psql {pair.psql.process.seconds:.2f} s"
+            ours = f"ours {pair.ours.report.seconds:.2f} s, ratio {pair.ratio:.2f}, " if pair.ours else ""
+            console.print(f"  {scenario.title} {number}: {ours}{psql}", highlight=False)
+            if not pair.same:
+                console.print("  [bold red]The two tables hold different rows.[/]")
+        yield Measured(scenario, bench.records, tuple(done))
+    bench.clean_up()
+
+
+@contextmanager
+def _step(console: Console, text: str) -> Iterator[None]:
+    with console.status(text):
+        yield
+    if not console.is_terminal:
+        console.print(text, highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""One ingest of the benchmark's feed, as a process of its own: the only module that calls what is measured.
+
+``prepare`` and ``run`` are the seam between the benchmark and the package. The rest is the process around them: it
+takes the database from ``ETL_ASSETS_DATABASE_URL`` and the rest from its arguments, and ends its output with one line
+of JSON, the `Report`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+import click
+
+from benchmarks.feed import NAME, SCHEMA
+
+TABLE: Final = f"core.{NAME}"
+MAX_SLICES: Final = 1
+"""How many processes `run` can load one delivery with at once."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an ingest says of itself.
+
+    The seconds of the whole process, from before its start to its end, and its peak memory are measured from outside
+    (see ``measure``); they are not reported here.
+
+    Attributes:
+        seconds: Inside the ingest: from the call until the last batch is committed, so landing, validation and load;
+            without the start of Python, imports and the making of the table.
+        phases: Seconds by phase, e.g. ``land``, ``parse``, ``validate``, ``copy``, ``upsert``, ``ledger``. Phases that
+            run at the same time overlap, so the sum may exceed ``seconds``.
+        rejected: Number of records that went to the quarantine.
+    """
+
+    seconds: float
+    phases: dict[str, float] = field(default_factory=dict)
+    rejected: int = 0
+
+
+def prepare(url: str) -> None:
+    """Bring a new database to where a first delivery finds it: migrated, the table there and empty."""
+    from etl_assets.postgres.connection import connected  # noqa: PLC0415 -- the measuring process imports this module
+    from etl_assets.postgres.ddl import ensure_table  # noqa: PLC0415
+    from etl_assets.postgres.migrations.migrate import migrate  # noqa: PLC0415
+
+    migrate(url)
+    with connected(url) as connection:
+        ensure_table(connection, TABLE, SCHEMA)
+
+
+def run(url: str, source_name: str, *, location: Path, landing: Path, slices: int = 1) -> Report:
+    """Take in one delivery, from the file to the last commit.
+
+    Args:
+        url: The database, prepared; the table is empty or holds an earlier delivery.
+        source_name: Name of the source; `benchmarks.feed.source` declares it.
+        location: The file to take as the delivery.
+        landing: Folder of the landing store; holds what earlier deliveries of this database left there.
+        slices: How many processes to load with at once, this one among them or above them.
+
+    Returns:
+        What it took. Whole-process seconds and peak memory are the caller's to measure.
+    """
+    raise NotImplementedError
+
+
+@click.command()
+@click.argument("task", type=click.Choice(["prepare", "run"]))
+@click.option("--location", type=click.Path(path_type=Path), required=True)
+@click.option("--landing", type=click.Path(path_type=Path), required=True)
+@click.option("--slices", default=1)
+def main(task: str, location: Path, landing: Path, slices: int) -> None:
+    """Prepare a database, or take one delivery in."""
+    url = os.environ["ETL_ASSETS_DATABASE_URL"]
+    if task == "prepare":
+        prepare(url)
+    else:
+        click.echo(json.dumps(asdict(run(url, NAME, location=location, landing=landing, slices=slices))))
+
+
+if __name__ == "__main__":
+    main()

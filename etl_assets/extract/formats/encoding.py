@@ -1,0 +1,129 @@
+"""How text formats treat encodings: which bytes can be searched as they are, and the transcoding of those that cannot.
+
+Here live byte order marks, strict decoding and the stream that turns any other encoding into UTF-8. An encoding is
+always declared and never guessed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+from functools import lru_cache
+from typing import BinaryIO, Final
+
+from etl_assets.errors import DeliveryError, DeliveryIncompleteError
+
+UTF8: Final = "utf-8"
+_MARKS: Final = (
+    (codecs.BOM_UTF8, UTF8),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_STATEFUL: Final = ("iso2022", "hz", "utf-7")
+_CHUNK: Final = 1024 * 1024
+
+
+def canonical(encoding: str) -> str:
+    """Python's name of an encoding; ``utf-8-sig`` is ``utf-8``.
+
+    Raises:
+        LookupError: If there is no such text encoding.
+    """
+    name = codecs.lookup(encoding).name
+    "".encode(name)
+    return UTF8 if name == "utf-8-sig" else name
+
+
+@lru_cache
+def reads_like_ascii(encoding: str) -> bool:
+    """Whether every byte below 128 is the ASCII character and no part of another one, so that bytes can be searched."""
+    if encoding == UTF8:
+        return True
+    if encoding.startswith(_STATEFUL):
+        return False
+    ascii_ = bytes(range(128))
+    if ascii_.decode(encoding, "replace") != ascii_.decode("ascii"):
+        return False
+    return all(
+        bytes((lead, trail)).decode(encoding, "replace").endswith(chr(trail))
+        for lead in range(128, 256)
+        for trail in ascii_
+    )
+
+
+def foreign_mark(head: bytes, encoding: str) -> str | None:
+    """The encoding that a byte order mark at the start of a file tells, if it is not the declared one."""
+    for mark, told in _MARKS:
+        if head.startswith(mark):
+            return None if encoding.startswith(told) else told
+    return None
+
+
+def encoded(record: bytes, encoding: str) -> bytes:
+    """What `Transcoded` made of some bytes, as these bytes, without a byte order mark."""
+    name = f"{encoding}-le" if encoding in ("utf-16", "utf-32") else encoding
+    return record.decode(UTF8, "surrogatepass").encode(name, _lossless(encoding))
+
+
+def _lossless(encoding: str) -> str:
+    """The error handler with which bytes that are not in the encoding survive decoding and encoding again."""
+    return "surrogatepass" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
+
+
+class Transcoded(io.RawIOBase):
+    """A stream in some encoding, read as UTF-8 without a byte order mark.
+
+    What cannot be decoded becomes bytes that are no UTF-8 either, so that the record they stand in is found later.
+    """
+
+    def __init__(self, stream: BinaryIO, encoding: str, where: str) -> None:
+        """Wrap a stream.
+
+        Args:
+            stream: At its start.
+            encoding: Of the stream.
+            where: What to call the stream in errors.
+        """
+        super().__init__()
+        self._stream = stream
+        self._encoding = encoding
+        self._where = where
+        self._decoder = codecs.getincrementaldecoder(encoding)(_lossless(encoding))
+        self._ready = b""
+        self._begun = False
+        self._ended = False
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
+        """Fill the buffer; 0 at the end."""
+        while not self._ready and not self._ended:
+            self._advance()
+        taken = self._ready[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._ready = self._ready[len(taken) :]
+        return len(taken)
+
+    def _advance(self) -> None:
+        chunk = self._stream.read(_CHUNK)
+        self._ended = not chunk
+        try:
+            text = self._decoder.decode(chunk, final=self._ended)
+        except UnicodeDecodeError as error:
+            if self._ended:
+                raise DeliveryIncompleteError(
+                    f"{self._where} ends inside a character of {self._encoding}. Nothing was written. "
+                    "Fetch it again once the publisher has finished it."
+                ) from None
+            raise DeliveryError(
+                f"{self._where} is not in the declared encoding {self._encoding} ({error.reason}). "
+                "Nothing was written. Declare the encoding it is in."
+            ) from None
+        if not self._begun and text:
+            text = text.removeprefix("\ufeff")
+            self._begun = True
+        self._ready = text.encode(UTF8, "surrogatepass")

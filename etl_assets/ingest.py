@@ -1,0 +1,190 @@
+"""The way of a batch, as one readable function over the stages; and the way of a delivery around it.
+
+Knows neither Dagster nor SQL: it asks the stages, and ``postgres`` for what was delivered before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from etl_assets.errors import ShapeError, TransformError
+from etl_assets.landing import batches as read_batches
+from etl_assets.landing import index
+from etl_assets.landing import land as freeze_and_index
+from etl_assets.load import Target
+from etl_assets.load.prepare import AFTER_ALL, SEEN_ORDER, SEEN_RECORD
+from etl_assets.model.batch import Batch
+from etl_assets.model.schema import RECORD_NO
+from etl_assets.postgres import deliveries, ledger
+from etl_assets.postgres.connection import connected
+from etl_assets.validate import RuleValidator, dtype, judge_rows, resolve, to_pandas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from etl_assets.landing import LandingStore
+    from etl_assets.load import Loader, LoadReport
+    from etl_assets.model.batch import RawBatch, Verdict
+    from etl_assets.model.delivery import Delivery, Manifest
+    from etl_assets.model.partitions import Partition
+    from etl_assets.model.schema import Schema
+    from etl_assets.source import Source
+    from etl_assets.validate import Shape
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """Where deliveries are kept and where they end.
+
+    Attributes:
+        url: ``postgresql://…`` of the database.
+        store: Of the frozen bytes.
+    """
+
+    url: str = field(repr=False)
+    store: LandingStore
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What a fetch brought.
+
+    Attributes:
+        delivery: The delivery, new or known.
+        new: Whether its bytes differ from what the partition's newest delivery held.
+        shape: How its columns meet the schema's.
+    """
+
+    delivery: Delivery
+    new: bool
+    shape: Shape
+
+
+def land(source: Source, partition: Partition, warehouse: Warehouse) -> Landed:
+    """Fetch and freeze what the publisher has for a partition, and hold its columns against the schema.
+
+    Raises:
+        DeliveryError: If there is nothing to take, or not whole. Nothing was written.
+        ShapeError: If a required column is missing. The bytes are kept, the delivery is refused, no row was written.
+    """
+    manifest = freeze_and_index(source.extractor, partition, warehouse.store)
+    with connected(warehouse.url) as connection:
+        delivery, new = deliveries.record(connection, source.name, partition, manifest)
+        try:
+            shape = resolve(source.schema, manifest.names, str(delivery))
+        except ShapeError as error:
+            deliveries.refuse(connection, delivery, str(error))
+            raise
+    return Landed(delivery, new, shape)
+
+
+def load(source: Source, delivery: Delivery, warehouse: Warehouse, loader: Loader) -> LoadReport:
+    """Load what is missing of a delivery.
+
+    Args:
+        source: Its declaration.
+        delivery: From `land`.
+        warehouse: Where its bytes are.
+        loader: Writes its batches.
+    """
+    if delivery.fingerprint not in {"", source.fingerprint}:
+        delivery = replace(delivery, manifest=index(source.extractor, warehouse.store, delivery.manifest))
+    target = Target(
+        table=source.table,
+        schema=source.schema,
+        fingerprint=source.fingerprint,
+        max_rejected=source.max_rejected,
+        seen_later=seen_later(source, delivery, warehouse),
+    )
+    return loader.load(target, delivery, lambda skip: batches(source, delivery.manifest, warehouse.store, skip))
+
+
+def batches(
+    source: Source, manifest: Manifest, store: LandingStore, skip: frozenset[int] = frozenset()
+) -> Iterator[Batch]:
+    """The way of a batch: parse, conform and validate, transform.
+
+    Args:
+        source: The declaration.
+        manifest: Of the delivery.
+        store: Has its bytes.
+        skip: Numbers of the batches not wanted.
+
+    Yields:
+        The batches, in order, ready for a loader.
+    """
+    validator = RuleValidator(source.schema)
+    wanted = frozenset(span.batch for span in manifest.spans) - skip
+    for raw in read_batches(source.extractor, store, manifest, wanted):
+        yield transform(source, raw, validator.validate(raw))
+
+
+def transform(source: Source, raw: RawBatch, verdict: Verdict) -> Batch:
+    """Let the source's transformer, if it has one, make rows of the valid records of a batch."""
+    if source.transformer is None or verdict.rows.is_empty():
+        return Batch(raw, _with_all_columns(verdict.rows, source.schema), verdict.rejected)
+    made = source.transformer.transform(to_pandas(verdict.rows))
+    record_numbers = pl.Series(RECORD_NO, made.index.unique().to_numpy(), dtype=pl.Int64)
+    if strange := len(set(record_numbers) - set(verdict.rows[RECORD_NO])):
+        raise TransformError(
+            f"The transformer of source {source.name!r} returned rows for {strange} record numbers that it was not "
+            "given. Nothing of the batch was written. Keep the index that came in; reset_index() loses it."
+        )
+    judged = judge_rows(source.schema, made)
+    return Batch(
+        raw=raw,
+        rows=judged.rows,
+        rejected=pl.concat([verdict.rejected, judged.rejected]),
+        filtered=verdict.rows.height - len(record_numbers),
+    )
+
+
+def seen_later(
+    source: Source, delivery: Delivery, warehouse: Warehouse, after_record: int | None = None
+) -> pl.DataFrame | None:
+    """Keys of rows that something newer confirmed without changing them.
+
+    Such a row still carries the mark of an older delivery, so that the guard of the upsert cannot tell. What was seen
+    later stands in the frozen bytes, and is read again there. It costs nothing but where deliveries come out of order.
+
+    Args:
+        source: The declaration.
+        delivery: About to be written.
+        warehouse: Has the newer bytes.
+        after_record: Records of the same delivery after this one count as newer; None when the delivery is read in
+            its own order.
+
+    Returns:
+        The newest sighting of each key: the key's columns, ``SEEN_ORDER`` (if the schema has an ``order_by``) and
+        ``SEEN_RECORD``; None when there is none.
+    """
+    bound = AFTER_ALL if after_record is None else after_record
+    with connected(warehouse.url) as connection:
+        places = ledger.unchanged_since(connection, delivery, bound)
+        newer = {id_: deliveries.by_id(connection, id_) for id_ in dict.fromkeys(id_ for id_, _ in places)}
+    order = [pl.col(source.schema.order_by).alias(SEEN_ORDER)] if source.schema.order_by else []
+    sightings: list[pl.DataFrame] = []
+    for id_, later in newer.items():
+        if later is not None:
+            numbers = {number for other, number in places if other == id_}
+            skip = frozenset(span.batch for span in later.manifest.spans if span.batch not in numbers)
+            record = pl.col(RECORD_NO) if id_ == delivery.id else pl.lit(AFTER_ALL, dtype=pl.Int64)
+            sightings += [
+                batch.rows.select(*source.schema.key, *order, record.alias(SEEN_RECORD))
+                for batch in batches(source, later.manifest, warehouse.store, skip)
+            ]
+    if not sightings:
+        return None
+    newest_last = [*(SEEN_ORDER for _ in order), SEEN_RECORD]
+    return pl.concat(sightings).sort(newest_last).unique(source.schema.key, keep="last", maintain_order=True)
+
+
+def _with_all_columns(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """Rows in the order of the schema; only an empty batch can lack derived columns."""
+    if not schema.derived:
+        return rows
+    made = [pl.lit(None, dtype=dtype(column)).alias(column.name) for column in schema.derived]
+    return rows.with_columns(made).select(*schema.names, RECORD_NO)

@@ -1,0 +1,242 @@
+"""The Postgres loader: takes the lock and the fence, goes on after what the ledger has, writes batch after batch."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import psycopg
+import stamina
+
+from etl_assets.errors import BusyError, TooManyRejectedError, TransientLoadError
+from etl_assets.load.ahead import Ahead
+from etl_assets.load.base import Loader, LoadReport
+from etl_assets.load.lookups import Lookups
+from etl_assets.load.prepare import hash_seed, prepare
+from etl_assets.load.transaction import BatchTransaction
+from etl_assets.postgres import deliveries, ledger
+from etl_assets.postgres.connection import connect
+from etl_assets.postgres.ddl import ensure_table
+from etl_assets.postgres.faults import translate
+from etl_assets.postgres.upsert import TableWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from etl_assets.load.base import OpenBatches, Target
+    from etl_assets.load.prepare import Prepared
+    from etl_assets.model.batch import Batch
+    from etl_assets.model.delivery import Delivery
+    from etl_assets.postgres.ledger import Holder, Line
+
+T = TypeVar("T")
+Transaction = TypeVar("Transaction", bound=BatchTransaction)
+_TRIES: Final = 5
+_LOCK_SECONDS: Final = 15.0
+
+
+class PostgresLoader(Loader):
+    """Loads deliveries into Postgres, from the thread that calls it; parsing runs ahead in another.
+
+    Args:
+        url: Of the warehouse.
+        run_id: Of the run that loads.
+        force: Whether to read a delivery anew that is complete.
+        slice_name: When several loaders share a delivery, which of them this is: each has a lock of its own, and the
+            delivery has been begun for all of them.
+        transaction: What a batch transaction does; tests put variants here.
+        on_batch: Called after each commit with the number of records that the batch accounts for.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        run_id: str,
+        *,
+        force: bool = False,
+        slice_name: str = "",
+        transaction: type[BatchTransaction] = BatchTransaction,
+        on_batch: Callable[[int], None] | None = None,
+    ) -> None:
+        self._url = url
+        self._run_id = run_id
+        self._force = force
+        self._slice_name = slice_name
+        self._transaction = transaction
+        self._on_batch = on_batch
+
+    def load(self, target: Target, delivery: Delivery, open_batches: OpenBatches) -> LoadReport:
+        """Write what is missing of a delivery. See `Loader.load`."""
+        session = Session(self._url, self._run_id, target, delivery, self._slice_name)
+        try:
+            if not self._slice_name:
+                session.begin(force=self._force)
+            if session.delivery.status == "complete":
+                return LoadReport(session.delivery, "unchanged")
+            session.open_table()
+            return self._load(session, open_batches)
+        except psycopg.Error as error:
+            raise translate(error, str(delivery)) from None
+        except TooManyRejectedError as error:
+            deliveries.refuse(session.connection, session.delivery, str(error))
+            raise
+        finally:
+            session.close()
+
+    def _load(self, session: Session, open_batches: OpenBatches) -> LoadReport:
+        done = ledger.lines(session.connection, session.delivery)
+        written: dict[int, Line] = {}
+        seconds: defaultdict[str, float] = defaultdict(float)
+        if len(done) < len(session.delivery.manifest.spans):
+            batches = session.prepared(timed(open_batches(frozenset(done)), seconds, "read"))
+            with Ahead(timed(batches, seconds, "read+prepare")) as ready:
+                for prepared in timed(iter(ready), seconds, "wait"):
+                    with stopwatch(seconds, "database"):
+                        line = session.write(prepared, self._transaction)
+                    written[line.number] = line
+                    if self._on_batch is not None:
+                        self._on_batch(line.counts.read)
+        deliveries.complete(session.connection, session.delivery)
+        seconds["prepare"] = seconds.pop("read+prepare", 0.0) - seconds["read"]
+        everything = ledger.lines(session.connection, session.delivery)
+        counts, rules = ledger.add_up(everything)
+        return LoadReport(
+            delivery=deliveries.by_id(session.connection, session.delivery.id) or session.delivery,
+            status="resumed" if done else "loaded",
+            counts=counts,
+            rules=rules,
+            written=ledger.add_up(written)[0],
+            seconds=dict(seconds),
+        )
+
+
+class Session:
+    """One hold of a source partition: connection, lock, epoch, temporary tables; mended when the connection breaks."""
+
+    def __init__(
+        self,
+        url: str,
+        run_id: str,
+        target: Target,
+        delivery: Delivery,
+        slice_name: str = "",
+    ) -> None:
+        self._url = url
+        self.target = target
+        self.delivery = delivery
+        self._partition = delivery.partition + slice_name
+        self._seed = hash_seed(target.schema)
+        self._lookups = Lookups(target)
+        self.connection = connect(url)
+        try:
+            ledger.lock(self.connection, delivery.source, self._partition)
+            self._holder: Holder = ledger.take(self.connection, delivery.source, self._partition, run_id)
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def begin(self, *, force: bool) -> None:
+        """Mark the delivery as being loaded."""
+        self.delivery = deliveries.begin(self.connection, self.delivery, self.target.fingerprint, force=force)
+
+    def open_table(self) -> None:
+        """Make the table hold what the schema declares, and get ready to write it."""
+        ensure_table(self.connection, self.target.table, self.target.schema)
+        self._writer = TableWriter(
+            self.connection,
+            self.target.table,
+            self.target.schema,
+            self.delivery.id,
+            deliveries.outranking(self.connection, self.delivery),
+            refresh_hashes=ledger.other_seeds(self.connection, self.delivery.source, self._seed),
+        )
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.connection.close()
+
+    def prepared(self, batches: Iterator[Batch]) -> Iterator[Prepared]:
+        """Batches made ready, in the thread that pulls them."""
+        for batch in batches:
+            yield prepare(batch, self.target, self.delivery.id, self._seed)
+
+    def write(self, prepared: Prepared, transaction: type[BatchTransaction] = BatchTransaction) -> Line:
+        """Write a batch, trying again on a new connection when the database broke off.
+
+        A lost answer to COMMIT is resolved by asking the ledger.
+        """
+        for attempt in stamina.retry_context(on=TransientLoadError, attempts=_TRIES, wait_initial=0.2, wait_max=5.0):
+            with attempt:
+                if attempt.num > 1 and (line := self._reconnect(prepared.batch.span.batch)) is not None:
+                    return line
+                try:
+                    return self._transact(prepared, transaction)
+                except psycopg.Error as error:
+                    raise translate(error, f"batch {prepared.batch.span.batch} of {self.delivery}") from None
+        raise AssertionError("a retry loop ends by returning or raising")
+
+    def transaction(self, kind: type[Transaction], *, allowance: int) -> Transaction:
+        """A transaction of that kind over this session.
+
+        Args:
+            kind: Which steps it takes.
+            allowance: How many records it may reject.
+        """
+        return kind(
+            self.connection,
+            self.target,
+            self.delivery,
+            self._holder,
+            self._writer,
+            self._lookups,
+            seed=self._seed,
+            allowance=allowance,
+        )
+
+    def _transact(self, prepared: Prepared, kind: type[BatchTransaction]) -> Line:
+        consent = int(self.target.max_rejected * self.delivery.manifest.records)
+        rejected = ledger.add_up(ledger.lines(self.connection, self.delivery))[0].rejected
+        return self.transaction(kind, allowance=consent - rejected).run(prepared)
+
+    def _reconnect(self, number: int) -> Line | None:
+        """Mend the session after its connection broke; the ledger line of a batch, if it was committed after all."""
+        self.connection.close()
+        try:
+            self.connection = connect(self._url)
+            self._lock_again()
+            with self.connection.transaction():
+                ledger.fence(self.connection, self._holder)
+            self.open_table()
+        except psycopg.Error as error:
+            raise translate(error, f"reconnecting for {self.delivery}") from None
+        return ledger.lines(self.connection, self.delivery).get(number)
+
+    def _lock_again(self) -> None:
+        """Take the lock back; the server may need a moment to notice that the broken session is gone."""
+        for attempt in stamina.retry_context(on=BusyError, attempts=None, timeout=_LOCK_SECONDS, wait_max=0.5):
+            with attempt:
+                ledger.lock(self.connection, self.delivery.source, self._partition)
+
+
+@contextmanager
+def stopwatch(seconds: defaultdict[str, float], phase: str) -> Iterator[None]:
+    """Add the duration of a block to a phase."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[phase] += time.perf_counter() - began
+
+
+def timed(items: Iterator[T], seconds: defaultdict[str, float], phase: str) -> Iterator[T]:
+    """The same items; the time each took to come is added to a phase."""
+    while True:
+        with stopwatch(seconds, phase):
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+        yield item
+        del item

@@ -1,0 +1,166 @@
+"""A batch made ready for its transaction: rows deduplicated, sorted and hashed; rejected records with their bytes.
+
+All of it happens ahead of the database, in the thread that reads.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
+from etl_assets.model.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
+from etl_assets.postgres.ddl import postgres_type
+from etl_assets.postgres.quarantine import NewRejected
+
+SEEN_ORDER: Final = "etl_seen_order"
+SEEN_RECORD: Final = "etl_seen_record"
+AFTER_ALL: Final = 2**62
+"""Stands for a record number later than any."""
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from etl_assets.load.base import Target
+    from etl_assets.model.batch import Batch
+    from etl_assets.model.schema import Schema
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A batch ready for its transaction.
+
+    Attributes:
+        batch: The batch as it came.
+        rows: One row for each key, sorted by key, with the bookkeeping columns.
+        produced: Number of rows before deduplication.
+        duplicate: Number of rows that another of the same key, which comes later, stands for.
+        outranked: Number of rows left out because a newer delivery confirmed what the table has.
+        rejected: The rejected records.
+        rules: How many records broke each rule.
+    """
+
+    batch: Batch
+    rows: pl.DataFrame
+    produced: int
+    duplicate: int
+    outranked: int
+    rejected: tuple[NewRejected, ...]
+    rules: Counter[str]
+
+
+def hash_seed(schema: Schema) -> int:
+    """The seed of row hashes, 63 bits: hashes of one seed are comparable, and mean the same columns and types.
+
+    Polars promises equal hashes only within one version, hence the version in it.
+    """
+    columns = [(column.name, postgres_type(column)) for column in schema.columns]
+    told = repr((pl.__version__, platform.machine(), columns))
+    return int.from_bytes(sha256(told.encode()).digest()[:8], "big") >> 1
+
+
+def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepared:
+    """Make a batch ready.
+
+    Args:
+        batch: From the validator or the transformer.
+        target: Where it goes.
+        delivery_id: Of the delivery it belongs to.
+        seed: From `hash_seed`.
+    """
+    schema = target.schema
+    rows, outranked = _without_seen_later(batch.rows, target)
+    rows, duplicate = _newest_of_each_key(rows, schema)
+    rows = rows.with_columns(
+        pl.lit(delivery_id, dtype=pl.Int64).alias(DELIVERY_ID),
+        rows.select(schema.names).hash_rows(seed).reinterpret(signed=True).alias(ROW_HASH),
+    )
+    broken = dict(batch.rejected.select(REJECTED_RECORD_NO, REJECTED_RULES).iter_rows())
+    return Prepared(
+        batch=batch,
+        rows=rows,
+        produced=batch.rows.height,
+        duplicate=duplicate,
+        outranked=outranked,
+        rejected=tuple(rejected_records(batch, broken, schema)),
+        rules=Counter(rule for rules in broken.values() for rule in rules),
+    )
+
+
+def without(
+    prepared: Prepared, broken: Mapping[int, Iterable[str]], target: Target, delivery_id: int, seed: int
+) -> Prepared:
+    """The batch again, with more records rejected: all their rows leave, and what they stood for comes back.
+
+    Args:
+        prepared: As it was.
+        broken: Record number to the rules the record broke in addition; these records have rows in the batch.
+        target: Where it goes.
+        delivery_id: Of the delivery it belongs to.
+        seed: From `hash_seed`.
+    """
+    batch = prepared.batch
+    gone = pl.Series(REJECTED_RECORD_NO, list(broken), dtype=pl.Int64)
+    more = pl.DataFrame(
+        {REJECTED_RECORD_NO: gone, REJECTED_RULES: [list(rules) for rules in broken.values()]},
+        schema={REJECTED_RECORD_NO: pl.Int64, REJECTED_RULES: pl.List(pl.String)},
+    )
+    batch = replace(
+        batch,
+        rows=batch.rows.filter(~pl.col(RECORD_NO).is_in(gone.implode())),
+        rejected=pl.concat([batch.rejected.select(REJECTED_RECORD_NO, REJECTED_RULES), more]),
+    )
+    return prepare(batch, target, delivery_id, seed)
+
+
+def rejected_records(batch: Batch, broken: Mapping[int, Iterable[str]], schema: Schema) -> Iterator[NewRejected]:
+    """The records of a batch that broke rules, with their bytes and, where they parsed, their fields."""
+    if not broken:
+        return
+    raw = batch.raw
+    wanted = pl.Series(list(broken), dtype=pl.Int64)
+    parsed = raw.frame.filter(pl.col(RECORD_NO).is_in(wanted.implode()))
+    fields = {row.pop(RECORD_NO): row for row in parsed.iter_rows(named=True)}
+    parking = {
+        column.rule("references")
+        for column in schema.columns
+        if column.parent is not None and column.parent.missing == "park"
+    }
+    for record_no in sorted(broken):
+        rules = tuple(broken[record_no])
+        yield NewRejected(
+            record_no=record_no,
+            location=raw.location(record_no),
+            raw=raw.raw(record_no),
+            fields=fields.get(record_no),
+            rules=rules,
+            status="parked" if set(rules) <= parking else "open",
+        )
+
+
+def _newest_of_each_key(rows: pl.DataFrame, schema: Schema) -> tuple[pl.DataFrame, int]:
+    """Rows sorted by key, the newest of each; how many others there were."""
+    order = [schema.order_by] if schema.order_by else []
+    rows = rows.sort([*schema.key, *order], maintain_order=True)
+    same_as_next = pl.all_horizontal(pl.col(name).eq(pl.col(name).shift(-1)) for name in schema.key)
+    newest = rows.select(same_as_next.fill_null(value=False).not_()).to_series()
+    kept = int(newest.sum())
+    return (rows, 0) if kept == rows.height else (rows.filter(newest), rows.height - kept)
+
+
+def _without_seen_later(rows: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, int]:
+    """Rows without those of which the table is known to have something newer; how many those were."""
+    if target.seen_later is None:
+        return rows, 0
+    order_by = target.schema.order_by
+    newer = pl.col(SEEN_RECORD) > pl.col(RECORD_NO)
+    if order_by is not None:
+        newer = (pl.col(SEEN_ORDER) > pl.col(order_by)) | ((pl.col(SEEN_ORDER) == pl.col(order_by)) & newer)
+    joined = rows.join(target.seen_later, on=target.schema.key, how="left", maintain_order="left")
+    kept = joined.filter(~newer.fill_null(value=False)).select(rows.columns)
+    return kept, rows.height - kept.height

@@ -1,0 +1,201 @@
+"""The batch transaction: fence, lookups, rows, rejected records, ledger line, commit, in this order and all or nothing.
+
+Two variants of it are wrong, and tests keep them failing: the ledger line in a transaction of its own, and rows
+written without the order guard.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import polars as pl
+import psycopg
+
+from etl_assets.errors import LoadError, TooManyRejectedError
+from etl_assets.load.prepare import without
+from etl_assets.model.batch import Counts
+from etl_assets.model.schema import RECORD_NO
+from etl_assets.postgres import ledger, quarantine
+from etl_assets.postgres.faults import fault_of
+from etl_assets.postgres.ledger import Line
+
+if TYPE_CHECKING:
+    from etl_assets.load.base import Target
+    from etl_assets.load.lookups import Lookups
+    from etl_assets.load.prepare import Prepared
+    from etl_assets.model.delivery import Delivery
+    from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.ledger import Holder, Kind
+    from etl_assets.postgres.upsert import TableWriter, Written
+
+_DATABASE_RULE = "record__database"
+
+
+class BatchTransaction:
+    """Writes one prepared batch, whole or not at all.
+
+    Args:
+        connection: In autocommit; the session that holds the lock.
+        target: The table and its contract.
+        delivery: Of the batch.
+        holder: Who writes.
+        writer: Writes the rows.
+        lookups: Finds missing parents and taken values.
+        seed: Of the row hashes.
+        allowance: How many more records of the delivery may be rejected.
+    """
+
+    kind: Kind = "ingest"
+
+    def __init__(
+        self,
+        connection: Connection,
+        target: Target,
+        delivery: Delivery,
+        holder: Holder,
+        writer: TableWriter,
+        lookups: Lookups,
+        *,
+        seed: int,
+        allowance: int,
+    ) -> None:
+        self.connection = connection
+        self.target = target
+        self.delivery = delivery
+        self.holder = holder
+        self.writer = writer
+        self.lookups = lookups
+        self.seed = seed
+        self.allowance = allowance
+
+    def run(self, prepared: Prepared) -> Line:
+        """Write the batch.
+
+        Returns:
+            The ledger line that was committed.
+
+        Raises:
+            FencedError: If a newer run has taken over.
+            TooManyRejectedError: If the batch would exceed the allowance. Nothing of it was written.
+            psycopg.Error: What the database objected to, other than to single records.
+        """
+        with self.connection.transaction():
+            ledger.fence(self.connection, self.holder)
+            prepared, reported = self.look_up(prepared)
+            self.stay_within_allowance(prepared)
+            prepared, written, deleted = self.write_rows(prepared)
+            self.stay_within_allowance(prepared)
+            self.write_rejected(prepared)
+            line = self.line(prepared, written, deleted, reported)
+            self.write_line(line)
+        return line
+
+    def look_up(self, prepared: Prepared) -> tuple[Prepared, Counter[str]]:
+        """Reject what lacks a parent or claims a taken value; count what is only to be reported."""
+        reported: Counter[str] = Counter()
+        broken: dict[int, list[str]] = {}
+        for column, record_numbers in self.lookups.missing_parents(self.connection, prepared.batch.rows):
+            if column.parent is not None and column.parent.missing == "report":
+                reported[column.rule("references")] += len(record_numbers)
+                continue
+            for record_no in record_numbers:
+                broken.setdefault(record_no, []).append(column.rule("references"))
+        for column, record_numbers in self.lookups.taken_values(self.connection, prepared.rows):
+            for record_no in record_numbers:
+                broken.setdefault(record_no, []).append(column.rule("unique"))
+        return (without(prepared, broken, self.target, self.delivery.id, self.seed) if broken else prepared), reported
+
+    def write_rows(self, prepared: Prepared) -> tuple[Prepared, Written, int]:
+        """Write the rows; find and reject the records that the database cannot store."""
+        try:
+            with self.connection.transaction():
+                rows, deleted = self.write_generation(prepared)
+                return prepared, rows, deleted
+        except psycopg.Error as error:
+            if fault_of(error) != "data" or self.connection.broken:
+                raise
+        poison = self.find_poison(prepared.rows)
+        if not poison:
+            raise LoadError(
+                f"A batch of {self.delivery} is refused by the database as a whole though each record is taken by "
+                "itself. Nothing of it was written. Look for a constraint or trigger that was added by hand."
+            )
+        broken = {record_no: [_DATABASE_RULE] for record_no in poison}
+        return self.write_rows(without(prepared, broken, self.target, self.delivery.id, self.seed))
+
+    def write_generation(self, prepared: Prepared) -> tuple[Written, int]:
+        """Write the rows; when the delivery is read anew, also take away what it no longer yields."""
+        rows = prepared.rows
+        if self.delivery.generation == 1 or self.kind == "replay":
+            return self.writer.write(rows), 0
+        span = prepared.batch.span
+        first, last = span.first_record, span.last_record
+        corrected = quarantine.corrected(self.connection, self.delivery, first, last)
+        kept = rows.filter(~pl.col(RECORD_NO).is_in(corrected))
+        written = self.writer.write(kept)
+        deleted = self.writer.remove_unproduced(kept, first, last, corrected)
+        quarantine.supersede(self.connection, self.delivery, first, last)
+        return type(written)(written.inserted, written.updated, written.unchanged + rows.height - kept.height), deleted
+
+    def find_poison(self, rows: pl.DataFrame) -> list[int]:
+        """Numbers of the records that the database cannot store, found by halves, each try rolled back."""
+        try:
+            with self.connection.transaction(force_rollback=True):
+                self.writer.write(rows)
+        except psycopg.Error as error:
+            if fault_of(error) != "data":
+                raise
+        else:
+            return []
+        numbers = rows[RECORD_NO].unique().sort()
+        if len(numbers) == 1:
+            return numbers.to_list()
+        half = numbers[len(numbers) // 2]
+        return [
+            *self.find_poison(rows.filter(pl.col(RECORD_NO) < half)),
+            *self.find_poison(rows.filter(pl.col(RECORD_NO) >= half)),
+        ]
+
+    def write_rejected(self, prepared: Prepared) -> None:
+        """Put the rejected records in the quarantine."""
+        quarantine.put(self.connection, self.delivery, self.holder.run_id, prepared.rejected)
+
+    def line(self, prepared: Prepared, written: Written, deleted: int, reported: Counter[str]) -> Line:
+        """The ledger line of the batch."""
+        batch = prepared.batch
+        rejected = len(prepared.rejected)
+        counts = Counts(
+            read=batch.read,
+            rejected=rejected,
+            filtered=batch.filtered,
+            accepted=batch.read - rejected - batch.filtered,
+            produced=prepared.produced,
+            inserted=written.inserted,
+            updated=written.updated,
+            unchanged=written.unchanged + prepared.outranked,
+            duplicate=prepared.duplicate,
+            deleted=deleted,
+        )
+        rules = dict(prepared.rules + reported)
+        return Line(batch.span.batch, batch.span.first_record, batch.span.last_record, counts, rules)
+
+    def write_line(self, line: Line) -> None:
+        """Enter the ledger line."""
+        ledger.enter(self.connection, self.delivery, self.holder, line, kind=self.kind, hash_seed=self.seed)
+
+    def stay_within_allowance(self, prepared: Prepared) -> None:
+        """Raise if more records are rejected than may be."""
+        if len(prepared.rejected) <= self.allowance:
+            return
+        total = self.delivery.manifest.records
+        consent = int(self.target.max_rejected * total)
+        worst = ", ".join(f"{rule} ({number})" for rule, number in prepared.rules.most_common(5))
+        first = prepared.rejected[0]
+        raise TooManyRejectedError(
+            f"{self.delivery}: at least {consent - self.allowance + len(prepared.rejected)} of {total} records break "
+            f"rules, and max_rejected={self.target.max_rejected} consents to {consent}. Most broken in batch "
+            f"{prepared.batch.span.batch}: {worst}; first at {first.location}. Nothing of this batch and of those "
+            "after it was written, nothing was quarantined from it. Look at the records with `etl-assets preview`, "
+            "then correct the declaration, or ask the publisher, or raise max_rejected."
+        )

@@ -1,0 +1,103 @@
+"""The OS account that runs PostgreSQL, which refuses to run as root: who it is and what it can reach.
+
+As an ordinary user the server runs as that user. As root it runs as an account that owns nothing. No permission of
+anything that was there before is ever changed, here or in the rest of the package.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
+
+from etl_assets.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_UNPRIVILEGED = ("nobody", "daemon")
+_ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
+
+
+class Identity(TypedDict, total=False):
+    """Arguments of ``subprocess`` that start a process as an account."""
+
+    user: int
+    group: int
+    extra_groups: Iterable[int]
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account of the operating system."""
+
+    uid: int
+    gid: int
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this process runs as the account already."""
+        return self.uid == os.geteuid()
+
+    @property
+    def identity(self) -> Identity:
+        """What to pass to ``subprocess`` to start a process as this account: nothing if it is the current one."""
+        return {} if self.is_current else {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run a program as this account, from the root folder and with an environment of its own.
+
+        Raises:
+            SettingsError: This process may not start programs as the account.
+        """
+        try:
+            return subprocess.run(  # noqa: S603 - the callers' commands are literal programs and our own paths
+                command, cwd="/", env=_ENVIRONMENT, capture_output=True, text=True, check=False, **self.identity
+            )
+        except PermissionError as error:
+            raise SettingsError(
+                f"This process is root but may not start programs as uid {self.uid}, and PostgreSQL refuses to run as "
+                "root. Nothing was started. Run as an ordinary user, or name a server in ETL_ASSETS_DATABASE_URL."
+            ) from error
+
+    def can_run(self, program: Path) -> bool:
+        """Whether the account can reach and execute a file."""
+        return self._may_execute(program)
+
+    def can_enter(self, folder: Path) -> bool:
+        """Whether the account can reach a folder and the names in it."""
+        return self._may_execute(folder)
+
+    def _may_execute(self, path: Path) -> bool:
+        if self.is_current:
+            return os.access(path, os.X_OK)
+        return self.run(["/bin/sh", "-c", 'test -x "$1"', "sh", str(path)]).returncode == 0
+
+
+def account_for(data: Path) -> Account:
+    """The account to run a server as.
+
+    Args:
+        data: The data folder, which may not exist yet. If it does, root runs the server as its owner.
+
+    Raises:
+        SettingsError: This process is root and the machine has no unprivileged account.
+    """
+    if os.geteuid() != 0:
+        return Account(os.geteuid(), os.getegid())
+    if data.exists():
+        owner = data.stat()
+        return Account(owner.st_uid, owner.st_gid)
+    for name in _UNPRIVILEGED:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(entry.pw_uid, entry.pw_gid)
+    raise SettingsError(
+        f"PostgreSQL refuses to run as root, and this machine has no account named {' or '.join(_UNPRIVILEGED)}. "
+        "Nothing was started. Run as an ordinary user, or name a server in ETL_ASSETS_DATABASE_URL."
+    )

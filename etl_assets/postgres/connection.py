@@ -1,0 +1,69 @@
+"""Connections to the warehouse, with the session settings every writer needs."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit
+
+import psycopg
+
+from etl_assets.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+_SESSION = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO",
+    "idle_in_transaction_session_timeout": "5min",
+    "client_connection_check_interval": "500ms",
+    "lock_timeout": "60s",
+}
+_MINIMUM_VERSION = 150_000
+
+
+def connect(url: str) -> Connection:
+    """Open a connection in autocommit mode; transactions are begun where they are needed.
+
+    Args:
+        url: ``postgresql://user:password@host:port/database``.
+
+    Raises:
+        SettingsError: If no server answers there, or one older than PostgreSQL 15.
+    """
+    options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
+    try:
+        connection = psycopg.connect(
+            url, autocommit=True, options=options, application_name="etl_assets", connect_timeout=15, keepalives_idle=30
+        )
+    except psycopg.OperationalError as error:
+        raise SettingsError(
+            f"No database answers at {without_password(url)} ({type(error).__name__}). Nothing was written. "
+            "Start the server, or correct ETL_ASSETS_DATABASE_URL."
+        ) from error
+    if connection.info.server_version < _MINIMUM_VERSION:
+        version = connection.info.server_version // 10_000
+        connection.close()
+        raise SettingsError(f"The server is PostgreSQL {version}. Nothing was written. Use PostgreSQL 15 or later.")
+    return connection
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Connection]:
+    """A connection for the length of a block, closed at its end."""
+    connection = connect(url)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown: without the password and without options."""
+    parts = urlsplit(url)
+    user = f"{quote(unquote(parts.username))}@" if parts.username else ""
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{user}{parts.hostname or ''}{port}{parts.path}"

@@ -1,0 +1,198 @@
+"""The ledger ``etl.batch``, and the lock and the fence that say who may write it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from psycopg.types.json import Jsonb
+
+from etl_assets.errors import BusyError, FencedError
+from etl_assets.model.batch import Counts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from etl_assets.model.delivery import Delivery
+    from etl_assets.postgres.connection import Connection
+
+Kind = Literal["ingest", "replay"]
+COUNT_NAMES: Final = tuple(field.name for field in fields(Counts))
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a source partition: the run, and the epoch it was given."""
+
+    source: str
+    partition: str
+    run_id: str
+    epoch: int
+
+    def __str__(self) -> str:
+        return f"{self.source} ({self.partition})" if self.partition else self.source
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the ledger."""
+
+    number: int
+    first_record: int
+    last_record: int
+    counts: Counts
+    rules: dict[str, int]
+
+
+def lock_number(source: str, partition: str) -> int:
+    """The number of the advisory lock of a source partition: the first 8 bytes of a SHA-256, as a signed integer."""
+    digest = sha256(f"{source}\0{partition}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def lock(connection: Connection, source: str, partition: str) -> None:
+    """Take the session lock of a source partition, which lives until the connection ends.
+
+    Raises:
+        BusyError: If another session holds it.
+    """
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (lock_number(source, partition),)).fetchone()
+    if not row or not row[0]:
+        what = f"{source} ({partition})" if partition else source
+        raise BusyError(
+            f"Another run is loading {what}. This one wrote nothing. Wait for the other, then run it again."
+        )
+
+
+def take(connection: Connection, source: str, partition: str, run_id: str) -> Holder:
+    """Take over a source partition: every earlier holder is fenced off from now on.
+
+    Args:
+        connection: Of a session that holds the lock.
+        source: Name of the source.
+        partition: Key of the partition, or of one slice of it.
+        run_id: Of the run that takes it.
+    """
+    row = connection.execute(
+        "INSERT INTO etl.fence AS f (source, partition, epoch, run_id) VALUES (%s, %s, 1, %s) "
+        "ON CONFLICT (source, partition) DO UPDATE SET epoch = f.epoch + 1, run_id = excluded.run_id, "
+        "taken_at = clock_timestamp() RETURNING epoch",
+        (source, partition, run_id),
+    ).fetchone()
+    return Holder(source, partition, run_id, row[0] if row else 0)
+
+
+def fence(connection: Connection, holder: Holder) -> None:
+    """Make sure, inside a batch transaction, that the holder has not been replaced; nobody can until it ends.
+
+    Raises:
+        FencedError: If a newer run has taken over.
+    """
+    row = connection.execute(
+        "SELECT epoch FROM etl.fence WHERE source = %s AND partition = %s FOR SHARE",
+        (holder.source, holder.partition),
+    ).fetchone()
+    if row is None or row[0] != holder.epoch:
+        raise FencedError(
+            f"A newer run has taken over {holder}. This run wrote nothing more. Nothing needs doing: the newer run "
+            "goes on where this one stopped."
+        )
+
+
+def enter(
+    connection: Connection,
+    delivery: Delivery,
+    holder: Holder,
+    line: Line,
+    *,
+    kind: Kind,
+    hash_seed: int,
+) -> None:
+    """Write a line of the ledger, in the transaction of what it accounts for."""
+    columns = ", ".join(COUNT_NAMES)
+    marks = ", ".join(["%s"] * len(COUNT_NAMES))
+    connection.execute(
+        "INSERT INTO etl.batch (delivery_id, generation, kind, number, run_id, epoch, first_record, last_record, "
+        f"rules, hash_seed, {columns}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {marks})",
+        (
+            delivery.id,
+            delivery.generation,
+            kind,
+            line.number,
+            holder.run_id,
+            holder.epoch,
+            line.first_record,
+            line.last_record,
+            Jsonb(line.rules),
+            hash_seed,
+            *line.counts.values,
+        ),
+    )
+
+
+def lines(connection: Connection, delivery: Delivery, kind: Kind = "ingest") -> dict[int, Line]:
+    """The lines of a delivery's present generation, by batch number."""
+    rows = connection.execute(
+        f"SELECT number, first_record, last_record, rules, {', '.join(COUNT_NAMES)} FROM etl.batch "
+        "WHERE delivery_id = %s AND generation = %s AND kind = %s ORDER BY number",
+        (delivery.id, delivery.generation, kind),
+    ).fetchall()
+    return {row[0]: _line(row) for row in rows}
+
+
+def next_number(connection: Connection, delivery: Delivery, kind: Kind) -> int:
+    """The number that the next line of that kind will have."""
+    row = connection.execute(
+        "SELECT coalesce(max(number), 0) + 1 FROM etl.batch WHERE delivery_id = %s AND generation = %s AND kind = %s",
+        (delivery.id, delivery.generation, kind),
+    ).fetchone()
+    return int(row[0]) if row else 1
+
+
+def other_seeds(connection: Connection, source: str, hash_seed: int) -> bool:
+    """Whether any row of a source may carry a hash of another seed than today's."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
+        "WHERE d.source = %s AND b.hash_seed <> %s)",
+        (source, hash_seed),
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def unchanged_since(connection: Connection, delivery: Delivery, record_no: int) -> list[tuple[int, int]]:
+    """Batches that hold newer sightings of rows which they left as they were.
+
+    A row that a newer delivery merely confirms keeps the mark of the older one; whoever wants to overwrite it from
+    in between must look there first.
+
+    Args:
+        connection: To the warehouse.
+        delivery: From which rows are to be written out of order.
+        record_no: The lowest record number concerned.
+
+    Returns:
+        Delivery id and batch number, in order.
+    """
+    rows = connection.execute(
+        "SELECT d.id, b.number FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
+        "AND d.generation = b.generation WHERE d.source = %s AND b.kind = 'ingest' AND b.unchanged > 0 "
+        "AND ((d.rank, d.id) > (%s, %s) OR (d.id = %s AND b.last_record > %s)) ORDER BY d.rank, d.id, b.number",
+        (delivery.source, delivery.rank, delivery.id, delivery.id, record_no),
+    ).fetchall()
+    return [(delivery_id, number) for delivery_id, number in rows]
+
+
+def add_up(lines_: Mapping[int, Line]) -> tuple[Counts, dict[str, int]]:
+    """The sums of some lines: all counts, and how many records broke each rule."""
+    counts, rules = Counts(), dict[str, int]()
+    for line in lines_.values():
+        counts += line.counts
+        for rule, broken in line.rules.items():
+            rules[rule] = rules.get(rule, 0) + broken
+    return counts, rules
+
+
+def _line(row: tuple[Any, ...]) -> Line:
+    number, first, last, rules, *counts = row
+    return Line(number, first, last, Counts(*counts), dict(rules))

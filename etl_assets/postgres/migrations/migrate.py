@@ -1,0 +1,72 @@
+"""Brings schema ``etl`` of a database up to the newest revision; asks whether it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etl_assets.errors import SettingsError
+from etl_assets.postgres.connection import connected
+
+if TYPE_CHECKING:
+    from etl_assets.postgres.connection import Connection
+
+VERSION_TABLE = "schema_version"
+_HERE = Path(__file__).parent
+_LOCK = 0x65746C_5F6D6967  # 'etl_mig'
+
+
+def newest() -> str:
+    """The newest revision this package knows: revisions are files named ``NNNN_what.py``."""
+    return max(path.name for path in (_HERE / "versions").glob("[0-9]*.py"))[:4]
+
+
+def current(connection: Connection) -> str | None:
+    """The revision of a database; None when it was never migrated."""
+    found = connection.execute("SELECT to_regclass(%s)", (f"etl.{VERSION_TABLE}",)).fetchone()
+    if found is None or found[0] is None:
+        return None
+    row = connection.execute(f"SELECT version_num FROM etl.{VERSION_TABLE}").fetchone()
+    return str(row[0]) if row else None
+
+
+def require_current(connection: Connection) -> None:
+    """Raise unless the database is at the newest revision.
+
+    Raises:
+        SettingsError: With the command that mends it.
+    """
+    if (at := current(connection)) != newest():
+        raise SettingsError(
+            f"Schema etl of the database is at revision {at or 'none'}; this version needs {newest()}. "
+            "Nothing was written. Run: etl-assets migrate"
+        )
+
+
+def migrate(url: str) -> tuple[str | None, str]:
+    """Upgrade a database; concurrent callers wait for one another.
+
+    Args:
+        url: ``postgresql://…`` of the warehouse.
+
+    Returns:
+        The revision before and the revision after.
+    """
+    with connected(url) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        before = current(connection)
+        if before != newest():
+            connection.execute("CREATE SCHEMA IF NOT EXISTS etl")
+            _upgrade(url)
+        return before, newest()
+
+
+def _upgrade(url: str) -> None:
+    from alembic import command  # noqa: PLC0415 -- costs half a second, and is seldom needed
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(_HERE))
+    config.set_main_option("path_separator", "os")
+    config.attributes["url"] = "postgresql+psycopg://" + url.split("://", 1)[1]
+    command.upgrade(config, "head")

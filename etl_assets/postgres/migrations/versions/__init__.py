@@ -1,0 +1,1 @@
+"""One file for each revision of schema ``etl``, oldest first."""

@@ -1,0 +1,231 @@
+"""The quarantine ``etl.rejected``: putting records in, finding them, correcting, dismissing, marking as replayed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from etl_assets.errors import QuarantineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from etl_assets.model.delivery import Delivery
+    from etl_assets.postgres.connection import Connection
+
+Status = Literal["open", "parked", "replayed", "dismissed", "superseded"]
+STATUSES: Final[tuple[str, ...]] = get_args(Status)
+_WAITING: Final = ("open", "parked")
+
+
+@dataclass(frozen=True)
+class NewRejected:
+    """A record on its way into the quarantine.
+
+    Attributes:
+        record_no: Its number in its delivery.
+        location: Where it stands, for people.
+        raw: Its bytes as delivered.
+        fields: Published name to text, where it could be parsed.
+        rules: Every rule it broke.
+        status: ``parked`` when all it lacks is a parent that may arrive, else ``open``.
+    """
+
+    record_no: int
+    location: str
+    raw: bytes
+    fields: dict[str, str | None] | None
+    rules: tuple[str, ...]
+    status: Status
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A record in the quarantine, as stored."""
+
+    id: int
+    delivery_id: int
+    record_no: int
+    source: str
+    partition: str
+    location: str
+    raw: bytes
+    fields: dict[str, str | None] | None
+    rules: list[str]
+    status: Status
+    fingerprint: str
+    run_id: str
+    rejected_at: datetime
+    replays: int
+    correction: dict[str, str | None] | None
+    reviewer: str | None
+    reviewed_at: datetime | None
+    note: str | None
+
+
+_COLUMNS: Final = ", ".join(Rejected.__dataclass_fields__)
+
+
+def put(connection: Connection, delivery: Delivery, run_id: str, records: Sequence[NewRejected]) -> None:
+    """Put the rejected records of a batch in, inside the batch's transaction.
+
+    A record that an earlier generation of the same delivery rejected is brought up to date; what people decided
+    about it stands.
+    """
+    if not records:
+        return
+    connection.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS etl_rejected (record_no bigint, location text, raw bytea, fields jsonb, "
+        "rules text[], status text) ON COMMIT DELETE ROWS"
+    )
+    with connection.cursor() as cursor, cursor.copy("COPY pg_temp.etl_rejected FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types(["int8", "text", "bytea", "jsonb", "text[]", "text"])
+        for new in records:
+            fields = None if new.fields is None else Jsonb(new.fields)
+            copy.write_row((new.record_no, new.location, new.raw, fields, list(new.rules), new.status))
+    connection.execute(
+        "INSERT INTO etl.rejected AS r (delivery_id, record_no, generation, source, partition, location, raw, fields, "
+        "rules, status, fingerprint, run_id) SELECT %(id)s, record_no, %(generation)s, %(source)s, %(partition)s, "
+        "location, raw, fields, rules, status, %(fingerprint)s, %(run)s FROM pg_temp.etl_rejected ORDER BY record_no "
+        "ON CONFLICT (delivery_id, record_no) DO UPDATE SET generation = excluded.generation, rules = excluded.rules, "
+        "location = excluded.location, raw = excluded.raw, fields = excluded.fields, run_id = excluded.run_id, "
+        "fingerprint = excluded.fingerprint, status = CASE WHEN r.status IN ('replayed', 'dismissed') THEN r.status "
+        "ELSE excluded.status END",
+        {
+            "id": delivery.id,
+            "generation": delivery.generation,
+            "source": delivery.source,
+            "partition": delivery.partition,
+            "fingerprint": delivery.fingerprint,
+            "run": run_id,
+        },
+    )
+    connection.execute("TRUNCATE pg_temp.etl_rejected")
+
+
+def supersede(connection: Connection, delivery: Delivery, first_record: int, last_record: int) -> None:
+    """Close records that an earlier generation rejected and the present one, having read them again, did not."""
+    if delivery.generation > 1:
+        connection.execute(
+            "UPDATE etl.rejected SET status = 'superseded' WHERE delivery_id = %s AND generation < %s "
+            "AND record_no BETWEEN %s AND %s AND status IN ('open', 'parked')",
+            (delivery.id, delivery.generation, first_record, last_record),
+        )
+
+
+def corrected(connection: Connection, delivery: Delivery, first_record: int, last_record: int) -> list[int]:
+    """Record numbers of a delivery that people corrected and replayed: their rows are newer than the bytes."""
+    rows = connection.execute(
+        "SELECT record_no FROM etl.rejected WHERE delivery_id = %s AND record_no BETWEEN %s AND %s "
+        "AND status = 'replayed' AND correction IS NOT NULL",
+        (delivery.id, first_record, last_record),
+    ).fetchall()
+    return [record_no for (record_no,) in rows]
+
+
+def find(
+    connection: Connection,
+    *,
+    source: str | None = None,
+    statuses: Sequence[str] = _WAITING,
+    rule: str | None = None,
+    ids: Sequence[int] | None = None,
+    limit: int | None = None,
+) -> list[Rejected]:
+    """Records of the quarantine, oldest first.
+
+    Args:
+        connection: To the warehouse.
+        source: Only of this source.
+        statuses: Only with one of these; means nothing when ids are given.
+        rule: Only those that broke this rule.
+        ids: Only these.
+        limit: At most so many.
+    """
+    with connection.cursor(row_factory=class_row(Rejected)) as cursor:
+        return cursor.execute(
+            f"SELECT {_COLUMNS} FROM etl.rejected WHERE (%(source)s::text IS NULL OR source = %(source)s) "
+            "AND (%(ids)s::bigint[] IS NOT NULL OR status = ANY (%(statuses)s)) "
+            "AND (%(rule)s::text IS NULL OR %(rule)s = ANY (rules)) "
+            "AND (%(ids)s::bigint[] IS NULL OR id = ANY (%(ids)s)) ORDER BY id LIMIT %(limit)s",
+            {
+                "source": source,
+                "statuses": list(statuses),
+                "rule": rule,
+                "ids": None if ids is None else list(ids),
+                "limit": limit,
+            },
+        ).fetchall()
+
+
+def counts(connection: Connection, source: str | None = None) -> list[tuple[str, str, str, int]]:
+    """How many records wait or were dealt with: source, status, rule, number; a record counts once for each rule."""
+    rows = connection.execute(
+        "SELECT source, status, rule, count(*) FROM etl.rejected CROSS JOIN unnest(rules) rule "
+        "WHERE %(source)s::text IS NULL OR source = %(source)s GROUP BY 1, 2, 3 ORDER BY 1, 2, 4 DESC, 3",
+        {"source": source},
+    ).fetchall()
+    return [(name, status, rule, number) for name, status, rule, number in rows]
+
+
+def waiting(connection: Connection, source: str, partition: str | None = None) -> dict[str, int]:
+    """How many records of a source are open and parked."""
+    rows = connection.execute(
+        "SELECT status, count(*) FROM etl.rejected WHERE source = %(source)s AND status = ANY (%(waiting)s) "
+        "AND (%(partition)s::text IS NULL OR partition = %(partition)s) GROUP BY 1",
+        {"source": source, "partition": partition, "waiting": list(_WAITING)},
+    ).fetchall()
+    return dict.fromkeys(_WAITING, 0) | dict(rows)
+
+
+def correct(connection: Connection, id_: int, correction: dict[str, str | None], who: str, note: str | None) -> None:
+    """Store a correction: published name to the text it should have had. The record waits for a replay."""
+    found = connection.execute(
+        "UPDATE etl.rejected SET correction = coalesce(correction, '{}') || %s, reviewer = %s, "
+        "reviewed_at = clock_timestamp(), note = coalesce(%s, note), status = 'open' "
+        "WHERE id = %s AND status IN ('open', 'parked', 'dismissed') RETURNING id",
+        (Jsonb(correction), who, note, id_),
+    ).fetchone()
+    if found is None:
+        raise QuarantineError(
+            f"Record {id_} is not waiting in the quarantine. Nothing was changed. "
+            "See `etl-assets quarantine list --status open` for those that are."
+        )
+
+
+def dismiss(connection: Connection, ids: Iterable[int], who: str, note: str | None) -> int:
+    """Close records for good: they are known and not wanted.
+
+    Returns:
+        How many were waiting and are now dismissed.
+    """
+    return connection.execute(
+        "UPDATE etl.rejected SET status = 'dismissed', reviewer = %s, reviewed_at = clock_timestamp(), "
+        "note = coalesce(%s, note) WHERE id = ANY (%s) AND status IN ('open', 'parked')",
+        (who, note, list(ids)),
+    ).rowcount
+
+
+def claim(connection: Connection, ids: Sequence[int]) -> list[Rejected]:
+    """Lock waiting records for a replay, inside its transaction; those that no longer wait are left out."""
+    with connection.cursor(row_factory=class_row(Rejected)) as cursor:
+        return cursor.execute(
+            f"SELECT {_COLUMNS} FROM etl.rejected WHERE id = ANY (%s) AND status IN ('open', 'parked') "
+            "ORDER BY record_no FOR UPDATE",
+            (list(ids),),
+        ).fetchall()
+
+
+def settle(connection: Connection, outcomes: Iterable[tuple[int, Status, Sequence[str]]], fingerprint: str) -> None:
+    """Write what a replay made of its records: id, status, and the rules still broken, inside its transaction."""
+    values: list[tuple[Any, ...]] = [(status, list(rules), fingerprint, id_) for id_, status, rules in outcomes]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE etl.rejected SET status = %s, rules = CASE WHEN %s::text[] = '{}' THEN rules ELSE %s::text[] END, "
+            "fingerprint = %s, replays = replays + 1 WHERE id = %s",
+            [(status, rules, rules, fingerprint_, id_) for status, rules, fingerprint_, id_ in values],
+        )

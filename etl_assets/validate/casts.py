@@ -1,0 +1,116 @@
+"""From a published cell to a value of the declared type, as Polars expressions.
+
+A cell that is not written as declared gives null, and the rule ``type`` is broken where a cell is there and its value
+is not. Nothing is guessed or rounded. Dates and times stand in `moments`, JSON in `documents`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from etl_assets.validate.documents import is_document
+from etl_assets.validate.moments import moment, reading_type
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from etl_assets.model.schema import Column
+
+_UUID: Final = r"\A[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\z"
+_FEW: Final = 8
+
+
+def dtype(column: Column) -> pl.DataType:
+    """The Polars type that the column's values have in a `Verdict` and in a `Batch`."""
+    match column.type:
+        case "integer":
+            return pl.Int64()
+        case "float":
+            return pl.Float64()
+        case "decimal":
+            return pl.Decimal(column.precision, column.scale or 0)
+        case "boolean":
+            return pl.Boolean()
+        case "date" | "timestamp" | "time":
+            return reading_type(column)
+        case "text" | "json" | "uuid":
+            return pl.String()
+
+
+def prepared(column: Column, cell: pl.Expr) -> pl.Expr:
+    """The cell stripped, without the column's null words, with its default, as far as each is declared."""
+    if column.strip:
+        cell = cell.str.strip_chars()
+    empty = ("", *column.null) if column.strip else column.null
+    if empty:
+        cell = pl.when(~among(cell, empty)).then(cell)
+    return cell if column.default is None else cell.fill_null(pl.lit(column.default))
+
+
+def cast(column: Column, cell: pl.Expr, decimal: str = ".") -> pl.Expr:
+    """The value of a prepared cell, null where it is not written as declared.
+
+    Args:
+        column: The declaration.
+        cell: A String expression.
+        decimal: The character before the fraction of a number.
+    """
+    value = cell
+    match column.type:
+        case "integer":
+            value = cell.cast(pl.Int64, strict=False)
+        case "float":
+            value = _float(cell, decimal)
+        case "decimal":
+            value = _decimal(column, cell, decimal)
+        case "boolean":
+            value = _boolean(column, cell)
+        case "date" | "timestamp" | "time":
+            value = moment(column, cell)
+        case "json":
+            value = pl.when(cell.map_batches(_documents, return_dtype=pl.Boolean, is_elementwise=True)).then(cell)
+        case "uuid":
+            value = pl.when(cell.str.contains(_UUID)).then(cell.str.to_lowercase())
+    return value
+
+
+def among(cell: pl.Expr, values: Sequence[object]) -> pl.Expr:
+    """Whether a value is one of a few; null where there is none. Comparing one by one is faster while they are few."""
+    if not 0 < len(values) <= _FEW:
+        return cell.is_in(list(values))
+    found = cell == pl.lit(values[0])
+    for value in values[1:]:
+        found = found | (cell == pl.lit(value))
+    return found
+
+
+def _boolean(column: Column, cell: pl.Expr) -> pl.Expr:
+    true, false = pl.lit(value=True), pl.lit(value=False)
+    return pl.when(among(cell, column.true)).then(true).when(among(cell, column.false)).then(false)
+
+
+def _pointed(cell: pl.Expr, decimal: str) -> pl.Expr:
+    if decimal == ".":
+        return cell
+    unpointed = pl.when(~cell.str.contains(".", literal=True)).then(cell)
+    return unpointed.str.replace(decimal, ".", literal=True)
+
+
+def _float(cell: pl.Expr, decimal: str) -> pl.Expr:
+    value = _pointed(cell, decimal).cast(pl.Float64, strict=False)
+    return pl.when(value.is_finite()).then(value)
+
+
+def _decimal(column: Column, cell: pl.Expr, decimal: str) -> pl.Expr:
+    scale = column.scale or 0
+    fraction = f"(?:[0-9]{{1,{scale}}}0*|0+)" if scale else "0+"
+    cell = _pointed(cell, decimal)
+    written = rf"\A[+-]?(?:[0-9]+(?:\.(?:{fraction})?)?|\.{fraction})\z"
+    return pl.when(cell.str.contains(written)).then(cell).cast(dtype(column), strict=False)
+
+
+def _documents(cells: pl.Series) -> pl.Series:
+    judged = [None if text is None else is_document(text) for text in cells]
+    return pl.Series(cells.name, judged, dtype=pl.Boolean)

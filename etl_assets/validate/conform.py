@@ -1,0 +1,172 @@
+"""From what a transformer returned, typed or text, to values of the declared types.
+
+A value is taken where the declared type holds it exactly; otherwise it is null, and the rule ``type`` is broken. Kinds
+that do not belong together at all (a truth value in a column of dates) are a fault of the transformer.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+from polars.exceptions import PolarsError
+
+from etl_assets.errors import TransformError
+from etl_assets.validate.casts import cast, dtype, prepared
+from etl_assets.validate.moments import in_range, localized
+
+if TYPE_CHECKING:
+    from etl_assets.model.schema import Column
+
+_LARGEST_EXPONENT: Final = 400
+_MICROSECOND: Final = 1_000
+_WRITTEN: Final = (str, Integral, Real, Decimal, UUID)
+
+
+def as_published(column: Column, values: pd.Series[Any]) -> pl.Series:
+    """A pandas column of any kind as a Polars series, missing values null.
+
+    Raises:
+        TransformError: If the values are of several kinds, or of one that has no Polars type.
+    """
+    try:
+        if values.dtype == object:
+            written = _written(column, [None if _is_missing(value) else value for value in values])
+            if written is not None:
+                return pl.Series(written, dtype=pl.String)
+        series = pl.Series(pa.Array.from_pandas(values))
+    except (pa.ArrowException, PolarsError, TypeError, ValueError, OverflowError) as error:
+        raise TransformError(
+            f"The transformer returned a column {column.name!r} whose values are of several kinds, or of a kind that "
+            f"cannot be read as {column.type}. The batch was not written. Return {column.type} values or text."
+        ) from error
+    return series.cast(pl.String) if series.dtype == pl.Categorical else series
+
+
+def conformed(column: Column, name: str, source: pl.DataType) -> pl.Expr:
+    """The value of a column that is there with some Polars type, null where the declared type does not hold it.
+
+    Args:
+        column: The declaration.
+        name: What the frame calls the column.
+        source: The type it has there.
+
+    Raises:
+        TransformError: If values of that type never belong in the column.
+    """
+    cell = pl.col(name)
+    value: pl.Expr | None = None
+    if source == pl.Null:
+        value = pl.lit(None, dtype=dtype(column))
+    elif source == pl.String:
+        value = cast(column, cell)
+    elif column.type in {"integer", "float", "decimal"} and source.is_numeric():
+        value = _number(column, cell, source)
+    elif column.type == "boolean" and source == pl.Boolean:
+        value = cell
+    elif column.type == "date":
+        value = _date(cell, source)
+    elif column.type == "timestamp":
+        value = _timestamp(column, cell, source)
+    elif column.type == "time" and source == pl.Time:
+        value = pl.when(cell.cast(pl.Int64) % _MICROSECOND == 0).then(cell)
+    if value is None:
+        raise TransformError(
+            f"The transformer returned a column {column.name!r} of {source}, which is declared {column.type}. The "
+            f"batch was not written. Return {column.type} values, or text as the publisher would write it."
+        )
+    return value
+
+
+def completed(column: Column, name: str, source: pl.DataType) -> pl.Expr | None:
+    """A derived column's texts stripped, freed of null words and with its default; None where nothing is to be done."""
+    declared = column.strip or column.null or column.default is not None
+    return prepared(column, pl.col(name)) if column.derived and declared and source == pl.String else None
+
+
+def _written(column: Column, values: list[Any]) -> list[str | None] | None:
+    """Python objects as text that the declared type reads exactly; None where Arrow reads them by itself."""
+    if column.type == "json":
+        return [value if value is None or isinstance(value, str) else _dumped(value) for value in values]
+    if column.type not in {"integer", "float", "decimal", "uuid"}:
+        return None
+    if any(isinstance(value, bool) or not isinstance(value, _WRITTEN) for value in values if value is not None):
+        return None
+    return [None if value is None else _plain(column, value) for value in values]
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _plain(column: Column, value: Any) -> str:
+    if isinstance(value, str | UUID | Integral):
+        return str(value)
+    number = Decimal(str(value))
+    if not number.is_finite() or abs(number.adjusted()) > _LARGEST_EXPONENT:
+        return str(value)
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if column.type == "integer" and "." in text else text
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)  # noqa: PLR0124 -- NaN
+
+
+def _number(column: Column, cell: pl.Expr, source: pl.DataType) -> pl.Expr:
+    if column.type == "float":
+        value = cell.cast(pl.Float64, strict=False)
+        return pl.when(value.is_finite()).then(value)
+    if source.is_float() and column.type == "decimal":
+        return cast(column, cell.cast(pl.String).map_batches(_positional, return_dtype=pl.String, is_elementwise=True))
+    if source.is_integer():
+        return cell.cast(dtype(column), strict=False)
+    return _unless_changed(cell, dtype(column), source)
+
+
+def _unless_changed(cell: pl.Expr, target: pl.DataType, source: pl.DataType) -> pl.Expr:
+    """The value in another type, where it comes back from it unchanged."""
+    value = cell.cast(target, strict=False)
+    return pl.when(value.cast(source, strict=False) == cell).then(value)
+
+
+def _positional(texts: pl.Series) -> pl.Series:
+    """Shortest texts of floats, those with an exponent written out."""
+    scientific = texts.str.contains("e", literal=True)
+    if not scientific.any():
+        return texts
+    written = [format(Decimal(text), "f") if power else text for text, power in zip(texts, scientific, strict=True)]
+    return pl.Series(texts.name, written, dtype=pl.String)
+
+
+def _date(cell: pl.Expr, source: pl.DataType) -> pl.Expr | None:
+    if isinstance(source, pl.Datetime) and source.time_zone is None:
+        cell = _unless_changed(cell, pl.Date(), source)
+    elif source != pl.Date:
+        return None
+    return pl.when(in_range(cell, pl.Date())).then(cell)
+
+
+def _timestamp(column: Column, cell: pl.Expr, source: pl.DataType) -> pl.Expr | None:
+    """Readings as they are, instants in UTC; readings become instants only in a declared zone."""
+    if source == pl.Date:
+        value = pl.when(in_range(cell, pl.Date())).then(cell).cast(pl.Datetime("us"))
+    elif isinstance(source, pl.Datetime):
+        value = _unless_changed(cell, pl.Datetime("us", source.time_zone), source)
+    else:
+        return None
+    if isinstance(source, pl.Datetime) and source.time_zone is not None:
+        if not column.is_instant:
+            return None
+        value = value.dt.convert_time_zone("UTC")
+    elif column.is_instant:
+        if column.zone is None:
+            return None
+        value = localized(value, column.zone)
+    return pl.when(in_range(value, dtype(column))).then(value)

@@ -1,0 +1,83 @@
+"""Which published column becomes which declared one, what the delivery lacks and what it has beyond.
+
+Knows names only. What the cells hold is `rules`'s business; remembering drift is not done here either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from etl_assets.errors import ShapeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from etl_assets.model.schema import Column, Schema
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a delivery's columns meet the declaration.
+
+    Attributes:
+        columns: Column name to published name, in the order of the schema.
+        unmapped: Published names that are neither mapped nor ignored, in the publisher's order: drift.
+        missing: Declared columns the delivery does not have and can do without; they become null or their default.
+    """
+
+    columns: Mapping[str, str]
+    unmapped: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def resolve(schema: Schema, names: Sequence[str], what: str) -> Shape:
+    """Find the published columns of a delivery.
+
+    Args:
+        schema: The contract.
+        names: The names the publisher wrote, in order.
+        what: What to call the delivery in an error, e.g. ``delivery 7 of flights``.
+
+    Raises:
+        ShapeError: If a required column without a default is not there.
+    """
+    present = frozenset(names)
+    columns: dict[str, str] = {}
+    absent: list[Column] = []
+    for column in schema.published:
+        found = next((name for name in column.published_names if name in present), None)
+        if found is None:
+            absent.append(column)
+        else:
+            columns[column.name] = found
+    known = {*columns.values(), *schema.ignored}
+    unmapped = tuple(name for name in names if name not in known)
+    needed = [column for column in absent if column.required and column.default is None]
+    if needed:
+        raise ShapeError(_missing_text(needed, unmapped, what))
+    return Shape(MappingProxyType(columns), unmapped, tuple(column.name for column in absent))
+
+
+def _missing_text(needed: Iterable[Column], unmapped: Sequence[str], what: str) -> str:
+    lines = [f"{what} lacks required columns: {', '.join(column.name for column in needed)}. Nothing was written."]
+    for column in needed:
+        looked = " or ".join(repr(name) for name in column.published_names)
+        nearest = _nearest(column, unmapped)
+        hint = f"; the nearest published name is {nearest!r}" if nearest else ""
+        lines.append(f"Column {column.name!r} was looked for as {looked}{hint}.")
+    beyond = ", ".join(map(repr, unmapped)) if unmapped else "none"
+    lines.append(f"Published names that no column takes: {beyond}.")
+    lines.append("If the publisher renamed a column, add the new name to its published_as; if not, ask the publisher.")
+    return " ".join(lines)
+
+
+def _nearest(column: Column, unmapped: Sequence[str]) -> str | None:
+    folded = {name.casefold(): name for name in reversed(unmapped)}
+    for name in (*column.published_names, column.name):
+        close = get_close_matches(name.casefold(), list(folded), n=1)
+        if close:
+            return folded[close[0]]
+    return None

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from etl_assets.extract.formats.csv import Csv
+from etl_assets_tests.conformance.format_suite import FormatSuite
+
+_LINES = [
+    b"number,word,text\r\n",
+    *(b'%d,word,"some, text"\r\n' % n for n in range(20)),
+    b"20,too,many,fields\r\n",
+    b'21,"not closed,x\r\n',
+    b"22,w\xff,x\r\n",
+    b"23,\0,x\r\n",
+    *(b'%d,,"two\r\nlines"\r\n' % n for n in range(24, 40)),
+    b"40,last,without line end",
+]
+
+
+class TestCsvConforms(FormatSuite):
+    format = Csv(batch_bytes=200)
+    sample = b"".join(_LINES)
+    records = 41
+    empty = b"number,word,text\r\n"
+
+
+class TestTranscodedCsvConforms(FormatSuite):
+    format = Csv(encoding="utf-16", batch_bytes=200)
+    sample = b"".join(line for line in _LINES if b"\xff" not in line).decode().encode("utf-16")
+    records = 40
+    empty = "a;b\n".encode("utf-16")
+
+
+class TestCsvOfOneColumnConforms(FormatSuite):
+    format = Csv(batch_bytes=64, header=("only",))
+    sample = b"".join(b'"%d"\n' % n for n in range(50)) + b'""\n\n\na,b\n'
+    records = 52
+    empty = b"\n"

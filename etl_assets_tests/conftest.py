@@ -1,0 +1,59 @@
+"""A real PostgreSQL for every test that wants one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from etl_assets.local import embedded
+from etl_assets.settings import with_database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import LiteralString
+
+_FASTER: tuple[LiteralString, ...] = (  # tests crash processes, not machines
+    "ALTER SYSTEM SET fsync = off",
+    "ALTER SYSTEM SET full_page_writes = off",
+    "ALTER SYSTEM SET deadlock_timeout = '200ms'",
+)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A superuser's database: on a server of this test process, or the one in ETL_ASSETS_TEST_DATABASE_URL."""
+    if given := os.environ.get("ETL_ASSETS_TEST_DATABASE_URL"):
+        yield given
+        return
+    home = Path(tempfile.mkdtemp(prefix="etl-assets-tests-"))  # pytest's own folders are closed to the server's account
+    home.chmod(0o711)
+    try:
+        with embedded(home) as server:
+            _execute(server.url, *_FASTER, "SELECT pg_reload_conf()")
+            yield server.url_of("postgres")
+    finally:
+        shutil.rmtree(home)
+
+
+@pytest.fixture
+def database_url(postgres_url: str) -> Iterator[str]:
+    """The URL of a fresh, empty database, which is dropped after the test."""
+    name = f"test_{uuid4().hex}"
+    identifier = sql.Identifier(name)
+    _execute(postgres_url, sql.SQL("CREATE DATABASE {} TEMPLATE template1").format(identifier))
+    yield with_database(postgres_url, name)
+    _execute(postgres_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+
+def _execute(url: str, *statements: sql.Composed | LiteralString) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)

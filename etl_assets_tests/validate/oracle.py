@@ -1,0 +1,173 @@
+"""What a cell means, said slowly with the standard library: the witness that the engine is held against."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from etl_assets.model.schema import DIRECTIVES, directives
+
+if TYPE_CHECKING:
+    from etl_assets.model.schema import Column
+
+_BLANKS = (
+    "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def judge(column: Column, cell: str | None, decimal: str = ".") -> tuple[Any, list[str]]:
+    """The value of a published cell and the rules it breaks, in the order they are declared."""
+    cell = _prepared(column, cell)
+    if cell is None:
+        return None, [column.rule("required")] if column.required else []
+    broken = ["record__nul"] if column.type == "text" and "\0" in cell else []
+    value: Any = _CASTS[column.type](column, cell, decimal)
+    if value is None:
+        return None, [*broken, column.rule("type")]
+    asked = {
+        "minimum": column.minimum is not None and value < _like(value, column, column.minimum),
+        "maximum": column.maximum is not None and value > _like(value, column, column.maximum),
+        "length": column.length is not None and len(value) > column.length,
+        "pattern": column.pattern is not None and re.fullmatch(column.pattern, value) is None,
+        "allowed": column.allowed is not None and value not in column.allowed,
+    }
+    return value, [*broken, *(column.rule(kind) for kind, breaks in asked.items() if breaks)]
+
+
+def _prepared(column: Column, cell: str | None) -> str | None:
+    if cell is not None and column.strip:
+        cell = cell.strip(_BLANKS) or None
+    if cell in column.null:
+        cell = None
+    return column.default if cell is None else cell
+
+
+def _like(value: Any, column: Column, limit: Any) -> Any:
+    if isinstance(value, Decimal):
+        return Decimal(str(limit))
+    if isinstance(value, datetime) and value.tzinfo is not None and limit.tzinfo is None:
+        assert column.zone is not None
+        return limit.replace(tzinfo=ZoneInfo(column.zone))
+    return limit
+
+
+def _text(_column: Column, cell: str, _decimal: str) -> str:
+    return cell
+
+
+def _integer(_column: Column, cell: str, _decimal: str) -> int | None:
+    if not re.fullmatch("[+-]?[0-9]+", cell):
+        return None
+    value = int(cell)
+    return value if -(2**63) <= value < 2**63 else None
+
+
+def _number(cell: str, decimal: str, exponent: str) -> str | None:
+    point = re.escape(decimal)
+    if not re.fullmatch(rf"[+-]?([0-9]+({point}[0-9]*)?|{point}[0-9]+){exponent}", cell):
+        return None
+    return cell.replace(decimal, ".")
+
+
+def _float(_column: Column, cell: str, decimal: str) -> float | None:
+    number = _number(cell, decimal, "([eE][+-]?[0-9]+)?")
+    return None if number is None or not math.isfinite(float(number)) else float(number)
+
+
+def _decimal(column: Column, cell: str, decimal: str) -> Decimal | None:
+    number = _number(cell, decimal, "")
+    if number is None:
+        return None
+    whole, _, fraction = number.lstrip("+-").partition(".")
+    scale = column.scale or 0
+    if len(fraction.rstrip("0")) > scale or len(whole.lstrip("0")) > column.precision - scale:
+        return None
+    return Decimal(number)
+
+
+def _boolean(column: Column, cell: str, _decimal: str) -> bool | None:
+    return True if cell in column.true else False if cell in column.false else None
+
+
+def _moment(column: Column, cell: str, _decimal: str) -> date | datetime | time | None:
+    found = (_read(column, format_, cell) for format_ in column.accepted_formats)
+    return next((value for value in found if value is not None), None)
+
+
+def _read(column: Column, format_: str, cell: str) -> date | datetime | time | None:
+    parts = list(directives(format_))
+    shape = "".join(f"({DIRECTIVES[part]})" if part in DIRECTIVES else re.escape(part) for part in parts)
+    match = re.fullmatch(shape, cell)
+    if match is None:
+        return None
+    written = dict(zip([part for part in parts if part in DIRECTIVES], match.groups(), strict=True))
+    got = {part.replace("-", ""): text for part, text in written.items()}
+    try:
+        clock = time(_hour(got), int(got.get("%M", 0)), int(got.get("%S", 0)), int(got.get("%f", "0").ljust(6, "0")))
+        if column.type == "time":
+            return clock
+        day = date(_year(got), _month(got), int(got["%d"]))
+        if column.type == "date":
+            return day
+        return _placed(column, datetime.combine(day, clock), got.get("%z"))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _year(got: dict[str, str]) -> int:
+    if "%Y" in got:
+        return int(got["%Y"])
+    short = int(got["%y"])
+    return 1900 + short if short >= 69 else 2000 + short
+
+
+def _month(got: dict[str, str]) -> int:
+    if "%m" in got:
+        return int(got["%m"])
+    return _MONTHS.index((got.get("%b") or got["%B"])[:3]) + 1
+
+
+def _hour(got: dict[str, str]) -> int:
+    if "%I" in got:
+        return int(got["%I"]) % 12 + (12 if got["%p"].lower() == "pm" else 0)
+    return int(got.get("%H", 0))
+
+
+def _placed(column: Column, reading: datetime, offset: str | None) -> datetime | None:
+    if offset == "Z":
+        return reading.replace(tzinfo=UTC)
+    if offset is not None:
+        hours, minutes = int(offset[1:3]), int(offset[-2:])
+        if hours > 23 or minutes > 59:
+            return None
+        ahead = timedelta(hours=hours, minutes=minutes)
+        return (reading + ahead if offset[0] == "-" else reading - ahead).replace(tzinfo=UTC)
+    if column.zone is None:
+        return reading
+    zone = ZoneInfo(column.zone)
+    early, late = (reading.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    return early.astimezone(UTC) if early.utcoffset() == late.utcoffset() else None
+
+
+def _uuid(_column: Column, cell: str, _decimal: str) -> str | None:
+    return cell.lower() if _UUID.fullmatch(cell) else None
+
+
+_CASTS = {
+    "text": _text,
+    "integer": _integer,
+    "float": _float,
+    "decimal": _decimal,
+    "boolean": _boolean,
+    "date": _moment,
+    "timestamp": _moment,
+    "time": _moment,
+    "uuid": _uuid,
+}

@@ -1,0 +1,185 @@
+"""The engine and the oracle agree on every cell, for every type and rule."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from etl_assets.model.schema import Column, Schema, directives
+from etl_assets.validate import RuleValidator
+from etl_assets_tests.validate.oracle import judge
+from etl_assets_tests.validate.published import PublishedBatch
+
+ODD = [
+    "",
+    " ",
+    "0",
+    "-0",
+    "+",
+    "-",
+    ".",
+    "1e5",
+    "1e999",
+    "1e-999",
+    "NaN",
+    "inf",
+    "Infinity",
+    "\u0665",
+    "1_0",
+    "0x10",
+    "now",
+]
+COLUMNS = {
+    "integer": Column("x", "integer"),
+    "integer with bounds": Column("x", "integer", required=True, minimum=-5, maximum=2**53 + 1),
+    "integer with broken bounds": Column("x", "integer", minimum=-1.5, maximum=Decimal("7.5")),
+    "integer with allowed": Column("x", "integer", allowed=(1, 2, -3)),
+    "integer with strip, null, default": Column("x", "integer", strip=True, null=("NA", "-"), default="7"),
+    "float": Column("x", "float"),
+    "float with bounds": Column("x", "float", minimum=-0.5, maximum=1e9),
+    "decimal": Column("x", "decimal", precision=12, scale=2),
+    "decimal with bounds": Column("x", "decimal", precision=10, scale=3, minimum=-1.25, maximum=Decimal("99.99995")),
+    "decimal whole": Column("x", "decimal", precision=38, scale=0),
+    "decimal fraction": Column("x", "decimal", precision=38, scale=38),
+    "decimal widest": Column("x", "decimal", precision=38, scale=10),
+    "boolean": Column("x", "boolean", true=("true", "1", "Y"), false=("false", "0", "N")),
+    "uuid": Column("x", "uuid"),
+    "text": Column("x", "text", required=True, length=5, pattern="[a-cé]+.?", allowed=("abc", "a", "bcé\n")),
+    "text with lines": Column("x", "text", pattern="a$|^b.c|d|de"),
+    "text with many allowed": Column("x", "text", allowed=tuple("abcdefghijkl"), strip=True, null=("a", "b")),
+    "text flags": Column("x", "text", pattern="(?i)[a-c]{2,4}", length=3),
+}
+FORMATS: dict[str, Column] = {
+    "date": Column("x", "date", minimum=date(1900, 1, 1)),
+    "date of the US": Column("x", "date", formats=("%m/%d/%Y", "%d/%m/%Y", "%Y-%m-%d")),
+    "date unpadded": Column("x", "date", formats=("%-m/%-d/%Y",)),
+    "date short year": Column("x", "date", formats=("%-m/%-d/%y", "%d-%b-%y")),
+    "date named": Column("x", "date", formats=("%d-%b-%Y", "%B %-d, %Y")),
+    "date touching": Column("x", "date", formats=("%Y%m%d", "%-m%-d%Y")),
+    "date odd": Column("x", "date", formats=("%Y%%%m é.%d+",)),
+    "timestamp": Column("x", "timestamp", maximum=datetime(2050, 1, 1)),  # noqa: DTZ001
+    "timestamp fraction": Column("x", "timestamp", formats=("%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M")),
+    "timestamp fraction odd": Column("x", "timestamp", formats=("%Y-%m-%d %H:%M:%S,%f",)),
+    "timestamp offset": Column("x", "timestamp", formats=("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z")),
+    "timestamp mixed": Column("x", "timestamp", formats=("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"), zone="UTC"),
+    "timestamp short year": Column("x", "timestamp", formats=("%m/%d/%y %-I:%M %p", "%y%m%d%H%z"), zone="UTC"),
+    "timestamp half day": Column("x", "timestamp", formats=("%m/%d/%Y %I:%M:%S %p",)),
+    "timestamp hour": Column("x", "timestamp", formats=("%Y-%m-%d %H", "%Y%m%d%H%M%S")),
+    "time": Column("x", "time", minimum=time(6)),
+    "time half": Column("x", "time", formats=("%-I:%M%p", "%H:%M:%S.%f", "%H")),
+}
+
+
+def check(column: Column, cells: list[str | None], decimal: str = ".") -> None:
+    key = Column("k", "integer", required=True)
+    numbers = [str(index) for index in range(len(cells))]
+    schema = Schema((key, column), key=("k",))
+    verdict = RuleValidator(schema).validate(PublishedBatch({"k": numbers, "x": cells}, decimal=decimal))
+    expected = [judge(column, cell, decimal) for cell in cells]
+    rules = {index + 1: broken for index, (_, broken) in enumerate(expected) if broken}
+    assert dict(verdict.rejected.iter_rows()) == rules
+    values = [value for value, broken in expected if not broken]
+    assert verdict.rows["x"].to_list() == values
+    assert list(map(type, verdict.rows["x"].to_list())) == list(map(type, values))
+
+
+def mutated(texts: st.SearchStrategy[str], alphabet: str) -> st.SearchStrategy[str]:
+    """Texts with one character put in, taken out or exchanged."""
+    change = st.tuples(texts, st.integers(0, 40), st.sampled_from([*alphabet, ""]), st.integers(0, 1))
+    return change.map(lambda drawn: drawn[0][: drawn[1]] + drawn[2] + drawn[0][drawn[1] + drawn[3] :])
+
+
+NUMBERS = st.one_of(
+    st.integers().map(str),
+    st.sampled_from([-(2**63), -(2**63) - 1, 2**63, 2**63 - 1, 2**53 + 1, 2**53 + 2]).map(str),
+    st.integers(-(10**6), 10**6).map(lambda value: f"{value / 1000:.3f}"),
+    st.floats().map(repr),
+    st.decimals(allow_nan=False, allow_infinity=False, places=38).map(lambda value: format(value, "f")),
+    st.decimals(min_value=-1, max_value=1, places=38).map(lambda value: format(value, "f")),
+    st.tuples(st.from_regex(r"\A[+-]?0{0,45}[0-9]{0,39}\Z"), st.from_regex(r"\A(\.[0-9]{0,12}0{0,45})?\Z")).map(
+        "".join
+    ),
+    st.text("0123456789+-.,eE_", max_size=8),
+)
+CELLS = {
+    "integer": NUMBERS,
+    "float": NUMBERS,
+    "decimal": NUMBERS,
+    "boolean": st.sampled_from(["true", "True", "1", "Y", "N", "0", "false", "no", "y", "t"]),
+    "uuid": st.builds(lambda: str(uuid4())).flatmap(
+        lambda text: st.sampled_from([text, text.upper(), "{" + text + "}"])
+    ),
+    "text": st.one_of(st.text("abcdeéAC\n \0", max_size=7), st.text(max_size=3)),
+}
+CHECKED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.mark.parametrize("what", COLUMNS)
+@given(data=st.data())
+@CHECKED
+def test_a_cell_means_what_the_oracle_says(what: str, data: st.DataObject) -> None:
+    column = COLUMNS[what]
+    plain = CELLS[column.type]
+    cell = st.one_of(st.none(), plain, mutated(plain, "0123456789+-.eE ,\n\0é"), st.sampled_from([*ODD, "NA", " 7 "]))
+    check(column, data.draw(st.lists(cell, max_size=30)))
+
+
+@pytest.mark.parametrize("what", ["float", "decimal", "decimal with bounds", "integer"])
+@given(cells=st.lists(st.one_of(NUMBERS, NUMBERS.map(lambda text: text.replace(".", ","))), max_size=30))
+@CHECKED
+def test_a_decimal_comma_is_read_and_a_point_beside_it_is_not(what: str, cells: list[str | None]) -> None:
+    check(COLUMNS[what], cells, decimal=",")
+
+
+def written(column: Column) -> st.SearchStrategy[str]:
+    """Texts of the column's formats: of real moments, and of parts put together without regard to the calendar."""
+    parts = {
+        "%Y": st.sampled_from(["2023", "2024", "0000", "0001", "9999", "1900", "1969"])
+        | st.from_regex(r"\A[0-9]{4}\Z"),
+        "%y": st.integers(0, 99).map("{:02d}".format),
+        "%m": st.integers(0, 13).map("{:02d}".format),
+        "%-m": st.integers(0, 13).map(str),
+        "%d": st.integers(0, 32).map("{:02d}".format),
+        "%-d": st.integers(0, 32).map(str),
+        "%H": st.integers(0, 24).map("{:02d}".format),
+        "%I": st.integers(0, 13).map("{:02d}".format),
+        "%-I": st.integers(0, 13).map(str),
+        "%p": st.sampled_from(["AM", "PM", "am", "pm", "Am"]),
+        "%M": st.sampled_from(["00", "30", "59", "60"]),
+        "%S": st.sampled_from(["00", "01", "59", "60"]),
+        "%f": st.from_regex(r"\A[0-9]{1,7}\Z"),
+        "%z": st.sampled_from(["Z", "+02:00", "-0330", "+00:00", "+24:00", "-23:59", "+01:60", "z", "+2", ""]),
+        "%b": st.sampled_from(["Jan", "Feb", "May", "Dec", "feb", "June"]),
+        "%B": st.sampled_from(["January", "February", "May", "december", "Dec"]),
+        "%%": st.just("%"),
+    }
+
+    def of(format_: str) -> st.SearchStrategy[str]:
+        return st.tuples(*(parts.get(part, st.just(part)) for part in directives(format_))).map("".join)
+
+    return st.one_of([of(format_) for format_ in column.accepted_formats])
+
+
+@pytest.mark.parametrize("what", FORMATS)
+@given(data=st.data())
+@CHECKED
+def test_a_moment_means_what_the_oracle_says(what: str, data: st.DataObject) -> None:
+    column = FORMATS[what]
+    plain = written(column)
+    cell = st.one_of(
+        st.none(), plain, plain, plain, mutated(plain, "0123456789+-:/. TZ\n\té\u0663"), st.sampled_from(ODD)
+    )
+    check(column, data.draw(st.lists(cell, max_size=40)))
+
+
+@pytest.mark.parametrize("zone", ["Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
+@given(readings=st.lists(st.datetimes(datetime(1902, 1, 1), datetime(2037, 12, 31)), max_size=40))  # noqa: DTZ001
+@CHECKED
+def test_local_readings_become_the_instants_the_oracle_says(zone: str, readings: list[datetime]) -> None:
+    column = Column("x", "timestamp", zone=zone, minimum=datetime(1950, 1, 1))  # noqa: DTZ001
+    check(column, [reading.replace(microsecond=0).isoformat(" ") for reading in readings])
