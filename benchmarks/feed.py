@@ -1,7 +1,6 @@
 """The benchmark's feed as it is declared: its schema, its `Source`, its files.
 
-What the files hold is ``generate``'s business; what psql makes of them is ``reference``'s. Light to import, since the
-process that measures others must stay small.
+What the files hold is ``generate``'s business; what psql makes of them is ``reference``'s.
 """
 
 from __future__ import annotations
@@ -11,12 +10,13 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from etl_assets.extract.file import FileExtractor
+from etl_assets.extract.formats.csv import Csv
 from etl_assets.model.schema import Column, Schema
+from etl_assets.source import Source
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from etl_assets.source import Source
 
 NAME: Final = "bench_feed"
 KEY: Final = "id"
@@ -80,11 +80,6 @@ def source(location: Path, *, slices: int = 1) -> Source:
     Returns:
         A source that consents to the bad records the generator puts in, and to few more.
     """
-    from etl_assets.extract.file import FileExtractor  # noqa: PLC0415 -- keep the declaration light to import
-
-    from etl_assets.extract.formats.csv import Csv  # noqa: PLC0415
-    from etl_assets.source import Source  # noqa: PLC0415
-
     return Source(
         name=NAME,
         description="Generated records of mixed types, one in a hundred of them bad.",

@@ -16,6 +16,9 @@ from typing import Final
 import click
 
 from benchmarks.feed import NAME, SCHEMA
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ddl import ensure_table
+from etl_assets.postgres.migrations.migrate import migrate
 
 TABLE: Final = f"core.{NAME}"
 MAX_SLICES: Final = 1
@@ -34,7 +37,7 @@ class Report:
             without the start of Python, imports and the making of the table.
         phases: Seconds by phase, e.g. ``land``, ``parse``, ``validate``, ``copy``, ``upsert``, ``ledger``. Phases that
             run at the same time overlap, so the sum may exceed ``seconds``.
-        rejected: Number of records that went to the quarantine.
+        rejected: Number of records of this delivery that went to the quarantine.
     """
 
     seconds: float
@@ -44,10 +47,6 @@ class Report:
 
 def prepare(url: str) -> None:
     """Bring a new database to where a first delivery finds it: migrated, the table there and empty."""
-    from etl_assets.postgres.connection import connected  # noqa: PLC0415 -- the measuring process imports this module
-    from etl_assets.postgres.ddl import ensure_table  # noqa: PLC0415
-    from etl_assets.postgres.migrations.migrate import migrate  # noqa: PLC0415
-
     migrate(url)
     with connected(url) as connection:
         ensure_table(connection, TABLE, SCHEMA)

@@ -77,7 +77,7 @@ class Pair:
     Attributes:
         ours: None if only psql was measured.
         psql: The reference.
-        same: Whether both tables hold the same rows, or only psql was measured.
+        same: Whether both tables hold the same rows and all other records were rejected, or only psql was measured.
     """
 
     ours: Ingest | None
@@ -149,7 +149,11 @@ class Bench:
         self._databases.settle()
         clean = files(self._feeds, scenario.variant, self.records).clean
         psql = Reference(*reference.load(psql_url, clean, self._work))
-        same = ours is None or digest(ours_url, ingest_run.TABLE) == digest(psql_url, reference.TABLE)
+        same = True
+        if ours is not None:
+            rows, checksum = digest(psql_url, reference.TABLE)
+            same = digest(ours_url, ingest_run.TABLE) == (rows, checksum)
+            same &= ours.report.rejected == self.records - rows
         for name in ("bench_ours", "bench_psql"):
             self._databases.drop(name)
         return Pair(ours, psql, same)

@@ -6,6 +6,11 @@ errors end in logs, run history and the Dagster UI.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 class EtlAssetsError(Exception):
     """Base of every error this package raises on purpose."""
@@ -49,7 +54,18 @@ class ShapeError(DeliveryError):
 
 
 class TooManyRejectedError(EtlAssetsError):
-    """More records broke rules than ``max_rejected`` consents to: the run stopped before more were diverted."""
+    """More records broke rules than ``max_rejected`` consents to: the run stopped before more were diverted.
+
+    Attributes:
+        rejected: How many were rejected until the run stopped, those of the refused batch included.
+        rules: How many records of the refused batch broke each rule.
+    """
+
+    def __init__(self, text: str, *, rejected: int = 0, rules: Mapping[str, int] | None = None) -> None:
+        """Take the text, and the numbers in it for programs."""
+        super().__init__(text)
+        self.rejected = rejected
+        self.rules = dict(rules or {})
 
 
 class TransformError(EtlAssetsError):

@@ -17,12 +17,13 @@ import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from etl_assets.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from urllib.parse import SplitResult
 
 _HIGHEST_PORT = 65535
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -85,7 +86,7 @@ class Settings:
 
 def with_database(url: str, name: str) -> str:
     """The URL of another database of the same server; ``name`` is percent-encoded already."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+    return _joined(urlsplit(url)._replace(path=f"/{name}"))
 
 
 def _database_url(given: Mapping[str, str], variable: str) -> str | None:
@@ -99,7 +100,12 @@ def _database_url(given: Mapping[str, str], variable: str) -> str | None:
             f"{variable} is not the URL of a PostgreSQL database. Nothing was started. Write "
             "postgresql://user:password@host:port/name, with special characters percent-encoded."
         )
-    return urlunsplit(parts._replace(scheme="postgresql"))
+    return _joined(parts._replace(scheme="postgresql"))
+
+
+def _joined(parts: SplitResult) -> str:
+    """The URL of its parts, with the two slashes even where no host follows (``urlunsplit`` would drop them)."""
+    return f"{parts.scheme}://{parts.netloc}{parts.path}{parts.query and '?'}{parts.query}"
 
 
 def _location(value: str) -> str:
@@ -137,4 +143,4 @@ def _masked(value: object) -> object:
     credentials, at, host = parts.netloc.rpartition("@")
     user, colon, _ = credentials.partition(":")
     netloc = f"{user}{colon and ':***'}{at}{host}"
-    return urlunsplit(parts._replace(netloc=netloc, query=parts.query and "***", fragment=""))
+    return _joined(parts._replace(netloc=netloc, query=parts.query and "***"))

@@ -197,5 +197,7 @@ class BatchTransaction:
             f"rules, and max_rejected={self.target.max_rejected} consents to {consent}. Most broken in batch "
             f"{prepared.batch.span.batch}: {worst}; first at {first.location}. Nothing of this batch and of those "
             "after it was written, nothing was quarantined from it. Look at the records with `etl-assets preview`, "
-            "then correct the declaration, or ask the publisher, or raise max_rejected."
+            "then correct the declaration, or ask the publisher, or raise max_rejected.",
+            rejected=consent - self.allowance + len(prepared.rejected),
+            rules=prepared.rules,
         )

@@ -57,7 +57,7 @@ class Account:
             return subprocess.run(  # noqa: S603 - the callers' commands are literal programs and our own paths
                 command, cwd="/", env=_ENVIRONMENT, capture_output=True, text=True, check=False, **self.identity
             )
-        except PermissionError as error:
+        except OSError as error:  # not permitted, or no such account in this container's user namespace
             raise SettingsError(
                 f"This process is root but may not start programs as uid {self.uid}, and PostgreSQL refuses to run as "
                 "root. Nothing was started. Run as an ordinary user, or name a server in ETL_ASSETS_DATABASE_URL."

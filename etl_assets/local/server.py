@@ -66,7 +66,11 @@ _CONFIGURATION = {
 
 
 class EmbeddedServer:
-    """One process's hold on the server of a home. Close it, or use it as a context manager."""
+    """One process's hold on the server of a home. Close it, or use it as a context manager.
+
+    A child that is forked holds too, until it ends or starts another program; a program that is started does not: give
+    it the URL and outlive it, or let it take a hold of its own.
+    """
 
     def __init__(self, folder: Path, port: int, password: str, hold: int) -> None:
         self.port = port

@@ -21,6 +21,8 @@ _SESSION = {
     "idle_in_transaction_session_timeout": "5min",
     "client_connection_check_interval": "500ms",
     "lock_timeout": "60s",
+    "work_mem": "64MB",
+    "random_page_cost": "1.1",
 }
 _MINIMUM_VERSION = 150_000
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from psycopg import sql
 
 from etl_assets.errors import IncompatibleTableError
-from etl_assets.model.schema import BOOKKEEPING
+from etl_assets.model.schema import BOOKKEEPING, ROW_HASH
 
 if TYPE_CHECKING:
     from etl_assets.model.schema import Column, Schema
@@ -85,7 +85,7 @@ def _key(connection: Connection, table: str) -> tuple[str, ...]:
     rows = connection.execute(
         "SELECT a.attname FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY k (attnum, place) "
         "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
-        "WHERE i.indrelid = to_regclass(%s) AND i.indisprimary ORDER BY k.place",
+        "WHERE i.indrelid = to_regclass(%s) AND i.indisprimary AND k.place <= i.indnkeyatts ORDER BY k.place",
         (table,),
     ).fetchall()
     return tuple(name for (name,) in rows)
@@ -103,8 +103,11 @@ def _create(connection: Connection, table: str, schema: Schema) -> None:
     columns += [sql.SQL("{} bigint NOT NULL").format(sql.Identifier(name)) for name in BOOKKEEPING]
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(table.split(".", 1)[0])))
     connection.execute(
-        sql.SQL("CREATE TABLE {} ({}, PRIMARY KEY ({}))").format(
-            identifier(table), sql.SQL(", ").join(columns), sql.SQL(", ").join(map(sql.Identifier, schema.key))
+        sql.SQL("CREATE TABLE {} ({}, PRIMARY KEY ({}) INCLUDE ({}))").format(
+            identifier(table),
+            sql.SQL(", ").join(columns),
+            sql.SQL(", ").join(map(sql.Identifier, schema.key)),
+            sql.Identifier(ROW_HASH),
         )
     )
     _add_unique(connection, table, schema)

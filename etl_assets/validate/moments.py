@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -47,6 +49,8 @@ _PARTS: Final = {
     "%z": "offset",
 }
 _MEANINGS: Final = {"short_year": "year", "month_name": "month", "half_hour": "hour"}
+_INSTANT: Final = pl.Datetime("us", "UTC")
+_TABLE_END: Final = datetime(2100, 1, 1)  # noqa: DTZ001 -- a reading, of whatever zone
 _CENTURY_PIVOT: Final = 69
 _LAST_OFFSET_HOUR: Final = 23
 _LAST_MINUTE: Final = 59
@@ -132,10 +136,33 @@ def _placed(column: Column, format_: str, value: pl.Expr) -> pl.Expr:
 
 
 def localized(value: pl.Expr, zone: str) -> pl.Expr:
-    """Wall-clock readings of a zone as instants; null where the clock showed them never or twice."""
+    """Wall-clock readings of a zone as instants; null where the clock showed them never or twice.
+
+    The engine's table of clock changes ends with the year 2099; later readings go through Python's, one by one.
+    """
     if zone == "UTC":
         return value.dt.replace_time_zone("UTC")
-    return value.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").dt.convert_time_zone("UTC")
+    late = value >= pl.lit(_TABLE_END)
+    by_table = pl.when(~late).then(value).dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
+    by_rule = pl.when(late).then(value).map_batches(partial(_late, zone=ZoneInfo(zone)), _INSTANT, is_elementwise=True)
+    return pl.coalesce(by_table.dt.convert_time_zone("UTC"), by_rule)
+
+
+def _late(readings: pl.Series, zone: ZoneInfo) -> pl.Series:
+    if readings.null_count() == len(readings):
+        return pl.Series(readings.name, [None], dtype=_INSTANT).new_from_index(0, len(readings))
+    instants = [None if reading is None else _instant(reading, zone) for reading in readings]
+    return pl.Series(readings.name, instants, dtype=_INSTANT)
+
+
+def _instant(reading: datetime, zone: ZoneInfo) -> datetime | None:
+    first, second = (reading.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if first.utcoffset() != second.utcoffset():
+        return None
+    try:
+        return first.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def in_range(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:

@@ -13,7 +13,7 @@ from etl_assets.model.schema import RECORD_NO
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-MALFORMED_SCHEMA = {REJECTED_RECORD_NO: pl.Int64, REJECTED_RULES: pl.List(pl.String)}
+REJECTED_SCHEMA = pl.Schema({REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String)})
 
 
 class PublishedBatch(RawBatch):
@@ -40,7 +40,7 @@ class PublishedBatch(RawBatch):
         self._frame = frame.with_columns(pl.Series(RECORD_NO, free, dtype=pl.Int64))
         self._malformed = pl.DataFrame(
             {REJECTED_RECORD_NO: list(broken), REJECTED_RULES: [list(rules) for rules in broken.values()]},
-            schema=MALFORMED_SCHEMA,
+            schema=REJECTED_SCHEMA,
         )
 
     @property

@@ -22,8 +22,9 @@ from etl_assets.model.schema import RECORD_NO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from etl_assets.extract.formats.bits import Flags, Positions
     from etl_assets.extract.formats.csv import Csv
-    from etl_assets.extract.formats.records import Flags, Layout, Positions, Records
+    from etl_assets.extract.formats.records import Layout, Records
     from etl_assets.model.delivery import Span
 
 _MARK: Final = b"\xef\xbb\xbf"
@@ -41,7 +42,7 @@ class CsvBatch(RawBatch):
             format_: How they are written.
             span: Where they stand.
             names: The published names.
-            data: The bytes; whole records only.
+            data: The bytes, as many as the span is long; what follows is left alone.
             records: Where these begin and end, if that is known already.
         """
         self.span = span
@@ -50,7 +51,7 @@ class CsvBatch(RawBatch):
         self._format = format_
         self._layout = format_.layout
         self._codec = UTF8 if format_.transcoded else format_.codec
-        self._data = ended_by_line_feed(data)
+        self._bytes = data
         self._known = records
 
     @property
@@ -82,6 +83,12 @@ class CsvBatch(RawBatch):
         if not 0 <= index < self.span.records:
             raise IndexError(f"record {record_no} is not in batch {self.span.batch}")
         return index
+
+    @cached_property
+    def _data(self) -> bytes:
+        """The bytes of the span alone, cut off when they are first needed."""
+        data, self._bytes = self._bytes[: self.span.length], b""
+        return ended_by_line_feed(data)
 
     @cached_property
     def _records(self) -> Records:

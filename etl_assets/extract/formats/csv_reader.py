@@ -82,7 +82,7 @@ class CsvReader:
             if len(found) or (self._ended and number == first):
                 ahead = block.count(b"\n", 0, int(found.starts[0])) if len(found) else 0
                 span = Span(number, self._member, offset, length, record, len(found), line + ahead)
-                yield CsvBatch(self._format, span, names, block[:length], found)
+                yield CsvBatch(self._format, span, names, block, found)
                 number += 1
                 record += len(found)
             elif self._ended:

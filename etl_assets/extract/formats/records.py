@@ -1,6 +1,6 @@
 """Where the records of delimited text begin and end, and how many fields each has; found without parsing them.
 
-Here live the scan over bytes (NumPy, 64 bytes a step where quotes are concerned) and the rule by which reading recovers
+Here live the scan over bytes (with NumPy and `bits`) and the rule by which reading recovers
 from a quote that is not closed. What the fields hold is `csv`'s business.
 
 The rule: a quote opens a field only as its first byte, and closes it only before a delimiter or a line end. A record
@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
+from etl_assets.extract.formats.bits import later, prefix_parity, rank, sooner, words
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Positions: TypeAlias = NDArray[np.int64]
-    Flags: TypeAlias = NDArray[np.bool_]
+    from etl_assets.extract.formats.bits import Flags, Positions, Words
+
     Bytes: TypeAlias = NDArray[np.uint8]
-    Words: TypeAlias = NDArray[np.uint64]
 
 LINE_FEED: Final = 10
 CARRIAGE_RETURN: Final = 13
@@ -107,7 +108,7 @@ def find_records(data: bytes, layout: Layout, *, final: bool) -> Records:
     quotes = codes == layout.quote[0]
     for start, stop in excluded:
         quotes[start:stop] = False
-    inside = _prefix_parity(_words(quotes))
+    inside = prefix_parity(words(quotes))
     return _collect(data, codes, _ends(codes, inside), inside, bad, layout)
 
 
@@ -127,17 +128,17 @@ def field_counts(data: bytes, records: Records, delimiter: bytes, expected: int)
     if not len(records):
         return None
     codes = np.frombuffer(data, np.uint8, records.consumed)
-    delimiters = _words(codes == delimiter[0])
+    delimiters = words(codes == delimiter[0])
     if records.inside is not None:
         delimiters &= ~records.inside
     before = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.bitwise_count(delimiters), dtype=np.int64)))
-    first = _rank(delimiters, before, records.starts)
+    first = rank(delimiters, before, records.starts)
     counts = np.empty_like(first)
     if records.gapless:
         counts[:-1] = first[1:] - first[:-1]
         counts[-1:] = before[-1] - first[-1:]
     else:
-        np.subtract(_rank(delimiters, before, records.ends), first, out=counts)
+        np.subtract(rank(delimiters, before, records.ends), first, out=counts)
     counts += 1
     return None if bool((counts == expected).all()) else counts
 
@@ -276,19 +277,19 @@ def _suspects(codes: Bytes, feeds: Positions, starts: Positions, layout: Layout)
 
 def _inside(codes: Bytes, layout: Layout) -> Words | None:
     """Which bytes stand in quotes; None when a quote stands where none may."""
-    quotes = _words(codes == layout.quote[0])
-    delimiters = _words(codes == layout.delimiter[0])
-    feeds = _words(codes == LINE_FEED)
-    inside = _prefix_parity(quotes)
+    quotes = words(codes == layout.quote[0])
+    delimiters = words(codes == layout.delimiter[0])
+    feeds = words(codes == LINE_FEED)
+    inside = prefix_parity(quotes)
     edges = quotes | delimiters | feeds
-    before = _later(edges)
+    before = later(edges)
     before[0] |= np.uint64(1)
     if np.any(quotes & inside & ~before):
         return None
     closing = quotes & ~inside
-    if np.any(closing & ~_sooner(edges)):
-        line_ends = _words(codes == CARRIAGE_RETURN) & _sooner(feeds)
-        if np.any(closing & ~_sooner(edges | line_ends)):
+    if np.any(closing & ~sooner(edges)):
+        line_ends = words(codes == CARRIAGE_RETURN) & sooner(feeds)
+        if np.any(closing & ~sooner(edges | line_ends)):
             return None
     return inside
 
@@ -299,44 +300,3 @@ def _ends(codes: Bytes, inside: Words) -> Positions:
     quoted: Bytes = inside.view(np.uint8)[feeds >> 3] >> (feeds & 7).astype(np.uint8) & 1
     outside: Positions = feeds[quoted == 0]
     return outside
-
-
-def _rank(bits: Words, before: Positions, positions: Positions) -> Positions:
-    """How many bits are set before each position, given how many are before each word."""
-    word = positions >> 6
-    lower = (np.uint64(1) << (positions & 63).astype(np.uint64)) - np.uint64(1)
-    rank: Positions = before[word] + np.bitwise_count(bits[word] & lower)
-    return rank
-
-
-def _words(flags: Flags) -> Words:
-    """Flags as bits, 64 to a word, the first in the lowest bit."""
-    packed = np.packbits(flags, bitorder="little")
-    if len(packed) % 8:
-        packed = np.concatenate((packed, np.zeros(-len(packed) % 8, np.uint8)))
-    return packed.view("<u8")
-
-
-def _prefix_parity(bits: Words) -> Words:
-    """For each bit, whether the number of bits set up to and with it is odd."""
-    parity = bits.copy()
-    for step in (1, 2, 4, 8, 16, 32):
-        parity ^= parity << np.uint64(step)
-    odd = (parity >> np.uint64(63)).astype(np.uint8)
-    carried = np.bitwise_xor.accumulate(odd)
-    parity[1:] ^= np.where(carried[:-1] == 1, np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0))
-    return parity
-
-
-def _later(bits: Words) -> Words:
-    """Every bit moved to the position after it."""
-    moved = bits << np.uint64(1)
-    moved[1:] |= bits[:-1] >> np.uint64(63)
-    return moved
-
-
-def _sooner(bits: Words) -> Words:
-    """Every bit moved to the position before it."""
-    moved = bits >> np.uint64(1)
-    moved[:-1] |= bits[1:] << np.uint64(63)
-    return moved

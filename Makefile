@@ -1,0 +1,60 @@
+# Everything a developer runs. Needs make and Python 3.11 to 3.13 with venv, nothing else; as root or not.
+
+.POSIX:
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+BIN := .venv/bin
+# Stamp of the environment: newer than the lock file means that it is installed.
+READY := .venv/.installed
+PATHS := etl_assets etl_assets_tests benchmarks
+WORKERS ?= 2
+
+.PHONY: help demo dev test bench lint format clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(READY) ## Ingest every bundled feed into an embedded PostgreSQL and print a summary
+	$(BIN)/etl-assets demo
+
+dev: $(READY) ## The same data in the Dagster UI
+	$(BIN)/etl-assets dev
+
+test: lint ## Everything that must hold, except what needs Docker
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not docker"
+
+bench: $(READY) ## Measure against a hand-written load
+	$(BIN)/python -m benchmarks
+
+lint: $(READY) ## Style, types and layers
+	$(BIN)/ruff check $(PATHS)
+	$(BIN)/ruff format --check $(PATHS)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## Rewrite the code in the project's format
+	$(BIN)/ruff check --fix $(PATHS)
+	$(BIN)/ruff format $(PATHS)
+
+clean: ## Remove the environment and the caches; the data in .etl_assets stay
+	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	find $(PATHS) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Version managers leave names on the path that fail when they are called, so each candidate is tried.
+$(READY): pyproject.toml uv.lock
+	@set -eu; \
+	for python in python3.13 python3.12 python3.11 python3; do \
+	  path=$$($$python -c 'import ensurepip, sys, venv; assert (3, 11) <= sys.version_info < (3, 14); print(sys.executable)' \
+	    2>/dev/null) && [ -x "$$path" ] && break; \
+	  path=; \
+	done; \
+	if [ -z "$$path" ]; then \
+	  echo 'No Python from 3.11 to 3.13 with venv was found. Install one (Debian: python3-venv), then run make again.' >&2; \
+	  exit 1; \
+	fi; \
+	if ! .uv/bin/uv --version >/dev/null 2>&1; then \
+	  rm -rf .uv; "$$path" -m venv .uv; .uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'; \
+	fi; \
+	UV_PROJECT_ENVIRONMENT=.venv .uv/bin/uv sync --locked --all-extras --no-managed-python --python "$$path"
+	@touch $@

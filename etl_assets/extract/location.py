@@ -1,0 +1,104 @@
+"""Where a file is: placeholders, globs, files inside installed packages, and how a location is shown to people.
+
+Here lives what can be said of a location without opening it. Opening is `file`'s and `web`'s business.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from string import Formatter
+from typing import TYPE_CHECKING, Final
+
+from etl_assets.errors import DeclarationError, DeliveryMissingError
+
+if TYPE_CHECKING:
+    from etl_assets.model.partitions import Partition
+
+PACKAGE: Final = "package:"
+_PLACEHOLDERS: Final = ("key", "start", "end")
+_WILD: Final = re.compile(r"[*?\[]")
+_SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+::?//|[a-zA-Z][a-zA-Z0-9+.-]+::")
+_USER: Final = re.compile(r"(?<=//)[^/@]*@")
+
+
+def is_remote(location: str) -> bool:
+    """Whether a location is a URL, other than ``file://``."""
+    return bool(_SCHEME.match(location)) and not location.startswith("file://")
+
+
+def is_web(location: str) -> bool:
+    """Whether a location is fetched by HTTP."""
+    return location.startswith(("http://", "https://"))
+
+
+def is_glob(location: str) -> bool:
+    """Whether a location names many files; the question mark of a URL begins its query."""
+    if is_remote(location):
+        return not is_web(location) and bool(_WILD.search(location.partition("?")[0]))
+    return bool(_WILD.search(location))
+
+
+def shown(location: str) -> str:
+    """A location without what may be secret: user, password, query and fragment."""
+    if not is_remote(location):
+        return location
+    return re.sub(r"[?#].*", "?…", _USER.sub("", location), flags=re.DOTALL)
+
+
+def check_placeholders(location: str, where: str) -> None:
+    """Raise a `DeclarationError` unless every placeholder can be filled in."""
+    moment = datetime(2000, 1, 1, tzinfo=UTC)
+    try:
+        fields = {name for _, name, _, _ in Formatter().parse(location) if name is not None}
+        if unknown := sorted(fields - set(_PLACEHOLDERS)):
+            raise ValueError(f"{{{unknown[0]}}} is no placeholder")  # noqa: TRY301 -- one remedy for every cause
+        location.format(key="key", start=moment, end=moment)
+    except (ValueError, IndexError, KeyError) as error:
+        remedy = "Use {key}, {start:%Y-%m-%d} or {end:%Y-%m-%d}; write a brace itself twice"
+        raise DeclarationError(where, "location", f"cannot be filled in ({error})", remedy) from error
+
+
+def filled_in(location: str, partition: Partition) -> str:
+    """A location with the partition's key and window in the place of the placeholders.
+
+    Raises:
+        DeclarationError: If it asks for a window that the partition does not have.
+    """
+    fields = {name for _, name, _, _ in Formatter().parse(location) if name is not None}
+    values = {"key": partition.key, "start": partition.start, "end": partition.end}
+    if missing := sorted(name for name in fields if not values[name]):
+        raise DeclarationError(
+            "extractor FileExtractor",
+            "location",
+            f"asks for {{{missing[0]}}}, which {partition} does not have",
+            "Declare partitions that have it, or leave the placeholder out",
+        )
+    return location.format(**values)
+
+
+def local_path(location: str) -> str:
+    """The path of a local file or glob, ``~`` and ``package:`` resolved.
+
+    Raises:
+        DeliveryMissingError: If the package is not installed.
+    """
+    if not location.startswith(PACKAGE):
+        return str(Path(location.removeprefix("file://")).expanduser())
+    name, _, inside = location.removeprefix(PACKAGE).partition("/")
+    spec = importlib.util.find_spec(name) if name and "." not in name else None
+    folders = spec.submodule_search_locations if spec is not None else None
+    if not folders or not inside or ".." in Path(inside).parts:
+        raise DeliveryMissingError(
+            f"{location} names no file of an installed package. Nothing was written. "
+            f"Install the package that holds {name!r}, or correct the location (package:NAME/path/inside)."
+        )
+    return str(Path(folders[0]) / inside)
+
+
+def fixed_folder(pattern: str) -> str:
+    """The part of a glob before the first folder that holds a wildcard, with its last slash."""
+    wild = _WILD.search(pattern)
+    return pattern[: pattern.rfind("/", 0, wild.start() if wild else len(pattern)) + 1]

@@ -1,0 +1,86 @@
+"""The partitions of a source as Dagster knows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from etl_assets.errors import DeliveryError
+from etl_assets.model.partitions import Daily, Files, Monthly, Periods, Static, Weekly
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from etl_assets.model.partitions import Partition, Partitioning
+    from etl_assets.source import Source
+
+_PERIODS: dict[type[Periods], Callable[..., dg.PartitionsDefinition[str]]] = {
+    Daily: dg.DailyPartitionsDefinition,
+    Weekly: dg.WeeklyPartitionsDefinition,
+    Monthly: dg.MonthlyPartitionsDefinition,
+}
+_UNUSABLE = ("...", "\n", "\r", "\0")
+
+
+def partitions_definition(partitions: Partitioning | None, name: str) -> dg.PartitionsDefinition[str] | None:
+    """Dagster's definition of a way of cutting a feed; None for a feed that is taken whole.
+
+    Args:
+        partitions: As declared.
+        name: Of the source; the partitions of files are kept in Dagster's storage under it.
+
+    Raises:
+        TypeError: If Dagster has no counterpart.
+    """
+    if partitions is None:
+        return None
+    if isinstance(partitions, Periods) and type(partitions) in _PERIODS:
+        end = partitions.end.isoformat() if partitions.end else None
+        return _PERIODS[type(partitions)](start_date=partitions.start.isoformat(), end_date=end)
+    if isinstance(partitions, Static):
+        return dg.StaticPartitionsDefinition(list(partitions.names))
+    if isinstance(partitions, Files):
+        return dg.DynamicPartitionsDefinition(name=name)
+    raise TypeError(f"{type(partitions).__name__} of source {name!r} has no counterpart in Dagster")
+
+
+def partition_of(source: Source, context: dg.AssetExecutionContext) -> Partition:
+    """The partition that a run is about."""
+    if not context.has_partition_key:
+        return source.partition(None)
+    return source.partition(check_key(context.partition_key))
+
+
+def check_key(key: str) -> str:
+    """The key itself, if it can be the key of a partition.
+
+    Raises:
+        DeliveryError: If Dagster would take it for something else.
+    """
+    if not key or key != key.strip() or any(part in key for part in _UNUSABLE):
+        raise DeliveryError(
+            f"{key!r} cannot be the key of a partition. Nothing was written. Rename the file: no '...', no line ends, "
+            "no blanks at either end."
+        )
+    return key
+
+
+def add_files(source: Source, instance: dg.DagsterInstance) -> Sequence[str]:
+    """Make a partition of every file that the publisher has now.
+
+    Args:
+        source: With partitions of files.
+        instance: Keeps them.
+
+    Returns:
+        The keys of all files that are there now, oldest first.
+
+    Raises:
+        DeliveryError: If a file's name cannot be a key. No partition was added.
+    """
+    found = sorted({check_key(name) for name in source.extractor.list()}, key=lambda k: (source.partition(k).rank, k))
+    known = set(instance.get_dynamic_partitions(source.name))
+    if new := [key for key in found if key not in known]:
+        instance.add_dynamic_partitions(source.name, new)
+    return found

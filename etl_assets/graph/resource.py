@@ -1,0 +1,38 @@
+"""Where the warehouse is, asked of the environment when a run begins and never before."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from etl_assets.errors import SettingsError
+from etl_assets.ingest import Warehouse
+from etl_assets.landing import LandingStore
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.migrations.migrate import require_current
+from etl_assets.settings import Settings
+
+
+def open_warehouse() -> Warehouse:
+    """The warehouse and the landing store that the environment names.
+
+    Raises:
+        SettingsError: If it names none, no server answers, or the server's tables are of another version.
+    """
+    settings = Settings.from_environment()
+    if settings.database_url is None:
+        raise SettingsError(
+            "ETL_ASSETS_DATABASE_URL is not set in this process. Nothing was read or written. Start Dagster with "
+            "`etl-assets dev`, which runs a PostgreSQL server and names it; or set the variable to "
+            "postgresql://user:password@host:port/name of a server of your own, then run: etl-assets migrate"
+        )
+    with connected(settings.database_url) as connection:
+        require_current(connection)
+    return Warehouse(settings.database_url, LandingStore(settings.landing_url))
+
+
+class WarehouseResource(dg.ConfigurableResource["WarehouseResource"]):
+    """The warehouse as a Dagster resource. It has no configuration, so that no secret can stand in any."""
+
+    def open(self) -> Warehouse:
+        """Ask the environment. See `open_warehouse`."""
+        return open_warehouse()

@@ -1,0 +1,67 @@
+"""What `core/x` hands to the IO manager: deliveries that wait, not yet read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from etl_assets import ingest
+from etl_assets.errors import DeliveryMissingError, TooManyRejectedError
+from etl_assets.load import PostgresLoader
+from etl_assets.postgres import deliveries
+from etl_assets.postgres.connection import connected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from etl_assets.ingest import Warehouse
+    from etl_assets.load import LoadReport
+    from etl_assets.model.delivery import Delivery
+    from etl_assets.model.partitions import Partition
+    from etl_assets.source import Source
+
+    OnRefusal = Callable[[Delivery, TooManyRejectedError], None]
+
+
+@dataclass
+class Stream:
+    """Every pending delivery of a source partition, loaded when someone asks for it.
+
+    Attributes:
+        source: The declaration.
+        partition: Which deliveries.
+        run_id: Of the run that loads them.
+        force: Whether to read the newest delivery anew though it is complete.
+        on_refusal: Told of a delivery that breaks too many rules, before the error goes on.
+        reports: What became of the deliveries, oldest first; empty until they are loaded.
+    """
+
+    source: Source
+    partition: Partition
+    run_id: str
+    force: bool
+    on_refusal: OnRefusal
+    reports: list[LoadReport] = field(default_factory=list)
+
+    def load(self, warehouse: Warehouse) -> None:
+        """Load the deliveries, oldest first.
+
+        Raises:
+            DeliveryMissingError: If nothing was ever landed.
+            EtlAssetsError: What `ingest.load` raises; deliveries before it stand.
+        """
+        with connected(warehouse.url) as connection:
+            pending = deliveries.pending(connection, self.source.name, self.partition.key)
+        if not pending:
+            raise DeliveryMissingError(
+                f"Nothing was ever landed of source {self.source.name!r} for {self.partition}. Nothing was written. "
+                f"Materialize landing/{self.source.name} first."
+            )
+        loader = PostgresLoader(warehouse.url, self.run_id, force=self.force)
+        self.reports.clear()
+        for delivery in pending:
+            try:
+                self.reports.append(ingest.load(self.source, delivery, warehouse, loader))
+            except TooManyRejectedError as error:
+                self.on_refusal(delivery, error)
+                raise

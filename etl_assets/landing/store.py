@@ -1,0 +1,152 @@
+"""LandingStore: frozen bytes, known by their SHA-256, in a folder or in any storage that fsspec reaches.
+
+Here live writing once, reading back, and the manifest beside the bytes. What the bytes hold is `land`'s business.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from etl_assets.errors import DeliveryError, DeliveryMissingError
+from etl_assets.extract.location import shown
+from etl_assets.model.delivery import Manifest
+
+if TYPE_CHECKING:
+    from etl_assets.extract.base import Fetched
+
+_CHUNK: Final = 1024 * 1024
+
+
+class LandingStore:
+    """Keeps what was fetched, for ever and unchanged.
+
+    The bytes of a delivery stand at ``ab/abcdef….bytes`` and its manifest at ``ab/abcdef….json``, where ``abcdef…`` is
+    the SHA-256. Two fetches of the same bytes are one file.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Name the place; nothing is written yet.
+
+        Args:
+            url: A folder, or a URL that fsspec knows.
+        """
+        self.url = url
+        self._system, root = fsspec.core.url_to_fs(url)
+        self._root = root.rstrip("/")
+        self._local = isinstance(self._system, LocalFileSystem)
+
+    def freeze(self, fetched: Fetched) -> tuple[str, int]:
+        """Keep the bytes of a fetch.
+
+        Nothing stands under its final name until all of it is there.
+
+        Args:
+            fetched: Read from start to end.
+
+        Returns:
+            SHA-256 (hex) and number of bytes.
+
+        Raises:
+            DeliveryError: If there are no bytes, or they cannot be fetched to their end.
+        """
+        folder = self._root if self._local else None
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=".landing-", dir=folder)
+        try:
+            with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 -- a descriptor
+                digest, size = _copy(fetched.stream, file)
+                if self._local:
+                    os.fsync(file.fileno())
+            if size == 0:
+                raise DeliveryError(
+                    f"{fetched.origin} is empty. Nothing was written. Look at the feed: no bytes are no delivery."
+                )
+            self._keep(temporary, digest, size)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+        return digest, size
+
+    def open(self, sha256: str) -> BinaryIO:
+        """Open frozen bytes, seekable.
+
+        Raises:
+            DeliveryMissingError: If the store does not have them.
+        """
+        path = self._path(sha256, "bytes")
+        try:
+            if self._local:
+                return cast("BinaryIO", open(path, "rb", buffering=0))  # noqa: PTH123 -- handed to the caller
+            with self._system.open(path, "rb") as remote:
+                spool = tempfile.TemporaryFile()  # noqa: SIM115 -- handed to the caller
+                shutil.copyfileobj(remote, spool, _CHUNK)
+        except FileNotFoundError:
+            raise DeliveryMissingError(
+                f"The landing store {shown(self.url)} has no bytes {sha256}. Nothing was written. "
+                "Fetch the delivery again, or name the store that has it (ETL_ASSETS_LANDING)."
+            ) from None
+        spool.seek(0)
+        return cast("BinaryIO", spool)
+
+    def put_manifest(self, manifest: Manifest) -> None:
+        """Write a manifest beside its bytes, in the place of an earlier one."""
+        path = self._path(manifest.sha256, "json")
+        text = json.dumps(manifest.to_json(), ensure_ascii=False, indent=1).encode()
+        if not self._local:
+            self._system.pipe_file(path, text)
+            return
+        descriptor, temporary = tempfile.mkstemp(prefix=".manifest-", dir=self._root)
+        try:
+            with open(descriptor, "wb") as file:  # noqa: PTH123 -- a descriptor
+                file.write(text)
+            Path(temporary).replace(path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+    def manifest(self, sha256: str) -> Manifest | None:
+        """The manifest beside some bytes, if there is one."""
+        path = self._path(sha256, "json")
+        if not self._system.exists(path):
+            return None
+        values: dict[str, Any] = json.loads(self._system.cat_file(path))
+        return Manifest.from_json(values)
+
+    def size(self, sha256: str) -> int | None:
+        """How many bytes are kept under a SHA-256; None when there are none."""
+        try:
+            return int(self._system.size(self._path(sha256, "bytes")))
+        except FileNotFoundError:
+            return None
+
+    def _path(self, digest: str, ending: str) -> str:
+        return f"{self._root}/{digest[:2]}/{digest}.{ending}"
+
+    def _keep(self, temporary: str, digest: str, size: int) -> None:
+        path = self._path(digest, "bytes")
+        if self._system.exists(path) and self._system.size(path) == size:
+            return
+        if self._local:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(temporary).replace(path)
+        else:
+            self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._system.put_file(temporary, path)
+
+
+def _copy(source: BinaryIO, target: BinaryIO | Any) -> tuple[str, int]:
+    digest = sha256()
+    size = 0
+    while chunk := source.read(_CHUNK):
+        digest.update(chunk)
+        target.write(chunk)
+        size += len(chunk)
+    return digest.hexdigest(), size

@@ -1,0 +1,117 @@
+"""Whether the promises hold in a database: asks every query of `promises`, and what takes more than one query.
+
+Nothing is mended here. What needs the landing store or Dagster besides is asked elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from etl_assets.model.schema import BOOKKEEPING
+from etl_assets.postgres.ledger import lock_number
+from etl_assets.postgres.promises import DELIVERY, NO_RUN_IS_ABANDONED, OF_A_TABLE, OF_THE_LEDGER, TABLES_ARE_THERE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.promises import Violation
+
+_CORE: Final = "core"
+_LOADING: Final = (
+    f"SELECT d.id, d.source, d.partition, {DELIVERY}, (SELECT sum(f.epoch) FROM etl.fence f WHERE f.source = "
+    "d.source AND starts_with(f.partition, d.partition)) FROM etl.delivery d WHERE d.status = 'loading' ORDER BY d.id"
+)
+_HELD: Final = (
+    "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 "
+    "AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
+def examine(connection: Connection) -> list[Violation]:
+    """Find every place where a promise does not hold, as of one moment.
+
+    Args:
+        connection: In autocommit, to the warehouse; it is only read.
+
+    Returns:
+        The violations, by promise; those of tables last.
+    """
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        found = [violation for invariant in OF_THE_LEDGER for violation in invariant.examine(connection)]
+        present = tables(connection)
+        found += _missing(connection, present)
+        for table in present:
+            for invariant in OF_A_TABLE:
+                found += invariant.examine_table(connection, table, source_of(table))
+    return found
+
+
+def abandoned(connection: Connection) -> list[Violation]:
+    """Find deliveries whose run ended without a word.
+
+    A run that ends or begins meanwhile is not mistaken for one: the question is asked before and after a look at the
+    locks, and only a delivery that is loaded under the same epoch both times, unlocked in between, is told.
+
+    Args:
+        connection: In autocommit, to the warehouse.
+    """
+    before = connection.execute(_LOADING).fetchall()
+    held = {number for (number,) in connection.execute(_HELD).fetchall()}
+    still = connection.execute(_LOADING).fetchall()
+    return [
+        NO_RUN_IS_ABANDONED.broken(subject, "is marked as being loaded, and nobody is at it: its run was killed")
+        for id_, source, partition, subject, epochs in before
+        if (id_, source, partition, subject, epochs) in still
+        and held.isdisjoint(lock_number(source, key) for key in _keys(connection, source, partition))
+    ]
+
+
+def _keys(connection: Connection, source: str, partition: str) -> list[str]:
+    """The partition, and its slices that were ever loaded by themselves: each has a lock of its own."""
+    rows = connection.execute(
+        "SELECT partition FROM etl.fence WHERE source = %s AND starts_with(partition, %s)", (source, partition)
+    ).fetchall()
+    return [partition, *(key for (key,) in rows)]
+
+
+def frozen(connection: Connection) -> list[tuple[str, str, int]]:
+    """What the landing store must have: each fetched delivery in words, the SHA-256 of its bytes, and their number."""
+    rows = connection.execute(
+        f"SELECT {DELIVERY}, d.sha256, d.size FROM etl.delivery d WHERE strpos(d.source, '.') = 0 ORDER BY d.id"
+    ).fetchall()
+    return [(delivery, sha256, size) for delivery, sha256, size in rows]
+
+
+def tables(connection: Connection) -> list[str]:
+    """The tables that deliveries end in, ``schema.table``: those that have the bookkeeping columns."""
+    rows = connection.execute(
+        "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = ANY (%s) AND NOT a.attisdropped "
+        "WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%%' GROUP BY 1 HAVING count(*) = %s ORDER BY 1",
+        (list(BOOKKEEPING), len(BOOKKEEPING)),
+    ).fetchall()
+    return [table for (table,) in rows]
+
+
+def source_of(table: str) -> str:
+    """The name under which the ledger keeps a table's deliveries."""
+    return table.removeprefix(f"{_CORE}.")
+
+
+def table_of(source: str) -> str:
+    """The table that the deliveries of a name in the ledger end in."""
+    return source if "." in source else f"{_CORE}.{source}"
+
+
+def _missing(connection: Connection, present: list[str]) -> Iterator[Violation]:
+    sources = connection.execute(
+        "SELECT DISTINCT d.source FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id ORDER BY 1"
+    ).fetchall()
+    for (source,) in sources:
+        if table_of(source) not in present:
+            yield TABLES_ARE_THERE.broken(
+                f"table {table_of(source)}",
+                "is gone, or lacks its bookkeeping columns, and the ledger has deliveries of it",
+            )

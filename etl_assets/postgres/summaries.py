@@ -1,0 +1,40 @@
+"""Small read-only questions for metadata that people look at. Nothing here steers a load."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from psycopg import sql
+
+from etl_assets.model.schema import DELIVERY_ID
+from etl_assets.postgres.ddl import identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from etl_assets.postgres.connection import Connection
+
+_SAMPLE: Final = 5
+
+
+def sample_places(connection: Connection, delivery_ids: Sequence[int]) -> dict[str, list[str]]:
+    """Where the first rejected records of some deliveries stand, by rule; places, never contents."""
+    rows = connection.execute(
+        "SELECT rule, (array_agg('record ' || record_no || ' at ' || location ORDER BY delivery_id, record_no))"
+        "[1:%(limit)s::integer] FROM etl.rejected CROSS JOIN unnest(rules) rule "
+        "WHERE delivery_id = ANY (%(ids)s) GROUP BY rule",
+        {"ids": list(delivery_ids), "limit": _SAMPLE},
+    ).fetchall()
+    return dict(rows)
+
+
+def row_counts(connection: Connection, table: str, source: str, partition: str) -> tuple[int, int]:
+    """How many rows a table has, and how many of them a delivery of one partition brought."""
+    row = connection.execute(
+        sql.SQL(
+            "SELECT count(*), count(*) FILTER (WHERE {delivery} = ANY (ARRAY(SELECT id FROM etl.delivery "
+            "WHERE source = %s AND partition = %s))) FROM {table}"
+        ).format(delivery=sql.Identifier(DELIVERY_ID), table=identifier(table)),
+        (source, partition),
+    ).fetchone()
+    return (row[0], row[1]) if row else (0, 0)

@@ -1,0 +1,171 @@
+"""Batch transactions that die, lose their connection, or are built wrong on purpose."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import psycopg
+from psycopg import sql
+
+from etl_assets.load.transaction import BatchTransaction
+from etl_assets.postgres import ledger
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.upsert import TableWriter
+
+if TYPE_CHECKING:
+    from etl_assets.load.prepare import Prepared
+    from etl_assets.postgres.ledger import Line
+
+FATAL_BATCH = 2
+POINTS = (
+    "before_fence",
+    "after_lookups",
+    "mid_copy",
+    "after_rows",
+    "after_rejected",
+    "before_commit",
+    "in_commit",
+    "after_commit",
+)
+
+
+def die() -> NoReturn:
+    """End like a process that the machine takes away: no handler, no cleanup."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("survived SIGKILL")
+
+
+class DyingTransaction(BatchTransaction):
+    """Dies at a named point of the second batch."""
+
+    point = ""
+
+    def run(self, prepared: Prepared) -> Line:
+        self._number = prepared.batch.span.batch
+        self._die_at("before_fence")
+        line = super().run(prepared)
+        self._die_at("after_commit")
+        return line
+
+    def look_up(self, prepared: Prepared) -> Any:
+        found = super().look_up(prepared)
+        self._die_at("after_lookups")
+        return found
+
+    def write_rows(self, prepared: Prepared) -> Any:
+        if self.point == "mid_copy" and self._number == FATAL_BATCH:
+            with self.connection.cursor() as cursor, cursor.copy("COPY pg_temp.etl_staging FROM STDIN") as copy:
+                copy.write(b"half a li")
+                die()
+        written = super().write_rows(prepared)
+        self._die_at("after_rows")
+        return written
+
+    def write_rejected(self, prepared: Prepared) -> None:
+        super().write_rejected(prepared)
+        self._die_at("after_rejected")
+
+    def write_line(self, line: Line) -> None:
+        super().write_line(line)
+        self._die_at("before_commit")
+        if self.point == "in_commit" and self._number == FATAL_BATCH:
+            self.connection.pgconn.send_query(b"COMMIT")
+            die()
+
+    def _die_at(self, point: str) -> None:
+        if self.point == point and self._number == FATAL_BATCH:
+            die()
+
+
+def dying_at(point: str) -> type[BatchTransaction]:
+    """A transaction that dies there."""
+    return type("Dying", (DyingTransaction,), {"point": point})
+
+
+class LedgerApart(BatchTransaction):
+    """Wrong on purpose: the ledger line is written in a transaction of its own, after the rows are committed."""
+
+    def run(self, prepared: Prepared) -> Line:
+        line = super().run(prepared)
+        if line.number == FATAL_BATCH:
+            die()
+        self._enter(line)
+        return line
+
+    def write_line(self, line: Line) -> None:
+        """Not here."""
+
+    def _enter(self, line: Line) -> None:
+        ledger.enter(self.connection, self.delivery, self.holder, line, kind=self.kind, hash_seed=self.seed)
+
+
+class LedgerFirst(LedgerApart):
+    """Wrong on purpose: the ledger line is committed before the rows."""
+
+    def run(self, prepared: Prepared) -> Line:
+        with connected(_url(self.connection)) as apart:
+            line = self._foretold(prepared)
+            ledger.enter(apart, self.delivery, self.holder, line, kind=self.kind, hash_seed=self.seed)
+        if line.number == FATAL_BATCH:
+            die()
+        BatchTransaction.run(self, prepared)
+        return line
+
+    def _foretold(self, prepared: Prepared) -> Line:
+        from etl_assets.postgres.upsert import Written
+
+        return self.line(prepared, Written(inserted=prepared.rows.height), 0, prepared.rules)
+
+
+class UnguardedWriter(TableWriter):
+    """Wrong on purpose: writes whatever comes over whatever is there."""
+
+    def _guard(self, new: sql.Composable) -> sql.Composable:
+        return sql.SQL("{}.{} IS NOT NULL").format(new, sql.Identifier(self._schema.key[0]))
+
+    def _guard_values(self) -> dict[str, object]:
+        return {}
+
+
+class Unguarded(BatchTransaction):
+    """Wrong on purpose: a transaction over an `UnguardedWriter`."""
+
+    def write_generation(self, prepared: Prepared) -> Any:
+        self.writer.__class__ = UnguardedWriter
+        return super().write_generation(prepared)
+
+
+class Disconnected(BatchTransaction):
+    """The server ends the session once, in the middle of the second batch."""
+
+    ended = False
+
+    def write_rejected(self, prepared: Prepared) -> None:
+        super().write_rejected(prepared)
+        if prepared.batch.span.batch == FATAL_BATCH and not type(self).ended:
+            type(self).ended = True
+            pid = self.connection.info.backend_pid
+            with connected(_url(self.connection)) as other:
+                other.execute("SELECT pg_terminate_backend(%s)", (pid,))
+            self.connection.execute("SELECT 1")
+
+
+class AnswerLost(BatchTransaction):
+    """The second batch is committed, and the connection breaks before the answer comes."""
+
+    lost = False
+
+    def run(self, prepared: Prepared) -> Line:
+        line = super().run(prepared)
+        if line.number == FATAL_BATCH and not type(self).lost:
+            type(self).lost = True
+            self.connection.close()
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+        return line
+
+
+def _url(connection: psycopg.Connection[Any]) -> str:
+    info = connection.info
+    return f"postgresql://{info.user}:{info.password}@{info.host}:{info.port}/{info.dbname}"

@@ -1,0 +1,41 @@
+"""A process that loads a feed and may not live to see its end."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+
+from etl_assets_tests.load.feed import Feed
+
+BATCHES = (
+    [("a", 1, "one"), ("b", 1, "one"), ("c", 1, None)],
+    [("b", 2, "two"), ("d", 2, "two"), ("d", 3, "again")],
+    [("e", 3, "three"), ("a", 3, "three")],
+)
+REJECTED = {4: ["amount__type"], 8: ["note__required", "amount__type"]}
+EXPECTED = [("a", 3, "three"), ("b", 2, "two"), ("c", 1, None), ("d", 3, "again"), ("e", 3, "three")]
+
+
+def load_in_a_process(url: str, transaction: tuple[str, str]) -> int | None:
+    """Load the feed in a fresh process; its exit code, negative for the signal that ended it.
+
+    Args:
+        url: The database.
+        transaction: Name of a class in `faults`, and the point at which it dies.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["etl_assets_tests.chaos.faults", "etl_assets_tests.load.feed"])
+    process = context.Process(target=_load, args=(url, transaction))
+    process.start()
+    process.join(60)
+    return process.exitcode
+
+
+def _load(url: str, transaction: tuple[str, str]) -> None:
+    from etl_assets_tests.chaos import faults
+
+    name, point = transaction
+    kind = faults.dying_at(point) if name == "dying_at" else getattr(faults, name)
+    feed = Feed(url, transaction=kind)
+    feed.load(feed.send(*BATCHES, rejected=REJECTED))
+    sys.exit(0)

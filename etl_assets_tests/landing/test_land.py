@@ -1,0 +1,122 @@
+"""Landing: from a partition to an index, and from the index to batches."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from etl_assets.errors import DeliveryError, DeliveryIncompleteError
+from etl_assets.extract.file import FileExtractor
+from etl_assets.extract.formats.csv import Csv
+from etl_assets.landing.land import batches, index, land
+from etl_assets.landing.store import LandingStore
+from etl_assets.model.partitions import Partition
+from etl_assets.model.schema import RECORD_NO
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from etl_assets.model.delivery import Manifest
+
+_FORMAT = Csv(batch_bytes=64)
+_TEXT = b"a,b\n" + b"".join(b"%d,x\n" % n for n in range(100))
+
+
+class Feed:
+    """A file, its extractor and a store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "feed.dat"
+        self.store = LandingStore(str(folder / "landing"))
+        self.extractor = FileExtractor(location=str(self.path), format=_FORMAT, member="*.csv", settle_seconds=0)
+
+    def land(self, data: bytes) -> Manifest:
+        self.path.write_bytes(data)
+        return land(self.extractor, Partition(), self.store)
+
+    def rows(self, manifest: Manifest, *numbers: int) -> list[tuple[Any, ...]]:
+        wanted = numbers or None
+        return [row for batch in batches(self.extractor, self.store, manifest, wanted) for row in batch.frame.rows()]
+
+
+@pytest.fixture
+def feed(tmp_path: Path) -> Feed:
+    return Feed(tmp_path)
+
+
+def zipped(**members: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(f"{name}.csv", data)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("data", [_TEXT, gzip.compress(_TEXT), zipped(only=_TEXT)])
+def test_any_batches_can_be_read_from_what_was_landed(feed: Feed, data: bytes) -> None:
+    manifest = feed.land(data)
+    assert manifest.records == 100
+    assert manifest.names == ("a", "b")
+    assert manifest.members[0].size == len(_TEXT)
+    assert [row[0] for row in feed.rows(manifest)] == [str(n) for n in range(100)]
+    third = manifest.spans[2]
+    assert [row[2] for row in feed.rows(manifest, 3)] == list(range(third.first_record, third.last_record + 1))
+
+
+def test_the_publisher_is_not_asked_again_for_batches(feed: Feed) -> None:
+    manifest = feed.land(_TEXT)
+    feed.path.unlink()
+    assert len(feed.rows(manifest)) == 100
+
+
+def test_record_numbers_run_through_all_members_whatever_the_order_of_their_columns(feed: Feed) -> None:
+    manifest = feed.land(zipped(one=b"a,b\n1,2\n", none=b"a,b\n", two=b"b,a\n3,4\n5,6\n"))
+    assert [member.member for member in manifest.members] == ["one.csv", "none.csv", "two.csv"]
+    assert [len(member.spans) for member in manifest.members] == [1, 0, 1]
+    read = [record for batch in batches(feed.extractor, feed.store, manifest) for record in batch.frame.to_dicts()]
+    assert [(record["a"], record[RECORD_NO]) for record in read] == [("1", 1), ("4", 2), ("6", 3)]
+    assert [span.batch for span in manifest.spans] == [1, 2]
+
+
+def test_batches_of_a_later_member_can_be_read_alone(feed: Feed) -> None:
+    manifest = feed.land(zipped(one=_TEXT, two=_TEXT))
+    last = manifest.spans[-1]
+    assert [row[2] for row in feed.rows(manifest, last.batch)] == list(range(last.first_record, 201))
+
+
+def test_members_of_different_columns_are_refused(feed: Feed) -> None:
+    with pytest.raises(DeliveryError, match=r"does not publish the columns of one\.csv: 'b', 'c'"):
+        feed.land(zipped(one=b"a,b\n", two=b"a,c\n"))
+
+
+def test_a_checksum_that_is_wrong_surfaces_at_landing(feed: Feed) -> None:
+    data = bytearray(gzip.compress(_TEXT))
+    data[-8] ^= 1
+    with pytest.raises(DeliveryIncompleteError):
+        feed.land(bytes(data))
+
+
+def test_a_file_without_records_lands_with_its_names(feed: Feed) -> None:
+    manifest = feed.land(b"a,b\n")
+    assert (manifest.names, manifest.records, manifest.spans) == (("a", "b"), 0, ())
+    assert feed.rows(manifest) == []
+
+
+def test_the_same_bytes_are_indexed_the_same(feed: Feed) -> None:
+    first = feed.land(_TEXT)
+    assert replace(feed.land(_TEXT), validators=first.validators) == first
+
+
+def test_frozen_bytes_are_indexed_anew_when_the_declaration_changed(feed: Feed) -> None:
+    manifest = feed.land(b"a;b\n1;2\n")
+    assert manifest.names == ("a;b",)
+    feed.extractor = replace(feed.extractor, format=Csv(delimiter=";"))
+    anew = index(feed.extractor, feed.store, manifest)
+    assert anew.names == ("a", "b")
+    assert anew.sha256 == manifest.sha256
+    assert feed.store.manifest(manifest.sha256) == anew

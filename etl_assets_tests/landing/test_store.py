@@ -1,0 +1,106 @@
+"""LandingStore: bytes are kept once, whole, and under their own hash."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import fsspec
+import pytest
+
+from etl_assets.errors import DeliveryError, DeliveryIncompleteError, DeliveryMissingError
+from etl_assets.extract.base import Fetched
+from etl_assets.landing.store import LandingStore
+from etl_assets.model.delivery import Manifest, MemberIndex, Span
+
+
+@pytest.fixture(params=["folder", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> LandingStore:
+    return LandingStore(
+        str(tmp_path / "new" / "landing") if request.param == "folder" else f"memory://{uuid.uuid4().hex}"
+    )
+
+
+def freeze(store: LandingStore, data: bytes) -> tuple[str, int]:
+    return store.freeze(Fetched(io.BytesIO(data), "a.csv", "somewhere"))
+
+
+def files(store: LandingStore) -> list[str]:
+    system, root = fsspec.core.url_to_fs(store.url)
+    return sorted(Path(path).name for path in system.find(root))
+
+
+def test_frozen_bytes_are_found_under_their_hash_and_can_be_sought(store: LandingStore) -> None:
+    digest, size = freeze(store, b"0123456789")
+    assert (digest, size) == (sha256(b"0123456789").hexdigest(), 10)
+    with store.open(digest) as stream:
+        stream.seek(4)
+        assert stream.read() == b"456789"
+
+
+def test_the_same_bytes_are_kept_once(store: LandingStore) -> None:
+    assert freeze(store, b"same") == freeze(store, b"same")
+    assert files(store) == [sha256(b"same").hexdigest() + ".bytes"]
+
+
+def test_no_bytes_are_no_delivery(store: LandingStore) -> None:
+    with pytest.raises(DeliveryError, match="is empty"):
+        freeze(store, b"")
+    assert files(store) == []
+
+
+class Breaking(io.RawIOBase):
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts = [b"a" * 10]
+
+    def read(self, size: int = -1, /) -> bytes:
+        assert size > 0
+        if self._parts:
+            return self._parts.pop()
+        raise DeliveryIncompleteError("cut")
+
+
+def test_a_fetch_that_breaks_leaves_nothing_behind(store: LandingStore) -> None:
+    with pytest.raises(DeliveryIncompleteError):
+        store.freeze(Fetched(cast("BinaryIO", Breaking()), "a.csv", "somewhere"))
+    assert files(store) == []
+
+
+def test_half_a_file_under_the_final_name_is_mended_by_the_next_fetch(tmp_path: Path) -> None:
+    store = LandingStore(str(tmp_path))
+    digest, _ = freeze(store, b"whole")
+    (tmp_path / digest[:2] / f"{digest}.bytes").write_bytes(b"wh")
+    freeze(store, b"whole")
+    with store.open(digest) as stream:
+        assert stream.read() == b"whole"
+
+
+def test_bytes_that_are_not_there_are_missing(store: LandingStore) -> None:
+    with pytest.raises(DeliveryMissingError, match="has no bytes"):
+        store.open("0" * 64)
+
+
+def test_a_manifest_is_read_as_it_was_written(store: LandingStore) -> None:
+    digest, size = freeze(store, b"x")
+    manifest = Manifest(
+        digest,
+        size,
+        "é.zip",
+        "there",
+        {"etag": "7"},
+        (MemberIndex("a.csv", 9, ("a", ""), (Span(1, "a.csv", 2, 7, 1, 3, 2),)),),
+    )
+    assert store.manifest(digest) is None
+    store.put_manifest(manifest)
+    store.put_manifest(manifest)
+    assert store.manifest(digest) == manifest
+
+
+def test_secrets_in_the_url_are_not_told() -> None:
+    with pytest.raises(DeliveryMissingError) as caught:
+        LandingStore("memory://user:hunter2@x/landing").open("0" * 64)
+    assert "hunter2" not in str(caught.value)

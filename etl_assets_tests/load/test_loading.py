@@ -1,0 +1,243 @@
+"""What a load leaves behind, way by way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from etl_assets.errors import BusyError, IncompatibleTableError, TooManyRejectedError
+from etl_assets.model.schema import Column, References, Schema
+from etl_assets.postgres import ledger
+from etl_assets.postgres.connection import connected
+from etl_assets_tests.load.feed import STOCK, Feed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+AB = [("a", 1, "x"), ("b", 2, None)]
+
+
+def test_a_first_load_puts_every_row_in(feed: Feed) -> None:
+    report = feed.take(AB)
+    assert feed.rows() == AB
+    assert (report.status, report.counts.inserted, report.counts.read) == ("loaded", 2, 2)
+    assert report.delivery.status == "complete"
+
+
+def test_every_row_says_where_it_is_from(feed: Feed) -> None:
+    report = feed.take([("a", 1, "x")], [("b", 2, "y")])
+    marks = feed.query("SELECT _delivery_id, _record_no FROM core.stock ORDER BY code")
+    assert marks == [(report.delivery.id, 1), (report.delivery.id, 2)]
+
+
+def test_the_same_delivery_again_is_not_even_read(feed: Feed) -> None:
+    feed.take(AB)
+    again = feed.take(AB)
+    assert (again.status, again.counts.read) == ("unchanged", 0)
+
+
+def test_rows_that_come_again_in_other_bytes_are_left_alone(feed: Feed) -> None:
+    first = feed.take(AB)
+    again = feed.take(AB[::-1])
+    assert (again.counts.unchanged, again.counts.updated, again.counts.inserted) == (2, 0, 0)
+    assert feed.query("SELECT DISTINCT _delivery_id FROM core.stock") == [(first.delivery.id,)]
+
+
+def test_rows_that_differ_are_updated_and_new_ones_inserted(feed: Feed) -> None:
+    feed.take(AB)
+    report = feed.take([("a", 1, "x"), ("b", 3, None), ("c", 4, "new")])
+    assert (report.counts.unchanged, report.counts.updated, report.counts.inserted) == (1, 1, 1)
+    assert feed.rows() == [("a", 1, "x"), ("b", 3, None), ("c", 4, "new")]
+
+
+@pytest.mark.parametrize("before", [[], AB], ids=["empty table", "other rows in it"])
+def test_of_two_records_with_one_key_the_later_stands(feed: Feed, before: list[tuple[str, int, str]]) -> None:
+    if before:
+        feed.take(before)
+    report = feed.take([("k", 1, "old"), ("z", 0, None), ("k", 2, "new")])
+    assert (report.counts.duplicate, report.counts.produced) == (1, 3)
+    assert ("k", 2, "new") in feed.rows()
+
+
+def test_a_key_that_comes_back_in_a_later_batch_is_updated(feed: Feed) -> None:
+    report = feed.take([("k", 1, "old"), ("y", 0, None)], [("k", 2, "new"), ("z", 0, None)])
+    assert (report.counts.inserted, report.counts.updated) == (3, 1)
+    assert ("k", 2, "new") in feed.rows()
+
+
+def test_many_changed_rows_are_merged_without_asking_first(feed: Feed) -> None:
+    feed.take([(f"k{n}", 0, None) for n in range(50)], [(f"l{n}", 0, None) for n in range(50)])
+    report = feed.take([(f"k{n}", 1, None) for n in range(50)], [(f"l{n}", n % 2, None) for n in range(50)])
+    assert (report.counts.updated, report.counts.unchanged) == (75, 25)
+
+
+def test_rejected_records_stand_in_the_quarantine_with_their_bytes_and_all_their_rules(feed: Feed) -> None:
+    report = feed.take(AB, rejected={3: ["amount__type", "code__required"]})
+    found = feed.query("SELECT record_no, raw, rules, status, location FROM etl.rejected")
+    assert found == [(3, b"record 3", ["amount__type", "code__required"], "open", ":4")]
+    assert (report.counts.rejected, report.rules) == (1, {"amount__type": 1, "code__required": 1})
+
+
+def test_too_many_rejected_records_stop_the_run_with_nothing_written(feed: Feed) -> None:
+    feed.max_rejected = 0.3
+    delivery = feed.send(AB, rejected={3: ["amount__type"]})
+    with pytest.raises(TooManyRejectedError, match=r"amount__type \(1\)"):
+        feed.load(delivery)
+    assert feed.rows() == []
+    assert feed.query("SELECT count(*) FROM etl.rejected") == [(0,)]
+    assert feed.query("SELECT status FROM etl.delivery") == [("refused",)]
+
+
+def test_a_refused_delivery_can_be_loaded_once_more_is_consented_to(feed: Feed) -> None:
+    feed.max_rejected = 0.3
+    delivery = feed.send(AB, rejected={3: ["amount__type"]})
+    with pytest.raises(TooManyRejectedError):
+        feed.load(delivery)
+    feed.max_rejected = 0.5
+    assert feed.load(delivery).counts.inserted == 2
+
+
+def test_the_allowance_is_of_the_delivery_and_not_of_a_batch(feed: Feed) -> None:
+    feed.max_rejected = 0.25
+    report = feed.take([("a", 1, None)], [(f"k{n}", 1, None) for n in range(6)], rejected={2: ["amount__type"]})
+    assert report.counts.rejected == 1
+
+
+@pytest.mark.parametrize("newer_first", [False, True])
+def test_the_newer_partition_wins_whichever_is_loaded_first(feed: Feed, newer_first: bool) -> None:  # noqa: FBT001
+    old = feed.send([("a", 1, "old")], partition="2024-01")
+    new = feed.send([("a", 2, "new")], partition="2024-02")
+    for delivery in (new, old) if newer_first else (old, new):
+        feed.load(delivery)
+    assert feed.rows() == [("a", 2, "new")]
+
+
+@pytest.mark.parametrize("rows", [[("a", 5, "1")], [("a", 5, "1"), ("a", 3, "2")]])
+def test_the_publishers_own_order_beats_the_order_of_arrival(feed: Feed, rows: list[tuple[str, int, str]]) -> None:
+    feed.schema = replace(
+        STOCK, columns=(STOCK["code"], replace(STOCK["amount"], required=True), STOCK["note"]), order_by="amount"
+    )
+    feed.take(rows)
+    report = feed.take([("a", 4, "late")])
+    assert feed.rows() == [("a", 5, "1")]
+    assert report.counts.unchanged == 1
+
+
+def test_a_second_run_of_the_same_partition_is_told_that_it_is_busy(feed: Feed) -> None:
+    delivery = feed.send(AB)
+    with connected(feed.url) as other:
+        ledger.lock(other, "stock", "")
+        with pytest.raises(BusyError, match="Another run is loading stock"):
+            feed.load(delivery)
+
+
+def test_a_record_that_the_database_cannot_store_is_found_and_quarantined(feed: Feed) -> None:
+    poison = "x" * 3_000_000  # no index entry is that long
+    rows = [(f"k{n}", n, None) for n in range(20)]
+    report = feed.take([*rows[:13], (poison, 13, None), *rows[14:]])
+    assert report.counts.rejected == 1
+    assert report.rules == {"record__database": 1}
+    assert len(feed.rows()) == 19
+    assert feed.query("SELECT record_no FROM etl.rejected") == [(14,)]
+
+
+@pytest.fixture
+def parents(feed: Feed) -> Callable[..., Feed]:
+    def referring(missing: str) -> Feed:
+        feed.take(AB)
+        reference = References("core.stock.code", missing)  # type: ignore[arg-type]
+        schema = Schema((Column("id", "integer", required=True), Column("code", "text", references=reference)), ("id",))
+        return replace(feed, source="orders", schema=schema, _sent={})
+
+    return referring
+
+
+def test_a_record_whose_parent_is_missing_is_parked(parents: Callable[..., Feed]) -> None:
+    orders = parents("park")
+    report = orders.take([(1, "a"), (2, "nowhere"), (3, None)])
+    assert orders.rows() == [(1, "a"), (3, None)]
+    assert report.rules == {"code__references": 1}
+    assert orders.query("SELECT record_no, status FROM etl.rejected") == [(2, "parked")]
+
+
+def test_a_missing_parent_can_be_a_rejection(parents: Callable[..., Feed]) -> None:
+    orders = parents("reject")
+    orders.take([(1, "a"), (2, "nowhere")])
+    assert orders.query("SELECT status FROM etl.rejected") == [("open",)]
+
+
+def test_a_missing_parent_can_be_no_more_than_a_report(parents: Callable[..., Feed]) -> None:
+    orders = parents("report")
+    report = orders.take([(1, "a"), (2, "nowhere")])
+    assert orders.rows() == [(1, "a"), (2, "nowhere")]
+    assert (report.counts.rejected, report.rules) == (0, {"code__references": 1})
+
+
+def test_a_record_that_claims_a_taken_value_is_rejected(feed: Feed) -> None:
+    feed.schema = replace(STOCK, columns=(STOCK["code"], STOCK["amount"], replace(STOCK["note"], unique=True)))
+    feed.take([("a", 1, "mine")])
+    report = feed.take([("a", 2, "mine"), ("b", 1, "mine"), ("c", 1, "twice"), ("d", 1, "twice")])
+    assert feed.rows() == [("a", 2, "mine"), ("c", 1, "twice")]
+    assert report.rules == {"note__unique": 2}
+
+
+def test_a_new_column_is_added_and_filled_when_the_delivery_is_read_anew(feed: Feed) -> None:
+    delivery = feed.send(AB)
+    feed.load(delivery)
+    feed.schema = replace(STOCK, columns=(*STOCK.columns, Column("size", "integer")))
+    feed.fingerprint = "f2"
+    feed._sent[delivery.id] = [feed._batch(1, 1, 2, [("a", 1, "x", 7), ("b", 2, None, None)], {}, 0)]
+    report = feed.load(delivery)
+    assert feed.rows() == [("a", 1, "x", 7), ("b", 2, None, None)]
+    assert (report.delivery.generation, report.counts.updated, report.counts.unchanged) == (2, 1, 1)
+
+
+def test_reading_anew_takes_away_rows_that_the_delivery_no_longer_yields(feed: Feed) -> None:
+    delivery = feed.send(AB)
+    feed.load(delivery)
+    feed._sent[delivery.id] = [feed._batch(1, 1, 2, [("a", 1, "x")], {2: ["note__required"]}, 0)]
+    feed.fingerprint = "f2"
+    report = feed.load(delivery)
+    assert feed.rows() == [("a", 1, "x")]
+    assert (report.counts.deleted, report.counts.rejected) == (1, 1)
+
+
+def test_reading_anew_closes_what_is_no_longer_rejected(feed: Feed) -> None:
+    delivery = feed.send([("a", 1, "x")], rejected={2: ["note__required"]})
+    feed.load(delivery)
+    feed._sent[delivery.id] = [feed._batch(1, 1, 2, AB, {}, 0)]
+    feed.load(delivery, force=True)
+    assert feed.rows() == AB
+    assert feed.query("SELECT status FROM etl.rejected") == [("superseded",)]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        replace(STOCK, key=("code", "note"), columns=(*STOCK.columns[:2], replace(STOCK["note"], required=True))),
+        replace(STOCK, columns=(STOCK["code"], replace(STOCK["amount"], type="boolean"), STOCK["note"])),
+    ],
+    ids=["another key", "another type"],
+)
+def test_a_change_that_no_addition_mends_is_refused_and_leaves_the_table(feed: Feed, schema: Schema) -> None:
+    feed.take(AB)
+    feed.schema, feed.fingerprint = schema, "f2"
+    with pytest.raises(IncompatibleTableError, match="Nothing was changed"):
+        feed.load(feed.send([("c", True, "n")]))
+    feed.schema = STOCK
+    assert feed.rows() == AB
+
+
+def test_a_table_of_somebody_elses_is_left_alone(feed: Feed) -> None:
+    with connected(feed.url) as connection:
+        connection.execute("CREATE SCHEMA core; CREATE TABLE core.stock (code text PRIMARY KEY)")
+    with pytest.raises(IncompatibleTableError, match="was not made by etl_assets"):
+        feed.take(AB)
+
+
+def test_nothing_is_left_behind_but_the_tables(feed: Feed) -> None:
+    feed.take(AB)
+    feed.take([("a", 9, None)])
+    assert feed.query("SELECT relname FROM pg_class WHERE relname LIKE 'etl\\_%'") == []

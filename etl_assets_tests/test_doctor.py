@@ -1,0 +1,321 @@
+"""The doctor finds each broken promise, and nothing in a healthy warehouse. Faults are made by hand, in SQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from etl_assets import doctor, ingest, replay
+from etl_assets.errors import SettingsError
+from etl_assets.extract.file import FileExtractor
+from etl_assets.extract.formats.csv import Csv
+from etl_assets.ingest import Warehouse
+from etl_assets.landing.store import LandingStore
+from etl_assets.load import PostgresLoader
+from etl_assets.model.partitions import Static
+from etl_assets.model.schema import Column, Schema
+from etl_assets.postgres import ledger, quarantine
+from etl_assets.postgres.connection import connect, connected
+from etl_assets.postgres.migrations.migrate import migrate
+from etl_assets.source import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from etl_assets.postgres.promises import Violation
+
+_STATIONS = "code,name\nA,Alpha\nB,Beta\n"
+_MONDAY = "".join(
+    ["station,day,celsius\n"]
+    + [f"{station},{day},{day + 0.5}\n" for station in "AB" for day in range(1, 12)]
+    + ["A,12,warm\n", "Z,1,1.5\n", "A,12,3.5\n", "A,12,4.5\n"]
+)
+_TUESDAY = "station,day,celsius\nA,1,9.5\nB,1,1.5\nB,20,cold\n"
+
+
+def _source(folder: Path, name: str, schema: Schema, location: str, partitions: Static | None = None) -> Source:
+    return Source(
+        name=name,
+        description="For the doctor.",
+        owner="team:tests",
+        extractor=FileExtractor(
+            format=Csv(batch_bytes=100), location=str(folder / "feed" / location), settle_seconds=0.0
+        ),
+        schema=schema,
+        partitions=partitions,
+        max_rejected=1.0,
+    )
+
+
+class Practice:
+    """A warehouse with a parent and a child: two partitions, many batches, one record corrected, others waiting."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url = url
+        self.landing = folder / "landing"
+        self.warehouse = Warehouse(url, LandingStore(str(self.landing)))
+        (folder / "feed").mkdir()
+        (folder / "feed" / "stations.csv").write_text(_STATIONS)
+        (folder / "feed" / "monday.csv").write_text(_MONDAY)
+        (folder / "feed" / "tuesday.csv").write_text(_TUESDAY)
+        self.stations = _source(
+            folder, "stations", Schema((Column("code", "text", required=True), Column("name", "text")), ("code",)),
+            "stations.csv",
+        )  # fmt: skip
+        columns = (
+            Column("station", "text", required=True, references="core.stations.code"),
+            Column("day", "integer", required=True),
+            Column("celsius", "float"),
+        )
+        self.readings = _source(
+            folder, "readings", Schema(columns, ("station", "day")), "{key}.csv", Static(("monday", "tuesday"))
+        )
+
+    def fill(self) -> None:
+        migrate(self.url)
+        self.take(self.stations, None)
+        self.take(self.readings, "monday")
+        self.take(self.readings, "tuesday")
+        with connected(self.url) as connection:
+            cold = next(r for r in quarantine.find(connection, source="readings") if r.partition == "tuesday")
+            quarantine.correct(connection, cold.id, {"celsius": "-3"}, "tester", None)
+        replay.replay(self.readings, self.warehouse, "replay", [cold.id])
+
+    def take(self, source: Source, key: str | None, *, force: bool = False) -> None:
+        landed = ingest.land(source, source.partition(key), self.warehouse)
+        ingest.load(source, landed.delivery, self.warehouse, PostgresLoader(self.url, "run", force=force))
+
+    def execute(self, *statements: str) -> None:
+        with connected(self.url) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def examine(self) -> list[Violation]:
+        return doctor.examine(self.warehouse)
+
+    def broken(self) -> set[str]:
+        return {violation.invariant for violation in self.examine()}
+
+
+@pytest.fixture
+def practice(database_url: str, tmp_path: Path) -> Practice:
+    practice = Practice(database_url, tmp_path)
+    practice.fill()
+    return practice
+
+
+def test_a_healthy_warehouse_keeps_every_promise(practice: Practice) -> None:
+    with connected(practice.url) as connection:
+        statuses = connection.execute("SELECT status, count(*) FROM etl.rejected GROUP BY 1 ORDER BY 1").fetchall()
+        lines = connection.execute("SELECT count(*) FROM etl.batch").fetchone()
+    assert statuses == [("open", 1), ("parked", 1), ("replayed", 1)]
+    assert lines is not None
+    assert lines[0] > 4
+    assert practice.examine() == []
+
+
+def test_a_delivery_read_anew_keeps_every_promise(practice: Practice) -> None:
+    practice.take(practice.readings, "monday", force=True)
+    practice.take(practice.readings, "tuesday", force=True)
+    assert practice.examine() == []
+
+
+def test_an_empty_warehouse_keeps_every_promise(database_url: str, tmp_path: Path) -> None:
+    practice = Practice(database_url, tmp_path)
+    migrate(database_url)
+    assert practice.examine() == []
+
+
+def test_a_database_that_was_never_migrated_is_no_patient(database_url: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="etl-assets migrate"):
+        Practice(database_url, tmp_path).examine()
+
+
+def test_a_violation_names_the_delivery_and_what_to_do(practice: Practice) -> None:
+    practice.execute("DELETE FROM etl.rejected WHERE status = 'parked'")
+    (found,) = practice.examine()
+    assert found.subject.startswith("delivery 2 of readings (monday), ingest batch ")
+    assert found.problem == "rejected 2 records, and 1 are in the quarantine"
+    assert "--force" in found.remedy
+
+
+def test_a_line_whose_records_do_not_add_up_is_found(practice: Practice) -> None:
+    practice.execute(
+        "ALTER TABLE etl.batch DROP CONSTRAINT records_add_up", "UPDATE etl.batch SET filtered = 1 WHERE id = 1"
+    )
+    assert practice.broken() == {"records_add_up"}
+
+
+def test_a_line_whose_rows_do_not_add_up_is_found(practice: Practice) -> None:
+    practice.execute(
+        "ALTER TABLE etl.batch DROP CONSTRAINT rows_add_up", "UPDATE etl.batch SET unchanged = 1 WHERE id = 1"
+    )
+    assert practice.broken() == {"rows_add_up"}
+
+
+def test_a_line_that_reads_fewer_records_than_it_spans_is_found(practice: Practice) -> None:
+    practice.execute("UPDATE etl.batch SET read = read - 1, accepted = accepted - 1 WHERE id = 1")
+    assert "lines_span_their_records" in practice.broken()
+
+
+def test_a_gap_in_the_ledger_of_a_complete_delivery_is_found(practice: Practice) -> None:
+    practice.execute("DELETE FROM etl.batch WHERE delivery_id = 2 AND number = 2")
+    assert "ledger_covers_deliveries" in practice.broken()
+
+
+def test_a_missing_end_of_the_ledger_is_found(practice: Practice) -> None:
+    practice.execute("DELETE FROM etl.batch WHERE delivery_id = 1")
+    assert "ledger_covers_deliveries" in practice.broken()
+
+
+def test_records_read_twice_are_found_while_a_delivery_is_loaded(practice: Practice) -> None:
+    practice.execute(
+        "UPDATE etl.delivery SET status = 'refused' WHERE id = 2",
+        "UPDATE etl.batch SET first_record = 1, last_record = last_record - first_record + 1 "
+        "WHERE delivery_id = 2 AND number = 2",
+    )
+    assert "ledger_covers_deliveries" in practice.broken()
+
+
+def test_a_delivery_that_disagrees_with_its_manifest_is_found(practice: Practice) -> None:
+    practice.execute("UPDATE etl.delivery SET records = records + 1, status = 'refused' WHERE id = 2")
+    assert practice.broken() == {"manifests_count_their_records"}
+
+
+def test_a_rejected_record_that_left_the_quarantine_is_found(practice: Practice) -> None:
+    practice.execute("DELETE FROM etl.rejected WHERE status = 'open'")
+    assert practice.broken() == {"rejected_are_quarantined"}
+
+
+def test_a_quarantined_record_that_nothing_rejected_is_found(practice: Practice) -> None:
+    practice.execute("UPDATE etl.rejected SET record_no = 1000 WHERE status = 'open'")
+    assert practice.broken() == {"rejected_are_quarantined", "quarantined_were_rejected"}
+
+
+def test_a_record_marked_as_replayed_without_a_replay_is_found(practice: Practice) -> None:
+    practice.execute("UPDATE etl.rejected SET status = 'replayed' WHERE status = 'parked'")
+    assert practice.broken() == {"replays_are_in_the_ledger", "statuses_are_earned"}
+
+
+@pytest.mark.parametrize("status", ["parked", "dismissed", "superseded", "replayed"])
+def test_a_status_that_was_not_earned_is_found(practice: Practice, status: str) -> None:
+    practice.execute(f"UPDATE etl.rejected SET status = '{status}' WHERE status = 'open'")
+    assert "statuses_are_earned" in practice.broken()
+
+
+def test_a_record_that_waits_though_a_later_reading_took_it_is_found(practice: Practice) -> None:
+    practice.execute(
+        "UPDATE etl.delivery SET generation = 2 WHERE id = 2", "UPDATE etl.batch SET generation = 2 WHERE delivery_id = 2"
+    )
+    assert "statuses_are_earned" in practice.broken()
+
+
+def test_a_row_without_a_delivery_is_found(practice: Practice) -> None:
+    practice.execute("UPDATE core.readings SET _delivery_id = 99 WHERE station = 'B' AND day = 3")
+    assert practice.broken() == {"rows_come_from_deliveries"}
+
+
+def test_a_row_of_another_sources_delivery_is_found(practice: Practice) -> None:
+    practice.execute("UPDATE core.readings SET _delivery_id = 1, _record_no = 1 WHERE station = 'B' AND day = 3")
+    assert practice.broken() == {"rows_come_from_deliveries"}
+
+
+def test_a_row_of_a_record_that_was_never_read_is_found(practice: Practice) -> None:
+    practice.execute("UPDATE core.readings SET _record_no = 1000 WHERE station = 'B' AND day = 3")
+    assert practice.broken() == {"rows_come_from_deliveries", "rows_are_within_deliveries"}
+
+
+def test_a_row_that_somebody_deleted_is_found(practice: Practice) -> None:
+    practice.execute("DELETE FROM core.readings WHERE station = 'B' AND day = 3")
+    assert practice.broken() == {"rows_are_as_many_as_entered"}
+
+
+def test_a_row_that_somebody_added_is_found(practice: Practice) -> None:
+    practice.execute("INSERT INTO core.readings SELECT station, 99, celsius, _delivery_id, _record_no, _row_hash "
+                     "FROM core.readings LIMIT 1")  # fmt: skip
+    assert practice.broken() == {"rows_are_as_many_as_entered"}
+
+
+def test_a_row_of_a_record_that_waits_in_the_quarantine_is_found(practice: Practice) -> None:
+    practice.execute(
+        "UPDATE core.readings SET _record_no = (SELECT record_no FROM etl.rejected WHERE status = 'open') "
+        "WHERE station = 'B' AND day = 3"
+    )
+    assert practice.broken() == {"waiting_records_have_no_rows"}
+
+
+def test_a_table_that_was_dropped_is_found(practice: Practice) -> None:
+    practice.execute("DROP TABLE core.readings")
+    assert practice.broken() == {"tables_are_there"}
+
+
+def test_a_staging_table_outside_a_session_is_found(practice: Practice) -> None:
+    practice.execute("CREATE TABLE core.etl_staging (id integer)")
+    assert practice.broken() == {"no_staging_is_left"}
+
+
+def test_a_temporary_staging_table_without_a_load_is_found(practice: Practice) -> None:
+    with psycopg.connect(practice.url, autocommit=True) as stranger:
+        stranger.execute("CREATE TEMP TABLE etl_probe (id integer)")
+        assert practice.broken() == {"no_staging_is_left"}
+
+
+def test_a_temporary_staging_table_of_a_load_is_no_fault(practice: Practice) -> None:
+    with connected(practice.url) as load:
+        load.execute("CREATE TEMP TABLE etl_probe (id integer)")
+        assert practice.examine() == []
+
+
+def test_a_delivery_whose_run_was_killed_is_found(practice: Practice) -> None:
+    practice.execute("UPDATE etl.delivery SET status = 'loading' WHERE id = 3")
+    (found,) = practice.examine()
+    assert found.invariant == "no_run_is_abandoned"
+    assert found.subject == "delivery 3 of readings (tuesday)"
+
+
+def test_a_delivery_that_is_being_loaded_is_no_fault(practice: Practice) -> None:
+    practice.execute("UPDATE etl.delivery SET status = 'loading' WHERE id = 3")
+    load = connect(practice.url)
+    try:
+        ledger.lock(load, "readings", "tuesday")
+        assert practice.examine() == []
+    finally:
+        load.close()
+
+
+def test_a_delivery_that_a_slice_is_loading_is_no_fault(practice: Practice) -> None:
+    practice.execute("UPDATE etl.delivery SET status = 'loading' WHERE id = 3")
+    load = connect(practice.url)
+    try:
+        ledger.lock(load, "readings", "tuesday|1")
+        ledger.take(load, "readings", "tuesday|1", "slice")
+        assert practice.examine() == []
+    finally:
+        load.close()
+
+
+def test_bytes_that_left_the_landing_store_are_found(practice: Practice) -> None:
+    frozen = sorted(practice.landing.rglob("*.bytes"))
+    frozen[0].unlink()
+    (found,) = practice.examine()
+    assert found.invariant == "bytes_are_frozen"
+
+
+def test_bytes_that_were_cut_short_are_found(practice: Practice) -> None:
+    frozen = sorted(practice.landing.rglob("*.bytes"))
+    frozen[0].chmod(0o644)
+    frozen[0].write_bytes(b"cut")
+    (found,) = practice.examine()
+    assert found.invariant == "bytes_are_frozen"
+    assert "has 3 bytes" in found.problem
+
+
+def test_a_table_that_somebody_computes_is_examined_without_the_landing_store(practice: Practice) -> None:
+    practice.execute(
+        "CREATE SCHEMA marts", "CREATE TABLE marts.warmest AS SELECT * FROM core.readings",
+        "INSERT INTO etl.delivery (source, partition, rank, sha256, size, records, manifest) "
+        "SELECT 'marts.warmest', '', '', 'none', 0, 0, '{\"members\": []}'",
+    )  # fmt: skip
+    assert practice.broken() == {"rows_come_from_deliveries", "rows_are_as_many_as_entered"}

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_LOADED = (
+    "import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}} & {{'dagster', {more}}}))"
+)
+
+
+@pytest.mark.parametrize("module", ["etl_assets", "etl_assets.local", "etl_assets.ingest", "etl_assets.replay"])
+def test_declaring_and_ingesting_load_neither_dagster_nor_great_expectations(module: str) -> None:
+    code = _LOADED.format(module=module, more="'great_expectations', 'dlt'")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == ""

@@ -1,0 +1,41 @@
+"""The files at the root of the repository that Dagster reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import yaml
+
+if TYPE_CHECKING:
+    import pytest
+
+_ROOT = Path(__file__).parents[1]
+
+
+def test_dagster_takes_the_instance_file_and_keeps_its_storage_in_postgres(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "ETL_ASSETS_DAGSTER_STORAGE_URL", database_url.replace("postgresql://", "postgresql+psycopg2://")
+    )
+    with dg.DagsterInstance.from_config(str(_ROOT)) as instance:
+        assert type(instance.run_storage).__name__ == "PostgresRunStorage"
+        assert instance.get_runs() == []
+        assert not instance.telemetry_enabled
+        assert not instance.nux_enabled
+        assert instance.run_monitoring_enabled
+        assert instance.run_retries_enabled
+        assert instance.run_retries_max_retries == 1
+        assert instance.freshness_enabled
+
+
+def test_no_url_stands_in_the_instance_file() -> None:
+    storage = yaml.safe_load((_ROOT / "dagster.yaml").read_text())["storage"]
+    assert storage == {"postgres": {"postgres_url": {"env": "ETL_ASSETS_DAGSTER_STORAGE_URL"}}}
+
+
+def test_the_workspace_loads_the_definitions() -> None:
+    workspace = yaml.safe_load((_ROOT / "workspace.yaml").read_text())
+    assert workspace == {"load_from": [{"python_module": "etl_assets.definitions"}]}

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from etl_assets.errors import SettingsError
+from etl_assets.settings import Settings, with_database
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_an_empty_environment_keeps_everything_below_the_current_folder(tmp_path: Path) -> None:
+    assert Settings.from_environment({}) == Settings(
+        home=tmp_path / ".etl_assets", landing_url=str(tmp_path / ".etl_assets" / "landing")
+    )
+
+
+def test_a_variable_that_is_empty_counts_as_absent() -> None:
+    names = ("HOME", "DATABASE_URL", "DAGSTER_URL", "LANDING_URL", "SOURCES", "PORT")
+    assert Settings.from_environment({f"ETL_ASSETS_{name}": " " for name in names}) == Settings.from_environment({})
+
+
+def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ETL_ASSETS_HOME", "elsewhere")
+    assert Settings.from_environment().home == tmp_path / "elsewhere"
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_a_database_url_loses_its_driver(scheme: str) -> None:
+    settings = Settings.from_environment(
+        {"ETL_ASSETS_DATABASE_URL": f"{scheme}://u:p%40ss@db:5433/feeds?sslmode=require"}
+    )
+    assert settings.database_url == "postgresql://u:p%40ss@db:5433/feeds?sslmode=require"
+    assert settings.dagster_url == "postgresql://u:p%40ss@db:5433/feeds_dagster?sslmode=require"
+
+
+def test_a_database_url_may_leave_the_host_to_libpq() -> None:
+    settings = Settings.from_environment({"ETL_ASSETS_DATABASE_URL": "postgresql+psycopg:///feeds"})
+    assert (settings.database_url, settings.dagster_url) == ("postgresql:///feeds", "postgresql:///feeds_dagster")
+
+
+def test_the_database_for_dagster_can_be_named() -> None:
+    environ = {
+        "ETL_ASSETS_DATABASE_URL": "postgresql://db/a",
+        "ETL_ASSETS_DAGSTER_URL": "postgresql+psycopg2://other/b",
+    }
+    assert Settings.from_environment(environ).dagster_url == "postgresql://other/b"
+
+
+@pytest.mark.parametrize("value", ["mysql://db/a", "db/a", "postgresql://db", "postgresql://db/", "warehouse"])
+def test_what_is_not_a_url_of_a_postgres_database_is_an_error_that_does_not_repeat_it(value: str) -> None:
+    with pytest.raises(SettingsError, match="ETL_ASSETS_DATABASE_URL is not the URL") as caught:
+        Settings.from_environment({"ETL_ASSETS_DATABASE_URL": value})
+    assert value not in str(caught.value)
+
+
+def test_a_landing_folder_is_made_absolute_and_a_url_is_kept(tmp_path: Path) -> None:
+    assert Settings.from_environment({"ETL_ASSETS_LANDING_URL": "frozen"}).landing_url == str(tmp_path / "frozen")
+    assert Settings.from_environment({"ETL_ASSETS_LANDING_URL": "s3://bucket/x"}).landing_url == "s3://bucket/x"
+
+
+def test_sources_are_packages_and_folders(tmp_path: Path) -> None:
+    (tmp_path / "feeds").mkdir()
+    settings = Settings.from_environment({"ETL_ASSETS_SOURCES": f"acme.feeds:feeds: ./feeds::{tmp_path}"})
+    assert settings.sources == ("acme.feeds", str(tmp_path / "feeds"), str(tmp_path / "feeds"), str(tmp_path))
+
+
+def test_a_source_that_is_neither_a_folder_nor_a_package_is_an_error() -> None:
+    with pytest.raises(SettingsError, match=r"names './no-such-folder'"):
+        Settings.from_environment({"ETL_ASSETS_SOURCES": "./no-such-folder"})
+
+
+@pytest.mark.parametrize("value", ["0", "65536", "-1", "http", "1.5"])
+def test_what_is_not_a_port_is_an_error(value: str) -> None:
+    with pytest.raises(SettingsError, match="ETL_ASSETS_PORT is not a port"):
+        Settings.from_environment({"ETL_ASSETS_PORT": value})
+
+
+def test_a_port_is_a_number() -> None:
+    assert Settings.from_environment({"ETL_ASSETS_PORT": "5433"}).port == 5433
+
+
+def test_the_repr_masks_passwords_and_queries() -> None:
+    settings = Settings.from_environment(
+        {
+            "ETL_ASSETS_DATABASE_URL": "postgresql://u:secret-word@db/a?password=secret-word",
+            "ETL_ASSETS_LANDING_URL": "sftp://me:secret-word@host/folder",
+        }
+    )
+    assert "secret-word" not in repr(settings)
+    assert "postgresql://u:***@db/a?***" in repr(settings)
+    assert "sftp://me:***@host/folder" in repr(settings)
+
+
+def test_another_database_of_the_same_server_differs_in_its_name_alone() -> None:
+    assert with_database("postgresql://u:p@db:1/a?x=1", "b") == "postgresql://u:p@db:1/b?x=1"
