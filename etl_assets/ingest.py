@@ -6,6 +6,7 @@ Knows neither Dagster nor SQL: it asks the stages, and ``postgres`` for what was
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -99,7 +100,7 @@ def load(source: Source, delivery: Delivery, warehouse: Warehouse, loader: Loade
         max_rejected=source.max_rejected,
         seen_later=seen_later(source, delivery, warehouse),
     )
-    return loader.load(target, delivery, lambda skip: batches(source, delivery.manifest, warehouse.store, skip))
+    return loader.load(target, delivery, partial(batches, source, delivery.manifest, warehouse.store))
 
 
 def batches(

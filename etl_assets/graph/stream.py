@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from etl_assets import ingest
 from etl_assets.errors import DeliveryMissingError, TooManyRejectedError
 from etl_assets.load import PostgresLoader
-from etl_assets.postgres import deliveries
+from etl_assets.postgres import deliveries, ledger
 from etl_assets.postgres.connection import connected
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ class Stream:
         run_id: Of the run that loads them.
         force: Whether to read the newest delivery anew though it is complete.
         on_refusal: Told of a delivery that breaks too many rules, before the error goes on.
-        reports: What became of the deliveries, oldest first; empty until they are loaded.
+        reports: What became of the deliveries, oldest first; empty until they are loaded. Their counts and rules are
+            those of the whole delivery even when there was nothing to do.
     """
 
     source: Source
@@ -61,7 +62,16 @@ class Stream:
         self.reports.clear()
         for delivery in pending:
             try:
-                self.reports.append(ingest.load(self.source, delivery, warehouse, loader))
+                self.reports.append(_whole(ingest.load(self.source, delivery, warehouse, loader), warehouse))
             except TooManyRejectedError as error:
                 self.on_refusal(delivery, error)
                 raise
+
+
+def _whole(report: LoadReport, warehouse: Warehouse) -> LoadReport:
+    """A report with what the ledger says of the delivery, where the loader had nothing to do."""
+    if report.status != "unchanged":
+        return report
+    with connected(warehouse.url) as connection:
+        counts, rules = ledger.add_up(ledger.lines(connection, report.delivery))
+    return replace(report, counts=counts, rules=rules)

@@ -15,12 +15,13 @@ from etl_assets.load.ahead import Ahead
 from etl_assets.load.base import Loader, LoadReport
 from etl_assets.load.lookups import Lookups
 from etl_assets.load.prepare import hash_seed, prepare
+from etl_assets.load.slices import load_shares, shares
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres import deliveries, ledger
 from etl_assets.postgres.connection import connect
 from etl_assets.postgres.ddl import ensure_table
 from etl_assets.postgres.faults import translate
-from etl_assets.postgres.upsert import TableWriter
+from etl_assets.postgres.upsert import TableWriter, is_empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,6 +45,7 @@ class PostgresLoader(Loader):
         url: Of the warehouse.
         run_id: Of the run that loads.
         force: Whether to read a delivery anew that is complete.
+        slices: How many processes share a large delivery that is the first into its table.
         slice_name: When several loaders share a delivery, which of them this is: each has a lock of its own, and the
             delivery has been begun for all of them.
         transaction: What a batch transaction does; tests put variants here.
@@ -56,6 +58,7 @@ class PostgresLoader(Loader):
         run_id: str,
         *,
         force: bool = False,
+        slices: int = 1,
         slice_name: str = "",
         transaction: type[BatchTransaction] = BatchTransaction,
         on_batch: Callable[[int], None] | None = None,
@@ -63,6 +66,7 @@ class PostgresLoader(Loader):
         self._url = url
         self._run_id = run_id
         self._force = force
+        self._slices = slices
         self._slice_name = slice_name
         self._transaction = transaction
         self._on_batch = on_batch
@@ -87,19 +91,15 @@ class PostgresLoader(Loader):
 
     def _load(self, session: Session, open_batches: OpenBatches) -> LoadReport:
         done = ledger.lines(session.connection, session.delivery)
-        written: dict[int, Line] = {}
+        missing = [span.batch for span in session.delivery.manifest.spans if span.batch not in done]
         seconds: defaultdict[str, float] = defaultdict(float)
-        if len(done) < len(session.delivery.manifest.spans):
-            batches = session.prepared(timed(open_batches(frozenset(done)), seconds, "read"))
-            with Ahead(timed(batches, seconds, "read+prepare")) as ready:
-                for prepared in timed(iter(ready), seconds, "wait"):
-                    with stopwatch(seconds, "database"):
-                        line = session.write(prepared, self._transaction)
-                    written[line.number] = line
-                    if self._on_batch is not None:
-                        self._on_batch(line.counts.read)
+        if len(missing) >= self._slices > 1 and is_empty(session.connection, session.target.table):
+            with stopwatch(seconds, "slices"):
+                cut = shares(missing, self._slices)
+                load_shares(load_share, self._url, self._run_id, session.target, session.delivery, open_batches, cut)
+        elif missing:
+            self._load_here(session, open_batches, frozenset(done), seconds)
         deliveries.complete(session.connection, session.delivery)
-        seconds["prepare"] = seconds.pop("read+prepare", 0.0) - seconds["read"]
         everything = ledger.lines(session.connection, session.delivery)
         counts, rules = ledger.add_up(everything)
         return LoadReport(
@@ -107,9 +107,29 @@ class PostgresLoader(Loader):
             status="resumed" if done else "loaded",
             counts=counts,
             rules=rules,
-            written=ledger.add_up(written)[0],
+            written=ledger.add_up({number: line for number, line in everything.items() if number not in done})[0],
             seconds=dict(seconds),
         )
+
+    def _load_here(
+        self, session: Session, open_batches: OpenBatches, done: frozenset[int], seconds: defaultdict[str, float]
+    ) -> None:
+        """Load batches in this process: one thread reads and prepares, this one writes."""
+        batches = session.prepared(timed(open_batches(done), seconds, "read"))
+        with Ahead(timed(batches, seconds, "read+prepare")) as ready:
+            for prepared in timed(iter(ready), seconds, "wait"):
+                with stopwatch(seconds, "database"):
+                    line = session.write(prepared, self._transaction)
+                if self._on_batch is not None:
+                    self._on_batch(line.counts.read)
+        seconds["prepare"] = seconds.pop("read+prepare", 0.0) - seconds["read"]
+
+
+def load_share(
+    url: str, run_id: str, slice_name: str, target: Target, delivery: Delivery, open_batches: OpenBatches
+) -> None:
+    """Load one process's share of a delivery. See `slices.load_shares`."""
+    PostgresLoader(url, run_id, slice_name=slice_name).load(target, delivery, open_batches)
 
 
 class Session:
@@ -126,6 +146,7 @@ class Session:
         self._url = url
         self.target = target
         self.delivery = delivery
+        self._slice_name = slice_name
         self._partition = delivery.partition + slice_name
         self._seed = hash_seed(target.schema)
         self._lookups = Lookups(target)
@@ -150,6 +171,7 @@ class Session:
             self.target.schema,
             self.delivery.id,
             deliveries.outranking(self.connection, self.delivery),
+            shared=bool(self._slice_name),
             refresh_hashes=ledger.other_seeds(self.connection, self.delivery.source, self._seed),
         )
 

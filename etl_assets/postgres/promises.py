@@ -235,7 +235,7 @@ OF_A_TABLE: Final = (
         "rows_are_as_many_as_entered",
         "A table has as many rows as the ledger inserted and did not delete",
         _ROWS_BY_HAND,
-        "SELECT 'table ' || %(table)s, format('has %s rows, and the ledger inserted %%s and deleted %%s', t.rows, "
+        "SELECT 'table ' || %(table)s, format('has %%s rows, and the ledger inserted %%s and deleted %%s', t.rows, "
         "e.inserted, e.deleted) FROM (SELECT count(*) AS rows FROM {table}) t CROSS JOIN (SELECT "
         "coalesce(sum(b.inserted), 0) AS inserted, coalesce(sum(b.deleted), 0) AS deleted FROM etl.batch b "
         "JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = %(source)s) e "

@@ -38,3 +38,13 @@ def row_counts(connection: Connection, table: str, source: str, partition: str) 
         (source, partition),
     ).fetchone()
     return (row[0], row[1]) if row else (0, 0)
+
+
+def newest_batch(connection: Connection, sources: Sequence[str]) -> int:
+    """The id of the last line that the ledger has of any of some sources; 0 when there is none."""
+    row = connection.execute(
+        "SELECT coalesce(max(b.id), 0) FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
+        "WHERE d.source = ANY (%s)",
+        (list(sources),),
+    ).fetchone()
+    return int(row[0]) if row else 0

@@ -49,6 +49,9 @@ class TableWriter:
         schema: Of the table.
         delivery_id: The delivery that is written.
         outranked_by: Ids of the deliveries whose rows this one must not overwrite.
+        shared: Whether other loaders write records of the same delivery at the same time. A row that one of them wrote
+            is then given the mark of the later record even where nothing else differs, so that records between the
+            two cannot come over it.
         refresh_hashes: Whether rows of the table may carry hashes of another seed; they are brought up to date as
             they are met, so that a re-delivery is recognised again.
     """
@@ -61,7 +64,8 @@ class TableWriter:
         delivery_id: int,
         outranked_by: Sequence[int],
         *,
-        refresh_hashes: bool,
+        shared: bool = False,
+        refresh_hashes: bool = False,
     ) -> None:
         self._connection = connection
         self._table = identifier(table)
@@ -69,6 +73,7 @@ class TableWriter:
         self._delivery_id = delivery_id
         self._outranked_by = list(outranked_by)
         self._refresh_hashes = refresh_hashes
+        self._shared = shared
         self._columns = table_columns(schema)
         self._expect_new = False
         self._mostly_changed = False
@@ -89,8 +94,7 @@ class TableWriter:
                 "WITH NO DATA"
             ).format(sql.Identifier(_PLACE), sql.Identifier(ROW_HASH), key, self._table)
         )
-        row = run(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(self._table)).fetchone()
-        self._expect_new = row is not None and not row[0]
+        self._expect_new = _has_no_rows(self._connection, self._table)
 
     def write(self, rows: pl.DataFrame) -> Written:
         """Write rows inside the caller's transaction.
@@ -151,7 +155,7 @@ class TableWriter:
         self._connection.execute(sql.SQL("ANALYZE {}").format(_PROBE))
         question = sql.SQL(
             "COPY (SELECT p.{place}, t.{hash} IS NULL FROM {probe} p LEFT JOIN {table} t ON {match} "
-            "WHERE t.{hash} IS DISTINCT FROM p.{hash}) TO STDOUT (FORMAT BINARY)"
+            "WHERE {differs}) TO STDOUT (FORMAT BINARY)"
         ).format(
             place=sql.Identifier(_PLACE),
             hash=sql.Identifier(ROW_HASH),
@@ -174,7 +178,7 @@ class TableWriter:
         names = [name for name in self._columns if name not in self._schema.key]
         statement = sql.SQL(
             "WITH written AS (INSERT INTO {table} AS t ({columns}) SELECT {columns} FROM {staging} ORDER BY {key} "
-            "ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE t.{hash} <> excluded.{hash} AND {guard} "
+            "ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE {differs} AND {guard} "
             "RETURNING xmax = 0 AS fresh) SELECT count(*) FILTER (WHERE fresh), count(*) FROM written"
         ).format(
             table=self._table,
@@ -182,7 +186,7 @@ class TableWriter:
             columns=sql.SQL(", ").join(map(sql.Identifier, self._columns)),
             key=sql.SQL(", ").join(map(sql.Identifier, self._schema.key)),
             changes=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names),
-            hash=sql.Identifier(ROW_HASH),
+            differs=self._differs("excluded"),
             guard=self._guard(sql.SQL("excluded")),
         )
         row = self._connection.execute(statement, self._guard_values()).fetchone()
@@ -217,6 +221,14 @@ class TableWriter:
         )
         values = (self._delivery_id, first_record, last_record, list(spare))
         return self._connection.execute(statement, values).rowcount
+
+    def _differs(self, other: str) -> sql.Composable:
+        """The condition that a row of the table, ``t``, is missing or is not what another is."""
+        differs = sql.SQL("t.{0} IS DISTINCT FROM {1}.{0}").format(sql.Identifier(ROW_HASH), sql.SQL(other))
+        if not self._shared:
+            return differs
+        own = sql.SQL("t.{} = {}").format(sql.Identifier(DELIVERY_ID), sql.Literal(self._delivery_id))
+        return sql.SQL("({} OR {})").format(differs, own)
 
     def _match(self, other: str) -> sql.Composable:
         """The condition that a row of the table, ``t``, and one of another have the same key."""
@@ -253,3 +265,19 @@ class TableWriter:
             theirs=sql.SQL(", ").join(sql.SQL("s.{}").format(sql.Identifier(name)) for name in self._schema.names),
         )
         self._connection.execute(statement)
+
+
+def is_empty(connection: Connection, table: str) -> bool:
+    """Whether a table has no rows, or is not there.
+
+    Args:
+        connection: To the warehouse.
+        table: ``schema.table``.
+    """
+    row = connection.execute("SELECT to_regclass(%s) IS NULL", (table,)).fetchone()
+    return bool(row and row[0]) or _has_no_rows(connection, identifier(table))
+
+
+def _has_no_rows(connection: Connection, table: sql.Composable) -> bool:
+    row = connection.execute(sql.SQL("SELECT NOT EXISTS (SELECT FROM {})").format(table)).fetchone()
+    return bool(row and row[0])

@@ -220,9 +220,8 @@ def _decodes(data: bytes, codec: str) -> bool:
 
 
 def _malformed(numbers: Positions, bad: Flags, broken: dict[str, Flags]) -> pl.DataFrame:
-    indices = np.flatnonzero(bad)
-    rules = [[rule for rule, flags in broken.items() if flags[index]] for index in indices.tolist()]
-    return pl.DataFrame(
-        {REJECTED_RECORD_NO: numbers[indices], REJECTED_RULES: rules},
-        schema={REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String())},
-    )
+    if not broken:
+        return pl.DataFrame(schema={REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String())})
+    found = pl.DataFrame({REJECTED_RECORD_NO: numbers[bad], **{rule: flags[bad] for rule, flags in broken.items()}})
+    rules = pl.concat_list([pl.when(pl.col(rule)).then(pl.lit(rule)) for rule in broken])
+    return found.select(REJECTED_RECORD_NO, rules.list.drop_nulls().alias(REJECTED_RULES))

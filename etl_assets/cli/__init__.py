@@ -1,0 +1,80 @@
+"""The command line ``etl-assets``: which commands there are, what exit codes mean, how errors are told.
+
+Each command lives in a module of its own, imported when it is called, so that asking for help costs nothing.
+"""
+
+from __future__ import annotations
+
+import traceback
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from etl_assets.errors import DeclarationError, EtlAssetsError, SettingsError
+
+FAILED: Final = 1
+WRONG_SETTINGS: Final = 3
+UNSOUND: Final = 4
+
+_COMMANDS: Final = {
+    "demo": "Ingest every bundled feed through Dagster and print a summary.",
+    "dev": "Open the Dagster UI over the local data.",
+    "run": "Run sources, partition by partition, through Dagster.",
+    "preview": "Show what a source or a file would bring; nothing is written.",
+    "quarantine": "List, show, correct, dismiss, replay and export rejected records.",
+    "doctor": "Examine whether the database keeps what is promised.",
+    "migrate": "Bring the database up to this version.",
+}
+_EPILOG: Final = """\b
+Exit codes
+  0  done
+  1  a run failed, or was refused
+  2  the command was not understood
+  3  a setting, a declaration or the database must be corrected first
+  4  doctor found a promise broken
+
+\b
+The environment: ETL_ASSETS_HOME, ETL_ASSETS_DATABASE_URL, ETL_ASSETS_DAGSTER_URL,
+ETL_ASSETS_LANDING_URL, ETL_ASSETS_SOURCES, ETL_ASSETS_PORT. Without a database URL an
+embedded PostgreSQL serves, in ETL_ASSETS_HOME (.etl_assets by default).
+"""
+
+
+class Commands(click.Group):
+    """The commands by name; a module is imported when its command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        """Names, in the order in which one needs them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"etl_assets.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; tell what was raised on purpose as plain text."""
+        try:
+            return super().invoke(ctx)
+        except EtlAssetsError as error:
+            if ctx.params.get("verbose"):
+                click.echo(traceback.format_exc(), err=True)
+            click.echo(f"{type(error).__name__}: {error}", err=True)
+            ctx.exit(WRONG_SETTINGS if isinstance(error, SettingsError | DeclarationError) else FAILED)
+
+
+@click.group(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--verbose", is_flag=True, help="Tell more: Dagster's log, and where an error arose.")
+@click.version_option(package_name="etl-assets")
+@click.pass_context
+def main(ctx: click.Context, *, verbose: bool) -> None:
+    """Declared feeds into validated, traceable Postgres tables, through Dagster."""
+    ctx.obj = {"verbose": verbose}

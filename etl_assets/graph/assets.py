@@ -1,0 +1,210 @@
+"""From a source to its three assets: ``landing/x``, ``core/x`` and ``quarantine/x``.
+
+Here stands in which order things happen in a run and what is recorded when one fails. What a delivery or a batch goes
+through is `ingest`'s business.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import dagster as dg
+
+from etl_assets import ingest
+from etl_assets.errors import BusyError, LoadError, ShapeError, TooManyRejectedError, TransientLoadError
+from etl_assets.graph import checks, metadata
+from etl_assets.graph.keys import WAREHOUSE, core_key, landing_key, quarantine_key
+from etl_assets.graph.partitions import partition_of, partitions_definition
+from etl_assets.graph.run_record import RunRecord
+from etl_assets.graph.stream import Stream
+from etl_assets.postgres import deliveries, ledger, quarantine
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.summaries import sample_places
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from etl_assets.graph.stream import OnRefusal
+    from etl_assets.ingest import Warehouse
+    from etl_assets.model.delivery import Delivery
+    from etl_assets.source import Source
+
+RETRIES: Final = 5
+RETRY_SECONDS: Final = 10.0
+TRANSIENT: Final = (TransientLoadError, BusyError)
+"""What another try may mend; nothing else is tried again."""
+
+
+def source_assets(source: Source, parents: Iterable[str] = ()) -> list[dg.AssetsDefinition]:
+    """The assets of a source.
+
+    Args:
+        source: The declaration.
+        parents: Names of the sources whose tables it refers to and that must be materialized before it.
+    """
+    return [_landing(source), _core(source, tuple(parents)), _quarantine(source)]
+
+
+def retry(error: Exception) -> dg.RetryRequested:
+    """Ask Dagster to run the step again in a while, from where the ledger says that it stopped."""
+    asked = dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_SECONDS)
+    asked.__cause__ = error
+    return asked
+
+
+def _landing(source: Source) -> dg.AssetsDefinition:
+    partitions = partitions_definition(source.partitions, source.name)
+
+    @dg.asset(
+        key=landing_key(source.name),
+        description=f"Frozen deliveries of {source.name}, as published.\n\n{source.description.strip()}",
+        group_name=source.name,
+        owners=[source.owner],
+        tags=source.tags,
+        kinds={_format_name(source)},
+        pool=source.name,
+        partitions_def=partitions,
+        check_specs=checks.landing_specs(source, partitions),
+        required_resource_keys={WAREHOUSE},
+    )
+    def landing(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        warehouse, record = _begin(source, context)
+        partition = partition_of(source, context)
+        with record.watching():
+            try:
+                landed = ingest.land(source, partition, warehouse)
+            except ShapeError as error:
+                failed = checks.Finding(checks.SHAPE, passed=False, blocking=True, description=str(error))
+                record.checks(None, [failed.row])
+                yield failed.result()
+                raise
+            if landed.shape.unmapped:
+                context.log.warning(
+                    f"{landed.delivery} publishes columns that are neither mapped nor ignored: "
+                    f"{', '.join(landed.shape.unmapped)}. They were not loaded. Declare them, or name them in ignored."
+                )
+            passed = checks.Finding(checks.SHAPE, passed=True, blocking=True, records=landed.delivery.manifest.records)
+            record.checks(landed.delivery.id, [passed.row])
+            if core_key(source.name) not in context.job_def.asset_layer.selected_asset_keys:
+                record.end(landed.delivery.id)
+        yield dg.MaterializeResult(metadata=metadata.landed(landed), check_results=[passed.result()])
+
+    return landing
+
+
+def _core(source: Source, parents: tuple[str, ...]) -> dg.AssetsDefinition:
+    partitions = partitions_definition(source.partitions, source.name)
+
+    @dg.asset(
+        key=core_key(source.name),
+        deps=[landing_key(source.name), *(_parent(name) for name in parents)],
+        description=metadata.description(source),
+        group_name=source.name,
+        owners=[source.owner],
+        tags=source.tags,
+        kinds={"postgres", _format_name(source)},
+        pool=source.name,
+        partitions_def=partitions,
+        check_specs=checks.core_specs(source, partitions),
+        metadata={
+            "dagster/column_schema": metadata.column_schema(source.schema),
+            "dagster/table_name": source.table,
+        },
+        freshness_policy=_freshness(source),
+        config_schema={
+            "force": dg.Field(bool, default_value=False, description="Read a delivery anew that is complete.")
+        },
+        required_resource_keys={WAREHOUSE},
+    )
+    def core(context: dg.AssetExecutionContext) -> Iterator[dg.Output[Stream] | dg.AssetCheckResult]:
+        warehouse, record = _begin(source, context)
+        stream = Stream(
+            source=source,
+            partition=partition_of(source, context),
+            run_id=context.run.run_id,
+            force=context.op_execution_context.op_config["force"],
+            on_refusal=_told_of_refusal(source, context, warehouse, record),
+        )
+        yield dg.Output(stream)
+        with record.watching():
+            with connected(warehouse.url) as connection:
+                findings = checks.judge(source, connection, stream.reports)
+            newest = stream.reports[-1]
+            record.checks(newest.delivery.id, [finding.row for finding in findings])
+            yield from (finding.result() for finding in findings)
+            if failed := [finding for finding in findings if finding.blocking and not finding.passed]:
+                raise LoadError(
+                    f"{newest.delivery} was loaded, and does not pass: "
+                    f"{'; '.join(finding.description for finding in failed)}. What was written stays. Look at it with "
+                    "`etl-assets doctor`."
+                )
+            record.end(newest.delivery.id, metadata.written(stream.reports), metadata.seconds(stream.reports))
+
+    return core
+
+
+def _quarantine(source: Source) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=quarantine_key(source.name),
+        deps=[core_key(source.name)],
+        description=f"Records of {source.name} that broke a rule and wait to be corrected, replayed or dismissed.",
+        group_name=source.name,
+        owners=[source.owner],
+        tags=source.tags,
+        kinds={"postgres"},
+        pool=source.name,
+        partitions_def=partitions_definition(source.partitions, source.name),
+        metadata={"dagster/table_name": "etl.rejected"},
+        required_resource_keys={WAREHOUSE},
+    )
+    def waiting(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        warehouse: Warehouse = context.resources.warehouse.open()
+        partition = partition_of(source, context)
+        record = RunRecord(warehouse.url, context.run.run_id, source.name, partition.key)
+        with record.watching(), connected(warehouse.url) as connection:
+            counts = quarantine.waiting(connection, source.name, partition.key)
+            reasons = quarantine.counts(connection, source.name)
+        return dg.MaterializeResult(metadata=metadata.waiting(counts, reasons))
+
+    return waiting
+
+
+def _begin(source: Source, context: dg.AssetExecutionContext) -> tuple[Warehouse, RunRecord]:
+    warehouse: Warehouse = context.resources.warehouse.open()
+    record = RunRecord(warehouse.url, context.run.run_id, source.name, partition_of(source, context).key)
+    record.start()
+    return warehouse, record
+
+
+def _told_of_refusal(
+    source: Source, context: dg.AssetExecutionContext, warehouse: Warehouse, record: RunRecord
+) -> OnRefusal:
+    """Makes check results of a refused delivery visible, though its asset is not materialized."""
+
+    def told(delivery: Delivery, error: TooManyRejectedError) -> None:
+        with connected(warehouse.url) as connection:
+            delivery = deliveries.by_id(connection, delivery.id) or delivery
+            _, rules = ledger.add_up(ledger.lines(connection, delivery))
+            places = sample_places(connection, [delivery.id])
+        for rule, broken in error.rules.items():
+            rules[rule] = rules.get(rule, 0) + broken
+        findings = checks.judge_refused(source, error.rejected, rules, delivery.manifest.records, places)
+        record.checks(delivery.id, [finding.row for finding in findings])
+        partition = context.partition_key if context.has_partition_key else None
+        for finding in findings:
+            context.log_event(finding.evaluation(core_key(source.name), partition))
+
+    return told
+
+
+def _parent(name: str) -> dg.AssetDep:
+    """A table that is looked up whole, whatever its partitions are."""
+    return dg.AssetDep(core_key(name), partition_mapping=dg.AllPartitionMapping())
+
+
+def _freshness(source: Source) -> dg.FreshnessPolicy | None:
+    return None if source.freshness is None else dg.FreshnessPolicy.time_window(fail_window=source.freshness)
+
+
+def _format_name(source: Source) -> str:
+    return type(source.extractor.format).__name__.lower()
