@@ -185,7 +185,7 @@ def seen_later(
 
 def _with_all_columns(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     """Rows in the order of the schema; only an empty batch can lack derived columns."""
-    if not schema.derived:
+    if not schema.derived and not schema.inputs:
         return rows
     made = [pl.lit(None, dtype=dtype(column)).alias(column.name) for column in schema.derived]
     return rows.with_columns(made).select(*schema.names, RECORD_NO)

@@ -75,8 +75,10 @@ class Source:
             )
         if self.write != "upsert":
             raise DeclarationError(where, "write", f"{self.write!r} is unknown", "Write 'upsert'")
-        if self.schema.derived and self.transformer is None:
-            raise DeclarationError(where, "transformer", "is missing", "Columns declared derived need one to make them")
+        if (self.schema.derived or self.schema.inputs) and self.transformer is None:
+            raise DeclarationError(
+                where, "transformer", "is missing", "Derived columns and inputs need one to use them"
+            )
         self.schema.check(where)
         self.extractor.check(where)
         if self.partitions is not None:

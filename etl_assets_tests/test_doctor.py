@@ -226,7 +226,8 @@ def test_a_status_that_was_not_earned_is_found(practice: Practice, status: str) 
 
 def test_a_record_that_waits_though_a_later_reading_took_it_is_found(practice: Practice) -> None:
     practice.execute(
-        "UPDATE etl.delivery SET generation = 2 WHERE id = 2", "UPDATE etl.batch SET generation = 2 WHERE delivery_id = 2"
+        "UPDATE etl.delivery SET generation = 2 WHERE id = 2",
+        "UPDATE etl.batch SET generation = 2 WHERE delivery_id = 2",
     )
     assert "statuses_are_earned" in practice.broken()
 
@@ -335,6 +336,6 @@ def test_a_table_that_somebody_computes_is_examined_without_the_landing_store(pr
     practice.execute(
         "CREATE SCHEMA marts", "CREATE TABLE marts.warmest AS SELECT * FROM core.readings",
         "INSERT INTO etl.delivery (source, partition, rank, sha256, size, records, manifest) "
-        "SELECT 'marts.warmest', '', '', 'none', 0, 0, '{\"members\": []}'",
+        "SELECT 'marts.warmest', '', '', 'none', 0, 0, '{\"origin\": \"asset marts/warmest\", \"members\": []}'",
     )  # fmt: skip
     assert practice.broken() == {"rows_come_from_deliveries", "rows_are_as_many_as_entered"}

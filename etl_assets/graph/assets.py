@@ -1,12 +1,11 @@
 """From a source to its three assets: ``landing/x``, ``core/x`` and ``quarantine/x``.
 
 Here stands in which order things happen in a run and what is recorded when one fails. What a delivery or a batch goes
-through is `ingest`'s business.
+through is `ingest`'s business. Dagster reads the annotations of steps, which is why they are not postponed here.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 import dagster as dg
 
@@ -16,18 +15,13 @@ from etl_assets.graph import checks, metadata
 from etl_assets.graph.keys import WAREHOUSE, core_key, landing_key, quarantine_key
 from etl_assets.graph.partitions import partition_of, partitions_definition
 from etl_assets.graph.run_record import RunRecord
-from etl_assets.graph.stream import Stream
+from etl_assets.graph.stream import OnRefusal, Stream
+from etl_assets.ingest import Warehouse
+from etl_assets.model.delivery import Delivery
 from etl_assets.postgres import deliveries, ledger, quarantine
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.summaries import sample_places
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from etl_assets.graph.stream import OnRefusal
-    from etl_assets.ingest import Warehouse
-    from etl_assets.model.delivery import Delivery
-    from etl_assets.source import Source
+from etl_assets.source import Source
 
 RETRIES: Final = 5
 RETRY_SECONDS: Final = 10.0

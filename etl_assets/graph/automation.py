@@ -1,34 +1,28 @@
 """What makes runs begin by themselves: a schedule for each declared trigger, and the release of parked records.
 
 Both are switched on from the start: a trigger that is declared is meant. Where nothing shall run by itself, no Dagster
-daemon is started.
+daemon is started. It reads the annotations of what it calls, which is why they are not postponed here.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from etl_assets import replay
 from etl_assets.graph.jobs import REPLAY, SOURCE_TAG, replay_config
 from etl_assets.graph.keys import core_key
 from etl_assets.graph.partitions import add_files
 from etl_assets.graph.resource import open_warehouse
+from etl_assets.ingest import Warehouse
 from etl_assets.postgres import quarantine
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.summaries import newest_batch
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
-
-    from etl_assets.ingest import Warehouse
-    from etl_assets.source import Source
+from etl_assets.source import Source
 
 RUNS_PER_TICK: Final = 100
 """So many partitions at most are asked for at once; the next tick asks for the rest."""
@@ -66,7 +60,7 @@ def source_schedule(source: Source, job: UnresolvedAssetJobDefinition) -> dg.Sch
     return tick
 
 
-def release_sensor(sources: Mapping[str, Source], job: dg.JobDefinition) -> dg.SensorDefinition:
+def release_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
     """The sensor that replays parked records when what they refer to has arrived.
 
     A source is looked at again only when records were parked, or tables that they wait for were written, since it was
@@ -74,13 +68,12 @@ def release_sensor(sources: Mapping[str, Source], job: dg.JobDefinition) -> dg.S
 
     Args:
         sources: All that are known, by name.
-        job: Replays.
     """
     parking = {name: source for name, source in sources.items() if parked_on(source)}
 
     @dg.sensor(
         name="release_parked",
-        job=job,
+        job_name=REPLAY,
         minimum_interval_seconds=RELEASE_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Replays parked records whose parents have arrived.",

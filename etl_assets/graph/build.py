@@ -30,7 +30,6 @@ def definitions(sources: Mapping[str, Source], modules: Iterable[ModuleType] = (
     """
     above = parents(sources)
     jobs = {name: source_job(source) for name, source in sources.items()}
-    replaying = replay_job(sources)
     written = list(modules)
     return dg.Definitions(
         assets=[
@@ -38,13 +37,13 @@ def definitions(sources: Mapping[str, Source], modules: Iterable[ModuleType] = (
             *dg.load_assets_from_modules(written),
         ],
         asset_checks=dg.load_asset_checks_from_modules(written),
-        jobs=[*jobs.values(), replaying],
+        jobs=[*jobs.values(), replay_job(sources)],
         schedules=[
             schedule
             for name, source in sources.items()
             if (schedule := source_schedule(source, jobs[name])) is not None
         ],
-        sensors=[release_sensor(sources, replaying)],
+        sensors=[release_sensor(sources)],
         resources={WAREHOUSE: WarehouseResource(), "io_manager": PostgresIOManager()},
         executor=dg.in_process_executor,
     )

@@ -1,27 +1,22 @@
 """One job for each source, and one that replays quarantined records of any.
 
 They run in one process: a run is one partition, and starting a process for each step would cost more than the step.
+Dagster reads the annotations of steps, which is why they are not postponed here.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from etl_assets import replay
 from etl_assets.graph.assets import TRANSIENT, retry
 from etl_assets.graph.keys import WAREHOUSE, asset_keys, core_key
 from etl_assets.graph.metadata import counts_table
 from etl_assets.graph.run_record import RunRecord
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
-
-    from etl_assets.ingest import Warehouse
-    from etl_assets.source import Source
+from etl_assets.ingest import Warehouse
+from etl_assets.source import Source
 
 REPLAY: Final = "replay"
 SOURCE_TAG: Final = "etl_assets/source"

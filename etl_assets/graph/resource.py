@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dagster as dg
-
 from etl_assets.errors import SettingsError
 from etl_assets.ingest import Warehouse
 from etl_assets.landing import LandingStore
@@ -30,7 +28,7 @@ def open_warehouse() -> Warehouse:
     return Warehouse(settings.database_url, LandingStore(settings.landing_url))
 
 
-class WarehouseResource(dg.ConfigurableResource["WarehouseResource"]):
+class WarehouseResource:
     """The warehouse as a Dagster resource. It has no configuration, so that no secret can stand in any."""
 
     def open(self) -> Warehouse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from etl_assets import ingest
 from etl_assets.errors import DeliveryMissingError, TooManyRejectedError
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from etl_assets.model.partitions import Partition
     from etl_assets.source import Source
 
-    OnRefusal = Callable[[Delivery, TooManyRejectedError], None]
+
+OnRefusal: TypeAlias = "Callable[[Delivery, TooManyRejectedError], None]"
 
 
 @dataclass

@@ -1,1 +1,6 @@
 """Landing: fetched bytes are frozen under their SHA-256, indexed into batches, and read back from there only."""
+
+from etl_assets.landing.land import batches, index, land
+from etl_assets.landing.store import LandingStore
+
+__all__ = ["LandingStore", "batches", "index", "land"]

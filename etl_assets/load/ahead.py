@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 T = TypeVar("T")
-_POLL_SECONDS: Final = 0.2
 
 
 class _Failed:
@@ -32,13 +31,14 @@ class Ahead(Generic[T]):
 
     Args:
         items: What to pull; used by the thread alone from now on.
-        depth: How many items may wait.
+        depth: How many items there may be beside the one that the caller works on, being made included.
     """
 
     def __init__(self, items: Iterator[T], depth: int = 1) -> None:
         self._items = items
-        self._line: queue.Queue[T | _Failed | _Ended] = queue.Queue(depth)
-        self._stopped = threading.Event()
+        self._line: queue.SimpleQueue[T | _Failed | _Ended] = queue.SimpleQueue()
+        self._room = threading.Semaphore(depth)
+        self._stopped = False
         self._thread = threading.Thread(target=self._pull, name="etl-assets-ahead", daemon=True)
 
     def __enter__(self) -> Self:
@@ -46,33 +46,23 @@ class Ahead(Generic[T]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopped.set()
+        self._stopped = True
+        self._room.release()
         self._thread.join()
 
     def __iter__(self) -> Iterator[T]:
         while not isinstance(item := self._line.get(), _Ended):
             if isinstance(item, _Failed):
                 raise item.error
+            self._room.release()
             yield item
             del item
 
     def _pull(self) -> None:
         try:
-            for item in self._items:
-                if not self._put(item):
-                    return
-                del item
+            while self._room.acquire() and not self._stopped:
+                self._line.put(next(self._items))
+        except StopIteration:
+            self._line.put(_Ended())
         except BaseException as error:  # noqa: BLE001 -- raised again where the item is missed
-            self._put(_Failed(error))
-        else:
-            self._put(_Ended())
-
-    def _put(self, item: T | _Failed | _Ended) -> bool:
-        """Put an item in line; False when nobody waits for it any more."""
-        while not self._stopped.is_set():
-            try:
-                self._line.put(item, timeout=_POLL_SECONDS)
-            except queue.Full:
-                continue
-            return True
-        return False
+            self._line.put(_Failed(error))

@@ -81,13 +81,15 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
         rows.select(schema.names).hash_rows(seed).reinterpret(signed=True).alias(ROW_HASH),
     )
     broken = dict(batch.rejected.select(REJECTED_RECORD_NO, REJECTED_RULES).iter_rows())
+    rejected = tuple(rejected_records(batch, broken, schema))
+    batch.raw.forget()
     return Prepared(
         batch=batch,
         rows=rows,
         produced=batch.rows.height,
         duplicate=duplicate,
         outranked=outranked,
-        rejected=tuple(rejected_records(batch, broken, schema)),
+        rejected=rejected,
         rules=Counter(rule for rules in broken.values() for rule in rules),
     )
 

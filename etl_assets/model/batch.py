@@ -54,6 +54,9 @@ class RawBatch(ABC):
     def location(self, record_no: int) -> str:
         """Where a record stands, for people: ``flights.csv:17``, or ``:17`` when there is no member."""
 
+    def forget(self) -> None:  # noqa: B027 -- for batches that keep what they parsed
+        """Let go of what was parsed; it is parsed again should it be asked for."""
+
 
 RECORD_RULES: dict[str, str] = {
     "record__field_count": "the record has as many fields as the header",

@@ -349,12 +349,15 @@ class Schema:
         key: Names of the columns that identify a row; they are required.
         ignored: Published names that are known and not wanted; any other unmapped name is drift.
         order_by: A required column that says which version of a key is newer, if the publisher has one.
+        inputs: Columns that are published, keep their rules and are given to the transformer, and that the table does
+            not have: those of a wide feed that is unpivoted, say.
     """
 
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     ignored: tuple[str, ...] = ()
     order_by: str | None = None
+    inputs: tuple[Column, ...] = ()
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -372,7 +375,7 @@ class Schema:
     @property
     def published(self) -> tuple[Column, ...]:
         """The columns that a delivery brings."""
-        return tuple(column for column in self.columns if not column.derived)
+        return (*(column for column in self.columns if not column.derived), *self.inputs)
 
     @property
     def derived(self) -> tuple[Column, ...]:
@@ -382,12 +385,12 @@ class Schema:
     @cached_property
     def rules(self) -> Mapping[str, str]:
         """Every rule of every column: its name, and what it asks in plain words."""
-        return {name: words for column in self.columns for name, words in column.rules.items()}
+        return {name: words for column in (*self.columns, *self.inputs) for name, words in column.rules.items()}
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the declaration; changes whenever a rule, a name or a type does."""
-        return sha256(repr((self.columns, self.key, self.ignored, self.order_by)).encode()).hexdigest()
+        return sha256(repr((self.columns, self.key, self.ignored, self.order_by, self.inputs)).encode()).hexdigest()
 
     def check(self, where: str) -> None:
         """Raise unless the declaration is sound.
@@ -402,10 +405,17 @@ class Schema:
             raise DeclarationError(where, "columns", "is empty", "Declare at least one column")
         if len(self.columns) > MAX_COLUMNS:
             raise DeclarationError(where, "columns", f"are more than {MAX_COLUMNS}", "Put the rest in one json column")
-        for column in self.columns:
+        for column in (*self.columns, *self.inputs):
             column.check(where)
-        _check_no_twins(self.names, where, "columns", "declare the name {} twice")
-        taken = [name for column in self.columns for name in column.published_names]
+        for column in self.inputs:
+            if column.derived or column.unique or column.parent is not None:
+                raise DeclarationError(
+                    f"column {column.name!r} of {where}", "inputs", "holds what only a table has", "Use plain rules"
+                )
+        _check_no_twins(
+            (*self.names, *(column.name for column in self.inputs)), where, "columns", "declare the name {} twice"
+        )
+        taken = [name for column in self.published for name in column.published_names]
         _check_no_twins(taken, where, "published_as", "takes {!r} for two columns")
         _check_no_twins([*taken, *self.ignored], where, "ignored", "names {!r}, which a column takes or twice")
         if not self.key:

@@ -5,6 +5,7 @@ Nothing is mended here. What needs the landing store or Dagster besides is asked
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.model.schema import BOOKKEEPING
@@ -12,8 +13,6 @@ from etl_assets.postgres.ledger import lock_number
 from etl_assets.postgres.promises import DELIVERY, NO_RUN_IS_ABANDONED, OF_A_TABLE, OF_THE_LEDGER, TABLES_ARE_THERE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.promises import Violation
 
@@ -40,11 +39,17 @@ def examine(connection: Connection) -> list[Violation]:
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         found = [violation for invariant in OF_THE_LEDGER for violation in invariant.examine(connection)]
+        delivered = _delivered(connection)
         present = tables(connection)
-        found += _missing(connection, present)
+        found += [
+            TABLES_ARE_THERE.broken(
+                f"table {table}", "is gone, or lacks its bookkeeping columns, and the ledger has deliveries of it"
+            )
+            for table in sorted(delivered.keys() - present)
+        ]
         for table in present:
             for invariant in OF_A_TABLE:
-                found += invariant.examine_table(connection, table, source_of(table))
+                found += invariant.examine_table(connection, table, delivered[table])
     return found
 
 
@@ -77,9 +82,14 @@ def _keys(connection: Connection, source: str, partition: str) -> list[str]:
 
 
 def frozen(connection: Connection) -> list[tuple[str, str, int]]:
-    """What the landing store must have: each fetched delivery in words, the SHA-256 of its bytes, and their number."""
+    """What the landing store must have: each fetched delivery in words, the SHA-256 of its bytes, and their number.
+
+    What an asset computed was never fetched; its delivery names the asset as its origin.
+    """
     rows = connection.execute(
-        f"SELECT {DELIVERY}, d.sha256, d.size FROM etl.delivery d WHERE strpos(d.source, '.') = 0 ORDER BY d.id"
+        f"SELECT {DELIVERY}, d.sha256, d.size FROM etl.delivery d "
+        "WHERE NOT starts_with(d.manifest ->> 'origin', 'asset ') "
+        "ORDER BY d.id"
     ).fetchall()
     return [(delivery, sha256, size) for delivery, sha256, size in rows]
 
@@ -95,23 +105,18 @@ def tables(connection: Connection) -> list[str]:
     return [table for (table,) in rows]
 
 
-def source_of(table: str) -> str:
-    """The name under which the ledger keeps a table's deliveries."""
-    return table.removeprefix(f"{_CORE}.")
-
-
-def table_of(source: str) -> str:
-    """The table that the deliveries of a name in the ledger end in."""
-    return source if "." in source else f"{_CORE}.{source}"
-
-
-def _missing(connection: Connection, present: list[str]) -> Iterator[Violation]:
-    sources = connection.execute(
+def _delivered(connection: Connection) -> defaultdict[str, list[str]]:
+    """The tables that the ledger has lines of, each with the names under which it was delivered."""
+    rows = connection.execute(
         "SELECT DISTINCT d.source FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id ORDER BY 1"
     ).fetchall()
-    for (source,) in sources:
-        if table_of(source) not in present:
-            yield TABLES_ARE_THERE.broken(
-                f"table {table_of(source)}",
-                "is gone, or lacks its bookkeeping columns, and the ledger has deliveries of it",
-            )
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for (name,) in rows:
+        found[_table_of(name)].append(name)
+    return found
+
+
+def _table_of(name: str) -> str:
+    """The table that deliveries of a name end in: a source's in ``core``, an asset's in the one of its last parts."""
+    parts = name.split(".")
+    return ".".join(parts[-2:]) if len(parts) > 1 else f"{_CORE}.{name}"

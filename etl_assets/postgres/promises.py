@@ -11,6 +11,7 @@ from etl_assets.model.schema import DELIVERY_ID, RECORD_NO
 from etl_assets.postgres.ddl import identifier
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import LiteralString
 
     from etl_assets.postgres.connection import Connection
@@ -67,18 +68,18 @@ class Invariant(Promise):
         found = connection.execute(sql.SQL(self.query)).fetchall()
         return [self.broken(subject, problem) for subject, problem in found]
 
-    def examine_table(self, connection: Connection, table: str, source: str) -> list[Violation]:
+    def examine_table(self, connection: Connection, table: str, sources: Sequence[str]) -> list[Violation]:
         """Find where the promise does not hold in one table.
 
         Args:
             connection: To the warehouse.
             table: ``schema.table``.
-            source: Name under which the ledger keeps its deliveries.
+            sources: Names under which the ledger keeps its deliveries.
         """
         query = sql.SQL(self.query).format(
             table=identifier(table), delivery=sql.Identifier(DELIVERY_ID), record=sql.Identifier(RECORD_NO)
         )
-        found = connection.execute(query, {"table": table, "source": source}).fetchall()
+        found = connection.execute(query, {"table": table, "sources": list(sources)}).fetchall()
         return [self.broken(subject, problem) for subject, problem in found]
 
 
@@ -203,7 +204,8 @@ OF_THE_LEDGER: Final = (
         "Drop it; the server drops temporary ones by itself when it vacuums",
         "SELECT 'table ' || n.nspname || '.' || c.relname, 'is a staging table, and no load is connected' "
         "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' "
-        "AND c.relname IN ('etl_staging', 'etl_probe', 'etl_rejected') AND (n.nspname NOT LIKE 'pg\\_temp%' "
+        "AND c.relname IN ('etl_staging', 'etl_probe', 'etl_rejected', 'etl_kept') "
+        "AND (n.nspname NOT LIKE 'pg\\_temp%' "
         "OR NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = current_database() "
         "AND a.application_name = 'etl_assets' AND a.pid <> pg_backend_pid())) ORDER BY 1",
     ),
@@ -215,8 +217,8 @@ OF_A_TABLE: Final = (
         "rows_come_from_deliveries",
         "Every row of a table comes from a record that the ledger says was read for it",
         _ROWS_BY_HAND,
-        "WITH covered AS (SELECT b.delivery_id, range_agg(int8range(b.first_record, b.last_record, '[]')) AS records "
-        "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = %(source)s GROUP BY 1) "
+        "WITH covered AS (SELECT b.delivery_id, range_agg(int8range(b.first_record, b.last_record + 1)) AS records "
+        "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = ANY (%(sources)s) GROUP BY 1) "
         "SELECT 'table ' || %(table)s, format('%%s rows are of delivery %%s, %%s', count(*), t.{delivery}, "
         "CASE WHEN bool_or(c.delivery_id IS NULL) THEN 'which brought nothing for it' "
         "ELSE 'from records that were not read, the first ' || min(t.{record}) END) "
@@ -238,7 +240,7 @@ OF_A_TABLE: Final = (
         "SELECT 'table ' || %(table)s, format('has %%s rows, and the ledger inserted %%s and deleted %%s', t.rows, "
         "e.inserted, e.deleted) FROM (SELECT count(*) AS rows FROM {table}) t CROSS JOIN (SELECT "
         "coalesce(sum(b.inserted), 0) AS inserted, coalesce(sum(b.deleted), 0) AS deleted FROM etl.batch b "
-        "JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = %(source)s) e "
+        "JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = ANY (%(sources)s)) e "
         "WHERE t.rows <> e.inserted - e.deleted",
     ),
     Invariant(
@@ -247,7 +249,7 @@ OF_A_TABLE: Final = (
         _ROWS_BY_HAND,
         # A delivery read more than once may have a row that a later record of the same contents confirmed.
         f"SELECT {_RECORD}, 'waits, and table ' || %(table)s || ' has a row of it' FROM etl.rejected r "
-        "JOIN etl.delivery d ON d.id = r.delivery_id WHERE d.source = %(source)s AND d.generation = 1 "
+        "JOIN etl.delivery d ON d.id = r.delivery_id WHERE d.source = ANY (%(sources)s) AND d.generation = 1 "
         "AND r.status IN ('open', 'parked') AND EXISTS (SELECT FROM {table} t WHERE t.{delivery} = r.delivery_id "
         "AND t.{record} = r.record_no) ORDER BY r.id",
     ),

@@ -162,6 +162,7 @@ class TableWriter:
             probe=_PROBE,
             table=self._table,
             match=self._match("p"),
+            differs=self._differs("p"),
         )
         with self._connection.cursor() as cursor, cursor.copy(question) as copy:
             answer = b"".join(bytes(part) for part in copy)

@@ -30,7 +30,7 @@ def check_rules(schema: Schema, where: str) -> None:
     Raises:
         DeclarationError: With the column, the field and the remedy.
     """
-    for column in schema.columns:
+    for column in (*schema.columns, *schema.inputs):
         here = f"column {column.name!r} of {where}"
         _check_formats(column, here)
         _check_pattern(column, here)

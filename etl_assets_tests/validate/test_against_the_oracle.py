@@ -129,6 +129,19 @@ def test_a_cell_means_what_the_oracle_says(what: str, data: st.DataObject) -> No
     check(column, data.draw(st.lists(cell, max_size=30)))
 
 
+EDGES = [
+    *(str(number) for number in range(-12, 13)),
+    *("-1.250", "-1.251", "-1.249", "99.999", "100.000", "99.9990", "-0.5", "-0.50001", "1e9", "1.0000001e9"),
+    *("9007199254740993", "9007199254740994", "9" * 38, "9" * 39, "0." + "9" * 38, "0" * 50 + "1." + "0" * 50),
+    *("9999999999.99", "10000000000.00", "abc", "ab", "a", "A", "aBc", "abcd", "a\n", "b\nc", "l", "m", "a\0"),
+]
+
+
+@pytest.mark.parametrize("what", COLUMNS)
+def test_a_cell_at_the_edge_of_a_rule_means_what_the_oracle_says(what: str) -> None:
+    check(COLUMNS[what], [*EDGES, *ODD, None])
+
+
 @pytest.mark.parametrize("what", ["float", "decimal", "decimal with bounds", "integer"])
 @given(cells=st.lists(st.one_of(NUMBERS, NUMBERS.map(lambda text: text.replace(".", ","))), max_size=30))
 @CHECKED
@@ -136,33 +149,57 @@ def test_a_decimal_comma_is_read_and_a_point_beside_it_is_not(what: str, cells: 
     check(COLUMNS[what], cells, decimal=",")
 
 
+PARTS = {
+    "%Y": ["2024", "2023", "0000", "0001", "9999", "1900", "2000", "1969", "024", "12024"],
+    "%y": [f"{year:02}" for year in range(100)] + ["7"],
+    "%m": [f"{month:02}" for month in range(14)] + ["7"],
+    "%-m": [str(month) for month in range(14)] + ["07", "007"],
+    "%d": [f"{day:02}" for day in range(33)] + ["7"],
+    "%-d": [str(day) for day in range(33)] + ["07", "007"],
+    "%H": [f"{hour:02}" for hour in range(26)] + ["7"],
+    "%I": [f"{hour:02}" for hour in range(14)] + ["7"],
+    "%-I": [str(hour) for hour in range(14)] + ["07", "007"],
+    "%p": ["AM", "PM", "am", "pm", "Am", ""],
+    "%M": ["30", "00", "59", "60", "7"],
+    "%S": ["30", "00", "59", "60", "61", "7"],
+    "%f": ["5", "000001", "999999", "123", "1234567", ""],
+    "%z": ["Z", "+02:00", "-0330", "+00:00", "-00:30", "+24:00", "-23:59", "+01:60", "z", "+2", "", " +02:00"],
+    "%b": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "feb", "June", "DEC"],
+    "%B": ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October"]
+    + ["November", "December", "december", "Dec"],
+    "%%": ["%", "%%"],
+}
+TYPICAL = {"%m": "02", "%-m": "2", "%d": "03", "%-d": "3", "%H": "13", "%I": "12", "%-I": "12", "%y": "24"}
+
+
 def written(column: Column) -> st.SearchStrategy[str]:
-    """Texts of the column's formats: of real moments, and of parts put together without regard to the calendar."""
-    parts = {
-        "%Y": st.sampled_from(["2023", "2024", "0000", "0001", "9999", "1900", "1969"])
-        | st.from_regex(r"\A[0-9]{4}\Z"),
-        "%y": st.integers(0, 99).map("{:02d}".format),
-        "%m": st.integers(0, 13).map("{:02d}".format),
-        "%-m": st.integers(0, 13).map(str),
-        "%d": st.integers(0, 32).map("{:02d}".format),
-        "%-d": st.integers(0, 32).map(str),
-        "%H": st.integers(0, 24).map("{:02d}".format),
-        "%I": st.integers(0, 13).map("{:02d}".format),
-        "%-I": st.integers(0, 13).map(str),
-        "%p": st.sampled_from(["AM", "PM", "am", "pm", "Am"]),
-        "%M": st.sampled_from(["00", "30", "59", "60"]),
-        "%S": st.sampled_from(["00", "01", "59", "60"]),
-        "%f": st.from_regex(r"\A[0-9]{1,7}\Z"),
-        "%z": st.sampled_from(["Z", "+02:00", "-0330", "+00:00", "+24:00", "-23:59", "+01:60", "z", "+2", ""]),
-        "%b": st.sampled_from(["Jan", "Feb", "May", "Dec", "feb", "June"]),
-        "%B": st.sampled_from(["January", "February", "May", "december", "Dec"]),
-        "%%": st.just("%"),
-    }
+    """Texts of the column's formats, put together without regard to the calendar."""
 
     def of(format_: str) -> st.SearchStrategy[str]:
-        return st.tuples(*(parts.get(part, st.just(part)) for part in directives(format_))).map("".join)
+        return st.tuples(*(st.sampled_from(PARTS.get(part, [part])) for part in directives(format_))).map("".join)
 
     return st.one_of([of(format_) for format_ in column.accepted_formats])
+
+
+def varied(format_: str) -> list[str]:
+    """Texts of a format in which one part, or the day and one other part, takes every value it can or cannot have."""
+    parts = list(directives(format_))
+    typical = [TYPICAL.get(part, PARTS.get(part, [part])[0]) for part in parts]
+    texts = []
+    for varying, part in enumerate(parts):
+        for value in PARTS.get(part, [part, "", " " + part]):
+            changed = [*typical[:varying], value, *typical[varying + 1 :]]
+            texts.append("".join(changed))
+            for index, other in enumerate(parts):
+                for day in ("29", "31", "PM") if other in {"%d", "%-d", "%p"} and index != varying else ():
+                    texts.append("".join([*changed[:index], day, *changed[index + 1 :]]))
+    return texts
+
+
+@pytest.mark.parametrize("what", FORMATS)
+def test_every_value_of_every_part_of_a_moment_means_what_the_oracle_says(what: str) -> None:
+    column = FORMATS[what]
+    check(column, [text for format_ in column.accepted_formats for text in varied(format_)])
 
 
 @pytest.mark.parametrize("what", FORMATS)

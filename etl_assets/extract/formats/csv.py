@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from etl_assets.errors import DeclarationError
 from etl_assets.extract.base import BATCH_BYTES, Format
 from etl_assets.extract.formats.csv_reader import CsvReader
+from etl_assets.extract.formats.csv_reread import RereadRecords
 from etl_assets.extract.formats.encoding import UTF8, canonical, reads_like_ascii
 from etl_assets.extract.formats.records import Layout
 from etl_assets.model.schema import RECORD_NO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from etl_assets.model.batch import RawBatch
     from etl_assets.model.delivery import Span
@@ -117,6 +118,10 @@ class Csv(Format):
     ) -> Iterator[RawBatch]:
         """Cut a file into batches of at most ``batch_bytes``; see `Format.read`."""
         return CsvReader(self, stream, member).batches(after, spans)
+
+    def reread(self, names: Sequence[str], records: Mapping[int, bytes]) -> RawBatch:
+        """Parse single records again; see `Format.reread`."""
+        return RereadRecords(self, names, records)
 
 
 def _wrong(field: str, problem: str, remedy: str) -> DeclarationError:

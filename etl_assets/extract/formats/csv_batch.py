@@ -6,6 +6,7 @@ counted, beforehand, so that nothing is left to a parser's leniency.
 
 from __future__ import annotations
 
+import codecs
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -74,9 +75,9 @@ class CsvBatch(RawBatch):
 
     def location(self, record_no: int) -> str:
         """Member and line of a record."""
-        start = int(self._records.starts[self._index(record_no)])
-        lines = self._data.count(b"\n", int(self._records.starts[0]), start)
-        return f"{self.span.member}:{self.span.first_line + lines}"
+        start = self._records.starts[self._index(record_no)]
+        lines = np.searchsorted(self._line_feeds, start) - np.searchsorted(self._line_feeds, self._records.starts[0])
+        return f"{self.span.member}:{self.span.first_line + int(lines)}"
 
     def _index(self, record_no: int) -> int:
         index = record_no - self.span.first_record
@@ -99,6 +100,14 @@ class CsvBatch(RawBatch):
                 f"says {self.span.records}. The batch was not written. Index the delivery anew: its format changed."
             )
         return records
+
+    @cached_property
+    def _line_feeds(self) -> Positions:
+        return np.flatnonzero(np.frombuffer(self._data, np.uint8) == ord("\n"))
+
+    def forget(self) -> None:
+        """Let go of what was parsed; see `RawBatch.forget`."""
+        self.__dict__.pop("_parsed", None)
 
     @cached_property
     def _parsed(self) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -131,14 +140,15 @@ class CsvBatch(RawBatch):
         return broken
 
     def _undecodable(self) -> Positions:
-        records = self._records
-        suspects = records.holding(np.flatnonzero(np.frombuffer(self._data, np.uint8) > 127))  # noqa: PLR2004 -- ASCII
-        found = [
-            index
-            for index in suspects.tolist()
-            if not _decodes(self._data[int(records.starts[index]) : int(records.ends[index])], self._codec)
-        ]
-        return np.array(found, np.int64)
+        """The records that hold bytes which cannot be decoded: each search goes on after the record found."""
+        records, view, found = self._records, memoryview(self._data), []
+        position = 0
+        while position < len(view) and (error := _first_error(view[position:], self._codec)) is not None:
+            hit = records.holding(np.array([position + error]))
+            following = int(np.searchsorted(records.starts, position + error, side="right"))
+            found += hit.tolist()
+            position = int(records.starts[following]) if following < len(records) else len(view)
+        return np.unique(np.array(found, np.int64))
 
     def _body(self, good: Flags | None, counts: Positions | None) -> bytes:
         """The lines of the well-formed records, each with all its delimiters."""
@@ -204,6 +214,15 @@ def _flags(indices: Positions, length: int) -> Flags:
     return flags
 
 
+def _first_error(data: memoryview, codec: str) -> int | None:
+    """Where decoding fails; None when it does not."""
+    try:
+        codecs.decode(data, codec)
+    except UnicodeDecodeError as error:
+        return error.start
+    return None
+
+
 def _decodes(data: bytes, codec: str) -> bool:
     if codec == UTF8:
         offsets = pa.py_buffer(np.array([0, len(data)], np.int64).tobytes())
@@ -212,11 +231,7 @@ def _decodes(data: bytes, codec: str) -> bool:
         except pa.ArrowInvalid:
             return False
         return True
-    try:
-        data.decode(codec)
-    except UnicodeDecodeError:
-        return False
-    return True
+    return _first_error(memoryview(data), codec) is None
 
 
 def _malformed(numbers: Positions, bad: Flags, broken: dict[str, Flags]) -> pl.DataFrame:

