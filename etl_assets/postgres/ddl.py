@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from psycopg import sql
 
 from etl_assets.errors import IncompatibleTableError
-from etl_assets.model.schema import BOOKKEEPING, ROW_HASH
+from etl_assets.model.schema import BOOKKEEPING
 
 if TYPE_CHECKING:
     from etl_assets.model.schema import Column, Schema
@@ -103,11 +103,8 @@ def _create(connection: Connection, table: str, schema: Schema) -> None:
     columns += [sql.SQL("{} bigint NOT NULL").format(sql.Identifier(name)) for name in BOOKKEEPING]
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(table.split(".", 1)[0])))
     connection.execute(
-        sql.SQL("CREATE TABLE {} ({}, PRIMARY KEY ({}) INCLUDE ({}))").format(
-            identifier(table),
-            sql.SQL(", ").join(columns),
-            sql.SQL(", ").join(map(sql.Identifier, schema.key)),
-            sql.Identifier(ROW_HASH),
+        sql.SQL("CREATE TABLE {} ({}, PRIMARY KEY ({}))").format(
+            identifier(table), sql.SQL(", ").join(columns), sql.SQL(", ").join(map(sql.Identifier, schema.key))
         )
     )
     _add_unique(connection, table, schema)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from etl_assets.model.schema import Column
+    from etl_assets.validate.steps import Steps
 
 _UUID: Final = r"\A[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\z"
 _FEW: Final = 8
@@ -49,12 +50,13 @@ def prepared(column: Column, cell: pl.Expr) -> pl.Expr:
     return cell if column.default is None else cell.fill_null(pl.lit(column.default))
 
 
-def cast(column: Column, cell: pl.Expr, decimal: str = ".") -> pl.Expr:
+def cast(column: Column, cell: pl.Expr, steps: Steps, decimal: str = ".") -> pl.Expr:
     """The value of a prepared cell, null where it is not written as declared.
 
     Args:
         column: The declaration.
         cell: A String expression.
+        steps: Takes what is computed on the way.
         decimal: The character before the fraction of a number.
     """
     value = cell
@@ -62,13 +64,13 @@ def cast(column: Column, cell: pl.Expr, decimal: str = ".") -> pl.Expr:
         case "integer":
             value = cell.cast(pl.Int64, strict=False)
         case "float":
-            value = _float(cell, decimal)
+            value = _float(cell, steps, decimal)
         case "decimal":
-            value = _decimal(column, cell, decimal)
+            value = _decimal(column, cell, steps, decimal)
         case "boolean":
             value = _boolean(column, cell)
         case "date" | "timestamp" | "time":
-            value = moment(column, cell)
+            value = moment(column, cell, steps)
         case "json":
             value = pl.when(cell.map_batches(_documents, return_dtype=pl.Boolean, is_elementwise=True)).then(cell)
         case "uuid":
@@ -91,22 +93,22 @@ def _boolean(column: Column, cell: pl.Expr) -> pl.Expr:
     return pl.when(among(cell, column.true)).then(true).when(among(cell, column.false)).then(false)
 
 
-def _pointed(cell: pl.Expr, decimal: str) -> pl.Expr:
+def _pointed(cell: pl.Expr, steps: Steps, decimal: str) -> pl.Expr:
     if decimal == ".":
         return cell
     unpointed = pl.when(~cell.str.contains(".", literal=True)).then(cell)
-    return unpointed.str.replace(decimal, ".", literal=True)
+    return steps.once(unpointed.str.replace(decimal, ".", literal=True))
 
 
-def _float(cell: pl.Expr, decimal: str) -> pl.Expr:
-    value = _pointed(cell, decimal).cast(pl.Float64, strict=False)
+def _float(cell: pl.Expr, steps: Steps, decimal: str) -> pl.Expr:
+    value = steps.once(_pointed(cell, steps, decimal).cast(pl.Float64, strict=False))
     return pl.when(value.is_finite()).then(value)
 
 
-def _decimal(column: Column, cell: pl.Expr, decimal: str) -> pl.Expr:
+def _decimal(column: Column, cell: pl.Expr, steps: Steps, decimal: str) -> pl.Expr:
     scale = column.scale or 0
     fraction = f"(?:[0-9]{{1,{scale}}}0*|0+)" if scale else "0+"
-    cell = _pointed(cell, decimal)
+    cell = _pointed(cell, steps, decimal)
     written = rf"\A[+-]?(?:[0-9]+(?:\.(?:{fraction})?)?|\.{fraction})\z"
     return pl.when(cell.str.contains(written)).then(cell).cast(dtype(column), strict=False)
 

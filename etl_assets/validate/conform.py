@@ -23,6 +23,7 @@ from etl_assets.validate.moments import in_range, localized
 
 if TYPE_CHECKING:
     from etl_assets.model.schema import Column
+    from etl_assets.validate.steps import Steps
 
 _LARGEST_EXPONENT: Final = 400
 _MICROSECOND: Final = 1_000
@@ -46,34 +47,33 @@ def as_published(column: Column, values: pd.Series[Any]) -> pl.Series:
             f"The transformer returned a column {column.name!r} whose values are of several kinds, or of a kind that "
             f"cannot be read as {column.type}. The batch was not written. Return {column.type} values or text."
         ) from error
-    return series.cast(pl.String) if series.dtype == pl.Categorical else series
+    return series.cast(pl.String) if isinstance(series.dtype, pl.Categorical | pl.Null) else series
 
 
-def conformed(column: Column, name: str, source: pl.DataType) -> pl.Expr:
+def conformed(column: Column, name: str, source: pl.DataType, steps: Steps) -> pl.Expr:
     """The value of a column that is there with some Polars type, null where the declared type does not hold it.
 
     Args:
         column: The declaration.
         name: What the frame calls the column.
         source: The type it has there.
+        steps: Takes what is computed on the way.
 
     Raises:
         TransformError: If values of that type never belong in the column.
     """
     cell = pl.col(name)
     value: pl.Expr | None = None
-    if source == pl.Null:
-        value = pl.lit(None, dtype=dtype(column))
-    elif source == pl.String:
-        value = cast(column, cell)
+    if source == pl.String:
+        value = cast(column, cell, steps)
     elif column.type in {"integer", "float", "decimal"} and source.is_numeric():
-        value = _number(column, cell, source)
+        value = _number(column, cell, source, steps)
     elif column.type == "boolean" and source == pl.Boolean:
         value = cell
     elif column.type == "date":
-        value = _date(cell, source)
+        value = _date(cell, source, steps)
     elif column.type == "timestamp":
-        value = _timestamp(column, cell, source)
+        value = _timestamp(column, cell, source, steps)
     elif column.type == "time" and source == pl.Time:
         value = pl.when(cell.cast(pl.Int64) % _MICROSECOND == 0).then(cell)
     if value is None:
@@ -119,20 +119,21 @@ def _is_missing(value: Any) -> bool:
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)  # noqa: PLR0124 -- NaN
 
 
-def _number(column: Column, cell: pl.Expr, source: pl.DataType) -> pl.Expr:
+def _number(column: Column, cell: pl.Expr, source: pl.DataType, steps: Steps) -> pl.Expr:
     if column.type == "float":
-        value = cell.cast(pl.Float64, strict=False)
+        value = steps.once(cell.cast(pl.Float64, strict=False))
         return pl.when(value.is_finite()).then(value)
     if source.is_float() and column.type == "decimal":
-        return cast(column, cell.cast(pl.String).map_batches(_positional, return_dtype=pl.String, is_elementwise=True))
+        text = cell.cast(pl.String).map_batches(_positional, return_dtype=pl.String, is_elementwise=True)
+        return cast(column, steps.once(text), steps)
     if source.is_integer():
         return cell.cast(dtype(column), strict=False)
-    return _unless_changed(cell, dtype(column), source)
+    return _unless_changed(cell, dtype(column), source, steps)
 
 
-def _unless_changed(cell: pl.Expr, target: pl.DataType, source: pl.DataType) -> pl.Expr:
+def _unless_changed(cell: pl.Expr, target: pl.DataType, source: pl.DataType, steps: Steps) -> pl.Expr:
     """The value in another type, where it comes back from it unchanged."""
-    value = cell.cast(target, strict=False)
+    value = steps.once(cell.cast(target, strict=False))
     return pl.when(value.cast(source, strict=False) == cell).then(value)
 
 
@@ -145,20 +146,20 @@ def _positional(texts: pl.Series) -> pl.Series:
     return pl.Series(texts.name, written, dtype=pl.String)
 
 
-def _date(cell: pl.Expr, source: pl.DataType) -> pl.Expr | None:
+def _date(cell: pl.Expr, source: pl.DataType, steps: Steps) -> pl.Expr | None:
     if isinstance(source, pl.Datetime) and source.time_zone is None:
-        cell = _unless_changed(cell, pl.Date(), source)
+        cell = steps.once(_unless_changed(cell, pl.Date(), source, steps))
     elif source != pl.Date:
         return None
     return pl.when(in_range(cell, pl.Date())).then(cell)
 
 
-def _timestamp(column: Column, cell: pl.Expr, source: pl.DataType) -> pl.Expr | None:
+def _timestamp(column: Column, cell: pl.Expr, source: pl.DataType, steps: Steps) -> pl.Expr | None:
     """Readings as they are, instants in UTC; readings become instants only in a declared zone."""
     if source == pl.Date:
         value = pl.when(in_range(cell, pl.Date())).then(cell).cast(pl.Datetime("us"))
     elif isinstance(source, pl.Datetime):
-        value = _unless_changed(cell, pl.Datetime("us", source.time_zone), source)
+        value = _unless_changed(cell, pl.Datetime("us", source.time_zone), source, steps)
     else:
         return None
     if isinstance(source, pl.Datetime) and source.time_zone is not None:
@@ -168,5 +169,6 @@ def _timestamp(column: Column, cell: pl.Expr, source: pl.DataType) -> pl.Expr | 
     elif column.is_instant:
         if column.zone is None:
             return None
-        value = localized(value, column.zone)
+        value = localized(value, column.zone, steps)
+    value = steps.once(value)
     return pl.when(in_range(value, dtype(column))).then(value)

@@ -15,6 +15,7 @@ from etl_assets.model.schema import directives
 from etl_assets.validate.casts import cast, prepared
 from etl_assets.validate.criteria import broken, full_match
 from etl_assets.validate.moments import ambiguity
+from etl_assets.validate.steps import Steps
 
 if TYPE_CHECKING:
     from etl_assets.model.schema import Column, Schema
@@ -85,9 +86,11 @@ def _check_default(column: Column, here: str) -> None:
     if column.default is None:
         return
     for decimal in (".", ","):
-        cell = prepared(column, pl.lit(column.default))
-        frame = pl.select(cell.alias("cell"), cast(column, cell, decimal).alias("value"))
-        masks = list(broken(column, pl.col("cell"), pl.col("value")).values())
+        steps = Steps()
+        cell = steps.once(prepared(column, pl.col("cell")), "prepared")
+        steps.once(cast(column, cell, steps, decimal), "value")
+        frame = steps.through(pl.LazyFrame({"cell": [column.default]})).collect()
+        masks = list(broken(column, pl.col("prepared"), pl.col("value")).values())
         if not masks or not frame.select(pl.any_horizontal(masks).fill_null(value=False)).item():
             return
     raise DeclarationError(

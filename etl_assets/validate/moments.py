@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from etl_assets.model.schema import Column
+    from etl_assets.validate.steps import Steps
 
 _MONTHS: Final = {
     name: number
@@ -48,6 +49,7 @@ _PARTS: Final = {
     "%f": "fraction",
     "%z": "offset",
 }
+_SHAPES: Final = {**DIRECTIVES, "%z": "[+-][0-9]{2}:?[0-9]{2}"}
 _MEANINGS: Final = {"short_year": "year", "month_name": "month", "half_hour": "hour"}
 _INSTANT: Final = pl.Datetime("us", "UTC")
 _TABLE_END: Final = datetime(2100, 1, 1)  # noqa: DTZ001 -- a reading, of whatever zone
@@ -56,10 +58,20 @@ _LAST_OFFSET_HOUR: Final = 23
 _LAST_MINUTE: Final = 59
 
 
-def moment(column: Column, cell: pl.Expr) -> pl.Expr:
-    """The value of a date, timestamp or time column: the first format that a cell matches and that gives a value."""
-    variants = [variant for format_ in column.accepted_formats for variant in _variants(format_)]
-    value = pl.coalesce([_read(column, variant, cell) for variant in variants])
+def moment(column: Column, cell: pl.Expr, steps: Steps) -> pl.Expr:
+    """The value of a date, timestamp or time column: the first format that a cell matches and that gives a value.
+
+    Args:
+        column: The declaration.
+        cell: A String expression.
+        steps: Takes what is computed on the way.
+    """
+    read = [
+        _read(column, written, cell, steps, zulu=zulu)
+        for format_ in column.accepted_formats
+        for written, zulu in _variants(format_)
+    ]
+    value = steps.once(pl.coalesce(read))
     if column.type == "time":
         return value
     return pl.when(in_range(value, reading_type(column))).then(value)
@@ -93,30 +105,30 @@ def ambiguity(format_: str) -> str | None:
 
 
 def shape(format_: str, *, named: bool = False) -> str:
-    """The regular expression, anchored at both ends, that says what a format matches."""
+    """The regular expression, anchored at both ends, that says what a format matches; for ``%z``, the offsets but Z."""
     pieces = []
     for part in directives(format_):
-        if part not in DIRECTIVES:
+        if part not in _SHAPES:
             pieces.append(re.escape(part))
         elif named and part in _PARTS:
-            pieces.append(f"(?P<{_PARTS[part]}>{DIRECTIVES[part]})")
+            pieces.append(f"(?P<{_PARTS[part]}>{_SHAPES[part]})")
         else:
-            pieces.append(DIRECTIVES[part])
+            pieces.append(_SHAPES[part])
     return rf"\A{''.join(pieces)}\z"
 
 
-def _variants(format_: str) -> Iterator[str]:
-    """A format as it is, after itself with a literal Z for the offset where it has one: that is read much faster."""
+def _variants(format_: str) -> Iterator[tuple[str, bool]]:
+    """A format, and whether its readings are in UTC: one with an offset is two, for Z is read much faster alone."""
     parts = list(directives(format_))
     if "%z" in parts:
-        yield "".join("Z" if part == "%z" else part for part in parts)
-    yield format_
+        yield "".join("Z" if part == "%z" else part for part in parts), True
+    yield format_, False
 
 
-def _read(column: Column, format_: str, cell: pl.Expr) -> pl.Expr:
+def _read(column: Column, format_: str, cell: pl.Expr, steps: Steps, *, zulu: bool) -> pl.Expr:
     native = _native(column, format_)
     if native is None:
-        value = _assembled(column, format_, cell)
+        value = _assembled(column, format_, cell, steps)
     else:
         matching = pl.when(cell.str.contains(shape(format_))).then(cell)
         if column.type == "date":
@@ -125,24 +137,20 @@ def _read(column: Column, format_: str, cell: pl.Expr) -> pl.Expr:
             value = matching.str.to_time(native, strict=False, cache=False)
         else:
             value = matching.str.to_datetime(native, time_unit="us", strict=False, cache=False)
-    return _placed(column, format_, value)
-
-
-def _placed(column: Column, format_: str, value: pl.Expr) -> pl.Expr:
-    """Readings without an offset put on the time line of a column of instants."""
     if not column.is_instant or "%z" in directives(format_):
         return value
-    return localized(value, column.zone or "UTC")
+    return localized(value, "UTC" if zulu else column.zone or "UTC", steps)
 
 
-def localized(value: pl.Expr, zone: str) -> pl.Expr:
+def localized(value: pl.Expr, zone: str, steps: Steps) -> pl.Expr:
     """Wall-clock readings of a zone as instants; null where the clock showed them never or twice.
 
     The engine's table of clock changes ends with the year 2099; later readings go through Python's, one by one.
     """
     if zone == "UTC":
         return value.dt.replace_time_zone("UTC")
-    late = value >= pl.lit(_TABLE_END)
+    value = steps.once(value)
+    late = steps.once(value >= pl.lit(_TABLE_END))
     by_table = pl.when(~late).then(value).dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
     by_rule = pl.when(late).then(value).map_batches(partial(_late, zone=ZoneInfo(zone)), _INSTANT, is_elementwise=True)
     return pl.coalesce(by_table.dt.convert_time_zone("UTC"), by_rule)
@@ -197,8 +205,8 @@ def _native(column: Column, format_: str) -> str | None:
     return "".join(translated)
 
 
-def _assembled(column: Column, format_: str, cell: pl.Expr) -> pl.Expr:
-    groups = cell.str.extract_groups(shape(format_, named=True))
+def _assembled(column: Column, format_: str, cell: pl.Expr, steps: Steps) -> pl.Expr:
+    groups = steps.once(cell.str.extract_groups(shape(format_, named=True)))
     names = {_PARTS[part] for part in directives(format_) if part in _PARTS}
 
     def number(name: str) -> pl.Expr:
@@ -214,7 +222,7 @@ def _assembled(column: Column, format_: str, cell: pl.Expr) -> pl.Expr:
     if column.type == "time":
         seen = hour.is_not_null()
         return pl.when(seen).then(pl.time(hour, number("minute"), number("second"), micro))
-    day = _calendar_day(groups, names)
+    day = _calendar_day(groups, names, steps)
     if column.type == "date":
         return day
     clock = pl.duration(hours=hour, minutes=number("minute"), seconds=number("second"), microseconds=micro)
@@ -224,10 +232,10 @@ def _assembled(column: Column, format_: str, cell: pl.Expr) -> pl.Expr:
     return (reading - _offset(groups.struct.field("offset"))).dt.replace_time_zone("UTC")
 
 
-def _calendar_day(groups: pl.Expr, names: set[str]) -> pl.Expr:
+def _calendar_day(groups: pl.Expr, names: set[str], steps: Steps) -> pl.Expr:
     """The day, null where the calendar has none such."""
     if "short_year" in names:
-        short = groups.struct.field("short_year").cast(pl.Int32)
+        short = steps.once(groups.struct.field("short_year").cast(pl.Int32))
         year = short + pl.when(short >= _CENTURY_PIVOT).then(1900).otherwise(2000)
     else:
         year = groups.struct.field("year").cast(pl.Int32)
@@ -236,8 +244,9 @@ def _calendar_day(groups: pl.Expr, names: set[str]) -> pl.Expr:
         month = written.replace_strict(_MONTHS, default=None, return_dtype=pl.Int32)
     else:
         month = groups.struct.field("month").cast(pl.Int32)
-    first = pl.date(year, month, 1)
-    day = first + pl.duration(days=groups.struct.field("day").cast(pl.Int32) - 1)
+    month = steps.once(month)
+    days = pl.duration(days=groups.struct.field("day").cast(pl.Int32) - 1)
+    day = steps.once(pl.date(year, month, 1) + days)
     return pl.when(day.dt.month() == month).then(day)
 
 
@@ -248,5 +257,4 @@ def _offset(written: pl.Expr) -> pl.Expr:
     ahead = hours * 60 + minutes
     sign = pl.when(written.str.starts_with("-")).then(-1).otherwise(1)
     sound = (hours <= _LAST_OFFSET_HOUR) & (minutes <= _LAST_MINUTE)
-    offset = pl.when(written == "Z").then(0).when(sound).then(sign * ahead)
-    return pl.duration(minutes=offset)
+    return pl.duration(minutes=pl.when(sound).then(sign * ahead))

@@ -15,6 +15,7 @@ from etl_assets.model.batch import REJECTED_RECORD_NO, Verdict
 from etl_assets.model.schema import RECORD_NO
 from etl_assets.validate.conform import as_published, completed, conformed
 from etl_assets.validate.judgement import cell_name, every_mask, judged, kept, rejections, value_name
+from etl_assets.validate.steps import Steps
 
 if TYPE_CHECKING:
     from etl_assets.model.schema import Schema
@@ -60,12 +61,13 @@ def judge_rows(schema: Schema, frame: pd.DataFrame) -> Verdict:
         for index, column in enumerate(schema.columns)
         if (cell := completed(column, cell_name(index), taken[index].dtype)) is not None
     ]
-    values = [
-        conformed(column, cell_name(index), taken[index].dtype).alias(value_name(index, column))
-        for index, column in enumerate(schema.columns)
-    ]
+    steps = Steps()
+    for index, column in enumerate(schema.columns):
+        value = conformed(column, cell_name(index), taken[index].dtype, steps)
+        if column.type != "text":
+            steps.once(value, value_name(index, column))
     masks = every_mask(schema.columns)
-    result = judged(lazy.with_columns(cells).with_columns(values), schema.columns, masks)
+    result = judged(steps.through(lazy.with_columns(cells)), schema.columns, masks)
     rejected = rejections(result, tuple(masks))
     leaving = result.get_column(RECORD_NO).is_in(rejected.get_column(REJECTED_RECORD_NO).implode())
     return Verdict(kept(result, schema.columns, leaving), rejected)

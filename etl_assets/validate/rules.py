@@ -26,6 +26,7 @@ from etl_assets.validate.judgement import (
     value_name,
 )
 from etl_assets.validate.shape import resolve
+from etl_assets.validate.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +74,7 @@ class _Plan:
     columns: Sequence[Column]
     published: Mapping[str, str]
     cells: Sequence[pl.Expr]
-    values: Sequence[pl.Expr]
+    steps: Steps
     masks: Mapping[str, pl.Expr]
 
     def judge(self, frame: pl.DataFrame) -> Verdict:
@@ -83,13 +84,13 @@ class _Plan:
             if column.name in self.published
         ]
         lazy = pl.DataFrame([*taken, frame.get_column(RECORD_NO)]).lazy()
-        result = judged(lazy.with_columns(self.cells).with_columns(self.values), self.columns, self.masks)
+        result = judged(self.steps.through(lazy.with_columns(self.cells)), self.columns, self.masks)
         return Verdict(kept(result, self.columns, broken_rows(result)), rejections(result, tuple(self.masks)))
 
 
 def _plan(columns: Sequence[Column], published: Mapping[str, str], decimal: str) -> _Plan:
     cells: list[pl.Expr] = []
-    values: list[pl.Expr] = []
+    steps = Steps()
     for index, column in enumerate(columns):
         name = cell_name(index)
         if column.name not in published:
@@ -97,5 +98,5 @@ def _plan(columns: Sequence[Column], published: Mapping[str, str], decimal: str)
         elif column.strip or column.null or column.default is not None:
             cells.append(prepared(column, pl.col(name)).alias(name))
         if column.type != "text":
-            values.append(cast(column, pl.col(name), decimal).alias(value_name(index, column)))
-    return _Plan(columns, published, cells, values, every_mask(columns))
+            steps.once(cast(column, pl.col(name), steps, decimal), value_name(index, column))
+    return _Plan(columns, published, cells, steps, every_mask(columns))

@@ -6,7 +6,6 @@ counted, beforehand, so that nothing is left to a parser's leniency.
 
 from __future__ import annotations
 
-import codecs
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ import pyarrow as pa
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.encoding import UTF8, encoded
 from etl_assets.extract.formats.records import field_counts, find_records, split_fields
+from etl_assets.extract.formats.utf8 import invalid_utf8
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
 from etl_assets.model.schema import RECORD_NO
 
@@ -75,9 +75,7 @@ class CsvBatch(RawBatch):
 
     def location(self, record_no: int) -> str:
         """Member and line of a record."""
-        start = self._records.starts[self._index(record_no)]
-        lines = np.searchsorted(self._line_feeds, start) - np.searchsorted(self._line_feeds, self._records.starts[0])
-        return f"{self.span.member}:{self.span.first_line + int(lines)}"
+        return f"{self.span.member}:{self._lines[self._index(record_no)]}"
 
     def _index(self, record_no: int) -> int:
         index = record_no - self.span.first_record
@@ -102,8 +100,13 @@ class CsvBatch(RawBatch):
         return records
 
     @cached_property
-    def _line_feeds(self) -> Positions:
-        return np.flatnonzero(np.frombuffer(self._data, np.uint8) == ord("\n"))
+    def _lines(self) -> Positions:
+        """The line on which each record begins."""
+        if not len(self._records):
+            return self._records.starts
+        line_feeds = np.flatnonzero(np.frombuffer(self._data, np.uint8) == ord("\n"))
+        passed = np.searchsorted(line_feeds, self._records.starts)
+        return passed - passed[0] + self.span.first_line
 
     def forget(self) -> None:
         """Let go of what was parsed; see `RawBatch.forget`."""
@@ -136,19 +139,16 @@ class CsvBatch(RawBatch):
             positions = np.flatnonzero(np.frombuffer(data, np.uint8) == 0)
             broken["record__nul"] = _flags(records.holding(positions), len(records))
         if not data.isascii() and not _decodes(data, self._codec):
-            broken["record__encoding"] = _flags(self._undecodable(), len(records))
+            broken["record__encoding"] = self._undecodable()
         return broken
 
-    def _undecodable(self) -> Positions:
-        """The records that hold bytes which cannot be decoded: each search goes on after the record found."""
-        records, view, found = self._records, memoryview(self._data), []
-        position = 0
-        while position < len(view) and (error := _first_error(view[position:], self._codec)) is not None:
-            hit = records.holding(np.array([position + error]))
-            following = int(np.searchsorted(records.starts, position + error, side="right"))
-            found += hit.tolist()
-            position = int(records.starts[following]) if following < len(records) else len(view)
-        return np.unique(np.array(found, np.int64))
+    def _undecodable(self) -> Flags:
+        """Which records hold bytes that cannot be decoded."""
+        records, data = self._records, self._data
+        if self._codec == UTF8:
+            return _flags(records.holding(invalid_utf8(data)), len(records))
+        ends = zip(records.starts.tolist(), records.ends.tolist(), strict=True)
+        return np.array([not _decodes(data[start:end], self._codec) for start, end in ends], bool)
 
     def _body(self, good: Flags | None, counts: Positions | None) -> bytes:
         """The lines of the well-formed records, each with all its delimiters."""
@@ -214,15 +214,6 @@ def _flags(indices: Positions, length: int) -> Flags:
     return flags
 
 
-def _first_error(data: memoryview, codec: str) -> int | None:
-    """Where decoding fails; None when it does not."""
-    try:
-        codecs.decode(data, codec)
-    except UnicodeDecodeError as error:
-        return error.start
-    return None
-
-
 def _decodes(data: bytes, codec: str) -> bool:
     if codec == UTF8:
         offsets = pa.py_buffer(np.array([0, len(data)], np.int64).tobytes())
@@ -231,7 +222,11 @@ def _decodes(data: bytes, codec: str) -> bool:
         except pa.ArrowInvalid:
             return False
         return True
-    return _first_error(memoryview(data), codec) is None
+    try:
+        data.decode(codec)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _malformed(numbers: Positions, bad: Flags, broken: dict[str, Flags]) -> pl.DataFrame:

@@ -1,0 +1,45 @@
+"""``etl-assets migrate``: schema ``etl`` and Dagster's storage brought up to this version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from etl_assets.cli.environment import environment
+from etl_assets.cli.terminal import console
+from etl_assets.postgres.migrations.migrate import migrate
+
+if TYPE_CHECKING:
+    from etl_assets.cli.environment import Environment
+
+
+@click.command(name="migrate")
+def command() -> None:
+    """Bring the database, and Dagster's storage, up to this version.
+
+    Safe to run at any time, and more than once.
+    """
+    with environment() as env:
+        for what, before, after in migrated(env):
+            change = f"is at revision {after}" if before == after else f"went from {before or 'nothing'} to {after}"
+            console().print(f"{what} {change}.")
+
+
+def migrated(env: Environment) -> list[tuple[str, str | None, str | None]]:
+    """Bring both databases up.
+
+    Returns:
+        What, and its revision before and after.
+    """
+    import dagster as dg  # noqa: PLC0415 -- costs a second
+
+    before, after = migrate(env.url)
+    with dg.DagsterInstance.get() as instance:  # makes the tables where there are none
+        earlier = instance.run_storage.alembic_version()
+        instance.upgrade()
+        later = instance.run_storage.alembic_version()
+    return [
+        ("Schema etl", before, after),
+        ("Dagster's storage", earlier[0] if earlier else None, later[0] if later else None),
+    ]

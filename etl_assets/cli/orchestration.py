@@ -1,0 +1,163 @@
+"""Runs through Dagster, in this process: jobs, partitions, and what the database says became of them.
+
+The only module of the command line that knows Dagster's instance. What a run does is the graph's business.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+
+from etl_assets.cli.outcome import Failure, Outcome
+from etl_assets.graph.jobs import REPLAY, replay_config
+from etl_assets.graph.keys import core_key, delivered_as
+from etl_assets.graph.partitions import add_files
+from etl_assets.model.batch import Counts
+from etl_assets.postgres import deliveries, outcomes
+from etl_assets.postgres.connection import connected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from etl_assets.cli.environment import Environment
+    from etl_assets.source import Source
+
+REFUSING: Final = ("TooManyRejectedError", "ShapeError")
+MARTS: Final = "marts"
+
+
+class Orchestration:
+    """Dagster's definitions and instance, for as long as a command needs them."""
+
+    def __init__(self, env: Environment, definitions: dg.Definitions, instance: dg.DagsterInstance, log: str) -> None:
+        self._url = env.url
+        self._definitions = definitions
+        self.instance = instance
+        self._log = {"loggers": {"console": {"config": {"log_level": log}}}}
+
+    def run(self, source: Source, partition: str, *, force: bool = False) -> Outcome:
+        """Take a partition of a source all the way.
+
+        Args:
+            source: Its declaration.
+            partition: Key of the partition; the empty text for a source without.
+            force: Whether to read a delivery anew that is complete.
+        """
+        step = core_key(source.name).to_python_identifier()
+        config: dict[str, Any] = {"ops": {step: {"config": {"force": True}}}} if force else {}
+        return self._outcome(source.name, source.name, partition, core_key(source.name), config)
+
+    def replay(self, source: str, ids: Sequence[int] | None, *, released: bool) -> Outcome:
+        """Replay records of the quarantine: some, all that wait, or those whose parents have arrived."""
+        return self._outcome(REPLAY, source, "", None, replay_config(source, ids, released=released))
+
+    def compute(self, key: dg.AssetKey, partition: str) -> Outcome:
+        """Materialize an asset that was written by hand."""
+        return self._outcome(None, delivered_as(key), partition, key, {})
+
+    def partitions(self, source: Source) -> list[str]:
+        """Every partition that a source has now, oldest first; new files become partitions."""
+        if source.partitions is None:
+            return [""]
+        if source.takes_files:
+            return list(add_files(source, self.instance))
+        return list(source.partitions.keys(datetime.now(tz=UTC)))
+
+    def incomplete(self, source: Source) -> list[str]:
+        """Those partitions that are not complete, or that Dagster does not know to be."""
+        with connected(self._url) as connection:
+            complete = outcomes.complete_partitions(connection, source.name)
+        complete &= self.instance.get_materialized_partitions(core_key(source.name))
+        return [key for key in self.partitions(source) if key not in complete]
+
+    def marts(self) -> list[tuple[dg.AssetKey, list[str]]]:
+        """The assets computed from tables, each after what it is computed from, with their partitions."""
+        graph = self._definitions.resolve_asset_graph()
+        found = []
+        for key in graph.toposorted_asset_keys:
+            node = graph.get(key)
+            if key.path[0] == MARTS and node.is_materializable:
+                definition = node.partitions_def
+                keys = (
+                    [""]
+                    if definition is None
+                    else list(definition.get_partition_keys(dynamic_partitions_store=self.instance))
+                )
+                found.append((key, keys))
+        return found
+
+    def _outcome(
+        self, job: str | None, name: str, partition: str, key: dg.AssetKey | None, config: Mapping[str, Any]
+    ) -> Outcome:
+        began = time.perf_counter()
+        if job is None:
+            definition = self._definitions.resolve_implicit_global_asset_job_def()
+        else:
+            definition = self._definitions.resolve_job_def(job)
+        result = definition.execute_in_process(
+            run_config={**config, **self._log},
+            instance=self.instance,
+            partition_key=partition or None,
+            asset_selection=[key] if job is None and key is not None else None,
+            raise_on_error=False,
+        )
+        took = time.perf_counter() - began
+        with connected(self._url) as connection:
+            line = outcomes.run_line(connection, result.run_id, name, partition)
+            newest = deliveries.newest(connection, name, partition) if job != REPLAY else None
+        failure = None if result.success else _failure(result, line)
+        return Outcome(
+            source=name,
+            partition=partition or None,
+            delivery=(line.delivery_id if line else None) or (newest.id if newest else None),
+            status=_status(result, key, failure),
+            counts=line.counts if line else Counts(),
+            took=took,
+            seconds=line.seconds if line else {},
+            error=failure,
+        )
+
+
+@contextmanager
+def orchestration(env: Environment, *, verbose: bool) -> Iterator[Orchestration]:
+    """Dagster, opened for the length of a block.
+
+    Args:
+        env: The environment that it is to see.
+        verbose: Whether its log goes to standard error.
+    """
+    from etl_assets.definitions import defs  # noqa: PLC0415 -- the environment decides what is in them
+
+    logging.getLogger("dagster").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
+    with dg.DagsterInstance.get() as instance:
+        yield Orchestration(env, defs, instance, "DEBUG" if verbose else "CRITICAL")
+
+
+def _status(result: dg.ExecuteInProcessResult, key: dg.AssetKey | None, failure: Failure | None) -> str:
+    """How the load ended: what the asset's metadata say of the newest delivery."""
+    if failure is not None:
+        return "refused" if failure.name in REFUSING else "failed"
+    if key is None:
+        return "replayed"
+    for event in result.get_asset_materialization_events():
+        if event.asset_key == key and (told := event.materialization.metadata.get("status")) is not None:
+            return str(told.value).rpartition(", ")[2]
+    return "loaded"
+
+
+def _failure(result: dg.ExecuteInProcessResult, line: outcomes.RunLine | None) -> Failure:
+    """Why a run failed: what the history says, or else the first error that Dagster has."""
+    if line is not None and line.error_class is not None:
+        return Failure(line.error_class, line.error or "")
+    for event in result.get_step_failure_events():
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        if error is not None:
+            return Failure(error.cls_name or "Failure", error.message.strip())
+    return Failure("Failure", "The run failed, and Dagster does not say why. Run it again with --verbose.")

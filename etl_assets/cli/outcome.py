@@ -1,0 +1,80 @@
+"""What became of one run, as commands tell it to people and to programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from etl_assets.cli.terminal import table
+from etl_assets.model.batch import Counts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COLUMNS: Final = (
+    "source", "partition", "delivery", "status", "read", "rejected", "filtered", "produced", "inserted", "updated",
+    "unchanged", "duplicate", "deleted", "seconds",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run failed: the error's class and its text."""
+
+    name: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one run of one source partition.
+
+    Attributes:
+        source: Name of the source, or of the asset's table.
+        partition: None when it has none.
+        delivery: Id of the delivery concerned; None when there is none.
+        status: ``loaded``, ``resumed``, ``unchanged``, ``refused`` or ``failed``; ``replayed`` for a replay.
+        counts: What the run read and wrote.
+        took: Seconds from start to end.
+        seconds: By phase.
+        error: Why it failed.
+    """
+
+    source: str
+    partition: str | None
+    delivery: int | None
+    status: str
+    counts: Counts = field(default_factory=Counts)
+    took: float = 0.0
+    seconds: dict[str, float] = field(default_factory=dict)
+    error: Failure | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As one JSON object."""
+        counts = asdict(self.counts)
+        counts.pop("accepted")
+        return {
+            "source": self.source,
+            "partition": self.partition,
+            "delivery": self.delivery,
+            "status": self.status,
+            **counts,
+            "seconds": {**self.seconds, "run": round(self.took, 3)},
+            "error": {"class": self.error.name, "message": self.error.message} if self.error else None,
+        }
+
+    def row(self) -> list[object]:
+        """As a row under ``COLUMNS``."""
+        told = {**self.as_json(), "seconds": self.took}
+        cells = [told[name] for name in COLUMNS]
+        cells[2] = None if self.delivery is None else str(self.delivery)
+        return cells
+
+
+def tell(outcomes: Sequence[Outcome]) -> None:
+    """Print a table of outcomes, with their sums when there are several."""
+    rows = [outcome.row() for outcome in outcomes]
+    if len(outcomes) > 1:
+        counts = sum((outcome.counts for outcome in outcomes), Counts())
+        rows.append(Outcome("total", None, None, "", counts, sum(outcome.took for outcome in outcomes)).row())
+    table(COLUMNS, rows, total=len(outcomes) > 1)

@@ -1,0 +1,253 @@
+"""``etl-assets quarantine``: rejected records listed, shown, corrected, dismissed and replayed."""
+
+from __future__ import annotations
+
+import getpass
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from etl_assets.cli.environment import declared, environment, named
+from etl_assets.cli.masking import MASK, Masking
+from etl_assets.cli.quarantine_export import export
+from etl_assets.cli.terminal import console, counted, emit, harmless, harmless_bytes, table
+from etl_assets.errors import QuarantineError
+from etl_assets.model.batch import RECORD_RULES
+from etl_assets.postgres import deliveries, quarantine
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.migrations.migrate import require_current
+from etl_assets.replay import published_correction
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.quarantine import Rejected
+    from etl_assets.source import Source
+
+_WAITING: Final = ("open", "parked")
+_STATUS = click.option(
+    "--status", "statuses", multiple=True, type=click.Choice(quarantine.STATUSES), help="Open and parked by default."
+)
+_REVIEWER = click.option("--reviewer", default=getpass.getuser, show_default="you", help="Who decided.")
+
+
+@click.group(name="quarantine")
+def command() -> None:
+    """Look after records that broke a rule.
+
+    They wait with their bytes as delivered. Correct one (fix), then replay it; or dismiss it. A record that is parked
+    waits for a row that it refers to.
+    """
+
+
+command.add_command(export)
+
+
+@command.command(name="list")
+@click.option("--source", help="Only of this source.")
+@_STATUS
+@click.option("--rule", help="Only those that broke this rule, e.g. celsius__type.")
+@click.option("--limit", default=50, show_default=True, help="How many records at most.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def list_(source: str | None, statuses: Sequence[str], rule: str | None, limit: int, *, as_json: bool) -> None:
+    """List records, without their contents, and how many broke which rule."""
+    chosen = statuses or _WAITING
+    with environment() as env, connected(env.url) as connection:
+        require_current(connection)
+        summary = [
+            count for count in quarantine.counts(connection, source) if count[1] in chosen and rule in {None, count[2]}
+        ]
+        records = quarantine.find(connection, source=source, statuses=chosen, rule=rule, limit=limit)
+    if as_json:
+        keys = ("source", "status", "rule", "records")
+        emit(
+            {
+                "summary": [dict(zip(keys, count, strict=True)) for count in summary],
+                "records": [_told(record) for record in records],
+            }
+        )
+        return
+    if not summary:
+        console().print(f"No record is {' or '.join(chosen)}.")
+        return
+    table(("source", "status", "rule", "records"), summary)
+    console().print()
+    columns = ("id", "source", "partition", "at", "broke", "status", "replays")
+    table(
+        columns,
+        (
+            (str(r.id), r.source, r.partition, r.location, ", ".join(r.rules), r.status, r.replays)
+            for r in records
+        ),
+    )  # fmt: skip
+    if len(records) == limit:
+        console().print(f"\nThese are the first {limit}; --limit shows more.")
+
+
+@command.command()
+@click.argument("id_", metavar="ID", type=int)
+@click.option("--reveal", is_flag=True, help="Show what is masked.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def show(id_: int, *, reveal: bool, as_json: bool) -> None:
+    """Show one record: its bytes, fields, every rule it broke, where it came from and what was done with it."""
+    with environment() as env, connected(env.url) as connection:
+        require_current(connection)
+        record = _one(connection, id_)
+        delivery = deliveries.by_id(connection, record.delivery_id)
+    source = declared(env.settings).get(record.source)
+    masking = Masking(source, reveal)
+    fields = masking.fields(record.fields)
+    correction = masking.fields(record.correction)
+    raw = MASK if masking.hides_raw else harmless_bytes(record.raw)
+    rules = {rule: _asked(source, rule) for rule in record.rules}
+    if as_json:
+        emit({**_told(record), "asks": rules, "fields": fields, "correction": correction, "raw": raw})
+        return
+    manifest = delivery.manifest if delivery else None
+    told = {
+        "source": f"{record.source} {record.partition}".strip(),
+        "delivery": f"{record.delivery_id}, {manifest.name} from {manifest.origin}" if manifest else record.delivery_id,
+        "record": f"{record.record_no} at {record.location}",
+        "status": record.status,
+        "rejected": f"{record.rejected_at:%Y-%m-%d %H:%M:%S} UTC by run {record.run_id}",
+        "replays": record.replays,
+        "reviewed": f"{record.reviewed_at:%Y-%m-%d %H:%M:%S} UTC by {record.reviewer}" if record.reviewed_at else None,
+        "note": record.note,
+        "raw": raw,
+    }
+    table((f"record {id_}", ""), ((name, str(value)) for name, value in told.items() if value is not None))
+    console().print()
+    table(("broke", "asks that"), rules.items())
+    if fields is not None:
+        console().print()
+        corrected = correction or {}
+        order = manifest.names if manifest else ()
+        names = sorted({*fields, *corrected}, key=lambda name: (order.index(name) if name in order else 999, name))
+        table(
+            ("field", "as published", "corrected"),
+            ((name, _quoted(fields, name), _quoted(corrected, name)) for name in names),
+        )
+
+
+@command.command()
+@click.argument("id_", metavar="ID", type=int)
+@click.argument("changes", metavar="[COLUMN=VALUE]...", nargs=-1)
+@click.option("--null", "nulls", metavar="COLUMN", multiple=True, help="A column that has no value.")
+@click.option("--note", help="Why.")
+@_REVIEWER
+def fix(id_: int, changes: Sequence[str], nulls: Sequence[str], note: str | None, reviewer: str) -> None:
+    """Correct a record: what its publisher should have sent. It waits for a replay.
+
+    Values are written as the publisher would write them, and go through the source's declaration like any other.
+    """
+    wanted: dict[str, str | None] = dict.fromkeys(nulls)
+    for change in changes:
+        name, equals, value = change.partition("=")
+        if not equals:
+            raise click.UsageError(f"{change!r} is not COLUMN=VALUE.")
+        wanted[name] = value
+    if not wanted:
+        raise click.UsageError("Name at least one COLUMN=VALUE, or --null COLUMN.")
+    with environment() as env, connected(env.url) as connection:
+        require_current(connection)
+        record = _one(connection, id_)
+        source = named(declared(env.settings), record.source)
+        try:
+            correction = published_correction(source, record, wanted)
+        except ValueError as error:
+            raise click.UsageError(f"{error}. Nothing was changed.") from error
+        quarantine.correct(connection, id_, correction, reviewer, note)
+    console().print(f"Record {id_} is corrected and waits: etl-assets quarantine replay {record.source} {id_}")
+
+
+@command.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1, type=int)
+@click.option("--source", help="Every waiting record of this source.")
+@click.option("--rule", help="Of that source, only those that broke this rule.")
+@click.option("--note", help="Why.")
+@_REVIEWER
+def dismiss(ids: Sequence[int], source: str | None, rule: str | None, note: str | None, reviewer: str) -> None:
+    """Close records for good: they are known and not wanted."""
+    if bool(ids) == bool(source) or (rule and not source):
+        raise click.UsageError("Name either records by their ids, or --source and perhaps --rule.")
+    with environment() as env, connected(env.url) as connection:
+        require_current(connection)
+        chosen = ids or [record.id for record in quarantine.find(connection, source=source, rule=rule)]
+        dismissed = quarantine.dismiss(connection, chosen, reviewer, note)
+    console().print(f"{counted(dismissed, 'record')} dismissed.")
+    if ids and dismissed < len(set(ids)):
+        raise QuarantineError(
+            f"{len(set(ids)) - dismissed} of {len(set(ids))} records are not waiting in the quarantine. They were not "
+            "changed. See `etl-assets quarantine list` for those that are."
+        )
+
+
+@command.command()
+@click.argument("name", metavar="SOURCE")
+@click.argument("ids", metavar="[ID]...", nargs=-1, type=int)
+@click.option("--parked", is_flag=True, help="Only parked records whose parents have arrived.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def replay(ctx: click.Context, name: str, ids: Sequence[int], *, parked: bool, as_json: bool) -> None:
+    """Replay waiting records, corrected or as they came, through the declaration as it is now."""
+    from etl_assets.cli.orchestration import orchestration  # noqa: PLC0415 -- loads Dagster
+
+    if parked and ids:
+        raise click.UsageError("--parked chooses the records by itself: leave out the ids.")
+    with environment() as env:
+        named(declared(env.settings), name)
+        with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
+            outcome = dagster.replay(name, list(ids) or None, released=parked)
+        with connected(env.url) as connection:
+            still = quarantine.find(connection, source=name, ids=list(ids) or None)
+    still = [record for record in still if record.status in _WAITING]
+    if as_json:
+        emit({**outcome.as_json(), "waiting": [_told(record) for record in still]})
+    elif outcome.error is None:
+        counts = outcome.counts
+        console().print(
+            f"{name}: {counted(counts.read - counts.rejected, 'record')} replayed ({counted(counts.inserted, 'row')} "
+            f"inserted, {counts.updated} updated, {counts.unchanged + counts.duplicate} known already or by something "
+            f"newer, {counted(counts.filtered, 'record')} filtered); still waiting: {len(still)}."
+        )
+        if still:
+            broken = Counter(rule for record in still for rule in record.rules)
+            table(("rule", "records"), broken.most_common())
+    if outcome.error is not None:
+        if not as_json:
+            click.echo(f"{outcome.error.name}: {outcome.error.message}", err=True)
+        ctx.exit(1)
+
+
+def _one(connection: Connection, id_: int) -> Rejected:
+    """The record of that id.
+
+    Raises:
+        QuarantineError: If there is none.
+    """
+    found = quarantine.find(connection, ids=[id_])
+    if not found:
+        raise QuarantineError(f"There is no record {id_} in the quarantine. See `etl-assets quarantine list`.")
+    return found[0]
+
+
+def _told(record: Rejected) -> dict[str, Any]:
+    """A record without its contents."""
+    hidden = {"raw", "fields", "correction"}
+    return {name: value for name, value in vars(record).items() if name not in hidden}
+
+
+def _asked(source: Source | None, rule: str) -> str:
+    """What a rule asks, in plain words."""
+    declared_rules: Mapping[str, str] = source.schema.rules if source else {}
+    return {**RECORD_RULES, **declared_rules}.get(rule, "no longer declared")
+
+
+def _quoted(fields: Mapping[str, str | None], name: str) -> str | None:
+    """A field as it is told from no field: a value in quotes, no value as a dash."""
+    if name not in fields:
+        return None
+    value = fields[name]
+    return "-" if value is None else f"'{harmless(value)}'"

@@ -1,0 +1,108 @@
+"""``etl-assets quarantine export``: rejected records for a spreadsheet or a program."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from base64 import b64encode
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import click
+
+from etl_assets.cli.environment import declared, environment
+from etl_assets.cli.masking import MASK, Masking
+from etl_assets.postgres import quarantine
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.migrations.migrate import require_current
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from etl_assets.postgres.quarantine import Rejected
+    from etl_assets.source import Source
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+@click.command()
+@click.option("--source", help="Only of this source.")
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(quarantine.STATUSES),
+    help="All by default.",
+)
+@click.option("--format", "format_", type=click.Choice(["csv", "jsonl"]), required=True)
+@click.option("--reveal", is_flag=True, help="Export what is masked, too.")
+@click.argument("path", metavar="[FILE]", required=False, type=click.Path(dir_okay=False, path_type=Path))
+def export(source: str | None, statuses: Sequence[str], format_: str, path: Path | None, *, reveal: bool) -> None:
+    """Export records to FILE, or to standard output.
+
+    Raw bytes stand in base64. In CSV, a cell that a spreadsheet might take for a formula begins with an apostrophe.
+    """
+    with environment() as env, connected(env.url) as connection:
+        require_current(connection)
+        known = declared(env.settings)
+        found = quarantine.find(connection, source=source, statuses=statuses or quarantine.STATUSES)
+    rows = [_exported(record, known, reveal=reveal) for record in found]
+    with _opened(path) as file:
+        if format_ == "csv":
+            write_csv(file, rows)
+        else:
+            for row in rows:
+                file.write(json.dumps(row, ensure_ascii=True, default=str) + "\n")
+    if path is not None:
+        click.echo(f"{len(rows)} records are in {path}.", err=True)
+
+
+def write_csv(file: TextIO, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV that a spreadsheet cannot be made to calculate with: every cell is quoted and escaped.
+
+    Args:
+        file: Opened with ``newline=""``.
+        rows: All with the same keys; None is an empty cell, a list or dict is JSON.
+    """
+    writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    writer.writerow(_COLUMNS)
+    for row in rows:
+        writer.writerow([escaped(_text(row[name])) for name in _COLUMNS])
+
+
+def escaped(text: str) -> str:
+    """A cell with an apostrophe before what a spreadsheet might take for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+_COLUMNS: Final = (
+    "id", "source", "partition", "delivery_id", "record_no", "location", "rules", "status", "rejected_at", "run_id",
+    "replays", "reviewer", "reviewed_at", "note", "fields", "correction", "raw_base64",
+)  # fmt: skip
+
+
+def _exported(record: Rejected, known: Mapping[str, Source], *, reveal: bool) -> dict[str, Any]:
+    masking = Masking(known.get(record.source), reveal)
+    changed = {
+        "fields": masking.fields(record.fields),
+        "correction": masking.fields(record.correction),
+        "raw_base64": MASK if masking.hides_raw else b64encode(record.raw).decode(),
+    }
+    return {name: changed[name] if name in changed else getattr(record, name) for name in _COLUMNS}
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return json.dumps(value, ensure_ascii=True) if isinstance(value, dict) else str(value)
+
+
+def _opened(path: Path | None) -> AbstractContextManager[TextIO]:
+    if path is None:
+        return nullcontext(sys.stdout)
+    return path.open("w", encoding="utf-8", newline="")

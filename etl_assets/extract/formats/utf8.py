@@ -1,0 +1,57 @@
+"""Where bytes are not UTF-8, found without decoding them.
+
+A decoder stops at the first bad byte, and starting it again after each costs more than the parse. The rules are those
+of the Unicode Standard, table 3-7 (well-formed UTF-8 byte sequences).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from etl_assets.extract.formats.bits import Positions
+
+_ASCII: Final = 0x80
+_CONTINUATION: Final = 0xC0
+_SPECIAL: Final = ((0xE0, 0xA0, 0xBF), (0xED, 0x80, 0x9F), (0xF0, 0x90, 0xBF), (0xF4, 0x80, 0x8F))
+"""Leading bytes whose second byte has a narrower range: no overlong forms, no surrogates, nothing past U+10FFFF."""
+
+_FOLLOWING: Final = np.zeros(256, np.uint8)
+"""How many bytes follow a leading byte; 0 for bytes that lead nothing."""
+_FOLLOWING[0xC2:0xE0] = 1
+_FOLLOWING[0xE0:0xF0] = 2
+_FOLLOWING[0xF0:0xF5] = 3
+
+
+def invalid_utf8(data: bytes) -> Positions:
+    """Find the bytes that are no part of a well-formed character.
+
+    Args:
+        data: Any bytes.
+
+    Returns:
+        Positions, ascending: of leading bytes whose character is not whole or not allowed, and of continuation bytes
+        that continue nothing. Empty if and only if the bytes are UTF-8.
+    """
+    codes = np.frombuffer(data, np.uint8)
+    places = np.flatnonzero(codes >= _ASCII)
+    if not len(places):
+        return places
+    padded = np.concatenate((codes[places], np.zeros(3, np.uint8)))
+    step = np.concatenate((places, np.full(3, -1)))
+    count = len(places)
+    lead, second = padded[:count], padded[1 : count + 1]
+    continues = (padded & _CONTINUATION) == _ASCII
+    length = _FOLLOWING[lead]
+    whole = length > 0
+    for ahead in (1, 2, 3):
+        follows = continues[ahead : count + ahead] & (step[ahead : count + ahead] == places + ahead)
+        whole &= follows | (length < ahead)
+    for byte, low, high in _SPECIAL:
+        whole &= (lead != byte) | ((second >= low) & (second <= high))
+    covered = np.zeros(count + 3, bool)
+    for ahead in (0, 1, 2, 3):
+        covered[ahead : count + ahead] |= whole & (length >= ahead)
+    return places[~covered[:count]]

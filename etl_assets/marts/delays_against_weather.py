@@ -1,0 +1,31 @@
+"""Departure delays beside the weather at the airport, by hour. An asset written by hand over two sources."""
+
+import dagster as dg
+import pandas as pd
+
+from etl_assets.graph.partitions import partitions_definition
+from etl_assets.sources.flights import SOURCE as FLIGHTS
+
+
+@dg.asset(
+    key_prefix="marts",
+    group_name="marts",
+    owners=["team:aviation"],
+    kinds={"postgres", "pandas"},
+    description="Departure delays beside the weather at the airport of departure, by hour (UTC).",
+    partitions_def=partitions_definition(FLIGHTS.partitions, FLIGHTS.name),
+    ins={
+        "flights": dg.AssetIn(key=["core", "flights"], metadata={"columns": ["origin", "time_hour", "dep_delay"]}),
+        "weather": dg.AssetIn(
+            key=["core", "weather"],
+            metadata={"columns": ["origin", "time_hour", "wind_speed", "visibility", "precipitation"]},
+        ),
+    },
+    metadata={"key": ["origin", "time_hour"], "write": "replace"},
+)
+def delays_against_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
+    """Average the delays of an hour, and put the weather of that hour beside them; hours without weather stay."""
+    hours = flights.groupby(["origin", "time_hour"]).agg(
+        flights=("dep_delay", "size"), departure_delay=("dep_delay", "mean")
+    )
+    return hours.join(weather.set_index(["origin", "time_hour"])).reset_index()

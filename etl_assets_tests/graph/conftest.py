@@ -1,0 +1,147 @@
+"""A warehouse that runs find by the environment, an instance without a home, and a feed to play with."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import psycopg
+import pytest
+
+from etl_assets import Column, Csv, FileExtractor, Schema, Source
+from etl_assets.graph.build import definitions
+from etl_assets.postgres.migrations.migrate import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dagster._core.execution.execute_in_process_result import ExecuteInProcessResult
+
+HEADER = "id,name,age"
+
+
+@pytest.fixture
+def url(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The migrated warehouse; the environment names it, and a landing store beside it."""
+    migrate(database_url)
+    monkeypatch.setenv("ETL_ASSETS_DATABASE_URL", database_url)
+    monkeypatch.setenv("ETL_ASSETS_HOME", str(tmp_path / "home"))
+    for name in ("ETL_ASSETS_LANDING_URL", "ETL_ASSETS_SOURCES", "DAGSTER_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return database_url
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """Runs and events in memory."""
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+@dataclass
+class Bench:
+    """Sources, an instance and a warehouse, with the questions that tests ask of them."""
+
+    url: str
+    instance: dg.DagsterInstance
+    folder: Path
+    results: list[ExecuteInProcessResult] = field(default_factory=list)
+
+    def people(self, *lines: str, **changes: Any) -> Source:
+        """A feed of people whose file holds these lines, and the source that declares it."""
+        (self.folder / "people.csv").write_text("\n".join([changes.pop("header", HEADER), *lines, ""]))
+        return self.declare(**changes)
+
+    def declare(self, **changes: Any) -> Source:
+        """The source of people, with changes."""
+        columns = (
+            Column("id", "integer", required=True, minimum=1),
+            Column("name", "text", required=True),
+            Column("age", "integer", maximum=150),
+        )
+        declared: dict[str, Any] = {
+            "name": "people",
+            "description": "People, some of them wrong.",
+            "owner": "team:people",
+            "extractor": FileExtractor(
+                location=str(self.folder / "people.csv"), format=Csv(null=("NA",)), settle_seconds=0
+            ),
+            "schema": Schema(columns=columns, key=("id",)),
+        }
+        return Source(**(declared | changes))
+
+    def run(
+        self, source: Source, partition: str | None = None, *, force: bool = False, **known: Source
+    ) -> ExecuteInProcessResult:
+        """Run a source's job in this process; a run that fails is a result too."""
+        built = definitions({source.name: source, **known})
+        return self.run_job(
+            built, source.name, partition, {"ops": {f"core__{source.name}": {"config": {"force": True}}}} if force else {}
+        )
+
+    def run_job(
+        self, built: dg.Definitions, name: str, partition: str | None = None, config: dict[str, Any] | None = None
+    ) -> ExecuteInProcessResult:
+        """Run a job in this process."""
+        job = built.resolve_job_def(name)
+        result = job.execute_in_process(
+            instance=self.instance, partition_key=partition, run_config=config, raise_on_error=False
+        )
+        self.results.append(result)
+        return result
+
+    def checks(self, result: ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
+        """Check results of a run as the instance keeps them, by name; those of a step that failed are among them."""
+        records = self.instance.get_records_for_run(
+            result.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        ).records
+        events = [record.event_log_entry.dagster_event for record in records]
+        found = [event.asset_check_evaluation_data for event in events if event is not None]
+        return {check.check_name: check for check in found}
+
+    def query(self, question: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Ask the warehouse."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(question.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def locked(self, source: str, partition: str = "") -> Iterator[None]:
+        """Hold a source partition as another run would."""
+        from etl_assets.postgres import ledger
+        from etl_assets.postgres.connection import connected
+
+        with connected(self.url) as connection:
+            ledger.lock(connection, source, partition)
+            yield
+
+
+@pytest.fixture
+def bench(url: str, instance: dg.DagsterInstance, tmp_path: Path) -> Bench:
+    """What most tests of the graph work with."""
+    return Bench(url, instance, tmp_path)
+
+
+def error_of(result: ExecuteInProcessResult) -> str:
+    """Everything that a failed run says of why it failed."""
+    failures = [event for event in result.all_events if event.is_step_failure]
+    assert failures, "the run did not fail in a step"
+    error = failures[0].step_failure_data.error
+    assert error is not None
+    return error.to_string()
+
+
+def metadata_of(result: ExecuteInProcessResult, *key: str) -> dict[str, Any]:
+    """Metadata of what a run materialized, unwrapped."""
+    (event,) = [e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey(list(key))]
+    return {name: value.value for name, value in event.materialization.metadata.items()}
+
+
+def materialized(result: ExecuteInProcessResult) -> list[str]:
+    """The assets that a run materialized, in order."""
+    return [
+        event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key
+    ]

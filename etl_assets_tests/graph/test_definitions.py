@@ -1,0 +1,193 @@
+"""What Dagster loads: quickly, without a database, and with a wrong declaration told in its own words."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pytest
+
+from etl_assets import Column, References, Schema, Static
+from etl_assets.graph.build import definitions
+from etl_assets.graph.lineage import parents
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from etl_assets import Source
+    from etl_assets_tests.graph.conftest import Bench
+
+
+def _python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ETL_ASSETS_", "DAGSTER_"))}
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def _folder(tmp_path: Path, **files: str) -> Path:
+    for name, content in files.items():
+        (tmp_path / f"{name}.py").write_text(textwrap.dedent(content))
+    return tmp_path
+
+
+_ANOTHER = """
+    from etl_assets import Column, Csv, FileExtractor, Schema, Source
+    SOURCE = Source(
+        name="another", description="Another.", owner="{owner}",
+        extractor=FileExtractor(location="another.csv", format=Csv()),
+        schema=Schema(columns=(Column("id", "integer", required=True),), key=("id",)),
+    )
+"""
+
+
+def test_definitions_load_without_a_database_and_without_what_is_slow_to_import(tmp_path: Path) -> None:
+    done = _python(
+        """
+        import socket, sys
+        def refuse(*_): raise AssertionError("a connection was opened")
+        socket.socket.connect = refuse
+        from etl_assets.definitions import defs
+        names = {key.to_user_string() for key in defs.resolve_all_asset_keys()}
+        assert {"core/flights", "landing/fx_rates", "quarantine/airlines", "marts/carrier_delays_by_day"} <= names
+        slow = {"great_expectations", "dlt", "alembic", "sqlalchemy.dialects.postgresql"} & set(sys.modules)
+        print(sorted(slow & {"great_expectations", "dlt"}))
+        """,
+        ETL_ASSETS_HOME=str(tmp_path),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sources_and_assets_of_other_folders_are_loaded_beside_the_bundled_ones(tmp_path: Path) -> None:
+    mine = """
+        import dagster as dg
+        @dg.asset
+        def by_hand() -> None: ...
+        @dg.asset_check(asset=by_hand)
+        def is_well() -> dg.AssetCheckResult:
+            return dg.AssetCheckResult(passed=True)
+    """
+    done = _python(
+        """
+        from etl_assets.definitions import defs
+        graph = defs.resolve_asset_graph()
+        print(sorted(key.to_user_string() for key in graph.get_all_asset_keys()
+                     if key.path[-1] in {"another", "by_hand"}))
+        print([key.name for key in graph.asset_check_keys if key.name == "is_well"])
+        """,
+        ETL_ASSETS_SOURCES=str(_folder(tmp_path, another=_ANOTHER.format(owner="team:x"), mine=mine)),
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first == "['by_hand', 'core/another', 'landing/another', 'quarantine/another']"
+    assert second == "['is_well']"
+
+
+def test_a_wrong_declaration_fails_the_code_location_with_what_to_write_instead(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, another=_ANOTHER.format(owner="nobody"))
+    done = _python("import etl_assets.definitions", ETL_ASSETS_SOURCES=str(folder))
+    assert done.returncode == 1
+    assert "DeclarationError: source 'another': owner 'nobody' is nobody. Write an e-mail address" in done.stderr
+
+
+def _asset(built: dg.Definitions, *key: str) -> dg.AssetSpec:
+    return built.resolve_assets_def(list(key)).get_asset_spec(dg.AssetKey(list(key)))
+
+
+def test_the_assets_of_a_source_say_what_they_are(bench: Bench) -> None:
+    source = bench.declare(tags={"domain": "people"}, freshness=timedelta(days=2))
+    built = definitions({"people": source})
+    core = _asset(built, "core", "people")
+    assert core.owners == ["team:people"]
+    assert core.group_name == "people"
+    assert core.tags["domain"] == "people"
+    assert core.kinds == {"postgres", "csv"}
+    assert core.freshness_policy is not None
+    assert "| `age__maximum` | age is at most 150 |" in (core.description or "")
+    assert core.metadata["dagster/table_name"] == "core.people"
+    columns = core.metadata["dagster/column_schema"].schema.columns
+    assert [(column.name, column.type, column.constraints.nullable) for column in columns] == [
+        ("id", "bigint", False),
+        ("name", "text", False),
+        ("age", "bigint", True),
+    ]
+    assert {dep.asset_key.to_user_string() for dep in core.deps} == {"landing/people"}
+    assert {dep.asset_key.to_user_string() for dep in _asset(built, "quarantine", "people").deps} == {"core/people"}
+    assert built.resolve_assets_def(["core", "people"]).op.pool == "people"
+
+
+def test_every_asset_and_every_check_of_a_source_has_its_partitions(bench: Bench) -> None:
+    built = definitions({"people": bench.declare(partitions=Static(names=("a", "b")))})
+    assets = [built.resolve_assets_def([layer, "people"]) for layer in ("landing", "core", "quarantine")]
+    assert {asset.partitions_def for asset in assets} == {dg.StaticPartitionsDefinition(["a", "b"])}
+    specs = [spec for asset in assets for spec in asset.check_specs]
+    assert {spec.partitions_def for spec in specs} == {dg.StaticPartitionsDefinition(["a", "b"])}
+    assert built.resolve_job_def("people").partitions_def == dg.StaticPartitionsDefinition(["a", "b"])
+
+
+def test_blocking_checks_are_those_that_must_stop_a_run(bench: Bench) -> None:
+    built = definitions({"people": bench.declare()})
+    specs = [s for layer in ("landing", "core") for s in built.resolve_assets_def([layer, "people"]).check_specs]
+    assert {spec.name for spec in specs if spec.blocking} == {"shape", "rejected_share", "conservation"}
+
+
+def _referring(bench: Bench, name: str, *tables: str) -> Source:
+    columns = (
+        Column("id", "integer", required=True),
+        *(Column(f"to_{index}", "integer", references=References(table)) for index, table in enumerate(tables)),
+    )
+    return bench.declare(name=name, schema=Schema(columns=columns, key=("id",)))
+
+
+def test_a_table_comes_after_those_it_refers_to(bench: Bench) -> None:
+    sources = {
+        "a": _referring(bench, "a", "core.b.id", "core.a.id", "elsewhere.c.id"),
+        "b": _referring(bench, "b"),
+    }
+    assert parents(sources) == {"a": ("b",), "b": ()}
+    deps = _asset(definitions(sources), "core", "a").deps
+    assert {dep.asset_key.to_user_string() for dep in deps} == {"landing/a", "core/b"}
+
+
+@pytest.mark.parametrize("length", [2, 3])
+def test_tables_that_refer_to_each_other_in_a_circle_can_be_loaded(bench: Bench, length: int) -> None:
+    names = "abc"[:length]
+    sources = {
+        name: _referring(bench, name, f"core.{names[(place + 1) % length]}.id") for place, name in enumerate(names)
+    }
+    definitions(sources).resolve_asset_graph()
+    assert sum(len(above) for above in parents(sources).values()) == length - 1
+
+
+def test_a_month_may_refer_to_a_table_that_is_cut_in_days(bench: Bench) -> None:
+    from datetime import date
+
+    from etl_assets import Csv, Daily, FileExtractor, Monthly
+
+    def cut(name: str, partitions: Daily | Monthly, *tables: str) -> Source:
+        extractor = FileExtractor(location=str(bench.folder / f"{name}.csv"), format=Csv(), settle_seconds=0)
+        schema = _referring(bench, name, *tables).schema
+        return bench.declare(name=name, extractor=extractor, partitions=partitions, schema=schema)
+
+    (bench.folder / "days.csv").write_text("id\n1\n")
+    (bench.folder / "months.csv").write_text("id,to_0\n7,1\n")
+    built = definitions(
+        {
+            "days": cut("days", Daily(start=date(2024, 3, 5))),
+            "months": cut("months", Monthly(start=date(2020, 1, 1)), "core.days.id"),
+        }
+    )
+    assert bench.run_job(built, "days", "2024-03-05").success
+    assert bench.run_job(built, "months", "2020-01-01").success

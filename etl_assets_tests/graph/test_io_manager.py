@@ -1,0 +1,262 @@
+"""Anyone's DataFrame into Postgres, and tables back as DataFrames."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from dagster._core.execution.execute_in_process_result import ExecuteInProcessResult
+
+from etl_assets.graph.io_manager import PostgresIOManager
+from etl_assets_tests.graph.conftest import Bench, error_of, metadata_of
+
+_DAYS = dg.DailyPartitionsDefinition(start_date="2024-01-01", end_date="2024-01-05")
+
+
+def _asset(frame: Any, partitions: dg.PartitionsDefinition[str] | None = None, **metadata: Any) -> dg.AssetsDefinition:
+    """An asset ``marts/things`` that returns a frame, or a partition's of several."""
+
+    @dg.asset(key=["marts", "things"], metadata=metadata, partitions_def=partitions)
+    def things(context: dg.AssetExecutionContext):  # type: ignore[no-untyped-def] # noqa: ANN202
+        return frame[context.partition_key] if partitions else frame
+
+    return things
+
+
+def _materialize(
+    bench: Bench, *assets: dg.AssetsDefinition, partition: str | None = None, only: str | None = None
+) -> ExecuteInProcessResult:
+    return dg.materialize(
+        list(assets),
+        instance=bench.instance,
+        resources={"io_manager": PostgresIOManager()},
+        partition_key=partition,
+        selection=only,
+        raise_on_error=False,
+    )
+
+
+def _read(bench: Bench, things: dg.AssetsDefinition, **given: Any) -> Any:
+    """What an asset downstream is given of ``marts/things``."""
+    seen: list[Any] = []
+    type_ = given.pop("type", pd.DataFrame)
+    partition = given.pop("partition", None)
+    partitions = given.pop("partitions", None)
+
+    def downstream(things):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+        seen.append(things)
+
+    downstream.__annotations__["things"] = type_
+    reader = dg.asset(
+        ins={"things": dg.AssetIn(key=["marts", "things"], **given)}, name="downstream", partitions_def=partitions
+    )(downstream)
+    result = _materialize(bench, things, reader, partition=partition, only="downstream")
+    assert result.success, error_of(result)
+    return seen[0]
+
+
+_EVERYTHING: Mapping[str, Any] = {
+    "id": [1, 2],
+    "text": ["a", None],
+    "empty": ["", "x,\n\"y\""],
+    "number": [1.5, None],
+    "whole": pd.array([7, None], dtype="Int64"),
+    "flag": pd.array([True, None], dtype="boolean"),
+    "day": [date(2024, 1, 1), None],
+    "moment": [datetime(2024, 1, 1, 12, 30, 0, 123456), None],
+    "instant": [datetime(2024, 7, 1, 12, tzinfo=UTC), None],
+    "clock": [time(23, 59, 59, 999999), None],
+    "money": [Decimal("12.30"), None],
+}
+
+
+def test_a_frame_comes_back_as_it_went(bench: Bench) -> None:
+    things = _asset(pd.DataFrame(_EVERYTHING), key=["id"])
+    result = _materialize(bench, things)
+    assert result.success, error_of(result)
+    back = _read(bench, things).sort_values("id").reset_index(drop=True)
+    assert list(back.columns) == list(_EVERYTHING)
+    assert back["text"].isna().tolist() == [False, True]
+    assert back["empty"].tolist() == ["", 'x,\n"y"']
+    assert back["number"].iloc[0] == 1.5
+    assert back["whole"].dtype == pd.ArrowDtype(pa.int64())
+    assert back["whole"].iloc[0] == 7
+    assert bool(back["flag"].iloc[0]) is True
+    assert back["day"].iloc[0] == date(2024, 1, 1)
+    assert back["moment"].iloc[0] == pd.Timestamp("2024-01-01 12:30:00.123456")
+    assert back["instant"].iloc[0] == pd.Timestamp("2024-07-01 12:00Z")
+    assert back["clock"].iloc[0] == time(23, 59, 59, 999999)
+    assert back["money"].iloc[0] == Decimal("12.30")
+    assert back.iloc[1].drop(["id", "empty"]).isna().all()
+
+
+def test_an_input_annotated_as_polars_is_polars(bench: Bench) -> None:
+    things = _asset(pl.DataFrame({"id": [1]}), key=["id"])
+    _materialize(bench, things)
+    back = _read(bench, things, type=pl.DataFrame)
+    assert isinstance(back, pl.DataFrame)
+    assert back.to_dicts() == [{"id": 1}]
+
+
+def test_an_input_may_name_the_columns_it_wants(bench: Bench) -> None:
+    things = _asset(pd.DataFrame({"id": [1], "a": [2], "b": [3]}), key=["id"])
+    _materialize(bench, things)
+    assert list(_read(bench, things, metadata={"columns": ["b", "id"]}).columns) == ["b", "id"]
+
+
+def test_a_single_column_without_values_keeps_its_rows(bench: Bench) -> None:
+    things = _asset(pd.DataFrame({"id": [1, 2], "a": ["x", None]}), key=["id"])
+    _materialize(bench, things)
+    assert len(_read(bench, things, metadata={"columns": ["a"]})) == 2
+
+
+def test_an_empty_table_is_read_as_an_empty_frame_of_the_same_columns(bench: Bench) -> None:
+    things = _asset(pd.DataFrame({"id": pd.array([], dtype="int64"), "a": pd.array([], dtype="float64")}), key=["id"])
+    _materialize(bench, things)
+    back = _read(bench, things)
+    assert (list(back.columns), len(back)) == (["id", "a"], 0)
+
+
+def test_an_identical_frame_is_recognised_and_not_written_again(bench: Bench) -> None:
+    things = _asset(pd.DataFrame({"id": [1, 2]}), key=["id"])
+    assert metadata_of(_materialize(bench, things), "marts", "things")["status"] == "loaded"
+    again = metadata_of(_materialize(bench, things), "marts", "things")
+    assert again["status"] == "unchanged"
+    assert bench.query("SELECT source, count(*) FROM etl.delivery GROUP BY 1") == [("marts.things", 1)]
+
+
+def test_upsert_keeps_rows_that_the_frame_no_longer_has(bench: Bench) -> None:
+    _materialize(bench, _asset(pd.DataFrame({"id": [1, 2], "a": [1, 1]}), key=["id"]))
+    _materialize(bench, _asset(pd.DataFrame({"id": [2, 3], "a": [2, 2]}), key=["id"]))
+    assert bench.query("SELECT id, a FROM marts.things ORDER BY id") == [(1, 1), (2, 2), (3, 2)]
+
+
+def test_replace_deletes_rows_of_the_partition_that_the_frame_no_longer_has(bench: Bench) -> None:
+    frames = {"2024-01-01": pd.DataFrame({"id": [1, 2, 3]}), "2024-01-02": pd.DataFrame({"id": [10]})}
+    for day in frames:
+        _materialize(bench, _asset(frames, _DAYS, key=["id"], write="replace"), partition=day)
+    frames["2024-01-01"] = pd.DataFrame({"id": [2, 4]})
+    result = _materialize(bench, _asset(frames, _DAYS, key=["id"], write="replace"), partition="2024-01-01")
+    assert bench.query("SELECT id FROM marts.things ORDER BY id") == [(2,), (4,), (10,)]
+    counts = {
+        row.data["count"]: row.data["written by this run"]
+        for row in metadata_of(result, "marts", "things")["counts"].records
+    }
+    assert (counts["inserted"], counts["unchanged"], counts["deleted"]) == (1, 1, 2)
+
+
+def test_replacing_by_an_empty_frame_empties_the_partition(bench: Bench) -> None:
+    frame = pd.DataFrame({"id": [1, 2]})
+    _materialize(bench, _asset(frame, key=["id"], write="replace"))
+    assert _materialize(bench, _asset(frame.head(0), key=["id"], write="replace")).success
+    assert bench.query("SELECT count(*) FROM marts.things") == [(0,)]
+
+
+def test_a_reader_is_given_the_rows_of_its_own_partitions(bench: Bench) -> None:
+    frames = {f"2024-01-0{day}": pd.DataFrame({"id": [day, day + 10]}) for day in (1, 2, 3)}
+    things = _asset(frames, _DAYS, key=["id"])
+    for day in frames:
+        assert _materialize(bench, things, partition=day).success
+    one = _read(bench, things, partitions=_DAYS, partition="2024-01-02")
+    assert sorted(one["id"]) == [2, 12]
+    assert sorted(_read(bench, things)["id"]) == [1, 2, 3, 11, 12, 13]
+    newest = _read(bench, things, partition_mapping=dg.LastPartitionMapping())
+    assert list(newest["id"]) == []
+
+
+def test_a_table_of_a_source_is_read_by_its_partitions_too(bench: Bench) -> None:
+    bench.run(bench.people("1,Ada,36"))
+    seen: list[pd.DataFrame] = []
+
+    @dg.asset(ins={"people": dg.AssetIn(key=["core", "people"])})
+    def oldest(people: Any) -> None:
+        seen.append(people)
+
+    result = dg.materialize(
+        [dg.AssetSpec(["core", "people"]), oldest],
+        instance=bench.instance,
+        resources={"io_manager": PostgresIOManager()},
+    )
+    assert result.success
+    assert seen[0].to_dict("records") == [{"id": 1, "name": "Ada", "age": 36}]
+
+
+@pytest.mark.parametrize(
+    ("frame", "metadata", "told"),
+    [
+        (pd.DataFrame({"id": [1]}), {}, "metadata 'key' is missing"),
+        (pd.DataFrame({"id": [1]}), {"key": "id"}, "metadata 'key' is missing"),
+        (pd.DataFrame({"id": [1]}), {"key": ["id"], "write": "append"}, "Write 'upsert' or 'replace'"),
+        (pd.DataFrame({"id": [1]}), {"key": ["nr"]}, "names 'nr', no column"),
+        (pd.DataFrame({"id": [1.0, None]}), {"key": ["id"]}, "1 of 2 rows without a value in key column 'id'"),
+        (pd.DataFrame({"Id": [1]}), {"key": ["Id"]}, "cannot be a name in the database"),
+        (pd.DataFrame({"id": [1], "a": [[1]]}), {"key": ["id"]}, "column 'a' is of type List"),
+        (pd.DataFrame({"id": [1, 2], "a": ["x", 1]}), {"key": ["id"]}, "Let each column hold values of one type"),
+        (pd.DataFrame({"id": [1], "_row_hash": [1]}), {"key": ["id"]}, "is kept for bookkeeping"),
+        ({"id": 1}, {"key": ["id"]}, "is a dict, which no table can hold"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_with_what_to_do_and_nothing_is_written(
+    bench: Bench, frame: Any, metadata: dict[str, Any], told: str
+) -> None:
+    result = _materialize(bench, _asset(frame, **metadata))
+    assert not result.success
+    assert told in error_of(result)
+    assert bench.query("SELECT to_regclass('marts.things')") == [(None,)]
+    assert bench.query("SELECT count(*) FROM etl.delivery") == [(0,)]
+
+
+def test_a_frame_the_database_cannot_hold_is_refused_whole(bench: Bench) -> None:
+    result = _materialize(bench, _asset(pd.DataFrame({"id": ["a", "b\0c"]}), key=["id"]))
+    assert not result.success
+    assert bench.query("SELECT count(*) FROM marts.things") == [(0,)]
+    assert "b\\0c" not in error_of(result).replace("\0", "\\0").split("TooManyRejectedError")[-1]
+
+
+def test_named_index_levels_are_columns(bench: Bench) -> None:
+    frame = pd.DataFrame({"id": [1, 2], "a": [3, 4]}).set_index("id")
+    assert _materialize(bench, _asset(frame, key=["id"])).success
+    assert bench.query("SELECT id, a FROM marts.things ORDER BY id") == [(1, 3), (2, 4)]
+
+
+def test_an_asset_with_a_single_name_ends_in_schema_public(bench: Bench) -> None:
+    @dg.asset(metadata={"key": ["id"]})
+    def people() -> pd.DataFrame:
+        return pd.DataFrame({"id": [1]})
+
+    bench.run(bench.people("1,Ada,36"))
+    assert _materialize(bench, people).success
+    assert bench.query("SELECT id FROM public.people") == [(1,)]
+    assert bench.query("SELECT DISTINCT source FROM etl.delivery ORDER BY 1") == [("people",), ("public.people",)]
+
+
+def test_a_table_that_is_not_there_is_asked_for(bench: Bench) -> None:
+    things = _asset(pd.DataFrame({"id": [1]}), key=["id"])
+
+    @dg.asset(ins={"things": dg.AssetIn(key=["marts", "things"])})
+    def downstream(things: Any) -> None:
+        del things
+
+    result = _materialize(bench, things, downstream, only="downstream")
+    assert "There is no table marts.things" in error_of(result)
+
+
+def test_nothing_is_ever_pickled(bench: Bench) -> None:
+    bench.run(bench.people("1,Ada,36"))
+    things = _asset(pd.DataFrame({"id": [1]}), key=["id"])
+    _materialize(bench, things)
+    _read(bench, things)
+    storage = Path(bench.instance.storage_directory())
+    assert [path for path in storage.rglob("*") if path.is_file()] == []
+
+
+def test_columns_added_later_are_added_to_the_table(bench: Bench) -> None:
+    _materialize(bench, _asset(pd.DataFrame({"id": [1]}), key=["id"]))
+    assert _materialize(bench, _asset(pd.DataFrame({"id": [2], "a": ["x"]}), key=["id"])).success
+    assert bench.query("SELECT id, a FROM marts.things ORDER BY id") == [(1, None), (2, "x")]

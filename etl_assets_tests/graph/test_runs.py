@@ -1,0 +1,293 @@
+"""A source through Dagster: landing, core, quarantine, their checks, and what a run that fails leaves behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pytest
+
+from etl_assets import Column, Csv, FileExtractor, Monthly, Schema, Transformer
+from etl_assets.graph import assets
+from etl_assets.graph.build import definitions
+from etl_assets_tests.graph.conftest import Bench, error_of, materialized, metadata_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_GOOD = ("1,Ada,36", "2,Alan,41")
+_BAD = "x,Secret Name,200"
+
+
+def test_a_run_takes_a_source_from_the_publisher_to_the_table(bench: Bench) -> None:
+    result = bench.run(bench.people(*_GOOD))
+    assert result.success
+    assert materialized(result) == ["landing/people", "core/people", "quarantine/people"]
+    assert bench.query("SELECT id, name, age FROM core.people ORDER BY id") == [(1, "Ada", 36), (2, "Alan", 41)]
+
+
+def test_every_declared_rule_and_every_rule_of_records_is_a_check_that_passes_on_good_records(bench: Bench) -> None:
+    source = bench.people(*_GOOD)
+    found = bench.checks(bench.run(source))
+    assert set(found) == {
+        *source.schema.rules,
+        *assets.checks.RECORD_RULES,
+        "shape",
+        "rejected_share",
+        "conservation",
+    }
+    assert all(check.passed for check in found.values())
+
+
+def test_a_second_run_over_the_same_bytes_writes_nothing_and_says_so(bench: Bench) -> None:
+    source = bench.people(*_GOOD)
+    bench.run(source)
+    before = bench.query("SELECT ctid, xmin, t.* FROM core.people t ORDER BY id")
+    result = bench.run(source)
+    assert result.success
+    assert bench.query("SELECT ctid, xmin, t.* FROM core.people t ORDER BY id") == before
+    assert metadata_of(result, "landing", "people")["bytes are"] == "identical to the delivery before"
+    told = metadata_of(result, "core", "people")
+    assert told["status"] == "unchanged"
+    assert {row.data["written by this run"] for row in told["counts"].records} == {0}
+    assert bench.query("SELECT count(*) FROM etl.delivery") == [(1,)]
+
+
+def test_the_checks_of_an_unchanged_delivery_still_say_what_it_lacks(bench: Bench) -> None:
+    source = bench.people(*_GOOD, _BAD, max_rejected=0.5)
+    first, second = bench.run(source), bench.run(source)
+    assert metadata_of(second, "core", "people")["status"] == "unchanged"
+    told = [{name: check.passed for name, check in bench.checks(run).items()} for run in (first, second)]
+    assert told[0] == told[1]
+    assert told[0]["id__type"] is False
+
+
+def test_force_reads_a_complete_delivery_anew(bench: Bench) -> None:
+    source = bench.people(*_GOOD)
+    bench.run(source)
+    bench.query("UPDATE core.people SET name = 'changed by hand', _row_hash = 0 WHERE id = 1")
+    assert metadata_of(bench.run(source, force=True), "core", "people")["status"] == "loaded"
+    assert bench.query("SELECT name FROM core.people WHERE id = 1") == [("Ada",)]
+    assert bench.query("SELECT generation FROM etl.delivery") == [(2,)]
+
+
+def test_what_a_run_did_is_a_line_of_the_history(bench: Bench) -> None:
+    result = bench.run(bench.people(*_GOOD, _BAD, max_rejected=0.5))
+    assert bench.query(
+        "SELECT run_id, source, partition, status, read, rejected, inserted, ended_at IS NULL, error FROM etl.run"
+    ) == [(result.run_id, "people", "", "succeeded", 3, 1, 2, False, None)]
+    spent = bench.query("SELECT seconds FROM etl.run")[0][0]
+    assert {"read", "prepare", "database", "wait"} <= spent.keys()
+
+
+def test_every_check_result_is_a_row(bench: Bench) -> None:
+    result = bench.run(bench.people(*_GOOD, _BAD, max_rejected=0.5))
+    rows = bench.query("SELECT name, passed, blocking FROM etl.check_result")
+    found = bench.checks(result)
+    assert {name: passed for name, passed, _ in rows} == {name: check.passed for name, check in found.items()}
+    assert {name for name, _, blocking in rows if blocking} == {"shape", "rejected_share", "conservation"}
+
+
+def test_records_rejected_by_consent_warn_with_their_number_and_place_but_never_their_contents(bench: Bench) -> None:
+    result = bench.run(bench.people(*_GOOD, _BAD, max_rejected=0.5))
+    assert result.success
+    check = bench.checks(result)["age__maximum"]
+    assert not check.passed
+    assert check.severity == dg.AssetCheckSeverity.WARN
+    assert check.metadata["broken by"].value == 1
+    assert check.metadata["records read"].value == 3
+    assert "record 3 at :4" in str(check.metadata["first of them"].value)
+    assert not _said(bench, "Secret Name")
+
+
+def test_the_quarantine_is_materialized_with_what_waits(bench: Bench) -> None:
+    told = metadata_of(bench.run(bench.people(*_GOOD, _BAD, max_rejected=0.5)), "quarantine", "people")
+    assert (told["open"], told["parked"]) == (1, 0)
+    assert {(row.data["rule"], row.data["records"]) for row in told["reasons"].records} == {
+        ("id__type", 1),
+        ("age__maximum", 1),
+    }
+
+
+def test_the_quarantine_of_a_clean_run_is_materialized_too(bench: Bench) -> None:
+    told = metadata_of(bench.run(bench.people(*_GOOD)), "quarantine", "people")
+    assert (told["open"], told["parked"]) == (0, 0)
+
+
+def test_a_missing_column_fails_the_shape_and_nothing_is_written(bench: Bench) -> None:
+    result = bench.run(bench.people("Ada,36", header="name,age"))
+    assert not result.success
+    assert "lacks required columns: id" in error_of(result)
+    shape = bench.checks(result)["shape"]
+    assert not shape.passed
+    assert "lacks required columns: id" in (shape.description or "")
+    assert materialized(result) == []
+    assert bench.query("SELECT to_regclass('core.people')") == [(None,)]
+    assert bench.query("SELECT status, error_class FROM etl.run") == [("failed", "ShapeError")]
+
+
+def test_an_unmapped_column_is_said_aloud(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+    result = bench.run(bench.people("1,Ada,36,blue", header="id,name,age,colour"))
+    assert result.success
+    assert metadata_of(result, "landing", "people")["unmapped columns"] == "'colour'"
+    assert "neither mapped nor ignored: colour" in capfd.readouterr().err
+
+
+def test_a_refused_delivery_is_not_materialized_and_its_checks_say_why(bench: Bench) -> None:
+    result = bench.run(bench.people(*_GOOD, _BAD))
+    assert not result.success
+    assert "max_rejected=0.0 consents to 0" in error_of(result)
+    assert materialized(result) == ["landing/people"]
+    assert bench.instance.get_latest_materialization_event(dg.AssetKey(["core", "people"])) is None
+    found = bench.checks(result)
+    assert not found["rejected_share"].passed
+    assert found["rejected_share"].severity == dg.AssetCheckSeverity.ERROR
+    assert {name for name, check in found.items() if not check.passed} == {"rejected_share", "id__type", "age__maximum"}
+    assert found["id__type"].metadata["broken by"].value == 1
+    assert bench.query("SELECT count(*) FROM core.people") == [(0,)]
+    assert bench.query("SELECT status, error_class FROM etl.run") == [("failed", "TooManyRejectedError")]
+    assert not _said(bench, "Secret Name")
+
+
+def test_a_refused_delivery_is_loaded_once_consent_is_given(bench: Bench) -> None:
+    bench.run(bench.people(*_GOOD, _BAD))
+    result = bench.run(bench.declare(max_rejected=0.5))
+    assert result.success
+    assert bench.query("SELECT count(*) FROM core.people") == [(2,)]
+
+
+def test_results_of_checks_belong_to_their_partition(bench: Bench) -> None:
+    source = _monthly(bench)
+    (bench.folder / "2024-01.csv").write_text("id,name,age\n1,Ada,36\n")
+    (bench.folder / "2024-02.csv").write_text("id,name,age\n2,Alan,41\nx,Secret,200\n")
+    good, bad = bench.run(source, "2024-01-01"), bench.run(source, "2024-02-01")
+    assert good.success
+    assert not bad.success
+    assert bench.checks(good)["rejected_share"].partition == "2024-01-01"
+    assert bench.checks(bad)["rejected_share"].partition == "2024-02-01"
+    assert bench.instance.get_materialized_partitions(dg.AssetKey(["core", "people"])) == {"2024-01-01"}
+    assert bench.query("SELECT partition, status FROM etl.run ORDER BY 1") == [
+        ("2024-01-01", "succeeded"),
+        ("2024-02-01", "failed"),
+    ]
+
+
+def test_a_row_that_vanished_by_hand_fails_the_conservation(bench: Bench) -> None:
+    source = bench.people(*_GOOD)
+    bench.run(source)
+    bench.query("DELETE FROM core.people WHERE id = 1")
+    result = bench.run(source)
+    assert not result.success
+    assert not bench.checks(result)["conservation"].passed
+    assert "core.people holds 1 rows, and the ledger says 2" in error_of(result)
+    assert bench.query("SELECT status, error_class FROM etl.run ORDER BY id DESC LIMIT 1") == [("failed", "LoadError")]
+
+
+def test_core_alone_asks_for_a_landing_first(bench: Bench) -> None:
+    built = definitions({"people": bench.people(*_GOOD)})
+    job = built.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=bench.instance, asset_selection=[dg.AssetKey(["core", "people"])], raise_on_error=False
+    )
+    assert "Materialize landing/people first" in error_of(result)
+
+
+def test_a_landing_alone_ends_its_line_of_the_history(bench: Bench) -> None:
+    built = definitions({"people": bench.people(*_GOOD)})
+    job = built.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(instance=bench.instance, asset_selection=[dg.AssetKey(["landing", "people"])])
+    assert result.success
+    assert bench.query("SELECT status, delivery_id FROM etl.run") == [("succeeded", 1)]
+
+
+def test_a_run_waits_for_another_that_holds_its_partition(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assets, "RETRY_SECONDS", 0.5)
+    source = bench.people(*_GOOD)
+    held, enough = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with bench.locked("people"):
+            held.set()
+            enough.wait(20)
+            time.sleep(0.2)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait(20)
+    threading.Timer(1.0, enough.set).start()
+    result = bench.run(source)
+    other.join()
+    assert result.success
+    retries = [event for event in result.all_events if event.is_step_up_for_retry]
+    assert retries
+    assert "Another run is loading people" in retries[0].step_retry_data.error.to_string()  # type: ignore[union-attr]
+    assert bench.query("SELECT status, error FROM etl.run") == [("succeeded", None)]
+
+
+def test_an_error_in_a_sources_own_python_leaves_no_record_contents_in_the_history(bench: Bench) -> None:
+    result = bench.run(bench.people(*_GOOD, transformer=_Stumbling()))
+    assert not result.success
+    ((status, name, text),) = bench.query("SELECT status, error_class, error FROM etl.run")
+    assert (status, name) == ("failed", "ValueError")
+    assert "Ada" not in text
+
+
+def test_without_a_database_the_run_says_what_to_do(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = bench.people(*_GOOD)
+    monkeypatch.delenv("ETL_ASSETS_DATABASE_URL")
+    assert "Start Dagster with `etl-assets dev`" in error_of(bench.run(source))
+
+
+def test_an_old_database_is_refused_with_the_command_that_mends_it(
+    bench: Bench, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = bench.people(*_GOOD)
+    monkeypatch.setenv("ETL_ASSETS_DATABASE_URL", postgres_url)
+    assert "Run: etl-assets migrate" in error_of(bench.run(source))
+
+
+def test_a_column_that_is_an_input_alone_is_judged_and_not_stored(bench: Bench) -> None:
+    schema = Schema(
+        columns=(Column("id", "integer", required=True), Column("adult", "boolean", required=True, derived=True)),
+        key=("id",),
+        ignored=("name",),
+        inputs=(Column("age", "integer", required=True, maximum=150),),
+    )
+    source = bench.people(*_GOOD, "3,Methuselah,969", schema=schema, transformer=_OfAge(), max_rejected=0.5)
+    result = bench.run(source)
+    assert bench.query("SELECT id, adult FROM core.people ORDER BY id") == [(1, True), (2, True)]
+    assert not bench.checks(result)["age__maximum"].passed
+    columns = bench.query("SELECT column_name FROM information_schema.columns WHERE table_name = 'people'")
+    assert ("age",) not in columns
+
+
+@dataclass(frozen=True)
+class _Stumbling(Transformer):
+    def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        raise ValueError(f"cannot make sense of {frame['name'].tolist()}")
+
+
+@dataclass(frozen=True)
+class _OfAge(Transformer):
+    def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(adult=frame["age"] >= 18).drop(columns="age")
+
+
+def _monthly(bench: Bench) -> assets.Source:
+    return bench.declare(
+        extractor=FileExtractor(
+            location=str(bench.folder / "{start:%Y-%m}.csv"), format=Csv(), settle_seconds=0
+        ),
+        partitions=Monthly(start=date(2024, 1, 1)),
+    )
+
+
+def _said(bench: Bench, text: str) -> bool:
+    """Whether a text stands anywhere in what Dagster keeps, or in the history."""
+    events = [bench.instance.all_logs(result.run_id) for result in bench.results]
+    history = bench.query("SELECT r::text FROM etl.run r UNION ALL SELECT c::text FROM etl.check_result c")
+    return text in repr(events) or text in repr(history)
