@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from etl_assets.errors import DeclarationError
 from etl_assets.model.partitions import Files, Partition
+from etl_assets.validate.declaration import check_rules
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -80,6 +81,7 @@ class Source:
                 where, "transformer", "is missing", "Derived columns and inputs need one to use them"
             )
         self.schema.check(where)
+        check_rules(self.schema, where)
         self.extractor.check(where)
         if self.partitions is not None:
             self.partitions.check(where)

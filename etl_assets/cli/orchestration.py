@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 REFUSING: Final = ("TooManyRejectedError", "ShapeError")
 MARTS: Final = "marts"
+_STATEMENT_MILLISECONDS: Final = 600_000
 
 
 class Orchestration:
@@ -135,6 +136,8 @@ def orchestration(env: Environment, *, verbose: bool) -> Iterator[Orchestration]
 
     logging.getLogger("dagster").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     with dg.DagsterInstance.get() as instance:
+        # A run stores hundreds of events; without this each would open a connection of its own.
+        instance.optimize_for_webserver(statement_timeout=_STATEMENT_MILLISECONDS, pool_recycle=3600, max_overflow=20)
         yield Orchestration(env, defs, instance, "DEBUG" if verbose else "CRITICAL")
 
 

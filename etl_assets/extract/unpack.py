@@ -107,6 +107,11 @@ class Member(io.RawIOBase):
             pass
 
 
+def looks_packed(head: bytes) -> bool:
+    """Whether a file may be an archive, a packed stream or an office document, by its first 8 bytes."""
+    return head.startswith((*_STREAMS, *_ZIP))
+
+
 def is_packed(stream: BinaryIO) -> bool:
     """Whether a file is an archive or a packed stream; leaves the stream at its start."""
     head = stream.read(8)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
-import pandas as pd
 import polars as pl
 import pyarrow as pa
 
@@ -27,6 +26,7 @@ from etl_assets.postgres.connection import connected
 from etl_assets.validate import dtype
 
 if TYPE_CHECKING:
+    import pandas as pd
     from collections.abc import Iterator
 
     import dagster as dg
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from etl_assets.load import LoadReport
 
 _SCALES: Final = (9, 18, 38)
-_NO_REJECTED: Final = {REJECTED_RECORD_NO: pl.Int64, REJECTED_RULES: pl.List(pl.String)}
+_NO_REJECTED: Final[dict[str, pl.DataType]] = {REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String)}
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def inferred(frame: pl.DataFrame, key: tuple[str, ...], where: str) -> Schema:
     return schema
 
 
-def _column_type(name: str, type_: pl.DataType, where: str) -> dict[str, Any]:  # noqa: PLR0911 -- one line each
+def _column_type(name: str, type_: pl.DataType, where: str) -> dict[str, Any]:
     if type_.is_integer():
         return {"type": "integer"}
     if type_.is_float():

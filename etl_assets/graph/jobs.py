@@ -5,7 +5,7 @@ Dagster reads the annotations of steps, which is why they are not postponed here
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TYPE_CHECKING
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -15,8 +15,10 @@ from etl_assets.graph.assets import TRANSIENT, retry
 from etl_assets.graph.keys import WAREHOUSE, asset_keys, core_key
 from etl_assets.graph.metadata import counts_table
 from etl_assets.graph.run_record import RunRecord
-from etl_assets.ingest import Warehouse
 from etl_assets.source import Source
+
+if TYPE_CHECKING:
+    from etl_assets.ingest import Warehouse
 
 REPLAY: Final = "replay"
 SOURCE_TAG: Final = "etl_assets/source"

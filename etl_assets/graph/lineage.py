@@ -23,8 +23,9 @@ def parents(sources: Mapping[str, Source]) -> dict[str, tuple[str, ...]]:
         Names of parents, by name, both in the order of the alphabet.
     """
     tables = {source.table: name for name, source in sources.items()}
-    chosen: dict[str, tuple[str, ...]] = dict.fromkeys(sorted(sources), ())
-    for name in chosen:
+    names = sorted(sources)
+    chosen: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
+    for name in names:
         wanted = sorted(tables[table] for table in sources[name].parents if table in tables)
         for parent in wanted:
             if name not in _ancestors(parent, chosen):

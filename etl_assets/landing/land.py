@@ -7,16 +7,17 @@ delivery asks here, and gets them from the frozen bytes, never from the publishe
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from etl_assets.errors import DeliveryError
-from etl_assets.extract.unpack import Member, unpacked
+from etl_assets.extract.unpack import Member, looks_packed, unpacked
 from etl_assets.model.delivery import Manifest, MemberIndex
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
     from etl_assets.extract.base import Extractor
+    from etl_assets.landing.copying import Copying
     from etl_assets.landing.store import LandingStore
     from etl_assets.model.batch import RawBatch
     from etl_assets.model.delivery import Span
@@ -39,10 +40,25 @@ def land(extractor: Extractor, partition: Partition, store: LandingStore) -> Man
     Raises:
         DeliveryError: If there are no bytes, or they cannot be taken as a delivery of that format.
     """
+    seen: list[MemberIndex | DeliveryError] = []
+
+    def look(stream: Copying) -> None:
+        """Index a file that is not packed while it is being kept."""
+        if not looks_packed(stream.head()):
+            try:
+                seen.append(_index_member(extractor, "", cast("BinaryIO", stream), None, 0))
+            except DeliveryError as error:
+                seen.append(error)
+
     with extractor.fetch(partition) as fetched:
-        digest, size = store.freeze(fetched)
+        digest, size = store.freeze(fetched, look)
         manifest = Manifest(digest, size, fetched.name, fetched.origin, dict(fetched.validators))
-    return index(extractor, store, manifest)
+    if not seen:
+        return index(extractor, store, manifest)
+    (found,) = seen
+    if isinstance(found, DeliveryError):
+        raise found
+    return _kept(store, replace(manifest, members=(replace(found, size=size),)))
 
 
 def index(extractor: Extractor, store: LandingStore, manifest: Manifest) -> Manifest:
@@ -70,9 +86,7 @@ def index(extractor: Extractor, store: LandingStore, manifest: Manifest) -> Mani
             members.append(found)
             after = found.spans[-1] if found.spans else after
     _check_names(members, manifest.name)
-    indexed = replace(manifest, members=tuple(members))
-    store.put_manifest(indexed)
-    return indexed
+    return _kept(store, replace(manifest, members=tuple(members)))
 
 
 def batches(
@@ -109,6 +123,11 @@ def batches(
                 left -= 1
             if not left:
                 return
+
+
+def _kept(store: LandingStore, manifest: Manifest) -> Manifest:
+    store.put_manifest(manifest)
+    return manifest
 
 
 def _index_member(

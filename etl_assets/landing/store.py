@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import tempfile
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
@@ -18,9 +17,12 @@ from fsspec.implementations.local import LocalFileSystem
 
 from etl_assets.errors import DeliveryError, DeliveryMissingError
 from etl_assets.extract.location import shown
+from etl_assets.landing.copying import Copying
 from etl_assets.model.delivery import Manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from etl_assets.extract.base import Fetched
 
 _CHUNK: Final = 1024 * 1024
@@ -44,13 +46,14 @@ class LandingStore:
         self._root = root.rstrip("/")
         self._local = isinstance(self._system, LocalFileSystem)
 
-    def freeze(self, fetched: Fetched) -> tuple[str, int]:
+    def freeze(self, fetched: Fetched, look: Callable[[Copying], None] | None = None) -> tuple[str, int]:
         """Keep the bytes of a fetch.
 
         Nothing stands under its final name until all of it is there.
 
         Args:
             fetched: Read from start to end.
+            look: Reads the bytes, as far as it wants, while they are being kept.
 
         Returns:
             SHA-256 (hex) and number of bytes.
@@ -64,7 +67,10 @@ class LandingStore:
         descriptor, temporary = tempfile.mkstemp(prefix=".landing-", dir=folder)
         try:
             with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 -- a descriptor
-                digest, size = _copy(fetched.stream, file)
+                with Copying(fetched.stream, cast("BinaryIO", file)) as copying:
+                    if look is not None:
+                        look(copying)
+                digest, size = copying.sha256, copying.size
                 if self._local:
                     os.fsync(file.fileno())
             if size == 0:
@@ -140,13 +146,3 @@ class LandingStore:
         else:
             self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
             self._system.put_file(temporary, path)
-
-
-def _copy(source: BinaryIO, target: BinaryIO | Any) -> tuple[str, int]:
-    digest = sha256()
-    size = 0
-    while chunk := source.read(_CHUNK):
-        digest.update(chunk)
-        target.write(chunk)
-        size += len(chunk)
-    return digest.hexdigest(), size

@@ -1,4 +1,4 @@
-"""The transaction of a whole: rows are written, and rows of the same partition that are no longer among them deleted."""
+"""The transaction of a whole: rows are written, and those of the same partition that are not among them deleted."""
 
 from __future__ import annotations
 

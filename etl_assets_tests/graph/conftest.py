@@ -79,7 +79,10 @@ class Bench:
         """Run a source's job in this process; a run that fails is a result too."""
         built = definitions({source.name: source, **known})
         return self.run_job(
-            built, source.name, partition, {"ops": {f"core__{source.name}": {"config": {"force": True}}}} if force else {}
+            built,
+            source.name,
+            partition,
+            {"ops": {f"core__{source.name}": {"config": {"force": True}}}} if force else {},
         )
 
     def run_job(
@@ -142,6 +145,4 @@ def metadata_of(result: ExecuteInProcessResult, *key: str) -> dict[str, Any]:
 
 def materialized(result: ExecuteInProcessResult) -> list[str]:
     """The assets that a run materialized, in order."""
-    return [
-        event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key
-    ]
+    return [event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key]

@@ -12,12 +12,24 @@ from etl_assets import Column, Cron, Csv, Daily, FileExtractor, Files, Schema, S
 from etl_assets.graph.automation import RUNS_PER_TICK, release_sensor
 from etl_assets.graph.build import definitions
 from etl_assets.graph.jobs import replay_config
-from etl_assets_tests.graph.conftest import Bench, error_of
+from etl_assets_tests.graph.conftest import error_of
 
 if TYPE_CHECKING:
+    from etl_assets_tests.graph.conftest import Bench
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from etl_assets import Source
 
 _AT = datetime(2024, 1, 4, 6, tzinfo=UTC)
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """One with a home, for schedules are evaluated in a process of their own that opens it again."""
+    (tmp_path / "dagster").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as local:
+        yield local
 
 
 def _tick(bench: Bench, source: Source, at: datetime = _AT) -> dg.ScheduleExecutionData:
@@ -181,7 +193,7 @@ def test_a_replay_takes_the_records_it_is_told_and_reports_what_became_of_them(b
     source = bench.people("1,Ada,36", "2,Alan,200", "3,Kurt,300", max_rejected=1.0)
     bench.run(source)
     ids = [id_ for (id_,) in bench.query("SELECT id FROM etl.rejected ORDER BY id")]
-    bench.query("UPDATE etl.rejected SET correction = '{\"age\": \"41\"}' WHERE id = %s", ids[0])
+    bench.query('UPDATE etl.rejected SET correction = \'{"age": "41"}\' WHERE id = %s', ids[0])
     result = bench.run_job(definitions({"people": source}), "replay", config=replay_config("people", ids[:1]))
     assert result.success
     assert bench.query("SELECT id, age FROM core.people ORDER BY id") == [(1, 36), (2, 41)]

@@ -117,7 +117,7 @@ def test_the_assets_of_a_source_say_what_they_are(bench: Bench) -> None:
     assert core.freshness_policy is not None
     assert "| `age__maximum` | age is at most 150 |" in (core.description or "")
     assert core.metadata["dagster/table_name"] == "core.people"
-    columns = core.metadata["dagster/column_schema"].schema.columns
+    columns = core.metadata["dagster/column_schema"].columns
     assert [(column.name, column.type, column.constraints.nullable) for column in columns] == [
         ("id", "bigint", False),
         ("name", "text", False),

@@ -64,7 +64,7 @@ def _read(bench: Bench, things: dg.AssetsDefinition, **given: Any) -> Any:
 _EVERYTHING: Mapping[str, Any] = {
     "id": [1, 2],
     "text": ["a", None],
-    "empty": ["", "x,\n\"y\""],
+    "empty": ["", 'x,\n"y"'],
     "number": [1.5, None],
     "whole": pd.array([7, None], dtype="Int64"),
     "flag": pd.array([True, None], dtype="boolean"),

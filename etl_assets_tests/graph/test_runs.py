@@ -9,14 +9,15 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
-import pytest
 
 from etl_assets import Column, Csv, FileExtractor, Monthly, Schema, Transformer
 from etl_assets.graph import assets
 from etl_assets.graph.build import definitions
-from etl_assets_tests.graph.conftest import Bench, error_of, materialized, metadata_of
+from etl_assets_tests.graph.conftest import error_of, materialized, metadata_of
 
 if TYPE_CHECKING:
+    import pytest
+    from etl_assets_tests.graph.conftest import Bench
     import pandas as pd
 
 _GOOD = ("1,Ada,36", "2,Alan,41")
@@ -279,9 +280,7 @@ class _OfAge(Transformer):
 
 def _monthly(bench: Bench) -> assets.Source:
     return bench.declare(
-        extractor=FileExtractor(
-            location=str(bench.folder / "{start:%Y-%m}.csv"), format=Csv(), settle_seconds=0
-        ),
+        extractor=FileExtractor(location=str(bench.folder / "{start:%Y-%m}.csv"), format=Csv(), settle_seconds=0),
         partitions=Monthly(start=date(2024, 1, 1)),
     )
 

