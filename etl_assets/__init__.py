@@ -1,16 +1,21 @@
 """Declare a feed once; get a validated, deduplicated, traceable Postgres table inside Dagster.
 
-This is the authoring vocabulary: all that a source's file needs. It imports neither Dagster nor Great Expectations.
+This is the authoring vocabulary: all that a source's file needs. It imports neither Dagster nor Great Expectations, and
+what it names is imported when it is asked for, so that the command line answers at once.
 """
 
-from etl_assets.extract.base import Extractor, Fetched, Format
-from etl_assets.extract.file import FileExtractor
-from etl_assets.extract.formats.csv import Csv
-from etl_assets.model.partitions import Daily, Files, Monthly, Partition, Static, Weekly
-from etl_assets.model.schema import Column, References, Schema
-from etl_assets.model.trigger import Cron
-from etl_assets.source import Source
-from etl_assets.transform.transformer import Transformer
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from etl_assets.extract.base import Extractor, Fetched, Format
+    from etl_assets.extract.file import FileExtractor
+    from etl_assets.extract.formats.csv import Csv
+    from etl_assets.model.partitions import Daily, Files, Monthly, Partition, Static, Weekly
+    from etl_assets.model.schema import Column, References, Schema
+    from etl_assets.model.trigger import Cron
+    from etl_assets.source import Source
+    from etl_assets.transform.transformer import Transformer
 
 __all__ = [
     "Column",
@@ -31,3 +36,25 @@ __all__ = [
     "Transformer",
     "Weekly",
 ]
+
+_HOMES = {
+    "extract.base": ("Extractor", "Fetched", "Format"),
+    "extract.file": ("FileExtractor",),
+    "extract.formats.csv": ("Csv",),
+    "model.partitions": ("Daily", "Files", "Monthly", "Partition", "Static", "Weekly"),
+    "model.schema": ("Column", "References", "Schema"),
+    "model.trigger": ("Cron",),
+    "source": ("Source",),
+    "transform.transformer": ("Transformer",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"etl_assets.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

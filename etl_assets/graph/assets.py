@@ -74,8 +74,10 @@ def _landing(source: Source) -> dg.AssetsDefinition:
                 raise
             if landed.shape.unmapped:
                 context.log.warning(
-                    f"{landed.delivery} publishes columns that are neither mapped nor ignored: "
-                    f"{', '.join(landed.shape.unmapped)}. They were not loaded. Declare them, or name them in ignored."
+                    "%s publishes columns that are neither mapped nor ignored: %s. They were not loaded. Declare them, "
+                    "or name them in ignored.",
+                    landed.delivery,
+                    ", ".join(landed.shape.unmapped),
                 )
             passed = checks.Finding(checks.SHAPE, passed=True, blocking=True, records=landed.delivery.manifest.records)
             record.checks(landed.delivery.id, [passed.row])

@@ -26,10 +26,10 @@ from etl_assets.postgres.connection import connected
 from etl_assets.validate import dtype
 
 if TYPE_CHECKING:
-    import pandas as pd
     from collections.abc import Iterator
 
     import dagster as dg
+    import pandas as pd
 
     from etl_assets.ingest import Warehouse
     from etl_assets.load import LoadReport

@@ -5,7 +5,7 @@ Dagster reads the annotations of steps, which is why they are not postponed here
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -72,7 +72,8 @@ def replay_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
         config = context.op_config
         if config["source"] not in sources:
             raise dg.Failure(
-                f"There is no source {config['source']!r}. Nothing was replayed. Known are {', '.join(sorted(sources))}.",
+                f"There is no source {config['source']!r}. Nothing was replayed. "
+                f"Known are {', '.join(sorted(sources))}.",
                 allow_retries=False,
             )
         _replay(context, sources[config["source"]], config.get("ids"), released=config["released"])

@@ -59,7 +59,7 @@ class Stream:
                 f"Nothing was ever landed of source {self.source.name!r} for {self.partition}. Nothing was written. "
                 f"Materialize landing/{self.source.name} first."
             )
-        loader = PostgresLoader(warehouse.url, self.run_id, force=self.force)
+        loader = PostgresLoader(warehouse.url, self.run_id, force=self.force, slices=self.source.slices)
         self.reports.clear()
         for delivery in pending:
             try:

@@ -407,14 +407,7 @@ class Schema:
             raise DeclarationError(where, "columns", f"are more than {MAX_COLUMNS}", "Put the rest in one json column")
         for column in (*self.columns, *self.inputs):
             column.check(where)
-        for column in self.inputs:
-            if column.derived or column.unique or column.parent is not None:
-                raise DeclarationError(
-                    f"column {column.name!r} of {where}", "inputs", "holds what only a table has", "Use plain rules"
-                )
-        _check_no_twins(
-            (*self.names, *(column.name for column in self.inputs)), where, "columns", "declare the name {} twice"
-        )
+        self._check_inputs(where)
         taken = [name for column in self.published for name in column.published_names]
         _check_no_twins(taken, where, "published_as", "takes {!r} for two columns")
         _check_no_twins([*taken, *self.ignored], where, "ignored", "names {!r}, which a column takes or twice")
@@ -431,6 +424,15 @@ class Schema:
                 raise DeclarationError(f"column {name!r} of {where}", "type", "json cannot be a key", "Use text")
         _check_no_twins(self.key, where, "key", "names {!r} twice")
 
+    def _check_inputs(self, where: str) -> None:
+        for column in self.inputs:
+            if column.derived or column.unique or column.parent is not None:
+                raise DeclarationError(
+                    f"column {column.name!r} of {where}", "inputs", "asks what only a table can tell", "Use other rules"
+                )
+        every = (*self.names, *(column.name for column in self.inputs))
+        _check_no_twins(every, where, "columns", "declare the name {} twice")
+
 
 def _check_identifier(name: str, where: str, field_: str) -> None:
     if not _IDENTIFIER.fullmatch(name) or len(name.encode()) > MAX_IDENTIFIER_BYTES:
@@ -438,7 +440,7 @@ def _check_identifier(name: str, where: str, field_: str) -> None:
             where,
             field_,
             f"{name!r} cannot be a name in the database",
-            f"Use lower-case letters, digits and underscores, at most {MAX_IDENTIFIER_BYTES}, not starting with a digit",
+            f"Use lower-case letters, digits and underscores, at most {MAX_IDENTIFIER_BYTES}, and begin with no digit",
         )
 
 

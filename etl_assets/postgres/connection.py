@@ -23,6 +23,7 @@ _SESSION = {
     "lock_timeout": "60s",
     "work_mem": "64MB",
     "random_page_cost": "1.1",
+    "jit": "off",
 }
 _MINIMUM_VERSION = 150_000
 

@@ -15,11 +15,11 @@ from etl_assets.graph.jobs import replay_config
 from etl_assets_tests.graph.conftest import error_of
 
 if TYPE_CHECKING:
-    from etl_assets_tests.graph.conftest import Bench
     from collections.abc import Iterator
     from pathlib import Path
 
     from etl_assets import Source
+    from etl_assets_tests.graph.conftest import Bench
 
 _AT = datetime(2024, 1, 4, 6, tzinfo=UTC)
 

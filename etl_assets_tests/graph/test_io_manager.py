@@ -69,7 +69,7 @@ _EVERYTHING: Mapping[str, Any] = {
     "whole": pd.array([7, None], dtype="Int64"),
     "flag": pd.array([True, None], dtype="boolean"),
     "day": [date(2024, 1, 1), None],
-    "moment": [datetime(2024, 1, 1, 12, 30, 0, 123456), None],
+    "moment": [datetime(2024, 1, 1, 12, 30, 0, 123456), None],  # noqa: DTZ001 -- a reading of a clock on a wall
     "instant": [datetime(2024, 7, 1, 12, tzinfo=UTC), None],
     "clock": [time(23, 59, 59, 999999), None],
     "money": [Decimal("12.30"), None],

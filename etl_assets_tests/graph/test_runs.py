@@ -13,12 +13,15 @@ import dagster as dg
 from etl_assets import Column, Csv, FileExtractor, Monthly, Schema, Transformer
 from etl_assets.graph import assets
 from etl_assets.graph.build import definitions
+from etl_assets.model.batch import RECORD_RULES
 from etl_assets_tests.graph.conftest import error_of, materialized, metadata_of
 
 if TYPE_CHECKING:
-    import pytest
-    from etl_assets_tests.graph.conftest import Bench
     import pandas as pd
+    import pytest
+
+    from etl_assets import Source
+    from etl_assets_tests.graph.conftest import Bench
 
 _GOOD = ("1,Ada,36", "2,Alan,41")
 _BAD = "x,Secret Name,200"
@@ -36,7 +39,7 @@ def test_every_declared_rule_and_every_rule_of_records_is_a_check_that_passes_on
     found = bench.checks(bench.run(source))
     assert set(found) == {
         *source.schema.rules,
-        *assets.checks.RECORD_RULES,
+        *RECORD_RULES,
         "shape",
         "rejected_share",
         "conservation",
@@ -225,7 +228,7 @@ def test_a_run_waits_for_another_that_holds_its_partition(bench: Bench, monkeypa
     assert result.success
     retries = [event for event in result.all_events if event.is_step_up_for_retry]
     assert retries
-    assert "Another run is loading people" in retries[0].step_retry_data.error.to_string()  # type: ignore[union-attr]
+    assert "Another run is loading people" in retries[0].step_retry_data.error.to_string()
     assert bench.query("SELECT status, error FROM etl.run") == [("succeeded", None)]
 
 
@@ -278,7 +281,7 @@ class _OfAge(Transformer):
         return frame.assign(adult=frame["age"] >= 18).drop(columns="age")
 
 
-def _monthly(bench: Bench) -> assets.Source:
+def _monthly(bench: Bench) -> Source:
     return bench.declare(
         extractor=FileExtractor(location=str(bench.folder / "{start:%Y-%m}.csv"), format=Csv(), settle_seconds=0),
         partitions=Monthly(start=date(2024, 1, 1)),

@@ -18,10 +18,10 @@ from etl_assets.model.partitions import Partition
 from etl_assets_tests.bundled import JANUARY, RUNS
 
 if TYPE_CHECKING:
-    from etl_assets_tests.bundled import Demo
     from collections.abc import Iterator
 
     from etl_assets import Source
+    from etl_assets_tests.bundled import Demo
 
 _ROWS = {
     "airlines": 16,

@@ -105,8 +105,9 @@ class CsvBatch(RawBatch):
         if not len(self._records):
             return self._records.starts
         line_feeds = np.flatnonzero(np.frombuffer(self._data, np.uint8) == ord("\n"))
-        passed: Positions = np.searchsorted(line_feeds, self._records.starts)
-        return passed - passed[0] + self.span.first_line
+        passed = np.searchsorted(line_feeds, self._records.starts)
+        lines: Positions = passed - passed[0] + self.span.first_line
+        return lines
 
     def forget(self) -> None:
         """Let go of what was parsed; see `RawBatch.forget`."""

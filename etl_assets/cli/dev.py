@@ -1,0 +1,130 @@
+"""``etl-assets dev``: the Dagster UI over the local data, and everything it needs, for as long as the command runs.
+
+Here lives the ending of it: whatever ends this process ends Dagster's processes too, and then the server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from etl_assets.cli import FAILED
+from etl_assets.cli.environment import environment
+from etl_assets.cli.migrate import migrated
+from etl_assets.cli.terminal import console
+from etl_assets.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_PR_SET_PDEATHSIG: Final = 1
+_QUIET: Final = ("-W", "ignore:Function `dev_command` is superseded")
+_HOST: Final = "127.0.0.1"
+_LOOK_SECONDS: Final = 0.5
+_END_SECONDS: Final = 30.0
+
+
+@click.command(name="dev")
+@click.option("--port", default=3000, show_default=True, help="Of the UI, on 127.0.0.1.")
+@click.pass_context
+def command(ctx: click.Context, port: int) -> None:
+    """Open the Dagster UI, with the daemon that runs schedules and sensors. Ctrl-C ends it."""
+    _require_free(port)
+    with environment() as env:
+        for what, _, after in migrated(env):
+            console(err=True).print(f"{what} is at revision {after}.")
+        arguments = ["dev", "-m", "etl_assets.definitions", "-h", _HOST, "-p", str(port)]
+        if not ctx.obj["verbose"]:
+            arguments += ["--log-level", "warning"]
+        with _ending_on_signals() as ended, _running([sys.executable, *_QUIET, "-m", "dagster", *arguments]) as dagster:
+            _wait(dagster, f"http://{_HOST}:{port}", ended)
+            failed = not ended and dagster.returncode != 0
+    if failed:
+        click.echo("Dagster ended by itself; its last words are above. The data are safe.", err=True)
+        ctx.exit(FAILED)
+
+
+def _require_free(port: int) -> None:
+    """Raise unless nobody listens at the port yet."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise SettingsError(
+                f"Port {port} of {_HOST} cannot be used ({error.strerror}). Nothing was started. Choose another with "
+                "--port, or end what listens there."
+            ) from error
+
+
+@contextlib.contextmanager
+def _ending_on_signals() -> Iterator[list[int]]:
+    """Collect the signals that ask for the end, even if this process was started with them ignored."""
+    received: list[int] = []
+    former = {
+        number: signal.signal(number, lambda got, _: received.append(got)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield received
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _running(arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command in a process group of its own, and leave nobody of it behind."""
+    process = subprocess.Popen(  # noqa: S603 -- composed above
+        arguments,
+        start_new_session=True,
+        preexec_fn=_end_with_this_process(),  # noqa: PLW1509 -- started before any thread is
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_END_SECONDS)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+            time.sleep(_LOOK_SECONDS)
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _end_with_this_process() -> Callable[[], None] | None:
+    """What makes a child end when this process is killed and can do nothing for it any more; Linux alone has it."""
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None)
+    return lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def _wait(dagster: subprocess.Popen[bytes], address: str, ended: list[int]) -> None:
+    """Say when the UI answers; return when Dagster ends or a signal comes."""
+    told = False
+    while not ended and dagster.poll() is None:
+        if not told and _answers(address):
+            console().print(f"Dagster is at {address} (Ctrl-C ends it).")
+            told = True
+        time.sleep(_LOOK_SECONDS)
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/server_info", timeout=2.0) as answer:  # noqa: S310 -- http, loopback
+            return bool(answer.status == 200)  # noqa: PLR2004 -- OK
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,126 @@
+"""Sources run through Dagster from the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from etl_assets.cli.run import match
+
+if TYPE_CHECKING:
+    from etl_assets_tests.cli.desk import Desk
+
+_KEYS = [
+    "source", "partition", "delivery", "status", "read", "rejected", "filtered", "produced", "inserted", "updated",
+    "unchanged", "duplicate", "deleted", "seconds", "error",
+]  # fmt: skip
+
+
+@pytest.fixture
+def ready(desk: Desk) -> Desk:
+    desk.publish_readings()
+    desk.succeed("migrate")
+    return desk
+
+
+def test_each_partition_is_one_line_of_json_and_nothing_else_is_printed(ready: Desk) -> None:
+    stations, first, second, third = ready.lines("run", "readings", "stations", "--json")
+    assert list(first) == _KEYS
+    assert (stations["source"], stations["partition"], stations["inserted"]) == ("stations", None, 2)
+    assert [line["partition"] for line in (first, second, third)] == ["2013-01-01", "2013-01-02", "2013-02-01"]
+    assert (first["status"], first["read"], first["rejected"], first["inserted"]) == ("loaded", 4, 2, 2)
+    assert "database" in first["seconds"]
+    assert first["error"] is None
+    assert ready.query("SELECT count(*) FROM core.readings") == [(4,)]
+
+
+def test_partitions_that_are_complete_are_left_alone_unless_all_are_asked_for(ready: Desk) -> None:
+    ready.succeed("run", "stations", "readings")
+    assert "complete" in ready.succeed("run", "readings")
+    assert ready.lines("run", "readings", "--json") == []
+    again = ready.lines("run", "readings", "--all", "--json")
+    assert [(line["status"], line["read"]) for line in again] == [("unchanged", 0)] * 3
+
+
+def test_force_reads_a_complete_delivery_anew(ready: Desk) -> None:
+    ready.succeed("run", "stations", "readings")
+    (line,) = ready.lines("run", "readings", "--partition", "2013-02", "--force", "--json")
+    assert (line["status"], line["read"], line["unchanged"]) == ("loaded", 1, 1)
+
+
+def test_a_refused_partition_fails_the_command_and_not_the_partitions_after_it(ready: Desk) -> None:
+    ready.publish("2013-01-02.csv", "station,day,temp,keeper\nA,x,1,Ann\nA,y,1,Ann\nA,3,1,Ann\n")
+    ready.succeed("run", "stations")
+    lines = ready.lines("run", "readings", "--json", exit_code=1)
+    assert [line["status"] for line in lines] == ["loaded", "refused", "loaded"]
+    assert lines[1]["error"]["class"] == "TooManyRejectedError"
+    assert "max_rejected=0.5" in lines[1]["error"]["message"]
+    assert lines[1]["delivery"] is not None
+
+
+def test_a_feed_that_is_not_there_is_told_in_plain_words(ready: Desk) -> None:
+    (ready.folder / "feeds" / "2013-01-02.csv").unlink()
+    result = ready.type("run", "readings", "--partition", "2013-01-02")
+    assert result.exit_code == 1
+    assert "DeliveryMissingError" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_new_files_become_partitions_in_their_order(ready: Desk) -> None:
+    ready.publish("parcels/b.csv", "id\n1\n")
+    ready.publish("parcels/a.csv", "id\n2\n")
+    assert [line["partition"] for line in ready.lines("run", "parcels", "--json")] == ["a.csv", "b.csv"]
+    ready.publish("parcels/c.csv", "id\n3\n")
+    assert [line["partition"] for line in ready.lines("run", "parcels", "--json")] == ["c.csv"]
+
+
+def test_parked_records_whose_parents_arrived_are_pointed_out_and_replayed(ready: Desk) -> None:
+    ready.succeed("run", "stations", "readings")
+    ready.publish("stations.csv", "code\nA\nB\nZ\n")
+    assert "etl-assets quarantine replay readings --parked" in ready.succeed("run", "stations")
+    (told,) = ready.lines("quarantine", "replay", "readings", "--parked", "--json")
+    assert (told["status"], told["read"], told["inserted"]) == ("replayed", 1, 1)
+    assert [record["status"] for record in told["waiting"]] == ["open"]
+    assert ready.query("SELECT celsius FROM core.readings WHERE station = 'Z'") == [(3.0,)]
+
+
+def test_an_unknown_source_or_partition_is_a_usage_error_that_names_the_known_ones(ready: Desk) -> None:
+    for arguments, known in (
+        (("run", "readngs"), "readings"),
+        (("run", "readings", "--partition", "2014"), "2013-02-01"),
+    ):
+        result = ready.type(*arguments)
+        assert result.exit_code == 2
+        assert known in result.stderr
+
+
+def test_a_database_that_was_not_migrated_ends_the_command_with_what_to_do(desk: Desk) -> None:
+    result = desk.type("run", "stations")
+    assert result.exit_code == 3
+    assert "etl-assets migrate" in result.stderr
+
+
+def test_a_server_that_does_not_answer_is_a_matter_of_settings(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ETL_ASSETS_DATABASE_URL", "postgresql://nobody:geheim@127.0.0.1:9/none")
+    result = desk.type("run", "stations")
+    assert result.exit_code == 3
+    assert "geheim" not in result.output
+
+
+def test_the_beginning_of_a_key_stands_for_it_when_nothing_else_begins_so() -> None:
+    known = ["2013-01-01", "2013-01-02", "2013-02-01"]
+    assert match("2013-02", known, "x") == "2013-02-01"
+    assert match("2013-01-01", known, "x") == "2013-01-01"
+    with pytest.raises(click.UsageError, match="any of 2"):
+        match("2013-01", known, "x")
+
+
+def test_a_key_that_begins_another_one_is_still_itself() -> None:
+    assert match("a", ["a", "ab"], "x") == "a"
+
+
+def test_migrate_says_from_where_to_where_and_may_be_repeated(desk: Desk) -> None:
+    assert "Schema etl went from nothing to 0001." in desk.succeed("migrate")
+    assert "Schema etl is at revision 0001." in desk.succeed("migrate")
