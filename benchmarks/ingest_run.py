@@ -56,12 +56,11 @@ def prepare(url: str) -> None:
         ensure_table(connection, TABLE, SCHEMA)
 
 
-def run(url: str, source_name: str, *, location: Path, landing: Path, slices: int = 1) -> Report:
+def run(url: str, *, location: Path, landing: Path, slices: int = 1) -> Report:
     """Take in one delivery, from the file to the last commit.
 
     Args:
         url: The database, prepared; the table is empty or holds an earlier delivery.
-        source_name: Name of the source; `benchmarks.feed.source` declares it.
         location: The file to take as the delivery.
         landing: Folder of the landing store; holds what earlier deliveries of this database left there.
         slices: How many processes to load with at once, this one among them or above them.
@@ -90,7 +89,7 @@ def main(task: str, location: Path, landing: Path, slices: int) -> None:
     if task == "prepare":
         prepare(url)
     else:
-        click.echo(json.dumps(asdict(run(url, NAME, location=location, landing=landing, slices=slices))))
+        click.echo(json.dumps(asdict(run(url, location=location, landing=landing, slices=slices))))
 
 
 if __name__ == "__main__":

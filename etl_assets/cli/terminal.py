@@ -16,20 +16,27 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+_ESCAPED_BYTE: Final = 0xDC00
+"""Where Python's ``surrogateescape`` begins to count bytes that are no text."""
 _WIDTH: Final = 160
 """Characters of a line where nobody looks at a terminal."""
 
 
 def harmless(text: str) -> str:
     """Text with every character that a terminal might act upon, or not show, written as an escape."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text
-    )
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
 
 
 def harmless_bytes(raw: bytes) -> str:
     """Bytes as text: UTF-8 where they are, escapes where they are not or where a terminal might act upon them."""
-    return harmless(raw.decode("utf-8", "surrogateescape")).replace("\\udc", "\\x")
+    return harmless(raw.decode("utf-8", "surrogateescape"))
+
+
+def _escape(char: str) -> str:
+    byte = ord(char) - _ESCAPED_BYTE
+    if 0x80 <= byte <= 0xFF:  # noqa: PLR2004 -- not UTF-8
+        return f"\\x{byte:02x}"
+    return char.encode("unicode_escape").decode()
 
 
 def emit(value: object) -> None:

@@ -66,7 +66,7 @@ def load_shares(
             f"source {delivery.source!r}",
             "slices",
             f"need a declaration that can travel to another process ({error})",
-            "Use named functions at the top of the file instead of lambdas, in a package that can be imported, or slices=1",
+            "Use named functions of an importable package instead of lambdas, or slices=1",
         ) from error
     context = multiprocessing.get_context("spawn")
     running = []

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from etl_assets.errors import FencedError
+from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres import ledger
 from etl_assets.postgres.connection import connected
 from etl_assets_tests.chaos import faults
 from etl_assets_tests.chaos.victim import BATCHES, EXPECTED, REJECTED, load_in_a_process
-from etl_assets_tests.load.conftest import feed  # noqa: F401 -- a fixture
 
 if TYPE_CHECKING:
     from etl_assets.load import LoadReport
+    from etl_assets.load.prepare import Prepared
+    from etl_assets.postgres.ledger import Line
     from etl_assets_tests.load.feed import Feed
 
 
@@ -47,34 +49,34 @@ def violations(feed: Feed) -> list[str]:
 
 
 @pytest.mark.parametrize("point", faults.POINTS)
-def test_a_run_killed_anywhere_and_run_again_ends_as_one_clean_run(feed: Feed, point: str) -> None:  # noqa: F811
+def test_a_run_killed_anywhere_and_run_again_ends_as_one_clean_run(feed: Feed, point: str) -> None:
     assert load_in_a_process(feed.url, ("dying_at", point)) == -signal.SIGKILL
     report = load_again(feed)
     assert violations(feed) == []
     assert report.status == "resumed"
 
 
-def test_a_run_killed_twice_in_the_same_place_loses_nothing(feed: Feed) -> None:  # noqa: F811
+def test_a_run_killed_twice_in_the_same_place_loses_nothing(feed: Feed) -> None:
     for _ in range(2):
         assert load_in_a_process(feed.url, ("dying_at", "before_commit")) == -signal.SIGKILL
     load_again(feed)
     assert violations(feed) == []
 
 
-def test_a_ledger_line_in_a_transaction_of_its_own_is_shown_to_be_wrong(feed: Feed) -> None:  # noqa: F811
+def test_a_ledger_line_in_a_transaction_of_its_own_is_shown_to_be_wrong(feed: Feed) -> None:
     assert load_in_a_process(feed.url, ("LedgerApart", "")) == -signal.SIGKILL
     load_again(feed)
     assert violations(feed) != []
 
 
-def test_a_ledger_line_written_before_the_rows_is_shown_to_be_wrong(feed: Feed) -> None:  # noqa: F811
+def test_a_ledger_line_written_before_the_rows_is_shown_to_be_wrong(feed: Feed) -> None:
     assert load_in_a_process(feed.url, ("LedgerFirst", "")) == -signal.SIGKILL
     load_again(feed)
     assert violations(feed) != []
 
 
 @pytest.mark.parametrize("guarded", [True, False])
-def test_without_the_order_guard_an_older_row_beats_a_newer_one(feed: Feed, guarded: bool) -> None:  # noqa: F811, FBT001
+def test_without_the_order_guard_an_older_row_beats_a_newer_one(feed: Feed, guarded: bool) -> None:  # noqa: FBT001
     feed.take([("a", 2, "new")], partition="2")
     if not guarded:
         feed.transaction = faults.Unguarded
@@ -82,7 +84,7 @@ def test_without_the_order_guard_an_older_row_beats_a_newer_one(feed: Feed, guar
     assert feed.rows() == ([("a", 2, "new")] if guarded else [("a", 1, "old")])
 
 
-def test_a_session_that_the_server_ends_is_mended_and_the_batch_written_once(feed: Feed) -> None:  # noqa: F811
+def test_a_session_that_the_server_ends_is_mended_and_the_batch_written_once(feed: Feed) -> None:
     faults.Disconnected.ended = False
     feed.transaction = faults.Disconnected
     load_again(feed)
@@ -90,7 +92,7 @@ def test_a_session_that_the_server_ends_is_mended_and_the_batch_written_once(fee
     assert violations(feed) == []
 
 
-def test_a_lost_answer_to_commit_is_looked_up_in_the_ledger(feed: Feed) -> None:  # noqa: F811
+def test_a_lost_answer_to_commit_is_looked_up_in_the_ledger(feed: Feed) -> None:
     faults.AnswerLost.lost = False
     feed.transaction = faults.AnswerLost
     load_again(feed)
@@ -98,9 +100,9 @@ def test_a_lost_answer_to_commit_is_looked_up_in_the_ledger(feed: Feed) -> None:
     assert violations(feed) == []
 
 
-def test_a_run_that_was_replaced_writes_nothing_more(feed: Feed) -> None:  # noqa: F811
-    class Replaced(faults.BatchTransaction):
-        def run(self, prepared):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def test_a_run_that_was_replaced_writes_nothing_more(feed: Feed) -> None:
+    class Replaced(BatchTransaction):
+        def run(self, prepared: Prepared) -> Line:
             if prepared.batch.span.batch == faults.FATAL_BATCH:
                 with connected(feed.url) as other:
                     ledger.take(other, "stock", "", "the run that took over")

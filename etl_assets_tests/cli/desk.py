@@ -6,13 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from etl_assets.cli import main
 from etl_assets.postgres.connection import connected
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from click.testing import Result
 
 STATIONS = """
 from etl_assets import Column, Csv, FileExtractor, Schema, Source
@@ -92,7 +94,7 @@ class Desk:
         path.write_text(text)
 
     def publish_readings(self) -> None:
-        """Stations A and B; a reading that is no number, one of an unknown station, and a whole partition of good ones."""
+        """Two stations; a reading that is no number, one of an unknown station, and good ones."""
         self.publish("stations.csv", "code\nA\nB\n")
         self.publish("2013-01-01.csv", "station,day,temp,keeper\nA,1,2.5,Ann\nB,1,warm,=Bo\nZ,1,3,Cy\nA,2,1,Di\n")
         self.publish("2013-01-02.csv", "station,day,temp,keeper\nA,3,2.5,Ann\n")

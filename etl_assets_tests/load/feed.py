@@ -30,7 +30,7 @@ STOCK = Schema(
     columns=(Column("code", "text", required=True), Column("amount", "integer"), Column("note", "text")),
     key=("code",),
 )
-_NO_REJECTED = {REJECTED_RECORD_NO: pl.Int64, REJECTED_RULES: pl.List(pl.String)}
+_NO_REJECTED: dict[str, Any] = {REJECTED_RECORD_NO: pl.Int64, REJECTED_RULES: pl.List(pl.String)}
 
 
 class TypedBatch(RawBatch):
@@ -138,7 +138,7 @@ class Feed:
     ) -> Batch:
         span = Span(number, "", 0, 0, first, records, first + 1)
         free = [n for n in range(first + filtered, first + records) if n not in broken]
-        types = {column.name: dtype(column) for column in self.schema.columns}
+        types: dict[str, Any] = {column.name: dtype(column) for column in self.schema.columns}
         frame = pl.DataFrame(list(rows), schema=types, orient="row").with_columns(
             pl.Series(RECORD_NO, free, dtype=pl.Int64)
         )

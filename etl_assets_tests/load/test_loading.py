@@ -12,13 +12,14 @@ from etl_assets.load import PostgresLoader, Target
 from etl_assets.model.schema import Column, References, Schema
 from etl_assets.postgres import ledger
 from etl_assets.postgres.connection import connected
-from etl_assets_tests.load.feed import STOCK, Feed
+from etl_assets_tests.load.feed import STOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from etl_assets.load import LoadReport
     from etl_assets.model.batch import Batch
+    from etl_assets_tests.load.feed import Feed
 
 AB = [("a", 1, "x"), ("b", 2, None)]
 
@@ -257,7 +258,7 @@ class Travelling:
         return (batch for batch in self.batches if batch.span.batch not in skip)
 
 
-def sliced(feed: Feed, *batches: list[tuple[str, int, str]], slices: int = 2) -> LoadReport:
+def sliced(feed: Feed, *batches: list[tuple[str, int, str | None]], slices: int = 2) -> LoadReport:
     delivery = feed.send(*batches)
     target = Target(feed.table, feed.schema, feed.fingerprint, 1.0)
     loader = PostgresLoader(feed.url, "run", slices=slices)

@@ -1,0 +1,67 @@
+"""The doctor from the command line, and what only Dagster can tell it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pytest
+
+from etl_assets.doctor import PROMISES
+
+if TYPE_CHECKING:
+    from etl_assets_tests.cli.desk import Desk
+
+
+@pytest.fixture
+def ready(desk: Desk) -> Desk:
+    desk.publish_readings()
+    desk.succeed("migrate")
+    desk.succeed("run", "stations")
+    desk.succeed("run", "readings", "--partition", "2013-02")
+    return desk
+
+
+def test_a_sound_warehouse_exits_with_0(ready: Desk) -> None:
+    (told,) = ready.lines("doctor", "--json")
+    assert told["violations"] == []
+    assert told["examined"] == [*(promise.name for promise in PROMISES), "dagster_agrees"]
+    assert f"All {len(PROMISES) + 1} promises hold" in ready.succeed("doctor")
+
+
+def test_a_broken_promise_exits_with_4_and_says_what_to_do(ready: Desk) -> None:
+    ready.execute("DELETE FROM core.readings")
+    result = ready.type("doctor")
+    assert result.exit_code == 4
+    assert "table core.readings has 0 rows, and the ledger inserted 1 and deleted 0." in result.stdout
+    assert "restore it from a backup" in result.stdout
+    (told,) = ready.lines("doctor", "--json", exit_code=4)
+    assert [violation["invariant"] for violation in told["violations"]] == ["rows_are_as_many_as_entered"]
+
+
+def test_a_partition_that_dagster_was_not_told_of_is_found_and_mended_by_a_run(ready: Desk) -> None:
+    with dg.DagsterInstance.get() as instance:
+        instance.wipe_assets([dg.AssetKey(["core", "readings"])])
+    (told,) = ready.lines("doctor", "--json", exit_code=4)
+    (violation,) = told["violations"]
+    assert violation["invariant"] == "dagster_agrees"
+    assert violation["subject"] == "readings (2013-02-01)"
+    ready.publish("2013-01-01.csv", "station,day,temp,keeper\nA,1,2.5,Ann\n")
+    ready.succeed("run", "readings")
+    assert ready.type("doctor").exit_code == 0
+
+
+def test_a_run_that_is_about_to_tell_dagster_is_no_fault(ready: Desk) -> None:
+    with dg.DagsterInstance.get() as instance:
+        instance.wipe_assets([dg.AssetKey(["core", "stations"])])
+    ready.execute("UPDATE etl.run SET status = 'started' WHERE source = 'stations'")
+    assert ready.type("doctor").exit_code == 0
+    ready.execute("UPDATE etl.delivery SET completed_at = completed_at - interval '1 hour' WHERE source = 'stations'")
+    assert ready.type("doctor").exit_code == 4
+
+
+def test_a_materialization_without_a_delivery_is_found(ready: Desk) -> None:
+    with dg.DagsterInstance.get() as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization(["core", "readings"], partition="2013-01-02"))
+    (told,) = ready.lines("doctor", "--json", exit_code=4)
+    assert [v["problem"] for v in told["violations"]] == ["is materialized in Dagster, and no delivery is complete"]

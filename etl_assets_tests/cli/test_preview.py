@@ -1,0 +1,79 @@
+"""What a source would bring, seen without a database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from etl_assets_tests.cli.desk import Desk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    desk = Desk("postgresql://nobody@127.0.0.1:9/none", tmp_path)
+    for name, value in desk.environment.items():
+        monkeypatch.setenv(name, value)
+    desk.publish_readings()
+    return desk
+
+
+def test_what_would_be_rejected_is_counted_by_rule_and_shown_with_its_values(desk: Desk) -> None:
+    (told,) = desk.lines("preview", "readings", "--partition", "2013-01-01", "--json")
+    assert (told["read"], told["rejected"], told["produced"], told["refused"]) == (4, 1, 3, False)
+    assert told["rules"] == {"celsius__type": 1}
+    (record,) = told["records"]
+    assert (record["record"], record["rules"], record["values"]) == (2, ["celsius__type"], {"temp": "warm"})
+
+
+def test_values_of_sensitive_columns_are_masked(desk: Desk) -> None:
+    result = desk.type("preview", "readings", "--partition", "2013-01-01", "--json")
+    assert "***" in result.output
+    assert not any(name in result.output for name in ("Ann", "Bo", "Di"))
+
+
+def test_nothing_is_written(desk: Desk) -> None:
+    before = sorted(desk.folder.rglob("*"))
+    desk.succeed("preview", "readings")
+    assert [path for path in sorted(desk.folder.rglob("*")) if "__pycache__" not in path.parts] == [
+        path for path in before if "__pycache__" not in path.parts
+    ]
+
+
+def test_the_newest_partition_is_shown_unless_another_is_named(desk: Desk) -> None:
+    (told,) = desk.lines("preview", "readings", "--json")
+    assert told["partition"] == "2013-02-01"
+
+
+def test_no_more_than_the_limit_is_shown_and_everything_is_counted(desk: Desk) -> None:
+    desk.publish("2013-02-01.csv", "station,day,temp,keeper\n" + "A,x,1,Ann\n" * 9 + "A,1,1,Ann\n" * 9)
+    (told,) = desk.lines("preview", "readings", "--limit", "2", "--json")
+    assert (len(told["records"]), len(told["sample"])) == (2, 2)
+    assert (told["rejected"], told["produced"]) == (9, 9)
+
+
+def test_a_delivery_that_would_be_refused_is_called_so(desk: Desk) -> None:
+    desk.publish("2013-02-01.csv", "station,day,temp,keeper\nA,x,1,Ann\n")
+    assert "would be refused" in desk.succeed("preview", "readings")
+
+
+def test_a_declaration_in_a_file_is_previewed_before_it_is_anywhere_else(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ETL_ASSETS_SOURCES", "")
+    assert "2 rows would go to core.stations" in desk.succeed("preview", str(desk.folder / "declared" / "stations.py"))
+
+
+def test_a_required_column_that_is_missing_is_told_with_its_nearest_name(desk: Desk) -> None:
+    desk.publish("stations.csv", "Code\nA\n")
+    result = desk.type("preview", "stations")
+    assert result.exit_code == 1
+    assert "'Code'" in result.stderr
+
+
+def test_control_characters_of_a_record_do_not_reach_the_terminal(desk: Desk) -> None:
+    desk.publish("2013-02-01.csv", "station,day,temp,keeper\nA,1,\x1b[31m,Ann\nA,2,1,Ann\n")
+    assert "\x1b" not in desk.succeed("preview", "readings")
