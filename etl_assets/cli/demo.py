@@ -30,7 +30,8 @@ _COLUMNS: Final = (
 _NEXT: Final = """
 What to look at next:
   etl-assets dev               the same data in the Dagster UI: lineage, checks, runs
-  etl-assets quarantine list   the records that broke a rule; four airports that no list names keep flights parked
+  etl-assets quarantine list   rejected records: flights to BQN, PSE, SJU and STT wait for an airport
+                               that the list of airports leaves out
   etl-assets doctor            whether every promise holds
 """
 

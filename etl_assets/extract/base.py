@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from etl_assets.model.delivery import Span
     from etl_assets.model.partitions import Partition
 
-BATCH_BYTES = 16 * 1024 * 1024
+BATCH_BYTES = 12 * 1024 * 1024
 
 
 @dataclass(frozen=True)

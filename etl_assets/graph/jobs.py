@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from etl_assets.ingest import Warehouse
 
 REPLAY: Final = "replay"
+REPLAY_STEP: Final = "replay_records"
+"""Dagster takes no step that is called like its job."""
 SOURCE_TAG: Final = "etl_assets/source"
 
 
@@ -46,7 +48,7 @@ def replay_config(source: str, ids: Sequence[int] | None = None, *, released: bo
     config: dict[str, Any] = {"source": source, "released": released}
     if ids is not None:
         config["ids"] = list(ids)
-    return {"ops": {REPLAY: {"config": config}}}
+    return {"ops": {REPLAY_STEP: {"config": config}}}
 
 
 def replay_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
@@ -57,7 +59,7 @@ def replay_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
     """
 
     @dg.op(
-        name=REPLAY,
+        name=REPLAY_STEP,
         description="Replay quarantined records of a source.",
         required_resource_keys={WAREHOUSE},
         config_schema={

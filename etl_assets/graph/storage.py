@@ -53,7 +53,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
             )
 
     @classmethod
-    def from_config_value(  # type: ignore[override] -- so does the class it derives from
+    def from_config_value(  # type: ignore[override]  # as in the class it derives from
         cls, inst_data: ConfigurableClassData | None, config_value: PostgresStorageConfig
     ) -> Self:
         """What Dagster makes of ``dagster.yaml``."""

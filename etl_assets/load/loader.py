@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import psycopg
@@ -182,7 +183,9 @@ class Session:
     def prepared(self, batches: Iterator[Batch]) -> Iterator[Prepared]:
         """Batches made ready, in the thread that pulls them."""
         for batch in batches:
-            yield prepare(batch, self.target, self.delivery.id, self._seed)
+            ready = prepare(batch, self.target, self.delivery.id, self._seed)
+            writer = self._writer
+            yield replace(ready, encoded=writer.encode(ready.rows)) if writer.sends_everything else ready
 
     def write(self, prepared: Prepared, transaction: type[BatchTransaction] = BatchTransaction) -> Line:
         """Write a batch, trying again on a new connection when the database broke off.

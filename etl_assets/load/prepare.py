@@ -43,6 +43,7 @@ class Prepared:
         outranked: Number of rows left out because a newer delivery confirmed what the table has.
         rejected: The rejected records.
         rules: How many records broke each rule.
+        encoded: The rows as they are sent, if they were encoded ahead.
     """
 
     batch: Batch
@@ -52,6 +53,7 @@ class Prepared:
     outranked: int
     rejected: tuple[NewRejected, ...]
     rules: Counter[str]
+    encoded: bytes | None = None
 
 
 def hash_seed(schema: Schema) -> int:

@@ -128,7 +128,7 @@ class BatchTransaction:
         """Write the rows; when the delivery is read anew, also take away what it no longer yields."""
         rows = prepared.rows
         if self.delivery.generation == 1 or self.kind == "replay":
-            return self.writer.write(rows), 0
+            return self.writer.write(rows, prepared.encoded), 0
         span = prepared.batch.span
         first, last = span.first_record, span.last_record
         corrected = quarantine.corrected(self.connection, self.delivery, first, last)

@@ -96,11 +96,21 @@ class TableWriter:
         )
         self._expect_new = _has_no_rows(self._connection, self._table)
 
-    def write(self, rows: pl.DataFrame) -> Written:
+    @property
+    def sends_everything(self) -> bool:
+        """Whether the next rows will probably be sent whole, so that it pays to encode them ahead."""
+        return self._expect_new or self._mostly_changed
+
+    def encode(self, rows: pl.DataFrame) -> bytes:
+        """Rows as `write` sends them when it sends them whole; may be called from another thread."""
+        return encode(wire_frame(rows.select(self._columns), self._schema))
+
+    def write(self, rows: pl.DataFrame, encoded: bytes | None = None) -> Written:
         """Write rows inside the caller's transaction.
 
         Args:
             rows: The schema's columns, typed, and the bookkeeping ones; no key twice; sorted by key.
+            encoded: The same rows from `encode`, if someone had the time.
 
         Returns:
             What became of each row: the three counts add up to the number of rows.
@@ -108,11 +118,11 @@ class TableWriter:
         if rows.is_empty():
             return Written()
         if self._expect_new:
-            if self._copied(rows):
+            if self._copied(rows, encoded):
                 return Written(inserted=rows.height)
             self._expect_new = False
         if self._mostly_changed:
-            return self._merge(rows)
+            return self._merge(rows, encoded)
         new, differing = self._probe(rows)
         unchanged = rows.height - len(new) - len(differing)
         self._mostly_changed = len(differing) > rows.height // 2
@@ -121,13 +131,13 @@ class TableWriter:
         merged = self._merge(rows[np.sort(np.concatenate([new, differing]))])
         return Written(merged.inserted, merged.updated, merged.unchanged + unchanged)
 
-    def _copied(self, rows: pl.DataFrame) -> bool:
+    def _copied(self, rows: pl.DataFrame, encoded: bytes | None = None) -> bool:
         """Copy rows straight into the table; False, and nothing done, if one of their keys is there already."""
         if rows.is_empty():
             return True
         try:
             with self._connection.transaction():
-                self._send(self._table, rows)
+                self._send(self._table, rows, encoded)
         except errors.UniqueViolation as error:
             if error.diag.constraint_name is None or not self._is_key(error.diag.constraint_name):
                 raise
@@ -141,9 +151,8 @@ class TableWriter:
         ).fetchone()
         return bool(row and row[0])
 
-    def _send(self, table: sql.Composable, rows: pl.DataFrame) -> None:
-        frame = wire_frame(rows.select(self._columns), self._schema)
-        copy_in(self._connection, table, self._columns, encode(frame))
+    def _send(self, table: sql.Composable, rows: pl.DataFrame, encoded: bytes | None) -> None:
+        copy_in(self._connection, table, self._columns, self.encode(rows) if encoded is None else encoded)
 
     def _probe(self, rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Places of the rows whose key is not in the table, and of those whose hash differs there."""
@@ -183,14 +192,14 @@ class TableWriter:
             self._connection.execute(sql.SQL("SET LOCAL {} TO DEFAULT").format(sql.SQL(join)))
         return answer
 
-    def _merge(self, rows: pl.DataFrame) -> Written:
+    def _merge(self, rows: pl.DataFrame, encoded: bytes | None = None) -> Written:
         """Write rows through the staging table.
 
         It is scanned in the order in which it was filled, which is that of the key, so that writers of overlapping keys
         meet them in one order and do not deadlock; sorting it again would cost a fifth of the merge.
         """
         self._connection.execute(sql.SQL("TRUNCATE {}").format(_STAGING))
-        self._send(_STAGING, rows)
+        self._send(_STAGING, rows, encoded)
         if self._refresh_hashes:
             self._refresh()
         names = [name for name in self._columns if name not in self._schema.key]

@@ -9,8 +9,10 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import pytest
 
 from etl_assets import Column, Csv, FileExtractor, Monthly, Schema, Transformer
+from etl_assets.errors import DeclarationError
 from etl_assets.graph import assets
 from etl_assets.graph.build import definitions
 from etl_assets.model.batch import RECORD_RULES
@@ -18,7 +20,6 @@ from etl_assets_tests.graph.conftest import error_of, materialized, metadata_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pytest
 
     from etl_assets import Source
     from etl_assets_tests.graph.conftest import Bench
@@ -267,6 +268,40 @@ def test_a_column_that_is_an_input_alone_is_judged_and_not_stored(bench: Bench) 
     assert not bench.checks(result)["age__maximum"].passed
     columns = bench.query("SELECT column_name FROM information_schema.columns WHERE table_name = 'people'")
     assert ("age",) not in columns
+
+
+def test_slices_of_a_large_first_delivery_are_loaded_at_once(bench: Bench) -> None:
+    lines = [f"{number},Ada,36" for number in range(1, 201)]
+    bench.people(*lines)
+    extractor = FileExtractor(
+        location=str(bench.folder / "people.csv"), format=Csv(batch_bytes=1_000), settle_seconds=0
+    )
+    result = bench.run(bench.declare(extractor=extractor, slices=2))
+    assert result.success
+    assert "slices" in metadata_of(result, "core", "people")["seconds"]
+    assert bench.query("SELECT count(*) FROM core.people") == [(200,)]
+
+
+def test_inputs_without_a_transformer_are_refused(bench: Bench) -> None:
+    schema = Schema(columns=(Column("id", "integer", required=True),), key=("id",), inputs=(Column("age", "integer"),))
+    with pytest.raises(DeclarationError, match="transformer is missing"):
+        bench.declare(schema=schema)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Column("age", "integer", derived=True),
+        Column("age", "integer", unique=True),
+        Column("age", "integer", references="core.ages.age"),
+        Column("id", "integer", published_as="age"),
+        Column("age", "integer", published_as="id"),
+    ],
+)
+def test_an_input_asks_nothing_that_only_a_table_can_tell_and_takes_no_name_twice(bench: Bench, wrong: Column) -> None:
+    schema = Schema(columns=(Column("id", "integer", required=True),), key=("id",), inputs=(wrong,))
+    with pytest.raises(DeclarationError):
+        bench.declare(schema=schema, transformer=_OfAge())
 
 
 @dataclass(frozen=True)

