@@ -33,9 +33,13 @@ def test_dagster_takes_the_instance_file_and_keeps_its_storage_in_postgres(
 
 def test_no_url_stands_in_the_instance_file() -> None:
     storage = yaml.safe_load((_ROOT / "dagster.yaml").read_text())["storage"]
-    assert storage == {"postgres": {"postgres_url": {"env": "ETL_ASSETS_DAGSTER_STORAGE_URL"}}}
+    assert storage["custom"]["config"] == {"postgres_url": {"env": "ETL_ASSETS_DAGSTER_STORAGE_URL"}}
 
 
 def test_the_workspace_loads_the_definitions() -> None:
     workspace = yaml.safe_load((_ROOT / "workspace.yaml").read_text())
     assert workspace == {"load_from": [{"python_module": "etl_assets.definitions"}]}
+
+
+def test_the_command_line_gives_dagster_the_same_instance_file() -> None:
+    assert (_ROOT / "etl_assets" / "cli" / "dagster.yaml").read_text() == (_ROOT / "dagster.yaml").read_text()

