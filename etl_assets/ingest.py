@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from etl_assets.errors import ShapeError, TransformError
+from etl_assets.extract.file import FileExtractor
 from etl_assets.landing import batches as read_batches
 from etl_assets.landing import index
 from etl_assets.landing import land as freeze_and_index
@@ -64,14 +65,23 @@ class Landed:
     shape: Shape
 
 
-def land(source: Source, partition: Partition, warehouse: Warehouse) -> Landed:
+def land(source: Source, partition: Partition, warehouse: Warehouse, file: str | None = None) -> Landed:
     """Fetch and freeze what the publisher has for a partition, and hold its columns against the schema.
+
+    Args:
+        source: The declaration.
+        partition: The partition wanted.
+        warehouse: Where the bytes are kept.
+        file: Take this file, brought by hand, in the place of what the publisher has; it is a delivery like any other.
 
     Raises:
         DeliveryError: If there is nothing to take, or not whole. Nothing was written.
         ShapeError: If a required column is missing. The bytes are kept, the delivery is refused, no row was written.
     """
-    manifest = freeze_and_index(source.extractor, partition, warehouse.store)
+    extractor = source.extractor
+    if file is not None:
+        extractor = FileExtractor(location=file, format=extractor.format, member=extractor.member)
+    manifest = freeze_and_index(extractor, partition, warehouse.store)
     with connected(warehouse.url) as connection:
         delivery, new = deliveries.record(connection, source.name, partition, manifest)
         try:

@@ -90,7 +90,12 @@ def releasable(source: Source, warehouse: Warehouse) -> list[int]:
         for delivery, parked in _by_delivery(connection, source, statuses=("parked",)):
             raw = QuarantinedBatch(source, delivery, parked, 0)
             rows = transform(source, raw, validator.validate(raw)).rows
-            lonely = {number for _, missing in lookups.missing_parents(connection, rows) for number in missing}
+            lonely = {
+                number
+                for column, missing in lookups.missing_parents(connection, rows)
+                if column.parent is not None and column.parent.missing != "report"
+                for number in missing
+            }
             found += [record.id for record in parked if record.record_no not in lonely]
     return found
 

@@ -9,13 +9,14 @@ import logging
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
 from etl_assets.cli.outcome import Failure, Outcome
 from etl_assets.graph.jobs import REPLAY, replay_config
-from etl_assets.graph.keys import core_key, delivered_as
+from etl_assets.graph.keys import core_key, delivered_as, landing_key
 from etl_assets.graph.partitions import add_files
 from etl_assets.model.batch import Counts
 from etl_assets.postgres import deliveries, outcomes
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 REFUSING: Final = ("TooManyRejectedError", "ShapeError")
 MARTS: Final = "marts"
-_STATEMENT_MILLISECONDS: Final = 600_000
 
 
 class Orchestration:
@@ -41,17 +41,19 @@ class Orchestration:
         self.instance = instance
         self._log = {"loggers": {"console": {"config": {"log_level": log}}}}
 
-    def run(self, source: Source, partition: str, *, force: bool = False) -> Outcome:
+    def run(self, source: Source, partition: str, *, force: bool = False, file: str | None = None) -> Outcome:
         """Take a partition of a source all the way.
 
         Args:
             source: Its declaration.
             partition: Key of the partition; the empty text for a source without.
             force: Whether to read a delivery anew that is complete.
+            file: What to take in the place of what the publisher has.
         """
-        step = core_key(source.name).to_python_identifier()
-        config: dict[str, Any] = {"ops": {step: {"config": {"force": True}}}} if force else {}
-        return self._outcome(source.name, source.name, partition, core_key(source.name), config)
+        ops: dict[str, Any] = {core_key(source.name).to_python_identifier(): {"config": {"force": force}}}
+        if file is not None:
+            ops[landing_key(source.name).to_python_identifier()] = {"config": {"file": str(Path(file).absolute())}}
+        return self._outcome(source.name, source.name, partition, core_key(source.name), {"ops": ops})
 
     def replay(self, source: str, ids: Sequence[int] | None, *, released: bool) -> Outcome:
         """Replay records of the quarantine: some, all that wait, or those whose parents have arrived."""
@@ -136,8 +138,6 @@ def orchestration(env: Environment, *, verbose: bool) -> Iterator[Orchestration]
 
     logging.getLogger("dagster").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     with dg.DagsterInstance.get() as instance:
-        # A run stores hundreds of events; without this each would open a connection of its own.
-        instance.optimize_for_webserver(statement_timeout=_STATEMENT_MILLISECONDS, pool_recycle=3600, max_overflow=20)
         yield Orchestration(env, defs, instance, "DEBUG" if verbose else "CRITICAL")
 
 

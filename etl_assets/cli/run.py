@@ -33,10 +33,18 @@ _HOPELESS: Final = frozenset({"SettingsError", "EnvironmentFaultError", "Incompa
 @click.option("--partition", "wanted", metavar="K", multiple=True, help="Only this one; 2013-01 stands for 2013-01-01.")
 @click.option("--all", "everything", is_flag=True, help="Every partition, complete or not.")
 @click.option("--force", is_flag=True, help="Read deliveries anew that are complete.")
+@click.option("--file", type=click.Path(exists=True, dir_okay=False), help="Take this file, not the publisher's.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each partition, one to a line.")
 @click.pass_context
 def command(
-    ctx: click.Context, names: Sequence[str], wanted: Sequence[str], *, everything: bool, force: bool, as_json: bool
+    ctx: click.Context,
+    names: Sequence[str],
+    wanted: Sequence[str],
+    file: str | None,
+    *,
+    everything: bool,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Fetch, validate and load sources, those that others refer to first.
 
@@ -44,6 +52,8 @@ def command(
     """
     if wanted and (everything or len(names) > 1):
         raise click.UsageError("--partition goes with one NAME and without --all.")
+    if file is not None and (everything or len(names) > 1 or len(wanted) > 1):
+        raise click.UsageError("--file is a delivery of one NAME, and of one --partition where it has partitions.")
     with environment() as env:
         with connected(env.url) as connection:
             require_current(connection)
@@ -52,13 +62,15 @@ def command(
         from etl_assets.cli.orchestration import orchestration  # noqa: PLC0415 -- loads Dagster
 
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
+            if file is not None and chosen[0].partitions is not None and not wanted:
+                raise click.UsageError(f"Source {chosen[0].name!r} has partitions: say with --partition which it is.")
             plan = [
                 (source, key)
                 for source in chosen
                 for key in _partitions(dagster, source, wanted, everything=everything or force)
             ]
             outcomes = []
-            for outcome in work(dagster, plan, force=force, shown=not as_json):
+            for outcome in work(dagster, plan, force=force, file=file, shown=not as_json):
                 outcomes.append(outcome)
                 if as_json:
                     emit(outcome.as_json())
@@ -86,7 +98,12 @@ def in_order(sources: Mapping[str, Source], names: Collection[str]) -> list[Sour
 
 
 def work(
-    dagster: Orchestration, plan: Sequence[tuple[Source, str]], *, force: bool = False, shown: bool = True
+    dagster: Orchestration,
+    plan: Sequence[tuple[Source, str]],
+    *,
+    force: bool = False,
+    file: str | None = None,
+    shown: bool = True,
 ) -> Iterator[Outcome]:
     """Run partitions in their order; go on after one that fails, unless the next would fail alike.
 
@@ -94,6 +111,7 @@ def work(
         dagster: Runs them.
         plan: Sources and keys of partitions.
         force: Whether to read deliveries anew that are complete.
+        file: What to take in the place of what the publisher has.
         shown: Whether a progress bar may be shown.
 
     Yields:
@@ -103,7 +121,7 @@ def work(
         task = bar.add_task("", total=len(plan))
         for source, key in plan:
             bar.update(task, description=f"{source.name} {key}".strip())
-            outcome = dagster.run(source, key, force=force)
+            outcome = dagster.run(source, key, force=force, file=file)
             bar.advance(task)
             yield outcome
             if outcome.error is not None and outcome.error.name in _HOPELESS:

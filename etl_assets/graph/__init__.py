@@ -1,1 +1,1 @@
-"""TODO charter."""
+"""From sources to Dagster: assets, checks, partitions, jobs, schedules, the IO manager, run records."""

@@ -59,6 +59,11 @@ def _landing(source: Source) -> dg.AssetsDefinition:
         pool=source.name,
         partitions_def=partitions,
         check_specs=checks.landing_specs(source, partitions),
+        config_schema={
+            "file": dg.Field(
+                str, is_required=False, description="Take this file, brought by hand, and not what the publisher has."
+            )
+        },
         required_resource_keys={WAREHOUSE},
     )
     def landing(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
@@ -66,7 +71,7 @@ def _landing(source: Source) -> dg.AssetsDefinition:
         partition = partition_of(source, context)
         with record.watching():
             try:
-                landed = ingest.land(source, partition, warehouse)
+                landed = ingest.land(source, partition, warehouse, context.op_execution_context.op_config.get("file"))
             except ShapeError as error:
                 failed = checks.Finding(checks.SHAPE, passed=False, blocking=True, description=str(error))
                 record.checks(None, [failed.row])

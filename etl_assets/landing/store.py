@@ -98,7 +98,7 @@ class LandingStore:
         except FileNotFoundError:
             raise DeliveryMissingError(
                 f"The landing store {shown(self.url)} has no bytes {sha256}. Nothing was written. "
-                "Fetch the delivery again, or name the store that has it (ETL_ASSETS_LANDING)."
+                "Fetch the delivery again, or name the store that has it (ETL_ASSETS_LANDING_URL)."
             ) from None
         spool.seek(0)
         return cast("BinaryIO", spool)

@@ -13,7 +13,7 @@ import polars as pl
 import psycopg
 
 from etl_assets.errors import LoadError, TooManyRejectedError
-from etl_assets.load.prepare import without
+from etl_assets.load.prepare import AFTER_ALL, without
 from etl_assets.model.batch import Counts
 from etl_assets.model.schema import RECORD_NO
 from etl_assets.postgres import ledger, quarantine
@@ -130,7 +130,8 @@ class BatchTransaction:
         if self.delivery.generation == 1 or self.kind == "replay":
             return self.writer.write(rows, prepared.encoded), 0
         span = prepared.batch.span
-        first, last = span.first_record, span.last_record
+        first = span.first_record
+        last = AFTER_ALL if span == self.delivery.manifest.spans[-1] else span.last_record
         corrected = quarantine.corrected(self.connection, self.delivery, first, last)
         kept = rows.filter(~pl.col(RECORD_NO).is_in(corrected))
         written = self.writer.write(kept)

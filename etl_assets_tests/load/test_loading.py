@@ -10,7 +10,7 @@ import pytest
 from etl_assets.errors import BusyError, IncompatibleTableError, TooManyRejectedError
 from etl_assets.load import PostgresLoader, Target
 from etl_assets.model.schema import Column, References, Schema
-from etl_assets.postgres import ledger
+from etl_assets.postgres import deliveries, ledger
 from etl_assets.postgres.connection import connected
 from etl_assets_tests.load.feed import STOCK
 
@@ -293,3 +293,20 @@ def test_what_fails_in_a_slice_fails_the_load(feed: Feed) -> None:
                 Target(feed.table, feed.schema, feed.fingerprint), delivery, Travelling(feed._sent[delivery.id])
             )
     assert feed.query("SELECT status FROM etl.delivery") == [("loading",)]
+
+
+def test_reading_anew_with_fewer_records_takes_away_the_rows_of_those_beyond(feed: Feed) -> None:
+    delivery = feed.send([*AB, ("c", 3, None)])
+    feed.load(delivery)
+    shorter = feed._batch(1, 1, 2, AB, {}, 0)
+    feed._sent[delivery.id] = [shorter]
+    feed.fingerprint = "f2"
+    with connected(feed.url) as connection:
+        stored = deliveries.by_id(connection, delivery.id)
+    assert stored is not None
+    member = replace(stored.manifest.members[0], spans=(shorter.span,))
+    again = replace(stored, manifest=replace(stored.manifest, members=(member,)))
+    target = Target(feed.table, feed.schema, feed.fingerprint, 1.0)
+    report = PostgresLoader(feed.url, "run").load(target, again, Travelling([shorter]))
+    assert feed.rows() == AB
+    assert report.counts.deleted == 1
