@@ -5,8 +5,10 @@ Knows neither Dagster nor SQL: it asks the stages, and ``postgres`` for what was
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -27,6 +29,8 @@ from etl_assets.validate import RuleValidator, dtype, judge_rows, resolve, to_pa
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pandas as pd
+
     from etl_assets.landing import LandingStore
     from etl_assets.load import Loader, LoadReport
     from etl_assets.model.batch import RawBatch, Verdict
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from etl_assets.model.partitions import Partition
     from etl_assets.model.schema import Schema
     from etl_assets.source import Source
+    from etl_assets.transform.transformer import Transformer
     from etl_assets.validate import Shape
 
 
@@ -137,7 +142,7 @@ def transform(source: Source, raw: RawBatch, verdict: Verdict) -> Batch:
     """Let the source's transformer, if it has one, make rows of the valid records of a batch."""
     if source.transformer is None or verdict.rows.is_empty():
         return Batch(raw, _with_all_columns(verdict.rows, source.schema), verdict.rejected)
-    made = source.transformer.transform(to_pandas(verdict.rows))
+    made = _made(source, source.transformer, verdict.rows, raw.span.batch)
     record_numbers = pl.Series(RECORD_NO, made.index.unique().to_numpy(), dtype=pl.Int64)
     if strange := len(set(record_numbers) - set(verdict.rows[RECORD_NO])):
         raise TransformError(
@@ -151,6 +156,19 @@ def transform(source: Source, raw: RawBatch, verdict: Verdict) -> Batch:
         rejected=pl.concat([verdict.rejected, judged.rejected]),
         filtered=verdict.rows.height - len(record_numbers),
     )
+
+
+def _made(source: Source, transformer: Transformer, rows: pl.DataFrame, batch: int) -> pd.DataFrame:
+    """What the source's own Python makes of a batch; its errors are told without what they say of the data."""
+    try:
+        return transformer.transform(to_pandas(rows))
+    except Exception as error:  # noqa: BLE001 -- whatever a source's own Python raises; raised again
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise TransformError(
+            f"The transformer of source {source.name!r} raised {type(error).__name__} in batch {batch}, at "
+            f"{Path(place.filename).name}:{place.lineno}. Nothing of the batch was written. Correct it, and try it "
+            f"with `etl-assets preview {source.name}`."
+        ) from None
 
 
 def seen_later(

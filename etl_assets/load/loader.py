@@ -100,7 +100,11 @@ class PostgresLoader(Loader):
                 load_shares(load_share, self._url, self._run_id, session.target, session.delivery, open_batches, cut)
         elif missing:
             self._load_here(session, open_batches, frozenset(done), seconds)
-        deliveries.complete(session.connection, session.delivery)
+        if not deliveries.complete(session.connection, session.delivery) and not self._slice_name:
+            raise TransientLoadError(
+                f"{session.delivery}: batches that were committed are gone from the ledger, as after a crash of the "
+                "server. The rows that are there are accounted for. Run it again: it goes on with what is missing."
+            )
         everything = ledger.lines(session.connection, session.delivery)
         counts, rules = ledger.add_up(everything)
         return LoadReport(

@@ -82,6 +82,7 @@ class BatchTransaction:
         """
         with self.connection.transaction():
             ledger.fence(self.connection, self.holder)
+            ledger.commit_without_waiting(self.connection)
             prepared, reported = self.look_up(prepared)
             self.stay_within_allowance(prepared)
             prepared, written, deleted = self.write_rows(prepared)

@@ -64,7 +64,6 @@ RECORD_RULES: dict[str, str] = {
     "record__nul": "the record holds no NUL byte",
     "record__quoting": "the record's quotes are opened and closed as declared",
     "record__database": "the database can store the record",
-    "record__transform": "every row made of the record keeps the rules",
 }
 """Rules that every source has, and what each asks."""
 

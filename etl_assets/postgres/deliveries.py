@@ -117,9 +117,12 @@ def begin(connection: Connection, delivery: Delivery, fingerprint: str, *, force
 def complete(connection: Connection, delivery: Delivery) -> bool:
     """Mark a delivery complete if the ledger holds all of its batches.
 
+    This commit waits until it is on disk, and with it every commit before it.
+
     Returns:
         Whether it is complete; another slice may still be at work.
     """
+    connection.execute("SET synchronous_commit TO DEFAULT")
     found = connection.execute(
         "UPDATE etl.delivery d SET status = 'complete', completed_at = clock_timestamp() WHERE id = %(id)s "
         "AND (SELECT count(*) FROM etl.batch b WHERE b.delivery_id = d.id AND b.generation = %(generation)s "

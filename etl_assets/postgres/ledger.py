@@ -100,6 +100,15 @@ def fence(connection: Connection, holder: Holder) -> None:
         )
 
 
+def commit_without_waiting(connection: Connection) -> None:
+    """Let the present transaction's commit not wait for the disk.
+
+    It is as whole and as final as any; only a crash of the server may undo it, and with it its ledger line. The
+    delivery is not complete before a commit that does wait has put all of them on disk.
+    """
+    connection.execute("SET LOCAL synchronous_commit = off")
+
+
 def enter(
     connection: Connection,
     delivery: Delivery,
