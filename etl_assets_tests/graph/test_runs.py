@@ -237,7 +237,8 @@ def test_an_error_in_a_sources_own_python_leaves_no_record_contents_in_the_histo
     result = bench.run(bench.people(*_GOOD, transformer=_Stumbling()))
     assert not result.success
     ((status, name, text),) = bench.query("SELECT status, error_class, error FROM etl.run")
-    assert (status, name) == ("failed", "ValueError")
+    assert (status, name) == ("failed", "TransformError")
+    assert "raised ValueError in batch 1, at test_runs.py:" in text
     assert "Ada" not in text
 
 

@@ -12,7 +12,7 @@ from etl_assets.model.schema import Column, Schema
 from etl_assets.validate import RuleValidator
 from etl_assets_tests.validate.published import PublishedBatch
 
-REFUSED = object()
+REFUSED = "refused"
 INTEGER = Column("x", "integer")
 FLOAT = Column("x", "float")
 DECIMAL = Column("x", "decimal", precision=10, scale=2)

@@ -21,7 +21,7 @@ from etl_assets.validate import RuleValidator, judge_rows, to_pandas
 from etl_assets_tests.validate.oracle import judge
 from etl_assets_tests.validate.published import PublishedBatch
 
-REFUSED = object()
+REFUSED = "refused"
 THREE_PLACES = pd.ArrowDtype(pa.decimal128(38, 3))
 READING = datetime(2024, 1, 1, 10)  # noqa: DTZ001 -- a wall-clock reading
 INSTANT = READING.replace(tzinfo=UTC)
