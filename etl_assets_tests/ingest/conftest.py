@@ -1,0 +1,19 @@
+"""A migrated database and an empty folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from etl_assets.postgres.migrations import migrate
+from etl_assets_tests.ingest.world import World
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def world(database_url: str, tmp_path: Path) -> World:
+    migrate(database_url)
+    return World(database_url, tmp_path)

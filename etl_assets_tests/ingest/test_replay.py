@@ -1,0 +1,176 @@
+"""Quarantined records go back in, and never beat anything newer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from etl_assets import replay
+from etl_assets.errors import BusyError
+from etl_assets.extract.formats.csv import Csv
+from etl_assets.model.schema import Column, References, Schema
+from etl_assets.postgres import ledger
+from etl_assets.postgres.connection import connected
+from etl_assets_tests.ingest.world import GOODS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from etl_assets_tests.ingest.world import World
+
+
+def statuses(world: World) -> list[str]:
+    return [status for (status,) in world.query("SELECT status FROM etl.rejected ORDER BY id")]
+
+
+def test_a_corrected_record_reaches_the_table_under_its_own_number(world: World) -> None:
+    report = world.take("apple,3,", "plum,many,")
+    world.correct(world.waiting()[0], amount="5")
+    assert world.replay().replayed == 1
+    assert world.rows() == [("apple", 3, None), ("plum", 5, None)]
+    marks = world.query("SELECT _delivery_id, _record_no FROM core.goods WHERE code = 'plum'")
+    assert marks == [(report.delivery.id, 2)]
+    assert statuses(world) == ["replayed"]
+    assert world.violations() == []
+
+
+def test_a_replay_twice_does_nothing_the_second_time(world: World) -> None:
+    world.take("plum,many,")
+    world.correct(world.waiting()[0], amount="5")
+    world.replay()
+    assert world.replay().counts.read == 0
+    assert world.violations() == []
+
+
+def test_a_record_that_still_breaks_rules_waits_on_with_those_it_breaks_now(world: World) -> None:
+    world.take("Plum,many,")
+    world.correct(world.waiting()[0], amount="5")
+    assert world.replay().replayed == 0
+    assert [(record.rules, record.replays) for record in world.waiting()] == [(["code__pattern"], 1)]
+    assert world.violations() == []
+
+
+def test_a_replayed_record_never_beats_a_newer_row(world: World) -> None:
+    world.take("plum,many,")
+    world.take("plum,9,newer")
+    world.correct(next(r for r in world.waiting()), amount="5")
+    report = world.replay()
+    assert world.rows() == [("plum", 9, "newer")]
+    assert report.counts.unchanged == 1
+    assert world.violations() == []
+
+
+def test_nor_a_row_that_something_newer_confirmed_without_changing_it(world: World) -> None:
+    world.take("plum,9,")
+    world.take("plum,many,", "fig,1,")
+    world.take("plum,9,", "fig,2,")
+    assert world.query("SELECT _delivery_id FROM core.goods WHERE code = 'plum'") == [(1,)]
+    world.correct(world.waiting()[0], amount="5")
+    world.replay()
+    assert ("plum", 9, None) in world.rows()
+    assert world.violations() == []
+
+
+def test_nor_a_row_that_a_later_record_of_its_own_delivery_confirmed(world: World) -> None:
+    world.take("plum,9,")
+    world.take("plum,many,", "fig,1,", "plum,9,")
+    world.correct(world.waiting()[0], amount="5")
+    world.replay()
+    assert ("plum", 9, None) in world.rows()
+
+
+def test_a_replayed_record_does_beat_what_came_before_it(world: World) -> None:
+    world.take("plum,9,")
+    world.take("plum,many,", "fig,1,")
+    world.correct(world.waiting()[0], amount="5")
+    world.replay()
+    assert ("plum", 5, None) in world.rows()
+
+
+@pytest.mark.parametrize("rank", [3, 1])
+def test_with_an_order_of_the_publishers_that_order_decides_a_replay(world: World, rank: int) -> None:
+    version = Column("version", "integer", required=True)
+    world.schema = replace(GOODS, columns=(*GOODS.columns, version), order_by="version")
+    header = "code,amount,note,version"
+    world.take(f"plum,many,,{rank}", header=header)
+    world.take("plum,9,,2", header=header)
+    world.correct(world.waiting()[0], amount="5")
+    world.replay()
+    assert world.rows() == ([("plum", 5, None, 3)] if rank == 3 else [("plum", 9, None, 2)])
+
+
+def test_an_older_file_that_is_restated_does_not_beat_a_newer_one_that_confirmed_its_row(world: World) -> None:
+    world.files = True
+    world.take("plum,1,", file="a.csv")
+    world.take("plum,1,", "fig,1,", file="b.csv")
+    report = world.take("plum,7,", "lime,1,", file="a.csv")
+    assert world.rows() == [("fig", 1, None), ("lime", 1, None), ("plum", 1, None)]
+    assert (report.counts.unchanged, report.counts.inserted) == (1, 1)
+    assert world.violations() == []
+
+
+def test_malformed_records_are_kept_whole_and_replayed_once_the_format_is_declared_right(world: World) -> None:
+    world.take("plum,5", "fig,1,x")
+    assert [record.raw for record in world.waiting()] == [b"plum,5"]
+    tolerant = world.other(format=Csv(batch_bytes=4096, short_records=True))
+    assert tolerant.replay().replayed == 1
+    assert world.rows() == [("fig", 1, "x"), ("plum", 5, None)]
+
+
+def test_a_malformed_record_can_be_corrected_field_by_field(world: World) -> None:
+    world.take(b"pl\xffum,5,", "fig,1,")
+    world.correct(world.waiting()[0], code="plum", amount="5")
+    world.replay()
+    assert ("plum", 5, None) in world.rows()
+
+
+def test_a_name_that_is_no_column_is_no_correction(world: World) -> None:
+    world.take("plum,many,")
+    with pytest.raises(ValueError, match="neither a column"):
+        world.correct(world.waiting()[0], colour="red")
+
+
+def test_a_replay_beside_a_run_of_the_partition_is_told_to_wait(world: World) -> None:
+    world.take("plum,many,")
+    with connected(world.url) as other:
+        ledger.lock(other, "goods", "")
+        with pytest.raises(BusyError):
+            world.replay()
+    assert statuses(world) == ["open"]
+
+
+@pytest.fixture
+def orders(world: World) -> Callable[[], World]:
+    def referring() -> World:
+        schema = Schema(
+            (
+                Column("id", "integer", required=True),
+                Column("code", "text", references="core.goods.code"),
+                Column("by", "text", references=References("core.people.name", missing="report")),
+            ),
+            key=("id",),
+        )
+        return replace(world, name="orders", schema=schema)
+
+    return referring
+
+
+def test_parked_records_are_released_when_their_parent_arrives_and_not_before(
+    world: World, orders: Callable[[], World]
+) -> None:
+    world.take("apple,1,")
+    placed = orders()
+    source, warehouse = placed.source, placed.warehouse
+    placed.publish("1,apple,ada", "2,plum,ada", "3,fig,ada", header="id,code,by")
+    path = world.folder / "orders" / "goods.csv"
+    assert path.exists()
+    report = placed.load(placed.land().delivery)
+    assert (report.counts.rejected, report.rules) == (2, {"code__references": 2, "by__references": 3})
+    assert replay.releasable(source, warehouse) == []
+    world.take("apple,1,", "plum,1,")
+    (released,) = replay.releasable(source, warehouse)
+    assert placed.replay(released).replayed == 1
+    assert [row[0] for row in placed.rows()] == [1, 2]
+    assert placed.violations() == []

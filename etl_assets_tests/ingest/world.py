@@ -1,0 +1,118 @@
+"""A publisher's folder, a source over it, and a warehouse: the whole way of a record, below Dagster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from etl_assets import doctor, ingest, replay
+from etl_assets.extract.file import FileExtractor
+from etl_assets.extract.formats.csv import Csv
+from etl_assets.ingest import Warehouse
+from etl_assets.landing import LandingStore
+from etl_assets.load import PostgresLoader
+from etl_assets.model.partitions import Files
+from etl_assets.model.schema import Column, Schema
+from etl_assets.postgres import deliveries, quarantine
+from etl_assets.postgres.connection import connected
+from etl_assets.source import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from etl_assets.load import LoadReport
+    from etl_assets.load.transaction import BatchTransaction
+    from etl_assets.model.delivery import Delivery
+
+GOODS = Schema(
+    columns=(
+        Column("code", "text", required=True, pattern="[a-z]+"),
+        Column("amount", "integer", minimum=0),
+        Column("note", "text"),
+    ),
+    key=("code",),
+)
+
+
+@dataclass
+class World:
+    """One source, by default of a single file; with ``files`` each file is a partition."""
+
+    url: str
+    folder: Path
+    schema: Schema = GOODS
+    name: str = "goods"
+    max_rejected: float = 1.0
+    files: bool = False
+    format: Csv = field(default_factory=lambda: Csv(batch_bytes=4096))
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def source(self) -> Source:
+        return Source(
+            name=self.name,
+            description="Goods in stock.",
+            owner="team:tests",
+            extractor=FileExtractor(
+                location=str(self.folder / self.name / ("*.csv" if self.files else "goods.csv")),
+                format=self.format,
+                settle_seconds=0,
+            ),
+            schema=self.schema,
+            partitions=Files() if self.files else None,
+            max_rejected=self.max_rejected,
+            **self.more,
+        )
+
+    @property
+    def warehouse(self) -> Warehouse:
+        return Warehouse(self.url, LandingStore(str(self.folder / "landing")))
+
+    def publish(self, *lines: str | bytes, file: str = "goods.csv", header: str = "code,amount,note") -> None:
+        """Put a file where the source looks."""
+        path = self.folder / self.name / file
+        path.parent.mkdir(exist_ok=True)
+        body = [line if isinstance(line, bytes) else line.encode() for line in (header, *lines)]
+        path.write_bytes(b"\n".join(body) + b"\n")
+
+    def land(self, file: str | None = None) -> ingest.Landed:
+        source = self.source
+        return ingest.land(source, source.partition(file if self.files else None), self.warehouse)
+
+    def load(self, delivery: Delivery, transaction: type[BatchTransaction] | None = None) -> LoadReport:
+        kind = {} if transaction is None else {"transaction": transaction}
+        with connected(self.url) as connection:
+            delivery = deliveries.by_id(connection, delivery.id) or delivery
+        return ingest.load(self.source, delivery, self.warehouse, PostgresLoader(self.url, "run", **kind))
+
+    def take(self, *lines: str | bytes, file: str = "goods.csv", header: str = "code,amount,note") -> LoadReport:
+        """Publish, land and load."""
+        self.publish(*lines, file=file, header=header)
+        return self.load(self.land(file).delivery)
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        return self.query(f"SELECT {', '.join(self.schema.names)} FROM core.{self.name} ORDER BY {self.schema.key[0]}")
+
+    def query(self, question: str) -> list[tuple[Any, ...]]:
+        with connected(self.url) as connection:
+            return connection.execute(question.encode()).fetchall()
+
+    def waiting(self) -> list[quarantine.Rejected]:
+        with connected(self.url) as connection:
+            return quarantine.find(connection, source=self.name)
+
+    def correct(self, record: quarantine.Rejected, **changes: str | None) -> None:
+        correction = replay.published_correction(self.source, record, changes)
+        with connected(self.url) as connection:
+            quarantine.correct(connection, record.id, correction, "ada", None)
+
+    def replay(self, *ids: int) -> replay.ReplayReport:
+        return replay.replay(self.source, self.warehouse, "replay", list(ids) or None)
+
+    def violations(self) -> list[str]:
+        """What the doctor finds wrong."""
+        return [f"{found.subject} {found.problem}" for found in doctor.examine(self.warehouse)]
+
+    def other(self, **changes: Any) -> World:
+        """The same source, declared otherwise."""
+        return replace(self, **changes)
