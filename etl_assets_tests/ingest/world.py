@@ -11,6 +11,7 @@ from etl_assets.extract.formats.csv import Csv
 from etl_assets.ingest import Warehouse
 from etl_assets.landing import LandingStore
 from etl_assets.load import PostgresLoader
+from etl_assets.load.transaction import BatchTransaction
 from etl_assets.model.partitions import Files
 from etl_assets.model.schema import Column, Schema
 from etl_assets.postgres import deliveries, quarantine
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from etl_assets.load import LoadReport
-    from etl_assets.load.transaction import BatchTransaction
     from etl_assets.model.delivery import Delivery
 
 GOODS = Schema(
@@ -79,11 +79,10 @@ class World:
         source = self.source
         return ingest.land(source, source.partition(file if self.files else None), self.warehouse)
 
-    def load(self, delivery: Delivery, transaction: type[BatchTransaction] | None = None) -> LoadReport:
-        kind = {} if transaction is None else {"transaction": transaction}
+    def load(self, delivery: Delivery, transaction: type[BatchTransaction] = BatchTransaction) -> LoadReport:
         with connected(self.url) as connection:
             delivery = deliveries.by_id(connection, delivery.id) or delivery
-        return ingest.load(self.source, delivery, self.warehouse, PostgresLoader(self.url, "run", **kind))
+        return ingest.load(self.source, delivery, self.warehouse, PostgresLoader(self.url, "run", transaction=transaction))
 
     def take(self, *lines: str | bytes, file: str = "goods.csv", header: str = "code,amount,note") -> LoadReport:
         """Publish, land and load."""

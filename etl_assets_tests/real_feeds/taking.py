@@ -1,0 +1,183 @@
+"""A real publisher's folder, taken delivery by delivery; and what must become of it, told by plain Python.
+
+The oracle reads with the csv module, keeps the table in a dict and counts by hand. It shares nothing with the package
+but the cut of a delivery into batches, since duplicates are counted within a batch.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from etl_assets import ingest
+from etl_assets.ingest import Warehouse
+from etl_assets.landing import LandingStore
+from etl_assets.load import PostgresLoader
+from etl_assets.model.batch import Counts
+from etl_assets.postgres import deliveries, quarantine
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.migrations import migrate
+from etl_assets.settings import with_database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from etl_assets.ingest import Landed
+    from etl_assets.load import LoadReport
+    from etl_assets.source import Source
+
+    Row = tuple[Any, ...]
+    Reader = Callable[[dict[str, str]], Row | None]
+
+FEEDS = Path(os.environ.get("ETL_ASSETS_REAL_FEEDS", ""))
+with_real_feeds = pytest.mark.skipif(
+    "ETL_ASSETS_REAL_FEEDS" not in os.environ, reason="ETL_ASSETS_REAL_FEEDS names no folder of real feeds"
+)
+
+
+def ground_truth(feed: str) -> dict[str, dict[str, Any]]:
+    """What is known of each file of a feed, by the file's name."""
+    told = json.loads((FEEDS / feed / "GROUND_TRUTH.json").read_text("utf-8"))
+    return {about["file"]: about for about in told}
+
+
+@contextmanager
+def warehouse(postgres_url: str, folder: Path) -> Iterator[Warehouse]:
+    """A warehouse that lives as long as the block."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        url = with_database(postgres_url, name)
+        migrate(url)
+        yield Warehouse(url, LandingStore(str(folder)))
+    finally:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A feed after all its files were landed and loaded, in the order of their ranks."""
+
+    source: Source
+    warehouse: Warehouse
+    landed: dict[str, Landed]
+    reports: dict[str, LoadReport]
+
+    @property
+    def counts(self) -> dict[str, Counts]:
+        return {file: report.counts for file, report in self.reports.items()}
+
+    @property
+    def unmapped(self) -> dict[str, set[str]]:
+        return {file: set(landed.shape.unmapped) for file, landed in self.landed.items()}
+
+    @property
+    def cuts(self) -> dict[str, list[int]]:
+        """The number of records of each batch."""
+        return {
+            file: [span.records for span in landed.delivery.manifest.spans] for file, landed in self.landed.items()
+        }
+
+    def table(self) -> list[Row]:
+        return self._asked(", ".join(self.source.schema.names))
+
+    def marks(self) -> list[Row]:
+        """The table with its bookkeeping and the places of its rows on disk: any write at all changes it."""
+        return self._asked("*, ctid::text, xmin::text")
+
+    def quarantined(self) -> set[tuple[str, int, tuple[str, ...]]]:
+        """File, record number and broken rules of every rejected record."""
+        with connected(self.warehouse.url) as connection:
+            found = quarantine.find(connection, source=self.source.name, limit=None)
+        return {(record.partition, record.record_no, tuple(record.rules)) for record in found}
+
+    def again(self) -> Taken:
+        return take(self.source, self.warehouse)
+
+    def _asked(self, wanted: str) -> list[Row]:
+        with connected(self.warehouse.url) as connection:
+            return connection.execute(f"SELECT {wanted} FROM {self.source.table}".encode()).fetchall()
+
+
+def take(source: Source, warehouse: Warehouse) -> Taken:
+    """Land and load every file of the feed, oldest first."""
+    partitions = [source.partition(key) for key in source.extractor.list()]
+    landed: dict[str, Landed] = {}
+    reports: dict[str, LoadReport] = {}
+    for partition in sorted(partitions, key=lambda partition: partition.rank):
+        landed[partition.key] = ingest.land(source, partition, warehouse)
+        delivery = landed[partition.key].delivery
+        with connected(warehouse.url) as connection:
+            delivery = deliveries.by_id(connection, delivery.id) or delivery
+        reports[partition.key] = ingest.load(source, delivery, warehouse, PostgresLoader(warehouse.url, "run"))
+    return Taken(source, warehouse, landed, reports)
+
+
+def published(path: Path) -> list[dict[str, str]]:
+    """The records of a file as the csv module reads them."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file, strict=True))
+
+
+@dataclass
+class Oracle:
+    """A table kept in a dict: the last version of each key stands.
+
+    Attributes:
+        read: Makes a row of a record, in the order of the schema; None for a record to be rejected.
+        key: Where the key's values stand in a row.
+    """
+
+    read: Reader
+    key: tuple[int, ...]
+    table: dict[Row, Row] = field(default_factory=dict)
+    counts: dict[str, Counts] = field(default_factory=dict)
+    rejected: set[tuple[str, int]] = field(default_factory=set)
+
+    def take(self, path: Path, cut: Sequence[int]) -> None:
+        """Keep what a file has, and count what becomes of it, batch by batch."""
+        records = list(enumerate(published(path), start=1))
+        counts = Counts()
+        for records_of_batch in cut:
+            batch, records = records[:records_of_batch], records[records_of_batch:]
+            counts += self._batch(path.name, batch)
+        assert not records
+        self.counts[path.name] = counts
+
+    def _batch(self, file: str, batch: Iterable[tuple[int, dict[str, str]]]) -> Counts:
+        rows = {number: self.read(record) for number, record in batch}
+        good = [row for row in rows.values() if row is not None]
+        self.rejected |= {(file, number) for number, row in rows.items() if row is None}
+        newest = {tuple(row[place] for place in self.key): row for row in good}
+        new = [key for key in newest if key not in self.table]
+        changed = [key for key, row in newest.items() if key in self.table and self.table[key] != row]
+        self.table.update(newest)
+        return Counts(
+            read=len(rows),
+            rejected=len(rows) - len(good),
+            accepted=len(good),
+            produced=len(good),
+            inserted=len(new),
+            updated=len(changed),
+            unchanged=len(newest) - len(new) - len(changed),
+            duplicate=len(good) - len(newest),
+        )
+
+
+def foretold(taken: Taken, folder: Path, oracle: Oracle) -> Oracle:
+    """The oracle, shown every file in the order in which the feed was taken."""
+    for file, cut in taken.cuts.items():
+        oracle.take(folder / file, cut)
+    return oracle
