@@ -18,16 +18,17 @@ from etl_assets.extract.file import FileExtractor
 from etl_assets.landing import batches as read_batches
 from etl_assets.landing import index
 from etl_assets.landing import land as freeze_and_index
-from etl_assets.load import Target
+from etl_assets.load import SeenLater, Target
 from etl_assets.load.prepare import AFTER_ALL, SEEN_ORDER, SEEN_RECORD
+from etl_assets.load.quarantined import QuarantinedBatch
 from etl_assets.model.batch import Batch
 from etl_assets.model.schema import RECORD_NO
-from etl_assets.postgres import deliveries, ledger
+from etl_assets.postgres import deliveries, ledger, quarantine
 from etl_assets.postgres.connection import connected
 from etl_assets.validate import RuleValidator, dtype, judge_rows, resolve, to_pandas
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
 
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from etl_assets.model.delivery import Delivery, Manifest
     from etl_assets.model.partitions import Partition
     from etl_assets.model.schema import Schema
+    from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.ledger import Confirming
+    from etl_assets.postgres.quarantine import Rejected
     from etl_assets.source import Source
     from etl_assets.transform.transformer import Transformer
     from etl_assets.validate import Shape
@@ -113,7 +117,7 @@ def load(source: Source, delivery: Delivery, warehouse: Warehouse, loader: Loade
         schema=source.schema,
         fingerprint=source.fingerprint,
         max_rejected=source.max_rejected,
-        seen_later=seen_later(source, delivery, warehouse),
+        look_later=partial(seen_later, source, delivery, warehouse),
     )
     return loader.load(target, delivery, partial(batches, source, delivery.manifest, warehouse.store))
 
@@ -143,13 +147,13 @@ def transform(source: Source, raw: RawBatch, verdict: Verdict) -> Batch:
     if source.transformer is None or verdict.rows.is_empty():
         return Batch(raw, _with_all_columns(verdict.rows, source.schema), verdict.rejected)
     made = _made(source, source.transformer, verdict.rows, raw.span.batch)
+    judged = judge_rows(source.schema, made)
     record_numbers = pl.Series(RECORD_NO, made.index.unique().to_numpy(), dtype=pl.Int64)
     if strange := len(set(record_numbers) - set(verdict.rows[RECORD_NO])):
         raise TransformError(
             f"The transformer of source {source.name!r} returned rows for {strange} record numbers that it was not "
             "given. Nothing of the batch was written. Keep the index that came in; reset_index() loses it."
         )
-    judged = judge_rows(source.schema, made)
     return Batch(
         raw=raw,
         rows=judged.rows,
@@ -171,13 +175,25 @@ def _made(source: Source, transformer: Transformer, rows: pl.DataFrame, batch: i
         ) from None
 
 
-def seen_later(
-    source: Source, delivery: Delivery, warehouse: Warehouse, after_record: int | None = None
-) -> pl.DataFrame | None:
+def quarantined(source: Source, delivery: Delivery, records: Sequence[Rejected], number: int) -> Batch:
+    """Records of the quarantine as a batch ready for a loader: corrected, or as they came.
+
+    Args:
+        source: The declaration.
+        delivery: They came in.
+        records: In the order of their numbers; at least one.
+        number: Of the batch.
+    """
+    raw = QuarantinedBatch(source.extractor.format, source.schema, delivery.manifest.names, records, number)
+    return transform(source, raw, RuleValidator(source.schema).validate(raw))
+
+
+def seen_later(source: Source, delivery: Delivery, warehouse: Warehouse, after_record: int | None = None) -> SeenLater:
     """Keys of rows that something newer confirmed without changing them.
 
     Such a row still carries the mark of an older delivery, so that the guard of the upsert cannot tell. What was seen
-    later stands in the frozen bytes, and is read again there. It costs nothing but where deliveries come out of order.
+    later stands in the frozen bytes or in the quarantine, and is read again there. It costs nothing but where
+    deliveries come out of order.
 
     Args:
         source: The declaration.
@@ -185,30 +201,44 @@ def seen_later(
         warehouse: Has the newer bytes.
         after_record: Records of the same delivery after this one count as newer; None when the delivery is read in
             its own order.
-
-    Returns:
-        The newest sighting of each key: the key's columns, ``SEEN_ORDER`` (if the schema has an ``order_by``) and
-        ``SEEN_RECORD``; None when there is none.
     """
     bound = AFTER_ALL if after_record is None else after_record
-    with connected(warehouse.url) as connection:
-        places = ledger.unchanged_since(connection, delivery, bound)
-        newer = {id_: deliveries.by_id(connection, id_) for id_ in dict.fromkeys(id_ for id_, _ in places)}
     order = [pl.col(source.schema.order_by).alias(SEEN_ORDER)] if source.schema.order_by else []
     sightings: list[pl.DataFrame] = []
-    for id_, later in newer.items():
-        if later is not None:
-            numbers = {number for other, number in places if other == id_}
-            skip = frozenset(span.batch for span in later.manifest.spans if span.batch not in numbers)
+    with connected(warehouse.url) as connection:
+        lines = ledger.confirming(connection, delivery, bound)
+        for id_ in dict.fromkeys(line.delivery_id for line in lines):
+            later = deliveries.by_id(connection, id_)
             record = pl.col(RECORD_NO) if id_ == delivery.id else pl.lit(AFTER_ALL, dtype=pl.Int64)
-            sightings += [
-                batch.rows.select(*source.schema.key, *order, record.alias(SEEN_RECORD))
-                for batch in batches(source, later.manifest, warehouse.store, skip)
-            ]
+            if later is not None:
+                seen = _seen(source, later, [line for line in lines if line.delivery_id == id_], warehouse, connection)
+                sightings += [rows.select(*source.schema.key, *order, record.alias(SEEN_RECORD)) for rows in seen]
+    newest_line = max((line.id for line in lines), default=0)
     if not sightings:
-        return None
+        return SeenLater(None, bound, newest_line)
     newest_last = [*(SEEN_ORDER for _ in order), SEEN_RECORD]
-    return pl.concat(sightings).sort(newest_last).unique(source.schema.key, keep="last", maintain_order=True)
+    keys = pl.concat(sightings).sort(newest_last).unique(source.schema.key, keep="last", maintain_order=True)
+    return SeenLater(keys, bound, newest_line)
+
+
+def _seen(
+    source: Source, later: Delivery, lines: Sequence[Confirming], warehouse: Warehouse, connection: Connection
+) -> Iterator[pl.DataFrame]:
+    """The rows that some lines of the ledger account for, read again."""
+    numbers = {line.number for line in lines if line.kind == "ingest"}
+    if numbers:
+        manifest = later.manifest
+        if later.fingerprint != source.fingerprint:  # read anew under this declaration it may have other batches
+            manifest = index(source.extractor, warehouse.store, manifest)
+            numbers = {span.batch for span in manifest.spans}
+        untaken = pl.Series(quarantine.untaken(connection, later), dtype=pl.Int64).implode()
+        skip = frozenset(span.batch for span in manifest.spans if span.batch not in numbers)
+        for batch in batches(source, manifest, warehouse.store, skip):
+            yield batch.rows.filter(~pl.col(RECORD_NO).is_in(untaken))
+    if any(line.kind == "replay" for line in lines):
+        replayed = quarantine.find(connection, delivery_id=later.id, statuses=("replayed",))
+        if replayed:
+            yield quarantined(source, later, sorted(replayed, key=lambda record: record.record_no), 0).rows
 
 
 def _with_all_columns(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:

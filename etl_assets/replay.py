@@ -7,29 +7,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-import polars as pl
 import psycopg
 
-from etl_assets.ingest import seen_later, transform
+from etl_assets.ingest import quarantined, seen_later
 from etl_assets.load import Target
 from etl_assets.load.loader import Session
 from etl_assets.load.lookups import Lookups
 from etl_assets.load.replaying import ReplayTransaction
-from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, Counts, RawBatch
-from etl_assets.model.delivery import Span
-from etl_assets.model.schema import RECORD_NO
+from etl_assets.model.batch import Counts
 from etl_assets.postgres import deliveries, quarantine
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.faults import translate
-from etl_assets.validate import RuleValidator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from etl_assets.ingest import Warehouse
-    from etl_assets.model.batch import Batch
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.quarantine import Rejected
@@ -84,12 +80,10 @@ def releasable(source: Source, warehouse: Warehouse) -> list[int]:
     """
     found: list[int] = []
     target = Target(source.table, source.schema, source.fingerprint)
-    validator = RuleValidator(source.schema)
     with connected(warehouse.url) as connection:
         lookups = Lookups(target)
         for delivery, parked in _by_delivery(connection, source, statuses=("parked",)):
-            raw = QuarantinedBatch(source, delivery, parked, 0)
-            rows = transform(source, raw, validator.validate(raw)).rows
+            rows = quarantined(source, delivery, parked, 0).rows
             lonely = {
                 number
                 for column, missing in lookups.missing_parents(connection, rows)
@@ -108,73 +102,19 @@ def _replay_delivery(
         schema=source.schema,
         fingerprint=source.fingerprint,
         max_rejected=1.0,
-        seen_later=seen_later(source, delivery, warehouse, after_record=min(r.record_no for r in records)),
+        look_later=partial(seen_later, source, delivery, warehouse, min(r.record_no for r in records)),
     )
-    validator = RuleValidator(source.schema)
-
-    def make_batch(claimed: Sequence[Rejected], number: int) -> Batch:
-        raw = QuarantinedBatch(source, delivery, claimed, number)
-        return transform(source, raw, validator.validate(raw))
-
     session = Session(warehouse.url, run_id, target, delivery)
     try:
         session.open_table()
         line = session.transaction(ReplayTransaction, allowance=len(records)).replay(
-            [record.id for record in records], make_batch
+            [record.id for record in records], partial(quarantined, source, delivery)
         )
     except psycopg.Error as error:
         raise translate(error, f"replaying {len(records)} records of {delivery}") from None
     finally:
         session.close()
     return Counts() if line is None else line.counts
-
-
-class QuarantinedBatch(RawBatch):
-    """Records of the quarantine as a batch: corrected ones by their fields, the others by their bytes.
-
-    Args:
-        source: Whose format reads the bytes.
-        delivery: They came in.
-        records: In the order of their numbers.
-        number: Of the batch in the ledger.
-    """
-
-    def __init__(self, source: Source, delivery: Delivery, records: Sequence[Rejected], number: int) -> None:
-        self._records = {record.record_no: record for record in records}
-        self._format = source.extractor.format
-        self.names = tuple(
-            dict.fromkeys([*delivery.manifest.names, *(name for r in records for name in r.correction or {})])
-        )
-        self.span = Span(number, "", 0, 0, records[0].record_no, len(records), 0)
-        self._read = self._format.reread(
-            delivery.manifest.names, {r.record_no: r.raw for r in records if r.correction is None}
-        )
-        self.decimal = self._read.decimal
-
-    @property
-    def frame(self) -> pl.DataFrame:
-        """Corrected and re-read records. See `RawBatch.frame`."""
-        text = dict.fromkeys(self.names, pl.String)
-        corrected = [
-            {**(record.fields or {}), **record.correction, RECORD_NO: record.record_no}
-            for record in self._records.values()
-            if record.correction is not None
-        ]
-        frame = pl.DataFrame(corrected, schema={**text, RECORD_NO: pl.Int64})
-        return pl.concat([frame, self._read.frame], how="diagonal").select(*self.names, RECORD_NO).sort(RECORD_NO)
-
-    @property
-    def malformed(self) -> pl.DataFrame:
-        """Records whose bytes still cannot be parsed. See `RawBatch.malformed`."""
-        return self._read.malformed.select(REJECTED_RECORD_NO, REJECTED_RULES)
-
-    def raw(self, record_no: int) -> bytes:
-        """The bytes as delivered."""
-        return self._records[record_no].raw
-
-    def location(self, record_no: int) -> str:
-        """Where the record stood when it was delivered."""
-        return self._records[record_no].location
 
 
 def published_correction(source: Source, record: Rejected, changes: Mapping[str, str | None]) -> dict[str, str | None]:

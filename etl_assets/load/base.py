@@ -18,8 +18,25 @@ if TYPE_CHECKING:
     from etl_assets.model.schema import Schema
 
     OpenBatches = Callable[[frozenset[int]], Iterator[Batch]]
+    LookLater = Callable[[], "SeenLater"]
 
 LoadStatus = Literal["loaded", "resumed", "unchanged"]
+
+
+@dataclass(frozen=True)
+class SeenLater:
+    """What newer records confirmed without changing it: rows of these keys carry an older mark than they have earned.
+
+    Attributes:
+        keys: The newest sighting of each key: the key's columns, ``SEEN_ORDER`` if the schema has an ``order_by``,
+            ``SEEN_RECORD``; older rows of these keys are not written. None when there is none.
+        after_record: Records of the same delivery after this one were looked at too.
+        line: Id of the newest ledger line that was looked at; 0 when there was none.
+    """
+
+    keys: pl.DataFrame | None = None
+    after_record: int = 0
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -31,15 +48,14 @@ class Target:
         schema: The contract.
         fingerprint: Of the declaration under which the records are read.
         max_rejected: The share of a delivery's records that may be rejected.
-        seen_later: Keys that were seen again later without a change: the key's columns, ``SEEN_ORDER`` if the schema
-            has an ``order_by``, ``SEEN_RECORD``; older rows of these keys are not written. None when there are none.
+        look_later: Finds what was seen again later without a change; None when nothing can come after.
     """
 
     table: str
     schema: Schema
     fingerprint: str
     max_rejected: float = 0.0
-    seen_later: pl.DataFrame | None = None
+    look_later: LookLater | None = None
 
 
 @dataclass(frozen=True)

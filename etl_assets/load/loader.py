@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -27,7 +27,7 @@ from etl_assets.postgres.upsert import TableWriter, is_empty
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from etl_assets.load.base import OpenBatches, Target
+    from etl_assets.load.base import OpenBatches, SeenLater, Target
     from etl_assets.load.prepare import Prepared
     from etl_assets.model.batch import Batch
     from etl_assets.model.delivery import Delivery
@@ -155,6 +155,7 @@ class Session:
         self._partition = delivery.partition + slice_name
         self._seed = hash_seed(target.schema)
         self._lookups = Lookups(target)
+        self._seen: SeenLater | None = None
         self.connection = connect(url)
         try:
             ledger.lock(self.connection, delivery.source, self._partition)
@@ -175,19 +176,21 @@ class Session:
             self.target.table,
             self.target.schema,
             self.delivery.id,
-            deliveries.outranking(self.connection, self.delivery),
             shared=bool(self._slice_name),
             refresh_hashes=ledger.other_seeds(self.connection, self.delivery.source, self._seed),
         )
 
     def close(self) -> None:
-        """Give everything back."""
+        """Give everything back; the lock at once, as the server may take a moment to see that the session has ended."""
+        with suppress(psycopg.Error):  # of a broken connection, which has no lock either
+            ledger.unlock(self.connection)
         self.connection.close()
 
     def prepared(self, batches: Iterator[Batch]) -> Iterator[Prepared]:
         """Batches made ready, in the thread that pulls them."""
+        self._seen = None if self.target.look_later is None else self.target.look_later()
         for batch in batches:
-            ready = prepare(batch, self.target, self.delivery.id, self._seed)
+            ready = prepare(batch, self.target, self.delivery.id, self._seed, self._seen)
             writer = self._writer
             yield replace(ready, encoded=writer.encode(ready.rows)) if writer.sends_everything else ready
 
@@ -227,7 +230,10 @@ class Session:
     def _transact(self, prepared: Prepared, kind: type[BatchTransaction]) -> Line:
         consent = int(self.target.max_rejected * self.delivery.manifest.records)
         rejected = ledger.add_up(ledger.lines(self.connection, self.delivery))[0].rejected
-        return self.transaction(kind, allowance=consent - rejected).run(prepared)
+        transaction = self.transaction(kind, allowance=consent - rejected)
+        line = transaction.run(prepared)
+        self._seen = transaction.seen
+        return line
 
     def _reconnect(self, number: int) -> Line | None:
         """Mend the session after its connection broke; the ledger line of a batch, if it was committed after all."""

@@ -26,7 +26,7 @@ AFTER_ALL: Final = 2**62
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from etl_assets.load.base import Target
+    from etl_assets.load.base import SeenLater, Target
     from etl_assets.model.batch import Batch
     from etl_assets.model.schema import Schema
 
@@ -43,6 +43,7 @@ class Prepared:
         outranked: Number of rows left out because a newer delivery confirmed what the table has.
         rejected: The rejected records.
         rules: How many records broke each rule.
+        seen: What was left out for it; None when nothing was looked for.
         encoded: The rows as they are sent, if they were encoded ahead.
     """
 
@@ -53,6 +54,7 @@ class Prepared:
     outranked: int
     rejected: tuple[NewRejected, ...]
     rules: Counter[str]
+    seen: SeenLater | None = None
     encoded: bytes | None = None
 
 
@@ -66,7 +68,7 @@ def hash_seed(schema: Schema) -> int:
     return int.from_bytes(sha256(told.encode()).digest()[:8], "big") >> 1
 
 
-def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepared:
+def prepare(batch: Batch, target: Target, delivery_id: int, seed: int, seen: SeenLater | None = None) -> Prepared:
     """Make a batch ready.
 
     Args:
@@ -74,9 +76,10 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
         target: Where it goes.
         delivery_id: Of the delivery it belongs to.
         seed: From `hash_seed`.
+        seen: What something newer confirmed.
     """
     schema = target.schema
-    rows, outranked = _without_seen_later(batch.rows, target)
+    rows, outranked = _without_seen_later(batch.rows, schema, seen)
     rows, duplicate = _newest_of_each_key(rows, schema)
     rows = rows.with_columns(
         pl.lit(delivery_id, dtype=pl.Int64).alias(DELIVERY_ID),
@@ -93,6 +96,7 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
         outranked=outranked,
         rejected=rejected,
         rules=Counter(rule for rules in broken.values() for rule in rules),
+        seen=seen,
     )
 
 
@@ -119,7 +123,7 @@ def without(
         rows=batch.rows.filter(~pl.col(RECORD_NO).is_in(gone.implode())),
         rejected=pl.concat([batch.rejected.select(REJECTED_RECORD_NO, REJECTED_RULES), more]),
     )
-    return prepare(batch, target, delivery_id, seed)
+    return prepare(batch, target, delivery_id, seed, prepared.seen)
 
 
 def rejected_records(batch: Batch, broken: Mapping[int, Iterable[str]], schema: Schema) -> Iterator[NewRejected]:
@@ -157,14 +161,14 @@ def _newest_of_each_key(rows: pl.DataFrame, schema: Schema) -> tuple[pl.DataFram
     return (rows, 0) if kept == rows.height else (rows.filter(newest), rows.height - kept)
 
 
-def _without_seen_later(rows: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, int]:
+def _without_seen_later(rows: pl.DataFrame, schema: Schema, seen: SeenLater | None) -> tuple[pl.DataFrame, int]:
     """Rows without those of which the table is known to have something newer; how many those were."""
-    if target.seen_later is None:
+    if seen is None or seen.keys is None:
         return rows, 0
-    order_by = target.schema.order_by
+    order_by = schema.order_by
     newer = pl.col(SEEN_RECORD) > pl.col(RECORD_NO)
     if order_by is not None:
         newer = (pl.col(SEEN_ORDER) > pl.col(order_by)) | ((pl.col(SEEN_ORDER) == pl.col(order_by)) & newer)
-    joined = rows.join(target.seen_later, on=target.schema.key, how="left", maintain_order="left")
+    joined = rows.join(seen.keys, on=schema.key, how="left", maintain_order="left")
     kept = joined.filter(~newer.fill_null(value=False)).select(rows.columns)
     return kept, rows.height - kept.height

@@ -44,9 +44,11 @@ class ReplayTransaction(BatchTransaction):
             self._claimed = quarantine.claim(self.connection, ids)
             if not self._claimed:
                 return None
+            self.take_turn(None)
+            seen = None if self.target.look_later is None else self.target.look_later()
             number = ledger.next_number(self.connection, self.delivery, self.kind)
             batch = make_batch(self._claimed, number)
-            prepared = prepare(batch, self.target, self.delivery.id, self.seed)
+            prepared = prepare(batch, self.target, self.delivery.id, self.seed, seen)
             prepared, reported = self.look_up(prepared)
             prepared, written, deleted = self.write_rows(prepared)
             self.write_rejected(prepared)

@@ -7,21 +7,22 @@ written without the order guard.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 import psycopg
 
 from etl_assets.errors import LoadError, TooManyRejectedError
-from etl_assets.load.prepare import AFTER_ALL, without
+from etl_assets.load.prepare import AFTER_ALL, prepare, without
 from etl_assets.model.batch import Counts
 from etl_assets.model.schema import RECORD_NO
-from etl_assets.postgres import ledger, quarantine
+from etl_assets.postgres import deliveries, ledger, quarantine
 from etl_assets.postgres.faults import fault_of
 from etl_assets.postgres.ledger import Line
 
 if TYPE_CHECKING:
-    from etl_assets.load.base import Target
+    from etl_assets.load.base import SeenLater, Target
     from etl_assets.load.lookups import Lookups
     from etl_assets.load.prepare import Prepared
     from etl_assets.model.delivery import Delivery
@@ -47,6 +48,8 @@ class BatchTransaction:
     """
 
     kind: Kind = "ingest"
+    seen: SeenLater | None = None
+    """What is known of newer sightings since the last turn."""
 
     def __init__(
         self,
@@ -83,6 +86,10 @@ class BatchTransaction:
         with self.connection.transaction():
             ledger.fence(self.connection, self.holder)
             ledger.commit_without_waiting(self.connection)
+            self.take_turn(prepared.seen)
+            if self.seen is not prepared.seen:
+                prepared = prepare(prepared.batch, self.target, self.delivery.id, self.seed, self.seen)
+            prepared = self.without_corrected(prepared)
             prepared, reported = self.look_up(prepared)
             self.stay_within_allowance(prepared)
             prepared, written, deleted = self.write_rows(prepared)
@@ -91,6 +98,32 @@ class BatchTransaction:
             line = self.line(prepared, written, deleted, reported)
             self.write_line(line)
         return line
+
+    def take_turn(self, seen: SeenLater | None) -> None:
+        """Wait until nobody else writes rows of the source, and learn what was delivered in the meantime.
+
+        Args:
+            seen: What was known of newer sightings.
+        """
+        ledger.take_turn(self.connection, self.delivery.source, together=self.writer.shared)
+        self.writer.outranked_by = deliveries.outranking(self.connection, self.delivery)
+        self.seen = seen
+        if self.target.look_later is None or seen is None or not self.writer.outranked_by:
+            return
+        if ledger.confirming(self.connection, self.delivery, seen.after_record, seen.line):
+            self.seen = self.target.look_later()
+
+    def without_corrected(self, prepared: Prepared) -> Prepared:
+        """The batch, when it is read anew, without the rows of records that people corrected: theirs are newer."""
+        if self.delivery.generation == 1:
+            return prepared
+        batch = prepared.batch
+        spare = quarantine.corrected(self.connection, self.delivery)
+        rows = batch.rows.filter(~pl.col(RECORD_NO).is_in(spare))
+        if (gone := batch.rows.height - rows.height) == 0:
+            return prepared
+        again = prepare(replace(batch, rows=rows), self.target, self.delivery.id, self.seed, self.seen)
+        return replace(again, produced=again.produced + gone, outranked=again.outranked + gone)
 
     def look_up(self, prepared: Prepared) -> tuple[Prepared, Counter[str]]:
         """Reject what lacks a parent or claims a taken value; count what is only to be reported."""
@@ -127,18 +160,20 @@ class BatchTransaction:
 
     def write_generation(self, prepared: Prepared) -> tuple[Written, int]:
         """Write the rows; when the delivery is read anew, also take away what it no longer yields."""
-        rows = prepared.rows
         if self.delivery.generation == 1 or self.kind == "replay":
-            return self.writer.write(rows, prepared.encoded), 0
+            return self.writer.write(prepared.rows, prepared.encoded), 0
         span = prepared.batch.span
         first = span.first_record
         last = AFTER_ALL if span == self.delivery.manifest.spans[-1] else span.last_record
-        corrected = quarantine.corrected(self.connection, self.delivery, first, last)
-        kept = rows.filter(~pl.col(RECORD_NO).is_in(corrected))
-        written = self.writer.write(kept)
-        deleted = self.writer.remove_unproduced(kept, first, last, corrected)
+        corrected = quarantine.corrected(self.connection, self.delivery)
+        done = ledger.lines(self.connection, self.delivery).values()
+        in_order = all(line.last_record < first for line in done)
+        self.writer.to_be_read = (last, corrected) if in_order and not self.writer.shared else None
+        confirmed = None if prepared.seen is None else prepared.seen.keys
+        deleted = self.writer.remove_unproduced(prepared.batch.rows, first, last, corrected, confirmed)
+        written = self.writer.write(prepared.rows)
         quarantine.supersede(self.connection, self.delivery, first, last)
-        return type(written)(written.inserted, written.updated, written.unchanged + rows.height - kept.height), deleted
+        return written, deleted
 
     def find_poison(self, rows: pl.DataFrame) -> list[int]:
         """Numbers of the records that the database cannot store, found by halves, each try rolled back."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["ingest", "replay"]
 COUNT_NAMES: Final = tuple(field.name for field in fields(Counts))
+_TURN: Final = "\0turn"
+"""Stands in the place of a partition in the number of the lock that writers of a source take in turn."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ def lock(connection: Connection, source: str, partition: str) -> None:
         )
 
 
+def unlock(connection: Connection) -> None:
+    """Give back every session lock of a connection."""
+    connection.execute("SELECT pg_advisory_unlock_all()")
+
+
 def take(connection: Connection, source: str, partition: str, run_id: str) -> Holder:
     """Take over a source partition: every earlier holder is fenced off from now on.
 
@@ -98,6 +105,20 @@ def fence(connection: Connection, holder: Holder) -> None:
             f"A newer run has taken over {holder}. This run wrote nothing more. Nothing needs doing: the newer run "
             "goes on where this one stopped."
         )
+
+
+def take_turn(connection: Connection, source: str, *, together: bool) -> None:
+    """Wait until no other batch transaction writes the rows of a source; the turn ends with the present transaction.
+
+    What one transaction leaves as it was, another that runs beside it could overwrite, and neither would know.
+
+    Args:
+        connection: In a transaction.
+        source: Name of the source.
+        together: Whether others that say so too may write at once: loaders that share a delivery.
+    """
+    shared = "_shared" if together else ""
+    connection.execute(f"SELECT pg_advisory_xact_lock{shared}(%s)", (lock_number(source, _TURN),))
 
 
 def commit_without_waiting(connection: Connection) -> None:
@@ -169,8 +190,18 @@ def other_seeds(connection: Connection, source: str, hash_seed: int) -> bool:
     return bool(row and row[0])
 
 
-def unchanged_since(connection: Connection, delivery: Delivery, record_no: int) -> list[tuple[int, int]]:
-    """Batches that hold newer sightings of rows which they left as they were.
+@dataclass(frozen=True)
+class Confirming:
+    """A line of the ledger that left rows as they were: its id, and what it accounts for."""
+
+    id: int
+    delivery_id: int
+    kind: Kind
+    number: int
+
+
+def confirming(connection: Connection, delivery: Delivery, record_no: int, after_line: int = 0) -> list[Confirming]:
+    """Lines that hold newer sightings of rows which they left as they were.
 
     A row that a newer delivery merely confirms keeps the mark of the older one; whoever wants to overwrite it from
     in between must look there first.
@@ -179,17 +210,20 @@ def unchanged_since(connection: Connection, delivery: Delivery, record_no: int) 
         connection: To the warehouse.
         delivery: From which rows are to be written out of order.
         record_no: The lowest record number concerned.
+        after_line: Only lines with a higher id.
 
     Returns:
-        Delivery id and batch number, in order.
+        The lines, by delivery, oldest first. Those of replays may be of any generation: what people corrected stands
+        when the delivery is read anew.
     """
     rows = connection.execute(
-        "SELECT d.id, b.number FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
-        "AND d.generation = b.generation WHERE d.source = %s AND b.kind = 'ingest' AND b.unchanged > 0 "
-        "AND ((d.rank, d.id) > (%s, %s) OR (d.id = %s AND b.last_record > %s)) ORDER BY d.rank, d.id, b.number",
-        (delivery.source, delivery.rank, delivery.id, delivery.id, record_no),
+        "SELECT b.id, d.id, b.kind, b.number FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
+        "AND (d.generation = b.generation OR b.kind = 'replay') WHERE d.source = %s AND b.unchanged > 0 AND b.id > %s "
+        "AND ((d.rank, d.id) > (%s, %s) OR (d.id = %s AND (b.kind = 'replay' OR b.last_record > %s))) "
+        "ORDER BY d.rank, d.id, b.kind, b.number",
+        (delivery.source, after_line, delivery.rank, delivery.id, delivery.id, record_no),
     ).fetchall()
-    return [(delivery_id, number) for delivery_id, number in rows]
+    return [Confirming(*row) for row in rows]
 
 
 def add_up(lines_: Mapping[int, Line]) -> tuple[Counts, dict[str, int]]:

@@ -117,12 +117,21 @@ def supersede(connection: Connection, delivery: Delivery, first_record: int, las
         )
 
 
-def corrected(connection: Connection, delivery: Delivery, first_record: int, last_record: int) -> list[int]:
+def corrected(connection: Connection, delivery: Delivery) -> list[int]:
     """Record numbers of a delivery that people corrected and replayed: their rows are newer than the bytes."""
     rows = connection.execute(
-        "SELECT record_no FROM etl.rejected WHERE delivery_id = %s AND record_no BETWEEN %s AND %s "
-        "AND status = 'replayed' AND correction IS NOT NULL",
-        (delivery.id, first_record, last_record),
+        "SELECT record_no FROM etl.rejected WHERE delivery_id = %s AND status = 'replayed' AND correction IS NOT NULL",
+        (delivery.id,),
+    ).fetchall()
+    return [record_no for (record_no,) in rows]
+
+
+def untaken(connection: Connection, delivery: Delivery) -> list[int]:
+    """Record numbers of a delivery whose bytes, as delivered, are not what the table has: rejected, or corrected."""
+    rows = connection.execute(
+        "SELECT record_no FROM etl.rejected WHERE delivery_id = %s AND CASE status WHEN 'replayed' "
+        "THEN correction IS NOT NULL ELSE status <> 'superseded' AND generation = %s END",
+        (delivery.id, delivery.generation),
     ).fetchall()
     return [record_no for (record_no,) in rows]
 
@@ -131,6 +140,7 @@ def find(
     connection: Connection,
     *,
     source: str | None = None,
+    delivery_id: int | None = None,
     statuses: Sequence[str] = _WAITING,
     rule: str | None = None,
     ids: Sequence[int] | None = None,
@@ -141,6 +151,7 @@ def find(
     Args:
         connection: To the warehouse.
         source: Only of this source.
+        delivery_id: Only of this delivery.
         statuses: Only with one of these; means nothing when ids are given.
         rule: Only those that broke this rule.
         ids: Only these.
@@ -149,11 +160,13 @@ def find(
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
         return cursor.execute(
             f"SELECT {_COLUMNS} FROM etl.rejected WHERE (%(source)s::text IS NULL OR source = %(source)s) "
+            "AND (%(delivery)s::bigint IS NULL OR delivery_id = %(delivery)s) "
             "AND (%(ids)s::bigint[] IS NOT NULL OR status = ANY (%(statuses)s)) "
             "AND (%(rule)s::text IS NULL OR %(rule)s = ANY (rules)) "
             "AND (%(ids)s::bigint[] IS NULL OR id = ANY (%(ids)s)) ORDER BY id LIMIT %(limit)s",
             {
                 "source": source,
+                "delivery": delivery_id,
                 "statuses": list(statuses),
                 "rule": rule,
                 "ids": None if ids is None else list(ids),

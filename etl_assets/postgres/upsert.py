@@ -27,6 +27,7 @@ _STAGING: Final = sql.Identifier("pg_temp", "etl_staging")
 _PROBE: Final = sql.Identifier("pg_temp", "etl_probe")
 _PLACE: Final = "etl_place"
 _PROBE_ANSWER: Final = np.dtype([("fields", ">i2"), ("l1", ">i4"), ("place", ">i4"), ("l2", ">i4"), ("new", "u1")])
+_ANY_RECORD: Final = -1
 _COPY_HEADER: Final = 19
 _COPY_TRAILER: Final = 2
 
@@ -48,12 +49,18 @@ class TableWriter:
         table: ``schema.table``.
         schema: Of the table.
         delivery_id: The delivery that is written.
-        outranked_by: Ids of the deliveries whose rows this one must not overwrite.
         shared: Whether other loaders write records of the same delivery at the same time. A row that one of them wrote
             is then given the mark of the later record even where nothing else differs, so that records between the
             two cannot come over it.
         refresh_hashes: Whether rows of the table may carry hashes of another seed; they are brought up to date as
             they are met, so that a re-delivery is recognised again.
+
+    Attributes:
+        outranked_by: Ids of the deliveries whose rows this one must not overwrite; to be set in each transaction.
+        shared: As given.
+        to_be_read: When the delivery is read anew, the last record of the batch, and the records whose rows stay: other
+            rows of the delivery that come from behind it are as good as gone, and will be written again if they come
+            again. None otherwise.
     """
 
     def __init__(
@@ -62,7 +69,6 @@ class TableWriter:
         table: str,
         schema: Schema,
         delivery_id: int,
-        outranked_by: Sequence[int],
         *,
         shared: bool = False,
         refresh_hashes: bool = False,
@@ -71,9 +77,10 @@ class TableWriter:
         self._table = identifier(table)
         self._schema = schema
         self._delivery_id = delivery_id
-        self._outranked_by = list(outranked_by)
+        self.outranked_by: Sequence[int] = ()
+        self.shared = shared
+        self.to_be_read: tuple[int, Sequence[int]] | None = None
         self._refresh_hashes = refresh_hashes
-        self._shared = shared
         self._columns = table_columns(schema)
         self._expect_new = False
         self._mostly_changed = False
@@ -220,39 +227,58 @@ class TableWriter:
         inserted, written = row or (0, 0)
         return Written(inserted, written - inserted, rows.height - written)
 
-    def remove_unproduced(self, rows: pl.DataFrame, first_record: int, last_record: int, spare: Sequence[int]) -> int:
+    def remove_unproduced(
+        self,
+        produced: pl.DataFrame,
+        first_record: int,
+        last_record: int,
+        spare: Sequence[int],
+        confirmed: pl.DataFrame | None,
+    ) -> int:
         """Delete rows that records of the delivery once yielded and, read anew, no longer do.
 
         Args:
-            rows: What the records yield now.
+            produced: Every row that the records yield now: the key's columns and ``RECORD_NO``.
             first_record: First record read anew.
             last_record: Last record read anew.
             spare: Records whose rows stay whatever they yield.
+            confirmed: Keys of rows that stay because something newer has confirmed them; None for no such.
 
         Returns:
             How many rows were deleted.
         """
+        marked = [produced.select(pl.col(RECORD_NO).alias(ROW_HASH), *self._schema.key)]
+        if confirmed is not None:
+            marked.append(confirmed.select(pl.lit(_ANY_RECORD, dtype=pl.Int64).alias(ROW_HASH), *self._schema.key))
         columns = (_PLACE, ROW_HASH, *self._schema.key)
-        frame = rows.select(pl.lit(0, dtype=pl.Int32).alias(_PLACE), ROW_HASH, *self._schema.key)
+        frame = pl.concat(marked).select(pl.lit(0, dtype=pl.Int32).alias(_PLACE), pl.all())
         self._connection.execute(sql.SQL("TRUNCATE {}").format(_PROBE))
         copy_in(self._connection, _PROBE, columns, encode(wire_frame(frame, self._schema)))
         statement = sql.SQL(
-            "DELETE FROM {table} t WHERE t.{delivery} = %s AND t.{record} BETWEEN %s AND %s "
-            "AND t.{record} <> ALL (%s::bigint[]) AND NOT EXISTS (SELECT FROM {probe} p WHERE {match})"
+            "DELETE FROM {table} t WHERE t.{delivery} = %(delivery)s AND t.{record} BETWEEN %(first)s AND %(last)s "
+            "AND t.{record} <> ALL (%(spare)s::bigint[]) AND NOT EXISTS (SELECT FROM {probe} p WHERE {match} "
+            "AND p.{mark} IN (t.{record}, %(any)s))"
         ).format(
             table=self._table,
             delivery=sql.Identifier(DELIVERY_ID),
             record=sql.Identifier(RECORD_NO),
             probe=_PROBE,
             match=self._match("p"),
+            mark=sql.Identifier(ROW_HASH),
         )
-        values = (self._delivery_id, first_record, last_record, list(spare))
+        values = {
+            "delivery": self._delivery_id,
+            "first": first_record,
+            "last": last_record,
+            "spare": list(spare),
+            "any": _ANY_RECORD,
+        }
         return self._connection.execute(statement, values).rowcount
 
     def _differs(self, other: str) -> sql.Composable:
         """The condition that a row of the table, ``t``, is missing or is not what another is."""
         differs = sql.SQL("t.{0} IS DISTINCT FROM {1}.{0}").format(sql.Identifier(ROW_HASH), sql.SQL(other))
-        if not self._shared:
+        if not self.shared:
             return differs
         own = sql.SQL("t.{} = {}").format(sql.Identifier(DELIVERY_ID), sql.Literal(self._delivery_id))
         return sql.SQL("({} OR {})").format(differs, own)
@@ -269,14 +295,25 @@ class TableWriter:
             "t.{delivery} <> ALL (%(outranked_by)s::bigint[]) "
             "AND (t.{delivery} <> %(delivery_id)s OR t.{record} <= {new}.{record})"
         ).format(delivery=sql.Identifier(DELIVERY_ID), record=sql.Identifier(RECORD_NO), new=new)
-        if self._schema.order_by is None:
+        if self._schema.order_by is not None:
+            sequence = sql.SQL("(t.{order} < {new}.{order} OR (t.{order} = {new}.{order} AND {sequence}))").format(
+                order=sql.Identifier(self._schema.order_by), new=new, sequence=sequence
+            )
+        if self.to_be_read is None:
             return sequence
-        return sql.SQL("(t.{order} < {new}.{order} OR (t.{order} = {new}.{order} AND {sequence}))").format(
-            order=sql.Identifier(self._schema.order_by), new=new, sequence=sequence
-        )
+        return sql.SQL(
+            "({sequence} OR (t.{delivery} = %(delivery_id)s AND t.{record} > %(last)s "
+            "AND t.{record} <> ALL (%(spare)s::bigint[])))"
+        ).format(sequence=sequence, delivery=sql.Identifier(DELIVERY_ID), record=sql.Identifier(RECORD_NO))
 
     def _guard_values(self) -> dict[str, object]:
-        return {"outranked_by": self._outranked_by, "delivery_id": self._delivery_id}
+        last, spare = self.to_be_read or (0, ())
+        return {
+            "outranked_by": list(self.outranked_by),
+            "delivery_id": self._delivery_id,
+            "last": last,
+            "spare": list(spare),
+        }
 
     def _refresh(self) -> None:
         """Give rows that are equal in all but the hash the hash of today's seed."""

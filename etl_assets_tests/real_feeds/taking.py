@@ -74,6 +74,8 @@ class Taken:
     warehouse: Warehouse
     landed: dict[str, Landed]
     reports: dict[str, LoadReport]
+    tables: dict[str, list[Row]]
+    """The table's rows after each file, in the order of the schema."""
 
     @property
     def counts(self) -> dict[str, Counts]:
@@ -86,29 +88,26 @@ class Taken:
     @property
     def cuts(self) -> dict[str, list[int]]:
         """The number of records of each batch."""
-        return {
-            file: [span.records for span in landed.delivery.manifest.spans] for file, landed in self.landed.items()
-        }
+        return {file: [span.records for span in landed.delivery.manifest.spans] for file, landed in self.landed.items()}
 
+    @property
     def table(self) -> list[Row]:
-        return self._asked(", ".join(self.source.schema.names))
+        """The table's rows after the last file."""
+        return list(self.tables.values())[-1]
 
     def marks(self) -> list[Row]:
         """The table with its bookkeeping and the places of its rows on disk: any write at all changes it."""
-        return self._asked("*, ctid::text, xmin::text")
+        return _rows(self.source, self.warehouse, "*, ctid::text, xmin::text")
 
     def quarantined(self) -> set[tuple[str, int, tuple[str, ...]]]:
         """File, record number and broken rules of every rejected record."""
         with connected(self.warehouse.url) as connection:
-            found = quarantine.find(connection, source=self.source.name, limit=None)
+            found = quarantine.find(connection, source=self.source.name)
         return {(record.partition, record.record_no, tuple(record.rules)) for record in found}
 
     def again(self) -> Taken:
+        """The same files once more."""
         return take(self.source, self.warehouse)
-
-    def _asked(self, wanted: str) -> list[Row]:
-        with connected(self.warehouse.url) as connection:
-            return connection.execute(f"SELECT {wanted} FROM {self.source.table}".encode()).fetchall()
 
 
 def take(source: Source, warehouse: Warehouse) -> Taken:
@@ -116,13 +115,22 @@ def take(source: Source, warehouse: Warehouse) -> Taken:
     partitions = [source.partition(key) for key in source.extractor.list()]
     landed: dict[str, Landed] = {}
     reports: dict[str, LoadReport] = {}
+    tables: dict[str, list[Row]] = {}
     for partition in sorted(partitions, key=lambda partition: partition.rank):
         landed[partition.key] = ingest.land(source, partition, warehouse)
         delivery = landed[partition.key].delivery
         with connected(warehouse.url) as connection:
             delivery = deliveries.by_id(connection, delivery.id) or delivery
         reports[partition.key] = ingest.load(source, delivery, warehouse, PostgresLoader(warehouse.url, "run"))
-    return Taken(source, warehouse, landed, reports)
+        tables[partition.key] = _rows(source, warehouse, ", ".join(source.schema.names))
+    return Taken(source, warehouse, landed, reports, tables)
+
+
+def _rows(source: Source, warehouse: Warehouse, wanted: str) -> list[Row]:
+    """The source's table, in the order of its key."""
+    question = f"SELECT {wanted} FROM {source.table} ORDER BY {', '.join(source.schema.key)}"
+    with connected(warehouse.url) as connection:
+        return connection.execute(question.encode()).fetchall()
 
 
 def published(path: Path) -> list[dict[str, str]]:
@@ -145,6 +153,7 @@ class Oracle:
     table: dict[Row, Row] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=dict)
     rejected: set[tuple[str, int]] = field(default_factory=set)
+    tables: dict[str, set[Row]] = field(default_factory=dict)
 
     def take(self, path: Path, cut: Sequence[int]) -> None:
         """Keep what a file has, and count what becomes of it, batch by batch."""
@@ -155,6 +164,7 @@ class Oracle:
             counts += self._batch(path.name, batch)
         assert not records
         self.counts[path.name] = counts
+        self.tables[path.name] = set(self.table.values())
 
     def _batch(self, file: str, batch: Iterable[tuple[int, dict[str, str]]]) -> Counts:
         rows = {number: self.read(record) for number, record in batch}

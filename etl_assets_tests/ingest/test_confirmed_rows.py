@@ -1,0 +1,201 @@
+"""Rows that something newer confirmed without changing them still carry an older mark: nothing may come in between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from etl_assets import ingest
+from etl_assets.errors import TransformError
+from etl_assets.extract.formats.csv import Csv
+from etl_assets.load import PostgresLoader
+from etl_assets.load.transaction import BatchTransaction
+from etl_assets.model.schema import Column, Schema
+from etl_assets.postgres import deliveries
+from etl_assets.postgres.connection import connected
+from etl_assets.transform import Transformer
+from etl_assets_tests.ingest.world import GOODS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from etl_assets.load import LoadReport
+    from etl_assets.load.prepare import Prepared
+    from etl_assets.model.delivery import Delivery
+    from etl_assets.postgres.ledger import Line
+    from etl_assets_tests.ingest.world import World
+
+ORDERS = Schema(
+    (Column("id", "integer", required=True), Column("code", "text", references="core.goods.code")), key=("id",)
+)
+
+
+def read_anew(world: World, delivery: Delivery) -> LoadReport:
+    with connected(world.url) as connection:
+        delivery = deliveries.by_id(connection, delivery.id) or delivery
+    return ingest.load(world.source, delivery, world.warehouse, PostgresLoader(world.url, "anew", force=True))
+
+
+@pytest.fixture
+def filed(world: World) -> World:
+    """Each file a partition."""
+    return world.other(files=True)
+
+
+def test_what_a_replay_confirmed_is_not_overwritten_by_something_older(filed: World) -> None:
+    filed.take("plum,1,", file="a.csv")
+    filed.take("plum,many,", file="c.csv")
+    filed.correct(filed.waiting()[0], amount="1")
+    filed.replay()
+    filed.take("plum,2,", file="b.csv")
+    assert filed.rows() == [("plum", 1, None)]
+    assert filed.violations() == []
+
+
+def test_a_record_that_was_parked_confirms_nothing(world: World) -> None:
+    world.take("apple,1,", "plum,1,")
+    orders = replace(world, name="orders", schema=ORDERS, files=True)
+    header = "id,code"
+    orders.take("1,apple", file="a.csv", header=header)
+    orders.take("1,apple", "2,nothing", file="c.csv", header=header)
+    orders.take("2,plum", file="b.csv", header=header)
+    assert orders.rows() == [(1, "apple"), (2, "plum")]
+    assert orders.violations() == []
+
+
+def test_a_delivery_read_anew_keeps_the_rows_that_a_newer_one_confirmed(filed: World) -> None:
+    first = filed.take("plum,1,", "fig,1,", file="a.csv")
+    filed.take("plum,1,", file="b.csv")
+    report = read_anew(filed, first.delivery)
+    assert filed.rows() == [("fig", 1, None), ("plum", 1, None)]
+    assert report.counts.deleted == 0
+    assert filed.violations() == []
+
+
+def test_partitions_read_anew_newest_first_keep_their_rows(filed: World) -> None:
+    reports = [filed.take("plum,1,", "fig,1,", file="a.csv"), filed.take("plum,1,", "fig,1,", file="b.csv")]
+    for report in reversed(reports):
+        read_anew(filed, report.delivery)
+    assert filed.rows() == [("fig", 1, None), ("plum", 1, None)]
+    assert filed.violations() == []
+
+
+def test_what_a_correction_confirmed_survives_its_own_delivery_read_anew(filed: World) -> None:
+    filed.take("plum,1,", file="a.csv")
+    second = filed.take("plum,2,", "plum,many,", file="b.csv")
+    filed.correct(filed.waiting()[0], amount="1")
+    filed.take("plum,1,", file="b0.csv")
+    filed.replay()
+    assert filed.rows() == [("plum", 1, None)]
+    read_anew(filed, second.delivery)
+    assert filed.rows() == [("plum", 1, None)]
+
+
+def test_an_older_file_is_loaded_after_the_format_changed_and_before_the_newer_one_is_read_anew(filed: World) -> None:
+    filed.take("plum,1,", file="a.csv")
+    filed.take("plum,1,", "#fig,1,", file="c.csv")
+    changed = filed.other(format=Csv(batch_bytes=4096, comment="#"))
+    changed.take("plum,2,", file="b.csv")
+    assert changed.rows() == [("plum", 1, None)]
+
+
+def test_a_correction_by_a_columns_newest_name_leaves_the_other_records_their_values(world: World) -> None:
+    named = Column("amount", "integer", published_as=("amount", "quantity"))
+    world.schema = replace(GOODS, columns=(GOODS["code"], named, GOODS["note"]))
+    world.take("plum,5,,", "Fig,7,", header="code,quantity,note")
+    malformed, misnamed = world.waiting()
+    world.correct(malformed, code="plum", amount="5")
+    world.correct(misnamed, code="fig")
+    world.replay()
+    assert world.rows() == [("fig", 7, None), ("plum", 5, None)]
+
+
+def test_the_correction_of_one_record_leaves_a_parked_one_its_values(world: World) -> None:
+    world.take("apple,1,")
+    coded = Column("code", "text", published_as=("code", "item"), references="core.goods.code")
+    orders = replace(world, name="orders", schema=Schema((ORDERS["id"], coded), key=("id",)))
+    orders.take("1,apple,", "2,plum", header="id,item")
+    world.take("apple,1,", "plum,1,")
+    malformed = orders.waiting()[0]
+    orders.correct(malformed, id="1", code="apple")
+    orders.replay()
+    assert orders.rows() == [(1, "apple"), (2, "plum")]
+
+
+@dataclass(frozen=True)
+class Returns(Transformer):
+    """Returns something that is no frame of records."""
+
+    what: str = "none"
+
+    def transform(self, frame: pd.DataFrame) -> Any:
+        import pandas as pd
+
+        if self.what == "none":
+            return None
+        if self.what == "series":
+            return frame["code"]
+        if self.what == "text index":
+            return frame.set_index(pd.Index(["x"] * len(frame)))
+        return frame.set_index(["code", "amount"], drop=False)
+
+
+@pytest.mark.parametrize("what", ["none", "series", "text index", "two levels"])
+def test_a_transformer_that_returns_no_frame_of_records_is_told(world: World, what: str) -> None:
+    world.more = {"transformer": Returns(what)}
+    world.publish("apple,3,")
+    with pytest.raises(TransformError, match="batch was not written"):
+        world.load(world.land().delivery)
+
+
+def test_a_key_whose_last_record_is_now_rejected_falls_back_to_the_record_before(world: World) -> None:
+    world.format = Csv(batch_bytes=64)
+    long = "x" * 40
+    world.take(f"plum,1,{long}", f"plum,9,{long}")
+    capped = replace(GOODS, columns=(GOODS["code"], replace(GOODS["amount"], maximum=3), GOODS["note"]))
+    changed = world.other(schema=capped)
+    changed.load(changed.land().delivery)
+    assert [row[:2] for row in changed.rows()] == [("plum", 1)]
+
+
+def test_a_newer_file_that_lands_and_loads_meanwhile_is_not_overwritten(filed: World) -> None:
+    filed.format = Csv(batch_bytes=64)
+    long = "x" * 40
+
+    class Overtaken(BatchTransaction):
+        done = False
+
+        def run(self, prepared: Prepared) -> Line:
+            if prepared.batch.span.batch == 2 and not type(self).done:
+                type(self).done = True
+                filed.take(f"plum,9,{long}", file="z.csv")
+            return super().run(prepared)
+
+    filed.publish(f"fig,1,{long}", f"plum,1,{long}", file="a.csv")
+    filed.load(filed.land("a.csv").delivery, Overtaken)
+    assert Overtaken.done
+    assert [row[:2] for row in filed.rows()] == [("fig", 1), ("plum", 9)]
+
+
+def test_a_newer_file_that_confirms_a_row_meanwhile_is_not_overwritten(filed: World) -> None:
+    filed.format = Csv(batch_bytes=64)
+    long = "x" * 40
+
+    class Overtaken(BatchTransaction):
+        done = False
+
+        def run(self, prepared: Prepared) -> Line:
+            if prepared.batch.span.batch == 2 and not type(self).done:
+                type(self).done = True
+                filed.take(f"plum,9,{long}", file="c.csv")
+            return super().run(prepared)
+
+    filed.take(f"plum,9,{long}", file="a.csv")
+    filed.publish(f"plum,9,{long}", file="c.csv")
+    filed.publish(f"fig,1,{long}", f"plum,1,{long}", file="b.csv")
+    filed.land("c.csv")
+    filed.load(filed.land("b.csv").delivery, Overtaken)
+    assert Overtaken.done
+    assert [row[:2] for row in filed.rows()] == [("fig", 1), ("plum", 9)]

@@ -1,0 +1,187 @@
+"""Any history of deliveries, in any order of loading, ends in the table that the records and their order define.
+
+Files land in one order and are loaded in another, some twice, some restated, some cut off and never resumed until the
+end, some read anew; records that were rejected are corrected in between. What the table must be is worked out in plain
+Python from what was published.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from etl_assets import ingest
+from etl_assets.extract.formats.csv import Csv
+from etl_assets.load import PostgresLoader
+from etl_assets.load.transaction import BatchTransaction
+from etl_assets.model.schema import Column, Schema
+from etl_assets.postgres import deliveries
+from etl_assets.postgres.connection import connected
+from etl_assets_tests.ingest.check import check
+
+if TYPE_CHECKING:
+    from etl_assets.postgres.ledger import Line
+    from etl_assets_tests.ingest.world import World
+
+SCHEMA = Schema(
+    (
+        Column("code", "text", required=True),
+        Column("amount", "integer"),
+        Column("version", "integer", required=True),
+        Column("pad", "text"),
+    ),
+    key=("code",),
+)
+PAD = "x" * 25
+"""Two records of about thirty bytes, or one, make a batch of the smallest size."""
+NAMES = count()
+
+RECORD = st.builds(
+    lambda key, amount, version: f"{key},{amount},{version}",
+    st.sampled_from("abc"),
+    st.sampled_from(["1", "1", "2", "3", "bad"]),
+    st.sampled_from("112"),
+)
+MALFORMED = st.sampled_from(["a", "b,1,1,1,1"])
+RECORDS = st.lists(st.one_of(RECORD, RECORD, RECORD, RECORD, MALFORMED), max_size=6)
+WHICH = st.integers(0, 30)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("publish"), st.sampled_from("pqr"), RECORDS),
+        st.tuples(st.just("publish"), st.sampled_from("pqr"), RECORDS),
+        st.tuples(st.just("load"), WHICH, st.none()),
+        st.tuples(st.just("interrupt"), WHICH, st.integers(1, 3)),
+        st.tuples(st.just("anew"), WHICH, st.sampled_from([None, None, 0, 1, 2])),
+        st.tuples(st.just("correct"), WHICH, RECORD),
+    ),
+    min_size=3,
+    max_size=14,
+)
+
+
+@dataclass
+class History:
+    """A source with a partition for each file, and what it should have become."""
+
+    world: World
+    ordered: bool
+    sent: dict[str, list[bytes]] = field(default_factory=dict)
+    landed: list[tuple[int, str, list[str]]] = field(default_factory=list)
+    corrections: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    def publish(self, file: str, records: list[str]) -> None:
+        lines = [record if record.count(",") != 2 else f"{record},{PAD}" for record in records]
+        self.world.publish(*lines, file=f"{file}.csv", header="code,amount,version,pad")
+        bytes_ = (self.world.folder / self.world.name / f"{file}.csv").read_bytes()
+        self.sent[sha256(bytes_).hexdigest()] = [line.encode() for line in lines]
+        landed = self.world.land(f"{file}.csv")
+        known = [id_ for id_, name, _ in self.landed if name == file]
+        assert landed.new == (not known or landed.delivery.id != known[-1])
+        if landed.new:
+            self.landed.append((landed.delivery.id, file, records))
+
+    def load(self, which: int, batches: int | None = None, *, anew: bool = False) -> None:
+        """Load a delivery; cut it off after some batches, if so many are left."""
+        if not self.landed:
+            return
+
+        class CutOff(BatchTransaction):
+            left = 99 if batches is None else batches
+
+            def write_line(self, line: Line) -> None:
+                if type(self).left == 0:
+                    raise KeyboardInterrupt
+                type(self).left -= 1
+                super().write_line(line)
+
+        id_ = self.landed[which % len(self.landed)][0]
+        with connected(self.world.url) as connection:
+            delivery = deliveries.by_id(connection, id_)
+        assert delivery is not None
+        loader = PostgresLoader(self.world.url, "run", force=anew, transaction=CutOff)
+        with contextlib.suppress(KeyboardInterrupt):
+            ingest.load(self.world.source, delivery, self.world.warehouse, loader)
+
+    def correct(self, which: int, text: str) -> None:
+        waiting = self.world.waiting()
+        if not waiting:
+            return
+        record = waiting[which % len(waiting)]
+        code, amount, version = text.split(",")
+        self.world.correct(record, code=code, amount=amount, version=version, pad=PAD)
+        self.world.replay(record.id)
+        self.corrections[record.delivery_id, record.record_no] = text
+
+    def expected(self) -> list[tuple[Any, ...]]:
+        """Per key the newest record that is good, by the publisher's order if declared, file, delivery and number."""
+        best: dict[str, tuple[Any, ...]] = {}
+        for id_, file, records in self.landed:
+            for number, published in enumerate(records, start=1):
+                code, amount, version, *_ = [*self.corrections.get((id_, number), published).split(","), "bad", "bad"]
+                if amount != "bad" and (self.corrections.get((id_, number), published).count(",") == 2):
+                    rank = (int(version) if self.ordered else 0, file, id_, number, int(amount), int(version))
+                    best[code] = max(best.get(code, rank), rank)
+        return [(code, amount, version, PAD) for code, (*_, amount, version) in sorted(best.items())]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=STEPS, last=st.permutations(range(20)), batch_bytes=st.sampled_from([64, 100, 4096]), ordered=st.booleans())
+@example(
+    # What a correction merely confirmed must not be overwritten by a file in between.
+    steps=[
+        ("publish", "p", ["a,1,1"]),
+        ("publish", "r", ["a,bad,1"]),
+        ("load", 0, None),
+        ("load", 1, None),
+        ("correct", 0, "a,1,1"),
+        ("publish", "q", ["a,2,1"]),
+        ("load", 2, None),
+    ],
+    last=list(range(20)),
+    batch_bytes=64,
+    ordered=False,
+)
+@example(
+    # Read anew, a file must not lose what a newer one confirmed.
+    steps=[
+        ("publish", "p", ["a,1,1"]),
+        ("publish", "q", ["a,1,1", "b,1,1"]),
+        ("load", 0, None),
+        ("load", 1, None),
+        ("anew", 0, None),
+    ],
+    last=list(range(20)),
+    batch_bytes=64,
+    ordered=True,
+)
+def test_any_history_ends_in_the_table_that_its_records_define(
+    world: World, steps: list[tuple[str, Any, Any]], last: list[int], batch_bytes: int, *, ordered: bool
+) -> None:
+    schema = replace(SCHEMA, order_by="version" if ordered else None)
+    name = f"history{next(NAMES)}"
+    here = world.other(name=name, files=True, schema=schema, format=Csv(batch_bytes=batch_bytes))
+    history = History(here, ordered)
+    for step, first, second in steps:
+        match step:
+            case "publish":
+                history.publish(first, second)
+            case "correct":
+                history.correct(first, second)
+            case "anew":
+                history.load(first, second, anew=True)
+            case _:
+                history.load(first, second)
+    for which in last:
+        if which < len(history.landed):
+            history.load(which)
+    if history.landed:
+        assert here.rows() == history.expected()
+        assert check(here, history.sent) == []
+
+
