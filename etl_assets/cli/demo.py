@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from etl_assets.cli.outcome import Outcome
 
 _COLUMNS: Final = (
-    "table", "runs", "read", "rejected", "of these parked", "filtered", "produced", "inserted", "updated", "unchanged",
+    "table", "runs", "read", "rejected", "parked now", "filtered", "produced", "inserted", "updated", "unchanged",
     "duplicate", "seconds",
 )  # fmt: skip
 _NEXT: Final = """

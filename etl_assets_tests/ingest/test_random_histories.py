@@ -60,7 +60,9 @@ STEP = {
     "correct": st.tuples(st.just("correct"), WHICH, RECORD),
 }
 STEPS = st.lists(
-    st.sampled_from(["take", "take", "take", "publish", "load", "anew", "correct", "correct"]).flatmap(STEP.__getitem__),
+    st.sampled_from(["take", "take", "take", "publish", "load", "anew", "correct", "correct"]).flatmap(
+        STEP.__getitem__
+    ),
     min_size=4,
     max_size=12,
 )
@@ -132,7 +134,9 @@ class History:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(steps=STEPS, last=st.permutations(range(20)), batch_bytes=st.sampled_from([64, 100, 4096]), ordered=st.booleans())
+@given(
+    steps=STEPS, last=st.permutations(range(20)), batch_bytes=st.sampled_from([64, 100, 4096]), ordered=st.booleans()
+)
 @example(
     # What a correction merely confirmed must not be overwritten by a file in between.
     steps=[
@@ -186,5 +190,3 @@ def test_any_history_ends_in_the_table_that_its_records_define(
     if history.landed:
         assert here.rows() == history.expected()
         assert check(here, history.sent) == []
-
-
