@@ -25,7 +25,8 @@ def _counts(world: World) -> list[str]:
     found = []
     lines = world.query(
         "SELECT d.id, b.kind, b.generation = d.generation, b.number, b.first_record, b.last_record, b.read, "
-        "b.rejected, b.filtered, b.accepted, b.produced, b.inserted, b.updated, b.unchanged, b.duplicate FROM etl.batch b "
+        "b.rejected, b.filtered, b.accepted, b.produced, b.inserted, b.updated, b.unchanged, b.duplicate "
+        "FROM etl.batch b "
         f"JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = '{world.name}' ORDER BY d.id, b.number"
     )
     for delivery, kind, _, number, _, _, read, rejected, filtered, accepted, produced, *rows in lines:
