@@ -42,11 +42,11 @@ def as_published(column: Column, values: pd.Series[Any]) -> pl.Series:
             if written is not None:
                 return pl.Series(written, dtype=pl.String)
         series = pl.Series(pa.Array.from_pandas(values))
-    except (pa.ArrowException, PolarsError, TypeError, ValueError, OverflowError) as error:
+    except (pa.ArrowException, PolarsError, TypeError, ValueError, OverflowError):
         raise TransformError(
             f"The transformer returned a column {column.name!r} whose values are of several kinds, or of a kind that "
             f"cannot be read as {column.type}. The batch was not written. Return {column.type} values or text."
-        ) from error
+        ) from None
     return series.cast(pl.String) if isinstance(series.dtype, pl.Categorical | pl.Null) else series
 
 

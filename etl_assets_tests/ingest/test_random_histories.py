@@ -44,27 +44,32 @@ NAMES = count()
 
 RECORD = st.builds(
     lambda key, amount, version: f"{key},{amount},{version}",
-    st.sampled_from("aab"),
+    st.sampled_from("aaab"),
     st.sampled_from(["1", "1", "2", "bad"]),
-    st.sampled_from("112"),
+    st.sampled_from("1112"),
 )
 MALFORMED = st.sampled_from(["a", "b,1,1,1,1"])
-RECORDS = st.lists(st.integers(0, 9).flatmap(lambda n: RECORD if n else MALFORMED), min_size=1, max_size=4)
+RECORDS = st.lists(st.integers(0, 9).flatmap(lambda n: RECORD if n else MALFORMED), min_size=1, max_size=3)
 FILE = st.sampled_from("pqr")
-WHICH = st.integers(0, 10)
+WHICH = st.integers(0, 5)
 STEP = {
     "take": st.tuples(st.just("take"), FILE, RECORDS),
     "publish": st.tuples(st.just("publish"), FILE, RECORDS),
-    "load": st.tuples(st.just("load"), WHICH, st.sampled_from([None, 0, 1, 2])),
+    "load": st.tuples(st.just("load"), WHICH, st.sampled_from([None, None, 0, 1])),
     "anew": st.tuples(st.just("anew"), WHICH, st.sampled_from([None, None, None, 0, 1])),
     "correct": st.tuples(st.just("correct"), WHICH, RECORD),
 }
-STEPS = st.lists(
-    st.sampled_from(["take", "take", "take", "publish", "load", "anew", "correct", "correct"]).flatmap(
-        STEP.__getitem__
+
+
+def steps(*kinds: str, most: int) -> st.SearchStrategy[list[tuple[str, Any, Any]]]:
+    return st.lists(st.sampled_from(kinds).flatmap(STEP.__getitem__), min_size=3, max_size=most)
+
+
+STEPS = st.one_of(
+    steps("take", "take", "take", "publish", "load", "anew", "correct", "correct", most=12),
+    st.tuples(steps("publish", most=5), steps("load", "load", "correct", "correct", "anew", most=8)).map(
+        lambda phases: phases[0] + phases[1]
     ),
-    min_size=4,
-    max_size=12,
 )
 
 
