@@ -11,29 +11,37 @@ if TYPE_CHECKING:
     from etl_assets.extract.base import Extractor, Fetched, Format
     from etl_assets.extract.file import FileExtractor
     from etl_assets.extract.formats.csv import Csv
+    from etl_assets.model.expectation import Expectation
+    from etl_assets.model.monitors import Distribution, Monitors, Volume
     from etl_assets.model.partitions import Daily, Files, Monthly, Partition, Static, Weekly
     from etl_assets.model.schema import Column, References, Schema
-    from etl_assets.model.trigger import Cron
+    from etl_assets.model.trigger import After, Cron, OnChange
     from etl_assets.source import Source
     from etl_assets.transform.transformer import Transformer
 
 __all__ = [
+    "After",
     "Column",
     "Cron",
     "Csv",
     "Daily",
+    "Distribution",
+    "Expectation",
     "Extractor",
     "Fetched",
     "FileExtractor",
     "Files",
     "Format",
+    "Monitors",
     "Monthly",
+    "OnChange",
     "Partition",
     "References",
     "Schema",
     "Source",
     "Static",
     "Transformer",
+    "Volume",
     "Weekly",
 ]
 
@@ -41,9 +49,11 @@ _HOMES = {
     "extract.base": ("Extractor", "Fetched", "Format"),
     "extract.file": ("FileExtractor",),
     "extract.formats.csv": ("Csv",),
+    "model.expectation": ("Expectation",),
+    "model.monitors": ("Distribution", "Monitors", "Volume"),
     "model.partitions": ("Daily", "Files", "Monthly", "Partition", "Static", "Weekly"),
     "model.schema": ("Column", "References", "Schema"),
-    "model.trigger": ("Cron",),
+    "model.trigger": ("After", "Cron", "OnChange"),
     "source": ("Source",),
     "transform.transformer": ("Transformer",),
 }

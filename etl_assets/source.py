@@ -9,6 +9,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
 from etl_assets.errors import DeclarationError
+from etl_assets.model.alert import DEFAULT_ALERTS, AlertRule
+from etl_assets.model.monitors import Monitors
 from etl_assets.model.partitions import Files, Partition
 from etl_assets.validate.declaration import check_rules
 
@@ -16,9 +18,10 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from etl_assets.extract.base import Extractor
+    from etl_assets.model.expectation import Expectation
     from etl_assets.model.partitions import Partitioning
     from etl_assets.model.schema import Schema
-    from etl_assets.model.trigger import Cron
+    from etl_assets.model.trigger import Trigger
     from etl_assets.transform.transformer import Transformer
 
 CORE = "core"
@@ -40,7 +43,11 @@ class Source:
         slices: How many processes load a large delivery at once.
         trigger: What makes it run by itself; None for by hand only.
         max_rejected: The share of a delivery's records, 0.0 to 1.0, that may be rejected. Above it the run stops.
+        runs_at_once: How many runs of the source may be under way together: the limit of its pool.
         freshness: How old the table may become before Dagster warns; None for any age.
+        monitors: When the numbers of a delivery count as strange.
+        expectations: What Great Expectations shall hold the stored table against, besides the schema.
+        alerts: Who is told of what. A rule takes the place of the default one of its class; the others stand.
         tags: Dagster tags for every asset of the source.
     """
 
@@ -52,10 +59,14 @@ class Source:
     transformer: Transformer | None = None
     partitions: Partitioning | None = None
     slices: int = 1
-    trigger: Cron | None = None
+    trigger: Trigger | None = None
     max_rejected: float = 0.0
     write: Literal["upsert"] = "upsert"
+    runs_at_once: int = 1
     freshness: timedelta | None = None
+    monitors: Monitors = field(default_factory=Monitors)
+    expectations: tuple[Expectation, ...] = ()
+    alerts: tuple[AlertRule, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -74,6 +85,8 @@ class Source:
             raise DeclarationError(
                 where, "slices", f"{self.slices} is below 1", "Write how many processes load at once"
             )
+        if self.runs_at_once < 1:
+            raise DeclarationError(where, "runs_at_once", f"{self.runs_at_once} is below 1", "Write 1 or more")
         if self.write != "upsert":
             raise DeclarationError(where, "write", f"{self.write!r} is unknown", "Write 'upsert'")
         if (self.schema.derived or self.schema.inputs) and self.transformer is None:
@@ -87,6 +100,11 @@ class Source:
             self.partitions.check(where)
         if self.trigger is not None:
             self.trigger.check(where)
+        self.monitors.check(self.schema.names, where)
+        for expectation in self.expectations:
+            expectation.check(self.schema.names, where)
+        for rule in self.alerts:
+            rule.check(where)
 
     @property
     def table(self) -> str:
@@ -98,6 +116,12 @@ class Source:
         """The tables that columns refer to, other than its own."""
         named = {column.parent.table for column in self.schema.columns if column.parent is not None}
         return frozenset(named - {self.table})
+
+    @property
+    def alert_rules(self) -> tuple[AlertRule, ...]:
+        """The default rules, each replaced by the declared one of its class, and the others that are declared."""
+        own = {type(rule) for rule in self.alerts}
+        return (*(rule for rule in DEFAULT_ALERTS if type(rule) not in own), *self.alerts)
 
     @property
     def takes_files(self) -> bool:

@@ -23,6 +23,9 @@ _COMMANDS: Final = {
     "run": "Run sources, partition by partition, through Dagster.",
     "preview": "Show what a source or a file would bring; nothing is written.",
     "quarantine": "List, show, correct, dismiss, replay and export rejected records.",
+    "drift": "List changes of what is published; accept or ignore them.",
+    "alerts": "List alerts, acknowledge them, try the channels.",
+    "audit": "Hold the stored tables against their declarations with Great Expectations; write Data Docs.",
     "doctor": "Examine whether the database keeps what is promised.",
     "migrate": "Bring the database up to this version.",
 }

@@ -1,16 +1,31 @@
-"""What makes a source run by itself."""
+"""What makes a source run by itself: the clock, a change at the publisher's, or assets upstream."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from datetime import timedelta
 
 from etl_assets.errors import DeclarationError
 
 _CRON_FIELDS = 5
+_SHORTEST = timedelta(seconds=30)
+
+
+class Trigger(ABC):
+    """A reason for a source to run without being asked."""
+
+    @abstractmethod
+    def check(self, where: str) -> None:
+        """Raise a `DeclarationError` unless the declaration is sound.
+
+        Args:
+            where: What to call the owner in the error, e.g. ``source 'flights'``.
+        """
 
 
 @dataclass(frozen=True)
-class Cron:
+class Cron(Trigger):
     """Run at fixed times.
 
     Attributes:
@@ -27,3 +42,44 @@ class Cron:
             raise DeclarationError(
                 where, "trigger", f"{self.expression!r} is not a cron expression", "Write five fields: '30 4 * * *'"
             )
+
+
+@dataclass(frozen=True)
+class OnChange(Trigger):
+    """Run when what the publisher has changes: its ETag, modification time or size; its hash where nothing else tells.
+
+    Attributes:
+        every: How long to wait between two looks; at least 30 seconds.
+        attempts: How often a change whose runs fail is tried, ever longer apart, before the next change is waited for.
+    """
+
+    every: timedelta
+    attempts: int = 5
+
+    def check(self, where: str) -> None:
+        """Raise unless looks are far enough apart and there is at least one attempt."""
+        if self.every < _SHORTEST:
+            raise DeclarationError(
+                where, "trigger", f"looks every {self.every}", "Write OnChange(every=timedelta(seconds=30)) or more"
+            )
+        if self.attempts < 1:
+            raise DeclarationError(where, "trigger", f"tries {self.attempts} times", "Write attempts=1 or more")
+
+
+@dataclass(frozen=True, init=False)
+class After(Trigger):
+    """Run when assets upstream were materialized and their blocking checks passed, partition by partition.
+
+    Attributes:
+        assets: Keys of the assets, e.g. ``core/airlines``.
+    """
+
+    assets: tuple[str, ...]
+
+    def __init__(self, *assets: str) -> None:
+        object.__setattr__(self, "assets", assets)
+
+    def check(self, where: str) -> None:
+        """Raise unless at least one asset is named, each by its whole key."""
+        if not self.assets or any(not all(asset.split("/")) for asset in self.assets):
+            raise DeclarationError(where, "trigger", "names no asset", "Write After('core/airlines')")

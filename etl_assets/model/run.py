@@ -1,0 +1,37 @@
+"""How a run ended, as those who tell people of it are given it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from etl_assets.model.batch import Counts
+
+RunStatus = Literal["started", "succeeded", "failed", "cancelled", "crashed"]
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """The end of one run of one source partition.
+
+    Attributes:
+        run_id: Dagster's.
+        source: Name of the source, or of the table of an asset that was written by hand.
+        partition: Key of the partition; the empty text when there is none.
+        status: How it ended.
+        delivery_id: Of the newest delivery concerned; None when it ended before there was one.
+        counts: What the run wrote.
+        took: Seconds from its start to its end, by the database's clock.
+        error_class: Name of the error it failed with; empty when it did not.
+        error: Its text, without record contents.
+    """
+
+    run_id: str
+    source: str
+    partition: str
+    status: RunStatus
+    delivery_id: int | None = None
+    counts: Counts = field(default_factory=Counts)
+    took: float = 0.0
+    error_class: str = ""
+    error: str = ""
