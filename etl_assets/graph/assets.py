@@ -29,14 +29,16 @@ TRANSIENT: Final = (TransientLoadError, BusyError)
 """What another try may mend; nothing else is tried again."""
 
 
-def source_assets(source: Source, parents: Iterable[str] = ()) -> list[dg.AssetsDefinition]:
+def source_assets(source: Source, parents: Iterable[str] = (), file: str | None = None) -> list[dg.AssetsDefinition]:
     """The assets of a source.
 
     Args:
         source: The declaration.
         parents: Names of the sources whose tables it refers to and that must be materialized before it.
+        file: That declares it, for a link.
     """
-    return [_landing(source), _core(source, tuple(parents)), _quarantine(source)]
+    link = metadata.declared_in(file)
+    return [_landing(source, link), _core(source, tuple(parents), link), _quarantine(source)]
 
 
 def retry(error: Exception) -> dg.RetryRequested:
@@ -46,7 +48,7 @@ def retry(error: Exception) -> dg.RetryRequested:
     return asked
 
 
-def _landing(source: Source) -> dg.AssetsDefinition:
+def _landing(source: Source, link: metadata.Link) -> dg.AssetsDefinition:
     partitions = partitions_definition(source.partitions, source.name)
 
     @dg.asset(
@@ -59,6 +61,7 @@ def _landing(source: Source) -> dg.AssetsDefinition:
         pool=source.name,
         partitions_def=partitions,
         check_specs=checks.landing_specs(source, partitions),
+        metadata=link,
         config_schema={
             "file": dg.Field(
                 str, is_required=False, description="Take this file, brought by hand, and not what the publisher has."
@@ -93,7 +96,7 @@ def _landing(source: Source) -> dg.AssetsDefinition:
     return landing
 
 
-def _core(source: Source, parents: tuple[str, ...]) -> dg.AssetsDefinition:
+def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.AssetsDefinition:
     partitions = partitions_definition(source.partitions, source.name)
 
     @dg.asset(
@@ -110,6 +113,7 @@ def _core(source: Source, parents: tuple[str, ...]) -> dg.AssetsDefinition:
         metadata={
             "dagster/column_schema": metadata.column_schema(source.schema),
             "dagster/table_name": source.table,
+            **link,
         },
         freshness_policy=_freshness(source),
         config_schema={

@@ -31,9 +31,14 @@ def definitions(sources: Mapping[str, Source], modules: Iterable[ModuleType] = (
     above = parents(sources)
     jobs = {name: source_job(source) for name, source in sources.items()}
     written = list(modules)
+    files = {module.SOURCE.name: module.__file__ for module in written if hasattr(module, "SOURCE")}
     return dg.Definitions(
         assets=[
-            *(asset for name, source in sources.items() for asset in source_assets(source, above[name])),
+            *(
+                asset
+                for name, source in sources.items()
+                for asset in source_assets(source, above[name], files.get(name))
+            ),
             *dg.load_assets_from_modules(written),
         ],
         asset_checks=dg.load_asset_checks_from_modules(written),

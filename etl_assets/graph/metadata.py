@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, TypeAlias
 
 import dagster as dg
 
+from etl_assets.graph.plots import Bar, bars
 from etl_assets.model.batch import Counts
 from etl_assets.postgres.ddl import postgres_type
-from etl_assets.postgres.summaries import row_counts
+from etl_assets.postgres.summaries import recently_delivered, row_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     Metadata = dict[str, dg.MetadataValue]
 
+Link: TypeAlias = "Mapping[str, dg.CodeReferencesMetadataValue]"
+
 
 def description(source: Source) -> str:
     """The source's own words, and its rules as a Markdown table."""
@@ -29,6 +33,19 @@ def description(source: Source) -> str:
     consent = f"At most {source.max_rejected:.2%} of a delivery's records may be rejected."
     key = ", ".join(f"`{name}`" for name in source.schema.key)
     return f"{source.description.strip()}\n\nKey: {key}. {consent}\n\n| rule | asks that |\n| --- | --- |\n{rules}\n"
+
+
+def declared_in(file: str | None) -> Link:
+    """The link to the file that declares a source; nothing where none does.
+
+    Dagster calls these links beta; its warning is for whoever wrote them.
+    """
+    if file is None:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        reference = dg.LocalFileCodeReference(file_path=file, line_number=1, label="declaration")
+        return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}
 
 
 def column_schema(schema: Schema) -> dg.TableSchema:
@@ -56,7 +73,7 @@ def landed(result: Landed) -> Metadata:
         "delivery": dg.MetadataValue.int(result.delivery.id),
         "bytes are": dg.MetadataValue.text("new" if result.new else "identical to the delivery before"),
         "file": dg.MetadataValue.text(manifest.name),
-        "origin": dg.MetadataValue.text(manifest.origin),
+        "origin": _place(manifest.origin),
         "sha256": dg.MetadataValue.text(manifest.sha256),
         "size": dg.MetadataValue.int(manifest.size),
         "records": dg.MetadataValue.int(manifest.records),
@@ -79,13 +96,23 @@ def loaded(
         reports: One for each delivery.
     """
     rows, partition_rows = row_counts(connection, table, name, partition.key)
+    recent = recently_delivered(connection, name)
     found: Metadata = {
         "status": dg.MetadataValue.text(", ".join(report.status for report in reports)),
         "deliveries": dg.MetadataValue.json([report.delivery.id for report in reports]),
         "counts": counts_table({"written by this run": written(reports), "of the deliveries": _whole(reports)}),
         "seconds": dg.MetadataValue.json({phase: round(spent, 3) for phase, spent in seconds(reports).items()}),
+        "records per delivery": bars(
+            "Records of the newest deliveries; those rejected in the other colour",
+            [Bar(delivered.label, delivered.records, delivered.rejected) for delivered in recent],
+        ),
         "dagster/row_count": dg.MetadataValue.int(rows),
     }
+    if any(delivered.rejected for delivered in recent):
+        found["rejected share per delivery"] = bars(
+            "Share of each delivery's records that was rejected",
+            [Bar(delivered.label, delivered.share, delivered.share) for delivered in recent],
+        )
     if partition.key:
         found["dagster/partition_row_count"] = dg.MetadataValue.int(partition_rows)
     if rules := broken_rules(reports):
@@ -163,6 +190,10 @@ def _whole(reports: Sequence[LoadReport]) -> Counts:
 def _other_rules(column: Column) -> list[str]:
     kept = {column.rule("required"), column.rule("type"), column.rule("unique")}
     return [words.removeprefix(f"{column.name} ") for name, words in column.rules.items() if name not in kept]
+
+
+def _place(origin: str) -> dg.MetadataValue:
+    return dg.MetadataValue.url(origin) if origin.startswith(("http://", "https://")) else dg.MetadataValue.text(origin)
 
 
 def _cell(words: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from psycopg import sql
@@ -48,3 +49,39 @@ def newest_batch(connection: Connection, sources: Sequence[str]) -> int:
         (list(sources),),
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """How many records a delivery had, and how many of them were rejected.
+
+    Attributes:
+        label: Of the delivery: its partition, or the day it was fetched.
+        records: As fetched.
+        rejected: Until it was complete, or refused.
+    """
+
+    label: str
+    records: int
+    rejected: int
+
+    @property
+    def share(self) -> float:
+        """Rejected records, as a share of all; 0.0 of none."""
+        return self.rejected / self.records if self.records else 0.0
+
+
+def recently_delivered(connection: Connection, source: str, limit: int = 40) -> list[Delivered]:
+    """The newest deliveries of a source that were loaded or refused, oldest first; of a partition, the newest one."""
+    rows = connection.execute(
+        "SELECT label, records, rejected FROM (SELECT DISTINCT ON (d.rank, d.partition, "
+        "CASE d.partition WHEN '' THEN d.id END) "
+        "d.rank, d.id, coalesce(nullif(d.partition, ''), to_char(d.fetched_at, 'YYYY-MM-DD HH24:MI')) AS label, "
+        "d.records, (SELECT coalesce(sum(b.rejected), 0)::bigint FROM etl.batch b WHERE b.delivery_id = d.id "
+        "AND b.generation = d.generation AND b.kind = 'ingest') AS rejected FROM etl.delivery d "
+        "WHERE d.source = %s AND d.status IN ('complete', 'refused') "
+        "ORDER BY d.rank, d.partition, CASE d.partition WHEN '' THEN d.id END, d.id DESC) newest "
+        "ORDER BY rank DESC, id DESC LIMIT %s",
+        (source, limit),
+    ).fetchall()
+    return [Delivered(*row) for row in reversed(rows)]
