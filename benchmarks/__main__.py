@@ -22,6 +22,8 @@ from etl_assets.local import EmbeddedServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from benchmarks.ingest_run import Report
+
 DEFAULT_PAIRS: Final = {1_000_000: 3, 5_000_000: 1}
 QUICK_PAIRS: Final = {100_000: 1}
 WIDTH: Final = 150
@@ -50,11 +52,16 @@ def main(
     with EmbeddedServer.start(work) as server:
         databases = Databases(server.url_of("postgres"))
         measured: list[Measured] = []
+        profiling: dict[int, Report] = {}
         for size, usual in plan.items():
             bench = Bench(databases, size, work, with_ours=only == "both")
             measured += _measure(console, bench, pairs or usual)
+            if only == "both":
+                with _step(console, f"{size:,} records: profiling"):
+                    profiling[size] = bench.profiling()
+            bench.clean_up()
         facts = machine(databases)
-    made = grids(measured)
+    made = grids(measured, profiling)
     same = all(pair.same for one in measured for pair in one.pairs)
     show(console, made, facts)
     target = output or (None if quick else RESULTS)
@@ -79,7 +86,6 @@ def _measure(console: Console, bench: Bench, pairs: int) -> Iterator[Measured]:
             if not pair.same:
                 console.print("  [bold red]Wrong: the tables hold different rows, or too many or few were rejected.[/]")
         yield Measured(scenario, bench.records, tuple(done))
-    bench.clean_up()
 
 
 @contextmanager

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
+    from benchmarks.ingest_run import Report
     from benchmarks.scenarios import Ingest, Pair, Scenario
     from benchmarks.server import Databases
 
@@ -26,6 +27,7 @@ LIMITS_FROM: Final = 1_000_000
 """Records from which on the limits hold."""
 WHOLE_PROCESS_FROM: Final = 5_000_000
 """Records from which on they hold for the whole process too; below, its start weighs too much."""
+PROFILING_LIMIT: Final = 0.1
 _MB: Final = 1_000_000
 
 
@@ -72,12 +74,17 @@ class Grid:
         return f"## {self.title}\n\n" + "\n".join(f"| {line} |" for line in lines) + "\n"
 
 
-def grids(measured: Sequence[Measured]) -> list[Grid]:
-    """Every table there is something for."""
+def grids(measured: Sequence[Measured], profiling: Mapping[int, Report]) -> list[Grid]:
+    """Every table there is something for.
+
+    Args:
+        measured: The scenarios.
+        profiling: By the number of records.
+    """
     ours = [one for one in measured if one.ours]
     made = [_psql_times(measured)]
     if ours:
-        made = [_times(ours), _whole_process(ours), _memory(ours), _phases(ours), *made]
+        made = [_times(ours), _whole_process(ours), _memory(ours), _phases(ours), _profiling(ours, profiling), *made]
     return made
 
 
@@ -142,6 +149,21 @@ def _phases(measured: Sequence[Measured]) -> Grid:
         rows.append((one.scenario.title, f"{one.records:,}", *cells, total))
     heads = ("scenario", "records", *names, "from start to end")
     return Grid("Where the time goes: seconds by phase (phases that run at once overlap)", heads, tuple(rows))
+
+
+def _profiling(measured: Sequence[Measured], profiling: Mapping[int, Report]) -> Grid:
+    heads = ("records", "profiling s", "of it merging s", "first load s", "ratio", "limit", "")
+    rows = []
+    for one in measured:
+        if one.scenario.variant != "first" or one.scenario.slices > 1 or one.records not in profiling:
+            continue
+        report = profiling[one.records]
+        load = median(ingest.report.seconds for ingest in one.ours)
+        ratio = report.seconds / load
+        limit = PROFILING_LIMIT if one.records >= LIMITS_FROM else None
+        cells = (f"{report.seconds:.2f}", f"{report.phases['merge']:.2f}", f"{load:.2f}", f"{ratio:.2f}")
+        rows.append((f"{one.records:,}", *cells, *_verdict(ratio, limit)))
+    return Grid("Profiling every column, against the load of the same batches", heads, tuple(rows))
 
 
 def _psql_times(measured: Sequence[Measured]) -> Grid:

@@ -158,6 +158,13 @@ class Bench:
             self._databases.drop(name)
         return Pair(ours, psql, same)
 
+    def profiling(self) -> Report:
+        """Measure what profiling the first variant costs."""
+        self._renew_landing(None)
+        feed = files(self._feeds, "first", self.records).feed
+        process = self._python("benchmarks.profiling", f"--location={feed}", f"--landing={self._landing}")
+        return Report(**json.loads(process.output.splitlines()[-1]))
+
     def clean_up(self) -> None:
         """Drop the databases and the landing stores; the files stay for another time."""
         for side in ("ours", "psql"):

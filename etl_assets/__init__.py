@@ -11,6 +11,19 @@ if TYPE_CHECKING:
     from etl_assets.extract.base import Extractor, Fetched, Format
     from etl_assets.extract.file import FileExtractor
     from etl_assets.extract.formats.csv import Csv
+    from etl_assets.model.alert import (
+        CheckFailed,
+        DriftOpened,
+        NoDelivery,
+        QuarantineAgeing,
+        QuarantineGrowing,
+        Quiet,
+        RejectedCount,
+        RejectedShare,
+        RunFailed,
+        SlowRun,
+        VolumeDrop,
+    )
     from etl_assets.model.expectation import Expectation
     from etl_assets.model.monitors import Distribution, Monitors, Volume
     from etl_assets.model.partitions import Daily, Files, Monthly, Partition, Static, Weekly
@@ -21,11 +34,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "After",
+    "CheckFailed",
     "Column",
     "Cron",
     "Csv",
     "Daily",
     "Distribution",
+    "DriftOpened",
     "Expectation",
     "Extractor",
     "Fetched",
@@ -34,14 +49,23 @@ __all__ = [
     "Format",
     "Monitors",
     "Monthly",
+    "NoDelivery",
     "OnChange",
     "Partition",
+    "QuarantineAgeing",
+    "QuarantineGrowing",
+    "Quiet",
     "References",
+    "RejectedCount",
+    "RejectedShare",
+    "RunFailed",
     "Schema",
+    "SlowRun",
     "Source",
     "Static",
     "Transformer",
     "Volume",
+    "VolumeDrop",
     "Weekly",
 ]
 
@@ -49,6 +73,19 @@ _HOMES = {
     "extract.base": ("Extractor", "Fetched", "Format"),
     "extract.file": ("FileExtractor",),
     "extract.formats.csv": ("Csv",),
+    "model.alert": (
+        "CheckFailed",
+        "DriftOpened",
+        "NoDelivery",
+        "QuarantineAgeing",
+        "QuarantineGrowing",
+        "Quiet",
+        "RejectedCount",
+        "RejectedShare",
+        "RunFailed",
+        "SlowRun",
+        "VolumeDrop",
+    ),
     "model.expectation": ("Expectation",),
     "model.monitors": ("Distribution", "Monitors", "Volume"),
     "model.partitions": ("Daily", "Files", "Monthly", "Partition", "Static", "Weekly"),

@@ -49,6 +49,10 @@ class DeliveryIncompleteError(DeliveryError):
     """The bytes are cut short, or are still being written."""
 
 
+class DeliveryUnreachableError(DeliveryError):
+    """The publisher does not answer, or cannot now: another try may mend it."""
+
+
 class ShapeError(DeliveryError):
     """A required column is missing from the delivery: nothing was written; change the declaration or the feed."""
 
@@ -98,3 +102,11 @@ class FencedError(EtlAssetsError):
 
 class QuarantineError(EtlAssetsError):
     """A quarantined record cannot be shown, corrected or replayed as asked."""
+
+
+class AlertError(EtlAssetsError):
+    """An alert cannot be acknowledged, or a channel not be tried, as asked."""
+
+
+class DriftError(EtlAssetsError):
+    """A drift event cannot be shown, accepted or ignored as asked."""

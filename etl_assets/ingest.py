@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from etl_assets import drift
 from etl_assets.errors import ShapeError, TransformError
 from etl_assets.extract.file import FileExtractor
 from etl_assets.landing import batches as read_batches
@@ -21,17 +22,19 @@ from etl_assets.landing import land as freeze_and_index
 from etl_assets.load import SeenLater, Target
 from etl_assets.load.prepare import AFTER_ALL, SEEN_ORDER, SEEN_RECORD
 from etl_assets.load.quarantined import QuarantinedBatch
-from etl_assets.model.batch import Batch
+from etl_assets.model.batch import Batch, BatchProfile
 from etl_assets.model.schema import RECORD_NO
 from etl_assets.postgres import deliveries, ledger, quarantine
 from etl_assets.postgres.connection import connected
 from etl_assets.validate import RuleValidator, dtype, judge_rows, resolve, to_pandas
+from etl_assets.validate.profile import profile_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pandas as pd
 
+    from etl_assets.drift import Drift
     from etl_assets.landing import LandingStore
     from etl_assets.load import Loader, LoadReport
     from etl_assets.model.batch import RawBatch, Verdict
@@ -67,15 +70,17 @@ class Landed:
         delivery: The delivery, new or known.
         new: Whether its bytes differ from what the partition's newest delivery held.
         shape: How its columns meet the schema's.
+        drift: How its columns differ from those of the delivery before it.
     """
 
     delivery: Delivery
     new: bool
     shape: Shape
+    drift: Drift
 
 
 def land(source: Source, partition: Partition, warehouse: Warehouse, file: str | None = None) -> Landed:
-    """Fetch and freeze what the publisher has for a partition, and hold its columns against the schema.
+    """Fetch and freeze what the publisher has for a partition; hold its columns against those before and the schema.
 
     Args:
         source: The declaration.
@@ -90,15 +95,25 @@ def land(source: Source, partition: Partition, warehouse: Warehouse, file: str |
     extractor = source.extractor
     if file is not None:
         extractor = FileExtractor(location=file, format=extractor.format, member=extractor.member)
-    manifest = freeze_and_index(extractor, partition, warehouse.store)
+    store = warehouse.store
+    manifest = freeze_and_index(extractor, partition, store)
+    if file is not None:
+        manifest = replace(manifest, validators={})  # the publisher did not say it
     with connected(warehouse.url) as connection:
         delivery, new = deliveries.record(connection, source.name, partition, manifest)
+        changed = drift.observe_landing(connection, source, delivery, partial(_first_records, source, manifest, store))
         try:
             shape = resolve(source.schema, manifest.names, str(delivery))
         except ShapeError as error:
             deliveries.refuse(connection, delivery, str(error))
             raise
-    return Landed(delivery, new, shape)
+    return Landed(delivery, new, shape, changed)
+
+
+def _first_records(source: Source, manifest: Manifest, store: LandingStore) -> pl.DataFrame:
+    """The well-formed records of a delivery's first batch, as published."""
+    first = frozenset(span.batch for span in manifest.spans[:1])
+    return next(iter(read_batches(source.extractor, store, manifest, first))).frame
 
 
 def load(source: Source, delivery: Delivery, warehouse: Warehouse, loader: Loader) -> LoadReport:
@@ -119,7 +134,16 @@ def load(source: Source, delivery: Delivery, warehouse: Warehouse, loader: Loade
         max_rejected=source.max_rejected,
         look_later=partial(seen_later, source, delivery, warehouse),
     )
-    return loader.load(target, delivery, partial(batches, source, delivery.manifest, warehouse.store))
+    return loader.load(target, delivery, partial(profiled, source, delivery.manifest, warehouse.store))
+
+
+def profiled(
+    source: Source, manifest: Manifest, store: LandingStore, skip: frozenset[int] = frozenset()
+) -> Iterator[Batch]:
+    """The same as `batches`, each with what it held, for those who remember deliveries."""
+    for batch in batches(source, manifest, store, skip):
+        held = BatchProfile(profile_batch(source.schema, batch.rows), drift.batch_cells(source.schema, batch.raw))
+        yield replace(batch, profile=held)
 
 
 def batches(

@@ -7,6 +7,8 @@
 ``ETL_ASSETS_LANDING_URL``  where deliveries are frozen, a folder or an fsspec URL; ``<home>/landing`` by default
 ``ETL_ASSETS_SOURCES``      packages and folders with sources, separated by colons, besides the bundled ones
 ``ETL_ASSETS_PORT``         TCP port of the embedded server; chosen by the operating system by default
+``ETL_ASSETS_CHANNEL_NAME`` where alerts for the channel ``name`` go, an Apprise URL; as many channels as there are such
+``ETL_ASSETS_UI_URL``       of the Dagster UI, for links in messages; ``http://127.0.0.1:3000`` by default
 =========================== ==========================================================================================
 """
 
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
 _HIGHEST_PORT = 65535
+_CHANNEL = re.compile(r"ETL_ASSETS_CHANNEL_([A-Z][A-Z0-9_]*)")
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -50,6 +53,12 @@ class Settings:
 
     port: int | None = None
     """Of the embedded server; None: any."""
+
+    channels: Mapping[str, str] = field(default_factory=dict)
+    """Apprise URLs by the names of the channels, which are in lower case. Secrets."""
+
+    ui_url: str = "http://127.0.0.1:3000"
+    """Of the Dagster UI, without a slash at the end."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -77,6 +86,12 @@ class Settings:
             else f"{home}/landing",
             sources=tuple(_source(part) for part in given.get("ETL_ASSETS_SOURCES", "").split(":") if part.strip()),
             port=_port(given["ETL_ASSETS_PORT"]) if "ETL_ASSETS_PORT" in given else None,
+            channels={
+                match[1].lower(): _channel(name, value)
+                for name, value in sorted(given.items())
+                if (match := _CHANNEL.fullmatch(name))
+            },
+            ui_url=_ui_url(given["ETL_ASSETS_UI_URL"]) if "ETL_ASSETS_UI_URL" in given else cls.ui_url,
         )
 
     def __repr__(self) -> str:
@@ -135,8 +150,30 @@ def _port(value: str) -> int:
     return int(value)
 
 
+def _channel(variable: str, value: str) -> str:
+    """One URL: a channel with two, of which one fails, would be told twice by the other."""
+    url = value.strip()
+    if "://" not in url or any(map(str.isspace, url)):
+        raise SettingsError(
+            f"{variable} is not an Apprise URL. Nothing was sent. Write one URL, such as mailto://… or slack://…, and "
+            "give each further one a channel of its own; see https://appriseit.com/services"
+        )
+    return url
+
+
+def _ui_url(value: str) -> str:
+    url = value.strip().rstrip("/")
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise SettingsError(
+            "ETL_ASSETS_UI_URL is not the URL of a web page. Nothing was started. Write http://host:port."
+        )
+    return url
+
+
 def _masked(value: object) -> object:
-    """A value fit to be shown: of a URL, neither the password nor the query, which may hold one."""
+    """A value fit to be shown: of a URL, neither the password nor the query, which may hold one; of channels, names."""
+    if isinstance(value, dict):
+        return dict.fromkeys(value, "***")
     if not isinstance(value, str) or "://" not in value:
         return value
     parts = urlsplit(value)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from etl_assets.errors import DeclarationError
 from etl_assets.model.alert import DEFAULT_ALERTS, AlertRule
+from etl_assets.model.expectation import check_expectations
 from etl_assets.model.monitors import Monitors
 from etl_assets.model.partitions import Files, Partition
 from etl_assets.validate.declaration import check_rules
@@ -101,8 +102,7 @@ class Source:
         if self.trigger is not None:
             self.trigger.check(where)
         self.monitors.check(self.schema.names, where)
-        for expectation in self.expectations:
-            expectation.check(self.schema.names, where)
+        check_expectations(self.expectations, self.schema, where)
         for rule in self.alerts:
             rule.check(where)
 

@@ -99,5 +99,34 @@ def test_the_repr_masks_passwords_and_queries() -> None:
     assert "sftp://me:***@host/folder" in repr(settings)
 
 
+def test_channels_are_named_by_their_variables_in_lower_case() -> None:
+    settings = Settings.from_environment(
+        {"ETL_ASSETS_CHANNEL_DEFAULT": " json://hook.test/a ", "ETL_ASSETS_CHANNEL_ON_CALL": "slack://a/b/c"}
+    )
+    assert settings.channels == {"default": "json://hook.test/a", "on_call": "slack://a/b/c"}
+
+
+@pytest.mark.parametrize("value", ["secret-word", "json://secret-word json://other"])
+def test_what_is_not_one_url_is_no_channel_and_is_not_repeated(value: str) -> None:
+    with pytest.raises(SettingsError, match="ETL_ASSETS_CHANNEL_OPS is not an Apprise URL") as caught:
+        Settings.from_environment({"ETL_ASSETS_CHANNEL_OPS": value})
+    assert "secret-word" not in str(caught.value)
+
+
+def test_of_channels_the_repr_shows_the_names_alone() -> None:
+    settings = Settings.from_environment({"ETL_ASSETS_CHANNEL_OPS": "slack://secret-word/b/c"})
+    assert "'ops': '***'" in repr(settings)
+    assert "secret-word" not in repr(settings)
+
+
+def test_the_url_of_the_ui_loses_its_last_slash_and_must_be_a_page() -> None:
+    assert Settings.from_environment({}).ui_url == "http://127.0.0.1:3000"
+    assert (
+        Settings.from_environment({"ETL_ASSETS_UI_URL": "https://dagster.test/x/"}).ui_url == "https://dagster.test/x"
+    )
+    with pytest.raises(SettingsError, match="ETL_ASSETS_UI_URL is not the URL"):
+        Settings.from_environment({"ETL_ASSETS_UI_URL": "dagster.test"})
+
+
 def test_another_database_of_the_same_server_differs_in_its_name_alone() -> None:
     assert with_database("postgresql://u:p@db:1/a?x=1", "b") == "postgresql://u:p@db:1/b?x=1"

@@ -39,8 +39,9 @@ Exit codes
 
 \b
 The environment: ETL_ASSETS_HOME, ETL_ASSETS_DATABASE_URL, ETL_ASSETS_DAGSTER_URL,
-ETL_ASSETS_LANDING_URL, ETL_ASSETS_SOURCES, ETL_ASSETS_PORT. Without a database URL an
-embedded PostgreSQL serves, in ETL_ASSETS_HOME (.etl_assets by default).
+ETL_ASSETS_LANDING_URL, ETL_ASSETS_SOURCES, ETL_ASSETS_PORT, ETL_ASSETS_UI_URL,
+ETL_ASSETS_CHANNEL_NAME for each channel of alerts. Without a database URL an embedded
+PostgreSQL serves, in ETL_ASSETS_HOME (.etl_assets by default).
 """
 
 

@@ -11,13 +11,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 import dagster as dg
 
+from etl_assets.cli.environment import declared
 from etl_assets.cli.outcome import Failure, Outcome
+from etl_assets.graph.ended_runs import rules_of, settle
 from etl_assets.graph.jobs import REPLAY, replay_config
 from etl_assets.graph.keys import core_key, delivered_as, landing_key
 from etl_assets.graph.partitions import add_files
+from etl_assets.graph.reaper import reap
+from etl_assets.graph.run_record import RunRecord
 from etl_assets.model.batch import Counts
 from etl_assets.postgres import deliveries, outcomes
 from etl_assets.postgres.connection import connected
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
 
 REFUSING: Final = ("TooManyRejectedError", "ShapeError")
 MARTS: Final = "marts"
+NO_RETRIES_TAG: Final = "dagster/max_retries"
+"""No daemon could start a run of a command again: who typed it does."""
 
 
 class Orchestration:
@@ -37,6 +44,7 @@ class Orchestration:
 
     def __init__(self, env: Environment, definitions: dg.Definitions, instance: dg.DagsterInstance, log: str) -> None:
         self._url = env.url
+        self._sources = declared(env.settings)
         self._definitions = definitions
         self.instance = instance
         self._log = {"loggers": {"console": {"config": {"log_level": log}}}}
@@ -102,13 +110,20 @@ class Orchestration:
             definition = self._definitions.resolve_implicit_global_asset_job_def()
         else:
             definition = self._definitions.resolve_job_def(job)
-        result = definition.execute_in_process(
-            run_config={**config, **self._log},
-            instance=self.instance,
-            partition_key=partition or None,
-            asset_selection=[key] if job is None and key is not None else None,
-            raise_on_error=False,
-        )
+        rules = rules_of(self._sources, name)
+        record = RunRecord(self._url, str(uuid4()), name, partition, rules, job=definition.name)
+        record.start()  # before Dagster knows of the run, so that there is none whose process nobody can look for
+        with record.watching():
+            result = definition.execute_in_process(
+                run_config={**config, **self._log},
+                instance=self.instance,
+                partition_key=partition or None,
+                asset_selection=[key] if job is None and key is not None else None,
+                raise_on_error=False,
+                run_id=record.run_id,
+                tags={NO_RETRIES_TAG: "0"},
+            )
+        self._settle(record.run_id)
         took = time.perf_counter() - began
         with connected(self._url) as connection:
             line = outcomes.run_line(connection, result.run_id, name, partition)
@@ -125,10 +140,16 @@ class Orchestration:
             error=failure,
         )
 
+    def _settle(self, run_id: str) -> None:
+        """Complete the history of a run; with a daemon at hand its sensor would."""
+        (record,) = self.instance.get_run_records(dg.RunsFilter(run_ids=[run_id]))
+        with connected(self._url) as connection:
+            settle(connection, self.instance, record, self._sources)
+
 
 @contextmanager
 def orchestration(env: Environment, *, verbose: bool) -> Iterator[Orchestration]:
-    """Dagster, opened for the length of a block.
+    """Dagster, opened for the length of a block. Runs that were killed before are found and entered.
 
     Args:
         env: The environment that it is to see.
@@ -138,6 +159,7 @@ def orchestration(env: Environment, *, verbose: bool) -> Iterator[Orchestration]
 
     logging.getLogger("dagster").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     with dg.DagsterInstance.get() as instance:
+        reap(instance, env.url, declared(env.settings))
         yield Orchestration(env, defs, instance, "DEBUG" if verbose else "CRITICAL")
 
 

@@ -11,8 +11,9 @@ from etl_assets.cli import FAILED
 from etl_assets.cli.environment import declared, environment, named
 from etl_assets.cli.outcome import tell
 from etl_assets.cli.terminal import console, counted, emit, progress
-from etl_assets.graph.lineage import parents
+from etl_assets.graph.lineage import comes_after
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.history import CANCELLED
 from etl_assets.postgres.migrations.migrate import require_current
 from etl_assets.postgres.outcomes import waiting_by_source
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from etl_assets.cli.outcome import Outcome
     from etl_assets.source import Source
 
-_HOPELESS: Final = frozenset({"SettingsError", "EnvironmentFaultError", "IncompatibleTableError"})
-"""Errors that the next partition would meet as well."""
+_HOPELESS: Final = frozenset({"SettingsError", "EnvironmentFaultError", "IncompatibleTableError", CANCELLED})
+"""Errors that the next partition would meet as well; and that somebody wants the command to end."""
 
 
 @click.command(name="run")
@@ -82,8 +83,8 @@ def command(
 
 
 def in_order(sources: Mapping[str, Source], names: Collection[str]) -> list[Source]:
-    """The named sources, each after those of them that it refers to."""
-    above = parents(sources)
+    """The named sources, each after those of them that it refers to or that its trigger names."""
+    above = comes_after(sources)
     ordered: list[str] = []
 
     def place(name: str) -> None:
@@ -164,7 +165,10 @@ def _report(outcomes: Sequence[Outcome], planned: int) -> None:
             what = f"{outcome.source} {outcome.partition or ''}".strip()
             click.echo(f"{what}: {outcome.error.name}: {outcome.error.message}", err=True)
     if len(outcomes) < planned:
-        click.echo(f"{counted(planned - len(outcomes), 'run')} not tried: the next would fail alike.", err=True)
+        error = outcomes[-1].error
+        interrupted = error is not None and error.name == CANCELLED
+        why = "the command was interrupted" if interrupted else "the next would fail alike"
+        click.echo(f"{counted(planned - len(outcomes), 'run')} not tried: {why}.", err=True)
 
 
 def _tell_releasable(env: Environment, sources: Mapping[str, Source], arrived: Collection[str]) -> None:

@@ -81,10 +81,12 @@ class Extractor(ABC):
         format: What records the bytes hold.
         member: Glob for the archive members that are records, in the archive's order; those that do not match are
             left alone. Means nothing for a file that is no archive.
+        settle_seconds: What was changed more recently than that may still be being written.
     """
 
     format: Format
     member: str = field(default="*", kw_only=True)
+    settle_seconds: float = field(default=2.0, kw_only=True)
 
     @abstractmethod
     def fetch(self, partition: Partition) -> AbstractContextManager[Fetched]:
@@ -100,6 +102,23 @@ class Extractor(ABC):
             DeliveryMissingError: If there is nothing.
             DeliveryIncompleteError: If the bytes are still being written or are cut short.
         """
+
+    def look(self, partition: Partition) -> Mapping[str, str] | None:  # noqa: ARG002 -- most publishers tell nothing
+        """What tells one state of what the publisher has for a partition from another, without fetching it.
+
+        Where `fetch` gives validators, these are the same, under the same names.
+
+        Args:
+            partition: The partition wanted.
+
+        Returns:
+            Validators, e.g. ``etag``, ``modified``, ``size``, ``checksum``; None where nothing tells.
+
+        Raises:
+            DeliveryMissingError: If there is nothing.
+            DeliveryError: If it cannot be found out now.
+        """
+        return None
 
     def list(self) -> Sequence[str]:
         """Names of the files there are to fetch, for a source with a partition for each file, in no order."""

@@ -15,11 +15,17 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from glob import glob
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import fsspec
 
-from etl_assets.errors import DeclarationError, DeliveryError, DeliveryIncompleteError, DeliveryMissingError
+from etl_assets.errors import (
+    DeclarationError,
+    DeliveryError,
+    DeliveryIncompleteError,
+    DeliveryMissingError,
+    DeliveryUnreachableError,
+)
 from etl_assets.extract.base import Extractor, Fetched
 from etl_assets.extract.location import (
     check_placeholders,
@@ -31,16 +37,17 @@ from etl_assets.extract.location import (
     local_path,
     shown,
 )
-from etl_assets.extract.web import fetched_by_http
+from etl_assets.extract.validators import Look, of_listing, telling
+from etl_assets.extract.web import fetched_by_http, looked_by_http
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from etl_assets.model.partitions import Partition
 
-_VALIDATORS: Final = {"ETag": "etag", "etag": "etag", "LastModified": "modified", "mtime": "modified", "size": "size"}
 _WEB_TIMEOUT: Final = 60.0
+_LOOK_TIMEOUT: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,6 @@ class FileExtractor(Extractor):
     """
 
     location: str
-    settle_seconds: float = 2.0
 
     def check(self, where: str) -> None:
         """Raise unless the location can be filled in."""
@@ -78,6 +84,19 @@ class FileExtractor(Extractor):
         elif not is_remote(location):
             location = local_path(location)
         return _fetched_remote(location) if is_remote(location) else _fetched_local(location, self.settle_seconds)
+
+    def look(self, partition: Partition) -> Mapping[str, str] | None:
+        """What the partition's file is known by; see `Extractor.look`.
+
+        Size and modification time of a local file, ETag, modification time, checksum and size of any other. A size
+        alone tells nothing: what is published anew may be as long as what it replaces.
+        """
+        location = filled_in(self.location, partition)
+        if is_web(location):
+            return telling(looked_by_http(location, _LOOK_TIMEOUT))
+        if is_glob(location):
+            return _look_at(self._chosen(location, partition))
+        return _look_at(location if is_remote(location) else local_path(location), listed=False)
 
     def list(self) -> Sequence[str]:
         """Paths, below the glob's fixed part, of the files that match it now."""
@@ -108,22 +127,10 @@ class FileExtractor(Extractor):
         return found[0]
 
 
-class _Look(NamedTuple):
-    """What tells one state of a local file from another."""
-
-    size: int
-    mtime_ns: int
-    inode: int
-
-    @classmethod
-    def at(cls, status: os.stat_result) -> _Look:
-        return cls(status.st_size, status.st_mtime_ns, status.st_ino)
-
-
 class _Watched(io.RawIOBase):
     """A local file that, at its end, must be what it was at its beginning."""
 
-    def __init__(self, file: io.FileIO, path: str, first: _Look) -> None:
+    def __init__(self, file: io.FileIO, path: str, first: Look) -> None:
         super().__init__()
         self._file = file
         self._path = path
@@ -135,8 +142,8 @@ class _Watched(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         count = self._file.readinto(buffer)
         if count == 0 and len(buffer) > 0:
-            held = _Look.at(os.fstat(self._file.fileno()))
-            named = _Look.at(_status(self._path))
+            held = Look.at(os.fstat(self._file.fileno()))
+            named = Look.at(_status(self._path))
             if not self._first == held == named or self._file.tell() != held.size:
                 raise _still_written(self._path)
         return count
@@ -145,21 +152,20 @@ class _Watched(io.RawIOBase):
 @contextmanager
 def _fetched_local(path: str, settle_seconds: float) -> Iterator[Fetched]:
     status = _status(path)
-    first = _Look.at(status)
+    first = Look.at(status)
     age = time.time() - status.st_mtime
     if age < settle_seconds:
         time.sleep(min(settle_seconds, settle_seconds - age))
-        if _Look.at(_status(path)) != first:
+        if Look.at(_status(path)) != first:
             raise _still_written(path)
     try:
         file = io.FileIO(path)
     except OSError as error:
         raise _unreadable(path, error) from error
     with file:
-        if _Look.at(os.fstat(file.fileno())) != first:
+        if Look.at(os.fstat(file.fileno())) != first:
             raise _still_written(path)
-        validators = {"size": str(first.size), "modified": str(first.mtime_ns)}
-        yield Fetched(cast("BinaryIO", _Watched(file, path, first)), Path(path).name, path, validators)
+        yield Fetched(cast("BinaryIO", _Watched(file, path, first)), Path(path).name, path, first.validators)
 
 
 def _status(path: str) -> os.stat_result:
@@ -201,7 +207,8 @@ def _explained(url: str) -> Iterator[None]:
             f"There is nothing at {shown(url)}. Nothing was written. Correct the location, or wait for it."
         ) from None
     except (OSError, ImportError, ValueError) as error:
-        raise DeliveryError(
+        kind = DeliveryUnreachableError if isinstance(error, ConnectionError | TimeoutError) else DeliveryError
+        raise kind(
             f"{shown(url)} cannot be opened ({type(error).__name__}). Nothing was written. "
             "Look at the address, the rights, and whether fsspec's package for the scheme is installed."
         ) from None
@@ -216,9 +223,19 @@ def _fetched_remote(url: str) -> Iterator[Fetched]:
             raise DeliveryError(f"{shown(url)} is a folder. Nothing was written. Name a file, or write a glob.")
         stream = system.open(path, "rb")
     with stream:
-        validators = {name: str(about[key]) for key, name in _VALIDATORS.items() if about.get(key) is not None}
         body = _Counted(stream, shown(url), about.get("size"))
-        yield Fetched(cast("BinaryIO", body), PurePosixPath(path).name, shown(url), validators)
+        yield Fetched(cast("BinaryIO", body), PurePosixPath(path).name, shown(url), of_listing(about))
+
+
+def _look_at(location: str, *, listed: bool = True) -> Mapping[str, str] | None:
+    """What a file is known by; `listed` says that its folder was just listed, and need not be again."""
+    if not is_remote(location):
+        return Look.at(_status(location)).validators
+    with _explained(location):
+        system, path = fsspec.core.url_to_fs(location)
+        if not listed:
+            system.invalidate_cache()
+        return telling(of_listing(system.info(path)))
 
 
 class _Counted(io.RawIOBase):
@@ -266,5 +283,6 @@ def _matches(pattern: str) -> Sequence[str]:
         return sorted(path for path in glob(pattern, recursive=True) if Path(path).is_file())  # noqa: PTH207 -- absolute patterns
     with _explained(pattern):
         system, path = fsspec.core.url_to_fs(pattern)
+        system.invalidate_cache()  # a process that lives long would never see a new file
         found = system.glob(path, detail=True)
         return sorted(system.unstrip_protocol(name) for name, about in found.items() if about.get("type") == "file")

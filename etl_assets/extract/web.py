@@ -13,16 +13,24 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 from urllib.parse import unquote, urlsplit
 
-from etl_assets.errors import DeliveryError, DeliveryIncompleteError, DeliveryMissingError
+from etl_assets.errors import (
+    DeliveryError,
+    DeliveryIncompleteError,
+    DeliveryMissingError,
+    DeliveryUnreachableError,
+)
 from etl_assets.extract.base import Fetched
 from etl_assets.extract.location import shown
+from etl_assets.extract.validators import ETAG, MODIFIED, SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _AGENT: Final = "etl_assets"
 _GONE: Final = frozenset({404, 410})
-_VALIDATORS: Final = {"ETag": "etag", "Last-Modified": "modified", "Content-Length": "size"}
+_LATER: Final = frozenset({408, 429, 502, 503, 504})
+_BROKEN: Final = 500
+_VALIDATORS: Final = {"ETag": ETAG, "Last-Modified": MODIFIED, "Content-Length": SIZE}
 
 
 @contextmanager
@@ -38,32 +46,73 @@ def fetched_by_http(url: str, timeout: float) -> Iterator[Fetched]:
 
     Raises:
         DeliveryMissingError: If the server says that there is nothing.
+        DeliveryUnreachableError: If the server does not answer, or cannot now.
         DeliveryError: If it cannot be had otherwise.
     """
-    request = urllib.request.Request(url, headers={"User-Agent": _AGENT, "Accept-Encoding": "identity"})  # noqa: S310 -- the scheme is checked by the caller
     try:
-        response = urllib.request.urlopen(request, timeout=timeout)  # noqa: S310 -- as above
+        response = _answer(url, "GET", timeout)
     except urllib.error.HTTPError as error:
         with error:
-            if error.code in _GONE:
-                raise DeliveryMissingError(
-                    f"There is nothing at {shown(url)} (HTTP {error.code}). Nothing was written. "
-                    "Correct the location, or wait until it is published."
-                ) from None
-            raise DeliveryError(
-                f"{shown(url)} answered HTTP {error.code}. Nothing was written. "
-                "Look whether it needs a login, or try again later."
-            ) from None
+            raise _refused(url, error.code) from None
+    with response:
+        name = unquote(urlsplit(url).path.rpartition("/")[2]) or urlsplit(url).hostname or "download"
+        yield Fetched(cast("BinaryIO", _Body(response, shown(url))), name, shown(url), _validators(response))
+
+
+def looked_by_http(url: str, timeout: float) -> Mapping[str, str]:
+    """What a server says of an address without giving it.
+
+    Args:
+        url: Begins with ``http://`` or ``https://``.
+        timeout: Seconds without an answer after which the look is given up.
+
+    Returns:
+        ETag, modification time and size, as far as they are said; nothing from a server that takes no such question.
+
+    Raises:
+        DeliveryMissingError: If the server says that there is nothing.
+        DeliveryUnreachableError: If it does not answer, or cannot now.
+    """
+    try:
+        response = _answer(url, "HEAD", timeout)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code in _GONE | _LATER:
+                raise _refused(url, error.code) from None
+            return {}
+    with response:
+        return _validators(response)
+
+
+def _answer(url: str, method: str, timeout: float) -> Any:
+    headers = {"User-Agent": _AGENT, "Accept-Encoding": "identity"}
+    request = urllib.request.Request(url, headers=headers, method=method)  # noqa: S310 -- the scheme is checked by the caller
+    try:
+        return urllib.request.urlopen(request, timeout=timeout)  # noqa: S310 -- as above
+    except urllib.error.HTTPError:
+        raise
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise DeliveryError(
+        kind = DeliveryError if isinstance(error, ValueError) else DeliveryUnreachableError
+        raise kind(
             f"{shown(url)} cannot be reached ({_reason(error)}). Nothing was written. "
             "Look at the address and the network, then run again."
         ) from None
-    with response:
-        headers = response.headers
-        validators = {name: headers[header] for header, name in _VALIDATORS.items() if headers[header]}
-        name = unquote(urlsplit(url).path.rpartition("/")[2]) or urlsplit(url).hostname or "download"
-        yield Fetched(cast("BinaryIO", _Body(response, shown(url))), name, shown(url), validators)
+
+
+def _refused(url: str, code: int) -> DeliveryError:
+    if code in _GONE:
+        return DeliveryMissingError(
+            f"There is nothing at {shown(url)} (HTTP {code}). Nothing was written. "
+            "Correct the location, or wait until it is published."
+        )
+    kind = DeliveryUnreachableError if code in _LATER or code >= _BROKEN else DeliveryError
+    return kind(
+        f"{shown(url)} answered HTTP {code}. Nothing was written. Look whether it needs a login, or try again later."
+    )
+
+
+def _validators(response: Any) -> dict[str, str]:
+    return {name: response.headers[header] for header, name in _VALIDATORS.items() if response.headers[header]}
 
 
 def _reason(error: Exception) -> str:

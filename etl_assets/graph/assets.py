@@ -4,55 +4,53 @@ Here stands in which order things happen in a run and what is recorded when one 
 through is `ingest`'s business. Dagster reads the annotations of steps, which is why they are not postponed here.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any
 
 import dagster as dg
 
 from etl_assets import ingest
-from etl_assets.errors import BusyError, LoadError, ShapeError, TooManyRejectedError, TransientLoadError
+from etl_assets.errors import LoadError, ShapeError, TooManyRejectedError
 from etl_assets.graph import checks, metadata
+from etl_assets.graph.conditions import Upstream, in_the_same_run
 from etl_assets.graph.keys import WAREHOUSE, core_key, landing_key, quarantine_key
 from etl_assets.graph.partitions import partition_of, partitions_definition
-from etl_assets.graph.run_record import RunRecord
+from etl_assets.graph.retries import TRANSIENT_FETCH, retried, retrying
+from etl_assets.graph.run_record import RunRecord, record_of_asset
 from etl_assets.graph.stream import OnRefusal, Stream
 from etl_assets.ingest import Warehouse
+from etl_assets.load.loader import stopwatch
 from etl_assets.model.delivery import Delivery
+from etl_assets.model.trigger import After
 from etl_assets.postgres import deliveries, ledger, quarantine
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.summaries import sample_places
 from etl_assets.source import Source
 
-RETRIES: Final = 5
-RETRY_SECONDS: Final = 10.0
-TRANSIENT: Final = (TransientLoadError, BusyError)
-"""What another try may mend; nothing else is tried again."""
 
-
-def source_assets(source: Source, parents: Iterable[str] = (), file: str | None = None) -> list[dg.AssetsDefinition]:
+def source_assets(
+    source: Source, parents: Iterable[str] = (), upstream: Upstream | None = None, file: str | None = None
+) -> list[dg.AssetsDefinition]:
     """The assets of a source.
 
     Args:
         source: The declaration.
         parents: Names of the sources whose tables it refers to and that must be materialized before it.
+        upstream: What its trigger lets it come after.
         file: That declares it, for a link.
     """
     link = metadata.declared_in(file)
-    return [_landing(source, link), _core(source, tuple(parents), link), _quarantine(source)]
+    return [_landing(source, link, upstream), _core(source, tuple(parents), link), _quarantine(source)]
 
 
-def retry(error: Exception) -> dg.RetryRequested:
-    """Ask Dagster to run the step again in a while, from where the ledger says that it stopped."""
-    asked = dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_SECONDS)
-    asked.__cause__ = error
-    return asked
-
-
-def _landing(source: Source, link: metadata.Link) -> dg.AssetsDefinition:
+def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> dg.AssetsDefinition:
     partitions = partitions_definition(source.partitions, source.name)
 
     @dg.asset(
         key=landing_key(source.name),
+        deps=upstream.deps if upstream is not None else (),
+        automation_condition=upstream.condition if upstream is not None else None,
         description=f"Frozen deliveries of {source.name}, as published.\n\n{source.description.strip()}",
         group_name=source.name,
         owners=[source.owner],
@@ -72,25 +70,23 @@ def _landing(source: Source, link: metadata.Link) -> dg.AssetsDefinition:
     def landing(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         warehouse, record = _begin(source, context)
         partition = partition_of(source, context)
-        with record.watching():
+        tries = context.op_execution_context.retry_number
+        with retrying(tries, TRANSIENT_FETCH), record.watching(retried(tries, TRANSIENT_FETCH)):
             try:
                 landed = ingest.land(source, partition, warehouse, context.op_execution_context.op_config.get("file"))
             except ShapeError as error:
                 failed = checks.Finding(checks.SHAPE, passed=False, blocking=True, description=str(error))
-                record.checks(None, [failed.row])
+                with connected(warehouse.url) as connection:
+                    changed = checks.judge_drift(source, connection, 0)
+                record.checks(None, [failed.row, changed.row])
+                context.log_event(changed.evaluation(core_key(source.name), partition.key or None))
                 yield failed.result()
                 raise
-            if landed.shape.unmapped:
-                context.log.warning(
-                    "%s publishes columns that are neither mapped nor ignored: %s. They were not loaded. Declare them, "
-                    "or name them in ignored.",
-                    landed.delivery,
-                    ", ".join(landed.shape.unmapped),
-                )
+            for event in landed.drift.unforeseen:
+                context.log.warning("%s: %s. Look with `etl-assets drift show %d`.", landed.delivery, event, event.id)
             passed = checks.Finding(checks.SHAPE, passed=True, blocking=True, records=landed.delivery.manifest.records)
             record.checks(landed.delivery.id, [passed.row])
-            if core_key(source.name) not in context.job_def.asset_layer.selected_asset_keys:
-                record.end(landed.delivery.id)
+            record.end(landed.delivery.id)
         yield dg.MaterializeResult(metadata=metadata.landed(landed), check_results=[passed.result()])
 
     return landing
@@ -102,6 +98,7 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
     @dg.asset(
         key=core_key(source.name),
         deps=[landing_key(source.name), *(_parent(name) for name in parents)],
+        automation_condition=_together_with(source, landing_key(source.name)),
         description=metadata.description(source),
         group_name=source.name,
         owners=[source.owner],
@@ -132,7 +129,8 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
         )
         yield dg.Output(stream)
         with record.watching():
-            with connected(warehouse.url) as connection:
+            seconds = defaultdict[str, float](float, metadata.seconds(stream.reports))
+            with stopwatch(seconds, "checks"), connected(warehouse.url) as connection:
                 findings = checks.judge(source, connection, stream.reports)
             newest = stream.reports[-1]
             record.checks(newest.delivery.id, [finding.row for finding in findings])
@@ -143,7 +141,7 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
                     f"{'; '.join(finding.description for finding in failed)}. What was written stays. Look at it with "
                     "`etl-assets doctor`."
                 )
-            record.end(newest.delivery.id, metadata.written(stream.reports), metadata.seconds(stream.reports))
+            record.end(newest.delivery.id, seconds)
 
     return core
 
@@ -152,6 +150,7 @@ def _quarantine(source: Source) -> dg.AssetsDefinition:
     @dg.asset(
         key=quarantine_key(source.name),
         deps=[core_key(source.name)],
+        automation_condition=_together_with(source, core_key(source.name)),
         description=f"Records of {source.name} that broke a rule and wait to be corrected, replayed or dismissed.",
         group_name=source.name,
         owners=[source.owner],
@@ -163,12 +162,12 @@ def _quarantine(source: Source) -> dg.AssetsDefinition:
         required_resource_keys={WAREHOUSE},
     )
     def waiting(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        warehouse: Warehouse = context.resources.warehouse.open()
-        partition = partition_of(source, context)
-        record = RunRecord(warehouse.url, context.run.run_id, source.name, partition.key)
-        with record.watching(), connected(warehouse.url) as connection:
-            counts = quarantine.waiting(connection, source.name, partition.key)
-            reasons = quarantine.counts(connection, source.name)
+        warehouse, record = _begin(source, context)
+        with record.watching():
+            with connected(warehouse.url) as connection:
+                counts = quarantine.waiting(connection, source.name, record.partition)
+                reasons = quarantine.counts(connection, source.name)
+            record.end()
         return dg.MaterializeResult(metadata=metadata.waiting(counts, reasons))
 
     return waiting
@@ -176,7 +175,7 @@ def _quarantine(source: Source) -> dg.AssetsDefinition:
 
 def _begin(source: Source, context: dg.AssetExecutionContext) -> tuple[Warehouse, RunRecord]:
     warehouse: Warehouse = context.resources.warehouse.open()
-    record = RunRecord(warehouse.url, context.run.run_id, source.name, partition_of(source, context).key)
+    record = record_of_asset(warehouse.url, context, source, partition_of(source, context).key)
     record.start()
     return warehouse, record
 
@@ -205,6 +204,11 @@ def _told_of_refusal(
 def _parent(name: str) -> dg.AssetDep:
     """A table that is looked up whole, whatever its partitions are."""
     return dg.AssetDep(core_key(name), partition_mapping=dg.AllPartitionMapping())
+
+
+def _together_with(source: Source, before: dg.AssetKey) -> dg.AutomationCondition[Any] | None:
+    """Of a source that comes after others the whole chain is asked for, and by nothing else than its trigger."""
+    return in_the_same_run(before) if isinstance(source.trigger, After) else None
 
 
 def _freshness(source: Source) -> dg.FreshnessPolicy | None:

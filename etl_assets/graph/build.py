@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from etl_assets.graph.assets import source_assets
-from etl_assets.graph.automation import release_sensor, source_schedule
+from etl_assets.graph.automation import schedules, sensors
+from etl_assets.graph.conditions import partitions_of, upstream
 from etl_assets.graph.io_manager import PostgresIOManager
 from etl_assets.graph.jobs import replay_job, source_job
-from etl_assets.graph.keys import WAREHOUSE
+from etl_assets.graph.keys import WAREHOUSE, asset_keys
 from etl_assets.graph.lineage import parents
+from etl_assets.graph.partitions import partitions_definition
 from etl_assets.graph.resource import WarehouseResource
 
 if TYPE_CHECKING:
@@ -28,27 +30,38 @@ def definitions(sources: Mapping[str, Source], modules: Iterable[ModuleType] = (
         sources: By name.
         modules: Of assets and asset checks that were written by hand.
     """
-    above = parents(sources)
     jobs = {name: source_job(source) for name, source in sources.items()}
     written = list(modules)
-    files = {module.SOURCE.name: module.__file__ for module in written if hasattr(module, "SOURCE")}
+    by_hand = dg.load_assets_from_modules(written)
     return dg.Definitions(
-        assets=[
-            *(
-                asset
-                for name, source in sources.items()
-                for asset in source_assets(source, above[name], files.get(name))
-            ),
-            *dg.load_assets_from_modules(written),
-        ],
+        assets=[*_assets(sources, written, partitions_of(by_hand)), *by_hand],
         asset_checks=dg.load_asset_checks_from_modules(written),
         jobs=[*jobs.values(), replay_job(sources)],
-        schedules=[
-            schedule
-            for name, source in sources.items()
-            if (schedule := source_schedule(source, jobs[name])) is not None
-        ],
-        sensors=[release_sensor(sources)],
+        schedules=schedules(sources, jobs),
+        sensors=sensors(sources, jobs),
         resources={WAREHOUSE: WarehouseResource(), "io_manager": PostgresIOManager()},
         executor=dg.in_process_executor,
     )
+
+
+def _assets(
+    sources: Mapping[str, Source],
+    written: Iterable[ModuleType],
+    by_hand: Mapping[dg.AssetKey, dg.PartitionsDefinition[str] | None],
+) -> list[dg.AssetsDefinition]:
+    """The assets of all sources, each after those that it refers to and those that its trigger names."""
+    above = parents(sources)
+    files = {module.SOURCE.name: module.__file__ for module in written if hasattr(module, "SOURCE")}
+    known = {
+        **{
+            key: partitions_definition(source.partitions, source.name)
+            for source in sources.values()
+            for key in asset_keys(source)
+        },
+        **by_hand,
+    }
+    return [
+        asset
+        for name, source in sources.items()
+        for asset in source_assets(source, above[name], upstream(source, known), files.get(name))
+    ]

@@ -7,11 +7,13 @@ decided in `assets`.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
+from etl_assets import drift, monitor
 from etl_assets.graph.keys import core_key, landing_key
 from etl_assets.graph.metadata import broken_rules
 from etl_assets.model.batch import RECORD_RULES, Counts
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from etl_assets.load import LoadReport
+    from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
     from etl_assets.source import Source
 
 SHAPE: Final = "shape"
 REJECTED_SHARE: Final = "rejected_share"
 CONSERVATION: Final = "conservation"
+DRIFT: Final = "drift"
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Finding:
         failed_records: How many records are concerned.
         records: Of how many.
         places: Where the first of them stand.
+        facts: What was looked at, as rows of a table; see `facts_table`.
     """
 
     name: str
@@ -52,6 +57,7 @@ class Finding:
     failed_records: int = 0
     records: int = 0
     places: tuple[str, ...] = ()
+    facts: tuple[Mapping[str, str | int | bool], ...] = ()
 
     @property
     def row(self) -> CheckRow:
@@ -72,6 +78,8 @@ class Finding:
         }
         if self.places:
             found["first of them"] = dg.MetadataValue.md("\n".join(f"* {place}" for place in self.places))
+        if self.facts:
+            found["facts"] = facts_table(self.facts)
         return found
 
     def result(self) -> dg.AssetCheckResult:
@@ -101,17 +109,19 @@ class Finding:
 def landing_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) -> list[dg.AssetCheckSpec]:
     """The checks of ``landing/x``."""
     about = "Every required column is in the delivery; if not, the delivery is refused and nothing is written."
-    return [_spec(SHAPE, landing_key(source.name), about, partitions, blocking=True)]
+    return [spec(SHAPE, landing_key(source.name), about, partitions, blocking=True)]
 
 
 def core_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) -> list[dg.AssetCheckSpec]:
     """The checks of ``core/x``: the declared rules first, in their order."""
     key = core_key(source.name)
-    specs = [_spec(name, key, words, partitions) for name, words in rules_of(source).items()]
+    specs = [spec(name, key, words, partitions) for name, words in rules_of(source).items()]
     share = f"At most {source.max_rejected:.2%} of a delivery's records are rejected; above it the run stops."
-    specs.append(_spec(REJECTED_SHARE, key, share, partitions, blocking=True))
+    specs.append(spec(REJECTED_SHARE, key, share, partitions, blocking=True))
     sums = "Every record of the delivery is in the table, in the quarantine or in a named count, and the sums agree."
-    specs.append(_spec(CONSERVATION, key, sums, partitions, blocking=True))
+    specs.append(spec(CONSERVATION, key, sums, partitions, blocking=True))
+    watched = {DRIFT: "What is published has not changed, but for what was accepted, ignored or declared."}
+    specs += [spec(name, key, about, partitions) for name, about in {**watched, **monitor.checks_of(source)}.items()]
     return specs
 
 
@@ -140,7 +150,30 @@ def judge(source: Source, connection: Connection, reports: Sequence[LoadReport])
         *_rule_findings(source, broken_rules(reports), counts.read, places),
         _share(source, counts.rejected, counts.read),
         Finding(CONSERVATION, not broken, True, sums or "All sums agree.", 0, counts.read),  # noqa: FBT003 -- blocking
+        judge_drift(source, connection, counts.read),
+        *_monitored(source, connection, [report.delivery for report in reports]),
     ]
+
+
+def judge_drift(source: Source, connection: Connection, records: int) -> Finding:
+    """What the check ``drift`` of ``core/x`` says: whether changes are open, whichever delivery brought them.
+
+    Args:
+        source: The declaration.
+        connection: To the warehouse.
+        records: Of the delivery at hand.
+    """
+    events = drift.open_events(connection, source.name)
+    kinds = Counter(event.change.kind for event in events)
+    told = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
+    remedy = f"Look with `etl-assets drift list --source {source.name}`; then declare, accept or ignore them."
+    return Finding(
+        name=DRIFT,
+        passed=not events,
+        description=f"Open changes of what is published: {told}. {remedy}" if events else "No change is open.",
+        records=records,
+        facts=tuple(drift.facts(events)),
+    )
 
 
 def judge_refused(
@@ -161,6 +194,25 @@ def judge_refused(
     ]
 
 
+def _monitored(source: Source, connection: Connection, deliveries: Sequence[Delivery]) -> list[Finding]:
+    """What the monitors say of deliveries: of each monitor one finding, which passes when all do."""
+    found = [one for delivery in deliveries for one in monitor.examine(connection, source, delivery)]
+    findings = []
+    for name in monitor.checks_of(source):
+        of_name = [one for one in found if one.name == name]
+        strange = [one for one in of_name if not one.passed]
+        findings.append(
+            Finding(
+                name=name,
+                passed=not strange,
+                description=" ".join(one.description for one in strange or of_name[-1:]),
+                records=sum(one.records for one in of_name),
+                facts=tuple(asdict(fact) for one in strange or of_name[-1:] for fact in one.facts),
+            )
+        )
+    return findings
+
+
 def _rule_findings(
     source: Source, rules: Mapping[str, int], records: int, places: Mapping[str, Sequence[str]]
 ) -> list[Finding]:
@@ -178,7 +230,15 @@ def _share(source: Source, rejected: int, records: int) -> Finding:
     return Finding(REJECTED_SHARE, rejected <= consent, True, told, rejected, records)  # noqa: FBT003 -- blocking
 
 
-def _spec(
+def facts_table(facts: Sequence[Mapping[str, str | int | bool]]) -> dg.TableMetadataValue:
+    """Rows that all have the same columns, as a table: a column of texts, numbers or truths for each name."""
+    types = {str: "string", int: "int", bool: "bool"}
+    columns = [dg.TableColumn(name, types[type(value)]) for name, value in facts[0].items()]
+    records = [dg.TableRecord(dict(fact)) for fact in facts]
+    return dg.MetadataValue.table(records, dg.TableSchema(columns=columns))
+
+
+def spec(
     name: str,
     key: dg.AssetKey,
     about: str,

@@ -13,14 +13,15 @@ import polars as pl
 
 from etl_assets.errors import DeclarationError
 from etl_assets.graph import metadata
-from etl_assets.graph.assets import TRANSIENT, retry
 from etl_assets.graph.frames import FrameTarget, write_frame
 from etl_assets.graph.keys import delivered_as, table_of
 from etl_assets.graph.resource import open_warehouse
+from etl_assets.graph.retries import retried, retrying
 from etl_assets.graph.run_record import RunRecord
 from etl_assets.graph.stream import Stream
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.reading import read_table
+from etl_assets.source import CORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,7 +58,7 @@ class PostgresIOManager(dg.IOManager):
         """
         if obj is None:
             return
-        try:
+        with retrying(context.step_context.previous_attempt_count):
             if isinstance(obj, Stream):
                 self._load(context, obj)
             elif isinstance(obj, pd.DataFrame | pl.DataFrame):
@@ -69,8 +70,6 @@ class PostgresIOManager(dg.IOManager):
                     f"is a {type(obj).__name__}, which no table can hold",
                     "Return a pandas or Polars DataFrame, or None",
                 )
-        except TRANSIENT as error:
-            raise retry(error) from error
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame | pl.DataFrame:
         """Read the table of the asset upstream.
@@ -94,8 +93,10 @@ class PostgresIOManager(dg.IOManager):
 
     def _load(self, context: dg.OutputContext, stream: Stream) -> None:
         warehouse = self._open()
-        record = RunRecord(warehouse.url, stream.run_id, stream.source.name, stream.partition.key)
-        with record.watching():
+        step = context.step_context
+        tries = step.previous_attempt_count
+        record = RunRecord.of(warehouse.url, step.dagster_run, stream.source, stream.partition.key, CORE, tries)
+        with record.watching(retried(tries)):
             stream.load(warehouse)
             with connected(warehouse.url) as connection:
                 told = metadata.loaded(
@@ -106,11 +107,13 @@ class PostgresIOManager(dg.IOManager):
     def _write(self, context: dg.OutputContext, frame: pd.DataFrame | pl.DataFrame) -> None:
         target = FrameTarget.of(context)
         warehouse = self._open()
-        record = RunRecord(warehouse.url, context.run_id, target.name, target.partition.key)
+        step = context.step_context
+        tries = step.previous_attempt_count
+        record = RunRecord.of(warehouse.url, step.dagster_run, target.name, target.partition.key, "asset", tries)
         record.start()
-        with record.watching():
+        with record.watching(retried(tries)):
             report = write_frame(frame, target, warehouse, context.run_id)
             with connected(warehouse.url) as connection:
                 told = metadata.loaded(connection, target.table, target.name, target.partition, [report])
-        record.end(report.delivery.id, report.written, report.seconds)
+        record.end(report.delivery.id, report.seconds)
         context.add_output_metadata(told)

@@ -11,9 +11,9 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from etl_assets import replay
-from etl_assets.graph.assets import TRANSIENT, retry
 from etl_assets.graph.keys import WAREHOUSE, asset_keys, core_key
 from etl_assets.graph.metadata import counts_table
+from etl_assets.graph.retries import retried, retrying
 from etl_assets.graph.run_record import RunRecord
 from etl_assets.source import Source
 
@@ -24,6 +24,8 @@ REPLAY: Final = "replay"
 REPLAY_STEP: Final = "replay_records"
 """Dagster takes no step that is called like its job."""
 SOURCE_TAG: Final = "etl_assets/source"
+RUNS_PER_TICK: Final = 100
+"""So many partitions of a source at most are asked for at once; the next tick asks for the rest."""
 
 
 def source_job(source: Source) -> UnresolvedAssetJobDefinition:
@@ -93,15 +95,12 @@ def replay_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
 
 def _replay(context: dg.OpExecutionContext, source: Source, ids: Sequence[int] | None, *, released: bool) -> None:
     warehouse: Warehouse = context.resources.warehouse.open()
-    record = RunRecord(warehouse.url, context.run_id, source.name, "")
+    record = RunRecord.of(warehouse.url, context.run, source, "", REPLAY, context.retry_number)
     record.start()
-    try:
-        with record.watching():
-            wanted = replay.releasable(source, warehouse) if released else ids
-            report = replay.replay(source, warehouse, context.run_id, wanted)
-    except TRANSIENT as error:
-        raise retry(error) from error
-    record.end(counts=report.counts)
+    with retrying(context.retry_number), record.watching(retried(context.retry_number)):
+        wanted = replay.releasable(source, warehouse) if released else ids
+        report = replay.replay(source, warehouse, context.run_id, wanted)
+    record.end()
     context.log_event(
         dg.AssetObservation(
             core_key(source.name),

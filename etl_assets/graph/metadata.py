@@ -80,6 +80,8 @@ def landed(result: Landed) -> Metadata:
         "members": dg.MetadataValue.int(len(manifest.members)),
         "unmapped columns": dg.MetadataValue.text(", ".join(map(repr, result.shape.unmapped)) or "none"),
         "missing columns": dg.MetadataValue.text(", ".join(result.shape.missing) or "none"),
+        "changes": dg.MetadataValue.text("; ".join(map(str, result.drift.opened)) or "none"),
+        "taken back": dg.MetadataValue.text("; ".join(map(str, result.drift.closed)) or "none"),
     }
 
 

@@ -66,6 +66,15 @@ def check_key(key: str) -> str:
     return key
 
 
+def files_of(source: Source) -> Sequence[str]:
+    """The keys of all files that the publisher has now, oldest first.
+
+    Raises:
+        DeliveryError: If a file's name cannot be a key, or the files cannot be listed.
+    """
+    return sorted({check_key(name) for name in source.extractor.list()}, key=lambda k: (source.partition(k).rank, k))
+
+
 def add_files(source: Source, instance: dg.DagsterInstance) -> Sequence[str]:
     """Make a partition of every file that the publisher has now.
 
@@ -79,7 +88,7 @@ def add_files(source: Source, instance: dg.DagsterInstance) -> Sequence[str]:
     Raises:
         DeliveryError: If a file's name cannot be a key. No partition was added.
     """
-    found = sorted({check_key(name) for name in source.extractor.list()}, key=lambda k: (source.partition(k).rank, k))
+    found = files_of(source)
     known = set(instance.get_dynamic_partitions(source.name))
     if new := [key for key in found if key not in known]:
         instance.add_dynamic_partitions(source.name, new)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from etl_assets import ingest
+from etl_assets import ingest, monitor
 from etl_assets.errors import DeliveryMissingError, TooManyRejectedError
 from etl_assets.load import PostgresLoader
 from etl_assets.postgres import deliveries, ledger
@@ -63,10 +63,13 @@ class Stream:
         self.reports.clear()
         for delivery in pending:
             try:
-                self.reports.append(_whole(ingest.load(self.source, delivery, warehouse, loader), warehouse))
+                report = ingest.load(self.source, delivery, warehouse, loader)
             except TooManyRejectedError as error:
                 self.on_refusal(delivery, error)
                 raise
+            with connected(warehouse.url) as connection:
+                monitor.conclude(connection, self.source, report.delivery)
+            self.reports.append(_whole(report, warehouse))
 
 
 def _whole(report: LoadReport, warehouse: Warehouse) -> LoadReport:

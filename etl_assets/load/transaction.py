@@ -17,7 +17,7 @@ from etl_assets.errors import LoadError, TooManyRejectedError
 from etl_assets.load.prepare import AFTER_ALL, prepare, without
 from etl_assets.model.batch import Counts
 from etl_assets.model.schema import RECORD_NO
-from etl_assets.postgres import deliveries, ledger, quarantine
+from etl_assets.postgres import deliveries, ledger, profiles, quarantine
 from etl_assets.postgres.faults import fault_of
 from etl_assets.postgres.ledger import Line
 
@@ -97,6 +97,7 @@ class BatchTransaction:
             self.write_rejected(prepared)
             line = self.line(prepared, written, deleted, reported)
             self.write_line(line)
+            self.write_profile(prepared)
         return line
 
     def take_turn(self, seen: SeenLater | None) -> None:
@@ -220,6 +221,11 @@ class BatchTransaction:
     def write_line(self, line: Line) -> None:
         """Enter the ledger line."""
         ledger.enter(self.connection, self.delivery, self.holder, line, kind=self.kind, hash_seed=self.seed)
+
+    def write_profile(self, prepared: Prepared) -> None:
+        """Keep what the batch held, if anybody looked."""
+        if prepared.batch.profile is not None:
+            profiles.put_part(self.connection, self.delivery, prepared.batch.span.batch, prepared.batch.profile)
 
     def stay_within_allowance(self, prepared: Prepared) -> None:
         """Raise if more records are rejected than may be."""

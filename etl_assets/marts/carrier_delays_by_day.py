@@ -6,6 +6,7 @@ A column that the IO manager is not asked for is not read; a month of flights is
 import dagster as dg
 import pandas as pd
 
+from etl_assets.graph.conditions import follow
 from etl_assets.graph.partitions import partitions_definition
 from etl_assets.sources.flights import SOURCE as FLIGHTS
 
@@ -17,6 +18,7 @@ from etl_assets.sources.flights import SOURCE as FLIGHTS
     kinds={"postgres", "pandas"},
     description="How late each carrier departed and arrived, by local day of departure.",
     partitions_def=partitions_definition(FLIGHTS.partitions, FLIGHTS.name),
+    automation_condition=follow(),
     ins={
         "flights": dg.AssetIn(
             key=["core", "flights"],

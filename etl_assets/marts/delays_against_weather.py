@@ -3,6 +3,7 @@
 import dagster as dg
 import pandas as pd
 
+from etl_assets.graph.conditions import follow
 from etl_assets.graph.partitions import partitions_definition
 from etl_assets.sources.flights import SOURCE as FLIGHTS
 
@@ -14,6 +15,7 @@ from etl_assets.sources.flights import SOURCE as FLIGHTS
     kinds={"postgres", "pandas"},
     description="Departure delays beside the weather at the airport of departure, by hour (UTC).",
     partitions_def=partitions_definition(FLIGHTS.partitions, FLIGHTS.name),
+    automation_condition=follow(),
     ins={
         "flights": dg.AssetIn(key=["core", "flights"], metadata={"columns": ["origin", "time_hour", "dep_delay"]}),
         "weather": dg.AssetIn(

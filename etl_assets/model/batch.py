@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
 
@@ -83,6 +83,19 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class BatchProfile:
+    """What a batch held, to be merged with those of the delivery's other batches.
+
+    Attributes:
+        statistics: Of the rows' columns; from ``validate.profile``.
+        cells: What a sample of the published cells looks like, as JSON values; from ``validate.cells``.
+    """
+
+    statistics: bytes
+    cells: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Batch:
     """A batch ready for the loader.
 
@@ -91,12 +104,14 @@ class Batch:
         rows: Rows with every column of the schema, typed, and ``RECORD_NO``, last.
         rejected: ``record_no`` and ``rules``, as in `Verdict`.
         filtered: Number of records that the transformer left out.
+        profile: What it held; None where nobody looked.
     """
 
     raw: RawBatch
     rows: pl.DataFrame
     rejected: pl.DataFrame
     filtered: int = 0
+    profile: BatchProfile | None = None
 
     @property
     def span(self) -> Span:

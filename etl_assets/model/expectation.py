@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.errors import DeclarationError
+from etl_assets.model.batch import RECORD_RULES
+from etl_assets.model.expectation_types import IN_DATABASE, OUTSIDE_DATABASE, ROWS
+from etl_assets.model.schema import BOOKKEEPING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from etl_assets.model.schema import Schema
+
+BUILT_IN_CHECKS: Final = frozenset(
+    {"shape", "rejected_share", "conservation", "drift", "volume", "distribution", "audit"}
+)
+"""What the checks of every source are called."""
+
+_CHECK_NAME: Final = re.compile(r"[A-Za-z0-9_]+")
+_ONE_OF_ONES_OWN: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:(?P<name>[A-Za-z_]\w*)")
+_ONE_COLUMN: Final = ("column", "column_A", "column_B")
+_SEVERAL_COLUMNS: Final = ("column_list", "column_set")
 
 
 @dataclass(frozen=True, init=False)
@@ -18,7 +34,7 @@ class Expectation:
     ``Expectation("expect_column_values_to_be_between", column="rate", min_value=0, mostly=0.99)``
 
     Attributes:
-        type: Great Expectations' name of it.
+        type: Great Expectations' name of it; or ``package.module:ClassName`` of one's own.
         arguments: Its own arguments.
         name: Of the check; made of the type and its columns by default.
         blocking: Whether the run fails, and what is downstream waits, when it is not met.
@@ -36,9 +52,16 @@ class Expectation:
     ) -> None:
         object.__setattr__(self, "type", type_)
         object.__setattr__(self, "arguments", arguments)
-        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "name", name or "__".join([type_.rpartition(":")[2], *self.columns]))
         object.__setattr__(self, "blocking", blocking)
         object.__setattr__(self, "description", description)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that its arguments name, in their order."""
+        one = [self.arguments[key] for key in _ONE_COLUMN if self.arguments.get(key) is not None]
+        several = [column for key in _SEVERAL_COLUMNS for column in self.arguments.get(key) or ()]
+        return tuple(map(str, [*one, *several]))
 
     def check(self, names: tuple[str, ...], where: str) -> None:
         """Raise unless it can be meant.
@@ -47,10 +70,58 @@ class Expectation:
             names: Of the table's columns.
             where: What to call the owner in the error.
         """
-        if not self.type.startswith("expect_"):
+        if self.type in OUTSIDE_DATABASE:
             raise DeclarationError(
-                where, "expectations", f"{self.type!r} is no expectation", "Write its name, expect_…"
+                where,
+                "expectations",
+                f"hold {self.type}, which a database cannot answer",
+                f"Declare it as a rule of a column, or ask in SQL with {ROWS!r}",
             )
-        column = self.arguments.get("column")
-        if column is not None and column not in names:
-            raise DeclarationError(where, "expectations", f"names {column!r}, no column", "Name declared columns")
+        if self.type not in IN_DATABASE and not _ONE_OF_ONES_OWN.fullmatch(self.type):
+            raise DeclarationError(
+                where,
+                "expectations",
+                f"hold {self.type!r}, which Great Expectations does not have",
+                "Write one of its names, expect_…, or package.module:ClassName for one of your own",
+            )
+        if not _CHECK_NAME.fullmatch(self.name):
+            raise DeclarationError(
+                where, "expectations", f"name a check {self.name!r}", "Use letters, digits and underscores"
+            )
+        if unknown := [name for name in self.columns if name not in (*names, *BOOKKEEPING)]:
+            raise DeclarationError(where, "expectations", f"name {unknown[0]!r}, no column", "Name declared columns")
+        if isinstance(self.arguments.get("row_condition"), str):
+            raise DeclarationError(
+                where,
+                "expectations",
+                f"give {self.name!r} a row_condition that is a text, which Great Expectations takes no longer",
+                "Write {'type': 'comparison', 'column': {'name': …}, 'operator': '==', 'parameter': …}",
+            )
+        if self.type == ROWS and "{batch}" not in str(self.arguments.get("unexpected_rows_query")):
+            raise DeclarationError(
+                where,
+                "expectations",
+                f"hold {ROWS} that does not ask the table",
+                "Write unexpected_rows_query='SELECT … FROM {batch} …'",
+            )
+
+
+def check_expectations(expectations: Sequence[Expectation], schema: Schema, where: str) -> None:
+    """Raise unless each expectation can be meant, and each check has a name of its own.
+
+    Args:
+        expectations: As declared.
+        schema: Of the table.
+        where: What to call the owner in errors, e.g. ``source 'flights'``.
+
+    Raises:
+        DeclarationError: With what to write instead.
+    """
+    taken = {*BUILT_IN_CHECKS, *schema.rules, *RECORD_RULES}
+    for expectation in expectations:
+        expectation.check(schema.names, where)
+        if expectation.name in taken:
+            raise DeclarationError(
+                where, "expectations", f"name a check {expectation.name!r}, which is taken", "Give it a name of its own"
+            )
+        taken.add(expectation.name)

@@ -20,7 +20,8 @@ class Volume:
 
     Attributes:
         deviations: Robust standard deviations from the median of the history; beyond them it is strange.
-        tolerance: Within that share of the median it never is, however steady the history.
+        tolerance: Within that share of the median it never is, however steady the history; nor within three times the
+            median's square root, which chance explains.
         history: How many deliveries before it are looked at, at most.
         minimum_history: With fewer deliveries before it nothing is said, but of limits and of a delivery that is empty
             after one that was not.
@@ -46,11 +47,13 @@ class Volume:
 
 @dataclass(frozen=True, kw_only=True)
 class Distribution:
-    """When the values of a column are strange: its share of nulls, its distinct values, its mean, range, quantiles.
+    """When the values of a column are strange: its nulls, its distinct values, its mean, deviation, quantiles, range.
 
     Attributes:
         deviations: Robust standard deviations from the median of the history; beyond them a statistic is strange.
-        tolerance: A statistic that moved by less than that share of its median (of 1.0 for shares) never is.
+        tolerance: A statistic that moved by less never is: a mean or a quantile by that share of the column's standard
+            deviation, a count or a deviation by that share of itself, a share by that much on the scale of Cohen's h,
+            on which 0.2 is from 0% to 1%, from 10% to 17%, or from 50% to 60%.
         history: How many deliveries before it are looked at, at most.
         minimum_history: With fewer deliveries before it nothing is said.
     """

@@ -1,4 +1,4 @@
-"""How a run ended, as those who tell people of it are given it."""
+"""Runs as the history knows them: which one is meant, and how it ended."""
 
 from __future__ import annotations
 
@@ -8,6 +8,27 @@ from typing import Literal
 from etl_assets.model.batch import Counts
 
 RunStatus = Literal["started", "succeeded", "failed", "cancelled", "crashed"]
+RunFault = Literal["failed", "cancelled", "crashed"]
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """One run of one source partition.
+
+    Attributes:
+        run_id: Dagster's.
+        source: Name of the source, or of the table of an asset that was written by hand.
+        partition: Key of the partition; the empty text when there is none.
+    """
+
+    run_id: str
+    source: str
+    partition: str
+
+    @property
+    def values(self) -> tuple[str, str, str]:
+        """All three, in the order of declaration."""
+        return self.run_id, self.source, self.partition
 
 
 @dataclass(frozen=True)
@@ -24,6 +45,7 @@ class RunEnd:
         took: Seconds from its start to its end, by the database's clock.
         error_class: Name of the error it failed with; empty when it did not.
         error: Its text, without record contents.
+        replay: Whether it replayed records of the quarantine, and took no delivery.
     """
 
     run_id: str
@@ -35,3 +57,4 @@ class RunEnd:
     took: float = 0.0
     error_class: str = ""
     error: str = ""
+    replay: bool = False

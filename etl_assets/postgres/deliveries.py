@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from psycopg.types.json import Jsonb
@@ -9,7 +10,7 @@ from psycopg.types.json import Jsonb
 from etl_assets.model.delivery import Delivery, Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from etl_assets.model.partitions import Partition
     from etl_assets.postgres.connection import Connection
@@ -21,6 +22,7 @@ def record(connection: Connection, source: str, partition: Partition, manifest: 
     """Enter what was fetched, unless it is what the partition's newest delivery brought.
 
     Bytes that come back after others were delivered in between are a new delivery: the publisher went back to them.
+    What the publisher says of the same bytes now takes the place of what was said of them before.
 
     Returns:
         The delivery, and whether it is new.
@@ -29,7 +31,7 @@ def record(connection: Connection, source: str, partition: Partition, manifest: 
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"delivery {source} {partition.key}",))
         last = newest(connection, source, partition.key)
         if last is not None and last.manifest.sha256 == manifest.sha256:
-            return last, False
+            return _said_again(connection, last, manifest.validators), False
         row = connection.execute(
             "INSERT INTO etl.delivery (source, partition, rank, sha256, size, records, manifest) "
             f"VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING {_COLUMNS}",
@@ -44,6 +46,31 @@ def record(connection: Connection, source: str, partition: Partition, manifest: 
             ),
         ).fetchone()
     return _delivery(row), True
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was last fetched of a partition.
+
+    Attributes:
+        delivery_id: Of the delivery.
+        complete: Whether all of it is loaded.
+        validators: What the publisher said of it; nothing of a file that was brought by hand.
+    """
+
+    delivery_id: int
+    complete: bool
+    validators: Mapping[str, str]
+
+
+def seen(connection: Connection, source: str) -> dict[str, Seen]:
+    """What was last fetched of each partition: of those the publisher said something of, before all others."""
+    rows = connection.execute(
+        "SELECT DISTINCT ON (partition) partition, id, status = 'complete', manifest -> 'validators' FROM etl.delivery "
+        "WHERE source = %s ORDER BY partition, manifest -> 'validators' <> '{}' DESC, id DESC",
+        (source,),
+    ).fetchall()
+    return {partition: Seen(id_, complete, validators) for partition, id_, complete, validators in rows}
 
 
 def newest(connection: Connection, source: str, partition: str) -> Delivery | None:
@@ -135,6 +162,16 @@ def complete(connection: Connection, delivery: Delivery) -> bool:
 def refuse(connection: Connection, delivery: Delivery, why: str) -> None:
     """Mark a delivery as refused, with a reason that holds no record contents."""
     connection.execute("UPDATE etl.delivery SET status = 'refused', refusal = %s WHERE id = %s", (why, delivery.id))
+
+
+def _said_again(connection: Connection, delivery: Delivery, validators: Mapping[str, str]) -> Delivery:
+    if not validators or validators == delivery.manifest.validators:
+        return delivery
+    connection.execute(
+        "UPDATE etl.delivery SET manifest = jsonb_set(manifest, '{validators}', %s) WHERE id = %s",
+        (Jsonb(dict(validators)), delivery.id),
+    )
+    return replace(delivery, manifest=replace(delivery.manifest, validators=dict(validators)))
 
 
 def _delivery(row: tuple[Any, ...] | Sequence[Any] | None) -> Delivery:

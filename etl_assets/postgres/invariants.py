@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from etl_assets.model.schema import BOOKKEEPING
 from etl_assets.postgres.ledger import lock_number
+from etl_assets.postgres.liveness import held
 from etl_assets.postgres.promises import DELIVERY, NO_RUN_IS_ABANDONED, OF_A_TABLE, OF_THE_LEDGER, TABLES_ARE_THERE
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ _CORE: Final = "core"
 _LOADING: Final = (
     f"SELECT d.id, d.source, d.partition, {DELIVERY}, (SELECT sum(f.epoch) FROM etl.fence f WHERE f.source = "
     "d.source AND starts_with(f.partition, d.partition)) FROM etl.delivery d WHERE d.status = 'loading' ORDER BY d.id"
-)
-_HELD: Final = (
-    "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 "
-    "AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 
 
@@ -63,13 +60,13 @@ def abandoned(connection: Connection) -> list[Violation]:
         connection: In autocommit, to the warehouse.
     """
     before = connection.execute(_LOADING).fetchall()
-    held = {number for (number,) in connection.execute(_HELD).fetchall()}
+    locks = held(connection)
     still = connection.execute(_LOADING).fetchall()
     return [
         NO_RUN_IS_ABANDONED.broken(subject, "is marked as being loaded, and nobody is at it: its run was killed")
         for id_, source, partition, subject, epochs in before
         if (id_, source, partition, subject, epochs) in still
-        and held.isdisjoint(lock_number(source, key) for key in _keys(connection, source, partition))
+        and locks.isdisjoint(lock_number(source, key) for key in _keys(connection, source, partition))
     ]
 
 

@@ -17,12 +17,12 @@ class RunLine:
     """The line of one run of one source partition in the run history.
 
     Attributes:
-        status: ``started``, ``succeeded`` or ``failed``.
+        status: ``started``, ``succeeded``, ``failed``, ``cancelled`` or ``crashed``.
         delivery_id: Of the newest delivery concerned; None when it failed before there was one.
         counts: What the run wrote.
         seconds: By phase.
-        error_class: Name of the error it failed with.
-        error: Its text.
+        error_class: Name of the error it failed with; ``Cancelled`` or ``Crashed`` where there was none.
+        error: Its text; what happened, where there was none.
     """
 
     status: str

@@ -6,7 +6,9 @@ Quirks: a missing zone is written NA. The territories are left out, so that flig
 Islands have no airport to refer to. One airport is said to be in China.
 """
 
-from etl_assets import Column, Cron, Csv, FileExtractor, Schema, Source
+from datetime import timedelta
+
+from etl_assets import Column, Csv, FileExtractor, OnChange, Schema, Source
 
 SOURCE = Source(
     name="airports",
@@ -43,5 +45,5 @@ SOURCE = Source(
         ),
         key=("faa",),
     ),
-    trigger=Cron("0 4 1 * *"),
+    trigger=OnChange(every=timedelta(minutes=10)),
 )

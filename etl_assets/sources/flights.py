@@ -21,6 +21,7 @@ from etl_assets import (
     Column,
     Cron,
     Csv,
+    Expectation,
     Fetched,
     FileExtractor,
     Monthly,
@@ -102,6 +103,29 @@ SOURCE = Source(
     ),
     partitions=Monthly(start=date(2013, 1, 1), end=date(2014, 1, 1)),
     trigger=Cron("30 4 2 * *"),
+    expectations=(
+        Expectation(
+            "expect_select_column_values_to_be_unique_within_record",
+            name="no_flight_lands_where_it_began",
+            column_list=["origin", "dest"],
+            blocking=True,
+        ),
+        Expectation(
+            "expect_column_proportion_of_non_null_values_to_be_between",
+            name="most_flights_take_off",
+            column="dep_time",
+            min_value=0.9,
+            description="In the worst month of the year, February, one flight in twenty was cancelled.",
+        ),
+        Expectation(
+            "expect_column_mean_to_be_between",
+            name="delays_are_usual",
+            column="dep_delay",
+            min_value=0,
+            max_value=30,
+            description="Minutes. The months of 2013 lie between 5 and 22.",
+        ),
+    ),
     # Two to three in a hundred flights of a month go to airports that the list of airports leaves out.
     max_rejected=0.05,
 )

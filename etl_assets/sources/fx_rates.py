@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from etl_assets import Column, Cron, Csv, FileExtractor, Schema, Source, Transformer
+from etl_assets import Column, Cron, Csv, Expectation, FileExtractor, Schema, Source, Transformer
 
 CURRENCIES = (
     *("USD", "JPY", "BGN", "CYP", "CZK", "DKK", "EEK", "GBP", "HUF", "LTL", "LVL", "MTL", "PLN", "ROL", "RON", "SEK"),
@@ -52,5 +52,33 @@ SOURCE = Source(
         ),
     ),
     transformer=Unpivot(),
+    expectations=(
+        Expectation(
+            "expect_column_values_to_be_between",
+            name="rate_is_above_zero",
+            column="rate",
+            min_value=0,
+            strict_min=True,
+            blocking=True,
+            description="No currency is worth nothing.",
+        ),
+        Expectation(
+            "expect_column_values_to_be_between",
+            name="krone_keeps_its_band",
+            column="rate",
+            min_value=7.29252,
+            max_value=7.62824,
+            row_condition={"type": "comparison", "column": {"name": "currency"}, "operator": "==", "parameter": "DKK"},
+            description="The Danish krone stays within 2.25% of its central rate, as agreed since 1999.",
+        ),
+        Expectation(
+            "expect_column_unique_value_count_to_be_between",
+            name="every_currency_is_there",
+            column="currency",
+            min_value=len(CURRENCIES),
+            max_value=len(CURRENCIES),
+            description="Each delivery is the whole history: no currency that was ever quoted is missing.",
+        ),
+    ),
     trigger=Cron("30 16 * * 1-5", zone="Europe/Berlin"),
 )

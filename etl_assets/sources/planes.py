@@ -6,7 +6,9 @@ Quirks: missing is written NA; hardly any plane has a speed. American Airways an
 not tail numbers, so that many of their flights have no plane to refer to.
 """
 
-from etl_assets import Column, Cron, Csv, FileExtractor, Schema, Source
+from datetime import timedelta
+
+from etl_assets import Column, Csv, FileExtractor, OnChange, Schema, Source
 
 SOURCE = Source(
     name="planes",
@@ -39,5 +41,5 @@ SOURCE = Source(
         ),
         key=("tailnum",),
     ),
-    trigger=Cron("0 4 1 * *"),
+    trigger=OnChange(every=timedelta(minutes=10)),
 )

@@ -7,7 +7,7 @@ kept as published, which is why wind speed has no upper bound. year, month, day 
 nothing that time_hour, in UTC, does not; at the end of daylight saving one local hour occurs twice.
 """
 
-from etl_assets import Column, Cron, Csv, FileExtractor, References, Schema, Source
+from etl_assets import After, Column, Csv, Expectation, FileExtractor, References, Schema, Source
 
 SOURCE = Source(
     name="weather",
@@ -37,5 +37,37 @@ SOURCE = Source(
         key=("origin", "time_hour"),
         ignored=("year", "month", "day", "hour"),
     ),
-    trigger=Cron("15 4 1 * *"),
+    expectations=(
+        Expectation(
+            "expect_column_pair_values_a_to_be_greater_than_b",
+            name="air_is_not_below_its_dew_point",
+            column_A="temperature",
+            column_B="dew_point",
+            or_equal=True,
+            ignore_row_if="either_value_is_missing",
+        ),
+        Expectation(
+            "expect_column_pair_values_a_to_be_greater_than_b",
+            name="gusts_are_not_below_the_wind",
+            column_A="wind_gust",
+            column_B="wind_speed",
+            or_equal=True,
+            ignore_row_if="either_value_is_missing",
+        ),
+        Expectation(
+            "expect_column_values_to_be_between",
+            name="hardly_any_wind_is_above_100_mph",
+            column="wind_speed",
+            max_value=100,
+            mostly=0.9999,
+            description="One observation in 26,115 is: the publisher's mistake at Newark.",
+        ),
+        Expectation(
+            "expect_table_row_count_to_be_between",
+            name="at_most_one_observation_an_hour",
+            max_value=3 * 365 * 24,
+            description="Three airports, every hour of 2013.",
+        ),
+    ),
+    trigger=After("core/airports"),
 )

@@ -1,7 +1,8 @@
-"""The same feed as the loader's tests have."""
+"""The same feed as the loader's tests have, and the same desk as those of the command line."""
 
 from __future__ import annotations
 
+from etl_assets_tests.cli.conftest import desk
 from etl_assets_tests.load.conftest import feed
 
-__all__ = ["feed"]
+__all__ = ["desk", "feed"]

@@ -9,9 +9,9 @@ import dagster as dg
 import pytest
 
 from etl_assets import Column, Cron, Csv, Daily, FileExtractor, Files, Schema, Static
-from etl_assets.graph.automation import RUNS_PER_TICK, release_sensor
+from etl_assets.graph.jobs import RUNS_PER_TICK, replay_config
+from etl_assets.graph.release import release_sensor
 from etl_assets.graph.build import definitions
-from etl_assets.graph.jobs import replay_config
 from etl_assets_tests.graph.conftest import error_of
 
 if TYPE_CHECKING:
@@ -211,14 +211,14 @@ def test_a_replay_of_a_source_that_is_not_declared_names_those_that_are(bench: B
 
 
 def test_a_replay_waits_for_a_run_that_holds_its_partition(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    from etl_assets.graph import assets
+    from etl_assets.graph import retries
 
-    monkeypatch.setattr(assets, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
     source = bench.people("1,Ada,200", max_rejected=1.0)
     bench.run(source)
     with bench.locked("people"):
         result = bench.run_job(definitions({"people": source}), "replay", config=replay_config("people"))
-    assert len([event for event in result.all_events if event.is_step_up_for_retry]) == assets.RETRIES
+    assert len([event for event in result.all_events if event.is_step_up_for_retry]) == retries.RETRIES
     assert not result.success
     assert bench.query("SELECT status, error_class FROM etl.run WHERE run_id = %s", result.run_id) == [
         ("failed", "BusyError")

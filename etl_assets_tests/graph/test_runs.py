@@ -13,7 +13,7 @@ import pytest
 
 from etl_assets import Column, Csv, FileExtractor, Monthly, Schema, Transformer
 from etl_assets.errors import DeclarationError
-from etl_assets.graph import assets
+from etl_assets.graph import retries
 from etl_assets.graph.build import definitions
 from etl_assets.model.batch import RECORD_RULES
 from etl_assets_tests.graph.conftest import error_of, materialized, metadata_of
@@ -44,6 +44,9 @@ def test_every_declared_rule_and_every_rule_of_records_is_a_check_that_passes_on
         "shape",
         "rejected_share",
         "conservation",
+        "drift",
+        "volume",
+        "distribution",
     }
     assert all(check.passed for check in found.values())
 
@@ -139,7 +142,7 @@ def test_an_unmapped_column_is_said_aloud(bench: Bench, capfd: pytest.CaptureFix
     result = bench.run(bench.people("1,Ada,36,blue", header="id,name,age,colour"))
     assert result.success
     assert metadata_of(result, "landing", "people")["unmapped columns"] == "'colour'"
-    assert "neither mapped nor ignored: colour" in capfd.readouterr().err
+    assert "'colour' was added" in capfd.readouterr().err
 
 
 def test_a_refused_delivery_is_not_materialized_and_its_checks_say_why(bench: Bench) -> None:
@@ -210,7 +213,7 @@ def test_a_landing_alone_ends_its_line_of_the_history(bench: Bench) -> None:
 
 
 def test_a_run_waits_for_another_that_holds_its_partition(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assets, "RETRY_SECONDS", 0.5)
+    monkeypatch.setattr(retries, "FIRST_WAIT", 0.5)
     source = bench.people(*_GOOD)
     held, enough = threading.Event(), threading.Event()
 

@@ -116,23 +116,27 @@ def numbered(number: int) -> str:
     return next(file for file in ground_truth(_FEED) if file.startswith(f"{number:04}_"))
 
 
-@pytest.fixture(scope="module", params=[BATCH_BYTES, 50_000], ids=["whole", "cut"])
-def taken(
-    request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Taken]:
-    source = Source(
+def countries(batch_bytes: int = BATCH_BYTES) -> Source:
+    """The source, read in batches of that size."""
+    return Source(
         name=_FEED,
         description="Codes and names of countries; the newest version of each.",
         owner="team:reference",
         extractor=FileExtractor(
-            location=f"{FEEDS / _FEED}/*.csv", format=Csv(batch_bytes=request.param), settle_seconds=0
+            location=f"{FEEDS / _FEED}/*.csv", format=Csv(batch_bytes=batch_bytes), settle_seconds=0
         ),
         schema=SCHEMA,
         partitions=Files(),
         max_rejected=0.01,
     )
+
+
+@pytest.fixture(scope="module", params=[BATCH_BYTES, 50_000], ids=["whole", "cut"])
+def taken(
+    request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Taken]:
     with warehouse(postgres_url, tmp_path_factory.mktemp("landing")) as kept:
-        yield take(source, kept)
+        yield take(countries(request.param), kept)
 
 
 @pytest.fixture(scope="module")
@@ -214,9 +218,9 @@ def test_drift_is_what_the_publisher_added_and_the_declaration_does_not_know(tak
 
 def test_na_is_namibia_and_north_america(taken: Taken) -> None:
     alpha_2, continent = SCHEMA.names.index("alpha_2"), SCHEMA.names.index("continent")
-    countries = {country[0]: country for country in taken.table}
-    assert countries["NAM"][alpha_2] == "NA"
-    assert sum(country[continent] == "NA" for country in countries.values()) == 41
+    table = {country[0]: country for country in taken.table}
+    assert table["NAM"][alpha_2] == "NA"
+    assert sum(country[continent] == "NA" for country in table.values()) == 41
 
 
 def test_the_doctor_finds_nothing_wrong_afterwards(taken: Taken) -> None:

@@ -85,9 +85,9 @@ def numbered(number: int) -> str:
     return next(file for file in ground_truth(_FEED) if file.startswith(f"{number:04}_"))
 
 
-@pytest.fixture(scope="module")
-def taken(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
-    source = Source(
+def currencies() -> Source:
+    """The source."""
+    return Source(
         name=_FEED,
         description="Which entity uses or used which currency; the newest version of each.",
         owner="team:reference",
@@ -99,8 +99,12 @@ def taken(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         schema=SCHEMA,
         partitions=Files(),
     )
+
+
+@pytest.fixture(scope="module")
+def taken(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
     with warehouse(postgres_url, tmp_path_factory.mktemp("landing")) as kept:
-        yield take(source, kept)
+        yield take(currencies(), kept)
 
 
 @pytest.fixture(scope="module")

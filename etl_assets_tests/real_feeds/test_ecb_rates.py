@@ -22,23 +22,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
 
+    from etl_assets.source import Source
     from etl_assets_tests.real_feeds.taking import Taken
 
 pytestmark = with_real_feeds
 _FEED = "ecb_eurofxref_zip"
 
 
-@pytest.fixture(scope="module")
-def taken(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
+def releases() -> Source:
+    """The bundled source, over the releases as files."""
     extractor = FileExtractor(
         location=f"{FEEDS / _FEED}/*.zip",
         format=Csv(null=("N/A",), batch_bytes=700_000),
         member="*.csv",
         settle_seconds=0,
     )
-    source = replace(SOURCE, extractor=extractor, partitions=Files(), trigger=None)
+    return replace(SOURCE, extractor=extractor, partitions=Files(), trigger=None)
+
+
+@pytest.fixture(scope="module")
+def taken(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
     with warehouse(postgres_url, tmp_path_factory.mktemp("landing")) as kept:
-        yield take(source, kept)
+        yield take(releases(), kept)
 
 
 def rates(file: str) -> dict[tuple[str, str], Decimal]:

@@ -117,22 +117,26 @@ def moment(text: str) -> datetime:
     return datetime(year, month, day_of_month, hour, minute, second, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module", params=[BATCH_BYTES, 100_000], ids=["whole", "cut"])
-def taken(
-    request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Taken]:
-    source = Source(
+def reports(batch_bytes: int = BATCH_BYTES) -> Source:
+    """The source, read in batches of that size."""
+    return Source(
         name=_FEED,
         description="Cases of COVID-19 by place; the newest report of each.",
         owner="team:health",
         extractor=FileExtractor(
-            location=f"{FEEDS / _FEED}/*.csv", format=Csv(batch_bytes=request.param), settle_seconds=0
+            location=f"{FEEDS / _FEED}/*.csv", format=Csv(batch_bytes=batch_bytes), settle_seconds=0
         ),
         schema=SCHEMA,
         partitions=Files(rank=by_day),
     )
+
+
+@pytest.fixture(scope="module", params=[BATCH_BYTES, 100_000], ids=["whole", "cut"])
+def taken(
+    request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Taken]:
     with warehouse(postgres_url, tmp_path_factory.mktemp("landing")) as kept:
-        yield take(source, kept)
+        yield take(reports(request.param), kept)
 
 
 @pytest.fixture(scope="module")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import SettingsError
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.roles import ensure_reader
 
 if TYPE_CHECKING:
+    from alembic.config import Config
+
     from etl_assets.postgres.connection import Connection
 
 VERSION_TABLE = "schema_version"
 _HERE = Path(__file__).parent
+_LOG: Final = logging.getLogger(__name__)
 _LOCK = 0x65746C_5F6D6967  # 'etl_mig'
 
 
@@ -44,7 +49,7 @@ def require_current(connection: Connection) -> None:
 
 
 def migrate(url: str) -> tuple[str | None, str]:
-    """Upgrade a database; concurrent callers wait for one another.
+    """Upgrade a database, and let the reader role read its views; concurrent callers wait for one another.
 
     Args:
         url: ``postgresql://…`` of the warehouse.
@@ -57,16 +62,20 @@ def migrate(url: str) -> tuple[str | None, str]:
         before = current(connection)
         if before != newest():
             connection.execute("CREATE SCHEMA IF NOT EXISTS etl")
-            _upgrade(url)
+            from alembic import command  # noqa: PLC0415 -- costs half a second, and is seldom needed
+
+            command.upgrade(alembic_config(url), "head")
+        if (reason := ensure_reader(connection)) is not None:
+            _LOG.warning(reason)
         return before, newest()
 
 
-def _upgrade(url: str) -> None:
-    from alembic import command  # noqa: PLC0415 -- costs half a second, and is seldom needed
+def alembic_config(url: str) -> Config:
+    """What Alembic is told of a database, with its URL, which stands in no file."""
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(_HERE))
     config.set_main_option("path_separator", "os")
     config.attributes["url"] = "postgresql+psycopg://" + url.split("://", 1)[1]
-    command.upgrade(config, "head")
+    return config

@@ -1,4 +1,4 @@
-"""Run history that knows of attempts, phases, and runs that were cancelled or crashed; what analysts read."""
+"""Run history that knows of attempts, phases, and runs that were cancelled or crashed."""
 
 from alembic import op
 
@@ -20,17 +20,19 @@ COMMENT ON COLUMN etl.run.phase IS 'The step it is in, or ended in.';
 COMMENT ON COLUMN etl.run.missed_at IS 'When its process was first looked for and not found.';
 CREATE INDEX run_under_way ON etl.run (started_at) WHERE status = 'started';
 CREATE INDEX run_by_source ON etl.run (source, started_at DESC);
+CREATE INDEX check_result_by_run ON etl.check_result (run_id);
+CREATE INDEX batch_by_run ON etl.batch (run_id);
 """
 
 
 def upgrade() -> None:
-    """Change the tables, make the views."""
+    """Change the tables."""
     op.execute(CHANGES)
 
 
 def downgrade() -> None:
     """Take the changes back."""
-    op.execute("DROP INDEX etl.run_under_way, etl.run_by_source")
+    op.execute("DROP INDEX etl.run_under_way, etl.run_by_source, etl.check_result_by_run, etl.batch_by_run")
     op.execute("UPDATE etl.run SET status = 'failed' WHERE status IN ('cancelled', 'crashed')")
     op.execute(
         "ALTER TABLE etl.run DROP CONSTRAINT run_status, DROP COLUMN job, DROP COLUMN attempt, DROP COLUMN phase, "

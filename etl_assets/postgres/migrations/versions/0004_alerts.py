@@ -28,7 +28,10 @@ CREATE TABLE etl.alert (
     resolution text
 );
 COMMENT ON TABLE etl.alert IS 'What people were told of: once when it opened, once when it was resolved.';
+COMMENT ON COLUMN etl.alert.subject IS 'What of the source partition: a check, a change, a threshold.';
+COMMENT ON COLUMN etl.alert.times IS 'How often what it is about was seen while it was open.';
 CREATE UNIQUE INDEX alert_open ON etl.alert (source, partition, rule, subject) WHERE status = 'open';
+CREATE INDEX alert_by_source ON etl.alert (source, status, id DESC);
 
 CREATE TABLE etl.alert_message (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -44,7 +47,12 @@ CREATE TABLE etl.alert_message (
     UNIQUE (alert_id, event, channel)
 );
 COMMENT ON TABLE etl.alert_message IS 'The outbox: one message for each alert, event and channel.';
-CREATE INDEX alert_message_pending ON etl.alert_message (next_try_at) WHERE status = 'pending';
+COMMENT ON COLUMN etl.alert_message.tries IS 'Counted before each try, so that a sender that dies has counted too.';
+COMMENT ON COLUMN etl.alert_message.error IS 'Why the last try failed, or why it was dropped; no secrets.';
+CREATE INDEX alert_message_pending ON etl.alert_message (channel, id) WHERE status = 'pending';
+CREATE INDEX alert_message_sent ON etl.alert_message (channel, sent_at) WHERE status = 'sent';
+
+CREATE INDEX rejected_waiting ON etl.rejected (source, rejected_at) WHERE status IN ('open', 'parked');
 """
 
 
@@ -55,4 +63,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the tables and everything in them."""
+    op.execute("DROP INDEX etl.rejected_waiting")
     op.execute("DROP TABLE etl.alert_message, etl.alert")

@@ -1,0 +1,74 @@
+"""One table held against all that its schema declares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from etl_assets.audit.suite import compiled
+from etl_assets.audit.witness import witness
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.witness import exists
+
+if TYPE_CHECKING:
+    from etl_assets.audit.suite import Suite
+    from etl_assets.audit.witness import Testimony
+    from etl_assets.model.expectation import Expectation
+    from etl_assets.source import Source
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found of one table.
+
+    Attributes:
+        source: Name of the source.
+        table: ``schema.table``.
+        at: When it was asked, by this process's clock.
+        suite: The schema, said as expectations.
+        testimonies: One for each expectation of the suite, in its order.
+    """
+
+    source: str
+    table: str
+    at: datetime
+    suite: Suite
+    testimonies: tuple[Testimony, ...]
+
+    @property
+    def disagreements(self) -> list[tuple[Expectation, Testimony]]:
+        """The expectations that are not met, with what the witness says of each."""
+        pairs = zip(self.suite.expectations, self.testimonies, strict=True)
+        return [(expectation, said) for expectation, said in pairs if not said.met]
+
+    @property
+    def rows(self) -> int:
+        """How many rows the table had."""
+        return max((said.rows for said in self.testimonies), default=0)
+
+
+def examine(source: Source, url: str) -> Examination | None:
+    """Hold the stored table of a source against its schema.
+
+    Loads may go on meanwhile: each question is one statement, which sees whole batches.
+
+    Args:
+        source: The declaration.
+        url: ``postgresql://…`` of the warehouse.
+
+    Returns:
+        None if the table is not there yet.
+
+    Raises:
+        TransientLoadError: If the database broke off.
+        LoadError: If the table cannot be read.
+    """
+    with connected(url) as connection:
+        if not exists(connection, source.table):
+            return None
+    suite = compiled(source.schema)
+    at = datetime.now(UTC)
+    with witness(url, source.schema, source.table) as asked:
+        said = tuple(asked.ask(suite.expectations))
+    return Examination(source.name, source.table, at, suite, said)

@@ -1,0 +1,148 @@
+"""The job ``audit``: the stored tables held against their declarations by a witness that had no part in the ingest.
+
+It reads, writes Data Docs, and says what it found on ``core/x``. A table that is not as declared fails the run, once
+every table has been looked at. Dagster reads the annotations of steps, which is why they are not postponed here.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+
+from etl_assets.audit.documents import page_of, publish
+from etl_assets.audit.examination import Examination, examine
+from etl_assets.graph.expectations import keys_table
+from etl_assets.graph.keys import WAREHOUSE, core_key
+from etl_assets.graph.retries import retrying
+from etl_assets.graph.run_record import RunRecord
+from etl_assets.postgres.history import CheckRow
+from etl_assets.settings import Settings
+from etl_assets.source import Source
+
+if TYPE_CHECKING:
+    from etl_assets.ingest import Warehouse
+
+AUDIT: Final = "audit"
+"""The job, and what its result is called in ``etl.check_result``."""
+AUDIT_STEP: Final = "audit_tables"
+WEEKLY: Final = "0 5 * * 0"
+ASKED: Final = "expectations"
+MET: Final = "expectations met"
+ROWS: Final = "rows"
+PAGE: Final = "data docs"
+DISAGREEMENTS: Final = "not as declared"
+
+
+def audit_config(names: Sequence[str] = ()) -> dict[str, Any]:
+    """The run configuration of an audit: of some sources, or of all when none is named."""
+    return {"ops": {AUDIT_STEP: {"config": {"sources": list(names)}}}}
+
+
+def audit_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
+    """The job that holds stored tables against their declarations.
+
+    Args:
+        sources: All that are known, by name.
+    """
+
+    @dg.op(
+        name=AUDIT_STEP,
+        description="Hold stored tables against their declarations with Great Expectations; write Data Docs.",
+        required_resource_keys={WAREHOUSE},
+        config_schema={"sources": dg.Field([str], default_value=[], description="Only these; all by default.")},
+    )
+    def audit_tables(context: dg.OpExecutionContext) -> None:
+        names = context.op_config["sources"] or list(sources)
+        if unknown := [name for name in names if name not in sources]:
+            raise dg.Failure(
+                f"There is no source {unknown[0]!r}. Nothing was audited. Known are {', '.join(sorted(sources))}.",
+                allow_retries=False,
+            )
+        warehouse: Warehouse = context.resources.warehouse.open()
+        with retrying(context.retry_number):
+            found = [_audited(context, sources[name], warehouse.url) for name in names]
+        if unsound := [each.table for each in found if each is not None and each.disagreements]:
+            raise dg.Failure(
+                f"Not as declared: {', '.join(unsound)}. Nothing was changed. Look at the Data Docs; if a declaration "
+                "has changed since its table was loaded, run the source, which reads its newest deliveries anew.",
+                allow_retries=False,
+            )
+
+    @dg.job(
+        name=AUDIT,
+        description="Hold the stored tables against their declarations with an independent witness.",
+        executor_def=dg.in_process_executor,
+    )
+    def auditing() -> None:
+        audit_tables()
+
+    return auditing
+
+
+def audit_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    """Once a week, on Sunday, every table is audited."""
+    return dg.ScheduleDefinition(
+        name=f"{AUDIT}_schedule",
+        job=job,
+        cron_schedule=WEEKLY,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Holds every stored table against its declaration, once a week.",
+    )
+
+
+def data_docs(name: str) -> dg.MetadataValue:
+    """Where the Data Docs of a source's table are, or will be once it is audited.
+
+    Args:
+        name: Of the source.
+    """
+    return dg.MetadataValue.path(str(page_of(Settings.from_environment().home, name)))
+
+
+def _audited(context: dg.OpExecutionContext, source: Source, url: str) -> Examination | None:
+    """Examine one table and say what was found; None if it is not there."""
+    examination = examine(source, url)
+    if examination is None:
+        context.log.info("There is no table %s yet; it was left out.", source.table)
+        return None
+    publish(Settings.from_environment().home, examination, context.run_id)
+    unmet = examination.disagreements
+    told = "; ".join(f"{expectation.name}: {said.told}" for expectation, said in unmet)
+    record = RunRecord.of(url, context.run, source, "", AUDIT, context.retry_number)
+    row = CheckRow(
+        AUDIT,
+        passed=not unmet,
+        blocking=True,
+        description=told,
+        failed_records=max((said.failed for _, said in unmet), default=0),
+        records=examination.rows,
+    )
+    record.checks(None, [row])
+    context.log_event(
+        dg.AssetObservation(
+            core_key(source.name), description=told or "The table is as declared.", metadata=_metadata(examination)
+        )
+    )
+    return examination
+
+
+def _metadata(examination: Examination) -> dict[str, dg.MetadataValue]:
+    asked, unmet = len(examination.testimonies), examination.disagreements
+    found: dict[str, dg.MetadataValue] = {
+        ASKED: dg.MetadataValue.int(asked),
+        MET: dg.MetadataValue.int(asked - len(unmet)),
+        ROWS: dg.MetadataValue.int(examination.rows),
+        PAGE: data_docs(examination.source),
+    }
+    if unmet:
+        columns = ("rule", "asks that", "found")
+        found[DISAGREEMENTS] = dg.MetadataValue.table(
+            [
+                dg.TableRecord(dict(zip(columns, (each.name, each.description, said.told), strict=True)))
+                for each, said in unmet
+            ],
+            dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in columns]),
+        )
+    found |= {f"keys: {said.name}": keys_table(said) for _, said in unmet if said.keys}
+    return found

@@ -1,0 +1,181 @@
+"""Alerts ``etl.alert``: opening, seeing again, resolving, acknowledging, finding.
+
+Every statement is for the caller's transaction, in which the cause is written too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from psycopg.rows import class_row
+
+from etl_assets.errors import AlertError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from etl_assets.model.alert import Reason, Severity
+    from etl_assets.postgres.connection import Connection
+
+Status = Literal["open", "resolved"]
+STATUSES: Final[tuple[str, ...]] = get_args(Status)
+Event = Literal["opened", "resolved"]
+
+
+@dataclass(frozen=True)
+class Alert:
+    """An alert as it stands in ``etl.alert``."""
+
+    id: int
+    source: str
+    partition: str
+    rule: str
+    subject: str
+    severity: Severity
+    status: Status
+    summary: str
+    remedy: str
+    run_id: str | None
+    delivery_id: int | None
+    times: int
+    opened_at: datetime
+    seen_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    note: str | None
+    resolved_at: datetime | None
+    resolution: str | None
+
+
+ALERT_COLUMNS: Final = ", ".join(f"a.{field.name}" for field in fields(Alert))
+
+
+def clock(connection: Connection) -> datetime:
+    """What time it is for everyone who uses the database."""
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    if row is None:
+        raise LookupError("the database did not tell the time")
+    at: datetime = row[0]
+    return at
+
+
+def judged(connection: Connection, source: str, partition: str, rules: Iterable[str]) -> list[Alert]:
+    """The open alerts of a source partition that come from some kinds of rules, locked."""
+    with connection.cursor(row_factory=class_row(Alert)) as cursor:
+        return cursor.execute(
+            f"SELECT {ALERT_COLUMNS} FROM etl.alert a WHERE source = %s AND partition = %s AND rule = ANY (%s) "
+            "AND status = 'open' ORDER BY id FOR UPDATE",
+            (source, partition, list(rules)),
+        ).fetchall()
+
+
+def open_or_see(
+    connection: Connection, source: str, partition: str, reason: Reason, run_id: str | None
+) -> tuple[int, bool]:
+    """Open an alert, or, if it is open, enter that its reason was seen again.
+
+    Returns:
+        Its id, and whether it was opened.
+    """
+    row = connection.execute(
+        "INSERT INTO etl.alert AS a (source, partition, rule, subject, severity, summary, remedy, run_id, delivery_id) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (source, partition, rule, subject) "
+        "WHERE status = 'open' DO UPDATE SET times = a.times + 1, seen_at = clock_timestamp(), "
+        "summary = EXCLUDED.summary, remedy = EXCLUDED.remedy, run_id = EXCLUDED.run_id, "
+        "delivery_id = EXCLUDED.delivery_id RETURNING id, times = 1",
+        (
+            source,
+            partition,
+            reason.rule.kind,
+            reason.subject,
+            reason.rule.severity,
+            reason.summary,
+            reason.remedy,
+            run_id,
+            reason.delivery_id,
+        ),
+    ).fetchone()
+    if row is None:
+        raise LookupError("an alert was neither opened nor found")
+    return row[0], row[1]
+
+
+def resolve(connection: Connection, id_: int, resolution: str) -> None:
+    """Close an alert whose reason is gone."""
+    connection.execute(
+        "UPDATE etl.alert SET status = 'resolved', resolved_at = clock_timestamp(), resolution = %s WHERE id = %s",
+        (resolution, id_),
+    )
+
+
+def address(connection: Connection, id_: int, event: Event, channels: Mapping[str, datetime]) -> None:
+    """Put messages of an alert into the outbox: one for each channel, not to be sent before its time."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO etl.alert_message (alert_id, event, channel, next_try_at) VALUES (%s, %s, %s, %s) "
+            "ON CONFLICT (alert_id, event, channel) DO NOTHING",
+            [(id_, event, channel, at) for channel, at in channels.items()],
+        )
+
+
+def drop_held(connection: Connection, id_: int, at: datetime, why: str) -> None:
+    """Drop the messages of an alert that wait for the end of quiet hours; what was tried once is not among them."""
+    connection.execute(
+        "UPDATE etl.alert_message SET status = 'dropped', error = %s WHERE alert_id = %s AND event = 'opened' "
+        "AND status = 'pending' AND tries = 0 AND next_try_at > %s",
+        (why, id_, at),
+    )
+
+
+def told(connection: Connection, id_: int) -> list[str]:
+    """The channels that were told, or will be, that an alert opened."""
+    rows = connection.execute(
+        "SELECT channel FROM etl.alert_message WHERE alert_id = %s AND event = 'opened' AND status <> 'dropped' "
+        "ORDER BY id",
+        (id_,),
+    ).fetchall()
+    return [channel for (channel,) in rows]
+
+
+def find(
+    connection: Connection,
+    *,
+    source: str | None = None,
+    statuses: Sequence[str] = ("open",),
+    limit: int | None = None,
+) -> list[Alert]:
+    """Alerts, newest first.
+
+    Args:
+        connection: To the warehouse.
+        source: Only of this source.
+        statuses: Only with one of these.
+        limit: At most so many.
+    """
+    with connection.cursor(row_factory=class_row(Alert)) as cursor:
+        return cursor.execute(
+            f"SELECT {ALERT_COLUMNS} FROM etl.alert a WHERE (%(source)s::text IS NULL OR source = %(source)s) "
+            "AND status = ANY (%(statuses)s) ORDER BY id DESC LIMIT %(limit)s",
+            {"source": source, "statuses": list(statuses), "limit": limit},
+        ).fetchall()
+
+
+def acknowledge(connection: Connection, ids: Sequence[int], who: str, note: str | None) -> None:
+    """Enter that someone has taken notice of open alerts. They stay open until their reasons are gone.
+
+    Raises:
+        AlertError: If one of them is not open; then none is acknowledged.
+    """
+    with connection.transaction():
+        rows = connection.execute(
+            "UPDATE etl.alert SET acknowledged_at = clock_timestamp(), acknowledged_by = %s, note = coalesce(%s, note) "
+            "WHERE id = ANY (%s) AND status = 'open' RETURNING id",
+            (who, note, list(ids)),
+        ).fetchall()
+        if missing := sorted(set(ids) - {id_ for (id_,) in rows}):
+            raise AlertError(
+                f"Not open: {', '.join(map(str, missing))}. Nothing was changed. "
+                "See `etl-assets alerts list` for the alerts that are."
+            )

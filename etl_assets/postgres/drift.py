@@ -1,0 +1,230 @@
+"""The memory of drift: ``etl.observation``, what each delivery looked like, and ``etl.drift``, what changed.
+
+*Before* and *after* mean the order of the source's deliveries, by rank and then by id, whenever they came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from psycopg.types.json import Jsonb
+
+from etl_assets.errors import DriftError
+from etl_assets.model.drift import Change, DriftEvent, Observation, Published, Values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import LiteralString
+
+    from etl_assets.model.delivery import Delivery
+    from etl_assets.model.drift import DriftStatus
+    from etl_assets.postgres.connection import Connection
+
+THE_DECLARATION: Final = "the declaration"
+"""The reviewer of changes that were foreseen."""
+_CHANGE: Final = "kind, subject, replacement, foreseen, blocking, detail, proposal"
+_EVENT: Final = (
+    f"e.id, e.source, {_CHANGE}, e.status, e.first_delivery, e.last_delivery, e.opened_at, e.closed_at, "
+    "e.closed_delivery, e.reviewer, e.note"
+)
+
+
+def take_turn(connection: Connection, source: str) -> None:
+    """Wait, inside a transaction, until nobody else compares deliveries of the source, and keep others waiting."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"drift {source}",))
+
+
+def observed(connection: Connection, delivery: Delivery) -> bool:
+    """Whether what a delivery published has been compared and remembered."""
+    return _found(connection, "SELECT FROM etl.observation WHERE delivery_id = %s", (delivery.id,))
+
+
+def looked_into(connection: Connection, delivery: Delivery) -> bool:
+    """Whether the cells of a delivery have been compared and remembered."""
+    return _found(
+        connection, "SELECT FROM etl.observation WHERE delivery_id = %s AND cells IS NOT NULL", (delivery.id,)
+    )
+
+
+def before(connection: Connection, delivery: Delivery) -> Observation | None:
+    """The nearest delivery before this one: its baseline."""
+    row = connection.execute(
+        "SELECT delivery_id, published, cells FROM etl.observation WHERE source = %s "
+        "AND (rank, delivery_id) < (%s, %s) ORDER BY rank DESC, delivery_id DESC LIMIT 1",
+        (delivery.source, delivery.rank, delivery.id),
+    ).fetchone()
+    return _observation(row) if row else None
+
+
+def after(connection: Connection, delivery: Delivery) -> Observation | None:
+    """The nearest delivery after this one; there is one only when this one came late."""
+    row = connection.execute(
+        "SELECT delivery_id, published, cells FROM etl.observation WHERE source = %s "
+        "AND (rank, delivery_id) > (%s, %s) ORDER BY rank, delivery_id LIMIT 1",
+        (delivery.source, delivery.rank, delivery.id),
+    ).fetchone()
+    return _observation(row) if row else None
+
+
+def cells_before(connection: Connection, delivery: Delivery, most: int) -> list[Mapping[str, Any]]:
+    """What the cells of the deliveries before this one looked like, the nearest first."""
+    rows = connection.execute(
+        "SELECT cells FROM etl.observation WHERE source = %s AND (rank, delivery_id) < (%s, %s) "
+        "AND cells IS NOT NULL ORDER BY rank DESC, delivery_id DESC LIMIT %s",
+        (delivery.source, delivery.rank, delivery.id, most),
+    ).fetchall()
+    return [cells for (cells,) in rows]
+
+
+def remember(connection: Connection, delivery: Delivery, published: Published) -> None:
+    """Enter what a delivery published."""
+    connection.execute(
+        "INSERT INTO etl.observation (delivery_id, source, rank, published) VALUES (%s, %s, %s, %s)",
+        (delivery.id, delivery.source, delivery.rank, Jsonb(asdict(published))),
+    )
+
+
+def remember_cells(connection: Connection, delivery: Delivery, cells: Mapping[str, Any]) -> None:
+    """Enter, or enter anew, what the cells of an observed delivery looked like."""
+    connection.execute("UPDATE etl.observation SET cells = %s WHERE delivery_id = %s", (Jsonb(cells), delivery.id))
+
+
+def enter(connection: Connection, delivery: Delivery, change: Change) -> DriftEvent:
+    """Enter a change as an event: open, or closed at once when the declaration provides for it."""
+    status, reviewer = ("accepted", THE_DECLARATION) if change.foreseen else ("open", "")
+    (event,) = _events(
+        connection,
+        f"INSERT INTO etl.drift AS e (source, {_CHANGE}, status, first_delivery, last_delivery, closed_at, reviewer) "
+        "VALUES (%(source)s, %(kind)s, %(subject)s, %(replacement)s, %(foreseen)s, %(blocking)s, %(detail)s, "
+        "%(proposal)s, %(status)s, %(delivery)s, %(delivery)s, "
+        f"CASE WHEN %(foreseen)s THEN clock_timestamp() END, %(reviewer)s) RETURNING {_EVENT}",
+        {
+            **vars(change),
+            "detail": Jsonb(change.detail),
+            "source": delivery.source,
+            "status": status,
+            "delivery": delivery.id,
+            "reviewer": reviewer,
+        },
+    )
+    return event
+
+
+def find(
+    connection: Connection,
+    *,
+    source: str | None = None,
+    statuses: Sequence[str] = ("open",),
+    ids: Sequence[int] | None = None,
+    first_delivery: int | None = None,
+    limit: int | None = None,
+) -> list[DriftEvent]:
+    """Events, oldest first.
+
+    Args:
+        connection: To the warehouse.
+        source: Only of this source.
+        statuses: Only with one of these; means nothing when ids or a delivery are given.
+        ids: Only these.
+        first_delivery: Only those that this delivery brought.
+        limit: At most so many, the newest.
+    """
+    found = _events(
+        connection,
+        f"SELECT {_EVENT} FROM etl.drift e WHERE (%(source)s::text IS NULL OR source = %(source)s) "
+        "AND (%(ids)s::bigint[] IS NULL OR id = ANY (%(ids)s)) "
+        "AND (%(first)s::bigint IS NULL OR first_delivery = %(first)s) "
+        "AND (%(ids)s::bigint[] IS NOT NULL OR %(first)s::bigint IS NOT NULL OR status = ANY (%(statuses)s)) "
+        "ORDER BY id DESC LIMIT %(limit)s",
+        {
+            "source": source,
+            "statuses": list(statuses),
+            "ids": None if ids is None else list(ids),
+            "first": first_delivery,
+            "limit": limit,
+        },
+    )
+    return found[::-1]
+
+
+def standing(connection: Connection, delivery: Delivery, kinds: Sequence[str]) -> list[DriftEvent]:
+    """Open events of some kinds that were last seen before a delivery, which may therefore take them back."""
+    return _events(
+        connection,
+        f"SELECT {_EVENT} FROM etl.drift e JOIN etl.delivery d ON d.id = e.last_delivery WHERE e.source = %s "
+        "AND e.status = 'open' AND kind = ANY (%s) AND (d.rank, d.id) < (%s, %s) ORDER BY e.id",
+        (delivery.source, list(kinds), delivery.rank, delivery.id),
+    )
+
+
+def seen_again(connection: Connection, delivery: Delivery, events: Iterable[DriftEvent]) -> None:
+    """Move on the last delivery of events that a delivery after it does not take back."""
+    connection.execute(
+        "UPDATE etl.drift SET last_delivery = %s WHERE id = ANY (%s)", (delivery.id, [event.id for event in events])
+    )
+
+
+def seen_earlier(connection: Connection, delivery: Delivery, event: DriftEvent) -> None:
+    """Let an event begin with a delivery that came late, if that stands before the one it begins with."""
+    connection.execute(
+        "UPDATE etl.drift e SET first_delivery = %s FROM etl.delivery d "
+        "WHERE e.id = %s AND d.id = e.first_delivery AND (d.rank, d.id) > (%s, %s)",
+        (delivery.id, event.id, delivery.rank, delivery.id),
+    )
+
+
+def amend(connection: Connection, event: DriftEvent, change: Change) -> None:
+    """Write what an open event is now about."""
+    connection.execute(
+        "UPDATE etl.drift SET detail = %s, proposal = %s WHERE id = %s",
+        (Jsonb(change.detail), change.proposal, event.id),
+    )
+
+
+def resolve(connection: Connection, delivery_id: int, events: Iterable[DriftEvent]) -> list[DriftEvent]:
+    """Close open events because a delivery took them back."""
+    return _events(
+        connection,
+        "UPDATE etl.drift e SET status = 'resolved', closed_at = clock_timestamp(), closed_delivery = %s "
+        f"WHERE id = ANY (%s) AND status = 'open' RETURNING {_EVENT}",
+        (delivery_id, [event.id for event in events]),
+    )
+
+
+def review(connection: Connection, id_: int, status: DriftStatus, reviewer: str, note: str | None) -> DriftEvent:
+    """Close an open event because a person decided so.
+
+    Raises:
+        DriftError: If there is none of that id, or it is not open.
+    """
+    closed = _events(
+        connection,
+        "UPDATE etl.drift e SET status = %s, closed_at = clock_timestamp(), reviewer = %s, note = coalesce(%s, '') "
+        f"WHERE id = %s AND status = 'open' RETURNING {_EVENT}",
+        (status, reviewer, note, id_),
+    )
+    if not closed:
+        raise DriftError(
+            f"Drift event {id_} is not open. Nothing was changed. See `etl-assets drift list` for those that are."
+        )
+    return closed[0]
+
+
+def _found(connection: Connection, question: LiteralString, values: tuple[Any, ...]) -> bool:
+    return connection.execute(question, values).fetchone() is not None
+
+
+def _events(connection: Connection, question: str, values: tuple[Any, ...] | Mapping[str, Any]) -> list[DriftEvent]:
+    return [_event(row) for row in connection.execute(question.encode(), values).fetchall()]
+
+
+def _event(row: tuple[Any, ...]) -> DriftEvent:
+    id_, source, *rest = row
+    return DriftEvent(id_, source, Change(*rest[:7]), *rest[7:])
+
+
+def _observation(row: tuple[Any, ...]) -> Observation:
+    delivery_id, published, cells = row
+    values = {name: Values(kept["distinct"], tuple(kept["hashes"])) for name, kept in published["values"].items()}
+    return Observation(delivery_id, Published(tuple(published["names"]), values), cells)

@@ -1,0 +1,197 @@
+"""The tables ``etl.profile_part`` and ``etl.profile``, and the deliveries that one is held against.
+
+A part is written in the transaction of its batch; parts become profiles when their delivery is complete. What is in
+them is ``validate``'s business.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psycopg.types.json import Jsonb
+
+from etl_assets.model.profile import ColumnProfile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from etl_assets.model.batch import BatchProfile
+    from etl_assets.model.delivery import Delivery
+    from etl_assets.postgres.connection import Connection
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a complete delivery that wait to be added up.
+
+    Attributes:
+        generation: Of the delivery.
+        written: How many there are of it.
+        batches: How many it has in the ledger.
+    """
+
+    generation: int
+    written: int
+    batches: int
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A delivery that another is held against.
+
+    Attributes:
+        id: Its number.
+        partition: Key of its partition.
+        records: How many it has.
+        fetched_at: When it was first fetched.
+    """
+
+    id: int
+    partition: str
+    records: int
+    fetched_at: datetime
+
+
+def put_part(connection: Connection, delivery: Delivery, number: int, profile: BatchProfile) -> None:
+    """Write the profile of a batch; in the batch's transaction.
+
+    Args:
+        connection: In that transaction.
+        delivery: Of the batch.
+        number: Of the batch.
+        profile: What it held.
+    """
+    connection.execute(
+        "INSERT INTO etl.profile_part (delivery_id, generation, number, statistics, cells) VALUES (%s, %s, %s, %s, %s)",
+        (delivery.id, delivery.generation, number, profile.statistics, Jsonb(dict(profile.cells))),
+    )
+
+
+def claim(connection: Connection, delivery: Delivery, fingerprint: str) -> Parts | None:
+    """Keep others from concluding a delivery until the transaction ends.
+
+    Args:
+        connection: In a transaction.
+        delivery: In whatever state it was when it was read.
+        fingerprint: Of the declaration under which its parts are understood.
+
+    Returns:
+        Its parts; None when it is not complete under that declaration.
+    """
+    row = connection.execute(
+        "SELECT generation FROM etl.delivery WHERE id = %s AND status = 'complete' AND fingerprint = %s "
+        "FOR NO KEY UPDATE",
+        (delivery.id, fingerprint),
+    ).fetchone()
+    if row is None:
+        return None
+    counts = connection.execute(
+        "SELECT (SELECT count(*) FROM etl.profile_part WHERE delivery_id = %(id)s AND generation = %(generation)s), "
+        "(SELECT count(*) FROM etl.batch WHERE delivery_id = %(id)s AND generation = %(generation)s "
+        "AND kind = 'ingest')",
+        {"id": delivery.id, "generation": row[0]},
+    ).fetchone()
+    written, batches = counts or (0, 0)
+    return Parts(row[0], written, batches)
+
+
+def parts(connection: Connection, delivery: Delivery, generation: int) -> Iterator[bytes]:
+    """The statistics of a delivery's batches, few at a time: there may be thousands. Needs a transaction."""
+    with connection.cursor("profile_parts") as cursor:
+        cursor.itersize = 20
+        cursor.execute(
+            "SELECT statistics FROM etl.profile_part WHERE delivery_id = %s AND generation = %s ORDER BY number",
+            (delivery.id, generation),
+        )
+        for (statistics,) in cursor:
+            yield bytes(statistics)
+
+
+def cells(connection: Connection, delivery: Delivery, generation: int) -> Iterator[Mapping[str, Any]]:
+    """What the cells of a delivery's batches looked like, few at a time. Needs a transaction."""
+    with connection.cursor("profile_cells") as cursor:
+        cursor.itersize = 20
+        cursor.execute(
+            "SELECT cells FROM etl.profile_part WHERE delivery_id = %s AND generation = %s ORDER BY number",
+            (delivery.id, generation),
+        )
+        for (seen,) in cursor:
+            yield seen
+
+
+def drop_parts(connection: Connection, delivery: Delivery) -> None:
+    """Let go of a delivery's parts, those of earlier generations too."""
+    connection.execute("DELETE FROM etl.profile_part WHERE delivery_id = %s", (delivery.id,))
+
+
+def replace(connection: Connection, delivery: Delivery, profiles: Iterable[ColumnProfile]) -> None:
+    """Put profiles in the place of those that the delivery had."""
+    connection.execute("DELETE FROM etl.profile WHERE delivery_id = %s", (delivery.id,))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO etl.profile (delivery_id, column_name, rows, nulls, distinct_estimate, minimum, maximum, "
+            "mean, deviation, quantiles, top) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (
+                    delivery.id,
+                    profile.column,
+                    profile.rows,
+                    profile.nulls,
+                    profile.distinct,
+                    profile.minimum,
+                    profile.maximum,
+                    profile.mean,
+                    profile.deviation,
+                    Jsonb({str(rank): value for rank, value in profile.quantiles.items()}),
+                    Jsonb([list(one) for one in profile.top]),
+                )
+                for profile in profiles
+            ],
+        )
+
+
+def earlier(connection: Connection, delivery: Delivery, limit: int, *, partitioned: bool) -> list[Earlier]:
+    """The complete deliveries that come before one, oldest first.
+
+    Args:
+        connection: To the warehouse.
+        delivery: That one.
+        limit: At most so many, the newest of them.
+        partitioned: Whether the source has partitions: then the newest of each earlier partition, in the order of
+            their ranks; otherwise every earlier delivery.
+    """
+    rows = connection.execute(
+        "SELECT id, partition, records, fetched_at FROM (SELECT DISTINCT ON (partition, CASE WHEN %(partitioned)s "
+        "THEN 0 ELSE id END) id, partition, rank, records, fetched_at FROM etl.delivery WHERE source = %(source)s "
+        "AND status = 'complete' AND (partition <> %(partition)s) = %(partitioned)s "
+        "AND (rank, id) < (%(rank)s, %(id)s) ORDER BY partition, CASE WHEN %(partitioned)s THEN 0 ELSE id END, "
+        "id DESC) before ORDER BY rank DESC, id DESC LIMIT %(limit)s",
+        {
+            "source": delivery.source,
+            "partition": delivery.partition,
+            "rank": delivery.rank,
+            "id": delivery.id,
+            "partitioned": partitioned,
+            "limit": limit,
+        },
+    ).fetchall()
+    return [Earlier(*row) for row in reversed(rows)]
+
+
+def numbers(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, dict[str, ColumnProfile]]:
+    """The profiles of some deliveries, by delivery and column, without the values of the data that they hold."""
+    rows = connection.execute(
+        "SELECT delivery_id, column_name, rows, nulls, distinct_estimate, mean, deviation, quantiles FROM etl.profile "
+        "WHERE delivery_id = ANY(%s)",
+        (list(delivery_ids),),
+    ).fetchall()
+    found: defaultdict[int, dict[str, ColumnProfile]] = defaultdict(dict)
+    for delivery_id, column, count, nulls, distinct, mean, deviation, quantiles in rows:
+        ranked = {float(rank): value for rank, value in (quantiles or {}).items()}
+        found[delivery_id][column] = ColumnProfile(
+            column, count, nulls, distinct, mean=mean, deviation=deviation, quantiles=ranked
+        )
+    return dict(found)

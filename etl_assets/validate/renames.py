@@ -1,0 +1,165 @@
+"""Which of the names that went and of those that came mean the same column.
+
+Three things speak for a renaming: that the declaration knows both as names of one column, that the names are alike, and
+that the columns hold the same values. Suggestions only; what becomes of them is not decided here.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import SequenceMatcher
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+from etl_assets.model.drift import Values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import polars as pl
+
+    from etl_assets.model.schema import Schema
+
+_HASH_BYTES: Final = 6
+_FEW: Final = 10
+"""With fewer distinct values, equal values say little; unequal ones still speak against."""
+_MANY: Final = 50
+"""With as many distinct values, equal values are enough whatever the names."""
+_DECLARED: Final = 4.0
+_SAME_NAME: Final = 3.0
+_ABBREVIATED: Final = 0.7
+_EXTENDED: Final = 0.9
+_NEARLY: Final = 0.85
+_OTHER_NUMBER: Final = 0.3
+_IGNORED: Final = ""
+
+
+def likeness(cells: pl.Series) -> Values | None:
+    """A likeness of a column's values; None when it has none.
+
+    The hashes are the same on every machine and with every version of the engine.
+
+    Args:
+        cells: Of type String.
+    """
+    distinct = cells.drop_nulls().unique().to_list()
+    if not distinct:
+        return None
+    hashes = sorted(
+        int.from_bytes(blake2b(value.encode(), digest_size=_HASH_BYTES).digest(), "big") for value in distinct
+    )
+    return Values(len(distinct), tuple(hashes))
+
+
+def overlap(one: Values, other: Values) -> tuple[float, float]:
+    """How far two columns hold the same values, as estimated from their likenesses.
+
+    Returns:
+        The share of all their values that both have, and the share of the smaller one's that the larger one has.
+    """
+    bounds = [values.hashes[-1] for values in (one, other) if values.distinct > len(values.hashes)]
+    bound = min(bounds, default=1 << 8 * _HASH_BYTES)
+    mine, theirs = ({hash_ for hash_ in values.hashes if hash_ <= bound} for values in (one, other))
+    common = len(mine & theirs) / len(mine | theirs)
+    both = common * (one.distinct + other.distinct) / (1 + common)
+    return common, min(1.0, both / min(one.distinct, other.distinct))
+
+
+def similarity(one: str, other: str) -> float:
+    """How alike two names are, from 0.0 to 1.0, which says that they differ in case and separators at most."""
+    words = [_words(name) for name in (one, other)]
+    plain = ["".join(each) for each in words]
+    if plain[0] == plain[1]:
+        return 1.0
+    shorter, longer = sorted(plain, key=lambda name: (len(name), name))
+    alike = max(SequenceMatcher(None, *pair, autojunk=False).ratio() for pair in ((shorter, longer), (longer, shorter)))
+    fewer, more = sorted(map(set, words), key=len)
+    numbers = [re.findall("[0-9]+", name) for name in plain]
+    if all(numbers) and numbers[0] != numbers[1]:
+        return min(alike, _OTHER_NUMBER)
+    if len(fewer) > 1 and fewer < more:
+        return max(alike, _EXTENDED)
+    if len(shorter) > 2 and longer.startswith(shorter):  # noqa: PLR2004 -- letters of an abbreviation
+        return max(alike, _ABBREVIATED)
+    return alike
+
+
+def renames(
+    schema: Schema,
+    removed: Sequence[str],
+    added: Sequence[str],
+    before: Mapping[str, Values],
+    after: Mapping[str, Values],
+) -> dict[str, str]:
+    """Pair names that went with names that came, the best pair first; each name is in one pair at most.
+
+    Args:
+        schema: The declaration.
+        removed: Names that are gone.
+        added: Names that are new.
+        before: Likenesses of the values of what is gone.
+        after: Likenesses of the values of what is new.
+
+    Returns:
+        Old name to new name.
+    """
+    meaning = _meanings(schema)
+    scored = [
+        (score, old, new)
+        for old in removed
+        for new in added
+        if (score := _score(old, new, meaning, before.get(old), after.get(new))) is not None
+    ]
+    pairs: dict[str, str] = {}
+    for _, old, new in sorted(scored, key=lambda each: (-each[0], sorted(each[1:]))):
+        if old not in pairs and new not in pairs.values():
+            pairs[old] = new
+    return pairs
+
+
+def _score(old: str, new: str, meaning: Mapping[str, str], before: Values | None, after: Values | None) -> float | None:
+    """How strongly all there is speaks for a renaming; None when it does not."""
+    alike = similarity(old, new)
+    if old in meaning and new in meaning:
+        if meaning[old] != meaning[new]:
+            return None
+        if meaning[old] != _IGNORED:
+            return _DECLARED + alike
+    if before is None or after is None:
+        common, held = 0.0, 0.0
+        convincing = alike >= _NEARLY
+    else:
+        common, held = overlap(before, after)
+        convincing = _convincing(alike, common, held, min(before.distinct, after.distinct))
+    if alike == 1.0:
+        return _SAME_NAME + held
+    return alike + held if convincing else None
+
+
+def _convincing(alike: float, common: float, held: float, distinct: int) -> bool:
+    """Whether names that are not the same, and values, are enough.
+
+    Args:
+        alike: Similarity of the names.
+        common: Share of all values that both columns have.
+        held: Share of the smaller one's values that the larger one has.
+        distinct: Number of distinct values of the smaller one.
+    """
+    if distinct < _FEW:
+        return alike >= _NEARLY and held >= 0.5  # noqa: PLR2004
+    by_name = alike >= _ABBREVIATED and held >= 0.4  # noqa: PLR2004
+    by_both = alike >= 0.5 and common >= 0.5  # noqa: PLR2004
+    by_values = distinct >= _MANY and common >= 0.8  # noqa: PLR2004
+    return by_name or by_both or by_values
+
+
+def _meanings(schema: Schema) -> dict[str, str]:
+    """Published name to what the declaration takes it for: a column's name, or nothing for what is ignored."""
+    taken = {name: column.name for column in schema.published for name in column.published_names}
+    return {**dict.fromkeys(schema.ignored, _IGNORED), **taken}
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name, in lower case: what is neither letter nor digit, and a capital after none, separates."""
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return re.findall(r"[^\W_]+", parted.casefold()) or [name]

@@ -1,0 +1,141 @@
+"""Things happen here that people may be told of; and one can look who was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from etl_assets import alerts
+from etl_assets.model.batch import Counts
+from etl_assets.model.drift import DriftEvent
+from etl_assets.model.run import RunEnd
+from etl_assets.postgres.alerts import clock
+from etl_assets.postgres.history import CheckRow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from etl_assets.alerts import Dispatch
+    from etl_assets.model.alert import AlertRule
+    from etl_assets.model.drift import Change, DriftStatus
+    from etl_assets.postgres.connection import Connection
+
+UI = "http://dagster.test"
+
+
+@dataclass
+class Office:
+    """A warehouse, and the feed ``people`` in it.
+
+    Attributes:
+        url: Of the warehouse.
+        connection: To it.
+        channels: That the environment would name.
+    """
+
+    url: str
+    connection: Connection
+    channels: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *rules: AlertRule, status: Any = "succeeded", partition: str = "", **more: Any) -> None:
+        """A run ends."""
+        end = RunEnd(more.pop("run_id", "run-1"), "people", partition, status, **more)
+        with self.connection.transaction():
+            alerts.of_run(self.connection, rules, end)
+
+    def fail(self, *rules: AlertRule, partition: str = "", **more: Any) -> None:
+        """A run fails."""
+        told = {"error_class": "ShapeError", "error": "A column is missing. Nothing was written."}
+        self.run(*rules, status="failed", partition=partition, **(told | more))
+
+    def read(self, *rules: AlertRule, records: int, rejected: int = 0, took: float = 1.0) -> None:
+        """A run succeeds that read so many records."""
+        counts = Counts(read=records, rejected=rejected, accepted=records - rejected)
+        self.run(*rules, counts=counts, took=took)
+
+    def check(
+        self, *rules: AlertRule, delivery: int | None = None, partition: str = "", **results: bool | CheckRow
+    ) -> None:
+        """Check results are entered; those that are only said to pass or not do not block."""
+        rows = [
+            result if isinstance(result, CheckRow) else CheckRow(name, result, blocking=False, description="Told.")
+            for name, result in results.items()
+        ]
+        with self.connection.transaction():
+            alerts.of_checks(self.connection, rules, "run-1", "people", partition, delivery, rows)
+
+    def drift(
+        self,
+        rules: Sequence[AlertRule],
+        opened: Sequence[Change] = (),
+        closed: Sequence[tuple[Change, DriftStatus]] = (),
+        partition: str = "",
+    ) -> None:
+        """Changes are found, or closed."""
+        delivery = self.delivery() if opened else 0
+        with self.connection.transaction():
+            alerts.of_drift(
+                self.connection,
+                rules,
+                "people",
+                partition,
+                [_event(change, "open", delivery) for change in opened],
+                [_event(change, status, delivery) for change, status in closed],
+            )
+
+    def delivery(self, records: int = 10, at: datetime | None = None, *, status: str = "complete") -> int:
+        """A delivery came; returns its id."""
+        row = self.connection.execute(
+            "INSERT INTO etl.delivery (source, partition, rank, sha256, size, records, manifest, status, fetched_at) "
+            "VALUES ('people', '', '', 'x', 1, %s, '{}', %s, coalesce(%s, clock_timestamp())) RETURNING id",
+            (records, status, at),
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def reject(self, number: int, at: datetime, status: str = "open") -> None:
+        """Records were put into the quarantine."""
+        self.connection.execute(
+            "INSERT INTO etl.rejected (delivery_id, record_no, generation, source, partition, location, raw, rules, "
+            "status, fingerprint, run_id, rejected_at) SELECT %s, n, 1, 'people', '', ':1', 'x', '{a__type}', %s, '', "
+            "'run-1', %s FROM generate_series(1, %s) n",
+            (self.delivery(status="landed"), status, at, number),
+        )
+
+    def ran(self, times: int, seconds: float, read: int) -> None:
+        """So many runs succeeded that took so long."""
+        self.connection.execute(
+            "INSERT INTO etl.run (run_id, source, partition, delivery_id, status, started_at, ended_at, read) "
+            "SELECT gen_random_uuid()::text, 'people', '', %s, 'succeeded', clock_timestamp() - interval '1 day', "
+            "clock_timestamp() - interval '1 day' + %s * interval '1 second', %s FROM generate_series(1, %s) n",
+            (self.delivery(), seconds, read, times),
+        )
+
+    def time(self, *rules: AlertRule, at: datetime | None = None) -> None:
+        """Time passes."""
+        alerts.of_time(self.connection, {"people": rules}, at or self.now)
+
+    def send(self, later: timedelta = timedelta(), **more: Any) -> Dispatch:
+        """The outbox is sent, now or later."""
+        return alerts.send(self.connection, self.channels, UI, self.now + later, **more)
+
+    @property
+    def now(self) -> datetime:
+        return clock(self.connection).astimezone(UTC)
+
+    def alerts(self) -> list[tuple[str, str, str]]:
+        """Kind, subject and status of each alert, oldest first."""
+        return self.query("SELECT rule, subject, status FROM etl.alert ORDER BY id")
+
+    def messages(self) -> list[tuple[str, str, str]]:
+        """Event, channel and status of each message, oldest first."""
+        return self.query("SELECT event, channel, status FROM etl.alert_message ORDER BY id")
+
+    def query(self, question: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self.connection.execute(question.encode(), values).fetchall()
+
+
+def _event(change: Change, status: DriftStatus, delivery: int) -> DriftEvent:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    return DriftEvent(1, "people", change, status, delivery, delivery, at, reviewer="Ann" if status != "open" else "")

@@ -1,0 +1,278 @@
+"""Servers of this machine that take messages as Slack, Teams, PagerDuty, a webhook or a mail server would.
+
+Apprise itself posts to them: nothing of it, and nothing of ours, is replaced. Services whose host is fixed are reached
+through an HTTPS proxy that answers in their place, with a certificate of an authority made for the test.
+"""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import ssl
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Posted:
+    """One request.
+
+    Attributes:
+        host: Whom it was meant for.
+        path: With its query.
+        body: As it came.
+    """
+
+    host: str
+    path: str
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Stub:
+    """A server that keeps what it is sent.
+
+    Attributes:
+        port: On 127.0.0.1.
+        posted: What came, refused requests included.
+        refusals: How many requests are answered with 503 before one is taken.
+        said: What a refusal says.
+        taken: What was taken.
+        hold: Cleared to keep senders waiting for an answer.
+    """
+
+    port: int = 0
+    posted: list[Posted] = field(default_factory=list)
+    refusals: int = 0
+    said: bytes = b"busy"
+    taken: list[Posted] = field(default_factory=list)
+    hold: threading.Event = field(default_factory=threading.Event)
+
+    def answer(self, posted: Posted) -> tuple[int, bytes]:
+        self.posted.append(posted)
+        self.hold.wait(30)
+        if self.refusals > 0:
+            self.refusals -= 1
+            return 503, self.said
+        self.taken.append(posted)
+        return (202, b"{}") if "pagerduty" in posted.host else (200, b"ok")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    stub: Stub
+    host = "127.0.0.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        status, said = self.stub.answer(Posted(self.host, self.path, body))
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(said)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(said)
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the library's name
+        pass
+
+
+class _ConnectHandler(_Handler):
+    """A proxy that answers for the host it is asked to connect to."""
+
+    certificates: dict[str, ssl.SSLContext]
+
+    def do_CONNECT(self) -> None:
+        host = self.path.rpartition(":")[0]
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.flush()
+        secured = self.certificates[host].wrap_socket(self.connection, server_side=True)
+        self.connection = secured
+        self.rfile = secured.makefile("rb", -1)
+        self.wfile = secured.makefile("wb")
+        self.host = host
+        self.handle_one_request()
+        secured.close()
+
+
+@contextmanager
+def _serving(server: socketserver.BaseServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _http(handler: type[_Handler], stub: Stub, **more: Any) -> ThreadingHTTPServer:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (handler,), {"stub": stub, **more}))
+    server.daemon_threads = True
+    stub.port = server.server_port
+    stub.hold.set()
+    return server
+
+
+@contextmanager
+def http_stub() -> Iterator[Stub]:
+    """A webhook."""
+    stub = Stub()
+    with _serving(_http(_Handler, stub)):
+        yield stub
+
+
+@contextmanager
+def https_stub(folder: Path, host: str) -> Iterator[Stub]:
+    """A webhook behind TLS; the certificate of its authority is ``authority.pem`` in the folder."""
+    stub = Stub()
+    server = _http(_Handler, stub)
+    server.socket = certificates(folder, host)[host].wrap_socket(server.socket, server_side=True)
+    with _serving(server):
+        yield stub
+
+
+@contextmanager
+def proxy_stub(folder: Path, *hosts: str) -> Iterator[Stub]:
+    """A proxy that takes messages in the place of some hosts."""
+    stub = Stub()
+    with _serving(_http(_ConnectHandler, stub, certificates=certificates(folder, *hosts))):
+        yield stub
+
+
+def certificates(folder: Path, *hosts: str) -> dict[str, ssl.SSLContext]:
+    """Certificates for some hosts, of one authority whose own is written to ``authority.pem``."""
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    authority = _certificate("authority of the tests", authority_key, None, authority_key)
+    (folder / "authority.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
+    contexts = {}
+    for host in hosts:
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = _certificate(host, key, authority, authority_key)
+        file = folder / f"{host}.pem"
+        file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            + certificate.public_bytes(serialization.Encoding.PEM)
+        )
+        contexts[host] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        contexts[host].load_cert_chain(file)
+    return contexts
+
+
+def _certificate(
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    authority: x509.Certificate | None,
+    authority_key: ec.EllipticCurvePrivateKey,
+) -> x509.Certificate:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(authority.subject if authority else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
+    )
+    if authority is None:
+        builder = builder.add_extension(
+            x509.KeyUsage(
+                digital_signature=True,
+                content_commitment=False,
+                key_encipherment=False,
+                data_encipherment=False,
+                key_agreement=False,
+                key_cert_sign=True,
+                crl_sign=True,
+                encipher_only=False,
+                decipher_only=False,
+            ),
+            critical=True,
+        )
+    else:
+        known: x509.GeneralName = x509.IPAddress(ip_address(name)) if name[0].isdigit() else x509.DNSName(name)
+        builder = builder.add_extension(x509.SubjectAlternativeName([known]), critical=False)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
+        builder = builder.add_extension(issuer, critical=False)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    return builder.sign(authority_key, hashes.SHA256())
+
+
+@dataclass
+class MailStub:
+    """A mail server that keeps what it is sent.
+
+    Attributes:
+        port: On 127.0.0.1.
+        taken: Messages as they came.
+        recipients: Whom they were for.
+    """
+
+    port: int = 0
+    taken: list[str] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
+
+
+class _Mail(socketserver.StreamRequestHandler):
+    stub: MailStub
+
+    def handle(self) -> None:
+        self._say("220 stub")
+        for line in self.rfile:
+            command = line.decode().strip()
+            if command.upper().startswith("RCPT TO:"):
+                self.stub.recipients.append(command[8:].strip("<> "))
+            if command.upper() == "DATA":
+                self._say("354 go on")
+                self.stub.taken.append(self._message())
+            elif command.upper() == "QUIT":
+                self._say("221 bye")
+                return
+            self._say("250 ok")
+
+    def _message(self) -> str:
+        lines = []
+        for line in self.rfile:
+            if line.rstrip(b"\r\n") == b".":
+                break
+            lines.append(line.decode())
+        return "".join(lines)
+
+    def _say(self, text: str) -> None:
+        self.wfile.write(f"{text}\r\n".encode())
+
+
+@contextmanager
+def mail_stub() -> Iterator[MailStub]:
+    """A mail server."""
+    stub = MailStub()
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), type("Bound", (_Mail,), {"stub": stub}))
+    server.daemon_threads = True
+    stub.port = server.server_address[1]
+    with _serving(server):
+        yield stub

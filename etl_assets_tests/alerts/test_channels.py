@@ -1,0 +1,129 @@
+"""Each kind of channel, over Apprise's own client, against a server of this machine.
+
+A webhook, Teams and mail are addressed by host; Slack and PagerDuty have fixed hosts, and are reached through a proxy
+that stands in for them, with a certificate that the client is told to trust.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from etl_assets import RunFailed
+from etl_assets.postgres.alerts import acknowledge
+from etl_assets_tests.alerts.stubs import http_stub, https_stub, mail_stub, proxy_stub
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from etl_assets.model.alert import Severity
+    from etl_assets_tests.alerts.office import Office
+    from etl_assets_tests.alerts.stubs import Stub
+
+_RUN = "http://dagster.test/runs/run-1"
+_ASSET = "http://dagster.test/assets/core/people?view=partitions&partition=2026-01"
+_ERROR = "ShapeError: A column is missing. Nothing was written."
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
+    """What answers for Slack and PagerDuty."""
+    with proxy_stub(tmp_path, "hooks.slack.com", "events.pagerduty.com") as stub:
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{stub.port}")
+        for name in ("NO_PROXY", "no_proxy", "CURL_CA_BUNDLE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+        yield stub
+
+
+def _happen(office: Office, url: str, severity: Severity = "error") -> None:
+    """A run fails and is told, then succeeds and is told."""
+    office.channels["default"] = url
+    rule = RunFailed(severity=severity)
+    office.fail(rule, partition="2026-01")
+    assert office.send().lines == ["1 sent, 0 waiting."]
+    office.run(rule, partition="2026-01")
+    assert office.send().lines == ["1 sent, 0 waiting."]
+
+
+def test_a_webhook_is_posted_what_happened_where_how_bad_since_when_and_what_to_do(office: Office) -> None:
+    with http_stub() as stub:
+        _happen(office, f"json://127.0.0.1:{stub.port}")
+    opened, resolved = (posted.json for posted in stub.taken)
+    since = office.query("SELECT to_char(opened_at, 'YYYY-MM-DD HH24:MI') FROM etl.alert")[0][0]
+    assert opened["title"] == "[error] people 2026-01: run failed"
+    assert opened["type"] == "failure"
+    assert opened["message"].splitlines() == [
+        f"What: {_ERROR}",
+        "Where: people 2026-01",
+        "Severity: error",
+        f"Since: {since} UTC",
+        "To do: Correct what the error names, then run it again.",
+        f"Run: {_RUN}",
+        f"Asset: {_ASSET}",
+    ]
+    assert resolved["title"] == "[resolved] people 2026-01: run failed"
+    assert resolved["type"] == "success"
+    assert "Run run-1 succeeded." in resolved["message"]
+    assert "To do" not in resolved["message"]
+
+
+def test_slack_is_posted_to_its_hook(office: Office, elsewhere: Stub) -> None:
+    _happen(office, "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7/#ops")
+    opened, resolved = elsewhere.taken
+    assert (opened.host, opened.path) == ("hooks.slack.com", "/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7")
+    assert opened.json["channel"] == "#ops"
+    (attachment,) = opened.json["attachments"]
+    assert attachment["title"] == "[error] people 2026-01: run failed"
+    assert _RUN in attachment["text"]
+    assert "assets/core/people?view=partitions&amp;partition=2026-01" in attachment["text"]
+    assert resolved.json["attachments"][0]["title"] == "[resolved] people 2026-01: run failed"
+
+
+def test_teams_is_posted_a_card_with_links(office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+    with https_stub(tmp_path, "127.0.0.1") as stub:
+        _happen(office, f"workflows://127.0.0.1:{stub.port}/WORKFLOW/SIGNATURE?image=no")
+    opened, _ = stub.taken
+    assert opened.path.startswith("/workflows/WORKFLOW/triggers/manual/paths/invoke?")
+    title, body = opened.json["attachments"][0]["content"]["body"]
+    assert title["text"] == "[error] people 2026-01: run failed"
+    assert f"[Run]({_RUN}) · [Asset]({_ASSET})" in body["text"]
+    assert "**What:** ShapeError: A column is missing. Nothing was written." in body["text"]
+
+
+@pytest.mark.parametrize("severity", ["warning", "critical"])
+def test_a_page_is_triggered_and_resolved_as_one_incident(office: Office, elsewhere: Stub, severity: Severity) -> None:
+    _happen(office, "pagerduty://ROUTING-KEY@API-KEY", severity)
+    opened, resolved = (posted.json for posted in elsewhere.taken)
+    assert {posted.host for posted in elsewhere.taken} == {"events.pagerduty.com"}
+    assert (opened["event_action"], resolved["event_action"]) == ("trigger", "resolve")
+    assert opened["dedup_key"] == resolved["dedup_key"]
+    assert opened["routing_key"] == resolved["routing_key"] == "ROUTING-KEY"
+    assert opened["payload"]["severity"] == severity
+    assert opened["payload"]["source"] == "people"
+    assert opened["payload"]["summary"].startswith(f"[{severity}] people 2026-01: run failed")
+
+
+def test_mail_is_sent_to_everyone_that_the_channel_names(office: Office) -> None:
+    with mail_stub() as stub:
+        _happen(
+            office, f"mailto://127.0.0.1:{stub.port}?mode=insecure&from=etl@mail.test&to=ann@mail.test,bo@mail.test"
+        )
+    assert set(stub.recipients) == {"ann@mail.test", "bo@mail.test"}
+    opened = stub.taken[0]
+    assert "Subject: [error] people 2026-01: run failed" in opened
+    assert _ERROR in opened
+    assert _RUN in opened
+
+
+def test_whoever_acknowledged_is_named(office: Office) -> None:
+    with http_stub() as stub:
+        office.channels["default"] = f"json://127.0.0.1:{stub.port}"
+        office.fail(RunFailed())
+        acknowledge(office.connection, [1], "Ann", None)
+        office.send()
+    assert "Acknowledged by: Ann" in stub.taken[0].json["message"]

@@ -1,0 +1,100 @@
+"""Alerts from the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from etl_assets_tests.alerts.stubs import http_stub
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from etl_assets_tests.alerts.stubs import Stub
+    from etl_assets_tests.cli.desk import Desk
+
+_ALERT = (
+    "INSERT INTO etl.alert (source, partition, rule, severity, summary) "
+    "VALUES ('readings', '{}', 'run_failed', 'error', 'It failed.')"
+)
+_MESSAGE = "INSERT INTO etl.alert_message (alert_id, event, channel) VALUES ({}, 'opened', '{}')"
+
+
+@pytest.fixture
+def ready(desk: Desk) -> Desk:
+    """Alert 1 waits for the channel default, alert 2 for ops."""
+    desk.succeed("migrate")
+    for id_, (partition, channel) in enumerate((("2013-01-01", "default"), ("2013-01-02", "ops")), start=1):
+        desk.execute(_ALERT.format(partition))
+        desk.execute(_MESSAGE.format(id_, channel))
+    return desk
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
+    """What stands behind the channel ``default``."""
+    with http_stub() as stub:
+        monkeypatch.setenv("ETL_ASSETS_CHANNEL_DEFAULT", f"json://127.0.0.1:{stub.port}/secret-word")
+        yield stub
+
+
+def test_the_list_shows_what_is_open_who_was_told_and_which_channels_are_missing(ready: Desk, hook: Stub) -> None:
+    assert "1 sent, 1 waiting." in ready.succeed("alerts", "send")
+    assert len(hook.taken) == 1
+    text = ready.succeed("alerts", "list")
+    assert "default, opened: sent" in text
+    assert "ops, opened: no such channel" in text
+    assert "It failed." in text
+    assert "No channel 'ops' is configured: set ETL_ASSETS_CHANNEL_OPS." in text
+    assert "secret-word" not in text
+
+
+def test_the_list_as_json_has_every_message(ready: Desk) -> None:
+    (told,) = ready.lines("alerts", "list", "--source", "readings", "--json")
+    assert [(alert["id"], alert["partition"]) for alert in told["alerts"]] == [(2, "2013-01-02"), (1, "2013-01-01")]
+    assert [message["channel"] for message in told["alerts"][0]["messages"]] == ["ops"]
+    assert told["unconfigured"] == ["default", "ops"]
+
+
+def test_nothing_to_list_is_said(ready: Desk) -> None:
+    assert "No alert is resolved." in ready.succeed("alerts", "list", "--status", "resolved")
+
+
+def test_an_alert_is_acknowledged_by_name_and_stays_open(ready: Desk) -> None:
+    assert "2 alerts acknowledged" in ready.succeed("alerts", "ack", "1", "2", "--note", "on it", "--reviewer", "Ann")
+    assert ready.query("SELECT DISTINCT status, acknowledged_by, note FROM etl.alert") == [("open", "Ann", "on it")]
+    assert "open, acknowledged by Ann" in ready.succeed("alerts", "list")
+
+
+def test_an_alert_that_is_not_open_is_not_acknowledged_nor_any_with_it(ready: Desk) -> None:
+    result = ready.type("alerts", "ack", "1", "9")
+    assert result.exit_code == 1
+    assert "Not open: 9. Nothing was changed." in result.stderr
+    assert ready.query("SELECT count(*) FROM etl.alert WHERE acknowledged_at IS NOT NULL") == [(0,)]
+
+
+def test_a_channel_is_tried_without_a_database(desk: Desk, hook: Stub) -> None:
+    assert "took the message" in desk.succeed("alerts", "test")
+    (posted,) = hook.taken
+    assert posted.json["title"] == "[test] etl_assets: a channel is tried"
+
+
+def test_a_channel_that_does_not_take_the_message_is_told_with_what_came_back(desk: Desk, hook: Stub) -> None:
+    hook.refusals = 1
+    result = desk.type("alerts", "test", "default")
+    assert result.exit_code == 1
+    assert "Channel 'default' did not take the message: Failed to send JSON POST notification" in result.stderr
+    assert "secret-word" not in result.output
+
+
+def test_a_channel_that_nobody_configured_cannot_be_tried(desk: Desk) -> None:
+    result = desk.type("alerts", "test", "ops")
+    assert result.exit_code == 1
+    assert "set ETL_ASSETS_CHANNEL_OPS. Nothing was sent." in result.stderr
+
+
+def test_what_the_sender_did_is_told_as_json(ready: Desk, hook: Stub) -> None:
+    (told,) = ready.lines("alerts", "send", "--json")
+    assert (told["sent"], told["dropped"], len(hook.taken)) == (1, 0, 1)
+    assert [(state["channel"], state["waiting"]) for state in told["channels"]] == [("ops", 1)]

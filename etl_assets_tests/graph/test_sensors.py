@@ -1,0 +1,254 @@
+"""A source that runs on a change: looks, runs, other attempts, and what is remembered from tick to tick."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from etl_assets import Csv, Daily, FileExtractor, OnChange, Static
+from etl_assets.errors import DeliveryUnreachableError
+from etl_assets.graph import sensors
+from etl_assets.graph.build import definitions
+from etl_assets_tests.graph.watcher import EVERY, Watcher, publish
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    import pytest
+
+    from etl_assets import Partition
+    from etl_assets_tests.graph.conftest import Bench
+
+_GOOD = "1,Ada,36"
+_BAD = "1,Ada,999"
+
+
+def _whole(bench: Bench, **changes: Any) -> Watcher:
+    return Watcher(bench, bench.declare(trigger=OnChange(every=EVERY), **changes))
+
+
+def _later(monkeypatch: pytest.MonkeyPatch, ahead: timedelta) -> None:
+    """Let the sensor's clock be ahead of the runs'."""
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + ahead
+
+    monkeypatch.setattr(sensors, "datetime", Clock)
+
+
+def test_the_trigger_is_a_sensor_that_is_switched_on_and_looks_as_often_as_declared(bench: Bench) -> None:
+    built = definitions({"people": bench.declare(trigger=OnChange(every=timedelta(minutes=5)))})
+    sensor = built.resolve_sensor_def("people_sensor")
+    assert (sensor.default_status, sensor.minimum_interval_seconds) == (dg.DefaultSensorStatus.RUNNING, 300)
+    assert sensor.job_name == "people"
+    assert built.schedules == []
+
+
+def test_what_was_never_loaded_is_asked_for_and_what_is_loaded_is_not(bench: Bench) -> None:
+    publish(bench.folder / "people.csv", _GOOD)
+    watcher = _whole(bench)
+    assert watcher.look() == [True]
+    assert bench.query("SELECT id FROM core.people") == [(1,)]
+    assert watcher.look() == []
+    assert "Nothing has changed" in watcher.said
+
+
+def test_a_change_is_asked_for(bench: Bench) -> None:
+    publish(bench.folder / "people.csv", _GOOD)
+    watcher = _whole(bench)
+    watcher.look()
+    publish(bench.folder / "people.csv", _GOOD, "2,Alan,41")
+    assert watcher.look() == [True]
+    assert bench.query("SELECT count(*) FROM core.people") == [(2,)]
+
+
+def test_what_is_loaded_by_hand_is_not_loaded_again(bench: Bench) -> None:
+    publish(bench.folder / "people.csv", _GOOD)
+    watcher = _whole(bench)
+    bench.run(watcher.source)
+    assert watcher.look() == []
+
+
+def test_the_same_bytes_written_again_are_looked_at_once_and_never_again(bench: Bench) -> None:
+    publish(bench.folder / "people.csv", _GOOD)
+    watcher = _whole(bench)
+    watcher.look()
+    publish(bench.folder / "people.csv", _GOOD, age=30)
+    assert watcher.look() == [True]
+    assert watcher.look() == []
+    assert bench.query("SELECT count(*) FROM etl.delivery") == [(1,)]
+
+
+def test_a_publisher_who_goes_back_to_an_older_state_is_followed(bench: Bench) -> None:
+    path = bench.folder / "people.csv"
+    watcher = _whole(bench)
+    publish(path, _GOOD, age=100)
+    at = path.stat().st_mtime_ns
+    assert watcher.look() == [True]
+    publish(path, "1,Grace,36", age=50)
+    assert watcher.look() == [True]
+    publish(path, _GOOD)
+    os.utime(path, ns=(at, at))
+    assert watcher.look() == [True]
+    assert bench.query("SELECT name FROM core.people") == [("Ada",)]
+
+
+def test_a_file_brought_by_hand_is_not_taken_for_what_the_publisher_has(bench: Bench) -> None:
+    publish(bench.folder / "people.csv", _GOOD)
+    publish(bench.folder / "brought.csv", "9,Mary,30")
+    watcher = _whole(bench)
+    watcher.look()
+    config = {"ops": {"landing__people": {"config": {"file": str(bench.folder / "brought.csv")}}}}
+    assert bench.run_job(definitions({"people": watcher.source}), "people", config=config).success
+    assert watcher.look() == []
+    publish(bench.folder / "people.csv", "1,Grace,36", age=20)
+    assert watcher.look() == [True]
+
+
+def test_where_there_is_no_file_nothing_is_asked_for_and_the_tick_says_so(bench: Bench) -> None:
+    watcher = _whole(bench)
+    assert watcher.tick() == []
+    assert "There is no file" in watcher.said
+
+
+def test_a_file_that_was_just_written_waits_until_it_looks_the_same_twice(bench: Bench) -> None:
+    source = bench.declare(
+        extractor=FileExtractor(location=str(bench.folder / "people.csv"), format=Csv(), settle_seconds=3600),
+        trigger=OnChange(every=EVERY),
+    )
+    watcher = Watcher(bench, source)
+    publish(bench.folder / "people.csv", _GOOD, age=2)
+    assert watcher.tick() == []
+    assert "still be being written" in watcher.said
+    publish(bench.folder / "people.csv", _GOOD, "2,Alan,41", age=1)
+    assert watcher.tick() == []
+    assert len(watcher.tick()) == 1
+
+
+def test_a_run_under_way_is_waited_for_whatever_is_published_meanwhile(bench: Bench) -> None:
+    publish(bench.folder / "people.csv", _GOOD)
+    watcher = _whole(bench)
+    (request,) = watcher.tick()
+    run = watcher.queue(request)
+    publish(bench.folder / "people.csv", "1,Grace,36", age=30)
+    assert watcher.tick() == []
+    assert "a run is at it" in watcher.said
+    bench.instance.report_run_canceled(run)
+    assert len(watcher.tick()) == 1
+
+
+def test_a_refused_delivery_is_tried_again_ever_later_and_then_given_up_until_the_next_change(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(bench.folder / "people.csv", _BAD)
+    watcher = Watcher(bench, bench.declare(trigger=OnChange(every=EVERY, attempts=3)))
+    assert watcher.look() == [False]
+    assert watcher.tick() == []
+    assert "attempt 1 failed, the next comes at" in watcher.said
+    for after, outcome in ((1, [False]), (1, []), (2, [False]), (60, []), (6000, [])):
+        _later(monkeypatch, timedelta(minutes=after, seconds=5))
+        assert watcher.look() == outcome, after
+    assert "every attempt failed" in watcher.said
+    assert sorted(key.rpartition("#")[2] for key in watcher.keys) == ["1", "2", "3"]
+    publish(bench.folder / "people.csv", _GOOD, age=30)
+    assert watcher.look() == [True]
+    assert watcher.look() == []
+    assert json.loads(watcher.cursor or "")["changes"] == {}
+
+
+def test_what_was_given_up_and_then_loaded_by_hand_is_forgotten(bench: Bench) -> None:
+    publish(bench.folder / "people.csv", _BAD)
+    watcher = Watcher(bench, bench.declare(trigger=OnChange(every=EVERY, attempts=1)))
+    assert watcher.look() == [False]
+    assert watcher.tick() == []
+    assert "every attempt failed" in watcher.said
+    consenting = bench.declare(trigger=watcher.source.trigger, max_rejected=1.0)
+    assert bench.run(consenting).success
+    watcher.tick()
+    assert json.loads(watcher.cursor or "")["changes"] == {}
+
+
+def test_a_run_that_dagster_will_start_again_is_not_asked_for_again(bench: Bench) -> None:
+    publish(bench.folder / "people.csv", _BAD)
+    watcher = _whole(bench)
+    watcher.look()
+    (run,) = bench.instance.get_runs()
+    bench.instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
+    assert watcher.tick() == []
+    assert "a run is at it" in watcher.said
+
+
+class Silent(FileExtractor):
+    """A publisher of whom nothing can be known without fetching."""
+
+    def look(self, partition: Partition) -> Mapping[str, str] | None:
+        super().look(partition)
+        return None
+
+
+def test_where_nothing_tells_every_look_asks_for_a_run_and_the_same_bytes_are_no_delivery(bench: Bench) -> None:
+    publish(bench.folder / "people.csv", _GOOD)
+    watcher = _whole(bench, extractor=Silent(location=str(bench.folder / "people.csv"), format=Csv()))
+    assert [watcher.look() for _ in range(3)] == [[True]] * 3
+    assert bench.query("SELECT count(*) FROM etl.delivery") == [(1,)]
+    (request,) = watcher.tick()
+    watcher.queue(request)
+    assert watcher.tick() == []
+
+
+class Inexact(FileExtractor):
+    """A publisher who says something else of the bytes than of the address."""
+
+    def look(self, partition: Partition) -> Mapping[str, str] | None:
+        found = super().look(partition) or {}
+        return {"etag": found["modified"]}
+
+
+def test_a_look_that_says_something_else_than_the_fetch_is_loaded_once(bench: Bench) -> None:
+    publish(bench.folder / "people.csv", _GOOD)
+    watcher = _whole(bench, extractor=Inexact(location=str(bench.folder / "people.csv"), format=Csv()))
+    assert [watcher.look() for _ in range(4)] == [[], [True], [], []]
+
+
+class Unreachable(FileExtractor):
+    """One partition of which cannot be reached."""
+
+    def look(self, partition: Partition) -> Mapping[str, str] | None:
+        if partition.key == "b":
+            raise DeliveryUnreachableError("b does not answer. Nothing was written. Try again later.")
+        return super().look(partition)
+
+
+def test_a_partition_that_cannot_be_reached_holds_no_other_back(bench: Bench) -> None:
+    for name in "ac":
+        publish(bench.folder / f"{name}.csv", _GOOD)
+    extractor = Unreachable(location=str(bench.folder / "{key}.csv"), format=Csv())
+    watcher = Watcher(
+        bench, bench.declare(extractor=extractor, partitions=Static(("a", "b", "c")), trigger=OnChange(every=EVERY))
+    )
+    assert watcher.asked() == ["a", "c"]
+
+
+def _days(bench: Bench, start: date) -> Watcher:
+    extractor = FileExtractor(location=str(bench.folder / "{key}.csv"), format=Csv())
+    return Watcher(bench, bench.declare(extractor=extractor, partitions=Daily(start), trigger=OnChange(every=EVERY)))
+
+
+def test_of_days_those_not_loaded_and_the_newest_three_are_looked_at(bench: Bench) -> None:
+    today = datetime.now(UTC).date()
+    days = [(today - timedelta(days=ago)).isoformat() for ago in range(6, 0, -1)]
+    for day in days[1:]:
+        publish(bench.folder / f"{day}.csv", _GOOD, age=200)
+    watcher = _days(bench, today - timedelta(days=6))
+    assert watcher.look() == [True] * 5
+    assert watcher.tick() == []
+    for day in days:
+        publish(bench.folder / f"{day}.csv", "1,Grace,36", age=30)
+    assert watcher.asked() == [days[0], *days[3:]]

@@ -1,0 +1,76 @@
+"""A source of which each file is a partition, and that runs when files come or change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pytest
+
+from etl_assets import Csv, FileExtractor, Files, OnChange
+from etl_assets.graph import sensors
+from etl_assets_tests.graph.watcher import EVERY, Watcher, publish
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from etl_assets_tests.graph.conftest import Bench
+
+_GOOD = "1,Ada,36"
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """One with a home, without which no tick sees partitions of files."""
+    (tmp_path / "dagster").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as local:
+        yield local
+
+
+def _files(bench: Bench) -> Watcher:
+    extractor = FileExtractor(location=str(bench.folder / "in" / "*.csv"), format=Csv(), settle_seconds=2)
+    return Watcher(bench, bench.declare(extractor=extractor, partitions=Files(), trigger=OnChange(every=EVERY)))
+
+
+def test_each_new_file_becomes_a_partition_and_a_run(bench: Bench) -> None:
+    for name in ("a", "b"):
+        publish(bench.folder / "in" / f"{name}.csv", _GOOD)
+    watcher = _files(bench)
+    assert watcher.look() == [True, True]
+    assert bench.instance.get_dynamic_partitions("people") == ["a.csv", "b.csv"]
+    publish(bench.folder / "in" / "a.csv", "1,Grace,36", age=30)
+    publish(bench.folder / "in" / "c.csv", _GOOD)
+    assert watcher.asked() == ["a.csv", "c.csv"]
+
+
+def test_many_new_files_are_asked_for_in_several_ticks(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensors, "RUNS_PER_TICK", 2)
+    names = [f"{number}.csv" for number in range(5)]
+    for name in names:
+        publish(bench.folder / "in" / name, _GOOD)
+    watcher = _files(bench)
+    for asked in (names[:2], names[2:4], names[4:], []):
+        requests = watcher.tick()
+        assert [request.partition_key for request in requests] == asked
+        assert all(watcher.start(request).success for request in requests)
+    assert bench.instance.get_dynamic_partitions("people") == names
+
+
+def test_what_is_loaded_is_forgotten_so_that_the_cursor_stays_small(bench: Bench) -> None:
+    for number in range(3):
+        publish(bench.folder / "in" / f"{number}.csv", _GOOD)
+    watcher = _files(bench)
+    watcher.look()
+    assert watcher.tick() == []
+    assert watcher.cursor == '{"last":null,"changes":{}}'
+
+
+def test_a_tick_that_runs_out_of_time_is_gone_on_with_by_the_next(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "LOOK_SECONDS", -1.0)
+    for name in "abc":
+        publish(bench.folder / "in" / f"{name}.csv", _GOOD)
+    watcher = _files(bench)
+    assert [watcher.asked() for _ in range(3)] == [["a.csv"], ["b.csv"], ["c.csv"]]

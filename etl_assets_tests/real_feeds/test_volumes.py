@@ -1,0 +1,29 @@
+"""The numbers of records of four real feeds are strange where a person would say so, and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+from etl_assets.model.monitors import Volume
+from etl_assets.validate.anomaly import judge_volume
+from etl_assets.validate.usual import Point
+from etl_assets_tests.real_feeds.taking import ground_truth, with_real_feeds
+
+pytestmark = with_real_feeds
+STRANGE = {
+    "datahub_country_codes": ["0024_20180806T203038Z_b912009622.csv"],  # the file twice
+    "datahub_currency_codes": ["0009_20241021T070124Z_f2d9a17249.csv"],  # empty
+    "jhu_daily_reports": [  # from countries to counties; a new usual after five of them
+        *("03-22-2020.csv", "03-23-2020.csv", "03-24-2020.csv", "03-28-2020.csv", "04-18-2020.csv"),
+    ],
+    "ecb_eurofxref_zip": [],
+}
+
+
+@pytest.mark.parametrize("feed", STRANGE)
+def test_volumes_of_real_feeds_are_strange_where_a_person_would_say_so(feed: str) -> None:
+    told = [(file, Point(about["rows"])) for file, about in ground_truth(feed).items()]
+    history = [point for _, point in told]
+    assert [
+        file for place, (file, point) in enumerate(told) if not judge_volume(point, history[:place], Volume()).passed
+    ] == STRANGE[feed]

@@ -1,0 +1,91 @@
+"""A delivery frozen and looked at, its names and then its cells, without being loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from etl_assets import drift
+from etl_assets.landing import batches, land
+from etl_assets.postgres import deliveries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import polars as pl
+
+    from etl_assets.drift import Drift
+    from etl_assets.ingest import Warehouse
+    from etl_assets.model.delivery import Delivery, Manifest
+    from etl_assets.model.drift import Change, DriftEvent
+    from etl_assets.postgres.connection import Connection
+    from etl_assets.source import Source
+
+
+@dataclass
+class Watch:
+    """Looks at deliveries of one source.
+
+    Attributes:
+        source: The declaration.
+        warehouse: Where deliveries are kept.
+        connection: To its database.
+        reads: How often the first batch was asked for.
+    """
+
+    source: Source
+    warehouse: Warehouse
+    connection: Connection
+    reads: int = field(default=0, init=False)
+
+    def look(self, key: str | None = None, *, cells: bool = True) -> Drift:
+        """Freeze what the publisher has for a partition; what came of looking at it."""
+        delivery = self.delivered(key)
+        found = self.look_at_names(delivery)
+        return found + self.look_at_cells(delivery) if cells else found
+
+    def delivered(self, key: str | None = None) -> Delivery:
+        """The delivery of a partition, frozen and entered."""
+        partition = self.source.partition(key)
+        manifest = land(self.source.extractor, partition, self.warehouse.store)
+        delivery, _ = deliveries.record(self.connection, self.source.name, partition, manifest)
+        return delivery
+
+    def look_at_names(self, delivery: Delivery) -> Drift:
+        """What its names tell."""
+        return drift.observe_landing(
+            self.connection, self.source, delivery, partial(self._first_batch, delivery.manifest)
+        )
+
+    def look_at_cells(self, delivery: Delivery) -> Drift:
+        """What its cells tell."""
+        raw = batches(self.source.extractor, self.warehouse.store, delivery.manifest)
+        cells = drift.merge_cells(drift.batch_cells(self.source.schema, batch) for batch in raw)
+        return drift.observe_cells(self.connection, self.source, delivery, cells)
+
+    def open_changes(self) -> list[Change]:
+        """What is open, oldest first."""
+        return [event.change for event in self.open_events()]
+
+    def open_events(self) -> list[DriftEvent]:
+        return drift.open_events(self.connection, self.source.name)
+
+    def accept(self, events: Iterable[DriftEvent]) -> None:
+        for event in events:
+            drift.accept(self.connection, self.source.alert_rules, event.id, "ada", "seen")
+
+    def ignore(self, events: Iterable[DriftEvent]) -> None:
+        for event in events:
+            drift.ignore(self.connection, self.source.alert_rules, event.id, "ada", "noise")
+
+    def _first_batch(self, manifest: Manifest) -> pl.DataFrame:
+        self.reads += 1
+        first = manifest.spans[0].batch
+        (batch,) = batches(self.source.extractor, self.warehouse.store, manifest, {first})
+        return batch.frame
+
+
+def told(changes: Iterable[DriftEvent]) -> list[tuple[str, str, str]]:
+    """Kind, subject and replacement of events."""
+    return [event.change.slot for event in changes]
