@@ -14,8 +14,10 @@ from etl_assets.model.drift import CELL_KINDS, STRUCTURE_KINDS, Published
 from etl_assets.postgres import deliveries
 from etl_assets.postgres import drift as memory
 from etl_assets.validate.cell_drift import amended, cell_changes, taken_back
+from etl_assets.validate.cell_drift import declared_since as cells_declared
 from etl_assets.validate.cells import from_json, merge, observe
 from etl_assets.validate.drift import changes, first_changes
+from etl_assets.validate.drift import declared_since as names_declared
 from etl_assets.validate.proposals import proposal
 from etl_assets.validate.renames import likeness
 
@@ -31,9 +33,10 @@ if TYPE_CHECKING:
     from etl_assets.model.schema import Schema
     from etl_assets.postgres.connection import Connection
     from etl_assets.source import Source
+    from etl_assets.validate.cells import ColumnCells
 
 HISTORY: Final = 8
-"""Deliveries before it that the cells of a delivery are held against, at most."""
+"""Deliveries that the cells of one after them are held against, at most."""
 LIKENESS_RECORDS: Final = 4096
 """Records of a delivery that the likenesses of its columns are made of, at most."""
 HASHES: Final = 64
@@ -67,7 +70,8 @@ def observe_landing(
 ) -> Drift:
     """Hold the published names of a delivery against those of the one before it, in a transaction of its own.
 
-    A delivery that was looked at before brings nothing.
+    A delivery that was looked at before brings nothing. Open events that the declaration has come to provide for are
+    accepted.
 
     Args:
         connection: In autocommit.
@@ -76,6 +80,7 @@ def observe_landing(
         sample: Gives records of its first batch, String columns by published name. Called once, when the delivery is
             new and has records.
     """
+    _accept_declared(connection, source, lambda event: names_declared(source.schema, event.change))
     if memory.observed(connection, delivery):
         return Drift()
     records = sample().head(LIKENESS_RECORDS) if delivery.manifest.spans else None
@@ -101,7 +106,8 @@ def merge_cells(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def observe_cells(connection: Connection, source: Source, delivery: Delivery, cells: Mapping[str, Any]) -> Drift:
     """Hold the cells of a delivery against those of deliveries before it, in a transaction of its own.
 
-    A delivery that is read anew is remembered as it looks now, and brings nothing.
+    A delivery that is read anew is remembered as it looks now, and brings nothing. Open events that the declaration has
+    come to provide for are accepted.
 
     Args:
         connection: In autocommit.
@@ -109,13 +115,15 @@ def observe_cells(connection: Connection, source: Source, delivery: Delivery, ce
         delivery: Every batch of it has passed.
         cells: From `merge_cells`.
     """
-    drift = Drift()
+    drift, looks = Drift(), from_json(cells)
     with connection.transaction():
         memory.take_turn(connection, source.name)
         if not memory.observed(connection, delivery):
             drift = _compare_names(connection, source, delivery, None)
         if not memory.looked_into(connection, delivery):
             drift += _compare_cells(connection, source, delivery, cells)
+        else:
+            _accept_declared(connection, source, lambda event: _cells_fit(source.schema, event, delivery, looks))
         memory.remember_cells(connection, delivery, cells)
         _tell(connection, source, delivery, drift)
     return drift
@@ -168,10 +176,29 @@ def ignore(
     return _review(connection, rules, id_, "ignored", reviewer, note)
 
 
+def _accept_declared(connection: Connection, source: Source, provided: Callable[[DriftEvent], bool]) -> None:
+    """Accept the open events that the declaration provides for by now."""
+    if not any(provided(event) for event in open_events(connection, source.name)):
+        return
+    with connection.transaction():
+        memory.take_turn(connection, source.name)
+        for event in open_events(connection, source.name):
+            if provided(event):
+                accept(connection, source.alert_rules, event.id, memory.THE_DECLARATION, "declared since")
+
+
+def _cells_fit(schema: Schema, event: DriftEvent, delivery: Delivery, looks: Mapping[str, ColumnCells]) -> bool:
+    """Whether an event of cells is over because the delivery that last had it was read under a new declaration."""
+    of_delivery = event.change.kind in CELL_KINDS and event.last_delivery == delivery.id
+    return of_delivery and cells_declared(schema, event.change, looks)
+
+
 def _review(
     connection: Connection, rules: Sequence[AlertRule], id_: int, status: DriftStatus, reviewer: str, note: str | None
 ) -> DriftEvent:
     with connection.transaction():
+        for found in memory.find(connection, ids=[id_]):
+            memory.take_turn(connection, found.source)
         event = memory.review(connection, id_, status, reviewer, note)
         first = deliveries.by_id(connection, event.first_delivery)
         partition = first.partition if first is not None else ""
@@ -180,9 +207,8 @@ def _review(
 
 
 def _tell(connection: Connection, source: Source, delivery: Delivery, drift: Drift) -> None:
-    alerts.of_drift(
-        connection, source.alert_rules, source.name, delivery.partition, drift.unforeseen, drift.closed
-    )  # fmt: skip
+    rules, partition = source.alert_rules, delivery.partition
+    alerts.of_drift(connection, rules, source.name, partition, drift.unforeseen, drift.closed)
 
 
 def _compare_names(connection: Connection, source: Source, delivery: Delivery, sample: pl.DataFrame | None) -> Drift:
@@ -250,13 +276,18 @@ def _write(connection: Connection, delivery: Delivery, comparison: _Comparison) 
     closed = memory.resolve(connection, delivery.id, comparison.undone)
     standing = [event for event in comparison.standing if event not in comparison.undone]
     memory.seen_again(connection, delivery, standing)
+    amendable = {event.id for event in standing}
+    held = {event.change.slot: event for event in open_events(connection, delivery.source)}
     later = memory.after(connection, delivery)
+    brought = [] if later is None else memory.find(connection, first_delivery=later.delivery_id)
+    brought_later = {event.change.identity: event for event in brought}
     opened: list[DriftEvent] = []
     for change in _untold(connection, delivery, comparison):
-        known = _known(connection, delivery, change, later)
+        of_its_own = change.foreseen and change.kind in CELL_KINDS
+        known = (None if of_its_own else held.get(change.slot)) or brought_later.get(change.identity)
         if known is None:
             opened.append(memory.enter(connection, delivery, change))
-        elif change.kind in CELL_KINDS and known in standing:
+        elif change.kind in CELL_KINDS and known.id in amendable:
             memory.amend(connection, known, change)
         else:
             memory.seen_earlier(connection, delivery, known)
@@ -273,16 +304,6 @@ def _untold(connection: Connection, delivery: Delivery, comparison: _Comparison)
     silent = {event.change.inverse for event in (*comparison.undone, *ignored)}
     silent |= {event.change.identity for event in ignored}
     return [change for change in comparison.found if change.identity not in silent]
-
-
-def _known(connection: Connection, delivery: Delivery, change: Change, later: Observation | None) -> DriftEvent | None:
-    """The event that a change belongs to already: an open one, or one that the delivery after this late one brought."""
-    if not change.foreseen or change.kind in STRUCTURE_KINDS:
-        for event in open_events(connection, delivery.source):
-            if event.change.slot == change.slot:
-                return event
-    brought = memory.find(connection, first_delivery=later.delivery_id) if later is not None else []
-    return next((event for event in brought if event.change.identity == change.identity), None)
 
 
 def _likenesses(schema: Schema, names: Sequence[str], sample: pl.DataFrame | None) -> dict[str, Values]:

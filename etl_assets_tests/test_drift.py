@@ -248,7 +248,7 @@ def test_a_type_that_changes_and_comes_back_is_an_event_and_its_end(shop: Shop) 
 def test_an_ignored_change_of_type_is_not_told_again_either_way(shop: Shop) -> None:
     shop.take_cells(1, "amount", *["7"] * 40)
     shop.watch.ignore(shop.take_cells(2, "amount", *["x"] * 40).opened)
-    assert shop.take_cells(3, "amount", *["8"] * 40) == shop.take_cells(4, "amount", *["y"] * 40) == Drift()
+    assert shop.take_cells(3, "amount", *["8"] * 40) == shop.take_cells(4, "amount", *["z"] * 40) == Drift()
     assert told(shop.take_cells(5, "amount", *["7.5"] * 40).opened) == [("retyped", "amount", "")]
 
 
@@ -337,3 +337,42 @@ def test_whoever_is_to_hear_of_drift_hears_of_it_once_and_of_its_end(shop: Shop)
     shop.take(3, "code,amount,remark")
     shop.take(4, "code,amount,colour,remark", "x,1,red,y")
     assert shop.query(alerts)[1:] == [("removed colour", "resolved")]
+
+
+def test_a_column_that_is_declared_since_closes_its_event_at_the_next_look(shop: Shop) -> None:
+    shop.take(1, "code,amount")
+    shop.take(2, "code,amount,colour")
+    shop.declare(replace(GOODS, columns=(*GOODS.columns, Column("colour", "text"))))
+    assert shop.watch.look("02.csv") == Drift()
+    assert shop.watch.open_changes() == []
+    assert shop.query("SELECT status, reviewer, note FROM etl.drift WHERE kind = 'added'") == [
+        ("accepted", "the declaration", "declared since")
+    ]
+
+
+def test_a_column_that_is_gone_from_the_declaration_too_closes_its_event(shop: Shop) -> None:
+    shop.take(1, "code,amount")
+    shop.take(2, "code")
+    assert told(shop.watch.open_events()) == [("removed", "amount", "")]
+    shop.declare(replace(GOODS, columns=tuple(column for column in GOODS.columns if column.name != "amount")))
+    shop.watch.look("02.csv")
+    assert shop.watch.open_changes() == []
+
+
+def test_a_declaration_of_something_else_closes_nothing(shop: Shop) -> None:
+    shop.take(1, "code,amount")
+    shop.take(2, "code,amount,colour")
+    shop.declare(replace(GOODS, columns=(*GOODS.columns, Column("weight", "text"))))
+    shop.watch.look("02.csv")
+    assert told(shop.watch.open_events()) == COLOUR
+
+
+def test_a_null_word_that_is_declared_since_closes_its_event_when_the_delivery_is_read_anew(shop: Shop) -> None:
+    usual = [str(number) for number in range(100)]
+    shop.take_cells(1, "amount", *usual)
+    shop.take_cells(2, "amount", *usual, *["N/A"] * 10)
+    assert [change.kind for change in shop.watch.open_changes()] == ["null_word"]
+    columns = tuple(replace(c, null=("N/A",)) if c.name == "amount" else c for c in GOODS.columns)
+    shop.declare(replace(GOODS, columns=columns))
+    shop.watch.look("02.csv")
+    assert shop.watch.open_changes() == []

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
-from importlib import import_module
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from etl_assets.audit.examination import Examination
-    from etl_assets.audit.witness import Testimony
+    from etl_assets.audit.witness import Answer
     from etl_assets.model.expectation import Expectation
 
 FOLDER: Final = "data_docs"
@@ -74,13 +74,13 @@ def publish(home: Path, examination: Examination, run_id: str) -> Path:
     newest = page_of(home, examination.source)
     newest.parent.mkdir(parents=True, exist_ok=True)
     name = f"{examination.at:%Y%m%dT%H%M%SZ}"
-    met = sum(said.met for said in examination.testimonies)
+    met = sum(said.met for said in examination.answers)
     entry = _Entry(
         page=f"{name}.html",
         at=f"{examination.at:%Y-%m-%d %H:%M:%S} UTC",
         run_id=run_id,
         rows=examination.rows,
-        asked=len(examination.testimonies),
+        asked=len(examination.answers),
         met=met,
     )
     _write(newest.with_name(f"{name}.json"), json.dumps(asdict(entry)))
@@ -108,8 +108,7 @@ def _entries(folder: Path) -> list[_Entry]:
 
 def _view() -> Any:
     """The library's view, which finds our pages beside its own parts of pages."""
-    library.load()
-    return import_module("great_expectations.render.view").DefaultJinjaPageView(custom_views_directory=str(_PAGES))
+    return library.part("render.view").DefaultJinjaPageView(custom_views_directory=str(_PAGES))
 
 
 def _index(folder: Path) -> str:
@@ -121,7 +120,7 @@ def _index(folder: Path) -> str:
 
 
 def _page(examination: Examination, entry: _Entry, entries: Sequence[_Entry]) -> str:
-    renderer = import_module("great_expectations.render.renderer.page_renderer").ValidationResultsPageRenderer()
+    renderer = library.part("render.renderer.page_renderer").ValidationResultsPageRenderer()
     document = renderer.render(_results(examination, entry)).to_json_dict()
     document["sections"] = document["sections"][_OVERVIEW:]
     page: str = (
@@ -134,8 +133,8 @@ def _page(examination: Examination, entry: _Entry, entries: Sequence[_Entry]) ->
 
 def _results(examination: Examination, entry: _Entry) -> Any:
     """What was found, as the library's own result."""
-    made = import_module("great_expectations.core.expectation_validation_result")
-    pairs = zip(examination.suite.expectations, examination.testimonies, strict=True)
+    made = library.part("core.expectation_validation_result")
+    pairs = zip(examination.suite.expectations, examination.answers, strict=True)
     return made.ExpectationSuiteValidationResult(
         success=entry.met == entry.asked,
         suite_name=examination.table,
@@ -154,8 +153,8 @@ def _results(examination: Examination, entry: _Entry) -> Any:
     )
 
 
-def _result(made: Any, expectation: Expectation, said: Testimony) -> Any:
-    configuration = import_module("great_expectations.expectations.expectation_configuration").ExpectationConfiguration
+def _result(made: Any, expectation: Expectation, said: Answer) -> Any:
+    configuration = library.part("expectations.expectation_configuration").ExpectationConfiguration
     found: dict[str, Any] = {"observed_value": f"{said.failed} rows" if expectation.type == ROWS else said.observed}
     if said.rows:
         share = 100 * said.failed / said.rows
@@ -164,7 +163,7 @@ def _result(made: Any, expectation: Expectation, said: Testimony) -> Any:
     return made.ExpectationValidationResult(
         success=said.met,
         expectation_config=configuration(
-            type=expectation.type, kwargs=dict(expectation.arguments), description=expectation.description or None
+            type=expectation.type, kwargs=dict(expectation.arguments), description=escape(expectation.description)
         ),
         result=found,
         exception_info={"raised_exception": False, "exception_message": None, "exception_traceback": None},

@@ -13,7 +13,7 @@ from etl_assets.postgres.witness import exists
 
 if TYPE_CHECKING:
     from etl_assets.audit.suite import Suite
-    from etl_assets.audit.witness import Testimony
+    from etl_assets.audit.witness import Answer
     from etl_assets.model.expectation import Expectation
     from etl_assets.source import Source
 
@@ -27,25 +27,25 @@ class Examination:
         table: ``schema.table``.
         at: When it was asked, by this process's clock.
         suite: The schema, said as expectations.
-        testimonies: One for each expectation of the suite, in its order.
+        answers: One for each expectation of the suite, in its order.
     """
 
     source: str
     table: str
     at: datetime
     suite: Suite
-    testimonies: tuple[Testimony, ...]
+    answers: tuple[Answer, ...]
 
     @property
-    def disagreements(self) -> list[tuple[Expectation, Testimony]]:
+    def disagreements(self) -> list[tuple[Expectation, Answer]]:
         """The expectations that are not met, with what the witness says of each."""
-        pairs = zip(self.suite.expectations, self.testimonies, strict=True)
+        pairs = zip(self.suite.expectations, self.answers, strict=True)
         return [(expectation, said) for expectation, said in pairs if not said.met]
 
     @property
     def rows(self) -> int:
         """How many rows the table had."""
-        return max((said.rows for said in self.testimonies), default=0)
+        return max((said.rows for said in self.answers), default=0)
 
 
 def examine(source: Source, url: str) -> Examination | None:

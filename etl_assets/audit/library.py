@@ -6,12 +6,15 @@ import logging
 import os
 import warnings
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LOG: Final = logging.getLogger("great_expectations")
+_NOWHERE: Final = logging.NullHandler()
+"""Without a handler of its own a log that goes nowhere is printed."""
 
 
 def load() -> Any:
@@ -24,12 +27,25 @@ def load() -> Any:
     return gx
 
 
+def part(name: str) -> Any:
+    """A module of the library that is not among what ``load`` offers, by its name within it."""
+    return import_module(f"{load().__name__}.{name}")
+
+
+def context() -> Any:
+    """A context of the library's that keeps nothing on disk and draws no progress bars."""
+    made = load().get_context(mode="ephemeral")
+    made.variables.progress_bars = {"globally": False}
+    return made
+
+
 @contextmanager
 def silence() -> Iterator[None]:
     """Keep its log back for the length of a block: its errors repeat statements with the values in them."""
-    level = _LOG.level
-    _LOG.setLevel(logging.CRITICAL + 1)
+    propagate, _LOG.propagate = _LOG.propagate, False
+    _LOG.addHandler(_NOWHERE)
     try:
         yield
     finally:
-        _LOG.setLevel(level)
+        _LOG.propagate = propagate
+        _LOG.removeHandler(_NOWHERE)

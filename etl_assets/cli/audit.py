@@ -11,6 +11,8 @@ import click
 from etl_assets.cli import FAILED, UNSOUND
 from etl_assets.cli.environment import declared, environment, named
 from etl_assets.cli.terminal import console, counted, emit, table
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.migrations.migrate import require_current
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,12 +55,14 @@ def command(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> Non
     Exits with 4 if a table is not as declared.
     """
     with environment() as env:
+        with connected(env.url) as connection:
+            require_current(connection)
         sources = declared(env.settings)
         chosen = [named(sources, name).name for name in names]
         found, error = _audit(sources, chosen, verbose=ctx.obj["verbose"])
     for each in found if as_json else ():
         emit(asdict(each))
-    if not as_json:
+    if not as_json and not (error and not found):
         _tell(env, found)
     if any(each.disagreements for each in found):
         ctx.exit(UNSOUND)
@@ -89,8 +93,18 @@ def _audit(sources: Mapping[str, Source], names: Sequence[str], *, verbose: bool
         for event in result.all_events
         if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION
     ]
-    failures = [event.step_failure_data.error for event in result.get_step_failure_events()]
-    return [_audited(each) for each in observed], "; ".join(error.message.strip() for error in failures if error)
+    return [_audited(each) for each in observed], _failure(result)
+
+
+def _failure(result: dg.ExecuteInProcessResult) -> str:
+    """What the run failed with, at the root; empty if it did not."""
+    for event in result.get_step_failure_events():
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        if error is not None:
+            return error.message.strip()
+    return ""
 
 
 def _audited(observation: dg.AssetObservation) -> Audited:

@@ -42,9 +42,7 @@ def command() -> None:
 
 @command.command(name="list")
 @click.option("--source", help="Only of this source.")
-@click.option(
-    "--status", "statuses", multiple=True, type=click.Choice(DRIFT_STATUSES), help="Open ones by default."
-)  # fmt: skip
+@click.option("--status", "statuses", multiple=True, type=click.Choice(DRIFT_STATUSES), help="Open by default.")
 @click.option("--limit", default=50, show_default=True, help="How many at most, the newest.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_(source: str | None, statuses: Sequence[str], limit: int, *, as_json: bool) -> None:
@@ -143,7 +141,7 @@ def _decide(decision: Callable[..., DriftEvent], ids: Sequence[int], reviewer: s
         require_current(connection)
         sources = declared(env.settings)
         with connection.transaction():
-            for id_ in dict.fromkeys(ids):
+            for id_ in sorted(set(ids)):
                 source = sources.get(_one(connection, id_).source)
                 decision(connection, source.alert_rules if source else (), id_, reviewer, note)
     return len(set(ids))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from etl_assets.cli.environment import environment
+from etl_assets.cli.environment import declared, environment
 from etl_assets.cli.terminal import console
 from etl_assets.postgres.migrations.migrate import migrate
 
@@ -27,18 +27,21 @@ def command() -> None:
 
 
 def migrated(env: Environment) -> list[tuple[str, str | None, str | None]]:
-    """Bring both databases up.
+    """Bring both databases up, and the limits of pools to what is declared.
 
     Returns:
         What, and its revision before and after.
     """
     import dagster as dg  # noqa: PLC0415 -- costs a second
 
+    from etl_assets.graph.pools import set_limits  # noqa: PLC0415 -- as above
+
     before, after = migrate(env.url)
     with dg.DagsterInstance.get() as instance:  # makes the tables where there are none
         earlier = instance.run_storage.alembic_version()
         instance.upgrade()
         later = instance.run_storage.alembic_version()
+        set_limits(instance, declared(env.settings).values())
     return [
         ("Schema etl", before, after),
         ("Dagster's storage", earlier[0] if earlier else None, later[0] if later else None),

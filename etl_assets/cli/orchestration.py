@@ -21,6 +21,7 @@ from etl_assets.graph.ended_runs import rules_of, settle
 from etl_assets.graph.jobs import REPLAY, replay_config
 from etl_assets.graph.keys import core_key, delivered_as, landing_key
 from etl_assets.graph.partitions import add_files
+from etl_assets.graph.pools import set_limits
 from etl_assets.graph.reaper import reap
 from etl_assets.graph.run_record import RunRecord
 from etl_assets.model.batch import Counts
@@ -159,7 +160,9 @@ def orchestration(env: Environment, *, verbose: bool) -> Iterator[Orchestration]
 
     logging.getLogger("dagster").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     with dg.DagsterInstance.get() as instance:
-        reap(instance, env.url, declared(env.settings))
+        sources = declared(env.settings)
+        set_limits(instance, sources.values())
+        reap(instance, env.url, sources)
         yield Orchestration(env, defs, instance, "DEBUG" if verbose else "CRITICAL")
 
 

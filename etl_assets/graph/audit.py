@@ -4,7 +4,7 @@ It reads, writes Data Docs, and says what it found on ``core/x``. A table that i
 every table has been looked at. Dagster reads the annotations of steps, which is why they are not postponed here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -47,11 +47,12 @@ def audit_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
 
     @dg.op(
         name=AUDIT_STEP,
+        out={},
         description="Hold stored tables against their declarations with Great Expectations; write Data Docs.",
         required_resource_keys={WAREHOUSE},
         config_schema={"sources": dg.Field([str], default_value=[], description="Only these; all by default.")},
     )
-    def audit_tables(context: dg.OpExecutionContext) -> None:
+    def audit_tables(context: dg.OpExecutionContext) -> Iterator[dg.AssetObservation]:
         names = context.op_config["sources"] or list(sources)
         if unknown := [name for name in names if name not in sources]:
             raise dg.Failure(
@@ -59,9 +60,19 @@ def audit_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
                 allow_retries=False,
             )
         warehouse: Warehouse = context.resources.warehouse.open()
+        unsound = []
         with retrying(context.retry_number):
-            found = [_audited(context, sources[name], warehouse.url) for name in names]
-        if unsound := [each.table for each in found if each is not None and each.disagreements]:
+            for name in names:
+                examination = examine(sources[name], warehouse.url)
+                if examination is None:
+                    context.log.info("There is no table %s yet; it was left out.", sources[name].table)
+                    continue
+                publish(Settings.from_environment().home, examination, context.run_id)
+                _record(context, sources[name], warehouse.url, examination)
+                yield _observation(examination)
+                if examination.disagreements:
+                    unsound.append(examination.table)
+        if unsound:
             raise dg.Failure(
                 f"Not as declared: {', '.join(unsound)}. Nothing was changed. Look at the Data Docs; if a declaration "
                 "has changed since its table was loaded, run the source, which reads its newest deliveries anew.",
@@ -100,35 +111,34 @@ def data_docs(name: str) -> dg.MetadataValue:
     return dg.MetadataValue.path(str(page_of(Settings.from_environment().home, name)))
 
 
-def _audited(context: dg.OpExecutionContext, source: Source, url: str) -> Examination | None:
-    """Examine one table and say what was found; None if it is not there."""
-    examination = examine(source, url)
-    if examination is None:
-        context.log.info("There is no table %s yet; it was left out.", source.table)
-        return None
-    publish(Settings.from_environment().home, examination, context.run_id)
-    unmet = examination.disagreements
-    told = "; ".join(f"{expectation.name}: {said.told}" for expectation, said in unmet)
-    record = RunRecord.of(url, context.run, source, "", AUDIT, context.retry_number)
+def _record(context: dg.OpExecutionContext, source: Source, url: str, examination: Examination) -> None:
+    """Enter what was found as one check result."""
+    unmet = [answer for _, answer in examination.disagreements]
     row = CheckRow(
         AUDIT,
         passed=not unmet,
         blocking=True,
-        description=told,
-        failed_records=max((said.failed for _, said in unmet), default=0),
+        description=_told(examination),
+        failed_records=max((answer.failed for answer in unmet), default=0),
         records=examination.rows,
     )
-    record.checks(None, [row])
-    context.log_event(
-        dg.AssetObservation(
-            core_key(source.name), description=told or "The table is as declared.", metadata=_metadata(examination)
-        )
+    RunRecord.of(url, context.run, source, "", AUDIT, context.retry_number).checks(None, [row])
+
+
+def _observation(examination: Examination) -> dg.AssetObservation:
+    return dg.AssetObservation(
+        core_key(examination.source),
+        description=_told(examination) or "The table is as declared.",
+        metadata=_metadata(examination),
     )
-    return examination
+
+
+def _told(examination: Examination) -> str:
+    return "; ".join(f"{expectation.name}: {answer.told}" for expectation, answer in examination.disagreements)
 
 
 def _metadata(examination: Examination) -> dict[str, dg.MetadataValue]:
-    asked, unmet = len(examination.testimonies), examination.disagreements
+    asked, unmet = len(examination.answers), examination.disagreements
     found: dict[str, dg.MetadataValue] = {
         ASKED: dg.MetadataValue.int(asked),
         MET: dg.MetadataValue.int(asked - len(unmet)),

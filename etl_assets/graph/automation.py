@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from etl_assets.graph.alerting import alert_sensor
 from etl_assets.graph.conditions import automation_sensor
+from etl_assets.graph.history import watch_sensor
 from etl_assets.graph.release import release_sensor
 from etl_assets.graph.schedules import cron_schedule
 from etl_assets.graph.sensors import change_sensor
@@ -56,4 +58,6 @@ def sensors(
         ),
         release_sensor(sources),
         automation_sensor(),
+        watch_sensor(sources),
+        alert_sensor(sources),
     ]

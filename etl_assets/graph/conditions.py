@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from etl_assets.source import Source
 
 SENSOR_SECONDS: Final = 30
+_NEW: Final[AutomationCondition[Any]] = AutomationCondition.newly_missing().since_last_handled()
+_WITH_UPSTREAM: Final[AutomationCondition[Any]] = AutomationCondition.any_deps_match(
+    AutomationCondition.will_be_requested()
+)
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,10 @@ class Upstream:
         there. What is upstream of every partition alike asks for the newest partition of time alone; the others were
         fetched when their time was, and would only be fetched again.
         """
-        whole = dg.AssetSelection.assets(*self.whole)
-        updated = AutomationCondition.any_deps_updated()
-        for_itself = (AutomationCondition.newly_missing() | updated.ignore(whole)).since_last_handled()
-        for_newest = updated.allow(whole).since_last_handled() & AutomationCondition.in_latest_time_window()
-        wanted = for_itself | for_newest if self.whole else for_itself
+        wanted = _NEW | _WITH_UPSTREAM
+        for dep in self.deps:
+            news = _news(AutomationCondition.asset_matches(dep.asset_key, AutomationCondition.newly_updated()))
+            wanted |= news & AutomationCondition.in_latest_time_window() if dep.asset_key in self.whole else news
         return _released(wanted, "after its upstream assets, where their blocking checks passed")
 
 
@@ -58,11 +61,11 @@ def follow() -> AutomationCondition[Any]:
     """The condition of an asset written by hand that follows whatever it is computed from.
 
     Each partition is computed when something upstream of it was materialized and every blocking check upstream of it
-    passed. Unlike Dagster's ``eager`` it takes partitions of time of any age, so that none is lost while no daemon
-    runs; what was there when the condition was first looked at is not computed anew.
+    passed. Unlike Dagster's ``eager`` it takes partitions of time of any age, and what happens upstream between two
+    looks, so that none is lost; what was there when the condition was first looked at is not computed anew.
     """
-    wanted = (AutomationCondition.newly_missing() | AutomationCondition.any_deps_updated()).since_last_handled()
-    return _released(wanted, "follow what passed its blocking checks")
+    news = _news(AutomationCondition.any_deps_match(AutomationCondition.newly_updated()))
+    return _released(_NEW | _WITH_UPSTREAM | news, "follow what passed its blocking checks")
 
 
 def in_the_same_run(before: dg.AssetKey) -> AutomationCondition[Any]:
@@ -130,6 +133,16 @@ def partitions_of(assets: Iterable[object]) -> dict[dg.AssetKey, dg.PartitionsDe
         elif isinstance(asset, dg.AssetSpec | dg.SourceAsset):
             found[asset.key] = asset.partitions_def
     return found
+
+
+def _news(materialized: AutomationCondition[Any]) -> AutomationCondition[Any]:
+    """Whether something was materialized after the asset was last asked for, and after it was last materialized.
+
+    Dagster compares the times of events only where they reach it undisturbed, which they do not through ``|`` and
+    ``&``: ``since_last_handled`` drops whatever falls between the same two looks as a request.
+    """
+    asked, updated = AutomationCondition.newly_requested(), AutomationCondition.newly_updated()
+    return materialized.since(asked) & materialized.since(updated)
 
 
 def _released(wanted: AutomationCondition[Any], label: str) -> AutomationCondition[Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from etl_assets.audit.witness import Testimony, witness
+from etl_assets.audit.witness import Answer, witness
 from etl_assets.errors import LoadError
 from etl_assets.graph.checks import spec
 from etl_assets.graph.keys import WAREHOUSE, core_key
@@ -66,7 +66,7 @@ def expectation_checks(source: Source) -> list[dg.AssetChecksDefinition]:
     return [asked]
 
 
-def _said(source: Source, url: str, partition: str) -> tuple[int | None, list[Testimony]]:
+def _said(source: Source, url: str, partition: str) -> tuple[int | None, list[Answer]]:
     """The newest delivery concerned, and what is found of each expectation."""
     with connected(url) as connection:
         newest = deliveries.newest(connection, source.name, partition)
@@ -74,7 +74,7 @@ def _said(source: Source, url: str, partition: str) -> tuple[int | None, list[Te
         there = exists(connection, source.table)
     if not there:
         missing = f"There is no table {source.table}; materialize {core_key(source.name).to_user_string()} first."
-        return None, [Testimony(each.name, met=False, trouble=missing) for each in source.expectations]
+        return None, [Answer(each.name, met=False, trouble=missing) for each in source.expectations]
     with witness(url, source.schema, source.table, brought) as before:
         return newest.id if newest else None, before.ask(source.expectations)
 
@@ -85,11 +85,11 @@ def _about(expectation: Expectation) -> str:
     return f"{expectation.description}\n\n{asked}" if expectation.description else asked
 
 
-def _row(expectation: Expectation, found: Testimony) -> CheckRow:
+def _row(expectation: Expectation, found: Answer) -> CheckRow:
     return CheckRow(found.name, found.met, expectation.blocking, found.told, found.failed, found.rows)
 
 
-def _result(expectation: Expectation, found: Testimony) -> dg.AssetCheckResult:
+def _result(expectation: Expectation, found: Answer) -> dg.AssetCheckResult:
     metadata: dict[str, dg.MetadataValue] = {
         "rows": dg.MetadataValue.int(found.rows),
         "rows that do not meet it": dg.MetadataValue.int(found.failed),
@@ -110,7 +110,7 @@ def _result(expectation: Expectation, found: Testimony) -> dg.AssetCheckResult:
     )
 
 
-def keys_table(found: Testimony) -> dg.MetadataValue:
+def keys_table(found: Answer) -> dg.MetadataValue:
     """The keys of a few rows; there is at least one."""
     names = list(found.keys[0])
     return dg.MetadataValue.table(

@@ -1,6 +1,6 @@
 """The sensor of a source that runs when what the publisher has changes.
 
-Here live looking and asking for runs; what is made of a look is `changes`'s business. Dagster reads the annotations of
+Here live looking and asking for runs; what is made of a look is `arrivals`'s business. Dagster reads the annotations of
 what it calls, which is why they are not postponed here.
 """
 
@@ -13,7 +13,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from etl_assets.errors import DeliveryError, DeliveryMissingError
-from etl_assets.graph.changes import Attempt, Change, Decider, Decision, Memory, told
+from etl_assets.graph.arrivals import Arrival, Attempt, Decider, Decision, Memory, told
 from etl_assets.graph.jobs import RUNS_PER_TICK, SOURCE_TAG
 from etl_assets.graph.partitions import files_of
 from etl_assets.graph.resource import open_warehouse
@@ -62,7 +62,7 @@ def change_sensor(source: Source, trigger: OnChange, job: UnresolvedAssetJobDefi
         tick = _Tick(source, Decider(trigger, source.extractor.settle_seconds, now), context.instance, memory)
         last = tick.go_through(_going_on(keys, memory.last), seen)
         still = set(keys)
-        memory = Memory(last, {key: change for key, change in tick.changes.items() if key in still})
+        memory = Memory(last, {key: arrival for key, arrival in tick.arrivals.items() if key in still})
         message = told(tick.notes.items(), len(keys))
         if tick.requests and any(tick.notes.values()):
             context.log.info(message)
@@ -83,8 +83,8 @@ class _Tick:
         self._source = source
         self._decider = decider
         self._instance = instance
-        self._attempts = _attempts(instance, memory.changes.values())
-        self.changes = dict(memory.changes)
+        self._attempts = _attempts(instance, memory.arrivals.values())
+        self.arrivals = dict(memory.arrivals)
         self.notes: dict[str, str] = {}
         self.requests: list[dg.RunRequest] = []
 
@@ -110,30 +110,30 @@ class _Tick:
         return [dg.AddDynamicPartitionsRequest(self._source.name, new)] if new else []
 
     def _look(self, key: str, seen: Seen | None) -> Decision:
-        change = self.changes.get(key)
+        arrival = self.arrivals.get(key)
         try:
             look = self._source.extractor.look(self._source.partition(key))
         except DeliveryMissingError as error:
             return Decision(note=str(error))
         except DeliveryError as error:
-            return Decision(change, note=str(error))
-        return self._decider.decide(key, look, seen, change, self._attempts.get(change.look) if change else None)
+            return Decision(arrival, note=str(error))
+        return self._decider.decide(key, look, seen, arrival, self._attempts.get(arrival.look) if arrival else None)
 
     def _take(self, key: str, decision: Decision) -> None:
         self.notes[key] = decision.note
-        if decision.change is None:
-            self.changes.pop(key, None)
+        if decision.arrival is None:
+            self.arrivals.pop(key, None)
             return
-        self.changes[key] = change = decision.change
+        self.arrivals[key] = arrival = decision.arrival
         if decision.ask:
             self.requests.append(
                 dg.RunRequest(
-                    run_key=f"{key}@{change.look}#{change.attempt}",
+                    run_key=f"{key}@{arrival.look}#{arrival.attempt}",
                     partition_key=key or None,
                     tags={
                         SOURCE_TAG: self._source.name,
-                        LOOK_TAG: change.look,
-                        ATTEMPT_TAG: str(change.attempt),
+                        LOOK_TAG: arrival.look,
+                        ATTEMPT_TAG: str(arrival.attempt),
                     },
                 )
             )
@@ -148,7 +148,7 @@ def _looked_at(source: Source, seen: Mapping[str, Seen], memory: Memory, now: da
     complete = source.partitions.keys(now)
     if not isinstance(source.partitions, Periods):
         return complete
-    wanted = {*complete[-NEWEST:], *memory.changes}
+    wanted = {*complete[-NEWEST:], *memory.arrivals}
     return [key for key in complete if key in wanted or key not in seen or not seen[key].complete]
 
 
@@ -160,9 +160,9 @@ def _going_on(keys: Sequence[str], last: str | None) -> Sequence[str]:
     return [*keys[place:], *keys[:place]]
 
 
-def _attempts(instance: dg.DagsterInstance, changes: Iterable[Change]) -> Mapping[str, Attempt]:
-    """The newest run of each change that was tried, whoever asked for it."""
-    looks = [change.look for change in changes if change.is_tried]
+def _attempts(instance: dg.DagsterInstance, arrivals: Iterable[Arrival]) -> Mapping[str, Attempt]:
+    """The newest run of each arrival that was tried, whoever asked for it."""
+    looks = [arrival.look for arrival in arrivals if arrival.is_tried]
     if not looks:
         return {}
     found: dict[str, Attempt] = {}

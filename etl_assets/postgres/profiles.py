@@ -65,7 +65,7 @@ def put_part(connection: Connection, delivery: Delivery, number: int, profile: B
         profile: What it held.
     """
     connection.execute(
-        "INSERT INTO etl.profile_part (delivery_id, generation, number, statistics, cells) VALUES (%s, %s, %s, %s, %s)",
+        "INSERT INTO etl.profile_part (delivery_id, generation, number, statistics, cells) VALUES (%s, %s, %s, %b, %s)",
         (delivery.id, delivery.generation, number, profile.statistics, Jsonb(dict(profile.cells))),
     )
 

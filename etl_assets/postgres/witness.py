@@ -92,5 +92,19 @@ def beyond(column: Column, limit: Decimal | datetime | time, key: Sequence[str],
     return question.as_string(None)
 
 
+def outside(column: str, allowed: Sequence[int], key: Sequence[str]) -> str:
+    """Keys of rows whose value in a column is none of some integers, however large they are."""
+    question = sql.SQL(
+        "SELECT {key} FROM (SELECT * FROM {batch}) AS child WHERE child.{column} NOT IN ({allowed}) LIMIT {most}"
+    ).format(
+        key=_of_child(key),
+        batch=_BATCH,
+        column=sql.Identifier(column),
+        allowed=sql.SQL(", ").join(map(sql.Literal, allowed)),
+        most=sql.Literal(MOST_ROWS),
+    )
+    return question.as_string(None)
+
+
 def _of_child(names: Sequence[str]) -> sql.Composed:
     return sql.SQL(", ").join(sql.SQL("child.{}").format(sql.Identifier(name)) for name in names)

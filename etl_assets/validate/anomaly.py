@@ -133,6 +133,7 @@ class _Statistic:
         noise: How far the number of so many rows is off by chance, as a standard deviation.
         told: Makes words of a number and what it usually is, which give no value of the column away.
         unit: What follows them.
+        grain: The smallest step by which it can move, in the column's own unit: moving by one step says nothing.
     """
 
     name: str
@@ -140,6 +141,7 @@ class _Statistic:
     noise: Callable[[int], float]
     told: Callable[[float, float], str]
     unit: str = ""
+    grain: float = 0.0
 
 
 def _judge_column(
@@ -156,7 +158,7 @@ def _judge_column(
         if value is None:
             continue
         points = [Point(was, on) for on, past in history if (was := statistic.of(past, unit)) is not None]
-        far = _is_far(thresholds, statistic.noise(profile.rows))
+        far = _is_far(thresholds, statistic.noise(profile.rows), statistic.grain / unit)
         usual = compare(Point(value, day), points, far, thresholds.minimum_history)
         if usual.values:
             found[statistic.name] = _fact(profile.column, statistic, value, usual)
@@ -187,10 +189,12 @@ def _volume_is_strange(volume: Volume) -> Callable[[float, Sequence[float]], boo
     return strange
 
 
-def _is_far(thresholds: Distribution, noise: float) -> Callable[[float, Sequence[float]], bool]:
+def _is_far(thresholds: Distribution, noise: float, step: float) -> Callable[[float, Sequence[float]], bool]:
+    near = max(thresholds.tolerance, step * _A_STEP)
+
     def far(value: float, usual: Sequence[float]) -> bool:
         moved = abs(value - median(usual))
-        return moved > max(thresholds.tolerance, thresholds.deviations * math.hypot(spread(usual), noise))
+        return moved > max(near, thresholds.deviations * math.hypot(spread(usual), noise))
 
     return far
 
@@ -213,7 +217,9 @@ def _statistics(column: Column, schema: Schema) -> tuple[_Statistic, ...]:
         return (*_COUNTS, _mean("mean length"), _deviation("deviation of the length"))
     if column.type == "boolean":
         return (*_COUNTS, _TRUE_SHARE)
-    return (*_COUNTS, _mean("mean"), _deviation("deviation"), *_QUANTILES)
+    grain = {"integer": 1.0, "decimal": 10.0 ** -(column.scale or 0)}.get(column.type, 0.0)
+    quantiles = (replace(quantile, grain=grain) for quantile in _QUANTILES)
+    return (*_COUNTS, _mean("mean"), _deviation("deviation"), *quantiles)
 
 
 def _mean(name: str) -> _Statistic:
@@ -225,7 +231,9 @@ def _mean(name: str) -> _Statistic:
 
 def _deviation(name: str) -> _Statistic:
     def of(profile: ColumnProfile, unit: float) -> float | None:
-        return None if profile.deviation is None else math.log(max(profile.deviation / unit, _LEAST_RATIO))
+        if profile.deviation is None:
+            return None
+        return math.log(min(max(profile.deviation / unit, 1 / _LARGEST_RATIO), _LARGEST_RATIO))
 
     return _Statistic(name, of, _sampling, _ratio, " times the usual")
 
@@ -263,7 +271,9 @@ def _sampling_of_quantile(rows: int) -> float:
     return 2 / math.sqrt(rows)
 
 
-_LEAST_RATIO: Final = 1e-3
+_A_STEP: Final = 1.001
+"""So much of a step, at most, is one: numbers are divided before they are compared."""
+_LARGEST_RATIO: Final = 1e3
 _NULL_SHARE: Final = _Statistic("null share", lambda profile, _: _angle(profile.null_share), _sampling, _percent)
 _TRUE_SHARE: Final = _Statistic(
     "share of true",

@@ -74,6 +74,31 @@ def taken_back(schema: Schema, change: Change, now: Mapping[str, ColumnCells]) -
             return False
 
 
+def declared_since(schema: Schema, change: Change, now: Mapping[str, ColumnCells]) -> bool:
+    """Whether the declaration has come to provide for a change of cells that it did not provide for.
+
+    Args:
+        schema: The declaration as it is now.
+        change: Of cells.
+        now: What cells look like under that declaration.
+    """
+    column = next((column for column in schema.published if column.name == change.subject), None)
+    if column is None:
+        return True
+    cells = now.get(column.name)
+    match change.kind:
+        case "retyped":
+            return column.type == change.detail["after"] or (cells is not None and _type(column, cells) == column.type)
+        case "format":
+            return cells is not None and cells.cells > 0 and not _strays(cells)
+        case "null_word":
+            return set(change.detail["words"]) <= set(column.null)
+        case "category":
+            return set(change.detail["members"]) <= set(map(str, column.allowed or ()))
+        case _:
+            return False
+
+
 def amended(former: Change, change: Change) -> Change:
     """An earlier change of a column that nobody has closed, together with one of the same kind that came after it."""
     detail = {**former.detail, **change.detail}
@@ -87,12 +112,12 @@ def amended(former: Change, change: Change) -> Change:
 
 def _retyped(column: Column, before: ColumnCells, now: ColumnCells) -> Iterator[Change]:
     former, new = _type(column, before), _type(column, now)
-    declared = column.type != "text"
-    if former is None or new is None or former == new or (declared and former != column.type):
+    if former is None or new is None or former == new:
         return
     if column.accepted_formats and (new == "moment" or best_format(column.type, now.readings, _strays(now))):
         return
-    yield Change("retyped", column.name, detail={**_told(now), "before": former, "after": new})
+    foreseen = column.type not in {"text", former} and new == column.type
+    yield Change("retyped", column.name, foreseen=foreseen, detail={**_told(now), "before": former, "after": new})
 
 
 def _type(column: Column, cells: ColumnCells) -> str | None:

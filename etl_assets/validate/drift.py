@@ -72,6 +72,29 @@ def moved_names(before: Sequence[str], now: Sequence[str]) -> list[str]:
     return [name for name in common if name not in staying]
 
 
+def declared_since(schema: Schema, change: Change) -> bool:
+    """Whether the declaration has come to provide for a change of names that it did not provide for.
+
+    Args:
+        schema: The declaration as it is now.
+        change: Of names; of another kind none is provided for here.
+    """
+    columns = {name: column for column in schema.published for name in column.published_names}
+    match change.kind:
+        case "added":
+            return change.subject in columns or change.subject in schema.ignored
+        case "removed":
+            was_declared = bool(change.proposal)
+            return change.subject in schema.ignored or (was_declared and change.subject not in columns)
+        case "renamed":
+            after = columns.get(change.replacement)
+            if after is None:
+                return change.replacement in schema.ignored and change.subject not in columns
+            return columns.get(change.subject, after) == after
+        case _:
+            return False
+
+
 class Terms:
     """What a declaration says to changes of the published names."""
 

@@ -145,9 +145,7 @@ def format_matches(cells: pl.Series, type_: TypeName) -> dict[str, int]:
     """How many cells have each known format of a type; those that none has are left out."""
     known = KNOWN_FORMATS.get(type_, ())
     cell = pl.col("cell")
-    counted = cells.alias("cell").to_frame().select(
-        in_format(cell, format_).sum().alias(format_) for format_ in known
-    )  # fmt: skip
+    counted = cells.alias("cell").to_frame().select(in_format(cell, format_).sum().alias(format_) for format_ in known)
     return {format_: matches for format_, matches in counted.row(0, named=True).items() if matches}
 
 

@@ -51,7 +51,7 @@ def declare_counters(desk: Desk) -> None:
 
 @contextmanager
 def halted(desk: Desk) -> Iterator[subprocess.Popen[str]]:
-    """``etl-assets run counters stations``, halted after its first batch was committed; let go at the end of the block."""
+    """``etl-assets run counters stations``, halted after its first batch; killed at the end of the block."""
     with psycopg.connect(desk.url, autocommit=True) as gate:
         gate.execute("SELECT pg_advisory_lock(%s)", (_GATE,))
         process = subprocess.Popen(

@@ -13,6 +13,8 @@ import pytest
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
+from dagster._core.events import DagsterEvent
+from dagster._core.utils import make_new_run_id
 
 from etl_assets import After, Column, Csv, Daily, FileExtractor, Files, Monthly, References, Schema, Static
 from etl_assets.errors import DeclarationError
@@ -22,6 +24,8 @@ from etl_assets.graph.lineage import comes_after, parents
 from etl_assets.graph.partitions import partitions_definition
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from etl_assets import Source
     from etl_assets_tests.graph.conftest import Bench
 
@@ -39,7 +43,7 @@ class Looks:
     at: datetime = datetime(2024, 1, 5, 6, tzinfo=UTC)
     results: list[Any] = field(default_factory=list)
 
-    def look(self, *, day: int | None = None) -> dict[str, set[str | None]]:
+    def look(self, *, day: int | None = None) -> dict[str, AbstractSet[str | None]]:
         """The partitions asked for, by asset."""
         if day is not None:
             self.at = self.at.replace(day=day)
@@ -63,12 +67,16 @@ class Looks:
         self.instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
         wanted = dg.AssetRecordsFilter(key, asset_partitions=[partition] if partition else None)
         (record,) = self.instance.fetch_materializations(wanted, limit=1).records
-        target = AssetCheckEvaluationTargetMaterializationData(record.storage_id, record.run_id, record.timestamp)
+        target = AssetCheckEvaluationTargetMaterializationData(
+            storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+        )
+        run_id = make_new_run_id()
         for check in _BLOCKING:
             found = dg.AssetCheckEvaluation(
                 key, check, passed or check != "conservation", {}, target, partition=partition
             )
-            self.instance.report_runless_asset_event(found)
+            event = DagsterEvent("ASSET_CHECK_EVALUATION", name, event_specific_data=found)
+            self.instance.report_dagster_event(event, run_id)
 
 
 def _looks(bench: Bench, *sources: Source, marts: tuple[dg.AssetsDefinition, ...] = ()) -> Looks:
@@ -78,7 +86,7 @@ def _looks(bench: Bench, *sources: Source, marts: tuple[dg.AssetsDefinition, ...
     return Looks(bench.instance, definitions({source.name: source for source in sources}, [module]))
 
 
-def _chain(name: str, *partitions: str | None) -> dict[str, set[str | None]]:
+def _chain(name: str, *partitions: str | None) -> dict[str, AbstractSet[str | None]]:
     return {f"{layer}/{name}": set(partitions) for layer in ("landing", "core", "quarantine")}
 
 
@@ -179,22 +187,30 @@ def test_a_run_under_way_upstream_is_waited_for(bench: Bench) -> None:
     run = bench.instance.create_run_for_job(
         looks.built.resolve_job_def("up"), tags={"dagster/partition": "2024-01-02"}, status=dg.DagsterRunStatus.STARTED
     )
-    planned = dg.AssetKey(["core", "up"])
-    bench.instance.report_dagster_event(_planned(planned, "2024-01-02"), run.run_id)
     assert looks.look() == {}
     bench.instance.report_run_canceled(run)
+    looks.loaded("up", "2024-01-02")
     assert looks.look() == _chain("down", "2024-01-02")
 
 
-def _planned(key: dg.AssetKey, partition: str) -> Any:
-    from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
+def test_what_is_loaded_upstream_between_a_request_and_the_next_look_is_not_lost(bench: Bench) -> None:
+    looks = _daily(bench)
+    looks.look()
+    looks.loaded("up", "2024-01-02")
+    assert looks.look() == _chain("down", "2024-01-02")
+    looks.loaded("up", "2024-01-02")
+    assert looks.look() == _chain("down", "2024-01-02")
+    assert looks.look() == {}
 
-    data = AssetMaterializationPlannedData(asset_key=key, partition=partition)
-    return DagsterEvent(
-        event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
-        job_name="up",
-        event_specific_data=data,
-    )
+
+def test_what_was_loaded_by_hand_after_its_upstream_is_not_asked_for(bench: Bench) -> None:
+    looks = _daily(bench)
+    looks.look()
+    looks.loaded("up", "2024-01-02")
+    for layer in ("landing", "core"):
+        key = dg.AssetKey([layer, "down"])
+        bench.instance.report_runless_asset_event(dg.AssetMaterialization(key, partition="2024-01-02"))
+    assert looks.look() == {}
 
 
 def test_a_refused_delivery_asks_for_nothing_and_a_failed_check_of_a_real_run_holds_its_day_alone(bench: Bench) -> None:

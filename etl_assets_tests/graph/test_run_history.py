@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ import pytest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from etl_assets import Csv, FileExtractor, Static
+from etl_assets.cli.orchestration import NO_RETRIES_TAG
 from etl_assets.errors import TransientLoadError
 from etl_assets.graph import retries
 from etl_assets.graph.build import definitions
@@ -35,6 +37,13 @@ if TYPE_CHECKING:
 _GOOD = ("1,Ada,36", "2,Alan,41")
 _ELSEWHERE = "UPDATE etl.run SET host = 'another machine'"
 _LONG_AGO = "UPDATE etl.run SET missed_at = missed_at - interval '1 minute'"
+
+
+@pytest.fixture(autouse=True)
+def _nobody_stays() -> Iterator[None]:
+    """Runs that a test leaves under way do not look for its database when it is gone."""
+    yield
+    liveness._end_all()
 
 
 def _look(bench: Bench, *sources: Source, cursor: str | None = None) -> dg.SensorExecutionData:
@@ -360,10 +369,32 @@ def test_an_asset_written_by_hand_that_fails_is_entered_and_those_that_were_not_
     assert "Ada" not in repr(bench.query("SELECT error FROM etl.run"))
 
 
+@pytest.mark.parametrize("launched", [True, False])
+def test_dagster_will_start_a_crashed_run_again_if_a_daemon_launched_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, launched: bool
+) -> None:
+    source = bench.people(*_GOOD)
+    job = definitions({"people": source}).resolve_job_def("people")
+    with dg.instance_for_test({"run_retries": {"enabled": True, "max_retries": 1}}) as instance:
+        run = instance.create_run_for_job(
+            job,
+            status=dg.DagsterRunStatus.STARTED,
+            tags={} if launched else {NO_RETRIES_TAG: "0"},
+            remote_job_origin=_origin("theirs") if launched else None,
+        )
+        record = RunRecord.of(bench.url, run, source, "", "core")
+        record.start()
+        _dead(record)
+        monkeypatch.setattr(os, "kill", _no_such_process)
+        _look(replace(bench, instance=instance), source)
+        now = instance.get_run_by_id(run.run_id)
+    assert now is not None
+    assert now.status == dg.DagsterRunStatus.FAILURE
+    assert now.tags["dagster/will_retry"] == str(launched).lower()
+
+
 def test_runs_of_another_code_location_are_left_to_it() -> None:
-    location = RegisteredCodeLocationOrigin("theirs")
-    origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), "people")
-    launched = dg.DagsterRun("people", remote_job_origin=origin)
+    launched = dg.DagsterRun("people", remote_job_origin=_origin("theirs"))
     assert [is_ours(launched, name) for name in ("theirs", "mine", None)] == [True, False, True]
     of_a_command = dg.DagsterRun("people")
     assert is_ours(of_a_command, "mine")
@@ -395,6 +426,11 @@ def test_the_sensor_is_switched_on_and_looks_several_times_a_minute() -> None:
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     assert sensor.minimum_interval_seconds is not None
     assert sensor.minimum_interval_seconds * 3 < 60
+
+
+def _origin(location: str) -> RemoteJobOrigin:
+    """Where the job of a run was loaded from that a daemon launched."""
+    return RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "__repository__"), "people")
 
 
 def _no_such_process(pid: int, number: int) -> None:

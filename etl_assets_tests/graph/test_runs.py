@@ -230,9 +230,9 @@ def test_a_run_waits_for_another_that_holds_its_partition(bench: Bench, monkeypa
     result = bench.run(source)
     other.join()
     assert result.success
-    retries = [event for event in result.all_events if event.is_step_up_for_retry]
-    assert retries
-    assert "Another run is loading people" in retries[0].step_retry_data.error.to_string()
+    tried_again = [event for event in result.all_events if event.is_step_up_for_retry]
+    assert tried_again
+    assert "Another run is loading people" in tried_again[0].step_retry_data.error.to_string()
     assert bench.query("SELECT status, error FROM etl.run") == [("succeeded", None)]
 
 

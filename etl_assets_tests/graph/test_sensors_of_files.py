@@ -63,7 +63,7 @@ def test_what_is_loaded_is_forgotten_so_that_the_cursor_stays_small(bench: Bench
     watcher = _files(bench)
     watcher.look()
     assert watcher.tick() == []
-    assert watcher.cursor == '{"last":null,"changes":{}}'
+    assert watcher.cursor == '{"last":null,"arrivals":{}}'
 
 
 def test_a_tick_that_runs_out_of_time_is_gone_on_with_by_the_next(

@@ -132,9 +132,7 @@ def test_the_same_files_again_tell_nothing(watched: Watched) -> None:
 @jhu
 def test_a_format_is_told_exactly_where_the_reports_are_dated_otherwise(watched: Watched) -> None:
     formats = [(file, set(about["last_update_formats"])) for file, about in ground_truth(watched.feed).items()]
-    changed = [
-        file for (_, before), (file, now) in itertools.pairwise(formats) if now != before
-    ]  # fmt: skip
+    changed = [file for (_, before), (file, now) in itertools.pairwise(formats) if now != before]
     assert len(changed) == 7
     assert sorted(watched.opened("format")) == changed
     assert {change.subject for changes in watched.opened("format").values() for change in changes} == {"updated_at"}
@@ -157,6 +155,19 @@ def test_columns_that_nobody_declared_stay_open_with_what_to_declare(watched: Wa
     }
     last = watched.watch.delivered("07-27-2020.csv")
     assert {event.last_delivery for event in watched.watch.open_events()} == {last.id}
+
+
+def test_reports_taken_newest_first_leave_the_same_open(
+    postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    source = reports()
+    with warehouse(postgres_url, tmp_path_factory.mktemp("landing")) as kept, connected(kept.url) as connection:
+        watch = Watch(source, kept, connection)
+        for partition in sorted(map(source.partition, source.extractor.list()), key=lambda each: each.rank)[::-1]:
+            watch.look(partition.key, cells=False)
+        events = watch.open_events()
+        assert told(events) == [("added", "Incidence_Rate", ""), ("added", "Case-Fatality_Ratio", "")]
+        assert {event.first_delivery for event in events} == {watch.delivered("05-29-2020.csv").id}
 
 
 @country_codes

@@ -30,6 +30,7 @@ SCHEMA = Schema(
         Column("late", "boolean"),
         Column("at", "timestamp"),
         Column("salary", "integer", sensitive=True),
+        Column("hour", "integer"),
     ),
     key=("id",),
 )
@@ -173,6 +174,12 @@ def test_what_moved_little_is_not(changes: dict[str, Any]) -> None:
     assert strange(profile(**changes)) == set()
 
 
+@pytest.mark.parametrize(("median", "found"), [(12.0, set()), (14.0, set()), (11.0, {"median"}), (15.0, {"median"})])
+def test_a_whole_number_that_moved_by_one_step_has_not_moved(median: float, found: set[str]) -> None:
+    hour = profile("hour", mean=13.0, deviation=4.0, quantiles={0.5: 13.0})
+    assert strange(replace(hour, quantiles={0.5: median}), [hour] * 20) == found
+
+
 def test_distribution_is_quiet_without_history() -> None:
     assert judged(profile(nulls=90_000), HISTORY[:7]) == {}
     assert strange(profile(nulls=90_000), HISTORY[:8]) == {"null share"}
@@ -217,6 +224,12 @@ def test_a_text_has_a_length() -> None:
     assert strange(profile("name", quantiles={}, mean=25.0), history) == {"mean length"}
 
 
+def test_numbers_at_the_ends_of_what_a_float_holds_can_be_compared() -> None:
+    history = [profile(mean=1e-300, deviation=1e-300, quantiles={}) for _ in range(20)]
+    facts = judged(profile(mean=1e300, deviation=1e300, quantiles={}), history)
+    assert (facts["deviation"].strange, facts["deviation"].now) == (True, "1,000.00 times the usual")
+
+
 def test_a_column_that_never_varied_moves_in_units_of_itself() -> None:
     history = [profile(mean=7.0, deviation=0.0, quantiles={}) for _ in range(20)]
     assert strange(profile(mean=7.0, deviation=0.0, quantiles={}), history) == set()
@@ -241,7 +254,7 @@ def test_a_column_that_the_schema_no_longer_has_is_left_out() -> None:
 
 
 def test_facts_are_told_as_shares_counts_and_movements_and_never_as_values() -> None:
-    values = {"mean": 31_337.5, "deviation": 5.0, "quantiles": dict.fromkeys(RANKS, 31_337.5)}
+    values: dict[str, Any] = {"mean": 31_337.5, "deviation": 5.0, "quantiles": dict.fromkeys(RANKS, 31_337.5)}
     told = {name: str(fact) for name, fact in judged(profile(nulls=31_200, **values)).items()}
     assert told["null share"] == "null share of delay 31.2%, usually 2.5%"
     assert told["distinct values"] == "distinct values of delay 800, usually 800"

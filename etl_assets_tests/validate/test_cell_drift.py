@@ -83,6 +83,11 @@ def test_less_than_nearly_all_of_twenty_cells_on_both_sides_is_no_change_of_type
     assert between(name, before, now) == []
 
 
+def test_a_way_back_to_the_declared_type_is_foreseen() -> None:
+    (change,) = between("number", [("seven", 100)], [("7", 100)])
+    assert (change.foreseen, change.detail["after"]) == (True, "integer")
+
+
 def test_a_column_that_is_all_null_words_is_not_taken_for_text() -> None:
     (change,) = between("number", [("7", 100)], [("N/A", 100)])
     assert (change.kind, change.detail["words"]) == ("null_word", ["N/A"])

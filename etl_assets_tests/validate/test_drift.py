@@ -124,9 +124,7 @@ def test_a_renaming_among_ignored_names_is_foreseen() -> None:
         (["Code", "amount"], ["Code"], [False]),
     ],
 )
-def test_a_column_that_no_record_can_do_without_blocks(
-    before: list[str], now: list[str], blocking: list[bool]
-) -> None:  # fmt: skip
+def test_a_column_that_no_record_can_do_without_blocks(before: list[str], now: list[str], blocking: list[bool]) -> None:
     assert [change.blocking for change in changed(before, now)] == blocking
 
 

@@ -1,124 +1,23 @@
-"""Schedules ask for what is missing; parked records are released when their parents arrive."""
+"""Parked records are released when their parents arrive, and replays do what they are told."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
-import pytest
 
-from etl_assets import Column, Cron, Csv, Daily, FileExtractor, Files, Schema, Static
-from etl_assets.graph.jobs import RUNS_PER_TICK, replay_config
-from etl_assets.graph.release import release_sensor
+from etl_assets import Column, Csv, FileExtractor, Schema
+from etl_assets.graph import retries
 from etl_assets.graph.build import definitions
+from etl_assets.graph.jobs import replay_config
+from etl_assets.graph.release import release_sensor
 from etl_assets_tests.graph.conftest import error_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    import pytest
 
     from etl_assets import Source
     from etl_assets_tests.graph.conftest import Bench
-
-_AT = datetime(2024, 1, 4, 6, tzinfo=UTC)
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """One with a home, for schedules are evaluated in a process of their own that opens it again."""
-    (tmp_path / "dagster").mkdir()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as local:
-        yield local
-
-
-def _tick(bench: Bench, source: Source, at: datetime = _AT) -> dg.ScheduleExecutionData:
-    built = definitions({source.name: source})
-    schedule = built.resolve_schedule_def(f"{source.name}_schedule")
-    with dg.build_schedule_context(
-        instance=bench.instance, scheduled_execution_time=at, repository_def=built.get_repository_def()
-    ) as context:
-        return schedule.evaluate_tick(context)
-
-
-def _asked(bench: Bench, source: Source, at: datetime = _AT) -> list[str | None]:
-    return [request.partition_key for request in _tick(bench, source, at).run_requests or []]
-
-
-def _loaded(bench: Bench, *partitions: str) -> None:
-    for partition in partitions:
-        bench.instance.report_runless_asset_event(
-            dg.AssetMaterialization(dg.AssetKey(["core", "people"]), partition=partition)
-        )
-
-
-def _daily(bench: Bench, **changes: Any) -> Source:
-    location = str(bench.folder / "{key}.csv")
-    return bench.declare(
-        extractor=FileExtractor(location=location, format=Csv(), settle_seconds=0),
-        partitions=Daily(start=date(2024, 1, 1)),
-        trigger=Cron("0 6 * * *"),
-        **changes,
-    )
-
-
-def test_a_trigger_is_a_schedule_that_is_switched_on(bench: Bench) -> None:
-    built = definitions({"people": bench.declare(trigger=Cron("0 6 * * 1", zone="Europe/Paris"))})
-    schedule = built.resolve_schedule_def("people_schedule")
-    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 * * 1", "Europe/Paris")
-    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
-    assert schedule.job_name == "people"
-
-
-def test_a_source_without_a_trigger_has_no_schedule(bench: Bench) -> None:
-    assert definitions({"people": bench.declare()}).schedules == []
-
-
-def test_a_feed_that_is_taken_whole_is_run_at_every_tick(bench: Bench) -> None:
-    assert _asked(bench, bench.declare(trigger=Cron("0 6 * * *"))) == [None]
-
-
-def test_a_tick_asks_for_every_complete_partition_that_was_never_loaded_oldest_first(bench: Bench) -> None:
-    source = _daily(bench)
-    assert _asked(bench, source) == ["2024-01-01", "2024-01-02", "2024-01-03"]
-    _loaded(bench, "2024-01-02")
-    assert _asked(bench, source) == ["2024-01-01", "2024-01-03"]
-
-
-def test_a_tick_asks_for_the_newest_partition_again_when_all_are_loaded(bench: Bench) -> None:
-    _loaded(bench, "2024-01-01", "2024-01-02", "2024-01-03")
-    assert _asked(bench, _daily(bench)) == ["2024-01-03"]
-
-
-def test_a_tick_before_the_first_partition_is_complete_is_skipped_with_a_reason(bench: Bench) -> None:
-    data = _tick(bench, _daily(bench), datetime(2024, 1, 1, 6, tzinfo=UTC))
-    assert not data.run_requests
-    assert "no partition that is complete" in (data.skip_message or "")
-
-
-def test_a_long_history_is_asked_for_in_several_ticks(bench: Bench) -> None:
-    asked = _asked(bench, _daily(bench), datetime(2026, 1, 1, tzinfo=UTC))
-    assert len(asked) == RUNS_PER_TICK
-    assert asked[0] == "2024-01-01"
-
-
-def test_named_partitions_are_asked_for_in_the_order_of_their_names(bench: Bench) -> None:
-    source = _daily(bench)
-    source = bench.declare(extractor=source.extractor, partitions=Static(names=("z", "a")), trigger=source.trigger)
-    assert _asked(bench, source) == ["z", "a"]
-
-
-def test_a_tick_finds_new_files_and_asks_for_them_in_the_order_of_their_rank(bench: Bench) -> None:
-    for name in ("12-2023.csv", "01-2024.csv"):
-        (bench.folder / name).write_text("id,name\n1,Ada\n")
-    source = bench.declare(
-        extractor=FileExtractor(location=str(bench.folder / "*.csv"), format=Csv(), settle_seconds=0),
-        partitions=Files(rank=lambda name: name[3:7] + name[:2]),
-        trigger=Cron("0 6 * * *"),
-    )
-    assert _asked(bench, source) == ["12-2023.csv", "01-2024.csv"]
-    assert bench.run(source, "12-2023.csv").success
-    assert _asked(bench, source) == ["01-2024.csv"]
 
 
 def _family(bench: Bench) -> dict[str, Source]:
@@ -211,8 +110,6 @@ def test_a_replay_of_a_source_that_is_not_declared_names_those_that_are(bench: B
 
 
 def test_a_replay_waits_for_a_run_that_holds_its_partition(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    from etl_assets.graph import retries
-
     monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
     source = bench.people("1,Ada,200", max_rejected=1.0)
     bench.run(source)

@@ -1,0 +1,221 @@
+"""Declared expectations as asset checks, and the audit, through Dagster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pytest
+
+from etl_assets import Column, Csv, Expectation, FileExtractor, Schema, Static
+from etl_assets.audit.documents import page_of
+from etl_assets.graph import retries
+from etl_assets.graph.assets import source_assets
+from etl_assets.graph.audit import audit_config, audit_job, audit_schedule, data_docs
+from etl_assets.graph.expectations import expectation_checks
+from etl_assets.graph.io_manager import PostgresIOManager
+from etl_assets.graph.jobs import source_job
+from etl_assets.graph.keys import WAREHOUSE
+from etl_assets.graph.resource import WarehouseResource
+from etl_assets_tests.graph.conftest import error_of, materialized
+
+if TYPE_CHECKING:
+    from dagster._core.execution.execute_in_process_result import ExecuteInProcessResult
+
+    from etl_assets import Source
+    from etl_assets_tests.graph.conftest import Bench
+
+YOUNG = Expectation("expect_column_values_to_be_between", name="young", column="age", max_value=40)
+FEW = Expectation("expect_table_row_count_to_be_between", name="few", max_value=2, blocking=True)
+
+
+def built(source: Source) -> dg.Definitions:
+    return dg.Definitions(
+        assets=source_assets(source),
+        asset_checks=expectation_checks(source),
+        jobs=[source_job(source)],
+        resources={WAREHOUSE: WarehouseResource(), "io_manager": PostgresIOManager()},
+        executor=dg.in_process_executor,
+    )
+
+
+def run(bench: Bench, source: Source, partition: str | None = None) -> ExecuteInProcessResult:
+    return bench.run_job(built(source), source.name, partition)
+
+
+def audit(bench: Bench, *sources: Source, names: tuple[str, ...] = ()) -> ExecuteInProcessResult:
+    return audit_job({source.name: source for source in sources}).execute_in_process(
+        run_config=audit_config(names),
+        instance=bench.instance,
+        resources={WAREHOUSE: WarehouseResource()},
+        raise_on_error=False,
+    )
+
+
+def observed(result: ExecuteInProcessResult) -> dict[str, dg.AssetObservation]:
+    found = [
+        e.asset_observation_data.asset_observation
+        for e in result.all_events
+        if e.event_type_value == "ASSET_OBSERVATION"
+    ]
+    return {each.asset_key.to_user_string(): each for each in found}
+
+
+def rows_of(value: dg.MetadataValue) -> list[dict[str, Any]]:
+    assert isinstance(value, dg.TableMetadataValue)
+    return [dict(record.data) for record in value.records]
+
+
+def test_a_source_without_expectations_has_no_step_for_them(bench: Bench) -> None:
+    assert expectation_checks(bench.declare()) == []
+
+
+def test_each_expectation_is_a_check_of_the_table_in_the_sources_own_job(bench: Bench) -> None:
+    source = bench.declare(expectations=(YOUNG, FEW), partitions=Static(("a", "b")))
+    (step,) = expectation_checks(source)
+    specs = {spec.name: spec for spec in step.check_specs}
+    assert list(specs) == ["young", "few"]
+    assert {spec.asset_key for spec in specs.values()} == {dg.AssetKey(["core", "people"])}
+    assert {spec.partitions_def for spec in specs.values()} == {dg.StaticPartitionsDefinition(["a", "b"])}
+    assert [spec.blocking for spec in specs.values()] == [False, True]
+    assert "max_value=40" in (specs["young"].description or "")
+    assert step.op.pool == "people"
+    assert step.op.name in {node.name for node in built(source).resolve_job_def("people").nodes}
+
+
+def test_what_is_not_met_is_a_warning_with_the_keys_of_the_rows(bench: Bench) -> None:
+    source = bench.people("1,Ann,30", "2,Bo,41", "3,Cy,NA", expectations=(YOUNG,))
+    result = run(bench, source)
+    assert result.success
+    check = bench.checks(result)["young"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert check.description == "1 of 3 rows do not meet it."
+    assert check.metadata["rows that do not meet it"].value == 1
+    assert rows_of(check.metadata["keys of the first of them"]) == [{"id": "2"}]
+    assert bench.query(
+        "SELECT passed, blocking, failed_records, records, delivery_id FROM etl.check_result WHERE name = 'young'"
+    ) == [(False, False, 1, 3, 1)]
+
+
+def test_what_is_blocking_and_not_met_fails_the_run_and_stops_what_comes_after(bench: Bench) -> None:
+    source = bench.people("1,Ann,30", "2,Bo,41", "3,Cy,NA", expectations=(FEW,))
+    result = run(bench, source)
+    assert not result.success
+    assert materialized(result) == ["landing/people", "core/people"]
+    assert "core.people was loaded, and is not as expected: few" in error_of(result)
+    check = bench.checks(result)["few"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert bench.query("SELECT status, error_class FROM etl.run") == [("failed", "LoadError")]
+    assert bench.query("SELECT count(*) FROM core.people") == [(3,)]
+
+
+def test_a_partition_answers_for_its_own_rows_alone(bench: Bench) -> None:
+    for key, lines in (("a", "1,Ann,30\n"), ("b", "2,Bo,41\n3,Cy,42\n")):
+        (bench.folder / f"{key}.csv").write_text(f"id,name,age\n{lines}")
+    source = bench.declare(
+        expectations=(YOUNG, FEW),
+        partitions=Static(("a", "b")),
+        extractor=FileExtractor(location=str(bench.folder / "{key}.csv"), format=Csv(), settle_seconds=0),
+    )
+    later, first = run(bench, source, "b"), run(bench, source, "a")
+    assert (later.success, first.success) == (True, True)
+    assert bench.checks(first)["young"].passed
+    assert bench.checks(first)["young"].partition == "a"
+    assert bench.checks(later)["young"].metadata["rows that do not meet it"].value == 2
+    assert bench.query("SELECT partition, passed, records FROM etl.check_result WHERE name = 'young' ORDER BY 1") == [
+        ("a", True, 1),
+        ("b", False, 2),
+    ]
+
+
+def test_a_database_that_breaks_off_asks_for_another_try(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "RETRIES", 1)
+    monkeypatch.setattr(retries, "FIRST_WAIT", 0.0)
+    dying = "SELECT pg_terminate_backend(pg_backend_pid()) FROM {batch}"
+    source = bench.people(
+        "1,Ann,30", expectations=(Expectation("unexpected_rows_expectation", name="x", unexpected_rows_query=dying),)
+    )
+    result = run(bench, source)
+    (asked,) = [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
+    assert "TransientLoadError" in str(asked.event_specific_data)
+    assert "TransientLoadError" in error_of(result)
+
+
+def test_a_table_that_is_not_there_meets_no_expectation(bench: Bench) -> None:
+    source = bench.declare(expectations=(YOUNG,))
+    (step,) = expectation_checks(source)
+    definitions = dg.Definitions(
+        asset_checks=[step],
+        jobs=[dg.define_asset_job("alone", dg.AssetSelection.checks(step))],
+        resources={WAREHOUSE: WarehouseResource()},
+    )
+    result = bench.run_job(definitions, "alone")
+    assert "There is no table core.people" in (bench.checks(result)["young"].description or "")
+
+
+@pytest.fixture
+def loaded(bench: Bench) -> Source:
+    columns = (
+        Column("id", "integer", required=True, minimum=1),
+        Column("name", "text", required=True, pattern="[A-Z][a-z]+"),
+        Column("age", "integer", maximum=150),
+    )
+    source = bench.people("1,Ann,30", "2,Bo,41", schema=Schema(columns, key=("id",)))
+    assert run(bench, source).success
+    return source
+
+
+def test_an_audit_of_a_sound_table_says_so_and_where_its_page_is(bench: Bench, loaded: Source) -> None:
+    result = audit(bench, loaded)
+    assert result.success
+    (key, observation), *_ = observed(result).items()
+    assert (key, observation.description) == ("core/people", "The table is as declared.")
+    metadata: dict[str, Any] = dict(observation.metadata)
+    assert metadata["rows"].value == 2
+    assert metadata["expectations"].value == metadata["expectations met"].value == 9
+    assert metadata["data docs"] == data_docs("people")
+    assert page_of(bench.folder / "home", "people").read_text("utf-8").count("as declared")
+    assert bench.query("SELECT name, passed, records FROM etl.check_result WHERE name = 'audit'") == [
+        ("audit", True, 2)
+    ]
+
+
+def test_a_table_that_was_written_past_the_ingest_fails_the_audit_after_all_were_looked_at(
+    bench: Bench, loaded: Source
+) -> None:
+    other = bench.declare(name="others")
+    bench.query("UPDATE core.people SET name = 'bo', age = 200 WHERE id = 2")
+    result = audit(bench, loaded, other)
+    assert not result.success
+    assert "Not as declared: core.people." in error_of(result)
+    (observation,) = observed(result).values()
+    records = rows_of(observation.metadata["not as declared"])
+    assert [record["rule"] for record in records] == ["name__pattern", "age__maximum"]
+    assert records[0]["found"] == "1 of 2 rows do not meet it."
+    assert rows_of(observation.metadata["keys: age__maximum"]) == [{"id": "2"}]
+    assert bench.query("SELECT passed, blocking, failed_records FROM etl.check_result WHERE name = 'audit'") == [
+        (False, True, 1)
+    ]
+
+
+def test_a_column_that_was_changed_by_hand_is_found(bench: Bench, loaded: Source) -> None:
+    bench.query("ALTER TABLE core.people ALTER COLUMN age TYPE numeric, DROP COLUMN name")
+    (observation,) = observed(audit(bench, loaded)).values()
+    records = rows_of(observation.metadata["not as declared"])
+    found = {record["rule"]: record["found"] for record in records}
+    assert found["age__type"] == "Found was NUMERIC."
+    assert {"name__type", "name__required", "name__pattern"} <= found.keys()
+
+
+def test_an_audit_asks_of_the_named_sources_alone(bench: Bench, loaded: Source) -> None:
+    assert observed(audit(bench, loaded, bench.declare(name="others"), names=("others",))) == {}
+    refused = audit(bench, loaded, names=("peeple",))
+    assert "There is no source 'peeple'. Nothing was audited. Known are people." in error_of(refused)
+
+
+def test_the_audit_is_weekly_and_switched_on(bench: Bench, loaded: Source) -> None:
+    schedule = audit_schedule(audit_job({"people": loaded}))
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+    with dg.build_schedule_context(instance=bench.instance) as context:
+        (request,) = schedule.evaluate_tick(context).run_requests or ()
+    assert request.run_config == {}
