@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
-from sqlalchemy import event
-
 from etl_assets.audit import library
-from etl_assets.errors import LoadError
+from etl_assets.audit.session import reading
 from etl_assets.model.expectation_types import ROWS
-from etl_assets.postgres.faults import describe, fault_of, translate
-from etl_assets.postgres.witness import READ_ONLY, SESSION, rows_view
+from etl_assets.postgres.faults import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from etl_assets.audit.session import Session
     from etl_assets.model.expectation import Expectation
     from etl_assets.model.schema import Schema
 
@@ -32,7 +29,6 @@ SAMPLE: Final = 10
 _AT_ONCE: Final = 100
 """So many expectations are asked in one query: each takes two of the 1,664 columns that a result may have."""
 _COUNTED: Final = {"result_format": "BASIC", "partial_unexpected_count": 0}
-_VIEW: Final = "rows_of_partition"
 _OF_TYPE: Final = frozenset({"expect_column_type_to_be", "expect_column_values_to_be_of_type"})
 _OF_MANY_RECORDS: Final = frozenset(
     {
@@ -89,21 +85,17 @@ class Answer:
         return "The table does not meet it." if self.observed is None else f"Found was {self.observed}."
 
 
-@dataclass
+@dataclass(frozen=True)
 class Witness:
     """Stands before the rows of one table, or before those of one partition of it.
 
     Attributes:
-        about: What it stands before, for errors.
         schema: Of the table.
-        batch: Great Expectations' batch of the rows.
-        faults: What the database raised since it was last looked at.
+        session: The way to its rows.
     """
 
-    about: str
     schema: Schema
-    batch: Any
-    faults: list[psycopg.Error] = field(default_factory=list)
+    session: Session
 
     def ask(self, expectations: Sequence[Expectation]) -> list[Answer]:
         """Ask whether expectations are met.
@@ -127,8 +119,8 @@ class Witness:
         """Ask several in one query; those that raise, and so spoil it, are asked again by themselves."""
         made = {each.name: _made(each) for each in expectations}
         sound = [each for each in made.values() if not isinstance(each, str)]
-        suite = library.load().ExpectationSuite(name=self.about, expectations=sound)
-        counted = self._validated(suite, _COUNTED) if sound else None
+        suite = library.load().ExpectationSuite(name=self.session.table, expectations=sound)
+        counted = self.session.validate(suite, _COUNTED) if sound else None
         answered = {
             result.expectation_config.meta["name"]: result
             for result in getattr(counted, "results", ())
@@ -144,11 +136,11 @@ class Witness:
     def _alone(self, expectation: Expectation, made: Any) -> Answer:
         if isinstance(made, str):
             return Answer(expectation.name, met=False, trouble=made)
-        result = self._validated(made, _COUNTED)
+        result = self.session.validate(made, _COUNTED)
         if isinstance(result, str):
             trouble = f"It cannot be asked: Great Expectations raised {result}."
-        elif self.faults:
-            trouble = f"It cannot be asked: the database refused with {describe(self.faults[0])}."
+        elif self.session.faults:
+            trouble = f"It cannot be asked: the database refused with {describe(self.session.faults[0])}."
         elif _raised(result):
             trouble = "It cannot be asked of these columns: look at its arguments and at their types."
         else:
@@ -190,7 +182,7 @@ class Witness:
         if any(name in self._hidden for name in key):
             return ()
         asked = {"partial_unexpected_count": SAMPLE, "unexpected_index_column_names": list(key)}
-        result = self._validated(made, {"result_format": "COMPLETE" if by_query else "SUMMARY", **asked})
+        result = self.session.validate(made, {"result_format": "COMPLETE" if by_query else "SUMMARY", **asked})
         found = getattr(result, "result", {})
         rows = (
             found.get("details", {}).get("unexpected_rows") if by_query else found.get("partial_unexpected_index_list")
@@ -201,19 +193,6 @@ class Witness:
     @property
     def _hidden(self) -> frozenset[str]:
         return frozenset(column.name for column in self.schema.columns if column.sensitive)
-
-    def _validated(self, asked: Any, how: Mapping[str, Any]) -> Any:
-        """The library's result, or the name of what it raised."""
-        self.faults.clear()
-        with library.silence():
-            try:
-                result = self.batch.validate(asked, result_format=dict(how))
-            except Exception as error:  # noqa: BLE001 -- whatever an expectation raises; its text may hold values
-                result = type(error).__name__
-        for fault in self.faults:
-            if fault_of(fault) in {"transient", "environment"}:
-                raise translate(fault, f"Holding {self.about} against its expectations") from None
-        return result
 
 
 @contextmanager
@@ -230,63 +209,8 @@ def witness(url: str, schema: Schema, table: str, deliveries: Sequence[int] | No
         TransientLoadError: If the database broke off.
         LoadError: If the table cannot be read.
     """
-    faults: list[psycopg.Error] = []
-    engines: list[Any] = []
-    try:
-        with library.silence():
-            try:
-                source = library.context().data_sources.add_postgres(
-                    "warehouse", connection_string=_sqlalchemy_url(url), kwargs={"connect_args": dict(SESSION)}
-                )
-                engines += [source.get_engine(), source.get_execution_engine().engine]
-                for engine in engines:
-                    _listen(engine, faults, rows_view(_VIEW, table, deliveries))
-                asset = source.add_table_asset(table, table_name=_VIEW)
-                batch = asset.add_batch_definition_whole_table("rows").get_batch()
-            except Exception as error:  # noqa: BLE001 -- whatever it raises; its text may hold more than is told
-                raise _refused(error, faults, table) from None
-        yield Witness(table, schema, batch, faults)
-    finally:
-        for engine in engines:
-            engine.dispose()
-
-
-def _listen(engine: Any, faults: list[psycopg.Error], view: str) -> None:
-    """Keep what the database raises, which the library keeps as text alone, and prepare each session.
-
-    The rows are a view of the session: were they a query, the library would fetch every row to learn the names of its
-    columns.
-    """
-
-    def prepare(session: psycopg.Connection[Any], _record: object) -> None:
-        session.execute(view.encode())
-        session.execute(READ_ONLY)
-        session.commit()
-
-    def keep(context: Any) -> None:
-        if isinstance(context.original_exception, psycopg.Error):
-            faults.append(context.original_exception)
-
-    engine.dispose()
-    event.listen(engine, "connect", prepare)
-    event.listen(engine, "handle_error", keep)
-
-
-def _refused(error: Exception, faults: Sequence[psycopg.Error], table: str) -> LoadError:
-    cause: BaseException | None = error
-    found = list(faults)
-    while cause is not None:
-        if isinstance(cause, psycopg.Error):
-            found.append(cause)
-        cause = cause.__cause__ or getattr(cause, "cause", None)
-    if found:
-        return translate(found[-1], f"Reading {table}")
-    return LoadError(f"Great Expectations cannot read {table}: it raised {type(error).__name__}. Nothing was written.")
-
-
-def _sqlalchemy_url(url: str) -> str:
-    """The URL with its driver, and without the sign that Great Expectations takes for a variable's name."""
-    return "postgresql+psycopg://" + url.partition("://")[2].replace("$", "%24")
+    with reading(url, table, deliveries) as session:
+        yield Witness(schema, session)
 
 
 def _made(expectation: Expectation) -> Any:

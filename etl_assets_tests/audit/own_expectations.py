@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from great_expectations.expectations.core import ExpectColumnValuesToBeBetween  # noqa: TID253 -- imported by its name
+from great_expectations.expectations.core.expect_column_values_to_be_between import (  # noqa: TID253 -- by its name
+    ExpectColumnValuesToBeBetween,
+)
 
 
 class ExpectColumnValuesToBeAnAge(ExpectColumnValuesToBeBetween):

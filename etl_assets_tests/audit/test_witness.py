@@ -10,7 +10,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import psycopg
 import pytest
@@ -64,7 +64,7 @@ def ask(
 
 
 def between(column: str = "age", name: str = "", **changes: Any) -> Expectation:
-    arguments = {"column": column, "min_value": 0, "max_value": 150, **changes}
+    arguments: dict[str, Any] = {"column": column, "min_value": 0, "max_value": 150, **changes}
     return Expectation("expect_column_values_to_be_between", name=name, **arguments)
 
 
@@ -132,8 +132,8 @@ def test_at_most_so_many_keys_are_shown(people: str) -> None:
 
 
 def test_quantiles_are_answered_though_the_library_cannot_write_their_result_down(people: str) -> None:
-    asked = {"column": "age", "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[0, 50]]}}
-    lower = {"column": "age", "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[-9, -1]]}}
+    asked: dict[str, Any] = {"column": "age", "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[0, 50]]}}
+    lower: dict[str, Any] = {"column": "age", "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[-9, -1]]}}
     kind = "expect_column_quantile_values_to_be_between"
     said = ask(people, Expectation(kind, **asked), Expectation(kind, name="lower", **lower))
     assert [each.met for each in said] == [True, False]
@@ -211,6 +211,14 @@ def test_a_password_with_dollars_is_no_variable(people: str) -> None:
     parts = urlsplit(people)
     host = parts.netloc.rpartition("@")[2]
     (said,) = ask(parts._replace(netloc=f"witness:{password}@{host}").geturl(), between())
+    assert said.failed == 2
+
+
+def test_a_url_may_leave_out_what_libpq_finds_elsewhere(people: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = urlsplit(people)
+    monkeypatch.setenv("PGUSER", unquote(parts.username or ""))
+    monkeypatch.setenv("PGPASSWORD", unquote(parts.password or ""))
+    (said,) = ask(f"postgresql://{parts.path}?host={parts.hostname}&port={parts.port}", between())
     assert said.failed == 2
 
 

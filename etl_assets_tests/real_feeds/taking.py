@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from etl_assets import ingest
+from etl_assets import ingest, monitor
 from etl_assets.ingest import Warehouse
 from etl_assets.landing import LandingStore
 from etl_assets.load import PostgresLoader
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from etl_assets.ingest import Landed
     from etl_assets.load import LoadReport
+    from etl_assets.model.monitored import Monitored
     from etl_assets.source import Source
 
     Row = tuple[Any, ...]
@@ -76,6 +77,8 @@ class Taken:
     reports: dict[str, LoadReport]
     tables: dict[str, list[Row]]
     """The table's rows after each file, in the order of the schema."""
+    monitored: dict[str, tuple[Monitored, ...]]
+    """What the monitors said of each file."""
 
     @property
     def counts(self) -> dict[str, Counts]:
@@ -94,6 +97,14 @@ class Taken:
     def table(self) -> list[Row]:
         """The table's rows after the last file."""
         return list(self.tables.values())[-1]
+
+    def strange(self, monitor: str) -> list[str]:
+        """The files of which a monitor said that they are strange."""
+        return [
+            file
+            for file, found in self.monitored.items()
+            if any(not one.passed for one in found if one.name == monitor)
+        ]
 
     def marks(self) -> list[Row]:
         """The table with its bookkeeping and the places of its rows on disk: any write at all changes it."""
@@ -116,6 +127,7 @@ def take(source: Source, warehouse: Warehouse) -> Taken:
     landed: dict[str, Landed] = {}
     reports: dict[str, LoadReport] = {}
     tables: dict[str, list[Row]] = {}
+    monitored: dict[str, tuple[Monitored, ...]] = {}
     for partition in sorted(partitions, key=lambda partition: partition.rank):
         landed[partition.key] = ingest.land(source, partition, warehouse)
         delivery = landed[partition.key].delivery
@@ -123,7 +135,10 @@ def take(source: Source, warehouse: Warehouse) -> Taken:
             delivery = deliveries.by_id(connection, delivery.id) or delivery
         reports[partition.key] = ingest.load(source, delivery, warehouse, PostgresLoader(warehouse.url, "run"))
         tables[partition.key] = _rows(source, warehouse, ", ".join(source.schema.names))
-    return Taken(source, warehouse, landed, reports, tables)
+        with connected(warehouse.url) as connection:
+            monitor.conclude(connection, source, reports[partition.key].delivery)
+            monitored[partition.key] = monitor.examine(connection, source, reports[partition.key].delivery)
+    return Taken(source, warehouse, landed, reports, tables, monitored)
 
 
 def _rows(source: Source, warehouse: Warehouse, wanted: str) -> list[Row]:

@@ -234,3 +234,7 @@ def test_taking_everything_again_writes_nothing(taken: Taken) -> None:
     assert not any(landed.new for landed in again.landed.values())
     assert {report.status for report in again.reports.values()} == {"unchanged"}
     assert taken.marks() == before
+
+
+def test_the_version_that_holds_the_file_twice_is_told_by_volume_and_no_other_is(taken: Taken) -> None:
+    assert taken.strange("volume") == [numbered(_SENT_TWICE)]

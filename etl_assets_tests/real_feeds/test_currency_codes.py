@@ -151,3 +151,7 @@ def test_taking_everything_again_writes_nothing(taken: Taken) -> None:
     marks = taken.marks()
     assert {report.status for report in taken.again().reports.values()} == {"unchanged"}
     assert taken.marks() == marks
+
+
+def test_the_version_without_records_is_told_by_volume_and_no_other_is(taken: Taken) -> None:
+    assert taken.strange("volume") == [numbered(_EMPTY)]

@@ -94,3 +94,7 @@ def test_taking_everything_again_writes_nothing(taken: Taken) -> None:
     marks = taken.marks()
     assert {report.status for report in taken.again().reports.values()} == {"unchanged"}
     assert taken.marks() == marks
+
+
+def test_no_release_has_a_strange_number_of_days(taken: Taken) -> None:
+    assert taken.strange("volume") == []

@@ -214,3 +214,8 @@ def test_taking_everything_again_writes_nothing(taken: Taken) -> None:
     assert not any(landed.new for landed in again.landed.values())
     assert {report.status for report in again.reports.values()} == {"unchanged"}
     assert taken.marks() == before
+
+
+def test_the_day_that_counties_came_is_told_by_volume_until_they_are_usual(taken: Taken) -> None:
+    counties = ["03-22-2020.csv", "03-23-2020.csv", "03-24-2020.csv", "03-28-2020.csv", "04-18-2020.csv"]
+    assert taken.strange("volume") == counties
