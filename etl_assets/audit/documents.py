@@ -83,13 +83,15 @@ def publish(home: Path, examination: Examination, run_id: str) -> Path:
         asked=len(examination.answers),
         met=met,
     )
-    _write(newest.with_name(f"{name}.json"), json.dumps(asdict(entry)))
-    for stale in sorted(newest.parent.glob("*Z.json"))[:-KEPT]:
-        stale.unlink()
-        stale.with_suffix(".html").unlink(missing_ok=True)
-    page = _page(examination, entry, _entries(newest.parent))
+    entries = [entry, *(before for before in _entries(newest.parent) if before.page != entry.page)]
+    page = _page(examination, entry, entries[:KEPT])
     _write(newest.with_name(entry.page), page)
+    _write(newest.with_name(f"{name}.json"), json.dumps(asdict(entry)))
     _write(newest, page)
+    for stale in entries[KEPT:]:
+        old = newest.with_name(stale.page)
+        old.with_suffix(".json").unlink(missing_ok=True)
+        old.unlink(missing_ok=True)
     _write(index_of(home), _index(home / FOLDER))
     return newest
 
@@ -124,9 +126,7 @@ def _page(examination: Examination, entry: _Entry, entries: Sequence[_Entry]) ->
     document = renderer.render(_results(examination, entry)).to_json_dict()
     document["sections"] = document["sections"][_OVERVIEW:]
     page: str = (
-        _view()
-        .env.get_template("table.html")
-        .render(document, examination=examination, entry=entry, entries=entries, newest=entries[0].page == entry.page)
+        _view().env.get_template("table.html").render(document, examination=examination, entry=entry, entries=entries)
     )
     return page
 

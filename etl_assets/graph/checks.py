@@ -48,6 +48,7 @@ class Finding:
         records: Of how many.
         places: Where the first of them stand.
         facts: What was looked at, as rows of a table; see `facts_table`.
+        of_records: Whether single records can break it.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Finding:
     records: int = 0
     places: tuple[str, ...] = ()
     facts: tuple[Mapping[str, str | int | bool], ...] = ()
+    of_records: bool = True
 
     @property
     def row(self) -> CheckRow:
@@ -72,10 +74,9 @@ class Finding:
     @property
     def metadata(self) -> dict[str, dg.MetadataValue]:
         """Numbers and places."""
-        found: dict[str, dg.MetadataValue] = {
-            "broken by": dg.MetadataValue.int(self.failed_records),
-            "records read": dg.MetadataValue.int(self.records),
-        }
+        found: dict[str, dg.MetadataValue] = {"records read": dg.MetadataValue.int(self.records)}
+        if self.of_records:
+            found["broken by"] = dg.MetadataValue.int(self.failed_records)
         if self.places:
             found["first of them"] = dg.MetadataValue.md("\n".join(f"* {place}" for place in self.places))
         if self.facts:
@@ -173,6 +174,7 @@ def judge_drift(source: Source, connection: Connection, records: int) -> Finding
         description=f"Open changes of what is published: {told}. {remedy}" if events else "No change is open.",
         records=records,
         facts=tuple(drift.facts(events)),
+        of_records=False,
     )
 
 
@@ -207,7 +209,12 @@ def _monitored(source: Source, connection: Connection, deliveries: Sequence[Deli
                 passed=not strange,
                 description=" ".join(one.description for one in strange or of_name[-1:]),
                 records=sum(one.records for one in of_name),
-                facts=tuple(asdict(fact) for one in strange or of_name[-1:] for fact in one.facts),
+                facts=tuple(
+                    asdict(fact)
+                    for one in strange or of_name[-1:]
+                    for fact in sorted(one.facts, key=lambda fact: not fact.strange)
+                ),
+                of_records=False,
             )
         )
     return findings

@@ -105,14 +105,14 @@ def loaded(
         "counts": counts_table({"written by this run": written(reports), "of the deliveries": _whole(reports)}),
         "seconds": dg.MetadataValue.json({phase: round(spent, 3) for phase, spent in seconds(reports).items()}),
         "records per delivery": bars(
-            "Records of the newest deliveries; those rejected in the other colour",
+            "Records; those rejected in the other colour",
             [Bar(delivered.label, delivered.records, delivered.rejected) for delivered in recent],
         ),
         "dagster/row_count": dg.MetadataValue.int(rows),
     }
     if any(delivered.rejected for delivered in recent):
         found["rejected share per delivery"] = bars(
-            "Share of each delivery's records that was rejected",
+            "Rejected share",
             [Bar(delivered.label, delivered.share, delivered.share) for delivered in recent],
         )
     if partition.key:

@@ -1,6 +1,7 @@
 """Small plots for Dagster's pages: bars as SVG in an image of Markdown, which the UI shows in place.
 
-Numbers and labels go in, never contents of records.
+It does so for less than a thousand characters; anything longer it hides behind a link. Hence the terse picture. Numbers
+and labels go in, never contents of records.
 """
 
 from __future__ import annotations
@@ -15,17 +16,15 @@ import dagster as dg
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_WIDTH: Final = 720
-_HEIGHT: Final = 170
-_LEFT: Final = 64
-_RIGHT: Final = 8
-_TOP: Final = 12
-_BOTTOM: Final = 26
-_GOOD: Final = "#4f7cac"
-_BAD: Final = "#c8553d"
-_BAND: Final = "#e3ecf5"
-_INK: Final = "#555"
-_WIDEST: Final = 40.0
+MOST_BARS: Final = 30
+"""The newest so many are drawn."""
+_LEFT: Final = 60
+_WIDTH: Final = 600
+_TOP: Final = 5
+_FLOOR: Final = 95
+_LONGEST_LABEL: Final = 20
+_GOOD: Final = "#47a"
+_BAD: Final = "#c53"
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Bar:
     """One bar.
 
     Attributes:
-        label: What stands below it.
+        label: What it stands for.
         height: Its whole height, at least 0.
         bad: How much of it is bad, at the top; in the other colour.
     """
@@ -43,68 +42,44 @@ class Bar:
     bad: float = 0.0
 
 
-def bars(title: str, drawn: Sequence[Bar], band: tuple[float, float] | None = None) -> dg.MarkdownMetadataValue:
-    """Draw bars from left to right.
+def bars(title: str, drawn: Sequence[Bar]) -> dg.MarkdownMetadataValue:
+    """Draw bars from left to right, the first and the last of them with their labels.
 
     Args:
-        title: In words, for those who do not see the picture.
+        title: In a few words, for those who do not see the picture.
         drawn: Oldest first.
-        band: Lowest and highest value that are usual, drawn behind the bars.
     """
-    top = max([1e-9, *(bar.height for bar in drawn), *(band or ())])
-    size = f'width="{_WIDTH}" height="{_HEIGHT}"'
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="system-ui, sans-serif" font-size="11">',
-        f"<title>{escape(title)}</title>",
-        *_axis(top, band),
-        *(part for place, bar in enumerate(drawn) for part in _bar(bar, place, len(drawn), top)),
-        *_labels(drawn),
-        "</svg>",
-    ]
-    picture = b64encode("".join(parts).encode()).decode()
+    shown = drawn[-MOST_BARS:]
+    top = max([bar.height for bar in shown], default=0.0)
+    step = (_WIDTH - _LEFT) // max(len(shown), 1)
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="112" font-size="11">']
+    if any(bar.bad for bar in shown):
+        parts.append(_area([bar.height for bar in shown], top, step, _BAD))
+    parts.append(_area([bar.height - bar.bad for bar in shown], top, step, _GOOD))
+    parts.append(f'<text y="14">{_number(top)}</text><text y="{_FLOOR}">0</text>')
+    parts.append(_labels(shown, _LEFT + step * len(shown)))
+    picture = b64encode("".join([*parts, "</svg>"]).encode()).decode()
     return dg.MetadataValue.md(f"![{title}](data:image/svg+xml;base64,{picture})")
 
 
-def _axis(top: float, band: tuple[float, float] | None) -> list[str]:
-    """The band, a line at the top, one at the bottom, and what they stand for."""
-    lines = []
-    if band is not None:
-        low, high = _y(band[0], top), _y(band[1], top)
-        lines.append(_box(_LEFT, high, _WIDTH - _LEFT - _RIGHT, low - high, _BAND))
-    for value in (0.0, top):
-        y = _y(value, top)
-        lines.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" y2="{y:.1f}" stroke="#ccc"/>')
-        lines.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" fill="{_INK}">{_number(value)}</text>')
-    return lines
+def _area(heights: Sequence[float], top: float, step: int, colour: str) -> str:
+    """Bars side by side as one path; what is there at all is at least a pixel high."""
+    tops = [_FLOOR - max(round((_FLOOR - _TOP) * height / top), 1) if height > 0 else _FLOOR for height in heights]
+    path = "".join(f"V{y}h{step}" for y in tops)
+    return f'<path fill="{colour}" d="M{_LEFT} {_FLOOR}{path}V{_FLOOR}"/>'
 
 
-def _bar(bar: Bar, place: int, count: int, top: float) -> list[str]:
-    step = (_WIDTH - _LEFT - _RIGHT) / count
-    width = min(_WIDEST, step * 0.8)
-    x = _LEFT + step * place + (step - width) / 2
-    whole, good = _y(bar.height, top), _y(bar.height - bar.bad, top)
-    drawn = [_box(x, good, width, _y(0, top) - good, _GOOD)]
-    if bar.bad > 0:
-        drawn.append(_box(x, whole, width, max(good - whole, 1.5), _BAD))
-    return drawn
+def _labels(shown: Sequence[Bar], right: int) -> str:
+    if not shown:
+        return f'<text x="{_LEFT}" y="50">nothing yet</text>'
+    first = f'<text x="{_LEFT}" y="108">{_label(shown[0])}</text>'
+    last = f'<text x="{right}" y="108" text-anchor="end">{_label(shown[-1])}</text>'
+    return first if len(shown) == 1 else first + last
 
 
-def _labels(drawn: Sequence[Bar]) -> list[str]:
-    """What the first and the last bar are, below them."""
-    if not drawn:
-        return [f'<text x="{_LEFT}" y="{_HEIGHT / 2}" fill="{_INK}">nothing yet</text>']
-    y = _HEIGHT - 8
-    first = f'<text x="{_LEFT}" y="{y}" fill="{_INK}">{escape(drawn[0].label)}</text>'
-    last = f'<text x="{_WIDTH - _RIGHT}" y="{y}" text-anchor="end" fill="{_INK}">{escape(drawn[-1].label)}</text>'
-    return [first] if len(drawn) == 1 else [first, last]
-
-
-def _box(x: float, y: float, width: float, height: float, colour: str) -> str:
-    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{max(height, 0):.1f}" fill="{colour}"/>'
-
-
-def _y(value: float, top: float) -> float:
-    return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * value / top
+def _label(bar: Bar) -> str:
+    short = bar.label if len(bar.label) <= _LONGEST_LABEL else f"…{bar.label[1 - _LONGEST_LABEL :]}"
+    return escape(short)
 
 
 def _number(value: float) -> str:

@@ -2,48 +2,66 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from xml.etree import ElementTree as ET
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl_assets.graph.plots import Bar, bars
+from etl_assets.graph.plots import MOST_BARS, Bar, bars
 
 _SVG = "{http://www.w3.org/2000/svg}"
+_SHOWN_IN_PLACE = 1000
 
 
-def drawn(*given: Bar, band: tuple[float, float] | None = None) -> ET.Element:
-    markdown = bars("Records", given, band).value
-    assert markdown is not None
-    assert markdown.startswith("![Records](data:image/svg+xml;base64,")
-    return ET.fromstring(b64decode(markdown.split(",", 1)[1].removesuffix(")")))  # noqa: S314 -- our own
+def markdown(*given: Bar) -> str:
+    return bars("Records", given).md_str or ""
 
 
-def heights(picture: ET.Element) -> list[float]:
-    return [float(box.get("height", "0")) for box in picture.iter(f"{_SVG}rect")]
+def drawn(*given: Bar) -> ET.Element:
+    assert markdown(*given).startswith("![Records](data:image/svg+xml;base64,")
+    return ET.fromstring(b64decode(markdown(*given).split(",", 1)[1].removesuffix(")")))  # noqa: S314 -- our own
+
+
+def heights(picture: ET.Element) -> list[list[int]]:
+    """Of each area, the heights of its bars."""
+    paths = [path.get("d", "") for path in picture.iter(f"{_SVG}path")]
+    return [[95 - int(top) for top in re.findall(r"V(\d+)h", path)] for path in paths]
 
 
 def test_bars_are_as_high_as_their_values_are_to_the_highest() -> None:
-    low, high = heights(drawn(Bar("a", 25), Bar("b", 100)))
-    assert low == high / 4
+    assert heights(drawn(Bar("a", 50), Bar("b", 100))) == [[45, 90]]
 
 
-def test_what_is_bad_has_a_part_of_the_bar_in_the_other_colour() -> None:
-    picture = drawn(Bar("a", 100, bad=50))
-    good, bad = heights(picture)
-    assert good == bad
-    assert len({box.get("fill") for box in picture.iter(f"{_SVG}rect")}) == 2
+def test_what_is_bad_is_the_top_of_the_bar_in_the_other_colour() -> None:
+    picture = drawn(Bar("a", 100, bad=50), Bar("b", 100))
+    assert heights(picture) == [[90, 90], [45, 90]]
+    assert len({path.get("fill") for path in picture.iter(f"{_SVG}path")}) == 2
 
 
-def test_a_band_lies_behind_the_bars() -> None:
-    assert heights(drawn(Bar("a", 100), band=(20, 80)))[0] > 0
+def test_the_little_that_is_there_is_seen() -> None:
+    assert heights(drawn(Bar("a", 1), Bar("b", 1_000_000), Bar("c", 0))) == [[1, 90, 0]]
 
 
 def test_nothing_delivered_yet_is_said() -> None:
     assert "nothing yet" in "".join(drawn().itertext())
 
 
-@given(st.lists(st.builds(Bar, st.text(st.characters(exclude_categories=["C"])), st.floats(0, 1e12), st.just(0.0))))
+def test_the_newest_are_drawn_when_there_are_many() -> None:
+    many = [Bar(f"number {number}", number) for number in range(1, 200)]
+    assert [len(area) for area in heights(drawn(*many))] == [MOST_BARS]
+    assert "number 199" in "".join(drawn(*many).itertext())
+
+
+_LABELS = st.text(st.characters(exclude_categories=["C"]))
+
+
+@given(st.lists(st.builds(Bar, _LABELS, st.floats(0, 1e12), st.just(0.0)), max_size=40))
 def test_any_labels_and_heights_give_a_picture_that_can_be_read(given_bars: list[Bar]) -> None:
-    assert all(0 <= height <= 170 for height in heights(drawn(*given_bars)))
+    assert all(0 <= height <= 90 for area in heights(drawn(*given_bars)) for height in area)
+
+
+@given(st.lists(st.builds(Bar, st.text("0123456789-: ."), st.integers(2, 10**9), st.integers(1, 2)), max_size=60))
+def test_the_picture_is_short_enough_to_be_shown_in_place(given_bars: list[Bar]) -> None:
+    assert len(markdown(*given_bars)) < _SHOWN_IN_PLACE
