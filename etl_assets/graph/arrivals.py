@@ -187,7 +187,7 @@ def digest(key: str, look: Mapping[str, str], after: int = 0) -> str:
 def wait(trigger: OnChange, failed: int) -> timedelta:
     """How long after so many attempts the next one comes."""
     longest = max(trigger.every, LONGEST_WAIT)
-    times = min(2 ** (failed - 1), longest // trigger.every + 1)
+    times: int = min(2 ** (failed - 1), longest // trigger.every + 1)
     return min(trigger.every * times, longest)
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from etl_assets.graph.assets import source_assets
+from etl_assets.graph.audit import audit_job, audit_schedule
 from etl_assets.graph.automation import schedules, sensors
 from etl_assets.graph.conditions import partitions_of, upstream
+from etl_assets.graph.expectations import expectation_checks
 from etl_assets.graph.io_manager import PostgresIOManager
 from etl_assets.graph.jobs import replay_job, source_job
 from etl_assets.graph.keys import WAREHOUSE, asset_keys
@@ -31,13 +33,17 @@ def definitions(sources: Mapping[str, Source], modules: Iterable[ModuleType] = (
         modules: Of assets and asset checks that were written by hand.
     """
     jobs = {name: source_job(source) for name, source in sources.items()}
+    audit = audit_job(sources)
     written = list(modules)
     by_hand = dg.load_assets_from_modules(written)
     return dg.Definitions(
         assets=[*_assets(sources, written, partitions_of(by_hand)), *by_hand],
-        asset_checks=dg.load_asset_checks_from_modules(written),
-        jobs=[*jobs.values(), replay_job(sources)],
-        schedules=schedules(sources, jobs),
+        asset_checks=[
+            *(check for source in sources.values() for check in expectation_checks(source)),
+            *dg.load_asset_checks_from_modules(written),
+        ],
+        jobs=[*jobs.values(), replay_job(sources), audit],
+        schedules=[*schedules(sources, jobs), audit_schedule(audit)],
         sensors=sensors(sources, jobs),
         resources={WAREHOUSE: WarehouseResource(), "io_manager": PostgresIOManager()},
         executor=dg.in_process_executor,
