@@ -224,12 +224,13 @@ def seen_later(source: Source, delivery: Delivery, warehouse: Warehouse, after_r
         delivery: About to be written.
         warehouse: Has the newer bytes.
         after_record: Records of the same delivery after this one count as newer; None when the delivery is read in
-            its own order.
+            its own order, as far as the ledger has no batch beyond one that is still to be read.
     """
-    bound = AFTER_ALL if after_record is None else after_record
     order = [pl.col(source.schema.order_by).alias(SEEN_ORDER)] if source.schema.order_by else []
     sightings: list[pl.DataFrame] = []
     with connected(warehouse.url) as connection:
+        in_order = after_record is None and not ledger.has_gaps(connection, delivery)
+        bound = AFTER_ALL if in_order else after_record or 0
         lines = ledger.confirming(connection, delivery, bound)
         for id_ in dict.fromkeys(line.delivery_id for line in lines):
             later = deliveries.by_id(connection, id_)

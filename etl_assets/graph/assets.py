@@ -114,7 +114,10 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
         },
         freshness_policy=_freshness(source),
         config_schema={
-            "force": dg.Field(bool, default_value=False, description="Read a delivery anew that is complete.")
+            "force": dg.Field(bool, default_value=False, description="Read a delivery anew that is complete."),
+            "batches": dg.Field(
+                [int], default_value=[], description="Read only these batches of a complete delivery anew, by number."
+            ),
         },
         required_resource_keys={WAREHOUSE},
     )
@@ -125,6 +128,7 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
             partition=partition_of(source, context),
             run_id=context.run.run_id,
             force=context.op_execution_context.op_config["force"],
+            batches=tuple(context.op_execution_context.op_config["batches"]),
             on_refusal=_told_of_refusal(source, context, warehouse, record),
         )
         yield dg.Output(stream)

@@ -33,6 +33,7 @@ class Stream:
         partition: Which deliveries.
         run_id: Of the run that loads them.
         force: Whether to read the newest delivery anew though it is complete.
+        batches: Numbers of the only batches of the newest delivery to be read anew; none for no such wish.
         on_refusal: Told of a delivery that breaks too many rules, before the error goes on.
         reports: What became of the deliveries, oldest first; empty until they are loaded. Their counts and rules are
             those of the whole delivery even when there was nothing to do.
@@ -42,6 +43,7 @@ class Stream:
     partition: Partition
     run_id: str
     force: bool
+    batches: tuple[int, ...]
     on_refusal: OnRefusal
     reports: list[LoadReport] = field(default_factory=list)
 
@@ -59,9 +61,12 @@ class Stream:
                 f"Nothing was ever landed of source {self.source.name!r} for {self.partition}. Nothing was written. "
                 f"Materialize landing/{self.source.name} first."
             )
-        loader = PostgresLoader(warehouse.url, self.run_id, force=self.force, slices=self.source.slices)
         self.reports.clear()
         for delivery in pending:
+            batches = self.batches if delivery is pending[-1] else ()
+            loader = PostgresLoader(
+                warehouse.url, self.run_id, force=self.force, batches=batches, slices=self.source.slices
+            )
             try:
                 report = ingest.load(self.source, delivery, warehouse, loader)
             except TooManyRejectedError as error:

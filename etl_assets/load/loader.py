@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import psycopg
 import stamina
 
-from etl_assets.errors import BusyError, TooManyRejectedError, TransientLoadError
+from etl_assets.errors import BusyError, LoadError, TooManyRejectedError, TransientLoadError
 from etl_assets.load.ahead import Ahead
 from etl_assets.load.base import Loader, LoadReport
 from etl_assets.load.lookups import Lookups
@@ -25,7 +25,7 @@ from etl_assets.postgres.faults import translate
 from etl_assets.postgres.upsert import TableWriter, is_empty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from etl_assets.load.base import OpenBatches, SeenLater, Target
     from etl_assets.load.prepare import Prepared
@@ -46,6 +46,7 @@ class PostgresLoader(Loader):
         url: Of the warehouse.
         run_id: Of the run that loads.
         force: Whether to read a delivery anew that is complete.
+        batches: Numbers of the only batches of a complete delivery to be read anew; none for no such wish.
         slices: How many processes share a large delivery that is the first into its table.
         slice_name: When several loaders share a delivery, which of them this is: each has a lock of its own, and the
             delivery has been begun for all of them.
@@ -59,6 +60,7 @@ class PostgresLoader(Loader):
         run_id: str,
         *,
         force: bool = False,
+        batches: Collection[int] = (),
         slices: int = 1,
         slice_name: str = "",
         transaction: type[BatchTransaction] = BatchTransaction,
@@ -67,6 +69,7 @@ class PostgresLoader(Loader):
         self._url = url
         self._run_id = run_id
         self._force = force
+        self._batches = frozenset(batches)
         self._slices = slices
         self._slice_name = slice_name
         self._transaction = transaction
@@ -76,7 +79,9 @@ class PostgresLoader(Loader):
         """Write what is missing of a delivery. See `Loader.load`."""
         session = Session(self._url, self._run_id, target, delivery, self._slice_name)
         try:
-            if not self._slice_name:
+            if self._batches:
+                session.begin_some(self._batches)
+            elif not self._slice_name:
                 session.begin(force=self._force)
             if session.delivery.status == "complete":
                 return LoadReport(session.delivery, "unchanged")
@@ -167,6 +172,26 @@ class Session:
     def begin(self, *, force: bool) -> None:
         """Mark the delivery as being loaded."""
         self.delivery = deliveries.begin(self.connection, self.delivery, self.target.fingerprint, force=force)
+
+    def begin_some(self, batches: frozenset[int]) -> None:
+        """Mark some batches of a complete delivery as being loaded anew.
+
+        Raises:
+            LoadError: If there are no such batches, or the delivery must be read as a whole.
+        """
+        known = {span.batch for span in self.delivery.manifest.spans}
+        if not batches <= known:
+            told = f"{min(known)} to {max(known)}" if known else "none"
+            raise LoadError(
+                f"{self.delivery} has no batch {min(batches - known)}; it has {told}. Nothing was written. Name others."
+            )
+        begun = deliveries.begin_some(self.connection, self.delivery, self.target.fingerprint, batches)
+        if begun is None:
+            raise LoadError(
+                f"{self.delivery} is not complete, or was read under another declaration: it can only be read as a "
+                "whole. Nothing was written. Run it without naming batches."
+            )
+        self.delivery = begun
 
     def open_table(self) -> None:
         """Make the table hold what the schema declares, and get ready to write it."""

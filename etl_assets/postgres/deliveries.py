@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from psycopg.types.json import Jsonb
 
 from etl_assets.model.delivery import Delivery, Manifest
+from etl_assets.postgres import ledger, quarantine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from etl_assets.model.partitions import Partition
     from etl_assets.postgres.connection import Connection
@@ -139,6 +140,36 @@ def begin(connection: Connection, delivery: Delivery, fingerprint: str, *, force
         },
     ).fetchone()
     return _delivery(row)
+
+
+def begin_some(
+    connection: Connection, delivery: Delivery, fingerprint: str, batches: Collection[int]
+) -> Delivery | None:
+    """Begin a new generation of a complete delivery, of which only some batches are to be read anew.
+
+    What became of the others goes with it: their ledger lines, their rejected records.
+
+    Args:
+        connection: Of a session that holds the lock of the partition.
+        delivery: The delivery.
+        fingerprint: Of the declaration.
+        batches: Numbers of the batches to be read anew.
+
+    Returns:
+        The delivery as it now stands; None when it is not complete under that declaration, and nothing was changed.
+    """
+    with connection.transaction():
+        row = connection.execute(
+            "UPDATE etl.delivery SET status = 'loading', generation = generation + 1 "
+            f"WHERE id = %s AND status = 'complete' AND fingerprint = %s RETURNING {_COLUMNS}",
+            (delivery.id, fingerprint),
+        ).fetchone()
+        if row is None:
+            return None
+        begun = _delivery(row)
+        ledger.carry_over(connection, begun, batches)
+        quarantine.carry_over(connection, begun)
+    return begun
 
 
 def complete(connection: Connection, delivery: Delivery) -> bool:

@@ -12,7 +12,7 @@ from etl_assets.errors import BusyError, FencedError
 from etl_assets.model.batch import Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
@@ -169,6 +169,32 @@ def lines(connection: Connection, delivery: Delivery, kind: Kind = "ingest") -> 
         (delivery.id, delivery.generation, kind),
     ).fetchall()
     return {row[0]: _line(row) for row in rows}
+
+
+def carry_over(connection: Connection, delivery: Delivery, read_anew: Collection[int]) -> None:
+    """Let the lines of the generation before go with a new one, other than those of batches that are read anew.
+
+    Args:
+        connection: In the transaction that begins the generation.
+        delivery: In its new generation.
+        read_anew: Numbers of the batches whose lines stay behind, as history.
+    """
+    connection.execute(
+        "UPDATE etl.batch SET generation = %(new)s WHERE delivery_id = %(id)s AND generation = %(new)s - 1 "
+        "AND kind = 'ingest' AND number <> ALL (%(anew)s)",
+        {"id": delivery.id, "new": delivery.generation, "anew": list(read_anew)},
+    )
+
+
+def has_gaps(connection: Connection, delivery: Delivery) -> bool:
+    """Whether a later generation of a delivery has batches in the ledger beyond one that is still to be read."""
+    row = connection.execute(
+        "SELECT coalesce(max(b.last_record) > sum(b.read), false) FROM etl.batch b JOIN etl.delivery d "
+        "ON d.id = b.delivery_id AND d.generation = b.generation "
+        "WHERE d.id = %s AND d.generation > 1 AND b.kind = 'ingest'",
+        (delivery.id,),
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def next_number(connection: Connection, delivery: Delivery, kind: Kind) -> int:

@@ -107,6 +107,21 @@ def put(connection: Connection, delivery: Delivery, run_id: str, records: Sequen
     connection.execute("TRUNCATE pg_temp.etl_rejected")
 
 
+def carry_over(connection: Connection, delivery: Delivery) -> None:
+    """Let the rejected records of the generation before go with their ledger lines into a new one.
+
+    Args:
+        connection: In the transaction that begins the generation, after the lines have gone.
+        delivery: In its new generation.
+    """
+    connection.execute(
+        "UPDATE etl.rejected r SET generation = b.generation FROM etl.batch b WHERE r.delivery_id = %(id)s "
+        "AND r.generation = %(new)s - 1 AND b.delivery_id = r.delivery_id AND b.generation = %(new)s "
+        "AND b.kind = 'ingest' AND r.record_no BETWEEN b.first_record AND b.last_record",
+        {"id": delivery.id, "new": delivery.generation},
+    )
+
+
 def supersede(connection: Connection, delivery: Delivery, first_record: int, last_record: int) -> None:
     """Close records that an earlier generation rejected and the present one, having read them again, did not."""
     if delivery.generation > 1:

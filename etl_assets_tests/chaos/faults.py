@@ -25,6 +25,7 @@ POINTS = (
     "mid_copy",
     "after_rows",
     "after_rejected",
+    "after_line",
     "before_commit",
     "in_commit",
     "after_commit",
@@ -69,6 +70,10 @@ class DyingTransaction(BatchTransaction):
 
     def write_line(self, line: Line) -> None:
         super().write_line(line)
+        self._die_at("after_line")
+
+    def write_profile(self, prepared: Prepared) -> None:
+        super().write_profile(prepared)
         self._die_at("before_commit")
         if self.point == "in_commit" and self._number == FATAL_BATCH:
             self.connection.pgconn.send_query(b"COMMIT")

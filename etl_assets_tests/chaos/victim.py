@@ -1,11 +1,15 @@
-"""A process that loads a feed and may not live to see its end."""
+"""Processes that load, and may not live to see the end of it."""
 
 from __future__ import annotations
 
 import multiprocessing
 import sys
+from typing import TYPE_CHECKING
 
 from etl_assets_tests.load.feed import Feed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BATCHES = (
     [("a", 1, "one"), ("b", 1, "one"), ("c", 1, None)],
@@ -23,9 +27,19 @@ def load_in_a_process(url: str, transaction: tuple[str, str]) -> int | None:
         url: The database.
         transaction: Name of a class in `faults`, and the point at which it dies.
     """
+    return in_a_process(_load, url, transaction)
+
+
+def in_a_process(work: Callable[..., None], *args: object) -> int | None:
+    """Do something in a fresh process; its exit code, negative for the signal that ended it.
+
+    Args:
+        work: A function of a module.
+        args: What it is given; must be able to travel to another process.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["etl_assets_tests.chaos.faults", "etl_assets_tests.load.feed"])
-    process = context.Process(target=_load, args=(url, transaction))
+    process = context.Process(target=work, args=args)
     process.start()
     process.join(60)
     return process.exitcode

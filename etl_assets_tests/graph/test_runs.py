@@ -332,3 +332,15 @@ def _said(bench: Bench, text: str) -> bool:
     events = [bench.instance.all_logs(result.run_id) for result in bench.results]
     history = bench.query("SELECT r::text FROM etl.run r UNION ALL SELECT c::text FROM etl.check_result c")
     return text in repr(events) or text in repr(history)
+
+
+def test_a_relaunch_can_name_the_only_batches_to_be_read_anew(bench: Bench) -> None:
+    source = bench.people(*_GOOD)
+    bench.run(source)
+    built = definitions({source.name: source})
+    (number,) = bench.query("SELECT number FROM etl.batch")[0]
+    told = bench.run_job(built, "people", config={"ops": {"core__people": {"config": {"batches": [number]}}}})
+    assert told.success
+    assert metadata_of(told, "core", "people")["status"] == "loaded"
+    wrong = bench.run_job(built, "people", config={"ops": {"core__people": {"config": {"batches": [99]}}}})
+    assert "has no batch 99" in error_of(wrong)

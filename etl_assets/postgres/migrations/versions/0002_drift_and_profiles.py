@@ -16,7 +16,7 @@ CREATE TABLE etl.observation (
 );
 COMMENT ON TABLE etl.observation IS 'What each delivery looked like: the baseline of the one after it.';
 COMMENT ON COLUMN etl.observation.published IS 'Published names in order, with hashes of some values of each.';
-COMMENT ON COLUMN etl.observation.cells IS 'Types, formats, null words and categories that the cells had; null until loaded.';
+COMMENT ON COLUMN etl.observation.cells IS 'How the cells of mapped columns were written; null until loaded.';
 CREATE INDEX observation_in_order ON etl.observation (source, rank, delivery_id);
 
 CREATE TABLE etl.drift (
