@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
 from etl_assets.errors import DeclarationError
-from etl_assets.model.alert import DEFAULT_ALERTS, AlertRule
+from etl_assets.model.alert import DEFAULT_ALERTS
 from etl_assets.model.expectation import check_expectations
 from etl_assets.model.monitors import Monitors
 from etl_assets.model.partitions import Files, Partition
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from etl_assets.extract.base import Extractor
+    from etl_assets.model.alert import AlertRule
     from etl_assets.model.expectation import Expectation
     from etl_assets.model.partitions import Partitioning
     from etl_assets.model.schema import Schema
@@ -72,6 +73,10 @@ class Source:
 
     def __post_init__(self) -> None:
         where = f"source {self.name!r}"
+        self._check_values(where)
+        self._check_parts(where)
+
+    def _check_values(self, where: str) -> None:
         if not self.name.isidentifier() or self.name != self.name.lower() or len(self.name) > 50:  # noqa: PLR2004
             raise DeclarationError(
                 where, "name", "cannot be a table's name", "Use lower-case letters, digits and underscores, at most 50"
@@ -90,6 +95,8 @@ class Source:
             raise DeclarationError(where, "runs_at_once", f"{self.runs_at_once} is below 1", "Write 1 or more")
         if self.write != "upsert":
             raise DeclarationError(where, "write", f"{self.write!r} is unknown", "Write 'upsert'")
+
+    def _check_parts(self, where: str) -> None:
         if (self.schema.derived or self.schema.inputs) and self.transformer is None:
             raise DeclarationError(
                 where, "transformer", "is missing", "Derived columns and inputs need one to use them"

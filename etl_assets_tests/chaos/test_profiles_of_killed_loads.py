@@ -1,0 +1,225 @@
+"""Kill a load anywhere, run it again: profiles, cells and drift are what one clean load leaves, and no part stays."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from etl_assets.errors import TransientLoadError
+from etl_assets.extract.formats.csv import Csv
+from etl_assets.graph.stream import Stream
+from etl_assets.postgres.connection import connected
+from etl_assets_tests.chaos import faults
+from etl_assets_tests.chaos.victim import in_a_process
+from etl_assets_tests.ingest.world import World
+from etl_assets_tests.real_feeds.taking import warehouse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from etl_assets.model.delivery import Delivery
+
+LETTERS = "abcdefghij"
+USUAL = [f"{x}{y},{ord(x) + ord(y)},{'' if x == 'c' else y * 3}" for x in LETTERS for y in LETTERS]
+STRANGE = [line.replace(",2", ",n/a").replace("aaa", "zzz") for line in USUAL]
+MANY = [f"{x}{y}{z},{ord(x) * ord(z)},{y}" for x in LETTERS for y in LETTERS for z in LETTERS * 2]
+EXACT = "column_name, rows, nulls, distinct_estimate, minimum, maximum"
+
+
+@dataclass(frozen=True)
+class Left:
+    """What loads of a source left for those who remember deliveries, without the numbers that the database gave.
+
+    Attributes:
+        profiles: Of every column of every delivery.
+        cells: What those of every delivery looked like.
+        drift: The events.
+        parts: How many wait to be merged.
+    """
+
+    profiles: list[tuple[Any, ...]]
+    cells: list[tuple[Any, ...]]
+    drift: list[tuple[Any, ...]]
+    parts: int
+
+
+def left(world: World) -> Left:
+    """What is there now."""
+    of_source = f"JOIN etl.delivery d ON d.id = delivery_id WHERE d.source = '{world.name}'"
+    ((parts,),) = world.query(f"SELECT count(*) FROM etl.profile_part {of_source}")
+    return Left(
+        world.query(
+            f"SELECT d.sha256, {EXACT}, mean, deviation, quantiles, top FROM etl.profile {of_source} "
+            "ORDER BY d.id, column_name"
+        ),
+        world.query(f"SELECT d.sha256, cells FROM etl.observation o {of_source} ORDER BY d.id"),
+        world.query(
+            "SELECT kind, subject, replacement, e.status, detail, proposal, f.sha256, l.sha256 FROM etl.drift e "
+            "JOIN etl.delivery f ON f.id = first_delivery JOIN etl.delivery l ON l.id = last_delivery "
+            f"WHERE e.source = '{world.name}' ORDER BY kind, subject, e.id"
+        ),
+        parts,
+    )
+
+
+def run(world: World, *, force: bool = False) -> None:
+    """What a run does with the deliveries that wait: load them, conclude them."""
+    source = world.source
+    Stream(
+        source, source.partition(None), "run", force=force, batches=(), on_refusal=lambda _delivery, _error: None
+    ).load(world.warehouse)
+
+
+def take(world: World, lines: list[str]) -> None:
+    """Publish, land, and load in a run that lives."""
+    world.publish(*lines)
+    world.land()
+    run(world)
+
+
+def land(world: World, lines: list[str]) -> Delivery:
+    world.publish(*lines)
+    return world.land().delivery
+
+
+def die_at(world: World, delivery: Delivery, point: str) -> None:
+    """Work of a process: load, and die on the way."""
+    world.load(delivery, faults.dying_at(point))
+
+
+def die_unconcluded(world: World, delivery: Delivery) -> None:
+    """Work of a process: load, and die when the delivery is complete."""
+    world.load(delivery)
+    faults.die()
+
+
+@pytest.fixture(scope="module")
+def goods(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A warehouse in which each test has a source of its own."""
+    folder = tmp_path_factory.mktemp("feeds")
+    with warehouse(postgres_url, folder / "landing") as kept:
+        yield World(kept.url, folder, format=Csv(batch_bytes=256))
+
+
+@pytest.fixture(scope="module")
+def clean(goods: World) -> Left:
+    """What two clean loads leave: a usual delivery, and one with strange cells."""
+    world = goods.other(name="clean")
+    take(world, USUAL)
+    take(world, STRANGE)
+    found = left(world)
+    assert (len(found.profiles), len(found.cells), found.parts) == (6, 2, 0)
+    assert {kind for kind, *_ in found.drift} >= {"null_word"}
+    return found
+
+
+@pytest.mark.parametrize("point", faults.POINTS)
+def test_a_load_killed_anywhere_leaves_a_part_with_each_batch_and_in_the_end_what_a_clean_one_leaves(
+    goods: World, clean: Left, point: str
+) -> None:
+    world = goods.other(name=f"dies_{point}")
+    take(world, USUAL)
+    delivery = land(world, STRANGE)
+    assert in_a_process(die_at, world, delivery, point) == -signal.SIGKILL
+    batches, parts = _numbers(world, delivery)
+    assert parts == batches
+    assert batches in ([1], [1, 2])
+    run(world)
+    assert left(world) == clean
+
+
+def test_a_delivery_whose_run_was_killed_when_it_was_complete_is_concluded_by_the_next(
+    goods: World, clean: Left
+) -> None:
+    world = goods.other(name="unconcluded")
+    take(world, USUAL)
+    assert in_a_process(die_unconcluded, world, land(world, STRANGE)) == -signal.SIGKILL
+    assert left(world).parts > 0
+    run(world)
+    assert left(world) == clean
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_it_is_concluded_before_a_delivery_that_came_after_it(goods: World, clean: Left, force: bool) -> None:  # noqa: FBT001
+    world = goods.other(name=f"overtaken_{force}".lower())
+    assert in_a_process(die_unconcluded, world, land(world, USUAL)) == -signal.SIGKILL
+    land(world, STRANGE)
+    run(world, force=force)
+    assert left(world) == clean
+
+
+def test_a_session_that_ends_while_a_delivery_is_concluded_leaves_it_to_the_next_try(goods: World, clean: Left) -> None:
+    world = goods.other(name="broken_off")
+    take(world, USUAL)
+    land(world, STRANGE)
+    with sessions_ended_when_parts_go(world), pytest.raises(TransientLoadError, match="delivery of broken_off"):
+        run(world)
+    assert len(left(world).profiles) == len(clean.profiles) / 2
+    run(world)
+    assert left(world) == clean
+
+
+@pytest.mark.parametrize("fault", [faults.Disconnected, faults.AnswerLost])
+def test_a_batch_that_is_tried_again_has_one_part(
+    goods: World, clean: Left, fault: type[faults.Disconnected | faults.AnswerLost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flag = "ended" if fault is faults.Disconnected else "lost"
+    monkeypatch.setattr(fault, flag, False)
+    world = goods.other(name=fault.__name__.lower())
+    take(world, USUAL)
+    delivery = land(world, STRANGE)
+    world.load(delivery, fault)
+    assert getattr(fault, flag)
+    batches, parts = _numbers(world, delivery)
+    assert parts == batches
+    run(world)
+    assert left(world) == clean
+
+
+def test_slices_leave_the_exact_numbers_that_one_process_leaves(goods: World) -> None:
+    alone = goods.other(name="alone", format=Csv(batch_bytes=4096))
+    sliced = alone.other(name="sliced", more={"slices": 2})
+    take(alone, MANY)
+    take(sliced, MANY)
+    assert sliced.query("SELECT count(*) FROM etl.fence WHERE source = 'sliced' AND partition LIKE '#%'") == [(2,)]
+    numbers = [
+        world.query(
+            f"SELECT {EXACT}, quantiles -> '0.0', quantiles -> '1.0' FROM etl.profile p "
+            f"JOIN etl.delivery d ON d.id = p.delivery_id WHERE d.source = '{world.name}' ORDER BY column_name"
+        )
+        for world in (alone, sliced)
+    ]
+    assert numbers[0] == numbers[1]
+    assert [rows for _, rows, *_ in numbers[0]] == [len(MANY)] * 3
+    assert left(sliced).cells == left(alone).cells
+    assert left(sliced).parts == 0
+
+
+@contextmanager
+def sessions_ended_when_parts_go(world: World) -> Iterator[None]:
+    """The server ends every session that deletes parts, as it would when it is shut down."""
+    with connected(world.url) as connection:
+        connection.execute(
+            "CREATE FUNCTION end_session() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN OLD; END'"
+        )
+        connection.execute(
+            "CREATE TRIGGER end_session BEFORE DELETE ON etl.profile_part FOR EACH ROW EXECUTE FUNCTION end_session()"
+        )
+        try:
+            yield
+        finally:
+            connection.execute("DROP FUNCTION end_session CASCADE")
+
+
+def _numbers(world: World, delivery: Delivery) -> tuple[list[int], list[int]]:
+    """The numbers of a delivery's batches in the ledger, and of its parts, at one moment."""
+    ((batches, parts),) = world.query(
+        f"SELECT (SELECT array_agg(number ORDER BY number) FROM etl.batch WHERE delivery_id = {delivery.id}), "
+        f"(SELECT array_agg(number ORDER BY number) FROM etl.profile_part WHERE delivery_id = {delivery.id})"
+    )
+    return batches, parts
