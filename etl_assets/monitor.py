@@ -9,10 +9,13 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
+import psycopg
+
 from etl_assets import drift
 from etl_assets.model.monitored import Monitored
 from etl_assets.model.partitions import Periods
 from etl_assets.postgres import profiles
+from etl_assets.postgres.faults import translate
 from etl_assets.validate.anomaly import Profiled, judge_distribution, judge_volume
 from etl_assets.validate.profile import merge
 from etl_assets.validate.usual import Point
@@ -57,18 +60,29 @@ def conclude(connection: Connection, source: Source, delivery: Delivery) -> tupl
 
     Returns:
         The profiles that were written; none when there was nothing to do.
+
+    Raises:
+        LoadError: If the database broke off; the parts stay, and are added up when it is called again.
     """
-    with connection.transaction():
-        found = profiles.claim(connection, delivery, source.fingerprint)
-        if found is None or not found.written:
-            return ()
-        made: tuple[ColumnProfile, ...] = ()
-        if found.written == found.batches:
-            made = merge(source.schema, profiles.parts(connection, delivery, found.generation))
-            profiles.replace(connection, delivery, made)
-            cells = profiles.cells(connection, delivery, found.generation)
-            drift.observe_cells(connection, source, delivery, drift.merge_cells(cells))
-        profiles.drop_parts(connection, delivery)
+    try:
+        with connection.transaction():
+            return _conclude(connection, source, delivery)
+    except psycopg.Error as error:
+        raise translate(error, f"adding up the profiles of {delivery}") from None
+
+
+def _conclude(connection: Connection, source: Source, delivery: Delivery) -> tuple[ColumnProfile, ...]:
+    """The same, in a transaction."""
+    found = profiles.claim(connection, delivery, source.fingerprint)
+    if found is None or not found.written:
+        return ()
+    made: tuple[ColumnProfile, ...] = ()
+    if found.written == found.batches:
+        made = merge(source.schema, profiles.parts(connection, delivery, found.generation))
+        profiles.replace(connection, delivery, made)
+        cells = profiles.cells(connection, delivery, found.generation)
+        drift.observe_cells(connection, source, delivery, drift.merge_cells(cells))
+    profiles.drop_parts(connection, delivery)
     return made
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from etl_assets.errors import DeclarationError
 from etl_assets.model.alert import DEFAULT_ALERTS
+from etl_assets.model.delivery import MOST_SLICES
 from etl_assets.model.expectation import check_expectations
 from etl_assets.model.monitors import Monitors
 from etl_assets.model.partitions import Files, Partition
@@ -87,10 +88,8 @@ class Source:
             )
         if not 0.0 <= self.max_rejected <= 1.0:
             raise DeclarationError(where, "max_rejected", f"{self.max_rejected} is no share", "Write 0.0 to 1.0")
-        if self.slices < 1:
-            raise DeclarationError(
-                where, "slices", f"{self.slices} is below 1", "Write how many processes load at once"
-            )
+        if not 1 <= self.slices <= MOST_SLICES:
+            raise DeclarationError(where, "slices", f"are {self.slices}", f"Write a number from 1 to {MOST_SLICES}")
         if self.runs_at_once < 1:
             raise DeclarationError(where, "runs_at_once", f"{self.runs_at_once} is below 1", "Write 1 or more")
         if self.write != "upsert":

@@ -48,13 +48,15 @@ class Stream:
     reports: list[LoadReport] = field(default_factory=list)
 
     def load(self, warehouse: Warehouse) -> None:
-        """Load the deliveries, oldest first.
+        """Load the deliveries, oldest first, after concluding what an earlier run loaded and left there.
 
         Raises:
             DeliveryMissingError: If nothing was ever landed.
             EtlAssetsError: What `ingest.load` raises; deliveries before it stand.
         """
         with connected(warehouse.url) as connection:
+            for delivery in deliveries.unconcluded(connection, self.source.name, self.partition.key):
+                monitor.conclude(connection, self.source, delivery)
             pending = deliveries.pending(connection, self.source.name, self.partition.key)
         if not pending:
             raise DeliveryMissingError(

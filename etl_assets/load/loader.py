@@ -16,9 +16,10 @@ from etl_assets.load.ahead import Ahead
 from etl_assets.load.base import Loader, LoadReport
 from etl_assets.load.lookups import Lookups
 from etl_assets.load.prepare import hash_seed, prepare
-from etl_assets.load.slices import load_shares, shares
+from etl_assets.load.slices import load_shares, share_name, shares
 from etl_assets.load.transaction import BatchTransaction
-from etl_assets.postgres import deliveries, ledger
+from etl_assets.model.delivery import MOST_SLICES
+from etl_assets.postgres import deliveries, ledger, liveness
 from etl_assets.postgres.connection import connect
 from etl_assets.postgres.ddl import ensure_table
 from etl_assets.postgres.faults import translate
@@ -79,6 +80,8 @@ class PostgresLoader(Loader):
         """Write what is missing of a delivery. See `Loader.load`."""
         session = Session(self._url, self._run_id, target, delivery, self._slice_name)
         try:
+            if not self._slice_name:
+                session.require_no_slices()
             if self._batches:
                 session.begin_some(self._batches)
             elif not self._slice_name:
@@ -168,6 +171,20 @@ class Session:
         except BaseException:
             self.connection.close()
             raise
+
+    def require_no_slices(self) -> None:
+        """Raise if slices are at work that outlived the process which started them.
+
+        Raises:
+            BusyError: Until they are done; what they load need not be loaded again.
+        """
+        source, partition = self.delivery.source, self.delivery.partition
+        names = (share_name(number) for number in range(1, MOST_SLICES + 1))
+        if liveness.held(self.connection) & {ledger.lock_number(source, partition + name) for name in names}:
+            raise BusyError(
+                f"Slices of an earlier run are still loading {self.delivery}. This run wrote nothing. Wait for them, "
+                "then run it again: it goes on with what is missing."
+            )
 
     def begin(self, *, force: bool) -> None:
         """Mark the delivery as being loaded."""

@@ -31,9 +31,14 @@ def shares(missing: Sequence[int], processes: int) -> list[Share]:
     for number in range(processes):
         end = start + size + (number < rest)
         if end > start:
-            cut.append((f"#{number + 1}", frozenset(missing[start:end])))
+            cut.append((share_name(number + 1), frozenset(missing[start:end])))
         start = end
     return cut
+
+
+def share_name(number: int) -> str:
+    """What the share of that number, from 1, adds to the name of its partition, for its lock."""
+    return f"#{number}"
 
 
 def load_shares(

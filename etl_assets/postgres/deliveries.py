@@ -98,6 +98,19 @@ def pending(connection: Connection, source: str, partition: str) -> list[Deliver
     return [_delivery(row) for row in rows]
 
 
+def unconcluded(connection: Connection, source: str, partition: str) -> list[Delivery]:
+    """The complete deliveries of a partition whose profiles wait to be added up, oldest first.
+
+    There are some where a run ended when all was loaded and the last thing was not done.
+    """
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM etl.delivery d WHERE source = %s AND partition = %s AND status = 'complete' "
+        "AND EXISTS (SELECT FROM etl.profile_part p WHERE p.delivery_id = d.id) ORDER BY id",
+        (source, partition),
+    ).fetchall()
+    return [_delivery(row) for row in rows]
+
+
 def by_id(connection: Connection, delivery_id: int) -> Delivery | None:
     """The delivery of that id."""
     row = connection.execute(f"SELECT {_COLUMNS} FROM etl.delivery WHERE id = %s", (delivery_id,)).fetchone()

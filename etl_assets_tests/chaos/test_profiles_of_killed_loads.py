@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LETTERS = "abcdefghij"
 USUAL = [f"{x}{y},{ord(x) + ord(y)},{'' if x == 'c' else y * 3}" for x in LETTERS for y in LETTERS]
-STRANGE = [line.replace(",2", ",n/a").replace("aaa", "zzz") for line in USUAL]
+STRANGE = [f"{x}{y},{'n/a' if x in 'hij' else ord(y)},{'' if x == 'c' else y * 4}" for x in LETTERS for y in LETTERS]
 MANY = [f"{x}{y}{z},{ord(x) * ord(z)},{y}" for x in LETTERS for y in LETTERS for z in LETTERS * 2]
 EXACT = "column_name, rows, nulls, distinct_estimate, minimum, maximum"
 
@@ -156,7 +156,7 @@ def test_a_session_that_ends_while_a_delivery_is_concluded_leaves_it_to_the_next
     world = goods.other(name="broken_off")
     take(world, USUAL)
     land(world, STRANGE)
-    with sessions_ended_when_parts_go(world), pytest.raises(TransientLoadError, match="delivery of broken_off"):
+    with sessions_ended_when_parts_go(world), pytest.raises(TransientLoadError, match="adding up the profiles of"):
         run(world)
     assert len(left(world).profiles) == len(clean.profiles) / 2
     run(world)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from etl_assets.errors import BusyError, IncompatibleTableError, TooManyRejectedError
+from etl_assets.errors import BusyError, IncompatibleTableError, TooManyRejectedError, TransformError
 from etl_assets.load import PostgresLoader, Target
 from etl_assets.model.schema import Column, References, Schema
 from etl_assets.postgres import deliveries, ledger
@@ -284,14 +284,20 @@ def test_a_row_shared_between_processes_carries_the_mark_of_its_last_record(feed
     assert feed.query("SELECT _record_no FROM core.stock WHERE code = 'a'") == [(3,)]
 
 
+class Breaking(Travelling):
+    """Cannot be read in the process that is given the second batch alone."""
+
+    def __call__(self, skip: frozenset[int]) -> Iterator[Batch]:
+        if 1 in skip:
+            raise TransformError("The second batch cannot be transformed.")
+        return super().__call__(skip)
+
+
 def test_what_fails_in_a_slice_fails_the_load(feed: Feed) -> None:
     delivery = feed.send([("a", 1, "1")], [("b", 1, "1")])
-    with connected(feed.url) as other:
-        ledger.lock(other, "stock", "#2")
-        with pytest.raises(BusyError):
-            PostgresLoader(feed.url, "run", slices=2).load(
-                Target(feed.table, feed.schema, feed.fingerprint), delivery, Travelling(feed._sent[delivery.id])
-            )
+    target = Target(feed.table, feed.schema, feed.fingerprint)
+    with pytest.raises(TransformError, match="second batch"):
+        PostgresLoader(feed.url, "run", slices=2).load(target, delivery, Breaking(feed._sent[delivery.id]))
     assert feed.query("SELECT status FROM etl.delivery") == [("loading",)]
 
 
@@ -310,3 +316,12 @@ def test_reading_anew_with_fewer_records_takes_away_the_rows_of_those_beyond(fee
     report = PostgresLoader(feed.url, "run").load(target, again, Travelling([shorter]))
     assert feed.rows() == AB
     assert report.counts.deleted == 1
+
+
+def test_a_load_waits_for_slices_that_outlived_the_process_which_started_them(feed: Feed) -> None:
+    delivery = feed.send([("a", 1, None)])
+    with connected(feed.url) as slice_:
+        ledger.lock(slice_, delivery.source, f"{delivery.partition}#2")
+        with pytest.raises(BusyError, match="Slices of an earlier run"):
+            feed.load(delivery)
+    assert feed.load(delivery).status == "loaded"
