@@ -26,6 +26,7 @@ from etl_assets.model.batch import Batch, BatchProfile
 from etl_assets.model.schema import RECORD_NO
 from etl_assets.postgres import deliveries, ledger, quarantine
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.faults import translating
 from etl_assets.validate import RuleValidator, dtype, judge_rows, resolve, to_pandas
 from etl_assets.validate.profile import profile_batch
 
@@ -91,6 +92,7 @@ def land(source: Source, partition: Partition, warehouse: Warehouse, file: str |
     Raises:
         DeliveryError: If there is nothing to take, or not whole. Nothing was written.
         ShapeError: If a required column is missing. The bytes are kept, the delivery is refused, no row was written.
+        LoadError: If the database broke off. The bytes are kept, and are the same delivery when they come again.
     """
     extractor = source.extractor
     if file is not None:
@@ -99,7 +101,7 @@ def land(source: Source, partition: Partition, warehouse: Warehouse, file: str |
     manifest = freeze_and_index(extractor, partition, store)
     if file is not None:
         manifest = replace(manifest, validators={})  # the publisher did not say it
-    with connected(warehouse.url) as connection:
+    with translating(f"entering a delivery of {source.name}"), connected(warehouse.url) as connection:
         delivery, new = deliveries.record(connection, source.name, partition, manifest)
         changed = drift.observe_landing(connection, source, delivery, partial(_first_records, source, manifest, store))
         try:

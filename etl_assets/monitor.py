@@ -9,13 +9,11 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
-import psycopg
-
 from etl_assets import drift
 from etl_assets.model.monitored import Monitored
 from etl_assets.model.partitions import Periods
 from etl_assets.postgres import profiles
-from etl_assets.postgres.faults import translate
+from etl_assets.postgres.faults import translating
 from etl_assets.validate.anomaly import Profiled, judge_distribution, judge_volume
 from etl_assets.validate.profile import merge
 from etl_assets.validate.usual import Point
@@ -64,11 +62,8 @@ def conclude(connection: Connection, source: Source, delivery: Delivery) -> tupl
     Raises:
         LoadError: If the database broke off; the parts stay, and are added up when it is called again.
     """
-    try:
-        with connection.transaction():
-            return _conclude(connection, source, delivery)
-    except psycopg.Error as error:
-        raise translate(error, f"adding up the profiles of {delivery}") from None
+    with translating(f"adding up the profiles of {delivery}"), connection.transaction():
+        return _conclude(connection, source, delivery)
 
 
 def _conclude(connection: Connection, source: Source, delivery: Delivery) -> tuple[ColumnProfile, ...]:

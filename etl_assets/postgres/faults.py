@@ -6,12 +6,15 @@ record. Source of the codes: PostgreSQL documentation, appendix A.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal
+
+import psycopg
 
 from etl_assets.errors import EnvironmentFaultError, LoadError, TransientLoadError
 
 if TYPE_CHECKING:
-    import psycopg
+    from collections.abc import Iterator
 
 Fault = Literal["data", "transient", "environment", "bug"]
 
@@ -86,3 +89,16 @@ def translate(error: psycopg.Error, what: str) -> LoadError:
                 f"{what}: the database refused a statement: {told} ({fault}). The transaction was rolled back whole. "
                 "The server's log has the statement; report it if the declaration is sound."
             )
+
+
+@contextmanager
+def translating(what: str) -> Iterator[None]:
+    """Make errors of ours of what psycopg raises in a block.
+
+    Args:
+        what: What is done in it, as for `translate`.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise translate(error, what) from None

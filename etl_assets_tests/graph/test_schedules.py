@@ -69,7 +69,8 @@ def test_a_trigger_is_a_schedule_that_is_switched_on(bench: Bench) -> None:
 
 
 def test_a_source_without_a_trigger_has_no_schedule(bench: Bench) -> None:
-    assert definitions({"people": bench.declare()}).schedules == []
+    built = definitions({"people": bench.declare()})
+    assert not built.get_repository_def().has_schedule_def("people_schedule")
 
 
 def test_a_feed_that_is_taken_whole_is_run_at_every_tick(bench: Bench) -> None:

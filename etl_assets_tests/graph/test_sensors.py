@@ -48,7 +48,7 @@ def test_the_trigger_is_a_sensor_that_is_switched_on_and_looks_as_often_as_decla
     sensor = built.resolve_sensor_def("people_sensor")
     assert (sensor.default_status, sensor.minimum_interval_seconds) == (dg.DefaultSensorStatus.RUNNING, 300)
     assert sensor.job_name == "people"
-    assert built.schedules == []
+    assert not built.get_repository_def().has_schedule_def("people_schedule")
 
 
 def test_what_was_never_loaded_is_asked_for_and_what_is_loaded_is_not(bench: Bench) -> None:

@@ -16,6 +16,7 @@ from etl_assets.errors import (
     ShapeError,
     TooManyRejectedError,
     TransformError,
+    TransientLoadError,
 )
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.load.transaction import BatchTransaction
@@ -222,3 +223,19 @@ def test_a_transformer_that_loses_the_index_is_told(world: World) -> None:
 def test_a_format_that_cannot_be_is_a_declaration_error() -> None:
     with pytest.raises(DeclarationError, match="delimiter"):
         Csv(delimiter=";;")
+
+
+def test_a_session_that_ends_while_a_delivery_is_entered_is_an_error_that_another_try_mends(world: World) -> None:
+    world.publish("apple,3,fresh")
+    with connected(world.url) as connection:
+        connection.execute(
+            "CREATE FUNCTION etl.break_off() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END'"
+        )
+        connection.execute(
+            "CREATE TRIGGER break_off BEFORE INSERT ON etl.delivery FOR EACH ROW EXECUTE FUNCTION etl.break_off()"
+        )
+        with pytest.raises(TransientLoadError, match="entering a delivery of goods"):
+            world.land()
+        connection.execute("DROP TRIGGER break_off ON etl.delivery")
+    assert world.land().new
