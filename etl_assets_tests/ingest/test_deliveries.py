@@ -21,6 +21,7 @@ from etl_assets.errors import (
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.model.schema import Column, Schema
+from etl_assets.postgres.connection import connected
 from etl_assets.transform import Transformer
 from etl_assets_tests.ingest.world import GOODS
 
