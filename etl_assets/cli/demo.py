@@ -32,6 +32,7 @@ What to look at next:
   etl-assets dev               the same data in the Dagster UI: lineage, checks, runs
   etl-assets quarantine list   rejected records: flights to BQN, PSE, SJU and STT wait for an airport
                                that the list of airports leaves out
+  etl-assets audit             the tables held against their declarations by Great Expectations; Data Docs
   etl-assets doctor            whether every promise holds
 """
 

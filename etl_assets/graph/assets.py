@@ -194,9 +194,10 @@ def _told_of_refusal(
             delivery = deliveries.by_id(connection, delivery.id) or delivery
             _, rules = ledger.add_up(ledger.lines(connection, delivery))
             places = sample_places(connection, [delivery.id])
+            changed = checks.judge_drift(source, connection, delivery.manifest.records)
         for rule, broken in error.rules.items():
             rules[rule] = rules.get(rule, 0) + broken
-        findings = checks.judge_refused(source, error.rejected, rules, delivery.manifest.records, places)
+        findings = [*checks.judge_refused(source, error.rejected, rules, delivery.manifest.records, places), changed]
         record.checks(delivery.id, [finding.row for finding in findings])
         partition = context.partition_key if context.has_partition_key else None
         for finding in findings:

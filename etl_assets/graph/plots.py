@@ -52,7 +52,7 @@ def bars(title: str, drawn: Sequence[Bar]) -> dg.MarkdownMetadataValue:
     shown = drawn[-MOST_BARS:]
     top = max([bar.height for bar in shown], default=0.0)
     step = (_WIDTH - _LEFT) // max(len(shown), 1)
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="112" font-size="11">']
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="112" style="font:11px sans-serif">']
     if any(bar.bad for bar in shown):
         parts.append(_area([bar.height for bar in shown], top, step, _BAD))
     parts.append(_area([bar.height - bar.bad for bar in shown], top, step, _GOOD))

@@ -93,3 +93,10 @@ def test_a_delivery_without_records_fails_the_check_volume_and_deletes_nothing(b
     assert result.success
     assert not bench.checks(result)["volume"].passed
     assert bench.query("SELECT count(*) FROM core.people") == [(1,)]
+
+
+def test_a_delivery_refused_for_its_records_says_in_the_check_drift_what_changed(bench: Bench) -> None:
+    bench.run(bench.people("1,Ada,36"))
+    result = bench.run(bench.people("1,Ada,old,blue", header="id,name,age,colour"))
+    assert not result.success
+    assert [fact["subject"] for fact in _facts(bench.checks(result)["drift"])] == ["colour"]
