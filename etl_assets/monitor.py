@@ -10,6 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from etl_assets import drift
+from etl_assets.model.checks import DISTRIBUTION, VOLUME
 from etl_assets.model.monitored import Monitored
 from etl_assets.model.partitions import Periods
 from etl_assets.postgres import profiles
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from etl_assets.postgres.profiles import Earlier
     from etl_assets.source import Source
 
-VOLUME: Final = "volume"
-DISTRIBUTION: Final = "distribution"
 _TOLD: Final = 10
 """So many strange numbers are told in a description; the facts have all."""
 

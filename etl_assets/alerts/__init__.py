@@ -23,6 +23,7 @@ from etl_assets.model.alert import (
     SlowRun,
     VolumeDrop,
 )
+from etl_assets.model.checks import VOLUME
 from etl_assets.postgres import alerts, precedents
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def of_checks(
     reasons = [*drops, *apply.of_checks(rules, results, delivery_id, dropped=bool(drops))]
     names = frozenset(result.name for result in results)
     judged: dict[str, Collection[str] | None] = {CheckFailed.kind: names}
-    if apply.VOLUME in names:
+    if VOLUME in names:
         judged[VolumeDrop.kind] = None
     judgement = Judgement(judged, reasons, f"It is no longer so in run {run_id}.")
     settle(connection, rules, source, partition, judgement, alerts.clock(connection), run_id)

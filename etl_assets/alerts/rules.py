@@ -16,6 +16,7 @@ from etl_assets.model.alert import (
     SlowRun,
     VolumeDrop,
 )
+from etl_assets.model.checks import DRIFT, VOLUME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,8 +36,6 @@ Rule = TypeVar("Rule", bound=AlertRule)
 
 REPLAY: Final = "replay"
 """Subject of what a run did with the quarantine, and not with a delivery."""
-VOLUME: Final = "volume"
-DRIFT: Final = "drift"
 _RECORD_RULE: Final = re.compile(
     r"record__\w+|\w+__(required|type|minimum|maximum|length|pattern|allowed|unique|references)"
 )

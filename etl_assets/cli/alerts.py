@@ -130,5 +130,5 @@ def _told(message: Message, known: Collection[str]) -> str:
     if message.status == "pending" and message.channel not in known:
         return f"{about}no such channel"
     if message.status == "pending" and message.tries:
-        return f"{about}{counted(message.tries, 'failed try').replace('trys', 'tries')}"
+        return f"{about}{counted(message.tries, 'failed try', 'failed tries')}"
     return about + ("waits" if message.status == "pending" else message.status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from etl_assets.cli.environment import Environment
-    from etl_assets.source import Source
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,11 @@ def command(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> Non
             require_current(connection)
         sources = declared(env.settings)
         chosen = [named(sources, name).name for name in names]
-        found, error = _audit(sources, chosen, verbose=ctx.obj["verbose"])
+        from etl_assets.cli.orchestration import orchestration  # noqa: PLC0415 -- loads Dagster
+
+        with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
+            observed, error = dagster.audit(chosen)
+        found = [_audited(each) for each in observed]
     for each in found if as_json else ():
         emit(asdict(each))
     if not as_json and not (error and not found):
@@ -69,42 +71,6 @@ def command(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> Non
     if error:
         click.echo(error, err=True)
         ctx.exit(FAILED)
-
-
-def _audit(sources: Mapping[str, Source], names: Sequence[str], *, verbose: bool) -> tuple[list[Audited], str]:
-    """Run the job in this process: what it found of each table, and what it failed with."""
-    import dagster as dg  # noqa: PLC0415 -- slow
-
-    from etl_assets.graph.audit import audit_config, audit_job  # noqa: PLC0415
-    from etl_assets.graph.keys import WAREHOUSE  # noqa: PLC0415
-    from etl_assets.graph.resource import WarehouseResource  # noqa: PLC0415
-
-    log = "DEBUG" if verbose else "CRITICAL"
-    logging.getLogger("dagster").setLevel(log)
-    with dg.DagsterInstance.get() as instance:
-        result = audit_job(sources).execute_in_process(
-            run_config={**audit_config(names), "loggers": {"console": {"config": {"log_level": log}}}},
-            instance=instance,
-            resources={WAREHOUSE: WarehouseResource()},
-            raise_on_error=False,
-        )
-    observed = [
-        event.asset_observation_data.asset_observation
-        for event in result.all_events
-        if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION
-    ]
-    return [_audited(each) for each in observed], _failure(result)
-
-
-def _failure(result: dg.ExecuteInProcessResult) -> str:
-    """What the run failed with, at the root; empty if it did not."""
-    for event in result.get_step_failure_events():
-        error = event.step_failure_data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
-        if error is not None:
-            return error.message.strip()
-    return ""
 
 
 def _audited(observation: dg.AssetObservation) -> Audited:

@@ -17,6 +17,7 @@ import dagster as dg
 
 from etl_assets.cli.environment import declared
 from etl_assets.cli.outcome import Failure, Outcome
+from etl_assets.graph.audit import audit_config
 from etl_assets.graph.ended_runs import rules_of, settle
 from etl_assets.graph.jobs import REPLAY, replay_config
 from etl_assets.graph.keys import core_key, delivered_as, landing_key
@@ -25,6 +26,7 @@ from etl_assets.graph.pools import set_limits
 from etl_assets.graph.reaper import reap
 from etl_assets.graph.run_record import RunRecord
 from etl_assets.model.batch import Counts
+from etl_assets.model.checks import AUDIT
 from etl_assets.postgres import deliveries, outcomes
 from etl_assets.postgres.connection import connected
 
@@ -67,6 +69,25 @@ class Orchestration:
     def replay(self, source: str, ids: Sequence[int] | None, *, released: bool) -> Outcome:
         """Replay records of the quarantine: some, all that wait, or those whose parents have arrived."""
         return self._outcome(REPLAY, source, "", None, replay_config(source, ids, released=released))
+
+    def audit(self, names: Sequence[str]) -> tuple[list[dg.AssetObservation], str]:
+        """Hold the stored tables of some sources against their declarations; of all when none is named.
+
+        Returns:
+            What was observed of each table, and what the run failed with; the empty text if it did not.
+        """
+        result = self._definitions.resolve_job_def(AUDIT).execute_in_process(
+            run_config={**audit_config(names), **self._log},
+            instance=self.instance,
+            raise_on_error=False,
+            tags={NO_RETRIES_TAG: "0"},
+        )
+        observed = [
+            event.asset_observation_data.asset_observation
+            for event in result.all_events
+            if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION
+        ]
+        return observed, "" if result.success else _failure(result, None).message
 
     def compute(self, key: dg.AssetKey, partition: str) -> Outcome:
         """Materialize an asset that was written by hand."""

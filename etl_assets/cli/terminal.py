@@ -44,9 +44,9 @@ def emit(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def counted(number: int, noun: str) -> str:
-    """A number of things in words: ``1 record``, ``2,000 records``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, several: str = "") -> str:
+    """A number of things in words: ``1 record``, ``2,000 records``; several as they are called, if not by an s."""
+    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
 
 
 def console(*, err: bool = False) -> Console:

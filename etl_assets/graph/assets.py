@@ -21,6 +21,7 @@ from etl_assets.graph.run_record import RunRecord, record_of_asset
 from etl_assets.graph.stream import OnRefusal, Stream
 from etl_assets.ingest import Warehouse
 from etl_assets.load.loader import stopwatch
+from etl_assets.model.checks import SHAPE
 from etl_assets.model.delivery import Delivery
 from etl_assets.model.trigger import After
 from etl_assets.postgres import deliveries, ledger, quarantine
@@ -75,7 +76,7 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
             try:
                 landed = ingest.land(source, partition, warehouse, context.op_execution_context.op_config.get("file"))
             except ShapeError as error:
-                failed = checks.Finding(checks.SHAPE, passed=False, blocking=True, description=str(error))
+                failed = checks.Finding(SHAPE, passed=False, blocking=True, description=str(error))
                 with connected(warehouse.url) as connection:
                     changed = checks.judge_drift(source, connection, 0)
                 record.checks(None, [failed.row, changed.row])
@@ -84,7 +85,7 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
                 raise
             for event in landed.drift.unforeseen:
                 context.log.warning("%s: %s. Look with `etl-assets drift show %d`.", landed.delivery, event, event.id)
-            passed = checks.Finding(checks.SHAPE, passed=True, blocking=True, records=landed.delivery.manifest.records)
+            passed = checks.Finding(SHAPE, passed=True, blocking=True, records=landed.delivery.manifest.records)
             record.checks(landed.delivery.id, [passed.row])
             record.end(landed.delivery.id)
         yield dg.MaterializeResult(metadata=metadata.landed(landed), check_results=[passed.result()])

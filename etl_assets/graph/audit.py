@@ -15,6 +15,7 @@ from etl_assets.graph.expectations import keys_table
 from etl_assets.graph.keys import WAREHOUSE, core_key
 from etl_assets.graph.retries import retrying
 from etl_assets.graph.run_record import RunRecord
+from etl_assets.model.checks import AUDIT
 from etl_assets.postgres.history import CheckRow
 from etl_assets.settings import Settings
 from etl_assets.source import Source
@@ -22,8 +23,6 @@ from etl_assets.source import Source
 if TYPE_CHECKING:
     from etl_assets.ingest import Warehouse
 
-AUDIT: Final = "audit"
-"""The job, and what its result is called in ``etl.check_result``."""
 AUDIT_STEP: Final = "audit_tables"
 WEEKLY: Final = "0 5 * * 0"
 ASKED: Final = "expectations"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -17,6 +17,7 @@ from etl_assets import drift, monitor
 from etl_assets.graph.keys import core_key, landing_key
 from etl_assets.graph.metadata import broken_rules
 from etl_assets.model.batch import RECORD_RULES, Counts
+from etl_assets.model.checks import CONSERVATION, DRIFT, REJECTED_SHARE, SHAPE
 from etl_assets.postgres.conservation import conservation
 from etl_assets.postgres.history import CheckRow
 from etl_assets.postgres.summaries import sample_places
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
     from etl_assets.source import Source
-
-SHAPE: Final = "shape"
-REJECTED_SHARE: Final = "rejected_share"
-CONSERVATION: Final = "conservation"
-DRIFT: Final = "drift"
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from etl_assets.graph.run_record import RunRecord
 from etl_assets.model.expectation import Expectation
 from etl_assets.postgres import deliveries
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ddl import exists
 from etl_assets.postgres.history import CheckRow
-from etl_assets.postgres.witness import deliveries_of, exists
+from etl_assets.postgres.witness import deliveries_of
 from etl_assets.source import Source
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from psycopg import errors, sql
 
 from etl_assets.errors import LoadError
 from etl_assets.model.schema import RECORD_NO
-from etl_assets.postgres.ddl import identifier
+from etl_assets.postgres.ddl import exists, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,8 +85,7 @@ class Lookups:
 
     @staticmethod
     def _present(connection: Connection, column: Column, parent: References, values: pl.Series) -> pl.Series:
-        there = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (parent.table,)).fetchone()
-        if not there or not there[0]:
+        if not exists(connection, parent.table):
             return values.clear()
         question = sql.SQL("SELECT DISTINCT {0} FROM {1} WHERE {0} = ANY (%s)").format(
             sql.Identifier(parent.parts[2]), identifier(parent.table)

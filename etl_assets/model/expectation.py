@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.errors import DeclarationError
 from etl_assets.model.batch import RECORD_RULES
+from etl_assets.model.checks import BUILT_IN
 from etl_assets.model.expectation_types import IN_DATABASE, OUTSIDE_DATABASE, ROWS
 from etl_assets.model.schema import BOOKKEEPING
 
@@ -15,11 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from etl_assets.model.schema import Schema
-
-BUILT_IN_CHECKS: Final = frozenset(
-    {"shape", "rejected_share", "conservation", "drift", "volume", "distribution", "audit"}
-)
-"""What the checks of every source are called."""
 
 _CHECK_NAME: Final = re.compile(r"[A-Za-z0-9_]+")
 _ONE_OF_ONES_OWN: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:(?P<name>[A-Za-z_]\w*)")
@@ -117,7 +113,7 @@ def check_expectations(expectations: Sequence[Expectation], schema: Schema, wher
     Raises:
         DeclarationError: With what to write instead.
     """
-    taken = {*BUILT_IN_CHECKS, *schema.rules, *RECORD_RULES}
+    taken = {*BUILT_IN, *schema.rules, *RECORD_RULES}
     for expectation in expectations:
         expectation.check(schema.names, where)
         if expectation.name in taken:

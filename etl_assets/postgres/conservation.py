@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from etl_assets.postgres.ddl import identifier
+from etl_assets.postgres.ddl import exists, identifier
 
 if TYPE_CHECKING:
     from etl_assets.model.delivery import Delivery
@@ -37,13 +37,12 @@ def conservation(connection: Connection, source: str, table: str, delivery: Deli
 
 def table_violations(connection: Connection, source: str, table: str) -> list[str]:
     """Hold the number of rows of a table against all that the ledger says was inserted and deleted."""
-    there = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,)).fetchone()
     rows = sql.SQL("(SELECT count(*) FROM {})").format(identifier(table))
     row = connection.execute(
         sql.SQL(
             "SELECT {rows}, coalesce(sum(b.inserted) - sum(b.deleted), 0)::bigint FROM etl.batch b "
             "JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = %s"
-        ).format(rows=rows if there and there[0] else sql.SQL("0")),
+        ).format(rows=rows if exists(connection, table) else sql.SQL("0")),
         (source,),
     ).fetchone()
     held, accounted = row or (0, 0)

@@ -71,6 +71,12 @@ def _declared(schema: Schema) -> dict[str, str]:
     return {column.name: postgres_type(column) for column in schema.columns} | dict.fromkeys(BOOKKEEPING, "bigint")
 
 
+def exists(connection: Connection, table: str) -> bool:
+    """Whether there is such a table, ``schema.table``."""
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,)).fetchone()
+    return row is not None and bool(row[0])
+
+
 def _columns(connection: Connection, table: str) -> dict[str, str]:
     """Name and type of every column; nothing when there is no such table."""
     rows = connection.execute(

@@ -29,7 +29,8 @@ CRASHED: Final = "Crashed"
 NOT_OURS: Final = "Not an error of etl_assets; its text is in the run's log alone, for it may hold record contents."
 _COMPLETING: Final = "\0completing"
 """Stands in the place of a source in the number of the lock of those who complete what is entered of a run."""
-_THIS: Final = "run_id = %s AND source = %s AND partition = %s"
+THIS_RUN: Final = "run_id = %s AND source = %s AND partition = %s"
+"""The condition for the line that a `RunKey` means; takes its values."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def run_goes_on(
     """Enter what is known of a run when one of its steps has ended and others follow."""
     connection.execute(
         "UPDATE etl.run SET delivery_id = coalesce(%s, delivery_id), seconds = seconds || %s, missed_at = NULL "
-        f"WHERE {_THIS}",
+        f"WHERE {THIS_RUN}",
         (delivery_id, _rounded(seconds), *key.values),
     )
 
@@ -116,7 +117,7 @@ def run_goes_on(
 def run_broke_off(connection: Connection, key: RunKey, error: BaseException) -> None:
     """Enter why a step of a run broke off that will be tried again; the run is not over."""
     connection.execute(
-        f"UPDATE etl.run SET error_class = %s, error = %s WHERE {_THIS}",
+        f"UPDATE etl.run SET error_class = %s, error = %s WHERE {THIS_RUN}",
         (type(error).__name__, told(error), *key.values),
     )
 
@@ -251,7 +252,7 @@ def _end(
     row = connection.execute(
         "UPDATE etl.run SET status = %s, ended_at = coalesce(%s, clock_timestamp()), missed_at = NULL, "
         "delivery_id = coalesce(%s, delivery_id, %s), seconds = seconds || %s, error_class = %s, error = %s, "
-        f"phase = coalesce(nullif(%s, ''), phase), {assignments} WHERE {_THIS} "
+        f"phase = coalesce(nullif(%s, ''), phase), {assignments} WHERE {THIS_RUN} "
         "RETURNING delivery_id, extract(epoch FROM ended_at - started_at), phase = 'replay'",
         (
             status,

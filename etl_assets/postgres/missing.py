@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.model.run import RunKey
+from etl_assets.postgres.history import THIS_RUN
 from etl_assets.postgres.ledger import lock_number
 from etl_assets.postgres.liveness import held, run_lock_number
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 MISSED_SECONDS: Final = 10
 """A run that is not found is looked for again after so long: a server that restarts frees the locks of the living."""
-_THIS: Final = "run_id = %s AND source = %s AND partition = %s"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def look(connection: Connection, run_ids: Collection[str]) -> list[Line]:
 def claim(connection: Connection, line: Line) -> bool:
     """Lock a line in the present transaction, if it is still as it was seen: under way, in the same process."""
     row = connection.execute(
-        f"SELECT FROM etl.run WHERE {_THIS} AND status = 'started' AND host = %s "
+        f"SELECT FROM etl.run WHERE {THIS_RUN} AND status = 'started' AND host = %s "
         "AND process IS NOT DISTINCT FROM %s FOR UPDATE",
         (*line.key.values, line.host, line.process),
     ).fetchone()
@@ -88,13 +88,13 @@ def claim(connection: Connection, line: Line) -> bool:
 def miss(connection: Connection, key: RunKey) -> None:
     """Remember when a run was first looked for and not found."""
     connection.execute(
-        f"UPDATE etl.run SET missed_at = coalesce(missed_at, clock_timestamp()) WHERE {_THIS}", key.values
+        f"UPDATE etl.run SET missed_at = coalesce(missed_at, clock_timestamp()) WHERE {THIS_RUN}", key.values
     )
 
 
 def find_again(connection: Connection, key: RunKey) -> None:
     """Forget that a run was missed."""
-    connection.execute(f"UPDATE etl.run SET missed_at = NULL WHERE {_THIS}", key.values)
+    connection.execute(f"UPDATE etl.run SET missed_at = NULL WHERE {THIS_RUN}", key.values)
 
 
 def _taken(connection: Connection, run_ids: Collection[str]) -> dict[str, list[int]]:

@@ -100,26 +100,12 @@ def claim(connection: Connection, delivery: Delivery, fingerprint: str) -> Parts
 
 def parts(connection: Connection, delivery: Delivery, generation: int) -> Iterator[bytes]:
     """The statistics of a delivery's batches, few at a time: there may be thousands. Needs a transaction."""
-    with connection.cursor("profile_parts") as cursor:
-        cursor.itersize = 20
-        cursor.execute(
-            "SELECT statistics FROM etl.profile_part WHERE delivery_id = %s AND generation = %s ORDER BY number",
-            (delivery.id, generation),
-        )
-        for (statistics,) in cursor:
-            yield bytes(statistics)
+    return map(bytes, _of_parts(connection, "statistics", delivery, generation))
 
 
 def cells(connection: Connection, delivery: Delivery, generation: int) -> Iterator[Mapping[str, Any]]:
     """What the cells of a delivery's batches looked like, few at a time. Needs a transaction."""
-    with connection.cursor("profile_cells") as cursor:
-        cursor.itersize = 20
-        cursor.execute(
-            "SELECT cells FROM etl.profile_part WHERE delivery_id = %s AND generation = %s ORDER BY number",
-            (delivery.id, generation),
-        )
-        for (seen,) in cursor:
-            yield seen
+    return _of_parts(connection, "cells", delivery, generation)
 
 
 def drop_parts(connection: Connection, delivery: Delivery) -> None:
@@ -195,3 +181,15 @@ def numbers(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, di
             column, count, nulls, distinct, mean=mean, deviation=deviation, quantiles=ranked
         )
     return dict(found)
+
+
+def _of_parts(connection: Connection, column: str, delivery: Delivery, generation: int) -> Iterator[Any]:
+    """One column of a delivery's parts."""
+    with connection.cursor(f"profile_{column}") as cursor:
+        cursor.itersize = 20
+        cursor.execute(
+            f"SELECT {column} FROM etl.profile_part WHERE delivery_id = %s AND generation = %s ORDER BY number",
+            (delivery.id, generation),
+        )
+        for (value,) in cursor:
+            yield value

@@ -15,7 +15,7 @@ from psycopg import errors, sql
 
 from etl_assets.model.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 from etl_assets.postgres.copy import copy_in, encode, table_columns, wire_frame
-from etl_assets.postgres.ddl import identifier
+from etl_assets.postgres.ddl import exists, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -338,8 +338,7 @@ def is_empty(connection: Connection, table: str) -> bool:
         connection: To the warehouse.
         table: ``schema.table``.
     """
-    row = connection.execute("SELECT to_regclass(%s) IS NULL", (table,)).fetchone()
-    return bool(row and row[0]) or _has_no_rows(connection, identifier(table))
+    return not exists(connection, table) or _has_no_rows(connection, identifier(table))
 
 
 def _has_no_rows(connection: Connection, table: sql.Composable) -> bool:

@@ -35,12 +35,6 @@ READ_ONLY: Final = "SET default_transaction_read_only = on"
 _BATCH: Final = sql.SQL("{batch}")
 
 
-def exists(connection: Connection, table: str) -> bool:
-    """Whether there is such a table, ``schema.table``."""
-    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,)).fetchone()
-    return row is not None and bool(row[0])
-
-
 def deliveries_of(connection: Connection, source: str, partition: str) -> list[int]:
     """Ids of every delivery of a partition."""
     rows = connection.execute(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from click.testing import CliRunner
 
@@ -99,6 +99,14 @@ class Desk:
         self.publish("2013-01-01.csv", "station,day,temp,keeper\nA,1,2.5,Ann\nB,1,warm,=Bo\nZ,1,3,Cy\nA,2,1,Di\n")
         self.publish("2013-01-02.csv", "station,day,temp,keeper\nA,3,2.5,Ann\n")
         self.publish("2013-02-01.csv", "station,day,temp,keeper\nB,4,2.5,Ann\n")
+
+    def loaded(self, partition: str) -> Self:
+        """The same desk, with the stations and one partition of the readings loaded."""
+        self.publish_readings()
+        self.succeed("migrate")
+        self.succeed("run", "stations")
+        self.succeed("run", "readings", "--partition", partition)
+        return self
 
     def type(self, *arguments: str) -> Result:
         return CliRunner().invoke(main, list(arguments))

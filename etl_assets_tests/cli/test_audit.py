@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def ready(desk: Desk) -> Desk:
-    desk.publish_readings()
-    desk.succeed("migrate")
-    desk.succeed("run", "stations")
-    desk.succeed("run", "readings", "--partition", "2013-02")
-    return desk
+    return desk.loaded("2013-02")
 
 
 def test_sound_tables_exit_with_0_and_leave_pages_behind(ready: Desk) -> None:

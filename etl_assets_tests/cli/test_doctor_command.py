@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def ready(desk: Desk) -> Desk:
-    desk.publish_readings()
-    desk.succeed("migrate")
-    desk.succeed("run", "stations")
-    desk.succeed("run", "readings", "--partition", "2013-02")
-    return desk
+    return desk.loaded("2013-02")
 
 
 def test_a_sound_warehouse_exits_with_0(ready: Desk) -> None:

@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def ready(desk: Desk) -> Desk:
     """Record 1 is open and holds a formula, record 2 is parked."""
-    desk.publish_readings()
-    desk.succeed("migrate")
-    desk.succeed("run", "stations")
-    desk.succeed("run", "readings", "--partition", "2013-01-01")
-    return desk
+    return desk.loaded("2013-01-01")
 
 
 def test_the_list_counts_by_rule_and_shows_no_contents(ready: Desk) -> None:

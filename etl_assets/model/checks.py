@@ -1,0 +1,15 @@
+"""What the checks of every source are called, besides those of its rules and of its expectations."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SHAPE: Final = "shape"
+REJECTED_SHARE: Final = "rejected_share"
+CONSERVATION: Final = "conservation"
+DRIFT: Final = "drift"
+VOLUME: Final = "volume"
+DISTRIBUTION: Final = "distribution"
+AUDIT: Final = "audit"
+"""Also the name of the job that holds stored tables against their declarations."""
+BUILT_IN: Final = frozenset({SHAPE, REJECTED_SHARE, CONSERVATION, DRIFT, VOLUME, DISTRIBUTION, AUDIT})
