@@ -88,6 +88,10 @@ def supervise(orders: Orders) -> None:
             _watch(server, folder, events)
         marker.unlink(missing_ok=True)
         _stop(server)
+    if theirs is not None:
+        os.close(theirs)
+        if (nobodys := _free(folder / "server.lock")) is not None:  # all of the server has ended, not its first alone
+            os.close(nobodys)
     if mine is not None:
         os.close(mine)
     os._exit(0)  # the thread that waits for holders may still be waiting
