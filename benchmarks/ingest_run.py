@@ -17,12 +17,12 @@ from typing import Final
 import click
 
 from benchmarks.feed import NAME, SCHEMA, source
-from etl_assets.ingest import Warehouse, land, load
-from etl_assets.landing import LandingStore
+from etl_assets.ingest import land, load
+from etl_assets.landing import LandingStore, Warehouse
 from etl_assets.load import PostgresLoader
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ddl import ensure_table
 from etl_assets.postgres.migrations.migrate import migrate
+from etl_assets.postgres.tables.ddl import ensure_table
 
 TABLE: Final = f"core.{NAME}"
 MAX_SLICES: Final = 2

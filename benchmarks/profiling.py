@@ -17,7 +17,7 @@ from benchmarks.feed import SCHEMA, source
 from benchmarks.ingest_run import Report
 from etl_assets.ingest import batches
 from etl_assets.landing import LandingStore, land
-from etl_assets.validate.profile import merge, profile_batch
+from etl_assets.watch.profiles import merge, profile_batch
 
 
 def run(*, location: Path, landing: Path) -> Report:

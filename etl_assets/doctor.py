@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from etl_assets.postgres import invariants, promises
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import examination, invariants
+from etl_assets.postgres.ledger.invariants import Promise
 from etl_assets.postgres.migrations.migrate import require_current
-from etl_assets.postgres.promises import Promise
 
 if TYPE_CHECKING:
-    from etl_assets.ingest import Warehouse
+    from etl_assets.landing import Warehouse
     from etl_assets.landing.store import LandingStore
     from etl_assets.postgres.connection import Connection
-    from etl_assets.postgres.promises import Violation
+    from etl_assets.postgres.ledger.invariants import Violation
 
 BYTES_ARE_FROZEN: Final = Promise(
     "bytes_are_frozen",
@@ -24,7 +24,7 @@ BYTES_ARE_FROZEN: Final = Promise(
     "Look whether ETL_ASSETS_LANDING_URL names the store that has them; if they are lost, restore them from a backup. "
     "The rows stand, but cannot be read anew",
 )
-PROMISES: Final = (*promises.PROMISES, BYTES_ARE_FROZEN)
+PROMISES: Final = (*invariants.PROMISES, BYTES_ARE_FROZEN)
 """Every promise that is examined here."""
 
 
@@ -42,8 +42,8 @@ def examine(warehouse: Warehouse) -> list[Violation]:
     with connected(warehouse.url) as connection:
         require_current(connection)
         return [
-            *invariants.examine(connection),
-            *invariants.abandoned(connection),
+            *examination.examine(connection),
+            *examination.abandoned(connection),
             *_not_frozen(connection, warehouse.store),
         ]
 
@@ -51,7 +51,7 @@ def examine(warehouse: Warehouse) -> list[Violation]:
 def _not_frozen(connection: Connection, store: LandingStore) -> list[Violation]:
     """Deliveries that came through the landing store, and are not there as they were fetched."""
     found: list[Violation] = []
-    for delivery, sha256, fetched in invariants.frozen(connection):
+    for delivery, sha256, fetched in examination.frozen(connection):
         size = store.size(sha256)
         if size is None:
             found.append(BYTES_ARE_FROZEN.broken(delivery, f"has no bytes {sha256} in the landing store"))

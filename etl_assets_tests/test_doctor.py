@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from etl_assets import doctor, ingest, replay
+from etl_assets import doctor, ingest
 from etl_assets.errors import SettingsError
 from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.ingest import Warehouse
+from etl_assets.landing import Warehouse
 from etl_assets.landing.store import LandingStore
 from etl_assets.load import PostgresLoader
 from etl_assets.model.partitions import Static
 from etl_assets.model.schema import Column, Schema
-from etl_assets.postgres import ledger, quarantine
 from etl_assets.postgres.connection import connect, connected
+from etl_assets.postgres.ledger import locks, quarantine
 from etl_assets.postgres.migrations.migrate import migrate
 from etl_assets.settings import with_database
 from etl_assets.source import Source
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from etl_assets.postgres.promises import Violation
+    from etl_assets.postgres.ledger.invariants import Violation
 
 _STATIONS = "code,name\nA,Alpha\nB,Beta\n"
 _MONDAY = "".join(
@@ -84,7 +84,7 @@ class Practice:
         with connected(self.url) as connection:
             cold = next(r for r in quarantine.find(connection, source="readings") if r.partition == "tuesday")
             quarantine.correct(connection, cold.id, {"celsius": "-3"}, "tester", None)
-        replay.replay(self.readings, self.warehouse, "replay", [cold.id])
+        ingest.replay(self.readings, self.warehouse, "replay", [cold.id])
 
     def take(self, source: Source, key: str | None, *, force: bool = False) -> None:
         landed = ingest.land(source, source.partition(key), self.warehouse)
@@ -299,7 +299,7 @@ def test_a_delivery_that_is_being_loaded_is_no_fault(practice: Practice) -> None
     practice.execute("UPDATE etl.delivery SET status = 'loading' WHERE id = 3")
     load = connect(practice.url)
     try:
-        ledger.lock(load, "readings", "tuesday")
+        locks.lock(load, "readings", "tuesday")
         assert practice.examine() == []
     finally:
         load.close()
@@ -309,8 +309,8 @@ def test_a_delivery_that_a_slice_is_loading_is_no_fault(practice: Practice) -> N
     practice.execute("UPDATE etl.delivery SET status = 'loading' WHERE id = 3")
     load = connect(practice.url)
     try:
-        ledger.lock(load, "readings", "tuesday|1")
-        ledger.take(load, "readings", "tuesday|1", "slice")
+        locks.lock(load, "readings", "tuesday|1")
+        locks.take(load, "readings", "tuesday|1", "slice")
         assert practice.examine() == []
     finally:
         load.close()

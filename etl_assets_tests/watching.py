@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from etl_assets import drift
 from etl_assets.landing import batches, land
-from etl_assets.postgres import deliveries
+from etl_assets.postgres.ledger import deliveries
+from etl_assets.watch import cell_samples, drift
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import polars as pl
 
-    from etl_assets.drift import Drift
-    from etl_assets.ingest import Warehouse
+    from etl_assets.landing import Warehouse
     from etl_assets.model.delivery import Delivery, Manifest
     from etl_assets.model.drift import Change, DriftEvent
     from etl_assets.postgres.connection import Connection
     from etl_assets.source import Source
+    from etl_assets.watch.drift import Drift
 
 
 @dataclass
@@ -54,14 +54,14 @@ class Watch:
 
     def look_at_names(self, delivery: Delivery) -> Drift:
         """What its names tell."""
-        return drift.observe_landing(
+        return drift.observe_names(
             self.connection, self.source, delivery, partial(self._first_batch, delivery.manifest)
         )
 
     def look_at_cells(self, delivery: Delivery) -> Drift:
         """What its cells tell."""
         raw = batches(self.source.extractor, self.warehouse.store, delivery.manifest)
-        cells = drift.merge_cells(drift.batch_cells(self.source.schema, batch) for batch in raw)
+        cells = cell_samples.merge(cell_samples.observe(self.source.schema, batch) for batch in raw)
         return drift.observe_cells(self.connection, self.source, delivery, cells)
 
     def open_changes(self) -> list[Change]:

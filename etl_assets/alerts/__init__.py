@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.alerts import rules as apply
-from etl_assets.alerts.opening import Judgement, settle
+from etl_assets.alerts.lifecycle import Judgement, settle
 from etl_assets.alerts.sender import Dispatch, send
 from etl_assets.model.alert import (
     CheckFailed,
@@ -24,7 +24,7 @@ from etl_assets.model.alert import (
     VolumeDrop,
 )
 from etl_assets.model.checks import VOLUME
-from etl_assets.postgres import alerts, precedents
+from etl_assets.postgres.alerts import alerts, statistics
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from etl_assets.model.drift import DriftEvent
     from etl_assets.model.run import RunEnd
     from etl_assets.postgres.connection import Connection
-    from etl_assets.postgres.history import CheckRow
+    from etl_assets.postgres.runs.history import CheckRow
 
 __all__ = ["Dispatch", "of_checks", "of_drift", "of_run", "of_time", "send"]
 
@@ -67,7 +67,7 @@ def of_checks(
     results: Sequence[CheckRow],
 ) -> None:
     """Open or resolve what check results are a reason for."""
-    volume = precedents.usual_volume(connection, source, delivery_id) if delivery_id is not None else None
+    volume = statistics.usual_volume(connection, source, delivery_id) if delivery_id is not None else None
     drops = apply.of_volume(rules, results, delivery_id, volume)
     reasons = [*drops, *apply.of_checks(rules, results, delivery_id, dropped=bool(drops))]
     names = frozenset(result.name for result in results)
@@ -125,7 +125,7 @@ def _of_success(connection: Connection, rules: Sequence[AlertRule], run: RunEnd)
     judged: dict[str, Collection[str] | None] = {RunFailed.kind: {""}, SlowRun.kind: None}
     reasons: list[Reason] = []
     if apply.those(rules, SlowRun):
-        reasons += apply.of_slow_run(rules, run, precedents.usual_run(connection, run))
+        reasons += apply.of_slow_run(rules, run, statistics.usual_run(connection, run))
     if run.counts.read:
         judged |= {RejectedShare.kind: None, RejectedCount.kind: None}
         reasons += apply.of_rejected(rules, run)
@@ -135,15 +135,15 @@ def _of_success(connection: Connection, rules: Sequence[AlertRule], run: RunEnd)
 def _of_clock(connection: Connection, source: str, rules: Sequence[AlertRule], now: datetime) -> list[Reason]:
     found = [
         *(
-            apply.of_deadline(rule, precedents.last_delivery(connection, source), now)
+            apply.of_deadline(rule, statistics.last_delivery(connection, source), now)
             for rule in apply.those(rules, NoDelivery)
         ),
         *(
-            apply.of_growth(rule, source, precedents.waiting(connection, source, since=now - rule.within))
+            apply.of_growth(rule, source, statistics.waiting(connection, source, since=now - rule.within))
             for rule in apply.those(rules, QuarantineGrowing)
         ),
         *(
-            apply.of_age(rule, source, precedents.waiting(connection, source, before=now - rule.older_than))
+            apply.of_age(rule, source, statistics.waiting(connection, source, before=now - rule.older_than))
             for rule in apply.those(rules, QuarantineAgeing)
         ),
     ]

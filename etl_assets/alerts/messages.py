@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from etl_assets.model.alert import Severity
-    from etl_assets.postgres.alerts import Alert, Event
+    from etl_assets.postgres.alerts.alerts import Alert, Event
 
 _SUMMARY: Final = 360
 _REMEDY: Final = 160

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     )
     from etl_assets.model.drift import Change, DriftEvent
     from etl_assets.model.run import RunEnd
-    from etl_assets.postgres.history import CheckRow
-    from etl_assets.postgres.precedents import UsualRun, UsualVolume
+    from etl_assets.postgres.alerts.statistics import UsualRun, UsualVolume
+    from etl_assets.postgres.runs.history import CheckRow
 
 Rule = TypeVar("Rule", bound=AlertRule)
 

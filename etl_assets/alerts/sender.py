@@ -13,18 +13,18 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from etl_assets.alerts.lifecycle import Judgement, settle
 from etl_assets.alerts.messages import notice
-from etl_assets.alerts.opening import Judgement, settle
 from etl_assets.model.alert import ChannelLost, Reason
-from etl_assets.postgres import outbox
+from etl_assets.postgres.alerts import notifications
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from etl_assets.alerts.messages import Notice
+    from etl_assets.postgres.alerts.notifications import ChannelState
     from etl_assets.postgres.connection import Connection
-    from etl_assets.postgres.outbox import ChannelState
 
 SEND_SECONDS: Final = 10.0
 """So long a channel has to take a message; shorter than the first wait between two tries."""
@@ -93,21 +93,21 @@ def send(
         seconds: After which nothing further is begun.
     """
     began = monotonic()
-    dropped = outbox.drop_older(connection, now - GIVEN_UP_AFTER)
-    before = {state.channel: state.tries for state in outbox.channel_states(connection)}
+    dropped = notifications.drop_older(connection, now - GIVEN_UP_AFTER)
+    before = {state.channel: state.tries for state in notifications.channel_states(connection)}
     sent = 0
     for channel in sorted(channels.keys() & before.keys(), key=lambda name: (before[name], name)):
         while (spent := monotonic() - began) < seconds:
-            claimed = outbox.claim(connection, channel, now + timedelta(seconds=spent))
+            claimed = notifications.claim(connection, channel, now + timedelta(seconds=spent))
             if claimed is None:
                 break
             message, alert = claimed
             if (error := deliver(channels[channel], notice(alert, message.event, ui_url))) is not None:
-                outbox.mark_failed(connection, message.id, error)
+                notifications.mark_failed(connection, message.id, error)
                 break
-            outbox.mark_sent(connection, message.id)
+            notifications.mark_sent(connection, message.id)
             sent += 1
-    states = outbox.channel_states(connection)
+    states = notifications.channel_states(connection)
     _tell_of_lost(connection, states, channels, now)
     return Dispatch(sent, dropped, states, frozenset(state.channel for state in states) - channels.keys())
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from etl_assets.audit.suite import compiled
 from etl_assets.audit.witness import witness
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ddl import exists
+from etl_assets.postgres.tables.ddl import exists
 
 if TYPE_CHECKING:
     from etl_assets.audit.suite import Suite

@@ -13,7 +13,7 @@ from sqlalchemy import event
 from etl_assets.audit import library
 from etl_assets.errors import LoadError
 from etl_assets.postgres.faults import fault_of, translate
-from etl_assets.postgres.witness import READ_ONLY, SESSION, rows_view
+from etl_assets.postgres.tables.audit_queries import READ_ONLY, SESSION, rows_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

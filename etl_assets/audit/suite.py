@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 from etl_assets.audit.patterns import to_postgres
 from etl_assets.model.expectation import Expectation
 from etl_assets.model.expectation_types import ROWS
-from etl_assets.postgres.ddl import postgres_type
-from etl_assets.postgres.witness import beyond, orphans, outside
+from etl_assets.postgres.tables.audit_queries import beyond, orphans, outside
+from etl_assets.postgres.tables.ddl import postgres_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,7 +13,7 @@ from etl_assets.alerts.sender import deliver, send, unconfigured
 from etl_assets.cli.environment import environment
 from etl_assets.cli.terminal import console, counted, emit, harmless, table
 from etl_assets.errors import AlertError
-from etl_assets.postgres import alerts, outbox
+from etl_assets.postgres.alerts import alerts, notifications
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.migrations.migrate import require_current
 from etl_assets.settings import Settings
@@ -21,8 +21,8 @@ from etl_assets.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from etl_assets.postgres.alerts import Alert
-    from etl_assets.postgres.outbox import Message
+    from etl_assets.postgres.alerts.alerts import Alert
+    from etl_assets.postgres.alerts.notifications import Message
 
 _DEFAULT: Final = "default"
 
@@ -49,9 +49,9 @@ def list_(source: str | None, statuses: Sequence[str], limit: int, *, as_json: b
         require_current(connection)
         found = alerts.find(connection, source=source, statuses=statuses, limit=limit)
         messages: dict[int, list[Message]] = defaultdict(list)
-        for message in outbox.messages_of(connection, [alert.id for alert in found]):
+        for message in notifications.messages_of(connection, [alert.id for alert in found]):
             messages[message.alert_id].append(message)
-        waiting = {state.channel for state in outbox.channel_states(connection)}
+        waiting = {state.channel for state in notifications.channel_states(connection)}
         known = env.settings.channels.keys()
     if as_json:
         told = [{**vars(alert), "messages": [vars(message) for message in messages[alert.id]]} for alert in found]

@@ -74,7 +74,7 @@ def command(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> Non
 
 
 def _audited(observation: dg.AssetObservation) -> Audited:
-    from etl_assets.graph import audit  # noqa: PLC0415 -- slow
+    from etl_assets.graph.assets import audit  # noqa: PLC0415 -- slow
 
     metadata: Mapping[str, Any] = observation.metadata
     unmet = metadata[audit.DISAGREEMENTS].records if audit.DISAGREEMENTS in metadata else ()
@@ -89,7 +89,7 @@ def _audited(observation: dg.AssetObservation) -> Audited:
 
 
 def _tell(env: Environment, found: Sequence[Audited]) -> None:
-    from etl_assets.audit.documents import index_of  # noqa: PLC0415 -- slow
+    from etl_assets.audit.data_docs import index_of  # noqa: PLC0415 -- slow
 
     if not found:
         console().print("No table is there yet: run a source first.")

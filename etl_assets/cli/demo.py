@@ -15,7 +15,7 @@ from etl_assets.cli.run import in_order, work
 from etl_assets.cli.terminal import console, counted, progress, table
 from etl_assets.model.batch import Counts
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.outcomes import waiting_by_source
+from etl_assets.postgres.runs.results import waiting_by_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -15,7 +15,7 @@ from etl_assets.cli.terminal import console, emit, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl_assets.postgres.promises import Promise, Violation
+    from etl_assets.postgres.ledger.invariants import Promise, Violation
 
 
 @click.command(name="doctor")

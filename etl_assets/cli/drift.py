@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from etl_assets import drift
+from etl_assets import watch
 from etl_assets.cli.environment import declared, environment
 from etl_assets.cli.masking import MASK
 from etl_assets.cli.terminal import console, counted, emit, harmless, table
 from etl_assets.errors import DriftError
 from etl_assets.model.drift import DRIFT_STATUSES
-from etl_assets.postgres import deliveries
-from etl_assets.postgres import drift as memory
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.migrations.migrate import require_current
-from etl_assets.validate.proposals import with_members
+from etl_assets.postgres.watch import drift_events as memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -121,7 +120,7 @@ def show(id_: int, *, as_json: bool) -> None:
 @_REVIEWER
 def accept(ids: Sequence[int], note: str | None, reviewer: str) -> None:
     """Close changes: what is published now is normal, and a way back would be a change."""
-    closed = _decide(drift.accept, ids, reviewer, note)
+    closed = _decide(watch.accept, ids, reviewer, note)
     console().print(f"{counted(closed, 'change')} accepted.")
 
 
@@ -131,7 +130,7 @@ def accept(ids: Sequence[int], note: str | None, reviewer: str) -> None:
 @_REVIEWER
 def ignore(ids: Sequence[int], note: str | None, reviewer: str) -> None:
     """Close changes for good: neither they nor their taking back are told again."""
-    closed = _decide(drift.ignore, ids, reviewer, note)
+    closed = _decide(watch.ignore, ids, reviewer, note)
     console().print(f"{counted(closed, 'change')} ignored from now on.")
 
 
@@ -191,7 +190,7 @@ def _proposal(column: Column | None, event: DriftEvent) -> str:
     members = event.change.detail.get("members")
     if members is None or column is None or column.sensitive or event.change.foreseen:
         return event.change.proposal
-    return with_members(column, members)
+    return watch.with_members(column, members)
 
 
 def _delivery(connection: Connection, id_: int | None) -> str | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from etl_assets import catalog
-from etl_assets.ingest import Warehouse
+from etl_assets.landing import Warehouse
 from etl_assets.landing.store import LandingStore
 from etl_assets.local import database
 from etl_assets.settings import Settings

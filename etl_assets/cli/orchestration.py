@@ -17,18 +17,18 @@ import dagster as dg
 
 from etl_assets.cli.environment import declared
 from etl_assets.cli.outcome import Failure, Outcome
-from etl_assets.graph.audit import audit_config
-from etl_assets.graph.ended_runs import rules_of, settle
-from etl_assets.graph.jobs import REPLAY, replay_config
-from etl_assets.graph.keys import core_key, delivered_as, landing_key
+from etl_assets.graph.keys import REPLAY, core_key, delivered_as, landing_key
 from etl_assets.graph.partitions import add_files
 from etl_assets.graph.pools import set_limits
-from etl_assets.graph.reaper import reap
-from etl_assets.graph.run_record import RunRecord
+from etl_assets.graph.run_config import audit_config, replay_config
+from etl_assets.graph.runs.ended_runs import rules_of, settle
+from etl_assets.graph.runs.reaper import reap
+from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.model.batch import Counts
 from etl_assets.model.checks import AUDIT
-from etl_assets.postgres import deliveries, outcomes
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import deliveries
+from etl_assets.postgres.runs import results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -104,7 +104,7 @@ class Orchestration:
     def incomplete(self, source: Source) -> list[str]:
         """Those partitions that are not complete, or that Dagster does not know to be."""
         with connected(self._url) as connection:
-            complete = outcomes.complete_partitions(connection, source.name)
+            complete = results.complete_partitions(connection, source.name)
         complete &= self.instance.get_materialized_partitions(core_key(source.name))
         return [key for key in self.partitions(source) if key not in complete]
 
@@ -148,7 +148,7 @@ class Orchestration:
         self._settle(record.run_id)
         took = time.perf_counter() - began
         with connected(self._url) as connection:
-            line = outcomes.run_line(connection, result.run_id, name, partition)
+            line = results.run_line(connection, result.run_id, name, partition)
             newest = deliveries.newest(connection, name, partition) if job != REPLAY else None
         failure = None if result.success else _failure(result, line)
         return Outcome(
@@ -199,7 +199,7 @@ def _status(result: dg.ExecuteInProcessResult, key: dg.AssetKey | None, failure:
     return "loaded"
 
 
-def _failure(result: dg.ExecuteInProcessResult, line: outcomes.RunLine | None) -> Failure:
+def _failure(result: dg.ExecuteInProcessResult, line: results.RunLine | None) -> Failure:
     """Why a run failed: what the history says, or else the first error that Dagster has."""
     if line is not None and line.error_class is not None:
         return Failure(line.error_class, line.error or "")

@@ -13,17 +13,17 @@ from etl_assets.cli.masking import MASK, Masking
 from etl_assets.cli.quarantine_export import export
 from etl_assets.cli.terminal import console, counted, emit, harmless, harmless_bytes, table
 from etl_assets.errors import QuarantineError
+from etl_assets.ingest.replaying import published_correction
 from etl_assets.model.batch import RECORD_RULES
-from etl_assets.postgres import deliveries, quarantine
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import deliveries, quarantine
 from etl_assets.postgres.migrations.migrate import require_current
-from etl_assets.replay import published_correction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from etl_assets.postgres.connection import Connection
-    from etl_assets.postgres.quarantine import Rejected
+    from etl_assets.postgres.ledger.quarantine import Rejected
     from etl_assets.source import Source
 
 _WAITING: Final = ("open", "parked")

@@ -14,15 +14,15 @@ import click
 
 from etl_assets.cli.environment import declared, environment
 from etl_assets.cli.masking import MASK, Masking
-from etl_assets.postgres import quarantine
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import quarantine
 from etl_assets.postgres.migrations.migrate import require_current
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from etl_assets.postgres.quarantine import Rejected
+    from etl_assets.postgres.ledger.quarantine import Rejected
     from etl_assets.source import Source
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")

@@ -12,13 +12,13 @@ import dagster as dg
 
 from etl_assets.graph.keys import core_key
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.outcomes import delivered_partitions
-from etl_assets.postgres.promises import Promise
+from etl_assets.postgres.ledger.invariants import Promise
+from etl_assets.postgres.runs.results import delivered_partitions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from etl_assets.postgres.promises import Violation
+    from etl_assets.postgres.ledger.invariants import Violation
 
 DAGSTER_AGREES: Final = Promise(
     "dagster_agrees",

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from etl_assets import replay
+from etl_assets import ingest
 from etl_assets.cli import FAILED
 from etl_assets.cli.environment import declared, environment, named
 from etl_assets.cli.outcome import tell
 from etl_assets.cli.terminal import console, counted, emit, progress
-from etl_assets.graph.lineage import comes_after
+from etl_assets.graph.triggers.lineage import comes_after
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.history import CANCELLED
 from etl_assets.postgres.migrations.migrate import require_current
-from etl_assets.postgres.outcomes import waiting_by_source
+from etl_assets.postgres.runs.history import CANCELLED
+from etl_assets.postgres.runs.results import waiting_by_source
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -177,7 +177,7 @@ def _tell_releasable(env: Environment, sources: Mapping[str, Source], arrived: C
         parked = {name for name, counts in waiting_by_source(connection).items() if counts["parked"]}
     for name in sorted(parked & sources.keys()):
         source = sources[name]
-        if (source.parents | {source.table}) & set(arrived) and (ids := replay.releasable(source, env.warehouse)):
+        if (source.parents | {source.table}) & set(arrived) and (ids := ingest.releasable(source, env.warehouse)):
             console().print(
                 f"{name}: {counted(len(ids), 'parked record')} can go on, the parents are there now: "
                 f"etl-assets quarantine replay {name} --parked"

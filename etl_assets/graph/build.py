@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from etl_assets.graph.assets import source_assets
-from etl_assets.graph.audit import audit_job, audit_schedule
-from etl_assets.graph.automation import schedules, sensors
-from etl_assets.graph.conditions import partitions_of, upstream
-from etl_assets.graph.expectations import expectation_checks
-from etl_assets.graph.io_manager import PostgresIOManager
+from etl_assets.graph.assets.audit import audit_job, audit_schedule
+from etl_assets.graph.assets.expectations import expectation_checks
+from etl_assets.graph.assets.io_manager import PostgresIOManager
+from etl_assets.graph.assets.source_assets import source_assets
 from etl_assets.graph.jobs import replay_job, source_job
 from etl_assets.graph.keys import WAREHOUSE, asset_keys
-from etl_assets.graph.lineage import parents
 from etl_assets.graph.partitions import partitions_definition
 from etl_assets.graph.resource import WarehouseResource
+from etl_assets.graph.runs.alert_sensor import alert_sensor
+from etl_assets.graph.runs.watch_sensor import watch_sensor
+from etl_assets.graph.triggers.automation import schedules, sensors
+from etl_assets.graph.triggers.conditions import partitions_of, upstream
+from etl_assets.graph.triggers.lineage import parents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,7 +46,7 @@ def definitions(sources: Mapping[str, Source], modules: Iterable[ModuleType] = (
         ],
         jobs=[*jobs.values(), replay_job(sources), audit],
         schedules=[*schedules(sources, jobs), audit_schedule(audit)],
-        sensors=sensors(sources, jobs),
+        sensors=[*sensors(sources, jobs), watch_sensor(sources), alert_sensor(sources)],
         resources={WAREHOUSE: WarehouseResource(), "io_manager": PostgresIOManager()},
         executor=dg.in_process_executor,
     )

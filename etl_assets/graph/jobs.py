@@ -5,27 +5,20 @@ Dagster reads the annotations of steps, which is why they are not postponed here
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from etl_assets import replay
-from etl_assets.graph.keys import WAREHOUSE, asset_keys, core_key
-from etl_assets.graph.metadata import counts_table
-from etl_assets.graph.retries import retried, retrying
-from etl_assets.graph.run_record import RunRecord
+from etl_assets import ingest
+from etl_assets.graph.assets.metadata import counts_table
+from etl_assets.graph.keys import REPLAY, REPLAY_STEP, SOURCE_TAG, WAREHOUSE, asset_keys, core_key
+from etl_assets.graph.runs.retries import retried, retrying
+from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.source import Source
 
 if TYPE_CHECKING:
-    from etl_assets.ingest import Warehouse
-
-REPLAY: Final = "replay"
-REPLAY_STEP: Final = "replay_records"
-"""Dagster takes no step that is called like its job."""
-SOURCE_TAG: Final = "etl_assets/source"
-RUNS_PER_TICK: Final = 100
-"""So many partitions of a source at most are asked for at once; the next tick asks for the rest."""
+    from etl_assets.landing import Warehouse
 
 
 def source_job(source: Source) -> UnresolvedAssetJobDefinition:
@@ -37,20 +30,6 @@ def source_job(source: Source) -> UnresolvedAssetJobDefinition:
         tags={SOURCE_TAG: source.name},
         executor_def=dg.in_process_executor,
     )
-
-
-def replay_config(source: str, ids: Sequence[int] | None = None, *, released: bool = False) -> dict[str, Any]:
-    """The run configuration of a replay.
-
-    Args:
-        source: Name of the source.
-        ids: Only these records of the quarantine; all that wait when None.
-        released: Only parked records whose parents have arrived; `ids` is then left out.
-    """
-    config: dict[str, Any] = {"source": source, "released": released}
-    if ids is not None:
-        config["ids"] = list(ids)
-    return {"ops": {REPLAY_STEP: {"config": config}}}
 
 
 def replay_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
@@ -98,8 +77,8 @@ def _replay(context: dg.OpExecutionContext, source: Source, ids: Sequence[int] |
     record = RunRecord.of(warehouse.url, context.run, source, "", REPLAY, context.retry_number)
     record.start()
     with retrying(context.retry_number), record.watching(retried(context.retry_number)):
-        wanted = replay.releasable(source, warehouse) if released else ids
-        report = replay.replay(source, warehouse, context.run_id, wanted)
+        wanted = ingest.releasable(source, warehouse) if released else ids
+        report = ingest.replay(source, warehouse, context.run_id, wanted)
     record.end()
     context.log_event(
         dg.AssetObservation(

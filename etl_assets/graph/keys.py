@@ -15,6 +15,13 @@ LANDING = "landing"
 QUARANTINE = "quarantine"
 WAREHOUSE = "warehouse"
 """Key of the resource that says where the warehouse is."""
+REPLAY = "replay"
+REPLAY_STEP = "replay_records"
+"""Dagster takes no step that is called like its job."""
+AUDIT_STEP = "audit_tables"
+SOURCE_TAG = "etl_assets/source"
+RUNS_PER_TICK = 100
+"""So many partitions of a source at most are asked for at once; the next tick asks for the rest."""
 
 
 def landing_key(name: str) -> dg.AssetKey:

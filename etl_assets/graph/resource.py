@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from etl_assets.errors import SettingsError
-from etl_assets.ingest import Warehouse
-from etl_assets.landing import LandingStore
+from etl_assets.landing import LandingStore, Warehouse
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.migrations.migrate import require_current
 from etl_assets.settings import Settings

@@ -2,5 +2,6 @@
 
 from etl_assets.landing.land import batches, index, land
 from etl_assets.landing.store import LandingStore
+from etl_assets.landing.warehouse import Warehouse
 
-__all__ = ["LandingStore", "batches", "index", "land"]
+__all__ = ["LandingStore", "Warehouse", "batches", "index", "land"]

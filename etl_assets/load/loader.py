@@ -12,18 +12,18 @@ import psycopg
 import stamina
 
 from etl_assets.errors import BusyError, LoadError, TooManyRejectedError, TransientLoadError
-from etl_assets.load.ahead import Ahead
 from etl_assets.load.base import Loader, LoadReport
 from etl_assets.load.lookups import Lookups
+from etl_assets.load.prefetch import Ahead
 from etl_assets.load.prepare import hash_seed, prepare
 from etl_assets.load.slices import load_shares, share_name, shares
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.model.delivery import MOST_SLICES
-from etl_assets.postgres import deliveries, ledger, liveness
 from etl_assets.postgres.connection import connect
-from etl_assets.postgres.ddl import ensure_table
 from etl_assets.postgres.faults import translate
-from etl_assets.postgres.upsert import TableWriter, is_empty
+from etl_assets.postgres.ledger import deliveries, entries, locks
+from etl_assets.postgres.tables.ddl import ensure_table
+from etl_assets.postgres.tables.upsert import TableWriter, is_empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from etl_assets.load.prepare import Prepared
     from etl_assets.model.batch import Batch
     from etl_assets.model.delivery import Delivery
-    from etl_assets.postgres.ledger import Holder, Line
+    from etl_assets.postgres.ledger.entries import Line
+    from etl_assets.postgres.ledger.locks import Holder
 
 T = TypeVar("T")
 Transaction = TypeVar("Transaction", bound=BatchTransaction)
@@ -99,7 +100,7 @@ class PostgresLoader(Loader):
             session.close()
 
     def _load(self, session: Session, open_batches: OpenBatches) -> LoadReport:
-        done = ledger.lines(session.connection, session.delivery)
+        done = entries.lines(session.connection, session.delivery)
         missing = [span.batch for span in session.delivery.manifest.spans if span.batch not in done]
         seconds: defaultdict[str, float] = defaultdict(float)
         if len(missing) >= self._slices > 1 and is_empty(session.connection, session.target.table):
@@ -113,14 +114,14 @@ class PostgresLoader(Loader):
                 f"{session.delivery}: batches that were committed are gone from the ledger, as after a crash of the "
                 "server. The rows that are there are accounted for. Run it again: it goes on with what is missing."
             )
-        everything = ledger.lines(session.connection, session.delivery)
-        counts, rules = ledger.add_up(everything)
+        everything = entries.lines(session.connection, session.delivery)
+        counts, rules = entries.add_up(everything)
         return LoadReport(
             delivery=deliveries.by_id(session.connection, session.delivery.id) or session.delivery,
             status="resumed" if done else "loaded",
             counts=counts,
             rules=rules,
-            written=ledger.add_up({number: line for number, line in everything.items() if number not in done})[0],
+            written=entries.add_up({number: line for number, line in everything.items() if number not in done})[0],
             seconds=dict(seconds),
         )
 
@@ -166,8 +167,8 @@ class Session:
         self._seen: SeenLater | None = None
         self.connection = connect(url)
         try:
-            ledger.lock(self.connection, delivery.source, self._partition)
-            self._holder: Holder = ledger.take(self.connection, delivery.source, self._partition, run_id)
+            locks.lock(self.connection, delivery.source, self._partition)
+            self._holder: Holder = locks.take(self.connection, delivery.source, self._partition, run_id)
         except BaseException:
             self.connection.close()
             raise
@@ -180,7 +181,7 @@ class Session:
         """
         source, partition = self.delivery.source, self.delivery.partition
         names = (share_name(number) for number in range(1, MOST_SLICES + 1))
-        if liveness.held(self.connection) & {ledger.lock_number(source, partition + name) for name in names}:
+        if locks.held(self.connection) & {locks.lock_number(source, partition + name) for name in names}:
             raise BusyError(
                 f"Slices of an earlier run are still loading {self.delivery}. This run wrote nothing. Wait for them, "
                 "then run it again: it goes on with what is missing."
@@ -219,13 +220,13 @@ class Session:
             self.target.schema,
             self.delivery.id,
             shared=bool(self._slice_name),
-            refresh_hashes=ledger.other_seeds(self.connection, self.delivery.source, self._seed),
+            refresh_hashes=entries.other_seeds(self.connection, self.delivery.source, self._seed),
         )
 
     def close(self) -> None:
         """Give everything back; the lock at once, as the server may take a moment to see that the session has ended."""
         with suppress(psycopg.Error):  # of a broken connection, which has no lock either
-            ledger.unlock(self.connection)
+            locks.unlock(self.connection)
         self.connection.close()
 
     def prepared(self, batches: Iterator[Batch]) -> Iterator[Prepared]:
@@ -271,7 +272,7 @@ class Session:
 
     def _transact(self, prepared: Prepared, kind: type[BatchTransaction]) -> Line:
         consent = int(self.target.max_rejected * self.delivery.manifest.records)
-        rejected = ledger.add_up(ledger.lines(self.connection, self.delivery))[0].rejected
+        rejected = entries.add_up(entries.lines(self.connection, self.delivery))[0].rejected
         transaction = self.transaction(kind, allowance=consent - rejected)
         line = transaction.run(prepared)
         self._seen = transaction.seen
@@ -284,17 +285,17 @@ class Session:
             self.connection = connect(self._url)
             self._lock_again()
             with self.connection.transaction():
-                ledger.fence(self.connection, self._holder)
+                locks.fence(self.connection, self._holder)
             self.open_table()
         except psycopg.Error as error:
             raise translate(error, f"reconnecting for {self.delivery}") from None
-        return ledger.lines(self.connection, self.delivery).get(number)
+        return entries.lines(self.connection, self.delivery).get(number)
 
     def _lock_again(self) -> None:
         """Take the lock back; the server may need a moment to notice that the broken session is gone."""
         for attempt in stamina.retry_context(on=BusyError, attempts=None, timeout=_LOCK_SECONDS, wait_max=0.5):
             with attempt:
-                ledger.lock(self.connection, self.delivery.source, self._partition)
+                locks.lock(self.connection, self.delivery.source, self._partition)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from psycopg import errors, sql
 
 from etl_assets.errors import LoadError
 from etl_assets.model.schema import RECORD_NO
-from etl_assets.postgres.ddl import exists, identifier
+from etl_assets.postgres.tables.ddl import exists, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,8 @@ import polars as pl
 
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
 from etl_assets.model.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
-from etl_assets.postgres.ddl import postgres_type
-from etl_assets.postgres.quarantine import NewRejected
+from etl_assets.postgres.ledger.quarantine import NewRejected
+from etl_assets.postgres.tables.ddl import postgres_type
 
 SEEN_ORDER: Final = "etl_seen_order"
 SEEN_RECORD: Final = "etl_seen_record"

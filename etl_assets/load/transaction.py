@@ -17,9 +17,11 @@ from etl_assets.errors import LoadError, TooManyRejectedError
 from etl_assets.load.prepare import AFTER_ALL, prepare, without
 from etl_assets.model.batch import Counts
 from etl_assets.model.schema import RECORD_NO
-from etl_assets.postgres import deliveries, ledger, profiles, quarantine
+from etl_assets.postgres.connection import commit_without_waiting
 from etl_assets.postgres.faults import fault_of
-from etl_assets.postgres.ledger import Line
+from etl_assets.postgres.ledger import deliveries, entries, locks, quarantine
+from etl_assets.postgres.ledger.entries import Line
+from etl_assets.postgres.watch import profiles
 
 if TYPE_CHECKING:
     from etl_assets.load.base import SeenLater, Target
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
     from etl_assets.load.prepare import Prepared
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
-    from etl_assets.postgres.ledger import Holder, Kind
-    from etl_assets.postgres.upsert import TableWriter, Written
+    from etl_assets.postgres.ledger.entries import Kind
+    from etl_assets.postgres.ledger.locks import Holder
+    from etl_assets.postgres.tables.upsert import TableWriter, Written
 
 _DATABASE_RULE = "record__database"
 
@@ -84,8 +87,8 @@ class BatchTransaction:
             psycopg.Error: What the database objected to, other than to single records.
         """
         with self.connection.transaction():
-            ledger.fence(self.connection, self.holder)
-            ledger.commit_without_waiting(self.connection)
+            locks.fence(self.connection, self.holder)
+            commit_without_waiting(self.connection)
             self.take_turn(prepared.seen)
             if self.seen is not prepared.seen:
                 prepared = prepare(prepared.batch, self.target, self.delivery.id, self.seed, self.seen)
@@ -106,12 +109,12 @@ class BatchTransaction:
         Args:
             seen: What was known of newer sightings.
         """
-        ledger.take_turn(self.connection, self.delivery.source, together=self.writer.shared)
+        locks.take_turn(self.connection, self.delivery.source, together=self.writer.shared)
         self.writer.outranked_by = deliveries.outranking(self.connection, self.delivery)
         self.seen = seen
         if self.target.look_later is None or seen is None or not self.writer.outranked_by:
             return
-        if ledger.confirming(self.connection, self.delivery, seen.after_record, seen.line):
+        if entries.confirming(self.connection, self.delivery, seen.after_record, seen.line):
             self.seen = self.target.look_later()
 
     def without_corrected(self, prepared: Prepared) -> Prepared:
@@ -167,7 +170,7 @@ class BatchTransaction:
         first = span.first_record
         last = AFTER_ALL if span == self.delivery.manifest.spans[-1] else span.last_record
         corrected = quarantine.corrected(self.connection, self.delivery)
-        done = ledger.lines(self.connection, self.delivery).values()
+        done = entries.lines(self.connection, self.delivery).values()
         in_order = all(line.last_record < first for line in done)
         self.writer.to_be_read = (last, corrected) if in_order and not self.writer.shared else None
         confirmed = None if prepared.seen is None else prepared.seen.keys
@@ -220,7 +223,7 @@ class BatchTransaction:
 
     def write_line(self, line: Line) -> None:
         """Enter the ledger line."""
-        ledger.enter(self.connection, self.delivery, self.holder, line, kind=self.kind, hash_seed=self.seed)
+        entries.enter(self.connection, self.delivery, self.holder, line, kind=self.kind, hash_seed=self.seed)
 
     def write_profile(self, prepared: Prepared) -> None:
         """Keep what the batch held, if anybody looked."""

@@ -6,8 +6,8 @@ A column that the IO manager is not asked for is not read; a month of flights is
 import dagster as dg
 import pandas as pd
 
-from etl_assets.graph.conditions import follow
 from etl_assets.graph.partitions import partitions_definition
+from etl_assets.graph.triggers.conditions import follow
 from etl_assets.sources.flights import SOURCE as FLIGHTS
 
 

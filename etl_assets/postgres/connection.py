@@ -70,3 +70,12 @@ def without_password(url: str) -> str:
     user = f"{quote(unquote(parts.username))}@" if parts.username else ""
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{user}{parts.hostname or ''}{port}{parts.path}"
+
+
+def commit_without_waiting(connection: Connection) -> None:
+    """Let the present transaction's commit not wait for the disk.
+
+    It is as whole and as final as any; only a crash of the server may undo it, and with it its ledger line. The
+    delivery is not complete before a commit that does wait has put all of them on disk.
+    """
+    connection.execute("SET LOCAL synchronous_commit = off")

@@ -8,9 +8,9 @@ records and remembering drift is ``postgres``'s.
 from etl_assets.validate.base import Validator
 from etl_assets.validate.casts import dtype
 from etl_assets.validate.declaration import check_rules
-from etl_assets.validate.rows import judge_rows, to_pandas
-from etl_assets.validate.rules import RuleValidator
+from etl_assets.validate.rule_validator import RuleValidator
 from etl_assets.validate.shape import Shape, resolve
+from etl_assets.validate.transformed_rows import judge_rows, to_pandas
 
 __all__ = [
     "RuleValidator",

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from etl_assets.validate.documents import is_document
-from etl_assets.validate.moments import moment, reading_type
+from etl_assets.validate.dates_and_times import moment, reading_type
+from etl_assets.validate.json_text import is_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from etl_assets.model.schema import Column
-    from etl_assets.validate.steps import Steps
+    from etl_assets.validate.intermediate_columns import Steps
 
 _UUID: Final = r"\A[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\z"
 _FEW: Final = 8

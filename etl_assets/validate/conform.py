@@ -19,11 +19,11 @@ from polars.exceptions import PolarsError
 
 from etl_assets.errors import TransformError
 from etl_assets.validate.casts import cast, dtype, prepared
-from etl_assets.validate.moments import in_range, localized
+from etl_assets.validate.dates_and_times import in_range, localized
 
 if TYPE_CHECKING:
     from etl_assets.model.schema import Column
-    from etl_assets.validate.steps import Steps
+    from etl_assets.validate.intermediate_columns import Steps
 
 _LARGEST_EXPONENT: Final = 400
 _MICROSECOND: Final = 1_000

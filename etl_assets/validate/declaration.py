@@ -14,8 +14,8 @@ from etl_assets.errors import DeclarationError
 from etl_assets.model.schema import directives
 from etl_assets.validate.casts import cast, prepared
 from etl_assets.validate.criteria import broken, full_match
-from etl_assets.validate.moments import ambiguity
-from etl_assets.validate.steps import Steps
+from etl_assets.validate.dates_and_times import ambiguity
+from etl_assets.validate.intermediate_columns import Steps
 
 if TYPE_CHECKING:
     from etl_assets.model.schema import Column, Schema

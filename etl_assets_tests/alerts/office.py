@@ -10,8 +10,8 @@ from etl_assets import alerts
 from etl_assets.model.batch import Counts
 from etl_assets.model.drift import DriftEvent
 from etl_assets.model.run import RunEnd
-from etl_assets.postgres.alerts import clock
-from etl_assets.postgres.history import CheckRow
+from etl_assets.postgres.alerts.alerts import clock
+from etl_assets.postgres.runs.history import CheckRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from etl_assets import RunFailed
-from etl_assets.postgres.alerts import acknowledge
+from etl_assets.postgres.alerts.alerts import acknowledge
 from etl_assets_tests.alerts.stubs import http_stub, https_stub, mail_stub, proxy_stub
 
 if TYPE_CHECKING:

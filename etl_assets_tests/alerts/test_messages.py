@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets.alerts.messages import asset_path, notice
-from etl_assets.postgres.alerts import Alert
+from etl_assets.postgres.alerts.alerts import Alert
 
 _AT = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)
 _UI = "https://dagster.example.org"

@@ -20,8 +20,8 @@ from etl_assets import (
 )
 from etl_assets.model.alert import DEFAULT_ALERTS
 from etl_assets.model.drift import Change
-from etl_assets.postgres.alerts import acknowledge
-from etl_assets.postgres.history import CheckRow
+from etl_assets.postgres.alerts.alerts import acknowledge
+from etl_assets.postgres.runs.history import CheckRow
 
 if TYPE_CHECKING:
     from etl_assets_tests.alerts.office import Office

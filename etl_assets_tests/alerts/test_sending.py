@@ -13,7 +13,7 @@ import pytest
 from etl_assets import RunFailed, alerts
 from etl_assets.alerts.messages import trial
 from etl_assets.alerts.sender import BUDGET_SECONDS, SEND_SECONDS, deliver, without_secrets
-from etl_assets.postgres import outbox
+from etl_assets.postgres.alerts import notifications
 from etl_assets.postgres.connection import connected
 from etl_assets_tests.alerts.office import UI
 from etl_assets_tests.alerts.stubs import http_stub
@@ -98,9 +98,9 @@ def test_waits_between_tries_grow_up_to_an_hour(office: Office, hook: Stub) -> N
         (following,) = office.query("SELECT next_try_at FROM etl.alert_message WHERE channel = 'default'")[0]
         waits.append((following - at).total_seconds())
         at = following
-    shortest = [min(outbox.FIRST_WAIT * 2**tries, outbox.LONGEST_WAIT) for tries in range(10)]
+    shortest = [min(notifications.FIRST_WAIT * 2**tries, notifications.LONGEST_WAIT) for tries in range(10)]
     assert all(
-        least <= wait <= least * (1 + outbox.SPREAD) + 1 for least, wait in zip(shortest, waits, strict=True)
+        least <= wait <= least * (1 + notifications.SPREAD) + 1 for least, wait in zip(shortest, waits, strict=True)
     )  # fmt: skip
 
 
@@ -159,14 +159,14 @@ def test_while_a_message_is_being_sent_nobody_else_sends_it(office: Office, hook
 
 def test_a_sender_that_dies_after_its_claim_leaves_the_message_to_the_next_one(office: Office, hook: Stub) -> None:
     office.fail(RunFailed())
-    assert outbox.claim(office.connection, "default", office.now) is not None
+    assert notifications.claim(office.connection, "default", office.now) is not None
     assert office.send().sent == 0
-    assert office.send(timedelta(seconds=outbox.FIRST_WAIT * 2)).sent == 1
+    assert office.send(timedelta(seconds=notifications.FIRST_WAIT * 2)).sent == 1
     assert len(hook.taken) == 1
 
 
 def test_the_claim_outlasts_the_longest_try() -> None:
-    assert SEND_SECONDS < outbox.FIRST_WAIT
+    assert SEND_SECONDS < notifications.FIRST_WAIT
     assert BUDGET_SECONDS + SEND_SECONDS < 60  # seconds that Dagster gives a sensor
 
 

@@ -21,7 +21,7 @@ from etl_assets.audit import library
 from etl_assets.audit.examination import examine
 from etl_assets.audit.suite import compiled
 from etl_assets.audit.witness import SAMPLE, witness
-from etl_assets.postgres.ddl import postgres_type
+from etl_assets.postgres.tables.ddl import postgres_type
 from etl_assets_tests.ingest.world import World
 from etl_assets_tests.validate.oracle import judge
 

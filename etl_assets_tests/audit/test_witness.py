@@ -256,7 +256,7 @@ sys.addaudithook(hook)
 from datetime import UTC, datetime
 from pathlib import Path
 from etl_assets_tests.audit.test_witness import PEOPLE, TABLE, ask
-from etl_assets.audit.documents import publish
+from etl_assets.audit.data_docs import publish
 from etl_assets.audit.examination import Examination
 from etl_assets.audit.suite import compiled
 suite = compiled(PEOPLE)

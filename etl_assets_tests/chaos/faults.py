@@ -10,13 +10,13 @@ import psycopg
 from psycopg import sql
 
 from etl_assets.load.transaction import BatchTransaction
-from etl_assets.postgres import ledger
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.upsert import TableWriter
+from etl_assets.postgres.ledger import entries
+from etl_assets.postgres.tables.upsert import TableWriter
 
 if TYPE_CHECKING:
     from etl_assets.load.prepare import Prepared
-    from etl_assets.postgres.ledger import Line
+    from etl_assets.postgres.ledger.entries import Line
 
 FATAL_BATCH = 2
 POINTS = (
@@ -103,7 +103,7 @@ class LedgerApart(BatchTransaction):
         """Not here."""
 
     def _enter(self, line: Line) -> None:
-        ledger.enter(self.connection, self.delivery, self.holder, line, kind=self.kind, hash_seed=self.seed)
+        entries.enter(self.connection, self.delivery, self.holder, line, kind=self.kind, hash_seed=self.seed)
 
 
 class LedgerFirst(LedgerApart):
@@ -112,14 +112,14 @@ class LedgerFirst(LedgerApart):
     def run(self, prepared: Prepared) -> Line:
         with connected(_url(self.connection)) as apart:
             line = self._foretold(prepared)
-            ledger.enter(apart, self.delivery, self.holder, line, kind=self.kind, hash_seed=self.seed)
+            entries.enter(apart, self.delivery, self.holder, line, kind=self.kind, hash_seed=self.seed)
         if line.number == FATAL_BATCH:
             die()
         BatchTransaction.run(self, prepared)
         return line
 
     def _foretold(self, prepared: Prepared) -> Line:
-        from etl_assets.postgres.upsert import Written
+        from etl_assets.postgres.tables.upsert import Written
 
         return self.line(prepared, Written(inserted=prepared.rows.height), 0, prepared.rules)
 

@@ -9,15 +9,15 @@ import pytest
 
 from etl_assets.errors import FencedError
 from etl_assets.load.transaction import BatchTransaction
-from etl_assets.postgres import ledger
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import locks
 from etl_assets_tests.chaos import faults
 from etl_assets_tests.chaos.victim import BATCHES, EXPECTED, REJECTED, load_in_a_process
 
 if TYPE_CHECKING:
     from etl_assets.load import LoadReport
     from etl_assets.load.prepare import Prepared
-    from etl_assets.postgres.ledger import Line
+    from etl_assets.postgres.ledger.entries import Line
     from etl_assets_tests.load.feed import Feed
 
 
@@ -105,7 +105,7 @@ def test_a_run_that_was_replaced_writes_nothing_more(feed: Feed) -> None:
         def run(self, prepared: Prepared) -> Line:
             if prepared.batch.span.batch == faults.FATAL_BATCH:
                 with connected(feed.url) as other:
-                    ledger.take(other, "stock", "", "the run that took over")
+                    locks.take(other, "stock", "", "the run that took over")
             return super().run(prepared)
 
     feed.transaction = Replaced

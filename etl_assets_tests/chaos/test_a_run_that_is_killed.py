@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from etl_assets.cli.environment import declared, environment
-from etl_assets.graph.history import watch_sensor
+from etl_assets.graph.runs.watch_sensor import watch_sensor
 from etl_assets_tests.chaos.halted import RECORDS, declare_counters, halted
 
 if TYPE_CHECKING:

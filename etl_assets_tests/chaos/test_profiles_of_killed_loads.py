@@ -11,7 +11,7 @@ import pytest
 
 from etl_assets.errors import TransientLoadError
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.graph.stream import Stream
+from etl_assets.graph.assets.stream import Stream
 from etl_assets.postgres.connection import connected
 from etl_assets_tests.chaos import faults
 from etl_assets_tests.chaos.victim import in_a_process

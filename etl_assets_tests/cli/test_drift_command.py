@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from etl_assets import catalog
-from etl_assets.ingest import Warehouse
-from etl_assets.landing import LandingStore
+from etl_assets.landing import LandingStore, Warehouse
 from etl_assets.postgres.connection import connected
 from etl_assets_tests.watching import Watch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl_assets.extract.formats.records import OPEN, Layout, field_counts, find_records, record_end, split_fields
+from etl_assets.extract.formats.csv.records import OPEN, Layout, field_counts, find_records, record_end, split_fields
 
 _LAYOUT = Layout(b",", b'"', b"")
 _WITH_COMMENTS = Layout(b",", b'"', b"#")

@@ -114,11 +114,11 @@ class Bench:
     @contextmanager
     def locked(self, source: str, partition: str = "") -> Iterator[None]:
         """Hold a source partition as another run would."""
-        from etl_assets.postgres import ledger
         from etl_assets.postgres.connection import connected
+        from etl_assets.postgres.ledger import locks
 
         with connected(self.url) as connection:
-            ledger.lock(connection, source, partition)
+            locks.lock(connection, source, partition)
             yield
 
 

@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 
 from etl_assets import NoDelivery, RejectedCount
-from etl_assets.graph.alerting import alert_sensor
 from etl_assets.graph.build import definitions
+from etl_assets.graph.runs.alert_sensor import alert_sensor
 from etl_assets_tests.alerts.stubs import http_stub
 
 if TYPE_CHECKING:
@@ -118,6 +118,6 @@ def test_the_sensor_says_which_channel_fails_since_when_and_which_nobody_configu
 
 
 def _replay_of_nothing() -> dict[str, object]:
-    from etl_assets.graph.jobs import replay_config
+    from etl_assets.graph.run_config import replay_config
 
     return replay_config("people")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets import OnChange
-from etl_assets.graph.arrivals import LONGEST_WAIT, Arrival, Attempt, Decider, Memory, told, wait
-from etl_assets.postgres.deliveries import Seen
+from etl_assets.graph.triggers.arrivals import LONGEST_WAIT, Arrival, Attempt, Decider, Memory, told, wait
+from etl_assets.postgres.ledger.deliveries import Seen
 
 _EVERY = timedelta(minutes=1)
 _START = datetime(2024, 1, 3, tzinfo=UTC)

@@ -19,9 +19,9 @@ from dagster._core.utils import make_new_run_id
 from etl_assets import After, Column, Csv, Daily, FileExtractor, Files, Monthly, References, Schema, Static
 from etl_assets.errors import DeclarationError
 from etl_assets.graph.build import definitions
-from etl_assets.graph.conditions import follow
-from etl_assets.graph.lineage import comes_after, parents
 from etl_assets.graph.partitions import partitions_definition
+from etl_assets.graph.triggers.conditions import follow
+from etl_assets.graph.triggers.lineage import comes_after, parents
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet

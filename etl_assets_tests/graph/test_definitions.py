@@ -14,7 +14,7 @@ import pytest
 
 from etl_assets import Column, References, Schema, Static
 from etl_assets.graph.build import definitions
-from etl_assets.graph.lineage import parents
+from etl_assets.graph.triggers.lineage import parents
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,15 +8,16 @@ import dagster as dg
 import pytest
 
 from etl_assets import Column, Csv, Expectation, FileExtractor, Schema, Static
-from etl_assets.audit.documents import page_of
-from etl_assets.graph import retries
-from etl_assets.graph.assets import source_assets
-from etl_assets.graph.audit import audit_config, audit_job, audit_schedule, data_docs
-from etl_assets.graph.expectations import expectation_checks
-from etl_assets.graph.io_manager import PostgresIOManager
+from etl_assets.audit.data_docs import page_of
+from etl_assets.graph.assets.audit import audit_job, audit_schedule, data_docs
+from etl_assets.graph.assets.expectations import expectation_checks
+from etl_assets.graph.assets.io_manager import PostgresIOManager
+from etl_assets.graph.assets.source_assets import source_assets
 from etl_assets.graph.jobs import source_job
 from etl_assets.graph.keys import WAREHOUSE
 from etl_assets.graph.resource import WarehouseResource
+from etl_assets.graph.run_config import audit_config
+from etl_assets.graph.runs import retries
 from etl_assets_tests.graph.conftest import error_of, materialized
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from dagster._core.execution.execute_in_process_result import ExecuteInProcessResult
 
-from etl_assets.graph.io_manager import PostgresIOManager
+from etl_assets.graph.assets.io_manager import PostgresIOManager
 from etl_assets_tests.graph.conftest import Bench, error_of, metadata_of
 
 _DAYS = dg.DailyPartitionsDefinition(start_date="2024-01-01", end_date="2024-01-05")

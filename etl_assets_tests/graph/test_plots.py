@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl_assets.graph.plots import MOST_BARS, Bar, bars
+from etl_assets.graph.assets.plots import MOST_BARS, Bar, bars
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _SHOWN_IN_PLACE = 1000

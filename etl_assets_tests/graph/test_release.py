@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from etl_assets import Column, Csv, FileExtractor, Schema
-from etl_assets.graph import retries
 from etl_assets.graph.build import definitions
-from etl_assets.graph.jobs import replay_config
-from etl_assets.graph.release import release_sensor
+from etl_assets.graph.run_config import replay_config
+from etl_assets.graph.runs import retries
+from etl_assets.graph.triggers.release_sensor import release_sensor
 from etl_assets_tests.graph.conftest import error_of
 
 if TYPE_CHECKING:

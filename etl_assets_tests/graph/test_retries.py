@@ -12,8 +12,8 @@ import yaml
 from etl_assets import FileExtractor
 from etl_assets.errors import BusyError, DeliveryUnreachableError, LoadError, TransientLoadError
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.graph import retries
-from etl_assets.graph.retries import TRANSIENT_FETCH, retried, retrying
+from etl_assets.graph.runs import retries
+from etl_assets.graph.runs.retries import TRANSIENT_FETCH, retried, retrying
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,13 +19,13 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from etl_assets import Csv, FileExtractor, Static
 from etl_assets.cli.orchestration import NO_RETRIES_TAG
 from etl_assets.errors import TransientLoadError
-from etl_assets.graph import retries
 from etl_assets.graph.build import definitions
-from etl_assets.graph.history import Cursor, ended_since, watch_sensor
-from etl_assets.graph.jobs import replay_config
-from etl_assets.graph.reaper import is_ours
-from etl_assets.graph.run_record import RunRecord
-from etl_assets.postgres import liveness
+from etl_assets.graph.run_config import replay_config
+from etl_assets.graph.runs import retries
+from etl_assets.graph.runs.reaper import is_ours
+from etl_assets.graph.runs.run_record import RunRecord
+from etl_assets.graph.runs.watch_sensor import Cursor, ended_since, watch_sensor
+from etl_assets.postgres.runs import liveness
 from etl_assets_tests.graph.conftest import error_of
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pytest
 
 from etl_assets import Column, Csv, FileExtractor, Monthly, Schema, Transformer
 from etl_assets.errors import DeclarationError
-from etl_assets.graph import retries
 from etl_assets.graph.build import definitions
+from etl_assets.graph.runs import retries
 from etl_assets.model.batch import RECORD_RULES
 from etl_assets_tests.graph.conftest import error_of, materialized, metadata_of
 

@@ -10,7 +10,7 @@ import pytest
 
 from etl_assets import Cron, Csv, Daily, FileExtractor, Files, Static
 from etl_assets.graph.build import definitions
-from etl_assets.graph.jobs import RUNS_PER_TICK
+from etl_assets.graph.keys import RUNS_PER_TICK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ import dagster as dg
 
 from etl_assets import Csv, Daily, FileExtractor, OnChange, Static
 from etl_assets.errors import DeliveryUnreachableError
-from etl_assets.graph import sensors
 from etl_assets.graph.build import definitions
+from etl_assets.graph.triggers import change_sensor
 from etl_assets_tests.graph.watcher import EVERY, Watcher, publish
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _later(monkeypatch: pytest.MonkeyPatch, ahead: timedelta) -> None:
         def now(cls, tz: tzinfo | None = None) -> Self:
             return cls.fromtimestamp((datetime.now(tz) + ahead).timestamp(), tz)
 
-    monkeypatch.setattr(sensors, "datetime", Clock)
+    monkeypatch.setattr(change_sensor, "datetime", Clock)
 
 
 def test_the_trigger_is_a_sensor_that_is_switched_on_and_looks_as_often_as_declared(bench: Bench) -> None:

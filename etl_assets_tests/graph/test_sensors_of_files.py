@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from etl_assets import Csv, FileExtractor, Files, OnChange
-from etl_assets.graph import sensors
+from etl_assets.graph.triggers import change_sensor
 from etl_assets_tests.graph.watcher import EVERY, Watcher, publish
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def test_each_new_file_becomes_a_partition_and_a_run(bench: Bench) -> None:
 
 
 def test_many_new_files_are_asked_for_in_several_ticks(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sensors, "RUNS_PER_TICK", 2)
+    monkeypatch.setattr(change_sensor, "RUNS_PER_TICK", 2)
     names = [f"{number}.csv" for number in range(5)]
     for name in names:
         publish(bench.folder / "in" / name, _GOOD)
@@ -69,7 +69,7 @@ def test_what_is_loaded_is_forgotten_so_that_the_cursor_stays_small(bench: Bench
 def test_a_tick_that_runs_out_of_time_is_gone_on_with_by_the_next(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "LOOK_SECONDS", -1.0)
+    monkeypatch.setattr(change_sensor, "LOOK_SECONDS", -1.0)
     for name in "abc":
         publish(bench.folder / "in" / f"{name}.csv", _GOOD)
     watcher = _files(bench)

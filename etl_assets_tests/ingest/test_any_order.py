@@ -15,7 +15,7 @@ from etl_assets.load.transaction import BatchTransaction
 from etl_assets_tests.ingest.world import GOODS
 
 if TYPE_CHECKING:
-    from etl_assets.postgres.ledger import Line
+    from etl_assets.postgres.ledger.entries import Line
     from etl_assets_tests.ingest.world import World
 
 KEYS = st.sampled_from("abc")

@@ -13,8 +13,8 @@ from etl_assets.extract.formats.csv import Csv
 from etl_assets.load import PostgresLoader
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.model.schema import Column, Schema
-from etl_assets.postgres import deliveries
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import deliveries
 from etl_assets.transform import Transformer
 from etl_assets_tests.ingest.world import GOODS
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from etl_assets.load import LoadReport
     from etl_assets.load.prepare import Prepared
     from etl_assets.model.delivery import Delivery
-    from etl_assets.postgres.ledger import Line
+    from etl_assets.postgres.ledger.entries import Line
     from etl_assets_tests.ingest.world import World
 
 ORDERS = Schema(

@@ -28,7 +28,7 @@ from etl_assets_tests.ingest.world import GOODS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from etl_assets.postgres.ledger import Line
+    from etl_assets.postgres.ledger.entries import Line
     from etl_assets_tests.ingest.world import World
 
 WORDS = [f"{a}{b}{c}" for a in "abcdefghij" for b in "klmnopqrst" for c in "uvwxyz"]
@@ -154,8 +154,8 @@ def test_an_interrupted_delivery_is_finished_before_a_newer_one(world: World) ->
         world.load(first, Interrupted)
     world.publish("apple,9,")
     world.land()
-    from etl_assets.postgres import deliveries
     from etl_assets.postgres.connection import connected
+    from etl_assets.postgres.ledger import deliveries
 
     with connected(world.url) as connection:
         pending = deliveries.pending(connection, "goods", "")

@@ -21,12 +21,12 @@ from etl_assets.extract.formats.csv import Csv
 from etl_assets.load import PostgresLoader
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.model.schema import Column, Schema
-from etl_assets.postgres import deliveries
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import deliveries
 from etl_assets_tests.ingest.check import check
 
 if TYPE_CHECKING:
-    from etl_assets.postgres.ledger import Line
+    from etl_assets.postgres.ledger.entries import Line
     from etl_assets_tests.ingest.world import World
 
 SCHEMA = Schema(

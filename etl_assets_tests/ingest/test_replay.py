@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from etl_assets import replay
+from etl_assets import ingest
 from etl_assets.errors import BusyError
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.model.schema import Column, References, Schema
-from etl_assets.postgres import ledger
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import locks
 from etl_assets_tests.ingest.world import GOODS
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def test_a_name_that_is_no_column_is_no_correction(world: World) -> None:
 def test_a_replay_beside_a_run_of_the_partition_is_told_to_wait(world: World) -> None:
     world.take("plum,many,")
     with connected(world.url) as other:
-        ledger.lock(other, "goods", "")
+        locks.lock(other, "goods", "")
         with pytest.raises(BusyError):
             world.replay()
     assert statuses(world) == ["open"]
@@ -168,9 +168,9 @@ def test_parked_records_are_released_when_their_parent_arrives_and_not_before(
     assert path.exists()
     report = placed.load(placed.land().delivery)
     assert (report.counts.rejected, report.rules) == (2, {"code__references": 2, "by__references": 3})
-    assert replay.releasable(source, warehouse) == []
+    assert ingest.releasable(source, warehouse) == []
     world.take("apple,1,", "plum,1,")
-    (released,) = replay.releasable(source, warehouse)
+    (released,) = ingest.releasable(source, warehouse)
     assert placed.replay(released).replayed == 1
     assert [row[0] for row in placed.rows()] == [1, 2]
     assert placed.violations() == []

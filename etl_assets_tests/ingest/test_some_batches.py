@@ -11,8 +11,8 @@ from etl_assets.errors import LoadError
 from etl_assets.load import PostgresLoader
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.model.schema import Column, References, Schema
-from etl_assets.postgres import deliveries
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import deliveries
 from etl_assets_tests.ingest.world import GOODS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from etl_assets.load import LoadReport
     from etl_assets.load.prepare import Prepared
     from etl_assets.model.delivery import Delivery
-    from etl_assets.postgres.ledger import Line
+    from etl_assets.postgres.ledger.entries import Line
     from etl_assets_tests.ingest.world import World
 
 _CODES = [f"{first}{second}{third}" for first in "abcdef" for second in "abcdefghij" for third in "abcdefghijklmnop"]

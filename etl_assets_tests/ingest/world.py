@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from etl_assets import doctor, ingest, replay
+from etl_assets import doctor, ingest, watch
 from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.ingest import Warehouse
-from etl_assets.landing import LandingStore
+from etl_assets.landing import LandingStore, Warehouse
 from etl_assets.load import PostgresLoader
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.model.partitions import Files
 from etl_assets.model.schema import Column, Schema
-from etl_assets.postgres import deliveries, quarantine
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import deliveries, quarantine
 from etl_assets.source import Source
 
 if TYPE_CHECKING:
@@ -76,8 +75,12 @@ class World:
         path.write_bytes(b"\n".join(body) + b"\n")
 
     def land(self, file: str | None = None) -> ingest.Landed:
+        """Land what is published, and look at its columns as a run does."""
         source = self.source
-        return ingest.land(source, source.partition(file if self.files else None), self.warehouse)
+        landed = ingest.land(source, source.partition(file if self.files else None), self.warehouse)
+        watch.observe_delivery(source, landed.delivery, self.warehouse)
+        ingest.admit(source, landed.delivery, self.warehouse)
+        return landed
 
     def load(self, delivery: Delivery, transaction: type[BatchTransaction] = BatchTransaction) -> LoadReport:
         with connected(self.url) as connection:
@@ -103,12 +106,12 @@ class World:
             return quarantine.find(connection, source=self.name)
 
     def correct(self, record: quarantine.Rejected, **changes: str | None) -> None:
-        correction = replay.published_correction(self.source, record, changes)
+        correction = ingest.published_correction(self.source, record, changes)
         with connected(self.url) as connection:
             quarantine.correct(connection, record.id, correction, "ada", None)
 
-    def replay(self, *ids: int) -> replay.ReplayReport:
-        return replay.replay(self.source, self.warehouse, "replay", list(ids) or None)
+    def replay(self, *ids: int) -> ingest.ReplayReport:
+        return ingest.replay(self.source, self.warehouse, "replay", list(ids) or None)
 
     def violations(self) -> list[str]:
         """What the doctor finds wrong."""

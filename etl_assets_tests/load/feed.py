@@ -14,8 +14,8 @@ from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, Batch, Ra
 from etl_assets.model.delivery import Manifest, MemberIndex, Span
 from etl_assets.model.partitions import Partition
 from etl_assets.model.schema import RECORD_NO, Column, Schema
-from etl_assets.postgres import deliveries
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import deliveries
 from etl_assets.validate import dtype
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 from etl_assets.errors import BusyError, IncompatibleTableError, TooManyRejectedError, TransformError
 from etl_assets.load import PostgresLoader, Target
 from etl_assets.model.schema import Column, References, Schema
-from etl_assets.postgres import deliveries, ledger
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import deliveries, locks
 from etl_assets_tests.load.feed import STOCK
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def test_the_publishers_own_order_beats_the_order_of_arrival(feed: Feed, rows: l
 def test_a_second_run_of_the_same_partition_is_told_that_it_is_busy(feed: Feed) -> None:
     delivery = feed.send(AB)
     with connected(feed.url) as other:
-        ledger.lock(other, "stock", "")
+        locks.lock(other, "stock", "")
         with pytest.raises(BusyError, match="Another run is loading stock"):
             feed.load(delivery)
 
@@ -321,7 +321,7 @@ def test_reading_anew_with_fewer_records_takes_away_the_rows_of_those_beyond(fee
 def test_a_load_waits_for_slices_that_outlived_the_process_which_started_them(feed: Feed) -> None:
     delivery = feed.send([("a", 1, None)])
     with connected(feed.url) as slice_:
-        ledger.lock(slice_, delivery.source, f"{delivery.partition}#2")
+        locks.lock(slice_, delivery.source, f"{delivery.partition}#2")
         with pytest.raises(BusyError, match="Slices of an earlier run"):
             feed.load(delivery)
     assert feed.load(delivery).status == "loaded"

@@ -8,13 +8,12 @@ import psycopg
 import pytest
 
 from etl_assets import Column, Csv, FileExtractor, Schema, Source, ingest
-from etl_assets.ingest import Warehouse
-from etl_assets.landing import LandingStore
+from etl_assets.landing import LandingStore, Warehouse
 from etl_assets.load import PostgresLoader
 from etl_assets.model.partitions import Partition
-from etl_assets.postgres import deliveries
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.conservation import conservation
+from etl_assets.postgres.ledger import deliveries
+from etl_assets.postgres.ledger.conservation import conservation
 from etl_assets.postgres.migrations.migrate import migrate
 
 if TYPE_CHECKING:

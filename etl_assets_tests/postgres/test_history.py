@@ -9,9 +9,9 @@ from psycopg.errors import CheckViolation
 
 from etl_assets.errors import LoadError
 from etl_assets.model.run import RunKey
-from etl_assets.postgres import history
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.migrations.migrate import migrate
+from etl_assets.postgres.runs import history
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

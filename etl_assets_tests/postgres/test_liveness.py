@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from etl_assets.errors import SettingsError
-from etl_assets.postgres import liveness
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import locks
+from etl_assets.postgres.runs import liveness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ sys.stdin.read()
 
 def _alive(url: str, run_id: str) -> bool:
     with connected(url) as connection:
-        return liveness.run_lock_number(run_id) in liveness.held(connection)
+        return liveness.run_lock_number(run_id) in locks.held(connection)
 
 
 def _wait_for(condition: Callable[[], bool], thread_of: tuple[str, str] | None = None) -> None:

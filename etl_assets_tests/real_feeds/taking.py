@@ -19,13 +19,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from etl_assets import ingest, monitor
-from etl_assets.ingest import Warehouse
-from etl_assets.landing import LandingStore
+from etl_assets import ingest, watch
+from etl_assets.landing import LandingStore, Warehouse
 from etl_assets.load import PostgresLoader
 from etl_assets.model.batch import Counts
-from etl_assets.postgres import deliveries, quarantine
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import deliveries, quarantine
 from etl_assets.postgres.migrations import migrate
 from etl_assets.settings import with_database
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from etl_assets.load import LoadReport
     from etl_assets.model.monitored import Monitored
     from etl_assets.source import Source
+    from etl_assets.validate import Shape
 
     Row = tuple[Any, ...]
     Reader = Callable[[dict[str, str]], Row | None]
@@ -74,6 +74,7 @@ class Taken:
     source: Source
     warehouse: Warehouse
     landed: dict[str, Landed]
+    shapes: dict[str, Shape]
     reports: dict[str, LoadReport]
     tables: dict[str, list[Row]]
     """The table's rows after each file, in the order of the schema."""
@@ -86,7 +87,7 @@ class Taken:
 
     @property
     def unmapped(self) -> dict[str, set[str]]:
-        return {file: set(landed.shape.unmapped) for file, landed in self.landed.items()}
+        return {file: set(shape.unmapped) for file, shape in self.shapes.items()}
 
     @property
     def cuts(self) -> dict[str, list[int]]:
@@ -125,20 +126,23 @@ def take(source: Source, warehouse: Warehouse) -> Taken:
     """Land and load every file of the feed, oldest first."""
     partitions = [source.partition(key) for key in source.extractor.list()]
     landed: dict[str, Landed] = {}
+    shapes: dict[str, Shape] = {}
     reports: dict[str, LoadReport] = {}
     tables: dict[str, list[Row]] = {}
     monitored: dict[str, tuple[Monitored, ...]] = {}
     for partition in sorted(partitions, key=lambda partition: partition.rank):
         landed[partition.key] = ingest.land(source, partition, warehouse)
         delivery = landed[partition.key].delivery
+        watch.observe_delivery(source, delivery, warehouse)
+        shapes[partition.key] = ingest.admit(source, delivery, warehouse)
         with connected(warehouse.url) as connection:
             delivery = deliveries.by_id(connection, delivery.id) or delivery
         reports[partition.key] = ingest.load(source, delivery, warehouse, PostgresLoader(warehouse.url, "run"))
         tables[partition.key] = _rows(source, warehouse, ", ".join(source.schema.names))
         with connected(warehouse.url) as connection:
-            monitor.conclude(connection, source, reports[partition.key].delivery)
-            monitored[partition.key] = monitor.examine(connection, source, reports[partition.key].delivery)
-    return Taken(source, warehouse, landed, reports, tables, monitored)
+            watch.conclude(connection, source, reports[partition.key].delivery)
+            monitored[partition.key] = watch.examine(connection, source, reports[partition.key].delivery)
+    return Taken(source, warehouse, landed, shapes, reports, tables, monitored)
 
 
 def _rows(source: Source, warehouse: Warehouse, wanted: str) -> list[Row]:

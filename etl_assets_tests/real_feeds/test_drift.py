@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from etl_assets.drift import Drift
 from etl_assets.model.drift import CELL_KINDS
 from etl_assets.postgres.connection import connected
+from etl_assets.watch.drift import Drift
 from etl_assets_tests.real_feeds.taking import ground_truth, warehouse, with_real_feeds
 from etl_assets_tests.real_feeds.test_country_codes import countries
 from etl_assets_tests.real_feeds.test_currency_codes import currencies

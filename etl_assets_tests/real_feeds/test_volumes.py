@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from etl_assets.model.monitors import Volume
-from etl_assets.validate.anomaly import judge_volume
-from etl_assets.validate.usual import Point
+from etl_assets.watch.anomaly import judge_volume
+from etl_assets.watch.history_statistics import Point
 from etl_assets_tests.real_feeds.taking import ground_truth, with_real_feeds
 
 pytestmark = with_real_feeds

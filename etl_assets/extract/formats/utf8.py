@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from etl_assets.extract.formats.bits import Positions
+    from etl_assets.extract.formats.csv.bits import Positions
 
 _ASCII: Final = 0x80
 _CONTINUATION: Final = 0xC0

@@ -1,0 +1,5 @@
+"""Delimited text: the declaration, the reader, and the scan that finds records before they are parsed."""
+
+from etl_assets.extract.formats.csv.format import Csv
+
+__all__ = ["Csv"]

@@ -1,0 +1,204 @@
+"""Cuts a stream of delimited text into batches.
+
+Here live the header and the arithmetic of offsets, lines and record numbers. The same bytes always give the same
+batches, however the stream hands them out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from etl_assets.errors import DeliveryError, DeliveryIncompleteError
+from etl_assets.extract.formats.csv.batch import CsvBatch, ended_by_line_feed
+from etl_assets.extract.formats.csv.records import MISQUOTED, OPEN, find_records, record_end, split_fields
+from etl_assets.extract.formats.encoding import UTF8, Transcoded, foreign_mark
+from etl_assets.model.delivery import Span
+from etl_assets.model.schema import RECORD_NO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from etl_assets.extract.formats.csv import Csv
+
+_MARK: Final = b"\xef\xbb\xbf"
+_HEAD: Final = 64 * 1024
+_SKIP: Final = 1024 * 1024
+
+
+class CsvReader:
+    """One file being read."""
+
+    def __init__(self, format_: Csv, stream: BinaryIO, member: str) -> None:
+        """Wrap a stream.
+
+        Args:
+            format_: How the file is written.
+            stream: At its start.
+            member: Its name in the archive, or the empty text.
+        """
+        self._format = format_
+        self._layout = format_.layout
+        self._codec = UTF8 if format_.transcoded else format_.codec
+        self._member = member
+        self._where = member or "the file"
+        self._stream = (
+            cast("BinaryIO", Transcoded(stream, format_.codec, self._where)) if format_.transcoded else stream
+        )
+        self._ended = False
+
+    def batches(self, after: Span | None, spans: Sequence[Span] | None) -> Iterator[CsvBatch]:
+        """All batches, or those of the given spans."""
+        size = self._format.batch_bytes
+        head = self._fill(b"", min(_HEAD, size))
+        header = self._header(head)
+        if header is None and not self._ended:
+            head = self._fill(head, size)
+            header = self._header(head)
+        if header is None:
+            raise self._refused(
+                "has a header that does not end", "Declare the quote character, or name the columns: header=(...)"
+            )
+        offset, line, names = header
+        if spans is None:
+            return self._through(head, offset, line, names, after)
+        return self._wanted(head, names, spans)
+
+    def _through(
+        self, head: bytes, offset: int, line: int, names: tuple[str, ...], after: Span | None
+    ) -> Iterator[CsvBatch]:
+        """Fill a block, cut it after its last whole record, carry the rest over."""
+        number, record = (after.batch + 1, after.last_record + 1) if after else (1, 1)
+        first = number
+        size = self._format.batch_bytes
+        block = self._fill(head[offset:], size)
+        while block or number == first:
+            found = find_records(ended_by_line_feed(block) if self._ended else block, self._layout, final=self._ended)
+            length = len(block) if self._ended else found.consumed
+            if block and not length:
+                raise self._refused(
+                    f"has a line longer than {size} bytes, line {line}",
+                    "Look whether it is delimited text with LF line ends, or raise batch_bytes",
+                )
+            if len(found) or (self._ended and number == first):
+                ahead = block.count(b"\n", 0, int(found.starts[0])) if len(found) else 0
+                span = Span(number, self._member, offset, length, record, len(found), line + ahead)
+                yield CsvBatch(self._format, span, names, block, found)
+                number += 1
+                record += len(found)
+            elif self._ended:
+                return
+            offset += length
+            line += found.lines
+            block = self._fill(block[length:], size)
+
+    def _wanted(self, head: bytes, names: tuple[str, ...], spans: Sequence[Span]) -> Iterator[CsvBatch]:
+        """Seek the batches if possible, else read and skip."""
+        seekable = not self._format.transcoded and self._stream.seekable()
+        position, ready = 0, head
+        for span in sorted(spans, key=lambda each: each.offset):
+            if seekable:
+                self._stream.seek(span.offset)
+                ready = b""
+            else:
+                ready = self._skip(ready, span.offset - position)
+            data = ready[: span.length]
+            data += self._exactly(span.length - len(data))
+            position, ready = span.offset + span.length, ready[span.length :]
+            if len(data) < span.length:
+                raise DeliveryIncompleteError(
+                    f"{self._where} ends before batch {span.batch} does. Nothing more was written. "
+                    "Land the delivery again: its index belongs to other bytes."
+                )
+            yield CsvBatch(self._format, span, names, data)
+
+    def _skip(self, ready: bytes, count: int) -> bytes:
+        """Pass over bytes, first those at hand; give what remains of these."""
+        if count <= len(ready):
+            return ready[count:]
+        count -= len(ready)
+        while count > 0 and (chunk := self._stream.read(min(count, _SKIP))):
+            count -= len(chunk)
+        return b""
+
+    def _fill(self, carried: bytes, size: int) -> bytes:
+        """The bytes carried over, filled up to a size; at the end of the file, what there is."""
+        wanted = size - len(carried)
+        if wanted <= 0 or self._ended:
+            return carried
+        fresh = self._exactly(wanted)
+        self._ended = len(fresh) < wanted
+        return carried + fresh if carried else fresh
+
+    def _exactly(self, count: int) -> bytes:
+        """That many bytes, fewer only at the end of the file."""
+        parts: list[bytes] = []
+        while count > 0 and (part := self._stream.read(count)):
+            parts.append(part)
+            count -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _header(self, head: bytes) -> tuple[int, int, tuple[str, ...]] | None:
+        """Offset and number of the first line after the header, and the names; None when the header does not end."""
+        offset = self._check_head(head)
+        text = ended_by_line_feed(head) if self._ended else head
+        line = 1
+        while (feed := text.find(b"\n", offset)) >= 0:
+            if line > self._format.skip_lines and not self._is_void(text, offset, feed):
+                break
+            offset, line = feed + 1, line + 1
+        if isinstance(self._format.header, tuple):
+            return min(offset, len(head)), line, self._format.header
+        if offset >= len(text):
+            if self._ended:
+                raise self._refused("holds no header", "Look at the feed: it may be empty today")
+            return None
+        end = record_end(text, offset, self._layout)
+        if end == OPEN:
+            return None
+        if end == MISQUOTED:
+            raise self._refused(
+                f"has a stray quote in its header, line {line}",
+                "Declare the quote character (quote=None for none), or skip_lines=... for lines before the header",
+            )
+        names = self._names(text[offset:end].removesuffix(b"\r"))
+        return min(end + 1, len(head)), line + text.count(b"\n", offset, end) + 1, names
+
+    def _is_void(self, text: bytes, start: int, feed: int) -> bool:
+        """Whether a line is blank or a comment."""
+        comment = self._layout.comment
+        return text[start:feed] in (b"", b"\r") or (bool(comment) and text.startswith(comment, start))
+
+    def _check_head(self, head: bytes) -> int:
+        """Refuse what is no text in the declared encoding; give the length of the byte order mark."""
+        if not head:
+            raise self._refused("is empty", "Look at the feed: an empty file is no delivery")
+        if told := foreign_mark(head, self._codec):
+            raise self._refused(
+                f"begins with the byte order mark of {told} but is declared {self._format.encoding}",
+                f"Write encoding={told!r}",
+            )
+        if b"\n" not in head and b"\r" in head.rstrip(b"\r"):
+            raise self._refused("has bare carriage returns for line ends", "Have the publisher write LF or CRLF")
+        return len(_MARK) if self._format.codec == UTF8 and head.startswith(_MARK) else 0
+
+    def _names(self, record: bytes) -> tuple[str, ...]:
+        if b"\0" in record:
+            raise self._refused(
+                "has a NUL byte in its header", "Declare the encoding it is in (utf-16 is full of them) or its format"
+            )
+        try:
+            names = [field.decode(self._codec) for field in split_fields(record, self._layout)]
+        except UnicodeDecodeError:
+            raise self._refused(
+                f"has a header that is not in the declared encoding {self._format.encoding}",
+                "Declare the encoding it is in, e.g. encoding='cp1252'",
+            ) from None
+        remedy = "Name the columns yourself: header=(...) with skip_lines= to leave out the publisher's"
+        if twins := sorted({name for name in names if names.count(name) > 1}):
+            raise self._refused(f"publishes more than one column named {', '.join(map(repr, twins))}", remedy)
+        if RECORD_NO in names:
+            raise self._refused(f"publishes a column named {RECORD_NO!r}, which is kept for bookkeeping", remedy)
+        return tuple(names)
+
+    def _refused(self, problem: str, remedy: str) -> DeliveryError:
+        return DeliveryError(f"{self._where} {problem}. Nothing was written. {remedy}.")

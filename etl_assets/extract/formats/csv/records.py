@@ -1,0 +1,302 @@
+"""Where the records of delimited text begin and end, and how many fields each has; found without parsing them.
+
+Here live the scan over bytes (with NumPy and `bits`) and the rule by which reading recovers
+from a quote that is not closed. What the fields hold is `csv`'s business.
+
+The rule: a quote opens a field only as its first byte, and closes it only before a delimiter or a line end. A record
+that breaks this, or whose quote is still open at the end of the bytes, ends at its first line end; that line is
+*misquoted*, and reading goes on at the next line. One bad quote so costs one line, never its neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+
+from etl_assets.extract.formats.csv.bits import later, prefix_parity, rank, sooner, words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from etl_assets.extract.formats.csv.bits import Flags, Positions, Words
+
+    Bytes: TypeAlias = NDArray[np.uint8]
+
+LINE_FEED: Final = 10
+CARRIAGE_RETURN: Final = 13
+MISQUOTED: Final = -1
+OPEN: Final = -2
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How delimited text is written, in bytes that mean the same in its encoding as in ASCII.
+
+    Attributes:
+        delimiter: One byte.
+        quote: One byte, or empty when nothing is quoted.
+        comment: What a line begins with that is no record; empty when there are none.
+    """
+
+    delimiter: bytes
+    quote: bytes
+    comment: bytes
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records in some bytes, in order; blank lines and comments are none.
+
+    Attributes:
+        starts: First byte of each.
+        ends: The byte after its last, before its line end.
+        stops: The byte after its line end.
+        misquoted: Whether its quotes break the rule.
+        gapless: Whether the records follow one another from the first byte to the last, nothing between them.
+        consumed: Number of bytes up to the end of the last whole record; what follows is an open record.
+        lines: Number of line ends in them.
+        inside: For each byte, packed eight to one, whether it stands in quotes; None when there are no quotes.
+    """
+
+    starts: Positions
+    ends: Positions
+    stops: Positions
+    misquoted: Flags
+    gapless: bool
+    consumed: int
+    lines: int
+    inside: Words | None
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def holding(self, positions: Positions) -> Positions:
+        """Indices, each once, of the records in which the given bytes lie."""
+        found = np.searchsorted(self.starts, positions, side="right") - 1
+        found = found[(found >= 0) & (positions < self.ends[found])]
+        return np.unique(found)
+
+
+def find_records(data: bytes, layout: Layout, *, final: bool) -> Records:
+    """Find the records.
+
+    Args:
+        data: Begins with a record. When it is the final part it ends with a line feed; else what follows the last
+            line feed is left for later.
+        layout: How the text is written.
+        final: Whether no more bytes follow; then an open quote is a misquoted record, not an open one. It is so too
+            when the open record is all there is, so that memory stays bounded.
+
+    Returns:
+        The records. Those of any prefix that ends with a record are the same, whatever follows.
+    """
+    limit = data.rfind(b"\n") + 1
+    codes = np.frombuffer(data, np.uint8, limit) if limit else np.zeros(0, np.uint8)
+    none = np.zeros(0, np.int64)
+    if not layout.quote or layout.quote not in data:
+        return _collect(data, codes, np.flatnonzero(codes == LINE_FEED), None, none, layout)
+    inside = None if layout.comment else _inside(codes, layout)
+    if inside is not None:
+        ends = _ends(codes, inside)
+        whole = len(ends) > 0 and int(ends[-1]) == limit - 1
+        if whole or (not final and len(ends) > 0):
+            return _collect(data, codes, ends, inside, none, layout)
+    excluded, bad, limit = _recover(data, codes, layout, final=final)
+    codes = codes[:limit]
+    quotes = codes == layout.quote[0]
+    for start, stop in excluded:
+        quotes[start:stop] = False
+    inside = prefix_parity(words(quotes))
+    return _collect(data, codes, _ends(codes, inside), inside, bad, layout)
+
+
+def field_counts(data: bytes, records: Records, delimiter: bytes, expected: int) -> Positions | None:
+    """Count the fields of each record.
+
+    Args:
+        data: The bytes in which the records were found.
+        records: The records.
+        delimiter: One byte.
+        expected: The number that most have.
+
+    Returns:
+        The number for each record, or None, which is found faster, when every record has as many as expected. The
+        number means nothing for a misquoted record.
+    """
+    if not len(records):
+        return None
+    codes = np.frombuffer(data, np.uint8, records.consumed)
+    delimiters = words(codes == delimiter[0])
+    if records.inside is not None:
+        delimiters &= ~records.inside
+    before = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.bitwise_count(delimiters), dtype=np.int64)))
+    first = rank(delimiters, before, records.starts)
+    counts = np.empty_like(first)
+    if records.gapless:
+        counts[:-1] = first[1:] - first[:-1]
+        counts[-1:] = before[-1] - first[-1:]
+    else:
+        np.subtract(rank(delimiters, before, records.ends), first, out=counts)
+    counts += 1
+    return None if bool((counts == expected).all()) else counts
+
+
+def record_end(data: bytes, start: int, layout: Layout) -> int:
+    """Find the end of one record, byte by byte where there are quotes.
+
+    Returns:
+        The position of the line feed that ends the record; ``MISQUOTED`` when it breaks the rule; ``OPEN`` when the
+        bytes end before it does.
+    """
+    end = data.find(b"\n", start)
+    if not layout.quote:
+        return end if end >= 0 else OPEN
+    opening = data.find(layout.quote, start)
+    while end >= 0 and start <= opening < end:
+        if opening > start and data[opening - 1 : opening] != layout.delimiter:
+            return MISQUOTED
+        closing = _closing_quote(data, opening, layout.quote)
+        if closing < 0 or closing + 1 == len(data):
+            return OPEN
+        if not _closes(data, closing + 1, layout):
+            return MISQUOTED
+        if closing > end:
+            end = data.find(b"\n", closing)
+        opening = data.find(layout.quote, closing + 1)
+    return end if end >= 0 else OPEN
+
+
+def split_fields(record: bytes, layout: Layout) -> list[bytes]:
+    """Split one well-formed record into its fields, without their quotes."""
+    delimiter, quote = layout.delimiter, layout.quote
+    if not quote or quote not in record:
+        return record.split(delimiter)
+    fields: list[bytes] = []
+    position = 0
+    while True:
+        if record[position : position + 1] == quote:
+            closing = _closing_quote(record, position, quote)
+            fields.append(record[position + 1 : closing].replace(quote + quote, quote))
+            end = closing + 1
+        else:
+            end = record.find(delimiter, position)
+            end = len(record) if end < 0 else end
+            fields.append(record[position:end])
+        if end >= len(record):
+            return fields
+        position = end + 1
+
+
+def _closing_quote(data: bytes, opening: int, quote: bytes) -> int:
+    closing = data.find(quote, opening + 1)
+    while closing >= 0 and data[closing + 1 : closing + 2] == quote:
+        closing = data.find(quote, closing + 2)
+    return closing
+
+
+def _closes(data: bytes, after: int, layout: Layout) -> bool:
+    """Whether the byte after a closing quote may stand there."""
+    following = data[after : after + 1]
+    return following in (layout.delimiter, b"\n") or data[after : after + 2] == b"\r\n"
+
+
+def _collect(
+    data: bytes, codes: Bytes, feeds: Positions, inside: Words | None, misquoted: Positions, layout: Layout
+) -> Records:
+    """Make records of the line feeds that end them, leaving out blank lines and comments."""
+    if len(feeds) == 0:
+        none = np.zeros(0, np.int64)
+        return Records(none, none, none, none.astype(bool), gapless=True, consumed=0, lines=0, inside=inside)
+    stops = feeds + 1
+    starts = np.concatenate((np.zeros(1, np.int64), stops[:-1]))
+    ends = feeds - ((codes[feeds - 1] == CARRIAGE_RETURN) & (feeds > starts))
+    kept = ends > starts
+    if layout.comment:
+        for index in np.flatnonzero(codes[starts] == layout.comment[0]):
+            kept[index] = not data.startswith(layout.comment, int(starts[index]))
+    consumed = int(stops[-1])
+    lines = len(feeds) if inside is None else int(np.count_nonzero(codes[:consumed] == LINE_FEED))
+    gapless = bool(kept.all())
+    if not gapless:
+        starts, ends, stops = starts[kept], ends[kept], stops[kept]
+    flags = np.isin(starts, misquoted) if len(misquoted) else np.zeros(len(starts), bool)
+    return Records(starts, ends, stops, flags, gapless, consumed, lines, inside)
+
+
+def _recover(data: bytes, codes: Bytes, layout: Layout, *, final: bool) -> tuple[list[tuple[int, int]], Positions, int]:
+    """Find the lines whose quotes do not count: misquoted records and comments.
+
+    Only lines whose own quotes are uneven or in odd places are looked at one by one; all others are records.
+
+    Returns:
+        Begin and end of each such line, the begins of those that are misquoted, and where an open record begins
+        (the end of the bytes when there is none).
+    """
+    feeds = np.flatnonzero(codes == LINE_FEED)
+    starts = np.concatenate((np.zeros(1, np.int64), feeds[:-1] + 1))
+    excluded: list[tuple[int, int]] = []
+    misquoted: list[int] = []
+    position = 0
+    for line in _suspects(codes, feeds, starts, layout).tolist():
+        start, stop = int(starts[line]), int(feeds[line]) + 1
+        if start < position:
+            continue
+        if layout.comment and data.startswith(layout.comment, start):
+            excluded.append((start, stop))
+            continue
+        end = record_end(data, start, layout)
+        if end == OPEN and not final and start > 0:
+            return excluded, np.array(misquoted, np.int64), start
+        if end < 0:
+            excluded.append((start, stop))
+            misquoted.append(start)
+        else:
+            position = end + 1
+    return excluded, np.array(misquoted, np.int64), len(codes)
+
+
+def _suspects(codes: Bytes, feeds: Positions, starts: Positions, layout: Layout) -> Positions:
+    """Lines that are no record by themselves: uneven or odd quotes, or perhaps a comment."""
+    quote, delimiter = layout.quote[0], layout.delimiter[0]
+    quotes = np.flatnonzero(codes == quote)
+    line = np.searchsorted(feeds, quotes)
+    rank = np.arange(len(quotes)) - np.searchsorted(quotes, starts)[line]
+    opening = rank % 2 == 0
+    before = np.where(quotes == 0, LINE_FEED, codes[quotes - 1])
+    after = codes[quotes + 1]
+    end = (after == CARRIAGE_RETURN) & (codes[np.minimum(quotes + 2, len(codes) - 1)] == LINE_FEED)
+    opens = (before == delimiter) | (before == LINE_FEED) | ((before == quote) & (rank > 0))
+    closes = (after == delimiter) | (after == LINE_FEED) | (after == quote) | end
+    odd = line[np.where(opening, ~opens, ~closes)]
+    uneven = np.flatnonzero(np.bincount(line, minlength=len(feeds)) % 2)
+    comments = np.flatnonzero(codes[starts] == layout.comment[0]) if layout.comment else uneven[:0]
+    return np.unique(np.concatenate((odd, uneven, comments)))
+
+
+def _inside(codes: Bytes, layout: Layout) -> Words | None:
+    """Which bytes stand in quotes; None when a quote stands where none may."""
+    quotes = words(codes == layout.quote[0])
+    delimiters = words(codes == layout.delimiter[0])
+    feeds = words(codes == LINE_FEED)
+    inside = prefix_parity(quotes)
+    edges = quotes | delimiters | feeds
+    before = later(edges)
+    before[0] |= np.uint64(1)
+    if np.any(quotes & inside & ~before):
+        return None
+    closing = quotes & ~inside
+    if np.any(closing & ~sooner(edges)):
+        line_ends = words(codes == CARRIAGE_RETURN) & sooner(feeds)
+        if np.any(closing & ~sooner(edges | line_ends)):
+            return None
+    return inside
+
+
+def _ends(codes: Bytes, inside: Words) -> Positions:
+    """Positions of the line feeds outside quotes."""
+    feeds = np.flatnonzero(codes == LINE_FEED)
+    quoted: Bytes = inside.view(np.uint8)[feeds >> 3] >> (feeds & 7).astype(np.uint8) & 1
+    outside: Positions = feeds[quoted == 0]
+    return outside

@@ -1,0 +1,82 @@
+"""Single records of delimited text read again, as the quarantine kept them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from etl_assets.extract.formats.csv.batch import CsvBatch
+from etl_assets.extract.formats.csv.records import find_records
+from etl_assets.extract.formats.encoding import UTF8, decoded
+from etl_assets.model.batch import REJECTED_RECORD_NO, RawBatch
+from etl_assets.model.delivery import Span
+from etl_assets.model.schema import RECORD_NO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from etl_assets.extract.formats.csv import Csv
+
+
+class RereadRecords(RawBatch):
+    """Records by number, each parsed as if it stood alone: what one of them breaks cannot harm another.
+
+    Args:
+        format_: How they are written.
+        names: The published names.
+        records: Record number to bytes, as `CsvBatch.raw` gave them.
+    """
+
+    def __init__(self, format_: Csv, names: Sequence[str], records: Mapping[int, bytes]) -> None:
+        self.names = tuple(names)
+        self.decimal = format_.decimal
+        self.span = Span(0, "", 0, 0, min(records, default=1), len(records), 0)
+        self._records = records
+        parts = list(self._parts(format_))
+        self._frame = pl.concat([_renumbered(part.frame, RECORD_NO, numbers) for part, numbers in parts])
+        self._malformed = pl.concat(
+            [_renumbered(part.malformed, REJECTED_RECORD_NO, numbers) for part, numbers in parts]
+        )
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The well-formed records. See `RawBatch.frame`."""
+        return self._frame
+
+    @property
+    def malformed(self) -> pl.DataFrame:
+        """The others. See `RawBatch.malformed`."""
+        return self._malformed
+
+    def raw(self, record_no: int) -> bytes:
+        """The bytes it was made of."""
+        return self._records[record_no]
+
+    def location(self, record_no: int) -> str:
+        """Its number, which is all that is known here."""
+        return f"record {record_no}"
+
+    def _parts(self, format_: Csv) -> Iterator[tuple[CsvBatch, np.ndarray]]:
+        """All records as one batch if none disturbs another, else a batch for each."""
+        numbers = np.array(list(self._records), dtype=np.int64)
+        codec = format_.codec if format_.transcoded else UTF8
+        lines = [(decoded(raw, codec) if format_.transcoded else raw) + b"\n" for raw in self._records.values()]
+        whole = b"".join(lines)
+        starts = np.concatenate([[0], np.cumsum([len(line) for line in lines])[:-1]]) if lines else numbers
+        found = find_records(whole, format_.layout, final=True)
+        if len(found) == len(lines) and bool(np.array_equal(found.starts, starts)):
+            yield CsvBatch(format_, _span(whole, len(lines)), self.names, whole, found), numbers
+            return
+        for line, number in zip(lines, numbers, strict=True):
+            yield CsvBatch(format_, _span(line, 1), self.names, line), np.array([number])
+
+
+def _span(data: bytes, records: int) -> Span:
+    return Span(1, "", 0, len(data), 1, records, 1)
+
+
+def _renumbered(frame: pl.DataFrame, column: str, numbers: np.ndarray) -> pl.DataFrame:
+    places = frame[column].to_numpy() - 1
+    return frame.with_columns(pl.Series(column, numbers[places], dtype=pl.Int64))

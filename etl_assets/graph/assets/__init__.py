@@ -1,0 +1,1 @@
+"""The assets of a source and their checks, and the IO manager that stores them."""

@@ -1,0 +1,231 @@
+"""A DataFrame as a delivery: its types become a schema, its rows one batch, its content what it is recognised by."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
+
+import polars as pl
+import pyarrow as pa
+
+from etl_assets.errors import DeclarationError, DeliveryError
+from etl_assets.graph.keys import delivered_as, table_of
+from etl_assets.load import PostgresLoader, Target
+from etl_assets.load.replace_transaction import ReplaceTransaction
+from etl_assets.load.transaction import BatchTransaction
+from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, Batch, RawBatch
+from etl_assets.model.delivery import Manifest, MemberIndex, Span
+from etl_assets.model.partitions import Partition
+from etl_assets.model.schema import RECORD_NO, Column, Schema
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import deliveries
+from etl_assets.validate import dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import dagster as dg
+    import pandas as pd
+
+    from etl_assets.landing import Warehouse
+    from etl_assets.load import LoadReport
+
+_SCALES: Final = (9, 18, 38)
+_NO_REJECTED: Final[dict[str, pl.DataType]] = {REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String)}
+
+
+@dataclass(frozen=True)
+class FrameTarget:
+    """Where a frame goes.
+
+    Attributes:
+        where: What to call the asset in errors.
+        name: Under which its deliveries are known.
+        table: ``schema.table``.
+        partition: Of the asset.
+        key: Names of the columns that identify a row.
+        write: Whether rows of the partition that the frame lacks stay or are deleted.
+    """
+
+    where: str
+    name: str
+    table: str
+    partition: Partition
+    key: tuple[str, ...]
+    write: Literal["upsert", "replace"]
+
+    @classmethod
+    def of(cls, context: dg.OutputContext) -> Self:
+        """Read the definition metadata of the asset that returned the frame.
+
+        Raises:
+            DeclarationError: If ``key`` is missing, or ``write`` is unknown, or the run is of several partitions.
+        """
+        where = f"asset {context.asset_key.to_user_string()}"
+        given = context.definition_metadata or {}
+        key, write = given.get("key"), given.get("write", "upsert")
+        if not isinstance(key, list | tuple) or not key:
+            raise DeclarationError(
+                where, "metadata 'key'", "is missing", "Write metadata={'key': ('column', ...)}, what identifies a row"
+            )
+        if write not in {"upsert", "replace"}:
+            raise DeclarationError(where, "metadata 'write'", f"{write!r} is unknown", "Write 'upsert' or 'replace'")
+        keys = list(context.asset_partition_keys) if context.has_asset_partitions else [""]
+        if len(keys) != 1:
+            raise DeclarationError(
+                where, "backfill_policy", f"puts {len(keys)} partitions in one run", "Let each partition be a run"
+            )
+        partition = Partition(keys[0], keys[0])
+        return cls(where, delivered_as(context.asset_key), table_of(context.asset_key), partition, tuple(key), write)
+
+
+def write_frame(
+    frame: pd.DataFrame | pl.DataFrame, target: FrameTarget, warehouse: Warehouse, run_id: str
+) -> LoadReport:
+    """Write a frame to its table, in one transaction, unless it is what the partition's newest delivery held.
+
+    Raises:
+        DeclarationError: If a column cannot be named or typed in the database, or the key names no column.
+        DeliveryError: If a key is missing in a row. Nothing was written.
+        LoadError: If the database does not take it. Nothing was written.
+    """
+    rows = as_polars(frame, target.where)
+    schema = inferred(rows, target.key, target.where)
+    rows = rows.cast({column.name: dtype(column) for column in schema.columns})
+    _check_keys(rows, target)
+    manifest = _manifest(rows, target)
+    with connected(warehouse.url) as connection:
+        delivery, _ = deliveries.record(connection, target.name, target.partition, manifest)
+        for older in deliveries.pending(connection, target.name, target.partition.key):
+            if older.id != delivery.id and older.status != "complete":
+                deliveries.refuse(connection, older, "The run that held this frame ended before it was written.")
+
+    def batches(skip: frozenset[int]) -> Iterator[Batch]:
+        if 1 not in skip:
+            numbered = rows.with_columns(pl.int_range(1, rows.height + 1, dtype=pl.Int64).alias(RECORD_NO))
+            yield Batch(FrameBatch(rows, manifest.spans[0]), numbered, pl.DataFrame(schema=_NO_REJECTED))
+
+    steps = ReplaceTransaction if target.write == "replace" else BatchTransaction
+    loader = PostgresLoader(warehouse.url, run_id, transaction=steps)
+    return loader.load(Target(target.table, schema, schema.fingerprint), delivery, batches)
+
+
+class FrameBatch(RawBatch):
+    """Rows of a frame in the place of published records: what the database refuses is shown as JSON.
+
+    Args:
+        rows: Typed.
+        span: The whole frame.
+    """
+
+    def __init__(self, rows: pl.DataFrame, span: Span) -> None:
+        self._rows = rows
+        self.span = span
+        self.names = tuple(rows.columns)
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """No record has published text."""
+        return pl.DataFrame(schema={**dict.fromkeys(self.names, pl.String), RECORD_NO: pl.Int64})
+
+    @property
+    def malformed(self) -> pl.DataFrame:
+        """None: a frame has been parsed."""
+        return pl.DataFrame(schema=_NO_REJECTED)
+
+    def raw(self, record_no: int) -> bytes:
+        """The row as JSON."""
+        return json.dumps(self._rows.row(record_no - 1, named=True), default=str, ensure_ascii=False).encode()
+
+    def location(self, record_no: int) -> str:
+        """Which row of the frame."""
+        return f"row {record_no}"
+
+
+def as_polars(frame: pd.DataFrame | pl.DataFrame, where: str) -> pl.DataFrame:
+    """A frame in Polars; of pandas, index levels that have a name become columns, and NaN is no value.
+
+    Raises:
+        DeclarationError: If a column holds values of several types.
+    """
+    if isinstance(frame, pl.DataFrame):
+        return frame.rechunk()
+    named = [level for level in frame.index.names if level is not None]
+    flat = frame.reset_index(level=named) if named else frame
+    try:
+        table = pa.Table.from_pandas(flat, preserve_index=False)
+        return cast("pl.DataFrame", pl.from_arrow(table, rechunk=True))
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        what = re.search(r"[Cc]onversion failed for column (\S+)", str(error))
+        raise DeclarationError(
+            where,
+            f"column {what[1]}" if what else "frame",
+            f"cannot be typed ({type(error).__name__})",
+            "Let each column hold values of one type",
+        ) from None
+
+
+def inferred(frame: pl.DataFrame, key: tuple[str, ...], where: str) -> Schema:
+    """The schema of a frame, by its types.
+
+    Args:
+        frame: The rows.
+        key: Names of the columns that identify a row.
+        where: What to call the asset in errors.
+
+    Raises:
+        DeclarationError: If a type has no counterpart, a name is none in the database, or the key names no column.
+    """
+    columns = tuple(
+        Column(name, required=name in key, **_column_type(name, type_, where)) for name, type_ in frame.schema.items()
+    )
+    schema = Schema(columns=columns, key=key)
+    schema.check(where)
+    return schema
+
+
+def _column_type(name: str, type_: pl.DataType, where: str) -> dict[str, Any]:
+    if type_.is_integer():
+        return {"type": "integer"}
+    if type_.is_float():
+        return {"type": "float"}
+    if isinstance(type_, pl.Decimal):
+        scale = next(scale for scale in _SCALES if scale >= (type_.scale or 0))
+        return {"type": "decimal", "scale": scale}
+    if isinstance(type_, pl.Datetime):
+        return {"type": "timestamp", "zone": "UTC" if type_.time_zone else None}
+    if isinstance(type_, pl.String | pl.Categorical | pl.Enum | pl.Null):
+        return {"type": "text"}
+    for kind, found in ((pl.Boolean, "boolean"), (pl.Date, "date"), (pl.Time, "time")):
+        if isinstance(type_, kind):
+            return {"type": found}
+    raise DeclarationError(
+        where, f"column {name!r}", f"is of type {type_}, which no column of a table is", "Cast it, or write it as text"
+    )
+
+
+def _check_keys(rows: pl.DataFrame, target: FrameTarget) -> None:
+    for name in target.key:
+        if missing := rows[name].null_count():
+            raise DeliveryError(
+                f"{target.where} returned {missing} of {rows.height} rows without a value in key column {name!r}. "
+                "Nothing was written. Leave those rows out, or choose another key."
+            )
+
+
+def _manifest(rows: pl.DataFrame, target: FrameTarget) -> Manifest:
+    content = io.BytesIO()
+    rows.write_ipc(content)
+    size = content.tell()
+    span = Span(1, "", 0, size, 1, rows.height, 1)
+    return Manifest(
+        sha256=sha256(content.getbuffer()).hexdigest(),
+        size=size,
+        name=target.table,
+        origin=target.where,
+        members=(MemberIndex("", size, tuple(rows.columns), (span,)),),
+    )

@@ -1,0 +1,119 @@
+"""The IO manager: streams of deliveries and plain DataFrames into Postgres, tables back as DataFrames.
+
+Nothing is pickled and nothing is kept beside the database. How a frame becomes a delivery is `frames`'s business.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pandas as pd
+import polars as pl
+
+from etl_assets.errors import DeclarationError
+from etl_assets.graph.assets import metadata
+from etl_assets.graph.assets.frames import FrameTarget, write_frame
+from etl_assets.graph.assets.stream import Stream
+from etl_assets.graph.keys import delivered_as, table_of
+from etl_assets.graph.resource import open_warehouse
+from etl_assets.graph.runs.retries import retried, retrying
+from etl_assets.graph.runs.run_record import RunRecord
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.tables.reading import read_table
+from etl_assets.source import CORE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from etl_assets.landing import Warehouse
+
+
+class PostgresIOManager(dg.IOManager):
+    """Writes what an asset returns to the table that its key names, and reads it for assets downstream.
+
+    An asset ``marts/x`` ends in table ``marts.x``, an asset ``x`` in ``public.x``. It returns a pandas or Polars
+    DataFrame, and its definition metadata say how it is written:
+
+    * ``key``: names of the columns that identify a row, required;
+    * ``write``: ``upsert`` (rows are inserted or updated), or ``replace`` (rows of the partition that the frame no
+      longer has are deleted as well).
+
+    An asset downstream is given the table without its bookkeeping columns, limited to the rows that the partitions
+    it depends on brought: as pandas, Arrow-backed, or as Polars where it annotates its input so. Metadata ``columns``
+    on the input names the columns it wants.
+
+    Args:
+        open_warehouse: Says where the warehouse is, when asked in a run.
+    """
+
+    def __init__(self, open_warehouse: Callable[[], Warehouse] = open_warehouse) -> None:
+        self._open = open_warehouse
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        """Write what an asset returned; None, which a landing returns, is nothing to write.
+
+        Raises:
+            DeclarationError: If it is neither None nor a DataFrame, or lacks a key.
+        """
+        if obj is None:
+            return
+        with retrying(context.step_context.previous_attempt_count):
+            if isinstance(obj, Stream):
+                self._load(context, obj)
+            elif isinstance(obj, pd.DataFrame | pl.DataFrame):
+                self._write(context, obj)
+            else:
+                raise DeclarationError(
+                    f"asset {context.asset_key.to_user_string()}",
+                    "output",
+                    f"is a {type(obj).__name__}, which no table can hold",
+                    "Return a pandas or Polars DataFrame, or None",
+                )
+
+    def load_input(self, context: dg.InputContext) -> pd.DataFrame | pl.DataFrame:
+        """Read the table of the asset upstream.
+
+        Returns:
+            pandas, Arrow-backed (missing values stay missing, integers stay integers); Polars if the input is
+            annotated as ``pl.DataFrame``.
+
+        Raises:
+            LoadError: If there is no such table, or it lacks a column that is wanted.
+        """
+        wanted: Sequence[str] | None = (context.definition_metadata or {}).get("columns")
+        partitions = list(context.asset_partition_keys) if context.has_asset_partitions else None
+        with connected(self._open().url) as connection:
+            frame = read_table(
+                connection, table_of(context.asset_key), wanted, delivered_as(context.asset_key), partitions
+            )
+        if context.dagster_type.typing_type is pl.DataFrame:
+            return pl.DataFrame(frame)
+        return frame.to_pandas(types_mapper=pd.ArrowDtype)
+
+    def _load(self, context: dg.OutputContext, stream: Stream) -> None:
+        warehouse = self._open()
+        step = context.step_context
+        tries = step.previous_attempt_count
+        record = RunRecord.of(warehouse.url, step.dagster_run, stream.source, stream.partition.key, CORE, tries)
+        with record.watching(retried(tries)):
+            stream.load(warehouse)
+            with connected(warehouse.url) as connection:
+                told = metadata.loaded(
+                    connection, stream.source.table, stream.source.name, stream.partition, stream.reports
+                )
+        context.add_output_metadata(told)
+
+    def _write(self, context: dg.OutputContext, frame: pd.DataFrame | pl.DataFrame) -> None:
+        target = FrameTarget.of(context)
+        warehouse = self._open()
+        step = context.step_context
+        tries = step.previous_attempt_count
+        record = RunRecord.of(warehouse.url, step.dagster_run, target.name, target.partition.key, "asset", tries)
+        record.start()
+        with record.watching(retried(tries)):
+            report = write_frame(frame, target, warehouse, context.run_id)
+            with connected(warehouse.url) as connection:
+                told = metadata.loaded(connection, target.table, target.name, target.partition, [report])
+        record.end(report.delivery.id, report.seconds)
+        context.add_output_metadata(told)

@@ -1,0 +1,227 @@
+"""From a source to its three assets: ``landing/x``, ``core/x`` and ``quarantine/x``.
+
+Here stands in which order things happen in a run and what is recorded when one fails. What a delivery or a batch goes
+through is `ingest`'s business. Dagster reads the annotations of steps, which is why they are not postponed here.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import dagster as dg
+
+from etl_assets import ingest, watch
+from etl_assets.errors import LoadError, ShapeError, TooManyRejectedError
+from etl_assets.graph.assets import checks, metadata
+from etl_assets.graph.assets.stream import OnRefusal, Stream
+from etl_assets.graph.keys import WAREHOUSE, core_key, landing_key, quarantine_key
+from etl_assets.graph.partitions import partition_of, partitions_definition
+from etl_assets.graph.runs.retries import TRANSIENT_FETCH, retried, retrying
+from etl_assets.graph.runs.run_record import RunRecord, record_of_asset
+from etl_assets.graph.triggers.conditions import Upstream, in_the_same_run
+from etl_assets.landing import Warehouse
+from etl_assets.load.loader import stopwatch
+from etl_assets.model.checks import SHAPE
+from etl_assets.model.delivery import Delivery
+from etl_assets.model.trigger import After
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import deliveries, entries, quarantine
+from etl_assets.postgres.runs.asset_metadata import sample_places
+from etl_assets.source import Source
+
+
+def source_assets(
+    source: Source, parents: Iterable[str] = (), upstream: Upstream | None = None, file: str | None = None
+) -> list[dg.AssetsDefinition]:
+    """The assets of a source.
+
+    Args:
+        source: The declaration.
+        parents: Names of the sources whose tables it refers to and that must be materialized before it.
+        upstream: What its trigger lets it come after.
+        file: That declares it, for a link.
+    """
+    link = metadata.declared_in(file)
+    return [_landing(source, link, upstream), _core(source, tuple(parents), link), _quarantine(source)]
+
+
+def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> dg.AssetsDefinition:
+    partitions = partitions_definition(source.partitions, source.name)
+
+    @dg.asset(
+        key=landing_key(source.name),
+        deps=upstream.deps if upstream is not None else (),
+        automation_condition=upstream.condition if upstream is not None else None,
+        description=f"Frozen deliveries of {source.name}, as published.\n\n{source.description.strip()}",
+        group_name=source.name,
+        owners=[source.owner],
+        tags=source.tags,
+        kinds={_format_name(source)},
+        pool=source.name,
+        partitions_def=partitions,
+        check_specs=checks.landing_specs(source, partitions),
+        metadata=link,
+        config_schema={
+            "file": dg.Field(
+                str, is_required=False, description="Take this file, brought by hand, and not what the publisher has."
+            )
+        },
+        required_resource_keys={WAREHOUSE},
+    )
+    def landing(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        warehouse, record = _begin(source, context)
+        partition = partition_of(source, context)
+        tries = context.op_execution_context.retry_number
+        with retrying(tries, TRANSIENT_FETCH), record.watching(retried(tries, TRANSIENT_FETCH)):
+            landed = ingest.land(source, partition, warehouse, context.op_execution_context.op_config.get("file"))
+            drift = watch.observe_delivery(source, landed.delivery, warehouse)
+            for event in drift.unforeseen:
+                context.log.warning("%s: %s. Look with `etl-assets drift show %d`.", landed.delivery, event, event.id)
+            try:
+                shape = ingest.admit(source, landed.delivery, warehouse)
+            except ShapeError as error:
+                failed = checks.Finding(SHAPE, passed=False, blocking=True, description=str(error))
+                with connected(warehouse.url) as connection:
+                    changed = checks.judge_drift(source, connection, 0)
+                record.checks(None, [failed.row, changed.row])
+                context.log_event(changed.evaluation(core_key(source.name), partition.key or None))
+                yield failed.result()
+                raise
+            passed = checks.Finding(SHAPE, passed=True, blocking=True, records=landed.delivery.manifest.records)
+            record.checks(landed.delivery.id, [passed.row])
+            record.end(landed.delivery.id)
+        yield dg.MaterializeResult(metadata=metadata.landed(landed, shape, drift), check_results=[passed.result()])
+
+    return landing
+
+
+def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.AssetsDefinition:
+    partitions = partitions_definition(source.partitions, source.name)
+
+    @dg.asset(
+        key=core_key(source.name),
+        deps=[landing_key(source.name), *(_parent(name) for name in parents)],
+        automation_condition=_together_with(source, landing_key(source.name)),
+        description=metadata.description(source),
+        group_name=source.name,
+        owners=[source.owner],
+        tags=source.tags,
+        kinds={"postgres", _format_name(source)},
+        pool=source.name,
+        partitions_def=partitions,
+        check_specs=checks.core_specs(source, partitions),
+        metadata={
+            "dagster/column_schema": metadata.column_schema(source.schema),
+            "dagster/table_name": source.table,
+            **link,
+        },
+        freshness_policy=_freshness(source),
+        config_schema={
+            "force": dg.Field(bool, default_value=False, description="Read a delivery anew that is complete."),
+            "batches": dg.Field(
+                [int], default_value=[], description="Read only these batches of a complete delivery anew, by number."
+            ),
+        },
+        required_resource_keys={WAREHOUSE},
+    )
+    def core(context: dg.AssetExecutionContext) -> Iterator[dg.Output[Stream] | dg.AssetCheckResult]:
+        warehouse, record = _begin(source, context)
+        stream = Stream(
+            source=source,
+            partition=partition_of(source, context),
+            run_id=context.run.run_id,
+            force=context.op_execution_context.op_config["force"],
+            batches=tuple(context.op_execution_context.op_config["batches"]),
+            on_refusal=_told_of_refusal(source, context, warehouse, record),
+        )
+        yield dg.Output(stream)
+        with record.watching():
+            seconds = defaultdict[str, float](float, metadata.seconds(stream.reports))
+            with stopwatch(seconds, "checks"), connected(warehouse.url) as connection:
+                findings = checks.judge(source, connection, stream.reports)
+            newest = stream.reports[-1]
+            record.checks(newest.delivery.id, [finding.row for finding in findings])
+            yield from (finding.result() for finding in findings)
+            if failed := [finding for finding in findings if finding.blocking and not finding.passed]:
+                raise LoadError(
+                    f"{newest.delivery} was loaded, and does not pass: "
+                    f"{'; '.join(finding.description for finding in failed)}. What was written stays. Look at it with "
+                    "`etl-assets doctor`."
+                )
+            record.end(newest.delivery.id, seconds)
+
+    return core
+
+
+def _quarantine(source: Source) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=quarantine_key(source.name),
+        deps=[core_key(source.name)],
+        automation_condition=_together_with(source, core_key(source.name)),
+        description=f"Records of {source.name} that broke a rule and wait to be corrected, replayed or dismissed.",
+        group_name=source.name,
+        owners=[source.owner],
+        tags=source.tags,
+        kinds={"postgres"},
+        pool=source.name,
+        partitions_def=partitions_definition(source.partitions, source.name),
+        metadata={"dagster/table_name": "etl.rejected"},
+        required_resource_keys={WAREHOUSE},
+    )
+    def waiting(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        warehouse, record = _begin(source, context)
+        with record.watching():
+            with connected(warehouse.url) as connection:
+                counts = quarantine.waiting(connection, source.name, record.partition)
+                reasons = quarantine.counts(connection, source.name)
+            record.end()
+        return dg.MaterializeResult(metadata=metadata.waiting(counts, reasons))
+
+    return waiting
+
+
+def _begin(source: Source, context: dg.AssetExecutionContext) -> tuple[Warehouse, RunRecord]:
+    warehouse: Warehouse = context.resources.warehouse.open()
+    record = record_of_asset(warehouse.url, context, source, partition_of(source, context).key)
+    record.start()
+    return warehouse, record
+
+
+def _told_of_refusal(
+    source: Source, context: dg.AssetExecutionContext, warehouse: Warehouse, record: RunRecord
+) -> OnRefusal:
+    """Makes check results of a refused delivery visible, though its asset is not materialized."""
+
+    def told(delivery: Delivery, error: TooManyRejectedError) -> None:
+        with connected(warehouse.url) as connection:
+            delivery = deliveries.by_id(connection, delivery.id) or delivery
+            _, rules = entries.add_up(entries.lines(connection, delivery))
+            places = sample_places(connection, [delivery.id])
+            changed = checks.judge_drift(source, connection, delivery.manifest.records)
+        for rule, broken in error.rules.items():
+            rules[rule] = rules.get(rule, 0) + broken
+        findings = [*checks.judge_refused(source, error.rejected, rules, delivery.manifest.records, places), changed]
+        record.checks(delivery.id, [finding.row for finding in findings])
+        partition = context.partition_key if context.has_partition_key else None
+        for finding in findings:
+            context.log_event(finding.evaluation(core_key(source.name), partition))
+
+    return told
+
+
+def _parent(name: str) -> dg.AssetDep:
+    """A table that is looked up whole, whatever its partitions are."""
+    return dg.AssetDep(core_key(name), partition_mapping=dg.AllPartitionMapping())
+
+
+def _together_with(source: Source, before: dg.AssetKey) -> dg.AutomationCondition[Any] | None:
+    """Of a source that comes after others the whole chain is asked for, and by nothing else than its trigger."""
+    return in_the_same_run(before) if isinstance(source.trigger, After) else None
+
+
+def _freshness(source: Source) -> dg.FreshnessPolicy | None:
+    return None if source.freshness is None else dg.FreshnessPolicy.time_window(fail_window=source.freshness)
+
+
+def _format_name(source: Source) -> str:
+    return type(source.extractor.format).__name__.lower()

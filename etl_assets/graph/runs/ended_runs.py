@@ -1,0 +1,213 @@
+"""What the history lacks of a run that has ended in Dagster.
+
+Most runs enter themselves, by their `RunRecord`. Not those that ended before their first step, nor those that were
+ended from outside, nor what assets and asset checks that were written by hand have to say. Here that is read from
+Dagster's event log, and entered as if the run had done so. It may be done any number of times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+
+from etl_assets import alerts, errors
+from etl_assets.graph.keys import LANDING, QUARANTINE, REPLAY, REPLAY_STEP, delivered_as
+from etl_assets.graph.runs.run_record import ASKED_TO_END, enter_checks
+from etl_assets.model.alert import DEFAULT_ALERTS
+from etl_assets.model.run import RunKey
+from etl_assets.postgres.runs import history
+from etl_assets.postgres.runs.history import CheckRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from etl_assets.model.alert import AlertRule
+    from etl_assets.model.run import RunFault
+    from etl_assets.postgres.connection import Connection
+    from etl_assets.source import Source
+
+PARTITION_TAG: Final = "dagster/partition"
+FAILURE_REASON_TAG: Final = "dagster/failure_reason"
+NOT_STARTED: Final = "NotStarted"
+"""Stands in the place of an error's class where a run failed before its first step."""
+_BY_HAND: Final = "What it found stands in Dagster."
+"""In the place of a description, which may hold record contents."""
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """Why a run did not succeed; `whole` when the text says all of it."""
+
+    status: RunFault
+    error_class: str
+    text: str
+    whole: bool = False
+
+
+def settle(
+    connection: Connection, instance: dg.DagsterInstance, ended: dg.RunRecord, sources: Mapping[str, Source]
+) -> None:
+    """Enter what is missing of a run: its lines, its check results, and what people are told of them.
+
+    Args:
+        connection: In autocommit, to the warehouse.
+        instance: Knows the run.
+        ended: The run, as Dagster has it. One that has not ended is left alone.
+        sources: All that are known, by name.
+    """
+    run = ended.dagster_run
+    if not run.is_finished:
+        return
+    with connection.transaction():
+        history.take_turn(connection, run.run_id)
+        _settle_lines(connection, instance, ended, sources)
+        _settle_checks(connection, instance, run, sources)
+
+
+def rules_of(sources: Mapping[str, Source], name: str) -> tuple[AlertRule, ...]:
+    """The alert rules of a source; the default ones for an asset that was written by hand."""
+    return sources[name].alert_rules if name in sources else DEFAULT_ALERTS
+
+
+def _settle_lines(
+    connection: Connection, instance: dg.DagsterInstance, ended: dg.RunRecord, sources: Mapping[str, Source]
+) -> None:
+    run = ended.dagster_run
+    entered = history.entered_runs(connection, run.run_id)
+    open_ = [key for key, (status, _) in entered.items() if status == "started"]
+    planned = _planned(instance, run, sources)
+    never = {key: steps for key, steps in planned.items() if key not in entered}
+    if not open_ and not never:
+        return
+    failures = _failures(instance, run)
+    fault = None if run.status == dg.DagsterRunStatus.SUCCESS else _fault(instance, run, failures)
+    if fault is not None and failures:
+        never = _tried(never, planned, {step for step, _ in failures})
+    for key in never:
+        history.run_started(connection, key, job=run.job_name, at=_time(ended.start_time) or ended.create_timestamp)
+    for key in [*open_, *never]:
+        _end(connection, key, fault, rules_of(sources, key.source), _time(ended.end_time))
+
+
+def _end(
+    connection: Connection, key: RunKey, fault: _Fault | None, rules: tuple[AlertRule, ...], at: datetime | None
+) -> None:
+    if fault is None:
+        end = history.run_succeeded(connection, key, at=at)
+    elif fault.whole:
+        end = history.run_failed(connection, key, fault.error_class, fault.text, at=at)
+    else:
+        end = history.run_cut_short(connection, key, fault.status, fault.text, error_class=fault.error_class, at=at)
+    if end is not None:
+        alerts.of_run(connection, rules, end)
+
+
+def _planned(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, sources: Mapping[str, Source]
+) -> dict[RunKey, frozenset[str]]:
+    """What a run was to materialize or replay, each with the steps that were to do so."""
+    if run.job_name == REPLAY:
+        ops: Any = run.run_config.get("ops", {})
+        config = ops.get(REPLAY_STEP, {}).get("config", {})
+        return {RunKey(run.run_id, config["source"], ""): frozenset({REPLAY_STEP})} if "source" in config else {}
+    found: dict[RunKey, frozenset[str]] = {}
+    for event in _events(instance, run, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED):
+        plan = event.asset_materialization_planned_data
+        subset = plan.partitions_subset
+        partitions = subset.get_partition_keys() if subset is not None else [plan.partition or ""]
+        for partition in partitions:
+            key = RunKey(run.run_id, _name_of(plan.asset_key, sources), partition)
+            found[key] = found.get(key, frozenset()) | {plan.asset_key.to_python_identifier()}
+    return found
+
+
+def _tried(
+    never: Mapping[RunKey, frozenset[str]], planned: Mapping[RunKey, frozenset[str]], failed: set[str]
+) -> dict[RunKey, frozenset[str]]:
+    """Of what was never entered, that which a step failed at; all of it where steps are not named like assets."""
+    if not any(steps & failed for steps in planned.values()):
+        return dict(never)
+    return {key: steps for key, steps in never.items() if steps & failed}
+
+
+def _fault(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, failures: Sequence[tuple[str, tuple[str, str, bool]]]
+) -> _Fault:
+    asked_to_end = run.tags.get(FAILURE_REASON_TAG) == "UNEXPECTED_TERMINATION"
+    if run.status == dg.DagsterRunStatus.CANCELED or asked_to_end:
+        return _Fault("cancelled", history.CANCELLED, ASKED_TO_END)
+    if failures:
+        _, (name, text, whole) = failures[0]
+        return _Fault("failed", name, text, whole)
+    if not _events(instance, run, dg.DagsterEventType.STEP_START):
+        return _Fault("failed", NOT_STARTED, "The run ended before its first step; its log in Dagster says why.")
+    return _Fault("crashed", history.CRASHED, "Dagster found the process of the run gone.")
+
+
+def _failures(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[tuple[str, tuple[str, str, bool]]]:
+    """The steps that failed, each with the class of its error, the text, and whether the text is one of ours."""
+    found = []
+    for event in _events(instance, run, dg.DagsterEventType.STEP_FAILURE):
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        name = (error.cls_name if error is not None else None) or "Failure"
+        kind = getattr(errors, name, None)
+        if error is not None and isinstance(kind, type) and issubclass(kind, errors.EtlAssetsError):
+            text = error.message.strip().removeprefix(f"{errors.__name__}.{name}: ")
+            found.append((event.step_key or "", (name, text, True)))
+        else:
+            found.append((event.step_key or "", (name, history.NOT_OURS, True)))
+    return found
+
+
+def _settle_checks(
+    connection: Connection, instance: dg.DagsterInstance, run: dg.DagsterRun, sources: Mapping[str, Source]
+) -> None:
+    entered = history.entered_checks(connection, run.run_id)
+    missing: dict[RunKey, list[CheckRow]] = {}
+    for key, result in _evaluations(instance, run, sources):
+        place = (key.source, key.partition, result.name)
+        if entered[place]:
+            entered[place] -= 1
+        else:
+            missing.setdefault(key, []).append(result)
+    if not missing:
+        return
+    lines = history.entered_runs(connection, run.run_id)
+    for key, results in missing.items():
+        _, delivery_id = lines.get(key, ("", None))
+        enter_checks(connection, rules_of(sources, key.source), key, delivery_id, results)
+
+
+def _evaluations(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, sources: Mapping[str, Source]
+) -> Iterator[tuple[RunKey, CheckRow]]:
+    for event in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        found = event.asset_check_evaluation_data
+        partition = found.partition or run.tags.get(PARTITION_TAG, "")
+        told = "" if found.passed else _BY_HAND
+        yield (
+            RunKey(run.run_id, _name_of(found.asset_key, sources), partition),
+            CheckRow(found.check_name, found.passed, found.blocking, told),
+        )
+
+
+def _name_of(key: dg.AssetKey, sources: Mapping[str, Source]) -> str:
+    """The name under which runs of an asset are entered: all assets of a source are entered as one."""
+    if len(key.path) == 2 and key.path[0] in {LANDING, QUARANTINE} and key.path[1] in sources:  # noqa: PLR2004
+        return key.path[1]
+    return delivered_as(key)
+
+
+def _events(instance: dg.DagsterInstance, run: dg.DagsterRun, type_: dg.DagsterEventType) -> list[Any]:
+    records = instance.get_records_for_run(run.run_id, of_type=type_).records
+    events = (record.event_log_entry.dagster_event for record in records)
+    return [event for event in events if event is not None]
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

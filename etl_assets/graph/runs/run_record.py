@@ -1,0 +1,195 @@
+"""The line of a run in ``etl.run``, and its check results in ``etl.check_result``, for those who browse in SQL.
+
+One line spans landing, core and quarantine of a source partition: it begins with the first of them that the run
+executes, and ends with the last. What people are told of is written in the same transactions. Dagster's own event log
+is what steers.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Self
+
+import dagster as dg
+import psycopg
+
+from etl_assets import alerts
+from etl_assets.errors import SettingsError
+from etl_assets.graph.keys import asset_keys
+from etl_assets.model.alert import DEFAULT_ALERTS
+from etl_assets.model.run import RunKey
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.runs import history, liveness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from etl_assets.model.alert import AlertRule
+    from etl_assets.model.run import RunEnd
+    from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.runs.history import CheckRow
+    from etl_assets.source import Source
+
+RUN_RETRY_TAG: Final = "dagster/retry_number"
+ASKED_TO_END: Final = "Somebody, or the machine, asked the run to end before it was done."
+_INTERRUPTS: Final = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run of one source partition, as one of its steps sees it.
+
+    Attributes:
+        url: Of the warehouse.
+        run_id: Dagster's.
+        source: Its name.
+        partition: Key of the partition.
+        rules: By which people are told of how it ends.
+        phase: The step: ``landing``, ``core`` or ``quarantine`` of a source; ``asset`` or ``replay`` otherwise.
+        job: Name of Dagster's job.
+        attempt: Which try of the whole run it is, from 1.
+        again: Whether the step is tried again.
+        last: Whether the run is over for the source partition when the step is.
+        began: When the step did, by this process's clock of durations.
+    """
+
+    url: str = field(repr=False)
+    run_id: str
+    source: str
+    partition: str
+    rules: tuple[AlertRule, ...] = ()
+    phase: str = ""
+    job: str = ""
+    attempt: int = 1
+    again: bool = False
+    last: bool = True
+    began: float = field(default_factory=time.perf_counter, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, url: str, run: dg.DagsterRun, source: Source | str, partition: str, phase: str, tries: int = 0) -> Self:
+        """The record of a step.
+
+        Args:
+            url: Of the warehouse.
+            run: Dagster's.
+            source: The declaration; of an asset that was written by hand, the name under which it is delivered.
+            partition: Key of the partition.
+            phase: The step.
+            tries: How often the step was tried before in this run.
+        """
+        name, rules = (source, DEFAULT_ALERTS) if isinstance(source, str) else (source.name, source.alert_rules)
+        attempt = 1 + int(run.tags.get(RUN_RETRY_TAG, "0"))
+        return cls(url, run.run_id, name, partition, rules, phase, run.job_name, attempt, again=tries > 0)
+
+    @property
+    def key(self) -> RunKey:
+        """Which run of which source partition."""
+        return RunKey(self.run_id, self.source, self.partition)
+
+    def start(self) -> None:
+        """Enter the run, or enter that it goes on. From here on it counts as alive as long as its process is."""
+        liveness.appear(self.url, self.run_id, (self.source, self.partition))
+        with connected(self.url) as connection:
+            history.run_started(
+                connection,
+                self.key,
+                phase=self.phase,
+                job=self.job,
+                host=socket.gethostname(),
+                process=os.getpid(),
+                attempt=self.attempt,
+                again=self.again,
+            )
+
+    def end(self, delivery_id: int | None = None, seconds: Mapping[str, float] | None = None) -> None:
+        """Enter that the step succeeded, and with the last one that the run did.
+
+        Args:
+            delivery_id: Of the newest delivery concerned.
+            seconds: By phase; how long the step took is added.
+        """
+        spent = {**(seconds or {}), self.phase: time.perf_counter() - self.began}
+        if self.last:
+            self._over(
+                lambda connection: history.run_succeeded(connection, self.key, delivery_id=delivery_id, seconds=spent)
+            )
+            return
+        with connected(self.url) as connection:
+            history.run_goes_on(connection, self.key, delivery_id=delivery_id, seconds=spent)
+
+    @contextmanager
+    def watching(self, retried: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+        """Enter that the run failed, or was cancelled, if the block raises; the error goes on.
+
+        Args:
+            retried: Errors after which Dagster will try the step again: the run is not over.
+        """
+        try:
+            yield
+        except _INTERRUPTS:
+            with suppress(SettingsError, psycopg.Error):
+                self._over(self._cancelled)
+            raise
+        except Exception as error:
+            with suppress(SettingsError, psycopg.Error):
+                self._failed(error, again=isinstance(error, retried))
+            raise
+
+    def checks(self, delivery_id: int | None, results: Sequence[CheckRow]) -> None:
+        """Enter check results."""
+        with connected(self.url) as connection, connection.transaction():
+            enter_checks(connection, self.rules, self.key, delivery_id, results)
+
+    def _failed(self, error: Exception, *, again: bool) -> None:
+        if not again:
+            name, text = type(error).__name__, history.told(error)
+            self._over(lambda connection: history.run_failed(connection, self.key, name, text, phase=self.phase))
+            return
+        with connected(self.url) as connection:
+            history.run_broke_off(connection, self.key, error)
+
+    def _cancelled(self, connection: Connection) -> RunEnd | None:
+        return history.run_cut_short(
+            connection, self.key, "cancelled", ASKED_TO_END, error_class=history.CANCELLED, phase=self.phase
+        )
+
+    def _over(self, enter: Callable[[Connection], RunEnd | None]) -> None:
+        with connected(self.url) as connection, connection.transaction():
+            end = enter(connection)
+            if end is not None:
+                alerts.of_run(connection, self.rules, end)
+        liveness.leave(self.url, self.run_id, (self.source, self.partition))
+
+
+def record_of_asset(url: str, context: dg.AssetExecutionContext, source: Source, partition: str) -> RunRecord:
+    """The record of a step that materializes an asset of a source.
+
+    Args:
+        url: Of the warehouse.
+        context: Of the step.
+        source: The declaration.
+        partition: Key of the partition.
+    """
+    keys = asset_keys(source)
+    later = keys[keys.index(context.asset_key) + 1 :]
+    selected = context.job_def.asset_layer.selected_asset_keys
+    steps = context.run.step_keys_to_execute
+    last = not any(key in selected and (steps is None or key.to_python_identifier() in steps) for key in later)
+    phase, tries = context.asset_key.path[0], context.op_execution_context.retry_number
+    return replace(RunRecord.of(url, context.run, source, partition, phase, tries), last=last)
+
+
+def enter_checks(
+    connection: Connection,
+    rules: tuple[AlertRule, ...],
+    key: RunKey,
+    delivery_id: int | None,
+    results: Sequence[CheckRow],
+) -> None:
+    """Enter check results, and what people are told of them, in the present transaction."""
+    history.checks(connection, *key.values, delivery_id, results)
+    alerts.of_checks(connection, rules, *key.values, delivery_id, results)

@@ -1,0 +1,85 @@
+"""The schedule of a source that runs at fixed times, and which partitions a tick asks for.
+
+Dagster reads the annotations of what it calls, which is why they are not postponed here.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
+
+from etl_assets.graph.keys import RUNS_PER_TICK, asset_keys, core_key
+from etl_assets.graph.partitions import add_files, partitions_definition
+from etl_assets.model.trigger import Cron
+from etl_assets.source import Source
+
+
+def cron_schedule(source: Source, trigger: Cron, job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+    """The schedule of a source whose trigger is the clock.
+
+    A tick asks for every partition that is complete and was never loaded, oldest first, then for those whose last run
+    failed; when there is none, for the newest again, since publishers correct what they published last. Ticks that
+    were missed are thereby made good by the next. A partition that a run is at is not asked for.
+
+    Args:
+        source: The declaration.
+        trigger: Its trigger.
+        job: Takes a partition of it all the way.
+    """
+
+    @dg.schedule(
+        name=f"{source.name}_schedule",
+        job=job,
+        cron_schedule=trigger.expression,
+        execution_timezone=trigger.zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Asks for the partitions of {source.name} that are complete and not loaded.",
+    )
+    def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        at = context.scheduled_execution_time
+        if source.partitions is None:
+            yield dg.RunRequest(run_key=at.isoformat())
+            return
+        complete = _complete(source, context.instance, at)
+        wanted = _wanted(source, context.instance, complete)
+        if not complete:
+            yield dg.SkipReason(f"{source.name} has no partition that is complete.")
+        elif not wanted:
+            yield dg.SkipReason(f"Runs are at every partition of {source.name} that is wanted.")
+        for key in wanted:
+            yield dg.RunRequest(run_key=f"{key}@{at.isoformat()}", partition_key=key)
+
+    return tick
+
+
+def _complete(source: Source, instance: dg.DagsterInstance, at: datetime) -> Sequence[str]:
+    """The partitions that can be fetched, oldest first."""
+    if source.takes_files:
+        return add_files(source, instance)
+    return source.partitions.keys(at) if source.partitions else ()
+
+
+def _wanted(source: Source, instance: dg.DagsterInstance, complete: Sequence[str]) -> Sequence[str]:
+    """The partitions that a tick asks for."""
+    loaded = instance.get_materialized_partitions(core_key(source.name))
+    statuses = _statuses(source, instance, complete)
+    free = [key for key in complete if AssetPartitionStatus.IN_PROGRESS not in statuses[key]]
+    failed = [key for key in free if AssetPartitionStatus.FAILED in statuses[key]]
+    never = [key for key in free if key not in loaded and key not in set(failed)]
+    return [*never, *failed][:RUNS_PER_TICK] or [key for key in free if key == complete[-1]]
+
+
+def _statuses(
+    source: Source, instance: dg.DagsterInstance, keys: Sequence[str]
+) -> Mapping[str, set[AssetPartitionStatus | None]]:
+    """How the assets of a source stand, by partition; the last of them fails with any before it."""
+    partitions = partitions_definition(source.partitions, source.name)
+    found: dict[str, set[AssetPartitionStatus | None]] = {key: set() for key in keys}
+    if partitions is None:
+        return found
+    for asset in asset_keys(source):
+        for key, status in (instance.get_status_by_partition(asset, keys, partitions) or {}).items():
+            found[key].add(status)
+    return found

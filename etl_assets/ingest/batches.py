@@ -1,0 +1,116 @@
+"""The way of a batch: parse, conform and validate, transform; from the landing store or from the quarantine.
+
+Knows neither Dagster nor SQL.
+"""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from etl_assets import landing
+from etl_assets.errors import TransformError
+from etl_assets.ingest.quarantined_batch import QuarantinedBatch
+from etl_assets.model.batch import Batch
+from etl_assets.model.schema import RECORD_NO
+from etl_assets.validate import RuleValidator, dtype, judge_rows, to_pandas
+from etl_assets.watch import batch_profile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+
+    from etl_assets.landing import LandingStore
+    from etl_assets.model.batch import RawBatch, Verdict
+    from etl_assets.model.delivery import Delivery, Manifest
+    from etl_assets.model.schema import Schema
+    from etl_assets.postgres.ledger.quarantine import Rejected
+    from etl_assets.source import Source
+    from etl_assets.transform.transformer import Transformer
+
+
+def profiled(
+    source: Source, manifest: Manifest, store: LandingStore, skip: frozenset[int] = frozenset()
+) -> Iterator[Batch]:
+    """The same as `batches`, each with what it held, for those who remember deliveries."""
+    for batch in batches(source, manifest, store, skip):
+        yield replace(batch, profile=batch_profile(source.schema, batch.raw, batch.rows))
+
+
+def batches(
+    source: Source, manifest: Manifest, store: LandingStore, skip: frozenset[int] = frozenset()
+) -> Iterator[Batch]:
+    """The way of a batch: parse, conform and validate, transform.
+
+    Args:
+        source: The declaration.
+        manifest: Of the delivery.
+        store: Has its bytes.
+        skip: Numbers of the batches not wanted.
+
+    Yields:
+        The batches, in order, ready for a loader.
+    """
+    validator = RuleValidator(source.schema)
+    wanted = frozenset(span.batch for span in manifest.spans) - skip
+    for raw in landing.batches(source.extractor, store, manifest, wanted):
+        yield transform(source, raw, validator.validate(raw))
+
+
+def quarantined(source: Source, delivery: Delivery, records: Sequence[Rejected], number: int) -> Batch:
+    """Records of the quarantine as a batch ready for a loader: corrected, or as they came.
+
+    Args:
+        source: The declaration.
+        delivery: They came in.
+        records: In the order of their numbers; at least one.
+        number: Of the batch.
+    """
+    raw = QuarantinedBatch(source.extractor.format, source.schema, delivery.manifest.names, records, number)
+    return transform(source, raw, RuleValidator(source.schema).validate(raw))
+
+
+def transform(source: Source, raw: RawBatch, verdict: Verdict) -> Batch:
+    """Let the source's transformer, if it has one, make rows of the valid records of a batch."""
+    if source.transformer is None or verdict.rows.is_empty():
+        return Batch(raw, _with_all_columns(verdict.rows, source.schema), verdict.rejected)
+    made = _made(source, source.transformer, verdict.rows, raw.span.batch)
+    judged = judge_rows(source.schema, made)
+    record_numbers = pl.Series(RECORD_NO, made.index.unique().to_numpy(), dtype=pl.Int64)
+    if strange := len(set(record_numbers) - set(verdict.rows[RECORD_NO])):
+        raise TransformError(
+            f"The transformer of source {source.name!r} returned rows for {strange} record numbers that it was not "
+            "given. Nothing of the batch was written. Keep the index that came in; reset_index() loses it."
+        )
+    return Batch(
+        raw=raw,
+        rows=judged.rows,
+        rejected=pl.concat([verdict.rejected, judged.rejected]),
+        filtered=verdict.rows.height - len(record_numbers),
+    )
+
+
+def _made(source: Source, transformer: Transformer, rows: pl.DataFrame, batch: int) -> pd.DataFrame:
+    """What the source's own Python makes of a batch; its errors are told without what they say of the data."""
+    try:
+        return transformer.transform(to_pandas(rows))
+    except Exception as error:  # noqa: BLE001 -- whatever a source's own Python raises; raised again
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise TransformError(
+            f"The transformer of source {source.name!r} raised {type(error).__name__} in batch {batch}, at "
+            f"{Path(place.filename).name}:{place.lineno}. Nothing of the batch was written. Correct it, and try it "
+            f"with `etl-assets preview {source.name}`."
+        ) from None
+
+
+def _with_all_columns(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """Rows in the order of the schema; only an empty batch can lack derived columns."""
+    if not schema.derived and not schema.inputs:
+        return rows
+    made = [pl.lit(None, dtype=dtype(column)).alias(column.name) for column in schema.derived]
+    return rows.with_columns(made).select(*schema.names, RECORD_NO)

@@ -1,0 +1,83 @@
+"""Records of the quarantine as a batch, to go the way of any other.
+
+What is done with such a batch is not decided here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
+from etl_assets.model.delivery import Span
+from etl_assets.model.schema import RECORD_NO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from etl_assets.extract.base import Format
+    from etl_assets.model.schema import Schema
+    from etl_assets.postgres.ledger.quarantine import Rejected
+
+
+class QuarantinedBatch(RawBatch):
+    """Records of the quarantine as a batch: corrected ones by their fields, the others by their bytes.
+
+    Args:
+        format_: Reads the bytes.
+        schema: Knows under which names a column is published.
+        names: What the delivery of the records published, in order.
+        records: In the order of their numbers.
+        number: Of the batch in the ledger.
+    """
+
+    def __init__(
+        self, format_: Format, schema: Schema, names: Sequence[str], records: Sequence[Rejected], number: int
+    ) -> None:
+        self._records = {record.record_no: record for record in records}
+        self._corrections = {
+            record.record_no: _as_delivered(record.correction, schema, names)
+            for record in records
+            if record.correction is not None
+        }
+        corrected = (name for correction in self._corrections.values() for name in correction)
+        self.names = tuple(dict.fromkeys([*names, *corrected]))
+        self.span = Span(number, "", 0, 0, records[0].record_no, len(records), 0)
+        self._read = format_.reread(names, {r.record_no: r.raw for r in records if r.correction is None})
+        self.decimal = self._read.decimal
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """Corrected and re-read records. See `RawBatch.frame`."""
+        text = dict.fromkeys(self.names, pl.String)
+        corrected = [
+            {**(self._records[record_no].fields or {}), **correction, RECORD_NO: record_no}
+            for record_no, correction in self._corrections.items()
+        ]
+        frame = pl.DataFrame(corrected, schema={**text, RECORD_NO: pl.Int64})
+        return pl.concat([frame, self._read.frame], how="diagonal").select(*self.names, RECORD_NO).sort(RECORD_NO)
+
+    @property
+    def malformed(self) -> pl.DataFrame:
+        """Records whose bytes still cannot be parsed. See `RawBatch.malformed`."""
+        return self._read.malformed.select(REJECTED_RECORD_NO, REJECTED_RULES)
+
+    def raw(self, record_no: int) -> bytes:
+        """The bytes as delivered."""
+        return self._records[record_no].raw
+
+    def location(self, record_no: int) -> str:
+        """Where the record stood when it was delivered."""
+        return self._records[record_no].location
+
+
+def _as_delivered(correction: Mapping[str, str | None], schema: Schema, names: Sequence[str]) -> dict[str, str | None]:
+    """A correction by the names that the delivery has: another name of a column would hide the others' values."""
+    delivered = {
+        known: next((name for name in column.published_names if name in names), known)
+        for column in schema.published
+        for known in column.published_names
+    }
+    strange = {delivered.get(name, name): value for name, value in correction.items() if name not in names}
+    return {**strange, **{name: value for name, value in correction.items() if name in names}}

@@ -1,0 +1,1 @@
+"""Alerts, their notifications, and the figures that alert rules compare with."""

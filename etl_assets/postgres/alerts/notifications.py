@@ -1,0 +1,156 @@
+"""The outbox ``etl.alert_message``: claiming messages, marking what became of them, how the channels fare.
+
+Messages are written by ``alerts``, in the transaction of their cause. A message is claimed in a statement of its own,
+which counts the try and puts the next one off, before anything is sent. Whoever else sends does not see it until then,
+and a sender that dies on the way has at most one message to be sent twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Final, Literal
+
+from psycopg.rows import class_row
+
+from etl_assets.postgres.alerts.alerts import ALERT_COLUMNS, Alert
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from etl_assets.postgres.alerts.alerts import Event
+    from etl_assets.postgres.connection import Connection
+
+FIRST_WAIT: Final = 30.0
+"""Seconds between the first try and the second; twice as long before each further one."""
+LONGEST_WAIT: Final = 3600.0
+"""Seconds between two tries, at most."""
+SPREAD: Final = 0.2
+"""By what share, at most and at random, a wait is longer than that."""
+LOST_AFTER: Final = 5
+"""So many failed tries of one message, and no other sent meanwhile, make a channel lost."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message as it stands in ``etl.alert_message``."""
+
+    id: int
+    alert_id: int
+    event: Event
+    channel: str
+    status: Literal["pending", "sent", "dropped"]
+    tries: int
+    next_try_at: datetime
+    error: str | None
+    written_at: datetime
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ChannelState:
+    """How a channel fares.
+
+    Attributes:
+        channel: Its name.
+        waiting: How many messages wait for it.
+        tries: Of the message that was refused most often.
+        failing_since: When the oldest message was written that it refused and has not taken since.
+        error: What the newest refusal said.
+        lost: Whether it takes nothing at all.
+    """
+
+    channel: str
+    waiting: int
+    tries: int
+    failing_since: datetime | None
+    error: str | None
+    lost: bool
+
+
+_COLUMNS: Final = ", ".join(f"m.{field.name}" for field in fields(Message))
+
+
+def claim(connection: Connection, channel: str, at: datetime) -> tuple[Message, Alert] | None:
+    """Take the oldest message of a channel that is due, so that nobody else does.
+
+    That an alert was resolved is due when it is not waiting any more to be told that it opened.
+
+    Args:
+        connection: To the warehouse, outside a transaction: the claim must stand before anything is sent.
+        channel: Its name.
+        at: What time it is.
+
+    Returns:
+        The message, with this try counted, and its alert; None when nothing is due.
+    """
+    with connection.cursor(row_factory=class_row(Message)) as cursor:
+        message = cursor.execute(
+            "UPDATE etl.alert_message m SET tries = tries + 1, next_try_at = %(at)s + interval '1 second' "
+            "* least(%(first)s * 2 ^ least(tries, 20), %(longest)s) * (1 + random() * %(spread)s) "
+            "WHERE id = (SELECT id FROM etl.alert_message due WHERE channel = %(channel)s AND status = 'pending' "
+            "AND next_try_at <= %(at)s AND (event = 'opened' OR NOT EXISTS (SELECT FROM etl.alert_message o "
+            "WHERE o.alert_id = due.alert_id AND o.channel = due.channel AND o.event = 'opened' "
+            "AND o.status = 'pending')) ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) "
+            f"RETURNING {_COLUMNS}",
+            {"channel": channel, "at": at, "first": FIRST_WAIT, "longest": LONGEST_WAIT, "spread": SPREAD},
+        ).fetchone()
+    if message is None:
+        return None
+    with connection.cursor(row_factory=class_row(Alert)) as alerts:
+        alert = alerts.execute(
+            f"SELECT {ALERT_COLUMNS} FROM etl.alert a WHERE id = %s", (message.alert_id,)
+        ).fetchone()  # fmt: skip
+    if alert is None:
+        raise LookupError("a message without an alert")
+    return message, alert
+
+
+def mark_sent(connection: Connection, id_: int) -> None:
+    """Enter that a channel took a message."""
+    connection.execute(
+        "UPDATE etl.alert_message SET status = 'sent', sent_at = clock_timestamp(), error = NULL WHERE id = %s", (id_,)
+    )
+
+
+def mark_failed(connection: Connection, id_: int, error: str) -> None:
+    """Enter why a channel did not take a message; the next try was set when it was claimed."""
+    connection.execute("UPDATE etl.alert_message SET error = %s WHERE id = %s", (error, id_))
+
+
+def drop_older(connection: Connection, than: datetime) -> int:
+    """Give up messages that were written before a moment; with one that says what opened, that it was resolved.
+
+    Returns:
+        How many there were.
+    """
+    return connection.execute(
+        "UPDATE etl.alert_message m SET status = 'dropped', "
+        "error = 'given up for its age: ' || coalesce(error, 'it was never tried') "
+        "WHERE status = 'pending' AND (written_at < %(than)s OR EXISTS (SELECT FROM etl.alert_message o "
+        "WHERE o.alert_id = m.alert_id AND o.channel = m.channel AND o.event = 'opened' AND o.status <> 'sent' "
+        "AND o.written_at < %(than)s))",
+        {"than": than},
+    ).rowcount
+
+
+def channel_states(connection: Connection) -> list[ChannelState]:
+    """How each channel fares that messages wait for, by name."""
+    with connection.cursor(row_factory=class_row(ChannelState)) as cursor:
+        return cursor.execute(
+            "SELECT channel, count(*) AS waiting, coalesce(max(tries) FILTER (WHERE error IS NOT NULL), 0) AS tries, "
+            "min(written_at) FILTER (WHERE error IS NOT NULL) AS failing_since, "
+            "(array_agg(error ORDER BY next_try_at DESC) FILTER (WHERE error IS NOT NULL))[1] AS error, "
+            "coalesce(bool_or(tries >= %s AND error IS NOT NULL AND NOT EXISTS (SELECT FROM etl.alert_message s "
+            "WHERE s.channel = m.channel AND s.status = 'sent' AND s.sent_at > m.written_at)), false) AS lost "
+            "FROM etl.alert_message m WHERE status = 'pending' GROUP BY channel ORDER BY channel",
+            (LOST_AFTER,),
+        ).fetchall()
+
+
+def messages_of(connection: Connection, alert_ids: Sequence[int]) -> list[Message]:
+    """The messages of some alerts, in the order in which they were written."""
+    with connection.cursor(row_factory=class_row(Message)) as cursor:
+        return cursor.execute(
+            f"SELECT {_COLUMNS} FROM etl.alert_message m WHERE alert_id = ANY (%s) ORDER BY id", (list(alert_ids),)
+        ).fetchall()

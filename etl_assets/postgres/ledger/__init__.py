@@ -1,0 +1,1 @@
+"""What was delivered and what became of each record: deliveries, ledger, locks, quarantine, and whether they agree."""

@@ -1,0 +1,227 @@
+"""The table ``etl.delivery``: what was fetched, in which order, and how far it has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from psycopg.types.json import Jsonb
+
+from etl_assets.model.delivery import Delivery, Manifest
+from etl_assets.postgres.ledger import entries, quarantine
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from etl_assets.model.partitions import Partition
+    from etl_assets.postgres.connection import Connection
+
+_COLUMNS: Final = "id, source, partition, rank, manifest, fetched_at, status, generation, fingerprint"
+
+
+def record(connection: Connection, source: str, partition: Partition, manifest: Manifest) -> tuple[Delivery, bool]:
+    """Enter what was fetched, unless it is what the partition's newest delivery brought.
+
+    Bytes that come back after others were delivered in between are a new delivery: the publisher went back to them.
+    What the publisher says of the same bytes now takes the place of what was said of them before.
+
+    Returns:
+        The delivery, and whether it is new.
+    """
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"delivery {source} {partition.key}",))
+        last = newest(connection, source, partition.key)
+        if last is not None and last.manifest.sha256 == manifest.sha256:
+            return _said_again(connection, last, manifest.validators), False
+        row = connection.execute(
+            "INSERT INTO etl.delivery (source, partition, rank, sha256, size, records, manifest) "
+            f"VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING {_COLUMNS}",
+            (
+                source,
+                partition.key,
+                partition.rank,
+                manifest.sha256,
+                manifest.size,
+                manifest.records,
+                Jsonb(manifest.to_json()),
+            ),
+        ).fetchone()
+    return _delivery(row), True
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was last fetched of a partition.
+
+    Attributes:
+        delivery_id: Of the delivery.
+        complete: Whether all of it is loaded.
+        validators: What the publisher said of it; nothing of a file that was brought by hand.
+    """
+
+    delivery_id: int
+    complete: bool
+    validators: Mapping[str, str]
+
+
+def seen(connection: Connection, source: str) -> dict[str, Seen]:
+    """What was last fetched of each partition: of those the publisher said something of, before all others."""
+    rows = connection.execute(
+        "SELECT DISTINCT ON (partition) partition, id, status = 'complete', manifest -> 'validators' FROM etl.delivery "
+        "WHERE source = %s ORDER BY partition, manifest -> 'validators' <> '{}' DESC, id DESC",
+        (source,),
+    ).fetchall()
+    return {partition: Seen(id_, complete, validators) for partition, id_, complete, validators in rows}
+
+
+def newest(connection: Connection, source: str, partition: str) -> Delivery | None:
+    """The newest delivery of a partition; None when there never was one."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM etl.delivery WHERE source = %s AND partition = %s ORDER BY id DESC LIMIT 1",
+        (source, partition),
+    ).fetchone()
+    return _delivery(row) if row else None
+
+
+def pending(connection: Connection, source: str, partition: str) -> list[Delivery]:
+    """The deliveries a run has to load, oldest first.
+
+    Those that were begun and never finished come first, whatever was fetched since: their records are in nobody
+    else's hands. A delivery that was refused waits until it is the newest again or is asked for by its id.
+    """
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM etl.delivery d WHERE source = %s AND partition = %s AND (status IN "
+        "('landed', 'loading') OR id = (SELECT max(id) FROM etl.delivery n WHERE n.source = d.source "
+        "AND n.partition = d.partition)) ORDER BY id",
+        (source, partition),
+    ).fetchall()
+    return [_delivery(row) for row in rows]
+
+
+def unconcluded(connection: Connection, source: str, partition: str) -> list[Delivery]:
+    """The complete deliveries of a partition whose profiles wait to be added up, oldest first.
+
+    There are some where a run ended when all was loaded and the last thing was not done.
+    """
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM etl.delivery d WHERE source = %s AND partition = %s AND status = 'complete' "
+        "AND EXISTS (SELECT FROM etl.profile_part p WHERE p.delivery_id = d.id) ORDER BY id",
+        (source, partition),
+    ).fetchall()
+    return [_delivery(row) for row in rows]
+
+
+def by_id(connection: Connection, delivery_id: int) -> Delivery | None:
+    """The delivery of that id."""
+    row = connection.execute(f"SELECT {_COLUMNS} FROM etl.delivery WHERE id = %s", (delivery_id,)).fetchone()
+    return _delivery(row) if row else None
+
+
+def outranking(connection: Connection, delivery: Delivery) -> list[int]:
+    """Ids of the source's deliveries whose rows this one must not overwrite, whenever it is loaded."""
+    rows = connection.execute(
+        "SELECT id FROM etl.delivery WHERE source = %s AND (rank, id) > (%s, %s) ORDER BY id",
+        (delivery.source, delivery.rank, delivery.id),
+    ).fetchall()
+    return [delivery_id for (delivery_id,) in rows]
+
+
+def begin(connection: Connection, delivery: Delivery, fingerprint: str, *, force: bool) -> Delivery:
+    """Mark a delivery as being loaded; begin a new generation of it when the declaration changed, or when forced.
+
+    Args:
+        connection: Of a session that holds the lock of the partition.
+        delivery: With the manifest that holds under the declaration.
+        fingerprint: Of the declaration.
+        force: Whether to read the delivery anew though it is complete.
+
+    Returns:
+        The delivery as it now stands; still ``complete`` when there is nothing to do.
+    """
+    row = connection.execute(
+        "UPDATE etl.delivery d SET refusal = NULL, fingerprint = %(new)s, manifest = %(manifest)s, "
+        "records = %(records)s, status = CASE WHEN status = 'complete' AND fingerprint = %(new)s AND NOT %(force)s "
+        "THEN 'complete' ELSE 'loading' END, generation = generation + CASE WHEN (fingerprint <> %(new)s OR %(force)s) "
+        "AND EXISTS (SELECT FROM etl.batch b WHERE b.delivery_id = d.id AND b.generation = d.generation "
+        f"AND b.kind = 'ingest') THEN 1 ELSE 0 END WHERE id = %(id)s RETURNING {_COLUMNS}",
+        {
+            "new": fingerprint,
+            "force": force,
+            "id": delivery.id,
+            "manifest": Jsonb(delivery.manifest.to_json()),
+            "records": delivery.manifest.records,
+        },
+    ).fetchone()
+    return _delivery(row)
+
+
+def begin_some(
+    connection: Connection, delivery: Delivery, fingerprint: str, batches: Collection[int]
+) -> Delivery | None:
+    """Begin a new generation of a complete delivery, of which only some batches are to be read anew.
+
+    What became of the others goes with it: their ledger lines, their rejected records.
+
+    Args:
+        connection: Of a session that holds the lock of the partition.
+        delivery: The delivery.
+        fingerprint: Of the declaration.
+        batches: Numbers of the batches to be read anew.
+
+    Returns:
+        The delivery as it now stands; None when it is not complete under that declaration, and nothing was changed.
+    """
+    with connection.transaction():
+        row = connection.execute(
+            "UPDATE etl.delivery SET status = 'loading', generation = generation + 1 "
+            f"WHERE id = %s AND status = 'complete' AND fingerprint = %s RETURNING {_COLUMNS}",
+            (delivery.id, fingerprint),
+        ).fetchone()
+        if row is None:
+            return None
+        begun = _delivery(row)
+        entries.carry_over(connection, begun, batches)
+        quarantine.carry_over(connection, begun)
+    return begun
+
+
+def complete(connection: Connection, delivery: Delivery) -> bool:
+    """Mark a delivery complete if the ledger holds all of its batches.
+
+    This commit waits until it is on disk, and with it every commit before it.
+
+    Returns:
+        Whether it is complete; another slice may still be at work.
+    """
+    connection.execute("SET synchronous_commit TO DEFAULT")
+    found = connection.execute(
+        "UPDATE etl.delivery d SET status = 'complete', completed_at = clock_timestamp() WHERE id = %(id)s "
+        "AND (SELECT count(*) FROM etl.batch b WHERE b.delivery_id = d.id AND b.generation = %(generation)s "
+        "AND b.kind = 'ingest') = %(batches)s RETURNING id",
+        {"id": delivery.id, "generation": delivery.generation, "batches": len(delivery.manifest.spans)},
+    ).fetchone()
+    return found is not None
+
+
+def refuse(connection: Connection, delivery: Delivery, why: str) -> None:
+    """Mark a delivery as refused, with a reason that holds no record contents."""
+    connection.execute("UPDATE etl.delivery SET status = 'refused', refusal = %s WHERE id = %s", (why, delivery.id))
+
+
+def _said_again(connection: Connection, delivery: Delivery, validators: Mapping[str, str]) -> Delivery:
+    if not validators or validators == delivery.manifest.validators:
+        return delivery
+    connection.execute(
+        "UPDATE etl.delivery SET manifest = jsonb_set(manifest, '{validators}', %s) WHERE id = %s",
+        (Jsonb(dict(validators)), delivery.id),
+    )
+    return replace(delivery, manifest=replace(delivery.manifest, validators=dict(validators)))
+
+
+def _delivery(row: tuple[Any, ...] | Sequence[Any] | None) -> Delivery:
+    if row is None:
+        raise LookupError("a delivery vanished from etl.delivery while it was being read")
+    id_, source, partition, rank, manifest, fetched_at, status, generation, fingerprint = row
+    return Delivery(
+        id_, source, partition, rank, Manifest.from_json(manifest), fetched_at, status, generation, fingerprint
+    )

@@ -1,0 +1,270 @@
+"""What must hold in the database at any moment, declared: each promise with the query that finds where it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from psycopg import sql
+
+from etl_assets.model.schema import DELIVERY_ID, RECORD_NO
+from etl_assets.postgres.tables.ddl import identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import LiteralString
+
+    from etl_assets.postgres.connection import Connection
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A place where a promise does not hold.
+
+    Attributes:
+        invariant: Name of the promise.
+        subject: The delivery, ledger line, table or record concerned.
+        problem: What is wrong with it.
+        remedy: What to do.
+    """
+
+    invariant: str
+    subject: str
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Promise:
+    """Something that must hold.
+
+    Attributes:
+        name: Its name.
+        says: What holds, as a sentence without its period.
+        remedy: What to do where it does not.
+    """
+
+    name: str
+    says: str
+    remedy: str
+
+    def broken(self, subject: str, problem: str) -> Violation:
+        """That it does not hold somewhere."""
+        return Violation(self.name, subject, problem, self.remedy)
+
+
+@dataclass(frozen=True)
+class Invariant(Promise):
+    """A promise, and the query that finds where it does not hold.
+
+    Attributes:
+        query: Yields the subject and the problem, as texts; one with ``{table}`` is asked of every table.
+    """
+
+    query: LiteralString
+
+    def examine(self, connection: Connection) -> list[Violation]:
+        """Find where the promise does not hold in schema ``etl``."""
+        found = connection.execute(sql.SQL(self.query)).fetchall()
+        return [self.broken(subject, problem) for subject, problem in found]
+
+    def examine_table(self, connection: Connection, table: str, sources: Sequence[str]) -> list[Violation]:
+        """Find where the promise does not hold in one table.
+
+        Args:
+            connection: To the warehouse.
+            table: ``schema.table``.
+            sources: Names under which the ledger keeps its deliveries.
+        """
+        query = sql.SQL(self.query).format(
+            table=identifier(table), delivery=sql.Identifier(DELIVERY_ID), record=sql.Identifier(RECORD_NO)
+        )
+        found = connection.execute(query, {"table": table, "sources": list(sources)}).fetchall()
+        return [self.broken(subject, problem) for subject, problem in found]
+
+
+DELIVERY: Final = (
+    "'delivery ' || d.id || ' of ' || d.source || CASE d.partition WHEN '' THEN '' ELSE ' (' || d.partition || ')' END"
+)
+"""A delivery ``d`` in words, in SQL."""
+_LINE: Final = DELIVERY + " || ', ' || b.kind || ' batch ' || b.number || ' of generation ' || b.generation"
+_RECORD: Final = DELIVERY + " || ', quarantined record ' || r.id || ' (' || r.location || ')'"
+_BY_HAND: Final = (
+    "Somebody changed the tables of schema etl by hand: restore them from a backup, or read the delivery anew with "
+    "`etl-assets run NAME --partition KEY --force`"
+)
+_ROWS_BY_HAND: Final = (
+    "Somebody changed the table by hand: restore it from a backup, or drop it and read every delivery anew with "
+    "`etl-assets run NAME --all --force`"
+)
+
+OF_THE_LEDGER: Final = (
+    Invariant(
+        "records_add_up",
+        "Every ledger line accounts for each of its records: read = rejected + filtered + accepted",
+        _BY_HAND,
+        f"SELECT {_LINE}, format('read %s, but rejected %s + filtered %s + accepted %s', b.read, b.rejected, "
+        "b.filtered, b.accepted) FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
+        "WHERE b.read <> b.rejected + b.filtered + b.accepted ORDER BY b.id",
+    ),
+    Invariant(
+        "rows_add_up",
+        "Every ledger line accounts for each of its rows: produced = inserted + updated + unchanged + duplicate",
+        _BY_HAND,
+        f"SELECT {_LINE}, format('produced %s, but inserted %s + updated %s + unchanged %s + duplicate %s', "
+        "b.produced, b.inserted, b.updated, b.unchanged, b.duplicate) "
+        "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
+        "WHERE b.produced <> b.inserted + b.updated + b.unchanged + b.duplicate ORDER BY b.id",
+    ),
+    Invariant(
+        "lines_span_their_records",
+        "Every ledger line reads the records from its first to its last, a replay some of them",
+        _BY_HAND,
+        f"SELECT {_LINE}, format('read %s records from %s to %s', b.read, b.first_record, b.last_record) "
+        "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id WHERE CASE b.kind WHEN 'ingest' "
+        "THEN b.read <> b.last_record - b.first_record + 1 "
+        "ELSE b.read NOT BETWEEN 1 AND b.last_record - b.first_record + 1 END ORDER BY b.id",
+    ),
+    Invariant(
+        "ledger_covers_deliveries",
+        "The ledger of a complete delivery covers records 1 to the last, each once; that of any other, none twice",
+        _BY_HAND,
+        "WITH line AS (SELECT b.*, lag(b.last_record, 1, 0) OVER (PARTITION BY b.delivery_id ORDER BY b.number) "
+        "AS previous FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id AND d.generation = b.generation "
+        "WHERE b.kind = 'ingest'), told AS ("
+        f"SELECT d.id, b.number, {_LINE} AS subject, format('begins at record %s after record %s', b.first_record, "
+        "b.previous) AS problem FROM line b JOIN etl.delivery d ON d.id = b.delivery_id "
+        "WHERE b.first_record <= b.previous OR (d.status = 'complete' AND b.first_record <> b.previous + 1) "
+        f"UNION ALL SELECT d.id, 0, {DELIVERY}, format('is complete with %s records, and its ledger has %s up to "
+        "record %s', d.records, coalesce(sum(b.read), 0), coalesce(max(b.last_record), 0)) "
+        "FROM etl.delivery d LEFT JOIN line b ON b.delivery_id = d.id WHERE d.status = 'complete' GROUP BY d.id "
+        "HAVING coalesce(sum(b.read), 0) <> d.records OR coalesce(max(b.last_record), 0) <> d.records) "
+        "SELECT subject, problem FROM told ORDER BY id, number",
+    ),
+    Invariant(
+        "manifests_count_their_records",
+        "A delivery has as many records as the batches of its manifest",
+        _BY_HAND,
+        f"SELECT {DELIVERY}, format('has %s records, and %s in its manifest', d.records, m.records) "
+        "FROM etl.delivery d CROSS JOIN LATERAL (SELECT coalesce(sum((span ->> 'records')::bigint), 0) AS records "
+        "FROM jsonb_path_query(d.manifest, '$.members[*].spans[*]') span) m WHERE d.records <> m.records ORDER BY d.id",
+    ),
+    Invariant(
+        "rejected_are_quarantined",
+        "The quarantine holds exactly the records that a batch rejected",
+        _BY_HAND,
+        f"SELECT {_LINE}, format('rejected %s records, and %s are in the quarantine', b.rejected, q.records) "
+        "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id AND d.generation = b.generation "
+        "CROSS JOIN LATERAL (SELECT count(*) AS records FROM etl.rejected r WHERE r.delivery_id = d.id "
+        "AND r.generation = d.generation AND r.record_no BETWEEN b.first_record AND b.last_record) q "
+        "WHERE b.kind = 'ingest' AND q.records <> b.rejected ORDER BY b.id",
+    ),
+    Invariant(
+        "quarantined_were_rejected",
+        "Every record of the quarantine was rejected by a batch in the ledger",
+        _BY_HAND,
+        f"SELECT {_RECORD}, format('no batch of generation %s read record %s', r.generation, r.record_no) "
+        "FROM etl.rejected r JOIN etl.delivery d ON d.id = r.delivery_id WHERE NOT EXISTS (SELECT FROM etl.batch b "
+        "WHERE b.delivery_id = d.id AND b.generation = r.generation AND b.kind = 'ingest' AND b.rejected > 0 "
+        "AND r.record_no BETWEEN b.first_record AND b.last_record) ORDER BY r.id",
+    ),
+    Invariant(
+        "replays_are_in_the_ledger",
+        "As many records are marked as replayed as the ledger says left the quarantine",
+        _BY_HAND,
+        "WITH marked AS (SELECT delivery_id, count(*) FILTER (WHERE status = 'replayed') AS gone, sum(replays) AS "
+        "tries FROM etl.rejected GROUP BY 1), entered AS (SELECT delivery_id, sum(read - rejected) AS gone, "
+        "sum(read) AS tries FROM etl.batch WHERE kind = 'replay' GROUP BY 1) "
+        f"SELECT {DELIVERY}, format('%s records are marked as replayed in %s tries, and the ledger has %s in %s', "
+        "coalesce(m.gone, 0), coalesce(m.tries, 0), coalesce(e.gone, 0), coalesce(e.tries, 0)) "
+        "FROM etl.delivery d LEFT JOIN marked m ON m.delivery_id = d.id LEFT JOIN entered e ON e.delivery_id = d.id "
+        "WHERE (coalesce(m.gone, 0), coalesce(m.tries, 0)) <> (coalesce(e.gone, 0), coalesce(e.tries, 0)) "
+        "ORDER BY d.id",
+    ),
+    Invariant(
+        "statuses_are_earned",
+        "A record is parked for want of a parent alone, dismissed by somebody, superseded by a later reading",
+        _BY_HAND,
+        f"SELECT {_RECORD}, CASE r.status WHEN 'parked' THEN 'is parked, and breaks more than references' "
+        "WHEN 'dismissed' THEN 'is dismissed, by nobody' WHEN 'superseded' THEN 'is superseded, and no later reading "
+        "took it' WHEN 'replayed' THEN 'is replayed, and no replay read it' "
+        "ELSE 'waits, and a later reading took it' END "
+        "FROM etl.rejected r JOIN etl.delivery d ON d.id = r.delivery_id WHERE CASE r.status "
+        "WHEN 'parked' THEN EXISTS (SELECT FROM unnest(r.rules) rule WHERE rule NOT LIKE '%\\_\\_references') "
+        "OR (d.status = 'complete' AND r.generation < d.generation) "
+        "WHEN 'dismissed' THEN r.reviewer IS NULL OR r.reviewed_at IS NULL "
+        "WHEN 'superseded' THEN r.generation >= d.generation "
+        "WHEN 'replayed' THEN NOT EXISTS (SELECT FROM etl.batch b WHERE b.delivery_id = d.id AND b.kind = 'replay' "
+        "AND r.record_no BETWEEN b.first_record AND b.last_record) "
+        "ELSE d.status = 'complete' AND r.generation < d.generation AND r.correction IS NULL END ORDER BY r.id",
+    ),
+    Invariant(
+        "no_staging_is_left",
+        "No staging table is left behind",
+        "Drop it; the server drops temporary ones by itself when it vacuums",
+        "SELECT 'table ' || n.nspname || '.' || c.relname, 'is a staging table, and no load is connected' "
+        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' "
+        "AND c.relname IN ('etl_staging', 'etl_probe', 'etl_rejected', 'etl_kept') "
+        "AND (n.nspname NOT LIKE 'pg\\_temp%' "
+        "OR NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = current_database() "
+        "AND a.application_name = 'etl_assets' AND a.pid <> pg_backend_pid())) ORDER BY 1",
+    ),
+)
+"""Promises about schema ``etl`` alone."""
+
+OF_A_TABLE: Final = (
+    Invariant(
+        "rows_come_from_deliveries",
+        "Every row of a table comes from a record that the ledger says was read for it",
+        _ROWS_BY_HAND,
+        "WITH covered AS (SELECT b.delivery_id, range_agg(int8range(b.first_record, b.last_record + 1)) AS records "
+        "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = ANY (%(sources)s) GROUP BY 1) "
+        "SELECT 'table ' || %(table)s, format('%%s rows are of delivery %%s, %%s', count(*), t.{delivery}, "
+        "CASE WHEN bool_or(c.delivery_id IS NULL) THEN 'which brought nothing for it' "
+        "ELSE 'from records that were not read, the first ' || min(t.{record}) END) "
+        "FROM {table} t LEFT JOIN covered c ON c.delivery_id = t.{delivery} "
+        "WHERE c.delivery_id IS NULL OR NOT c.records @> t.{record} GROUP BY t.{delivery} ORDER BY t.{delivery}",
+    ),
+    Invariant(
+        "rows_are_within_deliveries",
+        "No row of a complete delivery comes from beyond its last record",
+        _ROWS_BY_HAND,
+        f"SELECT 'table ' || %(table)s, format('%%s rows are of %%s, from beyond its last record, %%s', count(*), "
+        f"{DELIVERY}, d.records) FROM {{table}} t JOIN etl.delivery d ON d.id = t.{{delivery}} "
+        "WHERE d.status = 'complete' AND t.{record} NOT BETWEEN 1 AND d.records GROUP BY d.id ORDER BY d.id",
+    ),
+    Invariant(
+        "rows_are_as_many_as_entered",
+        "A table has as many rows as the ledger inserted and did not delete",
+        _ROWS_BY_HAND,
+        "SELECT 'table ' || %(table)s, format('has %%s rows, and the ledger inserted %%s and deleted %%s', t.rows, "
+        "e.inserted, e.deleted) FROM (SELECT count(*) AS rows FROM {table}) t CROSS JOIN (SELECT "
+        "coalesce(sum(b.inserted), 0) AS inserted, coalesce(sum(b.deleted), 0) AS deleted FROM etl.batch b "
+        "JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = ANY (%(sources)s)) e "
+        "WHERE t.rows <> e.inserted - e.deleted",
+    ),
+    Invariant(
+        "waiting_records_have_no_rows",
+        "A record that waits in the quarantine has no row in the table",
+        _ROWS_BY_HAND,
+        # A delivery read more than once may have a row that a later record of the same contents confirmed.
+        f"SELECT {_RECORD}, 'waits, and table ' || %(table)s || ' has a row of it' FROM etl.rejected r "
+        "JOIN etl.delivery d ON d.id = r.delivery_id WHERE d.source = ANY (%(sources)s) AND d.generation = 1 "
+        "AND r.status IN ('open', 'parked') AND EXISTS (SELECT FROM {table} t WHERE t.{delivery} = r.delivery_id "
+        "AND t.{record} = r.record_no) ORDER BY r.id",
+    ),
+)
+"""Promises about each table that deliveries end in."""
+
+TABLES_ARE_THERE: Final = Promise(
+    "tables_are_there",
+    "Every table that the ledger has lines of is there",
+    "Restore the table from a backup, or read every delivery anew with `etl-assets run NAME --all --force`",
+)
+NO_RUN_IS_ABANDONED: Final = Promise(
+    "no_run_is_abandoned",
+    "A delivery that is being loaded has a run at it",
+    "Run it again with `etl-assets run NAME --partition KEY`: it goes on where the other stopped",
+)
+PROMISES: Final[tuple[Promise, ...]] = (*OF_THE_LEDGER, TABLES_ARE_THERE, *OF_A_TABLE, NO_RUN_IS_ABANDONED)
+"""Every promise that is examined here."""

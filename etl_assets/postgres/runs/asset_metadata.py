@@ -1,0 +1,87 @@
+"""Small read-only questions for metadata that people look at. Nothing here steers a load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from psycopg import sql
+
+from etl_assets.model.schema import DELIVERY_ID
+from etl_assets.postgres.tables.ddl import identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from etl_assets.postgres.connection import Connection
+
+_SAMPLE: Final = 5
+
+
+def sample_places(connection: Connection, delivery_ids: Sequence[int]) -> dict[str, list[str]]:
+    """Where the first rejected records of some deliveries stand, by rule; places, never contents."""
+    rows = connection.execute(
+        "SELECT rule, (array_agg('record ' || record_no || ' at ' || location ORDER BY delivery_id, record_no))"
+        "[1:%(limit)s::integer] FROM etl.rejected CROSS JOIN unnest(rules) rule "
+        "WHERE delivery_id = ANY (%(ids)s) GROUP BY rule",
+        {"ids": list(delivery_ids), "limit": _SAMPLE},
+    ).fetchall()
+    return dict(rows)
+
+
+def row_counts(connection: Connection, table: str, source: str, partition: str) -> tuple[int, int]:
+    """How many rows a table has, and how many of them a delivery of one partition brought."""
+    row = connection.execute(
+        sql.SQL(
+            "SELECT count(*), count(*) FILTER (WHERE {delivery} = ANY (ARRAY(SELECT id FROM etl.delivery "
+            "WHERE source = %s AND partition = %s))) FROM {table}"
+        ).format(delivery=sql.Identifier(DELIVERY_ID), table=identifier(table)),
+        (source, partition),
+    ).fetchone()
+    return (row[0], row[1]) if row else (0, 0)
+
+
+def newest_batch(connection: Connection, sources: Sequence[str]) -> int:
+    """The id of the last line that the ledger has of any of some sources; 0 when there is none."""
+    row = connection.execute(
+        "SELECT coalesce(max(b.id), 0) FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
+        "WHERE d.source = ANY (%s)",
+        (list(sources),),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """How many records a delivery had, and how many of them were rejected.
+
+    Attributes:
+        label: Of the delivery: its partition, or the day it was fetched.
+        records: As fetched.
+        rejected: Until it was complete, or refused.
+    """
+
+    label: str
+    records: int
+    rejected: int
+
+    @property
+    def share(self) -> float:
+        """Rejected records, as a share of all; 0.0 of none."""
+        return self.rejected / self.records if self.records else 0.0
+
+
+def recently_delivered(connection: Connection, source: str, limit: int = 40) -> list[Delivered]:
+    """The newest deliveries of a source that were loaded or refused, oldest first; of a partition, the newest one."""
+    rows = connection.execute(
+        "SELECT label, records, rejected FROM (SELECT DISTINCT ON (d.rank, d.partition, "
+        "CASE d.partition WHEN '' THEN d.id END) "
+        "d.rank, d.id, coalesce(nullif(d.partition, ''), to_char(d.fetched_at, 'YYYY-MM-DD HH24:MI')) AS label, "
+        "d.records, (SELECT coalesce(sum(b.rejected), 0)::bigint FROM etl.batch b WHERE b.delivery_id = d.id "
+        "AND b.generation = d.generation AND b.kind = 'ingest') AS rejected FROM etl.delivery d "
+        "WHERE d.source = %s AND d.status IN ('complete', 'refused') "
+        "ORDER BY d.rank, d.partition, CASE d.partition WHEN '' THEN d.id END, d.id DESC) newest "
+        "ORDER BY rank DESC, id DESC LIMIT %s",
+        (source, limit),
+    ).fetchall()
+    return [Delivered(*row) for row in reversed(rows)]

@@ -1,0 +1,277 @@
+"""Run history ``etl.run`` and check results ``etl.check_result``: for people who browse; nothing here steers a load.
+
+What a run wrote is asked of the ledger, so that a run that was killed has its counts like any other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from psycopg.types.json import Jsonb
+
+from etl_assets.errors import EtlAssetsError
+from etl_assets.model.batch import Counts
+from etl_assets.model.run import RunEnd, RunKey
+from etl_assets.postgres.ledger.entries import COUNT_NAMES
+from etl_assets.postgres.ledger.locks import lock_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from etl_assets.model.run import RunFault, RunStatus
+    from etl_assets.postgres.connection import Connection
+
+CANCELLED: Final = "Cancelled"
+CRASHED: Final = "Crashed"
+"""Stand in the place of an error's class where there was no error."""
+NOT_OURS: Final = "Not an error of etl_assets; its text is in the run's log alone, for it may hold record contents."
+_COMPLETING: Final = "\0completing"
+"""Stands in the place of a source in the number of the lock of those who complete what is entered of a run."""
+THIS_RUN: Final = "run_id = %s AND source = %s AND partition = %s"
+"""The condition for the line that a `RunKey` means; takes its values."""
+
+
+@dataclass(frozen=True)
+class CheckRow:
+    """One check result, as analysts see it."""
+
+    name: str
+    passed: bool
+    blocking: bool
+    description: str = ""
+    failed_records: int = 0
+    records: int = 0
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What the ledger has of a run.
+
+    Attributes:
+        counts: The sums of its batches.
+        batches: How many there are.
+        delivery_id: The newest delivery that they are of; None when there is none.
+    """
+
+    counts: Counts
+    batches: int
+    delivery_id: int | None
+
+    def __str__(self) -> str:
+        if not self.batches:
+            return "Nothing was written to the table."
+        return (
+            f"Its committed batches stand, {self.batches} of them with {self.counts.read} records; nothing else was "
+            "written."
+        )
+
+
+def run_started(
+    connection: Connection,
+    key: RunKey,
+    *,
+    phase: str = "",
+    job: str = "",
+    host: str = "",
+    process: int | None = None,
+    attempt: int = 1,
+    again: bool = False,
+    at: datetime | None = None,
+) -> None:
+    """Enter a run that begins, or goes on with its next phase or its next try.
+
+    Args:
+        connection: To the warehouse.
+        key: Which run of which source partition.
+        phase: The step that it is in.
+        job: Name of Dagster's job.
+        host: Name of the machine that runs it.
+        process: Number of the process there.
+        attempt: Which it is, from 1, when the run was not entered before.
+        again: Whether its step is tried again.
+        at: When it began, if not now.
+    """
+    connection.execute(
+        "INSERT INTO etl.run AS r (run_id, source, partition, status, phase, job, host, process, attempt, started_at) "
+        "VALUES (%s, %s, %s, 'started', %s, %s, %s, %s, %s, coalesce(%s, clock_timestamp())) "
+        "ON CONFLICT (run_id, source, partition) DO UPDATE SET status = 'started', ended_at = NULL, error = NULL, "
+        "error_class = NULL, missed_at = NULL, phase = excluded.phase, host = excluded.host, "
+        "process = excluded.process, attempt = r.attempt + %s",
+        (*key.values, phase, job, host, process, attempt, at, int(again)),
+    )
+
+
+def run_goes_on(
+    connection: Connection, key: RunKey, *, delivery_id: int | None = None, seconds: Mapping[str, float] | None = None
+) -> None:
+    """Enter what is known of a run when one of its steps has ended and others follow."""
+    connection.execute(
+        "UPDATE etl.run SET delivery_id = coalesce(%s, delivery_id), seconds = seconds || %s, missed_at = NULL "
+        f"WHERE {THIS_RUN}",
+        (delivery_id, _rounded(seconds), *key.values),
+    )
+
+
+def run_broke_off(connection: Connection, key: RunKey, error: BaseException) -> None:
+    """Enter why a step of a run broke off that will be tried again; the run is not over."""
+    connection.execute(
+        f"UPDATE etl.run SET error_class = %s, error = %s WHERE {THIS_RUN}",
+        (type(error).__name__, told(error), *key.values),
+    )
+
+
+def run_succeeded(
+    connection: Connection,
+    key: RunKey,
+    *,
+    delivery_id: int | None = None,
+    seconds: Mapping[str, float] | None = None,
+    at: datetime | None = None,
+) -> RunEnd | None:
+    """Enter that a run ended well. None if it was never entered."""
+    return _end(connection, key, "succeeded", committed(connection, key), delivery_id, seconds, at=at)
+
+
+def run_failed(
+    connection: Connection, key: RunKey, error_class: str, error: str, *, phase: str = "", at: datetime | None = None
+) -> RunEnd | None:
+    """Enter the error that a run failed with. None if it was never entered.
+
+    Args:
+        connection: To the warehouse.
+        key: Which run of which source partition.
+        error_class: Name of the error's class.
+        error: Its text, from `told`.
+        phase: The step in which it ended, if it is known better than the history knows it.
+        at: When it ended, if not now.
+    """
+    done = committed(connection, key)
+    return _end(connection, key, "failed", done, error_class=error_class, error=error, phase=phase, at=at)
+
+
+def run_cut_short(
+    connection: Connection,
+    key: RunKey,
+    status: RunFault,
+    what: str,
+    *,
+    error_class: str,
+    phase: str = "",
+    at: datetime | None = None,
+) -> RunEnd | None:
+    """Enter that a run ended in the middle. What it leaves behind is added to the text.
+
+    Args:
+        connection: To the warehouse.
+        key: Which run of which source partition.
+        status: How it ended.
+        what: What happened, as one or more sentences.
+        error_class: What stands in the place of an error's class.
+        phase: The step in which it ended, if it is known better than the history knows it.
+        at: When it ended, if not now.
+
+    Returns:
+        Its end; None if it was never entered.
+    """
+    done = committed(connection, key)
+    text = f"{what} {done} Run it again: it goes on where this one stopped."
+    return _end(connection, key, status, done, error_class=error_class, error=text, phase=phase, at=at)
+
+
+def committed(connection: Connection, key: RunKey) -> Committed:
+    """What the ledger has of a run. A replay has no partition of its own, and its batches are of any."""
+    sums = ", ".join(f"coalesce(sum(b.{name}), 0)::bigint" for name in COUNT_NAMES)
+    row = connection.execute(
+        f"SELECT count(*), max(b.delivery_id), {sums} FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
+        "WHERE b.run_id = %s AND d.source = %s AND (d.partition = %s OR b.kind = 'replay')",
+        key.values,
+    ).fetchone()
+    batches, delivery_id, *counts = row or (0, None)
+    return Committed(Counts(*counts), batches, delivery_id)
+
+
+def told(error: BaseException) -> str:
+    """The text of an error of ours; another's may hold record contents."""
+    return str(error) if isinstance(error, EtlAssetsError) else NOT_OURS
+
+
+def checks(
+    connection: Connection,
+    run_id: str,
+    source: str,
+    partition: str,
+    delivery_id: int | None,
+    results: Iterable[CheckRow],
+) -> None:
+    """Enter the check results of a run."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO etl.check_result (run_id, source, partition, delivery_id, name, passed, blocking, "
+            "description, failed_records, records) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [(run_id, source, partition, delivery_id, *vars(result).values()) for result in results],
+        )
+
+
+def entered_checks(connection: Connection, run_id: str) -> Counter[tuple[str, str, str]]:
+    """How many results of a run are entered, by source, partition and name of the check."""
+    rows = connection.execute(
+        "SELECT source, partition, name, count(*) FROM etl.check_result WHERE run_id = %s GROUP BY 1, 2, 3", (run_id,)
+    ).fetchall()
+    return Counter({(source, partition, name): number for source, partition, name, number in rows})
+
+
+def entered_runs(connection: Connection, run_id: str) -> dict[RunKey, tuple[str, int | None]]:
+    """The lines of a run: the status and the delivery of each."""
+    rows = connection.execute(
+        "SELECT source, partition, status, delivery_id FROM etl.run WHERE run_id = %s ORDER BY id", (run_id,)
+    ).fetchall()
+    return {RunKey(run_id, source, partition): (status, delivery) for source, partition, status, delivery in rows}
+
+
+def take_turn(connection: Connection, run_id: str) -> None:
+    """Wait until nobody else completes what is entered of a run; the turn ends with the present transaction."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock_number(_COMPLETING, run_id),))
+
+
+def _end(
+    connection: Connection,
+    key: RunKey,
+    status: RunStatus,
+    done: Committed,
+    delivery_id: int | None = None,
+    seconds: Mapping[str, float] | None = None,
+    *,
+    error_class: str | None = None,
+    error: str | None = None,
+    phase: str = "",
+    at: datetime | None = None,
+) -> RunEnd | None:
+    assignments = ", ".join(f"{name} = %s" for name in COUNT_NAMES)
+    row = connection.execute(
+        "UPDATE etl.run SET status = %s, ended_at = coalesce(%s, clock_timestamp()), missed_at = NULL, "
+        "delivery_id = coalesce(%s, delivery_id, %s), seconds = seconds || %s, error_class = %s, error = %s, "
+        f"phase = coalesce(nullif(%s, ''), phase), {assignments} WHERE {THIS_RUN} "
+        "RETURNING delivery_id, extract(epoch FROM ended_at - started_at), phase = 'replay'",
+        (
+            status,
+            at,
+            delivery_id,
+            done.delivery_id,
+            _rounded(seconds),
+            error_class,
+            error,
+            phase,
+            *done.counts.values,
+            *key.values,
+        ),
+    ).fetchone()
+    if row is None:
+        return None
+    return RunEnd(*key.values, status, row[0], done.counts, float(row[1]), error_class or "", error or "", row[2])
+
+
+def _rounded(seconds: Mapping[str, float] | None) -> Jsonb:
+    return Jsonb({phase: round(spent, 4) for phase, spent in (seconds or {}).items()})

@@ -1,0 +1,132 @@
+"""Which runs are alive: each holds an advisory lock on a session of its own for as long as its process lives.
+
+The server frees the lock when the session ends, and the session ends when the process does, however it ends. A thread
+looks after the session, so that a run outlives a restart of the server. What is made of a run that is not alive is
+decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from etl_assets.errors import SettingsError
+from etl_assets.postgres.connection import connect
+from etl_assets.postgres.ledger.locks import lock_number
+
+if TYPE_CHECKING:
+    from etl_assets.postgres.connection import Connection
+
+LOOK_SECONDS: Final = 5.0
+"""How often the session of a run is looked after."""
+_RUN: Final = "\0run"
+"""Stands in the place of a source in the number of a run's lock."""
+_SETTINGS: Final = (
+    "SELECT set_config('idle_session_timeout', '0', false), set_config('tcp_keepalives_idle', '10', false), "
+    "set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)"
+)
+"""The server notices within half a minute that a whole machine is gone."""
+
+_presences: Final[dict[tuple[str, str], Presence]] = {}
+_guard: Final = threading.Lock()
+
+
+def run_lock_number(run_id: str) -> int:
+    """The number of the advisory lock of a run."""
+    return lock_number(_RUN, run_id)
+
+
+def appear(url: str, run_id: str, part: tuple[str, str]) -> None:
+    """Say that this process executes a run. It is alive from now on.
+
+    It stays so until the process ends, or all its parts have left and another run appears in the same process.
+
+    Args:
+        url: Of the warehouse.
+        run_id: Dagster's.
+        part: Source and partition that the run is about to work on.
+
+    Raises:
+        SettingsError: If the database does not answer.
+    """
+    with _guard:
+        presence = _presences.get((url, run_id))
+        if presence is None or presence.over:
+            for key in [key for key, other in _presences.items() if not other.parts]:
+                _presences.pop(key).end()
+            presence = _presences[url, run_id] = Presence(url, run_id)
+        presence.parts.add(part)
+
+
+def leave(url: str, run_id: str, part: tuple[str, str]) -> None:
+    """Say that a run has ended its work on a source partition."""
+    with _guard:
+        if (presence := _presences.get((url, run_id))) is not None:
+            presence.parts.discard(part)
+
+
+class Presence:
+    """The session of a run, and the thread that looks after it.
+
+    Args:
+        url: Of the warehouse.
+        run_id: Dagster's.
+
+    Attributes:
+        parts: The source partitions that the run is at. A session that breaks when there is none is not mended.
+
+    Raises:
+        SettingsError: If the database does not answer.
+    """
+
+    def __init__(self, url: str, run_id: str) -> None:
+        self.parts: set[tuple[str, str]] = set()
+        self._url = url
+        self._number = run_lock_number(run_id)
+        self._connection = self._connected()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._look_after, name=f"presence of run {run_id}", daemon=True)
+        self._thread.start()
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody looks after the session any more."""
+        return not self._thread.is_alive()
+
+    def end(self) -> None:
+        """Close the session, which frees the lock."""
+        self._ending.set()
+        self._thread.join()
+
+    def _connected(self) -> Connection:
+        connection = connect(self._url)
+        try:
+            connection.execute(_SETTINGS)
+            connection.execute("SELECT pg_advisory_lock_shared(%s)", (self._number,))
+        except psycopg.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _look_after(self) -> None:
+        while not self._ending.wait(LOOK_SECONDS):
+            try:
+                self._connection.execute("SELECT")
+            except psycopg.Error:
+                self._connection.close()
+                if not self.parts:
+                    return
+                with suppress(psycopg.Error, SettingsError):  # the server is still away: the next look tries again
+                    self._connection = self._connected()
+        self._connection.close()
+
+
+@atexit.register
+def _end_all() -> None:
+    with _guard:
+        while _presences:
+            _presences.popitem()[1].end()

@@ -1,0 +1,80 @@
+"""What became of runs and partitions, read back for those who started them. Nothing here steers a load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from etl_assets.model.batch import Counts
+from etl_assets.postgres.ledger.entries import COUNT_NAMES
+
+if TYPE_CHECKING:
+    from etl_assets.postgres.connection import Connection
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """The line of one run of one source partition in the run history.
+
+    Attributes:
+        status: ``started``, ``succeeded``, ``failed``, ``cancelled`` or ``crashed``.
+        delivery_id: Of the newest delivery concerned; None when it failed before there was one.
+        counts: What the run wrote.
+        seconds: By phase.
+        error_class: Name of the error it failed with; ``Cancelled`` or ``Crashed`` where there was none.
+        error: Its text; what happened, where there was none.
+    """
+
+    status: str
+    delivery_id: int | None
+    counts: Counts
+    seconds: dict[str, float]
+    error_class: str | None
+    error: str | None
+
+
+def run_line(connection: Connection, run_id: str, source: str, partition: str) -> RunLine | None:
+    """What the history says of a run; None when it never began."""
+    row = connection.execute(
+        f"SELECT status, delivery_id, seconds, error_class, error, {', '.join(COUNT_NAMES)} FROM etl.run "
+        "WHERE run_id = %s AND source = %s AND partition = %s",
+        (run_id, source, partition),
+    ).fetchone()
+    if row is None:
+        return None
+    status, delivery_id, seconds, error_class, error, *counts = row
+    return RunLine(status, delivery_id, Counts(*counts), dict(seconds), error_class, error)
+
+
+def complete_partitions(connection: Connection, source: str) -> set[str]:
+    """The partitions of a source whose newest delivery is complete, and that have no other one to load."""
+    rows = connection.execute(
+        "SELECT partition FROM etl.delivery WHERE source = %s GROUP BY partition "
+        "HAVING (array_agg(status ORDER BY id DESC))[1] = 'complete' AND bool_and(status IN ('complete', 'refused'))",
+        (source,),
+    ).fetchall()
+    return {partition for (partition,) in rows}
+
+
+def delivered_partitions(connection: Connection) -> list[tuple[str, str, bool]]:
+    """Every source partition that has a complete delivery.
+
+    Returns:
+        Source, partition, and whether its run may be about to end: it was begun, and completed its delivery within
+        the last minute.
+    """
+    rows = connection.execute(
+        "SELECT d.source, d.partition, max(d.completed_at) > clock_timestamp() - interval '1 minute' AND EXISTS "
+        "(SELECT FROM etl.run r WHERE r.source = d.source AND r.partition = d.partition AND r.status = 'started') "
+        "FROM etl.delivery d WHERE d.status = 'complete' GROUP BY 1, 2 ORDER BY 1, 2"
+    ).fetchall()
+    return [(source, partition, bool(ending)) for source, partition, ending in rows]
+
+
+def waiting_by_source(connection: Connection) -> dict[str, dict[str, int]]:
+    """How many records are open and parked, by source; sources without any are left out."""
+    rows = connection.execute(
+        "SELECT source, count(*) FILTER (WHERE status = 'open'), count(*) FILTER (WHERE status = 'parked') "
+        "FROM etl.rejected WHERE status IN ('open', 'parked') GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    return {source: {"open": open_, "parked": parked} for source, open_, parked in rows}

@@ -1,0 +1,1 @@
+"""What is remembered of deliveries: observations, drift events, profiles."""

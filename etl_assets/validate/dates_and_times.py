@@ -1,0 +1,260 @@
+"""Dates, timestamps and times: a declared format, and nothing else, as a Polars expression.
+
+A cell must match the format's shape, built from ``DIRECTIVES``, from end to end. Only then is it read, in one of two
+ways: by Polars' own parser where it is known to agree with the shape (fast), or from the parts one by one (two-digit
+years, an hour without minutes, digits that touch). Polars' parser alone would accept ``2023-2-3``, ``+2023-2-03``,
+``23:59:60`` and would take 69 for 2069.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from etl_assets.model.schema import DIRECTIVES, directives
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from etl_assets.model.schema import Column
+    from etl_assets.validate.intermediate_columns import Steps
+
+_MONTHS: Final = {
+    name: number
+    for number, name in enumerate(
+        ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), start=1
+    )
+}
+_PARTS: Final = {
+    "%Y": "year",
+    "%y": "short_year",
+    "%m": "month",
+    "%-m": "month",
+    "%b": "month_name",
+    "%B": "month_name",
+    "%d": "day",
+    "%-d": "day",
+    "%H": "hour",
+    "%-H": "hour",
+    "%I": "half_hour",
+    "%-I": "half_hour",
+    "%p": "half",
+    "%M": "minute",
+    "%S": "second",
+    "%f": "fraction",
+    "%z": "offset",
+}
+_SHAPES: Final = {**DIRECTIVES, "%z": "[+-][0-9]{2}:?[0-9]{2}"}
+_MEANINGS: Final = {"short_year": "year", "month_name": "month", "half_hour": "hour"}
+_INSTANT: Final = pl.Datetime("us", "UTC")
+_TABLE_END: Final = datetime(2100, 1, 1)  # noqa: DTZ001 -- a reading, of whatever zone
+_CENTURY_PIVOT: Final = 69
+_LAST_OFFSET_HOUR: Final = 23
+_LAST_MINUTE: Final = 59
+
+
+def moment(column: Column, cell: pl.Expr, steps: Steps) -> pl.Expr:
+    """The value of a date, timestamp or time column: the first format that a cell matches and that gives a value.
+
+    Args:
+        column: The declaration.
+        cell: A String expression.
+        steps: Takes what is computed on the way.
+    """
+    read = [
+        _read(column, written, cell, steps, zulu=zulu)
+        for format_ in column.accepted_formats
+        for written, zulu in _variants(format_)
+    ]
+    value = steps.once(pl.coalesce(read))
+    if column.type == "time":
+        return value
+    return pl.when(in_range(value, reading_type(column))).then(value)
+
+
+def reading_type(column: Column) -> pl.DataType:
+    """The Polars type of a date, timestamp or time column."""
+    match column.type:
+        case "date":
+            return pl.Date()
+        case "time":
+            return pl.Time()
+        case _:
+            return pl.Datetime("us", "UTC" if column.is_instant else None)
+
+
+def ambiguity(format_: str) -> str | None:
+    """What a format names twice, or names in vain, in plain words; None when it is sound."""
+    seen: set[str] = set()
+    for part in directives(format_):
+        if part in _PARTS:
+            meaning = _MEANINGS.get(_PARTS[part], _PARTS[part])
+            if meaning in seen:
+                return f"names the {meaning} twice"
+            seen.add(meaning)
+    parts = set(directives(format_))
+    halves = bool(parts & {"%I", "%-I"})
+    if "%p" in parts and not halves:
+        return "has %p, which means something only beside %I"
+    return None
+
+
+def shape(format_: str, *, named: bool = False) -> str:
+    """The regular expression, anchored at both ends, that says what a format matches; for ``%z``, the offsets but Z."""
+    pieces = []
+    for part in directives(format_):
+        if part not in _SHAPES:
+            pieces.append(re.escape(part))
+        elif named and part in _PARTS:
+            pieces.append(f"(?P<{_PARTS[part]}>{_SHAPES[part]})")
+        else:
+            pieces.append(_SHAPES[part])
+    return rf"\A{''.join(pieces)}\z"
+
+
+def _variants(format_: str) -> Iterator[tuple[str, bool]]:
+    """A format, and whether its readings are in UTC: one with an offset is two, for Z is read much faster alone."""
+    parts = list(directives(format_))
+    if "%z" in parts:
+        yield "".join("Z" if part == "%z" else part for part in parts), True
+    yield format_, False
+
+
+def _read(column: Column, format_: str, cell: pl.Expr, steps: Steps, *, zulu: bool) -> pl.Expr:
+    native = _native(column, format_)
+    if native is None:
+        value = _assembled(column, format_, cell, steps)
+    else:
+        matching = pl.when(cell.str.contains(shape(format_))).then(cell)
+        if column.type == "date":
+            value = matching.str.to_date(native, strict=False, cache=False)
+        elif column.type == "time":
+            value = matching.str.to_time(native, strict=False, cache=False)
+        else:
+            value = matching.str.to_datetime(native, time_unit="us", strict=False, cache=False)
+    if not column.is_instant or "%z" in directives(format_):
+        return value
+    return localized(value, "UTC" if zulu else column.zone or "UTC", steps)
+
+
+def localized(value: pl.Expr, zone: str, steps: Steps) -> pl.Expr:
+    """Wall-clock readings of a zone as instants; null where the clock showed them never or twice.
+
+    The engine's table of clock changes ends with the year 2099; later readings go through Python's, one by one.
+    """
+    if zone == "UTC":
+        return value.dt.replace_time_zone("UTC")
+    value = steps.once(value)
+    late = steps.once(value >= pl.lit(_TABLE_END))
+    by_table = pl.when(~late).then(value).dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
+    by_rule = pl.when(late).then(value).map_batches(partial(_late, zone=ZoneInfo(zone)), _INSTANT, is_elementwise=True)
+    return pl.coalesce(by_table.dt.convert_time_zone("UTC"), by_rule)
+
+
+def _late(readings: pl.Series, zone: ZoneInfo) -> pl.Series:
+    if readings.null_count() == len(readings):
+        return pl.Series(readings.name, [None], dtype=_INSTANT).new_from_index(0, len(readings))
+    instants = [None if reading is None else _instant(reading, zone) for reading in readings]
+    return pl.Series(readings.name, instants, dtype=_INSTANT)
+
+
+def _instant(reading: datetime, zone: ZoneInfo) -> datetime | None:
+    first, second = (reading.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if first.utcoffset() != second.utcoffset():
+        return None
+    try:
+        return first.astimezone(UTC)
+    except OverflowError:
+        return None
+
+
+def in_range(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Whether a Date or Datetime lies in the years 0001 to 9999, which Python and PostgreSQL share."""
+    first: date = date.min
+    last: date = date.max
+    if isinstance(dtype, pl.Datetime):
+        zone = UTC if dtype.time_zone else None
+        first, last = datetime.min.replace(tzinfo=zone), datetime.max.replace(tzinfo=zone)
+    return (value >= pl.lit(first, dtype=dtype)) & (value <= pl.lit(last, dtype=dtype))
+
+
+def _native(column: Column, format_: str) -> str | None:
+    """The format as Polars' parser takes it; None where that parser may read a matching cell otherwise."""
+    parts = list(directives(format_))
+    named = {part for part in parts if part in _PARTS}
+    if "%y" in named:
+        return None
+    if column.type != "date" and named & {"%H", "%-H", "%I", "%-I"} and "%M" not in named:
+        return None
+    translated: list[str] = []
+    for index, part in enumerate(parts):
+        following = parts[index + 1] if index + 1 < len(parts) else ""
+        if part.startswith("%-") and (following in _PARTS or following.isdigit()):
+            return None
+        if part == "%f":
+            if translated[-2:] != ["%S", "."]:
+                return None
+            translated[-1] = "%.f"
+        else:
+            translated.append(part)
+    return "".join(translated)
+
+
+def _assembled(column: Column, format_: str, cell: pl.Expr, steps: Steps) -> pl.Expr:
+    groups = steps.once(cell.str.extract_groups(shape(format_, named=True)))
+    names = {_PARTS[part] for part in directives(format_) if part in _PARTS}
+
+    def number(name: str) -> pl.Expr:
+        return groups.struct.field(name).cast(pl.Int32) if name in names else pl.lit(0, dtype=pl.Int32)
+
+    hour = number("hour")
+    if "half_hour" in names:
+        afternoon = groups.struct.field("half").str.to_lowercase() == "pm"
+        hour = number("half_hour") % 12 + afternoon.cast(pl.Int32) * 12
+    micro = pl.lit(0, dtype=pl.Int32)
+    if "fraction" in names:
+        micro = groups.struct.field("fraction").str.pad_end(6, "0").cast(pl.Int32)
+    if column.type == "time":
+        seen = hour.is_not_null()
+        return pl.when(seen).then(pl.time(hour, number("minute"), number("second"), micro))
+    day = _calendar_day(groups, names, steps)
+    if column.type == "date":
+        return day
+    clock = pl.duration(hours=hour, minutes=number("minute"), seconds=number("second"), microseconds=micro)
+    reading = day.cast(pl.Datetime("us")) + clock
+    if "offset" not in names:
+        return reading
+    return (reading - _offset(groups.struct.field("offset"))).dt.replace_time_zone("UTC")
+
+
+def _calendar_day(groups: pl.Expr, names: set[str], steps: Steps) -> pl.Expr:
+    """The day, null where the calendar has none such."""
+    if "short_year" in names:
+        short = steps.once(groups.struct.field("short_year").cast(pl.Int32))
+        year = short + pl.when(short >= _CENTURY_PIVOT).then(1900).otherwise(2000)
+    else:
+        year = groups.struct.field("year").cast(pl.Int32)
+    if "month_name" in names:
+        written = groups.struct.field("month_name").str.head(3)
+        month = written.replace_strict(_MONTHS, default=None, return_dtype=pl.Int32)
+    else:
+        month = groups.struct.field("month").cast(pl.Int32)
+    month = steps.once(month)
+    days = pl.duration(days=groups.struct.field("day").cast(pl.Int32) - 1)
+    day = steps.once(pl.date(year, month, 1) + days)
+    return pl.when(day.dt.month() == month).then(day)
+
+
+def _offset(written: pl.Expr) -> pl.Expr:
+    """The time ahead of UTC; null where there is no such offset."""
+    hours = written.str.slice(1, 2).cast(pl.Int32, strict=False)
+    minutes = written.str.tail(2).cast(pl.Int32, strict=False)
+    ahead = hours * 60 + minutes
+    sign = pl.when(written.str.starts_with("-")).then(-1).otherwise(1)
+    sound = (hours <= _LAST_OFFSET_HOUR) & (minutes <= _LAST_MINUTE)
+    return pl.duration(minutes=pl.when(sound).then(sign * ahead))

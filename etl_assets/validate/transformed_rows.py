@@ -1,0 +1,95 @@
+"""The way into a transformer and out of it: typed rows as pandas, and the rules of all columns on what came back.
+
+One record may have become several rows; it stays or leaves whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import polars as pl
+
+from etl_assets.errors import TransformError
+from etl_assets.model.batch import REJECTED_RECORD_NO, Verdict
+from etl_assets.model.schema import RECORD_NO
+from etl_assets.validate.conform import as_published, completed, conformed
+from etl_assets.validate.intermediate_columns import Steps
+from etl_assets.validate.rule_masks import cell_name, every_mask, judged, kept, rejections, value_name
+
+if TYPE_CHECKING:
+    from etl_assets.model.schema import Schema
+
+
+def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
+    """Rows as a transformer sees them.
+
+    Args:
+        frame: Rows with ``RECORD_NO``, as in `Verdict.rows`.
+
+    Returns:
+        The other columns, Arrow-backed; the index, named ``RECORD_NO``, is the record number.
+    """
+    table = frame.drop(RECORD_NO).to_arrow(compat_level=pl.CompatLevel.oldest())
+    shown = table.to_pandas(types_mapper=pd.ArrowDtype)
+    shown.index = pd.Index(frame.get_column(RECORD_NO).to_numpy(), name=RECORD_NO)
+    return shown
+
+
+def judge_rows(schema: Schema, frame: pd.DataFrame) -> Verdict:
+    """Judge what a transformer returned by the rules of all columns.
+
+    Args:
+        schema: The contract.
+        frame: Rows with every column of the schema, typed or text; the index is the record number and may repeat.
+
+    Returns:
+        The rows in their order, every column of the schema and ``RECORD_NO`` last, without the records of which any
+        row broke a rule; those records, each once, with every rule that any of their rows broke.
+
+    Raises:
+        TransformError: If columns are missing or beyond the schema, the index is no record number, or a column is of
+            a kind that does not belong in it.
+    """
+    numbers = _record_numbers(schema, frame)
+    taken = [
+        as_published(column, frame[column.name]).alias(cell_name(index)) for index, column in enumerate(schema.columns)
+    ]
+    lazy = pl.DataFrame([*taken, numbers]).lazy()
+    cells = [
+        cell.alias(cell_name(index))
+        for index, column in enumerate(schema.columns)
+        if (cell := completed(column, cell_name(index), taken[index].dtype)) is not None
+    ]
+    steps = Steps()
+    for index, column in enumerate(schema.columns):
+        value = conformed(column, cell_name(index), taken[index].dtype, steps)
+        if column.type != "text":
+            steps.once(value, value_name(index, column))
+    masks = every_mask(schema.columns)
+    result = judged(steps.through(lazy.with_columns(cells)), schema.columns, masks)
+    rejected = rejections(result, tuple(masks))
+    leaving = result.get_column(RECORD_NO).is_in(rejected.get_column(REJECTED_RECORD_NO).implode())
+    return Verdict(kept(result, schema.columns, leaving), rejected)
+
+
+def _record_numbers(schema: Schema, frame: pd.DataFrame) -> pl.Series:
+    if not isinstance(frame, pd.DataFrame):
+        raise TransformError(
+            f"The transformer returned a {type(frame).__name__}. The batch was not written. Return a pandas DataFrame."
+        )
+    names = list(frame.columns)
+    if sorted(map(str, names)) != sorted(schema.names):
+        missing = [name for name in schema.names if name not in names]
+        beyond = [str(name) for name in names if name not in schema.names]
+        twice = [name for name in schema.names if names.count(name) > 1]
+        raise TransformError(
+            f"The transformer returned columns other than the schema's: missing {missing}, beyond it {beyond}, twice "
+            f"{twice}. The batch was not written. Return every declared column once, and drop or declare the others."
+        )
+    if frame.index.nlevels > 1 or not pd.api.types.is_integer_dtype(frame.index.dtype) or frame.index.hasnans:
+        raise TransformError(
+            "The transformer returned an index that is no record number. The batch was not written. Keep the index of "
+            "the frame it was given; after a merge or a melt, set it again."
+        )
+    return pl.Series(RECORD_NO, frame.index.to_numpy(dtype="int64"), dtype=pl.Int64)

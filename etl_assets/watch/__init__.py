@@ -1,0 +1,24 @@
+"""What is remembered of deliveries, and what is anomalous beside it: drift, profiles, monitors.
+
+This is the door of the room: other rooms import from here and from no module inside. A change or an anomaly is
+reported and nothing more: the rows keep every rule, and the publisher may be right.
+"""
+
+from etl_assets.watch.drift import Drift, accept, facts, ignore, observe_delivery, open_events
+from etl_assets.watch.monitors import checks_of, conclude, examine
+from etl_assets.watch.parts import batch_profile
+from etl_assets.watch.proposals import with_members
+
+__all__ = [
+    "Drift",
+    "accept",
+    "batch_profile",
+    "checks_of",
+    "conclude",
+    "examine",
+    "facts",
+    "ignore",
+    "observe_delivery",
+    "open_events",
+    "with_members",
+]

@@ -1,0 +1,310 @@
+"""What the cells of a delivery look like: counted in a sample of each batch, merged over batches, kept as JSON.
+
+Only mapped columns are looked at. Of sensitive columns nothing is kept that a cell holds. What changed from one
+delivery to another is told by `cell_drift`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+import polars as pl
+
+from etl_assets.validate.casts import among, cast, prepared
+from etl_assets.validate.intermediate_columns import Steps
+from etl_assets.validate.shape import resolve
+from etl_assets.watch.type_inference import (
+    format_matches,
+    in_format,
+    is_boolean,
+    is_integer,
+    is_moment,
+    is_null_word,
+    is_number,
+    pattern,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from etl_assets.model.batch import RawBatch
+    from etl_assets.model.schema import Column, Schema
+
+SAMPLE: Final = 4096
+"""Records of a batch that are looked at, at most."""
+CELLS: Final = 50_000
+"""Cells of a batch that are looked at, roughly, at most."""
+FEWEST: Final = 512
+"""Records of a batch that are looked at however many columns there are."""
+MOST_MEMBERS: Final = 20
+"""A column with more distinct values is no category."""
+_LONGEST_MEMBER: Final = 100
+_MOST_PATTERNS: Final = 20
+_STRAYS: Final = 0.05
+"""Cells that are not written as declared are looked at closely from that share of a sample on."""
+_GOLDEN: Final = (5**0.5 - 1) / 2
+
+
+@dataclass(frozen=True)
+class ColumnCells:
+    """What the cells of one column look like; every number counts cells of the sample.
+
+    Attributes:
+        published: The name it was published under.
+        cells: Those with a value, after blanks and declared null words were taken away as declared.
+        nulls: The others.
+        declared: Those written as declared.
+        integer: Whole numbers. These and the next three are counted for texts, and of other columns where many cells
+            are not as declared.
+        number: Numbers, whole or not.
+        boolean: Words for true and false.
+        moment: What looks like a date, a timestamp or a time.
+        formats: Declared format to cells written in it, for dates, timestamps and times.
+        patterns: Digit pattern to cells of it that no declared format fits, where they are many; None for too many
+            patterns to tell.
+        readings: Known format to cells that it fits and no declared one does, where they are many.
+        words: Null words that are not declared, as written.
+        members: Values: of a text that may be a category, all of them; with declared ``allowed``, those that are not
+            allowed. None for too many, and wherever values are not kept.
+    """
+
+    published: str
+    cells: int = 0
+    nulls: int = 0
+    declared: int = 0
+    integer: int = 0
+    number: int = 0
+    boolean: int = 0
+    moment: int = 0
+    formats: Mapping[str, int] = field(default_factory=dict)
+    patterns: Mapping[str, int] | None = field(default_factory=dict)
+    readings: Mapping[str, int] = field(default_factory=dict)
+    words: Mapping[str, int] = field(default_factory=dict)
+    members: Mapping[str, int] | None = None
+
+    def __add__(self, other: Self) -> Self:
+        return replace(
+            self,
+            cells=self.cells + other.cells,
+            nulls=self.nulls + other.nulls,
+            declared=self.declared + other.declared,
+            integer=self.integer + other.integer,
+            number=self.number + other.number,
+            boolean=self.boolean + other.boolean,
+            moment=self.moment + other.moment,
+            formats=_sum(self.formats, other.formats),
+            patterns=_few(self.patterns, other.patterns, _MOST_PATTERNS),
+            readings=_sum(self.readings, other.readings),
+            words=_sum(self.words, other.words),
+            members=_few(self.members, other.members, MOST_MEMBERS),
+        )
+
+
+def observe(schema: Schema, raw: RawBatch) -> dict[str, Any]:
+    """Look at a sample of one batch.
+
+    Args:
+        schema: The declaration, which the batch's names satisfy.
+        raw: The batch as published. It is only read.
+
+    Returns:
+        JSON values: column name to the attributes of `ColumnCells`. To be merged with `merge`.
+    """
+    taken = resolve(schema, raw.names, "The delivery").columns
+    columns = tuple(column for column in schema.published if column.name in taken)
+    records = max(FEWEST, min(SAMPLE, CELLS // max(1, len(columns))))
+    frame = raw.frame
+    places = spaced(frame.height, records)
+    sample = pl.DataFrame(
+        [
+            frame.get_column(taken[column.name]).gather(places).alias(f"#{number}")
+            for number, column in enumerate(columns)
+        ]
+    )
+    look = _look(columns, raw.decimal, schema.key)
+    return {
+        column.name: asdict(replace(cells, published=taken[column.name]))
+        for column, cells in zip(columns, look.at(sample), strict=True)
+    }
+
+
+def spaced(height: int, most: int) -> pl.Series:
+    """Places of records that are spread evenly, one in each of equally long stretches, and keep no time with anything.
+
+    Args:
+        height: How many records there are.
+        most: How many are wanted; all when there are no more.
+    """
+    stretch = np.arange(min(height, most))
+    first, after = stretch * height // most, (stretch + 1) * height // most
+    within = (stretch * _GOLDEN % 1 * (after - first)).astype(np.int64)
+    return pl.Series(first + within if height > most else stretch, dtype=pl.UInt32)
+
+
+def merge(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What `observe` said of several batches, as if it had been one; in whatever order they come."""
+    merged: dict[str, ColumnCells] = {}
+    for part in parts:
+        for name, cells in from_json(part).items():
+            merged[name] = merged[name] + cells if name in merged else cells
+    return {name: asdict(cells) for name, cells in merged.items()}
+
+
+def from_json(told: Mapping[str, Any]) -> dict[str, ColumnCells]:
+    """What `observe` or `merge` gave, by column name."""
+    return {name: ColumnCells(**cells) for name, cells in told.items()}
+
+
+@lru_cache(maxsize=64)
+def _look(columns: tuple[Column, ...], decimal: str, key: tuple[str, ...]) -> _Look:
+    return _Look(columns, decimal, frozenset(key))
+
+
+class _Look:
+    """What to count in a sample of certain columns: first everywhere what is cheap, then the rest where it matters."""
+
+    def __init__(self, columns: Sequence[Column], decimal: str, key: frozenset[str]) -> None:
+        self._columns = columns
+        self._decimal = decimal
+        self._key = key
+        self._steps = Steps()
+        self._cells = [
+            prepared(replace(column, default=None), pl.col(f"#{number}")).alias(f"#{number}")
+            for number, column in enumerate(columns)
+        ]
+        self._counts = [
+            count.alias(f"{number} {name}")
+            for number, column in enumerate(columns)
+            for name, count in self._counted(column, pl.col(f"#{number}")).items()
+        ]
+
+    def at(self, sample: pl.DataFrame) -> list[ColumnCells]:
+        """The cells of each column of a sample whose columns are called by number."""
+        sample = sample.with_columns(self._cells)
+        if sample.is_empty():
+            return [ColumnCells("", members={} if self._keeps(column) else None) for column in self._columns]
+        told = self._steps.through(sample.lazy()).select(self._counts).collect(engine="in-memory").row(0, named=True)
+        counts: list[dict[str, int]] = [{} for _ in self._columns]
+        for label, count in told.items():
+            number, _, name = label.partition(" ")
+            counts[int(number)][name] = count
+        return [
+            self._told(column, counted, sample.get_column(f"#{number}"))
+            for number, (column, counted) in enumerate(zip(self._columns, counts, strict=True))
+        ]
+
+    def _counted(self, column: Column, cell: pl.Expr) -> dict[str, pl.Expr]:
+        """What is counted in every sample."""
+        counts = {"cells": cell.is_not_null().sum()}
+        if column.type == "text":
+            counts |= _families(cell, self._decimal)
+            counts["words"] = is_null_word(cell).sum()
+            value = cell
+        else:
+            value = self._steps.once(cast(column, cell, self._steps, self._decimal))
+            counts["declared"] = value.is_not_null().sum()
+        rest = value.is_not_null()
+        for format_ in column.accepted_formats:
+            counts[f"format {format_}"] = (fits := rest & in_format(cell, format_)).sum()
+            rest = rest & ~fits
+        if column.allowed is not None:
+            counts["distinct"] = value.filter(~among(value, column.allowed)).n_unique()
+        elif self._keeps(column):
+            counts["distinct"] = value.drop_nulls().n_unique()
+        return counts
+
+    def _keeps(self, column: Column) -> bool:
+        """Whether values of the column are kept, while they are few."""
+        if column.sensitive:
+            return False
+        return column.allowed is not None or (column.type == "text" and column.name not in self._key)
+
+    def _told(self, column: Column, counts: Mapping[str, int], sample: pl.Series) -> ColumnCells:
+        cells = sample.drop_nulls()
+        told = ColumnCells(
+            published="",
+            cells=counts["cells"],
+            nulls=len(sample) - counts["cells"],
+            declared=counts.get("declared", counts["cells"]),
+            formats={f: found for f in column.accepted_formats if (found := counts[f"format {f}"])},
+            members={} if self._keeps(column) else None,
+        )
+        if column.type == "text":
+            families: dict[str, Any] = {name: counts[name] for name in ("integer", "number", "boolean", "moment")}
+            told = replace(told, **families)
+            if counts["words"]:
+                told = replace(told, words=_words(column, cells))
+        elif told.declared < told.cells:
+            told = self._with_strays(column, told, cells)
+        if told.members is not None and counts["distinct"]:
+            told = replace(told, members=_members(column, cells, counts["distinct"]))
+        return told
+
+    def _with_strays(self, column: Column, told: ColumnCells, cells: pl.Series) -> ColumnCells:
+        """The same, with a closer look at cells that are not written as declared."""
+        frame = cells.alias("cell").to_frame()
+        cell, steps = pl.col("cell"), Steps()
+        value = steps.once(cast(column, cell, steps, self._decimal), "value")
+        strays = steps.through(frame.lazy()).filter(value.is_null()).collect(engine="in-memory").get_column("cell")
+        words = _words(column, strays)
+        if len(strays) < _STRAYS * len(cells):
+            return replace(told, words=words)
+        families: dict[str, Any] = frame.select(**_families(cell, self._decimal)).row(0, named=True)
+        told = replace(told, **families, words=words)
+        strays = strays.filter(~strays.is_in(list(words))) if words else strays
+        if not column.accepted_formats:
+            return told
+        return replace(told, patterns=_patterns(strays), readings=format_matches(strays, column.type))
+
+
+def _families(cell: pl.Expr, decimal: str) -> dict[str, pl.Expr]:
+    return {
+        "integer": is_integer(cell).sum(),
+        "number": is_number(cell, decimal).sum(),
+        "boolean": is_boolean(cell).sum(),
+        "moment": is_moment(cell).sum(),
+    }
+
+
+def _words(column: Column, cells: pl.Series) -> dict[str, int]:
+    """Null words among cells, as written, but for those that the column allows."""
+    frame = cells.alias("cell").to_frame()
+    found = frame.filter(is_null_word(pl.col("cell"))).get_column("cell").value_counts()
+    allowed = set(map(str, column.allowed or ()))
+    return {word: count for word, count in sorted(found.iter_rows()) if word not in allowed}
+
+
+def _patterns(cells: pl.Series) -> dict[str, int] | None:
+    """Digit pattern to how many cells have it, of cells that hold digits; None for too many."""
+    frame = cells.alias("cell").to_frame()
+    counted = frame.filter(pl.col("cell").str.contains("[0-9].*[0-9]")).select(pattern(pl.col("cell")))
+    if counted.get_column("cell").n_unique() > _MOST_PATTERNS:
+        return None
+    return dict(sorted(counted.get_column("cell").value_counts().iter_rows()))
+
+
+def _members(column: Column, cells: pl.Series, distinct: int) -> dict[str, int] | None:
+    """The values of a category and how often each occurs, as far as they are not allowed; None for no category."""
+    if distinct > MOST_MEMBERS:
+        return None
+    if column.type == "integer":
+        cells = cells.cast(pl.Int64, strict=False).drop_nulls().cast(pl.String)
+    strange = cells.filter(~cells.is_in(list(map(str, column.allowed)))) if column.allowed is not None else cells
+    counted = dict(sorted(strange.value_counts().iter_rows()))
+    return None if any(len(value) > _LONGEST_MEMBER or "\0" in value for value in counted) else counted
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted((Counter(one) + Counter(other)).items()))
+
+
+def _few(one: Mapping[str, int] | None, other: Mapping[str, int] | None, most: int) -> dict[str, int] | None:
+    """The sum of both; None when either is, or when it is too many."""
+    if one is None or other is None:
+        return None
+    both = _sum(one, other)
+    return both if len(both) <= most else None

@@ -1,0 +1,133 @@
+"""What changed between what two deliveries published, by names alone; and what the declaration says to it.
+
+What the cells hold is compared in `cell_drift`. Nothing is remembered here.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+from etl_assets.model.drift import Change
+from etl_assets.watch.renames import renames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from etl_assets.model.drift import Published
+    from etl_assets.model.schema import Column, Schema
+
+
+def first_changes(schema: Schema, now: Published) -> list[Change]:
+    """What a delivery that has none before it publishes beyond the declaration."""
+    terms = Terms(schema, now.names)
+    return [change for name in now.names if not (change := terms.added(name)).foreseen]
+
+
+def changes(schema: Schema, before: Published, now: Published, open_: Iterable[Change] = ()) -> list[Change]:
+    """What changed in the published names.
+
+    Args:
+        schema: The declaration.
+        before: What the delivery before published.
+        now: What this one publishes.
+        open_: Changes that were seen earlier and nobody has closed. What takes them back is told as just that, before
+            anything is paired as a renaming.
+
+    Returns:
+        Renamings, removals and additions in the order of the names, and last a reordering.
+    """
+    terms = Terms(schema, now.names)
+    removed = [name for name in before.names if name not in now.names]
+    added = [name for name in now.names if name not in before.names]
+    returned = {change.inverse for change in open_}
+    renamed = {old: new for old in removed for new in added if ("renamed", old, new) in returned}
+    gone = [name for name in removed if name not in renamed and ("removed", name, "") not in returned]
+    come = [name for name in added if name not in renamed.values() and ("added", name, "") not in returned]
+    renamed |= renames(schema, gone, come, before.values, now.values)
+    found = [terms.renamed(old, renamed[old]) for old in removed if old in renamed]
+    found += [terms.removed(name) for name in removed if name not in renamed]
+    found += [terms.added(name) for name in added if name not in renamed.values()]
+    if moved := moved_names(before.names, now.names):
+        found.append(Change("reordered", "", foreseen=True, detail={"names": moved}))
+    return found
+
+
+def moved_names(before: Sequence[str], now: Sequence[str]) -> list[str]:
+    """The fewest names whose moving makes one order of the common names the other; none when the order is the same."""
+    place = {name: index for index, name in enumerate(now)}
+    common = [name for name in before if name in place]
+    ends: list[int] = []
+    lengths: list[int] = []
+    for name in common:
+        length = bisect_left(ends, place[name])
+        ends[length : length + 1] = [place[name]]
+        lengths.append(length)
+    staying: set[str] = set()
+    wanted = len(ends) - 1
+    for name, length in zip(reversed(common), reversed(lengths), strict=True):
+        if length == wanted:
+            staying.add(name)
+            wanted -= 1
+    return [name for name in common if name not in staying]
+
+
+def declared_since(schema: Schema, change: Change) -> bool:
+    """Whether the declaration has come to provide for a change of names that it did not provide for.
+
+    Args:
+        schema: The declaration as it is now.
+        change: Of names; of another kind none is provided for here.
+    """
+    columns = {name: column for column in schema.published for name in column.published_names}
+    match change.kind:
+        case "added":
+            return change.subject in columns or change.subject in schema.ignored
+        case "removed":
+            was_declared = bool(change.proposal)
+            return change.subject in schema.ignored or (was_declared and change.subject not in columns)
+        case "renamed":
+            after = columns.get(change.replacement)
+            if after is None:
+                return change.replacement in schema.ignored and change.subject not in columns
+            return columns.get(change.subject, after) == after
+        case _:
+            return False
+
+
+class Terms:
+    """What a declaration says to changes of the published names."""
+
+    def __init__(self, schema: Schema, now: Sequence[str]) -> None:
+        """Take the declaration, and the names of the delivery that is looked at."""
+        self._columns: Mapping[str, Column] = {
+            name: column for column in schema.published for name in column.published_names
+        }
+        self._ignored = frozenset(schema.ignored)
+        self._now = frozenset(now)
+
+    def added(self, name: str) -> Change:
+        """The change that brought a name."""
+        return Change("added", name, foreseen=name in self._columns or name in self._ignored)
+
+    def removed(self, name: str) -> Change:
+        """The change that took a name away."""
+        column = self._columns.get(name)
+        if column is None:
+            return Change("removed", name, foreseen=name in self._ignored)
+        return Change("removed", name, foreseen=not self._lacks(column), blocking=self._needs(column))
+
+    def renamed(self, old: str, new: str) -> Change:
+        """The change that gave a column another name."""
+        before, after = self._columns.get(old), self._columns.get(new)
+        if before is None:
+            return Change("renamed", old, new, foreseen=after is None and {old, new} <= self._ignored)
+        return Change("renamed", old, new, foreseen=before == after, blocking=self._needs(before))
+
+    def _lacks(self, column: Column) -> bool:
+        """Whether none of a column's names is published now."""
+        return self._now.isdisjoint(column.published_names)
+
+    def _needs(self, column: Column) -> bool:
+        """Whether a delivery without the column is refused for want of it."""
+        return self._lacks(column) and column.required and column.default is None

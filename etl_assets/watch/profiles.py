@@ -1,0 +1,259 @@
+"""What the columns of a delivery hold: summed up batch by batch as they pass, added up when all have passed.
+
+The profile of a batch is a part: bytes that are written with it, so that a resumed load and parallel slices lose none.
+Counts, extremes, means and deviations are of all rows and exact; quantiles and frequent values come from an even sample
+of large batches. The sketches are in `sketches`; parts are stored by ``postgres.profiles`` and judged by `anomaly`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+
+from etl_assets.model.profile import RANKS, ColumnProfile
+from etl_assets.validate.casts import dtype
+from etl_assets.watch.sketches import HASH_METHOD, FrequentValues, Quantiles, added_hashes, distinct, smallest_hashes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from etl_assets.model.schema import Column, Schema
+    from etl_assets.watch.sketches import Hashes
+
+FORMAT: Final = 1
+"""Of the parts; those of another are not understood."""
+SAMPLED_FROM: Final = 8192
+"""Rows of a batch from which on quantiles and frequent values come from a sample of it, of at least half as many."""
+
+_LONGEST_TEXT: Final = 200
+_FREQUENT_OF_BATCH: Final = 256
+_COUNTED_ONLY: Final = frozenset({"json", "uuid"})
+_MEASURED: Final = frozenset({"integer", "float", "decimal", "date", "timestamp", "time"})
+_UNITS: Final = {"timestamp": 1_000_000, "time": 1_000_000_000}
+_LENGTH: Final = struct.Struct(">I")
+
+
+def profile_batch(schema: Schema, rows: pl.DataFrame) -> bytes:
+    """Sum up the columns of a batch.
+
+    Args:
+        schema: The contract; its columns are looked at, no others.
+        rows: Typed, as in `Batch`.
+
+    Returns:
+        One part, for `merge`.
+    """
+    step = 1 << max(0, (2 * rows.height // SAMPLED_FROM).bit_length() - 1)
+    drawn = _drawn(rows.height, step)
+    numbers = rows.select(_number(column) for column in schema.columns if _shows_values(column))
+    facts: dict[str, dict[str, Any]] = {}
+    blobs: list[bytes] = []
+    for column in schema.columns:
+        cells, quantiles = rows[column.name], b""
+        facts[column.name] = {"nulls": cells.null_count()}
+        if column.name in numbers.columns:
+            number = numbers[column.name]
+            facts[column.name] |= {**_exact(column, cells, number), "top": _frequent(cells[drawn], step)}
+            if column.type in _MEASURED:
+                quantiles = Quantiles.summary(number[drawn].drop_nulls().to_numpy(writable=True))
+        blobs += (smallest_hashes(cells).tobytes(), quantiles)
+    header = {"format": FORMAT, "hashes": HASH_METHOD, "rows": rows.height, "step": step, "columns": facts}
+    return _packed(header, blobs)
+
+
+def merge(schema: Schema, parts: Iterable[bytes]) -> tuple[ColumnProfile, ...]:
+    """Add up the parts of a delivery, in whatever order they come.
+
+    Args:
+        schema: The contract under which they were made.
+        parts: From `profile_batch`, each once.
+
+    Returns:
+        The profile of each column, in the order of the schema; none when there is no part, or one that another version
+        of this package wrote and this one does not understand.
+    """
+    sums = {column.name: _Sum(column) for column in schema.columns}
+    methods: set[str] = set()
+    for part in parts:
+        header, blobs = _unpacked(part)
+        if header["format"] != FORMAT:
+            return ()
+        methods.add(header["hashes"])
+        for column in schema.columns:
+            sums[column.name].add(header, next(blobs), next(blobs))
+    if not methods:
+        return ()
+    return tuple(sum_.profile(comparable=len(methods) == 1) for sum_ in sums.values())
+
+
+@dataclass
+class _Sum:
+    """A column of the parts that were added so far."""
+
+    column: Column
+    rows: int = 0
+    nulls: int = 0
+    least: Any = None
+    most: Any = None
+    moments: list[tuple[int, float | None, float | None]] = field(default_factory=list)
+    hashes: Hashes = field(default_factory=lambda: np.array([], dtype=np.uint64))
+    quantiles: Quantiles = field(default_factory=Quantiles)
+    frequent: FrequentValues = field(default_factory=FrequentValues)
+
+    def add(self, header: dict[str, Any], hashes: bytes, quantiles: bytes) -> None:
+        """Add a part."""
+        facts, step = header["columns"][self.column.name], header["step"]
+        self.rows += header["rows"]
+        self.nulls += facts["nulls"]
+        self.hashes = added_hashes(self.hashes, np.frombuffer(hashes, dtype=np.uint64))
+        if facts.get("least") is not None:
+            self.least = facts["least"] if self.least is None else min(self.least, facts["least"])
+            self.most = facts["most"] if self.most is None else max(self.most, facts["most"])
+        if facts.get("numbers"):
+            self.moments.append((facts["numbers"], facts["mean"], facts["variance"]))
+        if quantiles:
+            self.quantiles.add(step, quantiles)
+        for value, rows in facts.get("top", ()):
+            self.frequent.add(value, rows * step)
+
+    def profile(self, *, comparable: bool) -> ColumnProfile:
+        """What the column held.
+
+        Args:
+            comparable: Whether the hashes of all parts were made in the same way.
+        """
+        mean, deviation = _moments(self.moments)
+        shown = self.least is not None
+        return ColumnProfile(
+            column=self.column.name,
+            rows=self.rows,
+            nulls=self.nulls,
+            distinct=distinct(self.hashes) if comparable else None,
+            minimum=_text(self.column, self.least) if shown else None,
+            maximum=_text(self.column, self.most) if shown else None,
+            mean=mean,
+            deviation=deviation,
+            quantiles=self._quantiles(),
+            top=self.frequent.top(self.rows - self.nulls),
+        )
+
+    def _quantiles(self) -> dict[float, float]:
+        if self.column.type not in _MEASURED or self.least is None:
+            return {}
+        unit = 10 ** (self.column.scale or 0) if self.column.type == "decimal" else _UNITS.get(self.column.type, 1)
+        least, most = self.least / unit, self.most / unit
+        between = [min(max(value, least), most) for value in self.quantiles.at(RANKS[1:-1])]
+        return dict(zip(RANKS, [least, *between, most], strict=True)) if between else {0.0: least, 1.0: most}
+
+
+def _shows_values(column: Column) -> bool:
+    """Whether more is kept of a column than counts."""
+    return not column.sensitive and column.type not in _COUNTED_ONLY
+
+
+def _number(column: Column) -> pl.Expr:
+    """A column's values as the numbers that means and quantiles are made of; see `ColumnProfile`."""
+    cell = pl.col(column.name)
+    match column.type:
+        case "text":
+            return cell.str.len_bytes().cast(pl.Float64)
+        case "float":
+            return pl.when(cell.is_finite()).then(cell)
+        case "date" | "timestamp" | "time":
+            return cell.to_physical().cast(pl.Float64) / _UNITS.get(column.type, 1)
+        case _:
+            return cell.cast(pl.Float64)
+
+
+def _exact(column: Column, cells: pl.Series, numbers: pl.Series) -> dict[str, Any]:
+    """Extremes, as JSON can hold them, mean and variance of a column of a batch."""
+    stored = numbers if column.type == "float" else cells.to_physical()
+    extremes = {"least": stored.min(), "most": stored.max()}
+    if column.type == "text":
+        extremes = {name: text and str(text)[:_LONGEST_TEXT] for name, text in extremes.items()}
+    moments = {"mean": numbers.mean(), "variance": numbers.var(ddof=0)}
+    if any(not isinstance(moment, float) or not math.isfinite(moment) for moment in moments.values()):
+        moments = {"mean": None, "variance": None}
+    return {**extremes, **moments, "numbers": numbers.count()}
+
+
+def _text(column: Column, stored: Any) -> str:
+    """The text of a value that `_stored` made storable."""
+    match column.type:
+        case "text":
+            return str(stored)
+        case "decimal":
+            digits = tuple(int(digit) for digit in str(abs(stored)))
+            return f"{Decimal((int(stored < 0), digits, -(column.scale or 0))):f}"
+        case "date" | "timestamp" | "time":
+            physical = pl.Int32 if column.type == "date" else pl.Int64
+            return str(_texts(pl.Series([stored], dtype=physical).cast(dtype(column))).item())
+        case _:
+            return str(_texts(pl.Series([stored], dtype=dtype(column))).item())
+
+
+def _texts(values: pl.Series) -> pl.Series:
+    return values.dt.to_string("iso:strict") if values.dtype == pl.Datetime else values.cast(pl.String)
+
+
+def _drawn(rows: int, step: int) -> slice | pl.Series:
+    """One row out of each ``step`` in a row, drawn, so that nothing periodic in the batch is taken or left out."""
+    if step == 1:
+        return slice(None)
+    strata = rows // step
+    return pl.Series(np.arange(strata) * step + np.random.default_rng(step).integers(0, step, size=strata))
+
+
+def _frequent(sample: pl.Series, step: int) -> list[tuple[str, int]]:
+    """The most frequent values of a sample with the number of its rows that have them.
+
+    What is there once in a sample says nothing of the rest of the batch.
+    """
+    counted = sample.value_counts(name="rows")
+    enough = counted["rows"] >= max(1 + (step > 1), sample.len() // _FREQUENT_OF_BATCH)
+    if not enough.any():
+        return []
+    texts, rows = _texts(counted[sample.name].filter(enough)), counted["rows"].filter(enough)
+    return [(text, number) for text, number in zip(texts, rows, strict=True) if text and len(text) <= _LONGEST_TEXT]
+
+
+def _moments(parts: list[tuple[int, float | None, float | None]]) -> tuple[float | None, float | None]:
+    """Mean and standard deviation of all from the count, mean and variance of each part, whatever their order.
+
+    Unknown where those of a part are, because they were too large for a float.
+    """
+    known = [(count, own, spread) for count, own, spread in parts if own is not None and spread is not None]
+    if not known or len(known) < len(parts):
+        return None, None
+    numbers = sum(count for count, _, _ in known)
+    mean = math.fsum(count / numbers * own for count, own, _ in known)
+    try:
+        variance = math.fsum(count / numbers * (spread + (own - mean) ** 2) for count, own, spread in known)
+    except OverflowError:
+        return mean, None
+    return mean, math.sqrt(variance)
+
+
+def _packed(header: dict[str, Any], blobs: list[bytes]) -> bytes:
+    told = json.dumps({**header, "lengths": [len(blob) for blob in blobs]}, allow_nan=False).encode()
+    return b"".join((_LENGTH.pack(len(told)), told, *blobs))
+
+
+def _unpacked(part: bytes) -> tuple[dict[str, Any], Iterator[bytes]]:
+    (length,) = _LENGTH.unpack_from(part)
+    begin = _LENGTH.size + length
+    header = json.loads(part[_LENGTH.size : begin])
+    return header, _cut(part[begin:], header["lengths"])
+
+
+def _cut(blobs: bytes, lengths: list[int]) -> Iterator[bytes]:
+    for length in lengths:
+        yield blobs[:length]
+        blobs = blobs[length:]

@@ -1,0 +1,143 @@
+"""How a declaration would have to be changed for what is published now, as Python.
+
+A proposal is for people: it is shown, copied and thought about, never carried out. It holds nothing of what cells hold.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from etl_assets.model.schema import MAX_IDENTIFIER_BYTES, Column
+from etl_assets.watch.type_inference import Guess, best_format, guess
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import polars as pl
+
+    from etl_assets.model.drift import Change
+    from etl_assets.model.schema import Schema
+
+_OF_ANY_TYPE: Final = ("name", "required", "published_as", "default", "description", "sensitive", "null", "strip")
+
+
+def proposal(schema: Schema, change: Change, sample: pl.DataFrame | None = None, decimal: str = ".") -> str:
+    """What to declare instead, or what to take away.
+
+    Args:
+        schema: The declaration as it is.
+        change: What changed.
+        sample: Records of the delivery, String columns by published name, for the types of columns that are new.
+        decimal: The character before the fraction of a number.
+
+    Returns:
+        Python; empty when nothing need be declared.
+    """
+    if change.foreseen:
+        return ""
+    match change.kind:
+        case "added":
+            return _new_column(schema, change.subject, sample, decimal)
+        case "removed":
+            return _without(schema, change.subject)
+        case "renamed":
+            return _with_name(schema, change.subject, change.replacement, sample, decimal)
+        case "reordered":
+            return ""
+        case _:
+            column = next((column for column in schema.published if column.name == change.subject), None)
+            return "" if column is None else _changed(column, change.kind, change.detail)
+
+
+def with_members(column: Column, members: Sequence[str]) -> str:
+    """A column that allows more members, which stand in it: for the eyes of a reviewer alone."""
+    new = map(int, members) if column.type == "integer" else members
+    return as_code(replace(column, allowed=(*(column.allowed or ()), *new)))
+
+
+def as_code(column: Column) -> str:
+    """A column as one would write it, without what goes without saying."""
+    named = [
+        f"{each.name}={getattr(column, each.name)!r}"
+        for each in fields(column)[2:]
+        if getattr(column, each.name) != each.default
+    ]
+    return f"Column({', '.join([repr(column.name), repr(column.type), *named])})"
+
+
+def column_name(published: str, taken: Sequence[str] = ()) -> str:
+    """A published name as the name of a column: ``Case-Fatality_Ratio`` as ``case_fatality_ratio``.
+
+    Args:
+        published: As the publisher writes it.
+        taken: Names that other columns have.
+    """
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", published)
+    plain = "_".join(re.findall("[a-z0-9]+", parted.lower())) or "column"
+    name = (f"_{plain}" if plain[0].isdigit() else plain)[: MAX_IDENTIFIER_BYTES - 3]
+    number = 2
+    while (chosen := name if number == 2 else f"{name}_{number - 1}") in taken:  # noqa: PLR2004 -- the first
+        number += 1
+    return chosen
+
+
+def _new_column(schema: Schema, published: str, sample: pl.DataFrame | None, decimal: str) -> str:
+    seen = Guess("text")
+    if sample is not None and published in sample.columns:
+        seen = guess(sample.get_column(published), decimal)
+    name = column_name(published, [*schema.names, *(column.name for column in schema.inputs)])
+    return as_code(Column(name, seen.type, published_as=None if name == published else published, formats=seen.formats))
+
+
+def _without(schema: Schema, published: str) -> str:
+    column = _taking(schema, published)
+    if column is None:
+        return ""
+    if column.name in {*schema.key, schema.order_by}:
+        return f"# Every row needs {column.name!r}: ask the publisher, or declare another key."
+    if column.required and column.default is None:
+        return as_code(replace(column, required=False))
+    return f"# Should it not come back, take this away: {as_code(column)}"
+
+
+def _with_name(schema: Schema, old: str, new: str, sample: pl.DataFrame | None, decimal: str) -> str:
+    column = _taking(schema, old)
+    if column is not None:
+        names = dict.fromkeys((new, *column.published_names))
+        return as_code(replace(column, published_as=tuple(names)))
+    if old in schema.ignored:
+        return f"ignored=(..., {new!r})"
+    return _new_column(schema, new, sample, decimal)
+
+
+def _taking(schema: Schema, published: str) -> Column | None:
+    return next((column for column in schema.published if published in column.published_names), None)
+
+
+def _changed(column: Column, kind: str, detail: Mapping[str, Any]) -> str:
+    match kind:
+        case "retyped":
+            return _retyped(column, detail["after"])
+        case "format":
+            return _with_format(column, detail)
+        case "null_word":
+            return as_code(replace(column, null=(*column.null, *detail["words"])))
+        case _:
+            known = "".join(f"{member!r}, " for member in column.allowed or ())
+            return f"{as_code(replace(column, allowed=None)).removesuffix(')')}, allowed=({known}...))"
+
+
+def _retyped(column: Column, after: str) -> str:
+    """The column with what any type may have, of its new type."""
+    types: dict[str, Any] = {"number": "float", "moment": "timestamp"}
+    kept = {name: getattr(column, name) for name in _OF_ANY_TYPE}
+    return "" if after == column.type else as_code(Column(type=types.get(after, after), **kept))
+
+
+def _with_format(column: Column, detail: Mapping[str, Any]) -> str:
+    found = best_format(column.type, detail["readings"], detail["strays"])
+    if found is None:
+        return ""
+    return as_code(replace(column, formats=(*column.accepted_formats, found)))

@@ -1,0 +1,135 @@
+"""What cells look like: of one batch, and of several as one."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etl_assets.model.schema import Column, Schema
+from etl_assets.watch.cell_samples import MOST_MEMBERS, SAMPLE, from_json, merge, observe, spaced
+from etl_assets_tests.validate.published import PublishedBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from etl_assets.watch.cell_samples import ColumnCells
+
+SCHEMA = Schema(
+    columns=(
+        Column("code", "text", required=True),
+        Column("kind", "text", published_as="Kind", null=("none",), strip=True),
+        Column("grade", "integer", allowed=(1, 2, 3)),
+        Column("day", "date", formats=("%Y-%m-%d", "%d.%m.%Y")),
+        Column("keeper", "text", sensitive=True),
+        Column("price", "float", default="0"),
+    ),
+    key=("code",),
+)
+CELLS = st.one_of(
+    st.none(),
+    st.sampled_from(
+        ("1", "2", "9", "4.5", "N/A", "none", "-", "yes", "2020-01-31", "31.01.2020", "31/01/2020", "a", "b", " a ")
+    ),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=3),
+)
+RECORDS = st.lists(st.tuples(*([CELLS] * 6)), max_size=30)
+
+
+def look(**columns: Sequence[str | None]) -> dict[str, ColumnCells]:
+    height = len(next(iter(columns.values())))
+    full: dict[str, Sequence[str | None]] = {"code": ["x"] * height}
+    return from_json(observe(SCHEMA, PublishedBatch({**full, **columns})))
+
+
+def batch(records: list[tuple[str | None, ...]]) -> PublishedBatch:
+    names = ("code", "Kind", "grade", "day", "keeper", "price")
+    return PublishedBatch({name: [record[place] for record in records] for place, name in enumerate(names)})
+
+
+def test_cells_are_counted_as_they_are_declared_without_their_defaults() -> None:
+    told = look(Kind=["a", " a ", "none", None], price=["1", "x", None, "2.5"])
+    assert (told["kind"].cells, told["kind"].nulls, told["kind"].members) == (2, 2, {"a": 2})
+    assert (told["price"].cells, told["price"].nulls, told["price"].declared) == (3, 1, 2)
+    assert told["kind"].published == "Kind"
+
+
+def test_a_column_that_the_delivery_has_not_is_not_looked_at() -> None:
+    assert set(look(Kind=["a"])) == {"code", "kind"}
+
+
+def test_a_moment_is_told_by_its_format_and_what_fits_none_by_its_pattern() -> None:
+    told = look(day=["2020-01-31", "31.01.2020", "30.01.2020", "1/31/2020", "12/31/2020", "unknown"])["day"]
+    assert told.formats == {"%Y-%m-%d": 1, "%d.%m.%Y": 2}
+    assert told.patterns == {"99/99/9999": 2}
+    assert told.readings["%-m/%-d/%Y"] == 2
+    assert "%d/%m/%Y" not in told.readings
+
+
+def test_null_words_are_told_as_written_unless_they_are_declared() -> None:
+    told = look(Kind=["N/A", "n/a", "none", "-", "x"], price=["NULL", "1", "?", "2", "x"])
+    assert told["kind"].words == {"-": 1, "N/A": 1, "n/a": 1}
+    assert told["price"].words == {"?": 1, "NULL": 1}
+
+
+def test_only_members_that_are_not_allowed_are_kept_where_some_are() -> None:
+    assert look(grade=["1", "2", "7", "07", "x", None])["grade"].members == {"7": 2}
+
+
+def test_many_different_texts_are_no_category() -> None:
+    few, many = [str(n) for n in range(MOST_MEMBERS)], [str(n) for n in range(MOST_MEMBERS + 1)]
+    assert look(Kind=few)["kind"].members == dict.fromkeys(sorted(few), 1)
+    assert look(Kind=many)["kind"].members is None
+    assert look(Kind=["x" * 101])["kind"].members is None
+
+
+def test_nothing_that_a_sensitive_cell_or_a_key_holds_is_kept() -> None:
+    told = observe(SCHEMA, PublishedBatch({"code": ["abcdef"], "keeper": ["Ann Onymous"]}))
+    assert told["keeper"]["members"] is None
+    assert told["code"]["members"] is None
+    assert "Ann" not in json.dumps(told)
+    assert "abcdef" not in json.dumps(told)
+
+
+@given(RECORDS, st.integers(0, 30))
+def test_of_two_batches_the_same_is_told_as_of_one(records: list[tuple[str | None, ...]], cut: int) -> None:
+    parts = [observe(SCHEMA, batch(records[:cut])), observe(SCHEMA, batch(records[cut:]))]
+    assert exactly(merge(parts)) == exactly(observe(SCHEMA, batch(records)))
+
+
+def exactly(told: dict[str, Any]) -> dict[str, Any]:
+    """What does not depend on how many cells of a batch are not as declared."""
+    close = {"integer", "number", "boolean", "moment", "patterns", "readings"}
+    return {
+        name: {key: value for key, value in cells.items() if name in {"code", "kind", "keeper"} or key not in close}
+        for name, cells in told.items()
+    }
+
+
+@given(st.lists(RECORDS, min_size=1, max_size=4), st.randoms(use_true_random=False))
+def test_batches_merge_in_any_order_and_through_json(parts: list[list[tuple[str | None, ...]]], random: Any) -> None:
+    told = [observe(SCHEMA, batch(records)) for records in parts]
+    shuffled = json.loads(json.dumps(told))
+    random.shuffle(shuffled)
+    assert merge(shuffled) == merge(told)
+    assert merge([merge(told[:2]), merge(told[2:])]) == merge(told)
+
+
+@pytest.mark.parametrize("height", [0, 1, SAMPLE, SAMPLE + 1, 100_000])
+def test_a_sample_is_spread_over_the_whole_batch(height: int) -> None:
+    places = spaced(height, SAMPLE).to_list()
+    assert len(places) == min(height, SAMPLE)
+    gaps = [later - earlier for earlier, later in pairwise([-1, *places, height])]
+    assert all(0 < gap <= 2 * -(-height // SAMPLE) for gap in gaps if height)
+
+
+@pytest.mark.parametrize("period", [2, 5, 24, 25, 100])
+def test_what_comes_at_even_intervals_is_seen_as_often_as_it_is(period: int) -> None:
+    records = pl.Series([str(number % period) for number in range(100_000)])
+    share = records.gather(spaced(100_000, SAMPLE)).eq("0").mean()
+    assert share == pytest.approx(1 / period, rel=0.2)

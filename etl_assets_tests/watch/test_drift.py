@@ -1,0 +1,377 @@
+"""Drift with memory: what is opened, what stays open, what closes it."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from etl_assets.errors import DriftError
+from etl_assets.extract.file import FileExtractor
+from etl_assets.extract.formats.csv import Csv
+from etl_assets.landing import LandingStore, Warehouse
+from etl_assets.model.alert import DriftOpened
+from etl_assets.model.partitions import Files
+from etl_assets.model.schema import Column, Schema
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.migrations import migrate
+from etl_assets.source import Source
+from etl_assets.watch import drift
+from etl_assets.watch.drift import Drift
+from etl_assets_tests.watching import Watch, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+GOODS = Schema(
+    columns=(
+        Column("code", "text", required=True, published_as=("code", "Code")),
+        Column("amount", "integer"),
+        Column("day", "date", formats=("%Y-%m-%d", "%d.%m.%Y")),
+        Column("size", "text", allowed=("S", "M")),
+    ),
+    key=("code",),
+    ignored=("remark",),
+)
+COLOUR = [("added", "colour", "")]
+
+
+@dataclass
+class Shop:
+    """A publisher of files, the later the higher their number; each is looked at when it is published."""
+
+    watch: Watch
+    folder: Path
+
+    def publish(self, number: int, header: str, *lines: str) -> str:
+        key = f"{number:02}.csv"
+        (self.folder / key).write_text("\n".join((header, *(lines or ("1",)), "")))
+        return key
+
+    def take(self, number: int, header: str, *lines: str) -> Drift:
+        """Publish a file, and what came of looking at it."""
+        return self.watch.look(self.publish(number, header, *(lines or (",".join(header.split(",")),))))
+
+    def take_cells(self, number: int, name: str, *cells: str) -> Drift:
+        """Publish a file of one column beside the key."""
+        return self.take(number, f"code,{name}", *(f"{place},{cell}" for place, cell in enumerate(cells)))
+
+    def declare(self, schema: Schema, **more: Any) -> None:
+        """Declare the source otherwise."""
+        self.watch.source = replace(self.watch.source, schema=schema, **more)
+
+    def query(self, question: str) -> list[tuple[Any, ...]]:
+        return self.watch.connection.execute(question.encode()).fetchall()
+
+
+@contextmanager
+def opened(url: str, folder: Path) -> Iterator[Shop]:
+    source = Source(
+        name="goods",
+        description="Goods in stock.",
+        owner="team:tests",
+        extractor=FileExtractor(location=f"{folder / 'goods'}/*.csv", format=Csv(), settle_seconds=0),
+        schema=GOODS,
+        partitions=Files(),
+    )
+    (folder / "goods").mkdir(exist_ok=True)
+    with connected(url) as connection:
+        yield Shop(Watch(source, Warehouse(url, LandingStore(str(folder / "landing"))), connection), folder / "goods")
+
+
+@pytest.fixture
+def shop(database_url: str, tmp_path: Path) -> Iterator[Shop]:
+    migrate(database_url)
+    with opened(database_url, tmp_path) as shop:
+        yield shop
+
+
+def test_a_first_delivery_brings_only_what_is_not_declared(shop: Shop) -> None:
+    found = shop.take(1, "code,colour,remark")
+    assert (told(found.opened), found.closed) == (COLOUR, ())
+
+
+def test_a_change_is_opened_once_and_stays_open_while_deliveries_agree(shop: Shop) -> None:
+    shop.take(1, "code")
+    (event,) = shop.take(2, "code,colour").opened
+    assert (event.status, event.closed_at) == ("open", None)
+    assert [shop.take(number, "code,colour", f"x,{number}") for number in (3, 4)] == [Drift(), Drift()]
+    (standing,) = shop.watch.open_events()
+    assert standing.first_delivery == event.first_delivery == shop.watch.delivered("02.csv").id
+    assert standing.last_delivery == shop.watch.delivered("04.csv").id
+
+
+def test_a_delivery_that_takes_a_change_back_resolves_it_and_opens_nothing(shop: Shop) -> None:
+    shop.take(1, "code")
+    (event,) = shop.take(2, "code,colour").opened
+    back = shop.take(3, "code", "x")
+    assert back.opened == ()
+    (closed,) = back.closed
+    assert (closed.id, closed.status, closed.closed_delivery) == (
+        event.id,
+        "resolved",
+        shop.watch.delivered("03.csv").id,
+    )
+    assert told(shop.take(4, "code,colour", "x,4").opened) == COLOUR
+
+
+def test_a_renaming_is_taken_back_as_one(shop: Shop) -> None:
+    shop.take(1, "code,amount")
+    assert told(shop.take(2, "code,Amount").opened) == [("renamed", "amount", "Amount")]
+    assert told(shop.take(3, "code,amount,remark").closed) == [("renamed", "amount", "Amount")]
+    assert shop.watch.open_events() == []
+
+
+def test_after_a_change_is_accepted_its_way_back_is_a_change(shop: Shop) -> None:
+    shop.take(1, "code")
+    shop.watch.accept(shop.take(2, "code,colour").opened)
+    back = shop.take(3, "code", "x")
+    assert (told(back.opened), back.closed) == ([("removed", "colour", "")], ())
+
+
+def test_after_a_change_is_ignored_neither_it_nor_its_way_back_is_told(shop: Shop) -> None:
+    shop.take(1, "code")
+    shop.watch.ignore(shop.take(2, "code,colour").opened)
+    assert shop.take(3, "code", "x") == shop.take(4, "code,colour", "x,y") == Drift()
+    assert told(shop.take(5, "code,colour,weight").opened) == [("added", "weight", "")]
+
+
+def test_only_an_open_change_can_be_closed(shop: Shop) -> None:
+    (event,) = shop.take(1, "code,colour").opened
+    shop.watch.accept([event])
+    assert shop.query("SELECT status, reviewer, note FROM etl.drift") == [("accepted", "ada", "seen")]
+    with pytest.raises(DriftError, match="is not open"):
+        shop.watch.ignore([event])
+    with pytest.raises(DriftError, match="99 is not open"):
+        drift.accept(shop.watch.connection, (), 99, "ada")
+
+
+def test_what_the_declaration_provides_for_is_remembered_as_accepted_by_it(shop: Shop) -> None:
+    shop.take(1, "code")
+    found = shop.take(2, "remark,Code,amount")
+    assert sorted(told(found.opened)) == [("added", "amount", ""), ("added", "remark", ""), ("renamed", "code", "Code")]
+    assert {(event.status, event.reviewer) for event in found.opened} == {("accepted", "the declaration")}
+    assert found.unforeseen == ()
+    assert shop.watch.open_events() == []
+
+
+def test_a_required_column_that_is_gone_blocks(shop: Shop) -> None:
+    shop.take(1, "code,amount")
+    delivery = shop.watch.delivered(shop.publish(2, "amount"))
+    (event,) = shop.watch.look_at_names(delivery).opened
+    assert (event.change.slot, event.change.blocking) == (("removed", "code", ""), True)
+
+
+def test_a_partition_that_comes_late_is_held_against_the_one_before_it(shop: Shop) -> None:
+    shop.take(1, "code")
+    shop.take(5, "code,colour,weight")
+    assert told(shop.take(3, "code,colour,height").opened) == [("added", "height", "")]
+
+
+def test_a_change_that_a_late_partition_had_already_is_not_opened_twice(shop: Shop) -> None:
+    shop.take(1, "code")
+    (event,) = shop.take(5, "code,colour").opened
+    assert shop.take(3, "code,colour", "x,3") == Drift()
+    (standing,) = shop.watch.open_events()
+    assert standing.id == event.id
+    assert standing.first_delivery == shop.watch.delivered("03.csv").id
+    assert standing.last_delivery == shop.watch.delivered("05.csv").id
+
+
+def test_what_was_foreseen_of_a_later_delivery_is_not_foreseen_again_of_one_before_it(shop: Shop) -> None:
+    shop.take(1, "code")
+    shop.take(5, "code,amount")
+    assert shop.take(3, "code,amount", "x,3") == Drift()
+    assert shop.query("SELECT count(*), min(first_delivery) FROM etl.drift") == [(1, shop.watch.delivered("03.csv").id)]
+
+
+def test_a_change_of_a_late_partition_that_the_next_one_takes_back_is_resolved_at_once(shop: Shop) -> None:
+    shop.take(1, "code")
+    shop.take(5, "code,remark")
+    found = shop.take(3, "code,colour")
+    (event,) = found.opened
+    assert (event.status, event.closed_delivery) == ("resolved", shop.watch.delivered("05.csv").id)
+    assert found.unforeseen == found.closed == ()
+    assert shop.watch.open_events() == []
+
+
+def test_a_late_partition_takes_nothing_back_that_a_later_one_still_has(shop: Shop) -> None:
+    shop.take(1, "code")
+    shop.take(3, "code,colour")
+    shop.take(7, "code,colour", "x,7")
+    found = shop.take(5, "code", "x")
+    assert found.closed == ()
+    assert told(shop.watch.open_events()) == COLOUR
+
+
+def test_the_same_bytes_again_tell_nothing_and_are_not_read(shop: Shop) -> None:
+    shop.take(1, "code")
+    shop.take(2, "code,colour")
+    assert shop.watch.reads == 2
+    assert shop.watch.look("02.csv") == Drift()
+    assert shop.watch.reads == 2
+
+
+def test_a_delivery_that_nobody_looked_at_when_it_landed_is_looked_at_when_it_is_taken_again(shop: Shop) -> None:
+    shop.take(1, "code")
+    delivery = shop.watch.delivered(shop.publish(2, "code,colour"))
+    assert told(shop.watch.look_at_cells(delivery).opened) == COLOUR
+    assert shop.watch.look_at_names(delivery) == Drift()
+
+
+def test_a_delivery_without_records_forgets_no_values(shop: Shop) -> None:
+    values = [f"{number},v{number}" for number in range(100)]
+    shop.take(1, "code,tint", *values)
+    shop.watch.accept(shop.watch.open_events())
+    key = "02.csv"
+    (shop.folder / key).write_text("code,tint\n")
+    assert shop.watch.look(key) == Drift()
+    assert shop.watch.reads == 1
+    assert told(shop.take(3, "code,colour", *values).opened) == [("renamed", "tint", "colour")]
+
+
+def test_a_type_that_changes_and_comes_back_is_an_event_and_its_end(shop: Shop) -> None:
+    shop.take_cells(1, "amount", *["7"] * 40)
+    (event,) = shop.take_cells(2, "amount", *["7.5"] * 40).opened
+    assert event.change.proposal == "Column('amount', 'float')"
+    assert shop.take_cells(3, "amount", *["8.5"] * 40) == Drift()
+    back = shop.take_cells(4, "amount", *["9"] * 40)
+    assert (back.opened, told(back.closed)) == ((), [("retyped", "amount", "")])
+
+
+def test_an_ignored_change_of_type_is_not_told_again_either_way(shop: Shop) -> None:
+    shop.take_cells(1, "amount", *["7"] * 40)
+    shop.watch.ignore(shop.take_cells(2, "amount", *["x"] * 40).opened)
+    assert shop.take_cells(3, "amount", *["8"] * 40) == shop.take_cells(4, "amount", *["z"] * 40) == Drift()
+    assert told(shop.take_cells(5, "amount", *["7.5"] * 40).opened) == [("retyped", "amount", "")]
+
+
+def test_formats_that_are_declared_are_remembered_and_others_stay_open(shop: Shop) -> None:
+    shop.take_cells(1, "day", *["2020-01-31"] * 40)
+    (event,) = shop.take_cells(2, "day", *["31.01.2020"] * 40).opened
+    assert event.status == "accepted"
+    (event,) = shop.take_cells(3, "day", *["1/31/2020"] * 40).opened
+    assert event.status == "open"
+    assert event.change.proposal == "Column('day', 'date', formats=('%Y-%m-%d', '%d.%m.%Y', '%-m/%-d/%Y'))"
+    back = shop.take_cells(4, "day", *["2020-01-31"] * 40)
+    assert told(back.closed) == [("format", "day", "")]
+    assert back.unforeseen == ()
+
+
+def test_a_second_null_word_joins_the_first_while_that_is_open(shop: Shop) -> None:
+    shop.take_cells(1, "amount", *["7"] * 200)
+    (event,) = shop.take_cells(2, "amount", *["7"] * 80, *["-"] * 20).opened
+    assert shop.take_cells(3, "amount", *["7"] * 60, *["-"] * 20, *["?"] * 20) == Drift()
+    (standing,) = shop.watch.open_events()
+    assert (standing.id, standing.change.detail["words"]) == (event.id, ["-", "?"])
+    assert standing.change.proposal == "Column('amount', 'integer', null=('-', '?'))"
+    assert told(shop.take_cells(4, "amount", *["7"] * 80).closed) == [("null_word", "amount", "")]
+
+
+def test_new_members_of_a_category_are_kept_for_the_reviewer_and_stand_in_no_row_of_facts(shop: Shop) -> None:
+    shop.take_cells(1, "size", *["S"] * 100)
+    (event,) = shop.take_cells(2, "size", *["S"] * 60, *["Private"] * 40).opened
+    assert event.change.detail["members"] == ["Private"]
+    facts = drift.facts(shop.watch.open_events())
+    assert [(fact["kind"], fact["subject"]) for fact in facts] == [("category", "size")]
+    assert "Private" not in json.dumps(facts)
+
+
+def test_a_delivery_that_is_read_anew_is_remembered_as_it_looks_now_and_told_no_more(shop: Shop) -> None:
+    shop.take_cells(1, "amount", *["7"] * 40)
+    shop.take_cells(2, "amount", *["7.5"] * 40)
+    columns = tuple(replace(c, type="float") if c.name == "amount" else c for c in GOODS.columns)
+    shop.declare(replace(GOODS, columns=columns))
+    assert shop.watch.look_at_cells(shop.watch.delivered("02.csv")) == Drift()
+    assert shop.query("SELECT cells->'amount'->'declared' FROM etl.observation ORDER BY rank DESC LIMIT 1") == [(40,)]
+    assert shop.take_cells(3, "amount", *["8.5"] * 40) == Drift()
+
+
+def test_nothing_is_remembered_of_what_sensitive_columns_hold(shop: Shop) -> None:
+    columns = (*GOODS.columns, Column("keeper", "text", sensitive=True))
+    shop.declare(replace(GOODS, columns=columns))
+    shop.take(1, "code,keeper,colour", *(f"{n},Ann{n},red{n}" for n in range(30)))
+    ((published,),) = shop.query("SELECT published FROM etl.observation")
+    assert published["names"] == ["code", "keeper", "colour"]
+    assert set(published["values"]) == {"code"}
+    assert "Ann" not in json.dumps(shop.query("SELECT published, cells FROM etl.observation"))
+
+
+def test_of_values_hashes_alone_are_remembered_and_few_of_them(shop: Shop) -> None:
+    shop.take(1, "code,colour", *(f"{n},red{n}" for n in range(300)))
+    ((published,),) = shop.query("SELECT published FROM etl.observation")
+    assert published["values"]["colour"]["distinct"] == 300
+    assert len(published["values"]["colour"]["hashes"]) == drift.HASHES
+    assert "red" not in json.dumps(published)
+
+
+def test_runs_that_look_at_one_delivery_at_once_open_its_change_once(
+    shop: Shop, database_url: str, tmp_path: Path
+) -> None:
+    shop.take(1, "code")
+    delivery = shop.watch.delivered(shop.publish(2, "code,colour"))
+
+    def look(_: int) -> Drift:
+        with opened(database_url, tmp_path) as other:
+            return other.watch.look_at_names(delivery)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(look, range(4)))
+    assert [told(drift.opened) for drift in found if drift != Drift()] == [COLOUR]
+
+
+def test_whoever_is_to_hear_of_drift_hears_of_it_once_and_of_its_end(shop: Shop) -> None:
+    shop.declare(GOODS, alerts=(DriftOpened(),))
+    shop.take(1, "code,amount")
+    shop.take(2, "code,amount,colour,remark")
+    alerts = "SELECT subject, status FROM etl.alert ORDER BY id"
+    assert shop.query(alerts) == [("added colour", "open")]
+    shop.watch.accept(shop.watch.open_events())
+    assert shop.query(alerts) == [("added colour", "resolved")]
+    shop.take(3, "code,amount,remark")
+    shop.take(4, "code,amount,colour,remark", "x,1,red,y")
+    assert shop.query(alerts)[1:] == [("removed colour", "resolved")]
+
+
+def test_a_column_that_is_declared_since_closes_its_event_at_the_next_look(shop: Shop) -> None:
+    shop.take(1, "code,amount")
+    shop.take(2, "code,amount,colour")
+    shop.declare(replace(GOODS, columns=(*GOODS.columns, Column("colour", "text"))))
+    assert shop.watch.look("02.csv") == Drift()
+    assert shop.watch.open_changes() == []
+    assert shop.query("SELECT status, reviewer, note FROM etl.drift WHERE kind = 'added'") == [
+        ("accepted", "the declaration", "declared since")
+    ]
+
+
+def test_a_column_that_is_gone_from_the_declaration_too_closes_its_event(shop: Shop) -> None:
+    shop.take(1, "code,amount")
+    shop.take(2, "code")
+    assert told(shop.watch.open_events()) == [("removed", "amount", "")]
+    shop.declare(replace(GOODS, columns=tuple(column for column in GOODS.columns if column.name != "amount")))
+    shop.watch.look("02.csv")
+    assert shop.watch.open_changes() == []
+
+
+def test_a_declaration_of_something_else_closes_nothing(shop: Shop) -> None:
+    shop.take(1, "code,amount")
+    shop.take(2, "code,amount,colour")
+    shop.declare(replace(GOODS, columns=(*GOODS.columns, Column("weight", "text"))))
+    shop.watch.look("02.csv")
+    assert told(shop.watch.open_events()) == COLOUR
+
+
+def test_a_null_word_that_is_declared_since_closes_its_event_when_the_delivery_is_read_anew(shop: Shop) -> None:
+    usual = [str(number) for number in range(100)]
+    shop.take_cells(1, "amount", *usual)
+    shop.take_cells(2, "amount", *usual, *["N/A"] * 10)
+    assert [change.kind for change in shop.watch.open_changes()] == ["null_word"]
+    columns = tuple(replace(c, null=("N/A",)) if c.name == "amount" else c for c in GOODS.columns)
+    shop.declare(replace(GOODS, columns=columns))
+    shop.watch.look("02.csv")
+    assert shop.watch.open_changes() == []

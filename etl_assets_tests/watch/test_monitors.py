@@ -1,0 +1,381 @@
+"""Deliveries are profiled once, whatever happened while they were loaded, and held against the right ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import polars as pl
+import pytest
+
+from etl_assets import watch
+from etl_assets.extract.file import FileExtractor
+from etl_assets.extract.formats.csv import Csv
+from etl_assets.load.transaction import BatchTransaction
+from etl_assets.model.batch import BatchProfile
+from etl_assets.model.delivery import Manifest, MemberIndex, Span
+from etl_assets.model.monitors import Distribution, Monitors, Volume
+from etl_assets.model.partitions import Daily, Files, Static
+from etl_assets.model.profile import ColumnProfile
+from etl_assets.model.schema import Column, Schema
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import deliveries
+from etl_assets.postgres.migrations import migrate
+from etl_assets.postgres.watch import profiles
+from etl_assets.source import Source
+from etl_assets.watch.profiles import merge, profile_batch
+from etl_assets_tests.load.feed import STOCK, Feed
+from etl_assets_tests.real_feeds.taking import warehouse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from etl_assets.load.prepare import Prepared
+    from etl_assets.model.delivery import Delivery
+    from etl_assets.model.monitored import Monitored
+    from etl_assets.model.partitions import Partitioning
+
+FIRST = [("a", 1, "x"), ("b", 2, None)]
+SECOND = [("c", 5, None), ("d", None, None)]
+THIRD = [("e", 3, "y")]
+
+
+def source(name: str = "stock", schema: Schema = STOCK, **declared: Any) -> Source:
+    return Source(
+        name=name,
+        description="Goods in stock.",
+        owner="team:tests",
+        extractor=FileExtractor(location="stock/*.csv", format=Csv()),
+        schema=schema,
+        **declared,
+    )
+
+
+class Profiling(BatchTransaction):
+    """Writes a part with each batch."""
+
+    def write_rejected(self, prepared: Prepared) -> None:
+        super().write_rejected(prepared)
+        part = BatchProfile(profile_batch(self.target.schema, prepared.batch.rows), {})
+        profiles.put_part(self.connection, self.delivery, prepared.batch.span.batch, part)
+
+
+class DyingOnce(Profiling):
+    """Fails after everything of the second batch was written, before it is committed."""
+
+    died = False
+
+    def write_rejected(self, prepared: Prepared) -> None:
+        super().write_rejected(prepared)
+        if prepared.batch.span.batch == 2 and not DyingOnce.died:
+            DyingOnce.died = True
+            raise InterruptedError
+
+
+@pytest.fixture
+def feed(database_url: str) -> Feed:
+    migrate(database_url)
+    return Feed(database_url, transaction=Profiling, fingerprint=source().fingerprint)
+
+
+def conclude(feed: Feed, delivery: Delivery) -> tuple[ColumnProfile, ...]:
+    with connected(feed.url) as connection:
+        return watch.conclude(connection, source(), delivery)
+
+
+def stored(feed: Feed) -> list[Any]:
+    return feed.query("SELECT * FROM etl.profile ORDER BY delivery_id, column_name")
+
+
+def left(feed: Feed) -> int:
+    return int(feed.query("SELECT count(*) FROM etl.profile_part")[0][0])
+
+
+def whole(*batches: Sequence[tuple[Any, ...]]) -> tuple[ColumnProfile, ...]:
+    rows = pl.DataFrame([row for batch in batches for row in batch], schema=list(STOCK.names), orient="row")
+    return merge(STOCK, [profile_batch(STOCK, rows)])
+
+
+def same(one: tuple[ColumnProfile, ...], other: tuple[ColumnProfile, ...]) -> bool:
+    return [replace(a, mean=None, deviation=None) for a in one] == [
+        replace(b, mean=None, deviation=None) for b in other
+    ]
+
+
+def test_the_parts_of_a_delivery_become_its_profile_and_go(feed: Feed) -> None:
+    report = feed.take(FIRST, SECOND, THIRD)
+    assert left(feed) == 3
+    assert same(conclude(feed, report.delivery), whole(FIRST, SECOND, THIRD))
+    assert left(feed) == 0
+    columns = "column_name, rows, nulls, distinct_estimate, minimum, maximum, quantiles -> '0.5', top"
+    assert feed.query(f"SELECT {columns} FROM etl.profile WHERE column_name <> 'code' ORDER BY 1") == [
+        ("amount", 5, 1, 4.0, "1", "5", 2.0, []),
+        ("note", 5, 3, 2.0, "x", "y", None, []),
+    ]
+
+
+def test_concluding_again_changes_nothing(feed: Feed) -> None:
+    delivery = feed.take(FIRST, SECOND).delivery
+    conclude(feed, delivery)
+    before = stored(feed)
+    assert conclude(feed, delivery) == ()
+    assert stored(feed) == before
+
+
+def test_a_resumed_load_has_the_profile_of_all_its_batches(feed: Feed) -> None:
+    feed.transaction, DyingOnce.died = DyingOnce, False
+    delivery = feed.send(FIRST, SECOND, THIRD)
+    with pytest.raises(InterruptedError):
+        feed.load(delivery)
+    assert left(feed) == 1
+    assert conclude(feed, delivery) == ()
+    assert left(feed) == 1
+    report = feed.load(delivery)
+    assert report.status == "resumed"
+    assert same(conclude(feed, delivery), whole(FIRST, SECOND, THIRD))
+
+
+def test_a_delivery_that_is_read_anew_gets_a_new_profile(feed: Feed) -> None:
+    delivery = feed.take(FIRST, SECOND).delivery
+    conclude(feed, delivery)
+    with connected(feed.url) as connection:
+        connection.execute("UPDATE etl.profile SET rows = 999")
+    feed.load(delivery, force=True)
+    conclude(feed, delivery)
+    assert {rows for (rows,) in feed.query("SELECT rows FROM etl.profile")} == {4}
+
+
+def test_parts_of_an_earlier_reading_are_not_counted(feed: Feed) -> None:
+    delivery = feed.take(FIRST, SECOND).delivery
+    feed.load(delivery, force=True)
+    assert left(feed) == 4
+    assert same(conclude(feed, delivery), whole(FIRST, SECOND))
+    assert left(feed) == 0
+
+
+def test_a_delivery_of_which_a_batch_left_no_part_has_no_profile(feed: Feed) -> None:
+    delivery = feed.take(FIRST, SECOND).delivery
+    with connected(feed.url) as connection:
+        connection.execute("DELETE FROM etl.profile_part WHERE number = 1")
+    assert conclude(feed, delivery) == ()
+    assert (left(feed), stored(feed)) == (0, [])
+
+
+def test_without_parts_nothing_is_written(feed: Feed) -> None:
+    feed.transaction = BatchTransaction
+    assert conclude(feed, feed.take(FIRST).delivery) == ()
+    assert stored(feed) == []
+
+
+def test_parts_of_another_declaration_are_left_alone(feed: Feed) -> None:
+    feed.fingerprint = "another"
+    assert conclude(feed, feed.take(FIRST).delivery) == ()
+    assert left(feed) == 1
+
+
+def test_every_type_of_column_can_be_stored_and_compared(database_url: str) -> None:
+    migrate(database_url)
+    schema = Schema(
+        columns=(
+            Column("code", "text", required=True),
+            Column("number", "integer"),
+            Column("ratio", "float"),
+            Column("price", "decimal", precision=38, scale=2),
+            Column("sold", "boolean"),
+            Column("day", "date"),
+            Column("at", "timestamp"),
+            Column("opens", "time"),
+            Column("document", "json"),
+            Column("guid", "uuid"),
+        ),
+        key=("code",),
+    )
+    declared = source(schema=schema)
+    feed = Feed(database_url, schema, transaction=Profiling, fingerprint=declared.fingerprint)
+    empty = (None,) * (len(schema.names) - 1)
+    delivery = feed.take([("a", *empty), ("b", *empty)]).delivery
+    with connected(database_url) as connection:
+        assert len(watch.conclude(connection, declared, delivery)) == len(schema.names)
+        volume, distribution = watch.examine(connection, declared, delivery)
+    assert volume.passed
+    assert distribution.passed
+
+
+@dataclass
+class Chronicle:
+    """Complete deliveries of one source, entered by hand."""
+
+    url: str
+    source: Source
+    sent: int = 0
+
+    def deliver(self, records: int, partition: str = "", *, after: float = 0.0, status: str = "complete") -> Delivery:
+        """Enter a delivery of so many records, fetched so many days after the first."""
+        self.sent += 1
+        span = Span(1, "", 0, records, 1, records, 2)
+        manifest = Manifest(
+            f"{self.sent:064}", records, "x.csv", "here", members=(MemberIndex("", 1, ("a",), (span,)),)
+        )
+        with connected(self.url) as connection:
+            wanted = self.source.partition(partition or None)
+            delivery, _ = deliveries.record(connection, self.source.name, wanted, manifest)
+            connection.execute(
+                "UPDATE etl.delivery SET status = %s, fetched_at = timestamptz '2024-01-01' + %s WHERE id = %s",
+                (status, timedelta(days=after), delivery.id),
+            )
+            return deliveries.by_id(connection, delivery.id) or delivery
+
+    def profile(self, delivery: Delivery, nulls: int, rows: int = 10_000) -> None:
+        """Give a delivery a profile in which so many rows have no note."""
+        column = ColumnProfile("note", rows, nulls, 50.0, mean=7.0, deviation=2.0, top=(("hidden", 99),))
+        with connected(self.url) as connection:
+            profiles.replace(connection, delivery, [column])
+
+    def examine(self, delivery: Delivery) -> dict[str, Monitored]:
+        with connected(self.url) as connection:
+            return {found.name: found for found in watch.examine(connection, self.source, delivery)}
+
+    def volume(self, delivery: Delivery) -> str:
+        return self.examine(delivery)["volume"].description
+
+
+@pytest.fixture(scope="module")
+def shared_url(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with warehouse(postgres_url, tmp_path_factory.mktemp("landing")) as kept:
+        yield kept.url
+
+
+@pytest.fixture
+def chronicle(shared_url: str) -> Chronicle:
+    return Chronicle(shared_url, source(f"s{uuid4().hex}"))
+
+
+def in_parts(chronicle: Chronicle, partitions: Partitioning) -> Chronicle:
+    return replace(chronicle, source=replace(chronicle.source, partitions=partitions))
+
+
+def test_a_delivery_is_held_against_those_before_it(chronicle: Chronicle) -> None:
+    for number in range(6):
+        chronicle.deliver(100 + number)
+    now, _later = chronicle.deliver(1000), chronicle.deliver(5)
+    found = chronicle.examine(now)["volume"]
+    assert found.description == "1,000 records, usually 100 to 105 (6 deliveries before it)."
+    assert (found.passed, found.failed, found.records) == (False, 1, 1000)
+
+
+def test_only_complete_deliveries_of_the_source_count(chronicle: Chronicle) -> None:
+    replace(chronicle, source=source(f"s{uuid4().hex}"), sent=500).deliver(7)
+    chronicle.deliver(7, status="refused")
+    chronicle.deliver(7, status="loading")
+    assert "0 deliveries before it" in chronicle.volume(chronicle.deliver(100))
+
+
+def test_of_a_source_in_files_the_newest_delivery_of_each_file_before_counts(chronicle: Chronicle) -> None:
+    chronicle = in_parts(chronicle, Files())
+    for name in ("d", "b", "c", "a", "e"):
+        chronicle.deliver(1, name)
+        chronicle.deliver(100, name)
+        chronicle.deliver(3, name, status="refused")
+    now = chronicle.deliver(101, "f")
+    chronicle.deliver(1, "g")
+    assert chronicle.volume(now) == "101 records, usually 100 to 100 (5 deliveries before it)."
+    late = chronicle.deliver(100, "bb")
+    assert "2 deliveries before it" in chronicle.volume(late)
+
+
+def test_of_named_partitions_the_order_of_the_names_counts(chronicle: Chronicle) -> None:
+    chronicle = in_parts(chronicle, Static(("south", "north", "east")))
+    chronicle.deliver(10, "east")
+    chronicle.deliver(10, "south")
+    assert "1 delivery before it" in chronicle.volume(chronicle.deliver(10, "north"))
+
+
+def test_of_daily_partitions_the_weekday_counts(chronicle: Chronicle) -> None:
+    monday = date(2024, 1, 1)
+    chronicle = in_parts(chronicle, Daily(start=monday))
+    days = [monday + timedelta(days=number) for number in range(42)]
+    sent = {day: chronicle.deliver(10 if day.weekday() > 4 else 100, day.isoformat()) for day in days}
+    assert chronicle.volume(sent[days[-1]]) == "10 records, usually 10 to 10 (5 Sundays before it)."
+
+
+def test_of_a_source_without_partitions_the_weekday_of_the_fetch_counts(chronicle: Chronicle) -> None:
+    sent = [chronicle.deliver(10 if day % 7 > 4 else 100, after=day) for day in range(42)]
+    assert chronicle.volume(sent[-1]) == "10 records, usually 10 to 10 (5 Sundays before it)."
+
+
+def test_a_year_that_was_fetched_in_one_hour_has_no_weekdays(chronicle: Chronicle) -> None:
+    sent = [chronicle.deliver(100, after=day / 1000) for day in range(42)]
+    assert chronicle.volume(sent[-1]) == "100 records, usually 100 to 100 (41 deliveries before it)."
+
+
+def test_what_is_strange_in_a_column_is_told_in_safe_numbers(chronicle: Chronicle) -> None:
+    for number in range(9):
+        chronicle.profile(chronicle.deliver(10_000), nulls=200 + number)
+    now = chronicle.deliver(10_000)
+    chronicle.profile(now, nulls=3120)
+    found = chronicle.examine(now)["distribution"]
+    told = "null share of note 31.2%, usually 2.0% to 2.1% (9 profiled deliveries before it)."
+    assert (found.passed, found.failed, found.description) == (False, 1, told)
+    assert {fact.statistic for fact in found.facts} == {
+        *("null share", "distinct values", "mean length", "deviation of the length")
+    }
+    assert "hidden" not in repr(found)
+
+
+def test_a_column_that_is_as_usual_passes(chronicle: Chronicle) -> None:
+    for _ in range(10):
+        now = chronicle.deliver(10_000)
+        chronicle.profile(now, nulls=200)
+    found = chronicle.examine(now)["distribution"]
+    assert (found.passed, found.failed) == (True, 0)
+    assert found.description == "1 column is as usual (9 profiled deliveries before it)."
+
+
+def test_with_too_few_profiles_nothing_is_said(chronicle: Chronicle) -> None:
+    for nulls in (0, 0, 0, 9999):
+        now = chronicle.deliver(10_000)
+        chronicle.profile(now, nulls)
+    found = chronicle.examine(now)["distribution"]
+    assert (found.passed, found.facts) == (True, ())
+    assert found.description == "Too little is known to say anything: 3 profiled deliveries before it."
+
+
+def test_a_delivery_without_a_profile_passes_and_says_so(chronicle: Chronicle) -> None:
+    found = chronicle.examine(chronicle.deliver(10_000))["distribution"]
+    assert found.passed
+    assert found.description.startswith("The delivery has no profile")
+
+
+def test_of_many_strange_columns_the_first_are_told_and_all_are_counted(chronicle: Chronicle) -> None:
+    names = [f"c{number}" for number in range(15)]
+    schema = Schema(columns=(Column("code", "text", required=True), *(Column(n, "text") for n in names)), key=("code",))
+    chronicle = replace(chronicle, source=replace(chronicle.source, schema=schema))
+    with connected(chronicle.url) as connection:
+        for nulls in (*[0] * 8, 10_000):
+            now = chronicle.deliver(10_000)
+            profiles.replace(connection, now, [ColumnProfile(name, 10_000, nulls) for name in names])
+    found = chronicle.examine(now)["distribution"]
+    assert found.failed == 15
+    assert "null share of c9 100.0%, usually 0.0%; and 5 more (8" in found.description
+
+
+@pytest.mark.parametrize(
+    ("monitors", "checks"),
+    [
+        (Monitors(), {"volume", "distribution"}),
+        (Monitors(volume=None), {"distribution"}),
+        (Monitors(distribution=None), {"volume"}),
+        (Monitors(distribution=None, columns={"note": Distribution()}), {"volume", "distribution"}),
+        (Monitors(volume=None, distribution=None), set()),
+    ],
+)
+def test_there_is_a_check_for_what_is_monitored(chronicle: Chronicle, monitors: Monitors, checks: set[str]) -> None:
+    chronicle = replace(chronicle, source=replace(chronicle.source, monitors=monitors))
+    assert set(chronicle.examine(chronicle.deliver(10))) == checks == set(watch.checks_of(chronicle.source))
+
+
+def test_limits_of_the_declaration_hold(chronicle: Chronicle) -> None:
+    chronicle = replace(chronicle, source=replace(chronicle.source, monitors=Monitors(volume=Volume(at_least=20))))
+    assert chronicle.volume(chronicle.deliver(10)) == "10 records; at least 20 are expected."

@@ -1,0 +1,133 @@
+"""What to declare for a change, as Python."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etl_assets.model.drift import Change
+from etl_assets.model.schema import Column, References, Schema
+from etl_assets.watch.proposals import as_code, column_name, proposal, with_members
+from etl_assets.watch.type_inference import Guess, guess
+
+COLUMNS = (
+    Column("code", "text", required=True),
+    Column("amount", "integer", required=True, published_as="Amount", minimum=0),
+    Column("day", "date"),
+    Column("kind", "text", allowed=("a",), sensitive=True),
+)
+SCHEMA = Schema(COLUMNS, ("code",), ignored=("remark",))
+
+
+def understood(code: str) -> Column:
+    """The column that a proposal writes."""
+    made = eval(code, {"Column": Column, "References": References})  # noqa: S307 -- our own text
+    assert isinstance(made, Column)
+    return made
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        *COLUMNS,
+        Column("x", "decimal", precision=9, scale=2, published_as=("X", "x'y"), null=("-",), default="0"),
+        Column("parent", "text", references=References("core.t.c", missing="report"), description='"quoted"'),
+    ],
+)
+def test_a_column_reads_back_as_it_is(column: Column) -> None:
+    assert understood(as_code(column)) == column
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["1", "22", None, "N/A"], Guess("integer")),
+        (["1", "2.5"], Guess("float")),
+        (["007", "123"], Guess("text")),
+        (["yes", "No"], Guess("boolean")),
+        (["2020-01-31", "2020-12-01"], Guess("date")),
+        (["31.01.2020", "01.12.2020"], Guess("date", ("%d.%m.%Y",))),
+        (["1/31/2020", "12/1/2020"], Guess("date", ("%-m/%-d/%Y",))),
+        (["2020-01-31T10:00:00"], Guess("timestamp")),
+        (["2020-01-31 10:00:00+02:00"], Guess("timestamp", ("%Y-%m-%d %H:%M:%S%z",))),
+        (["3/22/20 23:45"], Guess("timestamp", ("%-m/%-d/%y %H:%M",))),
+        (["23:45:00"], Guess("time")),
+        (["7:45"], Guess("time", ("%-H:%M",))),
+        (["1", "x"], Guess("text")),
+        ([None, "-"], Guess("text")),
+    ],
+)
+def test_a_type_is_guessed_from_cells(cells: list[str | None], expected: Guess) -> None:
+    assert guess(pl.Series(cells, dtype=pl.String)) == expected
+
+
+def test_a_number_with_a_comma_is_one_where_the_format_says_so() -> None:
+    cells = pl.Series(["1,5", "2,25"])
+    assert (guess(cells).type, guess(cells, ",").type) == ("text", "float")
+
+
+@pytest.mark.parametrize(
+    ("published", "name"),
+    [
+        ("Case-Fatality_Ratio", "case_fatality_ratio"),
+        ("AlphabeticCode", "alphabetic_code"),
+        ("\ufeffGlobal Code", "global_code"),
+        ("2020", "_2020"),
+        ("%", "column"),
+        ("code", "code_2"),
+    ],
+)
+def test_a_published_name_becomes_the_name_of_a_column(published: str, name: str) -> None:
+    assert column_name(published, ["code"]) == name
+
+
+@given(st.text(), st.lists(st.sampled_from(["a", "a_2", "a_3", "column"])))
+def test_a_proposed_name_is_free_and_can_be_declared(published: str, taken: list[str]) -> None:
+    name = column_name(published, taken)
+    assert name not in taken
+    Schema((Column(name, "text", required=True),), (name,)).check("the test")
+
+
+def test_a_new_column_is_proposed_with_the_type_that_its_cells_have() -> None:
+    sample = pl.DataFrame({"Born On": ["01.02.1950", None]})
+    assert understood(proposal(SCHEMA, Change("added", "Born On"), sample)) == Column(
+        "born_on", "date", published_as="Born On", formats=("%d.%m.%Y",)
+    )
+    assert proposal(SCHEMA, Change("added", "remark", foreseen=True), sample) == ""
+
+
+def test_a_renamed_column_is_proposed_under_both_names() -> None:
+    code = proposal(SCHEMA, Change("renamed", "Amount", "amount_"))
+    assert understood(code) == replace(SCHEMA["amount"], published_as=("amount_", "Amount"))
+    assert proposal(SCHEMA, Change("renamed", "remark", "Remark")) == "ignored=(..., 'Remark')"
+    assert understood(proposal(SCHEMA, Change("renamed", "x", "y"))) == Column("y", "text")
+
+
+def test_of_a_removed_column_it_is_said_how_to_do_without_it() -> None:
+    assert not understood(proposal(SCHEMA, Change("removed", "Amount", blocking=True))).required
+    assert proposal(SCHEMA, Change("removed", "day")).endswith("take this away: Column('day', 'date')")
+    assert "another key" in proposal(SCHEMA, Change("removed", "code", blocking=True))
+    assert proposal(SCHEMA, Change("removed", "unknown")) == ""
+
+
+def test_what_cells_tell_is_proposed_on_their_column() -> None:
+    retyped = Change("retyped", "amount", detail={"before": "integer", "after": "float"})
+    assert understood(proposal(SCHEMA, retyped)) == Column("amount", "float", required=True, published_as="Amount")
+    format_ = Change("format", "day", detail={"readings": {"%d/%m/%Y": 4, "%m/%d/%Y": 9}, "strays": 9})
+    assert understood(proposal(SCHEMA, format_)).formats == ("%Y-%m-%d", "%m/%d/%Y")
+    strange = Change("format", "day", detail={"readings": {"%d/%m/%Y": 4}, "strays": 9})
+    assert proposal(SCHEMA, strange) == ""
+    word = Change("null_word", "amount", detail={"words": ["-"]})
+    assert understood(proposal(SCHEMA, word)).null == ("-",)
+
+
+def test_members_of_a_category_stand_in_no_proposal_but_the_reviewers() -> None:
+    change = Change("category", "kind", detail={"members": ["b"]})
+    assert proposal(SCHEMA, change) == "Column('kind', 'text', sensitive=True, allowed=('a', ...))"
+    assert understood(with_members(SCHEMA["kind"], ["b"])).allowed == ("a", "b")
+    grade = Column("grade", "integer", allowed=(1,))
+    assert understood(with_members(grade, ["2"])).allowed == (1, 2)

@@ -1,0 +1,135 @@
+"""Which names that went and came mean the same column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etl_assets.model.schema import Column, Schema
+from etl_assets.watch.renames import likeness, overlap, renames, similarity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from etl_assets.model.drift import Values
+
+BARE = Schema((Column("unseen", "text", required=True),), ("unseen",))
+
+
+def values(cells: Iterable[object]) -> Values:
+    found = likeness(pl.Series([str(cell) for cell in cells], dtype=pl.String))
+    assert found is not None
+    return found
+
+
+def renamed(
+    removed: Mapping[str, Values | None], added: Mapping[str, Values | None], schema: Schema = BARE
+) -> dict[str, str]:
+    def known(columns: Mapping[str, Values | None]) -> dict[str, Values]:
+        return {name: kept for name, kept in columns.items() if kept is not None}
+
+    return renames(schema, list(removed), list(added), known(removed), known(added))
+
+
+def test_hashes_are_the_same_everywhere() -> None:
+    assert likeness(pl.Series(["Namibia", None, "NA", "Namibia"])) == values(["NA", "Namibia"])
+    assert [f"{hash_:012x}" for hash_ in values(["NA", "Namibia"]).hashes] == ["12cb8db50317", "77a91e66b6f6"]
+
+
+def test_a_column_without_values_has_no_likeness() -> None:
+    assert likeness(pl.Series([None, None], dtype=pl.String)) is None
+
+
+@pytest.mark.parametrize("shared", [0, 50, 200, 400])
+def test_a_few_hashes_tell_how_much_two_columns_share(shared: int) -> None:
+    one, other = values(range(400)), values(range(400 - shared, 800 - shared))
+    assert overlap(one, other) == pytest.approx((shared / (800 - shared), shared / 400))
+    common, held = overlap(one.shortened(64), other.shortened(64))
+    assert common == pytest.approx(shared / (800 - shared), abs=0.15)
+    assert held == pytest.approx(shared / 400, abs=0.2)
+
+
+def test_a_small_column_is_found_in_a_large_one() -> None:
+    _, held = overlap(values(range(300)).shortened(64), values(range(4000)))
+    assert held == pytest.approx(1, abs=0.3)
+
+
+@given(st.text(), st.text())
+def test_names_are_as_alike_one_way_as_the_other(one: str, other: str) -> None:
+    assert similarity(one, other) == similarity(other, one)
+    assert 0 <= similarity(one, other) <= 1
+    assert similarity(one, one) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Last Update", "Last_Update"),
+        ("Province/State", "Province_State"),
+        ("AlphabeticCode", "alphabetic code"),
+        ("Global Code", "\ufeffGlobal Code"),
+    ],
+)
+def test_case_and_separators_make_no_other_name(one: str, other: str) -> None:
+    assert similarity(one, other) == 1
+    assert renamed({one: values(["a"])}, {other: values(["b"])}) == {one: other}
+
+
+@pytest.mark.parametrize(("old", "new"), [("Latitude", "Lat"), ("Longitude", "Long_"), ("name", "name in English")])
+def test_an_abbreviation_or_extension_needs_values_that_agree(old: str, new: str) -> None:
+    one, other, strange = values(range(100)), values(range(30, 3000)), values(range(5000, 5100))
+    assert renamed({old: one}, {new: other}) == {old: new}
+    assert renamed({old: one}, {new: strange}) == {}
+    assert renamed({old: one}, {new: None}) == {}
+
+
+def test_equal_values_are_enough_when_they_are_many() -> None:
+    assert renamed({"ISO3166-1-numeric": values(range(250))}, {"M49": values(range(251))}) == {
+        "ISO3166-1-numeric": "M49"
+    }
+    assert renamed({"is_open": values(["yes", "no"])}, {"has_roof": values(["yes", "no"])}) == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("Confirmed", "Recovered"), ("official_name_es", "official_name_ru"), ("address 1", "address 2"), ("a", "b")],
+)
+def test_names_that_are_a_little_alike_are_not_enough(old: str, new: str) -> None:
+    assert renamed({old: values(range(100))}, {new: values(range(200, 300))}) == {}
+
+
+def test_columns_of_small_numbers_share_many_values_and_are_not_the_same_for_it() -> None:
+    confirmed, recovered = values(range(0, 300, 2)), values(range(0, 300, 3))
+    assert overlap(confirmed, recovered)[1] == pytest.approx(0.5)
+    assert renamed({"Confirmed": confirmed}, {"Recovered": recovered}) == {}
+
+
+def test_numbers_in_names_tell_columns_apart_however_alike_they_are() -> None:
+    assert renamed({"address_line_1": None}, {"address_line_2": None}) == {}
+    assert renamed({"address_line": None}, {"address_lines": None}) == {"address_line": "address_lines"}
+
+
+def test_the_best_pairs_are_taken_first_and_each_name_once() -> None:
+    same = values(range(100))
+    removed = {"currency_name": same, "currency_names": same}
+    assert renamed(removed, {"ISO-currency_name": same, "currency names": same}) == {
+        "currency_names": "currency names",
+        "currency_name": "ISO-currency_name",
+    }
+
+
+def test_names_that_the_declaration_gives_to_one_column_are_one_whatever_they_hold() -> None:
+    schema = Schema((Column("number", "integer", published_as=("Nummer", "M49"), required=True),), ("number",))
+    assert renamed({"Nummer": values("ab")}, {"Nummern": values("ab"), "M49": values("cd")}, schema) == {
+        "Nummer": "M49"
+    }
+
+
+def test_names_that_the_declaration_tells_apart_are_two_however_alike() -> None:
+    columns = (Column("a", "text", required=True, published_as="Code"), Column("b", "text", published_as="CODE"))
+    schema = Schema(columns, ("a",), ignored=("code",))
+    assert renamed({"Code": None}, {"CODE": None, "code": None}, schema) == {}
