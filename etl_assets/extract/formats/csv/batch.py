@@ -23,8 +23,8 @@ from etl_assets.model.schema import RECORD_NO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl_assets.extract.formats.csv import Csv
     from etl_assets.extract.formats.csv.bits import Flags, Positions
+    from etl_assets.extract.formats.csv.options import CsvOptions
     from etl_assets.extract.formats.csv.records import Layout, Records
     from etl_assets.model.delivery import Span
 
@@ -35,7 +35,7 @@ class CsvBatch(RawBatch):
     """Records of delimited text."""
 
     def __init__(
-        self, format_: Csv, span: Span, names: tuple[str, ...], data: bytes, records: Records | None = None
+        self, format_: CsvOptions, span: Span, names: tuple[str, ...], data: bytes, records: Records | None = None
     ) -> None:
         """Hold the bytes of a batch.
 

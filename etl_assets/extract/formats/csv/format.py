@@ -1,29 +1,14 @@
-"""Delimited text: comma, semicolon, tab, with or without quotes, in any declared encoding.
-
-Here lives the declaration. Cutting a stream into batches is `csv_reader`'s business, where records end is `records`'s,
-what a batch holds is `csv_batch`'s, encodings are `encoding`'s.
-
-What is read, exactly:
-
-* Lines end with LF or CRLF; a bare CR inside a line is part of the value. A blank line is no record.
-* A quote within a quoted field is written twice. See `records` for quotes that break the rule.
-* A field that is empty, or is one of the null words, has no value, whether it stands in quotes or not.
-* No record is larger than a batch: a quote left open for longer is a misquoted record, a line longer than that
-  stops the delivery.
-"""
+"""Csv: the format of delimited text, made of its options and its reader."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO
 
-from etl_assets.errors import DeclarationError
-from etl_assets.extract.base import BATCH_BYTES, Format
+from etl_assets.extract.base import Format
+from etl_assets.extract.formats.csv.options import CsvOptions
 from etl_assets.extract.formats.csv.reader import CsvReader
-from etl_assets.extract.formats.csv.records import Layout
 from etl_assets.extract.formats.csv.reread import RereadRecords
-from etl_assets.extract.formats.encoding import UTF8, canonical, reads_like_ascii
-from etl_assets.model.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,87 +16,10 @@ if TYPE_CHECKING:
     from etl_assets.model.batch import RawBatch
     from etl_assets.model.delivery import Span
 
-_SMALLEST_BATCH: Final = 64
-
 
 @dataclass(frozen=True)
-class Csv(Format):
-    """Delimited text.
-
-    Attributes:
-        delimiter: The character between fields.
-        quote: The character around fields that hold delimiters or line ends; None when there is none.
-        encoding: Of the bytes. A byte order mark is accepted in UTF-8, UTF-16 and UTF-32.
-        header: Whether the first record holds the names; or the names, for a file without them.
-        skip_lines: Number of lines at the start of the file, before the header, that are neither names nor records.
-        null: Words that mean 'no value' in every column, quoted or not.
-        comment: What a line begins with that is no record; None when there are none.
-        decimal: The character before the fraction of numbers.
-        short_records: Whether a record may leave out its last fields; they have no value then.
-        batch_bytes: Largest size of a batch.
-    """
-
-    delimiter: str = ","
-    quote: str | None = '"'
-    encoding: str = UTF8
-    header: bool | tuple[str, ...] = True
-    skip_lines: int = 0
-    null: tuple[str, ...] = ()
-    comment: str | None = None
-    decimal: str = "."
-    short_records: bool = False
-    batch_bytes: int = BATCH_BYTES
-
-    def __post_init__(self) -> None:
-        self._check_characters()
-        self._check_names()
-        try:
-            canonical(self.encoding)
-        except LookupError as error:
-            raise _wrong("encoding", f"{self.encoding!r} is unknown", "Write one like 'utf-8' or 'cp1252'") from error
-        if any(not isinstance(word, str) for word in self.null) or not isinstance(self.null, tuple):
-            raise _wrong("null", "is not a tuple of words", "Write null=('NA',)")
-        if self.skip_lines < 0:
-            raise _wrong("skip_lines", "is below 0", "Write how many lines come before the header")
-        if self.batch_bytes < _SMALLEST_BATCH:
-            raise _wrong("batch_bytes", "is too small", f"Write at least {_SMALLEST_BATCH}")
-
-    def _check_characters(self) -> None:
-        for field, value in (("delimiter", self.delimiter), ("quote", '"' if self.quote is None else self.quote)):
-            if len(value) != 1 or not value.isascii() or value in "\r\n\0":
-                raise _wrong(field, f"{value!r} is not one ASCII character", "Write one, e.g. ';' or '\\t'")
-        if self.delimiter == self.quote:
-            raise _wrong("quote", "is the delimiter too", "Write quote=None when nothing is quoted")
-        if self.comment is not None and (not self.comment or not self.comment.isascii() or "\n" in self.comment):
-            raise _wrong("comment", f"{self.comment!r} cannot begin a line", "Write ASCII characters, e.g. '#'")
-        if self.comment and self.comment[0] in (self.quote, self.delimiter):
-            raise _wrong("comment", "begins like a record", "Begin it with neither quote nor delimiter")
-        if self.decimal not in (".", ","):
-            raise _wrong("decimal", f"{self.decimal!r} is unknown", "Write '.' or ','")
-
-    def _check_names(self) -> None:
-        if self.header is True:
-            return
-        if not isinstance(self.header, tuple) or not self.header:
-            remedy = "Write True, or the column names of a file without them: ('a', 'b')"
-            raise _wrong("header", f"is {self.header!r}", remedy)
-        if len(set(self.header)) < len(self.header) or RECORD_NO in self.header:
-            raise _wrong("header", "names a column twice", f"Give each a name of its own, other than {RECORD_NO}")
-
-    @property
-    def layout(self) -> Layout:
-        """How records are written, in bytes."""
-        return Layout(self.delimiter.encode(), (self.quote or "").encode(), (self.comment or "").encode())
-
-    @property
-    def codec(self) -> str:
-        """Python's name of the encoding."""
-        return canonical(self.encoding)
-
-    @property
-    def transcoded(self) -> bool:
-        """Whether the stream must be turned into UTF-8 first; offsets then count bytes of that."""
-        return not reads_like_ascii(self.codec)
+class Csv(CsvOptions, Format):
+    """Delimited text; `CsvOptions` has the arguments."""
 
     def read(
         self, stream: BinaryIO, member: str, *, after: Span | None = None, spans: Sequence[Span] | None = None
@@ -122,7 +30,3 @@ class Csv(Format):
     def reread(self, names: Sequence[str], records: Mapping[int, bytes]) -> RawBatch:
         """Parse single records again; see `Format.reread`."""
         return RereadRecords(self, names, records)
-
-
-def _wrong(field: str, problem: str, remedy: str) -> DeclarationError:
-    return DeclarationError("format Csv", field, problem, remedy)

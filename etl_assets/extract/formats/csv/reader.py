@@ -18,7 +18,7 @@ from etl_assets.model.schema import RECORD_NO
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from etl_assets.extract.formats.csv import Csv
+    from etl_assets.extract.formats.csv.options import CsvOptions
 
 _MARK: Final = b"\xef\xbb\xbf"
 _HEAD: Final = 64 * 1024
@@ -28,7 +28,7 @@ _SKIP: Final = 1024 * 1024
 class CsvReader:
     """One file being read."""
 
-    def __init__(self, format_: Csv, stream: BinaryIO, member: str) -> None:
+    def __init__(self, format_: CsvOptions, stream: BinaryIO, member: str) -> None:
         """Wrap a stream.
 
         Args:

@@ -17,7 +17,7 @@ from etl_assets.model.schema import RECORD_NO
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from etl_assets.extract.formats.csv import Csv
+    from etl_assets.extract.formats.csv.options import CsvOptions
 
 
 class RereadRecords(RawBatch):
@@ -29,7 +29,7 @@ class RereadRecords(RawBatch):
         records: Record number to bytes, as `CsvBatch.raw` gave them.
     """
 
-    def __init__(self, format_: Csv, names: Sequence[str], records: Mapping[int, bytes]) -> None:
+    def __init__(self, format_: CsvOptions, names: Sequence[str], records: Mapping[int, bytes]) -> None:
         self.names = tuple(names)
         self.decimal = format_.decimal
         self.span = Span(0, "", 0, 0, min(records, default=1), len(records), 0)
@@ -58,7 +58,7 @@ class RereadRecords(RawBatch):
         """Its number, which is all that is known here."""
         return f"record {record_no}"
 
-    def _parts(self, format_: Csv) -> Iterator[tuple[CsvBatch, np.ndarray]]:
+    def _parts(self, format_: CsvOptions) -> Iterator[tuple[CsvBatch, np.ndarray]]:
         """All records as one batch if none disturbs another, else a batch for each."""
         numbers = np.array(list(self._records), dtype=np.int64)
         codec = format_.codec if format_.transcoded else UTF8
