@@ -70,12 +70,11 @@ def files(folder: Path, variant: Variant, records: int, seed: int = SEED) -> Fil
     return Files(folder / f"{stem}.feed.csv", folder / f"{stem}.clean.csv")
 
 
-def source(location: Path, *, slices: int = 1) -> Source:
+def source(location: Path) -> Source:
     """The feed as a source.
 
     Args:
         location: The file to take as the delivery.
-        slices: How many processes may load it at once.
 
     Returns:
         A source that consents to the bad records the generator puts in, and to few more.
@@ -86,6 +85,5 @@ def source(location: Path, *, slices: int = 1) -> Source:
         owner="team:benchmarks",
         extractor=FileExtractor(location=str(location), format=Csv()),
         schema=SCHEMA,
-        slices=slices,
         max_rejected=2 * BAD_SHARE,
     )

@@ -19,14 +19,11 @@ import click
 from benchmarks.feed import NAME, SCHEMA, source
 from etl_assets.ingest import land, load
 from etl_assets.landing import LandingStore, Warehouse
-from etl_assets.load import PostgresLoader
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.migrations.migrate import migrate
 from etl_assets.postgres.tables.ddl import ensure_table
 
 TABLE: Final = f"core.{NAME}"
-MAX_SLICES: Final = 2
-"""How many processes `run` can load one delivery with at once."""
 
 
 @dataclass(frozen=True)
@@ -56,24 +53,23 @@ def prepare(url: str) -> None:
         ensure_table(connection, TABLE, SCHEMA)
 
 
-def run(url: str, *, location: Path, landing: Path, slices: int = 1) -> Report:
+def run(url: str, *, location: Path, landing: Path) -> Report:
     """Take in one delivery, from the file to the last commit.
 
     Args:
         url: The database, prepared; the table is empty or holds an earlier delivery.
         location: The file to take as the delivery.
         landing: Folder of the landing store; holds what earlier deliveries of this database left there.
-        slices: How many processes to load with at once, this one among them or above them.
 
     Returns:
         What it took. Whole-process seconds and peak memory are the caller's to measure.
     """
     began = time.perf_counter()
-    feed = source(location, slices=slices)
+    feed = source(location)
     warehouse = Warehouse(url, LandingStore(str(landing)))
     landed = land(feed, feed.partition(None), warehouse)
     after = time.perf_counter()
-    report = load(feed, landed.delivery, warehouse, PostgresLoader(url, "benchmark", slices=slices))
+    report = load(feed, landed.delivery, warehouse, "benchmark")
     phases = {"land": after - began, **report.seconds}
     return Report(time.perf_counter() - began, phases, report.counts.rejected)
 
@@ -82,14 +78,13 @@ def run(url: str, *, location: Path, landing: Path, slices: int = 1) -> Report:
 @click.argument("task", type=click.Choice(["prepare", "run"]))
 @click.option("--location", type=click.Path(path_type=Path), required=True)
 @click.option("--landing", type=click.Path(path_type=Path), required=True)
-@click.option("--slices", default=1)
-def main(task: str, location: Path, landing: Path, slices: int) -> None:
+def main(task: str, location: Path, landing: Path) -> None:
     """Prepare a database, or take one delivery in."""
     url = os.environ["ETL_ASSETS_DATABASE_URL"]
     if task == "prepare":
         prepare(url)
     else:
-        click.echo(json.dumps(asdict(run(url, location=location, landing=landing, slices=slices))))
+        click.echo(json.dumps(asdict(run(url, location=location, landing=landing))))
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ def _profiling(measured: Sequence[Measured], profiling: Mapping[int, Report]) ->
     heads = ("records", "profiling s", "of it merging s", "first load s", "ratio", "limit", "")
     rows = []
     for one in measured:
-        if one.scenario.variant != "first" or one.scenario.slices > 1 or one.records not in profiling:
+        if one.scenario.variant != "first" or one.records not in profiling:
             continue
         report = profiling[one.records]
         load = median(ingest.report.seconds for ingest in one.ours)

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from benchmarks.measure import Process
     from benchmarks.server import Databases
 
-_SMALLEST_TO_SLICE: Final = 5_000_000
-
 
 @dataclass(frozen=True)
 class Scenario:
@@ -36,21 +34,18 @@ class Scenario:
         variant: What is delivered.
         loaded: Whether the table holds the first variant already; it is empty otherwise.
         limit: Largest ratio of our seconds to psql's that is aimed at; None where nothing is.
-        slices: How many processes of ours load at once.
     """
 
     title: str
     variant: Variant
     loaded: bool
     limit: float | None
-    slices: int = 1
 
 
 SCENARIOS: Final = (
     Scenario("first load", "first", loaded=False, limit=0.8),
     Scenario("unchanged, in another order", "reordered", loaded=True, limit=0.45),
     Scenario("every row changed", "changed", loaded=True, limit=1.3),
-    Scenario("first load in two slices", "first", loaded=False, limit=None, slices=2),
 )
 
 
@@ -114,8 +109,7 @@ class Bench:
 
     def scenarios(self) -> tuple[Scenario, ...]:
         """Those that make sense at this size."""
-        most = ingest_run.MAX_SLICES if self._with_ours and self.records >= _SMALLEST_TO_SLICE else 1
-        return tuple(scenario for scenario in SCENARIOS if scenario.slices <= most)
+        return SCENARIOS
 
     def prepare(self) -> None:
         """Make the files, and on each side the two states that a measurement starts from."""
@@ -187,7 +181,7 @@ class Bench:
 
     def _task(self, task: str, url: str, scenario: Scenario) -> Process:
         feed = files(self._feeds, scenario.variant, self.records).feed
-        options = [f"--location={feed}", f"--landing={self._landing}", f"--slices={scenario.slices}"]
+        options = [f"--location={feed}", f"--landing={self._landing}"]
         return self._python("benchmarks.ingest_run", task, *options, url=url)
 
     def _python(self, module: str, *arguments: str, url: str = "") -> Process:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 
 from etl_assets.errors import DeclarationError
 from etl_assets.model.alert import DEFAULT_ALERTS
-from etl_assets.model.delivery import MOST_SLICES
 from etl_assets.model.expectation import check_expectations
 from etl_assets.model.monitors import Monitors
 from etl_assets.model.partitions import Files, Partition
@@ -43,7 +42,6 @@ class Source:
         schema: The contract.
         transformer: Reshapes valid records into rows, if need be.
         partitions: How the feed is cut; None for a feed that is always taken whole.
-        slices: How many processes load a large delivery at once.
         trigger: What makes it run by itself; None for by hand only.
         max_rejected: The share of a delivery's records, 0.0 to 1.0, that may be rejected. Above it the run stops.
         runs_at_once: How many runs of the source may be under way together: the limit of its pool.
@@ -61,7 +59,6 @@ class Source:
     schema: Schema
     transformer: Transformer | None = None
     partitions: Partitioning | None = None
-    slices: int = 1
     trigger: Trigger | None = None
     max_rejected: float = 0.0
     write: Literal["upsert"] = "upsert"
@@ -88,8 +85,6 @@ class Source:
             )
         if not 0.0 <= self.max_rejected <= 1.0:
             raise DeclarationError(where, "max_rejected", f"{self.max_rejected} is no share", "Write 0.0 to 1.0")
-        if not 1 <= self.slices <= MOST_SLICES:
-            raise DeclarationError(where, "slices", f"are {self.slices}", f"Write a number from 1 to {MOST_SLICES}")
         if self.runs_at_once < 1:
             raise DeclarationError(where, "runs_at_once", f"{self.runs_at_once} is below 1", "Write 1 or more")
         if self.write != "upsert":

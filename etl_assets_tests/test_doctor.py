@@ -14,7 +14,6 @@ from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.landing import Warehouse
 from etl_assets.landing.store import LandingStore
-from etl_assets.load import PostgresLoader
 from etl_assets.model.partitions import Static
 from etl_assets.model.schema import Column, Schema
 from etl_assets.postgres.connection import connect, connected
@@ -88,7 +87,7 @@ class Practice:
 
     def take(self, source: Source, key: str | None, *, force: bool = False) -> None:
         landed = ingest.land(source, source.partition(key), self.warehouse)
-        ingest.load(source, landed.delivery, self.warehouse, PostgresLoader(self.url, "run", force=force))
+        ingest.load(source, landed.delivery, self.warehouse, "run", force=force)
 
     def execute(self, *statements: str) -> None:
         with connected(self.url) as connection:
@@ -300,17 +299,6 @@ def test_a_delivery_that_is_being_loaded_is_no_fault(practice: Practice) -> None
     load = connect(practice.url)
     try:
         locks.lock(load, "readings", "tuesday")
-        assert practice.examine() == []
-    finally:
-        load.close()
-
-
-def test_a_delivery_that_a_slice_is_loading_is_no_fault(practice: Practice) -> None:
-    practice.execute("UPDATE etl.delivery SET status = 'loading' WHERE id = 3")
-    load = connect(practice.url)
-    try:
-        locks.lock(load, "readings", "tuesday|1")
-        locks.take(load, "readings", "tuesday|1", "slice")
         assert practice.examine() == []
     finally:
         load.close()

@@ -7,33 +7,60 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from etl_assets.ingest.batches import profiled
-from etl_assets.ingest.newer_sightings import seen_later
+from etl_assets.ingest.newer_sightings import newer_sightings
 from etl_assets.landing import index
-from etl_assets.load import Target
+from etl_assets.load import LoadRequest, PostgresLoader, Target
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from etl_assets.landing import Warehouse
     from etl_assets.load import Loader, LoadReport
     from etl_assets.model.delivery import Delivery
     from etl_assets.source import Source
 
 
-def load(source: Source, delivery: Delivery, warehouse: Warehouse, loader: Loader) -> LoadReport:
+def load(
+    source: Source,
+    delivery: Delivery,
+    warehouse: Warehouse,
+    run_id: str,
+    *,
+    force: bool = False,
+    batches: Collection[int] = (),
+    loader: Loader | None = None,
+) -> LoadReport:
     """Load what is missing of a delivery.
 
     Args:
         source: Its declaration.
         delivery: From `land`.
-        warehouse: Where its bytes are.
-        loader: Writes its batches.
+        warehouse: Where its bytes are, and its table.
+        run_id: Of the run that loads.
+        force: Whether to reload a delivery that is complete.
+        batches: Numbers of the only batches of a complete delivery to reload; none to load what is missing.
+        loader: Writes the batches; `PostgresLoader` by default.
     """
     if delivery.fingerprint not in {"", source.fingerprint}:
         delivery = replace(delivery, manifest=index(source.extractor, warehouse.store, delivery.manifest))
-    target = Target(
+    request = LoadRequest(
+        url=warehouse.url,
+        run_id=run_id,
+        target=target_of(source, delivery, warehouse),
+        delivery=delivery,
+        open_batches=partial(profiled, source, delivery.manifest, warehouse.store),
+        force=force,
+        batches=frozenset(batches),
+    )
+    return (loader or PostgresLoader()).load(request)
+
+
+def target_of(source: Source, delivery: Delivery, warehouse: Warehouse) -> Target:
+    """The table of a source, for one delivery of it."""
+    return Target(
         table=source.table,
         schema=source.schema,
         fingerprint=source.fingerprint,
         max_rejected=source.max_rejected,
-        look_later=partial(seen_later, source, delivery, warehouse),
+        read_sightings=partial(newer_sightings, source, delivery, warehouse.store),
     )
-    return loader.load(target, delivery, partial(profiled, source, delivery.manifest, warehouse.store))

@@ -1,4 +1,7 @@
-"""What something newer confirmed without changing it, read again from the landing store and the quarantine."""
+"""Rows that newer entries of the ledger confirmed without changing them, read again from the bytes or the quarantine.
+
+Read only where rows are written out of order and would change what is there; see `load.confirmed`.
+"""
 
 from __future__ import annotations
 
@@ -8,71 +11,74 @@ import polars as pl
 
 from etl_assets.ingest.batches import batches, quarantined
 from etl_assets.landing import index
-from etl_assets.load import SeenLater
-from etl_assets.load.prepare import AFTER_ALL, SEEN_ORDER, SEEN_RECORD
+from etl_assets.load.prepare import AFTER_ALL
 from etl_assets.model.schema import RECORD_NO
-from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger import deliveries, entries, quarantine
+from etl_assets.postgres.ledger import deliveries, quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from etl_assets.landing import Warehouse
+    from etl_assets.landing import LandingStore
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
-    from etl_assets.postgres.ledger.entries import Confirming
+    from etl_assets.postgres.ledger.entries import Confirmation
     from etl_assets.source import Source
 
 
-def seen_later(source: Source, delivery: Delivery, warehouse: Warehouse, after_record: int | None = None) -> SeenLater:
-    """Keys of rows that something newer confirmed without changing them.
+def newer_sightings(
+    source: Source,
+    delivery: Delivery,
+    store: LandingStore,
+    connection: Connection,
+    confirmations: Sequence[Confirmation],
+    number: int,
+) -> Iterator[pl.DataFrame]:
+    """Read what entries of the ledger confirmed, a batch at a time.
 
-    Such a row still carries the mark of an older delivery, so that the guard of the upsert cannot tell. What was seen
-    later stands in the frozen bytes or in the quarantine, and is read again there. It costs nothing but where
-    deliveries come out of order.
+    The newest delivery comes first, and of each the batches about as far in it as the one at hand: what is published
+    again usually comes in the same order, and the caller stops when it has found enough.
 
     Args:
         source: The declaration.
         delivery: About to be written.
-        warehouse: Has the newer bytes.
-        after_record: Records of the same delivery after this one count as newer; None when the delivery is read in
-            its own order, as far as the ledger has no batch beyond one that is still to be read.
+        store: Has the bytes of the others.
+        connection: In the transaction that asks. It is kept from timing out while bytes are read.
+        confirmations: The entries, oldest delivery first.
+        number: Of the batch at hand.
+
+    Yields:
+        Columns of the schema and ``RECORD_NO``, which is ``AFTER_ALL`` in rows of another delivery.
     """
-    order = [pl.col(source.schema.order_by).alias(SEEN_ORDER)] if source.schema.order_by else []
-    sightings: list[pl.DataFrame] = []
-    with connected(warehouse.url) as connection:
-        in_order = after_record is None and not entries.has_gaps(connection, delivery)
-        bound = AFTER_ALL if in_order else after_record or 0
-        lines = entries.confirming(connection, delivery, bound)
-        for id_ in dict.fromkeys(line.delivery_id for line in lines):
-            later = deliveries.by_id(connection, id_)
-            record = pl.col(RECORD_NO) if id_ == delivery.id else pl.lit(AFTER_ALL, dtype=pl.Int64)
-            if later is not None:
-                seen = _seen(source, later, [line for line in lines if line.delivery_id == id_], warehouse, connection)
-                sightings += [rows.select(*source.schema.key, *order, record.alias(SEEN_RECORD)) for rows in seen]
-    newest_line = max((line.id for line in lines), default=0)
-    if not sightings:
-        return SeenLater(None, bound, newest_line)
-    newest_last = [*(SEEN_ORDER for _ in order), SEEN_RECORD]
-    keys = pl.concat(sightings).sort(newest_last).unique(source.schema.key, keep="last", maintain_order=True)
-    return SeenLater(keys, bound, newest_line)
+    for delivery_id in dict.fromkeys(one.delivery_id for one in reversed(confirmations)):
+        later = deliveries.by_id(connection, delivery_id)
+        if later is None:
+            continue
+        entries = [one for one in confirmations if one.delivery_id == delivery_id]
+        for rows in _sightings(source, later, store, connection, entries, number):
+            connection.execute("SELECT")
+            yield rows if later.id == delivery.id else rows.with_columns(pl.lit(AFTER_ALL).alias(RECORD_NO))
 
 
-def _seen(
-    source: Source, later: Delivery, lines: Sequence[Confirming], warehouse: Warehouse, connection: Connection
+def _sightings(
+    source: Source,
+    later: Delivery,
+    store: LandingStore,
+    connection: Connection,
+    entries: Sequence[Confirmation],
+    number: int,
 ) -> Iterator[pl.DataFrame]:
-    """The rows that some lines of the ledger account for, read again."""
-    numbers = {line.number for line in lines if line.kind == "ingest"}
-    if numbers:
-        manifest = later.manifest
-        if later.fingerprint != source.fingerprint:  # read anew under this declaration it may have other batches
-            manifest = index(source.extractor, warehouse.store, manifest)
-            numbers = {span.batch for span in manifest.spans}
-        untaken = pl.Series(quarantine.untaken(connection, later), dtype=pl.Int64).implode()
-        skip = frozenset(span.batch for span in manifest.spans if span.batch not in numbers)
-        for batch in batches(source, manifest, warehouse.store, skip):
-            yield batch.rows.filter(~pl.col(RECORD_NO).is_in(untaken))
-    if any(line.kind == "replay" for line in lines):
+    """What entries of one delivery confirmed."""
+    if any(entry.kind == "replay" for entry in entries):
         replayed = quarantine.find(connection, delivery_id=later.id, statuses=("replayed",))
         if replayed:
             yield quarantined(source, later, sorted(replayed, key=lambda record: record.record_no), 0).rows
+    manifest, wanted = later.manifest, {entry.number for entry in entries if entry.kind == "ingest"}
+    if wanted and later.fingerprint != source.fingerprint:  # under today's declaration it may have other batches
+        manifest = index(source.extractor, store, manifest)
+        wanted = {span.batch for span in manifest.spans}
+    near = wanted & {number - 1, number, number + 1}
+    elsewhere = pl.Series(quarantine.not_as_delivered(connection, later), dtype=pl.Int64).implode()
+    everything = frozenset(span.batch for span in manifest.spans)
+    for chosen in filter(None, (near, wanted - near)):
+        for batch in batches(source, manifest, store, everything - chosen):
+            yield batch.rows.filter(~pl.col(RECORD_NO).is_in(elsewhere))

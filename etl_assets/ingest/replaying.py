@@ -6,16 +6,16 @@ The same way as `ingest`'s, with the quarantine in the place of the landing stor
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
 
 from etl_assets.ingest.batches import quarantined
-from etl_assets.ingest.newer_sightings import seen_later
+from etl_assets.ingest.loading import target_of
 from etl_assets.load import Target
-from etl_assets.load.loader import Session
+from etl_assets.load.delivery_load import DeliveryLoad
 from etl_assets.load.lookups import Lookups
 from etl_assets.load.replay_transaction import ReplayTransaction
 from etl_assets.model.batch import Counts
@@ -98,24 +98,18 @@ def releasable(source: Source, warehouse: Warehouse) -> list[int]:
 def _replay_delivery(
     source: Source, delivery: Delivery, records: Sequence[Rejected], warehouse: Warehouse, run_id: str
 ) -> Counts:
-    target = Target(
-        table=source.table,
-        schema=source.schema,
-        fingerprint=source.fingerprint,
-        max_rejected=1.0,
-        look_later=partial(seen_later, source, delivery, warehouse, min(r.record_no for r in records)),
-    )
-    session = Session(warehouse.url, run_id, target, delivery)
+    target = replace(target_of(source, delivery, warehouse), max_rejected=1.0)
+    load = DeliveryLoad(warehouse.url, run_id, target, delivery)
     try:
-        session.open_table()
-        line = session.transaction(ReplayTransaction, allowance=len(records)).replay(
+        load.open_table()
+        entry = load.transaction(ReplayTransaction, allowance=len(records)).replay(
             [record.id for record in records], partial(quarantined, source, delivery)
         )
     except psycopg.Error as error:
         raise translate(error, f"replaying {len(records)} records of {delivery}") from None
     finally:
-        session.close()
-    return Counts() if line is None else line.counts
+        load.close()
+    return Counts() if entry is None else entry.counts
 
 
 def published_correction(source: Source, record: Rejected, changes: Mapping[str, str | None]) -> dict[str, str | None]:

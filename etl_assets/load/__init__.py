@@ -3,7 +3,7 @@
 What a transaction holds and in which order is decided here; how it is said in SQL is ``postgres``'s.
 """
 
-from etl_assets.load.base import Loader, LoadReport, SeenLater, Target
+from etl_assets.load.base import Loader, LoadReport, LoadRequest, Target
 from etl_assets.load.loader import PostgresLoader
 
-__all__ = ["LoadReport", "Loader", "PostgresLoader", "SeenLater", "Target"]
+__all__ = ["LoadReport", "LoadRequest", "Loader", "PostgresLoader", "Target"]

@@ -1,42 +1,29 @@
-"""The Loader stage's contract: what it is given, what it reports."""
+"""The Loader stage's contract: what it is asked, what it reports."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from etl_assets.model.batch import Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     import polars as pl
 
     from etl_assets.model.batch import Batch
     from etl_assets.model.delivery import Delivery
     from etl_assets.model.schema import Schema
+    from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.ledger.entries import Confirmation
 
-    OpenBatches = Callable[[frozenset[int]], Iterator[Batch]]
-    LookLater = Callable[[], "SeenLater"]
-
+OpenBatches: TypeAlias = "Callable[[frozenset[int]], Iterator[Batch]]"
+"""Gives the batches of a delivery, in order, other than those whose numbers it is called with."""
+ReadSightings: TypeAlias = "Callable[[Connection, Sequence[Confirmation], int], Iterator[pl.DataFrame]]"
+"""Reads again the rows of ledger entries that confirmed what the table had, those first that are likely to be met by the
+batch of that number: the schema's columns and ``RECORD_NO``, which is ``AFTER_ALL`` in rows of another delivery."""
 LoadStatus = Literal["loaded", "resumed", "unchanged"]
-
-
-@dataclass(frozen=True)
-class SeenLater:
-    """What newer records confirmed without changing it: rows of these keys carry an older mark than they have earned.
-
-    Attributes:
-        keys: The newest sighting of each key: the key's columns, ``SEEN_ORDER`` if the schema has an ``order_by``,
-            ``SEEN_RECORD``; older rows of these keys are not written. None when there is none.
-        after_record: Records of the same delivery after this one were looked at too.
-        line: Id of the newest ledger line that was looked at; 0 when there was none.
-    """
-
-    keys: pl.DataFrame | None = None
-    after_record: int = 0
-    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,14 +35,39 @@ class Target:
         schema: The contract.
         fingerprint: Of the declaration under which the records are read.
         max_rejected: The share of a delivery's records that may be rejected.
-        look_later: Finds what was seen again later without a change; None when nothing can come after.
+        keys_meet: Whether two partitions may have rows of one key. If not, they are written side by side.
+        read_sightings: Reads what newer entries of the ledger confirmed; None when nothing can come after.
     """
 
     table: str
     schema: Schema
     fingerprint: str
     max_rejected: float = 0.0
-    look_later: LookLater | None = None
+    keys_meet: bool = True
+    read_sightings: ReadSightings | None = None
+
+
+@dataclass(frozen=True)
+class LoadRequest:
+    """What a loader is asked to load.
+
+    Attributes:
+        url: ``postgresql://…`` of the warehouse.
+        run_id: Of the run that loads.
+        target: Where to.
+        delivery: What.
+        open_batches: Opens the delivery's batches.
+        force: Whether to reload a delivery that is complete.
+        batches: Numbers of the only batches of a complete delivery to reload; none to load what is missing.
+    """
+
+    url: str = field(repr=False)
+    run_id: str
+    target: Target
+    delivery: Delivery
+    open_batches: OpenBatches
+    force: bool = False
+    batches: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -81,23 +93,25 @@ class LoadReport:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
 class Loader(ABC):
-    """Writes the batches of a delivery, each exactly once in effect."""
+    """Writes the batches of a delivery, each exactly once in effect.
+
+    A subclass is a frozen dataclass; its fields are its settings.
+    """
 
     @abstractmethod
-    def load(self, target: Target, delivery: Delivery, open_batches: OpenBatches) -> LoadReport:
+    def load(self, request: LoadRequest) -> LoadReport:
         """Write what is missing of a delivery.
 
         Args:
-            target: Where to.
-            delivery: What.
-            open_batches: Gives the batches other than those whose numbers it is called with, in order.
+            request: What, where to, and for which run.
 
         Returns:
             What became of it.
 
         Raises:
-            BusyError: If another run is at it.
+            BusyError: If another run is loading the partition.
             TooManyRejectedError: If more records are rejected than the target consents to.
             LoadError: If the database does not take a batch; batches before it stay.
         """

@@ -23,7 +23,7 @@ class _Ended:
     """Stands in the queue for the end."""
 
 
-class Ahead(Generic[T]):
+class Prefetch(Generic[T]):
     """A context in which a thread pulls items while the caller works on earlier ones.
 
     Iterating gives the same items. An error of the source is raised at the place where its item would have been. When
@@ -36,10 +36,10 @@ class Ahead(Generic[T]):
 
     def __init__(self, items: Iterator[T], depth: int = 1) -> None:
         self._items = items
-        self._line: queue.SimpleQueue[T | _Failed | _Ended] = queue.SimpleQueue()
+        self._ready: queue.SimpleQueue[T | _Failed | _Ended] = queue.SimpleQueue()
         self._room = threading.Semaphore(depth)
         self._stopped = False
-        self._thread = threading.Thread(target=self._pull, name="etl-assets-ahead", daemon=True)
+        self._thread = threading.Thread(target=self._pull, name="etl-assets-prefetch", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -51,7 +51,7 @@ class Ahead(Generic[T]):
         self._thread.join()
 
     def __iter__(self) -> Iterator[T]:
-        while not isinstance(item := self._line.get(), _Ended):
+        while not isinstance(item := self._ready.get(), _Ended):
             if isinstance(item, _Failed):
                 raise item.error
             self._room.release()
@@ -61,8 +61,8 @@ class Ahead(Generic[T]):
     def _pull(self) -> None:
         try:
             while self._room.acquire() and not self._stopped:
-                self._line.put(next(self._items))
+                self._ready.put(next(self._items))
         except StopIteration:
-            self._line.put(_Ended())
+            self._ready.put(_Ended())
         except BaseException as error:  # noqa: BLE001 -- raised again where the item is missed
-            self._line.put(_Failed(error))
+            self._ready.put(_Failed(error))

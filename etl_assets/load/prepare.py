@@ -18,15 +18,13 @@ from etl_assets.model.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 from etl_assets.postgres.ledger.quarantine import NewRejected
 from etl_assets.postgres.tables.ddl import postgres_type
 
-SEEN_ORDER: Final = "etl_seen_order"
-SEEN_RECORD: Final = "etl_seen_record"
 AFTER_ALL: Final = 2**62
 """Stands for a record number later than any."""
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from etl_assets.load.base import SeenLater, Target
+    from etl_assets.load.base import Target
     from etl_assets.model.batch import Batch
     from etl_assets.model.schema import Schema
 
@@ -40,10 +38,9 @@ class Prepared:
         rows: One row for each key, sorted by key, with the bookkeeping columns.
         produced: Number of rows before deduplication.
         duplicate: Number of rows that another of the same key, which comes later, stands for.
-        outranked: Number of rows left out because a newer delivery confirmed what the table has.
+        corrected: Number of rows left out because people corrected their records, and the corrections are newer.
         rejected: The rejected records.
         rules: How many records broke each rule.
-        seen: What was left out for it; None when nothing was looked for.
         encoded: The rows as they are sent, if they were encoded ahead.
     """
 
@@ -51,10 +48,9 @@ class Prepared:
     rows: pl.DataFrame
     produced: int
     duplicate: int
-    outranked: int
+    corrected: int
     rejected: tuple[NewRejected, ...]
     rules: Counter[str]
-    seen: SeenLater | None = None
     encoded: bytes | None = None
 
 
@@ -68,7 +64,7 @@ def hash_seed(schema: Schema) -> int:
     return int.from_bytes(sha256(told.encode()).digest()[:8], "big") >> 1
 
 
-def prepare(batch: Batch, target: Target, delivery_id: int, seed: int, seen: SeenLater | None = None) -> Prepared:
+def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepared:
     """Make a batch ready.
 
     Args:
@@ -76,11 +72,9 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int, seen: See
         target: Where it goes.
         delivery_id: Of the delivery it belongs to.
         seed: From `hash_seed`.
-        seen: What something newer confirmed.
     """
     schema = target.schema
-    rows, outranked = _without_seen_later(batch.rows, schema, seen)
-    rows, duplicate = _newest_of_each_key(rows, schema)
+    rows, duplicate = _newest_of_each_key(batch.rows, schema)
     rows = rows.with_columns(
         pl.lit(delivery_id, dtype=pl.Int64).alias(DELIVERY_ID),
         rows.select(schema.names).hash_rows(seed).reinterpret(signed=True).alias(ROW_HASH),
@@ -93,10 +87,9 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int, seen: See
         rows=rows,
         produced=batch.rows.height,
         duplicate=duplicate,
-        outranked=outranked,
+        corrected=0,
         rejected=rejected,
         rules=Counter(rule for rules in broken.values() for rule in rules),
-        seen=seen,
     )
 
 
@@ -123,7 +116,7 @@ def without(
         rows=batch.rows.filter(~pl.col(RECORD_NO).is_in(gone.implode())),
         rejected=pl.concat([batch.rejected.select(REJECTED_RECORD_NO, REJECTED_RULES), more]),
     )
-    return prepare(batch, target, delivery_id, seed, prepared.seen)
+    return prepare(batch, target, delivery_id, seed)
 
 
 def rejected_records(batch: Batch, broken: Mapping[int, Iterable[str]], schema: Schema) -> Iterator[NewRejected]:
@@ -159,16 +152,3 @@ def _newest_of_each_key(rows: pl.DataFrame, schema: Schema) -> tuple[pl.DataFram
     newest = rows.select(same_as_next.fill_null(value=False).not_()).to_series()
     kept = int(newest.sum())
     return (rows, 0) if kept == rows.height else (rows.filter(newest), rows.height - kept)
-
-
-def _without_seen_later(rows: pl.DataFrame, schema: Schema, seen: SeenLater | None) -> tuple[pl.DataFrame, int]:
-    """Rows without those of which the table is known to have something newer; how many those were."""
-    if seen is None or seen.keys is None:
-        return rows, 0
-    order_by = schema.order_by
-    newer = pl.col(SEEN_RECORD) > pl.col(RECORD_NO)
-    if order_by is not None:
-        newer = (pl.col(SEEN_ORDER) > pl.col(order_by)) | ((pl.col(SEEN_ORDER) == pl.col(order_by)) & newer)
-    joined = rows.join(seen.keys, on=schema.key, how="left", maintain_order="left")
-    kept = joined.filter(~newer.fill_null(value=False)).select(rows.columns)
-    return kept, rows.height - kept.height

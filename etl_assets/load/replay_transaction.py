@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from etl_assets.load.prepare import prepare
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.ledger import entries, locks, quarantine
-from etl_assets.postgres.ledger.entries import Line
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from etl_assets.load.prepare import Prepared
     from etl_assets.model.batch import Batch
-    from etl_assets.postgres.ledger.entries import Kind
+    from etl_assets.postgres.ledger.entries import Entry, Kind
     from etl_assets.postgres.ledger.quarantine import Rejected, Status
     from etl_assets.postgres.tables.upsert import Written
 
@@ -29,7 +29,7 @@ class ReplayTransaction(BatchTransaction):
     kind: Kind = "replay"
     _claimed: Sequence[Rejected] = ()
 
-    def replay(self, ids: Sequence[int], make_batch: Callable[[Sequence[Rejected], int], Batch]) -> Line | None:
+    def replay(self, ids: Sequence[int], make_batch: Callable[[Sequence[Rejected], int], Batch]) -> Entry | None:
         """Replay what still waits among some records of one delivery.
 
         Args:
@@ -44,17 +44,16 @@ class ReplayTransaction(BatchTransaction):
             self._claimed = quarantine.claim(self.connection, ids)
             if not self._claimed:
                 return None
-            self.take_turn(None)
-            seen = None if self.target.look_later is None else self.target.look_later()
+            self.take_turn()
             number = entries.next_number(self.connection, self.delivery, self.kind)
             batch = make_batch(self._claimed, number)
-            prepared = prepare(batch, self.target, self.delivery.id, self.seed, seen)
+            prepared = prepare(batch, self.target, self.delivery.id, self.seed)
             prepared, reported = self.look_up(prepared)
             prepared, written, deleted = self.write_rows(prepared)
             self.write_rejected(prepared)
-            line = self.line(prepared, written, deleted, reported)
-            self.write_line(line)
-        return line
+            entry = self.entry(prepared, written, deleted, reported)
+            self.write_entry(entry)
+        return entry
 
     def write_rejected(self, prepared: Prepared) -> None:
         """Settle every claimed record: replayed, or waiting on with the rules it still breaks."""
@@ -67,7 +66,11 @@ class ReplayTransaction(BatchTransaction):
         ]
         quarantine.settle(self.connection, outcomes, self.target.fingerprint)
 
-    def line(self, prepared: Prepared, written: Written, deleted: int, reported: Counter[str]) -> Line:
-        """The ledger line, from the first to the last record number replayed; those between need not be in it."""
-        line = super().line(prepared, written, deleted, reported)
-        return Line(line.number, line.first_record, self._claimed[-1].record_no, line.counts, line.rules)
+    def entry(self, prepared: Prepared, written: Written, deleted: int, reported: Counter[str]) -> Entry:
+        """The ledger entry, from the first to the last record number replayed; those between need not be in it."""
+        entry = super().entry(prepared, written, deleted, reported)
+        return replace(entry, last_record=self._claimed[-1].record_no)
+
+    def confirmed_after(self, prepared: Prepared) -> int:
+        """The first record that is replayed: what came after it in its delivery was written before."""
+        return prepared.batch.span.first_record

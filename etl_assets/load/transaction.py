@@ -1,6 +1,6 @@
-"""The batch transaction: fence, lookups, rows, rejected records, ledger line, commit, in this order and all or nothing.
+"""The batch transaction: fence, lookups, rows, rejected records, ledger entry, commit, in this order and all or nothing.
 
-Two variants of it are wrong, and tests keep them failing: the ledger line in a transaction of its own, and rows
+Two variants of it are wrong, and tests keep them failing: the ledger entry in a transaction of its own, and rows
 written without the order guard.
 """
 
@@ -14,24 +14,26 @@ import polars as pl
 import psycopg
 
 from etl_assets.errors import LoadError, TooManyRejectedError
+from etl_assets.load.confirmed import confirmed_rows
 from etl_assets.load.prepare import AFTER_ALL, prepare, without
 from etl_assets.model.batch import Counts
 from etl_assets.model.schema import RECORD_NO
 from etl_assets.postgres.connection import commit_without_waiting
 from etl_assets.postgres.faults import fault_of
 from etl_assets.postgres.ledger import deliveries, entries, locks, quarantine
-from etl_assets.postgres.ledger.entries import Line
+from etl_assets.postgres.ledger.entries import Entry
 from etl_assets.postgres.watch import profiles
 
 if TYPE_CHECKING:
-    from etl_assets.load.base import SeenLater, Target
+    from etl_assets.load.base import Target
     from etl_assets.load.lookups import Lookups
+    from etl_assets.load.partition_hold import PartitionHold
     from etl_assets.load.prepare import Prepared
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.entries import Kind
     from etl_assets.postgres.ledger.locks import Holder
-    from etl_assets.postgres.tables.upsert import TableWriter, Written
+    from etl_assets.postgres.tables.upsert import Protect, TableWriter, Written
 
 _DATABASE_RULE = "record__database"
 
@@ -40,10 +42,9 @@ class BatchTransaction:
     """Writes one prepared batch, whole or not at all.
 
     Args:
-        connection: In autocommit; the session that holds the lock.
+        hold: Of the partition; its connection is in autocommit.
         target: The table and its contract.
         delivery: Of the batch.
-        holder: Who writes.
         writer: Writes the rows.
         lookups: Finds missing parents and taken values.
         seed: Of the row hashes.
@@ -51,35 +52,41 @@ class BatchTransaction:
     """
 
     kind: Kind = "ingest"
-    seen: SeenLater | None = None
-    """What is known of newer sightings since the last turn."""
 
     def __init__(
         self,
-        connection: Connection,
+        hold: PartitionHold,
         target: Target,
         delivery: Delivery,
-        holder: Holder,
         writer: TableWriter,
         lookups: Lookups,
         *,
         seed: int,
         allowance: int,
     ) -> None:
-        self.connection = connection
+        self.hold = hold
         self.target = target
         self.delivery = delivery
-        self.holder = holder
         self.writer = writer
         self.lookups = lookups
         self.seed = seed
         self.allowance = allowance
 
-    def run(self, prepared: Prepared) -> Line:
+    @property
+    def connection(self) -> Connection:
+        """In autocommit, of the session that holds the partition's lock."""
+        return self.hold.connection
+
+    @property
+    def holder(self) -> Holder:
+        """Who writes."""
+        return self.hold.holder
+
+    def run(self, prepared: Prepared) -> Entry:
         """Write the batch.
 
         Returns:
-            The ledger line that was committed.
+            The ledger entry that was committed.
 
         Raises:
             FencedError: If a newer run has taken over.
@@ -89,36 +96,31 @@ class BatchTransaction:
         with self.connection.transaction():
             locks.fence(self.connection, self.holder)
             commit_without_waiting(self.connection)
-            self.take_turn(prepared.seen)
-            if self.seen is not prepared.seen:
-                prepared = prepare(prepared.batch, self.target, self.delivery.id, self.seed, self.seen)
+            self.take_turn()
             prepared = self.without_corrected(prepared)
             prepared, reported = self.look_up(prepared)
             self.stay_within_allowance(prepared)
             prepared, written, deleted = self.write_rows(prepared)
             self.stay_within_allowance(prepared)
             self.write_rejected(prepared)
-            line = self.line(prepared, written, deleted, reported)
-            self.write_line(line)
+            entry = self.entry(prepared, written, deleted, reported)
+            self.write_entry(entry)
             self.write_profile(prepared)
-        return line
+        return entry
 
-    def take_turn(self, seen: SeenLater | None) -> None:
-        """Wait until nobody else writes rows of the source, and learn what was delivered in the meantime.
+    def take_turn(self) -> None:
+        """Wait until nobody else writes rows whose keys this delivery may have, and learn which deliveries are newer.
 
-        Args:
-            seen: What was known of newer sightings.
+        Where partitions share no keys, the partition's lock is all that is needed.
         """
-        locks.take_turn(self.connection, self.delivery.source, together=self.writer.shared)
-        self.writer.outranked_by = deliveries.outranking(self.connection, self.delivery)
-        self.seen = seen
-        if self.target.look_later is None or seen is None or not self.writer.outranked_by:
-            return
-        if entries.confirming(self.connection, self.delivery, seen.after_record, seen.line):
-            self.seen = self.target.look_later()
+        if self.target.keys_meet:
+            locks.take_turn(self.connection, self.delivery.source)
+        self.writer.outranked_by = deliveries.newer(
+            self.connection, self.delivery, same_partition=not self.target.keys_meet
+        )
 
     def without_corrected(self, prepared: Prepared) -> Prepared:
-        """The batch, when it is read anew, without the rows of records that people corrected: theirs are newer."""
+        """The batch, when it is reloaded, without the rows of records that people corrected: theirs are newer."""
         if self.delivery.generation == 1:
             return prepared
         batch = prepared.batch
@@ -126,8 +128,8 @@ class BatchTransaction:
         rows = batch.rows.filter(~pl.col(RECORD_NO).is_in(spare))
         if (gone := batch.rows.height - rows.height) == 0:
             return prepared
-        again = prepare(replace(batch, rows=rows), self.target, self.delivery.id, self.seed, self.seen)
-        return replace(again, produced=again.produced + gone, outranked=again.outranked + gone)
+        again = prepare(replace(batch, rows=rows), self.target, self.delivery.id, self.seed)
+        return replace(again, produced=again.produced + gone, corrected=again.corrected + gone)
 
     def look_up(self, prepared: Prepared) -> tuple[Prepared, Counter[str]]:
         """Reject what lacks a parent or claims a taken value; count what is only to be reported."""
@@ -163,21 +165,45 @@ class BatchTransaction:
         return self.write_rows(without(prepared, broken, self.target, self.delivery.id, self.seed))
 
     def write_generation(self, prepared: Prepared) -> tuple[Written, int]:
-        """Write the rows; when the delivery is read anew, also take away what it no longer yields."""
+        """Write the rows; of a delivery that is reloaded, also take away what it no longer yields."""
+        protect = self.protection(prepared)
         if self.delivery.generation == 1 or self.kind == "replay":
-            return self.writer.write(prepared.rows, prepared.encoded), 0
-        span = prepared.batch.span
-        first = span.first_record
-        last = AFTER_ALL if span == self.delivery.manifest.spans[-1] else span.last_record
+            return self.writer.write(prepared.rows, prepared.encoded, protect=protect), 0
+        first, last = self.extent(prepared)
         corrected = quarantine.corrected(self.connection, self.delivery)
-        done = entries.lines(self.connection, self.delivery).values()
-        in_order = all(line.last_record < first for line in done)
-        self.writer.to_be_read = (last, corrected) if in_order and not self.writer.shared else None
-        confirmed = None if prepared.seen is None else prepared.seen.keys
-        deleted = self.writer.remove_unproduced(prepared.batch.rows, first, last, corrected, confirmed)
-        written = self.writer.write(prepared.rows)
+        earlier = entries.find(self.connection, self.delivery).values()
+        in_order = all(entry.last_record < first for entry in earlier)
+        self.writer.to_be_read = (last, corrected) if in_order else None
+        deleted = self.writer.remove_unproduced(prepared.batch.rows, (first, last), spare=corrected, protect=protect)
+        written = self.writer.write(prepared.rows, protect=protect, reload=True)
         quarantine.supersede(self.connection, self.delivery, first, last)
         return written, deleted
+
+    def extent(self, prepared: Prepared) -> tuple[int, int]:
+        """First and last record that the batch stands for; the last batch stands for all that were ever behind it."""
+        span = prepared.batch.span
+        return span.first_record, AFTER_ALL if span == self.delivery.manifest.spans[-1] else span.last_record
+
+    def protection(self, prepared: Prepared) -> Protect | None:
+        """What keeps rows of the table that something newer confirmed; None where nothing newer confirmed any.
+
+        A row that is merely confirmed keeps the mark of the older record, so that the guard cannot tell.
+        """
+        after = self.confirmed_after(prepared)
+        read = self.target.read_sightings
+        if read is None or (after == AFTER_ALL and not self.writer.outranked_by):
+            return None
+        found = entries.confirming(self.connection, self.delivery, after, same_partition=not self.target.keys_meet)
+        if not found:
+            return None
+        schema, number = self.target.schema, prepared.batch.span.batch
+        return lambda at_stake: confirmed_rows(at_stake, schema, read(self.connection, found, number))
+
+    def confirmed_after(self, prepared: Prepared) -> int:  # noqa: ARG002 -- replays need it
+        """The record of the same delivery after which records that were written earlier count as newer."""
+        if self.delivery.generation == 1:
+            return AFTER_ALL
+        return 0 if entries.has_gaps(self.connection, self.delivery) else AFTER_ALL
 
     def find_poison(self, rows: pl.DataFrame) -> list[int]:
         """Numbers of the records that the database cannot store, found by halves, each try rolled back."""
@@ -202,8 +228,8 @@ class BatchTransaction:
         """Put the rejected records in the quarantine."""
         quarantine.put(self.connection, self.delivery, self.holder.run_id, prepared.rejected)
 
-    def line(self, prepared: Prepared, written: Written, deleted: int, reported: Counter[str]) -> Line:
-        """The ledger line of the batch."""
+    def entry(self, prepared: Prepared, written: Written, deleted: int, reported: Counter[str]) -> Entry:
+        """The ledger entry of the batch."""
         batch = prepared.batch
         rejected = len(prepared.rejected)
         counts = Counts(
@@ -214,19 +240,25 @@ class BatchTransaction:
             produced=prepared.produced,
             inserted=written.inserted,
             updated=written.updated,
-            unchanged=written.unchanged + prepared.outranked,
+            unchanged=written.unchanged + prepared.corrected,
             duplicate=prepared.duplicate,
             deleted=deleted,
         )
-        rules = dict(prepared.rules + reported)
-        return Line(batch.span.batch, batch.span.first_record, batch.span.last_record, counts, rules)
+        return Entry(
+            number=batch.span.batch,
+            first_record=batch.span.first_record,
+            last_record=batch.span.last_record,
+            counts=counts,
+            rules=dict(prepared.rules + reported),
+            confirmed=written.confirmed,
+        )
 
-    def write_line(self, line: Line) -> None:
-        """Enter the ledger line."""
-        entries.enter(self.connection, self.delivery, self.holder, line, kind=self.kind, hash_seed=self.seed)
+    def write_entry(self, entry: Entry) -> None:
+        """Enter the batch in the ledger."""
+        entries.enter(self.connection, self.delivery, self.holder, entry, kind=self.kind, hash_seed=self.seed)
 
     def write_profile(self, prepared: Prepared) -> None:
-        """Keep what the batch held, if anybody looked."""
+        """Keep the batch's part of the profile, if it has one."""
         if prepared.batch.profile is not None:
             profiles.put_part(self.connection, self.delivery, prepared.batch.span.batch, prepared.batch.profile)
 

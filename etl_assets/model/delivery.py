@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-MOST_SLICES: Final = 32
-"""Into so many slices, at most, a delivery can be cut."""
 DeliveryStatus = Literal["landed", "loading", "complete", "refused"]
 
 

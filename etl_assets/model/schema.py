@@ -13,6 +13,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import polars as pl
+
 from etl_assets.errors import DeclarationError
 
 if TYPE_CHECKING:
@@ -182,6 +184,27 @@ class Column:
         return self.type == "timestamp" and (
             self.zone is not None or all("%z" in format_ for format_ in self.accepted_formats)
         )
+
+    @property
+    def polars_type(self) -> pl.DataType:
+        """The Polars type that the column's values have in a `Verdict` and in a `Batch`."""
+        match self.type:
+            case "integer":
+                return pl.Int64()
+            case "float":
+                return pl.Float64()
+            case "decimal":
+                return pl.Decimal(self.precision, self.scale or 0)
+            case "boolean":
+                return pl.Boolean()
+            case "date":
+                return pl.Date()
+            case "time":
+                return pl.Time()
+            case "timestamp":
+                return pl.Datetime("us", "UTC" if self.is_instant else None)
+            case "text" | "json" | "uuid":
+                return pl.String()
 
     @property
     def parent(self) -> References | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from etl_assets.validate.dates_and_times import moment, reading_type
+from etl_assets.validate.dates_and_times import moment
 from etl_assets.validate.json_text import is_document
 
 if TYPE_CHECKING:
@@ -25,19 +25,7 @@ _FEW: Final = 8
 
 def dtype(column: Column) -> pl.DataType:
     """The Polars type that the column's values have in a `Verdict` and in a `Batch`."""
-    match column.type:
-        case "integer":
-            return pl.Int64()
-        case "float":
-            return pl.Float64()
-        case "decimal":
-            return pl.Decimal(column.precision, column.scale or 0)
-        case "boolean":
-            return pl.Boolean()
-        case "date" | "timestamp" | "time":
-            return reading_type(column)
-        case "text" | "json" | "uuid":
-            return pl.String()
+    return column.polars_type
 
 
 def prepared(column: Column, cell: pl.Expr) -> pl.Expr:

@@ -74,18 +74,7 @@ def moment(column: Column, cell: pl.Expr, steps: Steps) -> pl.Expr:
     value = steps.once(pl.coalesce(read))
     if column.type == "time":
         return value
-    return pl.when(in_range(value, reading_type(column))).then(value)
-
-
-def reading_type(column: Column) -> pl.DataType:
-    """The Polars type of a date, timestamp or time column."""
-    match column.type:
-        case "date":
-            return pl.Date()
-        case "time":
-            return pl.Time()
-        case _:
-            return pl.Datetime("us", "UTC" if column.is_instant else None)
+    return pl.when(in_range(value, column.polars_type)).then(value)
 
 
 def ambiguity(format_: str) -> str | None:

@@ -16,7 +16,7 @@ from etl_assets.postgres.tables.upsert import TableWriter
 
 if TYPE_CHECKING:
     from etl_assets.load.prepare import Prepared
-    from etl_assets.postgres.ledger.entries import Line
+    from etl_assets.postgres.ledger.entries import Entry
 
 FATAL_BATCH = 2
 POINTS = (
@@ -43,7 +43,7 @@ class DyingTransaction(BatchTransaction):
 
     point = ""
 
-    def run(self, prepared: Prepared) -> Line:
+    def run(self, prepared: Prepared) -> Entry:
         self._number = prepared.batch.span.batch
         self._die_at("before_fence")
         line = super().run(prepared)
@@ -68,8 +68,8 @@ class DyingTransaction(BatchTransaction):
         super().write_rejected(prepared)
         self._die_at("after_rejected")
 
-    def write_line(self, line: Line) -> None:
-        super().write_line(line)
+    def write_entry(self, entry: Entry) -> None:
+        super().write_entry(entry)
         self._die_at("after_line")
 
     def write_profile(self, prepared: Prepared) -> None:
@@ -92,24 +92,24 @@ def dying_at(point: str) -> type[BatchTransaction]:
 class LedgerApart(BatchTransaction):
     """Wrong on purpose: the ledger line is written in a transaction of its own, after the rows are committed."""
 
-    def run(self, prepared: Prepared) -> Line:
+    def run(self, prepared: Prepared) -> Entry:
         line = super().run(prepared)
         if line.number == FATAL_BATCH:
             die()
         self._enter(line)
         return line
 
-    def write_line(self, line: Line) -> None:
+    def write_entry(self, entry: Entry) -> None:
         """Not here."""
 
-    def _enter(self, line: Line) -> None:
-        entries.enter(self.connection, self.delivery, self.holder, line, kind=self.kind, hash_seed=self.seed)
+    def _enter(self, entry: Entry) -> None:
+        entries.enter(self.connection, self.delivery, self.holder, entry, kind=self.kind, hash_seed=self.seed)
 
 
 class LedgerFirst(LedgerApart):
     """Wrong on purpose: the ledger line is committed before the rows."""
 
-    def run(self, prepared: Prepared) -> Line:
+    def run(self, prepared: Prepared) -> Entry:
         with connected(_url(self.connection)) as apart:
             line = self._foretold(prepared)
             entries.enter(apart, self.delivery, self.holder, line, kind=self.kind, hash_seed=self.seed)
@@ -118,10 +118,10 @@ class LedgerFirst(LedgerApart):
         BatchTransaction.run(self, prepared)
         return line
 
-    def _foretold(self, prepared: Prepared) -> Line:
+    def _foretold(self, prepared: Prepared) -> Entry:
         from etl_assets.postgres.tables.upsert import Written
 
-        return self.line(prepared, Written(inserted=prepared.rows.height), 0, prepared.rules)
+        return self.entry(prepared, Written(inserted=prepared.rows.height), 0, prepared.rules)
 
 
 class UnguardedWriter(TableWriter):
@@ -162,7 +162,7 @@ class AnswerLost(BatchTransaction):
 
     lost = False
 
-    def run(self, prepared: Prepared) -> Line:
+    def run(self, prepared: Prepared) -> Entry:
         line = super().run(prepared)
         if line.number == FATAL_BATCH and not type(self).lost:
             type(self).lost = True

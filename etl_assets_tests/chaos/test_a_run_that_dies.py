@@ -17,7 +17,7 @@ from etl_assets_tests.chaos.victim import BATCHES, EXPECTED, REJECTED, load_in_a
 if TYPE_CHECKING:
     from etl_assets.load import LoadReport
     from etl_assets.load.prepare import Prepared
-    from etl_assets.postgres.ledger.entries import Line
+    from etl_assets.postgres.ledger.entries import Entry
     from etl_assets_tests.load.feed import Feed
 
 
@@ -102,7 +102,7 @@ def test_a_lost_answer_to_commit_is_looked_up_in_the_ledger(feed: Feed) -> None:
 
 def test_a_run_that_was_replaced_writes_nothing_more(feed: Feed) -> None:
     class Replaced(BatchTransaction):
-        def run(self, prepared: Prepared) -> Line:
+        def run(self, prepared: Prepared) -> Entry:
             if prepared.batch.span.batch == faults.FATAL_BATCH:
                 with connected(feed.url) as other:
                     locks.take(other, "stock", "", "the run that took over")

@@ -180,25 +180,6 @@ def test_a_batch_that_is_tried_again_has_one_part(
     assert left(world) == clean
 
 
-def test_slices_leave_the_exact_numbers_that_one_process_leaves(goods: World) -> None:
-    alone = goods.other(name="alone", format=Csv(batch_bytes=4096))
-    sliced = alone.other(name="sliced", more={"slices": 2})
-    take(alone, MANY)
-    take(sliced, MANY)
-    assert sliced.query("SELECT count(*) FROM etl.fence WHERE source = 'sliced' AND partition LIKE '#%'") == [(2,)]
-    numbers = [
-        world.query(
-            f"SELECT {EXACT}, quantiles -> '0.0', quantiles -> '1.0' FROM etl.profile p "
-            f"JOIN etl.delivery d ON d.id = p.delivery_id WHERE d.source = '{world.name}' ORDER BY column_name"
-        )
-        for world in (alone, sliced)
-    ]
-    assert numbers[0] == numbers[1]
-    assert [rows for _, rows, *_ in numbers[0]] == [len(MANY)] * 3
-    assert left(sliced).cells == left(alone).cells
-    assert left(sliced).parts == 0
-
-
 @contextmanager
 def sessions_ended_when_parts_go(world: World) -> Iterator[None]:
     """The server ends every session that deletes parts, as it would when it is shut down."""

@@ -274,18 +274,6 @@ def test_a_column_that_is_an_input_alone_is_judged_and_not_stored(bench: Bench) 
     assert ("age",) not in columns
 
 
-def test_slices_of_a_large_first_delivery_are_loaded_at_once(bench: Bench) -> None:
-    lines = [f"{number},Ada,36" for number in range(1, 201)]
-    bench.people(*lines)
-    extractor = FileExtractor(
-        location=str(bench.folder / "people.csv"), format=Csv(batch_bytes=1_000), settle_seconds=0
-    )
-    result = bench.run(bench.declare(extractor=extractor, slices=2))
-    assert result.success
-    assert "slices" in metadata_of(result, "core", "people")["seconds"]
-    assert bench.query("SELECT count(*) FROM core.people") == [(200,)]
-
-
 def test_inputs_without_a_transformer_are_refused(bench: Bench) -> None:
     schema = Schema(columns=(Column("id", "integer", required=True),), key=("id",), inputs=(Column("age", "integer"),))
     with pytest.raises(DeclarationError, match="transformer is missing"):

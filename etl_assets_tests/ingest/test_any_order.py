@@ -15,7 +15,7 @@ from etl_assets.load.transaction import BatchTransaction
 from etl_assets_tests.ingest.world import GOODS
 
 if TYPE_CHECKING:
-    from etl_assets.postgres.ledger.entries import Line
+    from etl_assets.postgres.ledger.entries import Entry
     from etl_assets_tests.ingest.world import World
 
 KEYS = st.sampled_from("abc")
@@ -37,10 +37,10 @@ NAMES = count()
 class Interrupted(BatchTransaction):
     """Ends in the middle of the second batch."""
 
-    def write_line(self, line: Line) -> None:
-        if line.number == 2:
+    def write_entry(self, entry: Entry) -> None:
+        if entry.number == 2:
             raise KeyboardInterrupt
-        super().write_line(line)
+        super().write_entry(entry)
 
 
 @dataclass

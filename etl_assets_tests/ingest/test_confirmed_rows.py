@@ -10,7 +10,6 @@ import pytest
 from etl_assets import ingest
 from etl_assets.errors import TransformError
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.load import PostgresLoader
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.model.schema import Column, Schema
 from etl_assets.postgres.connection import connected
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from etl_assets.load import LoadReport
     from etl_assets.load.prepare import Prepared
     from etl_assets.model.delivery import Delivery
-    from etl_assets.postgres.ledger.entries import Line
+    from etl_assets.postgres.ledger.entries import Entry
     from etl_assets_tests.ingest.world import World
 
 ORDERS = Schema(
@@ -35,7 +34,7 @@ ORDERS = Schema(
 def read_anew(world: World, delivery: Delivery) -> LoadReport:
     with connected(world.url) as connection:
         delivery = deliveries.by_id(connection, delivery.id) or delivery
-    return ingest.load(world.source, delivery, world.warehouse, PostgresLoader(world.url, "anew", force=True))
+    return ingest.load(world.source, delivery, world.warehouse, "anew", force=True)
 
 
 @pytest.fixture
@@ -167,7 +166,7 @@ def test_a_newer_file_that_lands_and_loads_meanwhile_is_not_overwritten(filed: W
     class Overtaken(BatchTransaction):
         done = False
 
-        def run(self, prepared: Prepared) -> Line:
+        def run(self, prepared: Prepared) -> Entry:
             if prepared.batch.span.batch == 2 and not type(self).done:
                 type(self).done = True
                 filed.take(f"plum,9,{long}", file="z.csv")
@@ -186,7 +185,7 @@ def test_a_newer_file_that_confirms_a_row_meanwhile_is_not_overwritten(filed: Wo
     class Overtaken(BatchTransaction):
         done = False
 
-        def run(self, prepared: Prepared) -> Line:
+        def run(self, prepared: Prepared) -> Entry:
             if prepared.batch.span.batch == 2 and not type(self).done:
                 type(self).done = True
                 filed.take(f"plum,9,{long}", file="c.csv")

@@ -28,7 +28,7 @@ from etl_assets_tests.ingest.world import GOODS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from etl_assets.postgres.ledger.entries import Line
+    from etl_assets.postgres.ledger.entries import Entry
     from etl_assets_tests.ingest.world import World
 
 WORDS = [f"{a}{b}{c}" for a in "abcdefghij" for b in "klmnopqrst" for c in "uvwxyz"]
@@ -143,10 +143,10 @@ def test_no_error_text_holds_what_a_record_holds(world: World) -> None:
 
 def test_an_interrupted_delivery_is_finished_before_a_newer_one(world: World) -> None:
     class Interrupted(BatchTransaction):
-        def write_line(self, line: Line) -> None:
-            if line.number == 2:
+        def write_entry(self, entry: Entry) -> None:
+            if entry.number == 2:
                 raise KeyboardInterrupt
-            super().write_line(line)
+            super().write_entry(entry)
 
     world.publish(*(f"{word},1," for word in WORDS))
     first = world.land().delivery

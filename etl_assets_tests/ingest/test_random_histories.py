@@ -26,7 +26,7 @@ from etl_assets.postgres.ledger import deliveries
 from etl_assets_tests.ingest.check import check
 
 if TYPE_CHECKING:
-    from etl_assets.postgres.ledger.entries import Line
+    from etl_assets.postgres.ledger.entries import Entry
     from etl_assets_tests.ingest.world import World
 
 SCHEMA = Schema(
@@ -102,19 +102,19 @@ class History:
         class CutOff(BatchTransaction):
             left = 99 if batches is None else batches
 
-            def write_line(self, line: Line) -> None:
+            def write_entry(self, entry: Entry) -> None:
                 if type(self).left == 0:
                     raise KeyboardInterrupt
                 type(self).left -= 1
-                super().write_line(line)
+                super().write_entry(entry)
 
         id_ = self.landed[which % len(self.landed)][0]
         with connected(self.world.url) as connection:
             delivery = deliveries.by_id(connection, id_)
         assert delivery is not None
-        loader = PostgresLoader(self.world.url, "run", force=anew, transaction=CutOff)
+        loader = PostgresLoader(CutOff)
         with contextlib.suppress(KeyboardInterrupt):
-            ingest.load(self.world.source, delivery, self.world.warehouse, loader)
+            ingest.load(self.world.source, delivery, self.world.warehouse, "run", force=anew, loader=loader)
 
     def correct(self, which: int, text: str) -> None:
         waiting = self.world.waiting()

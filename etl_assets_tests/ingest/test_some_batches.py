@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from etl_assets.load import LoadReport
     from etl_assets.load.prepare import Prepared
     from etl_assets.model.delivery import Delivery
-    from etl_assets.postgres.ledger.entries import Line
+    from etl_assets.postgres.ledger.entries import Entry
     from etl_assets_tests.ingest.world import World
 
 _CODES = [f"{first}{second}{third}" for first in "abcdef" for second in "abcdefghij" for third in "abcdefghijklmnop"]
@@ -42,8 +42,8 @@ def newest(world: World) -> Delivery:
 def load(
     world: World, batches: Collection[int] = (), transaction: type[BatchTransaction] = BatchTransaction
 ) -> LoadReport:
-    loader = PostgresLoader(world.url, "again", batches=batches, transaction=transaction)
-    return ingest.load(world.source, newest(world), world.warehouse, loader)
+    loader = PostgresLoader(transaction)
+    return ingest.load(world.source, newest(world), world.warehouse, "again", batches=batches, loader=loader)
 
 
 def by_generation(world: World) -> list[tuple[Any, ...]]:
@@ -128,7 +128,7 @@ class _Killed(BatchTransaction):
 
     written = 0
 
-    def run(self, prepared: Prepared) -> Line:
+    def run(self, prepared: Prepared) -> Entry:
         if type(self).written:
             raise KeyboardInterrupt
         type(self).written += 1

@@ -85,9 +85,7 @@ class World:
     def load(self, delivery: Delivery, transaction: type[BatchTransaction] = BatchTransaction) -> LoadReport:
         with connected(self.url) as connection:
             delivery = deliveries.by_id(connection, delivery.id) or delivery
-        return ingest.load(
-            self.source, delivery, self.warehouse, PostgresLoader(self.url, "run", transaction=transaction)
-        )
+        return ingest.load(self.source, delivery, self.warehouse, "run", loader=PostgresLoader(transaction))
 
     def take(self, *lines: str | bytes, file: str = "goods.csv", header: str = "code,amount,note") -> LoadReport:
         """Publish, land and load."""

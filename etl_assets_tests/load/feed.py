@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from etl_assets.load import PostgresLoader, Target
+from etl_assets.load import LoadRequest, PostgresLoader, Target
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, Batch, RawBatch
 from etl_assets.model.delivery import Manifest, MemberIndex, Span
@@ -105,8 +105,8 @@ class Feed:
         with connected(self.url) as connection:
             delivery = deliveries.by_id(connection, delivery.id) or delivery
         target = Target(self.table, self.schema, self.fingerprint, self.max_rejected)
-        loader = PostgresLoader(self.url, run_id, force=force, transaction=self.transaction)
-        return loader.load(target, delivery, lambda skip: self._open(delivery, skip))
+        request = LoadRequest(self.url, run_id, target, delivery, lambda skip: self._open(delivery, skip), force=force)
+        return PostgresLoader(self.transaction).load(request)
 
     def take(self, *batches: Sequence[Row], **how: Any) -> LoadReport:
         """Send a delivery and load it."""

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from etl_assets.errors import BusyError, IncompatibleTableError, TooManyRejectedError, TransformError
-from etl_assets.load import PostgresLoader, Target
+from etl_assets.errors import BusyError, IncompatibleTableError, TooManyRejectedError
+from etl_assets.load import LoadRequest, PostgresLoader, Target
 from etl_assets.model.schema import Column, References, Schema
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, locks
 from etl_assets_tests.load.feed import STOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from etl_assets.load import LoadReport
-    from etl_assets.model.batch import Batch
     from etl_assets_tests.load.feed import Feed
 
 AB = [("a", 1, "x"), ("b", 2, None)]
@@ -248,59 +246,6 @@ def test_nothing_is_left_behind_but_the_tables(feed: Feed) -> None:
     assert feed.query("SELECT relname FROM pg_class WHERE relname LIKE 'etl\\_%'") == []
 
 
-class Travelling:
-    """Batches that can be opened in another process."""
-
-    def __init__(self, batches: list[Batch]) -> None:
-        self.batches = batches
-
-    def __call__(self, skip: frozenset[int]) -> Iterator[Batch]:
-        return (batch for batch in self.batches if batch.span.batch not in skip)
-
-
-def sliced(feed: Feed, *batches: list[tuple[str, int, str | None]], slices: int = 2) -> LoadReport:
-    delivery = feed.send(*batches)
-    target = Target(feed.table, feed.schema, feed.fingerprint, 1.0)
-    loader = PostgresLoader(feed.url, "run", slices=slices)
-    return loader.load(target, delivery, Travelling(feed._sent[delivery.id]))
-
-
-def test_two_processes_load_a_first_delivery_as_one_would(feed: Feed) -> None:
-    report = sliced(feed, [("a", 1, "1"), ("b", 1, "1")], [("a", 2, "2"), ("c", 2, "2")], [("b", 3, "3")])
-    assert feed.rows() == [("a", 2, "2"), ("b", 3, "3"), ("c", 2, "2")]
-    assert report.delivery.status == "complete"
-    assert (report.counts.balanced, report.counts.read, "slices" in report.seconds) == (True, 5, True)
-
-
-def test_a_table_with_rows_is_loaded_by_one_process(feed: Feed) -> None:
-    feed.take(AB)
-    report = sliced(feed, [("a", 7, None)], [("b", 7, None)])
-    assert "slices" not in report.seconds
-    assert report.counts.updated == 2
-
-
-def test_a_row_shared_between_processes_carries_the_mark_of_its_last_record(feed: Feed) -> None:
-    sliced(feed, [("a", 1, "1")], [("b", 1, "1")], [("a", 1, "1")])
-    assert feed.query("SELECT _record_no FROM core.stock WHERE code = 'a'") == [(3,)]
-
-
-class Breaking(Travelling):
-    """Cannot be read in the process that is given the second batch alone."""
-
-    def __call__(self, skip: frozenset[int]) -> Iterator[Batch]:
-        if 1 in skip:
-            raise TransformError("The second batch cannot be transformed.")
-        return super().__call__(skip)
-
-
-def test_what_fails_in_a_slice_fails_the_load(feed: Feed) -> None:
-    delivery = feed.send([("a", 1, "1")], [("b", 1, "1")])
-    target = Target(feed.table, feed.schema, feed.fingerprint)
-    with pytest.raises(TransformError, match="second batch"):
-        PostgresLoader(feed.url, "run", slices=2).load(target, delivery, Breaking(feed._sent[delivery.id]))
-    assert feed.query("SELECT status FROM etl.delivery") == [("loading",)]
-
-
 def test_reading_anew_with_fewer_records_takes_away_the_rows_of_those_beyond(feed: Feed) -> None:
     delivery = feed.send([*AB, ("c", 3, None)])
     feed.load(delivery)
@@ -313,15 +258,6 @@ def test_reading_anew_with_fewer_records_takes_away_the_rows_of_those_beyond(fee
     member = replace(stored.manifest.members[0], spans=(shorter.span,))
     again = replace(stored, manifest=replace(stored.manifest, members=(member,)))
     target = Target(feed.table, feed.schema, feed.fingerprint, 1.0)
-    report = PostgresLoader(feed.url, "run").load(target, again, Travelling([shorter]))
+    report = PostgresLoader().load(LoadRequest(feed.url, "run", target, again, lambda _skip: iter([shorter])))
     assert feed.rows() == AB
     assert report.counts.deleted == 1
-
-
-def test_a_load_waits_for_slices_that_outlived_the_process_which_started_them(feed: Feed) -> None:
-    delivery = feed.send([("a", 1, None)])
-    with connected(feed.url) as slice_:
-        locks.lock(slice_, delivery.source, f"{delivery.partition}#2")
-        with pytest.raises(BusyError, match="Slices of an earlier run"):
-            feed.load(delivery)
-    assert feed.load(delivery).status == "loaded"

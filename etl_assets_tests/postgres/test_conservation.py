@@ -9,7 +9,6 @@ import pytest
 
 from etl_assets import Column, Csv, FileExtractor, Schema, Source, ingest
 from etl_assets.landing import LandingStore, Warehouse
-from etl_assets.load import PostgresLoader
 from etl_assets.model.partitions import Partition
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
@@ -37,7 +36,7 @@ def loaded(database_url: str, tmp_path: Path) -> tuple[str, Delivery]:
     )
     warehouse = Warehouse(database_url, LandingStore(str(tmp_path / "landing")))
     landed = ingest.land(source, Partition(), warehouse)
-    return database_url, ingest.load(source, landed.delivery, warehouse, PostgresLoader(database_url, "run")).delivery
+    return database_url, ingest.load(source, landed.delivery, warehouse, "run").delivery
 
 
 def _found(url: str, delivery: Delivery) -> list[str]:

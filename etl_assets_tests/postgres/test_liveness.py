@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PART = ("people", "")
 _APPEAR = """
 import sys
-from etl_assets.postgres import liveness
+from etl_assets.postgres.runs import liveness
 liveness.appear(sys.argv[1], "theirs", ("people", ""))
 print("there", flush=True)
 sys.stdin.read()

@@ -21,7 +21,6 @@ from psycopg import sql
 
 from etl_assets import ingest, watch
 from etl_assets.landing import LandingStore, Warehouse
-from etl_assets.load import PostgresLoader
 from etl_assets.model.batch import Counts
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, quarantine
@@ -137,7 +136,7 @@ def take(source: Source, warehouse: Warehouse) -> Taken:
         shapes[partition.key] = ingest.admit(source, delivery, warehouse)
         with connected(warehouse.url) as connection:
             delivery = deliveries.by_id(connection, delivery.id) or delivery
-        reports[partition.key] = ingest.load(source, delivery, warehouse, PostgresLoader(warehouse.url, "run"))
+        reports[partition.key] = ingest.load(source, delivery, warehouse, "run")
         tables[partition.key] = _rows(source, warehouse, ", ".join(source.schema.names))
         with connected(warehouse.url) as connection:
             watch.conclude(connection, source, reports[partition.key].delivery)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from etl_assets.errors import DeclarationError, DeliveryError
 from etl_assets.graph.keys import delivered_as, table_of
-from etl_assets.load import PostgresLoader, Target
+from etl_assets.load import LoadRequest, PostgresLoader, Target
 from etl_assets.load.replace_transaction import ReplaceTransaction
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, Batch, RawBatch
@@ -110,8 +110,8 @@ def write_frame(
             yield Batch(FrameBatch(rows, manifest.spans[0]), numbered, pl.DataFrame(schema=_NO_REJECTED))
 
     steps = ReplaceTransaction if target.write == "replace" else BatchTransaction
-    loader = PostgresLoader(warehouse.url, run_id, transaction=steps)
-    return loader.load(Target(target.table, schema, schema.fingerprint), delivery, batches)
+    goes_to = Target(target.table, schema, schema.fingerprint)
+    return PostgresLoader(steps).load(LoadRequest(warehouse.url, run_id, goes_to, delivery, batches))
 
 
 class FrameBatch(RawBatch):

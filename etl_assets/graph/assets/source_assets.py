@@ -195,7 +195,7 @@ def _told_of_refusal(
     def told(delivery: Delivery, error: TooManyRejectedError) -> None:
         with connected(warehouse.url) as connection:
             delivery = deliveries.by_id(connection, delivery.id) or delivery
-            _, rules = entries.add_up(entries.lines(connection, delivery))
+            _, rules = entries.add_up(entries.find(connection, delivery))
             places = sample_places(connection, [delivery.id])
             changed = checks.judge_drift(source, connection, delivery.manifest.records)
         for rule, broken in error.rules.items():

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from etl_assets import ingest, watch
 from etl_assets.errors import DeliveryMissingError, TooManyRejectedError
-from etl_assets.load import PostgresLoader
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, entries
 
@@ -66,11 +65,8 @@ class Stream:
         self.reports.clear()
         for delivery in pending:
             batches = self.batches if delivery is pending[-1] else ()
-            loader = PostgresLoader(
-                warehouse.url, self.run_id, force=self.force, batches=batches, slices=self.source.slices
-            )
             try:
-                report = ingest.load(self.source, delivery, warehouse, loader)
+                report = ingest.load(self.source, delivery, warehouse, self.run_id, force=self.force, batches=batches)
             except TooManyRejectedError as error:
                 self.on_refusal(delivery, error)
                 raise
@@ -84,5 +80,5 @@ def _whole(report: LoadReport, warehouse: Warehouse) -> LoadReport:
     if report.status != "unchanged":
         return report
     with connected(warehouse.url) as connection:
-        counts, rules = entries.add_up(entries.lines(connection, report.delivery))
+        counts, rules = entries.add_up(entries.find(connection, report.delivery))
     return replace(report, counts=counts, rules=rules)

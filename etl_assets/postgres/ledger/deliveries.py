@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 
 from etl_assets.model.delivery import Delivery, Manifest
 from etl_assets.postgres.ledger import entries, quarantine
+from etl_assets.postgres.ledger.order import NEWER, order_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -117,11 +118,18 @@ def by_id(connection: Connection, delivery_id: int) -> Delivery | None:
     return _delivery(row) if row else None
 
 
-def outranking(connection: Connection, delivery: Delivery) -> list[int]:
-    """Ids of the source's deliveries whose rows this one must not overwrite, whenever it is loaded."""
+def newer(connection: Connection, delivery: Delivery, *, same_partition: bool = False) -> list[int]:
+    """Ids of the source's newer deliveries, whose rows this one must not overwrite, whenever it is loaded.
+
+    Args:
+        connection: To the warehouse.
+        delivery: This one.
+        same_partition: Only of its own partition: those of others have no key in common with it.
+    """
     rows = connection.execute(
-        "SELECT id FROM etl.delivery WHERE source = %s AND (rank, id) > (%s, %s) ORDER BY id",
-        (delivery.source, delivery.rank, delivery.id),
+        f"SELECT id FROM etl.delivery d WHERE source = %(source)s AND {NEWER} "
+        "AND (partition = %(partition)s OR NOT %(same_partition)s) ORDER BY id",
+        {**order_of(delivery), "same_partition": same_partition},
     ).fetchall()
     return [delivery_id for (delivery_id,) in rows]
 
@@ -191,7 +199,7 @@ def complete(connection: Connection, delivery: Delivery) -> bool:
     This commit waits until it is on disk, and with it every commit before it.
 
     Returns:
-        Whether it is complete; another slice may still be at work.
+        Whether it is complete.
     """
     connection.execute("SET synchronous_commit TO DEFAULT")
     found = connection.execute(

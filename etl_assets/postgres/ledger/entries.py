@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from psycopg.types.json import Jsonb
 
 from etl_assets.model.batch import Counts
+from etl_assets.postgres.ledger.order import NEWER, OLDEST_FIRST, order_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -21,21 +22,31 @@ COUNT_NAMES: Final = tuple(field.name for field in fields(Counts))
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of the ledger."""
+class Entry:
+    """What the ledger has of one committed batch.
+
+    Attributes:
+        number: Of the batch.
+        first_record: Number of its first record.
+        last_record: Number of its last record.
+        counts: What became of its records and rows.
+        rules: How many records broke each rule.
+        confirmed: How many of the unchanged rows, at most, have their contents from another delivery.
+    """
 
     number: int
     first_record: int
     last_record: int
     counts: Counts
     rules: dict[str, int]
+    confirmed: int = 0
 
 
 def enter(
     connection: Connection,
     delivery: Delivery,
     holder: Holder,
-    line: Line,
+    entry: Entry,
     *,
     kind: Kind,
     hash_seed: int,
@@ -45,31 +56,32 @@ def enter(
     marks = ", ".join(["%s"] * len(COUNT_NAMES))
     connection.execute(
         "INSERT INTO etl.batch (delivery_id, generation, kind, number, run_id, epoch, first_record, last_record, "
-        f"rules, hash_seed, {columns}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {marks})",
+        f"rules, hash_seed, confirmed, {columns}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {marks})",
         (
             delivery.id,
             delivery.generation,
             kind,
-            line.number,
+            entry.number,
             holder.run_id,
             holder.epoch,
-            line.first_record,
-            line.last_record,
-            Jsonb(line.rules),
+            entry.first_record,
+            entry.last_record,
+            Jsonb(entry.rules),
             hash_seed,
-            *line.counts.values,
+            entry.confirmed,
+            *entry.counts.values,
         ),
     )
 
 
-def lines(connection: Connection, delivery: Delivery, kind: Kind = "ingest") -> dict[int, Line]:
+def find(connection: Connection, delivery: Delivery, kind: Kind = "ingest") -> dict[int, Entry]:
     """The lines of a delivery's present generation, by batch number."""
     rows = connection.execute(
-        f"SELECT number, first_record, last_record, rules, {', '.join(COUNT_NAMES)} FROM etl.batch "
+        f"SELECT number, first_record, last_record, rules, coalesce(confirmed, unchanged), {', '.join(COUNT_NAMES)} FROM etl.batch "
         "WHERE delivery_id = %s AND generation = %s AND kind = %s ORDER BY number",
         (delivery.id, delivery.generation, kind),
     ).fetchall()
-    return {row[0]: _line(row) for row in rows}
+    return {row[0]: _entry(row) for row in rows}
 
 
 def carry_over(connection: Connection, delivery: Delivery, read_anew: Collection[int]) -> None:
@@ -118,8 +130,8 @@ def other_seeds(connection: Connection, source: str, hash_seed: int) -> bool:
 
 
 @dataclass(frozen=True)
-class Confirming:
-    """A line of the ledger that left rows as they were: its id, and what it accounts for."""
+class Confirmation:
+    """An entry of the ledger that left rows of other deliveries as they were: its id, and what it accounts for."""
 
     id: int
     delivery_id: int
@@ -127,8 +139,10 @@ class Confirming:
     number: int
 
 
-def confirming(connection: Connection, delivery: Delivery, record_no: int, after_line: int = 0) -> list[Confirming]:
-    """Lines that hold newer sightings of rows which they left as they were.
+def confirming(
+    connection: Connection, delivery: Delivery, after_record: int, *, same_partition: bool = False
+) -> list[Confirmation]:
+    """Entries that hold newer sightings of rows which they left as they were.
 
     A row that a newer delivery merely confirms keeps the mark of the older one; whoever wants to overwrite it from
     in between must look there first.
@@ -136,33 +150,34 @@ def confirming(connection: Connection, delivery: Delivery, record_no: int, after
     Args:
         connection: To the warehouse.
         delivery: From which rows are to be written out of order.
-        record_no: The lowest record number concerned.
-        after_line: Only lines with a higher id.
+        after_record: Entries of the same delivery count that reach beyond this record, and its replays.
+        same_partition: Only those of its own partition: others have no key in common with it.
 
     Returns:
-        The lines, by delivery, oldest first. Those of replays may be of any generation: what people corrected stands
-        when the delivery is read anew.
+        The entries, by delivery, oldest first. Those of replays may be of any generation: what people corrected stands
+        when the delivery is reloaded.
     """
     rows = connection.execute(
         "SELECT b.id, d.id, b.kind, b.number FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
-        "AND (d.generation = b.generation OR b.kind = 'replay') WHERE d.source = %s AND b.unchanged > 0 AND b.id > %s "
-        "AND ((d.rank, d.id) > (%s, %s) OR (d.id = %s AND (b.kind = 'replay' OR b.last_record > %s))) "
-        "ORDER BY d.rank, d.id, b.kind, b.number",
-        (delivery.source, after_line, delivery.rank, delivery.id, delivery.id, record_no),
+        "AND (d.generation = b.generation OR b.kind = 'replay') WHERE d.source = %(source)s AND coalesce(b.confirmed, b.unchanged) > 0 "
+        f"AND ({NEWER} OR (d.id = %(id)s AND (b.kind = 'replay' OR b.last_record > %(after)s))) "
+        "AND (d.partition = %(partition)s OR NOT %(same_partition)s) "
+        f"ORDER BY {OLDEST_FIRST}, b.kind, b.number",
+        {**order_of(delivery), "after": after_record, "same_partition": same_partition},
     ).fetchall()
-    return [Confirming(*row) for row in rows]
+    return [Confirmation(*row) for row in rows]
 
 
-def add_up(lines_: Mapping[int, Line]) -> tuple[Counts, dict[str, int]]:
+def add_up(entries_: Mapping[int, Entry]) -> tuple[Counts, dict[str, int]]:
     """The sums of some lines: all counts, and how many records broke each rule."""
     counts, rules = Counts(), dict[str, int]()
-    for line in lines_.values():
-        counts += line.counts
-        for rule, broken in line.rules.items():
+    for entry in entries_.values():
+        counts += entry.counts
+        for rule, broken in entry.rules.items():
             rules[rule] = rules.get(rule, 0) + broken
     return counts, rules
 
 
-def _line(row: tuple[Any, ...]) -> Line:
-    number, first, last, rules, *counts = row
-    return Line(number, first, last, Counts(*counts), dict(rules))
+def _entry(row: tuple[Any, ...]) -> Entry:
+    number, first, last, rules, confirmed, *counts = row
+    return Entry(number, first, last, Counts(*counts), dict(rules), confirmed)

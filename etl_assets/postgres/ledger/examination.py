@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _CORE: Final = "core"
 _LOADING: Final = (
-    f"SELECT d.id, d.source, d.partition, {DELIVERY}, (SELECT sum(f.epoch) FROM etl.fence f WHERE f.source = "
-    "d.source AND starts_with(f.partition, d.partition)) FROM etl.delivery d WHERE d.status = 'loading' ORDER BY d.id"
+    f"SELECT d.id, d.source, d.partition, {DELIVERY}, (SELECT f.epoch FROM etl.fence f WHERE f.source = "
+    "d.source AND f.partition = d.partition) FROM etl.delivery d WHERE d.status = 'loading' ORDER BY d.id"
 )
 
 
@@ -69,18 +69,9 @@ def abandoned(connection: Connection) -> list[Violation]:
     still = connection.execute(_LOADING).fetchall()
     return [
         NO_RUN_IS_ABANDONED.broken(subject, "is marked as being loaded, and nobody is at it: its run was killed")
-        for id_, source, partition, subject, epochs in before
-        if (id_, source, partition, subject, epochs) in still
-        and locks.isdisjoint(lock_number(source, key) for key in _keys(connection, source, partition))
+        for id_, source, partition, subject, epoch in before
+        if (id_, source, partition, subject, epoch) in still and lock_number(source, partition) not in locks
     ]
-
-
-def _keys(connection: Connection, source: str, partition: str) -> list[str]:
-    """The partition, and its slices that were ever loaded by themselves: each has a lock of its own."""
-    rows = connection.execute(
-        "SELECT partition FROM etl.fence WHERE source = %s AND starts_with(partition, %s)", (source, partition)
-    ).fetchall()
-    return [partition, *(key for (key,) in rows)]
 
 
 def frozen(connection: Connection) -> list[tuple[str, str, int]]:

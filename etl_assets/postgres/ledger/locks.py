@@ -64,7 +64,7 @@ def take(connection: Connection, source: str, partition: str, run_id: str) -> Ho
     Args:
         connection: Of a session that holds the lock.
         source: Name of the source.
-        partition: Key of the partition, or of one slice of it.
+        partition: Key of the partition.
         run_id: Of the run that takes it.
     """
     row = connection.execute(
@@ -93,18 +93,12 @@ def fence(connection: Connection, holder: Holder) -> None:
         )
 
 
-def take_turn(connection: Connection, source: str, *, together: bool) -> None:
+def take_turn(connection: Connection, source: str) -> None:
     """Wait until no other batch transaction writes the rows of a source; the turn ends with the present transaction.
 
     What one transaction leaves as it was, another that runs beside it could overwrite, and neither would know.
-
-    Args:
-        connection: In a transaction.
-        source: Name of the source.
-        together: Whether others that say so too may write at once: loaders that share a delivery.
     """
-    shared = "_shared" if together else ""
-    connection.execute(f"SELECT pg_advisory_xact_lock{shared}(%s)", (lock_number(source, _TURN),))
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock_number(source, _TURN),))
 
 
 def held(connection: Connection) -> frozenset[int]:

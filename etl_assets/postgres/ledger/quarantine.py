@@ -141,7 +141,7 @@ def corrected(connection: Connection, delivery: Delivery) -> list[int]:
     return [record_no for (record_no,) in rows]
 
 
-def untaken(connection: Connection, delivery: Delivery) -> list[int]:
+def not_as_delivered(connection: Connection, delivery: Delivery) -> list[int]:
     """Record numbers of a delivery whose bytes, as delivered, are not what the table has: rejected, or corrected."""
     rows = connection.execute(
         "SELECT record_no FROM etl.rejected WHERE delivery_id = %s AND CASE status WHEN 'replayed' "

@@ -98,7 +98,7 @@ def find_again(connection: Connection, key: RunKey) -> None:
 
 
 def _taken(connection: Connection, run_ids: Collection[str]) -> dict[str, list[int]]:
-    """The locks of the source partitions, and slices of them, that some runs were the last to take over."""
+    """The locks of the source partitions that some runs were the last to take over."""
     rows = connection.execute(
         "SELECT run_id, source, partition FROM etl.fence WHERE run_id = ANY (%s)", (list(run_ids),)
     ).fetchall()

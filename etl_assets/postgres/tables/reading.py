@@ -6,6 +6,7 @@ import io
 import re
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
 import pyarrow as pa
 from psycopg import sql
 from pyarrow import csv
@@ -15,8 +16,9 @@ from etl_assets.model.schema import BOOKKEEPING, DELIVERY_ID
 from etl_assets.postgres.tables.ddl import identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from etl_assets.model.schema import Schema
     from etl_assets.postgres.connection import Connection
 
 _NUMERIC: Final = re.compile(r"numeric\((\d+),(\d+)\)")
@@ -84,6 +86,32 @@ def read_table(
             content.write(part)
     content.seek(0)
     return _parsed(content, {name: types[name] for name in names})
+
+
+def fetched(
+    connection: Connection,
+    question: sql.Composed,
+    values: Mapping[str, object],
+    names: Sequence[str],
+    schema: Schema,
+) -> pl.DataFrame:
+    """A few rows as a typed frame.
+
+    Args:
+        connection: In whatever transaction.
+        question: Selects columns of a table with that schema, and bookkeeping columns.
+        values: Its parameters.
+        names: Of the columns, in the order in which they are selected.
+        schema: Says what type each has.
+    """
+    types = {name: schema[name].polars_type if name in schema.names else pl.Int64() for name in names}
+    texts = {name for name, type_ in types.items() if type_ == pl.String}
+    found = connection.execute(question, values).fetchall()
+    rows = [
+        [str(cell) if name in texts and cell is not None else cell for name, cell in zip(names, row, strict=True)]
+        for row in found
+    ]
+    return pl.DataFrame(rows, schema=types, orient="row")
 
 
 def _parsed(content: io.BytesIO, types: dict[str, str]) -> pa.Table:

@@ -1,0 +1,75 @@
+"""Who holds a source partition: a connection with its lock and its epoch, renewed when the connection breaks.
+
+What is written while it is held is decided in `delivery_load` and `transaction`.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import stamina
+
+from etl_assets.errors import BusyError
+from etl_assets.postgres.connection import connect
+from etl_assets.postgres.ledger import locks
+
+if TYPE_CHECKING:
+    from etl_assets.postgres.ledger.locks import Holder
+
+_LOCK_SECONDS: Final = 15.0
+
+
+class PartitionHold:
+    """One hold of a source partition, from its lock to `release`.
+
+    Args:
+        url: Of the warehouse.
+        source: Name of the source.
+        partition: Key of the partition.
+        run_id: Of the run that takes it.
+
+    Attributes:
+        connection: In autocommit; another one after `reconnect`.
+        holder: Whom the fence lets write.
+
+    Raises:
+        BusyError: If another run holds it.
+    """
+
+    def __init__(self, url: str, source: str, partition: str, run_id: str) -> None:
+        self._url = url
+        self._source = source
+        self._partition = partition
+        self.connection = connect(url)
+        try:
+            locks.lock(self.connection, source, partition)
+            self.holder: Holder = locks.take(self.connection, source, partition, run_id)
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def reconnect(self) -> None:
+        """Open another connection, and take the lock back unless a newer run has taken over.
+
+        Raises:
+            FencedError: If a newer run has taken over.
+        """
+        self.connection.close()
+        self.connection = connect(self._url)
+        self._lock_again()
+        with self.connection.transaction():
+            locks.fence(self.connection, self.holder)
+
+    def release(self) -> None:
+        """Give the lock back at once: the server may take a moment to notice that a connection was closed."""
+        with suppress(psycopg.Error):  # of a broken connection, which has no lock either
+            locks.unlock(self.connection)
+        self.connection.close()
+
+    def _lock_again(self) -> None:
+        """Take the lock back; the server may need a moment to notice that the broken session is gone."""
+        for attempt in stamina.retry_context(on=BusyError, attempts=None, timeout=_LOCK_SECONDS, wait_max=0.5):
+            with attempt:
+                locks.lock(self.connection, self._source, self._partition)
