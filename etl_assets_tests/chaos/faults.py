@@ -11,7 +11,7 @@ from psycopg import sql
 
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger import entries
+from etl_assets.postgres.ledger import deliveries, entries
 from etl_assets.postgres.tables.upsert import TableWriter
 
 if TYPE_CHECKING:
@@ -140,6 +140,13 @@ class Unguarded(BatchTransaction):
     def write_generation(self, prepared: Prepared) -> Any:
         self.writer.__class__ = UnguardedWriter
         return super().write_generation(prepared)
+
+
+class OutOfTurn(BatchTransaction):
+    """Wrong on purpose: writes rows while another transaction writes rows of the same keys."""
+
+    def take_turn(self) -> None:
+        self.writer.outranked_by = deliveries.newer(self.connection, self.delivery)
 
 
 class Disconnected(BatchTransaction):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,12 @@ from etl_assets.model.schema import Column, Schema
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.transform import Transformer
+from etl_assets_tests.chaos import faults
 from etl_assets_tests.ingest.world import GOODS
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import pandas as pd
 
     from etl_assets.load import LoadReport
@@ -64,6 +68,34 @@ def test_a_record_that_was_parked_confirms_nothing(world: World) -> None:
     assert orders.violations() == []
 
 
+def test_a_record_that_was_parked_keeps_no_row_as_it_is(world: World) -> None:
+    world.take("apple,1,", "plum,1,")
+    orders = replace(world, name="orders", schema=ORDERS, files=True)
+    header = "id,code"
+    orders.take("1,apple", "2,apple", file="a.csv", header=header)
+    orders.take("1,apple", "2,nothing", file="c.csv", header=header)
+    orders.take("2,plum", file="b.csv", header=header)
+    assert orders.rows() == [(1, "apple"), (2, "plum")]
+
+
+def test_a_greater_order_column_beats_what_a_newer_delivery_confirmed(filed: World) -> None:
+    versioned = Schema((*GOODS.columns[:2], Column("version", "integer", required=True)), ("code",), order_by="version")
+    filed.schema = versioned
+    header = "code,amount,version"
+    filed.take("plum,1,1", file="a.csv", header=header)
+    filed.take("plum,1,1", file="c.csv", header=header)
+    filed.take("plum,2,2", file="b.csv", header=header)
+    assert filed.rows() == [("plum", 2, 2)]
+
+
+def test_a_replayed_record_beats_an_earlier_record_of_its_delivery_that_confirmed_the_row(world: World) -> None:
+    world.take("plum,1,")
+    world.take("plum,1,", "plum,many,", "fig,1,")
+    world.correct(world.waiting()[0], amount="5")
+    world.replay()
+    assert world.rows() == [("fig", 1, None), ("plum", 5, None)]
+
+
 def test_a_delivery_read_anew_keeps_the_rows_that_a_newer_one_confirmed(filed: World) -> None:
     first = filed.take("plum,1,", "fig,1,", file="a.csv")
     filed.take("plum,1,", file="b.csv")
@@ -79,6 +111,44 @@ def test_partitions_read_anew_newest_first_keep_their_rows(filed: World) -> None
         read_anew(filed, report.delivery)
     assert filed.rows() == [("fig", 1, None), ("plum", 1, None)]
     assert filed.violations() == []
+
+
+def test_a_reloaded_delivery_keeps_the_row_that_it_no_longer_yields_and_a_newer_one_confirmed(filed: World) -> None:
+    filed.schema = replace(GOODS, columns=(*GOODS.columns[:2], Column("note", "text", null=("NA",))))
+    first = filed.take("plum,1,NA", "fig,1,NA", file="a.csv")
+    filed.take("plum,1,", file="b.csv")
+    filed.schema = replace(GOODS, columns=(*GOODS.columns[:2], Column("note", "text", allowed=("ripe",))))
+    report = read_anew(filed, first.delivery)
+    assert (report.counts.rejected, report.counts.deleted) == (2, 1)
+    assert filed.rows() == [("plum", 1, None)]
+
+
+def test_a_correction_stands_when_its_record_would_now_pass_as_published(world: World) -> None:
+    first = world.take("plum,-5,")
+    world.correct(world.waiting()[0], amount="1")
+    world.replay()
+    world.schema = replace(GOODS, columns=(GOODS["code"], Column("amount", "integer"), GOODS["note"]))
+    report = read_anew(world, first.delivery)
+    assert report.counts.rejected == 0
+    assert world.rows() == [("plum", 1, None)]
+    assert world.violations() == []
+
+
+def test_what_a_newer_delivery_confirmed_stands_after_that_was_reloaded(filed: World) -> None:
+    filed.take("plum,1,", file="a.csv")
+    newer = filed.take("plum,1,", file="c.csv")
+    read_anew(filed, newer.delivery)
+    filed.take("plum,2,", file="b.csv")
+    assert filed.rows() == [("plum", 1, None)]
+
+
+def test_what_a_newer_delivery_confirmed_among_rows_that_it_changed_stands(filed: World) -> None:
+    filed.format = Csv(batch_bytes=64)
+    long = "x" * 40
+    filed.take(f"fig,1,{long}", f"plum,1,{long}", file="a.csv")
+    filed.take(f"fig,2,{long}", f"plum,1,{long}", file="c.csv")
+    filed.take(f"plum,9,{long}", file="b.csv")
+    assert [row[:2] for row in filed.rows()] == [("fig", 2), ("plum", 1)]
 
 
 def test_what_a_correction_confirmed_survives_its_own_delivery_read_anew(filed: World) -> None:
@@ -198,3 +268,29 @@ def test_a_newer_file_that_confirms_a_row_meanwhile_is_not_overwritten(filed: Wo
     filed.load(filed.land("b.csv").delivery, Overtaken)
     assert Overtaken.done
     assert [row[:2] for row in filed.rows()] == [("fig", 1), ("plum", 9)]
+
+
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_without_turns_a_row_is_overwritten_that_a_newer_file_confirms_at_that_moment(
+    filed: World,
+    in_turn: bool,  # noqa: FBT001
+) -> None:
+    """Of two transactions side by side, neither can see what the other is about to leave as it is."""
+    kind = BatchTransaction if in_turn else faults.OutOfTurn
+    filed.take("plum,9,", file="a.csv")
+    filed.publish("plum,9,", file="c.csv")
+    newer = filed.land("c.csv").delivery
+
+    class Met(kind):  # type: ignore[misc, valid-type]
+        def protection(self, prepared: Prepared) -> Any:
+            found = super().protection(prepared)
+            beside.append(pool.submit(filed.load, newer, kind))
+            wait(beside, timeout=1.0)
+            return found
+
+    filed.publish("plum,1,", file="b.csv")
+    beside: list[Future[LoadReport]] = []
+    with ThreadPoolExecutor(1) as pool:
+        filed.load(filed.land("b.csv").delivery, Met)
+    assert beside[0].result().delivery.status == "complete"
+    assert filed.rows() == [("plum", 9 if in_turn else 1, None)]
