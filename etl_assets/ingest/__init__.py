@@ -3,7 +3,7 @@
 Knows neither Dagster nor SQL: it asks the stages, and ``postgres`` for what was delivered before.
 """
 
-from etl_assets.ingest.batches import batches
+from etl_assets.ingest.batch import batches
 from etl_assets.ingest.landing import Landed, admit, land
 from etl_assets.ingest.loading import load
 from etl_assets.ingest.replaying import ReplayReport, published_correction, releasable, replay

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from etl_assets.ingest.batches import profiled
+from etl_assets.ingest.batch import profiled
 from etl_assets.ingest.newer_sightings import newer_sightings
 from etl_assets.landing import index
 from etl_assets.load import LoadRequest, PostgresLoader, Target

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from etl_assets.ingest.batches import batches, quarantined
+from etl_assets.ingest.batch import batches, quarantined
 from etl_assets.landing import index
 from etl_assets.load.prepare import AFTER_ALL
 from etl_assets.model.schema import RECORD_NO

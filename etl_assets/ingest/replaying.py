@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from etl_assets.ingest.batches import quarantined
+from etl_assets.ingest.batch import quarantined
 from etl_assets.ingest.loading import target_of
 from etl_assets.load import Target
 from etl_assets.load.delivery_load import DeliveryLoad
