@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.model.schema import Column, Schema
+from etl_assets.schema import Column, Schema
 from etl_assets.source import Source
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from etl_assets.model.expectation import Expectation
     from etl_assets.model.monitors import Distribution, Monitors, Volume
     from etl_assets.model.partitions import Daily, Files, Monthly, Partition, Static, Weekly
-    from etl_assets.model.schema import Column, References, Schema
     from etl_assets.model.trigger import After, Cron, OnChange
+    from etl_assets.schema import Column, References, Schema
     from etl_assets.source import Source
     from etl_assets.transform.transformer import Transformer
 
@@ -89,7 +89,7 @@ _HOMES = {
     "model.expectation": ("Expectation",),
     "model.monitors": ("Distribution", "Monitors", "Volume"),
     "model.partitions": ("Daily", "Files", "Monthly", "Partition", "Static", "Weekly"),
-    "model.schema": ("Column", "References", "Schema"),
+    "schema": ("Column", "ForeignKey", "References", "Rule", "Schema", "UniqueTogether"),
     "model.trigger": ("After", "Cron", "OnChange"),
     "source": ("Source",),
     "transform.transformer": ("Transformer",),

@@ -76,6 +76,10 @@ class TransformError(EtlAssetsError):
     """A transformer returned what cannot be judged: the batch was not written; correct the source's own Python."""
 
 
+class RuleError(EtlAssetsError):
+    """A rule of a source's own failed, or gave no Boolean: the batch was not written; correct the rule."""
+
+
 class LoadError(EtlAssetsError):
     """The database did not take a batch; the batch was rolled back whole."""
 

@@ -9,22 +9,27 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
 from etl_assets.errors import DeclarationError
+from etl_assets.load.loader import PostgresLoader
 from etl_assets.model.alert import DEFAULT_ALERTS
-from etl_assets.model.expectation import check_expectations
+from etl_assets.model.checks import BUILT_IN
 from etl_assets.model.monitors import Monitors
 from etl_assets.model.partitions import Files, Partition
-from etl_assets.validate.declaration import check_rules
+from etl_assets.schema import BOOKKEEPING
+from etl_assets.validate.rule_validator import RuleValidator
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from etl_assets.extract.base import Extractor
+    from etl_assets.load.base import Loader
     from etl_assets.model.alert import AlertRule
     from etl_assets.model.expectation import Expectation
     from etl_assets.model.partitions import Partitioning
-    from etl_assets.model.schema import Schema
+    from etl_assets.model.rule import RuleInfo
     from etl_assets.model.trigger import Trigger
+    from etl_assets.schema import Schema
     from etl_assets.transform.transformer import Transformer
+    from etl_assets.validate.base import Validator
 
 CORE = "core"
 """Postgres schema of the tables that sources end in, and first part of their asset keys."""
@@ -40,13 +45,15 @@ class Source:
         owner: Who answers for it: an e-mail address or ``team:name``.
         extractor: Where the bytes come from and what format they are in.
         schema: The contract.
+        validator: Tells the records that keep the schema from those that do not.
         transformer: Reshapes valid records into rows, if need be.
+        loader: Writes the rows.
         partitions: How the feed is cut; None for a feed that is always taken whole.
         trigger: What makes it run by itself; None for by hand only.
         max_rejected: The share of a delivery's records, 0.0 to 1.0, that may be rejected. Above it the run stops.
         runs_at_once: How many runs of the source may be under way together: the limit of its pool.
         freshness: How old the table may become before Dagster warns; None for any age.
-        monitors: When the numbers of a delivery count as strange.
+        monitors: When the numbers of a delivery count as anomalous.
         expectations: What Great Expectations shall hold the stored table against, besides the schema.
         alerts: Who is told of what. A rule takes the place of the default one of its class; the others stand.
         tags: Dagster tags for every asset of the source.
@@ -57,7 +64,9 @@ class Source:
     owner: str
     extractor: Extractor
     schema: Schema
+    validator: Validator = field(default_factory=RuleValidator)
     transformer: Transformer | None = None
+    loader: Loader = field(default_factory=PostgresLoader)
     partitions: Partitioning | None = None
     trigger: Trigger | None = None
     max_rejected: float = 0.0
@@ -96,16 +105,30 @@ class Source:
                 where, "transformer", "is missing", "Derived columns and inputs need one to use them"
             )
         self.schema.check(where)
-        check_rules(self.schema, where)
+        self.validator.check(self.schema, where)
         self.extractor.check(where)
         if self.partitions is not None:
             self.partitions.check(where)
         if self.trigger is not None:
             self.trigger.check(where)
         self.monitors.check(self.schema.names, where)
-        check_expectations(self.expectations, self.schema, where)
+        self._check_expectations(where)
         for rule in self.alerts:
             rule.check(where)
+
+    def _check_expectations(self, where: str) -> None:
+        """Raise unless each expectation can be meant, and each check has a name of its own."""
+        taken = {*BUILT_IN, *(rule.name for rule in self.rules)}
+        for expectation in self.expectations:
+            expectation.check((*self.schema.names, *BOOKKEEPING), where)
+            if expectation.name in taken:
+                raise DeclarationError(
+                    where,
+                    "expectations",
+                    f"name a check {expectation.name!r}, which is taken",
+                    "Give it a name of its own",
+                )
+            taken.add(expectation.name)
 
     @property
     def table(self) -> str:
@@ -115,8 +138,16 @@ class Source:
     @property
     def parents(self) -> frozenset[str]:
         """The tables that columns refer to, other than its own."""
-        named = {column.parent.table for column in self.schema.columns if column.parent is not None}
-        return frozenset(named - {self.table})
+        return frozenset({lookup.table for lookup in self.schema.lookups} - {self.table})
+
+    @cached_property
+    def rules(self) -> tuple[RuleInfo, ...]:
+        """Every rule that a record can break, each once: the schema's, and those of the stages it passes."""
+        of_stages = (*self.extractor.format.rules, *self.validator.rules(self.schema), *self.loader.rules)
+        found: dict[str, RuleInfo] = {}
+        for rule in (*self.schema.rule_infos, *of_stages):
+            found.setdefault(rule.name, rule)
+        return tuple(found.values())
 
     @property
     def alert_rules(self) -> tuple[AlertRule, ...]:
@@ -146,6 +177,7 @@ class Source:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of all that decides what rows the same bytes become."""
-        code = inspect.getsource(type(self.transformer)) if self.transformer is not None else ""
-        parts = (self.schema.fingerprint, repr(self.extractor.format), repr(self.transformer), code)
+        own = [stage for stage in (self.validator, self.transformer) if type(stage) not in {RuleValidator, type(None)}]
+        code = [inspect.getsource(type(stage)) for stage in own]
+        parts = (self.schema.fingerprint, repr(self.extractor.format), *map(repr, own), *code)
         return sha256("\0".join(parts).encode()).hexdigest()

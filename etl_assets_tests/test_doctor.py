@@ -15,10 +15,10 @@ from etl_assets.extract.formats.csv import Csv
 from etl_assets.landing import Warehouse
 from etl_assets.landing.store import LandingStore
 from etl_assets.model.partitions import Static
-from etl_assets.model.schema import Column, Schema
 from etl_assets.postgres.connection import connect, connected
 from etl_assets.postgres.ledger import locks, quarantine
 from etl_assets.postgres.migrations.migrate import migrate
+from etl_assets.schema import Column, Schema
 from etl_assets.settings import with_database
 from etl_assets.source import Source
 

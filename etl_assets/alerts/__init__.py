@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from etl_assets.model.alert import AlertRule, Reason
+    from etl_assets.model.check_result import CheckResult
     from etl_assets.model.drift import DriftEvent
     from etl_assets.model.run import RunEnd
     from etl_assets.postgres.connection import Connection
-    from etl_assets.postgres.runs.history import CheckRow
 
 __all__ = ["Dispatch", "of_checks", "of_drift", "of_run", "of_time", "send"]
 
@@ -64,7 +64,7 @@ def of_checks(
     source: str,
     partition: str,
     delivery_id: int | None,
-    results: Sequence[CheckRow],
+    results: Sequence[CheckResult],
 ) -> None:
     """Open or resolve what check results are a reason for."""
     volume = statistics.usual_volume(connection, source, delivery_id) if delivery_id is not None else None

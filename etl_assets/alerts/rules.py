@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from etl_assets.model.alert import (
@@ -27,29 +26,21 @@ if TYPE_CHECKING:
         QuarantineAgeing,
         QuarantineGrowing,
     )
+    from etl_assets.model.check_result import CheckResult
     from etl_assets.model.drift import Change, DriftEvent
     from etl_assets.model.run import RunEnd
     from etl_assets.postgres.alerts.statistics import UsualRun, UsualVolume
-    from etl_assets.postgres.runs.history import CheckRow
 
 Rule = TypeVar("Rule", bound=AlertRule)
 
 REPLAY: Final = "replay"
 """Subject of what a run did with the quarantine, and not with a delivery."""
-_RECORD_RULE: Final = re.compile(
-    r"record__\w+|\w+__(required|type|minimum|maximum|length|pattern|allowed|unique|references)"
-)
 _TO_QUARANTINE: Final = "Look at them: etl-assets quarantine list --source {}."
 
 
 def those(rules: Sequence[AlertRule], kind: type[Rule]) -> list[Rule]:
     """The rules of one class that are not switched off."""
     return [rule for rule in rules if isinstance(rule, kind) and not rule.off]
-
-
-def is_record_rule(check: str) -> bool:
-    """Whether a check tells of a declared rule of records, which ``max_rejected`` may consent to."""
-    return _RECORD_RULE.fullmatch(check) is not None
 
 
 def of_failed_run(rules: Sequence[AlertRule], run: RunEnd) -> list[Reason]:
@@ -97,7 +88,7 @@ def of_slow_run(rules: Sequence[AlertRule], run: RunEnd, usual: UsualRun) -> lis
 
 
 def of_volume(
-    rules: Sequence[AlertRule], results: Iterable[CheckRow], delivery_id: int | None, volume: UsualVolume | None
+    rules: Sequence[AlertRule], results: Iterable[CheckResult], delivery_id: int | None, volume: UsualVolume | None
 ) -> list[Reason]:
     """Why people are told that a delivery has fewer records than usual.
 
@@ -121,7 +112,7 @@ def of_volume(
 
 
 def of_checks(
-    rules: Sequence[AlertRule], results: Iterable[CheckRow], delivery_id: int | None, *, dropped: bool
+    rules: Sequence[AlertRule], results: Iterable[CheckResult], delivery_id: int | None, *, dropped: bool
 ) -> list[Reason]:
     """Why people are told of checks that failed.
 
@@ -209,14 +200,14 @@ def of_age(rule: QuarantineAgeing, source: str, number: int) -> Reason | None:
     return Reason(rule, f"{number:,} records have waited for more than {long}.", remedy, f"for more than {long}")
 
 
-def _is_meant(rule: CheckFailed, result: CheckRow, *, dropped: bool) -> bool:
+def _is_meant(rule: CheckFailed, result: CheckResult, *, dropped: bool) -> bool:
     if rule.names:
         return result.name in rule.names
-    elsewhere = result.name == DRIFT or (result.name == VOLUME and dropped) or is_record_rule(result.name)
+    elsewhere = result.name == DRIFT or (result.name == VOLUME and dropped) or result.by_consent
     return not elsewhere and (rule.blocking or not result.blocking)
 
 
-def _outcome(result: CheckRow) -> str:
+def _outcome(result: CheckResult) -> str:
     """What a check said, and of how many records; descriptions hold no record contents."""
     said = result.description or "The check failed."
     return f"{said} ({result.failed_records:,} of {result.records:,} records)" if result.failed_records else said

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from etl_assets.audit.examination import Examination
-    from etl_assets.audit.witness import Answer
+    from etl_assets.model.check_result import CheckResult
     from etl_assets.model.expectation import Expectation
 
 FOLDER: Final = "data_docs"
@@ -74,7 +74,7 @@ def publish(home: Path, examination: Examination, run_id: str) -> Path:
     newest = page_of(home, examination.source)
     newest.parent.mkdir(parents=True, exist_ok=True)
     name = f"{examination.at:%Y%m%dT%H%M%SZ}"
-    met = sum(said.met for said in examination.answers)
+    met = sum(said.passed for said in examination.answers)
     entry = _Entry(
         page=f"{name}.html",
         at=f"{examination.at:%Y-%m-%d %H:%M:%S} UTC",
@@ -153,15 +153,17 @@ def _results(examination: Examination, entry: _Entry) -> Any:
     )
 
 
-def _result(made: Any, expectation: Expectation, said: Answer) -> Any:
+def _result(made: Any, expectation: Expectation, said: CheckResult) -> Any:
     configuration = library.part("expectations.expectation_configuration").ExpectationConfiguration
-    found: dict[str, Any] = {"observed_value": f"{said.failed} rows" if expectation.type == ROWS else said.observed}
-    if said.rows:
-        share = 100 * said.failed / said.rows
-        found |= {"element_count": said.rows, "unexpected_count": said.failed, "unexpected_percent": share}
+    found: dict[str, Any] = {
+        "observed_value": f"{said.failed_records} rows" if expectation.type == ROWS else said.observed
+    }
+    if said.records:
+        share = 100 * said.failed_records / said.records
+        found |= {"element_count": said.records, "unexpected_count": said.failed_records, "unexpected_percent": share}
         found["partial_unexpected_list"] = []
     return made.ExpectationValidationResult(
-        success=said.met,
+        success=said.passed,
         expectation_config=configuration(
             type=expectation.type, kwargs=dict(expectation.arguments), description=escape(expectation.description)
         ),

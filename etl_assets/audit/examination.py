@@ -13,7 +13,7 @@ from etl_assets.postgres.tables.ddl import exists
 
 if TYPE_CHECKING:
     from etl_assets.audit.suite import Suite
-    from etl_assets.audit.witness import Answer
+    from etl_assets.model.check_result import CheckResult
     from etl_assets.model.expectation import Expectation
     from etl_assets.source import Source
 
@@ -34,18 +34,18 @@ class Examination:
     table: str
     at: datetime
     suite: Suite
-    answers: tuple[Answer, ...]
+    answers: tuple[CheckResult, ...]
 
     @property
-    def disagreements(self) -> list[tuple[Expectation, Answer]]:
+    def disagreements(self) -> list[tuple[Expectation, CheckResult]]:
         """The expectations that are not met, with what the witness says of each."""
         pairs = zip(self.suite.expectations, self.answers, strict=True)
-        return [(expectation, said) for expectation, said in pairs if not said.met]
+        return [(expectation, said) for expectation, said in pairs if not said.passed]
 
     @property
     def rows(self) -> int:
         """How many rows the table had."""
-        return max((said.rows for said in self.answers), default=0)
+        return max((said.records for said in self.answers), default=0)
 
 
 def examine(source: Source, url: str) -> Examination | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.audit import library
 from etl_assets.audit.session import reading
+from etl_assets.model.check_result import CheckResult
 from etl_assets.model.expectation_types import ROWS
 from etl_assets.postgres.faults import describe
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from etl_assets.audit.session import Session
     from etl_assets.model.expectation import Expectation
-    from etl_assets.model.schema import Schema
+    from etl_assets.schema import Schema
 
 SAMPLE: Final = 10
 """The keys of so many rows are shown."""
@@ -50,42 +51,6 @@ _OF_MANY_RECORDS: Final = frozenset(
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the witness says of one expectation.
-
-    Attributes:
-        name: Of the expectation.
-        met: Whether the rows are as expected.
-        failed: How many rows are not; 0 for an expectation about the table as a whole.
-        rows: How many there are; 0 when that was not asked.
-        observed: The number, or the type, that was found; None when there is none, or when it would show a cell.
-        keys: Of some rows that are not as expected: key columns by name.
-        trouble: Why it could not be asked; empty when it could.
-    """
-
-    name: str
-    met: bool
-    failed: int = 0
-    rows: int = 0
-    observed: float | str | None = None
-    keys: tuple[Mapping[str, Any], ...] = ()
-    trouble: str = ""
-
-    @property
-    def told(self) -> str:
-        """In words, without record contents."""
-        if self.trouble:
-            return self.trouble
-        if self.met:
-            return ""
-        if self.failed:
-            if self.rows:
-                return f"{self.failed} of {self.rows} rows do not meet it."
-            return "1 row does not meet it." if self.failed == 1 else f"{self.failed} rows do not meet it."
-        return "The table does not meet it." if self.observed is None else f"Found was {self.observed}."
-
-
-@dataclass(frozen=True)
 class Witness:
     """Stands before the rows of one table, or before those of one partition of it.
 
@@ -97,7 +62,7 @@ class Witness:
     schema: Schema
     session: Session
 
-    def ask(self, expectations: Sequence[Expectation]) -> list[Answer]:
+    def ask(self, expectations: Sequence[Expectation]) -> list[CheckResult]:
         """Ask whether expectations are met.
 
         Args:
@@ -110,12 +75,12 @@ class Witness:
             TransientLoadError: If the database broke off.
             LoadError: If the database cannot answer anything.
         """
-        said: list[Answer] = []
+        said: list[CheckResult] = []
         for start in range(0, len(expectations), _AT_ONCE):
             said += self._together(expectations[start : start + _AT_ONCE])
         return said
 
-    def _together(self, expectations: Sequence[Expectation]) -> list[Answer]:
+    def _together(self, expectations: Sequence[Expectation]) -> list[CheckResult]:
         """Ask several in one query; those that raise, and so spoil it, are asked again by themselves."""
         made = {each.name: _made(each) for each in expectations}
         sound = [each for each in made.values() if not isinstance(each, str)]
@@ -133,9 +98,9 @@ class Witness:
             for each in expectations
         ]
 
-    def _alone(self, expectation: Expectation, made: Any) -> Answer:
+    def _alone(self, expectation: Expectation, made: Any) -> CheckResult:
         if isinstance(made, str):
-            return Answer(expectation.name, met=False, trouble=made)
+            return _not_asked(expectation, made)
         result = self.session.validate(made, _COUNTED)
         if isinstance(result, str):
             trouble = f"It cannot be asked: Great Expectations raised {result}."
@@ -145,9 +110,9 @@ class Witness:
             trouble = "It cannot be asked of these columns: look at its arguments and at their types."
         else:
             return self._answer(expectation, made, result)
-        return Answer(expectation.name, met=False, trouble=trouble)
+        return _not_asked(expectation, trouble)
 
-    def _answer(self, expectation: Expectation, made: Any, result: Any) -> Answer:
+    def _answer(self, expectation: Expectation, made: Any, result: Any) -> CheckResult:
         found = result.result
         observed = found.get("observed_value")
         by_query = expectation.type == ROWS
@@ -155,12 +120,15 @@ class Witness:
         rows = int(found.get("element_count") or 0)
         if not by_query and not rows:
             failed = 0
-        return Answer(
+        shown = None if by_query else self._shown(expectation, observed)
+        return CheckResult(
             expectation.name,
-            met=bool(result.success),
-            failed=failed,
-            rows=rows,
-            observed=None if by_query else self._shown(expectation, observed),
+            passed=bool(result.success),
+            blocking=expectation.blocking,
+            description="" if result.success else _described(failed, rows, shown),
+            failed_records=failed,
+            records=rows,
+            observed=shown,
             keys=self._keys(made, by_query=by_query) if failed and not result.success else (),
         )
 
@@ -211,6 +179,20 @@ def witness(url: str, schema: Schema, table: str, deliveries: Sequence[int] | No
     """
     with reading(url, table, deliveries) as session:
         yield Witness(schema, session)
+
+
+def _not_asked(expectation: Expectation, why: str) -> CheckResult:
+    """The result of an expectation that could not be asked."""
+    return CheckResult(expectation.name, passed=False, blocking=expectation.blocking, description=why)
+
+
+def _described(failed: int, rows: int, observed: float | str | None) -> str:
+    """What is not as expected, in words, without record contents."""
+    if failed:
+        if rows:
+            return f"{failed} of {rows} rows do not meet it."
+        return "1 row does not meet it." if failed == 1 else f"{failed} rows do not meet it."
+    return "The table does not meet it." if observed is None else f"Found was {observed}."
 
 
 def _made(expectation: Expectation) -> Any:

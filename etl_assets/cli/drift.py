@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from etl_assets.model.drift import DriftEvent
-    from etl_assets.model.schema import Column
     from etl_assets.postgres.connection import Connection
+    from etl_assets.schema import Column
     from etl_assets.source import Source
 
 _NOTE = click.option("--note", help="Why.")

@@ -25,7 +25,7 @@ from etl_assets.cli.terminal import console, counted, emit, harmless_bytes, prog
 from etl_assets.errors import DeclarationError
 from etl_assets.landing import LandingStore, land
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
-from etl_assets.model.schema import RECORD_NO
+from etl_assets.schema import RECORD_NO
 from etl_assets.validate import resolve
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _tell(told: Mapping[str, Any], seen: Preview) -> None:
         out.print(f"Declared, and not in the delivery: {', '.join(told['missing'])}.")
     if seen.rules:
         out.print()
-        asked = {**seen.source.schema.rules}
+        asked = {rule.name: rule.words for rule in seen.source.rules}
         table(("rule", "records", "asks that"), ((r, n, asked.get(r)) for r, n in seen.rules.most_common()))
         out.print()
         table(("record", "at", "broke", "values"), (_row(record) for record in seen.records))

@@ -14,7 +14,6 @@ from etl_assets.cli.quarantine_export import export
 from etl_assets.cli.terminal import console, counted, emit, harmless, harmless_bytes, table
 from etl_assets.errors import QuarantineError
 from etl_assets.ingest.replaying import published_correction
-from etl_assets.model.batch import RECORD_RULES
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, quarantine
 from etl_assets.postgres.migrations.migrate import require_current
@@ -241,8 +240,8 @@ def _told(record: Rejected) -> dict[str, Any]:
 
 def _asked(source: Source | None, rule: str) -> str:
     """What a rule asks, in plain words."""
-    declared_rules: Mapping[str, str] = source.schema.rules if source else {}
-    return {**RECORD_RULES, **declared_rules}.get(rule, "no longer declared")
+    words = {info.name: info.words for info in source.rules} if source else {}
+    return words.get(rule, "no longer declared")
 
 
 def _quoted(fields: Mapping[str, str | None], name: str) -> str | None:

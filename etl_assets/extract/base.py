@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from etl_assets.model.batch import RawBatch
     from etl_assets.model.delivery import Span
     from etl_assets.model.partitions import Partition
+    from etl_assets.model.rule import RuleInfo
 
+Naming = Literal["declared", "header", "union"]
 BATCH_BYTES = 12 * 1024 * 1024
 
 
@@ -35,29 +37,67 @@ class Fetched:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What an earlier reading of the same member found, so that it need not be found again.
+
+    Attributes:
+        names: The published names that its batches have.
+        spans: The batches wanted.
+    """
+
+    names: tuple[str, ...]
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
 class Format(ABC):
-    """Says what records the bytes of one file hold."""
+    """Says what records the bytes of one file hold. A subclass is a frozen dataclass; its fields are its settings."""
+
+    @property
+    @abstractmethod
+    def naming(self) -> Naming:
+        """How the published names come about.
+
+        ``declared``: in the format itself. ``header``: each file says them once; the members of an archive say the
+        same. ``union``: each record brings its own, and those of a delivery are all that any of its records has.
+        """
+
+    @property
+    @abstractmethod
+    def rules(self) -> tuple[RuleInfo, ...]:
+        """What its records can break before anything is known of a schema; named ``record__…``."""
+
+    @property
+    def name(self) -> str:
+        """What it is called where people look."""
+        return type(self).__name__.lower()
+
+    @property
+    def decimal(self) -> str:
+        """The character before the fraction of a number."""
+        return "."
 
     @abstractmethod
     def read(
-        self, stream: BinaryIO, member: str, *, after: Span | None = None, spans: Sequence[Span] | None = None
+        self, stream: BinaryIO, member: str, *, after: Span | None = None, known: Known | None = None
     ) -> Iterator[RawBatch]:
-        """Cut a file into batches.
+        """Cut a file into batches, all of them or those that are known.
 
-        A batch is parsed only when its ``frame`` or ``malformed`` is asked for, so that going through all batches
-        for their spans alone is cheap.
+        A batch is parsed only when its ``frame`` or ``malformed`` is asked for, which may be while the file is still
+        being read. Going through all batches for their spans and names alone is as cheap as the naming allows.
 
         Args:
             stream: The unpacked file; perhaps not seekable.
             member: Its name in the archive, for locations.
             after: The last batch of the member before, which the numbers of batches and records continue.
-            spans: The batches wanted, as an earlier call gave them; all when None.
+            known: What an earlier call found, for the batches that are wanted.
 
         Yields:
-            The batches, in order. A file with a header and no record yields one batch of no records; an empty file
-            raises `DeliveryError`.
+            The batches, in order. A file with names and no record yields one batch of no records; a file that is
+            empty raises `DeliveryError`.
         """
 
+    @abstractmethod
     def reread(self, names: Sequence[str], records: Mapping[int, bytes]) -> RawBatch:
         """Parse single records again, as the quarantine kept them.
 
@@ -66,9 +106,8 @@ class Format(ABC):
             records: Record number to the bytes that `RawBatch.raw` gave.
 
         Returns:
-            A batch of these records under their numbers; it knows neither their bytes nor their places.
+            A batch of these records under their numbers; it does not know their places.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not read single records again")
 
 
 @dataclass(frozen=True)

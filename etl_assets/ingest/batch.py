@@ -16,8 +16,9 @@ from etl_assets import landing
 from etl_assets.errors import TransformError
 from etl_assets.ingest.quarantined_batch import QuarantinedBatch
 from etl_assets.model.batch import Batch
-from etl_assets.model.schema import RECORD_NO
-from etl_assets.validate import RuleValidator, dtype, judge_rows, to_pandas
+from etl_assets.schema import RECORD_NO
+from etl_assets.schema.pandas_frames import to_pandas
+from etl_assets.validate import judge_rows
 from etl_assets.watch import batch_profile
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from etl_assets.landing import LandingStore
     from etl_assets.model.batch import RawBatch, Verdict
     from etl_assets.model.delivery import Delivery, Manifest
-    from etl_assets.model.schema import Schema
     from etl_assets.postgres.ledger.quarantine import Rejected
+    from etl_assets.schema import Schema
     from etl_assets.source import Source
     from etl_assets.transform.transformer import Transformer
 
@@ -56,10 +57,9 @@ def batches(
     Yields:
         The batches, in order, ready for a loader.
     """
-    validator = RuleValidator(source.schema)
     wanted = frozenset(span.batch for span in manifest.spans) - skip
     for raw in landing.batches(source.extractor, store, manifest, wanted):
-        yield transform(source, raw, validator.validate(raw))
+        yield transform(source, raw, source.validator.validate(raw, source.schema))
 
 
 def quarantined(source: Source, delivery: Delivery, records: Sequence[Rejected], number: int) -> Batch:
@@ -72,7 +72,7 @@ def quarantined(source: Source, delivery: Delivery, records: Sequence[Rejected],
         number: Of the batch.
     """
     raw = QuarantinedBatch(source.extractor.format, source.schema, delivery.manifest.names, records, number)
-    return transform(source, raw, RuleValidator(source.schema).validate(raw))
+    return transform(source, raw, source.validator.validate(raw, source.schema))
 
 
 def transform(source: Source, raw: RawBatch, verdict: Verdict) -> Batch:
@@ -112,5 +112,5 @@ def _with_all_columns(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     """Rows in the order of the schema; only an empty batch can lack derived columns."""
     if not schema.derived and not schema.inputs:
         return rows
-    made = [pl.lit(None, dtype=dtype(column)).alias(column.name) for column in schema.derived]
+    made = [pl.lit(None, dtype=column.type.polars).alias(column.name) for column in schema.derived]
     return rows.with_columns(made).select(*schema.names, RECORD_NO)

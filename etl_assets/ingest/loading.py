@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from etl_assets.ingest.batch import profiled
 from etl_assets.ingest.newer_sightings import newer_sightings
 from etl_assets.landing import index
-from etl_assets.load import LoadRequest, PostgresLoader, Target
+from etl_assets.load import LoadRequest, Target
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from etl_assets.landing import Warehouse
-    from etl_assets.load import Loader, LoadReport
+    from etl_assets.load import LoadReport
     from etl_assets.model.delivery import Delivery
     from etl_assets.source import Source
 
@@ -28,7 +28,6 @@ def load(
     *,
     force: bool = False,
     batches: Collection[int] = (),
-    loader: Loader | None = None,
 ) -> LoadReport:
     """Load what is missing of a delivery.
 
@@ -39,7 +38,6 @@ def load(
         run_id: Of the run that loads.
         force: Whether to reload a delivery that is complete.
         batches: Numbers of the only batches of a complete delivery to reload; none to load what is missing.
-        loader: Writes the batches; `PostgresLoader` by default.
     """
     if delivery.fingerprint not in {"", source.fingerprint}:
         delivery = replace(delivery, manifest=index(source.extractor, warehouse.store, delivery.manifest))
@@ -52,7 +50,7 @@ def load(
         force=force,
         batches=frozenset(batches),
     )
-    return (loader or PostgresLoader()).load(request)
+    return source.loader.load(request)
 
 
 def target_of(source: Source, delivery: Delivery, warehouse: Warehouse) -> Target:

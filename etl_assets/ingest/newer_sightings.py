@@ -12,8 +12,8 @@ import polars as pl
 from etl_assets.ingest.batch import batches, quarantined
 from etl_assets.landing import index
 from etl_assets.load.prepare import AFTER_ALL
-from etl_assets.model.schema import RECORD_NO
 from etl_assets.postgres.ledger import deliveries, quarantine
+from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

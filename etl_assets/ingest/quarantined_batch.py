@@ -11,14 +11,14 @@ import polars as pl
 
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
 from etl_assets.model.delivery import Span
-from etl_assets.model.schema import RECORD_NO
+from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from etl_assets.extract.base import Format
-    from etl_assets.model.schema import Schema
     from etl_assets.postgres.ledger.quarantine import Rejected
+    from etl_assets.schema import Schema
 
 
 class QuarantinedBatch(RawBatch):
@@ -42,9 +42,9 @@ class QuarantinedBatch(RawBatch):
             if record.correction is not None
         }
         corrected = (name for correction in self._corrections.values() for name in correction)
-        self.names = tuple(dict.fromkeys([*names, *corrected]))
         self.span = Span(number, "", 0, 0, records[0].record_no, len(records), 0)
         self._read = format_.reread(names, {r.record_no: r.raw for r in records if r.correction is None})
+        self.names = tuple(dict.fromkeys([*names, *corrected, *self._read.names]))
         self.decimal = self._read.decimal
 
     @property

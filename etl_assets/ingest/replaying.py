@@ -10,17 +10,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import psycopg
-
 from etl_assets.ingest.batch import quarantined
 from etl_assets.ingest.loading import target_of
-from etl_assets.load import Target
-from etl_assets.load.delivery_load import DeliveryLoad
+from etl_assets.load import ReplayRequest, Target
 from etl_assets.load.lookups import Lookups
-from etl_assets.load.replay_transaction import ReplayTransaction
 from etl_assets.model.batch import Counts
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.faults import translate
 from etl_assets.postgres.ledger import deliveries, quarantine
 
 if TYPE_CHECKING:
@@ -87,8 +82,8 @@ def releasable(source: Source, warehouse: Warehouse) -> list[int]:
             rows = quarantined(source, delivery, parked, 0).rows
             lonely = {
                 number
-                for column, missing in lookups.missing_parents(connection, rows)
-                if column.parent is not None and column.parent.missing != "report"
+                for lookup, missing in lookups.missing_parents(connection, rows)
+                if lookup.missing != "report"
                 for number in missing
             }
             found += [record.id for record in parked if record.record_no not in lonely]
@@ -98,18 +93,15 @@ def releasable(source: Source, warehouse: Warehouse) -> list[int]:
 def _replay_delivery(
     source: Source, delivery: Delivery, records: Sequence[Rejected], warehouse: Warehouse, run_id: str
 ) -> Counts:
-    target = replace(target_of(source, delivery, warehouse), max_rejected=1.0)
-    load = DeliveryLoad(warehouse.url, run_id, target, delivery)
-    try:
-        load.open_table()
-        entry = load.transaction(ReplayTransaction, allowance=len(records)).replay(
-            [record.id for record in records], partial(quarantined, source, delivery)
-        )
-    except psycopg.Error as error:
-        raise translate(error, f"replaying {len(records)} records of {delivery}") from None
-    finally:
-        load.close()
-    return Counts() if entry is None else entry.counts
+    request = ReplayRequest(
+        url=warehouse.url,
+        run_id=run_id,
+        target=replace(target_of(source, delivery, warehouse), max_rejected=1.0),
+        delivery=delivery,
+        ids=[record.id for record in records],
+        make_batch=partial(quarantined, source, delivery),
+    )
+    return source.loader.replay(request)
 
 
 def published_correction(source: Source, record: Rejected, changes: Mapping[str, str | None]) -> dict[str, str | None]:

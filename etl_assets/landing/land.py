@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from etl_assets.errors import DeliveryError
+from etl_assets.extract.base import Known
 from etl_assets.extract.unpack import Member, looks_packed, unpacked
 from etl_assets.model.delivery import Manifest, MemberIndex
 
@@ -85,7 +86,8 @@ def index(extractor: Extractor, store: LandingStore, manifest: Manifest) -> Mani
             found = _index_member(extractor, member, file, after, manifest.size)
             members.append(found)
             after = found.spans[-1] if found.spans else after
-    _check_names(members, manifest.name)
+    if extractor.format.naming == "header":
+        _check_names(members, manifest.name)
     return _kept(store, replace(manifest, members=tuple(members)))
 
 
@@ -109,6 +111,8 @@ def batches(
         member.member: [span for span in member.spans if numbers is None or span.batch in numbers]
         for member in manifest.members
     }
+    union = extractor.format.naming == "union"
+    names = {member.member: manifest.names if union else member.names for member in manifest.members}
     left = sum(1 for spans in wanted.values() if spans)
     if not left:
         return
@@ -119,7 +123,7 @@ def batches(
         for member, file in files:
             spans: Sequence[Span] = wanted.get(member, ())
             if spans:
-                yield from extractor.format.read(file, member, spans=spans)
+                yield from extractor.format.read(file, member, known=Known(names[member], tuple(spans)))
                 left -= 1
             if not left:
                 return
@@ -133,17 +137,17 @@ def _kept(store: LandingStore, manifest: Manifest) -> Manifest:
 def _index_member(
     extractor: Extractor, member: str, file: BinaryIO, after: Span | None, packed_size: int
 ) -> MemberIndex:
-    names: tuple[str, ...] = ()
+    names: dict[str, None] = {}
     spans: list[Span] = []
     for batch in extractor.format.read(file, member, after=after):
-        names = batch.names
+        names |= dict.fromkeys(batch.names)
         if batch.span.records:
             spans.append(batch.span)
     size = packed_size
     if isinstance(file, Member):
         file.drain()
         size = file.position
-    return MemberIndex(member, size, names, tuple(spans))
+    return MemberIndex(member, size, tuple(names), tuple(spans))
 
 
 def _check_names(members: Sequence[MemberIndex], name: str) -> None:

@@ -1,9 +1,9 @@
-"""The Loader stage: batches into Postgres, each in one transaction with its rejected records and its ledger line.
+"""The Loader stage: batches into Postgres, each in one transaction with its rejected records and its ledger entry.
 
 What a transaction holds and in which order is decided here; how it is said in SQL is ``postgres``'s.
 """
 
-from etl_assets.load.base import Loader, LoadReport, LoadRequest, Target
+from etl_assets.load.base import Loader, LoadReport, LoadRequest, ReplayRequest, Target
 from etl_assets.load.loader import PostgresLoader
 
-__all__ = ["LoadReport", "LoadRequest", "Loader", "PostgresLoader", "Target"]
+__all__ = ["LoadReport", "LoadRequest", "Loader", "PostgresLoader", "ReplayRequest", "Target"]

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from etl_assets.model.batch import Counts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     import polars as pl
 
     from etl_assets.model.batch import Batch
     from etl_assets.model.delivery import Delivery
-    from etl_assets.model.schema import Schema
+    from etl_assets.model.rule import RuleInfo
     from etl_assets.postgres.connection import Connection
-    from etl_assets.postgres.ledger.entries import Confirmation
+    from etl_assets.postgres.ledger.entries import Confirmation, Entry
+    from etl_assets.postgres.ledger.quarantine import Rejected
+    from etl_assets.schema import Schema
 
 OpenBatches: TypeAlias = "Callable[[frozenset[int]], Iterator[Batch]]"
 """Gives the batches of a delivery, in order, other than those whose numbers it is called with."""
 ReadSightings: TypeAlias = "Callable[[Connection, Sequence[Confirmation], int], Iterator[pl.DataFrame]]"
-"""Reads again the rows of ledger entries that confirmed what the table had, those first that are likely to be met by the
-batch of that number: the schema's columns and ``RECORD_NO``, which is ``AFTER_ALL`` in rows of another delivery."""
+"""Reads again the rows of ledger entries that confirmed what the table had, those first that the batch of that number
+is likely to meet: the schema's columns and ``RECORD_NO``, which is ``AFTER_ALL`` in rows of another delivery."""
+MakeBatch: TypeAlias = "Callable[[Sequence[Rejected], int], Batch]"
+"""Makes a batch of records of the quarantine, under a number."""
+Along: TypeAlias = "Callable[[Connection, Delivery, Entry], None]"
+"""Writes more in the transaction of a batch, after its rows, its rejected records and its ledger entry."""
 LoadStatus = Literal["loaded", "resumed", "unchanged"]
 
 
@@ -71,6 +78,27 @@ class LoadRequest:
 
 
 @dataclass(frozen=True)
+class ReplayRequest:
+    """What a loader is asked to replay: records of the quarantine that came in one delivery.
+
+    Attributes:
+        url: ``postgresql://…`` of the warehouse.
+        run_id: Of the run that replays.
+        target: Where to.
+        delivery: That they came in.
+        ids: Of the records.
+        make_batch: Makes a batch of the records that still wait, under the number it is given.
+    """
+
+    url: str = field(repr=False)
+    run_id: str
+    target: Target
+    delivery: Delivery
+    ids: Sequence[int]
+    make_batch: MakeBatch
+
+
+@dataclass(frozen=True)
 class LoadReport:
     """What became of a delivery.
 
@@ -100,6 +128,11 @@ class Loader(ABC):
     A subclass is a frozen dataclass; its fields are its settings.
     """
 
+    @property
+    def rules(self) -> tuple[RuleInfo, ...]:
+        """The rules besides those of the schema for which it rejects records."""
+        return ()
+
     @abstractmethod
     def load(self, request: LoadRequest) -> LoadReport:
         """Write what is missing of a delivery.
@@ -114,4 +147,19 @@ class Loader(ABC):
             BusyError: If another run is loading the partition.
             TooManyRejectedError: If more records are rejected than the target consents to.
             LoadError: If the database does not take a batch; batches before it stay.
+        """
+
+    @abstractmethod
+    def replay(self, request: ReplayRequest) -> Counts:
+        """Write records of the quarantine that keep all rules by now; the others wait on, with the rules they break.
+
+        Args:
+            request: What, where to, and for which run.
+
+        Returns:
+            What became of the records that still waited; all zero when none did.
+
+        Raises:
+            BusyError: If a run is loading the partition.
+            LoadError: If the database does not take them; nothing was written.
         """

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from etl_assets.model.schema import RECORD_NO
+from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from etl_assets.model.schema import Schema
+    from etl_assets.schema import Schema
 
 _ORDER = "#order"
 _RECORD = "#record"

@@ -21,7 +21,7 @@ from etl_assets.postgres.tables.upsert import TableWriter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl_assets.load.base import Target
+    from etl_assets.load.base import Along, Target
     from etl_assets.load.prepare import Prepared
     from etl_assets.model.batch import Batch
     from etl_assets.model.delivery import Delivery
@@ -40,6 +40,7 @@ class DeliveryLoad:
         run_id: Of the run that loads.
         target: Where the rows go.
         delivery: What is loaded.
+        along: Writes more in each transaction.
 
     Attributes:
         target: As given.
@@ -49,12 +50,13 @@ class DeliveryLoad:
         BusyError: If another run holds the partition.
     """
 
-    def __init__(self, url: str, run_id: str, target: Target, delivery: Delivery) -> None:
+    def __init__(self, url: str, run_id: str, target: Target, delivery: Delivery, along: Along | None = None) -> None:
         self.target = target
         self.delivery = delivery
         self._hold = PartitionHold(url, delivery.source, delivery.partition, run_id)
         self._seed = hash_seed(target.schema)
         self._lookups = Lookups(target)
+        self._along = along
 
     @property
     def connection(self) -> Connection:
@@ -138,6 +140,7 @@ class DeliveryLoad:
             lookups=self._lookups,
             seed=self._seed,
             allowance=allowance,
+            along=self._along,
         )
 
     def _allowance(self) -> int:

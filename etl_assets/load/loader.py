@@ -14,15 +14,21 @@ from etl_assets.errors import TooManyRejectedError, TransientLoadError
 from etl_assets.load.base import Loader, LoadReport
 from etl_assets.load.delivery_load import DeliveryLoad
 from etl_assets.load.prefetch import Prefetch
-from etl_assets.load.transaction import BatchTransaction
+from etl_assets.load.replay_transaction import ReplayTransaction
+from etl_assets.load.transaction import DATABASE_RULE, BatchTransaction
+from etl_assets.model.batch import Counts
+from etl_assets.model.rule import RuleInfo
 from etl_assets.postgres.faults import translate
 from etl_assets.postgres.ledger import deliveries, entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl_assets.load.base import LoadRequest, OpenBatches
+    from etl_assets.load.base import LoadRequest, OpenBatches, ReplayRequest
     from etl_assets.model.batch import Batch
+    from etl_assets.model.delivery import Delivery
+    from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.ledger.entries import Entry
 
 T = TypeVar("T")
 
@@ -32,14 +38,28 @@ class PostgresLoader(Loader):
     """Loads deliveries into Postgres, from the thread that calls it; parsing runs ahead in another.
 
     Attributes:
-        transaction: What is written with a batch, all or nothing. A subclass of `BatchTransaction` can write more.
+        transaction: What is written with a batch, in which order.
     """
 
     transaction: type[BatchTransaction] = BatchTransaction
 
+    @property
+    def rules(self) -> tuple[RuleInfo, ...]:
+        """See `Loader.rules`."""
+        return (RuleInfo(DATABASE_RULE, "the database can store the record"),)
+
+    def along(self, connection: Connection, delivery: Delivery, entry: Entry) -> None:
+        """Write more in the transaction of each batch and of each replay; a subclass says what.
+
+        Args:
+            connection: In the transaction, which is committed next.
+            delivery: That the records came in.
+            entry: What was done with them, as it stands in the ledger.
+        """
+
     def load(self, request: LoadRequest) -> LoadReport:
         """Write what is missing of a delivery; see `Loader.load`."""
-        load = DeliveryLoad(request.url, request.run_id, request.target, request.delivery)
+        load = DeliveryLoad(request.url, request.run_id, request.target, request.delivery, self.along)
         try:
             if request.batches:
                 load.begin_some(request.batches)
@@ -56,6 +76,19 @@ class PostgresLoader(Loader):
             raise
         finally:
             load.close()
+
+    def replay(self, request: ReplayRequest) -> Counts:
+        """Write records of the quarantine that keep all rules by now; see `Loader.replay`."""
+        load = DeliveryLoad(request.url, request.run_id, request.target, request.delivery, self.along)
+        try:
+            load.open_table()
+            transaction = load.transaction(ReplayTransaction, allowance=len(request.ids))
+            entry = transaction.replay(request.ids, request.make_batch)
+        except psycopg.Error as error:
+            raise translate(error, f"replaying {len(request.ids)} records of {request.delivery}") from None
+        finally:
+            load.close()
+        return Counts() if entry is None else entry.counts
 
     def _load_missing(self, load: DeliveryLoad, open_batches: OpenBatches) -> LoadReport:
         """Write the batches that the ledger does not have, and complete the delivery."""

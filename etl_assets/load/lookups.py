@@ -8,15 +8,15 @@ import polars as pl
 from psycopg import errors, sql
 
 from etl_assets.errors import LoadError
-from etl_assets.model.schema import RECORD_NO
 from etl_assets.postgres.tables.ddl import exists, identifier
+from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from etl_assets.load.base import Target
-    from etl_assets.model.schema import Column, References
     from etl_assets.postgres.connection import Connection
+    from etl_assets.schema.rules import Lookup, UniqueClaim
 
 _REMEMBERED = 200_000
 
@@ -30,11 +30,11 @@ class Lookups:
 
     def __init__(self, target: Target) -> None:
         self._table = target.table
-        self._key = target.schema.key
-        self._columns = target.schema.columns
-        self._found: dict[str, pl.Series] = {}
+        self._schema = target.schema
+        self._types = target.schema.types()
+        self._found: dict[str, pl.DataFrame] = {}
 
-    def missing_parents(self, connection: Connection, rows: pl.DataFrame) -> Iterator[tuple[Column, list[int]]]:
+    def missing_parents(self, connection: Connection, rows: pl.DataFrame) -> Iterator[tuple[Lookup, list[int]]]:
         """Find the records that refer to a parent that is not there.
 
         Args:
@@ -42,71 +42,94 @@ class Lookups:
             rows: Typed rows.
 
         Yields:
-            Each column with a reference, and the numbers of the records whose parent is missing.
+            Each lookup of the schema, and the numbers of the records whose parent is missing.
         """
-        for column in self._columns:
-            if column.parent is not None:
-                absent = self._absent(connection, column, column.parent, rows)
-                hit = rows.filter(pl.col(column.name).is_in(absent.implode())) if len(absent) else rows.clear()
-                yield column, hit[RECORD_NO].unique().sort().to_list()
+        for lookup in self._schema.lookups:
+            absent = self._absent(connection, lookup, rows)
+            hit = rows.join(absent, on=lookup.columns, how="semi") if len(absent) else rows.clear()
+            yield lookup, hit[RECORD_NO].unique().sort().to_list()
 
-    def taken_values(self, connection: Connection, rows: pl.DataFrame) -> Iterator[tuple[Column, list[int]]]:
-        """Find the records that claim a unique value which a row of another key has.
+    def taken_values(self, connection: Connection, rows: pl.DataFrame) -> Iterator[tuple[UniqueClaim, list[int]]]:
+        """Find the records that claim unique values which a row of another key has.
 
         Args:
             connection: In the batch's transaction.
             rows: Typed rows, no key twice.
 
         Yields:
-            Each unique column, and the numbers of the records that come too late.
+            Each claim of the schema, and the numbers of the records that come too late.
         """
-        for column in self._columns:
-            if column.unique:
-                claims = rows.select(RECORD_NO, column.name, *self._others(column)).drop_nulls(column.name)
-                twice = claims.sort(RECORD_NO).filter(~pl.col(column.name).is_first_distinct())
-                owned = self._owned_by_others(connection, column, claims)
-                yield column, sorted({*twice[RECORD_NO], *owned[RECORD_NO]})
+        for claim in self._schema.claims:
+            others = [name for name in self._schema.key if name not in claim.columns]
+            claims = rows.select(RECORD_NO, *claim.columns, *others).drop_nulls(claim.columns).sort(RECORD_NO)
+            twice = claims.filter(~pl.struct(claim.columns).is_first_distinct())
+            owned = self._owned_by_others(connection, claim, claims, others)
+            yield claim, sorted({*twice[RECORD_NO], *owned})
 
-    def _others(self, column: Column) -> list[str]:
-        return [name for name in self._key if name != column.name]
-
-    def _absent(self, connection: Connection, column: Column, parent: References, rows: pl.DataFrame) -> pl.Series:
-        values = rows[column.name].drop_nulls().unique()
-        known = self._found.get(column.name, values.clear())
-        values = values.filter(~values.is_in(known.implode()))
-        if parent.table == self._table:
-            values = values.filter(~values.is_in(rows[parent.parts[2]].unique().implode()))
+    def _absent(self, connection: Connection, lookup: Lookup, rows: pl.DataFrame) -> pl.DataFrame:
+        """The values that refer to nothing, each once."""
+        values = rows.select(lookup.columns).drop_nulls().unique(maintain_order=True)
+        known = self._found.get(lookup.rule, values.clear())
+        values = values.join(known, on=lookup.columns, how="anti")
+        if lookup.table == self._table:
+            own = rows.select(lookup.parent_columns).rename(
+                dict(zip(lookup.parent_columns, lookup.columns, strict=True))
+            )
+            values = values.join(own, on=lookup.columns, how="anti")
         if values.is_empty():
             return values
-        there = self._present(connection, column, parent, values)
+        there = self._present(connection, lookup, values)
         if len(known) < _REMEMBERED:
-            self._found[column.name] = pl.concat([known, there])
-        return values.filter(~values.is_in(there.implode()))
+            self._found[lookup.rule] = pl.concat([known, values.filter(there)])
+        return values.filter(~there)
 
-    @staticmethod
-    def _present(connection: Connection, column: Column, parent: References, values: pl.Series) -> pl.Series:
-        if not exists(connection, parent.table):
-            return values.clear()
-        question = sql.SQL("SELECT DISTINCT {0} FROM {1} WHERE {0} = ANY (%s)").format(
-            sql.Identifier(parent.parts[2]), identifier(parent.table)
+    def _present(self, connection: Connection, lookup: Lookup, values: pl.DataFrame) -> pl.Series:
+        """Which values are in a row of the parent."""
+        if not exists(connection, lookup.table):
+            return pl.repeat(value=False, n=len(values), eager=True)
+        met = sql.SQL(" AND ").join(
+            sql.SQL("parent.{} = v.{}").format(sql.Identifier(theirs), sql.Identifier(ours))
+            for ours, theirs in zip(lookup.columns, lookup.parent_columns, strict=True)
+        )
+        question = sql.SQL('SELECT v."#" FROM {} WHERE EXISTS (SELECT FROM {} parent WHERE {})').format(
+            self._listed(lookup.columns), identifier(lookup.table), met
         )
         try:
-            rows = connection.execute(question, (values.to_list(),)).fetchall()
+            found = connection.execute(question, _lists(values)).fetchall()
         except (errors.UndefinedColumn, errors.UndefinedFunction, errors.DatatypeMismatch) as error:
             raise LoadError(
-                f"Column {column.name} refers to {parent.column}, which cannot be compared with it "
-                f"({error.sqlstate}). Nothing of this batch was written. Correct `references`, or the type."
+                f"{' and '.join(lookup.columns)} refer to {' and '.join(lookup.parent_columns)} of {lookup.table}, "
+                f"which cannot be compared with them ({error.sqlstate}). Nothing of this batch was written. Correct "
+                "the reference, or the types."
             ) from error
-        return pl.Series(column.name, [value for (value,) in rows], dtype=values.dtype)
+        places = pl.Series([place - 1 for (place,) in found], dtype=pl.UInt32)
+        return pl.int_range(len(values), dtype=pl.UInt32, eager=True).is_in(places.implode())
 
-    def _owned_by_others(self, connection: Connection, column: Column, claims: pl.DataFrame) -> pl.DataFrame:
-        if claims.is_empty() or not self._others(column):
-            return claims.clear()
-        names = [column.name, *self._others(column)]
-        question = sql.SQL("SELECT {} FROM {} WHERE {} = ANY (%s)").format(
-            sql.SQL(", ").join(map(sql.Identifier, names)), identifier(self._table), sql.Identifier(column.name)
+    def _owned_by_others(
+        self, connection: Connection, claim: UniqueClaim, claims: pl.DataFrame, others: list[str]
+    ) -> list[int]:
+        """Numbers of the records whose values a row of another key has."""
+        if claims.is_empty() or not others:
+            return []
+        names = [*claim.columns, *others]
+        same = sql.SQL(" AND ").join(map(_equal, claim.columns))
+        other_key = sql.SQL(" OR ").join(sql.SQL("NOT {}").format(_equal(name)) for name in others)
+        question = sql.SQL('SELECT v."#" FROM {} WHERE EXISTS (SELECT FROM {} owner WHERE {} AND ({}))').format(
+            self._listed(names), identifier(self._table), same, other_key
         )
-        rows = connection.execute(question, (claims[column.name].unique().to_list(),)).fetchall()
-        owners = pl.DataFrame(rows, schema={name: claims.schema[name] for name in names}, orient="row")
-        conflicts = claims.join(owners, on=column.name, how="semi")
-        return conflicts.join(owners, on=names, how="anti")
+        found = connection.execute(question, _lists(claims.select(names))).fetchall()
+        return claims[RECORD_NO].gather([place - 1 for (place,) in found]).to_list()
+
+    def _listed(self, names: list[str] | tuple[str, ...]) -> sql.Composed:
+        """The values of some columns as rows ``v``, numbered from 1 by ``#``, which no column is called."""
+        arrays = sql.SQL(", ").join(sql.SQL("%s::{}[]").format(sql.SQL(self._types[name].postgres)) for name in names)
+        columns = sql.SQL(", ").join(map(sql.Identifier, names))
+        return sql.SQL('unnest({}) WITH ORDINALITY AS v ({}, "#")').format(arrays, columns)
+
+
+def _equal(name: str) -> sql.Composed:
+    return sql.SQL("owner.{0} = v.{0}").format(sql.Identifier(name))
+
+
+def _lists(values: pl.DataFrame) -> list[list[object]]:
+    return [column.to_list() for column in values]

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
-from etl_assets.model.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 from etl_assets.postgres.ledger.quarantine import NewRejected
-from etl_assets.postgres.tables.ddl import postgres_type
+from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
 AFTER_ALL: Final = 2**62
 """Stands for a record number later than any."""
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from etl_assets.load.base import Target
     from etl_assets.model.batch import Batch
-    from etl_assets.model.schema import Schema
+    from etl_assets.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def hash_seed(schema: Schema) -> int:
 
     Polars promises equal hashes only within one version, hence the version in it.
     """
-    columns = [(column.name, postgres_type(column)) for column in schema.columns]
+    columns = [(column.name, column.type.postgres) for column in schema.columns]
     told = repr((pl.__version__, platform.machine(), columns))
     return int.from_bytes(sha256(told.encode()).digest()[:8], "big") >> 1
 
@@ -127,11 +126,7 @@ def rejected_records(batch: Batch, broken: Mapping[int, Iterable[str]], schema: 
     wanted = pl.Series(list(broken), dtype=pl.Int64)
     parsed = raw.frame.filter(pl.col(RECORD_NO).is_in(wanted.implode()))
     fields = {row.pop(RECORD_NO): row for row in parsed.iter_rows(named=True)}
-    parking = {
-        column.rule("references")
-        for column in schema.columns
-        if column.parent is not None and column.parent.missing == "park"
-    }
+    parking = {lookup.rule for lookup in schema.lookups if lookup.missing == "park"}
     for record_no in sorted(broken):
         rules = tuple(broken[record_no])
         yield NewRejected(

@@ -1,4 +1,4 @@
-"""The batch transaction: fence, lookups, rows, rejected records, ledger entry, commit, in this order and all or nothing.
+"""The batch transaction: fence, lookups, rows, rejected records, ledger entry, commit, in this order, all or nothing.
 
 Two variants of it are wrong, and tests keep them failing: the ledger entry in a transaction of its own, and rows
 written without the order guard.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 import psycopg
@@ -17,15 +17,15 @@ from etl_assets.errors import LoadError, TooManyRejectedError
 from etl_assets.load.confirmed import confirmed_rows
 from etl_assets.load.prepare import AFTER_ALL, prepare, without
 from etl_assets.model.batch import Counts
-from etl_assets.model.schema import RECORD_NO
 from etl_assets.postgres.connection import commit_without_waiting
 from etl_assets.postgres.faults import fault_of
 from etl_assets.postgres.ledger import deliveries, entries, locks, quarantine
 from etl_assets.postgres.ledger.entries import Entry
 from etl_assets.postgres.watch import profiles
+from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
-    from etl_assets.load.base import Target
+    from etl_assets.load.base import Along, Target
     from etl_assets.load.lookups import Lookups
     from etl_assets.load.partition_hold import PartitionHold
     from etl_assets.load.prepare import Prepared
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from etl_assets.postgres.ledger.locks import Holder
     from etl_assets.postgres.tables.upsert import Protect, TableWriter, Written
 
-_DATABASE_RULE = "record__database"
+DATABASE_RULE: Final = "record__database"
 
 
 class BatchTransaction:
@@ -49,6 +49,7 @@ class BatchTransaction:
         lookups: Finds missing parents and taken values.
         seed: Of the row hashes.
         allowance: How many more records of the delivery may be rejected.
+        along: Called last, to write more in the same transaction.
     """
 
     kind: Kind = "ingest"
@@ -63,6 +64,7 @@ class BatchTransaction:
         *,
         seed: int,
         allowance: int,
+        along: Along | None = None,
     ) -> None:
         self.hold = hold
         self.target = target
@@ -71,6 +73,7 @@ class BatchTransaction:
         self.lookups = lookups
         self.seed = seed
         self.allowance = allowance
+        self.along = along
 
     @property
     def connection(self) -> Connection:
@@ -135,15 +138,15 @@ class BatchTransaction:
         """Reject what lacks a parent or claims a taken value; count what is only to be reported."""
         reported: Counter[str] = Counter()
         broken: dict[int, list[str]] = {}
-        for column, record_numbers in self.lookups.missing_parents(self.connection, prepared.batch.rows):
-            if column.parent is not None and column.parent.missing == "report":
-                reported[column.rule("references")] += len(record_numbers)
+        for lookup, record_numbers in self.lookups.missing_parents(self.connection, prepared.batch.rows):
+            if lookup.missing == "report":
+                reported[lookup.rule] += len(record_numbers)
                 continue
             for record_no in record_numbers:
-                broken.setdefault(record_no, []).append(column.rule("references"))
-        for column, record_numbers in self.lookups.taken_values(self.connection, prepared.rows):
+                broken.setdefault(record_no, []).append(lookup.rule)
+        for claim, record_numbers in self.lookups.taken_values(self.connection, prepared.rows):
             for record_no in record_numbers:
-                broken.setdefault(record_no, []).append(column.rule("unique"))
+                broken.setdefault(record_no, []).append(claim.rule)
         return (without(prepared, broken, self.target, self.delivery.id, self.seed) if broken else prepared), reported
 
     def write_rows(self, prepared: Prepared) -> tuple[Prepared, Written, int]:
@@ -161,7 +164,7 @@ class BatchTransaction:
                 f"A batch of {self.delivery} is refused by the database as a whole though each record is taken by "
                 "itself. Nothing of it was written. Look for a constraint or trigger that was added by hand."
             )
-        broken = {record_no: [_DATABASE_RULE] for record_no in poison}
+        broken = {record_no: [DATABASE_RULE] for record_no in poison}
         return self.write_rows(without(prepared, broken, self.target, self.delivery.id, self.seed))
 
     def write_generation(self, prepared: Prepared) -> tuple[Written, int]:
@@ -254,8 +257,10 @@ class BatchTransaction:
         )
 
     def write_entry(self, entry: Entry) -> None:
-        """Enter the batch in the ledger."""
+        """Enter the batch in the ledger, and write what is to be written along with it."""
         entries.enter(self.connection, self.delivery, self.holder, entry, kind=self.kind, hash_seed=self.seed)
+        if self.along is not None:
+            self.along(self.connection, self.delivery, entry)
 
     def write_profile(self, prepared: Prepared) -> None:
         """Keep the batch's part of the profile, if it has one."""

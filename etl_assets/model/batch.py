@@ -41,10 +41,7 @@ class RawBatch(ABC):
     @property
     @abstractmethod
     def malformed(self) -> pl.DataFrame:
-        """The records that could not be parsed: ``record_no`` (Int64) and ``rules`` (List of String).
-
-        The rules are ``record__field_count``, ``record__encoding``, ``record__nul``, ``record__quoting``.
-        """
+        """The records that could not be parsed: ``record_no`` (Int64) and ``rules`` (List of String) of the format."""
 
     @abstractmethod
     def raw(self, record_no: int) -> bytes:
@@ -56,16 +53,6 @@ class RawBatch(ABC):
 
     def forget(self) -> None:  # noqa: B027 -- for batches that keep what they parsed
         """Let go of what was parsed; it is parsed again should it be asked for."""
-
-
-RECORD_RULES: dict[str, str] = {
-    "record__field_count": "the record has as many fields as the header",
-    "record__encoding": "the record is in the declared encoding",
-    "record__nul": "the record holds no NUL byte",
-    "record__quoting": "the record's quotes are opened and closed as declared",
-    "record__database": "the database can store the record",
-}
-"""Rules that every source has, and what each asks."""
 
 
 @dataclass(frozen=True)

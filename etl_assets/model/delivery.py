@@ -88,8 +88,8 @@ class Manifest:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The published column names of the first member."""
-        return self.members[0].names if self.members else ()
+        """The published column names, each once: those of the first member first."""
+        return tuple(dict.fromkeys(name for member in self.members for name in member.names))
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as JSON values."""

@@ -7,15 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.errors import DeclarationError
-from etl_assets.model.batch import RECORD_RULES
-from etl_assets.model.checks import BUILT_IN
 from etl_assets.model.expectation_types import IN_DATABASE, OUTSIDE_DATABASE, ROWS
-from etl_assets.model.schema import BOOKKEEPING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from etl_assets.model.schema import Schema
+    from collections.abc import Collection, Mapping
 
 _CHECK_NAME: Final = re.compile(r"[A-Za-z0-9_]+")
 _ONE_OF_ONES_OWN: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:(?P<name>[A-Za-z_]\w*)")
@@ -59,11 +54,11 @@ class Expectation:
         several = [column for key in _SEVERAL_COLUMNS for column in self.arguments.get(key) or ()]
         return tuple(map(str, [*one, *several]))
 
-    def check(self, names: tuple[str, ...], where: str) -> None:
+    def check(self, names: Collection[str], where: str) -> None:
         """Raise unless it can be meant.
 
         Args:
-            names: Of the table's columns.
+            names: Of the table's columns, those for bookkeeping among them.
             where: What to call the owner in the error.
         """
         if self.type in OUTSIDE_DATABASE:
@@ -84,7 +79,7 @@ class Expectation:
             raise DeclarationError(
                 where, "expectations", f"name a check {self.name!r}", "Use letters, digits and underscores"
             )
-        if unknown := [name for name in self.columns if name not in (*names, *BOOKKEEPING)]:
+        if unknown := [name for name in self.columns if name not in names]:
             raise DeclarationError(where, "expectations", f"name {unknown[0]!r}, no column", "Name declared columns")
         if isinstance(self.arguments.get("row_condition"), str):
             raise DeclarationError(
@@ -100,24 +95,3 @@ class Expectation:
                 f"hold {ROWS} that does not ask the table",
                 "Write unexpected_rows_query='SELECT … FROM {batch} …'",
             )
-
-
-def check_expectations(expectations: Sequence[Expectation], schema: Schema, where: str) -> None:
-    """Raise unless each expectation can be meant, and each check has a name of its own.
-
-    Args:
-        expectations: As declared.
-        schema: Of the table.
-        where: What to call the owner in errors, e.g. ``source 'flights'``.
-
-    Raises:
-        DeclarationError: With what to write instead.
-    """
-    taken = {*BUILT_IN, *schema.rules, *RECORD_RULES}
-    for expectation in expectations:
-        expectation.check(schema.names, where)
-        if expectation.name in taken:
-            raise DeclarationError(
-                where, "expectations", f"name a check {expectation.name!r}, which is taken", "Give it a name of its own"
-            )
-        taken.add(expectation.name)

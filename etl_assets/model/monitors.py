@@ -1,4 +1,4 @@
-"""When the numbers of a delivery count as strange: thresholds of the checks ``volume`` and ``distribution``.
+"""When the numbers of a delivery count as anomalous: thresholds of the checks ``volume`` and ``distribution``.
 
 Values only; how a delivery is held against its history is ``validate.anomaly``'s business.
 """
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Volume:
-    """When the number of records of a delivery is strange.
+    """When the number of records of a delivery is anomalous.
 
     Attributes:
-        deviations: Robust standard deviations from the median of the history; beyond them it is strange.
+        deviations: Robust standard deviations from the median of the history; beyond them it is anomalous.
         tolerance: Within that share of the median it never is, however steady the history; nor within three times the
             median's square root, which chance explains.
         history: How many deliveries before it are looked at, at most.
         minimum_history: With fewer deliveries before it nothing is said, but of limits and of a delivery that is empty
             after one that was not.
-        at_least: Fewer records are strange, whatever the history; None for no limit.
-        at_most: More records are strange, whatever the history; None for no limit.
+        at_least: Fewer records are anomalous, whatever the history; None for no limit.
+        at_most: More records are anomalous, whatever the history; None for no limit.
     """
 
     deviations: float = 6.0
@@ -47,10 +47,10 @@ class Volume:
 
 @dataclass(frozen=True, kw_only=True)
 class Distribution:
-    """When the values of a column are strange: its nulls, its distinct values, its mean, deviation, quantiles, range.
+    """When the values of a column are anomalous: its nulls, its distinct values, its mean, deviation, quantiles, range.
 
     Attributes:
-        deviations: Robust standard deviations from the median of the history; beyond them a statistic is strange.
+        deviations: Robust standard deviations from the median of the history; beyond them a statistic is anomalous.
         tolerance: A statistic that moved by less never is: a mean or a quantile by that share of the column's standard
             deviation, a count or a deviation by that share of itself, a share by that much on the scale of Cohen's h,
             on which 0.2 is from 0% to 1%, from 10% to 17%, or from 50% to 60%.

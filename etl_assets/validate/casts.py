@@ -1,7 +1,7 @@
 """From a published cell to a value of the declared type, as Polars expressions.
 
 A cell that is not written as declared gives null, and the rule ``type`` is broken where a cell is there and its value
-is not. Nothing is guessed or rounded. Dates and times stand in `moments`, JSON in `documents`.
+is not. Nothing is guessed or rounded. Dates and times stand in `dates_and_times`, JSON in `json_text`.
 """
 
 from __future__ import annotations
@@ -10,22 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from etl_assets.schema.expressions import among
 from etl_assets.validate.dates_and_times import moment
 from etl_assets.validate.json_text import is_document
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from etl_assets.model.schema import Column
+    from etl_assets.schema import Column, DataType
     from etl_assets.validate.intermediate_columns import Steps
 
 _UUID: Final = r"\A[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\z"
-_FEW: Final = 8
-
-
-def dtype(column: Column) -> pl.DataType:
-    """The Polars type that the column's values have in a `Verdict` and in a `Batch`."""
-    return column.polars_type
 
 
 def prepared(column: Column, cell: pl.Expr) -> pl.Expr:
@@ -38,27 +31,27 @@ def prepared(column: Column, cell: pl.Expr) -> pl.Expr:
     return cell if column.default is None else cell.fill_null(pl.lit(column.default))
 
 
-def cast(column: Column, cell: pl.Expr, steps: Steps, decimal: str = ".") -> pl.Expr:
+def cast(type_: DataType, cell: pl.Expr, steps: Steps, decimal: str = ".") -> pl.Expr:
     """The value of a prepared cell, null where it is not written as declared.
 
     Args:
-        column: The declaration.
+        type_: What it is to be a value of.
         cell: A String expression.
         steps: Takes what is computed on the way.
         decimal: The character before the fraction of a number.
     """
     value = cell
-    match column.type:
+    match type_.name:
         case "integer":
             value = cell.cast(pl.Int64, strict=False)
         case "float":
             value = _float(cell, steps, decimal)
         case "decimal":
-            value = _decimal(column, cell, steps, decimal)
+            value = _decimal(type_, cell, steps, decimal)
         case "boolean":
-            value = _boolean(column, cell)
+            value = _boolean(type_, cell)
         case "date" | "timestamp" | "time":
-            value = moment(column, cell, steps)
+            value = moment(type_, cell, steps)
         case "json":
             value = pl.when(cell.map_batches(_documents, return_dtype=pl.Boolean, is_elementwise=True)).then(cell)
         case "uuid":
@@ -66,19 +59,9 @@ def cast(column: Column, cell: pl.Expr, steps: Steps, decimal: str = ".") -> pl.
     return value
 
 
-def among(cell: pl.Expr, values: Sequence[object]) -> pl.Expr:
-    """Whether a value is one of a few; null where there is none. Comparing one by one is faster while they are few."""
-    if not 0 < len(values) <= _FEW:
-        return cell.is_in(list(values))
-    found = cell == pl.lit(values[0])
-    for value in values[1:]:
-        found = found | (cell == pl.lit(value))
-    return found
-
-
-def _boolean(column: Column, cell: pl.Expr) -> pl.Expr:
+def _boolean(type_: DataType, cell: pl.Expr) -> pl.Expr:
     true, false = pl.lit(value=True), pl.lit(value=False)
-    return pl.when(among(cell, column.true)).then(true).when(among(cell, column.false)).then(false)
+    return pl.when(among(cell, type_.true)).then(true).when(among(cell, type_.false)).then(false)
 
 
 def _pointed(cell: pl.Expr, steps: Steps, decimal: str) -> pl.Expr:
@@ -93,12 +76,12 @@ def _float(cell: pl.Expr, steps: Steps, decimal: str) -> pl.Expr:
     return pl.when(value.is_finite()).then(value)
 
 
-def _decimal(column: Column, cell: pl.Expr, steps: Steps, decimal: str) -> pl.Expr:
-    scale = column.scale or 0
+def _decimal(type_: DataType, cell: pl.Expr, steps: Steps, decimal: str) -> pl.Expr:
+    scale = type_.scale or 0
     fraction = f"(?:[0-9]{{1,{scale}}}0*|0+)" if scale else "0+"
     cell = _pointed(cell, steps, decimal)
     written = rf"\A[+-]?(?:[0-9]+(?:\.(?:{fraction})?)?|\.{fraction})\z"
-    return pl.when(cell.str.contains(written)).then(cell).cast(dtype(column), strict=False)
+    return pl.when(cell.str.contains(written)).then(cell).cast(type_.polars, strict=False)
 
 
 def _documents(cells: pl.Series) -> pl.Series:

@@ -18,11 +18,11 @@ import pyarrow as pa
 from polars.exceptions import PolarsError
 
 from etl_assets.errors import TransformError
-from etl_assets.validate.casts import cast, dtype, prepared
+from etl_assets.validate.casts import cast, prepared
 from etl_assets.validate.dates_and_times import in_range, localized
 
 if TYPE_CHECKING:
-    from etl_assets.model.schema import Column
+    from etl_assets.schema import Column, DataType
     from etl_assets.validate.intermediate_columns import Steps
 
 _LARGEST_EXPONENT: Final = 400
@@ -38,14 +38,15 @@ def as_published(column: Column, values: pd.Series[Any]) -> pl.Series:
     """
     try:
         if values.dtype == object:
-            written = _written(column, [None if _is_missing(value) else value for value in values])
+            written = _written(column.type, [None if _is_missing(value) else value for value in values])
             if written is not None:
                 return pl.Series(written, dtype=pl.String)
         series = pl.Series(pa.Array.from_pandas(values))
     except (pa.ArrowException, PolarsError, TypeError, ValueError, OverflowError):
         raise TransformError(
             f"The transformer returned a column {column.name!r} whose values are of several kinds, or of a kind that "
-            f"cannot be read as {column.type}. The batch was not written. Return {column.type} values or text."
+            f"cannot be read as {column.type.name}. The batch was not written. Return {column.type.name} values, or "
+            "text."
         ) from None
     return series.cast(pl.String) if isinstance(series.dtype, pl.Categorical | pl.Null) else series
 
@@ -65,21 +66,21 @@ def conformed(column: Column, name: str, source: pl.DataType, steps: Steps) -> p
     cell = pl.col(name)
     value: pl.Expr | None = None
     if source == pl.String:
-        value = cast(column, cell, steps)
-    elif column.type in {"integer", "float", "decimal"} and source.is_numeric():
-        value = _number(column, cell, source, steps)
-    elif column.type == "boolean" and source == pl.Boolean:
+        value = cast(column.type, cell, steps)
+    elif column.type.name in {"integer", "float", "decimal"} and source.is_numeric():
+        value = _number(column.type, cell, source, steps)
+    elif column.type.name == "boolean" and source == pl.Boolean:
         value = cell
-    elif column.type == "date":
+    elif column.type.name == "date":
         value = _date(cell, source, steps)
-    elif column.type == "timestamp":
-        value = _timestamp(column, cell, source, steps)
-    elif column.type == "time" and source == pl.Time:
+    elif column.type.name == "timestamp":
+        value = _timestamp(column.type, cell, source, steps)
+    elif column.type.name == "time" and source == pl.Time:
         value = pl.when(cell.cast(pl.Int64) % _MICROSECOND == 0).then(cell)
     if value is None:
         raise TransformError(
-            f"The transformer returned a column {column.name!r} of {source}, which is declared {column.type}. The "
-            f"batch was not written. Return {column.type} values, or text as the publisher would write it."
+            f"The transformer returned a column {column.name!r} of {source}, which is declared {column.type.name}. The "
+            f"batch was not written. Return {column.type.name} values, or text as the publisher would write it."
         )
     return value
 
@@ -90,45 +91,45 @@ def completed(column: Column, name: str, source: pl.DataType) -> pl.Expr | None:
     return prepared(column, pl.col(name)) if column.derived and declared and source == pl.String else None
 
 
-def _written(column: Column, values: list[Any]) -> list[str | None] | None:
+def _written(type_: DataType, values: list[Any]) -> list[str | None] | None:
     """Python objects as text that the declared type reads exactly; None where Arrow reads them by itself."""
-    if column.type == "json":
+    if type_.name == "json":
         return [value if value is None or isinstance(value, str) else _dumped(value) for value in values]
-    if column.type not in {"integer", "float", "decimal", "uuid"}:
+    if type_.name not in {"integer", "float", "decimal", "uuid"}:
         return None
     if any(isinstance(value, bool) or not isinstance(value, _WRITTEN) for value in values if value is not None):
         return None
-    return [None if value is None else _plain(column, value) for value in values]
+    return [None if value is None else _plain(type_, value) for value in values]
 
 
 def _dumped(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _plain(column: Column, value: Any) -> str:
+def _plain(type_: DataType, value: Any) -> str:
     if isinstance(value, str | UUID | Integral):
         return str(value)
     number = Decimal(str(value))
     if not number.is_finite() or abs(number.adjusted()) > _LARGEST_EXPONENT:
         return str(value)
     text = format(number, "f")
-    return text.rstrip("0").rstrip(".") if column.type == "integer" and "." in text else text
+    return text.rstrip("0").rstrip(".") if type_.name == "integer" and "." in text else text
 
 
 def _is_missing(value: Any) -> bool:
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)  # noqa: PLR0124 -- NaN
 
 
-def _number(column: Column, cell: pl.Expr, source: pl.DataType, steps: Steps) -> pl.Expr:
-    if column.type == "float":
+def _number(type_: DataType, cell: pl.Expr, source: pl.DataType, steps: Steps) -> pl.Expr:
+    if type_.name == "float":
         value = steps.once(cell.cast(pl.Float64, strict=False))
         return pl.when(value.is_finite()).then(value)
-    if source.is_float() and column.type == "decimal":
+    if source.is_float() and type_.name == "decimal":
         text = cell.cast(pl.String).map_batches(_positional, return_dtype=pl.String, is_elementwise=True)
-        return cast(column, steps.once(text), steps)
+        return cast(type_, steps.once(text), steps)
     if source.is_integer():
-        return cell.cast(dtype(column), strict=False)
-    return _unless_changed(cell, dtype(column), source, steps)
+        return cell.cast(type_.polars, strict=False)
+    return _unless_changed(cell, type_.polars, source, steps)
 
 
 def _unless_changed(cell: pl.Expr, target: pl.DataType, source: pl.DataType, steps: Steps) -> pl.Expr:
@@ -154,7 +155,7 @@ def _date(cell: pl.Expr, source: pl.DataType, steps: Steps) -> pl.Expr | None:
     return pl.when(in_range(cell, pl.Date())).then(cell)
 
 
-def _timestamp(column: Column, cell: pl.Expr, source: pl.DataType, steps: Steps) -> pl.Expr | None:
+def _timestamp(type_: DataType, cell: pl.Expr, source: pl.DataType, steps: Steps) -> pl.Expr | None:
     """Readings as they are, instants in UTC; readings become instants only in a declared zone."""
     if source == pl.Date:
         value = pl.when(in_range(cell, pl.Date())).then(cell).cast(pl.Datetime("us"))
@@ -163,12 +164,12 @@ def _timestamp(column: Column, cell: pl.Expr, source: pl.DataType, steps: Steps)
     else:
         return None
     if isinstance(source, pl.Datetime) and source.time_zone is not None:
-        if not column.is_instant:
+        if not type_.is_instant:
             return None
         value = value.dt.convert_time_zone("UTC")
-    elif column.is_instant:
-        if column.zone is None:
+    elif type_.is_instant:
+        if type_.zone is None:
             return None
-        value = localized(value, column.zone, steps)
+        value = localized(value, type_.zone, steps)
     value = steps.once(value)
-    return pl.when(in_range(value, dtype(column))).then(value)
+    return pl.when(in_range(value, type_.polars)).then(value)

@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from etl_assets.model.schema import DIRECTIVES, directives
+from etl_assets.schema.date_formats import DIRECTIVES, PARTS, directives
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl_assets.model.schema import Column
+    from etl_assets.schema import DataType
     from etl_assets.validate.intermediate_columns import Steps
 
 _MONTHS: Final = {
@@ -30,27 +30,7 @@ _MONTHS: Final = {
         ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), start=1
     )
 }
-_PARTS: Final = {
-    "%Y": "year",
-    "%y": "short_year",
-    "%m": "month",
-    "%-m": "month",
-    "%b": "month_name",
-    "%B": "month_name",
-    "%d": "day",
-    "%-d": "day",
-    "%H": "hour",
-    "%-H": "hour",
-    "%I": "half_hour",
-    "%-I": "half_hour",
-    "%p": "half",
-    "%M": "minute",
-    "%S": "second",
-    "%f": "fraction",
-    "%z": "offset",
-}
 _SHAPES: Final = {**DIRECTIVES, "%z": "[+-][0-9]{2}:?[0-9]{2}"}
-_MEANINGS: Final = {"short_year": "year", "month_name": "month", "half_hour": "hour"}
 _INSTANT: Final = pl.Datetime("us", "UTC")
 _TABLE_END: Final = datetime(2100, 1, 1)  # noqa: DTZ001 -- a reading, of whatever zone
 _CENTURY_PIVOT: Final = 69
@@ -58,39 +38,23 @@ _LAST_OFFSET_HOUR: Final = 23
 _LAST_MINUTE: Final = 59
 
 
-def moment(column: Column, cell: pl.Expr, steps: Steps) -> pl.Expr:
+def moment(type_: DataType, cell: pl.Expr, steps: Steps) -> pl.Expr:
     """The value of a date, timestamp or time column: the first format that a cell matches and that gives a value.
 
     Args:
-        column: The declaration.
+        type_: Of the column.
         cell: A String expression.
         steps: Takes what is computed on the way.
     """
     read = [
-        _read(column, written, cell, steps, zulu=zulu)
-        for format_ in column.accepted_formats
+        _read(type_, written, cell, steps, zulu=zulu)
+        for format_ in type_.formats
         for written, zulu in _variants(format_)
     ]
     value = steps.once(pl.coalesce(read))
-    if column.type == "time":
+    if type_.name == "time":
         return value
-    return pl.when(in_range(value, column.polars_type)).then(value)
-
-
-def ambiguity(format_: str) -> str | None:
-    """What a format names twice, or names in vain, in plain words; None when it is sound."""
-    seen: set[str] = set()
-    for part in directives(format_):
-        if part in _PARTS:
-            meaning = _MEANINGS.get(_PARTS[part], _PARTS[part])
-            if meaning in seen:
-                return f"names the {meaning} twice"
-            seen.add(meaning)
-    parts = set(directives(format_))
-    halves = bool(parts & {"%I", "%-I"})
-    if "%p" in parts and not halves:
-        return "has %p, which means something only beside %I"
-    return None
+    return pl.when(in_range(value, type_.polars)).then(value)
 
 
 def shape(format_: str, *, named: bool = False) -> str:
@@ -99,8 +63,8 @@ def shape(format_: str, *, named: bool = False) -> str:
     for part in directives(format_):
         if part not in _SHAPES:
             pieces.append(re.escape(part))
-        elif named and part in _PARTS:
-            pieces.append(f"(?P<{_PARTS[part]}>{_SHAPES[part]})")
+        elif named and part in PARTS:
+            pieces.append(f"(?P<{PARTS[part]}>{_SHAPES[part]})")
         else:
             pieces.append(_SHAPES[part])
     return rf"\A{''.join(pieces)}\z"
@@ -114,21 +78,21 @@ def _variants(format_: str) -> Iterator[tuple[str, bool]]:
     yield format_, False
 
 
-def _read(column: Column, format_: str, cell: pl.Expr, steps: Steps, *, zulu: bool) -> pl.Expr:
-    native = _native(column, format_)
+def _read(type_: DataType, format_: str, cell: pl.Expr, steps: Steps, *, zulu: bool) -> pl.Expr:
+    native = _native(type_, format_)
     if native is None:
-        value = _assembled(column, format_, cell, steps)
+        value = _assembled(type_, format_, cell, steps)
     else:
         matching = pl.when(cell.str.contains(shape(format_))).then(cell)
-        if column.type == "date":
+        if type_.name == "date":
             value = matching.str.to_date(native, strict=False, cache=False)
-        elif column.type == "time":
+        elif type_.name == "time":
             value = matching.str.to_time(native, strict=False, cache=False)
         else:
             value = matching.str.to_datetime(native, time_unit="us", strict=False, cache=False)
-    if not column.is_instant or "%z" in directives(format_):
+    if not type_.is_instant or "%z" in directives(format_):
         return value
-    return localized(value, "UTC" if zulu else column.zone or "UTC", steps)
+    return localized(value, "UTC" if zulu else type_.zone or "UTC", steps)
 
 
 def localized(value: pl.Expr, zone: str, steps: Steps) -> pl.Expr:
@@ -172,18 +136,18 @@ def in_range(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return (value >= pl.lit(first, dtype=dtype)) & (value <= pl.lit(last, dtype=dtype))
 
 
-def _native(column: Column, format_: str) -> str | None:
+def _native(type_: DataType, format_: str) -> str | None:
     """The format as Polars' parser takes it; None where that parser may read a matching cell otherwise."""
     parts = list(directives(format_))
-    named = {part for part in parts if part in _PARTS}
+    named = {part for part in parts if part in PARTS}
     if "%y" in named:
         return None
-    if column.type != "date" and named & {"%H", "%-H", "%I", "%-I"} and "%M" not in named:
+    if type_.name != "date" and named & {"%H", "%-H", "%I", "%-I"} and "%M" not in named:
         return None
     translated: list[str] = []
     for index, part in enumerate(parts):
         following = parts[index + 1] if index + 1 < len(parts) else ""
-        if part.startswith("%-") and (following in _PARTS or following.isdigit()):
+        if part.startswith("%-") and (following in PARTS or following.isdigit()):
             return None
         if part == "%f":
             if translated[-2:] != ["%S", "."]:
@@ -194,9 +158,9 @@ def _native(column: Column, format_: str) -> str | None:
     return "".join(translated)
 
 
-def _assembled(column: Column, format_: str, cell: pl.Expr, steps: Steps) -> pl.Expr:
+def _assembled(type_: DataType, format_: str, cell: pl.Expr, steps: Steps) -> pl.Expr:
     groups = steps.once(cell.str.extract_groups(shape(format_, named=True)))
-    names = {_PARTS[part] for part in directives(format_) if part in _PARTS}
+    names = {PARTS[part] for part in directives(format_) if part in PARTS}
 
     def number(name: str) -> pl.Expr:
         return groups.struct.field(name).cast(pl.Int32) if name in names else pl.lit(0, dtype=pl.Int32)
@@ -208,11 +172,11 @@ def _assembled(column: Column, format_: str, cell: pl.Expr, steps: Steps) -> pl.
     micro = pl.lit(0, dtype=pl.Int32)
     if "fraction" in names:
         micro = groups.struct.field("fraction").str.pad_end(6, "0").cast(pl.Int32)
-    if column.type == "time":
+    if type_.name == "time":
         seen = hour.is_not_null()
         return pl.when(seen).then(pl.time(hour, number("minute"), number("second"), micro))
     day = _calendar_day(groups, names, steps)
-    if column.type == "date":
+    if type_.name == "date":
         return day
     clock = pl.duration(hours=hour, minutes=number("minute"), seconds=number("second"), microseconds=micro)
     reading = day.cast(pl.Datetime("us")) + clock

@@ -6,19 +6,20 @@ rules may be called anything.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
-from etl_assets.model.schema import RECORD_NO
-from etl_assets.validate.criteria import NUL_RULE, broken, holds_nul
+from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from etl_assets.model.schema import Column
+    from etl_assets.schema import Column, RecordRule
 
+NUL_RULE: Final = "record__nul"
 _BAD: Final = "#bad"
 
 
@@ -29,60 +30,91 @@ def cell_name(index: int) -> str:
 
 def value_name(index: int, column: Column) -> str:
     """What it calls the values; a text is its own value."""
-    return cell_name(index) if column.type == "text" else f"#v{index}"
+    return cell_name(index) if column.type.name == "text" else f"#v{index}"
 
 
 def every_mask(columns: Sequence[Column]) -> dict[str, pl.Expr]:
     """The masks of every rule of some columns, over a frame of cells and values, in the order they are listed."""
     named = [(column, pl.col(cell_name(i)), pl.col(value_name(i, column))) for i, column in enumerate(columns)]
-    texts = [value for column, _, value in named if column.type == "text"]
-    masks = {NUL_RULE: holds_nul(texts)} if texts else {}
+    texts = [value for column, _, value in named if column.type.name == "text"]
+    masks = {NUL_RULE: _holds_nul(texts)} if texts else {}
     for column, cell, value in named:
-        masks.update(broken(column, cell, value))
+        for rule in column.rules:
+            mask = rule.violated(column.type, cell, value)
+            if mask is not None:
+                masks[rule.name(column.name)] = mask
     return masks
 
 
-def judged(frame: pl.LazyFrame, columns: Sequence[Column], masks: Mapping[str, pl.Expr]) -> pl.DataFrame:
-    """Carry out the masks.
+@dataclass(frozen=True)
+class Judged:
+    """Rows beside the rules that they broke.
 
-    Returns:
-        The columns under their own names, ``RECORD_NO``, the masks by number, and whether any of them holds.
+    Attributes:
+        frame: The columns under their own names, ``RECORD_NO``, the masks by number, and whether any of them holds.
+        columns: Names of the columns.
+        rules: Names of the rules, in the order of their masks.
+    """
+
+    frame: pl.DataFrame
+    columns: tuple[str, ...]
+    rules: tuple[str, ...]
+
+    @property
+    def broken(self) -> pl.Series:
+        """Which rows broke a rule."""
+        return self.frame.get_column(_BAD)
+
+    def without(self, leaving: pl.Series) -> pl.DataFrame:
+        """The rows to keep, in order, with the columns and ``RECORD_NO`` alone."""
+        rows = self.frame.select(*self.columns, RECORD_NO)
+        return rows.filter(~leaving) if leaving.any() else rows
+
+    def rejected(self) -> pl.DataFrame:
+        """The records behind the broken rows, each once, by number: ``record_no``, and every rule any row broke."""
+        bad = self.frame.filter(pl.col(_BAD))
+        found = [index for index in range(len(self.rules)) if bad.get_column(_mask_name(index)).any()]
+        masks = [pl.col(_mask_name(index)) for index in found]
+        if bad.get_column(RECORD_NO).is_duplicated().any():
+            bad = bad.group_by(RECORD_NO).agg([mask.any() for mask in masks])
+        listed = [pl.when(mask).then(pl.lit(self.rules[index])) for index, mask in zip(found, masks, strict=True)]
+        return bad.select(
+            pl.col(RECORD_NO).cast(pl.Int64).alias(REJECTED_RECORD_NO),
+            (pl.concat_list(listed).list.drop_nulls() if listed else pl.lit([], dtype=pl.List(pl.String))).alias(
+                REJECTED_RULES
+            ),
+        ).sort(REJECTED_RECORD_NO)
+
+
+def judged(
+    frame: pl.LazyFrame, columns: Sequence[Column], masks: Mapping[str, pl.Expr], rules: Sequence[RecordRule]
+) -> Judged:
+    """Carry out the rules of columns, then those of whole records that have all of their columns there.
+
+    Args:
+        frame: Cells and values, and ``RECORD_NO``.
+        columns: What they are of.
+        masks: From `every_mask`.
+        rules: Of whole records.
     """
     values = [pl.col(value_name(index, column)).alias(column.name) for index, column in enumerate(columns)]
     numbered = [mask.alias(_mask_name(index)) for index, mask in enumerate(masks.values())]
-    holds = pl.any_horizontal([pl.col(_mask_name(index)) for index in range(len(masks))] or [pl.lit(value=False)])
-    return (
-        frame.select(*values, RECORD_NO, *numbered)
-        .with_columns(holds.fill_null(value=False).alias(_BAD))
-        .collect(engine="in-memory")
-    )
+    rows = frame.select(*values, RECORD_NO, *numbered).collect(engine="in-memory")
+    names = [*masks]
+    for rule in rules:
+        if set(rule.columns) <= {column.name for column in columns}:
+            broken = rule.violations(rows.select(*rule.columns, RECORD_NO))
+            if broken is not None:
+                rows = rows.with_columns(broken.alias(_mask_name(len(names))))
+                names.append(rule.name)
+    holds = pl.any_horizontal([pl.col(_mask_name(index)) for index in range(len(names))] or [pl.lit(value=False)])
+    rows = rows.with_columns(holds.fill_null(value=False).alias(_BAD))
+    return Judged(rows, tuple(column.name for column in columns), tuple(names))
 
 
-def kept(frame: pl.DataFrame, columns: Sequence[Column], broken_rows: pl.Series) -> pl.DataFrame:
-    """The rows to keep, in order, with the columns and ``RECORD_NO`` alone."""
-    rows = frame.select(*(column.name for column in columns), RECORD_NO)
-    return rows.filter(~broken_rows) if broken_rows.any() else rows
-
-
-def broken_rows(frame: pl.DataFrame) -> pl.Series:
-    """Which rows of a judged frame broke a rule."""
-    return frame.get_column(_BAD)
-
-
-def rejections(frame: pl.DataFrame, rules: Sequence[str]) -> pl.DataFrame:
-    """The records behind the broken rows, each once, by number: ``record_no`` and every rule that any row broke."""
-    bad = frame.filter(pl.col(_BAD))
-    found = [index for index in range(len(rules)) if bad.get_column(_mask_name(index)).any()]
-    masks = [pl.col(_mask_name(index)) for index in found]
-    if bad.get_column(RECORD_NO).is_duplicated().any():
-        bad = bad.group_by(RECORD_NO).agg([mask.any() for mask in masks])
-    listed = [pl.when(mask).then(pl.lit(rules[index])) for index, mask in zip(found, masks, strict=True)]
-    return bad.select(
-        pl.col(RECORD_NO).cast(pl.Int64).alias(REJECTED_RECORD_NO),
-        (pl.concat_list(listed).list.drop_nulls() if listed else pl.lit([], dtype=pl.List(pl.String))).alias(
-            REJECTED_RULES
-        ),
-    ).sort(REJECTED_RECORD_NO)
+def _holds_nul(texts: list[pl.Expr]) -> pl.Expr:
+    """Whether one of several texts holds a NUL character, which the database cannot store."""
+    return pl.any_horizontal([text.str.contains("\0", literal=True) for text in texts])
 
 
 def _mask_name(index: int) -> str:

@@ -1,56 +1,56 @@
 """The ready-made validator: a schema as Polars expressions, carried out over a whole batch in one pass.
 
 The expressions are built once for each set of published names. What a cell means is `casts`'s business, what a rule
-asks `criteria`'s, how broken rules become rejected records `judgement`'s.
+asks that of its kind, how broken rules become rejected records `rule_masks`'s.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from etl_assets.model.batch import REJECTED_RECORD_NO, Verdict
-from etl_assets.model.schema import RECORD_NO
+from etl_assets.model.rule import RuleInfo
+from etl_assets.schema import RECORD_NO
 from etl_assets.validate.base import Validator
 from etl_assets.validate.casts import cast, prepared
-from etl_assets.validate.declaration import check_rules
+from etl_assets.validate.defaults import check_defaults
 from etl_assets.validate.intermediate_columns import Steps
-from etl_assets.validate.rule_masks import broken_rows, cell_name, every_mask, judged, kept, rejections, value_name
+from etl_assets.validate.rule_masks import NUL_RULE, cell_name, every_mask, judged, value_name
 from etl_assets.validate.shape import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from etl_assets.model.batch import RawBatch
-    from etl_assets.model.schema import Column, Schema
+    from etl_assets.schema import Column, RecordRule, Schema
 
 
+@dataclass(frozen=True)
 class RuleValidator(Validator):
-    """Casts by the declared types and keeps the declared rules, other than ``unique`` and ``references``."""
+    """Casts by the declared types and keeps the declared rules, but for those that only the table can judge."""
 
-    def __init__(self, schema: Schema, where: str = "the schema") -> None:
-        """Take a schema.
+    _plans: dict[tuple[str, tuple[str, ...], str], _Plan] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
-        Args:
-            schema: The contract.
-            where: What to call its owner in errors, e.g. ``source 'flights'``.
+    def check(self, schema: Schema, where: str) -> None:
+        """See `Validator.check`."""
+        check_defaults(schema, where)
 
-        Raises:
-            DeclarationError: If a rule cannot be carried out.
-        """
-        check_rules(schema, where)
-        self._schema = schema
-        self._where = where
-        self._plans: dict[tuple[tuple[str, ...], str], _Plan] = {}
+    def rules(self, schema: Schema) -> tuple[RuleInfo, ...]:
+        """See `Validator.rules`."""
+        if all(column.type.name != "text" for column in (*schema.columns, *schema.inputs)):
+            return ()
+        return (RuleInfo(NUL_RULE, "the record holds no NUL character"),)
 
-    def validate(self, raw: RawBatch) -> Verdict:
-        """Judge every record of a batch; see `Validator.validate`."""
-        key = (raw.names, raw.decimal)
+    def validate(self, raw: RawBatch, schema: Schema) -> Verdict:
+        """See `Validator.validate`."""
+        key = (schema.fingerprint, raw.names, raw.decimal)
         if key not in self._plans:
-            shape = resolve(self._schema, raw.names, f"The delivery of {self._where}")
-            self._plans[key] = _plan(self._schema.published, shape.columns, raw.decimal)
+            self._plans[key] = _plan(schema, resolve(schema, raw.names, "The delivery").columns, raw.decimal)
         verdict = self._plans[key].judge(raw.frame)
         malformed = raw.malformed
         if malformed.is_empty():
@@ -68,6 +68,7 @@ class _Plan:
     cells: Sequence[pl.Expr]
     steps: Steps
     masks: Mapping[str, pl.Expr]
+    rules: Sequence[RecordRule]
 
     def judge(self, frame: pl.DataFrame) -> Verdict:
         taken = [
@@ -76,11 +77,12 @@ class _Plan:
             if column.name in self.published
         ]
         lazy = pl.DataFrame([*taken, frame.get_column(RECORD_NO)]).lazy()
-        result = judged(self.steps.through(lazy.with_columns(self.cells)), self.columns, self.masks)
-        return Verdict(kept(result, self.columns, broken_rows(result)), rejections(result, tuple(self.masks)))
+        result = judged(self.steps.through(lazy.with_columns(self.cells)), self.columns, self.masks, self.rules)
+        return Verdict(result.without(result.broken), result.rejected())
 
 
-def _plan(columns: Sequence[Column], published: Mapping[str, str], decimal: str) -> _Plan:
+def _plan(schema: Schema, published: Mapping[str, str], decimal: str) -> _Plan:
+    columns = schema.published
     cells: list[pl.Expr] = []
     steps = Steps()
     for index, column in enumerate(columns):
@@ -89,6 +91,6 @@ def _plan(columns: Sequence[Column], published: Mapping[str, str], decimal: str)
             cells.append(pl.lit(column.default, dtype=pl.String).alias(name))
         elif column.strip or column.null or column.default is not None:
             cells.append(prepared(column, pl.col(name)).alias(name))
-        if column.type != "text":
-            steps.once(cast(column, pl.col(name), steps, decimal), value_name(index, column))
-    return _Plan(columns, published, cells, steps, every_mask(columns))
+        if column.type.name != "text":
+            steps.once(cast(column.type, pl.col(name), steps, decimal), value_name(index, column))
+    return _Plan(columns, published, cells, steps, every_mask(columns), schema.rules)

@@ -15,7 +15,7 @@ from etl_assets.errors import ShapeError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from etl_assets.model.schema import Column, Schema
+    from etl_assets.schema import Column, Schema
 
 
 @dataclass(frozen=True)

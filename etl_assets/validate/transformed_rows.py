@@ -1,4 +1,4 @@
-"""The way into a transformer and out of it: typed rows as pandas, and the rules of all columns on what came back.
+"""The way out of a transformer: the rules of all columns, and of whole records, on what came back.
 
 One record may have become several rows; it stays or leaves whole.
 """
@@ -12,32 +12,17 @@ import polars as pl
 
 from etl_assets.errors import TransformError
 from etl_assets.model.batch import REJECTED_RECORD_NO, Verdict
-from etl_assets.model.schema import RECORD_NO
+from etl_assets.schema import RECORD_NO
 from etl_assets.validate.conform import as_published, completed, conformed
 from etl_assets.validate.intermediate_columns import Steps
-from etl_assets.validate.rule_masks import cell_name, every_mask, judged, kept, rejections, value_name
+from etl_assets.validate.rule_masks import cell_name, every_mask, judged, value_name
 
 if TYPE_CHECKING:
-    from etl_assets.model.schema import Schema
-
-
-def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
-    """Rows as a transformer sees them.
-
-    Args:
-        frame: Rows with ``RECORD_NO``, as in `Verdict.rows`.
-
-    Returns:
-        The other columns, Arrow-backed; the index, named ``RECORD_NO``, is the record number.
-    """
-    table = frame.drop(RECORD_NO).to_arrow(compat_level=pl.CompatLevel.oldest())
-    shown = table.to_pandas(types_mapper=pd.ArrowDtype)
-    shown.index = pd.Index(frame.get_column(RECORD_NO).to_numpy(), name=RECORD_NO)
-    return shown
+    from etl_assets.schema import Schema
 
 
 def judge_rows(schema: Schema, frame: pd.DataFrame) -> Verdict:
-    """Judge what a transformer returned by the rules of all columns.
+    """Judge what a transformer returned by the rules of all columns and of whole records.
 
     Args:
         schema: The contract.
@@ -50,6 +35,7 @@ def judge_rows(schema: Schema, frame: pd.DataFrame) -> Verdict:
     Raises:
         TransformError: If columns are missing or beyond the schema, the index is no record number, or a column is of
             a kind that does not belong in it.
+        RuleError: If a rule of the source's own fails.
     """
     numbers = _record_numbers(schema, frame)
     taken = [
@@ -64,13 +50,13 @@ def judge_rows(schema: Schema, frame: pd.DataFrame) -> Verdict:
     steps = Steps()
     for index, column in enumerate(schema.columns):
         value = conformed(column, cell_name(index), taken[index].dtype, steps)
-        if column.type != "text":
+        if column.type.name != "text":
             steps.once(value, value_name(index, column))
-    masks = every_mask(schema.columns)
-    result = judged(steps.through(lazy.with_columns(cells)), schema.columns, masks)
-    rejected = rejections(result, tuple(masks))
-    leaving = result.get_column(RECORD_NO).is_in(rejected.get_column(REJECTED_RECORD_NO).implode())
-    return Verdict(kept(result, schema.columns, leaving), rejected)
+    values = steps.through(lazy.with_columns(cells))
+    result = judged(values, schema.columns, every_mask(schema.columns), schema.rules)
+    rejected = result.rejected()
+    leaving = result.frame.get_column(RECORD_NO).is_in(rejected.get_column(REJECTED_RECORD_NO).implode())
+    return Verdict(result.without(leaving), rejected)
 
 
 def _record_numbers(schema: Schema, frame: pd.DataFrame) -> pl.Series:

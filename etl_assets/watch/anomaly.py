@@ -1,4 +1,4 @@
-"""Whether the numbers of a delivery are strange beside those of the deliveries before it.
+"""Whether the numbers of a delivery are anomalous beside those of the deliveries before it.
 
 Pure: the number of records, and the profiles of columns, against their history. How a history is read is `usual`'s
 business; here stand the scales on which a number is near or far, and the words for it.
@@ -11,11 +11,13 @@ deviations by the logarithm of their ratio: on each scale 0.2 is a small effect,
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from etl_assets.model.monitored import Fact
+from etl_assets.model.check_result import CheckResult
+from etl_assets.model.checks import VOLUME
+from etl_assets.model.comparison import Comparison
 from etl_assets.watch.history_statistics import Point, compare, spread
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from etl_assets.model.monitors import Distribution, Monitors, Volume
     from etl_assets.model.profile import ColumnProfile
-    from etl_assets.model.schema import Column, Schema
+    from etl_assets.schema import Column, Schema
     from etl_assets.watch.history_statistics import Usual
 
 RECORDS: Final = "records"
@@ -32,21 +34,6 @@ _CHANCE: Final = 3.0
 """A count may be off by so many of its square roots by chance alone."""
 _ESTIMATE: Final = 0.031
 """Relative error of a number of distinct values."""
-
-
-@dataclass(frozen=True)
-class VolumeVerdict:
-    """What is said of a number of records.
-
-    Attributes:
-        passed: Whether it is usual, or too little is known.
-        description: In words.
-        fact: The number beside what it usually is.
-    """
-
-    passed: bool
-    description: str
-    fact: Fact
 
 
 @dataclass(frozen=True)
@@ -62,7 +49,7 @@ class Profiled:
     day: date | None = None
 
 
-def judge_volume(records: Point, history: Sequence[Point], volume: Volume) -> VolumeVerdict:
+def judge_volume(records: Point, history: Sequence[Point], volume: Volume) -> CheckResult:
     """Hold the number of a delivery's records against the declared limits, the delivery before it, and the history.
 
     Args:
@@ -72,15 +59,22 @@ def judge_volume(records: Point, history: Sequence[Point], volume: Volume) -> Vo
     """
     earlier: list[Point] = []
     for point in history[-volume.history :]:
-        earlier.append(replace(point, strange=_breach(point, earlier, volume) is not None))
-    usual = compare(records, earlier, _volume_is_strange(volume), volume.minimum_history)
+        earlier.append(replace(point, anomalous=_breach(point, earlier, volume) is not None))
+    usual = compare(records, earlier, _volume_is_anomalous(volume), volume.minimum_history)
     told = f"{records.value:,.0f} records"
     range_ = f"{min(usual.values):,.0f} to {max(usual.values):,.0f}" if usual.values else ""
     beside = f"{told}, usually {range_}" if range_ else told
     breach = _breach(records, earlier, volume)
-    strange = usual.strange or breach is not None
-    fact = Fact("", RECORDS, f"{records.value:,.0f}", range_, strange)
-    return VolumeVerdict(not strange, f"{told}; {breach}." if breach else f"{beside} ({usual.compared}).", fact)
+    anomalous = usual.anomalous or breach is not None
+    comparison = Comparison("", RECORDS, f"{records.value:,.0f}", range_, anomalous)
+    return CheckResult(
+        VOLUME,
+        passed=not anomalous,
+        description=f"{told}; {breach}." if breach else f"{beside} ({usual.compared}).",
+        failed_records=int(anomalous),
+        records=int(records.value),
+        facts=(asdict(comparison),),
+    )
 
 
 def _breach(records: Point, earlier: Sequence[Point], volume: Volume) -> str | None:
@@ -96,7 +90,7 @@ def _breach(records: Point, earlier: Sequence[Point], volume: Volume) -> str | N
 
 def judge_distribution(
     schema: Schema, delivery: Profiled, history: Sequence[Profiled], monitors: Monitors
-) -> tuple[Fact, ...]:
+) -> tuple[Comparison, ...]:
     """Hold the profiles of a delivery's columns against those before it.
 
     Of keys and of dates and timestamps, which go on with time, only nulls and distinct values are compared. Of
@@ -111,7 +105,7 @@ def judge_distribution(
     Returns:
         What was compared, in the order of the schema.
     """
-    facts: list[Fact] = []
+    facts: list[Comparison] = []
     for column in schema.columns:
         thresholds, now = monitors.of(column.name), delivery.columns.get(column.name)
         if thresholds is None or now is None or not now.rows:
@@ -149,10 +143,10 @@ def _judge_column(
     delivery: tuple[date | None, ColumnProfile],
     history: Sequence[tuple[date | None, ColumnProfile]],
     thresholds: Distribution,
-) -> list[Fact]:
+) -> list[Comparison]:
     day, profile = delivery
     unit = _usual_deviation([past for _, past in history] or [profile])
-    found: dict[str, Fact] = {}
+    found: dict[str, Comparison] = {}
     for statistic in statistics:
         value = statistic.of(profile, unit)
         if value is None:
@@ -164,20 +158,20 @@ def _judge_column(
             found[statistic.name] = _fact(profile.column, statistic, value, usual)
     if _DISTINCT_SHARE.name in found:
         share, count = found.pop(_DISTINCT_SHARE.name), found[_DISTINCT.name]
-        if count.strange and not share.strange:
-            found[_DISTINCT.name] = Fact(count.column, count.statistic, count.now, count.usual)
+        if count.anomalous and not share.anomalous:
+            found[_DISTINCT.name] = Comparison(count.column, count.statistic, count.now, count.usual)
     return list(found.values())
 
 
-def _fact(column: str, statistic: _Statistic, value: float, usual: Usual) -> Fact:
+def _fact(column: str, statistic: _Statistic, value: float, usual: Usual) -> Comparison:
     centre = usual.centre
     low, high = statistic.told(min(usual.values), centre), statistic.told(max(usual.values), centre)
     range_ = low if low == high else f"{low} to {high}"
-    return Fact(column, statistic.name, statistic.told(value, centre) + statistic.unit, range_, usual.strange)
+    return Comparison(column, statistic.name, statistic.told(value, centre) + statistic.unit, range_, usual.anomalous)
 
 
-def _volume_is_strange(volume: Volume) -> Callable[[float, Sequence[float]], bool]:
-    def strange(value: float, usual: Sequence[float]) -> bool:
+def _volume_is_anomalous(volume: Volume) -> Callable[[float, Sequence[float]], bool]:
+    def anomalous(value: float, usual: Sequence[float]) -> bool:
         centre = median(usual)
         if abs(value - centre) <= max(volume.tolerance * centre, _CHANCE * math.sqrt(max(centre, 1))):
             return False
@@ -186,7 +180,7 @@ def _volume_is_strange(volume: Volume) -> Callable[[float, Sequence[float]], boo
         fewer = math.log1p(centre) - math.log1p(value)
         return fewer > volume.deviations * spread([math.log1p(one) for one in usual])
 
-    return strange
+    return anomalous
 
 
 def _is_far(thresholds: Distribution, noise: float, step: float) -> Callable[[float, Sequence[float]], bool]:
@@ -211,13 +205,13 @@ def _usual_deviation(profiles: Sequence[ColumnProfile]) -> float:
 
 def _statistics(column: Column, schema: Schema) -> tuple[_Statistic, ...]:
     """What is compared of a column."""
-    if column.name in schema.key or column.type in {"date", "timestamp"}:
+    if column.name in schema.key or column.type.name in {"date", "timestamp"}:
         return _COUNTS
-    if column.type == "text":
+    if column.type.name == "text":
         return (*_COUNTS, _mean("mean length"), _deviation("deviation of the length"))
-    if column.type == "boolean":
+    if column.type.name == "boolean":
         return (*_COUNTS, _TRUE_SHARE)
-    grain = {"integer": 1.0, "decimal": 10.0 ** -(column.scale or 0)}.get(column.type, 0.0)
+    grain = {"integer": 1.0, "decimal": 10.0 ** -(column.type.scale or 0)}.get(column.type.name, 0.0)
     quantiles = (replace(quantile, grain=grain) for quantile in _QUANTILES)
     return (*_COUNTS, _mean("mean"), _deviation("deviation"), *quantiles)
 

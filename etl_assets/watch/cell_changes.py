@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.model.drift import Change
-from etl_assets.watch.cell_samples import MOST_MEMBERS
+from etl_assets.watch.cell_samples import MOST_MEMBERS, allowed_values
 from etl_assets.watch.type_inference import best_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from etl_assets.model.schema import Column, Schema
+    from etl_assets.schema import Column, Schema
     from etl_assets.watch.cell_samples import ColumnCells
 
 FEWEST_CELLS: Final = 20
@@ -88,13 +88,15 @@ def declared_since(schema: Schema, change: Change, now: Mapping[str, ColumnCells
     cells = now.get(column.name)
     match change.kind:
         case "retyped":
-            return column.type == change.detail["after"] or (cells is not None and _type(column, cells) == column.type)
+            return column.type.name == change.detail["after"] or (
+                cells is not None and _type(column, cells) == column.type.name
+            )
         case "format":
             return cells is not None and cells.cells > 0 and not _strays(cells)
         case "null_word":
             return set(change.detail["words"]) <= set(column.null)
         case "category":
-            return set(change.detail["members"]) <= set(map(str, column.allowed or ()))
+            return set(change.detail["members"]) <= set(map(str, allowed_values(column) or ()))
         case _:
             return False
 
@@ -114,9 +116,9 @@ def _retyped(column: Column, before: ColumnCells, now: ColumnCells) -> Iterator[
     former, new = _type(column, before), _type(column, now)
     if former is None or new is None or former == new:
         return
-    if column.accepted_formats and (new == "moment" or best_format(column.type, now.readings, _strays(now))):
+    if column.type.formats and (new == "moment" or best_format(column.type.name, now.readings, _strays(now))):
         return
-    foreseen = column.type not in {"text", former} and new == column.type
+    foreseen = column.type.name not in {"text", former} and new == column.type.name
     yield Change("retyped", column.name, foreseen=foreseen, detail={**_told(now), "before": former, "after": new})
 
 
@@ -129,12 +131,12 @@ def _type(column: Column, cells: ColumnCells) -> str | None:
     present = cells.cells - words
     if present < FEWEST_CELLS:
         return None
-    if column.type != "text":
+    if column.type.name != "text":
         if cells.declared >= _AGREED * present:
-            return column.type
+            return column.type.name
         if cells.declared > _GONE * present:
             return None
-    if column.type == "text":
+    if column.type.name == "text":
         families = {"boolean": cells.boolean, "moment": cells.moment, "number": cells.number}
     else:
         families = {
@@ -154,7 +156,7 @@ def _reformatted(column: Column, before: ColumnCells, now: ColumnCells) -> Itera
     went = former - _written(now).keys()
     if not came and not went:
         return
-    foreseen = came <= set(column.accepted_formats)
+    foreseen = came <= set(column.type.formats)
     detail = {**_told(now), "before": sorted(former), "after": sorted(new)}
     if not foreseen:
         detail |= {"readings": dict(now.readings), "strays": _strays(now)}
@@ -184,7 +186,7 @@ def _null_words(column: Column, history: Sequence[ColumnCells], now: ColumnCells
 
 
 def _members(column: Column, schema: Schema, history: Sequence[ColumnCells], now: ColumnCells) -> Iterator[Change]:
-    watched = column.allowed is not None or _is_category(column, schema, history)
+    watched = allowed_values(column) is not None or _is_category(column, schema, history)
     if now.members is None or column.sensitive or not watched:
         return
     known = {*(member for cells in history for member in cells.members or ()), *now.words}
@@ -196,7 +198,7 @@ def _members(column: Column, schema: Schema, history: Sequence[ColumnCells], now
 def _is_category(column: Column, schema: Schema, history: Sequence[ColumnCells]) -> bool:
     """Whether a column's values have long been the same few."""
     last = history[:STEADY]
-    if len(last) < STEADY or column.type != "text" or column.name in schema.key:
+    if len(last) < STEADY or column.type.name != "text" or column.name in schema.key:
         return False
     sets = [frozenset(cells.members or ()) for cells in last]
     steady = len(set(sets)) == 1 and 0 < len(sets[0]) <= MOST_MEMBERS

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 import polars as pl
 
-from etl_assets.validate.casts import among, cast, prepared
+from etl_assets.schema.expressions import among
+from etl_assets.schema.rules.allowed import Allowed
+from etl_assets.validate.casts import cast, prepared
 from etl_assets.validate.intermediate_columns import Steps
 from etl_assets.validate.shape import resolve
 from etl_assets.watch.type_inference import (
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from etl_assets.model.batch import RawBatch
-    from etl_assets.model.schema import Column, Schema
+    from etl_assets.schema import Column, Schema
 
 SAMPLE: Final = 4096
 """Records of a batch that are looked at, at most."""
@@ -132,6 +134,12 @@ def observe(schema: Schema, raw: RawBatch) -> dict[str, Any]:
     }
 
 
+def allowed_values(column: Column) -> tuple[str | int, ...] | None:
+    """The only values that a column allows; None where it allows any."""
+    rule = column.find(Allowed)
+    return None if rule is None else rule.values
+
+
 def spaced(height: int, most: int) -> pl.Series:
     """Places of records that are spread evenly, one in each of equally long stretches, and keep no time with anything.
 
@@ -173,7 +181,7 @@ class _Look:
         self._key = key
         self._steps = Steps()
         self._cells = [
-            prepared(replace(column, default=None), pl.col(f"#{number}")).alias(f"#{number}")
+            prepared(column.replace(default=None), pl.col(f"#{number}")).alias(f"#{number}")
             for number, column in enumerate(columns)
         ]
         self._counts = [
@@ -200,19 +208,19 @@ class _Look:
     def _counted(self, column: Column, cell: pl.Expr) -> dict[str, pl.Expr]:
         """What is counted in every sample."""
         counts = {"cells": cell.is_not_null().sum()}
-        if column.type == "text":
+        if column.type.name == "text":
             counts |= _families(cell, self._decimal)
             counts["words"] = is_null_word(cell).sum()
             value = cell
         else:
-            value = self._steps.once(cast(column, cell, self._steps, self._decimal))
+            value = self._steps.once(cast(column.type, cell, self._steps, self._decimal))
             counts["declared"] = value.is_not_null().sum()
         rest = value.is_not_null()
-        for format_ in column.accepted_formats:
+        for format_ in column.type.formats:
             counts[f"format {format_}"] = (fits := rest & in_format(cell, format_)).sum()
             rest = rest & ~fits
-        if column.allowed is not None:
-            counts["distinct"] = value.filter(~among(value, column.allowed)).n_unique()
+        if (allowed := allowed_values(column)) is not None:
+            counts["distinct"] = value.filter(~among(value, allowed)).n_unique()
         elif self._keeps(column):
             counts["distinct"] = value.drop_nulls().n_unique()
         return counts
@@ -221,7 +229,7 @@ class _Look:
         """Whether values of the column are kept, while they are few."""
         if column.sensitive:
             return False
-        return column.allowed is not None or (column.type == "text" and column.name not in self._key)
+        return allowed_values(column) is not None or (column.type.name == "text" and column.name not in self._key)
 
     def _told(self, column: Column, counts: Mapping[str, int], sample: pl.Series) -> ColumnCells:
         cells = sample.drop_nulls()
@@ -230,10 +238,10 @@ class _Look:
             cells=counts["cells"],
             nulls=len(sample) - counts["cells"],
             declared=counts.get("declared", counts["cells"]),
-            formats={f: found for f in column.accepted_formats if (found := counts[f"format {f}"])},
+            formats={f: found for f in column.type.formats if (found := counts[f"format {f}"])},
             members={} if self._keeps(column) else None,
         )
-        if column.type == "text":
+        if column.type.name == "text":
             families: dict[str, Any] = {name: counts[name] for name in ("integer", "number", "boolean", "moment")}
             told = replace(told, **families)
             if counts["words"]:
@@ -248,7 +256,7 @@ class _Look:
         """The same, with a closer look at cells that are not written as declared."""
         frame = cells.alias("cell").to_frame()
         cell, steps = pl.col("cell"), Steps()
-        value = steps.once(cast(column, cell, steps, self._decimal), "value")
+        value = steps.once(cast(column.type, cell, steps, self._decimal), "value")
         strays = steps.through(frame.lazy()).filter(value.is_null()).collect(engine="in-memory").get_column("cell")
         words = _words(column, strays)
         if len(strays) < _STRAYS * len(cells):
@@ -256,9 +264,9 @@ class _Look:
         families: dict[str, Any] = frame.select(**_families(cell, self._decimal)).row(0, named=True)
         told = replace(told, **families, words=words)
         strays = strays.filter(~strays.is_in(list(words))) if words else strays
-        if not column.accepted_formats:
+        if not column.type.formats:
             return told
-        return replace(told, patterns=_patterns(strays), readings=format_matches(strays, column.type))
+        return replace(told, patterns=_patterns(strays), readings=format_matches(strays, column.type.name))
 
 
 def _families(cell: pl.Expr, decimal: str) -> dict[str, pl.Expr]:
@@ -274,7 +282,7 @@ def _words(column: Column, cells: pl.Series) -> dict[str, int]:
     """Null words among cells, as written, but for those that the column allows."""
     frame = cells.alias("cell").to_frame()
     found = frame.filter(is_null_word(pl.col("cell"))).get_column("cell").value_counts()
-    allowed = set(map(str, column.allowed or ()))
+    allowed = set(map(str, allowed_values(column) or ()))
     return {word: count for word, count in sorted(found.iter_rows()) if word not in allowed}
 
 
@@ -291,9 +299,10 @@ def _members(column: Column, cells: pl.Series, distinct: int) -> dict[str, int] 
     """The values of a category and how often each occurs, as far as they are not allowed; None for no category."""
     if distinct > MOST_MEMBERS:
         return None
-    if column.type == "integer":
+    if column.type.name == "integer":
         cells = cells.cast(pl.Int64, strict=False).drop_nulls().cast(pl.String)
-    strange = cells.filter(~cells.is_in(list(map(str, column.allowed)))) if column.allowed is not None else cells
+    allowed = allowed_values(column)
+    strange = cells if allowed is None else cells.filter(~cells.is_in(list(map(str, allowed))))
     counted = dict(sorted(strange.value_counts().iter_rows()))
     return None if any(len(value) > _LONGEST_MEMBER or "\0" in value for value in counted) else counted
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from etl_assets.model.drift import Published
-    from etl_assets.model.schema import Column, Schema
+    from etl_assets.schema import Column, Schema
 
 
 def first_changes(schema: Schema, now: Published) -> list[Change]:

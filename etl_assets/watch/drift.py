@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from etl_assets.model.alert import AlertRule
     from etl_assets.model.delivery import Delivery
     from etl_assets.model.drift import Change, DriftEvent, DriftStatus, Observation, Values
-    from etl_assets.model.schema import Schema
     from etl_assets.postgres.connection import Connection
+    from etl_assets.schema import Schema
     from etl_assets.source import Source
     from etl_assets.watch.cell_samples import ColumnCells
 
@@ -229,11 +229,13 @@ def _compare_names(connection: Connection, source: Source, delivery: Delivery, s
         found = first_changes(schema, now)
     else:
         found = changes(schema, baseline.published, now, [event.change for event in standing])
+    if source.extractor.format.naming == "union":
+        found = [change for change in found if change.kind != "reordered"]
     remembered = {} if baseline is None else baseline.published.values
     memory.remember(connection, delivery, _to_keep(schema, now, remembered))
     told = {change.identity for change in found}
     undone = [event for event in standing if event.change.inverse in told]
-    decimal = getattr(source.extractor.format, "decimal", ".")
+    decimal = source.extractor.format.decimal
     proposed = [replace(change, proposal=proposal(schema, change, sample, decimal)) for change in found]
 
     def back(change: Change, later: Observation) -> bool:

@@ -1,10 +1,10 @@
-"""What a number usually is: robust statistics of a history, by season, without what was strange itself.
+"""What a number usually is: robust statistics of a history, by season, without what was anomalous itself.
 
 Pure, and the same for every number: records of a delivery, statistics of a column. What counts as far away on which
 scale is said by whoever asks; see `anomaly`.
 
 The history is walked from its oldest entry. Each entry is held against those before it as the newest one is; one that
-was strange is left out of what later ones are held against. As many in a row as make a history are no exception any
+was anomalous is left out of what later ones are held against. As many in a row as make a history are no exception any
 more but the new usual: from then on those alone count. So a fault that comes twice is found twice, and a change that
 stays is told a few times and then known.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import date
 
-    IsStrange = Callable[[float, Sequence[float]], bool]
+    IsAnomalous = Callable[[float, Sequence[float]], bool]
 
 _NORMAL: Final = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
@@ -35,12 +35,12 @@ class Point:
     Attributes:
         value: The number.
         day: The day that the delivery is of; None where it is of none.
-        strange: Whether it is known to be strange, whatever it is held against.
+        anomalous: Whether it is known to be anomalous, whatever it is held against.
     """
 
     value: float
     day: date | None = None
-    strange: bool = False
+    anomalous: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class Usual:
 
     Attributes:
         values: The history that counts; empty when there is too little of it.
-        strange: Whether the number is too far away from it.
+        anomalous: Whether the number is too far away from it.
         compared: In words, what the values are of, or how many there are and how many it takes.
     """
 
     values: tuple[float, ...]
-    strange: bool
+    anomalous: bool
     compared: str
 
     @property
@@ -69,70 +69,71 @@ def spread(values: Sequence[float]) -> float:
     return _NORMAL * median(abs(value - centre) for value in values)
 
 
-def compare(now: Point, history: Sequence[Point], is_strange: IsStrange, minimum: int) -> Usual:
+def compare(now: Point, history: Sequence[Point], is_anomalous: IsAnomalous, minimum: int) -> Usual:
     """Hold a number against its history.
 
     Where there is one delivery a day, those of the same weekday are the history, as soon as there are enough of them.
-    Before that all are, once they cover a week, and nothing is strange that lies within their range.
+    Before that all are, once they cover a week, and nothing is anomalous that lies within their range.
 
     Args:
         now: The number.
         history: What it was before, oldest first.
-        is_strange: Whether a number is too far away from some others; of one other, whether it is not about the same.
+        is_anomalous: Whether a number is too far away from some others; of one other, whether it is not about the same.
         minimum: How many make a history.
     """
     daily = _is_daily([point.day for point in (*history, now)])
     seen: list[_Seen] = []
     for point in history:
-        entry = _Seen(point, point.strange or _held_against(point, seen, is_strange, minimum, daily=daily).strange)
+        apart = point.anomalous or _held_against(point, seen, is_anomalous, minimum, daily=daily).anomalous
+        entry = _Seen(point, apart)
         seen.append(entry)
-        if entry.strange:
+        if entry.anomalous:
             _take_for_usual(seen, seen, minimum)
             if daily:
                 _take_for_usual(seen, [other for other in seen if other.weekday == entry.weekday], minimum)
-    return _held_against(now, seen, is_strange, minimum, daily=daily)
+    return _held_against(now, seen, is_anomalous, minimum, daily=daily)
 
 
 @dataclass
 class _Seen:
-    """An entry of the history, and whether it was strange when it came."""
+    """An entry of the history, and whether it was anomalous when it came."""
 
     point: Point
-    strange: bool = False
+    anomalous: bool = False
 
     @property
     def weekday(self) -> int:
         return self.point.day.weekday() if self.point.day else 0
 
 
-def _held_against(now: Point, seen: Sequence[_Seen], is_strange: IsStrange, minimum: int, *, daily: bool) -> Usual:
-    counting = [entry for entry in seen if not entry.strange]
-    strange_ones = len(seen) - len(counting)
-    left_out = f", {strange_ones} strange {'one' if strange_ones == 1 else 'ones'} left out" if strange_ones else ""
+def _held_against(now: Point, seen: Sequence[_Seen], is_anomalous: IsAnomalous, minimum: int, *, daily: bool) -> Usual:
+    counting = [entry for entry in seen if not entry.anomalous]
+    others = len(seen) - len(counting)
+    left_out = f", {others} anomalous {'one' if others == 1 else 'ones'} left out" if others else ""
     values = tuple(entry.point.value for entry in counting)
     needed = max(minimum, _WEEK) if daily else minimum
     if daily and now.day:
         same = tuple(entry.point.value for entry in counting if entry.weekday == now.day.weekday())
         if len(same) >= minimum:
             compared = f"{len(same)} {_DAYS[now.day.weekday()]}s before it{left_out}"
-            return Usual(same, is_strange(now.value, same), compared)
+            return Usual(same, is_anomalous(now.value, same), compared)
     if len(values) < needed:
         return Usual((), False, f"{_deliveries(len(values))} before it, {needed} are needed{left_out}")  # noqa: FBT003
-    strange = is_strange(now.value, values)
-    if strange and daily:
+    anomalous = is_anomalous(now.value, values)
+    if anomalous and daily:
         nearest = min(max(now.value, min(values)), max(values))
-        strange = is_strange(now.value, [nearest])
-    return Usual(values, strange, f"{_deliveries(len(values))} before it{left_out}")
+        anomalous = is_anomalous(now.value, [nearest])
+    return Usual(values, anomalous, f"{_deliveries(len(values))} before it{left_out}")
 
 
 def _take_for_usual(seen: list[_Seen], alike: Sequence[_Seen], minimum: int) -> None:
-    """Let the newest of some entries be the usual when all of them were strange; those before them no longer count."""
+    """Let the newest of some entries be the usual when all of them were anomalous; those before them count no more."""
     newest = alike[-minimum:]
-    if len(newest) < minimum or not all(entry.strange for entry in newest):
+    if len(newest) < minimum or not all(entry.anomalous for entry in newest):
         return
     forgotten = {id(entry) for entry in alike[:-minimum]}
     for entry in newest:
-        entry.strange = False
+        entry.anomalous = False
     seen[:] = [entry for entry in seen if id(entry) not in forgotten]
 
 

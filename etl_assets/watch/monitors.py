@@ -1,16 +1,17 @@
 """Watches the numbers of deliveries: concludes their profiles, and holds them against those before.
 
-What is strange is told and nothing more: the rows keep every rule, and a strange number may be true. What a number is
-held against is ``validate.usual``'s business.
+An anomaly is a failed check and nothing more: the rows keep every rule, and an anomalous number may be true. What a
+number is compared with is `history_statistics`'s business.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
+from etl_assets.model.check_result import CheckResult
 from etl_assets.model.checks import DISTRIBUTION, VOLUME
-from etl_assets.model.monitored import Monitored
 from etl_assets.model.partitions import Periods
 from etl_assets.postgres.faults import translating
 from etl_assets.postgres.watch import profiles
@@ -22,8 +23,8 @@ from etl_assets.watch.profiles import merge
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from etl_assets.model.comparison import Comparison
     from etl_assets.model.delivery import Delivery
-    from etl_assets.model.monitored import Fact
     from etl_assets.model.monitors import Distribution, Monitors
     from etl_assets.model.profile import ColumnProfile
     from etl_assets.postgres.connection import Connection
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from etl_assets.source import Source
 
 _TOLD: Final = 10
-"""So many strange numbers are told in a description; the facts have all."""
+"""So many anomalous numbers are told in a description; the facts have all."""
 
 
 def checks_of(source: Source) -> dict[str, str]:
@@ -80,7 +81,7 @@ def _conclude(connection: Connection, source: Source, delivery: Delivery) -> tup
     return made
 
 
-def examine(connection: Connection, source: Source, delivery: Delivery) -> tuple[Monitored, ...]:
+def examine(connection: Connection, source: Source, delivery: Delivery) -> tuple[CheckResult, ...]:
     """Hold a complete delivery against those before it.
 
     Of a source with partitions those are the newest deliveries of the partitions before its own.
@@ -97,20 +98,11 @@ def examine(connection: Connection, source: Source, delivery: Delivery) -> tuple
     watched = _watched(monitors, source.schema.names)
     limit = max([one.history for one in watched] + ([monitors.volume.history] if monitors.volume else []), default=0)
     earlier = profiles.earlier(connection, delivery, limit, partitioned=source.partitions is not None)
-    found: list[Monitored] = []
+    found: list[CheckResult] = []
     if monitors.volume is not None:
         records = Point(delivery.manifest.records, _day(source, delivery))
-        verdict = judge_volume(records, [Point(one.records, _day(source, one)) for one in earlier], monitors.volume)
-        found.append(
-            Monitored(
-                VOLUME,
-                verdict.passed,
-                verdict.description,
-                int(not verdict.passed),
-                delivery.manifest.records,
-                (verdict.fact,),
-            )
-        )
+        history = [Point(one.records, _day(source, one)) for one in earlier]
+        found.append(judge_volume(records, history, monitors.volume))
     if watched:
         found.append(_examine_columns(connection, source, delivery, earlier))
     return tuple(found)
@@ -118,35 +110,35 @@ def examine(connection: Connection, source: Source, delivery: Delivery) -> tuple
 
 def _examine_columns(
     connection: Connection, source: Source, delivery: Delivery, earlier: Sequence[Earlier]
-) -> Monitored:
+) -> CheckResult:
     numbers = profiles.numbers(connection, [*(one.id for one in earlier), delivery.id])
     now = Profiled(numbers.get(delivery.id, {}), _day(source, delivery))
     history = [Profiled(numbers[one.id], _day(source, one)) for one in earlier if one.id in numbers]
-    facts = judge_distribution(source.schema, now, history, source.monitors)
-    strange = [fact for fact in facts if fact.strange]
-    return Monitored(
+    comparisons = judge_distribution(source.schema, now, history, source.monitors)
+    anomalous = {each.column for each in comparisons if each.anomalous}
+    return CheckResult(
         DISTRIBUTION,
-        not strange,
-        _described(now.columns, facts, len(history)),
-        len({fact.column for fact in strange}),
-        delivery.manifest.records,
-        facts,
+        passed=not anomalous,
+        description=_described(now.columns, comparisons, len(history)),
+        failed_records=len(anomalous),
+        records=delivery.manifest.records,
+        facts=tuple(asdict(each) for each in sorted(comparisons, key=lambda each: not each.anomalous)),
     )
 
 
-def _described(columns: Mapping[str, ColumnProfile], facts: Sequence[Fact], history: int) -> str:
+def _described(columns: Mapping[str, ColumnProfile], comparisons: Sequence[Comparison], history: int) -> str:
     """What is said of the columns of a delivery, in words."""
-    strange = [str(fact) for fact in facts if fact.strange]
+    anomalous = [str(each) for each in comparisons if each.anomalous]
     before = "1 profiled delivery" if history == 1 else f"{history} profiled deliveries"
     if not columns:
         return "The delivery has no profile: it has no records, or was loaded before profiles were kept."
-    if not facts:
+    if not comparisons:
         return f"Too little is known to say anything: {before} before it."
-    if not strange:
-        compared = len({fact.column for fact in facts})
+    if not anomalous:
+        compared = len({each.column for each in comparisons})
         return f"{'1 column is' if compared == 1 else f'{compared} columns are'} as usual ({before} before it)."
-    more = f"; and {len(strange) - _TOLD} more" if len(strange) > _TOLD else ""
-    return f"{'; '.join(strange[:_TOLD])}{more} ({before} before it)."
+    more = f"; and {len(anomalous) - _TOLD} more" if len(anomalous) > _TOLD else ""
+    return f"{'; '.join(anomalous[:_TOLD])}{more} ({before} before it)."
 
 
 def _watched(monitors: Monitors, names: Sequence[str]) -> list[Distribution]:

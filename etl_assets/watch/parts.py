@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from etl_assets.model.batch import RawBatch
-    from etl_assets.model.schema import Schema
+    from etl_assets.schema import Schema
 
 
 def batch_profile(schema: Schema, raw: RawBatch, rows: pl.DataFrame) -> BatchProfile:

@@ -18,13 +18,12 @@ import numpy as np
 import polars as pl
 
 from etl_assets.model.profile import RANKS, ColumnProfile
-from etl_assets.validate.casts import dtype
 from etl_assets.watch.sketches import HASH_METHOD, FrequentValues, Quantiles, added_hashes, distinct, smallest_hashes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from etl_assets.model.schema import Column, Schema
+    from etl_assets.schema import Column, Schema
     from etl_assets.watch.sketches import Hashes
 
 FORMAT: Final = 1
@@ -61,7 +60,7 @@ def profile_batch(schema: Schema, rows: pl.DataFrame) -> bytes:
         if column.name in numbers.columns:
             number = numbers[column.name]
             facts[column.name] |= {**_exact(column, cells, number), "top": _frequent(cells[drawn], step)}
-            if column.type in _MEASURED:
+            if column.type.name in _MEASURED:
                 quantiles = Quantiles.summary(number[drawn].drop_nulls().to_numpy(writable=True))
         blobs += (smallest_hashes(cells).tobytes(), quantiles)
     header = {"format": FORMAT, "hashes": HASH_METHOD, "rows": rows.height, "step": step, "columns": facts}
@@ -145,9 +144,13 @@ class _Sum:
         )
 
     def _quantiles(self) -> dict[float, float]:
-        if self.column.type not in _MEASURED or self.least is None:
+        if self.column.type.name not in _MEASURED or self.least is None:
             return {}
-        unit = 10 ** (self.column.scale or 0) if self.column.type == "decimal" else _UNITS.get(self.column.type, 1)
+        unit = (
+            10 ** (self.column.type.scale or 0)
+            if self.column.type.name == "decimal"
+            else _UNITS.get(self.column.type.name, 1)
+        )
         least, most = self.least / unit, self.most / unit
         between = [min(max(value, least), most) for value in self.quantiles.at(RANKS[1:-1])]
         return dict(zip(RANKS, [least, *between, most], strict=True)) if between else {0.0: least, 1.0: most}
@@ -155,28 +158,28 @@ class _Sum:
 
 def _shows_values(column: Column) -> bool:
     """Whether more is kept of a column than counts."""
-    return not column.sensitive and column.type not in _COUNTED_ONLY
+    return not column.sensitive and column.type.name not in _COUNTED_ONLY
 
 
 def _number(column: Column) -> pl.Expr:
     """A column's values as the numbers that means and quantiles are made of; see `ColumnProfile`."""
     cell = pl.col(column.name)
-    match column.type:
+    match column.type.name:
         case "text":
             return cell.str.len_bytes().cast(pl.Float64)
         case "float":
             return pl.when(cell.is_finite()).then(cell)
         case "date" | "timestamp" | "time":
-            return cell.to_physical().cast(pl.Float64) / _UNITS.get(column.type, 1)
+            return cell.to_physical().cast(pl.Float64) / _UNITS.get(column.type.name, 1)
         case _:
             return cell.cast(pl.Float64)
 
 
 def _exact(column: Column, cells: pl.Series, numbers: pl.Series) -> dict[str, Any]:
     """Extremes, as JSON can hold them, mean and variance of a column of a batch."""
-    stored = numbers if column.type == "float" else cells.to_physical()
+    stored = numbers if column.type.name == "float" else cells.to_physical()
     extremes = {"least": stored.min(), "most": stored.max()}
-    if column.type == "text":
+    if column.type.name == "text":
         extremes = {name: text and str(text)[:_LONGEST_TEXT] for name, text in extremes.items()}
     moments = {"mean": numbers.mean(), "variance": numbers.var(ddof=0)}
     if any(not isinstance(moment, float) or not math.isfinite(moment) for moment in moments.values()):
@@ -186,17 +189,17 @@ def _exact(column: Column, cells: pl.Series, numbers: pl.Series) -> dict[str, An
 
 def _text(column: Column, stored: Any) -> str:
     """The text of a value that `_stored` made storable."""
-    match column.type:
+    match column.type.name:
         case "text":
             return str(stored)
         case "decimal":
             digits = tuple(int(digit) for digit in str(abs(stored)))
-            return f"{Decimal((int(stored < 0), digits, -(column.scale or 0))):f}"
+            return f"{Decimal((int(stored < 0), digits, -(column.type.scale or 0))):f}"
         case "date" | "timestamp" | "time":
-            physical = pl.Int32 if column.type == "date" else pl.Int64
-            return str(_texts(pl.Series([stored], dtype=physical).cast(dtype(column))).item())
+            physical = pl.Int32 if column.type.name == "date" else pl.Int64
+            return str(_texts(pl.Series([stored], dtype=physical).cast(column.type.polars)).item())
         case _:
-            return str(_texts(pl.Series([stored], dtype=dtype(column))).item())
+            return str(_texts(pl.Series([stored], dtype=column.type.polars)).item())
 
 
 def _texts(values: pl.Series) -> pl.Series:

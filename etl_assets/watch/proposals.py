@@ -6,10 +6,11 @@ A proposal is for people: it is shown, copied and thought about, never carried o
 from __future__ import annotations
 
 import re
-from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from etl_assets.model.schema import MAX_IDENTIFIER_BYTES, Column
+from etl_assets.schema import Column
+from etl_assets.schema.names import MAX_IDENTIFIER_BYTES
+from etl_assets.watch.cell_samples import allowed_values
 from etl_assets.watch.type_inference import Guess, best_format, guess
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from etl_assets.model.drift import Change
-    from etl_assets.model.schema import Schema
+    from etl_assets.schema import Schema
 
-_OF_ANY_TYPE: Final = ("name", "required", "published_as", "default", "description", "sensitive", "null", "strip")
+_OF_ANY_TYPE: Final = ("required", "published_as", "default", "description", "sensitive", "null", "strip")
 
 
 def proposal(schema: Schema, change: Change, sample: pl.DataFrame | None = None, decimal: str = ".") -> str:
@@ -53,18 +54,8 @@ def proposal(schema: Schema, change: Change, sample: pl.DataFrame | None = None,
 
 def with_members(column: Column, members: Sequence[str]) -> str:
     """A column that allows more members, which stand in it: for the eyes of a reviewer alone."""
-    new = map(int, members) if column.type == "integer" else members
-    return as_code(replace(column, allowed=(*(column.allowed or ()), *new)))
-
-
-def as_code(column: Column) -> str:
-    """A column as one would write it, without what goes without saying."""
-    named = [
-        f"{each.name}={getattr(column, each.name)!r}"
-        for each in fields(column)[2:]
-        if getattr(column, each.name) != each.default
-    ]
-    return f"Column({', '.join([repr(column.name), repr(column.type), *named])})"
+    new = map(int, members) if column.type.name == "integer" else members
+    return repr(column.replace(allowed=(*(allowed_values(column) or ()), *new)))
 
 
 def column_name(published: str, taken: Sequence[str] = ()) -> str:
@@ -88,7 +79,7 @@ def _new_column(schema: Schema, published: str, sample: pl.DataFrame | None, dec
     if sample is not None and published in sample.columns:
         seen = guess(sample.get_column(published), decimal)
     name = column_name(published, [*schema.names, *(column.name for column in schema.inputs)])
-    return as_code(Column(name, seen.type, published_as=None if name == published else published, formats=seen.formats))
+    return repr(Column(name, seen.type, published_as=None if name == published else published, formats=seen.formats))
 
 
 def _without(schema: Schema, published: str) -> str:
@@ -98,15 +89,15 @@ def _without(schema: Schema, published: str) -> str:
     if column.name in {*schema.key, schema.order_by}:
         return f"# Every row needs {column.name!r}: ask the publisher, or declare another key."
     if column.required and column.default is None:
-        return as_code(replace(column, required=False))
-    return f"# Should it not come back, take this away: {as_code(column)}"
+        return repr(column.replace(required=False))
+    return f"# Should it not come back, take this away: {column!r}"
 
 
 def _with_name(schema: Schema, old: str, new: str, sample: pl.DataFrame | None, decimal: str) -> str:
     column = _taking(schema, old)
     if column is not None:
         names = dict.fromkeys((new, *column.published_names))
-        return as_code(replace(column, published_as=tuple(names)))
+        return repr(column.replace(published_as=tuple(names)))
     if old in schema.ignored:
         return f"ignored=(..., {new!r})"
     return _new_column(schema, new, sample, decimal)
@@ -123,21 +114,21 @@ def _changed(column: Column, kind: str, detail: Mapping[str, Any]) -> str:
         case "format":
             return _with_format(column, detail)
         case "null_word":
-            return as_code(replace(column, null=(*column.null, *detail["words"])))
+            return repr(column.replace(null=(*column.null, *detail["words"])))
         case _:
-            known = "".join(f"{member!r}, " for member in column.allowed or ())
-            return f"{as_code(replace(column, allowed=None)).removesuffix(')')}, allowed=({known}...))"
+            known = "".join(f"{member!r}, " for member in allowed_values(column) or ())
+            return f"{repr(column.replace(allowed=None)).removesuffix(')')}, allowed=({known}...))"
 
 
 def _retyped(column: Column, after: str) -> str:
     """The column with what any type may have, of its new type."""
     types: dict[str, Any] = {"number": "float", "moment": "timestamp"}
     kept = {name: getattr(column, name) for name in _OF_ANY_TYPE}
-    return "" if after == column.type else as_code(Column(type=types.get(after, after), **kept))
+    return "" if after == column.type.name else repr(Column(column.name, types.get(after, after), **kept))
 
 
 def _with_format(column: Column, detail: Mapping[str, Any]) -> str:
-    found = best_format(column.type, detail["readings"], detail["strays"])
+    found = best_format(column.type.name, detail["readings"], detail["strays"])
     if found is None:
         return ""
-    return as_code(replace(column, formats=(*column.accepted_formats, found)))
+    return repr(column.replace(formats=(*column.type.formats, found)))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from etl_assets.model.schema import Schema
+    from etl_assets.schema import Schema
 
 _HASH_BYTES: Final = 6
 _FEW: Final = 10

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from etl_assets.model.schema import DIRECTIVES, Column, directives
+from etl_assets.schema.date_formats import DEFAULT_FORMATS, DIRECTIVES, directives
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from etl_assets.model.schema import TypeName
+    from etl_assets.schema import TypeName
 
 NULL_WORDS: Final = (
     *("na", "n/a", "n.a.", "n.a", "#n/a", "#na", "n/d", "nan", "null", "(null)", "<null>", "none", "nil"),
@@ -154,6 +154,6 @@ def _guess_moment(cells: pl.Series) -> Guess | None:
     for type_ in kinds:
         found = best_format(type_, format_matches(cells, type_), len(cells))
         if found is not None:
-            default = Column("moment", type_).accepted_formats
+            default = DEFAULT_FORMATS[type_]
             return Guess(type_, None if found in default else (found,))
     return None

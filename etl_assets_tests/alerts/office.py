@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets import alerts
 from etl_assets.model.batch import Counts
+from etl_assets.model.check_result import CheckResult
 from etl_assets.model.drift import DriftEvent
 from etl_assets.model.run import RunEnd
 from etl_assets.postgres.alerts.alerts import clock
-from etl_assets.postgres.runs.history import CheckRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,11 +55,13 @@ class Office:
         self.run(*rules, counts=counts, took=took)
 
     def check(
-        self, *rules: AlertRule, delivery: int | None = None, partition: str = "", **results: bool | CheckRow
+        self, *rules: AlertRule, delivery: int | None = None, partition: str = "", **results: bool | CheckResult
     ) -> None:
         """Check results are entered; those that are only said to pass or not do not block."""
         rows = [
-            result if isinstance(result, CheckRow) else CheckRow(name, result, blocking=False, description="Told.")
+            result
+            if isinstance(result, CheckResult)
+            else CheckResult(name, result, blocking=False, description="Told.")
             for name, result in results.items()
         ]
         with self.connection.transaction():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -28,11 +28,8 @@ from etl_assets import (
     Source,
     VolumeDrop,
 )
-from etl_assets.alerts.rules import is_record_rule
 from etl_assets.errors import DeclarationError
 from etl_assets.model.alert import DEFAULT_ALERTS
-from etl_assets.model.batch import RECORD_RULES
-from etl_assets.model.schema import TypeName
 
 if TYPE_CHECKING:
     from etl_assets.model.alert import AlertRule
@@ -77,28 +74,6 @@ def test_a_declared_rule_takes_the_place_of_the_default_one_of_its_class() -> No
     rules = _people(alerts=(paged, NoDelivery(by=time(8)))).alert_rules
     assert [rule for rule in rules if isinstance(rule, RunFailed)] == [paged]
     assert {type(rule) for rule in DEFAULT_ALERTS} | {NoDelivery} == {type(rule) for rule in rules}
-
-
-def test_every_rule_that_records_may_break_is_known_as_one() -> None:
-    columns = [
-        Column(
-            f"c_{type_}",
-            type_,
-            required=True,
-            minimum=0,
-            maximum=9,
-            length=9,
-            pattern="x",
-            allowed=("x",),
-            unique=True,
-            references="core.a.b",
-        )
-        for type_ in get_args(TypeName)
-    ]
-    declared = {rule for column in columns for rule in column.rules} | RECORD_RULES.keys()
-    assert len(declared) > 10
-    assert all(map(is_record_rule, declared))
-    assert not any(map(is_record_rule, ("volume", "distribution", "drift", "shape", "rejected_share", "conservation")))
 
 
 @pytest.mark.parametrize(

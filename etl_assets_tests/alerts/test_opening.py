@@ -19,9 +19,9 @@ from etl_assets import (
     VolumeDrop,
 )
 from etl_assets.model.alert import DEFAULT_ALERTS
+from etl_assets.model.check_result import CheckResult
 from etl_assets.model.drift import Change
 from etl_assets.postgres.alerts.alerts import acknowledge
-from etl_assets.postgres.runs.history import CheckRow
 
 if TYPE_CHECKING:
     from etl_assets_tests.alerts.office import Office
@@ -165,10 +165,17 @@ def test_a_failed_check_opens_an_alert_though_the_run_is_green(office: Office) -
 
 
 def test_records_that_are_rejected_by_consent_open_nothing_by_default(office: Office) -> None:
-    office.check(*DEFAULT_ALERTS, age__maximum=False, name__required=False, record__quoting=False, id__unique=False)
+    rules = [CheckResult(name, passed=False, by_consent=True) for name in ("age__maximum", "record__quoting", "own")]
+    office.check(*DEFAULT_ALERTS, **{rule.name: rule for rule in rules})
     office.read(*DEFAULT_ALERTS, records=100, rejected=99)
     office.time(*DEFAULT_ALERTS)
     assert office.alerts() == []
+
+
+def test_a_rule_that_nobody_consents_to_break_is_told(office: Office) -> None:
+    rule = CheckResult("age__maximum", passed=False, by_consent=False)
+    office.check(*DEFAULT_ALERTS, age__maximum=rule)
+    assert office.alerts() == [("check_failed", "age__maximum", "open")]
 
 
 def test_a_check_that_is_named_is_meant_whatever_it_is(office: Office) -> None:
@@ -177,7 +184,7 @@ def test_a_check_that_is_named_is_meant_whatever_it_is(office: Office) -> None:
 
 
 def test_a_blocking_check_is_told_by_the_run_that_it_fails_unless_it_is_asked_for(office: Office) -> None:
-    shape = CheckRow("shape", passed=False, blocking=True, description="No column 'id'.")
+    shape = CheckResult("shape", passed=False, blocking=True, description="No column 'id'.")
     office.check(CheckFailed(), shape=shape)
     assert office.alerts() == []
     office.check(CheckFailed(blocking=True), shape=shape)

@@ -15,7 +15,7 @@ from etl_assets import Column, Schema
 from etl_assets.audit.data_docs import KEPT, index_of, page_of, publish
 from etl_assets.audit.examination import Examination
 from etl_assets.audit.suite import compiled
-from etl_assets.audit.witness import Answer
+from etl_assets.model.check_result import CheckResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,12 +35,20 @@ def examined(**changes: Any) -> Examination:
     """An examination in which every expectation is met, but for those named."""
     suite = compiled(SCHEMA)
     said = tuple(
-        replace(Answer(each.name, met=True, rows=7), **changes.get(each.name, {})) for each in suite.expectations
+        replace(CheckResult(each.name, passed=True, records=7), **changes.get(each.name, {}))
+        for each in suite.expectations
     )
     return Examination("people", "core.people", changes.get("at", AT), suite, said)
 
 
-UNMET = {"code__pattern": {"met": False, "failed": 2, "keys": ({"id": 3}, {"id": "<i>4</i>"})}}
+UNMET = {
+    "code__pattern": {
+        "passed": False,
+        "failed_records": 2,
+        "description": "2 of 7 rows do not meet it.",
+        "keys": ({"id": 3}, {"id": "<i>4</i>"}),
+    }
+}
 
 
 class Page(HTMLParser):
@@ -130,8 +138,10 @@ def test_only_the_last_examinations_are_kept(tmp_path: Path) -> None:
     assert oldest["run_id"] == "run-3"
 
 
-@pytest.mark.parametrize("said", [{"trouble": "It cannot be asked."}, {"observed": "TEXT"}, {"failed": 3, "rows": 0}])
+@pytest.mark.parametrize(
+    "said", [{"description": "It cannot be asked."}, {"observed": "TEXT"}, {"failed_records": 3, "records": 0}]
+)
 def test_whatever_the_witness_says_there_is_a_page(tmp_path: Path, said: dict[str, Any]) -> None:
-    changed = {each.name: {"met": False, **said} for each in compiled(SCHEMA).expectations}
+    changed = {each.name: {"passed": False, **said} for each in compiled(SCHEMA).expectations}
     page = Page(publish(tmp_path, examined(**changed), "run-1"))
     assert "0 of" in page.text

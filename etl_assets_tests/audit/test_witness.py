@@ -25,7 +25,7 @@ from etl_assets.model.expectation_types import IN_DATABASE, OUTSIDE_DATABASE, RO
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl_assets.audit.witness import Answer
+    from etl_assets.model.check_result import CheckResult
 
 TABLE = "public.people"
 PEOPLE = Schema(
@@ -58,7 +58,7 @@ def people(warehouse_url: str) -> str:
 
 def ask(
     url: str, *expectations: Expectation, schema: Schema = PEOPLE, deliveries: Sequence[int] | None = None
-) -> list[Answer]:
+) -> list[CheckResult]:
     with witness(url, schema, TABLE, deliveries) as before:
         return before.ask(expectations)
 
@@ -70,31 +70,31 @@ def between(column: str = "age", name: str = "", **changes: Any) -> Expectation:
 
 def test_rows_that_are_not_as_expected_are_counted_and_known_by_their_keys(people: str) -> None:
     (said,) = ask(people, between())
-    assert (said.met, said.failed, said.rows) == (False, 2, 4)
+    assert (said.passed, said.failed_records, said.records) == (False, 2, 4)
     assert said.keys == ({"id": 2}, {"id": 4})
-    assert said.told == "2 of 4 rows do not meet it."
+    assert said.description == "2 of 4 rows do not meet it."
 
 
 def test_what_is_met_says_nothing(people: str) -> None:
     (said,) = ask(people, between(max_value=300, min_value=-10))
-    assert (said.met, said.failed, said.keys, said.told) == (True, 0, (), "")
+    assert (said.passed, said.failed_records, said.keys, said.description) == (True, 0, (), "")
 
 
 def test_most_rows_may_be_enough(people: str) -> None:
     (said,) = ask(people, between(mostly=0.3))
-    assert (said.met, said.failed, said.keys) == (True, 2, ())
+    assert (said.passed, said.failed_records, said.keys) == (True, 2, ())
 
 
 def test_only_the_rows_of_some_deliveries_are_asked_about(people: str) -> None:
     (said,) = ask(people, between(), deliveries=[2])
-    assert (said.failed, said.rows, said.keys) == (1, 2, ({"id": 4},))
+    assert (said.failed_records, said.records, said.keys) == (1, 2, ({"id": 4},))
     (said,) = ask(people, Expectation("expect_table_row_count_to_equal", value=0), deliveries=[])
-    assert (said.met, said.observed) == (True, 0)
+    assert (said.passed, said.observed) == (True, 0)
 
 
 def test_a_number_about_many_rows_is_shown(people: str) -> None:
     (said,) = ask(people, Expectation("expect_column_mean_to_be_between", column="age", max_value=10))
-    assert (said.met, said.observed, said.told) == (False, 75, "Found was 75.")
+    assert (said.passed, said.observed, said.description) == (False, 75, "Found was 75.")
 
 
 @pytest.mark.parametrize(
@@ -109,26 +109,26 @@ def test_a_number_about_many_rows_is_shown(people: str) -> None:
 )
 def test_the_contents_of_a_cell_are_never_shown(people: str, expectation: Expectation) -> None:
     (said,) = ask(people, expectation)
-    assert (said.met, said.observed, said.keys) == (False, None, ())
-    assert said.told == "The table does not meet it."
+    assert (said.passed, said.observed, said.keys) == (False, None, ())
+    assert said.description == "The table does not meet it."
 
 
 def test_no_key_is_shown_where_one_of_its_columns_is_sensitive(people: str) -> None:
     hidden = Schema((Column("id", "integer", required=True, sensitive=True), *PEOPLE.columns[1:]), key=("id",))
     by_query = Expectation(ROWS, unexpected_rows_query="SELECT * FROM {batch} WHERE age > 150")
     said = ask(people, between(), by_query, schema=hidden)
-    assert [(each.failed, each.keys) for each in said] == [(2, ()), (1, ())]
+    assert [(each.failed_records, each.keys) for each in said] == [(2, ()), (1, ())]
 
 
 def test_of_a_query_of_ones_own_only_the_keys_are_kept(people: str) -> None:
     (said,) = ask(people, Expectation(ROWS, unexpected_rows_query="SELECT * FROM {batch} WHERE age > 150"))
-    assert (said.met, said.failed, said.keys) == (False, 1, ({"id": 2},))
+    assert (said.passed, said.failed_records, said.keys) == (False, 1, ({"id": 2},))
 
 
 def test_at_most_so_many_keys_are_shown(people: str) -> None:
     many = f"SELECT number AS id FROM generate_series(1, 3 * {SAMPLE}) AS number, (SELECT count(*) FROM {{batch}}) AS n"
     (said,) = ask(people, Expectation(ROWS, unexpected_rows_query=many))
-    assert (said.failed, len(said.keys)) == (3 * SAMPLE, SAMPLE)
+    assert (said.failed_records, len(said.keys)) == (3 * SAMPLE, SAMPLE)
 
 
 def test_quantiles_are_answered_though_the_library_cannot_write_their_result_down(people: str) -> None:
@@ -136,7 +136,7 @@ def test_quantiles_are_answered_though_the_library_cannot_write_their_result_dow
     lower: dict[str, Any] = {"column": "age", "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[-9, -1]]}}
     kind = "expect_column_quantile_values_to_be_between"
     said = ask(people, Expectation(kind, **asked), Expectation(kind, name="lower", **lower))
-    assert [each.met for each in said] == [True, False]
+    assert [each.passed for each in said] == [True, False]
     json.dumps([asdict(each) for each in said])
 
 
@@ -161,15 +161,15 @@ def test_what_cannot_be_asked_is_not_met_and_spoils_nothing_else(
     people: str, expectation: Expectation, told: str
 ) -> None:
     said = ask(people, between(name="before"), expectation, between(name="after", max_value=300, min_value=-9))
-    assert [each.met for each in said] == [False, False, True]
-    assert said[1].told == said[1].trouble
-    assert re.search(told, said[1].trouble)
+    assert [each.passed for each in said] == [False, False, True]
+    assert said[1].description == said[1].description
+    assert re.search(told, said[1].description)
 
 
 def test_an_expectation_of_ones_own_is_found_by_its_module_and_name(people: str) -> None:
     own = "etl_assets_tests.audit.own_expectations:ExpectColumnValuesToBeAnAge"
     (said,) = ask(people, Expectation(own, column="age"))
-    assert (said.name, said.failed) == ("ExpectColumnValuesToBeAnAge__age", 2)
+    assert (said.name, said.failed_records) == ("ExpectColumnValuesToBeAnAge__age", 2)
 
 
 def test_the_contents_of_a_record_leak_nowhere(
@@ -178,7 +178,7 @@ def test_the_contents_of_a_record_leak_nowhere(
     caplog.set_level(logging.DEBUG)
     cast = 'SELECT id FROM {batch} WHERE "order"::integer > 1'
     said = ask(people, Expectation(ROWS, unexpected_rows_query=cast), between(column="order"))
-    assert "InvalidTextRepresentation (22P02)" in said[0].trouble
+    assert "InvalidTextRepresentation (22P02)" in said[0].description
     out, err = capfd.readouterr()
     assert "secret" not in "".join([str(said), caplog.text, out, err])
     assert (out, err) == ("", "")
@@ -211,7 +211,7 @@ def test_a_password_with_dollars_is_no_variable(people: str) -> None:
     parts = urlsplit(people)
     host = parts.netloc.rpartition("@")[2]
     (said,) = ask(parts._replace(netloc=f"witness:{password}@{host}").geturl(), between())
-    assert said.failed == 2
+    assert said.failed_records == 2
 
 
 def test_a_url_may_leave_out_what_libpq_finds_elsewhere(people: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,12 +219,12 @@ def test_a_url_may_leave_out_what_libpq_finds_elsewhere(people: str, monkeypatch
     monkeypatch.setenv("PGUSER", unquote(parts.username or ""))
     monkeypatch.setenv("PGPASSWORD", unquote(parts.password or ""))
     (said,) = ask(f"postgresql://{parts.path}?host={parts.hostname}&port={parts.port}", between())
-    assert said.failed == 2
+    assert said.failed_records == 2
 
 
 def test_many_expectations_are_asked_in_several_queries_and_answered_in_order(people: str) -> None:
     said = ask(people, *(between(name=f"n{number}", min_value=-5, max_value=199 + number) for number in range(250)))
-    assert [each.failed for each in said] == [1] + [0] * 249
+    assert [each.failed_records for each in said] == [1] + [0] * 249
     assert [each.name for each in said] == [f"n{number}" for number in range(250)]
 
 

@@ -14,7 +14,8 @@ from benchmarks import generate as generator
 from benchmarks.bad_records import KINDS
 from benchmarks.feed import CATEGORIES, SCHEMA, VARIANTS
 from benchmarks.generate import generate
-from etl_assets.model.batch import RECORD_RULES
+from etl_assets.extract.formats.csv.batch import RULES
+from etl_assets.schema.rules.pattern import Pattern
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +77,7 @@ def test_every_kind_of_bad_record_occurs(tmp_path: Path) -> None:
 
 def test_every_bad_record_breaks_rules_that_the_schema_has() -> None:
     named = {rule for kind in KINDS for rule in kind.rules}
-    assert named <= set(SCHEMA.rules) | set(RECORD_RULES)
+    assert named <= {rule.name for rule in (*SCHEMA.rule_infos, *RULES)}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -85,9 +86,11 @@ def test_clean_rows_have_every_field_and_keep_the_rules(tmp_path: Path, variant:
     assert {len(row) for row in found} == {len(SCHEMA.names)}
     assert {row["category"] for row in found} == set(CATEGORIES)
     assert len({row["id"] for row in found}) == len(found)
+    pattern = SCHEMA["code"].find(Pattern)
+    assert pattern is not None
     shapes = {
         "id": "[1-9][0-9]*",
-        "code": SCHEMA["code"].pattern or "",
+        "code": pattern.pattern,
         "name": ".{1,60}",
         "quantity": "[0-9]{1,4}|10000",
         "weight": r"([0-9]+\.[0-9]{1,3})?",

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from etl_assets.errors import DeliveryError
-from etl_assets.model.schema import RECORD_NO
+from etl_assets.extract.base import Known
+from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +40,10 @@ def one_way(data: bytes) -> BinaryIO:
     return cast("BinaryIO", OneWay(data))
 
 
-def said(batch: RawBatch) -> tuple[list[Any], list[Any]]:
-    return batch.frame.rows(), batch.malformed.rows()
+def said(batch: RawBatch, names: Sequence[str]) -> tuple[list[Any], list[Any]]:
+    """The records of a batch by names of which it may lack some."""
+    lacking = [pl.lit(None, pl.String()).alias(name) for name in names if name not in batch.names]
+    return batch.frame.with_columns(lacking).select(*names, RECORD_NO).rows(), batch.malformed.rows()
 
 
 class FormatSuite:
@@ -50,16 +53,25 @@ class FormatSuite:
         format: Cuts ``sample`` into at least three batches.
         sample: A file of that format with well-formed and malformed records.
         records: How many records it holds.
-        empty: A file that has column names and no records.
+        empty: A file without records that is no empty one; None for a format that has none.
     """
 
     format: Format
     sample: bytes
     records: int
-    empty: bytes
+    empty: bytes | None = None
 
     def read(self, stream: BinaryIO | None = None, **arguments: Any) -> Sequence[RawBatch]:
         return list(self.format.read(stream or io.BytesIO(self.sample), "member", **arguments))
+
+    def again(self, batches: Sequence[RawBatch], stream: BinaryIO | None = None) -> Sequence[RawBatch]:
+        """Read batches that were read before, as from a landed delivery."""
+        return self.read(stream, known=Known(self.names, tuple(batch.span for batch in batches)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names that the sample publishes."""
+        return tuple(dict.fromkeys(name for batch in self.read() for name in batch.names))
 
     def test_spans_number_every_batch_and_every_record_once_and_in_order(self) -> None:
         spans = [batch.span for batch in self.read()]
@@ -74,32 +86,41 @@ class FormatSuite:
             numbers = [*batch.frame[RECORD_NO].to_list(), *batch.malformed["record_no"].to_list()]
             assert sorted(numbers) == list(range(batch.span.first_record, batch.span.last_record + 1))
 
+    def test_the_rules_that_malformed_records_break_are_stated(self) -> None:
+        broken = {rule for batch in self.read() for rules in batch.malformed["rules"] for rule in rules}
+        assert broken
+        assert broken <= {rule.name for rule in self.format.rules}
+        assert all(rule.name.startswith("record__") and rule.words for rule in self.format.rules)
+
     def test_the_frame_has_a_text_column_for_each_name_and_the_record_number_last(self) -> None:
         for batch in self.read():
             assert batch.frame.columns == [*batch.names, RECORD_NO]
             assert batch.frame.dtypes == [*[pl.String()] * len(batch.names), pl.Int64()]
             assert dict(batch.malformed.schema) == {"record_no": pl.Int64(), "rules": pl.List(pl.String())}
 
-    def test_reading_by_spans_gives_what_reading_through_gives(self) -> None:
+    def test_batches_that_are_known_have_all_the_names_and_the_same_records(self) -> None:
         whole = self.read()
-        again = self.read(spans=[batch.span for batch in whole])
-        assert [said(batch) for batch in again] == [said(batch) for batch in whole]
+        again = self.again(whole)
         assert [batch.span for batch in again] == [batch.span for batch in whole]
+        assert {batch.names for batch in again} == {self.names}
+        assert [said(batch, self.names) for batch in again] == [said(batch, self.names) for batch in whole]
 
     def test_any_single_batch_can_be_read_by_its_span(self) -> None:
         for batch in self.read():
-            (alone,) = self.read(spans=[batch.span])
-            assert said(alone) == said(batch)
+            (alone,) = self.again([batch])
+            assert said(alone, self.names) == said(batch, self.names)
 
     def test_a_stream_that_cannot_be_sought_gives_the_same_batches(self) -> None:
         whole = self.read()
         streamed = self.read(one_way(self.sample))
-        assert [(batch.span, *said(batch)) for batch in streamed] == [(batch.span, *said(batch)) for batch in whole]
+        assert [(batch.span, *said(batch, batch.names)) for batch in streamed] == [
+            (batch.span, *said(batch, batch.names)) for batch in whole
+        ]
 
     def test_a_stream_that_cannot_be_sought_can_be_resumed_after_a_span(self) -> None:
         wanted = self.read()[1:]
-        resumed = self.read(one_way(self.sample), spans=[batch.span for batch in wanted])
-        assert [said(batch) for batch in resumed] == [said(batch) for batch in wanted]
+        resumed = self.again(wanted, one_way(self.sample))
+        assert [said(batch, self.names) for batch in resumed] == [said(batch, self.names) for batch in wanted]
 
     def test_a_second_member_continues_the_numbers_of_the_first(self) -> None:
         first = self.read()
@@ -108,15 +129,44 @@ class FormatSuite:
         assert second[0].span.first_record == self.records + 1
         assert second[0].frame[RECORD_NO].to_list() == [n + self.records for n in first[0].frame[RECORD_NO].to_list()]
 
-    def test_every_record_has_raw_bytes_and_a_place(self) -> None:
+    def test_the_bytes_of_every_record_stand_in_the_file_one_after_another(self) -> None:
+        position = 0
         for batch in self.read():
             for record_no in range(batch.span.first_record, batch.span.last_record + 1):
-                assert isinstance(batch.raw(record_no), bytes)
-                assert batch.location(record_no).startswith("member")
+                raw = batch.raw(record_no)
+                assert raw
+                position = self.sample.find(raw, position) + len(raw)
+                assert position >= len(raw)
 
-    def test_a_file_without_records_gives_one_batch_that_has_the_names(self) -> None:
+    def test_every_record_has_a_place_of_its_own_which_names_the_member(self) -> None:
+        places = [
+            batch.location(record_no)
+            for batch in self.read()
+            for record_no in range(batch.span.first_record, batch.span.last_record + 1)
+        ]
+        assert len(set(places)) == self.records
+        assert all(place.startswith("member") for place in places)
+
+    def test_a_record_that_is_reread_from_its_bytes_is_what_it_was(self) -> None:
+        for batch in self.again(self.read()):
+            numbers = range(batch.span.first_record, batch.span.last_record + 1)
+            reread = self.format.reread(self.names, {number: batch.raw(number) for number in numbers})
+            assert said(reread, self.names) == said(batch, self.names)
+
+    def test_names_come_about_as_the_format_says(self) -> None:
+        found = [batch.names for batch in self.read()]
+        if self.format.naming == "union":
+            first = self.read()[0]
+            (more,) = self.read(known=Known((*self.names, "surplus"), (first.span,)))
+            assert more.frame["surplus"].null_count() == more.frame.height == first.frame.height
+        else:
+            assert set(found) == {self.names}
+
+    def test_a_file_without_records_gives_one_batch(self) -> None:
+        if self.empty is None:
+            return
         (batch,) = self.read(io.BytesIO(self.empty))
-        assert batch.names
+        assert batch.names or self.format.naming == "union"
         assert batch.span.records == 0
         assert batch.frame.is_empty()
         assert batch.malformed.is_empty()

@@ -1,3 +1,5 @@
+"""Delimited text keeps the contract of a format."""
+
 from __future__ import annotations
 
 from etl_assets.extract.formats.csv import Csv

@@ -1,7 +1,7 @@
 """What every Validator must do, as a suite to subclass.
 
-Subclass `ValidatorSuite` in a test module, name the subclass ``Test…`` and give ``validator``; it is called with the
-schema below and judges batches that the suite makes.
+Subclass `ValidatorSuite` in a test module, name the subclass ``Test…`` and give ``validator``; it judges
+batches that the suite makes by the schema below.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl_assets.errors import ShapeError
-from etl_assets.model.schema import RECORD_NO, Column, Schema
+from etl_assets.schema import RECORD_NO, Column, Schema
 from etl_assets_tests.validate.published import REJECTED_SCHEMA, PublishedBatch
 
 if TYPE_CHECKING:
@@ -56,26 +56,26 @@ class ValidatorSuite(ABC):
     """The promises of the stage."""
 
     @abstractmethod
-    def validator(self, schema: Schema) -> Validator:
-        """The validator under test, for a schema."""
+    def validator(self) -> Validator:
+        """The validator under test."""
 
     def test_rows_have_the_published_columns_in_order_typed_and_the_record_number_last(self) -> None:
-        rows = self.validator(SCHEMA).validate(batch(GOOD)).rows
+        rows = self.validator().validate(batch(GOOD), SCHEMA).rows
         assert dict(rows.schema) == TYPES
         assert rows.rows() == [(1, "AB", Decimal("1.50"), "x", 1)]
 
     def test_a_rejected_record_lists_every_rule_it_broke(self) -> None:
-        verdict = self.validator(SCHEMA).validate(batch(GOOD, BAD))
+        verdict = self.validator().validate(batch(GOOD, BAD), SCHEMA)
         assert verdict.rejected.rows() == [(2, BROKEN)]
         assert verdict.rejected.schema == REJECTED_SCHEMA
 
     def test_a_malformed_record_is_among_the_rejected(self) -> None:
-        verdict = self.validator(SCHEMA).validate(batch(BAD, GOOD, malformed={2: ["record__quoting"]}))
+        verdict = self.validator().validate(batch(BAD, GOOD, malformed={2: ["record__quoting"]}), SCHEMA)
         assert verdict.rejected.rows() == [(1, BROKEN), (2, ["record__quoting"])]
         assert verdict.rows[RECORD_NO].to_list() == [3]
 
     def test_a_batch_without_records_gives_typed_rows_and_rejects_nothing(self) -> None:
-        verdict = self.validator(SCHEMA).validate(batch())
+        verdict = self.validator().validate(batch(), SCHEMA)
         assert dict(verdict.rows.schema) == TYPES
         assert verdict.rejected.schema == REJECTED_SCHEMA
         assert verdict.rows.is_empty()
@@ -83,16 +83,16 @@ class ValidatorSuite(ABC):
 
     def test_a_missing_required_column_stops_the_delivery(self) -> None:
         with pytest.raises(ShapeError, match="Nothing was written"):
-            self.validator(SCHEMA).validate(PublishedBatch({"code": ["A"], "price": ["1"]}))
+            self.validator().validate(PublishedBatch({"code": ["A"], "price": ["1"]}), SCHEMA)
 
     def test_a_missing_optional_column_is_null(self) -> None:
-        rows = self.validator(SCHEMA).validate(PublishedBatch({"code": ["A"], "Id": ["1"]})).rows
+        rows = self.validator().validate(PublishedBatch({"code": ["A"], "Id": ["1"]}), SCHEMA).rows
         assert dict(rows.schema) == TYPES
         assert rows.rows() == [(1, "A", None, None, 1)]
 
     def test_the_same_batch_gives_the_same_verdict_again(self) -> None:
-        validator, raw = self.validator(SCHEMA), batch(GOOD, BAD)
-        first, second = validator.validate(raw), validator.validate(raw)
+        validator, raw = self.validator(), batch(GOOD, BAD)
+        first, second = validator.validate(raw, SCHEMA), validator.validate(raw, SCHEMA)
         assert first.rows.equals(second.rows)
         assert first.rejected.equals(second.rejected)
 
@@ -101,6 +101,6 @@ class ValidatorSuite(ABC):
     def test_every_record_ends_in_exactly_one_place_and_order_is_kept(self, kinds: list[str]) -> None:
         malformed = {number: ["record__nul"] for number, kind in enumerate(kinds, 1) if kind == "malformed"}
         records = [GOOD if kind == "good" else BAD for kind in kinds if kind != "malformed"]
-        verdict = self.validator(SCHEMA).validate(batch(*records, malformed=malformed))
+        verdict = self.validator().validate(batch(*records, malformed=malformed), SCHEMA)
         assert verdict.rows[RECORD_NO].to_list() == [n for n, kind in enumerate(kinds, 1) if kind == "good"]
         assert verdict.rejected["record_no"].to_list() == [n for n, kind in enumerate(kinds, 1) if kind != "good"]

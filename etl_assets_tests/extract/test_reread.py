@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.model.schema import RECORD_NO
+from etl_assets.schema import RECORD_NO
 
 
 def test_records_come_back_under_their_own_numbers() -> None:

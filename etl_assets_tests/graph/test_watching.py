@@ -84,7 +84,7 @@ def test_a_column_that_is_suddenly_empty_fails_the_check_distribution_by_name(be
     check = bench.checks(result)["distribution"]
     assert result.success
     assert not check.passed
-    assert {fact["column"] for fact in _facts(check) if fact["strange"]} == {"age"}
+    assert {fact["column"] for fact in _facts(check) if fact["anomalous"]} == {"age"}
 
 
 def test_a_delivery_without_records_fails_the_check_volume_and_deletes_nothing(bench: Bench) -> None:

@@ -12,9 +12,9 @@ from etl_assets import ingest
 from etl_assets.errors import TransformError
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.load.transaction import BatchTransaction
-from etl_assets.model.schema import Column, Schema
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
+from etl_assets.schema import Column, Schema
 from etl_assets.transform import Transformer
 from etl_assets_tests.chaos import faults
 from etl_assets_tests.ingest.world import GOODS
@@ -223,7 +223,7 @@ def test_a_key_whose_last_record_is_now_rejected_falls_back_to_the_record_before
     world.format = Csv(batch_bytes=64)
     long = "x" * 40
     world.take(f"plum,1,{long}", f"plum,9,{long}")
-    capped = replace(GOODS, columns=(GOODS["code"], replace(GOODS["amount"], maximum=3), GOODS["note"]))
+    capped = replace(GOODS, columns=(GOODS["code"], GOODS["amount"].replace(maximum=3), GOODS["note"]))
     changed = world.other(schema=capped)
     changed.load(changed.land().delivery)
     assert [row[:2] for row in changed.rows()] == [("plum", 1)]

@@ -20,8 +20,8 @@ from etl_assets.errors import (
 )
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.load.transaction import BatchTransaction
-from etl_assets.model.schema import Column, Schema
 from etl_assets.postgres.connection import connected
+from etl_assets.schema import Column, Schema
 from etl_assets.transform import Transformer
 from etl_assets_tests.ingest.world import GOODS
 
@@ -167,7 +167,7 @@ def test_an_interrupted_delivery_is_finished_before_a_newer_one(world: World) ->
 
 def test_a_changed_declaration_reads_the_same_bytes_anew(world: World) -> None:
     world.take("apple,3,fresh", "plum,4,")
-    capped = replace(GOODS, columns=(GOODS["code"], replace(GOODS["amount"], maximum=3), GOODS["note"]))
+    capped = replace(GOODS, columns=(GOODS["code"], GOODS["amount"].replace(maximum=3), GOODS["note"]))
     report = world.other(schema=capped).load(world.land().delivery)
     assert world.rows() == [("apple", 3, "fresh")]
     assert (report.delivery.generation, report.counts.rejected, report.counts.deleted) == (2, 1, 1)

@@ -20,9 +20,9 @@ from etl_assets import ingest
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.load import PostgresLoader
 from etl_assets.load.transaction import BatchTransaction
-from etl_assets.model.schema import Column, Schema
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
+from etl_assets.schema import Column, Schema
 from etl_assets_tests.ingest.check import check
 
 if TYPE_CHECKING:
@@ -112,9 +112,9 @@ class History:
         with connected(self.world.url) as connection:
             delivery = deliveries.by_id(connection, id_)
         assert delivery is not None
-        loader = PostgresLoader(CutOff)
+        source = replace(self.world.source, loader=PostgresLoader(CutOff))
         with contextlib.suppress(KeyboardInterrupt):
-            ingest.load(self.world.source, delivery, self.world.warehouse, "run", force=anew, loader=loader)
+            ingest.load(source, delivery, self.world.warehouse, "run", force=anew)
 
     def correct(self, which: int, text: str) -> None:
         waiting = self.world.waiting()

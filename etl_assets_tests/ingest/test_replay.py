@@ -10,9 +10,9 @@ import pytest
 from etl_assets import ingest
 from etl_assets.errors import BusyError
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.model.schema import Column, References, Schema
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import locks
+from etl_assets.schema import Column, References, Schema
 from etl_assets_tests.ingest.world import GOODS
 
 if TYPE_CHECKING:

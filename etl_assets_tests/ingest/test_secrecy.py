@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from etl_assets.errors import EtlAssetsError
-from etl_assets.model.schema import Column
+from etl_assets.schema import Column
 from etl_assets.transform import Transformer
 from etl_assets_tests.ingest.world import GOODS
 

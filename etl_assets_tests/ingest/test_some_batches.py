@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,9 +11,9 @@ from etl_assets import ingest
 from etl_assets.errors import LoadError
 from etl_assets.load import PostgresLoader
 from etl_assets.load.transaction import BatchTransaction
-from etl_assets.model.schema import Column, References, Schema
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
+from etl_assets.schema import Column, References, Schema
 from etl_assets_tests.ingest.world import GOODS
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def newest(world: World) -> Delivery:
 def load(
     world: World, batches: Collection[int] = (), transaction: type[BatchTransaction] = BatchTransaction
 ) -> LoadReport:
-    loader = PostgresLoader(transaction)
-    return ingest.load(world.source, newest(world), world.warehouse, "again", batches=batches, loader=loader)
+    source = replace(world.source, loader=PostgresLoader(transaction))
+    return ingest.load(source, newest(world), world.warehouse, "again", batches=batches)
 
 
 def by_generation(world: World) -> list[tuple[Any, ...]]:

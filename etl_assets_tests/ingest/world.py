@@ -12,9 +12,9 @@ from etl_assets.landing import LandingStore, Warehouse
 from etl_assets.load import PostgresLoader
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.model.partitions import Files
-from etl_assets.model.schema import Column, Schema
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, quarantine
+from etl_assets.schema import Column, Schema
 from etl_assets.source import Source
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ class World:
     def load(self, delivery: Delivery, transaction: type[BatchTransaction] = BatchTransaction) -> LoadReport:
         with connected(self.url) as connection:
             delivery = deliveries.by_id(connection, delivery.id) or delivery
-        return ingest.load(self.source, delivery, self.warehouse, "run", loader=PostgresLoader(transaction))
+        source = replace(self.source, loader=PostgresLoader(transaction))
+        return ingest.load(source, delivery, self.warehouse, "run")
 
     def take(self, *lines: str | bytes, file: str = "goods.csv", header: str = "code,amount,note") -> LoadReport:
         """Publish, land and load."""

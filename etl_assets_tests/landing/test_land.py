@@ -16,7 +16,7 @@ from etl_assets.extract.formats.csv import Csv
 from etl_assets.landing.land import batches, index, land
 from etl_assets.landing.store import LandingStore
 from etl_assets.model.partitions import Partition
-from etl_assets.model.schema import RECORD_NO
+from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,10 +13,9 @@ from etl_assets.load.transaction import BatchTransaction
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, Batch, RawBatch
 from etl_assets.model.delivery import Manifest, MemberIndex, Span
 from etl_assets.model.partitions import Partition
-from etl_assets.model.schema import RECORD_NO, Column, Schema
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
-from etl_assets.validate import dtype
+from etl_assets.schema import RECORD_NO, Column, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -138,7 +137,7 @@ class Feed:
     ) -> Batch:
         span = Span(number, "", 0, 0, first, records, first + 1)
         free = [n for n in range(first + filtered, first + records) if n not in broken]
-        types: dict[str, Any] = {column.name: dtype(column) for column in self.schema.columns}
+        types: dict[str, Any] = {column.name: column.type.polars for column in self.schema.columns}
         frame = pl.DataFrame(list(rows), schema=types, orient="row").with_columns(
             pl.Series(RECORD_NO, free, dtype=pl.Int64)
         )

@@ -9,9 +9,9 @@ import pytest
 
 from etl_assets.errors import BusyError, IncompatibleTableError, TooManyRejectedError
 from etl_assets.load import LoadRequest, PostgresLoader, Target
-from etl_assets.model.schema import Column, References, Schema
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, locks
+from etl_assets.schema import Column, References, Schema
 from etl_assets_tests.load.feed import STOCK
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def test_the_newer_partition_wins_whichever_is_loaded_first(feed: Feed, newer_fi
 @pytest.mark.parametrize("rows", [[("a", 5, "1")], [("a", 5, "1"), ("a", 3, "2")]])
 def test_the_publishers_own_order_beats_the_order_of_arrival(feed: Feed, rows: list[tuple[str, int, str]]) -> None:
     feed.schema = replace(
-        STOCK, columns=(STOCK["code"], replace(STOCK["amount"], required=True), STOCK["note"]), order_by="amount"
+        STOCK, columns=(STOCK["code"], STOCK["amount"].replace(required=True), STOCK["note"]), order_by="amount"
     )
     feed.take(rows)
     report = feed.take([("a", 4, "late")])
@@ -179,7 +179,7 @@ def test_a_missing_parent_can_be_no_more_than_a_report(parents: Callable[..., Fe
 
 
 def test_a_record_that_claims_a_taken_value_is_rejected(feed: Feed) -> None:
-    feed.schema = replace(STOCK, columns=(STOCK["code"], STOCK["amount"], replace(STOCK["note"], unique=True)))
+    feed.schema = replace(STOCK, columns=(STOCK["code"], STOCK["amount"], STOCK["note"].replace(unique=True)))
     feed.take([("a", 1, "mine")])
     report = feed.take([("a", 2, "mine"), ("b", 1, "mine"), ("c", 1, "twice"), ("d", 1, "twice")])
     assert feed.rows() == [("a", 2, "mine"), ("c", 1, "twice")]
@@ -219,8 +219,8 @@ def test_reading_anew_closes_what_is_no_longer_rejected(feed: Feed) -> None:
 @pytest.mark.parametrize(
     "schema",
     [
-        replace(STOCK, key=("code", "note"), columns=(*STOCK.columns[:2], replace(STOCK["note"], required=True))),
-        replace(STOCK, columns=(STOCK["code"], replace(STOCK["amount"], type="boolean"), STOCK["note"])),
+        replace(STOCK, key=("code", "note"), columns=(*STOCK.columns[:2], STOCK["note"].replace(required=True))),
+        replace(STOCK, columns=(STOCK["code"], STOCK["amount"].replace(type="boolean"), STOCK["note"])),
     ],
     ids=["another key", "another type"],
 )

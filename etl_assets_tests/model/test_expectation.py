@@ -8,16 +8,22 @@ from typing import Any
 
 import pytest
 
-from etl_assets import Column, Expectation, Schema
+from etl_assets import Column, Csv, Expectation, FileExtractor, Schema, Source
 from etl_assets.errors import DeclarationError
-from etl_assets.model.expectation import check_expectations
 
 SCHEMA = Schema((Column("id", "integer", required=True), Column("rate", "float", minimum=0)), key=("id",))
 BETWEEN = "expect_column_values_to_be_between"
 
 
 def check(*expectations: Expectation) -> None:
-    check_expectations(expectations, SCHEMA, "source 'x'")
+    Source(
+        name="x",
+        description="For tests.",
+        owner="team:tests",
+        extractor=FileExtractor(location="x.csv", format=Csv()),
+        schema=SCHEMA,
+        expectations=expectations,
+    )
 
 
 @pytest.mark.parametrize(

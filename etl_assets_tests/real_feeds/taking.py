@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from etl_assets.ingest import Landed
     from etl_assets.load import LoadReport
-    from etl_assets.model.monitored import Monitored
+    from etl_assets.model.check_result import CheckResult
     from etl_assets.source import Source
     from etl_assets.validate import Shape
 
@@ -77,7 +77,7 @@ class Taken:
     reports: dict[str, LoadReport]
     tables: dict[str, list[Row]]
     """The table's rows after each file, in the order of the schema."""
-    monitored: dict[str, tuple[Monitored, ...]]
+    monitored: dict[str, tuple[CheckResult, ...]]
     """What the monitors said of each file."""
 
     @property
@@ -98,8 +98,8 @@ class Taken:
         """The table's rows after the last file."""
         return list(self.tables.values())[-1]
 
-    def strange(self, monitor: str) -> list[str]:
-        """The files of which a monitor said that they are strange."""
+    def anomalous(self, monitor: str) -> list[str]:
+        """The files of which a monitor said that they are anomalous."""
         return [
             file
             for file, found in self.monitored.items()
@@ -128,7 +128,7 @@ def take(source: Source, warehouse: Warehouse) -> Taken:
     shapes: dict[str, Shape] = {}
     reports: dict[str, LoadReport] = {}
     tables: dict[str, list[Row]] = {}
-    monitored: dict[str, tuple[Monitored, ...]] = {}
+    monitored: dict[str, tuple[CheckResult, ...]] = {}
     for partition in sorted(partitions, key=lambda partition: partition.rank):
         landed[partition.key] = ingest.land(source, partition, warehouse)
         delivery = landed[partition.key].delivery

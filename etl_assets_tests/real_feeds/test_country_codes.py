@@ -15,7 +15,7 @@ from etl_assets.extract.base import BATCH_BYTES
 from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.model.partitions import Files
-from etl_assets.model.schema import Column, Schema
+from etl_assets.schema import Column, Schema
 from etl_assets.source import Source
 from etl_assets_tests.real_feeds.taking import (
     FEEDS,
@@ -237,4 +237,4 @@ def test_taking_everything_again_writes_nothing(taken: Taken) -> None:
 
 
 def test_the_version_that_holds_the_file_twice_is_told_by_volume_and_no_other_is(taken: Taken) -> None:
-    assert taken.strange("volume") == [numbered(_SENT_TWICE)]
+    assert taken.anomalous("volume") == [numbered(_SENT_TWICE)]

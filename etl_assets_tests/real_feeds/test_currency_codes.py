@@ -14,7 +14,7 @@ from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.model.batch import Counts
 from etl_assets.model.partitions import Files
-from etl_assets.model.schema import Column, Schema
+from etl_assets.schema import Column, Schema
 from etl_assets.source import Source
 from etl_assets_tests.real_feeds.taking import (
     FEEDS,
@@ -154,4 +154,4 @@ def test_taking_everything_again_writes_nothing(taken: Taken) -> None:
 
 
 def test_the_version_without_records_is_told_by_volume_and_no_other_is(taken: Taken) -> None:
-    assert taken.strange("volume") == [numbered(_EMPTY)]
+    assert taken.anomalous("volume") == [numbered(_EMPTY)]

@@ -97,4 +97,4 @@ def test_taking_everything_again_writes_nothing(taken: Taken) -> None:
 
 
 def test_no_release_has_a_strange_number_of_days(taken: Taken) -> None:
-    assert taken.strange("volume") == []
+    assert taken.anomalous("volume") == []

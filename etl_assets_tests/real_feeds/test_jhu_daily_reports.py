@@ -15,7 +15,7 @@ from etl_assets.extract.base import BATCH_BYTES
 from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.model.partitions import Files
-from etl_assets.model.schema import Column, Schema
+from etl_assets.schema import Column, Schema
 from etl_assets.source import Source
 from etl_assets_tests.real_feeds.taking import (
     FEEDS,
@@ -218,4 +218,4 @@ def test_taking_everything_again_writes_nothing(taken: Taken) -> None:
 
 def test_the_day_that_counties_came_is_told_by_volume_until_they_are_usual(taken: Taken) -> None:
     counties = ["03-22-2020.csv", "03-23-2020.csv", "03-24-2020.csv", "03-28-2020.csv", "04-18-2020.csv"]
-    assert taken.strange("volume") == counties
+    assert taken.anomalous("volume") == counties

@@ -15,7 +15,7 @@ from etl_assets.extract.formats.csv import Csv
 from etl_assets.landing.land import batches, land
 from etl_assets.landing.store import LandingStore
 from etl_assets.model.partitions import Partition
-from etl_assets.model.schema import RECORD_NO
+from etl_assets.schema import RECORD_NO
 
 _FEEDS = Path(os.environ.get("ETL_ASSETS_REAL_FEEDS", ""))
 pytestmark = pytest.mark.skipif(

@@ -1,4 +1,4 @@
-"""The numbers of records of four real feeds are strange where a person would say so, and nowhere else."""
+"""The numbers of records of four real feeds are anomalous where a person would say so, and nowhere else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("feed", STRANGE)
-def test_volumes_of_real_feeds_are_strange_where_a_person_would_say_so(feed: str) -> None:
+def test_volumes_of_real_feeds_are_anomalous_where_a_person_would_say_so(feed: str) -> None:
     told = [(file, Point(about["rows"])) for file, about in ground_truth(feed).items()]
     history = [point for _, point in told]
     assert [

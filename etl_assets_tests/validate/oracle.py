@@ -9,10 +9,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from etl_assets.model.schema import DIRECTIVES, directives
+from etl_assets.schema.date_formats import DIRECTIVES, directives
 
 if TYPE_CHECKING:
-    from etl_assets.model.schema import Column
+    from collections.abc import Callable
+
+    from etl_assets.schema import Column
 
 _BLANKS = (
     "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -26,19 +28,16 @@ def judge(column: Column, cell: str | None, decimal: str = ".") -> tuple[Any, li
     """The value of a published cell and the rules it breaks, in the order they are declared."""
     cell = _prepared(column, cell)
     if cell is None:
-        return None, [column.rule("required")] if column.required else []
-    broken = ["record__nul"] if column.type == "text" and "\0" in cell else []
-    value: Any = _CASTS[column.type](column, cell, decimal)
+        return None, [f"{column.name}__required"] if column.required else []
+    broken = ["record__nul"] if column.type.name == "text" and "\0" in cell else []
+    value: Any = _CASTS[column.type.name](column, cell, decimal)
     if value is None:
-        return None, [*broken, column.rule("type")]
-    asked = {
-        "minimum": column.minimum is not None and value < _like(value, column, column.minimum),
-        "maximum": column.maximum is not None and value > _like(value, column, column.maximum),
-        "length": column.length is not None and len(value) > column.length,
-        "pattern": column.pattern is not None and re.fullmatch(column.pattern, value) is None,
-        "allowed": column.allowed is not None and value not in column.allowed,
-    }
-    return value, [*broken, *(column.rule(kind) for kind, breaks in asked.items() if breaks)]
+        return None, [*broken, f"{column.name}__type"]
+    asked = {rule.kind: rule for rule in column.rules}
+    for kind, breaks in _BREAKS.items():
+        if kind in asked and breaks(column, value, asked[kind].argument):
+            broken.append(f"{column.name}__{kind}")
+    return value, broken
 
 
 def _prepared(column: Column, cell: str | None) -> str | None:
@@ -53,8 +52,8 @@ def _like(value: Any, column: Column, limit: Any) -> Any:
     if isinstance(value, Decimal):
         return Decimal(str(limit))
     if isinstance(value, datetime) and value.tzinfo is not None and limit.tzinfo is None:
-        assert column.zone is not None
-        return limit.replace(tzinfo=ZoneInfo(column.zone))
+        assert column.type.zone is not None
+        return limit.replace(tzinfo=ZoneInfo(column.type.zone))
     return limit
 
 
@@ -86,18 +85,18 @@ def _decimal(column: Column, cell: str, decimal: str) -> Decimal | None:
     if number is None:
         return None
     whole, _, fraction = number.lstrip("+-").partition(".")
-    scale = column.scale or 0
-    if len(fraction.rstrip("0")) > scale or len(whole.lstrip("0")) > column.precision - scale:
+    scale = column.type.scale or 0
+    if len(fraction.rstrip("0")) > scale or len(whole.lstrip("0")) > column.type.precision - scale:
         return None
     return Decimal(number)
 
 
 def _boolean(column: Column, cell: str, _decimal: str) -> bool | None:
-    return True if cell in column.true else False if cell in column.false else None
+    return True if cell in column.type.true else False if cell in column.type.false else None
 
 
 def _moment(column: Column, cell: str, _decimal: str) -> date | datetime | time | None:
-    found = (_read(column, format_, cell) for format_ in column.accepted_formats)
+    found = (_read(column, format_, cell) for format_ in column.type.formats)
     return next((value for value in found if value is not None), None)
 
 
@@ -111,10 +110,10 @@ def _read(column: Column, format_: str, cell: str) -> date | datetime | time | N
     got = {part.replace("-", ""): text for part, text in written.items()}
     try:
         clock = time(_hour(got), int(got.get("%M", 0)), int(got.get("%S", 0)), int(got.get("%f", "0").ljust(6, "0")))
-        if column.type == "time":
+        if column.type.name == "time":
             return clock
         day = date(_year(got), _month(got), int(got["%d"]))
-        if column.type == "date":
+        if column.type.name == "date":
             return day
         return _placed(column, datetime.combine(day, clock), got.get("%z"))
     except (ValueError, OverflowError):
@@ -149,9 +148,9 @@ def _placed(column: Column, reading: datetime, offset: str | None) -> datetime |
             return None
         ahead = timedelta(hours=hours, minutes=minutes)
         return (reading + ahead if offset[0] == "-" else reading - ahead).replace(tzinfo=UTC)
-    if column.zone is None:
+    if column.type.zone is None:
         return reading
-    zone = ZoneInfo(column.zone)
+    zone = ZoneInfo(column.type.zone)
     early, late = (reading.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     return early.astimezone(UTC) if early.utcoffset() == late.utcoffset() else None
 
@@ -171,3 +170,11 @@ _CASTS = {
     "time": _moment,
     "uuid": _uuid,
 }
+_BREAKS: dict[str, Callable[[Column, Any, Any], bool]] = {
+    "allowed": lambda _, value, allowed: value not in allowed,
+    "minimum": lambda column, value, limit: bool(value < _like(value, column, limit)),
+    "maximum": lambda column, value, limit: bool(value > _like(value, column, limit)),
+    "length": lambda _, value, most: len(value) > most,
+    "pattern": lambda _, value, pattern: re.fullmatch(pattern, value) is None,
+}
+"""Whether a value breaks a rule, in the order in which broken rules are listed."""

@@ -8,7 +8,7 @@ import polars as pl
 
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
 from etl_assets.model.delivery import Span
-from etl_assets.model.schema import RECORD_NO
+from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

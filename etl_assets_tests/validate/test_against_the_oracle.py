@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etl_assets.model.schema import Column, Schema, directives
+from etl_assets.schema import Column, Schema
+from etl_assets.schema.date_formats import directives
 from etl_assets.validate import RuleValidator
 from etl_assets_tests.validate.oracle import judge
 from etl_assets_tests.validate.published import PublishedBatch
@@ -80,7 +81,7 @@ def check(column: Column, cells: list[str | None], decimal: str = ".") -> None:
     key = Column("k", "integer", required=True)
     numbers = [str(index) for index in range(len(cells))]
     schema = Schema((key, column), key=("k",))
-    verdict = RuleValidator(schema).validate(PublishedBatch({"k": numbers, "x": cells}, decimal=decimal))
+    verdict = RuleValidator().validate(PublishedBatch({"k": numbers, "x": cells}, decimal=decimal), schema)
     expected = [judge(column, cell, decimal) for cell in cells]
     rules = {index + 1: broken for index, (_, broken) in enumerate(expected) if broken}
     assert dict(verdict.rejected.iter_rows()) == rules
@@ -125,7 +126,7 @@ CHECKED = settings(max_examples=30, deadline=None, suppress_health_check=[Health
 @CHECKED
 def test_a_cell_means_what_the_oracle_says(what: str, data: st.DataObject) -> None:
     column = COLUMNS[what]
-    plain = CELLS[column.type]
+    plain = CELLS[column.type.name]
     cell = st.one_of(st.none(), plain, mutated(plain, "0123456789+-.eE ,\n\0é"), st.sampled_from([*ODD, "NA", " 7 "]))
     check(column, data.draw(st.lists(cell, max_size=30)))
 
@@ -190,7 +191,7 @@ def written(column: Column) -> st.SearchStrategy[str]:
     def of(format_: str) -> st.SearchStrategy[str]:
         return st.tuples(*(st.sampled_from(PARTS.get(part, [part])) for part in directives(format_))).map("".join)
 
-    return st.one_of([of(format_) for format_ in column.accepted_formats])
+    return st.one_of([of(format_) for format_ in column.type.formats])
 
 
 def varied(format_: str) -> list[str]:
@@ -211,7 +212,7 @@ def varied(format_: str) -> list[str]:
 @pytest.mark.parametrize("what", FORMATS)
 def test_every_value_of_every_part_of_a_moment_means_what_the_oracle_says(what: str) -> None:
     column = FORMATS[what]
-    check(column, [text for format_ in column.accepted_formats for text in varied(format_)])
+    check(column, [text for format_ in column.type.formats for text in varied(format_)])
 
 
 @pytest.mark.parametrize("what", FORMATS)

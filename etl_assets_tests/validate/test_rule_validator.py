@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl_assets.model.schema import RECORD_NO, Column, Schema
+from etl_assets.schema import RECORD_NO, Column, Schema
 from etl_assets.validate import RuleValidator
 from etl_assets_tests.conformance.validator_suite import ValidatorSuite
 from etl_assets_tests.validate.oracle import judge
@@ -22,13 +22,13 @@ KEY = Column("k", "integer", required=True)
 
 
 class TestRuleValidator(ValidatorSuite):
-    def validator(self, schema: Schema) -> Validator:
-        return RuleValidator(schema)
+    def validator(self) -> Validator:
+        return RuleValidator()
 
 
 def judged(column: Column, *cells: str | None) -> Verdict:
     published = {"k": [str(number) for number in range(len(cells))], "x": cells}
-    return RuleValidator(Schema((KEY, column), key=("k",))).validate(PublishedBatch(published))
+    return RuleValidator().validate(PublishedBatch(published), Schema((KEY, column), key=("k",)))
 
 
 def test_a_null_breaks_required_and_nothing_else() -> None:
@@ -55,7 +55,7 @@ def test_a_null_word_is_null_only_as_a_whole() -> None:
 
 def test_a_missing_column_takes_its_default() -> None:
     schema = Schema((KEY, Column("x", "integer", required=True, default="3")), key=("k",))
-    assert RuleValidator(schema).validate(PublishedBatch({"k": ["1", "2"]})).rows["x"].to_list() == [3, 3]
+    assert RuleValidator().validate(PublishedBatch({"k": ["1", "2"]}), schema).rows["x"].to_list() == [3, 3]
 
 
 def test_a_uuid_is_stored_in_lower_case() -> None:
@@ -90,17 +90,15 @@ def test_published_names_that_look_like_expressions_are_just_names() -> None:
     names = ("^.*$", "*", "#c0", "#bad")
     columns = tuple(Column(f"c{i}", "text", required=True, published_as=name) for i, name in enumerate(names))
     raw = PublishedBatch({name: [name] for name in names})
-    assert RuleValidator(Schema(columns, key=("c0",))).validate(raw).rows.rows() == [(*names, 1)]
+    assert RuleValidator().validate(raw, Schema(columns, key=("c0",))).rows.rows() == [(*names, 1)]
 
 
 def test_deliveries_of_other_shapes_are_judged_by_the_same_validator() -> None:
     schema = Schema((KEY, Column("x", "float", published_as=("new", "old"))), key=("k",))
-    validator = RuleValidator(schema)
+    validator = RuleValidator()
     shapes: list[tuple[str, str]] = [("new", "."), ("old", ","), ("new", ","), ("other", ".")]
-    found = [
-        validator.validate(PublishedBatch({name: [f"1{decimal}5"], "k": ["1"]}, decimal=decimal)).rows["x"].to_list()
-        for name, decimal in shapes
-    ]
+    batches = [PublishedBatch({name: [f"1{decimal}5"], "k": ["1"]}, decimal=decimal) for name, decimal in shapes]
+    found = [validator.validate(batch, schema).rows["x"].to_list() for batch in batches]
     assert found == [[1.5], [1.5], [1.5], [None]]
 
 
@@ -132,7 +130,7 @@ def test_every_rule_that_a_record_breaks_is_listed_in_the_order_of_the_schema(
     records: list[tuple[str | None, ...]],
 ) -> None:
     cells = {column.name: [record[index] for record in records] for index, column in enumerate(MANY)}
-    verdict = RuleValidator(Schema(MANY, key=("a",))).validate(PublishedBatch(cells))
+    verdict = RuleValidator().validate(PublishedBatch(cells), Schema(MANY, key=("a",)))
     expected = {}
     for number, record in enumerate(records, start=1):
         broken = [rule for column, cell in zip(MANY, record, strict=True) for rule in judge(column, cell)[1]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etl_assets.errors import ShapeError
-from etl_assets.model.schema import Column, Schema
+from etl_assets.schema import Column, Schema
 from etl_assets.validate import resolve
 
 SCHEMA = Schema(

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl_assets.errors import TransformError
-from etl_assets.model.schema import RECORD_NO, Column, Schema
-from etl_assets.validate import RuleValidator, judge_rows, to_pandas
+from etl_assets.schema import RECORD_NO, Column, Schema
+from etl_assets.schema.pandas_frames import to_pandas
+from etl_assets.validate import RuleValidator, judge_rows
 from etl_assets_tests.validate.oracle import judge
 from etl_assets_tests.validate.published import PublishedBatch
 
@@ -120,7 +121,7 @@ def test_a_returned_value_is_taken_exactly_or_refused(column: Column, values: pd
     frame = returned(values)
     verdict = judge_rows(schema(column), frame)
     if meaning is REFUSED:
-        rule = "record__nul" if column.type == "text" else "x__type"
+        rule = "record__nul" if column.type.name == "text" else "x__type"
         assert verdict.rejected.row(0) == (1, [rule])
     else:
         assert verdict.rows["x"].to_list()[0] == meaning
@@ -229,7 +230,7 @@ RECORD: dict[str, list[str | None]] = {
 
 
 def test_rows_come_back_from_pandas_as_they_went() -> None:
-    rows = RuleValidator(EVERY).validate(PublishedBatch(RECORD)).rows
+    rows = RuleValidator().validate(PublishedBatch(RECORD), EVERY).rows
     shown = to_pandas(rows)
     assert shown.index.tolist() == [1, 2]
     assert shown.index.name == RECORD_NO

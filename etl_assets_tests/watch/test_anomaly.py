@@ -1,4 +1,4 @@
-"""Numbers of a delivery are strange where a person would say so, and are told without contents."""
+"""Numbers of a delivery are anomalous where a person would say so, and are told without contents."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from etl_assets.model.monitors import Distribution, Monitors, Volume
 from etl_assets.model.profile import RANKS, ColumnProfile
-from etl_assets.model.schema import Column, Schema
+from etl_assets.schema import Column, Schema
 from etl_assets.watch.anomaly import Profiled, judge_distribution, judge_volume
 from etl_assets.watch.history_statistics import Point
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl_assets.model.monitored import Fact
+    from etl_assets.model.comparison import Comparison
 
 COLUMN = Column("delay", "float")
 SCHEMA = Schema(
@@ -42,12 +42,12 @@ def volume(now: float, history: Sequence[float], **thresholds: Any) -> bool:
 
 
 @pytest.mark.parametrize("now", [76, 100, 124])
-def test_within_the_tolerance_nothing_is_strange(now: int) -> None:
+def test_within_the_tolerance_nothing_is_anomalous(now: int) -> None:
     assert volume(now * 100, [10_000] * 20)
 
 
 @pytest.mark.parametrize("now", [0, 1, 50, 74, 126, 200, 100_000])
-def test_beyond_it_a_steady_feed_is_strange(now: int) -> None:
+def test_beyond_it_a_steady_feed_is_anomalous(now: int) -> None:
     assert not volume(now * 100, [10_000] * 20)
 
 
@@ -77,7 +77,7 @@ def test_volume_is_quiet_without_history(history: list[int], now: int) -> None:
     assert volume(now, history)
 
 
-def test_an_empty_delivery_after_one_that_was_not_is_strange_whatever_the_history() -> None:
+def test_an_empty_delivery_after_one_that_was_not_is_anomalous_whatever_the_history() -> None:
     verdict = judge_volume(Point(0), [Point(445)], Volume())
     assert not verdict.passed
     assert verdict.description == "0 records; the delivery before it had 445."
@@ -97,7 +97,7 @@ def test_limits_hold_whatever_the_history(now: int, told: str) -> None:
 def test_what_broke_a_limit_is_no_history() -> None:
     history = [Point(100), Point(9000), Point(9000), Point(100), Point(9000), Point(100), Point(100), Point(100)]
     verdict = judge_volume(Point(100), history, Volume(at_most=1000))
-    assert (verdict.passed, verdict.fact.usual) == (True, "100 to 100")
+    assert (verdict.passed, verdict.facts[0]["usual"]) == (True, "100 to 100")
 
 
 def test_volume_is_told_with_what_is_usual_and_what_that_is_of() -> None:
@@ -112,7 +112,7 @@ def test_volume_is_told_with_what_is_usual_and_what_that_is_of() -> None:
 
 def test_only_the_newest_of_the_history_count() -> None:
     history = [Point(value) for value in [10_000] * 4 + [100] * 4 + [10_000] * 52]
-    assert judge_volume(Point(10_000), history, Volume(history=55)).fact.usual == "10,000 to 10,000"
+    assert judge_volume(Point(10_000), history, Volume(history=55)).facts[0]["usual"] == "10,000 to 10,000"
 
 
 def profile(column: str = "delay", **changes: Any) -> ColumnProfile:
@@ -133,19 +133,19 @@ HISTORY = [wobbling(number) for number in range(20)]
 
 def judged(
     now: ColumnProfile, history: Sequence[ColumnProfile] = HISTORY, monitors: Monitors | None = None
-) -> dict[str, Fact]:
+) -> dict[str, Comparison]:
     """What is said of one column, by statistic."""
     past = [Profiled({one.column: one}) for one in history]
     facts = judge_distribution(SCHEMA, Profiled({now.column: now}), past, monitors or Monitors())
     return {fact.statistic: fact for fact in facts}
 
 
-def strange(*args: Any, **kwargs: Any) -> set[str]:
-    return {name for name, fact in judged(*args, **kwargs).items() if fact.strange}
+def anomalous(*args: Any, **kwargs: Any) -> set[str]:
+    return {name for name, fact in judged(*args, **kwargs).items() if fact.anomalous}
 
 
-def test_a_column_that_is_as_ever_is_not_strange() -> None:
-    assert strange(wobbling(21)) == set()
+def test_a_column_that_is_as_ever_is_not_anomalous() -> None:
+    assert anomalous(wobbling(21)) == set()
 
 
 @pytest.mark.parametrize(
@@ -164,46 +164,46 @@ def test_a_column_that_is_as_ever_is_not_strange() -> None:
         ({"nulls": 100_000, "distinct": 0.0, "mean": None, "deviation": None, "quantiles": {}}, {"null share"}),
     ],
 )
-def test_what_moved_is_strange_and_nothing_else(changes: dict[str, Any], found: set[str]) -> None:
+def test_what_moved_is_anomalous_and_nothing_else(changes: dict[str, Any], found: set[str]) -> None:
     expected = found | ({"distinct values"} if changes.get("nulls") == 100_000 else set())
-    assert strange(profile(**changes)) == expected
+    assert anomalous(profile(**changes)) == expected
 
 
 @pytest.mark.parametrize("changes", [{"nulls": 3000}, {"distinct": 850.0}, {"mean": 10.5}, {"deviation": 5.8}])
 def test_what_moved_little_is_not(changes: dict[str, Any]) -> None:
-    assert strange(profile(**changes)) == set()
+    assert anomalous(profile(**changes)) == set()
 
 
 @pytest.mark.parametrize(("median", "found"), [(12.0, set()), (14.0, set()), (11.0, {"median"}), (15.0, {"median"})])
 def test_a_whole_number_that_moved_by_one_step_has_not_moved(median: float, found: set[str]) -> None:
     hour = profile("hour", mean=13.0, deviation=4.0, quantiles={0.5: 13.0})
-    assert strange(replace(hour, quantiles={0.5: median}), [hour] * 20) == found
+    assert anomalous(replace(hour, quantiles={0.5: median}), [hour] * 20) == found
 
 
 def test_distribution_is_quiet_without_history() -> None:
     assert judged(profile(nulls=90_000), HISTORY[:7]) == {}
-    assert strange(profile(nulls=90_000), HISTORY[:8]) == {"null share"}
+    assert anomalous(profile(nulls=90_000), HISTORY[:8]) == {"null share"}
 
 
 def test_few_rows_say_little() -> None:
     few = [profile(rows=12, nulls=0) for _ in range(20)]
-    assert strange(profile(rows=12, nulls=1), few) == set()
+    assert anomalous(profile(rows=12, nulls=1), few) == set()
 
 
-def test_one_strange_delivery_in_the_history_changes_nothing() -> None:
+def test_one_anomalous_delivery_in_the_history_changes_nothing() -> None:
     history = [*HISTORY, profile(nulls=90_000, mean=1000.0)]
-    assert strange(wobbling(3), history) == set()
-    assert strange(profile(nulls=90_000, mean=1000.0), history) == {"null share", "mean"}
+    assert anomalous(wobbling(3), history) == set()
+    assert anomalous(profile(nulls=90_000, mean=1000.0), history) == {"null share", "mean"}
 
 
 def test_twice_the_rows_of_a_category_are_no_new_distribution() -> None:
-    assert strange(profile(rows=200_000, nulls=5000)) == set()
+    assert anomalous(profile(rows=200_000, nulls=5000)) == set()
 
 
 def test_a_key_is_as_different_as_its_rows() -> None:
     history = [profile("id", nulls=0, rows=rows, distinct=rows * 1.0) for rows in range(100_000, 110_000, 500)]
-    assert strange(profile("id", nulls=0, rows=300_000, distinct=300_000.0), history) == set()
-    assert strange(profile("id", nulls=0, rows=105_000, distinct=1000.0), history) == {"distinct values"}
+    assert anomalous(profile("id", nulls=0, rows=300_000, distinct=300_000.0), history) == set()
+    assert anomalous(profile("id", nulls=0, rows=105_000, distinct=1000.0), history) == {"distinct values"}
 
 
 @pytest.mark.parametrize("column", ["id", "at", "salary"])
@@ -216,37 +216,37 @@ def test_of_keys_moments_and_sensitive_columns_only_counts_are_compared(column: 
 def test_a_boolean_has_its_share_of_true() -> None:
     history = [profile("late", mean=0.3, distinct=2.0) for _ in range(20)]
     fact = judged(profile("late", mean=0.9, distinct=2.0), history)["share of true"]
-    assert (fact.strange, fact.now, fact.usual) == (True, "90.0%", "30.0%")
+    assert (fact.anomalous, fact.now, fact.usual) == (True, "90.0%", "30.0%")
 
 
 def test_a_text_has_a_length() -> None:
     history = [profile("name", quantiles={}) for _ in range(20)]
-    assert strange(profile("name", quantiles={}, mean=25.0), history) == {"mean length"}
+    assert anomalous(profile("name", quantiles={}, mean=25.0), history) == {"mean length"}
 
 
 def test_numbers_at_the_ends_of_what_a_float_holds_can_be_compared() -> None:
     history = [profile(mean=1e-300, deviation=1e-300, quantiles={}) for _ in range(20)]
     facts = judged(profile(mean=1e300, deviation=1e300, quantiles={}), history)
-    assert (facts["deviation"].strange, facts["deviation"].now) == (True, "1,000.00 times the usual")
+    assert (facts["deviation"].anomalous, facts["deviation"].now) == (True, "1,000.00 times the usual")
 
 
 def test_a_column_that_never_varied_moves_in_units_of_itself() -> None:
     history = [profile(mean=7.0, deviation=0.0, quantiles={}) for _ in range(20)]
-    assert strange(profile(mean=7.0, deviation=0.0, quantiles={}), history) == set()
-    assert "mean" in strange(profile(mean=14.0, deviation=0.0, quantiles={}), history)
+    assert anomalous(profile(mean=7.0, deviation=0.0, quantiles={}), history) == set()
+    assert "mean" in anomalous(profile(mean=14.0, deviation=0.0, quantiles={}), history)
 
 
 def test_an_unknown_number_of_different_values_is_not_compared() -> None:
     assert "distinct values" not in judged(profile(distinct=None))
-    assert strange(profile(), [*HISTORY, profile(distinct=None)]) == set()
+    assert anomalous(profile(), [*HISTORY, profile(distinct=None)]) == set()
 
 
 def test_what_is_not_watched_is_not_judged() -> None:
     gone = profile(nulls=100_000)
-    assert strange(gone, monitors=Monitors(distribution=None)) == set()
-    assert strange(gone, monitors=Monitors(columns={"delay": None})) == set()
-    assert strange(gone, monitors=Monitors(columns={"delay": Distribution(tolerance=4.0)})) == set()
-    assert strange(gone, monitors=Monitors(distribution=None, columns={"delay": Distribution()})) != set()
+    assert anomalous(gone, monitors=Monitors(distribution=None)) == set()
+    assert anomalous(gone, monitors=Monitors(columns={"delay": None})) == set()
+    assert anomalous(gone, monitors=Monitors(columns={"delay": Distribution(tolerance=4.0)})) == set()
+    assert anomalous(gone, monitors=Monitors(distribution=None, columns={"delay": Distribution()})) != set()
 
 
 def test_a_column_that_the_schema_no_longer_has_is_left_out() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from etl_assets.model.drift import Change
-from etl_assets.model.schema import Column, Schema
+from etl_assets.schema import Column, Schema
 from etl_assets.watch.cell_changes import amended, cell_changes, taken_back
 from etl_assets.watch.cell_samples import from_json, merge, observe
 from etl_assets_tests.validate.published import PublishedBatch

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl_assets.model.schema import Column, Schema
+from etl_assets.schema import Column, Schema
 from etl_assets.watch.cell_samples import MOST_MEMBERS, SAMPLE, from_json, merge, observe, spaced
 from etl_assets_tests.validate.published import PublishedBatch
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from etl_assets.model.schema import Column, Schema
+from etl_assets.schema import Column, Schema
 from etl_assets.validate import RuleValidator
 from etl_assets_tests.validate.published import PublishedBatch
 
@@ -94,7 +94,7 @@ CELLS: list[tuple[Column, str, Any]] = [
 @pytest.mark.parametrize(("column", "cell", "meaning"), CELLS, ids=lambda value: str(getattr(value, "type", value)))
 def test_a_cell_is_what_the_declared_format_says_or_refused(column: Column, cell: str, meaning: object) -> None:
     schema = Schema((Column("k", "integer", required=True), column), key=("k",))
-    verdict = RuleValidator(schema).validate(PublishedBatch({"k": ["1"], "x": [cell]}))
+    verdict = RuleValidator().validate(PublishedBatch({"k": ["1"], "x": [cell]}), schema)
     if meaning is REFUSED:
         assert verdict.rejected["rules"].to_list() == [["x__type"]]
         assert verdict.rows.is_empty()
@@ -106,4 +106,4 @@ def test_a_cell_is_what_the_declared_format_says_or_refused(column: Column, cell
 def test_a_decimal_of_38_digits_is_exact() -> None:
     digits = "12345678901234567890123456.789012345678"
     schema = Schema((Column("k", "decimal", precision=38, scale=12, required=True),), key=("k",))
-    assert RuleValidator(schema).validate(PublishedBatch({"k": [digits]})).rows["k"].to_list() == [Decimal(digits)]
+    assert RuleValidator().validate(PublishedBatch({"k": [digits]}), schema).rows["k"].to_list() == [Decimal(digits)]

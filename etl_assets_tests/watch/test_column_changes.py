@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets.model.drift import Change, Published
-from etl_assets.model.schema import Column, Schema
+from etl_assets.schema import Column, Schema
 from etl_assets.watch.column_changes import changes, first_changes, moved_names
 
 BARE = Schema((Column("unseen", "text", required=True),), ("unseen",))

@@ -16,9 +16,9 @@ from etl_assets.extract.formats.csv import Csv
 from etl_assets.landing import LandingStore, Warehouse
 from etl_assets.model.alert import DriftOpened
 from etl_assets.model.partitions import Files
-from etl_assets.model.schema import Column, Schema
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.migrations import migrate
+from etl_assets.schema import Column, Schema
 from etl_assets.source import Source
 from etl_assets.watch import drift
 from etl_assets.watch.drift import Drift
@@ -285,7 +285,7 @@ def test_new_members_of_a_category_are_kept_for_the_reviewer_and_stand_in_no_row
 def test_a_delivery_that_is_read_anew_is_remembered_as_it_looks_now_and_told_no_more(shop: Shop) -> None:
     shop.take_cells(1, "amount", *["7"] * 40)
     shop.take_cells(2, "amount", *["7.5"] * 40)
-    columns = tuple(replace(c, type="float") if c.name == "amount" else c for c in GOODS.columns)
+    columns = tuple(c.replace(type="float") if c.name == "amount" else c for c in GOODS.columns)
     shop.declare(replace(GOODS, columns=columns))
     assert shop.watch.look_at_cells(shop.watch.delivered("02.csv")) == Drift()
     assert shop.query("SELECT cells->'amount'->'declared' FROM etl.observation ORDER BY rank DESC LIMIT 1") == [(40,)]
@@ -371,7 +371,7 @@ def test_a_null_word_that_is_declared_since_closes_its_event_when_the_delivery_i
     shop.take_cells(1, "amount", *usual)
     shop.take_cells(2, "amount", *usual, *["N/A"] * 10)
     assert [change.kind for change in shop.watch.open_changes()] == ["null_word"]
-    columns = tuple(replace(c, null=("N/A",)) if c.name == "amount" else c for c in GOODS.columns)
+    columns = tuple(c.replace(null=("N/A",)) if c.name == "amount" else c for c in GOODS.columns)
     shop.declare(replace(GOODS, columns=columns))
     shop.watch.look("02.csv")
     assert shop.watch.open_changes() == []

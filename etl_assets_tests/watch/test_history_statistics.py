@@ -1,4 +1,4 @@
-"""What is usual is what most of the history is, by season, and not what was strange."""
+"""What is usual is what most of the history is, by season, and not what was anomalous."""
 
 from __future__ import annotations
 
@@ -31,70 +31,70 @@ def held(now: float, history: Sequence[float], first: date | None = None) -> Usu
     return compare(points[-1], points[:-1], far, MINIMUM)
 
 
-def strange(history: Sequence[float], first: date | None = None) -> list[int]:
-    """Where in a history each was strange beside those before it."""
-    return [place for place in range(len(history)) if held(history[place], history[:place], first).strange]
+def anomalous(history: Sequence[float], first: date | None = None) -> list[int]:
+    """Where in a history each was anomalous beside those before it."""
+    return [place for place in range(len(history)) if held(history[place], history[:place], first).anomalous]
 
 
 @given(st.lists(st.floats(-1e9, 1e9), max_size=MINIMUM - 1), st.floats(-1e9, 1e9))
-def test_nothing_is_strange_without_a_history(history: list[float], now: float) -> None:
+def test_nothing_is_anomalous_without_a_history(history: list[float], now: float) -> None:
     found = held(now, history)
-    assert (found.strange, found.values) == (False, ())
+    assert (found.anomalous, found.values) == (False, ())
     assert f"{MINIMUM} are needed" in found.compared
 
 
 @given(st.floats(-1e9, 1e9), st.permutations(range(10)))
 def test_one_outlier_in_the_history_changes_nothing(outlier: float, order: list[int]) -> None:
     history = [100.0 + number for number in order]
-    assert not held(104, [*history[:7], outlier, *history[7:]]).strange
-    assert held(1000, [*history[:7], outlier, *history[7:]]).strange
+    assert not held(104, [*history[:7], outlier, *history[7:]]).anomalous
+    assert held(1000, [*history[:7], outlier, *history[7:]]).anomalous
 
 
-def test_what_is_strange_twice_is_told_twice() -> None:
-    assert strange([100] * 8 + [500, 500, 500] + [100] * 3) == [8, 9, 10]
+def test_what_is_anomalous_twice_is_told_twice() -> None:
+    assert anomalous([100] * 8 + [500, 500, 500] + [100] * 3) == [8, 9, 10]
 
 
-def test_what_is_strange_as_often_as_makes_a_history_is_usual_from_then_on() -> None:
-    assert strange([100] * 8 + [500] * 12) == [8, 9, 10, 11, 12]
-    assert strange([100] * 8 + [500] * 12 + [100]) == [8, 9, 10, 11, 12, 20]
+def test_what_is_anomalous_as_often_as_makes_a_history_is_usual_from_then_on() -> None:
+    assert anomalous([100] * 8 + [500] * 12) == [8, 9, 10, 11, 12]
+    assert anomalous([100] * 8 + [500] * 12 + [100]) == [8, 9, 10, 11, 12, 20]
 
 
-def test_strange_ones_that_do_not_follow_each_other_never_become_usual() -> None:
-    assert strange([100] * 8 + [500, 100] * 8) == list(range(8, 24, 2))
+def test_anomalous_ones_that_do_not_follow_each_other_never_become_usual() -> None:
+    assert anomalous([100] * 8 + [500, 100] * 8) == list(range(8, 24, 2))
 
 
 def test_it_is_said_how_many_were_left_out() -> None:
-    assert held(100, [100] * 6 + [500]).compared == "6 deliveries before it, 1 strange one left out"
-    assert held(100, [100] * 6 + [500] * 2).compared == "6 deliveries before it, 2 strange ones left out"
+    assert held(100, [100] * 6 + [500]).compared == "6 deliveries before it, 1 anomalous one left out"
+    assert held(100, [100] * 6 + [500] * 2).compared == "6 deliveries before it, 2 anomalous ones left out"
 
 
-def test_what_is_known_to_be_strange_is_left_out_even_of_a_short_history() -> None:
-    history = [Point(100), Point(0, strange=True), *[Point(100)] * 3]
+def test_what_is_known_to_be_anomalous_is_left_out_even_of_a_short_history() -> None:
+    history = [Point(100), Point(0, anomalous=True), *[Point(100)] * 3]
     assert compare(Point(100), history, far, MINIMUM).compared.startswith("4 deliveries before it, 5 are needed")
 
 
 WEEK = [100, 102, 99, 101, 100, 20, 10]
 
 
-def test_the_weekends_of_a_daily_feed_are_not_strange() -> None:
-    assert strange(WEEK * 10, MONDAY) == []
+def test_the_weekends_of_a_daily_feed_are_not_anomalous() -> None:
+    assert anomalous(WEEK * 10, MONDAY) == []
 
 
 def test_without_days_they_would_be() -> None:
-    assert 5 in strange(WEEK * 10)
+    assert 5 in anomalous(WEEK * 10)
 
 
 def test_a_daily_feed_is_compared_by_weekday_once_there_are_enough() -> None:
     sixth_saturday = held(20, (WEEK * 6)[:-2], MONDAY)
     assert (sixth_saturday.values, sixth_saturday.compared) == ((20.0,) * 5, "5 Saturdays before it")
-    assert held(100, (WEEK * 6)[:-2], MONDAY).strange, "as many on a Saturday as on other days"
+    assert held(100, (WEEK * 6)[:-2], MONDAY).anomalous, "as many on a Saturday as on other days"
 
 
 def test_a_daily_feed_is_compared_with_all_days_before_that() -> None:
     third_saturday = held(20, (WEEK * 3)[:-2], MONDAY)
     assert third_saturday.compared == "19 deliveries before it"
-    assert not third_saturday.strange
-    assert held(400, (WEEK * 3)[:-2], MONDAY).strange
+    assert not third_saturday.anomalous
+    assert held(400, (WEEK * 3)[:-2], MONDAY).anomalous
 
 
 def test_a_daily_feed_is_quiet_until_it_has_covered_a_week() -> None:
@@ -103,7 +103,7 @@ def test_a_daily_feed_is_quiet_until_it_has_covered_a_week() -> None:
 
 def test_weekends_that_change_for_good_are_told_a_few_times() -> None:
     before, after = WEEK * 8, [*WEEK[:5], 100, 100]
-    told = strange(before + after * 8, MONDAY)
+    told = anomalous(before + after * 8, MONDAY)
     saturdays = [place for place in told if (MONDAY + timedelta(days=place)).weekday() == 5]
     assert saturdays == [place for place in range(len(before), 1000) if place % 7 == 5][:MINIMUM]
 

@@ -19,11 +19,11 @@ from etl_assets.model.delivery import Manifest, MemberIndex, Span
 from etl_assets.model.monitors import Distribution, Monitors, Volume
 from etl_assets.model.partitions import Daily, Files, Static
 from etl_assets.model.profile import ColumnProfile
-from etl_assets.model.schema import Column, Schema
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.migrations import migrate
 from etl_assets.postgres.watch import profiles
+from etl_assets.schema import Column, Schema
 from etl_assets.source import Source
 from etl_assets.watch.profiles import merge, profile_batch
 from etl_assets_tests.load.feed import STOCK, Feed
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from etl_assets.load.prepare import Prepared
+    from etl_assets.model.check_result import CheckResult
     from etl_assets.model.delivery import Delivery
-    from etl_assets.model.monitored import Monitored
     from etl_assets.model.partitions import Partitioning
 
 FIRST = [("a", 1, "x"), ("b", 2, None)]
@@ -233,7 +233,7 @@ class Chronicle:
         with connected(self.url) as connection:
             profiles.replace(connection, delivery, [column])
 
-    def examine(self, delivery: Delivery) -> dict[str, Monitored]:
+    def examine(self, delivery: Delivery) -> dict[str, CheckResult]:
         with connected(self.url) as connection:
             return {found.name: found for found in watch.examine(connection, self.source, delivery)}
 
@@ -262,7 +262,7 @@ def test_a_delivery_is_held_against_those_before_it(chronicle: Chronicle) -> Non
     now, _later = chronicle.deliver(1000), chronicle.deliver(5)
     found = chronicle.examine(now)["volume"]
     assert found.description == "1,000 records, usually 100 to 105 (6 deliveries before it)."
-    assert (found.passed, found.failed, found.records) == (False, 1, 1000)
+    assert (found.passed, found.failed_records, found.records) == (False, 1, 1000)
 
 
 def test_only_complete_deliveries_of_the_source_count(chronicle: Chronicle) -> None:
@@ -310,15 +310,15 @@ def test_a_year_that_was_fetched_in_one_hour_has_no_weekdays(chronicle: Chronicl
     assert chronicle.volume(sent[-1]) == "100 records, usually 100 to 100 (41 deliveries before it)."
 
 
-def test_what_is_strange_in_a_column_is_told_in_safe_numbers(chronicle: Chronicle) -> None:
+def test_what_is_anomalous_in_a_column_is_told_in_safe_numbers(chronicle: Chronicle) -> None:
     for number in range(9):
         chronicle.profile(chronicle.deliver(10_000), nulls=200 + number)
     now = chronicle.deliver(10_000)
     chronicle.profile(now, nulls=3120)
     found = chronicle.examine(now)["distribution"]
     told = "null share of note 31.2%, usually 2.0% to 2.1% (9 profiled deliveries before it)."
-    assert (found.passed, found.failed, found.description) == (False, 1, told)
-    assert {fact.statistic for fact in found.facts} == {
+    assert (found.passed, found.failed_records, found.description) == (False, 1, told)
+    assert {fact["statistic"] for fact in found.facts} == {
         *("null share", "distinct values", "mean length", "deviation of the length")
     }
     assert "hidden" not in repr(found)
@@ -329,7 +329,7 @@ def test_a_column_that_is_as_usual_passes(chronicle: Chronicle) -> None:
         now = chronicle.deliver(10_000)
         chronicle.profile(now, nulls=200)
     found = chronicle.examine(now)["distribution"]
-    assert (found.passed, found.failed) == (True, 0)
+    assert (found.passed, found.failed_records) == (True, 0)
     assert found.description == "1 column is as usual (9 profiled deliveries before it)."
 
 
@@ -348,7 +348,7 @@ def test_a_delivery_without_a_profile_passes_and_says_so(chronicle: Chronicle) -
     assert found.description.startswith("The delivery has no profile")
 
 
-def test_of_many_strange_columns_the_first_are_told_and_all_are_counted(chronicle: Chronicle) -> None:
+def test_of_many_anomalous_columns_the_first_are_told_and_all_are_counted(chronicle: Chronicle) -> None:
     names = [f"c{number}" for number in range(15)]
     schema = Schema(columns=(Column("code", "text", required=True), *(Column(n, "text") for n in names)), key=("code",))
     chronicle = replace(chronicle, source=replace(chronicle.source, schema=schema))
@@ -357,7 +357,7 @@ def test_of_many_strange_columns_the_first_are_told_and_all_are_counted(chronicl
             now = chronicle.deliver(10_000)
             profiles.replace(connection, now, [ColumnProfile(name, 10_000, nulls) for name in names])
     found = chronicle.examine(now)["distribution"]
-    assert found.failed == 15
+    assert found.failed_records == 15
     assert "null share of c9 100.0%, usually 0.0%; and 5 more (8" in found.description
 
 

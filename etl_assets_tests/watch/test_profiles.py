@@ -17,13 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl_assets.model.profile import RANKS, ColumnProfile
-from etl_assets.model.schema import RECORD_NO, TYPES, Column, Schema
-from etl_assets.validate import dtype
+from etl_assets.schema import RECORD_NO, Column, Schema
+from etl_assets.schema.types import TYPES
 from etl_assets.watch.profiles import merge, profile_batch
 from etl_assets.watch.sketches import KEPT_HASHES
 
 if TYPE_CHECKING:
-    from etl_assets.model.schema import TypeName
+    from etl_assets.schema import TypeName
 
 READING = datetime(2024, 1, 1, 10)  # noqa: DTZ001 -- a wall-clock reading
 COLUMNS = {
@@ -55,7 +55,7 @@ ROWS = st.lists(st.fixed_dictionaries({name: st.none() | values for name, values
 
 
 def frame(rows: list[dict[str, Any]], schema: Schema = SCHEMA) -> pl.DataFrame:
-    types = {column.name: dtype(column) for column in schema.columns}
+    types = {column.name: column.type.polars for column in schema.columns}
     made = pl.DataFrame(rows, schema=types)
     return made.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(RECORD_NO))
 

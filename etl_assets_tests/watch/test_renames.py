@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl_assets.model.schema import Column, Schema
+from etl_assets.schema import Column, Schema
 from etl_assets.watch.renames import likeness, overlap, renames, similarity
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pyarrow as pa
 
 if TYPE_CHECKING:
     from etl_assets.extract.formats.csv.bits import Positions
@@ -23,6 +24,16 @@ _FOLLOWING: Final = np.zeros(256, np.uint8)
 _FOLLOWING[0xC2:0xE0] = 1
 _FOLLOWING[0xE0:0xF0] = 2
 _FOLLOWING[0xF0:0xF5] = 3
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether all bytes are UTF-8."""
+    offsets = pa.py_buffer(np.array([0, len(data)], np.int64).tobytes())
+    try:
+        pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(data)]).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def invalid_utf8(data: bytes) -> Positions:

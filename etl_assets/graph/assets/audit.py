@@ -11,12 +11,12 @@ import dagster as dg
 
 from etl_assets.audit.data_docs import page_of, publish
 from etl_assets.audit.examination import Examination, examine
-from etl_assets.graph.assets.expectations import keys_table
+from etl_assets.graph.assets.check_results import keys_table
 from etl_assets.graph.keys import AUDIT_STEP, WAREHOUSE, core_key
 from etl_assets.graph.runs.retries import retrying
 from etl_assets.graph.runs.run_record import RunRecord
+from etl_assets.model.check_result import CheckResult
 from etl_assets.model.checks import AUDIT
-from etl_assets.postgres.runs.history import CheckRow
 from etl_assets.settings import Settings
 from etl_assets.source import Source
 
@@ -107,12 +107,12 @@ def data_docs(name: str) -> dg.MetadataValue:
 def _record(context: dg.OpExecutionContext, source: Source, url: str, examination: Examination) -> None:
     """Enter what was found as one check result."""
     unmet = [answer for _, answer in examination.disagreements]
-    row = CheckRow(
+    row = CheckResult(
         AUDIT,
         passed=not unmet,
         blocking=True,
         description=_told(examination),
-        failed_records=max((answer.failed for answer in unmet), default=0),
+        failed_records=max((answer.failed_records for answer in unmet), default=0),
         records=examination.rows,
     )
     RunRecord.of(url, context.run, source, "", AUDIT, context.retry_number).checks(None, [row])
@@ -127,7 +127,7 @@ def _observation(examination: Examination) -> dg.AssetObservation:
 
 
 def _told(examination: Examination) -> str:
-    return "; ".join(f"{expectation.name}: {answer.told}" for expectation, answer in examination.disagreements)
+    return "; ".join(f"{expectation.name}: {answer.description}" for expectation, answer in examination.disagreements)
 
 
 def _metadata(examination: Examination) -> dict[str, dg.MetadataValue]:
@@ -142,10 +142,10 @@ def _metadata(examination: Examination) -> dict[str, dg.MetadataValue]:
         columns = ("rule", "asks that", "found")
         found[DISAGREEMENTS] = dg.MetadataValue.table(
             [
-                dg.TableRecord(dict(zip(columns, (each.name, each.description, said.told), strict=True)))
+                dg.TableRecord(dict(zip(columns, (each.name, each.description, said.description), strict=True)))
                 for each, said in unmet
             ],
             dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in columns]),
         )
-    found |= {f"keys: {said.name}": keys_table(said) for _, said in unmet if said.keys}
+    found |= {f"keys: {said.name}": keys_table(said.keys) for _, said in unmet if said.keys}
     return found

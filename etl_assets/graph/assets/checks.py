@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -16,11 +15,11 @@ import dagster as dg
 from etl_assets import watch
 from etl_assets.graph.assets.metadata import broken_rules
 from etl_assets.graph.keys import core_key, landing_key
-from etl_assets.model.batch import RECORD_RULES, Counts
+from etl_assets.model.batch import Counts
+from etl_assets.model.check_result import CheckResult
 from etl_assets.model.checks import CONSERVATION, DRIFT, REJECTED_SHARE, SHAPE
 from etl_assets.postgres.ledger.conservation import conservation
 from etl_assets.postgres.runs.asset_metadata import sample_places
-from etl_assets.postgres.runs.history import CheckRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,78 +28,6 @@ if TYPE_CHECKING:
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
     from etl_assets.source import Source
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a check found.
-
-    Attributes:
-        name: Of the check.
-        passed: Whether all is well.
-        blocking: Whether the run must fail if it is not.
-        description: In words; no record contents.
-        failed_records: How many records are concerned.
-        records: Of how many.
-        places: Where the first of them stand.
-        facts: What was looked at, as rows of a table; see `facts_table`.
-        of_records: Whether single records can break it.
-    """
-
-    name: str
-    passed: bool
-    blocking: bool = False
-    description: str = ""
-    failed_records: int = 0
-    records: int = 0
-    places: tuple[str, ...] = ()
-    facts: tuple[Mapping[str, str | int | bool], ...] = ()
-    of_records: bool = True
-
-    @property
-    def row(self) -> CheckRow:
-        """As it stands in ``etl.check_result``."""
-        return CheckRow(self.name, self.passed, self.blocking, self.description, self.failed_records, self.records)
-
-    @property
-    def severity(self) -> dg.AssetCheckSeverity:
-        """ERROR where the run must fail, WARN where records were rejected by consent."""
-        return dg.AssetCheckSeverity.ERROR if self.blocking else dg.AssetCheckSeverity.WARN
-
-    @property
-    def metadata(self) -> dict[str, dg.MetadataValue]:
-        """Numbers and places."""
-        found: dict[str, dg.MetadataValue] = {"records read": dg.MetadataValue.int(self.records)}
-        if self.of_records:
-            found["broken by"] = dg.MetadataValue.int(self.failed_records)
-        if self.places:
-            found["first of them"] = dg.MetadataValue.md("\n".join(f"* {place}" for place in self.places))
-        if self.facts:
-            found["facts"] = facts_table(self.facts)
-        return found
-
-    def result(self) -> dg.AssetCheckResult:
-        """For a step that ends well, or by this result."""
-        return dg.AssetCheckResult(
-            check_name=self.name,
-            passed=self.passed,
-            severity=self.severity,
-            description=self.description or None,
-            metadata=self.metadata,
-        )
-
-    def evaluation(self, key: dg.AssetKey, partition: str | None) -> dg.AssetCheckEvaluation:
-        """For a step that fails by an error of its own."""
-        return dg.AssetCheckEvaluation(
-            asset_key=key,
-            check_name=self.name,
-            passed=self.passed,
-            severity=self.severity,
-            description=self.description or None,
-            metadata=self.metadata,
-            blocking=self.blocking,
-            partition=partition,
-        )
 
 
 def landing_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) -> list[dg.AssetCheckSpec]:
@@ -112,7 +39,7 @@ def landing_specs(source: Source, partitions: dg.PartitionsDefinition[str] | Non
 def core_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) -> list[dg.AssetCheckSpec]:
     """The checks of ``core/x``: the declared rules first, in their order."""
     key = core_key(source.name)
-    specs = [spec(name, key, words, partitions) for name, words in rules_of(source).items()]
+    specs = [spec(rule.name, key, rule.words, partitions) for rule in source.rules]
     share = f"At most {source.max_rejected:.2%} of a delivery's records are rejected; above it the run stops."
     specs.append(spec(REJECTED_SHARE, key, share, partitions, blocking=True))
     sums = "Every record of the delivery is in the table, in the quarantine or in a named count, and the sums agree."
@@ -122,12 +49,7 @@ def core_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) 
     return specs
 
 
-def rules_of(source: Source) -> dict[str, str]:
-    """Every rule that a record of a source can break, and what it asks."""
-    return {**source.schema.rules, **RECORD_RULES}
-
-
-def judge(source: Source, connection: Connection, reports: Sequence[LoadReport]) -> list[Finding]:
+def judge(source: Source, connection: Connection, reports: Sequence[LoadReport]) -> list[CheckResult]:
     """What the checks of ``core/x`` say of deliveries that were loaded.
 
     Args:
@@ -144,15 +66,21 @@ def judge(source: Source, connection: Connection, reports: Sequence[LoadReport])
     ]
     sums = "; ".join(dict.fromkeys(broken))
     return [
-        *_rule_findings(source, broken_rules(reports), counts.read, places),
+        *_rule_results(source, broken_rules(reports), counts.read, places),
         _share(source, counts.rejected, counts.read),
-        Finding(CONSERVATION, not broken, True, sums or "All sums agree.", 0, counts.read),  # noqa: FBT003 -- blocking
+        CheckResult(
+            CONSERVATION,
+            passed=not broken,
+            blocking=True,
+            description=sums or "All sums agree.",
+            records=counts.read,
+        ),
         judge_drift(source, connection, counts.read),
         *_monitored(source, connection, [report.delivery for report in reports]),
     ]
 
 
-def judge_drift(source: Source, connection: Connection, records: int) -> Finding:
+def judge_drift(source: Source, connection: Connection, records: int) -> CheckResult:
     """What the check ``drift`` of ``core/x`` says: whether changes are open, whichever delivery brought them.
 
     Args:
@@ -164,19 +92,18 @@ def judge_drift(source: Source, connection: Connection, records: int) -> Finding
     kinds = Counter(event.change.kind for event in events)
     told = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
     remedy = f"Look with `etl-assets drift list --source {source.name}`; then declare, accept or ignore them."
-    return Finding(
-        name=DRIFT,
+    return CheckResult(
+        DRIFT,
         passed=not events,
         description=f"Open changes of what is published: {told}. {remedy}" if events else "No change is open.",
         records=records,
         facts=tuple(watch.facts(events)),
-        of_records=False,
     )
 
 
 def judge_refused(
     source: Source, rejected: int, rules: Mapping[str, int], records: int, places: Mapping[str, Sequence[str]]
-) -> list[Finding]:
+) -> list[CheckResult]:
     """What the checks of ``core/x`` say of a delivery that was refused.
 
     Args:
@@ -187,58 +114,59 @@ def judge_refused(
         places: Where the first of them stand, of the batches that were written.
     """
     return [
-        *(finding for finding in _rule_findings(source, rules, records, places) if not finding.passed),
+        *(result for result in _rule_results(source, rules, records, places) if not result.passed),
         _share(source, rejected, records),
     ]
 
 
-def _monitored(source: Source, connection: Connection, deliveries: Sequence[Delivery]) -> list[Finding]:
-    """What the monitors say of deliveries: of each monitor one finding, which passes when all do."""
-    found = [one for delivery in deliveries for one in watch.examine(connection, source, delivery)]
-    findings = []
-    for name in watch.checks_of(source):
-        of_name = [one for one in found if one.name == name]
-        strange = [one for one in of_name if not one.passed]
-        findings.append(
-            Finding(
-                name=name,
-                passed=not strange,
-                description=" ".join(one.description for one in strange or of_name[-1:]),
-                records=sum(one.records for one in of_name),
-                facts=tuple(
-                    asdict(fact)
-                    for one in strange or of_name[-1:]
-                    for fact in sorted(one.facts, key=lambda fact: not fact.strange)
-                ),
-                of_records=False,
-            )
-        )
-    return findings
+def _monitored(source: Source, connection: Connection, deliveries: Sequence[Delivery]) -> list[CheckResult]:
+    """What the monitors say of deliveries: of each monitor one result, which passes when all do."""
+    found = [result for delivery in deliveries for result in watch.examine(connection, source, delivery)]
+    return [_together([result for result in found if result.name == name]) for name in watch.checks_of(source)]
 
 
-def _rule_findings(
+def _together(results: Sequence[CheckResult]) -> CheckResult:
+    """Results of one check for several deliveries as one: those that failed, or the last if none did."""
+    failed = [result for result in results if not result.passed]
+    shown = failed or results[-1:]
+    return CheckResult(
+        results[0].name,
+        passed=not failed,
+        description=" ".join(result.description for result in shown),
+        failed_records=sum(result.failed_records for result in results),
+        records=sum(result.records for result in results),
+        facts=tuple(fact for result in shown for fact in result.facts),
+    )
+
+
+def _rule_results(
     source: Source, rules: Mapping[str, int], records: int, places: Mapping[str, Sequence[str]]
-) -> list[Finding]:
-    findings = []
-    for name in rules_of(source):
-        broken = rules.get(name, 0)
-        told = f"{broken} of {records} records break it." if broken else ""
-        findings.append(Finding(name, not broken, False, told, broken, records, tuple(places.get(name, ()))))  # noqa: FBT003
-    return findings
+) -> list[CheckResult]:
+    return [
+        CheckResult(
+            rule.name,
+            passed=not (broken := rules.get(rule.name, 0)),
+            description=f"{broken} of {records} records break it." if broken else "",
+            failed_records=broken,
+            records=records,
+            by_consent=rule.by_consent,
+            places=tuple(places.get(rule.name, ())),
+        )
+        for rule in source.rules
+    ]
 
 
-def _share(source: Source, rejected: int, records: int) -> Finding:
+def _share(source: Source, rejected: int, records: int) -> CheckResult:
     consent = int(source.max_rejected * records)
-    told = f"{rejected} of {records} records are rejected; max_rejected={source.max_rejected} consents to {consent}."
-    return Finding(REJECTED_SHARE, rejected <= consent, True, told, rejected, records)  # noqa: FBT003 -- blocking
-
-
-def facts_table(facts: Sequence[Mapping[str, str | int | bool]]) -> dg.TableMetadataValue:
-    """Rows that all have the same columns, as a table: a column of texts, numbers or truths for each name."""
-    types = {str: "string", int: "int", bool: "bool"}
-    columns = [dg.TableColumn(name, types[type(value)]) for name, value in facts[0].items()]
-    records = [dg.TableRecord(dict(fact)) for fact in facts]
-    return dg.MetadataValue.table(records, dg.TableSchema(columns=columns))
+    return CheckResult(
+        REJECTED_SHARE,
+        passed=rejected <= consent,
+        blocking=True,
+        description=f"{rejected} of {records} records are rejected; max_rejected={source.max_rejected} consents to "
+        f"{consent}.",
+        failed_records=rejected,
+        records=records,
+    )
 
 
 def spec(

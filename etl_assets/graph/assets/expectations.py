@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from etl_assets.audit.witness import Answer, witness
+from etl_assets.audit.witness import witness
 from etl_assets.errors import LoadError
+from etl_assets.graph.assets.check_results import asset_check_result
 from etl_assets.graph.assets.checks import spec
 from etl_assets.graph.keys import WAREHOUSE, core_key
 from etl_assets.graph.partitions import partitions_definition
 from etl_assets.graph.runs.retries import retried, retrying
 from etl_assets.graph.runs.run_record import RunRecord
+from etl_assets.model.check_result import CheckResult
 from etl_assets.model.expectation import Expectation
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
-from etl_assets.postgres.runs.history import CheckRow
 from etl_assets.postgres.tables.audit_queries import deliveries_of
 from etl_assets.postgres.tables.ddl import exists
 from etl_assets.source import Source
@@ -55,10 +56,9 @@ def expectation_checks(source: Source) -> list[dg.AssetChecksDefinition]:
         record = RunRecord.of(warehouse.url, context.run, source, partition, PHASE, tries)
         with retrying(tries), record.watching(retried(tries)):
             delivery, said = _said(source, warehouse.url, partition)
-            pairs = list(zip(source.expectations, said, strict=True))
-            record.checks(delivery, [_row(expectation, found) for expectation, found in pairs])
-            yield from (_result(expectation, found) for expectation, found in pairs)
-            if unmet := [each.name for each, found in pairs if each.blocking and not found.met]:
+            record.checks(delivery, said)
+            yield from map(asset_check_result, said)
+            if unmet := [each.name for each in said if each.blocking and not each.passed]:
                 raise LoadError(
                     f"{source.table} was loaded, and is not as expected: {', '.join(unmet)}. What was written stays. "
                     "Look at the results of these checks; correct the feed, or the expectation if it expects too much."
@@ -67,7 +67,7 @@ def expectation_checks(source: Source) -> list[dg.AssetChecksDefinition]:
     return [asked]
 
 
-def _said(source: Source, url: str, partition: str) -> tuple[int | None, list[Answer]]:
+def _said(source: Source, url: str, partition: str) -> tuple[int | None, list[CheckResult]]:
     """The newest delivery concerned, and what is found of each expectation."""
     with connected(url) as connection:
         newest = deliveries.newest(connection, source.name, partition)
@@ -75,7 +75,10 @@ def _said(source: Source, url: str, partition: str) -> tuple[int | None, list[An
         there = exists(connection, source.table)
     if not there:
         missing = f"There is no table {source.table}; materialize {core_key(source.name).to_user_string()} first."
-        return None, [Answer(each.name, met=False, trouble=missing) for each in source.expectations]
+        return None, [
+            CheckResult(each.name, passed=False, blocking=each.blocking, description=missing)
+            for each in source.expectations
+        ]
     with witness(url, source.schema, source.table, brought) as before:
         return newest.id if newest else None, before.ask(source.expectations)
 
@@ -84,37 +87,3 @@ def _about(expectation: Expectation) -> str:
     arguments = ", ".join(f"{name}={value!r}" for name, value in expectation.arguments.items())
     asked = f"`{expectation.type}({arguments})`"
     return f"{expectation.description}\n\n{asked}" if expectation.description else asked
-
-
-def _row(expectation: Expectation, found: Answer) -> CheckRow:
-    return CheckRow(found.name, found.met, expectation.blocking, found.told, found.failed, found.rows)
-
-
-def _result(expectation: Expectation, found: Answer) -> dg.AssetCheckResult:
-    metadata: dict[str, dg.MetadataValue] = {
-        "rows": dg.MetadataValue.int(found.rows),
-        "rows that do not meet it": dg.MetadataValue.int(found.failed),
-    }
-    if found.observed is not None:
-        observed = found.observed
-        metadata["observed"] = (
-            dg.MetadataValue.text(observed) if isinstance(observed, str) else dg.MetadataValue.float(float(observed))
-        )
-    if found.keys:
-        metadata["keys of the first of them"] = keys_table(found)
-    return dg.AssetCheckResult(
-        check_name=found.name,
-        passed=found.met,
-        severity=dg.AssetCheckSeverity.ERROR if expectation.blocking else dg.AssetCheckSeverity.WARN,
-        description=found.told or None,
-        metadata=metadata,
-    )
-
-
-def keys_table(found: Answer) -> dg.MetadataValue:
-    """The keys of a few rows; there is at least one."""
-    names = list(found.keys[0])
-    return dg.MetadataValue.table(
-        [dg.TableRecord({name: str(row[name]) for name in names}) for row in found.keys],
-        dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in names]),
-    )

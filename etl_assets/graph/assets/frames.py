@@ -20,10 +20,9 @@ from etl_assets.load.transaction import BatchTransaction
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, Batch, RawBatch
 from etl_assets.model.delivery import Manifest, MemberIndex, Span
 from etl_assets.model.partitions import Partition
-from etl_assets.model.schema import RECORD_NO, Column, Schema
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
-from etl_assets.validate import dtype
+from etl_assets.schema import RECORD_NO, Column, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +94,7 @@ def write_frame(
     """
     rows = as_polars(frame, target.where)
     schema = inferred(rows, target.key, target.where)
-    rows = rows.cast({column.name: dtype(column) for column in schema.columns})
+    rows = rows.cast({column.name: column.type.polars for column in schema.columns})
     _check_keys(rows, target)
     manifest = _manifest(rows, target)
     with connected(warehouse.url) as connection:

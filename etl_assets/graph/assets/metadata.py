@@ -10,7 +10,9 @@ import dagster as dg
 from etl_assets.graph.assets.plots import Bar, bars
 from etl_assets.model.batch import Counts
 from etl_assets.postgres.runs.asset_metadata import recently_delivered, row_counts
-from etl_assets.postgres.tables.ddl import postgres_type
+from etl_assets.schema.rules.required import Required
+from etl_assets.schema.rules.type import WrittenAsType
+from etl_assets.schema.rules.unique import Unique
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     from etl_assets.ingest import Landed
     from etl_assets.load import LoadReport
     from etl_assets.model.partitions import Partition
-    from etl_assets.model.schema import Column, Schema
     from etl_assets.postgres.connection import Connection
+    from etl_assets.schema import Column, Schema
     from etl_assets.source import Source
     from etl_assets.validate import Shape
     from etl_assets.watch import Drift
@@ -31,7 +33,7 @@ Link: TypeAlias = "Mapping[str, dg.CodeReferencesMetadataValue]"
 
 def description(source: Source) -> str:
     """The source's own words, and its rules as a Markdown table."""
-    rules = "\n".join(f"| `{name}` | {_cell(words)} |" for name, words in source.schema.rules.items())
+    rules = "\n".join(f"| `{rule.name}` | {_cell(rule.words)} |" for rule in source.rules)
     consent = f"At most {source.max_rejected:.2%} of a delivery's records may be rejected."
     key = ", ".join(f"`{name}`" for name in source.schema.key)
     return f"{source.description.strip()}\n\nKey: {key}. {consent}\n\n| rule | asks that |\n| --- | --- |\n{rules}\n"
@@ -56,10 +58,10 @@ def column_schema(schema: Schema) -> dg.TableSchema:
         columns=[
             dg.TableColumn(
                 name=column.name,
-                type=postgres_type(column),
+                type=column.type.postgres,
                 description=column.description or None,
                 constraints=dg.TableColumnConstraints(
-                    nullable=not column.required, unique=column.unique, other=_other_rules(column)
+                    nullable=not column.required, unique=column.find(Unique) is not None, other=_other_rules(column)
                 ),
             )
             for column in schema.columns
@@ -192,8 +194,9 @@ def _whole(reports: Sequence[LoadReport]) -> Counts:
 
 
 def _other_rules(column: Column) -> list[str]:
-    kept = {column.rule("required"), column.rule("type"), column.rule("unique")}
-    return [words.removeprefix(f"{column.name} ") for name, words in column.rules.items() if name not in kept]
+    """The rules for which Dagster has no word of its own."""
+    known = (Required, Unique, WrittenAsType)
+    return [rule.words(column.type) for rule in column.rules if not isinstance(rule, known)]
 
 
 def _place(origin: str) -> dg.MetadataValue:

@@ -13,6 +13,7 @@ import dagster as dg
 from etl_assets import ingest, watch
 from etl_assets.errors import LoadError, ShapeError, TooManyRejectedError
 from etl_assets.graph.assets import checks, metadata
+from etl_assets.graph.assets.check_results import asset_check_evaluation, asset_check_result
 from etl_assets.graph.assets.stream import OnRefusal, Stream
 from etl_assets.graph.keys import WAREHOUSE, core_key, landing_key, quarantine_key
 from etl_assets.graph.partitions import partition_of, partitions_definition
@@ -21,6 +22,7 @@ from etl_assets.graph.runs.run_record import RunRecord, record_of_asset
 from etl_assets.graph.triggers.conditions import Upstream, in_the_same_run
 from etl_assets.landing import Warehouse
 from etl_assets.load.loader import stopwatch
+from etl_assets.model.check_result import CheckResult
 from etl_assets.model.checks import SHAPE
 from etl_assets.model.delivery import Delivery
 from etl_assets.model.trigger import After
@@ -56,7 +58,7 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
         group_name=source.name,
         owners=[source.owner],
         tags=source.tags,
-        kinds={_format_name(source)},
+        kinds={source.extractor.format.name},
         pool=source.name,
         partitions_def=partitions,
         check_specs=checks.landing_specs(source, partitions),
@@ -80,17 +82,19 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
             try:
                 shape = ingest.admit(source, landed.delivery, warehouse)
             except ShapeError as error:
-                failed = checks.Finding(SHAPE, passed=False, blocking=True, description=str(error))
+                failed = CheckResult(SHAPE, passed=False, blocking=True, description=str(error))
                 with connected(warehouse.url) as connection:
                     changed = checks.judge_drift(source, connection, 0)
-                record.checks(None, [failed.row, changed.row])
-                context.log_event(changed.evaluation(core_key(source.name), partition.key or None))
-                yield failed.result()
+                record.checks(None, [failed, changed])
+                context.log_event(asset_check_evaluation(changed, core_key(source.name), partition.key or None))
+                yield asset_check_result(failed)
                 raise
-            passed = checks.Finding(SHAPE, passed=True, blocking=True, records=landed.delivery.manifest.records)
-            record.checks(landed.delivery.id, [passed.row])
+            passed = CheckResult(SHAPE, passed=True, blocking=True, records=landed.delivery.manifest.records)
+            record.checks(landed.delivery.id, [passed])
             record.end(landed.delivery.id)
-        yield dg.MaterializeResult(metadata=metadata.landed(landed, shape, drift), check_results=[passed.result()])
+        yield dg.MaterializeResult(
+            metadata=metadata.landed(landed, shape, drift), check_results=[asset_check_result(passed)]
+        )
 
     return landing
 
@@ -106,7 +110,7 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
         group_name=source.name,
         owners=[source.owner],
         tags=source.tags,
-        kinds={"postgres", _format_name(source)},
+        kinds={"postgres", source.extractor.format.name},
         pool=source.name,
         partitions_def=partitions,
         check_specs=checks.core_specs(source, partitions),
@@ -138,14 +142,14 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
         with record.watching():
             seconds = defaultdict[str, float](float, metadata.seconds(stream.reports))
             with stopwatch(seconds, "checks"), connected(warehouse.url) as connection:
-                findings = checks.judge(source, connection, stream.reports)
+                results = checks.judge(source, connection, stream.reports)
             newest = stream.reports[-1]
-            record.checks(newest.delivery.id, [finding.row for finding in findings])
-            yield from (finding.result() for finding in findings)
-            if failed := [finding for finding in findings if finding.blocking and not finding.passed]:
+            record.checks(newest.delivery.id, results)
+            yield from map(asset_check_result, results)
+            if failed := [result for result in results if result.blocking and not result.passed]:
                 raise LoadError(
                     f"{newest.delivery} was loaded, and does not pass: "
-                    f"{'; '.join(finding.description for finding in failed)}. What was written stays. Look at it with "
+                    f"{'; '.join(result.description for result in failed)}. What was written stays. Look at it with "
                     "`etl-assets doctor`."
                 )
             record.end(newest.delivery.id, seconds)
@@ -200,11 +204,11 @@ def _told_of_refusal(
             changed = checks.judge_drift(source, connection, delivery.manifest.records)
         for rule, broken in error.rules.items():
             rules[rule] = rules.get(rule, 0) + broken
-        findings = [*checks.judge_refused(source, error.rejected, rules, delivery.manifest.records, places), changed]
-        record.checks(delivery.id, [finding.row for finding in findings])
+        results = [*checks.judge_refused(source, error.rejected, rules, delivery.manifest.records, places), changed]
+        record.checks(delivery.id, results)
         partition = context.partition_key if context.has_partition_key else None
-        for finding in findings:
-            context.log_event(finding.evaluation(core_key(source.name), partition))
+        for result in results:
+            context.log_event(asset_check_evaluation(result, core_key(source.name), partition))
 
     return told
 
@@ -221,7 +225,3 @@ def _together_with(source: Source, before: dg.AssetKey) -> dg.AutomationConditio
 
 def _freshness(source: Source) -> dg.FreshnessPolicy | None:
     return None if source.freshness is None else dg.FreshnessPolicy.time_window(fail_window=source.freshness)
-
-
-def _format_name(source: Source) -> str:
-    return type(source.extractor.format).__name__.lower()

@@ -17,9 +17,9 @@ from etl_assets import alerts, errors
 from etl_assets.graph.keys import LANDING, QUARANTINE, REPLAY, REPLAY_STEP, delivered_as
 from etl_assets.graph.runs.run_record import ASKED_TO_END, enter_checks
 from etl_assets.model.alert import DEFAULT_ALERTS
+from etl_assets.model.check_result import CheckResult
 from etl_assets.model.run import RunKey
 from etl_assets.postgres.runs import history
-from etl_assets.postgres.runs.history import CheckRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -168,7 +168,7 @@ def _settle_checks(
     connection: Connection, instance: dg.DagsterInstance, run: dg.DagsterRun, sources: Mapping[str, Source]
 ) -> None:
     entered = history.entered_checks(connection, run.run_id)
-    missing: dict[RunKey, list[CheckRow]] = {}
+    missing: dict[RunKey, list[CheckResult]] = {}
     for key, result in _evaluations(instance, run, sources):
         place = (key.source, key.partition, result.name)
         if entered[place]:
@@ -185,15 +185,24 @@ def _settle_checks(
 
 def _evaluations(
     instance: dg.DagsterInstance, run: dg.DagsterRun, sources: Mapping[str, Source]
-) -> Iterator[tuple[RunKey, CheckRow]]:
+) -> Iterator[tuple[RunKey, CheckResult]]:
     for event in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         found = event.asset_check_evaluation_data
         partition = found.partition or run.tags.get(PARTITION_TAG, "")
-        told = "" if found.passed else _BY_HAND
-        yield (
-            RunKey(run.run_id, _name_of(found.asset_key, sources), partition),
-            CheckRow(found.check_name, found.passed, found.blocking, told),
+        name = _name_of(found.asset_key, sources)
+        result = CheckResult(
+            found.check_name,
+            passed=found.passed,
+            blocking=found.blocking,
+            description="" if found.passed else _BY_HAND,
+            by_consent=found.check_name in _consented(sources.get(name)),
         )
+        yield RunKey(run.run_id, name, partition), result
+
+
+def _consented(source: Source | None) -> set[str]:
+    """The checks of rules that ``max_rejected`` consents to break."""
+    return set() if source is None else {rule.name for rule in source.rules if rule.by_consent}
 
 
 def _name_of(key: dg.AssetKey, sources: Mapping[str, Source]) -> str:

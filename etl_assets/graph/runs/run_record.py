@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from etl_assets.model.alert import AlertRule
+    from etl_assets.model.check_result import CheckResult
     from etl_assets.model.run import RunEnd
     from etl_assets.postgres.connection import Connection
-    from etl_assets.postgres.runs.history import CheckRow
     from etl_assets.source import Source
 
 RUN_RETRY_TAG: Final = "dagster/retry_number"
@@ -139,7 +139,7 @@ class RunRecord:
                 self._failed(error, again=isinstance(error, retried))
             raise
 
-    def checks(self, delivery_id: int | None, results: Sequence[CheckRow]) -> None:
+    def checks(self, delivery_id: int | None, results: Sequence[CheckResult]) -> None:
         """Enter check results."""
         with connected(self.url) as connection, connection.transaction():
             enter_checks(connection, self.rules, self.key, delivery_id, results)
@@ -188,7 +188,7 @@ def enter_checks(
     rules: tuple[AlertRule, ...],
     key: RunKey,
     delivery_id: int | None,
-    results: Sequence[CheckRow],
+    results: Sequence[CheckResult],
 ) -> None:
     """Enter check results, and what people are told of them, in the present transaction."""
     history.checks(connection, *key.values, delivery_id, results)

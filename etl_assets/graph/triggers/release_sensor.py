@@ -72,8 +72,7 @@ def release_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
 
 def parked_on(source: Source) -> frozenset[str]:
     """The tables whose rows records of a source may wait for."""
-    parents = (column.parent for column in source.schema.columns)
-    return frozenset(parent.table for parent in parents if parent is not None and parent.missing == "park")
+    return frozenset(lookup.table for lookup in source.schema.lookups if lookup.missing == "park")
 
 
 def _state(source: Source, sources: Mapping[str, Source], warehouse: Warehouse, at: datetime) -> str:

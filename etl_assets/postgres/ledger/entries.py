@@ -77,7 +77,8 @@ def enter(
 def find(connection: Connection, delivery: Delivery, kind: Kind = "ingest") -> dict[int, Entry]:
     """The lines of a delivery's present generation, by batch number."""
     rows = connection.execute(
-        f"SELECT number, first_record, last_record, rules, coalesce(confirmed, unchanged), {', '.join(COUNT_NAMES)} FROM etl.batch "
+        "SELECT number, first_record, last_record, rules, coalesce(confirmed, unchanged), "
+        f"{', '.join(COUNT_NAMES)} FROM etl.batch "
         "WHERE delivery_id = %s AND generation = %s AND kind = %s ORDER BY number",
         (delivery.id, delivery.generation, kind),
     ).fetchall()
@@ -159,7 +160,8 @@ def confirming(
     """
     rows = connection.execute(
         "SELECT b.id, d.id, b.kind, b.number FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
-        "AND (d.generation = b.generation OR b.kind = 'replay') WHERE d.source = %(source)s AND coalesce(b.confirmed, b.unchanged) > 0 "
+        "AND (d.generation = b.generation OR b.kind = 'replay') "
+        "WHERE d.source = %(source)s AND coalesce(b.confirmed, b.unchanged) > 0 "
         f"AND ({NEWER} OR (d.id = %(id)s AND (b.kind = 'replay' OR b.last_record > %(after)s))) "
         "AND (d.partition = %(partition)s OR NOT %(same_partition)s) "
         f"ORDER BY {OLDEST_FIRST}, b.kind, b.number",

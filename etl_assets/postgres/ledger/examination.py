@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from etl_assets.model.schema import BOOKKEEPING
 from etl_assets.postgres.ledger.invariants import (
     DELIVERY,
     NO_RUN_IS_ABANDONED,
@@ -17,6 +16,7 @@ from etl_assets.postgres.ledger.invariants import (
     TABLES_ARE_THERE,
 )
 from etl_assets.postgres.ledger.locks import held, lock_number
+from etl_assets.schema import BOOKKEEPING
 
 if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg import sql
 
-from etl_assets.model.schema import DELIVERY_ID
 from etl_assets.postgres.tables.ddl import identifier
+from etl_assets.schema import DELIVERY_ID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

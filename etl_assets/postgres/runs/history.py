@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from etl_assets.model.check_result import CheckResult
     from etl_assets.model.run import RunFault, RunStatus
     from etl_assets.postgres.connection import Connection
 
@@ -32,18 +33,6 @@ _COMPLETING: Final = "\0completing"
 """Stands in the place of a source in the number of the lock of those who complete what is entered of a run."""
 THIS_RUN: Final = "run_id = %s AND source = %s AND partition = %s"
 """The condition for the line that a `RunKey` means; takes its values."""
-
-
-@dataclass(frozen=True)
-class CheckRow:
-    """One check result, as analysts see it."""
-
-    name: str
-    passed: bool
-    blocking: bool
-    description: str = ""
-    failed_records: int = 0
-    records: int = 0
 
 
 @dataclass(frozen=True)
@@ -204,15 +193,20 @@ def checks(
     source: str,
     partition: str,
     delivery_id: int | None,
-    results: Iterable[CheckRow],
+    results: Iterable[CheckResult],
 ) -> None:
     """Enter the check results of a run."""
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO etl.check_result (run_id, source, partition, delivery_id, name, passed, blocking, "
             "description, failed_records, records) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [(run_id, source, partition, delivery_id, *vars(result).values()) for result in results],
+            [(run_id, source, partition, delivery_id, *_entered(result)) for result in results],
         )
+
+
+def _entered(result: CheckResult) -> tuple[str, bool, bool, str, int, int]:
+    failed, records = result.failed_records, result.records
+    return result.name, result.passed, result.blocking, result.description, failed, records
 
 
 def entered_checks(connection: Connection, run_id: str) -> Counter[tuple[str, str, str]]:

@@ -9,13 +9,13 @@ import pyarrow as pa
 from pgpq import ArrowToPostgresBinaryEncoder
 from psycopg import sql
 
-from etl_assets.model.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
+from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl_assets.model.schema import Schema
     from etl_assets.postgres.connection import Connection
+    from etl_assets.schema import Schema
 
 _JSONB_VERSION: Final = "\x01"
 
@@ -31,9 +31,9 @@ def wire_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     for column in schema.columns:
         if column.name not in rows.columns:
             continue
-        if column.type == "uuid":
+        if column.type.name == "uuid":
             changed.append(pl.col(column.name).str.replace_all("-", "", literal=True).str.decode("hex"))
-        elif column.type == "json":
+        elif column.type.name == "json":
             changed.append(pl.concat_str(pl.lit(_JSONB_VERSION), pl.col(column.name)))
     return rows.with_columns(changed) if changed else rows
 

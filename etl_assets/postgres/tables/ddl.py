@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from psycopg import sql
 
 from etl_assets.errors import IncompatibleTableError
-from etl_assets.model.schema import BOOKKEEPING
+from etl_assets.schema import BOOKKEEPING
 
 if TYPE_CHECKING:
-    from etl_assets.model.schema import Column, Schema
     from etl_assets.postgres.connection import Connection
+    from etl_assets.schema import Schema
 
-_PLAIN: Final = {
-    "text": "text",
-    "integer": "bigint",
-    "float": "double precision",
-    "boolean": "boolean",
-    "date": "date",
-    "time": "time without time zone",
-    "json": "jsonb",
-    "uuid": "uuid",
-}
 _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 _LOCK: Final = "etl_assets ddl"
-
-
-def postgres_type(column: Column) -> str:
-    """The type of a column as Postgres spells it."""
-    if column.type == "decimal":
-        return f"numeric({column.precision},{column.scale})"
-    if column.type == "timestamp":
-        return f"timestamp {'with' if column.is_instant else 'without'} time zone"
-    return _PLAIN[column.type]
 
 
 def identifier(table: str) -> sql.Identifier:
@@ -68,7 +50,7 @@ def ensure_table(connection: Connection, table: str, schema: Schema) -> None:
 
 
 def _declared(schema: Schema) -> dict[str, str]:
-    return {column.name: postgres_type(column) for column in schema.columns} | dict.fromkeys(BOOKKEEPING, "bigint")
+    return {column.name: column.type.postgres for column in schema.columns} | dict.fromkeys(BOOKKEEPING, "bigint")
 
 
 def exists(connection: Connection, table: str) -> bool:
@@ -88,20 +70,27 @@ def _columns(connection: Connection, table: str) -> dict[str, str]:
 
 
 def _key(connection: Connection, table: str) -> tuple[str, ...]:
+    return next(iter(_unique_indexes(connection, table, primary=True)), ())
+
+
+def _unique_indexes(connection: Connection, table: str, *, primary: bool) -> list[tuple[str, ...]]:
+    """The columns of each index that holds for every row: of the primary key, or of the others."""
     rows = connection.execute(
-        "SELECT a.attname FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY k (attnum, place) "
+        "SELECT array_agg(a.attname::text ORDER BY k.place) FROM pg_index i "
+        "CROSS JOIN unnest(i.indkey) WITH ORDINALITY k (attnum, place) "
         "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
-        "WHERE i.indrelid = to_regclass(%s) AND i.indisprimary AND k.place <= i.indnkeyatts ORDER BY k.place",
-        (table,),
+        "WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND i.indisprimary = %s AND i.indpred IS NULL "
+        "AND i.indexprs IS NULL AND k.place <= i.indnkeyatts GROUP BY i.indexrelid",
+        (table, primary),
     ).fetchall()
-    return tuple(name for (name,) in rows)
+    return [tuple(names) for (names,) in rows]
 
 
 def _create(connection: Connection, table: str, schema: Schema) -> None:
     columns = [
         sql.SQL("{} {}{}").format(
             sql.Identifier(column.name),
-            sql.SQL(postgres_type(column)),
+            sql.SQL(column.type.postgres),
             sql.SQL(" NOT NULL" if column.name in schema.key else ""),
         )
         for column in schema.columns
@@ -160,14 +149,22 @@ def _widens(old: str, new: str) -> bool:
 
 
 def _add_unique(connection: Connection, table: str, schema: Schema) -> None:
-    for column in schema.columns:
-        if column.unique:
-            name = f"{table.split('.', 1)[1][:30]}_{column.name[:20]}_unique"
+    present = set(_unique_indexes(connection, table, primary=False))
+    for claim in schema.claims:
+        if claim.columns not in present:
             connection.execute(
-                sql.SQL("CREATE UNIQUE INDEX IF NOT EXISTS {} ON {} ({})").format(
-                    sql.Identifier(name), identifier(table), sql.Identifier(column.name)
+                sql.SQL("CREATE UNIQUE INDEX {} ON {} ({})").format(
+                    sql.Identifier(_index_name(table, claim.columns)),
+                    identifier(table),
+                    sql.SQL(", ").join(map(sql.Identifier, claim.columns)),
                 )
             )
+
+
+def _index_name(table: str, columns: tuple[str, ...]) -> str:
+    """A name that no index over other columns has, of at most 63 bytes."""
+    told = sha256(repr((table, columns)).encode()).hexdigest()[:8]
+    return f"{table.split('.', 1)[1][:26]}_{'_'.join(columns)[:20]}_{told}_unique"
 
 
 def _describe(connection: Connection, table: str, schema: Schema) -> None:

@@ -12,14 +12,14 @@ from psycopg import sql
 from pyarrow import csv
 
 from etl_assets.errors import LoadError
-from etl_assets.model.schema import BOOKKEEPING, DELIVERY_ID
 from etl_assets.postgres.tables.ddl import identifier
+from etl_assets.schema import BOOKKEEPING, DELIVERY_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from etl_assets.model.schema import Schema
     from etl_assets.postgres.connection import Connection
+    from etl_assets.schema import Schema
 
 _NUMERIC: Final = re.compile(r"numeric\((\d+),(\d+)\)")
 _TYPES: Final[dict[str, pa.DataType]] = {
@@ -104,7 +104,7 @@ def fetched(
         names: Of the columns, in the order in which they are selected.
         schema: Says what type each has.
     """
-    types = {name: schema[name].polars_type if name in schema.names else pl.Int64() for name in names}
+    types = {name: schema[name].type.polars if name in schema.names else pl.Int64() for name in names}
     texts = {name for name, type_ in types.items() if type_ == pl.String}
     found = connection.execute(question, values).fetchall()
     rows = [

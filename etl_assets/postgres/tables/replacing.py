@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg import sql
 
-from etl_assets.model.schema import DELIVERY_ID
 from etl_assets.postgres.tables.copy import copy_in, encode, wire_frame
 from etl_assets.postgres.tables.ddl import identifier
+from etl_assets.schema import DELIVERY_ID
 
 if TYPE_CHECKING:
     import polars as pl
 
     from etl_assets.model.delivery import Delivery
-    from etl_assets.model.schema import Schema
     from etl_assets.postgres.connection import Connection
+    from etl_assets.schema import Schema
 
 _KEPT: Final = sql.Identifier("pg_temp", "etl_kept")
 

@@ -13,16 +13,16 @@ import numpy as np
 import polars as pl
 from psycopg import errors, sql
 
-from etl_assets.model.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 from etl_assets.postgres.tables.copy import copy_in, encode, table_columns, wire_frame
 from etl_assets.postgres.tables.ddl import identifier
 from etl_assets.postgres.tables.reading import fetched
+from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from etl_assets.model.schema import Schema
     from etl_assets.postgres.connection import Connection
+    from etl_assets.schema import Schema
 
     Protect = Callable[[pl.DataFrame], pl.DataFrame]
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.csv.records import field_counts, find_records, split_fields
 from etl_assets.extract.formats.encoding import UTF8, encoded
-from etl_assets.extract.formats.utf8 import invalid_utf8
+from etl_assets.extract.formats.utf8 import invalid_utf8, is_utf8
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
-from etl_assets.model.schema import RECORD_NO
+from etl_assets.model.rule import RuleInfo
+from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,17 @@ if TYPE_CHECKING:
     from etl_assets.extract.formats.csv.records import Layout, Records
     from etl_assets.model.delivery import Span
 
+QUOTING: Final = "record__quoting"
+FIELD_COUNT: Final = "record__field_count"
+NUL: Final = "record__nul"
+ENCODING: Final = "record__encoding"
+RULES: Final = (
+    RuleInfo(FIELD_COUNT, "the record has as many fields as the header"),
+    RuleInfo(ENCODING, "the record is in the declared encoding"),
+    RuleInfo(NUL, "the record holds no NUL byte"),
+    RuleInfo(QUOTING, "the record's quotes are opened and closed as declared"),
+)
+"""What a record of delimited text can break."""
 _MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -130,17 +141,17 @@ class CsvBatch(RawBatch):
     def _broken(self, counts: Positions | None) -> dict[str, Flags]:
         """For each rule that some record breaks, which do."""
         records, data = self._records, self._data
-        broken = {"record__quoting": records.misquoted} if records.misquoted.any() else {}
+        broken = {QUOTING: records.misquoted} if records.misquoted.any() else {}
         if counts is not None:
             wrong = counts > len(self.names) if self._format.short_records else counts != len(self.names)
             wrong &= ~records.misquoted
             if wrong.any():
-                broken["record__field_count"] = wrong
+                broken[FIELD_COUNT] = wrong
         if b"\0" in data:
             positions = np.flatnonzero(np.frombuffer(data, np.uint8) == 0)
-            broken["record__nul"] = _flags(records.holding(positions), len(records))
+            broken[NUL] = _flags(records.holding(positions), len(records))
         if not data.isascii() and not _decodes(data, self._codec):
-            broken["record__encoding"] = self._undecodable()
+            broken[ENCODING] = self._undecodable()
         return broken
 
     def _undecodable(self) -> Flags:
@@ -217,12 +228,7 @@ def _flags(indices: Positions, length: int) -> Flags:
 
 def _decodes(data: bytes, codec: str) -> bool:
     if codec == UTF8:
-        offsets = pa.py_buffer(np.array([0, len(data)], np.int64).tobytes())
-        try:
-            pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(data)]).validate(full=True)
-        except pa.ArrowInvalid:
-            return False
-        return True
+        return is_utf8(data)
     try:
         data.decode(codec)
     except UnicodeDecodeError:

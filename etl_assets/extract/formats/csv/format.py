@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from etl_assets.extract.base import Format
+from etl_assets.extract.formats.csv.batch import RULES
 from etl_assets.extract.formats.csv.options import CsvOptions
 from etl_assets.extract.formats.csv.reader import CsvReader
 from etl_assets.extract.formats.csv.reread import RereadRecords
@@ -13,19 +14,32 @@ from etl_assets.extract.formats.csv.reread import RereadRecords
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from etl_assets.extract.base import Known, Naming
     from etl_assets.model.batch import RawBatch
     from etl_assets.model.delivery import Span
+    from etl_assets.model.rule import RuleInfo
 
 
 @dataclass(frozen=True)
 class Csv(CsvOptions, Format):
     """Delimited text; `CsvOptions` has the arguments."""
 
+    @property
+    def naming(self) -> Naming:
+        """See `Format.naming`."""
+        return "declared" if isinstance(self.header, tuple) else "header"
+
+    @property
+    def rules(self) -> tuple[RuleInfo, ...]:
+        """See `Format.rules`."""
+        return RULES
+
     def read(
-        self, stream: BinaryIO, member: str, *, after: Span | None = None, spans: Sequence[Span] | None = None
+        self, stream: BinaryIO, member: str, *, after: Span | None = None, known: Known | None = None
     ) -> Iterator[RawBatch]:
         """Cut a file into batches of at most ``batch_bytes``; see `Format.read`."""
-        return CsvReader(self, stream, member).batches(after, spans)
+        reader = CsvReader(self, stream, member)
+        return reader.through(after) if known is None else reader.known(known)
 
     def reread(self, names: Sequence[str], records: Mapping[int, bytes]) -> RawBatch:
         """Parse single records again; see `Format.reread`."""

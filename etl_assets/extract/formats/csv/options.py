@@ -15,13 +15,13 @@ What is read, exactly:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from etl_assets.errors import DeclarationError
 from etl_assets.extract.base import BATCH_BYTES
 from etl_assets.extract.formats.csv.records import Layout
 from etl_assets.extract.formats.encoding import UTF8, canonical, reads_like_ascii
-from etl_assets.model.schema import RECORD_NO
+from etl_assets.schema import RECORD_NO
 
 _SMALLEST_BATCH: Final = 64
 
@@ -34,7 +34,7 @@ class CsvOptions:
         delimiter: The character between fields.
         quote: The character around fields that hold delimiters or line ends; None when there is none.
         encoding: Of the bytes. A byte order mark is accepted in UTF-8, UTF-16 and UTF-32.
-        header: Whether the first record holds the names; or the names, for a file without them.
+        header: True, for a file whose first record holds the names; or the names, for one without them.
         skip_lines: Number of lines at the start of the file, before the header, that are neither names nor records.
         null: Words that mean 'no value' in every column, quoted or not.
         comment: What a line begins with that is no record; None when there are none.
@@ -46,7 +46,7 @@ class CsvOptions:
     delimiter: str = ","
     quote: str | None = '"'
     encoding: str = UTF8
-    header: bool | tuple[str, ...] = True
+    header: Literal[True] | tuple[str, ...] = True
     skip_lines: int = 0
     null: tuple[str, ...] = ()
     comment: str | None = None
@@ -82,12 +82,13 @@ class CsvOptions:
             raise _wrong("decimal", f"{self.decimal!r} is unknown", "Write '.' or ','")
 
     def _check_names(self) -> None:
-        if self.header is True:
+        header: object = self.header
+        if header is True:
             return
-        if not isinstance(self.header, tuple) or not self.header:
+        if not isinstance(header, tuple) or not header:
             remedy = "Write True, or the column names of a file without them: ('a', 'b')"
             raise _wrong("header", f"is {self.header!r}", remedy)
-        if len(set(self.header)) < len(self.header) or RECORD_NO in self.header:
+        if len(set(header)) < len(header) or RECORD_NO in header:
             raise _wrong("header", "names a column twice", f"Give each a name of its own, other than {RECORD_NO}")
 
     @property

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from etl_assets.errors import DeliveryError, DeliveryIncompleteError
+from etl_assets.errors import DeliveryError
+from etl_assets.extract.formats.blocks import Blocks
 from etl_assets.extract.formats.csv.batch import CsvBatch, ended_by_line_feed
 from etl_assets.extract.formats.csv.records import MISQUOTED, OPEN, find_records, record_end, split_fields
 from etl_assets.extract.formats.encoding import UTF8, Transcoded, foreign_mark
 from etl_assets.model.delivery import Span
-from etl_assets.model.schema import RECORD_NO
+from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
+    from etl_assets.extract.base import Known
     from etl_assets.extract.formats.csv.options import CsvOptions
 
 _MARK: Final = b"\xef\xbb\xbf"
 _HEAD: Final = 64 * 1024
-_SKIP: Final = 1024 * 1024
 
 
 class CsvReader:
@@ -41,106 +42,62 @@ class CsvReader:
         self._codec = UTF8 if format_.transcoded else format_.codec
         self._member = member
         self._where = member or "the file"
-        self._stream = (
-            cast("BinaryIO", Transcoded(stream, format_.codec, self._where)) if format_.transcoded else stream
-        )
-        self._ended = False
+        raw = cast("BinaryIO", Transcoded(stream, format_.codec, self._where)) if format_.transcoded else stream
+        self._blocks = Blocks(raw, self._where)
 
-    def batches(self, after: Span | None, spans: Sequence[Span] | None) -> Iterator[CsvBatch]:
-        """All batches, or those of the given spans."""
+    def known(self, known: Known) -> Iterator[CsvBatch]:
+        """The batches of an earlier reading."""
+        for span, data in self._blocks.of(known.spans, seekable=not self._format.transcoded):
+            yield CsvBatch(self._format, span, known.names, data)
+
+    def through(self, after: Span | None) -> Iterator[CsvBatch]:
+        """All batches."""
         size = self._format.batch_bytes
-        head = self._fill(b"", min(_HEAD, size))
+        head = self._blocks.fill(b"", min(_HEAD, size))
         header = self._header(head)
-        if header is None and not self._ended:
-            head = self._fill(head, size)
+        if header is None and not self._blocks.ended:
+            head = self._blocks.fill(head, size)
             header = self._header(head)
         if header is None:
             raise self._refused(
                 "has a header that does not end", "Declare the quote character, or name the columns: header=(...)"
             )
         offset, line, names = header
-        if spans is None:
-            return self._through(head, offset, line, names, after)
-        return self._wanted(head, names, spans)
+        return self._cut(head[offset:], offset, line, names, after)
 
-    def _through(
+    def _cut(
         self, head: bytes, offset: int, line: int, names: tuple[str, ...], after: Span | None
     ) -> Iterator[CsvBatch]:
         """Fill a block, cut it after its last whole record, carry the rest over."""
         number, record = (after.batch + 1, after.last_record + 1) if after else (1, 1)
         first = number
         size = self._format.batch_bytes
-        block = self._fill(head[offset:], size)
+        block = self._blocks.fill(head, size)
         while block or number == first:
-            found = find_records(ended_by_line_feed(block) if self._ended else block, self._layout, final=self._ended)
-            length = len(block) if self._ended else found.consumed
+            ended = self._blocks.ended
+            found = find_records(ended_by_line_feed(block) if ended else block, self._layout, final=ended)
+            length = len(block) if ended else found.consumed
             if block and not length:
                 raise self._refused(
                     f"has a line longer than {size} bytes, line {line}",
                     "Look whether it is delimited text with LF line ends, or raise batch_bytes",
                 )
-            if len(found) or (self._ended and number == first):
+            if len(found) or (ended and number == first):
                 ahead = block.count(b"\n", 0, int(found.starts[0])) if len(found) else 0
                 span = Span(number, self._member, offset, length, record, len(found), line + ahead)
                 yield CsvBatch(self._format, span, names, block, found)
                 number += 1
                 record += len(found)
-            elif self._ended:
+            elif ended:
                 return
             offset += length
             line += found.lines
-            block = self._fill(block[length:], size)
-
-    def _wanted(self, head: bytes, names: tuple[str, ...], spans: Sequence[Span]) -> Iterator[CsvBatch]:
-        """Seek the batches if possible, else read and skip."""
-        seekable = not self._format.transcoded and self._stream.seekable()
-        position, ready = 0, head
-        for span in sorted(spans, key=lambda each: each.offset):
-            if seekable:
-                self._stream.seek(span.offset)
-                ready = b""
-            else:
-                ready = self._skip(ready, span.offset - position)
-            data = ready[: span.length]
-            data += self._exactly(span.length - len(data))
-            position, ready = span.offset + span.length, ready[span.length :]
-            if len(data) < span.length:
-                raise DeliveryIncompleteError(
-                    f"{self._where} ends before batch {span.batch} does. Nothing more was written. "
-                    "Land the delivery again: its index belongs to other bytes."
-                )
-            yield CsvBatch(self._format, span, names, data)
-
-    def _skip(self, ready: bytes, count: int) -> bytes:
-        """Pass over bytes, first those at hand; give what remains of these."""
-        if count <= len(ready):
-            return ready[count:]
-        count -= len(ready)
-        while count > 0 and (chunk := self._stream.read(min(count, _SKIP))):
-            count -= len(chunk)
-        return b""
-
-    def _fill(self, carried: bytes, size: int) -> bytes:
-        """The bytes carried over, filled up to a size; at the end of the file, what there is."""
-        wanted = size - len(carried)
-        if wanted <= 0 or self._ended:
-            return carried
-        fresh = self._exactly(wanted)
-        self._ended = len(fresh) < wanted
-        return carried + fresh if carried else fresh
-
-    def _exactly(self, count: int) -> bytes:
-        """That many bytes, fewer only at the end of the file."""
-        parts: list[bytes] = []
-        while count > 0 and (part := self._stream.read(count)):
-            parts.append(part)
-            count -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            block = self._blocks.fill(block[length:], size)
 
     def _header(self, head: bytes) -> tuple[int, int, tuple[str, ...]] | None:
         """Offset and number of the first line after the header, and the names; None when the header does not end."""
         offset = self._check_head(head)
-        text = ended_by_line_feed(head) if self._ended else head
+        text = ended_by_line_feed(head) if self._blocks.ended else head
         line = 1
         while (feed := text.find(b"\n", offset)) >= 0:
             if line > self._format.skip_lines and not self._is_void(text, offset, feed):
@@ -149,7 +106,7 @@ class CsvReader:
         if isinstance(self._format.header, tuple):
             return min(offset, len(head)), line, self._format.header
         if offset >= len(text):
-            if self._ended:
+            if self._blocks.ended:
                 raise self._refused("holds no header", "Look at the feed: it may be empty today")
             return None
         end = record_end(text, offset, self._layout)

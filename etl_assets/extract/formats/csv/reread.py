@@ -12,7 +12,7 @@ from etl_assets.extract.formats.csv.records import find_records
 from etl_assets.extract.formats.encoding import UTF8, decoded
 from etl_assets.model.batch import REJECTED_RECORD_NO, RawBatch
 from etl_assets.model.delivery import Span
-from etl_assets.model.schema import RECORD_NO
+from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

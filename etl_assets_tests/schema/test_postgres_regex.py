@@ -13,8 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from polars.exceptions import PolarsError
 
-from etl_assets.audit.patterns import to_postgres
-from etl_assets.validate.criteria import full_match
+from etl_assets.schema.postgres_regex import to_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -98,7 +97,7 @@ def session(postgres_url: str) -> Iterator[psycopg.Connection]:
 
 
 def in_engine(pattern: str, texts: Sequence[str]) -> list[bool]:
-    return pl.Series(texts, dtype=pl.String).str.contains(full_match(pattern)).to_list()
+    return pl.Series(texts, dtype=pl.String).str.contains(rf"\A(?:{pattern})\z").to_list()
 
 
 def in_postgres(session: psycopg.Connection, regex: str, texts: Sequence[str]) -> list[bool]:

@@ -1,0 +1,70 @@
+"""Ndjson: the format of one JSON object a line, known as JSON Lines too.
+
+What is read, exactly:
+
+* Lines end with LF or CRLF, and are UTF-8; a byte order mark is accepted. A blank line is no record.
+* Names are the keys of the outermost object. A key that a record does not have is null in it, like a JSON null.
+* A text is its characters, a number is the digits that were published, ``true`` and ``false`` are these words. Arrays
+  and objects are JSON as published: declare their columns as json.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from etl_assets.errors import DeclarationError
+from etl_assets.extract.base import BATCH_BYTES, Format
+from etl_assets.extract.formats.ndjson.batch import RULES, NdjsonBatch
+from etl_assets.extract.formats.ndjson.reader import NdjsonReader
+from etl_assets.model.delivery import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from etl_assets.extract.base import Known, Naming
+    from etl_assets.model.batch import RawBatch
+    from etl_assets.model.rule import RuleInfo
+
+
+@dataclass(frozen=True)
+class Ndjson(Format):
+    """One JSON object a line.
+
+    Attributes:
+        null: Texts that mean 'no value' in every column, beside JSON's null.
+        batch_bytes: Largest size of a batch.
+    """
+
+    null: tuple[str, ...] = ()
+    batch_bytes: int = BATCH_BYTES
+
+    def __post_init__(self) -> None:
+        if any(not isinstance(word, str) for word in self.null) or not isinstance(self.null, tuple):
+            raise DeclarationError("format Ndjson", "null", "is not a tuple of texts", 'Write null=("NA",)')
+        if self.batch_bytes < 1:
+            raise DeclarationError("format Ndjson", "batch_bytes", "is below 1", "Write the bytes of a batch")
+
+    @property
+    def naming(self) -> Naming:
+        """See `Format.naming`."""
+        return "union"
+
+    @property
+    def rules(self) -> tuple[RuleInfo, ...]:
+        """See `Format.rules`."""
+        return RULES
+
+    def read(
+        self, stream: BinaryIO, member: str, *, after: Span | None = None, known: Known | None = None
+    ) -> Iterator[RawBatch]:
+        """Cut a file into batches of at most ``batch_bytes``; see `Format.read`."""
+        reader = NdjsonReader(stream, member, self.null, self.batch_bytes)
+        return reader.through(after) if known is None else reader.known(known)
+
+    def reread(self, names: Sequence[str], records: Mapping[int, bytes]) -> RawBatch:
+        """Parse single records again; see `Format.reread`."""
+        span = Span(0, "", 0, 0, min(records, default=1), len(records), 0)
+        batch = NdjsonBatch(span, list(records.values()), null=self.null, numbers=list(records))
+        batch.names = tuple(dict.fromkeys((*names, *batch.names)))
+        return batch

@@ -1,0 +1,110 @@
+"""Cuts a stream of JSON objects, one a line, into batches: the arithmetic of offsets, lines and record numbers."""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from etl_assets.errors import DeliveryError
+from etl_assets.extract.formats.blocks import Blocks
+from etl_assets.extract.formats.encoding import UTF8, foreign_mark
+from etl_assets.extract.formats.ndjson.batch import NdjsonBatch
+from etl_assets.model.delivery import Span
+from etl_assets.schema import RECORD_NO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from etl_assets.extract.base import Known
+
+_MOST_NAMES: Final = 2_000
+_JSON_BLANKS: Final = b" \t\r"
+
+
+class NdjsonReader:
+    """One file being read.
+
+    Args:
+        stream: At its start.
+        member: Its name in the archive, or the empty text.
+        null: Texts that mean no value.
+        size: Largest size of a batch, in bytes.
+    """
+
+    def __init__(self, stream: BinaryIO, member: str, null: tuple[str, ...], size: int) -> None:
+        self._member = member
+        self._where = member or "the file"
+        self._null = null
+        self._size = size
+        self._blocks = Blocks(stream, self._where)
+        self._names: dict[str, None] = {}
+
+    def known(self, known: Known) -> Iterator[NdjsonBatch]:
+        """The batches of an earlier reading."""
+        for span, data in self._blocks.of(known.spans, seekable=True):
+            yield self._batch(span, data, known.names)
+
+    def through(self, after: Span | None) -> Iterator[NdjsonBatch]:
+        """All batches, each with the names that its own records have."""
+        number, record = (after.batch + 1, after.last_record + 1) if after else (1, 1)
+        first = number
+        block = self._blocks.fill(b"", self._size)
+        offset, line = self._check_head(block), 1
+        block = block[offset:]
+        while block or number == first:
+            length = len(block) if self._blocks.ended else block.rfind(b"\n") + 1
+            if block and not length:
+                raise self._refused(
+                    f"has a line longer than {self._size} bytes, line {line}",
+                    "Look whether it is one JSON object a line, or raise batch_bytes",
+                )
+            data = block[:length]
+            found = [place for place, _ in _records(data)]
+            if found or number == first:
+                span = Span(number, self._member, offset, length, record, len(found), line + min(found, default=0))
+                batch = self._batch(span, data, None)
+                self._check_names(batch.names)
+                yield batch
+                number += 1
+                record += len(found)
+            offset += length
+            line += data.count(b"\n")
+            if self._blocks.ended:
+                return
+            block = self._blocks.fill(block[length:], self._size)
+
+    def _batch(self, span: Span, data: bytes, names: tuple[str, ...] | None) -> NdjsonBatch:
+        found = list(_records(data))
+        before = span.first_line - min((line for line, _ in found), default=0)
+        places = [f"{self._member}:{before + line}" for line, _ in found]
+        return NdjsonBatch(span, [record for _, record in found], null=self._null, names=names, places=places)
+
+    def _check_head(self, head: bytes) -> int:
+        """Refuse what is no UTF-8 by its mark; give the length of the byte order mark."""
+        if not head:
+            raise self._refused("is empty", "Look at the feed: an empty file is no delivery")
+        if told := foreign_mark(head, UTF8):
+            raise self._refused(f"begins with the byte order mark of {told}", "Have the publisher write UTF-8")
+        return len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+
+    def _check_names(self, names: tuple[str, ...]) -> None:
+        self._names |= dict.fromkeys(names)
+        if RECORD_NO in self._names:
+            raise self._refused(
+                f"has records with the key {RECORD_NO!r}, which is kept for bookkeeping", "Ask for another name"
+            )
+        if len(self._names) > _MOST_NAMES:
+            raise self._refused(
+                f"has records with more than {_MOST_NAMES:,} different keys",
+                "Keys that are data belong in an object of their own; ask the publisher for one",
+            )
+
+    def _refused(self, problem: str, remedy: str) -> DeliveryError:
+        return DeliveryError(f"{self._where} {problem}. Nothing was written. {remedy}.")
+
+
+def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each line that is not blank, without its end, and how many lines are before it."""
+    for place, line in enumerate(data.split(b"\n")):
+        if line.strip(_JSON_BLANKS):
+            yield place, line.removesuffix(b"\r")

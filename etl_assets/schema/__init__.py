@@ -1,0 +1,28 @@
+"""The contract of a feed: columns with their types, the rules of values and of whole records, and the key.
+
+Here live the declaration values, the checks that they are sound, and what each rule asks: as an expression over
+records, and of the stored table. Carrying rules out on records is ``validate``'s business; no SQL is sent from here.
+"""
+
+from etl_assets.schema.column import Column
+from etl_assets.schema.names import BOOKKEEPING, DELIVERY_ID, RECORD_NO, ROW_HASH
+from etl_assets.schema.rules import ForeignKey, RecordRule, Rule, UniqueTogether
+from etl_assets.schema.rules.references import References
+from etl_assets.schema.schema import Schema
+from etl_assets.schema.types import DataType, TypeName
+
+__all__ = [
+    "BOOKKEEPING",
+    "DELIVERY_ID",
+    "RECORD_NO",
+    "ROW_HASH",
+    "Column",
+    "DataType",
+    "ForeignKey",
+    "RecordRule",
+    "References",
+    "Rule",
+    "Schema",
+    "TypeName",
+    "UniqueTogether",
+]

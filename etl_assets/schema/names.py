@@ -1,0 +1,47 @@
+"""Names in the database: which a column may have, and those that are kept for bookkeeping."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from etl_assets.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+RECORD_NO: Final = "_record_no"
+DELIVERY_ID: Final = "_delivery_id"
+ROW_HASH: Final = "_row_hash"
+BOOKKEEPING: Final = (DELIVERY_ID, RECORD_NO, ROW_HASH)
+"""Columns that every table has beside the declared ones; no declared column may take their names."""
+
+MAX_IDENTIFIER_BYTES: Final = 63
+_IDENTIFIER: Final = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+def check_identifier(name: str, where: str, field: str) -> None:
+    """Raise a `DeclarationError` unless a name can be one in the database."""
+    if not _IDENTIFIER.fullmatch(name) or len(name.encode()) > MAX_IDENTIFIER_BYTES:
+        raise DeclarationError(
+            where,
+            field,
+            f"{name!r} cannot be a name in the database",
+            f"Use lower-case letters, digits and underscores, at most {MAX_IDENTIFIER_BYTES}, and begin with no digit",
+        )
+
+
+def check_no_twins(names: Iterable[str], where: str, field: str, problem: str) -> None:
+    """Raise a `DeclarationError` if a name occurs twice.
+
+    Args:
+        names: The names.
+        where: What is declared.
+        field: The argument that holds them.
+        problem: What is wrong, with ``{}`` for the name.
+    """
+    known: set[str] = set()
+    for name in names:
+        if name in known:
+            raise DeclarationError(where, field, problem.format(name), "Let each name mean one thing")
+        known.add(name)

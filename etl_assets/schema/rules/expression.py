@@ -1,0 +1,190 @@
+"""Rules of one's own over a whole record: a Polars expression, or a plain function on a pandas frame."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import traceback
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from etl_assets.errors import DeclarationError, RuleError
+from etl_assets.model.expectation_types import ROWS
+from etl_assets.schema import sql
+from etl_assets.schema.expression_sql import NotTranslatedError, to_sql
+from etl_assets.schema.names import check_identifier
+from etl_assets.schema.pandas_frames import to_pandas
+from etl_assets.schema.rules.base import NotAudited, RecordRule, check_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+
+    from etl_assets.schema.rules.base import Audit
+    from etl_assets.schema.types import DataType
+
+    Function: TypeAlias = Callable[[pd.DataFrame], pd.Series[Any]]
+
+_OPAQUE: Final = "holds a Python function or a selection of columns"
+
+
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class Rule(RecordRule):
+    """What a whole record must keep: an expression over its typed columns that is true for each record to keep.
+
+    ``Schema(rules=(Rule("lands_later", pl.col("arrived") > pl.col("departed"), "it lands after it takes off"),))``
+
+    Null counts as kept, as for a record without one of the values, unless the expression says otherwise
+    (``.fill_null(False)``). It is judged before the transformer if the delivery brings all of its columns, and after
+    it if the table has them.
+
+    A function takes the place of an expression where there is none: it is given the columns it names, as a transformer
+    is given them, and returns a Boolean for each row. Each row is judged by itself: which rows come together is chance.
+
+    Attributes:
+        name: What the rule is called in checks and in the quarantine: letters, digits and single underscores.
+        asked: The expression or the function.
+        words: What is asked, as a sentence without its period.
+        columns: Names of the columns that it looks at; those of an expression are found in it.
+    """
+
+    name: str
+    asked: pl.Expr | Function
+    words: str
+    columns: tuple[str, ...]
+
+    def __init__(self, name: str, asked: pl.Expr | Function, words: str, *, columns: tuple[str, ...] = ()) -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "asked", asked)
+        object.__setattr__(self, "words", words)
+        object.__setattr__(self, "columns", columns or _roots(asked))
+
+    def __repr__(self) -> str:
+        return f"Rule({self.name!r}, {self.words!r}, columns={self.columns!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rule) and self.identity == other.identity
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @property
+    def identity(self) -> str:
+        """See `RecordRule.identity`. Of an expression, it changes with the version of Polars too."""
+        if isinstance(self.asked, pl.Expr):
+            return f"{self!r} {_document(self.asked)}"
+        return f"{self!r} {inspect.getsource(self.asked)}"
+
+    def check(self, types: dict[str, DataType], where: str) -> None:
+        """See `RecordRule.check`."""
+        here = f"rule {self.name!r} of {where}"
+        check_identifier(self.name, here, "name")
+        if "__" in self.name:
+            raise DeclarationError(here, "name", "holds '__', which parts a column from its rules", "Write one '_'")
+        if not re.search(r"\w", self.words):
+            raise DeclarationError(here, "words", "say nothing", "Write what is asked of a record, as a sentence")
+        if isinstance(self.asked, pl.Expr):
+            self._check_expression(self.asked, types, here)
+        elif callable(self.asked):
+            self._check_function(self.asked, here)
+        else:
+            raise DeclarationError(here, "asked", "is neither an expression nor a function", "Write pl.col(...) > 0")
+        check_columns(self.columns, types, here, least=1)
+
+    def violations(self, rows: pl.DataFrame) -> pl.Series:
+        """See `RecordRule.violations`.
+
+        Raises:
+            RuleError: If the expression or function fails, or gives no Boolean for each row.
+        """
+        if isinstance(self.asked, pl.Expr):
+            try:
+                return ~rows.select(self.asked.alias(self.name)).to_series()
+            except PolarsError as error:
+                raise self._failed(f"raised {type(error).__name__}") from None
+        return ~self._answers(self.asked, rows)
+
+    def audit(self, types: dict[str, DataType], key: Sequence[str]) -> Audit:
+        """See `RecordRule.audit`: as SQL, so far as the expression says the same in it."""
+        if not isinstance(self.asked, pl.Expr):
+            return NotAudited("a function has no equal in SQL")
+        try:
+            kept = to_sql(_document(self.asked), types)
+        except NotTranslatedError as error:
+            return NotAudited(str(error))
+        return self.asks(ROWS, unexpected_rows_query=sql.rows_where(f"NOT ({kept})", key))
+
+    def _check_expression(self, expression: pl.Expr, types: dict[str, DataType], here: str) -> None:
+        if (problem := _not_row_by_row(expression)) is not None:
+            raise DeclarationError(
+                here,
+                "asked",
+                problem,
+                "Let the answer depend on the record's own values alone, or write a function",
+            )
+        empty = pl.DataFrame(schema={name: types[name].polars for name in self.columns if name in types})
+        if set(self.columns) != set(empty.columns):
+            return
+        try:
+            answer = empty.select(expression.alias(self.name)).to_series()
+        except PolarsError as error:
+            raise DeclarationError(
+                here, "asked", f"cannot be computed ({type(error).__name__}: {error})", "Compare values of one type"
+            ) from error
+        if answer.dtype != pl.Boolean:
+            raise DeclarationError(here, "asked", f"gives {answer.dtype}, no Boolean", "Compare something")
+
+    def _check_function(self, function: Function, here: str) -> None:
+        try:
+            inspect.getsource(function)
+        except (OSError, TypeError) as error:
+            raise DeclarationError(
+                here, "asked", "is a function whose source cannot be read", "Define it with def in a module"
+            ) from error
+
+    def _answers(self, function: Function, rows: pl.DataFrame) -> pl.Series:
+        try:
+            answers = pl.Series(function(to_pandas(rows)).astype("boolean[pyarrow]").array)
+        except Exception as error:  # noqa: BLE001 -- whatever a source's own Python raises; raised again
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            raise self._failed(f"raised {type(error).__name__} at {Path(place.filename).name}:{place.lineno}") from None
+        if len(answers) != rows.height:
+            raise self._failed(f"gave {len(answers):,} answers for {rows.height:,} rows")
+        return answers
+
+    def _failed(self, problem: str) -> RuleError:
+        return RuleError(
+            f"The rule {self.name!r} {problem}. Nothing of the batch was written. Correct it, and try it with "
+            "`etl-assets preview`."
+        )
+
+
+def _roots(asked: pl.Expr | Function) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(asked.meta.root_names())) if isinstance(asked, pl.Expr) else ()
+
+
+def _document(expression: pl.Expr) -> str:
+    written = StringIO()
+    expression.meta.serialize(written, format="json")
+    return written.getvalue()
+
+
+def _not_row_by_row(expression: pl.Expr) -> str | None:
+    """Why an expression does not judge each row by itself, in plain words; None if it does."""
+    meta = expression.meta
+    if meta.is_column() or (meta.is_literal() and meta.is_scalar()):
+        return None
+    try:
+        parts = meta.pop()
+        by_itself = bool(parts) and meta.is_row_separable() and meta.is_length_preserving()
+    except PolarsError:
+        return _OPAQUE
+    if not by_itself:
+        return f"holds {expression}, which does not look at each row by itself"
+    return next((problem for part in parts if (problem := _not_row_by_row(part)) is not None), None)

@@ -1,0 +1,160 @@
+"""The declared contract of a feed: columns, key, rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from etl_assets.errors import DeclarationError
+from etl_assets.model.rule import RuleInfo
+from etl_assets.schema.names import check_no_twins
+
+if TYPE_CHECKING:
+    from etl_assets.schema.column import Column
+    from etl_assets.schema.rules import Lookup, RecordRule, UniqueClaim
+    from etl_assets.schema.types import DataType
+
+MAX_COLUMNS: Final = 500
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The contract of one table.
+
+    Attributes:
+        columns: The table's columns, in order.
+        key: Names of the columns that identify a row; they are required.
+        ignored: Published names that are known and not wanted; any other unmapped name is drift.
+        order_by: A required column that says which version of a key is newer, if the publisher has one.
+        inputs: Columns that are published, keep their rules and are given to the transformer, and that the table does
+            not have: those of a wide feed that is unpivoted, say.
+        rules: What each record as a whole must keep: `Rule`, `UniqueTogether`, `ForeignKey`.
+    """
+
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
+    order_by: str | None = None
+    inputs: tuple[Column, ...] = ()
+    rules: tuple[RecordRule, ...] = ()
+    _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_name.update({column.name: column for column in self.columns})
+
+    def __getitem__(self, name: str) -> Column:
+        """The column of that name."""
+        return self._by_name[name]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def published(self) -> tuple[Column, ...]:
+        """The columns that a delivery brings."""
+        return (*(column for column in self.columns if not column.derived), *self.inputs)
+
+    @property
+    def derived(self) -> tuple[Column, ...]:
+        """The columns that the transformer makes."""
+        return tuple(column for column in self.columns if column.derived)
+
+    @cached_property
+    def rule_infos(self) -> tuple[RuleInfo, ...]:
+        """Every rule of every column and of whole records, as they are listed."""
+        of_columns = (info for column in (*self.columns, *self.inputs) for info in column.rule_infos)
+        of_records = (RuleInfo(rule.name, rule.words, rule.columns, rule.by_consent) for rule in self.rules)
+        return (*of_columns, *of_records)
+
+    @cached_property
+    def claims(self) -> tuple[UniqueClaim, ...]:
+        """What no two rows of the table may have in common, beside the key."""
+        of_columns = (rule.claim(column.name) for column in self.columns for rule in column.rules)
+        return tuple(claim for claim in (*of_columns, *(rule.claim for rule in self.rules)) if claim is not None)
+
+    @cached_property
+    def lookups(self) -> tuple[Lookup, ...]:
+        """What rows refer to in other tables, or in their own."""
+        of_columns = (rule.lookup(column.name) for column in self.columns for rule in column.rules)
+        return tuple(lookup for lookup in (*of_columns, *(rule.lookup for rule in self.rules)) if lookup is not None)
+
+    def types(self) -> dict[str, DataType]:
+        """The types of the table's columns, by name."""
+        return {column.name: column.type for column in self.columns}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the declaration; changes whenever a rule, a name or a type does."""
+        rules = tuple(rule.identity for rule in self.rules)
+        said = (self.columns, self.key, self.ignored, self.order_by, self.inputs, rules)
+        return sha256(repr(said).encode()).hexdigest()
+
+    def check(self, where: str) -> None:
+        """Raise unless the declaration is sound.
+
+        Args:
+            where: What to call the owner in the error, e.g. ``source 'flights'``.
+
+        Raises:
+            DeclarationError: With the field and the remedy.
+        """
+        if not self.columns:
+            raise DeclarationError(where, "columns", "is empty", "Declare at least one column")
+        if len(self.columns) > MAX_COLUMNS:
+            raise DeclarationError(where, "columns", f"are more than {MAX_COLUMNS}", "Put the rest in one json column")
+        for column in (*self.columns, *self.inputs):
+            column.check(where)
+        self._check_names(where)
+        self._check_key(where)
+        self._check_rules(where)
+
+    def _check_names(self, where: str) -> None:
+        every = (*self.names, *(column.name for column in self.inputs))
+        check_no_twins(every, where, "columns", "declare the name {} twice")
+        taken = [name for column in self.published for name in column.published_names]
+        check_no_twins(taken, where, "published_as", "takes {!r} for two columns")
+        check_no_twins([*taken, *self.ignored], where, "ignored", "names {!r}, which a column takes or twice")
+
+    def _check_key(self, where: str) -> None:
+        if not self.key:
+            raise DeclarationError(where, "key", "is empty", "Name the columns that identify a row")
+        for name in (*self.key, *((self.order_by,) if self.order_by else ())):
+            if name not in self._by_name:
+                raise DeclarationError(where, "key or order_by", f"names {name!r}, no column", "Name declared columns")
+            if not self[name].required:
+                raise DeclarationError(
+                    f"column {name!r} of {where}", "required", "is False", "A key or order column is required=True"
+                )
+            if self[name].type.name == "json":
+                raise DeclarationError(f"column {name!r} of {where}", "type", "json cannot be a key", "Use text")
+        check_no_twins(self.key, where, "key", "names {!r} twice")
+
+    def _check_rules(self, where: str) -> None:
+        for column in self.inputs:
+            if column.derived or any(rule.claim(column.name) or rule.lookup(column.name) for rule in column.rules):
+                raise DeclarationError(
+                    f"column {column.name!r} of {where}", "inputs", "asks what only a table can tell", "Use other rules"
+                )
+        types = {column.name: column.type for column in (*self.columns, *self.inputs)}
+        for rule in self.rules:
+            rule.check(types, where)
+            self._check_columns_meet(rule, where)
+        check_no_twins((info.name for info in self.rule_infos), where, "rules", "give the name {!r} to two rules")
+
+    def _check_columns_meet(self, rule: RecordRule, where: str) -> None:
+        """Raise if no row ever has all the columns of a rule: before the transformer, or in the table."""
+        of_table = set(rule.columns) <= set(self.names)
+        of_delivery = set(rule.columns) <= {column.name for column in self.published}
+        if of_table or (of_delivery and not rule.claim and not rule.lookup):
+            return
+        inputs = ", ".join(sorted(set(rule.columns) - set(self.names)))
+        raise DeclarationError(
+            f"rule {rule.name!r} of {where}",
+            "columns",
+            f"hold {inputs}, which the table does not have, beside what only the table has",
+            "Compare columns that a record has at one time",
+        )

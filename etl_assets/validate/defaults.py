@@ -1,0 +1,41 @@
+"""Whether declared defaults keep the rules of their columns: what only carrying them out can tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from etl_assets.errors import DeclarationError
+from etl_assets.validate.casts import cast, prepared
+from etl_assets.validate.intermediate_columns import Steps
+
+if TYPE_CHECKING:
+    from etl_assets.schema import Column, Schema
+
+
+def check_defaults(schema: Schema, where: str) -> None:
+    """Raise a `DeclarationError` if a default breaks a rule of its column, whichever mark stands before a fraction.
+
+    Args:
+        schema: The contract; `Schema.check` has passed it.
+        where: What to call its owner in the error, e.g. ``source 'flights'``.
+    """
+    for column in (*schema.columns, *schema.inputs):
+        if column.default is not None and all(_breaks_a_rule(column, decimal) for decimal in (".", ",")):
+            raise DeclarationError(
+                f"column {column.name!r} of {where}",
+                "default",
+                f"{column.default!r} breaks the column's own rules",
+                "Write it as the publisher would",
+            )
+
+
+def _breaks_a_rule(column: Column, decimal: str) -> bool:
+    steps = Steps()
+    cell = steps.once(prepared(column, pl.col("cell")), "prepared")
+    steps.once(cast(column.type, cell, steps, decimal), "value")
+    frame = steps.through(pl.LazyFrame({"cell": [column.default]})).collect()
+    asked = [rule.violated(column.type, pl.col("prepared"), pl.col("value")) for rule in column.rules]
+    masks = [mask for mask in asked if mask is not None]
+    return bool(masks) and bool(frame.select(pl.any_horizontal(masks).fill_null(value=False)).item())

@@ -1,0 +1,91 @@
+"""A stage that breaks its contract does not pass the suite: each wrong variant is caught by the test that is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import pytest
+
+from etl_assets.extract.formats.csv import Csv
+from etl_assets_tests.conformance.test_csv_conforms import TestCsvConforms as _CsvConforms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from etl_assets.extract.base import Format, Naming
+    from etl_assets.model.batch import RawBatch
+    from etl_assets.model.rule import RuleInfo
+
+
+@dataclass(frozen=True)
+class Altered(Csv):
+    """Delimited text of which each batch is altered."""
+
+    def read(self, stream: BinaryIO, member: str, **arguments: Any) -> Iterator[RawBatch]:
+        for batch in super().read(stream, member, **arguments):
+            self.alter(batch)
+            yield batch
+
+    def alter(self, batch: Any) -> None:
+        """Break the contract."""
+
+
+class WithoutBytes(Altered):
+    def alter(self, batch: Any) -> None:
+        batch.raw = lambda record_no: b""  # noqa: ARG005 -- the same for all
+
+
+class WithTheSameBytes(Altered):
+    def alter(self, batch: Any) -> None:
+        first = batch.raw(batch.span.first_record)
+        batch.raw = lambda record_no: first  # noqa: ARG005 -- the same for all
+
+
+class AllInOnePlace(Altered):
+    def alter(self, batch: Any) -> None:
+        batch.location = lambda record_no: "member:1"  # noqa: ARG005 -- the same for all
+
+
+class NotReread(Csv):
+    def reread(self, names: Sequence[str], records: Mapping[int, bytes]) -> RawBatch:
+        raise NotImplementedError
+
+
+class RereadAsNothing(Csv):
+    def reread(self, names: Sequence[str], records: Mapping[int, bytes]) -> RawBatch:
+        return super().reread(names, dict(list(records.items())[:1]))
+
+
+class WithoutRules(Csv):
+    @property
+    def rules(self) -> tuple[RuleInfo, ...]:
+        return ()
+
+
+class OtherNaming(Csv):
+    @property
+    def naming(self) -> Naming:
+        return "union"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "test"),
+    [
+        (WithoutBytes, "test_the_bytes_of_every_record_stand_in_the_file_one_after_another"),
+        (WithTheSameBytes, "test_the_bytes_of_every_record_stand_in_the_file_one_after_another"),
+        (AllInOnePlace, "test_every_record_has_a_place_of_its_own_which_names_the_member"),
+        (NotReread, "test_a_record_that_is_reread_from_its_bytes_is_what_it_was"),
+        (RereadAsNothing, "test_a_record_that_is_reread_from_its_bytes_is_what_it_was"),
+        (WithoutRules, "test_the_rules_that_malformed_records_break_are_stated"),
+        (OtherNaming, "test_names_come_about_as_the_format_says"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+def test_a_wrong_format_is_caught(wrong: type[Csv], test: str) -> None:
+    suite = _CsvConforms()
+    getattr(suite, test)()
+    made: Format = wrong(batch_bytes=200)
+    suite.format = made  # type: ignore[assignment]
+    with pytest.raises((AssertionError, NotImplementedError)):
+        getattr(suite, test)()
