@@ -91,7 +91,7 @@ def test_what_is_not_met_is_a_warning_with_the_keys_of_the_rows(bench: Bench) ->
     check = bench.checks(result)["young"]
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert check.description == "1 of 3 rows do not meet it."
-    assert check.metadata["rows that do not meet it"].value == 1
+    assert check.metadata["failed records"].value == 1
     assert rows_of(check.metadata["keys of the first of them"]) == [{"id": "2"}]
     assert bench.query(
         "SELECT passed, blocking, failed_records, records, delivery_id FROM etl.check_result WHERE name = 'young'"
@@ -122,7 +122,7 @@ def test_a_partition_answers_for_its_own_rows_alone(bench: Bench) -> None:
     assert (later.success, first.success) == (True, True)
     assert bench.checks(first)["young"].passed
     assert bench.checks(first)["young"].partition == "a"
-    assert bench.checks(later)["young"].metadata["rows that do not meet it"].value == 2
+    assert bench.checks(later)["young"].metadata["failed records"].value == 2
     assert bench.query("SELECT partition, passed, records FROM etl.check_result WHERE name = 'young' ORDER BY 1") == [
         ("a", True, 1),
         ("b", False, 2),

@@ -402,7 +402,7 @@ def test_runs_of_another_code_location_are_left_to_it() -> None:
 
 
 def test_ended_runs_are_looked_at_once_and_none_is_left_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("etl_assets.graph.history.RUNS_PER_TICK", 2)
+    monkeypatch.setattr("etl_assets.graph.runs.watch_sensor.RUNS_PER_TICK", 2)
     source = bench.people(*_GOOD)
     runs = [bench.run(source, force=True).run_id for _ in range(5)]
     cursor, seen = Cursor.read(None, datetime.now(UTC)), []

@@ -104,8 +104,8 @@ def test_records_rejected_by_consent_warn_with_their_number_and_place_but_never_
     check = bench.checks(result)["age__maximum"]
     assert not check.passed
     assert check.severity == dg.AssetCheckSeverity.WARN
-    assert check.metadata["broken by"].value == 1
-    assert check.metadata["records read"].value == 3
+    assert check.metadata["failed records"].value == 1
+    assert check.metadata["records"].value == 3
     assert "record 3 at :4" in str(check.metadata["first of them"].value)
     assert not _said(bench, "Secret Name")
 
@@ -153,7 +153,7 @@ def test_a_refused_delivery_is_not_materialized_and_its_checks_say_why(bench: Be
     assert not found["rejected_share"].passed
     assert found["rejected_share"].severity == dg.AssetCheckSeverity.ERROR
     assert {name for name, check in found.items() if not check.passed} == {"rejected_share", "id__type", "age__maximum"}
-    assert found["id__type"].metadata["broken by"].value == 1
+    assert found["id__type"].metadata["failed records"].value == 1
     assert bench.query("SELECT count(*) FROM core.people") == [(0,)]
     assert bench.query("SELECT status, error_class FROM etl.run") == [("failed", "TooManyRejectedError")]
     assert not _said(bench, "Secret Name")
