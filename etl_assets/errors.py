@@ -6,10 +6,19 @@ errors end in logs, run history and the Dagster UI.
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+def raised_at(error: Exception, file: str) -> str:
+    """Where in a file an error came from, as ``name.py:12``: the deepest line of that file, or of any other."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = next((frame for frame in reversed(frames) if frame.filename == file), frames[-1])
+    return f"{Path(place.filename).name}:{place.lineno}"
 
 
 class EtlAssetsError(Exception):

@@ -14,6 +14,7 @@ import pytest
 from psycopg import sql
 
 from etl_assets.local import embedded
+from etl_assets.postgres.migrations import migrate
 from etl_assets.settings import with_database
 
 if TYPE_CHECKING:
@@ -50,6 +51,18 @@ def database_url(postgres_url: str) -> Iterator[str]:
     identifier = sql.Identifier(name)
     _execute(postgres_url, sql.SQL("CREATE DATABASE {} TEMPLATE template1").format(identifier))
     yield with_database(postgres_url, name)
+    _execute(postgres_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+
+@pytest.fixture(scope="session")
+def warehouse_url(postgres_url: str) -> Iterator[str]:
+    """One migrated warehouse for many tests; each takes tables and sources of its own in it."""
+    name = f"warehouse_{uuid4().hex}"
+    identifier = sql.Identifier(name)
+    _execute(postgres_url, sql.SQL("CREATE DATABASE {} TEMPLATE template1").format(identifier))
+    url = with_database(postgres_url, name)
+    migrate(url)
+    yield url
     _execute(postgres_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
 
 

@@ -5,15 +5,14 @@ Knows neither Dagster nor SQL.
 
 from __future__ import annotations
 
-import traceback
+import inspect
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from etl_assets import landing
-from etl_assets.errors import TransformError
+from etl_assets.errors import TransformError, raised_at
 from etl_assets.ingest.quarantined_batch import QuarantinedBatch
 from etl_assets.model.batch import Batch
 from etl_assets.schema import RECORD_NO
@@ -100,11 +99,10 @@ def _made(source: Source, transformer: Transformer, rows: pl.DataFrame, batch: i
     try:
         return transformer.transform(to_pandas(rows))
     except Exception as error:  # noqa: BLE001 -- whatever a source's own Python raises; raised again
-        place = traceback.extract_tb(error.__traceback__)[-1]
+        place = raised_at(error, inspect.getfile(type(transformer)))
         raise TransformError(
-            f"The transformer of source {source.name!r} raised {type(error).__name__} in batch {batch}, at "
-            f"{Path(place.filename).name}:{place.lineno}. Nothing of the batch was written. Correct it, and try it "
-            f"with `etl-assets preview {source.name}`."
+            f"The transformer of source {source.name!r} raised {type(error).__name__} in batch {batch}, at {place}. "
+            f"Nothing of the batch was written. Correct it, and try it with `etl-assets preview {source.name}`."
         ) from None
 
 

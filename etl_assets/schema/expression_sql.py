@@ -33,7 +33,7 @@ _BIGINT: Final = range(-(2**63), 2**63)
 _NUMBERS: Final = frozenset({"integer", "decimal", "float"})
 _INSTANTS: Final = frozenset({"timestamp", "instant"})
 _MOMENTS: Final = _INSTANTS | {"date"}
-_ORDERED: Final = _NUMBERS | _MOMENTS | {"boolean", "text", "time", "duration"}
+_ORDERED: Final = _NUMBERS | _MOMENTS | {"boolean", "text", "time", "duration", "uuid"}
 
 
 class NotTranslatedError(Exception):
@@ -148,10 +148,7 @@ def _binary(operator: str, left: _Term, right: _Term) -> _Term:
 
 def _compared(sign: str, left: _Term, right: _Term) -> _Term:
     left, right = _alike(left, right)
-    if left.kind == right.kind == "uuid" and sign not in "=<>":
-        raise NotTranslatedError("uuids are compared as texts")
-    if left.kind != "uuid":
-        _only(_ORDERED | {"null"}, left, right)
+    _only(_ORDERED | {"null"}, left, right)
     collation = ' COLLATE "C"' if "text" in {left.kind, right.kind} else ""
     return _Term(f"({left.sql} {sign} {right.sql}{collation})", "boolean")
 

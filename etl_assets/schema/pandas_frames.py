@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
 import polars as pl
 
 from etl_assets.schema.names import RECORD_NO
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
@@ -17,6 +21,8 @@ def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
     Returns:
         The other columns, Arrow-backed; the index, named ``RECORD_NO``, is the record number.
     """
+    import pandas as pd  # noqa: PLC0415 -- half a second that declaring a column need not take
+
     table = frame.drop(RECORD_NO).to_arrow(compat_level=pl.CompatLevel.oldest())
     shown = table.to_pandas(types_mapper=pd.ArrowDtype)
     shown.index = pd.Index(frame.get_column(RECORD_NO).to_numpy(), name=RECORD_NO)

@@ -30,14 +30,20 @@ def judge(column: Column, cell: str | None, decimal: str = ".") -> tuple[Any, li
     if cell is None:
         return None, [f"{column.name}__required"] if column.required else []
     broken = ["record__nul"] if column.type.name == "text" and "\0" in cell else []
-    value: Any = _CASTS[column.type.name](column, cell, decimal)
-    if value is None:
+    found: Any = _CASTS[column.type.name](column, cell, decimal)
+    if found is None:
         return None, [*broken, f"{column.name}__type"]
     asked = {rule.kind: rule for rule in column.rules}
     for kind, breaks in _BREAKS.items():
-        if kind in asked and breaks(column, value, asked[kind].argument):
+        if kind in asked and breaks(column, found, asked[kind].argument):
             broken.append(f"{column.name}__{kind}")
-    return value, broken
+    return found, broken
+
+
+def value(column: Column, cell: str | None) -> Any:
+    """The value of a published cell, whatever rules it breaks; None where it has none."""
+    cell = _prepared(column, cell)
+    return None if cell is None else _CASTS[column.type.name](column, cell, ".")
 
 
 def _prepared(column: Column, cell: str | None) -> str | None:

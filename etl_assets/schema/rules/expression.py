@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
-import traceback
 from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
+import pyarrow as pa
 from polars.exceptions import PolarsError
 
-from etl_assets.errors import DeclarationError, RuleError
+from etl_assets.errors import DeclarationError, RuleError, raised_at
 from etl_assets.model.expectation_types import ROWS
 from etl_assets.schema import sql
 from etl_assets.schema.expression_sql import NotTranslatedError, to_sql
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 
     Function: TypeAlias = Callable[[pd.DataFrame], pd.Series[Any]]
 
+_BOOLEAN: Final = "bO"
+"""Kinds of pandas types that can hold Booleans: their own, and that of Python objects."""
 _OPAQUE: Final = "holds a Python function or a selection of columns"
 
 
@@ -103,12 +104,10 @@ class Rule(RecordRule):
         Raises:
             RuleError: If the expression or function fails, or gives no Boolean for each row.
         """
-        if isinstance(self.asked, pl.Expr):
-            try:
-                return ~rows.select(self.asked.alias(self.name)).to_series()
-            except PolarsError as error:
-                raise self._failed(f"raised {type(error).__name__}") from None
-        return ~self._answers(self.asked, rows)
+        answers = self._computed(self.asked, rows) if isinstance(self.asked, pl.Expr) else self._told(self.asked, rows)
+        if len(answers) != rows.height:
+            raise self._failed(f"gave {len(answers):,} answers for {rows.height:,} rows")
+        return ~answers
 
     def audit(self, types: dict[str, DataType], key: Sequence[str]) -> Audit:
         """See `RecordRule.audit`: as SQL, so far as the expression says the same in it."""
@@ -148,14 +147,31 @@ class Rule(RecordRule):
                 here, "asked", "is a function whose source cannot be read", "Define it with def in a module"
             ) from error
 
-    def _answers(self, function: Function, rows: pl.DataFrame) -> pl.Series:
+    def _computed(self, expression: pl.Expr, rows: pl.DataFrame) -> pl.Series:
+        """What an expression says of rows: true, false or null for each.
+
+        Polars 2.1 answers once for all rows where ``coalesce`` finds a column without any value.
+        """
         try:
-            answers = pl.Series(function(to_pandas(rows)).astype("boolean[pyarrow]").array)
+            answers = rows.select(expression.alias(self.name)).to_series()
+        except PolarsError as error:
+            raise self._failed(f"raised {type(error).__name__}") from None
+        return answers.new_from_index(0, rows.height) if len(answers) == 1 else answers
+
+    def _told(self, function: Function, rows: pl.DataFrame) -> pl.Series:
+        """What a function says of rows: true, false or null for each."""
+        try:
+            given: Any = function(to_pandas(rows))
         except Exception as error:  # noqa: BLE001 -- whatever a source's own Python raises; raised again
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            raise self._failed(f"raised {type(error).__name__} at {Path(place.filename).name}:{place.lineno}") from None
-        if len(answers) != rows.height:
-            raise self._failed(f"gave {len(answers):,} answers for {rows.height:,} rows")
+            place = raised_at(error, function.__code__.co_filename)
+            raise self._failed(f"raised {type(error).__name__} at {place}") from None
+        try:
+            answers = pl.Series(pa.array(given, type=pa.bool_(), from_pandas=True))
+            is_boolean = given.dtype.kind in _BOOLEAN
+        except (AttributeError, pa.ArrowException, TypeError, ValueError):
+            is_boolean = False
+        if not is_boolean:
+            raise self._failed(f"gave a {type(given).__name__} that is not of Booleans")
         return answers
 
     def _failed(self, problem: str) -> RuleError:

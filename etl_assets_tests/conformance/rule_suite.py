@@ -1,0 +1,148 @@
+"""What every kind of rule of a column must do, as a suite to subclass.
+
+Subclass `RuleSuite` in a test module, name the subclass ``Test…`` and set the attributes. A kind without such a class
+is found by `schema/test_kinds.py`.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from etl_assets.alerts.rules import of_checks
+from etl_assets.audit.suite import compiled
+from etl_assets.audit.witness import witness
+from etl_assets.errors import DeclarationError
+from etl_assets.graph.assets.checks import core_specs
+from etl_assets.model.alert import DEFAULT_ALERTS
+from etl_assets.model.check_result import CheckResult
+from etl_assets.schema import Column, Schema
+from etl_assets.schema.rules import KINDS, NotAudited
+from etl_assets_tests.generated import keywords, rules_table
+from etl_assets_tests.ingest.world import World
+from etl_assets_tests.validate.oracle import value
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from etl_assets.schema.rules import ColumnRule
+
+KEY: Final = Column("n", "integer", required=True)
+_NUMBER: Final = count(1)
+
+
+class RuleSuite:
+    """Derive, and set the attributes.
+
+    Attributes:
+        rule: The kind.
+        column: A column ``x`` that has a rule of it.
+        kept: Published cells that keep it; None for no cell.
+        broken: Published cells that break it, and no other rule of the column.
+        wrong: Arguments of a column ``x`` whose declaration is refused.
+        unsaid: What the audit says when it is not asked; empty when it is.
+        parents: Values of ``core.rule_parents.code``, which the column may refer to.
+    """
+
+    rule: ClassVar[type[ColumnRule]]
+    column: Column
+    kept: tuple[str | None, ...]
+    broken: tuple[str | None, ...]
+    wrong: tuple[dict[str, Any], ...] = ()
+    unsaid: str = ""
+    parents: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"x__{self.rule.kind}"
+
+    @property
+    def schema(self) -> Schema:
+        return Schema((KEY, self.column), key=("n",))
+
+    @property
+    def cells(self) -> tuple[str | None, ...]:
+        return (*self.kept, *self.broken)
+
+    def test_it_is_found_by_its_name_and_documented(self) -> None:
+        assert KINDS[self.rule.kind] is self.rule
+        if self.rule.keyword:
+            assert f"| `{self.rule.kind}` | " in rules_table()
+            assert f"    {self.rule.kind}: {self.rule.keyword}" in keywords()
+
+    def test_it_is_listed_in_words_and_checked_in_dagster(self, tmp_path: Path) -> None:
+        (info,) = (info for info in self.schema.rule_infos if info.name == self.name)
+        assert info.words.startswith("x ")
+        assert info.columns == ("x",)
+        source = World("", tmp_path, self.schema).source
+        assert {check.name: check.description for check in core_specs(source, None)}[self.name] == info.words
+
+    def test_a_failed_check_is_an_alert_only_where_nobody_consents(self) -> None:
+        (info,) = (info for info in self.schema.rule_infos if info.name == self.name)
+        failed = CheckResult(self.name, passed=False, by_consent=info.by_consent)
+        alerts = of_checks(DEFAULT_ALERTS, [failed], None, dropped=False)
+        assert len(alerts) == int(not self.rule.by_consent)
+
+    def test_the_column_can_be_written_down_again(self) -> None:
+        self.schema.check("the suite")
+        assert eval(repr(self.column), vars(__import__("etl_assets.schema", fromlist=["*"]))) == self.column  # noqa: S307
+
+    def test_a_wrong_declaration_is_refused(self) -> None:
+        assert self.wrong or not self.rule.keyword or self.rule.keyword == "bool"
+        for arguments in self.wrong:
+            with pytest.raises(DeclarationError, match=r"^column 'x'"):
+                Schema((KEY, Column("x", **arguments)), key=("n",)).check("the suite")
+
+    def test_records_that_break_it_wait_and_the_others_are_loaded(self, warehouse_url: str, tmp_path: Path) -> None:
+        world = self.world(warehouse_url, tmp_path)
+        assert self.kept
+        assert self.broken
+        lines = [f"{number},{'' if cell is None else cell}" for number, cell in enumerate(self.cells, start=1)]
+        report = world.take(*lines, header="n,x")
+        waiting = {record.record_no: record.rules for record in world.waiting()}
+        numbers = range(len(self.kept) + 1, len(self.cells) + 1)
+        assert waiting == {number: [self.name] for number in numbers}
+        assert report.rules == {self.name: len(self.broken)}
+        assert [row[0] for row in world.rows()] == list(range(1, len(self.kept) + 1))
+
+    def test_the_audit_finds_stored_rows_that_break_it(self, warehouse_url: str, tmp_path: Path) -> None:
+        world = self.world(warehouse_url, tmp_path)
+        suite = compiled(self.schema)
+        if self.unsaid:
+            assert suite.left_out == {self.name: self.unsaid}
+            return
+        assert not any(isinstance(reason, NotAudited) for reason in suite.left_out.values())
+        table = f"public.{world.name}"
+        self.store_unjudged(warehouse_url, table)
+        (asked,) = (each for each in suite.expectations if each.name == self.name)
+        with witness(warehouse_url, self.schema, table) as before:
+            (found,) = before.ask([asked])
+        self.check_audit({row["n"] for row in found.keys}, passed=found.passed)
+
+    def check_audit(self, keys: set[int], *, passed: bool) -> None:
+        """That of what was stored without being judged exactly the broken rows are found."""
+        assert not passed
+        assert keys == set(range(len(self.kept) + 1, len(self.cells) + 1))
+
+    def world(self, url: str, folder: Path) -> World:
+        """A source with the rule, beside the parents that it may refer to."""
+        if self.parents:
+            parents = World(
+                url, folder, Schema((Column("code", "text", required=True),), key=("code",)), "rule_parents"
+            )
+            parents.take(*self.parents, header="code")
+        return World(url, folder, self.schema, f"rules_{next(_NUMBER)}")
+
+    def store_unjudged(self, url: str, table: str) -> None:
+        """Store the cells in a table without any rule, typed by the oracle."""
+        rows = [(number, value(self.column, cell)) for number, cell in enumerate(self.cells, start=1)]
+        name = sql.Identifier(*table.split("."))
+        type_ = sql.SQL(self.column.type.postgres)
+        with psycopg.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
+            cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
+            cursor.execute(sql.SQL("CREATE TABLE {} (n bigint, x {})").format(name, type_))
+            cursor.executemany(sql.SQL("INSERT INTO {} VALUES (%s, %s)").format(name), rows)
