@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
@@ -41,7 +41,7 @@ class PostgresLoader(Loader):
         transaction: What is written with a batch, in which order.
     """
 
-    transaction: type[BatchTransaction] = BatchTransaction
+    transaction: type[BatchTransaction] = field(default=BatchTransaction, kw_only=True)
 
     @property
     def rules(self) -> tuple[RuleInfo, ...]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import polars as pl
-
     from etl_assets.model.delivery import Span
 
-REJECTED_RECORD_NO = "record_no"
-REJECTED_RULES = "rules"
+RECORD_NO: Final = "_record_no"
+"""The column of records and rows that says which record of the delivery they are, counted from 1."""
+REJECTED_RECORD_NO: Final = "record_no"
+REJECTED_RULES: Final = "rules"
 
 
 class RawBatch(ABC):
@@ -67,6 +69,20 @@ class Verdict:
 
     rows: pl.DataFrame
     rejected: pl.DataFrame
+
+    def without(self, rule: str, broken: pl.Series) -> Verdict:
+        """The verdict with more records rejected.
+
+        Args:
+            rule: Name of the rule that they broke.
+            broken: For each of the rows, whether it did; null counts as kept.
+        """
+        leaving = broken.fill_null(value=False)
+        numbers = self.rows.filter(leaving).get_column(RECORD_NO)
+        found = {REJECTED_RECORD_NO: numbers, REJECTED_RULES: [[rule]] * len(numbers)}
+        more = pl.DataFrame(found, schema=self.rejected.schema)
+        rejected = pl.concat([self.rejected, more]).sort(REJECTED_RECORD_NO)
+        return Verdict(self.rows.filter(~leaving), rejected)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ Here live the declaration values, the checks that they are sound, and what each 
 records, and of the stored table. Carrying rules out on records is ``validate``'s business; no SQL is sent from here.
 """
 
+from etl_assets.model.batch import RECORD_NO
 from etl_assets.schema.column import Column
-from etl_assets.schema.names import BOOKKEEPING, DELIVERY_ID, RECORD_NO, ROW_HASH
+from etl_assets.schema.names import BOOKKEEPING, DELIVERY_ID, ROW_HASH
 from etl_assets.schema.rules import ForeignKey, RecordRule, Rule, UniqueTogether
 from etl_assets.schema.rules.references import References
 from etl_assets.schema.schema import Schema

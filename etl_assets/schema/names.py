@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import DeclarationError
+from etl_assets.model.batch import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-RECORD_NO: Final = "_record_no"
 DELIVERY_ID: Final = "_delivery_id"
 ROW_HASH: Final = "_row_hash"
 BOOKKEEPING: Final = (DELIVERY_ID, RECORD_NO, ROW_HASH)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from etl_assets.schema.names import RECORD_NO
+from etl_assets.model.batch import RECORD_NO
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
+from polars import col
 
-from etl_assets import Column, Csv, FileExtractor, Monthly, Schema, Transformer
+from etl_assets import Column, Csv, FileExtractor, Monthly, Rule, Schema, Transformer, UniqueTogether
 from etl_assets.errors import DeclarationError
 from etl_assets.graph.build import definitions
 from etl_assets.graph.runs import retries
@@ -47,6 +48,19 @@ def test_every_declared_rule_and_every_rule_of_records_is_a_check_that_passes_on
         "distribution",
     }
     assert all(check.passed for check in found.values())
+
+
+def test_rules_over_records_are_checks_like_those_of_columns(bench: Bench) -> None:
+    grown = Rule("grown", col("age") > col("id"), "people are older than their number")
+    columns = bench.declare().schema.columns
+    schema = Schema(columns, key=("id",), rules=(grown, UniqueTogether("name", "age")))
+    source = bench.people("1,Ada,36", "2,Alan,1", "3,Ada,36", schema=schema, max_rejected=1.0)
+    result = bench.run(source)
+    assert result.success
+    found = bench.checks(result)
+    assert {name for name, check in found.items() if not check.passed} == {"grown", "name__age__unique"}
+    assert found["grown"].metadata["failed records"].value == 1
+    assert bench.query("SELECT rule, subject FROM etl.alert") == []
 
 
 def test_a_second_run_over_the_same_bytes_writes_nothing_and_says_so(bench: Bench) -> None:

@@ -112,7 +112,7 @@ class History:
         with connected(self.world.url) as connection:
             delivery = deliveries.by_id(connection, id_)
         assert delivery is not None
-        source = replace(self.world.source, loader=PostgresLoader(CutOff))
+        source = replace(self.world.source, loader=PostgresLoader(transaction=CutOff))
         with contextlib.suppress(KeyboardInterrupt):
             ingest.load(source, delivery, self.world.warehouse, "run", force=anew)
 

@@ -43,7 +43,7 @@ def newest(world: World) -> Delivery:
 def load(
     world: World, batches: Collection[int] = (), transaction: type[BatchTransaction] = BatchTransaction
 ) -> LoadReport:
-    source = replace(world.source, loader=PostgresLoader(transaction))
+    source = replace(world.source, loader=PostgresLoader(transaction=transaction))
     return ingest.load(source, newest(world), world.warehouse, "again", batches=batches)
 
 

@@ -85,7 +85,7 @@ class World:
     def load(self, delivery: Delivery, transaction: type[BatchTransaction] = BatchTransaction) -> LoadReport:
         with connected(self.url) as connection:
             delivery = deliveries.by_id(connection, delivery.id) or delivery
-        source = replace(self.source, loader=PostgresLoader(transaction))
+        source = replace(self.source, loader=PostgresLoader(transaction=transaction))
         return ingest.load(source, delivery, self.warehouse, "run")
 
     def take(self, *lines: str | bytes, file: str = "goods.csv", header: str = "code,amount,note") -> LoadReport:

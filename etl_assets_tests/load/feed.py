@@ -18,9 +18,10 @@ from etl_assets.postgres.ledger import deliveries
 from etl_assets.schema import RECORD_NO, Column, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from etl_assets.load import LoadReport
+    from etl_assets.load import Loader, LoadReport
+    from etl_assets.load.base import OpenBatches
     from etl_assets.model.delivery import Delivery
 
     Row = tuple[Any, ...]
@@ -65,6 +66,8 @@ class Feed:
     max_rejected: float = 1.0
     transaction: type[BatchTransaction] = BatchTransaction
     fingerprint: str = "f1"
+    loader: Loader | None = None
+    open: OpenBatches | None = None
     _sent: dict[int, list[Batch]] = field(default_factory=dict)
 
     @property
@@ -83,9 +86,8 @@ class Feed:
         for number, rows in enumerate(batches, start=1):
             broken = {n: r for n, r in (rejected or {}).items() if number == 1 or n >= first}
             broken = {n: r for n, r in broken.items() if n < first + len(rows) + len(broken)}
-            records = len(rows) + len(broken) + (filtered if number == 1 else 0)
-            made.append(self._batch(number, first, records, rows, broken, filtered if number == 1 else 0))
-            first += records
+            made.append(self.batch(number, first, rows, broken, filtered if number == 1 else 0))
+            first += made[-1].read
         content = repr((batches, rejected, filtered))
         spans = tuple(batch.span for batch in made)
         manifest = Manifest(
@@ -104,8 +106,9 @@ class Feed:
         with connected(self.url) as connection:
             delivery = deliveries.by_id(connection, delivery.id) or delivery
         target = Target(self.table, self.schema, self.fingerprint, self.max_rejected)
-        request = LoadRequest(self.url, run_id, target, delivery, lambda skip: self._open(delivery, skip), force=force)
-        return PostgresLoader(self.transaction).load(request)
+        opened = self.open or (lambda skip: iter([b for b in self.batches(delivery) if b.span.batch not in skip]))
+        request = LoadRequest(self.url, run_id, target, delivery, opened, force=force)
+        return (self.loader or PostgresLoader(transaction=self.transaction)).load(request)
 
     def take(self, *batches: Sequence[Row], **how: Any) -> LoadReport:
         """Send a delivery and load it."""
@@ -123,18 +126,15 @@ class Feed:
         with connected(self.url) as connection:
             return connection.execute(question.encode()).fetchall()
 
-    def _open(self, delivery: Delivery, skip: frozenset[int]) -> Iterator[Batch]:
-        return (batch for batch in self._sent[delivery.id] if batch.span.batch not in skip)
+    def batches(self, delivery: Delivery) -> list[Batch]:
+        """The batches of a delivery that was sent."""
+        return self._sent[delivery.id]
 
-    def _batch(
-        self,
-        number: int,
-        first: int,
-        records: int,
-        rows: Sequence[Row],
-        broken: Mapping[int, Sequence[str]],
-        filtered: int,
+    def batch(
+        self, number: int, first: int, rows: Sequence[Row], broken: Mapping[int, Sequence[str]], filtered: int = 0
     ) -> Batch:
+        """A batch that begins with a record: those filtered, then rows, around the broken ones."""
+        records = len(rows) + len(broken) + filtered
         span = Span(number, "", 0, 0, first, records, first + 1)
         free = [n for n in range(first + filtered, first + records) if n not in broken]
         types: dict[str, Any] = {column.name: column.type.polars for column in self.schema.columns}

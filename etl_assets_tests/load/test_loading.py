@@ -191,7 +191,7 @@ def test_a_new_column_is_added_and_filled_when_the_delivery_is_read_anew(feed: F
     feed.load(delivery)
     feed.schema = replace(STOCK, columns=(*STOCK.columns, Column("size", "integer")))
     feed.fingerprint = "f2"
-    feed._sent[delivery.id] = [feed._batch(1, 1, 2, [("a", 1, "x", 7), ("b", 2, None, None)], {}, 0)]
+    feed._sent[delivery.id] = [feed.batch(1, 1, [("a", 1, "x", 7), ("b", 2, None, None)], {})]
     report = feed.load(delivery)
     assert feed.rows() == [("a", 1, "x", 7), ("b", 2, None, None)]
     assert (report.delivery.generation, report.counts.updated, report.counts.unchanged) == (2, 1, 1)
@@ -200,7 +200,7 @@ def test_a_new_column_is_added_and_filled_when_the_delivery_is_read_anew(feed: F
 def test_reading_anew_takes_away_rows_that_the_delivery_no_longer_yields(feed: Feed) -> None:
     delivery = feed.send(AB)
     feed.load(delivery)
-    feed._sent[delivery.id] = [feed._batch(1, 1, 2, [("a", 1, "x")], {2: ["note__required"]}, 0)]
+    feed._sent[delivery.id] = [feed.batch(1, 1, [("a", 1, "x")], {2: ["note__required"]})]
     feed.fingerprint = "f2"
     report = feed.load(delivery)
     assert feed.rows() == [("a", 1, "x")]
@@ -210,7 +210,7 @@ def test_reading_anew_takes_away_rows_that_the_delivery_no_longer_yields(feed: F
 def test_reading_anew_closes_what_is_no_longer_rejected(feed: Feed) -> None:
     delivery = feed.send([("a", 1, "x")], rejected={2: ["note__required"]})
     feed.load(delivery)
-    feed._sent[delivery.id] = [feed._batch(1, 1, 2, AB, {}, 0)]
+    feed._sent[delivery.id] = [feed.batch(1, 1, AB, {})]
     feed.load(delivery, force=True)
     assert feed.rows() == AB
     assert feed.query("SELECT status FROM etl.rejected") == [("superseded",)]
@@ -249,7 +249,7 @@ def test_nothing_is_left_behind_but_the_tables(feed: Feed) -> None:
 def test_reading_anew_with_fewer_records_takes_away_the_rows_of_those_beyond(feed: Feed) -> None:
     delivery = feed.send([*AB, ("c", 3, None)])
     feed.load(delivery)
-    shorter = feed._batch(1, 1, 2, AB, {}, 0)
+    shorter = feed.batch(1, 1, AB, {})
     feed._sent[delivery.id] = [shorter]
     feed.fingerprint = "f2"
     with connected(feed.url) as connection:

@@ -110,7 +110,7 @@ def write_frame(
 
     steps = ReplaceTransaction if target.write == "replace" else BatchTransaction
     goes_to = Target(target.table, schema, schema.fingerprint)
-    return PostgresLoader(steps).load(LoadRequest(warehouse.url, run_id, goes_to, delivery, batches))
+    return PostgresLoader(transaction=steps).load(LoadRequest(warehouse.url, run_id, goes_to, delivery, batches))
 
 
 class FrameBatch(RawBatch):
