@@ -20,6 +20,7 @@ from etl_assets.source import Source
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from etl_assets.extract.base import Format
     from etl_assets.load import LoadReport
     from etl_assets.model.delivery import Delivery
 
@@ -43,7 +44,7 @@ class World:
     name: str = "goods"
     max_rejected: float = 1.0
     files: bool = False
-    format: Csv = field(default_factory=lambda: Csv(batch_bytes=4096))
+    format: Format = field(default_factory=lambda: Csv(batch_bytes=4096))
     more: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, get_args
+from uuid import UUID
 
 import pytest
 
@@ -12,6 +15,7 @@ from etl_assets.load import LoadRequest, PostgresLoader, Target
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, locks
 from etl_assets.schema import Column, References, Schema
+from etl_assets.schema.types import TYPES, TypeName
 from etl_assets_tests.load.feed import STOCK
 
 if TYPE_CHECKING:
@@ -184,6 +188,36 @@ def test_a_record_that_claims_a_taken_value_is_rejected(feed: Feed) -> None:
     report = feed.take([("a", 2, "mine"), ("b", 1, "mine"), ("c", 1, "twice"), ("d", 1, "twice")])
     assert feed.rows() == [("a", 2, "mine"), ("c", 1, "twice")]
     assert report.rules == {"note__unique": 2}
+
+
+def test_values_of_every_type_are_stored_and_known_again(feed: Feed) -> None:
+    at = datetime(2024, 2, 29, 12, 30, 0, 1)  # noqa: DTZ001 -- a reading
+    values: dict[str, Any] = {
+        "text": "é\n",
+        "integer": -(2**63),
+        "float": 1.5,
+        "decimal": Decimal("12.30"),
+        "boolean": True,
+        "date": date(1, 1, 1),
+        "timestamp": at,
+        "time": time(23, 59, 59, 999999),
+        "json": '{"a": [1.10, null]}',
+        "uuid": "6f9619ff-8b86-d011-b42d-00c04fc964ff",
+    }
+    assert set(values) == {*TYPES}
+    more: dict[str, Any] = {"decimal": {"scale": 2}}
+    columns = [Column(name, name, **more.get(name, {})) for name in get_args(TypeName)]
+    instant = Column("instant", "timestamp", zone="Europe/Paris")
+    feed.schema = Schema((Column("code", "text", required=True), *columns, instant), key=("code",))
+    row = ("a", *(values[name] for name in TYPES), at.replace(tzinfo=UTC))
+    nothing = ("b", *[None] * (len(TYPES) + 1))
+    report = feed.take([row, nothing])
+    assert (report.counts.inserted, report.counts.rejected) == (2, 0)
+    stored, empty = feed.rows()
+    expected = {**values, "json": {"a": [1.1, None]}, "uuid": UUID(values["uuid"])}
+    assert stored == ("a", *(expected[name] for name in TYPES), at.replace(tzinfo=UTC))
+    assert empty == nothing
+    assert feed.take([row, nothing, ("c", *nothing[1:])]).counts.unchanged == 2
 
 
 def test_a_new_column_is_added_and_filled_when_the_delivery_is_read_anew(feed: Feed) -> None:

@@ -34,7 +34,7 @@ def wire_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
         if column.type.name == "uuid":
             changed.append(pl.col(column.name).str.replace_all("-", "", literal=True).str.decode("hex"))
         elif column.type.name == "json":
-            changed.append(pl.concat_str(pl.lit(_JSONB_VERSION), pl.col(column.name)))
+            changed.append(pl.concat_str(pl.lit(_JSONB_VERSION), pl.col(column.name)).alias(column.name))
     return rows.with_columns(changed) if changed else rows
 
 

@@ -76,8 +76,8 @@ class NdjsonBatch(RawBatch):
         """The records that are objects; see `RawBatch`."""
         found = [object_ for object_ in self._objects if object_ is not None]
         numbers = [number for number, object_ in zip(self._numbers, self._objects, strict=True) if object_ is not None]
-        columns = [_column(name, [object_.get(name, _NULL) for object_ in found], self._null) for name in self.names]
-        return pl.DataFrame([*columns, pl.Series(RECORD_NO, numbers, dtype=pl.Int64)])
+        columns = {name: _column([object_.get(name, _NULL) for object_ in found], self._null) for name in self.names}
+        return pl.DataFrame({**columns, RECORD_NO: pl.Series(numbers, dtype=pl.Int64)})
 
     @property
     def malformed(self) -> pl.DataFrame:
@@ -142,7 +142,7 @@ def _broken_rule(record: bytes) -> str:
     return TWICE
 
 
-def _column(name: str, values: Sequence[msgspec.Raw], null: tuple[str, ...]) -> pl.Series:
+def _column(values: Sequence[msgspec.Raw], null: tuple[str, ...]) -> pl.Series:
     """Values as text: texts without quotes and escapes, null as no value, all else as published."""
     offsets = np.fromiter(accumulate(map(len, values), initial=0), dtype=np.int64, count=len(values) + 1)
     buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(b"".join(values))]
@@ -162,4 +162,4 @@ def _column(name: str, values: Sequence[msgspec.Raw], null: tuple[str, ...]) -> 
         cells = cells.scatter(places, pl.Series(decoded, dtype=pl.String))
     if null:
         cells = cells.to_frame().select(pl.when(~among(cell, null)).then(cell)).to_series()
-    return cells.alias(name)
+    return cells
