@@ -31,7 +31,7 @@ def run(*, location: Path, landing: Path) -> Report:
     manifest = land(feed.extractor, feed.partition(None), store)
     parts: list[bytes] = []
     summed = 0.0
-    for batch in batches(feed, manifest, store):
+    for batch in batches(feed, "", manifest, store):
         began = time.perf_counter()
         parts.append(profile_batch(SCHEMA, batch.rows))
         summed += time.perf_counter() - began

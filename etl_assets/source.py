@@ -15,6 +15,7 @@ from etl_assets.model.checks import BUILT_IN
 from etl_assets.model.monitors import Monitors
 from etl_assets.model.partitions import Files, Partition
 from etl_assets.schema import BOOKKEEPING
+from etl_assets.validate.partition_rule import PartitionRule
 from etl_assets.validate.rule_validator import RuleValidator
 
 if TYPE_CHECKING:
@@ -109,12 +110,19 @@ class Source:
         self.extractor.check(where)
         if self.partitions is not None:
             self.partitions.check(where)
+            self._check_partition_column(self.partitions.column, where)
         if self.trigger is not None:
             self.trigger.check(where)
         self.monitors.check(self.schema.names, where)
         self._check_expectations(where)
         for rule in self.alerts:
             rule.check(where)
+
+    def _check_partition_column(self, column: str | None, where: str) -> None:
+        if column is not None and column not in self.schema.names:
+            raise DeclarationError(where, "partitions", f"are cut by {column!r}, no column", "Name a declared column")
+        if self.partition_rule is not None:
+            self.partition_rule.check(self.schema, where)
 
     def _check_expectations(self, where: str) -> None:
         """Raise unless each expectation can be meant, and each check has a name of its own."""
@@ -141,11 +149,19 @@ class Source:
         return frozenset({lookup.table for lookup in self.schema.lookups} - {self.table})
 
     @cached_property
+    def partition_rule(self) -> PartitionRule | None:
+        """That rows lie in their partition; None where no column says which that is."""
+        if self.partitions is None or self.partitions.column is None:
+            return None
+        return PartitionRule(self.schema[self.partitions.column], self.partitions)
+
+    @cached_property
     def rules(self) -> tuple[RuleInfo, ...]:
         """Every rule that a record can break, each once: the schema's, and those of the stages it passes."""
         of_stages = (*self.extractor.format.rules, *self.validator.rules(self.schema), *self.loader.rules)
+        of_partitions = (self.partition_rule.info,) if self.partition_rule is not None else ()
         found: dict[str, RuleInfo] = {}
-        for rule in (*self.schema.rule_infos, *of_stages):
+        for rule in (*self.schema.rule_infos, *of_partitions, *of_stages):
             found.setdefault(rule.name, rule)
         return tuple(found.values())
 
@@ -179,5 +195,6 @@ class Source:
         """SHA-256 (hex) of all that decides what rows the same bytes become."""
         own = [stage for stage in (self.validator, self.transformer) if type(stage) not in {RuleValidator, type(None)}]
         code = [inspect.getsource(type(stage)) for stage in own]
-        parts = (self.schema.fingerprint, repr(self.extractor.format), *map(repr, own), *code)
+        column = "" if self.partition_rule is None else self.partition_rule.declaration
+        parts = (self.schema.fingerprint, repr(self.extractor.format), *map(repr, own), *code, column)
         return sha256("\0".join(parts).encode()).hexdigest()

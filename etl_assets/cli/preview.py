@@ -58,7 +58,7 @@ def command(name: str, key: str | None, limit: int, *, as_json: bool) -> None:
         seen = Preview(source, shape, limit)
         with progress(shown=not as_json) as bar:
             task = bar.add_task("records", total=manifest.records)
-            for batch in ingest.batches(source, manifest, store):
+            for batch in ingest.batches(source, partition.key, manifest, store):
                 seen.take(batch)
                 bar.advance(task, batch.read)
     told = seen.as_json(partition, manifest)

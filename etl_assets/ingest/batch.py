@@ -35,20 +35,21 @@ if TYPE_CHECKING:
 
 
 def profiled(
-    source: Source, manifest: Manifest, store: LandingStore, skip: frozenset[int] = frozenset()
+    source: Source, partition: str, manifest: Manifest, store: LandingStore, skip: frozenset[int] = frozenset()
 ) -> Iterator[Batch]:
     """The same as `batches`, each with what it held, for those who remember deliveries."""
-    for batch in batches(source, manifest, store, skip):
+    for batch in batches(source, partition, manifest, store, skip):
         yield replace(batch, profile=batch_profile(source.schema, batch.raw, batch.rows))
 
 
 def batches(
-    source: Source, manifest: Manifest, store: LandingStore, skip: frozenset[int] = frozenset()
+    source: Source, partition: str, manifest: Manifest, store: LandingStore, skip: frozenset[int] = frozenset()
 ) -> Iterator[Batch]:
     """The way of a batch: parse, conform and validate, transform.
 
     Args:
         source: The declaration.
+        partition: Key of the delivery's partition.
         manifest: Of the delivery.
         store: Has its bytes.
         skip: Numbers of the batches not wanted.
@@ -58,7 +59,7 @@ def batches(
     """
     wanted = frozenset(span.batch for span in manifest.spans) - skip
     for raw in landing.batches(source.extractor, store, manifest, wanted):
-        yield transform(source, raw, source.validator.validate(raw, source.schema))
+        yield transform(source, partition, raw, source.validator.validate(raw, source.schema))
 
 
 def quarantined(source: Source, delivery: Delivery, records: Sequence[Rejected], number: int) -> Batch:
@@ -71,11 +72,16 @@ def quarantined(source: Source, delivery: Delivery, records: Sequence[Rejected],
         number: Of the batch.
     """
     raw = QuarantinedBatch(source.extractor.format, source.schema, delivery.manifest.names, records, number)
-    return transform(source, raw, source.validator.validate(raw, source.schema))
+    return transform(source, delivery.partition, raw, source.validator.validate(raw, source.schema))
 
 
-def transform(source: Source, raw: RawBatch, verdict: Verdict) -> Batch:
-    """Let the source's transformer, if it has one, make rows of the valid records of a batch."""
+def transform(source: Source, partition: str, raw: RawBatch, verdict: Verdict) -> Batch:
+    """Rows of the valid records of a batch, made by the source's transformer if it has one, all of one partition."""
+    batch = _transformed(source, raw, verdict)
+    return batch if source.partition_rule is None else source.partition_rule.judge(partition, batch)
+
+
+def _transformed(source: Source, raw: RawBatch, verdict: Verdict) -> Batch:
     if source.transformer is None or verdict.rows.is_empty():
         return Batch(raw, _with_all_columns(verdict.rows, source.schema), verdict.rejected)
     made = _made(source, source.transformer, verdict.rows, raw.span.batch)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from etl_assets.ingest.batch import profiled
 from etl_assets.ingest.newer_sightings import newer_sightings
 from etl_assets.landing import index
-from etl_assets.load import LoadRequest, Target
+from etl_assets.load import LoadRequest, Separation, Target
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -46,7 +46,7 @@ def load(
         run_id=run_id,
         target=target_of(source, delivery, warehouse),
         delivery=delivery,
-        open_batches=partial(profiled, source, delivery.manifest, warehouse.store),
+        open_batches=partial(profiled, source, delivery.partition, delivery.manifest, warehouse.store),
         force=force,
         batches=frozenset(batches),
     )
@@ -60,5 +60,14 @@ def target_of(source: Source, delivery: Delivery, warehouse: Warehouse) -> Targe
         schema=source.schema,
         fingerprint=source.fingerprint,
         max_rejected=source.max_rejected,
+        separation=_separation(source),
         read_sightings=partial(newer_sightings, source, delivery, warehouse.store),
     )
+
+
+def _separation(source: Source) -> Separation | None:
+    """What keeps the partitions of a source apart; None where two may have rows of one key, or of one unique value."""
+    rule = source.partition_rule
+    if rule is None or any(rule.column.name not in claim.columns for claim in source.schema.claims):
+        return None
+    return Separation(rule.column.name, rule.declaration, rule.outside)

@@ -80,5 +80,5 @@ def _sightings(
     elsewhere = pl.Series(quarantine.not_as_delivered(connection, later), dtype=pl.Int64).implode()
     everything = frozenset(span.batch for span in manifest.spans)
     for chosen in filter(None, (near, wanted - near)):
-        for batch in batches(source, manifest, store, everything - chosen):
+        for batch in batches(source, later.partition, manifest, store, everything - chosen):
             yield batch.rows.filter(~pl.col(RECORD_NO).is_in(elsewhere))

@@ -34,6 +34,21 @@ LoadStatus = Literal["loaded", "resumed", "unchanged"]
 
 
 @dataclass(frozen=True)
+class Separation:
+    """What keeps the partitions of a source apart: a column of the key that says which one a row belongs to.
+
+    Attributes:
+        column: Its name.
+        declaration: A text that changes when other values are to belong to a partition.
+        outside: Which of some values belong to another partition than the one of a key.
+    """
+
+    column: str
+    declaration: str
+    outside: Callable[[str, pl.Series], pl.Series]
+
+
+@dataclass(frozen=True)
 class Target:
     """The table that a delivery ends in, and what is asked of its rows.
 
@@ -42,7 +57,8 @@ class Target:
         schema: The contract.
         fingerprint: Of the declaration under which the records are read.
         max_rejected: The share of a delivery's records that may be rejected.
-        keys_meet: Whether two partitions may have rows of one key. If not, they are written side by side.
+        separation: What keeps partitions from having rows of one key; None where nothing does. If something does,
+            they are written side by side.
         read_sightings: Reads what newer entries of the ledger confirmed; None when nothing can come after.
     """
 
@@ -50,7 +66,7 @@ class Target:
     schema: Schema
     fingerprint: str
     max_rejected: float = 0.0
-    keys_meet: bool = True
+    separation: Separation | None = None
     read_sightings: ReadSightings | None = None
 
 

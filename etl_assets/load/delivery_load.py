@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import polars as pl
 import psycopg
 import stamina
 
@@ -14,7 +15,7 @@ from etl_assets.load.partition_hold import PartitionHold
 from etl_assets.load.prepare import hash_seed, prepare
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.faults import translate
-from etl_assets.postgres.ledger import deliveries, entries
+from etl_assets.postgres.ledger import deliveries, entries, locks, partitions
 from etl_assets.postgres.tables.ddl import ensure_table
 from etl_assets.postgres.tables.upsert import TableWriter
 
@@ -91,6 +92,7 @@ class DeliveryLoad:
     def open_table(self) -> None:
         """Make the table hold what the schema declares, and get ready to write it."""
         ensure_table(self.connection, self.target.table, self.target.schema)
+        self._ensure_apart()
         self._writer = TableWriter(
             self.connection,
             self.target.table,
@@ -98,6 +100,26 @@ class DeliveryLoad:
             self.delivery.id,
             refresh_hashes=entries.other_seeds(self.connection, self.delivery.source, self._seed),
         )
+
+    def _ensure_apart(self) -> None:
+        """Make sure that the rows of the table lie in their partitions, too: those that came before they had to."""
+        separation = self.target.separation
+        if separation is None:
+            return
+        source, table = self.delivery.source, self.target.table
+        with self.connection.transaction():
+            if partitions.known_apart(self.connection, source, separation.declaration):
+                return
+            locks.take_turn(self.connection, source)
+            for partition, *ends in partitions.extremes(self.connection, table, separation.column):
+                column = self.target.schema[separation.column]
+                if separation.outside(partition, pl.Series(ends, dtype=column.type.polars)).any():
+                    raise LoadError(
+                        f"{table} has rows that came in partition {partition!r} of {source}, and lie in another by "
+                        f"their {separation.column}. Nothing was written. Delete them, or leave column= out of the "
+                        "source's partitions."
+                    )
+            partitions.keep_apart(self.connection, source, separation.declaration)
 
     def close(self) -> None:
         """Give the partition back."""

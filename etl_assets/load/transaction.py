@@ -85,6 +85,11 @@ class BatchTransaction:
         """Who writes."""
         return self.hold.holder
 
+    @property
+    def apart(self) -> bool:
+        """Whether no other partition can have rows of the same keys."""
+        return self.target.separation is not None
+
     def run(self, prepared: Prepared) -> Entry:
         """Write the batch.
 
@@ -112,15 +117,9 @@ class BatchTransaction:
         return entry
 
     def take_turn(self) -> None:
-        """Wait until nobody else writes rows whose keys this delivery may have, and learn which deliveries are newer.
-
-        Where partitions share no keys, the partition's lock is all that is needed.
-        """
-        if self.target.keys_meet:
-            locks.take_turn(self.connection, self.delivery.source)
-        self.writer.outranked_by = deliveries.newer(
-            self.connection, self.delivery, same_partition=not self.target.keys_meet
-        )
+        """Wait until nobody else writes rows of keys that this delivery may have, and learn what is newer than it."""
+        locks.take_turn(self.connection, self.delivery.source, beside=self.apart)
+        self.writer.outranked_by = deliveries.newer(self.connection, self.delivery, same_partition=self.apart)
 
     def without_corrected(self, prepared: Prepared) -> Prepared:
         """The batch, when it is reloaded, without the rows of records that people corrected: theirs are newer."""
@@ -196,7 +195,7 @@ class BatchTransaction:
         read = self.target.read_sightings
         if read is None or (after == AFTER_ALL and not self.writer.outranked_by):
             return None
-        found = entries.confirming(self.connection, self.delivery, after, same_partition=not self.target.keys_meet)
+        found = entries.confirming(self.connection, self.delivery, after, same_partition=self.apart)
         if not found:
             return None
         schema, number = self.target.schema, prepared.batch.span.batch

@@ -6,7 +6,7 @@ Values only; what Dagster makes of them is ``graph.partitions``'s business.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from etl_assets.errors import DeclarationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,24 @@ class Partition:
 
 
 class Partitioning(ABC):
-    """A way of cutting a source into partitions."""
+    """A way of cutting a source into partitions.
+
+    Attributes:
+        column: The column by whose values the source is cut, if there is one. Records with a value of another
+            partition are then rejected; and since the column is part of the key, partitions have no key in common and
+            are written side by side.
+    """
+
+    column: str | None
+
+    @abstractmethod
+    def holds(self, key: str, value: pl.Expr) -> pl.Expr:
+        """Whether a partition is the one that a value of the column belongs to.
+
+        Args:
+            key: Of the partition.
+            value: A day for partitions of time, else a text.
+        """
 
     @abstractmethod
     def partition(self, key: str) -> Partition:
@@ -63,10 +82,12 @@ class Periods(Partitioning):
     Attributes:
         start: First day of the first partition.
         end: First day that is no longer part of the source; None for a source that goes on.
+        column: Of dates, or of timestamps, whose day is that of the column's zone (of UTC for instants without one).
     """
 
     start: date
     end: date | None = None
+    column: str | None = field(default=None, kw_only=True)
 
     @abstractmethod
     def following(self, day: date) -> date:
@@ -76,6 +97,11 @@ class Periods(Partitioning):
         """The partition that begins at that day."""
         day = date.fromisoformat(key)
         return Partition(key, key, _midnight(day), _midnight(self.following(day)))
+
+    def holds(self, key: str, value: pl.Expr) -> pl.Expr:
+        """Whether a day lies in the partition that begins at another."""
+        first = date.fromisoformat(key)
+        return (value >= first) & (value < self.following(first))
 
     def keys(self, now: datetime) -> tuple[str, ...]:
         """The partitions whose last instant is past."""
@@ -137,9 +163,15 @@ class Static(Partitioning):
 
     Attributes:
         names: The names, oldest first.
+        column: Of texts, each the name of its partition.
     """
 
     names: tuple[str, ...]
+    column: str | None = field(default=None, kw_only=True)
+
+    def holds(self, key: str, value: pl.Expr) -> pl.Expr:
+        """Whether a value is the partition's name."""
+        return value == key
 
     def partition(self, key: str) -> Partition:
         """The partition of that name."""
@@ -165,9 +197,17 @@ class Files(Partitioning):
 
     Attributes:
         rank: Makes the text by which files are ordered, oldest first, of a file's name; by default the name itself.
+        column: Of texts, which are the same throughout a file and different in another.
+        value: Makes the text that the column has in a file of the file's name; by default the name itself.
     """
 
     rank: Callable[[str], str] | None = None
+    column: str | None = field(default=None, kw_only=True)
+    value: Callable[[str], str] | None = field(default=None, kw_only=True)
+
+    def holds(self, key: str, value: pl.Expr) -> pl.Expr:
+        """Whether a value is the one that the file has."""
+        return value == (self.value(key) if self.value else key)
 
     def partition(self, key: str) -> Partition:
         """The partition of the file of that name."""

@@ -93,12 +93,18 @@ def fence(connection: Connection, holder: Holder) -> None:
         )
 
 
-def take_turn(connection: Connection, source: str) -> None:
+def take_turn(connection: Connection, source: str, *, beside: bool = False) -> None:
     """Wait until no other batch transaction writes the rows of a source; the turn ends with the present transaction.
 
     What one transaction leaves as it was, another that runs beside it could overwrite, and neither would know.
+
+    Args:
+        connection: In a transaction.
+        source: Name of the source.
+        beside: Whether others may write at the same time that ask for the same: their keys are none of this one's.
     """
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock_number(source, _TURN),))
+    function = "pg_advisory_xact_lock_shared" if beside else "pg_advisory_xact_lock"
+    connection.execute(f"SELECT {function}(%s)", (lock_number(source, _TURN),))
 
 
 def held(connection: Connection) -> frozenset[int]:

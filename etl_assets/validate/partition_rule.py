@@ -1,0 +1,94 @@
+"""The rule ``COLUMN__partition``: a row lies in the partition that its record was delivered in.
+
+It is judged on the rows that go into the table, whatever the transformer made of the records.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from etl_assets.errors import DeclarationError
+from etl_assets.model.batch import RECORD_NO, REJECTED_RECORD_NO, REJECTED_RULES, Batch
+from etl_assets.model.partitions import Files, Periods
+from etl_assets.model.rule import RuleInfo
+
+if TYPE_CHECKING:
+    from etl_assets.model.partitions import Partitioning
+    from etl_assets.schema import Column, Schema
+
+
+@dataclass(frozen=True)
+class PartitionRule:
+    """That the values of a column say which partition a row belongs to.
+
+    Attributes:
+        column: The column.
+        partitions: How the source is cut by it.
+    """
+
+    column: Column
+    partitions: Partitioning
+
+    @property
+    def info(self) -> RuleInfo:
+        """The rule as it is listed."""
+        name = self.column.name
+        return RuleInfo(f"{name}__partition", f"{name} lies in the partition that the record came in", (name,))
+
+    @property
+    def declaration(self) -> str:
+        """A text that changes when other values are to belong to a partition."""
+        value = self.partitions.value if isinstance(self.partitions, Files) else None
+        code = inspect.getsource(value) if value is not None else ""
+        return f"{type(self.partitions).__name__} {self.column.name} {self.column.type!r} {code}".strip()
+
+    def check(self, schema: Schema, where: str) -> None:
+        """Raise a `DeclarationError` unless values of the column can name partitions, and keys are parted by it."""
+        expected = ("date", "timestamp") if isinstance(self.partitions, Periods) else ("text",)
+        if self.column.type.name not in expected:
+            raise DeclarationError(
+                where,
+                "partitions",
+                f"are cut by {self.column.name!r}, which is {self.column.type.name}",
+                f"Cut them by a column of type {' or '.join(expected)}",
+            )
+        if self.column.name not in schema.key:
+            raise DeclarationError(
+                where,
+                "partitions",
+                f"are cut by {self.column.name!r}, which is not in the key, so that a key can be in two of them",
+                "Put the column into the key, or leave column= out",
+            )
+        try:
+            _ = self.declaration
+        except (OSError, TypeError) as error:
+            raise DeclarationError(
+                where, "partitions", "have a value= whose source cannot be read", "Define it with def in a module"
+            ) from error
+
+    def outside(self, key: str, values: pl.Series) -> pl.Series:
+        """Which values lie in another partition than that of a key."""
+        value = pl.col("value")
+        if self.column.type.is_instant:
+            value = value.dt.convert_time_zone(self.column.type.zone or "UTC")
+        if self.column.type.name == "timestamp":
+            value = value.dt.date()
+        return values.alias("value").to_frame().select(~self.partitions.holds(key, value)).to_series()
+
+    def judge(self, key: str, batch: Batch) -> Batch:
+        """A batch without the records of which any row lies in another partition than that of a key."""
+        outside = self.outside(key, batch.rows.get_column(self.column.name))
+        if not outside.any():
+            return batch
+        numbers = batch.rows.filter(outside).get_column(RECORD_NO).unique(maintain_order=True)
+        found = {REJECTED_RECORD_NO: numbers, REJECTED_RULES: [[self.info.name]] * len(numbers)}
+        return Batch(
+            raw=batch.raw,
+            rows=batch.rows.filter(~pl.col(RECORD_NO).is_in(numbers.implode())),
+            rejected=pl.concat([batch.rejected, pl.DataFrame(found, schema=batch.rejected.schema)]),
+            filtered=batch.filtered,
+        )
