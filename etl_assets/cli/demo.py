@@ -13,7 +13,7 @@ from etl_assets.cli.environment import environment
 from etl_assets.cli.migrate import migrated
 from etl_assets.cli.run import in_order, work
 from etl_assets.cli.terminal import console, counted, progress, table
-from etl_assets.model.batch import Counts
+from etl_assets.model.counts import Counts
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.runs.results import waiting_by_source
 

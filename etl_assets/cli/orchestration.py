@@ -24,8 +24,8 @@ from etl_assets.graph.run_config import audit_config, replay_config
 from etl_assets.graph.runs.ended_runs import rules_of, settle
 from etl_assets.graph.runs.reaper import reap
 from etl_assets.graph.runs.run_record import RunRecord
-from etl_assets.model.batch import Counts
 from etl_assets.model.checks import AUDIT
+from etl_assets.model.counts import Counts
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.runs import results

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.cli.terminal import table
-from etl_assets.model.batch import Counts
+from etl_assets.model.counts import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

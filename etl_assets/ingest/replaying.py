@@ -14,7 +14,7 @@ from etl_assets.ingest.batch import quarantined
 from etl_assets.ingest.loading import target_of
 from etl_assets.load import ReplayRequest, Target
 from etl_assets.load.lookups import Lookups
-from etl_assets.model.batch import Counts
+from etl_assets.model.counts import Counts
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, quarantine
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from etl_assets.model.batch import Counts
+from etl_assets.model.counts import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -16,7 +16,7 @@ from etl_assets.load.delivery_load import DeliveryLoad
 from etl_assets.load.prefetch import Prefetch
 from etl_assets.load.replay_transaction import ReplayTransaction
 from etl_assets.load.transaction import DATABASE_RULE, BatchTransaction
-from etl_assets.model.batch import Counts
+from etl_assets.model.counts import Counts
 from etl_assets.model.rule import RuleInfo
 from etl_assets.postgres.faults import translate
 from etl_assets.postgres.ledger import deliveries, entries

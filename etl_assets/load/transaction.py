@@ -16,7 +16,7 @@ import psycopg
 from etl_assets.errors import LoadError, TooManyRejectedError
 from etl_assets.load.confirmed import confirmed_rows
 from etl_assets.load.prepare import AFTER_ALL, prepare, without
-from etl_assets.model.batch import Counts
+from etl_assets.model.counts import Counts
 from etl_assets.postgres.connection import commit_without_waiting
 from etl_assets.postgres.faults import fault_of
 from etl_assets.postgres.ledger import deliveries, entries, locks, quarantine

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from etl_assets.model.delivery import Span
 
@@ -125,39 +125,3 @@ class Batch:
     def read(self) -> int:
         """Number of records of the batch."""
         return self.span.records
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What became of records and rows.
-
-    Of records: ``read = rejected + filtered + accepted``. Of rows: ``produced = inserted + updated + unchanged +
-    duplicate``, where *unchanged* means that the table already had this or something newer, and *duplicate* that
-    another record of the batch had the same key and came later. ``deleted`` stands by itself.
-    """
-
-    read: int = 0
-    rejected: int = 0
-    filtered: int = 0
-    accepted: int = 0
-    produced: int = 0
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    duplicate: int = 0
-    deleted: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(*(mine + theirs for mine, theirs in zip(self.values, other.values, strict=True)))
-
-    @property
-    def values(self) -> Sequence[int]:
-        """All counts, in the order of declaration."""
-        return tuple(vars(self).values())
-
-    @property
-    def balanced(self) -> bool:
-        """Whether both equations hold."""
-        records = self.rejected + self.filtered + self.accepted
-        rows = self.inserted + self.updated + self.unchanged + self.duplicate
-        return self.read == records and self.produced == rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from etl_assets.model.batch import Counts
+from etl_assets.model.counts import Counts
 
 RunStatus = Literal["started", "succeeded", "failed", "cancelled", "crashed"]
 RunFault = Literal["failed", "cancelled", "crashed"]

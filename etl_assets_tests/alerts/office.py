@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from etl_assets import alerts
-from etl_assets.model.batch import Counts
 from etl_assets.model.check_result import CheckResult
+from etl_assets.model.counts import Counts
 from etl_assets.model.drift import DriftEvent
 from etl_assets.model.run import RunEnd
 from etl_assets.postgres.alerts.alerts import clock

@@ -21,7 +21,7 @@ from psycopg import sql
 
 from etl_assets import ingest, watch
 from etl_assets.landing import LandingStore, Warehouse
-from etl_assets.model.batch import Counts
+from etl_assets.model.counts import Counts
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, quarantine
 from etl_assets.postgres.migrations import migrate

@@ -12,7 +12,7 @@ import pytest
 from etl_assets.doctor import examine
 from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.model.batch import Counts
+from etl_assets.model.counts import Counts
 from etl_assets.model.partitions import Files
 from etl_assets.schema import Column, Schema
 from etl_assets.source import Source

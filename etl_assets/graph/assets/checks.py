@@ -15,9 +15,9 @@ import dagster as dg
 from etl_assets import watch
 from etl_assets.graph.assets.metadata import broken_rules
 from etl_assets.graph.keys import core_key, landing_key
-from etl_assets.model.batch import Counts
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.checks import CONSERVATION, DRIFT, REJECTED_SHARE, SHAPE
+from etl_assets.model.counts import Counts
 from etl_assets.postgres.ledger.conservation import conservation
 from etl_assets.postgres.runs.asset_metadata import sample_places
 

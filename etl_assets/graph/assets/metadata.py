@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import dagster as dg
 
 from etl_assets.graph.assets.plots import Bar, bars
-from etl_assets.model.batch import Counts
+from etl_assets.model.counts import Counts
 from etl_assets.postgres.runs.asset_metadata import recently_delivered, row_counts
 from etl_assets.schema.rules.required import Required
 from etl_assets.schema.rules.type import WrittenAsType

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from etl_assets.model.counts import RECORDS, ROWS
 from etl_assets.postgres.tables.ddl import exists, identifier
 
 if TYPE_CHECKING:
+    from typing import LiteralString
+
+    from etl_assets.model.counts import Sum
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
 
@@ -53,9 +57,8 @@ def table_violations(connection: Connection, source: str, table: str) -> list[st
 
 def _of_delivery(connection: Connection, delivery: Delivery) -> list[str]:
     row = connection.execute(
-        "SELECT count(*), coalesce(sum(read), 0)::bigint, coalesce(sum(rejected), 0)::bigint, "
-        "coalesce(sum(rejected + filtered + accepted), 0)::bigint, coalesce(sum(produced), 0)::bigint, "
-        "coalesce(sum(inserted + updated + unchanged + duplicate), 0)::bigint, "
+        f"SELECT count(*), {_total(RECORDS.total)}, {_total('rejected')}, {_total(*RECORDS.parts)}, "
+        f"{_total(ROWS.total)}, {_total(*ROWS.parts)}, "
         "(SELECT count(*) FROM etl.rejected r WHERE r.delivery_id = %(id)s AND r.generation = %(generation)s) "
         "FROM etl.batch WHERE delivery_id = %(id)s AND generation = %(generation)s AND kind = 'ingest'",
         {"id": delivery.id, "generation": delivery.generation},
@@ -65,8 +68,8 @@ def _of_delivery(connection: Connection, delivery: Delivery) -> list[str]:
     compared = (
         (batches, len(manifest.spans), "batches in the ledger", "in its manifest"),
         (read, manifest.records, "records in the ledger", "in its manifest"),
-        (accounted, read, "records rejected, filtered or accepted", "read"),
-        (written, produced, "rows inserted, updated, unchanged or duplicate", "produced"),
+        (accounted, read, f"records {_listed(RECORDS)}", RECORDS.total),
+        (written, produced, f"rows {_listed(ROWS)}", ROWS.total),
         (quarantined, rejected, "records in the quarantine", "rejected according to the ledger"),
     )
     return [
@@ -74,3 +77,12 @@ def _of_delivery(connection: Connection, delivery: Delivery) -> list[str]:
         for found, expected, what, other in compared
         if found != expected
     ]
+
+
+def _total(*counts: LiteralString) -> LiteralString:
+    """The sum of some counts over all entries, in SQL."""
+    return "coalesce(sum(" + " + ".join(counts) + "), 0)::bigint"
+
+
+def _listed(sum_: Sum) -> str:
+    return f"{', '.join(sum_.parts[:-1])} or {sum_.parts[-1]}"

@@ -9,7 +9,8 @@ from psycopg.types.json import Jsonb
 
 from etl_assets.model.delivery import Delivery, Manifest
 from etl_assets.postgres.ledger import entries, quarantine
-from etl_assets.postgres.ledger.order import NEWER, order_of
+from etl_assets.postgres.ledger.order import newer as newer_than
+from etl_assets.postgres.ledger.order import order_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -127,7 +128,7 @@ def newer(connection: Connection, delivery: Delivery, *, same_partition: bool = 
         same_partition: Only of its own partition: those of others have no key in common with it.
     """
     rows = connection.execute(
-        f"SELECT id FROM etl.delivery d WHERE source = %(source)s AND {NEWER} "
+        f"SELECT id FROM etl.delivery d WHERE source = %(source)s AND {newer_than()} "
         "AND (partition = %(partition)s OR NOT %(same_partition)s) ORDER BY id",
         {**order_of(delivery), "same_partition": same_partition},
     ).fetchall()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from psycopg.types.json import Jsonb
 
-from etl_assets.model.batch import Counts
-from etl_assets.postgres.ledger.order import NEWER, OLDEST_FIRST, order_of
+from etl_assets.model.counts import Counts
+from etl_assets.postgres.ledger.order import newer, oldest_first, order_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -162,9 +162,9 @@ def confirming(
         "SELECT b.id, d.id, b.kind, b.number FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
         "AND (d.generation = b.generation OR b.kind = 'replay') "
         "WHERE d.source = %(source)s AND coalesce(b.confirmed, b.unchanged) > 0 "
-        f"AND ({NEWER} OR (d.id = %(id)s AND (b.kind = 'replay' OR b.last_record > %(after)s))) "
+        f"AND ({newer()} OR (d.id = %(id)s AND (b.kind = 'replay' OR b.last_record > %(after)s))) "
         "AND (d.partition = %(partition)s OR NOT %(same_partition)s) "
-        f"ORDER BY {OLDEST_FIRST}, b.kind, b.number",
+        f"ORDER BY {oldest_first()}, b.kind, b.number",
         {**order_of(delivery), "after": after_record, "same_partition": same_partition},
     ).fetchall()
     return [Confirmation(*row) for row in rows]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg import sql
 
+from etl_assets.model.counts import RECORDS, ROWS
 from etl_assets.postgres.tables.ddl import identifier
 from etl_assets.schema import DELIVERY_ID, RECORD_NO
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import LiteralString
 
+    from etl_assets.model.counts import Sum
     from etl_assets.postgres.connection import Connection
 
 
@@ -98,24 +100,23 @@ _ROWS_BY_HAND: Final = (
     "`etl-assets run NAME --all --force`"
 )
 
+
+def _adds_up(what: LiteralString, sum_: Sum) -> Invariant:
+    """That the parts of a sum add up to it in every entry."""
+    said = " + ".join(f"{part} %s" for part in sum_.parts)
+    parts = [f"b.{part}" for part in sum_.parts]
+    return Invariant(
+        f"{what}_add_up",
+        f"Every ledger entry accounts for each of its {what}: {sum_}",
+        _BY_HAND,
+        f"SELECT {_LINE}, format('{sum_.total} %s, but {said}', b.{sum_.total}, {', '.join(parts)}) FROM etl.batch b "
+        f"JOIN etl.delivery d ON d.id = b.delivery_id WHERE b.{sum_.total} <> {' + '.join(parts)} ORDER BY b.id",
+    )
+
+
 OF_THE_LEDGER: Final = (
-    Invariant(
-        "records_add_up",
-        "Every ledger line accounts for each of its records: read = rejected + filtered + accepted",
-        _BY_HAND,
-        f"SELECT {_LINE}, format('read %s, but rejected %s + filtered %s + accepted %s', b.read, b.rejected, "
-        "b.filtered, b.accepted) FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
-        "WHERE b.read <> b.rejected + b.filtered + b.accepted ORDER BY b.id",
-    ),
-    Invariant(
-        "rows_add_up",
-        "Every ledger line accounts for each of its rows: produced = inserted + updated + unchanged + duplicate",
-        _BY_HAND,
-        f"SELECT {_LINE}, format('produced %s, but inserted %s + updated %s + unchanged %s + duplicate %s', "
-        "b.produced, b.inserted, b.updated, b.unchanged, b.duplicate) "
-        "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
-        "WHERE b.produced <> b.inserted + b.updated + b.unchanged + b.duplicate ORDER BY b.id",
-    ),
+    _adds_up("records", RECORDS),
+    _adds_up("rows", ROWS),
     Invariant(
         "lines_span_their_records",
         "Every ledger line reads the records from its first to its last, a replay some of them",

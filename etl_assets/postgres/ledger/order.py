@@ -9,14 +9,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from typing import LiteralString
+
     from etl_assets.model.delivery import Delivery
 
-NEWER: Final = "(d.rank, d.id) > (%(rank)s, %(id)s)"
-"""The condition that a delivery ``d`` is newer than the one of `order_of`."""
-OLDER: Final = "(d.rank, d.id) < (%(rank)s, %(id)s)"
-"""The condition that it is older."""
-NEWEST_FIRST: Final = "d.rank DESC, d.id DESC"
-OLDEST_FIRST: Final = "d.rank, d.id"
+ID: Final = "d.id"
+"""How most queries call the id of a delivery; its rank is the column ``rank``."""
+
+
+def newer(id_: LiteralString = ID) -> LiteralString:
+    """The condition that a delivery is newer than the one of `order_of`."""
+    return "(rank, " + id_ + ") > (%(rank)s, %(id)s)"
+
+
+def older(id_: LiteralString = ID) -> LiteralString:
+    """The condition that a delivery is older than the one of `order_of`."""
+    return "(rank, " + id_ + ") < (%(rank)s, %(id)s)"
+
+
+def newest_first(id_: LiteralString = ID) -> LiteralString:
+    """The order of deliveries, backwards."""
+    return "rank DESC, " + id_ + " DESC"
+
+
+def oldest_first(id_: LiteralString = ID) -> LiteralString:
+    """The order of deliveries."""
+    return "rank, " + id_
 
 
 def order_of(delivery: Delivery) -> dict[str, str | int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg import sql
 
+from etl_assets.postgres.ledger.order import newest_first
 from etl_assets.postgres.tables.ddl import identifier
 from etl_assets.schema import DELIVERY_ID
 
@@ -81,7 +82,7 @@ def recently_delivered(connection: Connection, source: str, limit: int = 40) -> 
         "AND b.generation = d.generation AND b.kind = 'ingest') AS rejected FROM etl.delivery d "
         "WHERE d.source = %s AND d.status IN ('complete', 'refused') "
         "ORDER BY d.rank, d.partition, CASE d.partition WHEN '' THEN d.id END, d.id DESC) newest "
-        "ORDER BY rank DESC, id DESC LIMIT %s",
+        f"ORDER BY {newest_first('id')} LIMIT %s",
         (source, limit),
     ).fetchall()
     return [Delivered(*row) for row in reversed(rows)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from psycopg.types.json import Jsonb
 
 from etl_assets.errors import EtlAssetsError
-from etl_assets.model.batch import Counts
+from etl_assets.model.counts import Counts
 from etl_assets.model.run import RunEnd, RunKey
 from etl_assets.postgres.ledger.entries import COUNT_NAMES
 from etl_assets.postgres.ledger.locks import lock_number

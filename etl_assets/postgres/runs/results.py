@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from etl_assets.model.batch import Counts
+from etl_assets.model.counts import Counts
 from etl_assets.postgres.ledger.entries import COUNT_NAMES
 
 if TYPE_CHECKING:

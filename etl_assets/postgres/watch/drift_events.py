@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from etl_assets.errors import DriftError
 from etl_assets.model.drift import Change, DriftEvent, Observation, Published, Values
+from etl_assets.postgres.ledger.order import newer, newest_first, older, oldest_first, order_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -50,9 +51,9 @@ def looked_into(connection: Connection, delivery: Delivery) -> bool:
 def before(connection: Connection, delivery: Delivery) -> Observation | None:
     """The nearest delivery before this one: its baseline."""
     row = connection.execute(
-        "SELECT delivery_id, published, cells FROM etl.observation WHERE source = %s "
-        "AND (rank, delivery_id) < (%s, %s) ORDER BY rank DESC, delivery_id DESC LIMIT 1",
-        (delivery.source, delivery.rank, delivery.id),
+        "SELECT delivery_id, published, cells FROM etl.observation WHERE source = %(source)s "
+        f"AND {older('delivery_id')} ORDER BY {newest_first('delivery_id')} LIMIT 1",
+        order_of(delivery),
     ).fetchone()
     return _observation(row) if row else None
 
@@ -60,9 +61,9 @@ def before(connection: Connection, delivery: Delivery) -> Observation | None:
 def after(connection: Connection, delivery: Delivery) -> Observation | None:
     """The nearest delivery after this one; there is one only when this one came late."""
     row = connection.execute(
-        "SELECT delivery_id, published, cells FROM etl.observation WHERE source = %s "
-        "AND (rank, delivery_id) > (%s, %s) ORDER BY rank, delivery_id LIMIT 1",
-        (delivery.source, delivery.rank, delivery.id),
+        "SELECT delivery_id, published, cells FROM etl.observation WHERE source = %(source)s "
+        f"AND {newer('delivery_id')} ORDER BY {oldest_first('delivery_id')} LIMIT 1",
+        order_of(delivery),
     ).fetchone()
     return _observation(row) if row else None
 
@@ -70,9 +71,9 @@ def after(connection: Connection, delivery: Delivery) -> Observation | None:
 def cells_before(connection: Connection, delivery: Delivery, most: int) -> list[Mapping[str, Any]]:
     """What the cells of the deliveries before this one looked like, the nearest first."""
     rows = connection.execute(
-        "SELECT cells FROM etl.observation WHERE source = %s AND (rank, delivery_id) < (%s, %s) "
-        "AND cells IS NOT NULL ORDER BY rank DESC, delivery_id DESC LIMIT %s",
-        (delivery.source, delivery.rank, delivery.id, most),
+        f"SELECT cells FROM etl.observation WHERE source = %(source)s AND {older('delivery_id')} "
+        f"AND cells IS NOT NULL ORDER BY {newest_first('delivery_id')} LIMIT %(most)s",
+        {**order_of(delivery), "most": most},
     ).fetchall()
     return [cells for (cells,) in rows]
 
@@ -152,9 +153,9 @@ def standing(connection: Connection, delivery: Delivery, kinds: Sequence[str]) -
     """Open events of some kinds that were last seen before a delivery, which may therefore take them back."""
     return _events(
         connection,
-        f"SELECT {_EVENT} FROM etl.drift e JOIN etl.delivery d ON d.id = e.last_delivery WHERE e.source = %s "
-        "AND e.status = 'open' AND kind = ANY (%s) AND (d.rank, d.id) < (%s, %s) ORDER BY e.id",
-        (delivery.source, list(kinds), delivery.rank, delivery.id),
+        f"SELECT {_EVENT} FROM etl.drift e JOIN etl.delivery d ON d.id = e.last_delivery WHERE e.source = %(source)s "
+        f"AND e.status = 'open' AND kind = ANY (%(kinds)s) AND {older()} ORDER BY e.id",
+        {**order_of(delivery), "kinds": list(kinds)},
     )
 
 
@@ -168,9 +169,9 @@ def seen_again(connection: Connection, delivery: Delivery, events: Iterable[Drif
 def seen_earlier(connection: Connection, delivery: Delivery, event: DriftEvent) -> None:
     """Let an event begin with a delivery that came late, if that stands before the one it begins with."""
     connection.execute(
-        "UPDATE etl.drift e SET first_delivery = %s FROM etl.delivery d "
-        "WHERE e.id = %s AND d.id = e.first_delivery AND (d.rank, d.id) > (%s, %s)",
-        (delivery.id, event.id, delivery.rank, delivery.id),
+        "UPDATE etl.drift e SET first_delivery = %(id)s FROM etl.delivery d "
+        f"WHERE e.id = %(event)s AND d.id = e.first_delivery AND {newer()}",
+        {**order_of(delivery), "event": event.id},
     )
 
 

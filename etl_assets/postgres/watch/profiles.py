@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.types.json import Jsonb
 
 from etl_assets.model.profile import ColumnProfile
+from etl_assets.postgres.ledger.order import newest_first, older, order_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -153,16 +154,9 @@ def earlier(connection: Connection, delivery: Delivery, limit: int, *, partition
         "SELECT id, partition, records, fetched_at FROM (SELECT DISTINCT ON (partition, CASE WHEN %(partitioned)s "
         "THEN 0 ELSE id END) id, partition, rank, records, fetched_at FROM etl.delivery WHERE source = %(source)s "
         "AND status = 'complete' AND (partition <> %(partition)s) = %(partitioned)s "
-        "AND (rank, id) < (%(rank)s, %(id)s) ORDER BY partition, CASE WHEN %(partitioned)s THEN 0 ELSE id END, "
-        "id DESC) before ORDER BY rank DESC, id DESC LIMIT %(limit)s",
-        {
-            "source": delivery.source,
-            "partition": delivery.partition,
-            "rank": delivery.rank,
-            "id": delivery.id,
-            "partitioned": partitioned,
-            "limit": limit,
-        },
+        f"AND {older('id')} ORDER BY partition, CASE WHEN %(partitioned)s THEN 0 ELSE id END, "
+        f"id DESC) before ORDER BY {newest_first('id')} LIMIT %(limit)s",
+        {**order_of(delivery), "partitioned": partitioned, "limit": limit},
     ).fetchall()
     return [Earlier(*row) for row in reversed(rows)]
 
