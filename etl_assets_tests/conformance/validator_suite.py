@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etl_assets.errors import ShapeError
@@ -97,7 +97,7 @@ class ValidatorSuite(ABC):
         assert first.rejected.equals(second.rejected)
 
     @given(st.lists(st.sampled_from(["good", "bad", "malformed"]), max_size=40))
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     def test_every_record_ends_in_exactly_one_place_and_order_is_kept(self, kinds: list[str]) -> None:
         malformed = {number: ["record__nul"] for number, kind in enumerate(kinds, 1) if kind == "malformed"}
         records = [GOOD if kind == "good" else BAD for kind in kinds if kind != "malformed"]
