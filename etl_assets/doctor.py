@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import examination, invariants
-from etl_assets.postgres.ledger.invariants import Promise
+from etl_assets.postgres.ledger.invariants import Invariant
 from etl_assets.postgres.migrations.migrate import require_current
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.invariants import Violation
 
-BYTES_ARE_FROZEN: Final = Promise(
+BYTES_ARE_FROZEN: Final = Invariant(
     "bytes_are_frozen",
     "The landing store has the bytes of every delivery",
     "Look whether ETL_ASSETS_LANDING_URL names the store that has them; if they are lost, restore them from a backup. "
     "The rows stand, but cannot be read anew",
 )
-PROMISES: Final = (*invariants.PROMISES, BYTES_ARE_FROZEN)
+INVARIANTS: Final = (*invariants.INVARIANTS, BYTES_ARE_FROZEN)
 """Every promise that is examined here."""
 
 

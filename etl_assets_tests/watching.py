@@ -39,7 +39,7 @@ class Watch:
     connection: Connection
     reads: int = field(default=0, init=False)
 
-    def look(self, key: str | None = None, *, cells: bool = True) -> Drift:
+    def poll(self, key: str | None = None, *, cells: bool = True) -> Drift:
         """Freeze what the publisher has for a partition; what came of looking at it."""
         delivery = self.delivered(key)
         found = self.look_at_names(delivery)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.alerts import rules as apply
-from etl_assets.alerts.lifecycle import Judgement, settle
+from etl_assets.alerts.lifecycle import Evaluation, update_alerts
 from etl_assets.alerts.sender import Dispatch, send
 from etl_assets.model.alert import (
     CheckFailed,
@@ -49,12 +49,12 @@ def of_run(connection: Connection, rules: Sequence[AlertRule], run: RunEnd) -> N
     """
     now = alerts.clock(connection)
     if run.status in {"failed", "crashed"}:
-        judgement = Judgement({}, apply.of_failed_run(rules, run), "")
+        evaluation = Evaluation({}, apply.of_failed_run(rules, run), "")
     elif run.status == "succeeded":
-        judgement = _of_success(connection, rules, run)
+        evaluation = _of_success(connection, rules, run)
     else:
         return
-    settle(connection, rules, run.source, run.partition, judgement, now, run.run_id)
+    update_alerts(connection, rules, run.source, run.partition, evaluation, now, run.run_id)
 
 
 def of_checks(
@@ -71,11 +71,11 @@ def of_checks(
     drops = apply.of_volume(rules, results, delivery_id, volume)
     reasons = [*drops, *apply.of_checks(rules, results, delivery_id, dropped=bool(drops))]
     names = frozenset(result.name for result in results)
-    judged: dict[str, Collection[str] | None] = {CheckFailed.kind: names}
+    evaluated: dict[str, Collection[str] | None] = {CheckFailed.kind: names}
     if VOLUME in names:
-        judged[VolumeDrop.kind] = None
-    judgement = Judgement(judged, reasons, f"It is no longer so in run {run_id}.")
-    settle(connection, rules, source, partition, judgement, alerts.clock(connection), run_id)
+        evaluated[VolumeDrop.kind] = None
+    evaluation = Evaluation(evaluated, reasons, f"It is no longer so in run {run_id}.")
+    update_alerts(connection, rules, source, partition, evaluation, alerts.clock(connection), run_id)
 
 
 def of_drift(
@@ -94,11 +94,11 @@ def of_drift(
     now = alerts.clock(connection)
     for event in closed:
         by = f" by {event.reviewer}" if event.reviewer else " by a later delivery"
-        over = Judgement(
+        over = Evaluation(
             {DriftOpened.kind: {apply.drift_subject(event.change)}}, [], f"The drift is {event.status}{by}."
         )
-        settle(connection, rules, source, "", over, now)
-    settle(connection, rules, source, "", Judgement({}, reasons, ""), now)
+        update_alerts(connection, rules, source, "", over, now)
+    update_alerts(connection, rules, source, "", Evaluation({}, reasons, ""), now)
 
 
 def of_time(connection: Connection, rules: Mapping[str, Sequence[AlertRule]], now: datetime) -> None:
@@ -112,24 +112,24 @@ def of_time(connection: Connection, rules: Mapping[str, Sequence[AlertRule]], no
     for source, of_source in rules.items():
         with connection.transaction():
             reasons = _of_clock(connection, source, of_source, now)
-            judged = dict.fromkeys(kind.kind for kind in _TIMED)
-            judgement = Judgement(judged, reasons, "It is no longer so.", again=False)
-            settle(connection, of_source, source, "", judgement, now)
+            evaluated = dict.fromkeys(kind.kind for kind in _TIMED)
+            evaluation = Evaluation(evaluated, reasons, "It is no longer so.", again=False)
+            update_alerts(connection, of_source, source, "", evaluation, now)
 
 
-def _of_success(connection: Connection, rules: Sequence[AlertRule], run: RunEnd) -> Judgement:
+def _of_success(connection: Connection, rules: Sequence[AlertRule], run: RunEnd) -> Evaluation:
     """What a run that succeeded shows: of a replay only that it succeeded, of an empty one nothing of its records."""
     done = f"Run {run.run_id} succeeded."
     if run.replay:
-        return Judgement({RunFailed.kind: {apply.REPLAY}}, [], done)
-    judged: dict[str, Collection[str] | None] = {RunFailed.kind: {""}, SlowRun.kind: None}
+        return Evaluation({RunFailed.kind: {apply.REPLAY}}, [], done)
+    evaluated: dict[str, Collection[str] | None] = {RunFailed.kind: {""}, SlowRun.kind: None}
     reasons: list[Reason] = []
     if apply.those(rules, SlowRun):
         reasons += apply.of_slow_run(rules, run, statistics.usual_run(connection, run))
     if run.counts.read:
-        judged |= {RejectedShare.kind: None, RejectedCount.kind: None}
+        evaluated |= {RejectedShare.kind: None, RejectedCount.kind: None}
         reasons += apply.of_rejected(rules, run)
-    return Judgement(judged, reasons, done)
+    return Evaluation(evaluated, reasons, done)
 
 
 def _of_clock(connection: Connection, source: str, rules: Sequence[AlertRule], now: datetime) -> list[Reason]:

@@ -23,11 +23,11 @@ _OVER: Final = "resolved before its quiet hours ended"
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Evaluation:
     """What was looked at, and what was found.
 
     Attributes:
-        judged: Of which kinds of rules, and of which subjects of them (None for all), the reasons are all that there
+        evaluated: Of which kinds of rules, and of which subjects of them (None for all), the reasons are all that there
             are: an open alert of those without a reason is resolved.
         reasons: What was found.
         resolution: What is said of alerts that are resolved.
@@ -35,18 +35,18 @@ class Judgement:
             at often.
     """
 
-    judged: Mapping[str, Collection[str] | None]
+    evaluated: Mapping[str, Collection[str] | None]
     reasons: Sequence[Reason]
     resolution: str
     again: bool = True
 
 
-def settle(
+def update_alerts(
     connection: Connection,
     rules: Sequence[AlertRule],
     source: str,
     partition: str,
-    judgement: Judgement,
+    evaluation: Evaluation,
     now: datetime,
     run_id: str | None = None,
 ) -> None:
@@ -57,22 +57,22 @@ def settle(
         rules: Of the source; they say when the messages of a resolution may be sent.
         source: Its name.
         partition: Key of the partition; the empty text for what concerns the whole source.
-        judgement: What was found.
+        evaluation: What was found.
         now: What time it is.
         run_id: Of the run concerned.
     """
-    reasons = sorted(judgement.reasons, key=lambda reason: -SEVERITIES.index(reason.rule.severity))
+    reasons = sorted(evaluation.reasons, key=lambda reason: -SEVERITIES.index(reason.rule.severity))
     found = {(reason.rule.kind, reason.subject) for reason in reasons}
-    kinds = {*judgement.judged, *(kind for kind, _ in found)}
-    standing = {(alert.rule, alert.subject): alert for alert in alerts.judged(connection, source, partition, kinds)}
+    kinds = {*evaluation.evaluated, *(kind for kind, _ in found)}
+    standing = {(alert.rule, alert.subject): alert for alert in alerts.open_of(connection, source, partition, kinds)}
     for (kind, subject), alert in standing.items():
-        subjects = judgement.judged.get(kind, ())
+        subjects = evaluation.evaluated.get(kind, ())
         if (kind, subject) not in found and (subjects is None or subject in subjects):
-            _resolve(connection, rules, alert, judgement.resolution, now)
+            _resolve(connection, rules, alert, evaluation.resolution, now)
     opened: dict[tuple[str, str], int | None] = {}
     for reason in reasons:
         key = reason.rule.kind, reason.subject
-        if key not in opened and (judgement.again or key not in standing):
+        if key not in opened and (evaluation.again or key not in standing):
             id_, fresh = alerts.open_or_see(connection, source, partition, reason, run_id)
             opened[key] = id_ if fresh else None
         if (new := opened.get(key)) is not None:
@@ -84,7 +84,7 @@ def _resolve(connection: Connection, rules: Sequence[AlertRule], alert: Alert, r
     alerts.resolve(connection, alert.id, resolution)
     alerts.drop_held(connection, alert.id, now, _OVER)
     times = _times([rule for rule in rules if rule.kind == alert.rule], alert.severity, now)
-    told = alerts.told(connection, alert.id)
+    told = alerts.notified_channels(connection, alert.id)
     alerts.address(connection, alert.id, "resolved", {channel: times.get(channel, now) for channel in told})
 
 

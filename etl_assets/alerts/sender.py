@@ -13,8 +13,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from etl_assets.alerts.lifecycle import Judgement, settle
-from etl_assets.alerts.messages import notice
+from etl_assets.alerts.lifecycle import Evaluation, update_alerts
+from etl_assets.alerts.notification_text import text_of
 from etl_assets.model.alert import ChannelLost, Reason
 from etl_assets.postgres.alerts import notifications
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from etl_assets.alerts.messages import Notice
+    from etl_assets.alerts.notification_text import NotificationText
     from etl_assets.postgres.alerts.notifications import ChannelState
     from etl_assets.postgres.connection import Connection
 
@@ -102,17 +102,17 @@ def send(
             if claimed is None:
                 break
             message, alert = claimed
-            if (error := deliver(channels[channel], notice(alert, message.event, ui_url))) is not None:
+            if (error := deliver(channels[channel], text_of(alert, message.event, ui_url))) is not None:
                 notifications.mark_failed(connection, message.id, error)
                 break
             notifications.mark_sent(connection, message.id)
             sent += 1
     states = notifications.channel_states(connection)
-    _tell_of_lost(connection, states, channels, now)
+    _alert_of_lost_channels(connection, states, channels, now)
     return Dispatch(sent, dropped, states, frozenset(state.channel for state in states) - channels.keys())
 
 
-def deliver(url: str, told: Notice, seconds: float = SEND_SECONDS) -> str | None:
+def deliver(url: str, told: NotificationText, seconds: float = SEND_SECONDS) -> str | None:
     """Send one message over one channel.
 
     Args:
@@ -162,7 +162,7 @@ def without_secrets(text: str, url: str) -> str:
     return text
 
 
-def _tell_of_lost(
+def _alert_of_lost_channels(
     connection: Connection, states: Sequence[ChannelState], channels: Mapping[str, str], now: datetime
 ) -> None:
     """Tell the other channels of those that take nothing, and that they do again."""
@@ -176,18 +176,18 @@ def _tell_of_lost(
         for state in states
         if state.lost
     ]
-    judgement = Judgement({ChannelLost.kind: None}, reasons, "It takes messages again.", again=False)
+    evaluation = Evaluation({ChannelLost.kind: None}, reasons, "It takes messages again.", again=False)
     with connection.transaction():
-        settle(connection, (), "", "", judgement, now)
+        update_alerts(connection, (), "", "", evaluation, now)
 
 
-def _type(told: Notice) -> str:
+def _type(told: NotificationText) -> str:
     """The kind of message in Apprise's words."""
     kinds = {"info": "info", "warning": "warning", "error": "failure", "critical": "failure"}
     return "success" if told.event == "resolved" else kinds[told.severity]
 
 
-def _with_incident(url: str, told: Notice) -> str:
+def _with_incident(url: str, told: NotificationText) -> str:
     """A PagerDuty URL that says which incident is meant, so that it is closed when the alert is resolved."""
     parts = urlsplit(url)
     if parts.scheme.lower() != "pagerduty":

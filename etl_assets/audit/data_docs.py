@@ -1,4 +1,4 @@
-"""Data Docs: what the witness found, as a folder of pages that need nothing but a browser.
+"""Data Docs: what the auditor found, as a folder of pages that need nothing but a browser.
 
 Great Expectations renders the expectations and their results; the frame around them and the look are in ``pages``,
 since the library's own pages are unreadable without the style sheets and scripts of six other sites. A page says

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from etl_assets.audit.auditor import auditor
 from etl_assets.audit.suite import compiled
-from etl_assets.audit.witness import witness
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.tables.ddl import exists
 
@@ -38,7 +38,7 @@ class Examination:
 
     @property
     def disagreements(self) -> list[tuple[Expectation, CheckResult]]:
-        """The expectations that are not met, with what the witness says of each."""
+        """The expectations that are not met, with what the auditor says of each."""
         pairs = zip(self.suite.expectations, self.answers, strict=True)
         return [(expectation, said) for expectation, said in pairs if not said.passed]
 
@@ -69,6 +69,6 @@ def examine(source: Source, url: str) -> Examination | None:
             return None
     suite = compiled(source.schema)
     at = datetime.now(UTC)
-    with witness(url, source.schema, source.table) as asked:
+    with auditor(url, source.schema, source.table) as asked:
         said = tuple(asked.ask(suite.expectations))
     return Examination(source.name, source.table, at, suite, said)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from etl_assets.alerts.messages import trial
+from etl_assets.alerts.notification_text import trial
 from etl_assets.alerts.sender import deliver, send, unconfigured
 from etl_assets.cli.environment import environment
 from etl_assets.cli.terminal import console, counted, emit, harmless, table
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from etl_assets.postgres.alerts.alerts import Alert
-    from etl_assets.postgres.alerts.notifications import Message
+    from etl_assets.postgres.alerts.notifications import Notification
 
 _DEFAULT: Final = "default"
 
@@ -48,8 +48,8 @@ def list_(source: str | None, statuses: Sequence[str], limit: int, *, as_json: b
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
         found = alerts.find(connection, source=source, statuses=statuses, limit=limit)
-        messages: dict[int, list[Message]] = defaultdict(list)
-        for message in notifications.messages_of(connection, [alert.id for alert in found]):
+        messages: dict[int, list[Notification]] = defaultdict(list)
+        for message in notifications.notifications_of(connection, [alert.id for alert in found]):
             messages[message.alert_id].append(message)
         waiting = {state.channel for state in notifications.channel_states(connection)}
         known = env.settings.channels.keys()
@@ -109,7 +109,7 @@ def send_(*, as_json: bool) -> None:
         console().print(harmless(line), markup=False)
 
 
-def _row(alert: Alert, messages: Sequence[Message], known: Collection[str]) -> tuple[Any, ...]:
+def _row(alert: Alert, messages: Sequence[Notification], known: Collection[str]) -> tuple[Any, ...]:
     taken_care = alert.status == "open" and alert.acknowledged_by
     return (
         str(alert.id),
@@ -120,11 +120,11 @@ def _row(alert: Alert, messages: Sequence[Message], known: Collection[str]) -> t
         f"{alert.opened_at:%Y-%m-%d %H:%M}",
         alert.times,
         f"open, acknowledged by {alert.acknowledged_by}" if taken_care else alert.status,
-        "; ".join(_told(message, known) for message in messages),
+        "; ".join(_shown(message, known) for message in messages),
     )
 
 
-def _told(message: Message, known: Collection[str]) -> str:
+def _shown(message: Notification, known: Collection[str]) -> str:
     """What became of a message."""
     about = f"{message.channel}, {message.event}: "
     if message.status == "pending" and message.channel not in known:

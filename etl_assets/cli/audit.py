@@ -49,7 +49,7 @@ class Audited:
 def command(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> None:
     """Hold stored tables against their declarations with Great Expectations; write Data Docs.
 
-    All tables, or those of the sources NAMES. The witness reads the tables alone and knows nothing of the ingest.
+    All tables, or those of the sources NAMES. The auditor reads the tables alone and knows nothing of the ingest.
     Exits with 4 if a table is not as declared.
     """
     with environment() as env:
@@ -65,7 +65,7 @@ def command(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> Non
     for each in found if as_json else ():
         emit(asdict(each))
     if not as_json and not (error and not found):
-        _tell(env, found)
+        _print(env, found)
     if any(each.disagreements for each in found):
         ctx.exit(UNSOUND)
     if error:
@@ -88,7 +88,7 @@ def _audited(observation: dg.AssetObservation) -> Audited:
     )
 
 
-def _tell(env: Environment, found: Sequence[Audited]) -> None:
+def _print(env: Environment, found: Sequence[Audited]) -> None:
     from etl_assets.audit.data_docs import index_of  # noqa: PLC0415 -- slow
 
     if not found:

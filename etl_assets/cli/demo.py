@@ -56,7 +56,7 @@ def command(ctx: click.Context) -> None:
                 outcomes += _marts(dagster)
         with connected(env.url) as connection:
             parked = {name: counts["parked"] for name, counts in waiting_by_source(connection).items()}
-    _tell(outcomes, parked)
+    _print(outcomes, parked)
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     for outcome in failed:
         if outcome.error is not None:
@@ -76,7 +76,7 @@ def _marts(dagster: Orchestration) -> Iterator[Outcome]:
             bar.advance(task)
 
 
-def _tell(outcomes: Iterable[Outcome], parked: Mapping[str, int]) -> None:
+def _print(outcomes: Iterable[Outcome], parked: Mapping[str, int]) -> None:
     grouped: defaultdict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         grouped[outcome.source].append(outcome)

@@ -15,7 +15,7 @@ from etl_assets.cli.terminal import console, emit, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl_assets.postgres.ledger.invariants import Promise, Violation
+    from etl_assets.postgres.ledger.invariants import Invariant, Violation
 
 
 @click.command(name="doctor")
@@ -31,16 +31,16 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
     with environment() as env:
         found = doctor.examine(env.warehouse)
         found += reconciliation.disagreements(env.url, declared(env.settings))
-    promises = (*doctor.PROMISES, reconciliation.DAGSTER_AGREES)
+    promises = (*doctor.INVARIANTS, reconciliation.DAGSTER_AGREES)
     if as_json:
         emit({"examined": [promise.name for promise in promises], "violations": [asdict(each) for each in found]})
     else:
-        _tell(promises, found)
+        _print(promises, found)
     if found:
         ctx.exit(UNSOUND)
 
 
-def _tell(promises: Sequence[Promise], found: Sequence[Violation]) -> None:
+def _print(promises: Sequence[Invariant], found: Sequence[Violation]) -> None:
     broken = {violation.invariant for violation in found}
     rows = [("broken" if promise.name in broken else "holds", promise.says) for promise in promises]
     table(("", "promise"), rows)

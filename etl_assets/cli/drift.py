@@ -52,7 +52,7 @@ def list_(source: str | None, statuses: Sequence[str], limit: int, *, as_json: b
         events = memory.find(connection, source=source, statuses=chosen, limit=limit)
     if as_json:
         for event in events:
-            emit(_told(event))
+            emit(_shown(event))
         return
     if not events:
         console().print(f"No change is {' or '.join(chosen)}.")
@@ -94,7 +94,7 @@ def show(id_: int, *, as_json: bool) -> None:
         column = _column(declared(env.settings).get(event.source), event)
     proposal, detail = _proposal(column, event), _detail(column, event)
     if as_json:
-        emit({**_told(event), "detail": detail, "proposal": proposal, "deliveries": seen})
+        emit({**_shown(event), "detail": detail, "proposal": proposal, "deliveries": seen})
         return
     told = {
         "source": event.source,
@@ -158,7 +158,7 @@ def _one(connection: Connection, id_: int) -> DriftEvent:
     return found[0]
 
 
-def _told(event: DriftEvent) -> dict[str, Any]:
+def _shown(event: DriftEvent) -> dict[str, Any]:
     """An event without anything that records hold."""
     change = {name: value for name, value in vars(event.change).items() if name != "detail"}
     return {**{name: value for name, value in vars(event).items() if name != "change"}, **change}

@@ -21,7 +21,7 @@ from etl_assets.graph.keys import REPLAY, core_key, delivered_as, landing_key
 from etl_assets.graph.partitions import add_files
 from etl_assets.graph.pools import set_limits
 from etl_assets.graph.run_config import audit_config, replay_config
-from etl_assets.graph.runs.ended_runs import rules_of, settle
+from etl_assets.graph.runs.ended_runs import reconcile, rules_of
 from etl_assets.graph.runs.reaper import reap
 from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.model.checks import AUDIT
@@ -145,10 +145,10 @@ class Orchestration:
                 run_id=record.run_id,
                 tags={NO_RETRIES_TAG: "0"},
             )
-        self._settle(record.run_id)
+        self._reconcile(record.run_id)
         took = time.perf_counter() - began
         with connected(self._url) as connection:
-            line = results.run_line(connection, result.run_id, name, partition)
+            line = results.run_summary(connection, result.run_id, name, partition)
             newest = deliveries.newest(connection, name, partition) if job != REPLAY else None
         failure = None if result.success else _failure(result, line)
         return Outcome(
@@ -162,11 +162,11 @@ class Orchestration:
             error=failure,
         )
 
-    def _settle(self, run_id: str) -> None:
+    def _reconcile(self, run_id: str) -> None:
         """Complete the history of a run; with a daemon at hand its sensor would."""
         (record,) = self.instance.get_run_records(dg.RunsFilter(run_ids=[run_id]))
         with connected(self._url) as connection:
-            settle(connection, self.instance, record, self._sources)
+            reconcile(connection, self.instance, record, self._sources)
 
 
 @contextmanager
@@ -199,7 +199,7 @@ def _status(result: dg.ExecuteInProcessResult, key: dg.AssetKey | None, failure:
     return "loaded"
 
 
-def _failure(result: dg.ExecuteInProcessResult, line: results.RunLine | None) -> Failure:
+def _failure(result: dg.ExecuteInProcessResult, line: results.RunSummary | None) -> Failure:
     """Why a run failed: what the history says, or else the first error that Dagster has."""
     if line is not None and line.error_class is not None:
         return Failure(line.error_class, line.error or "")

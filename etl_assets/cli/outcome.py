@@ -71,7 +71,7 @@ class Outcome:
         return cells
 
 
-def tell(outcomes: Sequence[Outcome]) -> None:
+def print_outcomes(outcomes: Sequence[Outcome]) -> None:
     """Print a table of outcomes, with their sums when there are several."""
     rows = [outcome.row() for outcome in outcomes]
     if len(outcomes) > 1:

@@ -65,7 +65,7 @@ def command(name: str, key: str | None, limit: int, *, as_json: bool) -> None:
     if as_json:
         emit(told)
     else:
-        _tell(told, seen)
+        _print(told, seen)
 
 
 @dataclass
@@ -171,7 +171,7 @@ def _declared_in(path: Path) -> Source:
     raise DeclarationError(f"file {path}", "SOURCE", "is missing", "Write SOURCE = Source(...)")
 
 
-def _tell(told: Mapping[str, Any], seen: Preview) -> None:
+def _print(told: Mapping[str, Any], seen: Preview) -> None:
     out = console()
     what = f"{told['source']} {told['partition'] or ''}".strip()
     out.print(f"{what}: {told['file']} from {told['origin']}, {told['size']:,} bytes", markup=False)

@@ -64,7 +64,7 @@ def list_(source: str | None, statuses: Sequence[str], rule: str | None, limit: 
         emit(
             {
                 "summary": [dict(zip(keys, count, strict=True)) for count in summary],
-                "records": [_told(record) for record in records],
+                "records": [_shown(record) for record in records],
             }
         )
         return
@@ -102,7 +102,7 @@ def show(id_: int, *, reveal: bool, as_json: bool) -> None:
     raw = MASK if masking.hides_raw else harmless_bytes(record.raw)
     rules = {rule: _asked(source, rule) for rule in record.rules}
     if as_json:
-        emit({**_told(record), "asks": rules, "fields": fields, "correction": correction, "raw": raw})
+        emit({**_shown(record), "asks": rules, "fields": fields, "correction": correction, "raw": raw})
         return
     manifest = delivery.manifest if delivery else None
     told = {
@@ -203,7 +203,7 @@ def replay(ctx: click.Context, name: str, ids: Sequence[int], *, parked: bool, a
             still = quarantine.find(connection, source=name, ids=list(ids) or None)
     still = [record for record in still if record.status in _WAITING]
     if as_json:
-        emit({**outcome.as_json(), "waiting": [_told(record) for record in still]})
+        emit({**outcome.as_json(), "waiting": [_shown(record) for record in still]})
     elif outcome.error is None:
         counts = outcome.counts
         console().print(
@@ -232,7 +232,7 @@ def _one(connection: Connection, id_: int) -> Rejected:
     return found[0]
 
 
-def _told(record: Rejected) -> dict[str, Any]:
+def _shown(record: Rejected) -> dict[str, Any]:
     """A record without its contents."""
     hidden = {"raw", "fields", "correction"}
     return {name: value for name, value in vars(record).items() if name not in hidden}

@@ -12,7 +12,7 @@ import dagster as dg
 
 from etl_assets.graph.keys import core_key
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger.invariants import Promise
+from etl_assets.postgres.ledger.invariants import Invariant
 from etl_assets.postgres.runs.results import delivered_partitions
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from etl_assets.postgres.ledger.invariants import Violation
 
-DAGSTER_AGREES: Final = Promise(
+DAGSTER_AGREES: Final = Invariant(
     "dagster_agrees",
     "Dagster calls a partition materialized exactly when the ledger has a complete delivery of it",
     "Run it again with `etl-assets run NAME --partition KEY`: nothing is written twice, and Dagster is told",

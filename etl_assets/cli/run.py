@@ -9,7 +9,7 @@ import click
 from etl_assets import ingest
 from etl_assets.cli import FAILED
 from etl_assets.cli.environment import declared, environment, named
-from etl_assets.cli.outcome import tell
+from etl_assets.cli.outcome import print_outcomes
 from etl_assets.cli.terminal import console, counted, emit, progress
 from etl_assets.graph.triggers.lineage import comes_after
 from etl_assets.postgres.connection import connected
@@ -77,7 +77,7 @@ def command(
                     emit(outcome.as_json())
         if not as_json:
             _report(outcomes, len(plan))
-            _tell_releasable(env, sources, {source.table for source in chosen})
+            _print_releasable(env, sources, {source.table for source in chosen})
     if any(outcome.error for outcome in outcomes):
         ctx.exit(FAILED)
 
@@ -159,7 +159,7 @@ def _report(outcomes: Sequence[Outcome], planned: int) -> None:
     if not planned:
         console().print("Every partition is complete. --all runs them again.")
         return
-    tell(outcomes)
+    print_outcomes(outcomes)
     for outcome in outcomes:
         if outcome.error is not None:
             what = f"{outcome.source} {outcome.partition or ''}".strip()
@@ -171,7 +171,7 @@ def _report(outcomes: Sequence[Outcome], planned: int) -> None:
         click.echo(f"{counted(planned - len(outcomes), 'run')} not tried: {why}.", err=True)
 
 
-def _tell_releasable(env: Environment, sources: Mapping[str, Source], arrived: Collection[str]) -> None:
+def _print_releasable(env: Environment, sources: Mapping[str, Source], arrived: Collection[str]) -> None:
     """Say which parked records may go on, now that tables they refer to were loaded."""
     with connected(env.url) as connection:
         parked = {name for name, counts in waiting_by_source(connection).items() if counts["parked"]}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from etl_assets.model.batch import RawBatch
-    from etl_assets.model.delivery import Span
+    from etl_assets.model.delivery import MemberIndex, Span
     from etl_assets.model.partitions import Partition
     from etl_assets.model.rule import RuleInfo
 
@@ -34,19 +34,6 @@ class Fetched:
     name: str
     origin: str
     validators: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Known:
-    """What an earlier reading of the same member found, so that it need not be found again.
-
-    Attributes:
-        names: The published names that its batches have.
-        spans: The batches wanted.
-    """
-
-    names: tuple[str, ...]
-    spans: tuple[Span, ...]
 
 
 @dataclass(frozen=True)
@@ -79,9 +66,9 @@ class Format(ABC):
 
     @abstractmethod
     def read(
-        self, stream: BinaryIO, member: str, *, after: Span | None = None, known: Known | None = None
+        self, stream: BinaryIO, member: str, *, after: Span | None = None, index: MemberIndex | None = None
     ) -> Iterator[RawBatch]:
-        """Cut a file into batches, all of them or those that are known.
+        """Cut a file into batches, all of them or those of an index.
 
         A batch is parsed only when its ``frame`` or ``malformed`` is asked for, which may be while the file is still
         being read. Going through all batches for their spans and names alone is as cheap as the naming allows.
@@ -90,7 +77,7 @@ class Format(ABC):
             stream: The unpacked file; perhaps not seekable.
             member: Its name in the archive, for locations.
             after: The last batch of the member before, which the numbers of batches and records continue.
-            known: What an earlier call found, for the batches that are wanted.
+            index: Of the same file, with the spans of the batches wanted and the names that they are to have.
 
         Yields:
             The batches, in order. A file with names and no record yields one batch of no records; a file that is
@@ -142,7 +129,7 @@ class Extractor(ABC):
             DeliveryIncompleteError: If the bytes are still being written or are cut short.
         """
 
-    def look(self, partition: Partition) -> Mapping[str, str] | None:  # noqa: ARG002 -- most publishers tell nothing
+    def poll(self, partition: Partition) -> Mapping[str, str] | None:  # noqa: ARG002 -- most publishers tell nothing
         """What tells one state of what the publisher has for a partition from another, without fetching it.
 
         Where `fetch` gives validators, these are the same, under the same names.

@@ -37,8 +37,8 @@ from etl_assets.extract.location import (
     local_path,
     shown,
 )
-from etl_assets.extract.validators import Look, of_listing, telling
-from etl_assets.extract.web import fetched_by_http, looked_by_http
+from etl_assets.extract.validators import FileState, distinguishing, of_listing
+from etl_assets.extract.web import fetched_by_http, polled_by_http
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -85,7 +85,7 @@ class FileExtractor(Extractor):
             location = local_path(location)
         return _fetched_remote(location) if is_remote(location) else _fetched_local(location, self.settle_seconds)
 
-    def look(self, partition: Partition) -> Mapping[str, str] | None:
+    def poll(self, partition: Partition) -> Mapping[str, str] | None:
         """What the partition's file is known by; see `Extractor.look`.
 
         Size and modification time of a local file, ETag, modification time, checksum and size of any other. A size
@@ -93,10 +93,10 @@ class FileExtractor(Extractor):
         """
         location = filled_in(self.location, partition)
         if is_web(location):
-            return telling(looked_by_http(location, _LOOK_TIMEOUT))
+            return distinguishing(polled_by_http(location, _LOOK_TIMEOUT))
         if is_glob(location):
-            return _look_at(self._chosen(location, partition))
-        return _look_at(location if is_remote(location) else local_path(location), listed=False)
+            return _polled(self._chosen(location, partition))
+        return _polled(location if is_remote(location) else local_path(location), listed=False)
 
     def list(self) -> Sequence[str]:
         """Paths, below the glob's fixed part, of the files that match it now."""
@@ -130,7 +130,7 @@ class FileExtractor(Extractor):
 class _Watched(io.RawIOBase):
     """A local file that, at its end, must be what it was at its beginning."""
 
-    def __init__(self, file: io.FileIO, path: str, first: Look) -> None:
+    def __init__(self, file: io.FileIO, path: str, first: FileState) -> None:
         super().__init__()
         self._file = file
         self._path = path
@@ -142,8 +142,8 @@ class _Watched(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         count = self._file.readinto(buffer)
         if count == 0 and len(buffer) > 0:
-            held = Look.at(os.fstat(self._file.fileno()))
-            named = Look.at(_status(self._path))
+            held = FileState.at(os.fstat(self._file.fileno()))
+            named = FileState.at(_status(self._path))
             if not self._first == held == named or self._file.tell() != held.size:
                 raise _still_written(self._path)
         return count
@@ -152,18 +152,18 @@ class _Watched(io.RawIOBase):
 @contextmanager
 def _fetched_local(path: str, settle_seconds: float) -> Iterator[Fetched]:
     status = _status(path)
-    first = Look.at(status)
+    first = FileState.at(status)
     age = time.time() - status.st_mtime
     if age < settle_seconds:
         time.sleep(min(settle_seconds, settle_seconds - age))
-        if Look.at(_status(path)) != first:
+        if FileState.at(_status(path)) != first:
             raise _still_written(path)
     try:
         file = io.FileIO(path)
     except OSError as error:
         raise _unreadable(path, error) from error
     with file:
-        if Look.at(os.fstat(file.fileno())) != first:
+        if FileState.at(os.fstat(file.fileno())) != first:
             raise _still_written(path)
         yield Fetched(cast("BinaryIO", _Watched(file, path, first)), Path(path).name, path, first.validators)
 
@@ -227,15 +227,15 @@ def _fetched_remote(url: str) -> Iterator[Fetched]:
         yield Fetched(cast("BinaryIO", body), PurePosixPath(path).name, shown(url), of_listing(about))
 
 
-def _look_at(location: str, *, listed: bool = True) -> Mapping[str, str] | None:
+def _polled(location: str, *, listed: bool = True) -> Mapping[str, str] | None:
     """What a file is known by; `listed` says that its folder was just listed, and need not be again."""
     if not is_remote(location):
-        return Look.at(_status(location)).validators
+        return FileState.at(_status(location)).validators
     with _explained(location):
         system, path = fsspec.core.url_to_fs(location)
         if not listed:
             system.invalidate_cache()
-        return telling(of_listing(system.info(path)))
+        return distinguishing(of_listing(system.info(path)))
 
 
 class _Counted(io.RawIOBase):

@@ -17,7 +17,7 @@ ETAG: Final = "etag"
 MODIFIED: Final = "modified"
 CHECKSUM: Final = "checksum"
 SIZE: Final = "size"
-_TELLING: Final = frozenset({ETAG, MODIFIED, CHECKSUM})
+_DISTINGUISHING: Final = frozenset({ETAG, MODIFIED, CHECKSUM})
 _LISTED: Final[Mapping[str, tuple[str, ...]]] = {
     ETAG: ("ETag", "etag"),
     MODIFIED: (
@@ -31,7 +31,7 @@ _LISTED: Final[Mapping[str, tuple[str, ...]]] = {
 _NANOSECONDS: Final = 1_000_000_000
 
 
-class Look(NamedTuple):
+class FileState(NamedTuple):
     """What tells one state of a local file from another while it is read."""
 
     size: int
@@ -39,7 +39,7 @@ class Look(NamedTuple):
     inode: int
 
     @classmethod
-    def at(cls, status: os.stat_result) -> Look:
+    def at(cls, status: os.stat_result) -> FileState:
         """What a file's status says."""
         return cls(status.st_size, status.st_mtime_ns, status.st_ino)
 
@@ -57,15 +57,15 @@ def of_listing(about: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in found if value is not None}
 
 
-def telling(validators: Mapping[str, str]) -> Mapping[str, str] | None:
+def distinguishing(validators: Mapping[str, str]) -> Mapping[str, str] | None:
     """The validators, if they tell one state from another; a size alone does not."""
-    return validators if _TELLING & validators.keys() else None
+    return validators if _DISTINGUISHING & validators.keys() else None
 
 
 def agree(look: Mapping[str, str], known: Mapping[str, str]) -> bool:
-    """Whether two sets of validators speak of one state: all that both have is equal, and something telling is."""
+    """Whether two sets of validators speak of one state: what both have is equal, and some of it distinguishes."""
     both = look.keys() & known.keys()
-    return bool(_TELLING & both) and all(look[name] == known[name] for name in both)
+    return bool(_DISTINGUISHING & both) and all(look[name] == known[name] for name in both)
 
 
 def changed_at(validators: Mapping[str, str]) -> datetime | None:

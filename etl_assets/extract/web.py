@@ -59,7 +59,7 @@ def fetched_by_http(url: str, timeout: float) -> Iterator[Fetched]:
         yield Fetched(cast("BinaryIO", _Body(response, shown(url))), name, shown(url), _validators(response))
 
 
-def looked_by_http(url: str, timeout: float) -> Mapping[str, str]:
+def polled_by_http(url: str, timeout: float) -> Mapping[str, str]:
     """What a server says of an address without giving it.
 
     Args:

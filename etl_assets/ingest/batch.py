@@ -17,7 +17,7 @@ from etl_assets.ingest.quarantined_batch import QuarantinedBatch
 from etl_assets.model.batch import Batch
 from etl_assets.schema import RECORD_NO
 from etl_assets.schema.pandas_frames import to_pandas
-from etl_assets.validate import judge_rows
+from etl_assets.validate import validate_rows
 from etl_assets.watch import batch_profile
 
 if TYPE_CHECKING:
@@ -78,14 +78,14 @@ def quarantined(source: Source, delivery: Delivery, records: Sequence[Rejected],
 def transform(source: Source, partition: str, raw: RawBatch, verdict: Verdict) -> Batch:
     """Rows of the valid records of a batch, made by the source's transformer if it has one, all of one partition."""
     batch = _transformed(source, raw, verdict)
-    return batch if source.partition_rule is None else source.partition_rule.judge(partition, batch)
+    return batch if source.partition_rule is None else source.partition_rule.reject_outside(partition, batch)
 
 
 def _transformed(source: Source, raw: RawBatch, verdict: Verdict) -> Batch:
     if source.transformer is None or verdict.rows.is_empty():
         return Batch(raw, _with_all_columns(verdict.rows, source.schema), verdict.rejected)
     made = _made(source, source.transformer, verdict.rows, raw.span.batch)
-    judged = judge_rows(source.schema, made)
+    judged = validate_rows(source.schema, made)
     record_numbers = pl.Series(RECORD_NO, made.index.unique().to_numpy(), dtype=pl.Int64)
     if strange := len(set(record_numbers) - set(verdict.rows[RECORD_NO])):
         raise TransformError(

@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from etl_assets.ingest.batch import profiled
-from etl_assets.ingest.newer_sightings import newer_sightings
+from etl_assets.ingest.confirmed_records import read_confirmed
 from etl_assets.landing import index
-from etl_assets.load import LoadRequest, Separation, Target
+from etl_assets.load import LoadRequest, PartitionColumn, Target
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -60,14 +60,14 @@ def target_of(source: Source, delivery: Delivery, warehouse: Warehouse) -> Targe
         schema=source.schema,
         fingerprint=source.fingerprint,
         max_rejected=source.max_rejected,
-        separation=_separation(source),
-        read_sightings=partial(newer_sightings, source, delivery, warehouse.store),
+        partition_column=_partition_column(source),
+        read_confirmed=partial(read_confirmed, source, delivery, warehouse.store),
     )
 
 
-def _separation(source: Source) -> Separation | None:
+def _partition_column(source: Source) -> PartitionColumn | None:
     """What keeps the partitions of a source apart; None where two may have rows of one key, or of one unique value."""
     rule = source.partition_rule
     if rule is None or any(rule.column.name not in claim.columns for claim in source.schema.claims):
         return None
-    return Separation(rule.column.name, rule.declaration, rule.outside)
+    return PartitionColumn(rule.column.name, rule.declaration, rule.outside)

@@ -47,7 +47,7 @@ class Copying(io.RawIOBase):
         try:
             while kind is None and self.read(_CHUNK):
                 pass
-            self._settle()
+            self._finish()
         finally:
             self._worker.shutdown()
 
@@ -84,7 +84,7 @@ class Copying(io.RawIOBase):
     def _advance(self, size: int) -> bytes:
         chunk = self._source.read(size)
         if chunk:
-            self._settle()
+            self._finish()
             self.size += len(chunk)
             self._last = self._worker.submit(self._keep, chunk)
         return chunk
@@ -95,7 +95,7 @@ class Copying(io.RawIOBase):
         while view:
             view = view[self._target.write(view) :]
 
-    def _settle(self) -> None:
+    def _finish(self) -> None:
         """Wait for the copy of the last chunk; what went wrong with it is raised here."""
         last, self._last = self._last, None
         if last is not None:

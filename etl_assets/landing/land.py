@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from etl_assets.errors import DeliveryError
-from etl_assets.extract.base import Known
 from etl_assets.extract.unpack import Member, looks_packed, unpacked
 from etl_assets.model.delivery import Manifest, MemberIndex
 
@@ -107,23 +106,23 @@ def batches(
     Yields:
         The batches, in order.
     """
-    wanted = {
-        member.member: [span for span in member.spans if numbers is None or span.batch in numbers]
-        for member in manifest.members
-    }
     union = extractor.format.naming == "union"
-    names = {member.member: manifest.names if union else member.names for member in manifest.members}
-    left = sum(1 for spans in wanted.values() if spans)
+    wanted: dict[str, MemberIndex] = {}
+    for member in manifest.members:
+        spans = tuple(span for span in member.spans if numbers is None or span.batch in numbers)
+        if spans:
+            names = manifest.names if union else member.names
+            wanted[member.member] = replace(member, names=names, spans=spans)
+    left = len(wanted)
     if not left:
         return
     with (
         store.open(manifest.sha256) as stream,
         unpacked(stream, manifest.name, extractor.member) as files,
     ):
-        for member, file in files:
-            spans: Sequence[Span] = wanted.get(member, ())
-            if spans:
-                yield from extractor.format.read(file, member, known=Known(names[member], tuple(spans)))
+        for name, file in files:
+            if name in wanted:
+                yield from extractor.format.read(file, name, index=wanted[name])
                 left -= 1
             if not left:
                 return

@@ -3,7 +3,7 @@
 What a transaction holds and in which order is decided here; how it is said in SQL is ``postgres``'s.
 """
 
-from etl_assets.load.base import Loader, LoadReport, LoadRequest, ReplayRequest, Separation, Target
+from etl_assets.load.base import Loader, LoadReport, LoadRequest, PartitionColumn, ReplayRequest, Target
 from etl_assets.load.loader import PostgresLoader
 
-__all__ = ["LoadReport", "LoadRequest", "Loader", "PostgresLoader", "ReplayRequest", "Separation", "Target"]
+__all__ = ["LoadReport", "LoadRequest", "Loader", "PartitionColumn", "PostgresLoader", "ReplayRequest", "Target"]

@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 OpenBatches: TypeAlias = "Callable[[frozenset[int]], Iterator[Batch]]"
 """Gives the batches of a delivery, in order, other than those whose numbers it is called with."""
-ReadSightings: TypeAlias = "Callable[[Connection, Sequence[Confirmation], int], Iterator[pl.DataFrame]]"
+ReadConfirmed: TypeAlias = "Callable[[Connection, Sequence[Confirmation], int], Iterator[pl.DataFrame]]"
 """Reads again the rows of ledger entries that confirmed what the table had, those first that the batch of that number
 is likely to meet: the schema's columns and ``RECORD_NO``, which is ``AFTER_ALL`` in rows of another delivery."""
 MakeBatch: TypeAlias = "Callable[[Sequence[Rejected], int], Batch]"
 """Makes a batch of records of the quarantine, under a number."""
-Along: TypeAlias = "Callable[[Connection, Delivery, Entry], None]"
+BeforeCommit: TypeAlias = "Callable[[Connection, Delivery, Entry], None]"
 """Writes more in the transaction of a batch, after its rows, its rejected records and its ledger entry."""
 LoadStatus = Literal["loaded", "resumed", "unchanged"]
 
 
 @dataclass(frozen=True)
-class Separation:
+class PartitionColumn:
     """What keeps the partitions of a source apart: a column of the key that says which one a row belongs to.
 
     Attributes:
@@ -57,17 +57,17 @@ class Target:
         schema: The contract.
         fingerprint: Of the declaration under which the records are read.
         max_rejected: The share of a delivery's records that may be rejected.
-        separation: What keeps partitions from having rows of one key; None where nothing does. If something does,
+        partition_column: What keeps partitions from having rows of one key; None where nothing does. If something does,
             they are written side by side.
-        read_sightings: Reads what newer entries of the ledger confirmed; None when nothing can come after.
+        read_confirmed: Reads what newer entries of the ledger confirmed; None when nothing can come after.
     """
 
     table: str
     schema: Schema
     fingerprint: str
     max_rejected: float = 0.0
-    separation: Separation | None = None
-    read_sightings: ReadSightings | None = None
+    partition_column: PartitionColumn | None = None
+    read_confirmed: ReadConfirmed | None = None
 
 
 @dataclass(frozen=True)

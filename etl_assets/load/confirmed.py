@@ -28,7 +28,7 @@ def confirmed_rows(at_stake: pl.DataFrame, schema: Schema, sightings: Iterable[p
         at_stake: The key's columns, the order column if the schema has one, and ``RECORD_NO``, of rows that come or
             that would be deleted; no key twice.
         schema: Of the table.
-        sightings: The same columns, of what newer records said; see `ReadSightings`.
+        sightings: The same columns, of what newer records said; see `ReadConfirmed`.
 
     Returns:
         The key's columns of the rows at stake than which a sighting is newer.

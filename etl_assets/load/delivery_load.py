@@ -11,7 +11,7 @@ import stamina
 
 from etl_assets.errors import LoadError, TransientLoadError
 from etl_assets.load.lookups import Lookups
-from etl_assets.load.partition_hold import PartitionHold
+from etl_assets.load.partition_lock import PartitionLock
 from etl_assets.load.prepare import hash_seed, prepare
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.faults import translate
@@ -22,7 +22,7 @@ from etl_assets.postgres.tables.upsert import TableWriter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl_assets.load.base import Along, Target
+    from etl_assets.load.base import BeforeCommit, Target
     from etl_assets.load.prepare import Prepared
     from etl_assets.model.batch import Batch
     from etl_assets.model.delivery import Delivery
@@ -41,7 +41,7 @@ class DeliveryLoad:
         run_id: Of the run that loads.
         target: Where the rows go.
         delivery: What is loaded.
-        along: Writes more in each transaction.
+        before_commit: Writes more in each transaction.
 
     Attributes:
         target: As given.
@@ -51,18 +51,20 @@ class DeliveryLoad:
         BusyError: If another run holds the partition.
     """
 
-    def __init__(self, url: str, run_id: str, target: Target, delivery: Delivery, along: Along | None = None) -> None:
+    def __init__(
+        self, url: str, run_id: str, target: Target, delivery: Delivery, before_commit: BeforeCommit | None = None
+    ) -> None:
         self.target = target
         self.delivery = delivery
-        self._hold = PartitionHold(url, delivery.source, delivery.partition, run_id)
+        self._lock = PartitionLock(url, delivery.source, delivery.partition, run_id)
         self._seed = hash_seed(target.schema)
         self._lookups = Lookups(target)
-        self._along = along
+        self._before_commit = before_commit
 
     @property
     def connection(self) -> Connection:
         """Of the hold; another one after a fault."""
-        return self._hold.connection
+        return self._lock.connection
 
     def begin(self, *, force: bool) -> None:
         """Mark the delivery as being loaded."""
@@ -92,7 +94,7 @@ class DeliveryLoad:
     def open_table(self) -> None:
         """Make the table hold what the schema declares, and get ready to write it."""
         ensure_table(self.connection, self.target.table, self.target.schema)
-        self._ensure_apart()
+        self._ensure_disjoint()
         self._writer = TableWriter(
             self.connection,
             self.target.table,
@@ -101,29 +103,29 @@ class DeliveryLoad:
             refresh_hashes=entries.other_seeds(self.connection, self.delivery.source, self._seed),
         )
 
-    def _ensure_apart(self) -> None:
+    def _ensure_disjoint(self) -> None:
         """Make sure that the rows of the table lie in their partitions, too: those that came before they had to."""
-        separation = self.target.separation
-        if separation is None:
+        partition_column = self.target.partition_column
+        if partition_column is None:
             return
         source, table = self.delivery.source, self.target.table
         with self.connection.transaction():
-            if partitions.known_apart(self.connection, source, separation.declaration):
+            if partitions.known_disjoint(self.connection, source, partition_column.declaration):
                 return
-            locks.take_turn(self.connection, source)
-            for partition, *ends in partitions.extremes(self.connection, table, separation.column):
-                column = self.target.schema[separation.column]
-                if separation.outside(partition, pl.Series(ends, dtype=column.type.polars)).any():
+            locks.lock_writes(self.connection, source)
+            for partition, *ends in partitions.extremes(self.connection, table, partition_column.column):
+                column = self.target.schema[partition_column.column]
+                if partition_column.outside(partition, pl.Series(ends, dtype=column.type.polars)).any():
                     raise LoadError(
                         f"{table} has rows that came in partition {partition!r} of {source}, and lie in another by "
-                        f"their {separation.column}. Nothing was written. Delete them, or leave column= out of the "
-                        "source's partitions."
+                        f"their {partition_column.column}. Nothing was written. Delete them, or leave column= out of "
+                        "the source's partitions."
                     )
-            partitions.keep_apart(self.connection, source, separation.declaration)
+            partitions.record_disjoint(self.connection, source, partition_column.declaration)
 
     def close(self) -> None:
         """Give the partition back."""
-        self._hold.release()
+        self._lock.release()
 
     def prepared(self, batches: Iterator[Batch]) -> Iterator[Prepared]:
         """Batches made ready, in the thread that pulls them."""
@@ -155,14 +157,14 @@ class DeliveryLoad:
             allowance: How many records it may reject.
         """
         return kind(
-            hold=self._hold,
+            lock=self._lock,
             target=self.target,
             delivery=self.delivery,
             writer=self._writer,
             lookups=self._lookups,
             seed=self._seed,
             allowance=allowance,
-            along=self._along,
+            before_commit=self._before_commit,
         )
 
     def _allowance(self) -> int:
@@ -173,7 +175,7 @@ class DeliveryLoad:
     def _reconnect(self, number: int) -> Entry | None:
         """Renew the hold after its connection broke; the ledger entry of a batch, if it was committed after all."""
         try:
-            self._hold.reconnect()
+            self._lock.reconnect()
             self.open_table()
         except psycopg.Error as error:
             raise translate(error, f"reconnecting for {self.delivery}") from None

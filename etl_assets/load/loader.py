@@ -48,7 +48,7 @@ class PostgresLoader(Loader):
         """See `Loader.rules`."""
         return (RuleInfo(DATABASE_RULE, "the database can store the record"),)
 
-    def along(self, connection: Connection, delivery: Delivery, entry: Entry) -> None:
+    def before_commit(self, connection: Connection, delivery: Delivery, entry: Entry) -> None:
         """Write more in the transaction of each batch and of each replay; a subclass says what.
 
         Args:
@@ -59,7 +59,7 @@ class PostgresLoader(Loader):
 
     def load(self, request: LoadRequest) -> LoadReport:
         """Write what is missing of a delivery; see `Loader.load`."""
-        load = DeliveryLoad(request.url, request.run_id, request.target, request.delivery, self.along)
+        load = DeliveryLoad(request.url, request.run_id, request.target, request.delivery, self.before_commit)
         try:
             if request.batches:
                 load.begin_some(request.batches)
@@ -79,7 +79,7 @@ class PostgresLoader(Loader):
 
     def replay(self, request: ReplayRequest) -> Counts:
         """Write records of the quarantine that keep all rules by now; see `Loader.replay`."""
-        load = DeliveryLoad(request.url, request.run_id, request.target, request.delivery, self.along)
+        load = DeliveryLoad(request.url, request.run_id, request.target, request.delivery, self.before_commit)
         try:
             load.open_table()
             transaction = load.transaction(ReplayTransaction, allowance=len(request.ids))

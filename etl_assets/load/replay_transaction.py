@@ -44,7 +44,7 @@ class ReplayTransaction(BatchTransaction):
             self._claimed = quarantine.claim(self.connection, ids)
             if not self._claimed:
                 return None
-            self.take_turn()
+            self.lock_writes()
             number = entries.next_number(self.connection, self.delivery, self.kind)
             batch = make_batch(self._claimed, number)
             prepared = prepare(batch, self.target, self.delivery.id, self.seed)
@@ -64,7 +64,7 @@ class ReplayTransaction(BatchTransaction):
             else (claimed.id, "replayed", ())
             for claimed in self._claimed
         ]
-        quarantine.settle(self.connection, outcomes, self.target.fingerprint)
+        quarantine.finish_replay(self.connection, outcomes, self.target.fingerprint)
 
     def entry(self, prepared: Prepared, written: Written, deleted: int, reported: Counter[str]) -> Entry:
         """The ledger entry, from the first to the last record number replayed; those between need not be in it."""

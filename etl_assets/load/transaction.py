@@ -25,9 +25,9 @@ from etl_assets.postgres.watch import profiles
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
-    from etl_assets.load.base import Along, Target
+    from etl_assets.load.base import BeforeCommit, Target
     from etl_assets.load.lookups import Lookups
-    from etl_assets.load.partition_hold import PartitionHold
+    from etl_assets.load.partition_lock import PartitionLock
     from etl_assets.load.prepare import Prepared
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
@@ -42,21 +42,21 @@ class BatchTransaction:
     """Writes one prepared batch, whole or not at all.
 
     Args:
-        hold: Of the partition; its connection is in autocommit.
+        lock: Of the partition; its connection is in autocommit.
         target: The table and its contract.
         delivery: Of the batch.
         writer: Writes the rows.
         lookups: Finds missing parents and taken values.
         seed: Of the row hashes.
         allowance: How many more records of the delivery may be rejected.
-        along: Called last, to write more in the same transaction.
+        before_commit: Called last, to write more in the same transaction.
     """
 
     kind: Kind = "ingest"
 
     def __init__(
         self,
-        hold: PartitionHold,
+        lock: PartitionLock,
         target: Target,
         delivery: Delivery,
         writer: TableWriter,
@@ -64,31 +64,31 @@ class BatchTransaction:
         *,
         seed: int,
         allowance: int,
-        along: Along | None = None,
+        before_commit: BeforeCommit | None = None,
     ) -> None:
-        self.hold = hold
+        self.lock = lock
         self.target = target
         self.delivery = delivery
         self.writer = writer
         self.lookups = lookups
         self.seed = seed
         self.allowance = allowance
-        self.along = along
+        self.before_commit = before_commit
 
     @property
     def connection(self) -> Connection:
         """In autocommit, of the session that holds the partition's lock."""
-        return self.hold.connection
+        return self.lock.connection
 
     @property
     def holder(self) -> Holder:
         """Who writes."""
-        return self.hold.holder
+        return self.lock.holder
 
     @property
-    def apart(self) -> bool:
+    def disjoint(self) -> bool:
         """Whether no other partition can have rows of the same keys."""
-        return self.target.separation is not None
+        return self.target.partition_column is not None
 
     def run(self, prepared: Prepared) -> Entry:
         """Write the batch.
@@ -104,7 +104,7 @@ class BatchTransaction:
         with self.connection.transaction():
             locks.fence(self.connection, self.holder)
             commit_without_waiting(self.connection)
-            self.take_turn()
+            self.lock_writes()
             prepared = self.without_corrected(prepared)
             prepared, reported = self.look_up(prepared)
             self.stay_within_allowance(prepared)
@@ -116,10 +116,10 @@ class BatchTransaction:
             self.write_profile(prepared)
         return entry
 
-    def take_turn(self) -> None:
+    def lock_writes(self) -> None:
         """Wait until nobody else writes rows of keys that this delivery may have, and learn what is newer than it."""
-        locks.take_turn(self.connection, self.delivery.source, beside=self.apart)
-        self.writer.outranked_by = deliveries.newer(self.connection, self.delivery, same_partition=self.apart)
+        locks.lock_writes(self.connection, self.delivery.source, shared=self.disjoint)
+        self.writer.outranked_by = deliveries.newer(self.connection, self.delivery, same_partition=self.disjoint)
 
     def without_corrected(self, prepared: Prepared) -> Prepared:
         """The batch, when it is reloaded, without the rows of records that people corrected: theirs are newer."""
@@ -157,13 +157,13 @@ class BatchTransaction:
         except psycopg.Error as error:
             if fault_of(error) != "data" or self.connection.broken:
                 raise
-        poison = self.find_poison(prepared.rows)
-        if not poison:
+        unstorable = self.find_unstorable(prepared.rows)
+        if not unstorable:
             raise LoadError(
                 f"A batch of {self.delivery} is refused by the database as a whole though each record is taken by "
                 "itself. Nothing of it was written. Look for a constraint or trigger that was added by hand."
             )
-        broken = {record_no: [DATABASE_RULE] for record_no in poison}
+        broken = {record_no: [DATABASE_RULE] for record_no in unstorable}
         return self.write_rows(without(prepared, broken, self.target, self.delivery.id, self.seed))
 
     def write_generation(self, prepared: Prepared) -> tuple[Written, int]:
@@ -192,10 +192,10 @@ class BatchTransaction:
         A row that is merely confirmed keeps the mark of the older record, so that the guard cannot tell.
         """
         after = self.confirmed_after(prepared)
-        read = self.target.read_sightings
+        read = self.target.read_confirmed
         if read is None or (after == AFTER_ALL and not self.writer.outranked_by):
             return None
-        found = entries.confirming(self.connection, self.delivery, after, same_partition=self.apart)
+        found = entries.confirming(self.connection, self.delivery, after, same_partition=self.disjoint)
         if not found:
             return None
         schema, number = self.target.schema, prepared.batch.span.batch
@@ -207,7 +207,7 @@ class BatchTransaction:
             return AFTER_ALL
         return 0 if entries.has_gaps(self.connection, self.delivery) else AFTER_ALL
 
-    def find_poison(self, rows: pl.DataFrame) -> list[int]:
+    def find_unstorable(self, rows: pl.DataFrame) -> list[int]:
         """Numbers of the records that the database cannot store, found by halves, each try rolled back."""
         try:
             with self.connection.transaction(force_rollback=True):
@@ -222,8 +222,8 @@ class BatchTransaction:
             return numbers.to_list()
         half = numbers[len(numbers) // 2]
         return [
-            *self.find_poison(rows.filter(pl.col(RECORD_NO) < half)),
-            *self.find_poison(rows.filter(pl.col(RECORD_NO) >= half)),
+            *self.find_unstorable(rows.filter(pl.col(RECORD_NO) < half)),
+            *self.find_unstorable(rows.filter(pl.col(RECORD_NO) >= half)),
         ]
 
     def write_rejected(self, prepared: Prepared) -> None:
@@ -258,8 +258,8 @@ class BatchTransaction:
     def write_entry(self, entry: Entry) -> None:
         """Enter the batch in the ledger, and write what is to be written along with it."""
         entries.enter(self.connection, self.delivery, self.holder, entry, kind=self.kind, hash_seed=self.seed)
-        if self.along is not None:
-            self.along(self.connection, self.delivery, entry)
+        if self.before_commit is not None:
+            self.before_commit(self.connection, self.delivery, entry)
 
     def write_profile(self, prepared: Prepared) -> None:
         """Keep the batch's part of the profile, if it has one."""

@@ -7,12 +7,12 @@ names with declared columns. Rules that need the table (``unique``, ``references
 from etl_assets.validate.base import Validator
 from etl_assets.validate.rule_validator import RuleValidator
 from etl_assets.validate.shape import Shape, resolve
-from etl_assets.validate.transformed_rows import judge_rows
+from etl_assets.validate.transformed_rows import validate_rows
 
 __all__ = [
     "RuleValidator",
     "Shape",
     "Validator",
-    "judge_rows",
     "resolve",
+    "validate_rows",
 ]

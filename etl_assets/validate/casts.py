@@ -16,7 +16,7 @@ from etl_assets.validate.json_text import is_document
 
 if TYPE_CHECKING:
     from etl_assets.schema import Column, DataType
-    from etl_assets.validate.intermediate_columns import Steps
+    from etl_assets.validate.intermediate_columns import IntermediateColumns
 
 _UUID: Final = r"\A[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\z"
 
@@ -31,13 +31,13 @@ def prepared(column: Column, cell: pl.Expr) -> pl.Expr:
     return cell if column.default is None else cell.fill_null(pl.lit(column.default))
 
 
-def cast(type_: DataType, cell: pl.Expr, steps: Steps, decimal: str = ".") -> pl.Expr:
+def cast(type_: DataType, cell: pl.Expr, intermediate: IntermediateColumns, decimal: str = ".") -> pl.Expr:
     """The value of a prepared cell, null where it is not written as declared.
 
     Args:
         type_: What it is to be a value of.
         cell: A String expression.
-        steps: Takes what is computed on the way.
+        intermediate: Takes what is computed on the way.
         decimal: The character before the fraction of a number.
     """
     value = cell
@@ -45,13 +45,13 @@ def cast(type_: DataType, cell: pl.Expr, steps: Steps, decimal: str = ".") -> pl
         case "integer":
             value = cell.cast(pl.Int64, strict=False)
         case "float":
-            value = _float(cell, steps, decimal)
+            value = _float(cell, intermediate, decimal)
         case "decimal":
-            value = _decimal(type_, cell, steps, decimal)
+            value = _decimal(type_, cell, intermediate, decimal)
         case "boolean":
             value = _boolean(type_, cell)
         case "date" | "timestamp" | "time":
-            value = moment(type_, cell, steps)
+            value = moment(type_, cell, intermediate)
         case "json":
             value = pl.when(cell.map_batches(_documents, return_dtype=pl.Boolean, is_elementwise=True)).then(cell)
         case "uuid":
@@ -64,22 +64,22 @@ def _boolean(type_: DataType, cell: pl.Expr) -> pl.Expr:
     return pl.when(among(cell, type_.true)).then(true).when(among(cell, type_.false)).then(false)
 
 
-def _pointed(cell: pl.Expr, steps: Steps, decimal: str) -> pl.Expr:
+def _pointed(cell: pl.Expr, intermediate: IntermediateColumns, decimal: str) -> pl.Expr:
     if decimal == ".":
         return cell
     unpointed = pl.when(~cell.str.contains(".", literal=True)).then(cell)
-    return steps.once(unpointed.str.replace(decimal, ".", literal=True))
+    return intermediate.add(unpointed.str.replace(decimal, ".", literal=True))
 
 
-def _float(cell: pl.Expr, steps: Steps, decimal: str) -> pl.Expr:
-    value = steps.once(_pointed(cell, steps, decimal).cast(pl.Float64, strict=False))
+def _float(cell: pl.Expr, intermediate: IntermediateColumns, decimal: str) -> pl.Expr:
+    value = intermediate.add(_pointed(cell, intermediate, decimal).cast(pl.Float64, strict=False))
     return pl.when(value.is_finite()).then(value)
 
 
-def _decimal(type_: DataType, cell: pl.Expr, steps: Steps, decimal: str) -> pl.Expr:
+def _decimal(type_: DataType, cell: pl.Expr, intermediate: IntermediateColumns, decimal: str) -> pl.Expr:
     scale = type_.scale or 0
     fraction = f"(?:[0-9]{{1,{scale}}}0*|0+)" if scale else "0+"
-    cell = _pointed(cell, steps, decimal)
+    cell = _pointed(cell, intermediate, decimal)
     written = rf"\A[+-]?(?:[0-9]+(?:\.(?:{fraction})?)?|\.{fraction})\z"
     return pl.when(cell.str.contains(written)).then(cell).cast(type_.polars, strict=False)
 

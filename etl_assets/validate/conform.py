@@ -23,7 +23,7 @@ from etl_assets.validate.dates_and_times import in_range, localized
 
 if TYPE_CHECKING:
     from etl_assets.schema import Column, DataType
-    from etl_assets.validate.intermediate_columns import Steps
+    from etl_assets.validate.intermediate_columns import IntermediateColumns
 
 _LARGEST_EXPONENT: Final = 400
 _MICROSECOND: Final = 1_000
@@ -51,14 +51,14 @@ def as_published(column: Column, values: pd.Series[Any]) -> pl.Series:
     return series.cast(pl.String) if isinstance(series.dtype, pl.Categorical | pl.Null) else series
 
 
-def conformed(column: Column, name: str, source: pl.DataType, steps: Steps) -> pl.Expr:
+def conformed(column: Column, name: str, source: pl.DataType, intermediate: IntermediateColumns) -> pl.Expr:
     """The value of a column that is there with some Polars type, null where the declared type does not hold it.
 
     Args:
         column: The declaration.
         name: What the frame calls the column.
         source: The type it has there.
-        steps: Takes what is computed on the way.
+        intermediate: Takes what is computed on the way.
 
     Raises:
         TransformError: If values of that type never belong in the column.
@@ -66,15 +66,15 @@ def conformed(column: Column, name: str, source: pl.DataType, steps: Steps) -> p
     cell = pl.col(name)
     value: pl.Expr | None = None
     if source == pl.String:
-        value = cast(column.type, cell, steps)
+        value = cast(column.type, cell, intermediate)
     elif column.type.name in {"integer", "float", "decimal"} and source.is_numeric():
-        value = _number(column.type, cell, source, steps)
+        value = _number(column.type, cell, source, intermediate)
     elif column.type.name == "boolean" and source == pl.Boolean:
         value = cell
     elif column.type.name == "date":
-        value = _date(cell, source, steps)
+        value = _date(cell, source, intermediate)
     elif column.type.name == "timestamp":
-        value = _timestamp(column.type, cell, source, steps)
+        value = _timestamp(column.type, cell, source, intermediate)
     elif column.type.name == "time" and source == pl.Time:
         value = pl.when(cell.cast(pl.Int64) % _MICROSECOND == 0).then(cell)
     if value is None:
@@ -120,21 +120,23 @@ def _is_missing(value: Any) -> bool:
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)  # noqa: PLR0124 -- NaN
 
 
-def _number(type_: DataType, cell: pl.Expr, source: pl.DataType, steps: Steps) -> pl.Expr:
+def _number(type_: DataType, cell: pl.Expr, source: pl.DataType, intermediate: IntermediateColumns) -> pl.Expr:
     if type_.name == "float":
-        value = steps.once(cell.cast(pl.Float64, strict=False))
+        value = intermediate.add(cell.cast(pl.Float64, strict=False))
         return pl.when(value.is_finite()).then(value)
     if source.is_float() and type_.name == "decimal":
         text = cell.cast(pl.String).map_batches(_positional, return_dtype=pl.String, is_elementwise=True)
-        return cast(type_, steps.once(text), steps)
+        return cast(type_, intermediate.add(text), intermediate)
     if source.is_integer():
         return cell.cast(type_.polars, strict=False)
-    return _unless_changed(cell, type_.polars, source, steps)
+    return _unless_changed(cell, type_.polars, source, intermediate)
 
 
-def _unless_changed(cell: pl.Expr, target: pl.DataType, source: pl.DataType, steps: Steps) -> pl.Expr:
+def _unless_changed(
+    cell: pl.Expr, target: pl.DataType, source: pl.DataType, intermediate: IntermediateColumns
+) -> pl.Expr:
     """The value in another type, where it comes back from it unchanged."""
-    value = steps.once(cell.cast(target, strict=False))
+    value = intermediate.add(cell.cast(target, strict=False))
     return pl.when(value.cast(source, strict=False) == cell).then(value)
 
 
@@ -147,20 +149,22 @@ def _positional(texts: pl.Series) -> pl.Series:
     return pl.Series(texts.name, written, dtype=pl.String)
 
 
-def _date(cell: pl.Expr, source: pl.DataType, steps: Steps) -> pl.Expr | None:
+def _date(cell: pl.Expr, source: pl.DataType, intermediate: IntermediateColumns) -> pl.Expr | None:
     if isinstance(source, pl.Datetime) and source.time_zone is None:
-        cell = steps.once(_unless_changed(cell, pl.Date(), source, steps))
+        cell = intermediate.add(_unless_changed(cell, pl.Date(), source, intermediate))
     elif source != pl.Date:
         return None
     return pl.when(in_range(cell, pl.Date())).then(cell)
 
 
-def _timestamp(type_: DataType, cell: pl.Expr, source: pl.DataType, steps: Steps) -> pl.Expr | None:
+def _timestamp(
+    type_: DataType, cell: pl.Expr, source: pl.DataType, intermediate: IntermediateColumns
+) -> pl.Expr | None:
     """Readings as they are, instants in UTC; readings become instants only in a declared zone."""
     if source == pl.Date:
         value = pl.when(in_range(cell, pl.Date())).then(cell).cast(pl.Datetime("us"))
     elif isinstance(source, pl.Datetime):
-        value = _unless_changed(cell, pl.Datetime("us", source.time_zone), source, steps)
+        value = _unless_changed(cell, pl.Datetime("us", source.time_zone), source, intermediate)
     else:
         return None
     if isinstance(source, pl.Datetime) and source.time_zone is not None:
@@ -170,6 +174,6 @@ def _timestamp(type_: DataType, cell: pl.Expr, source: pl.DataType, steps: Steps
     elif type_.is_instant:
         if type_.zone is None:
             return None
-        value = localized(value, type_.zone, steps)
-    value = steps.once(value)
+        value = localized(value, type_.zone, intermediate)
+    value = intermediate.add(value)
     return pl.when(in_range(value, type_.polars)).then(value)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from etl_assets.schema import DataType
-    from etl_assets.validate.intermediate_columns import Steps
+    from etl_assets.validate.intermediate_columns import IntermediateColumns
 
 _MONTHS: Final = {
     name: number
@@ -38,20 +38,20 @@ _LAST_OFFSET_HOUR: Final = 23
 _LAST_MINUTE: Final = 59
 
 
-def moment(type_: DataType, cell: pl.Expr, steps: Steps) -> pl.Expr:
+def moment(type_: DataType, cell: pl.Expr, intermediate: IntermediateColumns) -> pl.Expr:
     """The value of a date, timestamp or time column: the first format that a cell matches and that gives a value.
 
     Args:
         type_: Of the column.
         cell: A String expression.
-        steps: Takes what is computed on the way.
+        intermediate: Takes what is computed on the way.
     """
     read = [
-        _read(type_, written, cell, steps, zulu=zulu)
+        _read(type_, written, cell, intermediate, zulu=zulu)
         for format_ in type_.formats
         for written, zulu in _variants(format_)
     ]
-    value = steps.once(pl.coalesce(read))
+    value = intermediate.add(pl.coalesce(read))
     if type_.name == "time":
         return value
     return pl.when(in_range(value, type_.polars)).then(value)
@@ -78,10 +78,10 @@ def _variants(format_: str) -> Iterator[tuple[str, bool]]:
     yield format_, False
 
 
-def _read(type_: DataType, format_: str, cell: pl.Expr, steps: Steps, *, zulu: bool) -> pl.Expr:
+def _read(type_: DataType, format_: str, cell: pl.Expr, intermediate: IntermediateColumns, *, zulu: bool) -> pl.Expr:
     native = _native(type_, format_)
     if native is None:
-        value = _assembled(type_, format_, cell, steps)
+        value = _assembled(type_, format_, cell, intermediate)
     else:
         matching = pl.when(cell.str.contains(shape(format_))).then(cell)
         if type_.name == "date":
@@ -92,18 +92,18 @@ def _read(type_: DataType, format_: str, cell: pl.Expr, steps: Steps, *, zulu: b
             value = matching.str.to_datetime(native, time_unit="us", strict=False, cache=False)
     if not type_.is_instant or "%z" in directives(format_):
         return value
-    return localized(value, "UTC" if zulu else type_.zone or "UTC", steps)
+    return localized(value, "UTC" if zulu else type_.zone or "UTC", intermediate)
 
 
-def localized(value: pl.Expr, zone: str, steps: Steps) -> pl.Expr:
+def localized(value: pl.Expr, zone: str, intermediate: IntermediateColumns) -> pl.Expr:
     """Wall-clock readings of a zone as instants; null where the clock showed them never or twice.
 
     The engine's table of clock changes ends with the year 2099; later readings go through Python's, one by one.
     """
     if zone == "UTC":
         return value.dt.replace_time_zone("UTC")
-    value = steps.once(value)
-    late = steps.once(value >= pl.lit(_TABLE_END))
+    value = intermediate.add(value)
+    late = intermediate.add(value >= pl.lit(_TABLE_END))
     by_table = pl.when(~late).then(value).dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
     by_rule = pl.when(late).then(value).map_batches(partial(_late, zone=ZoneInfo(zone)), _INSTANT, is_elementwise=True)
     return pl.coalesce(by_table.dt.convert_time_zone("UTC"), by_rule)
@@ -158,8 +158,8 @@ def _native(type_: DataType, format_: str) -> str | None:
     return "".join(translated)
 
 
-def _assembled(type_: DataType, format_: str, cell: pl.Expr, steps: Steps) -> pl.Expr:
-    groups = steps.once(cell.str.extract_groups(shape(format_, named=True)))
+def _assembled(type_: DataType, format_: str, cell: pl.Expr, intermediate: IntermediateColumns) -> pl.Expr:
+    groups = intermediate.add(cell.str.extract_groups(shape(format_, named=True)))
     names = {PARTS[part] for part in directives(format_) if part in PARTS}
 
     def number(name: str) -> pl.Expr:
@@ -175,7 +175,7 @@ def _assembled(type_: DataType, format_: str, cell: pl.Expr, steps: Steps) -> pl
     if type_.name == "time":
         seen = hour.is_not_null()
         return pl.when(seen).then(pl.time(hour, number("minute"), number("second"), micro))
-    day = _calendar_day(groups, names, steps)
+    day = _calendar_day(groups, names, intermediate)
     if type_.name == "date":
         return day
     clock = pl.duration(hours=hour, minutes=number("minute"), seconds=number("second"), microseconds=micro)
@@ -185,10 +185,10 @@ def _assembled(type_: DataType, format_: str, cell: pl.Expr, steps: Steps) -> pl
     return (reading - _offset(groups.struct.field("offset"))).dt.replace_time_zone("UTC")
 
 
-def _calendar_day(groups: pl.Expr, names: set[str], steps: Steps) -> pl.Expr:
+def _calendar_day(groups: pl.Expr, names: set[str], intermediate: IntermediateColumns) -> pl.Expr:
     """The day, null where the calendar has none such."""
     if "short_year" in names:
-        short = steps.once(groups.struct.field("short_year").cast(pl.Int32))
+        short = intermediate.add(groups.struct.field("short_year").cast(pl.Int32))
         year = short + pl.when(short >= _CENTURY_PIVOT).then(1900).otherwise(2000)
     else:
         year = groups.struct.field("year").cast(pl.Int32)
@@ -197,9 +197,9 @@ def _calendar_day(groups: pl.Expr, names: set[str], steps: Steps) -> pl.Expr:
         month = written.replace_strict(_MONTHS, default=None, return_dtype=pl.Int32)
     else:
         month = groups.struct.field("month").cast(pl.Int32)
-    month = steps.once(month)
+    month = intermediate.add(month)
     days = pl.duration(days=groups.struct.field("day").cast(pl.Int32) - 1)
-    day = steps.once(pl.date(year, month, 1) + days)
+    day = intermediate.add(pl.date(year, month, 1) + days)
     return pl.when(day.dt.month() == month).then(day)
 
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from etl_assets.errors import DeclarationError
 from etl_assets.validate.casts import cast, prepared
-from etl_assets.validate.intermediate_columns import Steps
+from etl_assets.validate.intermediate_columns import IntermediateColumns
 
 if TYPE_CHECKING:
     from etl_assets.schema import Column, Schema
@@ -32,10 +32,10 @@ def check_defaults(schema: Schema, where: str) -> None:
 
 
 def _breaks_a_rule(column: Column, decimal: str) -> bool:
-    steps = Steps()
-    cell = steps.once(prepared(column, pl.col("cell")), "prepared")
-    steps.once(cast(column.type, cell, steps, decimal), "value")
-    frame = steps.through(pl.LazyFrame({"cell": [column.default]})).collect()
+    intermediate = IntermediateColumns()
+    cell = intermediate.add(prepared(column, pl.col("cell")), "prepared")
+    intermediate.add(cast(column.type, cell, intermediate, decimal), "value")
+    frame = intermediate.added_to(pl.LazyFrame({"cell": [column.default]})).collect()
     asked = [rule.violated(column.type, pl.col("prepared"), pl.col("value")) for rule in column.rules]
     masks = [mask for mask in asked if mask is not None]
     return bool(masks) and bool(frame.select(pl.any_horizontal(masks).fill_null(value=False)).item())

@@ -9,14 +9,14 @@ from __future__ import annotations
 import polars as pl
 
 
-class Steps:
+class IntermediateColumns:
     """Named expressions, each in the first stage in which all it is made of is there."""
 
     def __init__(self) -> None:
         self._stages: list[list[pl.Expr]] = []
         self._stage_of: dict[str, int] = {}
 
-    def once(self, expression: pl.Expr, name: str | None = None) -> pl.Expr:
+    def add(self, expression: pl.Expr, name: str | None = None) -> pl.Expr:
         """Have an expression computed once.
 
         Args:
@@ -35,7 +35,7 @@ class Steps:
         self._stage_of[name] = stage
         return pl.col(name)
 
-    def through(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+    def added_to(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """The frame with every named expression."""
         for stage in self._stages:
             frame = frame.with_columns(stage)

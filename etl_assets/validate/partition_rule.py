@@ -79,7 +79,7 @@ class PartitionRule:
             value = value.dt.date()
         return values.alias("value").to_frame().select(~self.partitions.holds(key, value)).to_series()
 
-    def judge(self, key: str, batch: Batch) -> Batch:
+    def reject_outside(self, key: str, batch: Batch) -> Batch:
         """A batch without the records of which any row lies in another partition than that of a key."""
         outside = self.outside(key, batch.rows.get_column(self.column.name))
         if not outside.any():

@@ -47,7 +47,7 @@ def every_mask(columns: Sequence[Column]) -> dict[str, pl.Expr]:
 
 
 @dataclass(frozen=True)
-class Judged:
+class RuleResults:
     """Rows beside the rules that they broke.
 
     Attributes:
@@ -86,9 +86,9 @@ class Judged:
         ).sort(REJECTED_RECORD_NO)
 
 
-def judged(
+def evaluate(
     frame: pl.LazyFrame, columns: Sequence[Column], masks: Mapping[str, pl.Expr], rules: Sequence[RecordRule]
-) -> Judged:
+) -> RuleResults:
     """Carry out the rules of columns, then those of whole records that have all of their columns there.
 
     Args:
@@ -109,7 +109,7 @@ def judged(
                 names.append(rule.name)
     holds = pl.any_horizontal([pl.col(_mask_name(index)) for index in range(len(names))] or [pl.lit(value=False)])
     rows = rows.with_columns(holds.fill_null(value=False).alias(_BAD))
-    return Judged(rows, tuple(column.name for column in columns), tuple(names))
+    return RuleResults(rows, tuple(column.name for column in columns), tuple(names))
 
 
 def _holds_nul(texts: list[pl.Expr]) -> pl.Expr:

@@ -17,8 +17,8 @@ from etl_assets.schema import RECORD_NO
 from etl_assets.validate.base import Validator
 from etl_assets.validate.casts import cast, prepared
 from etl_assets.validate.defaults import check_defaults
-from etl_assets.validate.intermediate_columns import Steps
-from etl_assets.validate.rule_masks import NUL_RULE, cell_name, every_mask, judged, value_name
+from etl_assets.validate.intermediate_columns import IntermediateColumns
+from etl_assets.validate.rule_masks import NUL_RULE, cell_name, evaluate, every_mask, value_name
 from etl_assets.validate.shape import resolve
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class RuleValidator(Validator):
         key = (schema.fingerprint, raw.names, raw.decimal)
         if key not in self._plans:
             self._plans[key] = _plan(schema, resolve(schema, raw.names, "The delivery").columns, raw.decimal)
-        verdict = self._plans[key].judge(raw.frame)
+        verdict = self._plans[key].validate(raw.frame)
         malformed = raw.malformed
         if malformed.is_empty():
             return verdict
@@ -66,25 +66,27 @@ class _Plan:
     columns: Sequence[Column]
     published: Mapping[str, str]
     cells: Sequence[pl.Expr]
-    steps: Steps
+    intermediate: IntermediateColumns
     masks: Mapping[str, pl.Expr]
     rules: Sequence[RecordRule]
 
-    def judge(self, frame: pl.DataFrame) -> Verdict:
+    def validate(self, frame: pl.DataFrame) -> Verdict:
         taken = [
             frame.get_column(self.published[column.name]).alias(cell_name(index))
             for index, column in enumerate(self.columns)
             if column.name in self.published
         ]
         lazy = pl.DataFrame([*taken, frame.get_column(RECORD_NO)]).lazy()
-        result = judged(self.steps.through(lazy.with_columns(self.cells)), self.columns, self.masks, self.rules)
+        result = evaluate(
+            self.intermediate.added_to(lazy.with_columns(self.cells)), self.columns, self.masks, self.rules
+        )
         return Verdict(result.without(result.broken), result.rejected())
 
 
 def _plan(schema: Schema, published: Mapping[str, str], decimal: str) -> _Plan:
     columns = schema.published
     cells: list[pl.Expr] = []
-    steps = Steps()
+    intermediate = IntermediateColumns()
     for index, column in enumerate(columns):
         name = cell_name(index)
         if column.name not in published:
@@ -92,5 +94,5 @@ def _plan(schema: Schema, published: Mapping[str, str], decimal: str) -> _Plan:
         elif column.strip or column.null or column.default is not None:
             cells.append(prepared(column, pl.col(name)).alias(name))
         if column.type.name != "text":
-            steps.once(cast(column.type, pl.col(name), steps, decimal), value_name(index, column))
-    return _Plan(columns, published, cells, steps, every_mask(columns), schema.rules)
+            intermediate.add(cast(column.type, pl.col(name), intermediate, decimal), value_name(index, column))
+    return _Plan(columns, published, cells, intermediate, every_mask(columns), schema.rules)

@@ -14,14 +14,14 @@ from etl_assets.errors import TransformError
 from etl_assets.model.batch import REJECTED_RECORD_NO, Verdict
 from etl_assets.schema import RECORD_NO
 from etl_assets.validate.conform import as_published, completed, conformed
-from etl_assets.validate.intermediate_columns import Steps
-from etl_assets.validate.rule_masks import cell_name, every_mask, judged, value_name
+from etl_assets.validate.intermediate_columns import IntermediateColumns
+from etl_assets.validate.rule_masks import cell_name, evaluate, every_mask, value_name
 
 if TYPE_CHECKING:
     from etl_assets.schema import Schema
 
 
-def judge_rows(schema: Schema, frame: pd.DataFrame) -> Verdict:
+def validate_rows(schema: Schema, frame: pd.DataFrame) -> Verdict:
     """Judge what a transformer returned by the rules of all columns and of whole records.
 
     Args:
@@ -47,13 +47,13 @@ def judge_rows(schema: Schema, frame: pd.DataFrame) -> Verdict:
         for index, column in enumerate(schema.columns)
         if (cell := completed(column, cell_name(index), taken[index].dtype)) is not None
     ]
-    steps = Steps()
+    intermediate = IntermediateColumns()
     for index, column in enumerate(schema.columns):
-        value = conformed(column, cell_name(index), taken[index].dtype, steps)
+        value = conformed(column, cell_name(index), taken[index].dtype, intermediate)
         if column.type.name != "text":
-            steps.once(value, value_name(index, column))
-    values = steps.through(lazy.with_columns(cells))
-    result = judged(values, schema.columns, every_mask(schema.columns), schema.rules)
+            intermediate.add(value, value_name(index, column))
+    values = intermediate.added_to(lazy.with_columns(cells))
+    result = evaluate(values, schema.columns, every_mask(schema.columns), schema.rules)
     rejected = result.rejected()
     leaving = result.frame.get_column(RECORD_NO).is_in(rejected.get_column(REJECTED_RECORD_NO).implode())
     return Verdict(result.without(leaving), rejected)

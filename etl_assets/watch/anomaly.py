@@ -49,7 +49,7 @@ class Profiled:
     day: date | None = None
 
 
-def judge_volume(records: Point, history: Sequence[Point], volume: Volume) -> CheckResult:
+def check_volume(records: Point, history: Sequence[Point], volume: Volume) -> CheckResult:
     """Hold the number of a delivery's records against the declared limits, the delivery before it, and the history.
 
     Args:
@@ -88,7 +88,7 @@ def _breach(records: Point, earlier: Sequence[Point], volume: Volume) -> str | N
     return None
 
 
-def judge_distribution(
+def check_distribution(
     schema: Schema, delivery: Profiled, history: Sequence[Profiled], monitors: Monitors
 ) -> tuple[Comparison, ...]:
     """Hold the profiles of a delivery's columns against those before it.
@@ -111,7 +111,7 @@ def judge_distribution(
         if thresholds is None or now is None or not now.rows:
             continue
         earlier = [(past.day, past.columns[column.name]) for past in history if column.name in past.columns]
-        facts += _judge_column(
+        facts += _compare_column(
             _statistics(column, schema), (delivery.day, now), earlier[-thresholds.history :], thresholds
         )
     return tuple(facts)
@@ -138,7 +138,7 @@ class _Statistic:
     grain: float = 0.0
 
 
-def _judge_column(
+def _compare_column(
     statistics: Sequence[_Statistic],
     delivery: tuple[date | None, ColumnProfile],
     history: Sequence[tuple[date | None, ColumnProfile]],

@@ -119,7 +119,7 @@ def _retyped(column: Column, before: ColumnCells, now: ColumnCells) -> Iterator[
     if column.type.formats and (new == "moment" or best_format(column.type.name, now.readings, _strays(now))):
         return
     foreseen = column.type.name not in {"text", former} and new == column.type.name
-    yield Change("retyped", column.name, foreseen=foreseen, detail={**_told(now), "before": former, "after": new})
+    yield Change("retyped", column.name, foreseen=foreseen, detail={**_detail(now), "before": former, "after": new})
 
 
 def _type(column: Column, cells: ColumnCells) -> str | None:
@@ -157,7 +157,7 @@ def _reformatted(column: Column, before: ColumnCells, now: ColumnCells) -> Itera
     if not came and not went:
         return
     foreseen = came <= set(column.type.formats)
-    detail = {**_told(now), "before": sorted(former), "after": sorted(new)}
+    detail = {**_detail(now), "before": sorted(former), "after": sorted(new)}
     if not foreseen:
         detail |= {"readings": dict(now.readings), "strays": _strays(now)}
     yield Change("format", column.name, foreseen=foreseen, detail=detail)
@@ -180,9 +180,9 @@ def _in_use(cells: ColumnCells) -> set[str]:
 
 def _null_words(column: Column, history: Sequence[ColumnCells], now: ColumnCells) -> Iterator[Change]:
     known = {*(word for cells in history for word in cells.words), *column.null}
-    new = [word for word, count in now.words.items() if word not in known and _tells(count, now, history)]
+    new = [word for word, count in now.words.items() if word not in known and _is_significant(count, now, history)]
     if new:
-        yield Change("null_word", column.name, detail={**_told(now), "words": sorted(new)})
+        yield Change("null_word", column.name, detail={**_detail(now), "words": sorted(new)})
 
 
 def _members(column: Column, schema: Schema, history: Sequence[ColumnCells], now: ColumnCells) -> Iterator[Change]:
@@ -190,9 +190,11 @@ def _members(column: Column, schema: Schema, history: Sequence[ColumnCells], now
     if now.members is None or column.sensitive or not watched:
         return
     known = {*(member for cells in history for member in cells.members or ()), *now.words}
-    new = [member for member, count in now.members.items() if member not in known and _tells(count, now, history)]
+    new = [
+        member for member, count in now.members.items() if member not in known and _is_significant(count, now, history)
+    ]
     if new:
-        yield Change("category", column.name, detail={**_told(now), "members": sorted(new)})
+        yield Change("category", column.name, detail={**_detail(now), "members": sorted(new)})
 
 
 def _is_category(column: Column, schema: Schema, history: Sequence[ColumnCells]) -> bool:
@@ -205,12 +207,12 @@ def _is_category(column: Column, schema: Schema, history: Sequence[ColumnCells])
     return steady and all(cells.cells >= FEWEST_CELLS * len(sets[0]) for cells in last)
 
 
-def _tells(count: int, now: ColumnCells, history: Sequence[ColumnCells]) -> bool:
+def _is_significant(count: int, now: ColumnCells, history: Sequence[ColumnCells]) -> bool:
     """Whether so many cells are numerous, and would have been seen before had they been as frequent."""
     share = count / now.cells
     seen = share * sum(cells.cells for cells in history)
     return count >= _FEW and share >= _NUMEROUS and seen >= _EXPECTED
 
 
-def _told(cells: ColumnCells) -> dict[str, Any]:
+def _detail(cells: ColumnCells) -> dict[str, Any]:
     return {"published": cells.published, "cells": cells.cells}

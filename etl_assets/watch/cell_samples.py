@@ -17,7 +17,7 @@ import polars as pl
 from etl_assets.schema.expressions import among
 from etl_assets.schema.rules.allowed import Allowed
 from etl_assets.validate.casts import cast, prepared
-from etl_assets.validate.intermediate_columns import Steps
+from etl_assets.validate.intermediate_columns import IntermediateColumns
 from etl_assets.validate.shape import resolve
 from etl_assets.watch.type_inference import (
     format_matches,
@@ -127,10 +127,10 @@ def observe(schema: Schema, raw: RawBatch) -> dict[str, Any]:
             for number, column in enumerate(columns)
         ]
     )
-    look = _look(columns, raw.decimal, schema.key)
+    counter = _counter(columns, raw.decimal, schema.key)
     return {
         column.name: asdict(replace(cells, published=taken[column.name]))
-        for column, cells in zip(columns, look.at(sample), strict=True)
+        for column, cells in zip(columns, counter.count(sample), strict=True)
     }
 
 
@@ -168,18 +168,18 @@ def from_json(told: Mapping[str, Any]) -> dict[str, ColumnCells]:
 
 
 @lru_cache(maxsize=64)
-def _look(columns: tuple[Column, ...], decimal: str, key: tuple[str, ...]) -> _Look:
-    return _Look(columns, decimal, frozenset(key))
+def _counter(columns: tuple[Column, ...], decimal: str, key: tuple[str, ...]) -> _SampleCounter:
+    return _SampleCounter(columns, decimal, frozenset(key))
 
 
-class _Look:
+class _SampleCounter:
     """What to count in a sample of certain columns: first everywhere what is cheap, then the rest where it matters."""
 
     def __init__(self, columns: Sequence[Column], decimal: str, key: frozenset[str]) -> None:
         self._columns = columns
         self._decimal = decimal
         self._key = key
-        self._steps = Steps()
+        self._intermediate = IntermediateColumns()
         self._cells = [
             prepared(column.replace(default=None), pl.col(f"#{number}")).alias(f"#{number}")
             for number, column in enumerate(columns)
@@ -190,18 +190,23 @@ class _Look:
             for name, count in self._counted(column, pl.col(f"#{number}")).items()
         ]
 
-    def at(self, sample: pl.DataFrame) -> list[ColumnCells]:
+    def count(self, sample: pl.DataFrame) -> list[ColumnCells]:
         """The cells of each column of a sample whose columns are called by number."""
         sample = sample.with_columns(self._cells)
         if sample.is_empty():
             return [ColumnCells("", members={} if self._keeps(column) else None) for column in self._columns]
-        told = self._steps.through(sample.lazy()).select(self._counts).collect(engine="in-memory").row(0, named=True)
+        told = (
+            self._intermediate.added_to(sample.lazy())
+            .select(self._counts)
+            .collect(engine="in-memory")
+            .row(0, named=True)
+        )
         counts: list[dict[str, int]] = [{} for _ in self._columns]
         for label, count in told.items():
             number, _, name = label.partition(" ")
             counts[int(number)][name] = count
         return [
-            self._told(column, counted, sample.get_column(f"#{number}"))
+            self._cells_of(column, counted, sample.get_column(f"#{number}"))
             for number, (column, counted) in enumerate(zip(self._columns, counts, strict=True))
         ]
 
@@ -213,7 +218,7 @@ class _Look:
             counts["words"] = is_null_word(cell).sum()
             value = cell
         else:
-            value = self._steps.once(cast(column.type, cell, self._steps, self._decimal))
+            value = self._intermediate.add(cast(column.type, cell, self._intermediate, self._decimal))
             counts["declared"] = value.is_not_null().sum()
         rest = value.is_not_null()
         for format_ in column.type.formats:
@@ -231,7 +236,7 @@ class _Look:
             return False
         return allowed_values(column) is not None or (column.type.name == "text" and column.name not in self._key)
 
-    def _told(self, column: Column, counts: Mapping[str, int], sample: pl.Series) -> ColumnCells:
+    def _cells_of(self, column: Column, counts: Mapping[str, int], sample: pl.Series) -> ColumnCells:
         cells = sample.drop_nulls()
         told = ColumnCells(
             published="",
@@ -255,9 +260,11 @@ class _Look:
     def _with_strays(self, column: Column, told: ColumnCells, cells: pl.Series) -> ColumnCells:
         """The same, with a closer look at cells that are not written as declared."""
         frame = cells.alias("cell").to_frame()
-        cell, steps = pl.col("cell"), Steps()
-        value = steps.once(cast(column.type, cell, steps, self._decimal), "value")
-        strays = steps.through(frame.lazy()).filter(value.is_null()).collect(engine="in-memory").get_column("cell")
+        cell, intermediate = pl.col("cell"), IntermediateColumns()
+        value = intermediate.add(cast(column.type, cell, intermediate, self._decimal), "value")
+        strays = (
+            intermediate.added_to(frame.lazy()).filter(value.is_null()).collect(engine="in-memory").get_column("cell")
+        )
         words = _words(column, strays)
         if len(strays) < _STRAYS * len(cells):
             return replace(told, words=words)

@@ -103,11 +103,11 @@ def observe_names(
         return Drift()
     records = sample().head(LIKENESS_RECORDS) if delivery.manifest.spans else None
     with connection.transaction():
-        memory.take_turn(connection, source.name)
+        memory.lock_source(connection, source.name)
         if memory.observed(connection, delivery):
             return Drift()
         drift = _compare_names(connection, source, delivery, records)
-        _tell(connection, source, delivery, drift)
+        _alert(connection, source, delivery, drift)
     return drift
 
 
@@ -125,7 +125,7 @@ def observe_cells(connection: Connection, source: Source, delivery: Delivery, ce
     """
     drift, looks = Drift(), from_json(cells)
     with connection.transaction():
-        memory.take_turn(connection, source.name)
+        memory.lock_source(connection, source.name)
         if not memory.observed(connection, delivery):
             drift = _compare_names(connection, source, delivery, None)
         if not memory.looked_into(connection, delivery):
@@ -133,7 +133,7 @@ def observe_cells(connection: Connection, source: Source, delivery: Delivery, ce
         else:
             _accept_declared(connection, source, lambda event: _cells_fit(source.schema, event, delivery, looks))
         memory.remember_cells(connection, delivery, cells)
-        _tell(connection, source, delivery, drift)
+        _alert(connection, source, delivery, drift)
     return drift
 
 
@@ -189,7 +189,7 @@ def _accept_declared(connection: Connection, source: Source, provided: Callable[
     if not any(provided(event) for event in open_events(connection, source.name)):
         return
     with connection.transaction():
-        memory.take_turn(connection, source.name)
+        memory.lock_source(connection, source.name)
         for event in open_events(connection, source.name):
             if provided(event):
                 accept(connection, source.alert_rules, event.id, memory.THE_DECLARATION, "declared since")
@@ -206,7 +206,7 @@ def _review(
 ) -> DriftEvent:
     with connection.transaction():
         for found in memory.find(connection, ids=[id_]):
-            memory.take_turn(connection, found.source)
+            memory.lock_source(connection, found.source)
         event = memory.review(connection, id_, status, reviewer, note)
         first = deliveries.by_id(connection, event.first_delivery)
         partition = first.partition if first is not None else ""
@@ -214,7 +214,7 @@ def _review(
     return event
 
 
-def _tell(connection: Connection, source: Source, delivery: Delivery, drift: Drift) -> None:
+def _alert(connection: Connection, source: Source, delivery: Delivery, drift: Drift) -> None:
     rules, partition = source.alert_rules, delivery.partition
     alerts.of_drift(connection, rules, source.name, partition, drift.unforeseen, drift.closed)
 
@@ -292,7 +292,7 @@ def _write(connection: Connection, delivery: Delivery, comparison: _Comparison) 
     brought = [] if later is None else memory.find(connection, first_delivery=later.delivery_id)
     brought_later = {event.change.identity: event for event in brought}
     opened: list[DriftEvent] = []
-    for change in _untold(connection, delivery, comparison):
+    for change in _unreported(connection, delivery, comparison):
         of_its_own = change.foreseen and change.kind in CELL_KINDS
         known = (None if of_its_own else held.get(change.slot)) or brought_later.get(change.identity)
         if known is None:
@@ -308,7 +308,7 @@ def _write(connection: Connection, delivery: Delivery, comparison: _Comparison) 
     return Drift(tuple(opened), tuple(closed))
 
 
-def _untold(connection: Connection, delivery: Delivery, comparison: _Comparison) -> list[Change]:
+def _unreported(connection: Connection, delivery: Delivery, comparison: _Comparison) -> list[Change]:
     """The changes that neither take an open event back nor were ignored."""
     ignored = memory.find(connection, source=delivery.source, statuses=("ignored",))
     silent = {event.change.inverse for event in (*comparison.undone, *ignored)}

@@ -16,7 +16,7 @@ from etl_assets.model.partitions import Periods
 from etl_assets.postgres.faults import translating
 from etl_assets.postgres.watch import profiles
 from etl_assets.watch import cell_samples, drift
-from etl_assets.watch.anomaly import Profiled, judge_distribution, judge_volume
+from etl_assets.watch.anomaly import Profiled, check_distribution, check_volume
 from etl_assets.watch.history_statistics import Point
 from etl_assets.watch.profiles import merge
 
@@ -102,7 +102,7 @@ def examine(connection: Connection, source: Source, delivery: Delivery) -> tuple
     if monitors.volume is not None:
         records = Point(delivery.manifest.records, _day(source, delivery))
         history = [Point(one.records, _day(source, one)) for one in earlier]
-        found.append(judge_volume(records, history, monitors.volume))
+        found.append(check_volume(records, history, monitors.volume))
     if watched:
         found.append(_examine_columns(connection, source, delivery, earlier))
     return tuple(found)
@@ -114,7 +114,7 @@ def _examine_columns(
     numbers = profiles.numbers(connection, [*(one.id for one in earlier), delivery.id])
     now = Profiled(numbers.get(delivery.id, {}), _day(source, delivery))
     history = [Profiled(numbers[one.id], _day(source, one)) for one in earlier if one.id in numbers]
-    comparisons = judge_distribution(source.schema, now, history, source.monitors)
+    comparisons = check_distribution(source.schema, now, history, source.monitors)
     anomalous = {each.column for each in comparisons if each.anomalous}
     return CheckResult(
         DISTRIBUTION,

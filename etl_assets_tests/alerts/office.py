@@ -132,7 +132,7 @@ class Office:
 
     def messages(self) -> list[tuple[str, str, str]]:
         """Event, channel and status of each message, oldest first."""
-        return self.query("SELECT event, channel, status FROM etl.alert_message ORDER BY id")
+        return self.query("SELECT event, channel, status FROM etl.notification ORDER BY id")
 
     def query(self, question: str, *values: Any) -> list[tuple[Any, ...]]:
         return self.connection.execute(question.encode(), values).fetchall()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl_assets.alerts.messages import asset_path, notice
+from etl_assets.alerts.notification_text import asset_path, text_of
 from etl_assets.postgres.alerts.alerts import Alert
 
 _AT = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)
@@ -43,7 +43,7 @@ def _alert(**changes: Any) -> Alert:
 
 @given(text=st.text(max_size=2000))
 def test_no_text_breaks_a_line_or_makes_a_message_too_long(text: str) -> None:
-    told = notice(_alert(summary=text, remedy=text, source=text, partition="2026-01", subject=text), "opened", _UI)
+    told = text_of(_alert(summary=text, remedy=text, source=text, partition="2026-01", subject=text), "opened", _UI)
     assert "\n" not in told.title
     assert len(told.title) < 200
     assert all(part.isprintable() for _, part in told.lines)
@@ -51,20 +51,20 @@ def test_no_text_breaks_a_line_or_makes_a_message_too_long(text: str) -> None:
 
 
 def test_how_often_it_was_seen_is_told_when_it_was_more_than_once() -> None:
-    assert "Since: 2026-03-04 12:30 UTC\n" in notice(_alert(), "opened", _UI).text
-    assert "seen 3 times, last 2026-03-04 12:30 UTC" in notice(_alert(times=3), "opened", _UI).text
+    assert "Since: 2026-03-04 12:30 UTC\n" in text_of(_alert(), "opened", _UI).text
+    assert "seen 3 times, last 2026-03-04 12:30 UTC" in text_of(_alert(times=3), "opened", _UI).text
 
 
 def test_what_markdown_would_act_upon_is_escaped_and_links_are_not() -> None:
-    told = notice(_alert(summary="age__maximum *failed* [here](x)", run_id="a_b"), "opened", _UI).markdown
+    told = text_of(_alert(summary="age__maximum *failed* [here](x)", run_id="a_b"), "opened", _UI).markdown
     assert r"age\_\_maximum \*failed\* \[here\]\(x\)" in told
     assert f"[Run]({_UI}/runs/a_b)" in told
 
 
 def test_two_alerts_are_two_incidents_and_one_alert_is_one() -> None:
-    opened, resolved = notice(_alert(), "opened", _UI), notice(_alert(), "resolved", _UI)
+    opened, resolved = text_of(_alert(), "opened", _UI), text_of(_alert(), "resolved", _UI)
     assert opened.incident == resolved.incident
-    assert opened.incident != notice(_alert(id=8), "opened", _UI).incident
+    assert opened.incident != text_of(_alert(id=8), "opened", _UI).incident
 
 
 @pytest.mark.parametrize(
@@ -81,4 +81,4 @@ def test_links_lead_to_the_asset_that_the_source_is_or_that_was_written_by_hand(
 
 
 def test_what_concerns_no_source_and_no_run_has_no_links() -> None:
-    assert notice(_alert(source="", run_id=None), "opened", _UI).links == ()
+    assert text_of(_alert(source="", run_id=None), "opened", _UI).links == ()

@@ -295,7 +295,7 @@ def test_in_quiet_hours_messages_wait_until_they_end_but_not_those_that_are_crit
     quiet = _quiet_now(office)
     office.fail(RunFailed(quiet=quiet))
     office.fail(RunFailed(quiet=quiet, severity="critical"), partition="2026-01")
-    waits = office.query("SELECT next_try_at - clock_timestamp() FROM etl.alert_message ORDER BY id")
+    waits = office.query("SELECT next_try_at - clock_timestamp() FROM etl.notification ORDER BY id")
     assert timedelta(minutes=58) < waits[0][0] <= timedelta(hours=1)
     assert waits[1][0] <= timedelta()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from etl_assets import RunFailed, alerts
-from etl_assets.alerts.messages import trial
+from etl_assets.alerts.notification_text import trial
 from etl_assets.alerts.sender import BUDGET_SECONDS, SEND_SECONDS, deliver, without_secrets
 from etl_assets.postgres.alerts import notifications
 from etl_assets.postgres.connection import connected
@@ -79,7 +79,7 @@ def test_with_the_channel_down_for_five_tries_a_message_is_sent_once_and_later(o
     office.fail(RunFailed())
     for number in range(1, 6):
         assert office.send(_LATER * number).sent == 0
-        assert office.query("SELECT status, tries, error FROM etl.alert_message") == [
+        assert office.query("SELECT status, tries, error FROM etl.notification") == [
             ("pending", number, "Failed to send JSON POST notification: Servers are overloaded., error=503.")
         ]
     assert office.send(_LATER * 6).sent == 1
@@ -95,7 +95,7 @@ def test_waits_between_tries_grow_up_to_an_hour(office: Office, hook: Stub) -> N
     at = office.now
     for _ in range(10):
         alerts.send(office.connection, office.channels, UI, at)
-        (following,) = office.query("SELECT next_try_at FROM etl.alert_message WHERE channel = 'default'")[0]
+        (following,) = office.query("SELECT next_try_at FROM etl.notification WHERE channel = 'default'")[0]
         waits.append((following - at).total_seconds())
         at = following
     shortest = [min(notifications.FIRST_WAIT * 2**tries, notifications.LONGEST_WAIT) for tries in range(10)]
@@ -115,13 +115,13 @@ def test_a_resolution_waits_until_the_opening_was_told(office: Office, hook: Stu
     assert _titles(hook) == ["[error] people: run failed", "[resolved] people: run failed"]
 
 
-def test_messages_of_a_channel_that_refuses_do_not_hold_up_the_others(office: Office, hook: Stub) -> None:
+def test_notifications_of_a_channel_that_refuses_do_not_hold_up_the_others(office: Office, hook: Stub) -> None:
     office.channels["other"] = "json://127.0.0.1:1"
     for partition in ("a", "b", "c"):
         office.fail(RunFailed(to=("other", "default")), partition=partition)
     assert office.send().sent == 3
     assert len(hook.taken) == 3
-    assert office.query("SELECT sum(tries) FROM etl.alert_message WHERE channel = 'other'") == [(1,)]
+    assert office.query("SELECT sum(tries) FROM etl.notification WHERE channel = 'other'") == [(1,)]
 
 
 def test_two_senders_at_once_send_each_message_once(office: Office, hook: Stub) -> None:
@@ -187,7 +187,7 @@ def test_messages_for_a_channel_that_nobody_configured_wait_and_are_told_of(offi
     office.fail(RunFailed(to=("ops",)))
     dispatch = office.send()
     assert "No channel 'ops' is configured: set ETL_ASSETS_CHANNEL_OPS. 1 wait for it." in dispatch.lines
-    assert office.query("SELECT status, tries FROM etl.alert_message") == [("pending", 0)]
+    assert office.query("SELECT status, tries FROM etl.notification") == [("pending", 0)]
     office.channels["ops"] = office.channels["default"]
     assert office.send().sent == 1
     assert len(hook.taken) == 1
@@ -200,14 +200,14 @@ def test_a_message_is_given_up_after_a_week_with_the_reason(office: Office, hook
     dispatch = office.send(timedelta(days=7, minutes=1))
     assert (dispatch.sent, dispatch.dropped) == (0, 1)
     assert any("given up" in line for line in dispatch.lines)
-    ((status, error),) = office.query("SELECT status, error FROM etl.alert_message")
+    ((status, error),) = office.query("SELECT status, error FROM etl.notification")
     assert status == "dropped"
     assert error.startswith("given up for its age: Failed to send JSON POST notification")
 
 
 def test_with_an_opening_that_is_given_up_its_resolution_is_given_up_too(office: Office, hook: Stub) -> None:
     office.fail(RunFailed())
-    office.query("UPDATE etl.alert_message SET written_at = written_at - interval '7 days' RETURNING 1")
+    office.query("UPDATE etl.notification SET written_at = written_at - interval '7 days' RETURNING 1")
     office.run(RunFailed())
     dispatch = office.send(timedelta(minutes=1))
     assert (dispatch.sent, dispatch.dropped, hook.posted) == (0, 2, [])
@@ -239,7 +239,7 @@ def test_a_lost_channel_is_told_over_the_others_and_its_return_too(office: Offic
 
 def test_a_channel_that_refuses_one_message_and_takes_others_is_not_lost(office: Office, hook: Stub) -> None:
     office.fail(RunFailed())
-    office.query("UPDATE etl.alert_message SET tries = 9, error = 'too odd', next_try_at = 'infinity' RETURNING 1")
+    office.query("UPDATE etl.notification SET tries = 9, error = 'too odd', next_try_at = 'infinity' RETURNING 1")
     office.fail(RunFailed(), partition="2026-01")
     assert office.send().sent == 1
     assert len(hook.taken) == 1
@@ -250,7 +250,7 @@ def test_a_url_that_apprise_does_not_understand_is_a_failure_that_does_not_repea
     office.channels["default"] = f"nonsense://{_TOKEN}"
     office.fail(RunFailed())
     assert office.send().sent == 0
-    ((error,),) = office.query("SELECT error FROM etl.alert_message")
+    ((error,),) = office.query("SELECT error FROM etl.notification")
     assert error.startswith("Apprise does not understand the channel's URL")
     assert _TOKEN not in error
 
@@ -263,7 +263,7 @@ def test_neither_logs_nor_the_database_hold_what_a_channel_keeps_secret(
     office.channels["wrong"] = f"slack://{_TOKEN}"
     office.fail(RunFailed(to=("default", "nobody", "wrong")))
     lines = office.send().lines + office.send(_LATER).lines
-    held = str(office.query("SELECT * FROM etl.alert, etl.alert_message"))
+    held = str(office.query("SELECT * FROM etl.alert, etl.notification"))
     printed = capfd.readouterr()
     assert hook.taken
     for text in (held, str(lines), logged.getvalue(), printed.out, printed.err):

@@ -1,4 +1,4 @@
-"""The ingest and the witness, which know nothing of each other, say the same of every record."""
+"""The ingest and the auditor, which know nothing of each other, say the same of every record."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from psycopg import sql
 
 from etl_assets import Column, References, Schema
 from etl_assets.audit import library
+from etl_assets.audit.auditor import SAMPLE, auditor
 from etl_assets.audit.examination import examine
 from etl_assets.audit.suite import compiled
-from etl_assets.audit.witness import SAMPLE, witness
 from etl_assets_tests.ingest.world import World
 from etl_assets_tests.validate.oracle import judge
 
@@ -192,8 +192,8 @@ def test_of_what_was_published_the_same_is_found_wrong(warehouse_url: str, folde
     table = f"public.raw_{world.name}"
     unreadable = _store_unjudged(warehouse_url, table, feed)
     suite = compiled(feed.schema)
-    with witness(warehouse_url, feed.schema, table) as before:
-        said = before.ask(suite.expectations)
+    with auditor(warehouse_url, feed.schema, table) as asked:
+        said = asked.ask(suite.expectations)
     marked = {each.name: {row["n"] for row in each.keys} for each in said}
     assert {each.name: len(marked[each.name]) for each in said} == {each.name: each.failed_records for each in said}
     assert not any("cannot be asked" in each.description for each in said)

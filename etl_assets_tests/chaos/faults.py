@@ -145,7 +145,7 @@ class Unguarded(BatchTransaction):
 class OutOfTurn(BatchTransaction):
     """Wrong on purpose: writes rows while another transaction writes rows of the same keys."""
 
-    def take_turn(self) -> None:
+    def lock_writes(self) -> None:
         self.writer.outranked_by = deliveries.newer(self.connection, self.delivery)
 
 

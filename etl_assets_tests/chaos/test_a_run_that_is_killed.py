@@ -16,7 +16,7 @@ from etl_assets_tests.chaos.halted import RECORDS, declare_counters, halted
 if TYPE_CHECKING:
     from etl_assets_tests.cli.desk import Desk
 
-_LINE = "SELECT status, phase, error_class, read, read = inserted FROM etl.run ORDER BY id"
+_LINE = "SELECT status, step, error_class, read, read = inserted FROM etl.run ORDER BY id"
 
 
 def _look(cursor: str | None = None) -> dg.SensorExecutionData:
@@ -37,14 +37,14 @@ def test_a_run_that_is_killed_is_crashed_once_and_gone_on_with_by_the_next(desk:
     with halted(desk) as process:
         _look()
         _look()
-        ((status, phase, *_),) = desk.query(_LINE)
-        assert (status, phase) == ("started", "core"), "a run that lives is left alone"
+        ((status, step, *_),) = desk.query(_LINE)
+        assert (status, step) == ("started", "core"), "a run that lives is left alone"
         assert desk.query("SELECT missed_at FROM etl.run") == [(None,)]
         process.kill()
         process.wait()
     first = _look()
-    ((status, phase, error_class, read, all_inserted),) = desk.query(_LINE)
-    assert (status, phase, error_class, all_inserted) == ("crashed", "core", "Crashed", True)
+    ((status, step, error_class, read, all_inserted),) = desk.query(_LINE)
+    assert (status, step, error_class, all_inserted) == ("crashed", "core", "Crashed", True)
     assert 0 < read < RECORDS
     ((text,),) = desk.query("SELECT error FROM etl.run")
     assert f"1 of them with {read} records" in text
@@ -71,8 +71,8 @@ def test_a_run_that_is_interrupted_is_cancelled_and_killed_ones_are_found_by_the
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 1
         assert "1 run not tried: the command was interrupted." in output
-    ((status, phase, error_class, read, _),) = desk.query(_LINE)
-    assert (status, phase, error_class) == ("cancelled", "core", "Cancelled")
+    ((status, step, error_class, read, _),) = desk.query(_LINE)
+    assert (status, step, error_class) == ("cancelled", "core", "Cancelled")
     assert 0 < read < RECORDS
     with halted(desk) as process:
         process.kill()

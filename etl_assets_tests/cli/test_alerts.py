@@ -18,7 +18,7 @@ _ALERT = (
     "INSERT INTO etl.alert (source, partition, rule, severity, summary) "
     "VALUES ('readings', '{}', 'run_failed', 'error', 'It failed.')"
 )
-_MESSAGE = "INSERT INTO etl.alert_message (alert_id, event, channel) VALUES ({}, 'opened', '{}')"
+_MESSAGE = "INSERT INTO etl.notification (alert_id, event, channel) VALUES ({}, 'opened', '{}')"
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pytest
 
-from etl_assets.doctor import PROMISES
+from etl_assets.doctor import INVARIANTS
 
 if TYPE_CHECKING:
     from etl_assets_tests.cli.desk import Desk
@@ -21,8 +21,8 @@ def ready(desk: Desk) -> Desk:
 def test_a_sound_warehouse_exits_with_0(ready: Desk) -> None:
     (told,) = ready.lines("doctor", "--json")
     assert told["violations"] == []
-    assert told["examined"] == [*(promise.name for promise in PROMISES), "dagster_agrees"]
-    assert f"All {len(PROMISES) + 1} promises hold" in ready.succeed("doctor")
+    assert told["examined"] == [*(promise.name for promise in INVARIANTS), "dagster_agrees"]
+    assert f"All {len(INVARIANTS) + 1} promises hold" in ready.succeed("doctor")
 
 
 def test_a_broken_promise_exits_with_4_and_says_what_to_do(ready: Desk) -> None:
@@ -47,7 +47,7 @@ def test_a_partition_that_dagster_was_not_told_of_is_found_and_mended_by_a_run(r
     assert ready.type("doctor").exit_code == 0
 
 
-def test_a_run_that_is_about_to_tell_dagster_is_no_fault(ready: Desk) -> None:
+def test_a_run_that_is_about_to_report_to_dagster_is_no_fault(ready: Desk) -> None:
     with dg.DagsterInstance.get() as instance:
         instance.wipe_assets([dg.AssetKey(["core", "stations"])])
     ready.execute("UPDATE etl.run SET status = 'started' WHERE source = 'stations'")

@@ -42,7 +42,7 @@ def look(desk: Desk, *keys: str) -> None:
     with connected(desk.url) as connection:
         watch = Watch(source, warehouse, connection)
         for key in keys:
-            watch.look(key)
+            watch.poll(key)
 
 
 def declare_shirts(desk: Desk, *, sensitive: bool) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from etl_assets.errors import DeliveryError
-from etl_assets.extract.base import Known
+from etl_assets.model.delivery import MemberIndex
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class FormatSuite:
 
     def again(self, batches: Sequence[RawBatch], stream: BinaryIO | None = None) -> Sequence[RawBatch]:
         """Read batches that were read before, as from a landed delivery."""
-        return self.read(stream, known=Known(self.names, tuple(batch.span for batch in batches)))
+        return self.read(stream, index=MemberIndex("member", 0, self.names, tuple(batch.span for batch in batches)))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -157,7 +157,7 @@ class FormatSuite:
         found = [batch.names for batch in self.read()]
         if self.format.naming == "union":
             first = self.read()[0]
-            (more,) = self.read(known=Known((*self.names, "surplus"), (first.span,)))
+            (more,) = self.read(index=MemberIndex("member", 0, (*self.names, "surplus"), (first.span,)))
             assert more.frame["surplus"].null_count() == more.frame.height == first.frame.height
         else:
             assert set(found) == {self.names}

@@ -14,8 +14,8 @@ import pytest
 from psycopg import sql
 
 from etl_assets.alerts.rules import of_checks
+from etl_assets.audit.auditor import auditor
 from etl_assets.audit.suite import compiled
-from etl_assets.audit.witness import witness
 from etl_assets.errors import DeclarationError
 from etl_assets.graph.assets.checks import core_specs
 from etl_assets.model.alert import DEFAULT_ALERTS
@@ -119,8 +119,8 @@ class RuleSuite:
         table = f"public.{world.name}"
         self.store_unjudged(warehouse_url, table)
         (asked,) = (each for each in suite.expectations if each.name == self.name)
-        with witness(warehouse_url, self.schema, table) as before:
-            (found,) = before.ask([asked])
+        with auditor(warehouse_url, self.schema, table) as audit:
+            (found,) = audit.ask([asked])
         self.check_audit({row["n"] for row in found.keys}, passed=found.passed)
 
     def check_audit(self, keys: set[int], *, passed: bool) -> None:

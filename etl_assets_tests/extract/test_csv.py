@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl_assets.errors import DeclarationError, DeliveryError, DeliveryIncompleteError
-from etl_assets.extract.base import Known
 from etl_assets.extract.formats.csv import Csv
+from etl_assets.model.delivery import MemberIndex
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ def test_a_batch_is_parsed_only_when_asked_for() -> None:
 
 def test_an_index_that_belongs_to_another_declaration_is_noticed() -> None:
     (batch,) = read(b'a,b\n1,"x\ny"\n')
-    (again,) = read(b'a,b\n1,"x\ny"\n', Csv(quote=None), known=Known(batch.names, (batch.span,)))
+    (again,) = read(b'a,b\n1,"x\ny"\n', Csv(quote=None), index=MemberIndex("member", 0, batch.names, (batch.span,)))
     with pytest.raises(DeliveryError, match="Index the delivery anew"):
         _ = again.frame
 
@@ -302,7 +302,7 @@ def test_an_index_that_belongs_to_another_declaration_is_noticed() -> None:
 def test_a_file_shorter_than_its_index_is_incomplete() -> None:
     (batch,) = read(b"a,b\n1,2\n")
     with pytest.raises(DeliveryIncompleteError):
-        read(b"a,b\n1,", known=Known(batch.names, (batch.span,)))
+        read(b"a,b\n1,", index=MemberIndex("member", 0, batch.names, (batch.span,)))
 
 
 def test_the_decimal_sign_is_handed_on() -> None:

@@ -25,7 +25,7 @@ _MODIFIED = "Wed, 03 Jan 2024 06:00:00 GMT"
 
 
 def _look(location: str, partition: Partition = _WHOLE) -> Mapping[str, str] | None:
-    return FileExtractor(location=location, format=Csv(), settle_seconds=0).look(partition)
+    return FileExtractor(location=location, format=Csv(), settle_seconds=0).poll(partition)
 
 
 def _validators(location: str) -> Mapping[str, str]:

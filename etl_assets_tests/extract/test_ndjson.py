@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets.errors import DeclarationError, DeliveryError
-from etl_assets.extract.base import Known
 from etl_assets.extract.formats.ndjson import Ndjson
 from etl_assets.extract.formats.ndjson.batch import NdjsonBatch
+from etl_assets.model.delivery import MemberIndex
 from etl_assets.schema import RECORD_NO
 
 
@@ -135,12 +135,12 @@ def test_lines_are_counted_with_those_that_are_blank() -> None:
     batches = read(b'\n\n{"a": 1}\n \n{"a": 2}\n\t\n{"a": 3}\n', Ndjson(batch_bytes=14))
     places = [b.location(n) for b in batches for n in range(b.span.first_record, b.span.last_record + 1)]
     assert places == ["m:3", "m:5", "m:7"]
-    again = Ndjson().read(io.BytesIO(b'\n\n{"a": 1}\n \n{"a": 2}\n\t\n{"a": 3}\n'), "m", known=_known(batches))
+    again = Ndjson().read(io.BytesIO(b'\n\n{"a": 1}\n \n{"a": 2}\n\t\n{"a": 3}\n'), "m", index=_index(batches))
     assert [batch.location(batch.span.first_record) for batch in again] == places
 
 
-def _known(batches: list[NdjsonBatch]) -> Known:
-    return Known(("a",), tuple(batch.span for batch in batches))
+def _index(batches: list[NdjsonBatch]) -> MemberIndex:
+    return MemberIndex("m", 0, ("a",), tuple(batch.span for batch in batches))
 
 
 def test_a_record_that_is_reread_brings_names_that_its_delivery_did_not_have() -> None:
@@ -151,7 +151,9 @@ def test_a_record_that_is_reread_brings_names_that_its_delivery_did_not_have() -
 CHARACTERS = st.characters(exclude_categories=["Cs"])
 _TEXTS = st.text(CHARACTERS, max_size=5)
 _VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), _TEXTS, st.floats(allow_nan=False, width=32)),
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), _TEXTS, st.floats(allow_nan=False, allow_infinity=False, width=32)
+    ),
     lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(_TEXTS, inner, max_size=2)),
     max_leaves=4,
 )

@@ -43,7 +43,7 @@ class Looks:
     at: datetime = datetime(2024, 1, 5, 6, tzinfo=UTC)
     results: list[Any] = field(default_factory=list)
 
-    def look(self, *, day: int | None = None) -> dict[str, AbstractSet[str | None]]:
+    def poll(self, *, day: int | None = None) -> dict[str, AbstractSet[str | None]]:
         """The partitions asked for, by asset."""
         if day is not None:
             self.at = self.at.replace(day=day)
@@ -92,10 +92,10 @@ def _chain(name: str, *partitions: str | None) -> dict[str, AbstractSet[str | No
 
 def test_a_source_is_asked_for_whole_once_what_it_comes_after_is_loaded(bench: Bench) -> None:
     looks = _looks(bench, bench.declare(name="up"), bench.declare(name="down", trigger=After("core/up")))
-    assert looks.look() == {}
+    assert looks.poll() == {}
     looks.loaded("up")
-    assert looks.look() == _chain("down", None)
-    assert looks.look() == {}
+    assert looks.poll() == _chain("down", None)
+    assert looks.poll() == {}
 
 
 def _daily(bench: Bench, **changes: Any) -> Looks:
@@ -105,46 +105,46 @@ def _daily(bench: Bench, **changes: Any) -> Looks:
 
 def test_a_day_is_asked_for_once_the_same_day_upstream_is_loaded(bench: Bench) -> None:
     looks = _daily(bench)
-    looks.look()
+    looks.poll()
     looks.loaded("up", "2024-01-02")
-    assert looks.look() == _chain("down", "2024-01-02")
+    assert looks.poll() == _chain("down", "2024-01-02")
 
 
 def test_what_was_loaded_before_anybody_looked_is_not_asked_for(bench: Bench) -> None:
     looks = _daily(bench)
     for day in (1, 2, 3):
         looks.loaded("up", f"2024-01-0{day}")
-    assert looks.look() == {}
-    assert looks.look() == {}
+    assert looks.poll() == {}
+    assert looks.poll() == {}
 
 
 def test_days_that_were_loaded_while_nobody_looked_are_all_asked_for(bench: Bench) -> None:
     looks = _daily(bench)
-    looks.look(day=3)
+    looks.poll(day=3)
     for day in (1, 2, 3, 4):
         looks.loaded("up", f"2024-01-0{day}")
-    assert looks.look(day=5) == _chain("down", *(f"2024-01-0{day}" for day in (1, 2, 3, 4)))
+    assert looks.poll(day=5) == _chain("down", *(f"2024-01-0{day}" for day in (1, 2, 3, 4)))
 
 
 def test_a_day_whose_check_failed_is_not_released_by_a_later_day_that_passed(bench: Bench) -> None:
     looks = _daily(bench)
-    looks.look()
+    looks.poll()
     looks.loaded("up", "2024-01-01")
     looks.loaded("up", "2024-01-02", passed=False)
-    assert looks.look() == _chain("down", "2024-01-01")
+    assert looks.poll() == _chain("down", "2024-01-01")
     looks.loaded("up", "2024-01-03")
-    assert looks.look() == _chain("down", "2024-01-03")
-    assert looks.look() == {}
+    assert looks.poll() == _chain("down", "2024-01-03")
+    assert looks.poll() == {}
     looks.loaded("up", "2024-01-02")
-    assert looks.look() == _chain("down", "2024-01-02")
+    assert looks.poll() == _chain("down", "2024-01-02")
 
 
 def test_a_new_day_waits_for_the_same_day_upstream(bench: Bench) -> None:
     looks = _daily(bench)
-    looks.look(day=4)
-    assert looks.look(day=5) == {}
+    looks.poll(day=4)
+    assert looks.poll(day=5) == {}
     looks.loaded("up", "2024-01-04")
-    assert looks.look() == _chain("down", "2024-01-04")
+    assert looks.poll() == _chain("down", "2024-01-04")
 
 
 def test_a_month_waits_for_all_of_its_days(bench: Bench) -> None:
@@ -152,65 +152,65 @@ def test_a_month_waits_for_all_of_its_days(bench: Bench) -> None:
     down = bench.declare(name="down", partitions=Monthly(start=date(2023, 1, 1)), trigger=After("core/up"))
     looks = _looks(bench, up, down)
     looks.at = datetime(2024, 2, 5, 6, tzinfo=UTC)
-    looks.look()
+    looks.poll()
     looks.loaded("up", "2024-01-30")
-    assert looks.look() == {}
+    assert looks.poll() == {}
     looks.loaded("up", "2024-01-31")
-    assert looks.look() == _chain("down", "2024-01-01")
+    assert looks.poll() == _chain("down", "2024-01-01")
 
 
 def test_what_every_day_depends_on_asks_for_the_newest_day_and_for_those_that_came_since(bench: Bench) -> None:
     looks = _looks(
         bench, bench.declare(name="up"), bench.declare(name="down", partitions=_DAYS, trigger=After("core/up"))
     )
-    looks.look(day=3)
+    looks.poll(day=3)
     looks.loaded("up")
-    assert looks.look() == _chain("down", "2024-01-02")
+    assert looks.poll() == _chain("down", "2024-01-02")
     looks.loaded("up", passed=False)
-    assert looks.look(day=6) == {}
+    assert looks.poll(day=6) == {}
     looks.loaded("up")
-    assert looks.look() == _chain("down", "2024-01-03", "2024-01-04", "2024-01-05")
+    assert looks.poll() == _chain("down", "2024-01-03", "2024-01-04", "2024-01-05")
 
 
 def test_named_partitions_are_all_asked_for_by_what_all_depend_on(bench: Bench) -> None:
     down = bench.declare(name="down", partitions=Static(("a", "b")), trigger=After("core/up"))
     looks = _looks(bench, bench.declare(name="up"), down)
-    looks.look()
+    looks.poll()
     looks.loaded("up")
-    assert looks.look() == _chain("down", "a", "b")
+    assert looks.poll() == _chain("down", "a", "b")
 
 
 def test_a_run_under_way_upstream_is_waited_for(bench: Bench) -> None:
     looks = _daily(bench)
-    looks.look()
+    looks.poll()
     looks.loaded("up", "2024-01-02")
     run = bench.instance.create_run_for_job(
         looks.built.resolve_job_def("up"), tags={"dagster/partition": "2024-01-02"}, status=dg.DagsterRunStatus.STARTED
     )
-    assert looks.look() == {}
+    assert looks.poll() == {}
     bench.instance.report_run_canceled(run)
     looks.loaded("up", "2024-01-02")
-    assert looks.look() == _chain("down", "2024-01-02")
+    assert looks.poll() == _chain("down", "2024-01-02")
 
 
 def test_what_is_loaded_upstream_between_a_request_and_the_next_look_is_not_lost(bench: Bench) -> None:
     looks = _daily(bench)
-    looks.look()
+    looks.poll()
     looks.loaded("up", "2024-01-02")
-    assert looks.look() == _chain("down", "2024-01-02")
+    assert looks.poll() == _chain("down", "2024-01-02")
     looks.loaded("up", "2024-01-02")
-    assert looks.look() == _chain("down", "2024-01-02")
-    assert looks.look() == {}
+    assert looks.poll() == _chain("down", "2024-01-02")
+    assert looks.poll() == {}
 
 
 def test_what_was_loaded_by_hand_after_its_upstream_is_not_asked_for(bench: Bench) -> None:
     looks = _daily(bench)
-    looks.look()
+    looks.poll()
     looks.loaded("up", "2024-01-02")
     for layer in ("landing", "core"):
         key = dg.AssetKey([layer, "down"])
         bench.instance.report_runless_asset_event(dg.AssetMaterialization(key, partition="2024-01-02"))
-    assert looks.look() == {}
+    assert looks.poll() == {}
 
 
 def test_a_refused_delivery_asks_for_nothing_and_a_failed_check_of_a_real_run_holds_its_day_alone(bench: Bench) -> None:
@@ -218,7 +218,7 @@ def test_a_refused_delivery_asks_for_nothing_and_a_failed_check_of_a_real_run_ho
     up = bench.declare(name="up", partitions=_DAYS, extractor=extractor)
     down = bench.declare(name="down", partitions=_DAYS, extractor=extractor, trigger=After("core/up"))
     looks = _looks(bench, up, down)
-    looks.look()
+    looks.poll()
     for day, age in ((1, 36), (2, 999), (3, 36), (4, 36)):
         (bench.folder / f"2024-01-0{day}.csv").write_text(f"id,name,age\n{day},Ada,{age}\n")
     ran = {day: bench.run_job(looks.built, "up", f"2024-01-0{day}").success for day in (1, 2)}
@@ -229,7 +229,7 @@ def test_a_refused_delivery_asks_for_nothing_and_a_failed_check_of_a_real_run_ho
     ran[4] = bench.run_job(looks.built, "up", "2024-01-04").success
     assert ran == {1: True, 2: False, 3: False, 4: True}
     assert "2024-01-03" in bench.instance.get_materialized_partitions(dg.AssetKey(["core", "up"]))
-    assert looks.look() == _chain("down", "2024-01-01", "2024-01-04")
+    assert looks.poll() == _chain("down", "2024-01-01", "2024-01-04")
 
 
 def _mart() -> dg.AssetsDefinition:
@@ -251,12 +251,12 @@ def test_an_asset_written_by_hand_follows_each_day_and_all_days_where_all_depend
     looks = _looks(bench, up, whole, marts=(_mart(),))
     looks.loaded("up", "2024-01-01")
     looks.loaded("whole")
-    assert looks.look() == {}
+    assert looks.poll() == {}
     looks.loaded("up", "2024-01-02")
     looks.loaded("up", "2024-01-03", passed=False)
-    assert looks.look() == {"marts/both": {"2024-01-02"}}
+    assert looks.poll() == {"marts/both": {"2024-01-02"}}
     looks.loaded("whole")
-    assert looks.look() == {"marts/both": {"2024-01-01", "2024-01-02"}}
+    assert looks.poll() == {"marts/both": {"2024-01-01", "2024-01-02"}}
 
 
 def test_an_asset_written_by_hand_is_computed_in_the_run_of_a_source_that_comes_after_another(bench: Bench) -> None:
@@ -267,9 +267,9 @@ def test_an_asset_written_by_hand_is_computed_in_the_run_of_a_source_that_comes_
     ]
     looks = _looks(bench, *sources, marts=(_mart(),))
     looks.loaded("whole")
-    looks.look()
+    looks.poll()
     looks.loaded("first", "2024-01-02")
-    assert looks.look() == {**_chain("up", "2024-01-02"), "marts/both": {"2024-01-02"}}
+    assert looks.poll() == {**_chain("up", "2024-01-02"), "marts/both": {"2024-01-02"}}
 
 
 @pytest.mark.parametrize(

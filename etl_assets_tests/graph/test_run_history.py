@@ -81,11 +81,11 @@ def _disconnected(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_a_line_tells_job_process_phase_attempt_and_seconds_of_every_phase(bench: Bench) -> None:
     bench.run(bench.people(*_GOOD))
-    ((job, host, process, attempt, phase, delivery, spent),) = bench.query(
-        "SELECT job, host, process, attempt, phase, delivery_id, seconds FROM etl.run"
+    ((job, host, process, attempt, step, delivery, spent),) = bench.query(
+        "SELECT job, host, process, attempt, step, delivery_id, seconds FROM etl.run"
     )
     assert (job, host, process, attempt) == ("people", socket.gethostname(), os.getpid(), 1)
-    assert (phase, delivery) == ("quarantine", 1)
+    assert (step, delivery) == ("quarantine", 1)
     assert {"landing", "core", "quarantine", "checks", "read", "database"} <= spent.keys()
 
 
@@ -118,7 +118,7 @@ def test_a_line_ends_with_the_last_asset_that_is_selected(bench: Bench, last: st
     bench.run(source)
     job = definitions({"people": source}).resolve_job_def("people")
     result = job.execute_in_process(instance=bench.instance, asset_selection=[dg.AssetKey([last, "people"])])
-    assert bench.query("SELECT phase, status FROM etl.run WHERE run_id = %s", result.run_id) == [(last, "succeeded")]
+    assert bench.query("SELECT step, status FROM etl.run WHERE run_id = %s", result.run_id) == [(last, "succeeded")]
 
 
 def test_the_counts_of_a_run_that_failed_are_those_of_its_committed_batches(bench: Bench) -> None:

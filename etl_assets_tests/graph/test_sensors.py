@@ -54,18 +54,18 @@ def test_the_trigger_is_a_sensor_that_is_switched_on_and_looks_as_often_as_decla
 def test_what_was_never_loaded_is_asked_for_and_what_is_loaded_is_not(bench: Bench) -> None:
     publish(bench.folder / "people.csv", _GOOD)
     watcher = _whole(bench)
-    assert watcher.look() == [True]
+    assert watcher.poll() == [True]
     assert bench.query("SELECT id FROM core.people") == [(1,)]
-    assert watcher.look() == []
+    assert watcher.poll() == []
     assert "Nothing has changed" in watcher.said
 
 
 def test_a_change_is_asked_for(bench: Bench) -> None:
     publish(bench.folder / "people.csv", _GOOD)
     watcher = _whole(bench)
-    watcher.look()
+    watcher.poll()
     publish(bench.folder / "people.csv", _GOOD, "2,Alan,41")
-    assert watcher.look() == [True]
+    assert watcher.poll() == [True]
     assert bench.query("SELECT count(*) FROM core.people") == [(2,)]
 
 
@@ -73,16 +73,16 @@ def test_what_is_loaded_by_hand_is_not_loaded_again(bench: Bench) -> None:
     publish(bench.folder / "people.csv", _GOOD)
     watcher = _whole(bench)
     bench.run(watcher.source)
-    assert watcher.look() == []
+    assert watcher.poll() == []
 
 
 def test_the_same_bytes_written_again_are_looked_at_once_and_never_again(bench: Bench) -> None:
     publish(bench.folder / "people.csv", _GOOD)
     watcher = _whole(bench)
-    watcher.look()
+    watcher.poll()
     publish(bench.folder / "people.csv", _GOOD, age=30)
-    assert watcher.look() == [True]
-    assert watcher.look() == []
+    assert watcher.poll() == [True]
+    assert watcher.poll() == []
     assert bench.query("SELECT count(*) FROM etl.delivery") == [(1,)]
 
 
@@ -91,12 +91,12 @@ def test_a_publisher_who_goes_back_to_an_older_state_is_followed(bench: Bench) -
     watcher = _whole(bench)
     publish(path, _GOOD, age=100)
     at = path.stat().st_mtime_ns
-    assert watcher.look() == [True]
+    assert watcher.poll() == [True]
     publish(path, "1,Grace,36", age=50)
-    assert watcher.look() == [True]
+    assert watcher.poll() == [True]
     publish(path, _GOOD)
     os.utime(path, ns=(at, at))
-    assert watcher.look() == [True]
+    assert watcher.poll() == [True]
     assert bench.query("SELECT name FROM core.people") == [("Ada",)]
 
 
@@ -104,12 +104,12 @@ def test_a_file_brought_by_hand_is_not_taken_for_what_the_publisher_has(bench: B
     publish(bench.folder / "people.csv", _GOOD)
     publish(bench.folder / "brought.csv", "9,Mary,30")
     watcher = _whole(bench)
-    watcher.look()
+    watcher.poll()
     config = {"ops": {"landing__people": {"config": {"file": str(bench.folder / "brought.csv")}}}}
     assert bench.run_job(definitions({"people": watcher.source}), "people", config=config).success
-    assert watcher.look() == []
+    assert watcher.poll() == []
     publish(bench.folder / "people.csv", "1,Grace,36", age=20)
-    assert watcher.look() == [True]
+    assert watcher.poll() == [True]
 
 
 def test_where_there_is_no_file_nothing_is_asked_for_and_the_tick_says_so(bench: Bench) -> None:
@@ -149,24 +149,24 @@ def test_a_refused_delivery_is_tried_again_ever_later_and_then_given_up_until_th
 ) -> None:
     publish(bench.folder / "people.csv", _BAD)
     watcher = Watcher(bench, bench.declare(trigger=OnChange(every=EVERY, attempts=3)))
-    assert watcher.look() == [False]
+    assert watcher.poll() == [False]
     assert watcher.tick() == []
     assert "attempt 1 failed, the next comes at" in watcher.said
     for after, outcome in ((1, [False]), (1, []), (2, [False]), (60, []), (6000, [])):
         _later(monkeypatch, timedelta(minutes=after, seconds=5))
-        assert watcher.look() == outcome, after
+        assert watcher.poll() == outcome, after
     assert "every attempt failed" in watcher.said
     assert sorted(key.rpartition("#")[2] for key in watcher.keys) == ["1", "2", "3"]
     publish(bench.folder / "people.csv", _GOOD, age=30)
-    assert watcher.look() == [True]
-    assert watcher.look() == []
+    assert watcher.poll() == [True]
+    assert watcher.poll() == []
     assert json.loads(watcher.cursor or "")["arrivals"] == {}
 
 
 def test_what_was_given_up_and_then_loaded_by_hand_is_forgotten(bench: Bench) -> None:
     publish(bench.folder / "people.csv", _BAD)
     watcher = Watcher(bench, bench.declare(trigger=OnChange(every=EVERY, attempts=1)))
-    assert watcher.look() == [False]
+    assert watcher.poll() == [False]
     assert watcher.tick() == []
     assert "every attempt failed" in watcher.said
     consenting = bench.declare(trigger=watcher.source.trigger, max_rejected=1.0)
@@ -178,7 +178,7 @@ def test_what_was_given_up_and_then_loaded_by_hand_is_forgotten(bench: Bench) ->
 def test_a_run_that_dagster_will_start_again_is_not_asked_for_again(bench: Bench) -> None:
     publish(bench.folder / "people.csv", _BAD)
     watcher = _whole(bench)
-    watcher.look()
+    watcher.poll()
     (run,) = bench.instance.get_runs()
     bench.instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
     assert watcher.tick() == []
@@ -188,15 +188,15 @@ def test_a_run_that_dagster_will_start_again_is_not_asked_for_again(bench: Bench
 class Silent(FileExtractor):
     """A publisher of whom nothing can be known without fetching."""
 
-    def look(self, partition: Partition) -> Mapping[str, str] | None:
-        super().look(partition)
+    def poll(self, partition: Partition) -> Mapping[str, str] | None:
+        super().poll(partition)
         return None
 
 
 def test_where_nothing_tells_every_look_asks_for_a_run_and_the_same_bytes_are_no_delivery(bench: Bench) -> None:
     publish(bench.folder / "people.csv", _GOOD)
     watcher = _whole(bench, extractor=Silent(location=str(bench.folder / "people.csv"), format=Csv()))
-    assert [watcher.look() for _ in range(3)] == [[True]] * 3
+    assert [watcher.poll() for _ in range(3)] == [[True]] * 3
     assert bench.query("SELECT count(*) FROM etl.delivery") == [(1,)]
     (request,) = watcher.tick()
     watcher.queue(request)
@@ -206,24 +206,24 @@ def test_where_nothing_tells_every_look_asks_for_a_run_and_the_same_bytes_are_no
 class Inexact(FileExtractor):
     """A publisher who says something else of the bytes than of the address."""
 
-    def look(self, partition: Partition) -> Mapping[str, str] | None:
-        found = super().look(partition) or {}
+    def poll(self, partition: Partition) -> Mapping[str, str] | None:
+        found = super().poll(partition) or {}
         return {"etag": found["modified"]}
 
 
 def test_a_look_that_says_something_else_than_the_fetch_is_tried_once_more_and_then_left(bench: Bench) -> None:
     publish(bench.folder / "people.csv", _GOOD)
     watcher = _whole(bench, extractor=Inexact(location=str(bench.folder / "people.csv"), format=Csv()))
-    assert [watcher.look() for _ in range(5)] == [[], [True], [True], [], []]
+    assert [watcher.poll() for _ in range(5)] == [[], [True], [True], [], []]
 
 
 class Unreachable(FileExtractor):
     """One partition of which cannot be reached."""
 
-    def look(self, partition: Partition) -> Mapping[str, str] | None:
+    def poll(self, partition: Partition) -> Mapping[str, str] | None:
         if partition.key == "b":
             raise DeliveryUnreachableError("b does not answer. Nothing was written. Try again later.")
-        return super().look(partition)
+        return super().poll(partition)
 
 
 def test_a_partition_that_cannot_be_reached_holds_no_other_back(bench: Bench) -> None:
@@ -247,7 +247,7 @@ def test_of_days_those_not_loaded_and_the_newest_three_are_looked_at(bench: Benc
     for day in days[1:]:
         publish(bench.folder / f"{day}.csv", _GOOD, age=200)
     watcher = _days(bench, today - timedelta(days=6))
-    assert watcher.look() == [True] * 5
+    assert watcher.poll() == [True] * 5
     assert watcher.tick() == []
     for day in days:
         publish(bench.folder / f"{day}.csv", "1,Grace,36", age=30)

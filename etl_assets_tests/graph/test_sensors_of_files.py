@@ -37,7 +37,7 @@ def test_each_new_file_becomes_a_partition_and_a_run(bench: Bench) -> None:
     for name in ("a", "b"):
         publish(bench.folder / "in" / f"{name}.csv", _GOOD)
     watcher = _files(bench)
-    assert watcher.look() == [True, True]
+    assert watcher.poll() == [True, True]
     assert bench.instance.get_dynamic_partitions("people") == ["a.csv", "b.csv"]
     publish(bench.folder / "in" / "a.csv", "1,Grace,36", age=30)
     publish(bench.folder / "in" / "c.csv", _GOOD)
@@ -61,7 +61,7 @@ def test_what_is_loaded_is_forgotten_so_that_the_cursor_stays_small(bench: Bench
     for number in range(3):
         publish(bench.folder / "in" / f"{number}.csv", _GOOD)
     watcher = _files(bench)
-    watcher.look()
+    watcher.poll()
     assert watcher.tick() == []
     assert watcher.cursor == '{"last":null,"arrivals":{}}'
 

@@ -71,7 +71,7 @@ class Watcher:
             instance=self.bench.instance, partition_key=request.partition_key, tags=request.tags, raise_on_error=False
         )
 
-    def look(self) -> list[bool]:
+    def poll(self) -> list[bool]:
         """Look once and run what is asked for; whether each run succeeded."""
         return [self.start(request).success for request in self.tick()]
 

@@ -135,7 +135,7 @@ class Pausing(PostgresLoader):
     reached: threading.Event
     go_on: threading.Event
 
-    def along(self, connection: Connection, delivery: Delivery, entry: Entry) -> None:  # noqa: ARG002 -- waits alone
+    def before_commit(self, connection: Connection, delivery: Delivery, entry: Entry) -> None:  # noqa: ARG002 -- waits alone
         self.reached.set()
         assert self.go_on.wait(30)
 
@@ -210,7 +210,7 @@ def test_rows_that_came_before_are_looked_through_once(world: World) -> None:
     assert world.query("SELECT count(*) FROM core.sales") == [(2,)]
     world.query("DELETE FROM core.sales WHERE shop = 'b' RETURNING 1")
     take(world, source, "2024-01-02", "2024-01-02,a,1")
-    (known,) = world.query("SELECT source, declaration FROM etl.separation")
+    (known,) = world.query("SELECT source, declaration FROM etl.disjoint_partitions")
     assert known[0] == "sales"
     assert known[1].startswith("Daily day")
 
@@ -218,7 +218,7 @@ def test_rows_that_came_before_are_looked_through_once(world: World) -> None:
 def test_a_table_that_was_never_cut_is_known_to_be_apart_from_the_start(world: World) -> None:
     source = of(world, Static(("north", "south"), column="shop"))
     take(world, source, "south", "2024-01-01,south,2")
-    assert len(world.query("SELECT FROM etl.separation")) == 1
+    assert len(world.query("SELECT FROM etl.disjoint_partitions")) == 1
 
 
 def test_the_column_counts_in_the_fingerprint(world: World) -> None:

@@ -46,15 +46,15 @@ def _batch(connection: Connection, number: int, read: int, kind: str = "ingest",
 
 
 def test_seconds_of_the_phases_are_gathered_and_the_delivery_is_kept(connection: Connection) -> None:
-    history.run_started(connection, _KEY, phase="landing")
+    history.run_started(connection, _KEY, step="landing")
     _batch(connection, 1, 5)
     history.run_goes_on(connection, _KEY, delivery_id=1, seconds={"landing": 0.5})
-    history.run_started(connection, _KEY, phase="core")
+    history.run_started(connection, _KEY, step="core")
     end = history.run_succeeded(connection, _KEY, seconds={"core": 1.25})
     assert end is not None
     assert (end.status, end.delivery_id, end.counts.inserted) == ("succeeded", 1, 5)
     assert end.took >= 0
-    assert _line(connection, "phase", "seconds") == ("core", {"landing": 0.5, "core": 1.25})
+    assert _line(connection, "step", "seconds") == ("core", {"landing": 0.5, "core": 1.25})
 
 
 def test_a_run_that_ended_without_being_entered_has_no_end(connection: Connection) -> None:
@@ -82,7 +82,7 @@ def test_counts_are_those_of_the_ledger_for_the_run_and_its_partition_and_for_re
 
 def test_a_run_that_begins_again_has_no_error_and_another_attempt(connection: Connection) -> None:
     history.run_started(connection, _KEY, attempt=2)
-    history.run_failed(connection, _KEY, "LoadError", "It failed.", phase="core")
+    history.run_failed(connection, _KEY, "LoadError", "It failed.", step="core")
     assert _line(connection, "status", "attempt", "error") == ("failed", 2, "It failed.")
     history.run_started(connection, _KEY, again=True)
     assert _line(connection, "status", "attempt", "error", "error_class", "ended_at") == (
@@ -91,8 +91,8 @@ def test_a_run_that_begins_again_has_no_error_and_another_attempt(connection: Co
 
 
 def test_the_text_of_an_error_that_is_not_ours_is_not_told() -> None:
-    assert history.told(LoadError("Nothing was written.")) == "Nothing was written."
-    assert "36" not in history.told(ValueError("Ada is 36"))
+    assert history.error_text(LoadError("Nothing was written.")) == "Nothing was written."
+    assert "36" not in history.error_text(ValueError("Ada is 36"))
 
 
 def test_no_other_status_is_taken(connection: Connection) -> None:

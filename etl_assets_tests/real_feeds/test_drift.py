@@ -51,7 +51,7 @@ class Watched:
     def take(self, *, accepting: bool) -> None:
         source = self.watch.source
         for partition in sorted(map(source.partition, source.extractor.list()), key=lambda each: each.rank):
-            self.drift[partition.key] = found = self.watch.look(partition.key)
+            self.drift[partition.key] = found = self.watch.poll(partition.key)
             if accepting:
                 self.watch.accept(found.unforeseen)
 
@@ -125,7 +125,7 @@ def test_of_the_cells_nothing_is_told_but_formats_of_which_each_is_declared(watc
 def test_the_same_files_again_tell_nothing(watched: Watched) -> None:
     reads = watched.watch.reads
     partitions = watched.watch.source.extractor.list()
-    assert {watched.watch.look(key) for key in partitions} == {Drift()}
+    assert {watched.watch.poll(key) for key in partitions} == {Drift()}
     assert watched.watch.reads == reads
 
 
@@ -164,7 +164,7 @@ def test_reports_taken_newest_first_leave_the_same_open(
     with warehouse(postgres_url, tmp_path_factory.mktemp("landing")) as kept, connected(kept.url) as connection:
         watch = Watch(source, kept, connection)
         for partition in sorted(map(source.partition, source.extractor.list()), key=lambda each: each.rank)[::-1]:
-            watch.look(partition.key, cells=False)
+            watch.poll(partition.key, cells=False)
         events = watch.open_events()
         assert told(events) == [("added", "Incidence_Rate", ""), ("added", "Case-Fatality_Ratio", "")]
         assert {event.first_delivery for event in events} == {watch.delivered("05-29-2020.csv").id}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etl_assets.model.monitors import Volume
-from etl_assets.watch.anomaly import judge_volume
+from etl_assets.watch.anomaly import check_volume
 from etl_assets.watch.history_statistics import Point
 from etl_assets_tests.real_feeds.taking import ground_truth, with_real_feeds
 
@@ -25,5 +25,5 @@ def test_volumes_of_real_feeds_are_anomalous_where_a_person_would_say_so(feed: s
     told = [(file, Point(about["rows"])) for file, about in ground_truth(feed).items()]
     history = [point for _, point in told]
     assert [
-        file for place, (file, point) in enumerate(told) if not judge_volume(point, history[:place], Volume()).passed
+        file for place, (file, point) in enumerate(told) if not check_volume(point, history[:place], Volume()).passed
     ] == STRANGE[feed]

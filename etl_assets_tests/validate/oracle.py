@@ -1,4 +1,4 @@
-"""What a cell means, said slowly with the standard library: the witness that the engine is held against."""
+"""What a cell means, said slowly with the standard library: the auditor that the engine is held against."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from etl_assets.errors import TransformError
 from etl_assets.schema import RECORD_NO, Column, Schema
 from etl_assets.schema.pandas_frames import to_pandas
-from etl_assets.validate import RuleValidator, judge_rows
+from etl_assets.validate import RuleValidator, validate_rows
 from etl_assets_tests.validate.oracle import judge
 from etl_assets_tests.validate.published import PublishedBatch
 
@@ -119,7 +119,7 @@ TAKEN: list[tuple[Column, pd.Series[Any], Any]] = [
 @pytest.mark.parametrize(("column", "values", "meaning"), TAKEN, ids=lambda value: str(getattr(value, "type", ""))[:9])
 def test_a_returned_value_is_taken_exactly_or_refused(column: Column, values: pd.Series[Any], meaning: object) -> None:
     frame = returned(values)
-    verdict = judge_rows(schema(column), frame)
+    verdict = validate_rows(schema(column), frame)
     if meaning is REFUSED:
         rule = "record__nul" if column.type.name == "text" else "x__type"
         assert verdict.rejected.row(0) == (1, [rule])
@@ -147,23 +147,23 @@ def test_a_kind_that_does_not_belong_in_the_column_is_the_transformers_fault(
     column: Column, values: pd.Series[Any]
 ) -> None:
     with pytest.raises(TransformError, match=r"column 'x'.*The batch was not written"):
-        judge_rows(schema(column), returned(values))
+        validate_rows(schema(column), returned(values))
 
 
 def test_one_bad_row_takes_every_row_of_its_record_along() -> None:
     column = Column("x", "integer", minimum=0, maximum=9)
-    verdict = judge_rows(schema(column), returned([1, -1, 2, 10, 3, 4], index=[7, 5, 5, 5, 7, 6]))
+    verdict = validate_rows(schema(column), returned([1, -1, 2, 10, 3, 4], index=[7, 5, 5, 5, 7, 6]))
     assert verdict.rows.rows() == [(0, 1, 7), (4, 3, 7), (5, 4, 6)]
     assert verdict.rejected.rows() == [(5, ["x__minimum", "x__maximum"])]
 
 
 def test_columns_come_in_the_order_of_the_schema_typed_and_the_record_number_last() -> None:
-    rows = judge_rows(schema(FLOAT), returned([1.5])[["x", "k"]]).rows
+    rows = validate_rows(schema(FLOAT), returned([1.5])[["x", "k"]]).rows
     assert rows.schema == pl.Schema({"k": pl.Int64(), "x": pl.Float64(), RECORD_NO: pl.Int64()})
 
 
 def test_no_row_at_all_is_no_fault() -> None:
-    verdict = judge_rows(schema(DATE), returned([]))
+    verdict = validate_rows(schema(DATE), returned([]))
     assert verdict.rows.schema["x"] == pl.Date()
     assert verdict.rows.is_empty()
     assert verdict.rejected.is_empty()
@@ -171,18 +171,18 @@ def test_no_row_at_all_is_no_fault() -> None:
 
 def test_a_derived_text_is_stripped_and_takes_its_default() -> None:
     column = Column("x", "integer", derived=True, strip=True, null=("NA",), default="7")
-    assert judge_rows(schema(column), returned([" 5 ", "NA", None])).rows["x"].to_list() == [5, 7, 7]
+    assert validate_rows(schema(column), returned([" 5 ", "NA", None])).rows["x"].to_list() == [5, 7, 7]
 
 
 def test_a_missing_column_and_one_beyond_the_schema_are_named() -> None:
     with pytest.raises(TransformError, match=r"missing \['x'\], beyond it \['y'\], twice \[\]\. The batch was not"):
-        judge_rows(schema(FLOAT), returned([1]).rename(columns={"x": "y"}))
+        validate_rows(schema(FLOAT), returned([1]).rename(columns={"x": "y"}))
 
 
 def test_a_column_that_stands_twice_is_named() -> None:
     frame = returned([1])
     with pytest.raises(TransformError, match=r"twice \['x'\]"):
-        judge_rows(schema(FLOAT), pd.concat([frame, frame[["x"]]], axis=1))
+        validate_rows(schema(FLOAT), pd.concat([frame, frame[["x"]]], axis=1))
 
 
 @pytest.mark.parametrize("index", [["a"], [1.5], [None], pd.MultiIndex.from_tuples([(1, 2)])], ids=str)
@@ -190,12 +190,12 @@ def test_an_index_that_is_no_record_number_is_the_transformers_fault(index: Any)
     frame = returned([1])
     frame.index = index if isinstance(index, pd.MultiIndex) else pd.Index(index)
     with pytest.raises(TransformError, match="index that is no record number"):
-        judge_rows(schema(FLOAT), frame)
+        validate_rows(schema(FLOAT), frame)
 
 
 def test_a_thing_that_is_no_frame_is_the_transformers_fault() -> None:
     with pytest.raises(TransformError, match="returned a NoneType"):
-        judge_rows(schema(FLOAT), None)  # type: ignore[arg-type]
+        validate_rows(schema(FLOAT), None)  # type: ignore[arg-type]
 
 
 EVERY = Schema(
@@ -235,7 +235,7 @@ def test_rows_come_back_from_pandas_as_they_went() -> None:
     assert shown.index.tolist() == [1, 2]
     assert shown.index.name == RECORD_NO
     assert all(isinstance(kind, pd.ArrowDtype) for kind in shown.dtypes)
-    verdict = judge_rows(EVERY, shown)
+    verdict = validate_rows(EVERY, shown)
     assert verdict.rejected.is_empty()
     assert verdict.rows.equals(rows)
 
@@ -243,7 +243,7 @@ def test_rows_come_back_from_pandas_as_they_went() -> None:
 @given(values=st.lists(st.floats() | st.decimals(-1000, 1000, places=2).map(float), max_size=30))
 @settings(max_examples=60, deadline=None)
 def test_floats_become_decimals_only_where_their_shortest_text_does(values: list[float]) -> None:
-    verdict = judge_rows(schema(DECIMAL), returned(pd.Series(values, dtype="double[pyarrow]")))
+    verdict = validate_rows(schema(DECIMAL), returned(pd.Series(values, dtype="double[pyarrow]")))
     plain = [format(Decimal(repr(value)), "f") if np.isfinite(value) else repr(value) for value in values]
     expected = [(index, judge(DECIMAL, text)) for index, text in enumerate(plain) if not np.isnan(values[index])]
     kept = [(index, value) for index, (value, broken) in expected if not broken]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from etl_assets.model.monitors import Distribution, Monitors, Volume
 from etl_assets.model.profile import RANKS, ColumnProfile
 from etl_assets.schema import Column, Schema
-from etl_assets.watch.anomaly import Profiled, judge_distribution, judge_volume
+from etl_assets.watch.anomaly import Profiled, check_distribution, check_volume
 from etl_assets.watch.history_statistics import Point
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ SCHEMA = Schema(
 
 def volume(now: float, history: Sequence[float], **thresholds: Any) -> bool:
     """Whether a number of records passes."""
-    return judge_volume(Point(now), [Point(one) for one in history], Volume(**thresholds)).passed
+    return check_volume(Point(now), [Point(one) for one in history], Volume(**thresholds)).passed
 
 
 @pytest.mark.parametrize("now", [76, 100, 124])
@@ -78,7 +78,7 @@ def test_volume_is_quiet_without_history(history: list[int], now: int) -> None:
 
 
 def test_an_empty_delivery_after_one_that_was_not_is_anomalous_whatever_the_history() -> None:
-    verdict = judge_volume(Point(0), [Point(445)], Volume())
+    verdict = check_volume(Point(0), [Point(445)], Volume())
     assert not verdict.passed
     assert verdict.description == "0 records; the delivery before it had 445."
     assert volume(0, [])
@@ -89,30 +89,30 @@ def test_an_empty_delivery_after_one_that_was_not_is_anomalous_whatever_the_hist
     ("now", "told"), [(9, "9 records; at least 10 are expected."), (10, ""), (20, ""), (21, "most")]
 )
 def test_limits_hold_whatever_the_history(now: int, told: str) -> None:
-    verdict = judge_volume(Point(now), [], Volume(at_least=10, at_most=20))
+    verdict = check_volume(Point(now), [], Volume(at_least=10, at_most=20))
     assert verdict.passed == (told == "")
     assert told in verdict.description
 
 
 def test_what_broke_a_limit_is_no_history() -> None:
     history = [Point(100), Point(9000), Point(9000), Point(100), Point(9000), Point(100), Point(100), Point(100)]
-    verdict = judge_volume(Point(100), history, Volume(at_most=1000))
+    verdict = check_volume(Point(100), history, Volume(at_most=1000))
     assert (verdict.passed, verdict.facts[0]["usual"]) == (True, "100 to 100")
 
 
 def test_volume_is_told_with_what_is_usual_and_what_that_is_of() -> None:
     monday = date(2024, 1, 1)
     history = [Point(100 + number % 7, monday + timedelta(days=number)) for number in range(56)]
-    verdict = judge_volume(Point(400, monday + timedelta(days=56)), history, Volume())
+    verdict = check_volume(Point(400, monday + timedelta(days=56)), history, Volume())
     assert verdict.description == "400 records, usually 100 to 100 (8 Mondays before it)."
     assert (
-        judge_volume(Point(1234), [], Volume()).description == "1,234 records (0 deliveries before it, 5 are needed)."
+        check_volume(Point(1234), [], Volume()).description == "1,234 records (0 deliveries before it, 5 are needed)."
     )
 
 
 def test_only_the_newest_of_the_history_count() -> None:
     history = [Point(value) for value in [10_000] * 4 + [100] * 4 + [10_000] * 52]
-    assert judge_volume(Point(10_000), history, Volume(history=55)).facts[0]["usual"] == "10,000 to 10,000"
+    assert check_volume(Point(10_000), history, Volume(history=55)).facts[0]["usual"] == "10,000 to 10,000"
 
 
 def profile(column: str = "delay", **changes: Any) -> ColumnProfile:
@@ -136,7 +136,7 @@ def judged(
 ) -> dict[str, Comparison]:
     """What is said of one column, by statistic."""
     past = [Profiled({one.column: one}) for one in history]
-    facts = judge_distribution(SCHEMA, Profiled({now.column: now}), past, monitors or Monitors())
+    facts = check_distribution(SCHEMA, Profiled({now.column: now}), past, monitors or Monitors())
     return {fact.statistic: fact for fact in facts}
 
 

@@ -55,7 +55,7 @@ class Shop:
 
     def take(self, number: int, header: str, *lines: str) -> Drift:
         """Publish a file, and what came of looking at it."""
-        return self.watch.look(self.publish(number, header, *(lines or (",".join(header.split(",")),))))
+        return self.watch.poll(self.publish(number, header, *(lines or (",".join(header.split(",")),))))
 
     def take_cells(self, number: int, name: str, *cells: str) -> Drift:
         """Publish a file of one column beside the key."""
@@ -213,7 +213,7 @@ def test_the_same_bytes_again_tell_nothing_and_are_not_read(shop: Shop) -> None:
     shop.take(1, "code")
     shop.take(2, "code,colour")
     assert shop.watch.reads == 2
-    assert shop.watch.look("02.csv") == Drift()
+    assert shop.watch.poll("02.csv") == Drift()
     assert shop.watch.reads == 2
 
 
@@ -230,7 +230,7 @@ def test_a_delivery_without_records_forgets_no_values(shop: Shop) -> None:
     shop.watch.accept(shop.watch.open_events())
     key = "02.csv"
     (shop.folder / key).write_text("code,tint\n")
-    assert shop.watch.look(key) == Drift()
+    assert shop.watch.poll(key) == Drift()
     assert shop.watch.reads == 1
     assert told(shop.take(3, "code,colour", *values).opened) == [("renamed", "tint", "colour")]
 
@@ -342,7 +342,7 @@ def test_a_column_that_is_declared_since_closes_its_event_at_the_next_look(shop:
     shop.take(1, "code,amount")
     shop.take(2, "code,amount,colour")
     shop.declare(replace(GOODS, columns=(*GOODS.columns, Column("colour", "text"))))
-    assert shop.watch.look("02.csv") == Drift()
+    assert shop.watch.poll("02.csv") == Drift()
     assert shop.watch.open_changes() == []
     assert shop.query("SELECT status, reviewer, note FROM etl.drift WHERE kind = 'added'") == [
         ("accepted", "the declaration", "declared since")
@@ -354,7 +354,7 @@ def test_a_column_that_is_gone_from_the_declaration_too_closes_its_event(shop: S
     shop.take(2, "code")
     assert told(shop.watch.open_events()) == [("removed", "amount", "")]
     shop.declare(replace(GOODS, columns=tuple(column for column in GOODS.columns if column.name != "amount")))
-    shop.watch.look("02.csv")
+    shop.watch.poll("02.csv")
     assert shop.watch.open_changes() == []
 
 
@@ -362,7 +362,7 @@ def test_a_declaration_of_something_else_closes_nothing(shop: Shop) -> None:
     shop.take(1, "code,amount")
     shop.take(2, "code,amount,colour")
     shop.declare(replace(GOODS, columns=(*GOODS.columns, Column("weight", "text"))))
-    shop.watch.look("02.csv")
+    shop.watch.poll("02.csv")
     assert told(shop.watch.open_events()) == COLOUR
 
 
@@ -373,5 +373,5 @@ def test_a_null_word_that_is_declared_since_closes_its_event_when_the_delivery_i
     assert [change.kind for change in shop.watch.open_changes()] == ["null_word"]
     columns = tuple(c.replace(null=("N/A",)) if c.name == "amount" else c for c in GOODS.columns)
     shop.declare(replace(GOODS, columns=columns))
-    shop.watch.look("02.csv")
+    shop.watch.poll("02.csv")
     assert shop.watch.open_changes() == []

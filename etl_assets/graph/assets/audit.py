@@ -1,4 +1,4 @@
-"""The job ``audit``: the stored tables held against their declarations by a witness that had no part in the ingest.
+"""The job ``audit``: the stored tables held against their declarations by an auditor that had no part in the ingest.
 
 It reads, writes Data Docs, and says what it found on ``core/x``. A table that is not as declared fails the run, once
 every table has been looked at. Dagster reads the annotations of steps, which is why they are not postponed here.
@@ -74,7 +74,7 @@ def audit_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
 
     @dg.job(
         name=AUDIT,
-        description="Hold the stored tables against their declarations with an independent witness.",
+        description="Hold the stored tables against their declarations with an independent auditor.",
         executor_def=dg.in_process_executor,
     )
     def auditing() -> None:
@@ -111,7 +111,7 @@ def _record(context: dg.OpExecutionContext, source: Source, url: str, examinatio
         AUDIT,
         passed=not unmet,
         blocking=True,
-        description=_told(examination),
+        description=_described(examination),
         failed_records=max((answer.failed_records for answer in unmet), default=0),
         records=examination.rows,
     )
@@ -121,12 +121,12 @@ def _record(context: dg.OpExecutionContext, source: Source, url: str, examinatio
 def _observation(examination: Examination) -> dg.AssetObservation:
     return dg.AssetObservation(
         core_key(examination.source),
-        description=_told(examination) or "The table is as declared.",
+        description=_described(examination) or "The table is as declared.",
         metadata=_metadata(examination),
     )
 
 
-def _told(examination: Examination) -> str:
+def _described(examination: Examination) -> str:
     return "; ".join(f"{expectation.name}: {answer.description}" for expectation, answer in examination.disagreements)
 
 

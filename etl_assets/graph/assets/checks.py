@@ -49,7 +49,7 @@ def core_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) 
     return specs
 
 
-def judge(source: Source, connection: Connection, reports: Sequence[LoadReport]) -> list[CheckResult]:
+def loaded_results(source: Source, connection: Connection, reports: Sequence[LoadReport]) -> list[CheckResult]:
     """What the checks of ``core/x`` say of deliveries that were loaded.
 
     Args:
@@ -75,12 +75,12 @@ def judge(source: Source, connection: Connection, reports: Sequence[LoadReport])
             description=sums or "All sums agree.",
             records=counts.read,
         ),
-        judge_drift(source, connection, counts.read),
+        drift_result(source, connection, counts.read),
         *_monitored(source, connection, [report.delivery for report in reports]),
     ]
 
 
-def judge_drift(source: Source, connection: Connection, records: int) -> CheckResult:
+def drift_result(source: Source, connection: Connection, records: int) -> CheckResult:
     """What the check ``drift`` of ``core/x`` says: whether changes are open, whichever delivery brought them.
 
     Args:
@@ -101,7 +101,7 @@ def judge_drift(source: Source, connection: Connection, records: int) -> CheckRe
     )
 
 
-def judge_refused(
+def refused_results(
     source: Source, rejected: int, rules: Mapping[str, int], records: int, places: Mapping[str, Sequence[str]]
 ) -> list[CheckResult]:
     """What the checks of ``core/x`` say of a delivery that was refused.

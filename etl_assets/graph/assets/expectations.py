@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from etl_assets.audit.witness import witness
+from etl_assets.audit.auditor import auditor
 from etl_assets.errors import LoadError
 from etl_assets.graph.assets.check_results import asset_check_result
 from etl_assets.graph.assets.checks import spec
@@ -55,7 +55,7 @@ def expectation_checks(source: Source) -> list[dg.AssetChecksDefinition]:
         tries = context.retry_number
         record = RunRecord.of(warehouse.url, context.run, source, partition, PHASE, tries)
         with retrying(tries), record.watching(retried(tries)):
-            delivery, said = _said(source, warehouse.url, partition)
+            delivery, said = _ask(source, warehouse.url, partition)
             record.checks(delivery, said)
             yield from map(asset_check_result, said)
             if unmet := [each.name for each in said if each.blocking and not each.passed]:
@@ -67,7 +67,7 @@ def expectation_checks(source: Source) -> list[dg.AssetChecksDefinition]:
     return [asked]
 
 
-def _said(source: Source, url: str, partition: str) -> tuple[int | None, list[CheckResult]]:
+def _ask(source: Source, url: str, partition: str) -> tuple[int | None, list[CheckResult]]:
     """The newest delivery concerned, and what is found of each expectation."""
     with connected(url) as connection:
         newest = deliveries.newest(connection, source.name, partition)
@@ -79,8 +79,8 @@ def _said(source: Source, url: str, partition: str) -> tuple[int | None, list[Ch
             CheckResult(each.name, passed=False, blocking=each.blocking, description=missing)
             for each in source.expectations
         ]
-    with witness(url, source.schema, source.table, brought) as before:
-        return newest.id if newest else None, before.ask(source.expectations)
+    with auditor(url, source.schema, source.table, brought) as asked:
+        return newest.id if newest else None, asked.ask(source.expectations)
 
 
 def _about(expectation: Expectation) -> str:

@@ -84,7 +84,7 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
             except ShapeError as error:
                 failed = CheckResult(SHAPE, passed=False, blocking=True, description=str(error))
                 with connected(warehouse.url) as connection:
-                    changed = checks.judge_drift(source, connection, 0)
+                    changed = checks.drift_result(source, connection, 0)
                 record.checks(None, [failed, changed])
                 context.log_event(asset_check_evaluation(changed, core_key(source.name), partition.key or None))
                 yield asset_check_result(failed)
@@ -136,13 +136,13 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
             run_id=context.run.run_id,
             force=context.op_execution_context.op_config["force"],
             batches=tuple(context.op_execution_context.op_config["batches"]),
-            on_refusal=_told_of_refusal(source, context, warehouse, record),
+            on_refusal=_report_refusal(source, context, warehouse, record),
         )
         yield dg.Output(stream)
         with record.watching():
             seconds = defaultdict[str, float](float, metadata.seconds(stream.reports))
             with stopwatch(seconds, "checks"), connected(warehouse.url) as connection:
-                results = checks.judge(source, connection, stream.reports)
+                results = checks.loaded_results(source, connection, stream.reports)
             newest = stream.reports[-1]
             record.checks(newest.delivery.id, results)
             yield from map(asset_check_result, results)
@@ -191,7 +191,7 @@ def _begin(source: Source, context: dg.AssetExecutionContext) -> tuple[Warehouse
     return warehouse, record
 
 
-def _told_of_refusal(
+def _report_refusal(
     source: Source, context: dg.AssetExecutionContext, warehouse: Warehouse, record: RunRecord
 ) -> OnRefusal:
     """Makes check results of a refused delivery visible, though its asset is not materialized."""
@@ -201,10 +201,10 @@ def _told_of_refusal(
             delivery = deliveries.by_id(connection, delivery.id) or delivery
             _, rules = entries.add_up(entries.find(connection, delivery))
             places = sample_places(connection, [delivery.id])
-            changed = checks.judge_drift(source, connection, delivery.manifest.records)
+            changed = checks.drift_result(source, connection, delivery.manifest.records)
         for rule, broken in error.rules.items():
             rules[rule] = rules.get(rule, 0) + broken
-        results = [*checks.judge_refused(source, error.rejected, rules, delivery.manifest.records, places), changed]
+        results = [*checks.refused_results(source, error.rejected, rules, delivery.manifest.records, places), changed]
         record.checks(delivery.id, results)
         partition = context.partition_key if context.has_partition_key else None
         for result in results:

@@ -47,7 +47,7 @@ class _Fault:
     whole: bool = False
 
 
-def settle(
+def reconcile(
     connection: Connection, instance: dg.DagsterInstance, ended: dg.RunRecord, sources: Mapping[str, Source]
 ) -> None:
     """Enter what is missing of a run: its lines, its check results, and what people are told of them.
@@ -62,9 +62,9 @@ def settle(
     if not run.is_finished:
         return
     with connection.transaction():
-        history.take_turn(connection, run.run_id)
-        _settle_lines(connection, instance, ended, sources)
-        _settle_checks(connection, instance, run, sources)
+        history.lock_run(connection, run.run_id)
+        _reconcile_runs(connection, instance, ended, sources)
+        _reconcile_checks(connection, instance, run, sources)
 
 
 def rules_of(sources: Mapping[str, Source], name: str) -> tuple[AlertRule, ...]:
@@ -72,7 +72,7 @@ def rules_of(sources: Mapping[str, Source], name: str) -> tuple[AlertRule, ...]:
     return sources[name].alert_rules if name in sources else DEFAULT_ALERTS
 
 
-def _settle_lines(
+def _reconcile_runs(
     connection: Connection, instance: dg.DagsterInstance, ended: dg.RunRecord, sources: Mapping[str, Source]
 ) -> None:
     run = ended.dagster_run
@@ -164,7 +164,7 @@ def _failures(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[tuple[st
     return found
 
 
-def _settle_checks(
+def _reconcile_checks(
     connection: Connection, instance: dg.DagsterInstance, run: dg.DagsterRun, sources: Mapping[str, Source]
 ) -> None:
     entered = history.entered_checks(connection, run.run_id)

@@ -15,7 +15,7 @@ import dagster as dg
 
 from etl_assets import alerts
 from etl_assets.graph.keys import REPLAY, SOURCE_TAG
-from etl_assets.graph.runs.ended_runs import rules_of, settle
+from etl_assets.graph.runs.ended_runs import reconcile, rules_of
 from etl_assets.graph.runs.run_record import ASKED_TO_END
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.runs import history, missed_runs
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from etl_assets.model.run import RunEnd
     from etl_assets.postgres.connection import Connection
-    from etl_assets.postgres.runs.missed_runs import Line
+    from etl_assets.postgres.runs.missed_runs import StartedRun
     from etl_assets.source import Source
 
 UNDER_WAY: Final = (
@@ -58,7 +58,7 @@ def reap(
     under_way = {run.run_id: run for run in instance.get_runs(dg.RunsFilter(statuses=list(UNDER_WAY)))}
     ends: list[RunEnd] = []
     with connected(url) as connection:
-        lines = missed_runs.look(connection, under_way.keys())
+        lines = missed_runs.find(connection, under_way.keys())
         for run_id in dict.fromkeys(line.key.run_id for line in lines):
             run = under_way.get(run_id) or instance.get_run_by_id(run_id)
             if not is_ours(run, location):
@@ -66,10 +66,10 @@ def reap(
             of_run = [line for line in lines if line.key.run_id == run_id]
             if run is not None and run.is_finished:
                 for record in instance.get_run_records(dg.RunsFilter(run_ids=[run_id])):
-                    settle(connection, instance, record, sources)
+                    reconcile(connection, instance, record, sources)
             elif (run is None or _in_one_process(run, of_run)) and _is_gone(connection, of_run):
                 ends += _enter(connection, of_run, run, sources)
-                _tell_dagster(instance, run)
+                _report_to_dagster(instance, run)
     return ends
 
 
@@ -79,13 +79,13 @@ def is_ours(run: dg.DagsterRun | None, location: str | None) -> bool:
     return location is None or origin is None or origin.location_name == location
 
 
-def _in_one_process(run: dg.DagsterRun, lines: Collection[Line]) -> bool:
+def _in_one_process(run: dg.DagsterRun, lines: Collection[StartedRun]) -> bool:
     """Whether no process means no run. A job of somebody's own may have a process for each step, and none between."""
     ours = SOURCE_TAG in run.tags or run.job_name in {REPLAY, _AD_HOC_JOB}
     return ours or any(line.status == "started" for line in lines)
 
 
-def _is_gone(connection: Connection, lines: Collection[Line]) -> bool:
+def _is_gone(connection: Connection, lines: Collection[StartedRun]) -> bool:
     """Whether nobody is at a run, now and when it was looked for before; remembers what was found."""
     if any(line.alive for line in lines):
         for line in lines:
@@ -97,7 +97,7 @@ def _is_gone(connection: Connection, lines: Collection[Line]) -> bool:
     return all(line.missed_long or _process_is_gone(line) for line in lines)
 
 
-def _process_is_gone(line: Line) -> bool:
+def _process_is_gone(line: StartedRun) -> bool:
     """Whether a process of this machine is not there. Of another's, nothing is known."""
     if line.process is None or line.host != socket.gethostname():
         return False
@@ -111,7 +111,7 @@ def _process_is_gone(line: Line) -> bool:
 
 
 def _enter(
-    connection: Connection, lines: Collection[Line], run: dg.DagsterRun | None, sources: Mapping[str, Source]
+    connection: Connection, lines: Collection[StartedRun], run: dg.DagsterRun | None, sources: Mapping[str, Source]
 ) -> list[RunEnd]:
     ends = []
     for line in lines:
@@ -130,7 +130,7 @@ def _enter(
     return ends
 
 
-def _tell_dagster(instance: dg.DagsterInstance, run: dg.DagsterRun | None) -> None:
+def _report_to_dagster(instance: dg.DagsterInstance, run: dg.DagsterRun | None) -> None:
     """Let Dagster know, so that it may start the run again; it may have heard of it meanwhile."""
     if run is None or (now := instance.get_run_by_id(run.run_id)) is None or now.is_finished:
         return

@@ -49,7 +49,7 @@ class RunRecord:
         source: Its name.
         partition: Key of the partition.
         rules: By which people are told of how it ends.
-        phase: The step: ``landing``, ``core`` or ``quarantine`` of a source; ``asset`` or ``replay`` otherwise.
+        step: The step: ``landing``, ``core`` or ``quarantine`` of a source; ``asset`` or ``replay`` otherwise.
         job: Name of Dagster's job.
         attempt: Which try of the whole run it is, from 1.
         again: Whether the step is tried again.
@@ -62,7 +62,7 @@ class RunRecord:
     source: str
     partition: str
     rules: tuple[AlertRule, ...] = ()
-    phase: str = ""
+    step: str = ""
     job: str = ""
     attempt: int = 1
     again: bool = False
@@ -70,7 +70,7 @@ class RunRecord:
     began: float = field(default_factory=time.perf_counter, repr=False, compare=False)
 
     @classmethod
-    def of(cls, url: str, run: dg.DagsterRun, source: Source | str, partition: str, phase: str, tries: int = 0) -> Self:
+    def of(cls, url: str, run: dg.DagsterRun, source: Source | str, partition: str, step: str, tries: int = 0) -> Self:
         """The record of a step.
 
         Args:
@@ -78,12 +78,12 @@ class RunRecord:
             run: Dagster's.
             source: The declaration; of an asset that was written by hand, the name under which it is delivered.
             partition: Key of the partition.
-            phase: The step.
+            step: The step.
             tries: How often the step was tried before in this run.
         """
         name, rules = (source, DEFAULT_ALERTS) if isinstance(source, str) else (source.name, source.alert_rules)
         attempt = 1 + int(run.tags.get(RUN_RETRY_TAG, "0"))
-        return cls(url, run.run_id, name, partition, rules, phase, run.job_name, attempt, again=tries > 0)
+        return cls(url, run.run_id, name, partition, rules, step, run.job_name, attempt, again=tries > 0)
 
     @property
     def key(self) -> RunKey:
@@ -97,7 +97,7 @@ class RunRecord:
             history.run_started(
                 connection,
                 self.key,
-                phase=self.phase,
+                step=self.step,
                 job=self.job,
                 host=socket.gethostname(),
                 process=os.getpid(),
@@ -110,9 +110,9 @@ class RunRecord:
 
         Args:
             delivery_id: Of the newest delivery concerned.
-            seconds: By phase; how long the step took is added.
+            seconds: By step; how long the step took is added.
         """
-        spent = {**(seconds or {}), self.phase: time.perf_counter() - self.began}
+        spent = {**(seconds or {}), self.step: time.perf_counter() - self.began}
         if self.last:
             self._over(
                 lambda connection: history.run_succeeded(connection, self.key, delivery_id=delivery_id, seconds=spent)
@@ -146,15 +146,15 @@ class RunRecord:
 
     def _failed(self, error: Exception, *, again: bool) -> None:
         if not again:
-            name, text = type(error).__name__, history.told(error)
-            self._over(lambda connection: history.run_failed(connection, self.key, name, text, phase=self.phase))
+            name, text = type(error).__name__, history.error_text(error)
+            self._over(lambda connection: history.run_failed(connection, self.key, name, text, step=self.step))
             return
         with connected(self.url) as connection:
             history.run_broke_off(connection, self.key, error)
 
     def _cancelled(self, connection: Connection) -> RunEnd | None:
         return history.run_cut_short(
-            connection, self.key, "cancelled", ASKED_TO_END, error_class=history.CANCELLED, phase=self.phase
+            connection, self.key, "cancelled", ASKED_TO_END, error_class=history.CANCELLED, step=self.step
         )
 
     def _over(self, enter: Callable[[Connection], RunEnd | None]) -> None:
@@ -179,8 +179,8 @@ def record_of_asset(url: str, context: dg.AssetExecutionContext, source: Source,
     selected = context.job_def.asset_layer.selected_asset_keys
     steps = context.run.step_keys_to_execute
     last = not any(key in selected and (steps is None or key.to_python_identifier() in steps) for key in later)
-    phase, tries = context.asset_key.path[0], context.op_execution_context.retry_number
-    return replace(RunRecord.of(url, context.run, source, partition, phase, tries), last=last)
+    step, tries = context.asset_key.path[0], context.op_execution_context.retry_number
+    return replace(RunRecord.of(url, context.run, source, partition, step, tries), last=last)
 
 
 def enter_checks(

@@ -12,7 +12,7 @@ from typing import Final, Self
 import dagster as dg
 
 from etl_assets.graph.resource import open_warehouse
-from etl_assets.graph.runs.ended_runs import settle
+from etl_assets.graph.runs.ended_runs import reconcile
 from etl_assets.graph.runs.reaper import is_ours, reap
 from etl_assets.postgres.connection import connected
 from etl_assets.source import Source
@@ -81,7 +81,7 @@ def watch_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
         with connected(url) as connection:
             for record in ended:
                 if is_ours(record.dagster_run, location):
-                    settle(connection, context.instance, record, sources)
+                    reconcile(connection, context.instance, record, sources)
         context.update_cursor(str(cursor.after(ended)))
         return dg.SkipReason(f"{len(crashed)} runs crashed, {len(ended)} ended since the last look.")
 

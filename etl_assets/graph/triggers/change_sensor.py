@@ -58,7 +58,7 @@ def change_sensor(source: Source, trigger: OnChange, job: UnresolvedAssetJobDefi
         memory = Memory.read(context.cursor)
         with connected(open_warehouse().url) as connection:
             seen = deliveries.seen(connection, source.name)
-        keys = _looked_at(source, seen, memory, now)
+        keys = _polled(source, seen, memory, now)
         tick = _Tick(source, Decider(trigger, source.extractor.settle_seconds, now), context.instance, memory)
         last = tick.go_through(_going_on(keys, memory.last), seen)
         still = set(keys)
@@ -98,7 +98,7 @@ class _Tick:
         for count, key in enumerate(keys):
             if count and (len(self.requests) >= RUNS_PER_TICK or time.monotonic() > until):
                 return keys[count - 1]
-            self._take(key, self._look(key, seen.get(key)))
+            self._take(key, self._poll(key, seen.get(key)))
         return None
 
     def new_partitions(self) -> Sequence[dg.AddDynamicPartitionsRequest]:
@@ -109,10 +109,10 @@ class _Tick:
         new = [key for request in self.requests if (key := request.partition_key) is not None and key not in known]
         return [dg.AddDynamicPartitionsRequest(self._source.name, new)] if new else []
 
-    def _look(self, key: str, seen: Seen | None) -> Decision:
+    def _poll(self, key: str, seen: Seen | None) -> Decision:
         arrival = self.arrivals.get(key)
         try:
-            look = self._source.extractor.look(self._source.partition(key))
+            look = self._source.extractor.poll(self._source.partition(key))
         except DeliveryMissingError as error:
             return Decision(note=str(error))
         except DeliveryError as error:
@@ -139,7 +139,7 @@ class _Tick:
             )
 
 
-def _looked_at(source: Source, seen: Mapping[str, Seen], memory: Memory, now: datetime) -> Sequence[str]:
+def _polled(source: Source, seen: Mapping[str, Seen], memory: Memory, now: datetime) -> Sequence[str]:
     """The partitions that are looked at, oldest first."""
     if source.partitions is None:
         return [""]

@@ -61,7 +61,7 @@ def clock(connection: Connection) -> datetime:
     return at
 
 
-def judged(connection: Connection, source: str, partition: str, rules: Iterable[str]) -> list[Alert]:
+def open_of(connection: Connection, source: str, partition: str, rules: Iterable[str]) -> list[Alert]:
     """The open alerts of a source partition that come from some kinds of rules, locked."""
     with connection.cursor(row_factory=class_row(Alert)) as cursor:
         return cursor.execute(
@@ -114,7 +114,7 @@ def address(connection: Connection, id_: int, event: Event, channels: Mapping[st
     """Put messages of an alert into the outbox: one for each channel, not to be sent before its time."""
     with connection.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO etl.alert_message (alert_id, event, channel, next_try_at) VALUES (%s, %s, %s, %s) "
+            "INSERT INTO etl.notification (alert_id, event, channel, next_try_at) VALUES (%s, %s, %s, %s) "
             "ON CONFLICT (alert_id, event, channel) DO NOTHING",
             [(id_, event, channel, at) for channel, at in channels.items()],
         )
@@ -123,16 +123,16 @@ def address(connection: Connection, id_: int, event: Event, channels: Mapping[st
 def drop_held(connection: Connection, id_: int, at: datetime, why: str) -> None:
     """Drop the messages of an alert that wait for the end of quiet hours; what was tried once is not among them."""
     connection.execute(
-        "UPDATE etl.alert_message SET status = 'dropped', error = %s WHERE alert_id = %s AND event = 'opened' "
+        "UPDATE etl.notification SET status = 'dropped', error = %s WHERE alert_id = %s AND event = 'opened' "
         "AND status = 'pending' AND tries = 0 AND next_try_at > %s",
         (why, id_, at),
     )
 
 
-def told(connection: Connection, id_: int) -> list[str]:
+def notified_channels(connection: Connection, id_: int) -> list[str]:
     """The channels that were told, or will be, that an alert opened."""
     rows = connection.execute(
-        "SELECT channel FROM etl.alert_message WHERE alert_id = %s AND event = 'opened' AND status <> 'dropped' "
+        "SELECT channel FROM etl.notification WHERE alert_id = %s AND event = 'opened' AND status <> 'dropped' "
         "ORDER BY id",
         (id_,),
     ).fetchall()

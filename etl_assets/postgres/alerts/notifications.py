@@ -1,4 +1,4 @@
-"""The outbox ``etl.alert_message``: claiming messages, marking what became of them, how the channels fare.
+"""The outbox ``etl.notification``: claiming messages, marking what became of them, how the channels fare.
 
 Messages are written by ``alerts``, in the transaction of their cause. A message is claimed in a statement of its own,
 which counts the try and puts the next one off, before anything is sent. Whoever else sends does not see it until then,
@@ -32,8 +32,8 @@ LOST_AFTER: Final = 5
 
 
 @dataclass(frozen=True)
-class Message:
-    """A message as it stands in ``etl.alert_message``."""
+class Notification:
+    """A message as it stands in ``etl.notification``."""
 
     id: int
     alert_id: int
@@ -68,10 +68,10 @@ class ChannelState:
     lost: bool
 
 
-_COLUMNS: Final = ", ".join(f"m.{field.name}" for field in fields(Message))
+_COLUMNS: Final = ", ".join(f"m.{field.name}" for field in fields(Notification))
 
 
-def claim(connection: Connection, channel: str, at: datetime) -> tuple[Message, Alert] | None:
+def claim(connection: Connection, channel: str, at: datetime) -> tuple[Notification, Alert] | None:
     """Take the oldest message of a channel that is due, so that nobody else does.
 
     That an alert was resolved is due when it is not waiting any more to be told that it opened.
@@ -84,12 +84,12 @@ def claim(connection: Connection, channel: str, at: datetime) -> tuple[Message, 
     Returns:
         The message, with this try counted, and its alert; None when nothing is due.
     """
-    with connection.cursor(row_factory=class_row(Message)) as cursor:
+    with connection.cursor(row_factory=class_row(Notification)) as cursor:
         message = cursor.execute(
-            "UPDATE etl.alert_message m SET tries = tries + 1, next_try_at = %(at)s + interval '1 second' "
+            "UPDATE etl.notification m SET tries = tries + 1, next_try_at = %(at)s + interval '1 second' "
             "* least(%(first)s * 2 ^ least(tries, 20), %(longest)s) * (1 + random() * %(spread)s) "
-            "WHERE id = (SELECT id FROM etl.alert_message due WHERE channel = %(channel)s AND status = 'pending' "
-            "AND next_try_at <= %(at)s AND (event = 'opened' OR NOT EXISTS (SELECT FROM etl.alert_message o "
+            "WHERE id = (SELECT id FROM etl.notification due WHERE channel = %(channel)s AND status = 'pending' "
+            "AND next_try_at <= %(at)s AND (event = 'opened' OR NOT EXISTS (SELECT FROM etl.notification o "
             "WHERE o.alert_id = due.alert_id AND o.channel = due.channel AND o.event = 'opened' "
             "AND o.status = 'pending')) ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) "
             f"RETURNING {_COLUMNS}",
@@ -109,13 +109,13 @@ def claim(connection: Connection, channel: str, at: datetime) -> tuple[Message, 
 def mark_sent(connection: Connection, id_: int) -> None:
     """Enter that a channel took a message."""
     connection.execute(
-        "UPDATE etl.alert_message SET status = 'sent', sent_at = clock_timestamp(), error = NULL WHERE id = %s", (id_,)
+        "UPDATE etl.notification SET status = 'sent', sent_at = clock_timestamp(), error = NULL WHERE id = %s", (id_,)
     )
 
 
 def mark_failed(connection: Connection, id_: int, error: str) -> None:
     """Enter why a channel did not take a message; the next try was set when it was claimed."""
-    connection.execute("UPDATE etl.alert_message SET error = %s WHERE id = %s", (error, id_))
+    connection.execute("UPDATE etl.notification SET error = %s WHERE id = %s", (error, id_))
 
 
 def drop_older(connection: Connection, than: datetime) -> int:
@@ -125,9 +125,9 @@ def drop_older(connection: Connection, than: datetime) -> int:
         How many there were.
     """
     return connection.execute(
-        "UPDATE etl.alert_message m SET status = 'dropped', "
+        "UPDATE etl.notification m SET status = 'dropped', "
         "error = 'given up for its age: ' || coalesce(error, 'it was never tried') "
-        "WHERE status = 'pending' AND (written_at < %(than)s OR EXISTS (SELECT FROM etl.alert_message o "
+        "WHERE status = 'pending' AND (written_at < %(than)s OR EXISTS (SELECT FROM etl.notification o "
         "WHERE o.alert_id = m.alert_id AND o.channel = m.channel AND o.event = 'opened' AND o.status <> 'sent' "
         "AND o.written_at < %(than)s))",
         {"than": than},
@@ -141,16 +141,16 @@ def channel_states(connection: Connection) -> list[ChannelState]:
             "SELECT channel, count(*) AS waiting, coalesce(max(tries) FILTER (WHERE error IS NOT NULL), 0) AS tries, "
             "min(written_at) FILTER (WHERE error IS NOT NULL) AS failing_since, "
             "(array_agg(error ORDER BY next_try_at DESC) FILTER (WHERE error IS NOT NULL))[1] AS error, "
-            "coalesce(bool_or(tries >= %s AND error IS NOT NULL AND NOT EXISTS (SELECT FROM etl.alert_message s "
+            "coalesce(bool_or(tries >= %s AND error IS NOT NULL AND NOT EXISTS (SELECT FROM etl.notification s "
             "WHERE s.channel = m.channel AND s.status = 'sent' AND s.sent_at > m.written_at)), false) AS lost "
-            "FROM etl.alert_message m WHERE status = 'pending' GROUP BY channel ORDER BY channel",
+            "FROM etl.notification m WHERE status = 'pending' GROUP BY channel ORDER BY channel",
             (LOST_AFTER,),
         ).fetchall()
 
 
-def messages_of(connection: Connection, alert_ids: Sequence[int]) -> list[Message]:
+def notifications_of(connection: Connection, alert_ids: Sequence[int]) -> list[Notification]:
     """The messages of some alerts, in the order in which they were written."""
-    with connection.cursor(row_factory=class_row(Message)) as cursor:
+    with connection.cursor(row_factory=class_row(Notification)) as cursor:
         return cursor.execute(
-            f"SELECT {_COLUMNS} FROM etl.alert_message m WHERE alert_id = ANY (%s) ORDER BY id", (list(alert_ids),)
+            f"SELECT {_COLUMNS} FROM etl.notification m WHERE alert_id = ANY (%s) ORDER BY id", (list(alert_ids),)
         ).fetchall()

@@ -34,7 +34,7 @@ def record(connection: Connection, source: str, partition: Partition, manifest: 
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"delivery {source} {partition.key}",))
         last = newest(connection, source, partition.key)
         if last is not None and last.manifest.sha256 == manifest.sha256:
-            return _said_again(connection, last, manifest.validators), False
+            return _update_validators(connection, last, manifest.validators), False
         row = connection.execute(
             "INSERT INTO etl.delivery (source, partition, rank, sha256, size, records, manifest) "
             f"VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING {_COLUMNS}",
@@ -217,7 +217,7 @@ def refuse(connection: Connection, delivery: Delivery, why: str) -> None:
     connection.execute("UPDATE etl.delivery SET status = 'refused', refusal = %s WHERE id = %s", (why, delivery.id))
 
 
-def _said_again(connection: Connection, delivery: Delivery, validators: Mapping[str, str]) -> Delivery:
+def _update_validators(connection: Connection, delivery: Delivery, validators: Mapping[str, str]) -> Delivery:
     if not validators or validators == delivery.manifest.validators:
         return delivery
     connection.execute(

@@ -37,7 +37,7 @@ class Violation:
 
 
 @dataclass(frozen=True)
-class Promise:
+class Invariant:
     """Something that must hold.
 
     Attributes:
@@ -56,7 +56,7 @@ class Promise:
 
 
 @dataclass(frozen=True)
-class Invariant(Promise):
+class QueriedInvariant(Invariant):
     """A promise, and the query that finds where it does not hold.
 
     Attributes:
@@ -101,11 +101,11 @@ _ROWS_BY_HAND: Final = (
 )
 
 
-def _adds_up(what: LiteralString, sum_: Sum) -> Invariant:
+def _adds_up(what: LiteralString, sum_: Sum) -> QueriedInvariant:
     """That the parts of a sum add up to it in every entry."""
     said = " + ".join(f"{part} %s" for part in sum_.parts)
     parts = [f"b.{part}" for part in sum_.parts]
-    return Invariant(
+    return QueriedInvariant(
         f"{what}_add_up",
         f"Every ledger entry accounts for each of its {what}: {sum_}",
         _BY_HAND,
@@ -117,7 +117,7 @@ def _adds_up(what: LiteralString, sum_: Sum) -> Invariant:
 OF_THE_LEDGER: Final = (
     _adds_up("records", RECORDS),
     _adds_up("rows", ROWS),
-    Invariant(
+    QueriedInvariant(
         "lines_span_their_records",
         "Every ledger line reads the records from its first to its last, a replay some of them",
         _BY_HAND,
@@ -126,7 +126,7 @@ OF_THE_LEDGER: Final = (
         "THEN b.read <> b.last_record - b.first_record + 1 "
         "ELSE b.read NOT BETWEEN 1 AND b.last_record - b.first_record + 1 END ORDER BY b.id",
     ),
-    Invariant(
+    QueriedInvariant(
         "ledger_covers_deliveries",
         "The ledger of a complete delivery covers records 1 to the last, each once; that of any other, none twice",
         _BY_HAND,
@@ -142,7 +142,7 @@ OF_THE_LEDGER: Final = (
         "HAVING coalesce(sum(b.read), 0) <> d.records OR coalesce(max(b.last_record), 0) <> d.records) "
         "SELECT subject, problem FROM told ORDER BY id, number",
     ),
-    Invariant(
+    QueriedInvariant(
         "manifests_count_their_records",
         "A delivery has as many records as the batches of its manifest",
         _BY_HAND,
@@ -150,7 +150,7 @@ OF_THE_LEDGER: Final = (
         "FROM etl.delivery d CROSS JOIN LATERAL (SELECT coalesce(sum((span ->> 'records')::bigint), 0) AS records "
         "FROM jsonb_path_query(d.manifest, '$.members[*].spans[*]') span) m WHERE d.records <> m.records ORDER BY d.id",
     ),
-    Invariant(
+    QueriedInvariant(
         "rejected_are_quarantined",
         "The quarantine holds exactly the records that a batch rejected",
         _BY_HAND,
@@ -160,7 +160,7 @@ OF_THE_LEDGER: Final = (
         "AND r.generation = d.generation AND r.record_no BETWEEN b.first_record AND b.last_record) q "
         "WHERE b.kind = 'ingest' AND q.records <> b.rejected ORDER BY b.id",
     ),
-    Invariant(
+    QueriedInvariant(
         "quarantined_were_rejected",
         "Every record of the quarantine was rejected by a batch in the ledger",
         _BY_HAND,
@@ -169,7 +169,7 @@ OF_THE_LEDGER: Final = (
         "WHERE b.delivery_id = d.id AND b.generation = r.generation AND b.kind = 'ingest' AND b.rejected > 0 "
         "AND r.record_no BETWEEN b.first_record AND b.last_record) ORDER BY r.id",
     ),
-    Invariant(
+    QueriedInvariant(
         "replays_are_in_the_ledger",
         "As many records are marked as replayed as the ledger says left the quarantine",
         _BY_HAND,
@@ -182,7 +182,7 @@ OF_THE_LEDGER: Final = (
         "WHERE (coalesce(m.gone, 0), coalesce(m.tries, 0)) <> (coalesce(e.gone, 0), coalesce(e.tries, 0)) "
         "ORDER BY d.id",
     ),
-    Invariant(
+    QueriedInvariant(
         "statuses_are_earned",
         "A record is parked for want of a parent alone, dismissed by somebody, superseded by a later reading",
         _BY_HAND,
@@ -199,7 +199,7 @@ OF_THE_LEDGER: Final = (
         "AND r.record_no BETWEEN b.first_record AND b.last_record) "
         "ELSE d.status = 'complete' AND r.generation < d.generation AND r.correction IS NULL END ORDER BY r.id",
     ),
-    Invariant(
+    QueriedInvariant(
         "no_staging_is_left",
         "No staging table is left behind",
         "Drop it; the server drops temporary ones by itself when it vacuums",
@@ -214,7 +214,7 @@ OF_THE_LEDGER: Final = (
 """Promises about schema ``etl`` alone."""
 
 OF_A_TABLE: Final = (
-    Invariant(
+    QueriedInvariant(
         "rows_come_from_deliveries",
         "Every row of a table comes from a record that the ledger says was read for it",
         _ROWS_BY_HAND,
@@ -226,7 +226,7 @@ OF_A_TABLE: Final = (
         "FROM {table} t LEFT JOIN covered c ON c.delivery_id = t.{delivery} "
         "WHERE c.delivery_id IS NULL OR NOT c.records @> t.{record} GROUP BY t.{delivery} ORDER BY t.{delivery}",
     ),
-    Invariant(
+    QueriedInvariant(
         "rows_are_within_deliveries",
         "No row of a complete delivery comes from beyond its last record",
         _ROWS_BY_HAND,
@@ -234,7 +234,7 @@ OF_A_TABLE: Final = (
         f"{DELIVERY}, d.records) FROM {{table}} t JOIN etl.delivery d ON d.id = t.{{delivery}} "
         "WHERE d.status = 'complete' AND t.{record} NOT BETWEEN 1 AND d.records GROUP BY d.id ORDER BY d.id",
     ),
-    Invariant(
+    QueriedInvariant(
         "rows_are_as_many_as_entered",
         "A table has as many rows as the ledger inserted and did not delete",
         _ROWS_BY_HAND,
@@ -244,7 +244,7 @@ OF_A_TABLE: Final = (
         "JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = ANY (%(sources)s)) e "
         "WHERE t.rows <> e.inserted - e.deleted",
     ),
-    Invariant(
+    QueriedInvariant(
         "waiting_records_have_no_rows",
         "A record that waits in the quarantine has no row in the table",
         _ROWS_BY_HAND,
@@ -257,15 +257,15 @@ OF_A_TABLE: Final = (
 )
 """Promises about each table that deliveries end in."""
 
-TABLES_ARE_THERE: Final = Promise(
+TABLES_ARE_THERE: Final = Invariant(
     "tables_are_there",
     "Every table that the ledger has lines of is there",
     "Restore the table from a backup, or read every delivery anew with `etl-assets run NAME --all --force`",
 )
-NO_RUN_IS_ABANDONED: Final = Promise(
+NO_RUN_IS_ABANDONED: Final = Invariant(
     "no_run_is_abandoned",
     "A delivery that is being loaded has a run at it",
     "Run it again with `etl-assets run NAME --partition KEY`: it goes on where the other stopped",
 )
-PROMISES: Final[tuple[Promise, ...]] = (*OF_THE_LEDGER, TABLES_ARE_THERE, *OF_A_TABLE, NO_RUN_IS_ABANDONED)
+INVARIANTS: Final[tuple[Invariant, ...]] = (*OF_THE_LEDGER, TABLES_ARE_THERE, *OF_A_TABLE, NO_RUN_IS_ABANDONED)
 """Every promise that is examined here."""

@@ -93,17 +93,17 @@ def fence(connection: Connection, holder: Holder) -> None:
         )
 
 
-def take_turn(connection: Connection, source: str, *, beside: bool = False) -> None:
+def lock_writes(connection: Connection, source: str, *, shared: bool = False) -> None:
     """Wait until no other batch transaction writes the rows of a source; the turn ends with the present transaction.
 
-    What one transaction leaves as it was, another that runs beside it could overwrite, and neither would know.
+    What one transaction leaves as it was, another that runs shared it could overwrite, and neither would know.
 
     Args:
         connection: In a transaction.
         source: Name of the source.
-        beside: Whether others may write at the same time that ask for the same: their keys are none of this one's.
+        shared: Whether others may write at the same time that ask for the same: their keys are none of this one's.
     """
-    function = "pg_advisory_xact_lock_shared" if beside else "pg_advisory_xact_lock"
+    function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
     connection.execute(f"SELECT {function}(%s)", (lock_number(source, _TURN),))
 
 

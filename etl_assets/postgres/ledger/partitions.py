@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
 
 
-def known_apart(connection: Connection, source: str, declaration: str) -> bool:
+def known_disjoint(connection: Connection, source: str, declaration: str) -> bool:
     """Whether every row of a source's table is known to lie in its partition under a declaration."""
-    row = connection.execute("SELECT declaration FROM etl.separation WHERE source = %s", (source,)).fetchone()
+    row = connection.execute("SELECT declaration FROM etl.disjoint_partitions WHERE source = %s", (source,)).fetchone()
     return row is not None and row[0] == declaration
 
 
-def keep_apart(connection: Connection, source: str, declaration: str) -> None:
+def record_disjoint(connection: Connection, source: str, declaration: str) -> None:
     """Remember that every row of a source's table lies in its partition under a declaration."""
     connection.execute(
-        "INSERT INTO etl.separation (source, declaration) VALUES (%s, %s) ON CONFLICT (source) DO UPDATE "
+        "INSERT INTO etl.disjoint_partitions (source, declaration) VALUES (%s, %s) ON CONFLICT (source) DO UPDATE "
         "SET declaration = excluded.declaration, known_since = clock_timestamp()",
         (source, declaration),
     )

@@ -248,7 +248,9 @@ def claim(connection: Connection, ids: Sequence[int]) -> list[Rejected]:
         ).fetchall()
 
 
-def settle(connection: Connection, outcomes: Iterable[tuple[int, Status, Sequence[str]]], fingerprint: str) -> None:
+def finish_replay(
+    connection: Connection, outcomes: Iterable[tuple[int, Status, Sequence[str]]], fingerprint: str
+) -> None:
     """Write what a replay made of its records: id, status, and the rules still broken, inside its transaction."""
     values: list[tuple[Any, ...]] = [(status, list(rules), fingerprint, id_) for id_, status, rules in outcomes]
     with connection.cursor() as cursor:

@@ -62,7 +62,7 @@ def run_started(
     connection: Connection,
     key: RunKey,
     *,
-    phase: str = "",
+    step: str = "",
     job: str = "",
     host: str = "",
     process: int | None = None,
@@ -70,12 +70,12 @@ def run_started(
     again: bool = False,
     at: datetime | None = None,
 ) -> None:
-    """Enter a run that begins, or goes on with its next phase or its next try.
+    """Enter a run that begins, or goes on with its next step or its next try.
 
     Args:
         connection: To the warehouse.
         key: Which run of which source partition.
-        phase: The step that it is in.
+        step: The step that it is in.
         job: Name of Dagster's job.
         host: Name of the machine that runs it.
         process: Number of the process there.
@@ -84,12 +84,12 @@ def run_started(
         at: When it began, if not now.
     """
     connection.execute(
-        "INSERT INTO etl.run AS r (run_id, source, partition, status, phase, job, host, process, attempt, started_at) "
+        "INSERT INTO etl.run AS r (run_id, source, partition, status, step, job, host, process, attempt, started_at) "
         "VALUES (%s, %s, %s, 'started', %s, %s, %s, %s, %s, coalesce(%s, clock_timestamp())) "
         "ON CONFLICT (run_id, source, partition) DO UPDATE SET status = 'started', ended_at = NULL, error = NULL, "
-        "error_class = NULL, missed_at = NULL, phase = excluded.phase, host = excluded.host, "
+        "error_class = NULL, missed_at = NULL, step = excluded.step, host = excluded.host, "
         "process = excluded.process, attempt = r.attempt + %s",
-        (*key.values, phase, job, host, process, attempt, at, int(again)),
+        (*key.values, step, job, host, process, attempt, at, int(again)),
     )
 
 
@@ -108,7 +108,7 @@ def run_broke_off(connection: Connection, key: RunKey, error: BaseException) -> 
     """Enter why a step of a run broke off that will be tried again; the run is not over."""
     connection.execute(
         f"UPDATE etl.run SET error_class = %s, error = %s WHERE {THIS_RUN}",
-        (type(error).__name__, told(error), *key.values),
+        (type(error).__name__, error_text(error), *key.values),
     )
 
 
@@ -125,7 +125,7 @@ def run_succeeded(
 
 
 def run_failed(
-    connection: Connection, key: RunKey, error_class: str, error: str, *, phase: str = "", at: datetime | None = None
+    connection: Connection, key: RunKey, error_class: str, error: str, *, step: str = "", at: datetime | None = None
 ) -> RunEnd | None:
     """Enter the error that a run failed with. None if it was never entered.
 
@@ -134,11 +134,11 @@ def run_failed(
         key: Which run of which source partition.
         error_class: Name of the error's class.
         error: Its text, from `told`.
-        phase: The step in which it ended, if it is known better than the history knows it.
+        step: The step in which it ended, if it is known better than the history knows it.
         at: When it ended, if not now.
     """
     done = committed(connection, key)
-    return _end(connection, key, "failed", done, error_class=error_class, error=error, phase=phase, at=at)
+    return _end(connection, key, "failed", done, error_class=error_class, error=error, step=step, at=at)
 
 
 def run_cut_short(
@@ -148,7 +148,7 @@ def run_cut_short(
     what: str,
     *,
     error_class: str,
-    phase: str = "",
+    step: str = "",
     at: datetime | None = None,
 ) -> RunEnd | None:
     """Enter that a run ended in the middle. What it leaves behind is added to the text.
@@ -159,7 +159,7 @@ def run_cut_short(
         status: How it ended.
         what: What happened, as one or more sentences.
         error_class: What stands in the place of an error's class.
-        phase: The step in which it ended, if it is known better than the history knows it.
+        step: The step in which it ended, if it is known better than the history knows it.
         at: When it ended, if not now.
 
     Returns:
@@ -167,7 +167,7 @@ def run_cut_short(
     """
     done = committed(connection, key)
     text = f"{what} {done} Run it again: it goes on where this one stopped."
-    return _end(connection, key, status, done, error_class=error_class, error=text, phase=phase, at=at)
+    return _end(connection, key, status, done, error_class=error_class, error=text, step=step, at=at)
 
 
 def committed(connection: Connection, key: RunKey) -> Committed:
@@ -182,7 +182,7 @@ def committed(connection: Connection, key: RunKey) -> Committed:
     return Committed(Counts(*counts), batches, delivery_id)
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """The text of an error of ours; another's may hold record contents."""
     return str(error) if isinstance(error, EtlAssetsError) else NOT_OURS
 
@@ -225,7 +225,7 @@ def entered_runs(connection: Connection, run_id: str) -> dict[RunKey, tuple[str,
     return {RunKey(run_id, source, partition): (status, delivery) for source, partition, status, delivery in rows}
 
 
-def take_turn(connection: Connection, run_id: str) -> None:
+def lock_run(connection: Connection, run_id: str) -> None:
     """Wait until nobody else completes what is entered of a run; the turn ends with the present transaction."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock_number(_COMPLETING, run_id),))
 
@@ -240,15 +240,15 @@ def _end(
     *,
     error_class: str | None = None,
     error: str | None = None,
-    phase: str = "",
+    step: str = "",
     at: datetime | None = None,
 ) -> RunEnd | None:
     assignments = ", ".join(f"{name} = %s" for name in COUNT_NAMES)
     row = connection.execute(
         "UPDATE etl.run SET status = %s, ended_at = coalesce(%s, clock_timestamp()), missed_at = NULL, "
         "delivery_id = coalesce(%s, delivery_id, %s), seconds = seconds || %s, error_class = %s, error = %s, "
-        f"phase = coalesce(nullif(%s, ''), phase), {assignments} WHERE {THIS_RUN} "
-        "RETURNING delivery_id, extract(epoch FROM ended_at - started_at), phase = 'replay'",
+        f"step = coalesce(nullif(%s, ''), step), {assignments} WHERE {THIS_RUN} "
+        "RETURNING delivery_id, extract(epoch FROM ended_at - started_at), step = 'replay'",
         (
             status,
             at,
@@ -257,7 +257,7 @@ def _end(
             _rounded(seconds),
             error_class,
             error,
-            phase,
+            step,
             *done.counts.values,
             *key.values,
         ),
@@ -268,4 +268,4 @@ def _end(
 
 
 def _rounded(seconds: Mapping[str, float] | None) -> Jsonb:
-    return Jsonb({phase: round(spent, 4) for phase, spent in (seconds or {}).items()})
+    return Jsonb({step: round(spent, 4) for step, spent in (seconds or {}).items()})

@@ -24,7 +24,7 @@ MISSED_SECONDS: Final = 10
 
 
 @dataclass(frozen=True)
-class Line:
+class StartedRun:
     """A line of the run history that somebody ought to be at.
 
     Attributes:
@@ -46,7 +46,7 @@ class Line:
     missed_long: bool
 
 
-def look(connection: Connection, run_ids: Collection[str]) -> list[Line]:
+def find(connection: Connection, run_ids: Collection[str]) -> list[StartedRun]:
     """Lines that are under way, and all lines of some runs.
 
     Args:
@@ -62,7 +62,7 @@ def look(connection: Connection, run_ids: Collection[str]) -> list[Line]:
     taken = _taken(connection, {row[0] for row in rows})
     locks = held(connection)
     return [
-        Line(
+        StartedRun(
             RunKey(run_id, source, partition),
             status,
             host,
@@ -75,7 +75,7 @@ def look(connection: Connection, run_ids: Collection[str]) -> list[Line]:
     ]
 
 
-def claim(connection: Connection, line: Line) -> bool:
+def claim(connection: Connection, line: StartedRun) -> bool:
     """Lock a line in the present transaction, if it is still as it was seen: under way, in the same process."""
     row = connection.execute(
         f"SELECT FROM etl.run WHERE {THIS_RUN} AND status = 'started' AND host = %s "

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class RunLine:
+class RunSummary:
     """The line of one run of one source partition in the run history.
 
     Attributes:
         status: ``started``, ``succeeded``, ``failed``, ``cancelled`` or ``crashed``.
         delivery_id: Of the newest delivery concerned; None when it failed before there was one.
         counts: What the run wrote.
-        seconds: By phase.
+        seconds: By step.
         error_class: Name of the error it failed with; ``Cancelled`` or ``Crashed`` where there was none.
         error: Its text; what happened, where there was none.
     """
@@ -33,7 +33,7 @@ class RunLine:
     error: str | None
 
 
-def run_line(connection: Connection, run_id: str, source: str, partition: str) -> RunLine | None:
+def run_summary(connection: Connection, run_id: str, source: str, partition: str) -> RunSummary | None:
     """What the history says of a run; None when it never began."""
     row = connection.execute(
         f"SELECT status, delivery_id, seconds, error_class, error, {', '.join(COUNT_NAMES)} FROM etl.run "
@@ -43,7 +43,7 @@ def run_line(connection: Connection, run_id: str, source: str, partition: str) -
     if row is None:
         return None
     status, delivery_id, seconds, error_class, error, *counts = row
-    return RunLine(status, delivery_id, Counts(*counts), dict(seconds), error_class, error)
+    return RunSummary(status, delivery_id, Counts(*counts), dict(seconds), error_class, error)
 
 
 def complete_partitions(connection: Connection, source: str) -> set[str]:

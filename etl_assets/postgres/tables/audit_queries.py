@@ -1,4 +1,4 @@
-"""What a witness that reads the stored tables needs of SQL: a session that cannot write, and views of rows."""
+"""What an auditor that reads the stored tables needs of SQL: a session that cannot write, and views of rows."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _EVENT: Final = (
 )
 
 
-def take_turn(connection: Connection, source: str) -> None:
+def lock_source(connection: Connection, source: str) -> None:
     """Wait, inside a transaction, until nobody else compares deliveries of the source, and keep others waiting."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"drift {source}",))
 

@@ -52,6 +52,6 @@ class Allowed(ColumnRule):
         """See `ColumnRule.audit`. As a query where Great Expectations would send an integer of more than four bytes."""
         if all(isinstance(value, str) or value in _FOUR_BYTES for value in self.values):
             expectation = "expect_column_values_to_be_in_set"
-            return self.asks(expectation, column, type_, column=column, value_set=list(self.values))
+            return self.expectation(expectation, column, type_, column=column, value_set=list(self.values))
         condition = f"child.{sql.name(column)} NOT IN ({', '.join(map(str, self.values))})"
-        return self.asks(ROWS, column, type_, unexpected_rows_query=sql.rows_where(condition, key))
+        return self.expectation(ROWS, column, type_, unexpected_rows_query=sql.rows_where(condition, key))

@@ -162,7 +162,7 @@ class ColumnRule(ABC):
         """What rows refer to, for a rule of which the loader asks another table."""
         return None
 
-    def asks(self, expectation: str, column: str, type_: DataType, /, **arguments: object) -> Expectation:
+    def expectation(self, expectation: str, column: str, type_: DataType, /, **arguments: object) -> Expectation:
         """An expectation that speaks for the rule."""
         said = f"{column} {self.words(type_)}"
         return Expectation(expectation, name=self.name(column), blocking=True, description=said, **arguments)
@@ -227,7 +227,7 @@ class RecordRule(ABC):
         """What rows refer to, for a rule of which the loader asks another table."""
         return None
 
-    def asks(self, expectation: str, /, **arguments: object) -> Expectation:
+    def expectation(self, expectation: str, /, **arguments: object) -> Expectation:
         """An expectation that speaks for the rule."""
         return Expectation(expectation, name=self.name, blocking=True, description=self.words, **arguments)
 

@@ -85,13 +85,13 @@ class _Limit(ColumnRule):
 
     def _asks_library(self, column: str, type_: DataType, limit: object) -> Expectation:
         side = {"max_value" if self.is_upper else "min_value": limit}
-        return self.asks("expect_column_values_to_be_between", column, type_, column=column, **side)
+        return self.expectation("expect_column_values_to_be_between", column, type_, column=column, **side)
 
     def _asks_database(self, column: str, type_: DataType, key: Sequence[str], postgres_type: str) -> Expectation:
         sign = ">" if self.is_upper else "<"
         number = Decimal(str(self.limit)) if postgres_type == "numeric" else self.limit
         condition = f"child.{sql.name(column)} {sign} {sql.value(number, postgres_type)}"
-        return self.asks(ROWS, column, type_, unexpected_rows_query=sql.rows_where(condition, key))
+        return self.expectation(ROWS, column, type_, unexpected_rows_query=sql.rows_where(condition, key))
 
     def edge(self, type_: DataType) -> Decimal | float | date | datetime | time:
         """The bound as values of the type are compared with it.

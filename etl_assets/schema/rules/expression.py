@@ -104,7 +104,9 @@ class Rule(RecordRule):
         Raises:
             RuleError: If the expression or function fails, or gives no Boolean for each row.
         """
-        answers = self._computed(self.asked, rows) if isinstance(self.asked, pl.Expr) else self._told(self.asked, rows)
+        answers = (
+            self._computed(self.asked, rows) if isinstance(self.asked, pl.Expr) else self._answered(self.asked, rows)
+        )
         if len(answers) != rows.height:
             raise self._failed(f"gave {len(answers):,} answers for {rows.height:,} rows")
         return ~answers
@@ -117,7 +119,7 @@ class Rule(RecordRule):
             kept = to_sql(_document(self.asked), types)
         except NotTranslatedError as error:
             return NotAudited(str(error))
-        return self.asks(ROWS, unexpected_rows_query=sql.rows_where(f"NOT ({kept})", key))
+        return self.expectation(ROWS, unexpected_rows_query=sql.rows_where(f"NOT ({kept})", key))
 
     def _check_expression(self, expression: pl.Expr, types: dict[str, DataType], here: str) -> None:
         if (problem := _not_row_by_row(expression)) is not None:
@@ -158,7 +160,7 @@ class Rule(RecordRule):
             raise self._failed(f"raised {type(error).__name__}") from None
         return answers.new_from_index(0, rows.height) if len(answers) == 1 else answers
 
-    def _told(self, function: Function, rows: pl.DataFrame) -> pl.Series:
+    def _answered(self, function: Function, rows: pl.DataFrame) -> pl.Series:
         """What a function says of rows: true, false or null for each."""
         try:
             given: Any = function(to_pandas(rows))

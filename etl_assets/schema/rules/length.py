@@ -44,4 +44,4 @@ class Length(ColumnRule):
     def audit(self, column: str, type_: DataType, key: Sequence[str]) -> Expectation:  # noqa: ARG002 -- counts alone
         """See `ColumnRule.audit`."""
         expectation = "expect_column_value_lengths_to_be_between"
-        return self.asks(expectation, column, type_, column=column, max_value=self.most)
+        return self.expectation(expectation, column, type_, column=column, max_value=self.most)

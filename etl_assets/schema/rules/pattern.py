@@ -60,7 +60,7 @@ class Pattern(ColumnRule):
         regex = to_postgres(self.pattern)
         if regex is None:
             return NotAudited(f"Postgres has no equal of {self.pattern}")
-        return self.asks("expect_column_values_to_match_regex", column, type_, column=column, regex=regex)
+        return self.expectation("expect_column_values_to_match_regex", column, type_, column=column, regex=regex)
 
     @property
     def _whole(self) -> str:

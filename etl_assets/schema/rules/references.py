@@ -88,7 +88,7 @@ class References(ColumnRule):
         if self.missing == "report":
             return _REPORTED
         query = sql.rows_without_parent(lookup.columns, lookup.table, lookup.parent_columns, key)
-        return self.asks(ROWS, column, type_, unexpected_rows_query=query)
+        return self.expectation(ROWS, column, type_, unexpected_rows_query=query)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class ForeignKey(RecordRule):
             return _REPORTED
         lookup = self.lookup
         query = sql.rows_without_parent(lookup.columns, lookup.table, lookup.parent_columns, key)
-        return self.asks(ROWS, unexpected_rows_query=query)
+        return self.expectation(ROWS, unexpected_rows_query=query)
 
 
 _REPORTED: Final = NotAudited("rows without a parent are loaded by consent")

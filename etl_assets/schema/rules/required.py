@@ -36,4 +36,4 @@ class Required(ColumnRule):
 
     def audit(self, column: str, type_: DataType, key: Sequence[str]) -> Expectation:  # noqa: ARG002 -- counts alone
         """See `ColumnRule.audit`."""
-        return self.asks("expect_column_values_to_not_be_null", column, type_, column=column)
+        return self.expectation("expect_column_values_to_not_be_null", column, type_, column=column)

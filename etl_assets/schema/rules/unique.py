@@ -43,7 +43,7 @@ class Unique(ColumnRule):
 
     def audit(self, column: str, type_: DataType, key: Sequence[str]) -> Expectation:  # noqa: ARG002 -- counts alone
         """See `ColumnRule.audit`."""
-        return self.asks("expect_column_values_to_be_unique", column, type_, column=column)
+        return self.expectation("expect_column_values_to_be_unique", column, type_, column=column)
 
 
 @dataclass(frozen=True, init=False)
@@ -75,7 +75,7 @@ class UniqueTogether(RecordRule):
 
     def audit(self, types: dict[str, DataType], key: Sequence[str]) -> Expectation:  # noqa: ARG002 -- counts alone
         """See `RecordRule.audit`."""
-        return self.asks(
+        return self.expectation(
             "expect_compound_columns_to_be_unique",
             column_list=list(self.columns),
             ignore_row_if="any_value_is_missing",

@@ -14,9 +14,9 @@ from etl_assets.extract.formats.csv.reread import RereadRecords
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from etl_assets.extract.base import Known, Naming
+    from etl_assets.extract.base import Naming
     from etl_assets.model.batch import RawBatch
-    from etl_assets.model.delivery import Span
+    from etl_assets.model.delivery import MemberIndex, Span
     from etl_assets.model.rule import RuleInfo
 
 
@@ -35,11 +35,11 @@ class Csv(CsvOptions, Format):
         return RULES
 
     def read(
-        self, stream: BinaryIO, member: str, *, after: Span | None = None, known: Known | None = None
+        self, stream: BinaryIO, member: str, *, after: Span | None = None, index: MemberIndex | None = None
     ) -> Iterator[RawBatch]:
         """Cut a file into batches of at most ``batch_bytes``; see `Format.read`."""
         reader = CsvReader(self, stream, member)
-        return reader.through(after) if known is None else reader.known(known)
+        return reader.through(after) if index is None else reader.indexed(index)
 
     def reread(self, names: Sequence[str], records: Mapping[int, bytes]) -> RawBatch:
         """Parse single records again; see `Format.reread`."""

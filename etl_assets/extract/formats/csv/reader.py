@@ -19,8 +19,8 @@ from etl_assets.schema import RECORD_NO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl_assets.extract.base import Known
     from etl_assets.extract.formats.csv.options import CsvOptions
+    from etl_assets.model.delivery import MemberIndex
 
 _MARK: Final = b"\xef\xbb\xbf"
 _HEAD: Final = 64 * 1024
@@ -45,10 +45,10 @@ class CsvReader:
         raw = cast("BinaryIO", Transcoded(stream, format_.codec, self._where)) if format_.transcoded else stream
         self._blocks = Blocks(raw, self._where)
 
-    def known(self, known: Known) -> Iterator[CsvBatch]:
+    def indexed(self, index: MemberIndex) -> Iterator[CsvBatch]:
         """The batches of an earlier reading."""
-        for span, data in self._blocks.of(known.spans, seekable=not self._format.transcoded):
-            yield CsvBatch(self._format, span, known.names, data)
+        for span, data in self._blocks.of(index.spans, seekable=not self._format.transcoded):
+            yield CsvBatch(self._format, span, index.names, data)
 
     def through(self, after: Span | None) -> Iterator[CsvBatch]:
         """All batches."""

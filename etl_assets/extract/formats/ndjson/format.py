@@ -22,8 +22,9 @@ from etl_assets.model.delivery import Span
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from etl_assets.extract.base import Known, Naming
+    from etl_assets.extract.base import Naming
     from etl_assets.model.batch import RawBatch
+    from etl_assets.model.delivery import MemberIndex
     from etl_assets.model.rule import RuleInfo
 
 
@@ -56,11 +57,11 @@ class Ndjson(Format):
         return RULES
 
     def read(
-        self, stream: BinaryIO, member: str, *, after: Span | None = None, known: Known | None = None
+        self, stream: BinaryIO, member: str, *, after: Span | None = None, index: MemberIndex | None = None
     ) -> Iterator[RawBatch]:
         """Cut a file into batches of at most ``batch_bytes``; see `Format.read`."""
         reader = NdjsonReader(stream, member, self.null, self.batch_bytes)
-        return reader.through(after) if known is None else reader.known(known)
+        return reader.through(after) if index is None else reader.indexed(index)
 
     def reread(self, names: Sequence[str], records: Mapping[int, bytes]) -> RawBatch:
         """Parse single records again; see `Format.reread`."""

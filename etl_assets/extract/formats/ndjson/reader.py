@@ -15,7 +15,8 @@ from etl_assets.schema import RECORD_NO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl_assets.extract.base import Known
+    from etl_assets.model.delivery import MemberIndex
+
 
 _MOST_NAMES: Final = 2_000
 _JSON_BLANKS: Final = b" \t\r"
@@ -39,10 +40,10 @@ class NdjsonReader:
         self._blocks = Blocks(stream, self._where)
         self._names: dict[str, None] = {}
 
-    def known(self, known: Known) -> Iterator[NdjsonBatch]:
+    def indexed(self, index: MemberIndex) -> Iterator[NdjsonBatch]:
         """The batches of an earlier reading."""
-        for span, data in self._blocks.of(known.spans, seekable=True):
-            yield self._batch(span, data, known.names)
+        for span, data in self._blocks.of(index.spans, seekable=True):
+            yield self._batch(span, data, index.names)
 
     def through(self, after: Span | None) -> Iterator[NdjsonBatch]:
         """All batches, each with the names that its own records have."""

@@ -21,7 +21,7 @@ _MARKED: Final = re.compile(r"([\\`*_{}\[\]()<>#+!|~-])")
 
 
 @dataclass(frozen=True)
-class Notice:
+class NotificationText:
     """A message, ready to be sent.
 
     Attributes:
@@ -55,7 +55,7 @@ class Notice:
         return "\n\n".join([*lines, " · ".join(links)])
 
 
-def notice(alert: Alert, event: Event, ui_url: str) -> Notice:
+def text_of(alert: Alert, event: Event, ui_url: str) -> NotificationText:
     """What is said of an alert.
 
     Args:
@@ -75,7 +75,7 @@ def notice(alert: Alert, event: Event, ui_url: str) -> Notice:
         "Resolved": f"{_moment(alert.resolved_at)}. {alert.resolution}" if alert.resolved_at else "",
         "Acknowledged by": alert.acknowledged_by or "",
     }
-    return Notice(
+    return NotificationText(
         title=f"[{standing}] {where}: {what}",
         lines=tuple((label, text) for label, text in lines.items() if text),
         links=tuple(_links(alert, ui_url)),
@@ -86,9 +86,9 @@ def notice(alert: Alert, event: Event, ui_url: str) -> Notice:
     )
 
 
-def trial(ui_url: str) -> Notice:
+def trial(ui_url: str) -> NotificationText:
     """A message by which a channel is tried."""
-    return Notice(
+    return NotificationText(
         title="[test] etl_assets: a channel is tried",
         lines=(("What", "Somebody tries this channel. Nothing has happened."), ("To do", "Nothing.")),
         links=(("Dagster", ui_url),),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from etl_assets.source import Source
 
 
-def newer_sightings(
+def read_confirmed(
     source: Source,
     delivery: Delivery,
     store: LandingStore,
@@ -54,12 +54,12 @@ def newer_sightings(
         if later is None:
             continue
         entries = [one for one in confirmations if one.delivery_id == delivery_id]
-        for rows in _sightings(source, later, store, connection, entries, number):
+        for rows in _confirmed_by(source, later, store, connection, entries, number):
             connection.execute("SELECT")
             yield rows if later.id == delivery.id else rows.with_columns(pl.lit(AFTER_ALL).alias(RECORD_NO))
 
 
-def _sightings(
+def _confirmed_by(
     source: Source,
     later: Delivery,
     store: LandingStore,

@@ -1,4 +1,4 @@
-"""What the witness answers, and what it keeps to itself."""
+"""What the auditor answers, and what it keeps to itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from psycopg import sql
 
 from etl_assets import Column, Expectation, Schema
 from etl_assets.audit import library
-from etl_assets.audit.witness import SAMPLE, witness
+from etl_assets.audit.auditor import SAMPLE, auditor
 from etl_assets.errors import LoadError, TransientLoadError
 from etl_assets.model.expectation_types import IN_DATABASE, OUTSIDE_DATABASE, ROWS
 
@@ -59,8 +59,8 @@ def people(warehouse_url: str) -> str:
 def ask(
     url: str, *expectations: Expectation, schema: Schema = PEOPLE, deliveries: Sequence[int] | None = None
 ) -> list[CheckResult]:
-    with witness(url, schema, TABLE, deliveries) as before:
-        return before.ask(expectations)
+    with auditor(url, schema, TABLE, deliveries) as asked:
+        return asked.ask(expectations)
 
 
 def between(column: str = "age", name: str = "", **changes: Any) -> Expectation:
@@ -190,14 +190,14 @@ def test_a_connection_that_breaks_off_asks_for_another_try(people: str) -> None:
         ask(people, dying)
 
 
-def test_a_witness_cannot_write(people: str) -> None:
+def test_an_auditor_cannot_write(people: str) -> None:
     writing = Expectation(ROWS, unexpected_rows_query="SELECT lo_create(0) FROM {batch}")
     with pytest.raises(LoadError, match="ReadOnlySqlTransaction"):
         ask(people, writing)
 
 
 def test_a_table_that_cannot_be_read_is_an_error_of_its_own(warehouse_url: str) -> None:
-    with pytest.raises(LoadError, match="UndefinedTable"), witness(warehouse_url, PEOPLE, "core.nothing"):
+    with pytest.raises(LoadError, match="UndefinedTable"), auditor(warehouse_url, PEOPLE, "core.nothing"):
         pass
 
 
@@ -205,12 +205,12 @@ def test_a_password_with_dollars_is_no_variable(people: str) -> None:
     password = "a$HOME${x}"
     with psycopg.connect(people, autocommit=True) as connection:
         connection.execute(
-            sql.SQL("DROP ROLE IF EXISTS witness; CREATE ROLE witness LOGIN PASSWORD {}").format(sql.Literal(password))
+            sql.SQL("DROP ROLE IF EXISTS auditor; CREATE ROLE auditor LOGIN PASSWORD {}").format(sql.Literal(password))
         )
-        connection.execute(f"GRANT SELECT ON {TABLE} TO witness")
+        connection.execute(f"GRANT SELECT ON {TABLE} TO auditor")
     parts = urlsplit(people)
     host = parts.netloc.rpartition("@")[2]
-    (said,) = ask(parts._replace(netloc=f"witness:{password}@{host}").geturl(), between())
+    (said,) = ask(parts._replace(netloc=f"auditor:{password}@{host}").geturl(), between())
     assert said.failed_records == 2
 
 
@@ -255,7 +255,7 @@ def hook(event, arguments):
 sys.addaudithook(hook)
 from datetime import UTC, datetime
 from pathlib import Path
-from etl_assets_tests.audit.test_witness import PEOPLE, TABLE, ask
+from etl_assets_tests.audit.test_auditor import PEOPLE, TABLE, ask
 from etl_assets.audit.data_docs import publish
 from etl_assets.audit.examination import Examination
 from etl_assets.audit.suite import compiled

@@ -1,4 +1,4 @@
-"""The witness: asks Postgres, through Great Expectations, whether rows are as they are expected to be.
+"""The auditor: asks Postgres, through Great Expectations, whether rows are as they are expected to be.
 
 Rows do not leave the database: expectations are asked by aggregate queries. What comes back is counts, and, where
 expectations fail, the keys of a few rows; no other value is kept of what the library reports.
@@ -51,7 +51,7 @@ _OF_MANY_RECORDS: Final = frozenset(
 
 
 @dataclass(frozen=True)
-class Witness:
+class Auditor:
     """Stands before the rows of one table, or before those of one partition of it.
 
     Attributes:
@@ -164,8 +164,8 @@ class Witness:
 
 
 @contextmanager
-def witness(url: str, schema: Schema, table: str, deliveries: Sequence[int] | None = None) -> Iterator[Witness]:
-    """A witness for the length of a block. It reads in sessions of its own that cannot write.
+def auditor(url: str, schema: Schema, table: str, deliveries: Sequence[int] | None = None) -> Iterator[Auditor]:
+    """An auditor for the length of a block. It reads in sessions of its own that cannot write.
 
     Args:
         url: ``postgresql://…`` of the warehouse.
@@ -178,7 +178,7 @@ def witness(url: str, schema: Schema, table: str, deliveries: Sequence[int] | No
         LoadError: If the table cannot be read.
     """
     with reading(url, table, deliveries) as session:
-        yield Witness(schema, session)
+        yield Auditor(schema, session)
 
 
 def _not_asked(expectation: Expectation, why: str) -> CheckResult:

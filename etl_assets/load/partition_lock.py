@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LOCK_SECONDS: Final = 15.0
 
 
-class PartitionHold:
+class PartitionLock:
     """One hold of a source partition, from its lock to `release`.
 
     Args:
