@@ -9,12 +9,15 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 import click
 from rich.console import Console
 
+from benchmarks.daily_feed import Keys
 from benchmarks.outcome import Measured, grids, machine, show, write_markdown
+from benchmarks.partition_outcome import order_grid, parallel_grid
+from benchmarks.partitions import FULL, QUICK, PartitionBench
 from benchmarks.scenarios import Bench
 from benchmarks.server import Databases
 from etl_assets.local import EmbeddedServer
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmarks.ingest_run import Report
+    from benchmarks.outcome import Grid
+    from benchmarks.partitions import Loads
 
 DEFAULT_PAIRS: Final = {1_000_000: 3, 5_000_000: 1}
 QUICK_PAIRS: Final = {100_000: 1}
@@ -60,8 +65,10 @@ def main(
                 with _step(console, f"{size:,} records: profiling"):
                     profiling[size] = bench.profiling()
             bench.clean_up()
+        made = grids(measured, profiling)
+        if only == "both":
+            made += _measure_partitions(console, PartitionBench(databases, work, QUICK if quick else FULL))
         facts = machine(databases)
-    made = grids(measured, profiling)
     same = all(pair.same for one in measured for pair in one.pairs)
     show(console, made, facts)
     target = output or (None if quick else RESULTS)
@@ -86,6 +93,20 @@ def _measure(console: Console, bench: Bench, pairs: int) -> Iterator[Measured]:
             if not pair.same:
                 console.print("  [bold red]Wrong: the tables hold different rows, or too many or few were rejected.[/]")
         yield Measured(scenario, bench.records, tuple(done))
+
+
+def _measure_partitions(console: Console, bench: PartitionBench) -> list[Grid]:
+    """Days in any order, and several at once."""
+    orders: list[Loads] = []
+    parallel: list[Loads] = []
+    for keys in get_args(Keys):
+        for days in bench.plan.days:
+            with _step(console, f"{days} days, {keys}: newest first, reloaded, corrected"):
+                orders += bench.orders(days, keys)
+        with _step(console, f"{bench.plan.parallel_days} days, {keys}: at once"):
+            parallel += bench.at_once(keys)
+    orders.sort(key=lambda loads: (loads.title, loads.keys, loads.days))
+    return [order_grid(orders), parallel_grid(parallel)]
 
 
 @contextmanager

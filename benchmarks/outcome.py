@@ -101,7 +101,7 @@ def _times(measured: Sequence[Measured]) -> Grid:
                 f"{median(ingest.report.seconds for ingest in one.ours):.2f}",
                 f"{ratio:.2f}",
                 " ".join(f"{pair.ratio:.2f}" for pair in one.pairs),
-                *_verdict(ratio, one.scenario.limit if one.records >= LIMITS_FROM else None),
+                *verdict(ratio, one.scenario.limit if one.records >= LIMITS_FROM else None),
             )
         )
     return Grid("Time inside the ingest against psql (medians)", heads, tuple(rows))
@@ -120,7 +120,7 @@ def _whole_process(measured: Sequence[Measured]) -> Grid:
                 f"{median(ingest.process.seconds for ingest in one.ours):.2f}",
                 f"{median(ingest.process.cpu_seconds for ingest in one.ours):.2f}",
                 f"{ratio:.2f}",
-                *_verdict(ratio, one.scenario.limit if one.records >= WHOLE_PROCESS_FROM else None),
+                *verdict(ratio, one.scenario.limit if one.records >= WHOLE_PROCESS_FROM else None),
             )
         )
     return Grid("Whole process, start of Python included, against psql (medians)", heads, tuple(rows))
@@ -132,8 +132,8 @@ def _memory(measured: Sequence[Measured]) -> Grid:
     for title in dict.fromkeys(one.scenario.title for one in measured):
         peaks = {one.records: one.peak_mb for one in measured if one.scenario.title == title}
         growth = peaks[sizes[-1]] / peaks[sizes[0]] if sizes[0] in peaks and len(sizes) > 1 else None
-        most = _verdict(max(peaks.values()), MEMORY_LIMIT_MB)
-        grown = _verdict(growth, MEMORY_RATIO_LIMIT) if growth is not None else ("", "")
+        most = verdict(max(peaks.values()), MEMORY_LIMIT_MB)
+        grown = verdict(growth, MEMORY_RATIO_LIMIT) if growth is not None else ("", "")
         cells = (f"{peaks[size]:.0f}" if size in peaks else "" for size in sizes)
         rows.append((title, *cells, *most, f"{growth:.2f}" if growth is not None else "", *grown))
     heads = ("scenario", *(f"{size:,} records" for size in sizes), "limit", "", "largest / smallest", "limit", "")
@@ -162,7 +162,7 @@ def _profiling(measured: Sequence[Measured], profiling: Mapping[int, Report]) ->
         ratio = report.seconds / load
         limit = PROFILING_LIMIT if one.records >= LIMITS_FROM else None
         cells = (f"{report.seconds:.2f}", f"{report.phases['merge']:.2f}", f"{load:.2f}", f"{ratio:.2f}")
-        rows.append((f"{one.records:,}", *cells, *_verdict(ratio, limit)))
+        rows.append((f"{one.records:,}", *cells, *verdict(ratio, limit)))
     return Grid("Profiling every column, against the load of the same batches", heads, tuple(rows))
 
 
@@ -181,7 +181,8 @@ def _psql_times(measured: Sequence[Measured]) -> Grid:
     return Grid("The reference: seconds of psql", ("scenario", "records", *steps, "process", "of each pair"), rows)
 
 
-def _verdict(value: float, limit: float | None) -> tuple[str, str]:
+def verdict(value: float, limit: float | None) -> tuple[str, str]:
+    """A limit, and whether a value is within it; two empty cells where there is no limit."""
     if limit is None:
         return "", ""
     return f"{limit:g}", "within" if value <= limit else "**above**"

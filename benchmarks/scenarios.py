@@ -136,11 +136,11 @@ class Bench:
         if self._with_ours:
             ours_url = self._databases.create("bench_ours", f"bench_ours_{state}")
             self._renew_landing(self._work / "landing-loaded" if scenario.loaded else None)
-            self._databases.settle()
+            self._databases.checkpoint()
             process = self._task("run", ours_url, scenario)
             ours = Ingest(process, Report(**json.loads(process.output.splitlines()[-1])))
         psql_url = self._databases.create("bench_psql", f"bench_psql_{state}")
-        self._databases.settle()
+        self._databases.checkpoint()
         clean = files(self._feeds, scenario.variant, self.records).clean
         psql = Reference(*reference.load(psql_url, clean, self._work))
         same = True

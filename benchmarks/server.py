@@ -61,7 +61,7 @@ class Databases:
         """Drop a database if there is one of that name."""
         self._execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
-    def settle(self) -> None:
+    def checkpoint(self) -> None:
         """Let nothing written before burden what is measured next."""
         self._execute(sql.SQL("checkpoint"))
         os.sync()

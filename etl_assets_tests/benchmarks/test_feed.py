@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import generate as generator
 from benchmarks.bad_records import KINDS
+from benchmarks.daily_feed import Days
 from benchmarks.feed import CATEGORIES, SCHEMA, VARIANTS
 from benchmarks.generate import generate
 from etl_assets.extract.formats.csv.batch import RULES
@@ -115,3 +116,20 @@ def test_the_changed_variant_has_the_same_keys_and_no_row_as_it_was(tmp_path: Pa
     first, changed = (rows(generate(tmp_path, variant, RECORDS).clean) for variant in ("first", "changed"))
     assert [row["id"] for row in first] == [row["id"] for row in changed]
     assert not [one for one, other in zip(first, changed, strict=True) if one["changed_at"] == other["changed_at"]]
+
+
+def test_no_two_days_have_a_reading_in_common(tmp_path: Path) -> None:
+    feed = Days(tmp_path, days=3, records=200)
+    feed.write()
+    days = [rows(tmp_path / f"{key}.csv") for key in feed.partitions]
+    assert [{row["day"] for row in day} for day in days] == [{key} for key in feed.partitions]
+    assert len({row["reading_id"] for day in days for row in day}) == 600
+
+
+def test_a_corrected_day_differs_in_one_record_of_a_hundred(tmp_path: Path) -> None:
+    feed = Days(tmp_path, days=1, records=500)
+    feed.write()
+    before = rows(tmp_path / f"{feed.partitions[0]}.csv")
+    feed.publish(0, feed.partitions[0], warmer=1.0)
+    after = rows(tmp_path / f"{feed.partitions[0]}.csv")
+    assert sum(one != other for one, other in zip(before, after, strict=True)) == 5
