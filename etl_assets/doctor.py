@@ -1,6 +1,6 @@
-"""Examines a warehouse: whether what this package promises is true of the database and of the landing store.
+"""Examines a warehouse: finds violations of the invariants in the database and in the landing store.
 
-What only Dagster knows is held against the ledger where Dagster is known; nothing is mended here.
+This module repairs nothing, and it does not know Dagster. The command line compares Dagster's state with the ledger.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 BYTES_ARE_FROZEN: Final = Invariant(
     "bytes_are_frozen",
     "The landing store has the bytes of every delivery",
-    "Look whether ETL_ASSETS_LANDING_URL names the store that has them; if they are lost, restore them from a backup. "
-    "The rows stand, but cannot be read anew",
+    "Check that ETL_ASSETS_LANDING_URL names the store that has them; if they are lost, restore them from a backup. "
+    "The rows are intact, but the delivery cannot be reloaded",
 )
 INVARIANTS: Final = (*invariants.INVARIANTS, BYTES_ARE_FROZEN)
-"""Every promise that is examined here."""
+"""Every invariant that this module examines."""
 
 
 def examine(warehouse: Warehouse) -> list[Violation]:
-    """Find every place where a promise does not hold.
+    """Find every violation of an invariant.
 
-    Loads may go on meanwhile: none is mistaken for a fault.
+    Loads may run at the same time; a running load is not reported as a violation.
 
     Args:
-        warehouse: To be examined; it is only read.
+        warehouse: The warehouse to examine; it is only read.
 
     Raises:
         SettingsError: If the database is not migrated, or does not answer.
@@ -44,18 +44,18 @@ def examine(warehouse: Warehouse) -> list[Violation]:
         return [
             *examination.examine(connection),
             *examination.abandoned(connection),
-            *_not_frozen(connection, warehouse.store),
+            *_missing_bytes(connection, warehouse.store),
         ]
 
 
-def _not_frozen(connection: Connection, store: LandingStore) -> list[Violation]:
-    """Deliveries that came through the landing store, and are not there as they were fetched."""
-    found: list[Violation] = []
+def _missing_bytes(connection: Connection, store: LandingStore) -> list[Violation]:
+    """Find the deliveries whose bytes are missing from the landing store, or differ in size from what was fetched."""
+    violations: list[Violation] = []
     for delivery, sha256, fetched in examination.frozen(connection):
         size = store.size(sha256)
         if size is None:
-            found.append(BYTES_ARE_FROZEN.broken(delivery, f"has no bytes {sha256} in the landing store"))
+            violations.append(BYTES_ARE_FROZEN.broken(delivery, f"has no bytes {sha256} in the landing store"))
         elif size != fetched:
             problem = f"has {size} bytes {sha256} in the landing store, and {fetched} were fetched"
-            found.append(BYTES_ARE_FROZEN.broken(delivery, problem))
-    return found
+            violations.append(BYTES_ARE_FROZEN.broken(delivery, problem))
+    return violations

@@ -1,7 +1,7 @@
 """Every error of the package, grouped by what the caller should do about it.
 
-Every text says what happened, what was not written, and what to do. No text holds record contents or secrets: these
-errors end in logs, run history and the Dagster UI.
+Every text says what happened, what was not written, and what to do. No text contains record contents or secrets:
+these errors appear in logs, in the run history and in the Dagster UI.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 
 def raised_at(error: Exception, file: str) -> str:
-    """Where in a file an error came from, as ``name.py:12``: the deepest line of that file, or of any other."""
+    """Return where an error was raised, as ``name.py:12``: the deepest line in that file, else the deepest of all."""
     frames = traceback.extract_tb(error.__traceback__)
     place = next((frame for frame in reversed(frames) if frame.filename == file), frames[-1])
     return f"{Path(place.filename).name}:{place.lineno}"
 
 
 class EtlAssetsError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base class of every error that this package raises on purpose."""
 
 
 class DeclarationError(EtlAssetsError):
-    """A declaration is wrong: correct the source's file. Names the source, the field and the remedy."""
+    """A declaration is wrong: correct the file of the source. The text names the source, the field and the remedy."""
 
     def __init__(self, where: str, field: str, problem: str, remedy: str) -> None:
         """Compose the text.
 
         Args:
-            where: What is declared, e.g. ``source 'flights'`` or ``column 'dest' of source 'flights'``.
+            where: The declared thing, e.g. ``source 'flights'`` or ``column 'dest' of source 'flights'``.
             field: The argument that is wrong, e.g. ``pattern``.
             problem: What is wrong with it, as a clause.
             remedy: What to write instead, as a sentence without the final period.
@@ -43,11 +43,11 @@ class DeclarationError(EtlAssetsError):
 
 
 class SettingsError(EtlAssetsError):
-    """The environment or the machine is not as it must be: correct a setting, then start again."""
+    """A setting or the machine is not usable: correct a setting, then start again."""
 
 
 class DeliveryError(EtlAssetsError):
-    """What the publisher brought cannot be taken as a delivery: nothing was written; look at the feed."""
+    """The publisher's bytes are not a valid delivery: nothing was written; check the feed."""
 
 
 class DeliveryMissingError(DeliveryError):
@@ -55,11 +55,11 @@ class DeliveryMissingError(DeliveryError):
 
 
 class DeliveryIncompleteError(DeliveryError):
-    """The bytes are cut short, or are still being written."""
+    """The bytes are truncated, or the publisher is still writing them."""
 
 
 class DeliveryUnreachableError(DeliveryError):
-    """The publisher does not answer, or cannot now: another try may mend it."""
+    """The publisher does not answer, or cannot deliver now: a retry may succeed."""
 
 
 class ShapeError(DeliveryError):
@@ -67,42 +67,42 @@ class ShapeError(DeliveryError):
 
 
 class TooManyRejectedError(EtlAssetsError):
-    """More records broke rules than ``max_rejected`` consents to: the run stopped before more were diverted.
+    """More records broke rules than ``max_rejected`` allows: the run stopped before it rejected more.
 
     Attributes:
-        rejected: How many were rejected until the run stopped, those of the refused batch included.
+        rejected: How many records were rejected until the run stopped, including those of the refused batch.
         rules: How many records of the refused batch broke each rule.
     """
 
     def __init__(self, text: str, *, rejected: int = 0, rules: Mapping[str, int] | None = None) -> None:
-        """Take the text, and the numbers in it for programs."""
+        """Take the text, and the numbers in it as attributes for programs."""
         super().__init__(text)
         self.rejected = rejected
         self.rules = dict(rules or {})
 
 
 class TransformError(EtlAssetsError):
-    """A transformer returned what cannot be judged: the batch was not written; correct the source's own Python."""
+    """A transformer returned something that is no valid batch: the batch was not written; correct the transformer."""
 
 
 class RuleError(EtlAssetsError):
-    """A rule of a source's own failed, or gave no Boolean: the batch was not written; correct the rule."""
+    """A custom rule of a source raised, or returned no Boolean: the batch was not written; correct the rule."""
 
 
 class LoadError(EtlAssetsError):
-    """The database did not take a batch; the batch was rolled back whole."""
+    """The database did not accept a batch; the whole batch was rolled back."""
 
 
 class TransientLoadError(LoadError):
-    """The database may take the batch on another try: connection lost, deadlock, restart."""
+    """The database may accept the batch on a retry: the connection was lost, a deadlock, a restart."""
 
 
 class EnvironmentFaultError(LoadError):
-    """Disk full, out of memory, no permission: nobody's data is at fault; correct the database, run again."""
+    """Disk full, out of memory, no permission: the data are not the cause; correct the database, then run again."""
 
 
 class IncompatibleTableError(LoadError):
-    """The table in the database cannot hold what the schema declares, and no additive change mends it."""
+    """The table in the database cannot store what the schema declares, and no additive change can fix it."""
 
 
 class BusyError(EtlAssetsError):
@@ -110,16 +110,16 @@ class BusyError(EtlAssetsError):
 
 
 class FencedError(EtlAssetsError):
-    """A newer run has taken over this source and partition; this one wrote nothing more and must end."""
+    """A newer run has taken over this source and partition: this run wrote nothing more and must end."""
 
 
 class QuarantineError(EtlAssetsError):
-    """A quarantined record cannot be shown, corrected or replayed as asked."""
+    """A quarantined record cannot be shown, corrected or replayed as requested."""
 
 
 class AlertError(EtlAssetsError):
-    """An alert cannot be acknowledged, or a channel not be tried, as asked."""
+    """An alert cannot be acknowledged, or a channel cannot be tested, as requested."""
 
 
 class DriftError(EtlAssetsError):
-    """A drift event cannot be shown, accepted or ignored as asked."""
+    """A drift event cannot be shown, accepted or ignored as requested."""

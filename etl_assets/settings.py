@@ -1,14 +1,14 @@
-"""What the environment says, read once. No other module reads ``ETL_ASSETS_*``.
+"""The settings, read once from the environment. No other module reads ``ETL_ASSETS_*``.
 
 =========================== ==========================================================================================
-``ETL_ASSETS_HOME``         folder of everything kept locally; ``.etl_assets`` in the current folder by default
-``ETL_ASSETS_DATABASE_URL`` the warehouse, ``postgresql://user:password@host:port/name``; an embedded one by default
-``ETL_ASSETS_DAGSTER_URL``  Dagster's storage; by default, the database ``<name>_dagster`` beside the warehouse
-``ETL_ASSETS_LANDING_URL``  where deliveries are frozen, a folder or an fsspec URL; ``<home>/landing`` by default
+``ETL_ASSETS_HOME``         folder of all local files; ``.etl_assets`` in the current folder by default
+``ETL_ASSETS_DATABASE_URL`` the warehouse, ``postgresql://user:password@host:port/name``; an embedded server by default
+``ETL_ASSETS_DAGSTER_URL``  Dagster's storage; the database ``<name>_dagster`` on the warehouse's server by default
+``ETL_ASSETS_LANDING_URL``  the landing store, a folder or an fsspec URL; ``<home>/landing`` by default
 ``ETL_ASSETS_SOURCES``      packages and folders with sources, separated by colons, besides the bundled ones
 ``ETL_ASSETS_PORT``         TCP port of the embedded server; chosen by the operating system by default
-``ETL_ASSETS_CHANNEL_NAME`` where alerts for the channel ``name`` go, an Apprise URL; as many channels as there are such
-``ETL_ASSETS_UI_URL``       of the Dagster UI, for links in messages; ``http://127.0.0.1:3000`` by default
+``ETL_ASSETS_CHANNEL_NAME`` Apprise URL of the channel ``name`` for alerts; one variable for each channel
+``ETL_ASSETS_UI_URL``       URL of the Dagster UI, for links in notifications; ``http://127.0.0.1:3000`` by default
 =========================== ==========================================================================================
 """
 
@@ -34,16 +34,16 @@ _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Settings:
-    """The environment, understood. Its repr masks passwords; its values hold them."""
+    """The parsed settings. The repr masks passwords; the attributes contain them."""
 
     home: Path
-    """Absolute. May not exist yet."""
+    """Absolute path of the folder of all local files. May not exist yet."""
 
     database_url: str | None = None
-    """The warehouse in libpq's form; None: the embedded server."""
+    """URL of the warehouse in libpq's form; None means the embedded server."""
 
     dagster_url: str | None = None
-    """Dagster's storage in libpq's form; None: the embedded server's."""
+    """URL of Dagster's storage in libpq's form; None means the one of the embedded server."""
 
     landing_url: str
     """Absolute path, or fsspec URL, of the landing store."""
@@ -52,24 +52,24 @@ class Settings:
     """Import names of packages, and absolute paths of folders."""
 
     port: int | None = None
-    """Of the embedded server; None: any."""
+    """TCP port of the embedded server; None means any."""
 
     channels: Mapping[str, str] = field(default_factory=dict)
-    """Apprise URLs by the names of the channels, which are in lower case. Secrets."""
+    """Apprise URLs by names of channels, in lower case. The URLs are secrets."""
 
     ui_url: str = "http://127.0.0.1:3000"
-    """Of the Dagster UI, without a slash at the end."""
+    """URL of the Dagster UI, without a slash at the end."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the settings.
+        """Read the settings from environment variables.
 
         Args:
-            environ: Variables and their values; this process's environment by default. A variable that is empty counts
+            environ: Variables and their values; the environment of this process by default. An empty variable counts
                 as absent.
 
         Raises:
-            SettingsError: A variable has no meaning; names it and says what to write.
+            SettingsError: If a variable is not valid. The text names it and says what to write.
         """
         given = {name: value for name, value in (os.environ if environ is None else environ).items() if value.strip()}
         home = Path(given.get("ETL_ASSETS_HOME", ".etl_assets")).expanduser().absolute()
@@ -95,17 +95,17 @@ class Settings:
         )
 
     def __repr__(self) -> str:
-        shown = ((each.name, getattr(self, each.name)) for each in fields(self))
-        return f"Settings({', '.join(f'{name}={_masked(value)!r}' for name, value in shown)})"
+        values = ((attribute.name, getattr(self, attribute.name)) for attribute in fields(self))
+        return f"Settings({', '.join(f'{name}={_masked(value)!r}' for name, value in values)})"
 
 
 def with_database(url: str, name: str) -> str:
-    """The URL of another database of the same server; ``name`` is percent-encoded already."""
+    """Return the URL of another database of the same server; ``name`` must be percent-encoded already."""
     return _joined(urlsplit(url)._replace(path=f"/{name}"))
 
 
 def _database_url(given: Mapping[str, str], variable: str) -> str | None:
-    """A database URL without SQLAlchemy's driver, or None."""
+    """Return a database URL without SQLAlchemy's driver, or None if the variable is absent."""
     if variable not in given:
         return None
     parts = urlsplit(given[variable].strip())
@@ -119,17 +119,17 @@ def _database_url(given: Mapping[str, str], variable: str) -> str | None:
 
 
 def _joined(parts: SplitResult) -> str:
-    """The URL of its parts, with the two slashes even where no host follows (``urlunsplit`` would drop them)."""
+    """Join the parts of a URL; keep the two slashes even without a host, which ``urlunsplit`` would drop."""
     return f"{parts.scheme}://{parts.netloc}{parts.path}{parts.query and '?'}{parts.query}"
 
 
 def _location(value: str) -> str:
-    """A URL as it is, a path made absolute."""
+    """Return a URL unchanged, and a path as an absolute path."""
     return value if "://" in value else str(Path(value).expanduser().absolute())
 
 
 def _source(part: str) -> str:
-    """A package's import name as it is, a folder made absolute."""
+    """Return the import name of a package unchanged, and a folder as an absolute path."""
     name = part.strip()
     folder = Path(name).expanduser().absolute()
     if folder.is_dir():
@@ -138,7 +138,7 @@ def _source(part: str) -> str:
         return name
     raise SettingsError(
         f"ETL_ASSETS_SOURCES names {name!r}, which is neither a folder nor the import name of a package. Nothing was "
-        f"started. A relative folder is looked for in {Path.cwd()}."
+        f"started. Correct it. A relative path of a folder is resolved in {Path.cwd()}."
     )
 
 
@@ -151,12 +151,12 @@ def _port(value: str) -> int:
 
 
 def _channel(variable: str, value: str) -> str:
-    """One URL: a channel with two, of which one fails, would be told twice by the other."""
+    """Return the one URL of a channel. With two URLs, a retry after one failed would send twice to the other."""
     url = value.strip()
     if "://" not in url or any(map(str.isspace, url)):
         raise SettingsError(
             f"{variable} is not an Apprise URL. Nothing was sent. Write one URL, such as mailto://… or slack://…, and "
-            "give each further one a channel of its own; see https://appriseit.com/services"
+            "give each further URL its own channel; see https://appriseit.com/services"
         )
     return url
 
@@ -171,7 +171,7 @@ def _ui_url(value: str) -> str:
 
 
 def _masked(value: object) -> object:
-    """A value fit to be shown: of a URL, neither the password nor the query, which may hold one; of channels, names."""
+    """Return a value without secrets: mask the password and the query of a URL, and the URLs of channels."""
     if isinstance(value, dict):
         return dict.fromkeys(value, "***")
     if not isinstance(value, str) or "://" not in value:

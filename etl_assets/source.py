@@ -1,4 +1,4 @@
-"""Source: one feed, declared once, ending in one table. Assembles the stages; does nothing itself."""
+"""`Source`: one feed, declared once, that ends in one table. It assembles the stages and does no work itself."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ class Source:
 
     Attributes:
         name: The file's name, the table's name and the last part of the asset keys.
-        description: What the feed is, who publishes it, what is odd about it.
-        owner: Who answers for it: an e-mail address or ``team:name``.
-        extractor: Where the bytes come from and what format they are in.
+        description: What the feed is, who publishes it, and what is unusual about it.
+        owner: Who is responsible for it: an e-mail address or ``team:name``.
+        extractor: Where the bytes come from and what format they have.
         schema: The contract.
-        validator: Tells the records that keep the schema from those that do not.
-        transformer: Reshapes valid records into rows, if need be.
+        validator: Separates the records that keep the schema from those that do not.
+        transformer: Reshapes valid records into rows; None if they need no reshaping.
         loader: Writes the rows.
-        partitions: How the feed is cut; None for a feed that is always taken whole.
-        trigger: What makes it run by itself; None for by hand only.
+        partitions: How the feed is cut into partitions; None for a feed that is always loaded whole.
+        trigger: What starts runs automatically; None if runs start only by hand.
         max_rejected: The share of a delivery's records, 0.0 to 1.0, that may be rejected. Above it the run stops.
-        runs_at_once: How many runs of the source may be under way together: the limit of its pool.
+        runs_at_once: How many runs of the source may run at the same time: the limit of its pool.
         freshness: How old the table may become before Dagster warns; None for any age.
         monitors: When the numbers of a delivery count as anomalous.
-        expectations: What Great Expectations shall hold the stored table against, besides the schema.
-        alerts: Who is told of what. A rule takes the place of the default one of its class; the others stand.
+        expectations: What Great Expectations checks on the stored table, besides the schema.
+        alerts: Alert rules. Each replaces the default rule of its class; the other default rules remain.
         tags: Dagster tags for every asset of the source.
     """
 
@@ -91,10 +91,10 @@ class Source:
             )
         if not self.owner.startswith("team:") and "@" not in self.owner:
             raise DeclarationError(
-                where, "owner", f"{self.owner!r} is nobody", "Write an e-mail address or 'team:name'"
+                where, "owner", f"{self.owner!r} is not valid", "Write an e-mail address or 'team:name'"
             )
         if not 0.0 <= self.max_rejected <= 1.0:
-            raise DeclarationError(where, "max_rejected", f"{self.max_rejected} is no share", "Write 0.0 to 1.0")
+            raise DeclarationError(where, "max_rejected", f"{self.max_rejected} is not a share", "Write 0.0 to 1.0")
         if self.runs_at_once < 1:
             raise DeclarationError(where, "runs_at_once", f"{self.runs_at_once} is below 1", "Write 1 or more")
         if self.write != "upsert":
@@ -125,7 +125,7 @@ class Source:
             self.partition_rule.check(self.schema, where)
 
     def _check_expectations(self, where: str) -> None:
-        """Raise unless each expectation can be meant, and each check has a name of its own."""
+        """Raise unless each expectation is valid, and each check has a unique name."""
         taken = {*BUILT_IN, *(rule.name for rule in self.rules)}
         for expectation in self.expectations:
             expectation.check((*self.schema.names, *BOOKKEEPING), where)
@@ -140,47 +140,47 @@ class Source:
 
     @property
     def table(self) -> str:
-        """The table as ``schema.table``."""
+        """The name of the table, as ``schema.table``."""
         return f"{CORE}.{self.name}"
 
     @property
     def parents(self) -> frozenset[str]:
-        """The tables that columns refer to, other than its own."""
+        """The tables that columns refer to, without the source's own table."""
         return frozenset({lookup.table for lookup in self.schema.lookups} - {self.table})
 
     @cached_property
     def partition_rule(self) -> PartitionRule | None:
-        """That rows lie in their partition; None where no column says which that is."""
+        """The rule that each row belongs to its partition; None if no column says which partition that is."""
         if self.partitions is None or self.partitions.column is None:
             return None
         return PartitionRule(self.schema[self.partitions.column], self.partitions)
 
     @cached_property
     def rules(self) -> tuple[RuleInfo, ...]:
-        """Every rule that a record can break, each once: the schema's, and those of the stages it passes."""
-        of_stages = (*self.extractor.format.rules, *self.validator.rules(self.schema), *self.loader.rules)
-        of_partitions = (self.partition_rule.info,) if self.partition_rule is not None else ()
-        found: dict[str, RuleInfo] = {}
-        for rule in (*self.schema.rule_infos, *of_partitions, *of_stages):
-            found.setdefault(rule.name, rule)
-        return tuple(found.values())
+        """Every rule that a record can break, each once: those of the schema, the partitions and the stages."""
+        stage_rules = (*self.extractor.format.rules, *self.validator.rules(self.schema), *self.loader.rules)
+        partition_rules = (self.partition_rule.info,) if self.partition_rule is not None else ()
+        rules: dict[str, RuleInfo] = {}
+        for rule in (*self.schema.rule_infos, *partition_rules, *stage_rules):
+            rules.setdefault(rule.name, rule)
+        return tuple(rules.values())
 
     @property
     def alert_rules(self) -> tuple[AlertRule, ...]:
-        """The default rules, each replaced by the declared one of its class, and the others that are declared."""
-        own = {type(rule) for rule in self.alerts}
-        return (*(rule for rule in DEFAULT_ALERTS if type(rule) not in own), *self.alerts)
+        """The declared alert rules, and the default rules of the classes that are not declared."""
+        declared = {type(rule) for rule in self.alerts}
+        return (*(rule for rule in DEFAULT_ALERTS if type(rule) not in declared), *self.alerts)
 
     @property
     def takes_files(self) -> bool:
-        """Whether each file is a partition."""
+        """Whether each file is a partition of its own."""
         return isinstance(self.partitions, Files)
 
     def partition(self, key: str | None) -> Partition:
-        """The partition of that name; the whole source for None.
+        """Return the partition with a key; None stands for the whole source.
 
         Raises:
-            ValueError: If the source has no such partition, or has partitions and none is named.
+            ValueError: If the source has no such partition, or has partitions and the key is missing.
         """
         if self.partitions is None:
             if key:
@@ -192,7 +192,7 @@ class Source:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of all that decides what rows the same bytes become."""
+        """SHA-256 (hex) of everything that decides which rows the same bytes become."""
         own = [stage for stage in (self.validator, self.transformer) if type(stage) not in {RuleValidator, type(None)}]
         code = [inspect.getsource(type(stage)) for stage in own]
         column = "" if self.partition_rule is None else self.partition_rule.declaration

@@ -1,1 +1,1 @@
-"""The tests; they mirror the package."""
+"""The tests; their folders mirror those of the package."""

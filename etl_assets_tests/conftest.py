@@ -1,4 +1,4 @@
-"""A real PostgreSQL for every test that wants one."""
+"""Fixtures: a real PostgreSQL server and databases for the tests."""
 
 from __future__ import annotations
 
@@ -21,20 +21,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import LiteralString
 
-_FASTER: tuple[LiteralString, ...] = (  # tests crash processes, not machines
+_FASTER: tuple[LiteralString, ...] = (  # safe, because tests crash processes, not machines
     "ALTER SYSTEM SET fsync = off",
     "ALTER SYSTEM SET full_page_writes = off",
     "ALTER SYSTEM SET deadlock_timeout = '200ms'",
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a database, so that `make check` can leave them out."""
+    for item in items:
+        if "postgres_url" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.database)
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """A superuser's database: on a server of this test process, or the one in ETL_ASSETS_TEST_DATABASE_URL."""
+    """The URL of a superuser: of a server of this test process, or the one in ETL_ASSETS_TEST_DATABASE_URL."""
     if given := os.environ.get("ETL_ASSETS_TEST_DATABASE_URL"):
         yield given
         return
-    home = Path(tempfile.mkdtemp(prefix="etl-assets-tests-"))  # pytest's own folders are closed to the server's account
+    home = Path(tempfile.mkdtemp(prefix="etl-assets-tests-"))  # the server's account cannot enter pytest's folders
     home.chmod(0o711)
     try:
         with embedded(home) as server:
@@ -56,7 +63,7 @@ def database_url(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def warehouse_url(postgres_url: str) -> Iterator[str]:
-    """One migrated warehouse for many tests; each takes tables and sources of its own in it."""
+    """The URL of one migrated warehouse for many tests; each test uses its own tables and sources in it."""
     name = f"warehouse_{uuid4().hex}"
     identifier = sql.Identifier(name)
     _execute(postgres_url, sql.SQL("CREATE DATABASE {} TEMPLATE template1").format(identifier))

@@ -1,4 +1,4 @@
-"""Python examples of the documents, as modules: what is documented is what is tested."""
+"""Imports the Python examples of the documents as modules, so that the tests run what is documented."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Example:
     """A block of Python in a document.
 
     Attributes:
-        document: Path below the project's folder.
-        line: On which it begins.
-        code: The block.
+        document: Path of the document, relative to the folder of the project.
+        line: Line on which the block begins.
+        code: The text of the block.
     """
 
     document: str
@@ -32,27 +32,27 @@ class Example:
         return f"{self.document}:{self.line}"
 
     def module(self) -> ModuleType:
-        """The block as a module whose source can be looked up."""
+        """Return the block as a module; `inspect` can read its source."""
         name = re.sub(r"\W", "_", str(self))
-        made = ModuleType(name)
-        made.__file__ = f"<{self}>"
-        sys.modules[name] = made
-        linecache.cache[made.__file__] = (len(self.code), None, self.code.splitlines(keepends=True), made.__file__)
-        exec(compile(self.code, made.__file__, "exec"), made.__dict__)  # noqa: S102 -- our own documents
-        return made
+        module = ModuleType(name)
+        module.__file__ = f"<{self}>"
+        sys.modules[name] = module
+        linecache.cache[module.__file__] = (len(self.code), None, self.code.splitlines(keepends=True), module.__file__)
+        exec(compile(self.code, module.__file__, "exec"), module.__dict__)  # noqa: S102 -- our own documents
+        return module
 
 
 def examples(document: str) -> list[Example]:
-    """The Python of a document.
+    """Return the Python blocks of a document.
 
     Args:
-        document: Path below the project's folder.
+        document: Path of the document, relative to the folder of the project.
     """
     text = (ROOT / document).read_text("utf-8")
-    return [Example(document, text.count("\n", 0, found.start(1)) + 1, found[1]) for found in _EXAMPLE.finditer(text)]
+    return [Example(document, text.count("\n", 0, block.start(1)) + 1, block[1]) for block in _EXAMPLE.finditer(text)]
 
 
 def example(document: str, holds: str) -> ModuleType:
-    """The one example of a document that holds some text, as a module."""
-    (found,) = (each for each in examples(document) if holds in each.code)
-    return found.module()
+    """Return the one example of a document that contains a text, as a module."""
+    (match,) = (block for block in examples(document) if holds in block.code)
+    return match.module()

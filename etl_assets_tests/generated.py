@@ -1,6 +1,6 @@
-"""What is written from the code, so that it stands in one place: ``make format`` writes it, a test finds it stale.
+"""Generates files from the code: ``make format`` writes them, and a test fails if they are out of date.
 
-The kinds of rules give the type of `Column`'s arguments, and the table of them in the documents.
+The kinds of rules determine the types of the arguments of `Column`, and the table of rules in the documents.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ END: Final = "<!-- End of the rules of a column. -->\n"
 
 
 def keywords() -> str:
-    """The module that types the arguments of `Column` that are rules."""
-    asked = {kind: rule for kind, rule in KINDS.items() if rule.keyword}
-    homes = sorted({home for rule in asked.values() for home in _homes(rule)})
+    """Return the text of the module with the types of the arguments of `Column` that are rules."""
+    by_keyword = {kind: rule for kind, rule in KINDS.items() if rule.keyword}
+    homes = sorted({home for rule in by_keyword.values() for home in _homes(rule)})
     imports = "\n".join(f"    from {module} import {name}" for module, name in homes)
-    lines = "\n".join(f"    {kind}: {_optional(rule.keyword)}" for kind, rule in asked.items())
+    lines = "\n".join(f"    {kind}: {_optional(rule.keyword)}" for kind, rule in by_keyword.items())
     return f'''"""The arguments of `Column` that are rules. Written by ``make format`` from the kinds; do not edit."""
 
 from __future__ import annotations
@@ -48,32 +48,32 @@ class RuleKeywords(TypedDict, total=False):
 
 
 def rules_table() -> str:
-    """The table of the rules of a column, with the marks around it."""
+    """Return the table of the rules of a column, with the comments around it."""
     rows = [
         f"| `{kind}` | {_entry(rule)} | {'`False`' if rule.keyword == 'bool' else 'none'} |\n"
         for kind, rule in KINDS.items()
         if rule.keyword
     ]
-    return f"{BEGIN}\n| rule | asks | default |\n| --- | --- | --- |\n{''.join(rows)}\n{END}"
+    return f"{BEGIN}\n| rule | requires | default |\n| --- | --- | --- |\n{''.join(rows)}\n{END}"
 
 
 def with_rules_table(document: str) -> str:
-    """The document with the table as it must be."""
+    """Return the document with the current table."""
     before, _, rest = document.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{rules_table()}{after}"
 
 
 def write() -> None:
-    """Write all of it."""
+    """Write all generated files."""
     KEYWORDS.write_text(keywords(), encoding="utf-8")
     DECLARING.write_text(with_rules_table(DECLARING.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _entry(rule: type[ColumnRule]) -> str:
-    """What a kind's docstring says, up to its attributes, in one line."""
-    said, _, _ = inspect.cleandoc(rule.__doc__ or "").partition("\n\nAttributes:")
-    line = " ".join(said.split())
+    """Return the docstring of a kind of rule, up to its attributes, in one line."""
+    text, _, _ = inspect.cleandoc(rule.__doc__ or "").partition("\n\nAttributes:")
+    line = " ".join(text.split())
     return f"{line[0].lower()}{line[1:].removesuffix('.')}" if not line.startswith("`") else line.removesuffix(".")
 
 
@@ -82,12 +82,12 @@ def _optional(keyword: str) -> str:
 
 
 def _homes(rule: type[ColumnRule]) -> set[tuple[str, str]]:
-    """Module and name of what a keyword's type is made of, other than builtins."""
-    found = set()
+    """Return the module and the name of each type in the type of a keyword, without builtins."""
+    homes = set()
     for name in re.findall(r"[A-Za-z_]\w*", rule.keyword):
         if not hasattr(builtins, name):
-            found.add((types.__name__ if hasattr(types, name) else rule.__module__, name))
-    return found
+            homes.add((types.__name__ if hasattr(types, name) else rule.__module__, name))
+    return homes
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The doctor finds each broken promise, and nothing in a healthy warehouse. Faults are made by hand, in SQL."""
+"""The doctor finds a violation of each invariant, and none in a healthy warehouse. The tests damage data by SQL."""
 
 from __future__ import annotations
 
@@ -52,7 +52,10 @@ def _source(folder: Path, name: str, schema: Schema, location: str, partitions: 
 
 
 class Practice:
-    """A warehouse with a parent and a child: two partitions, many batches, one record corrected, others waiting."""
+    """A warehouse with a parent table and a child table.
+
+    The child has two partitions, many batches, one corrected record, and other records that wait.
+    """
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url = url
@@ -97,13 +100,13 @@ class Practice:
     def examine(self) -> list[Violation]:
         return doctor.examine(self.warehouse)
 
-    def broken(self) -> set[str]:
+    def violated(self) -> set[str]:
         return {violation.invariant for violation in self.examine()}
 
 
 @pytest.fixture(scope="module")
 def healthy(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
-    """Filled once; every test has a copy of it."""
+    """A healthy warehouse, filled once; every test uses a copy of it."""
     url = with_database(postgres_url, "doctor_healthy")
     with connected(postgres_url) as connection:
         connection.execute("CREATE DATABASE doctor_healthy")
@@ -124,29 +127,29 @@ def practice(healthy: Practice, postgres_url: str, tmp_path: Path) -> Iterator[P
         connection.execute("DROP DATABASE doctor_patient WITH (FORCE)")
 
 
-def test_a_healthy_warehouse_keeps_every_promise(practice: Practice) -> None:
+def test_a_healthy_warehouse_has_no_violations(practice: Practice) -> None:
     with connected(practice.url) as connection:
         statuses = connection.execute("SELECT status, count(*) FROM etl.rejected GROUP BY 1 ORDER BY 1").fetchall()
-        lines = connection.execute("SELECT count(*) FROM etl.batch").fetchone()
+        entries = connection.execute("SELECT count(*) FROM etl.batch").fetchone()
     assert statuses == [("open", 1), ("parked", 1), ("replayed", 1)]
-    assert lines is not None
-    assert lines[0] > 4
+    assert entries is not None
+    assert entries[0] > 4
     assert practice.examine() == []
 
 
-def test_a_delivery_read_anew_keeps_every_promise(practice: Practice) -> None:
+def test_a_warehouse_with_reloaded_deliveries_has_no_violations(practice: Practice) -> None:
     practice.take(practice.readings, "monday", force=True)
     practice.take(practice.readings, "tuesday", force=True)
     assert practice.examine() == []
 
 
-def test_an_empty_warehouse_keeps_every_promise(database_url: str, tmp_path: Path) -> None:
+def test_an_empty_warehouse_has_no_violations(database_url: str, tmp_path: Path) -> None:
     practice = Practice(database_url, tmp_path)
     migrate(database_url)
     assert practice.examine() == []
 
 
-def test_a_database_that_was_never_migrated_is_no_patient(database_url: str, tmp_path: Path) -> None:
+def test_a_database_that_was_never_migrated_is_an_error(database_url: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="etl-assets migrate"):
         Practice(database_url, tmp_path).examine()
 
@@ -159,102 +162,102 @@ def test_a_violation_names_the_delivery_and_what_to_do(practice: Practice) -> No
     assert "--force" in found.remedy
 
 
-def test_a_line_whose_records_do_not_add_up_is_found(practice: Practice) -> None:
+def test_an_entry_whose_records_do_not_add_up_is_found(practice: Practice) -> None:
     practice.execute(
         "ALTER TABLE etl.batch DROP CONSTRAINT records_add_up", "UPDATE etl.batch SET filtered = 1 WHERE id = 1"
     )
-    assert practice.broken() == {"records_add_up"}
+    assert practice.violated() == {"records_add_up"}
 
 
-def test_a_line_whose_rows_do_not_add_up_is_found(practice: Practice) -> None:
+def test_an_entry_whose_rows_do_not_add_up_is_found(practice: Practice) -> None:
     practice.execute(
         "ALTER TABLE etl.batch DROP CONSTRAINT rows_add_up", "UPDATE etl.batch SET unchanged = 1 WHERE id = 1"
     )
-    assert practice.broken() == {"rows_add_up"}
+    assert practice.violated() == {"rows_add_up"}
 
 
-def test_a_line_that_reads_fewer_records_than_it_spans_is_found(practice: Practice) -> None:
+def test_an_entry_with_fewer_records_than_it_spans_is_found(practice: Practice) -> None:
     practice.execute("UPDATE etl.batch SET read = read - 1, accepted = accepted - 1 WHERE id = 1")
-    assert "lines_span_their_records" in practice.broken()
+    assert "lines_span_their_records" in practice.violated()
 
 
 def test_a_gap_in_the_ledger_of_a_complete_delivery_is_found(practice: Practice) -> None:
     practice.execute("DELETE FROM etl.batch WHERE delivery_id = 2 AND number = 2")
-    assert "ledger_covers_deliveries" in practice.broken()
+    assert "ledger_covers_deliveries" in practice.violated()
 
 
-def test_a_missing_end_of_the_ledger_is_found(practice: Practice) -> None:
+def test_missing_last_entries_of_the_ledger_are_found(practice: Practice) -> None:
     practice.execute("DELETE FROM etl.batch WHERE delivery_id = 1")
-    assert "ledger_covers_deliveries" in practice.broken()
+    assert "ledger_covers_deliveries" in practice.violated()
 
 
-def test_records_read_twice_are_found_while_a_delivery_is_loaded(practice: Practice) -> None:
+def test_records_that_were_read_twice_are_found_in_an_incomplete_delivery(practice: Practice) -> None:
     practice.execute(
         "UPDATE etl.delivery SET status = 'refused' WHERE id = 2",
         "UPDATE etl.batch SET first_record = 1, last_record = last_record - first_record + 1 "
         "WHERE delivery_id = 2 AND number = 2",
     )
-    assert "ledger_covers_deliveries" in practice.broken()
+    assert "ledger_covers_deliveries" in practice.violated()
 
 
-def test_a_delivery_that_disagrees_with_its_manifest_is_found(practice: Practice) -> None:
+def test_a_delivery_with_more_records_than_its_manifest_is_found(practice: Practice) -> None:
     practice.execute("UPDATE etl.delivery SET records = records + 1, status = 'refused' WHERE id = 2")
-    assert practice.broken() == {"manifests_count_their_records"}
+    assert practice.violated() == {"manifests_count_their_records"}
 
 
-def test_a_rejected_record_that_left_the_quarantine_is_found(practice: Practice) -> None:
+def test_a_rejected_record_that_is_missing_from_the_quarantine_is_found(practice: Practice) -> None:
     practice.execute("DELETE FROM etl.rejected WHERE status = 'open'")
-    assert practice.broken() == {"rejected_are_quarantined"}
+    assert practice.violated() == {"rejected_are_quarantined"}
 
 
-def test_a_quarantined_record_that_nothing_rejected_is_found(practice: Practice) -> None:
+def test_a_quarantined_record_that_no_batch_rejected_is_found(practice: Practice) -> None:
     practice.execute("UPDATE etl.rejected SET record_no = 1000 WHERE status = 'open'")
-    assert practice.broken() == {"rejected_are_quarantined", "quarantined_were_rejected"}
+    assert practice.violated() == {"rejected_are_quarantined", "quarantined_were_rejected"}
 
 
-def test_a_record_marked_as_replayed_without_a_replay_is_found(practice: Practice) -> None:
+def test_a_record_with_status_replayed_but_without_a_replay_is_found(practice: Practice) -> None:
     practice.execute("UPDATE etl.rejected SET status = 'replayed' WHERE status = 'parked'")
-    assert practice.broken() == {"replays_are_in_the_ledger", "statuses_are_earned"}
+    assert practice.violated() == {"replays_are_in_the_ledger", "statuses_are_earned"}
 
 
 @pytest.mark.parametrize("status", ["parked", "dismissed", "superseded", "replayed"])
-def test_a_status_that_was_not_earned_is_found(practice: Practice, status: str) -> None:
+def test_a_status_without_its_cause_is_found(practice: Practice, status: str) -> None:
     practice.execute(f"UPDATE etl.rejected SET status = '{status}' WHERE status = 'open'")
-    assert "statuses_are_earned" in practice.broken()
+    assert "statuses_are_earned" in practice.violated()
 
 
-def test_a_record_that_waits_though_a_later_reading_took_it_is_found(practice: Practice) -> None:
+def test_a_record_that_waits_though_a_later_generation_accepted_it_is_found(practice: Practice) -> None:
     practice.execute(
         "UPDATE etl.delivery SET generation = 2 WHERE id = 2",
         "UPDATE etl.batch SET generation = 2 WHERE delivery_id = 2",
     )
-    assert "statuses_are_earned" in practice.broken()
+    assert "statuses_are_earned" in practice.violated()
 
 
 def test_a_row_without_a_delivery_is_found(practice: Practice) -> None:
     practice.execute("UPDATE core.readings SET _delivery_id = 99 WHERE station = 'B' AND day = 3")
-    assert practice.broken() == {"rows_come_from_deliveries"}
+    assert practice.violated() == {"rows_come_from_deliveries"}
 
 
 def test_a_row_of_another_sources_delivery_is_found(practice: Practice) -> None:
     practice.execute("UPDATE core.readings SET _delivery_id = 1, _record_no = 1 WHERE station = 'B' AND day = 3")
-    assert practice.broken() == {"rows_come_from_deliveries"}
+    assert practice.violated() == {"rows_come_from_deliveries"}
 
 
 def test_a_row_of_a_record_that_was_never_read_is_found(practice: Practice) -> None:
     practice.execute("UPDATE core.readings SET _record_no = 1000 WHERE station = 'B' AND day = 3")
-    assert practice.broken() == {"rows_come_from_deliveries", "rows_are_within_deliveries"}
+    assert practice.violated() == {"rows_come_from_deliveries", "rows_are_within_deliveries"}
 
 
-def test_a_row_that_somebody_deleted_is_found(practice: Practice) -> None:
+def test_a_row_deleted_by_hand_is_found(practice: Practice) -> None:
     practice.execute("DELETE FROM core.readings WHERE station = 'B' AND day = 3")
-    assert practice.broken() == {"rows_are_as_many_as_entered"}
+    assert practice.violated() == {"rows_are_as_many_as_entered"}
 
 
-def test_a_row_that_somebody_added_is_found(practice: Practice) -> None:
+def test_a_row_added_by_hand_is_found(practice: Practice) -> None:
     practice.execute("INSERT INTO core.readings SELECT station, 99, celsius, _delivery_id, _record_no, _row_hash "
                      "FROM core.readings LIMIT 1")  # fmt: skip
-    assert practice.broken() == {"rows_are_as_many_as_entered"}
+    assert practice.violated() == {"rows_are_as_many_as_entered"}
 
 
 def test_a_row_of_a_record_that_waits_in_the_quarantine_is_found(practice: Practice) -> None:
@@ -262,26 +265,26 @@ def test_a_row_of_a_record_that_waits_in_the_quarantine_is_found(practice: Pract
         "UPDATE core.readings SET _record_no = (SELECT record_no FROM etl.rejected WHERE status = 'open') "
         "WHERE station = 'B' AND day = 3"
     )
-    assert practice.broken() == {"waiting_records_have_no_rows"}
+    assert practice.violated() == {"waiting_records_have_no_rows"}
 
 
-def test_a_table_that_was_dropped_is_found(practice: Practice) -> None:
+def test_a_dropped_table_is_found(practice: Practice) -> None:
     practice.execute("DROP TABLE core.readings")
-    assert practice.broken() == {"tables_are_there"}
+    assert practice.violated() == {"tables_are_there"}
 
 
 def test_a_staging_table_outside_a_session_is_found(practice: Practice) -> None:
     practice.execute("CREATE TABLE core.etl_staging (id integer)")
-    assert practice.broken() == {"no_staging_is_left"}
+    assert practice.violated() == {"no_staging_is_left"}
 
 
 def test_a_temporary_staging_table_without_a_load_is_found(practice: Practice) -> None:
     with psycopg.connect(practice.url, autocommit=True) as stranger:
         stranger.execute("CREATE TEMP TABLE etl_probe (id integer)")
-        assert practice.broken() == {"no_staging_is_left"}
+        assert practice.violated() == {"no_staging_is_left"}
 
 
-def test_a_temporary_staging_table_of_a_load_is_no_fault(practice: Practice) -> None:
+def test_a_temporary_staging_table_of_a_load_is_no_violation(practice: Practice) -> None:
     with connected(practice.url) as load:
         load.execute("CREATE TEMP TABLE etl_probe (id integer)")
         assert practice.examine() == []
@@ -294,7 +297,7 @@ def test_a_delivery_whose_run_was_killed_is_found(practice: Practice) -> None:
     assert found.subject == "delivery 3 of readings (tuesday)"
 
 
-def test_a_delivery_that_is_being_loaded_is_no_fault(practice: Practice) -> None:
+def test_a_delivery_that_is_being_loaded_is_no_violation(practice: Practice) -> None:
     practice.execute("UPDATE etl.delivery SET status = 'loading' WHERE id = 3")
     load = connect(practice.url)
     try:
@@ -304,14 +307,14 @@ def test_a_delivery_that_is_being_loaded_is_no_fault(practice: Practice) -> None
         load.close()
 
 
-def test_bytes_that_left_the_landing_store_are_found(practice: Practice) -> None:
+def test_bytes_that_are_missing_from_the_landing_store_are_found(practice: Practice) -> None:
     frozen = sorted(practice.landing.rglob("*.bytes"))
     frozen[0].unlink()
     (found,) = practice.examine()
     assert found.invariant == "bytes_are_frozen"
 
 
-def test_bytes_that_were_cut_short_are_found(practice: Practice) -> None:
+def test_truncated_bytes_are_found(practice: Practice) -> None:
     frozen = sorted(practice.landing.rglob("*.bytes"))
     frozen[0].chmod(0o644)
     frozen[0].write_bytes(b"cut")
@@ -320,10 +323,10 @@ def test_bytes_that_were_cut_short_are_found(practice: Practice) -> None:
     assert "has 3 bytes" in found.problem
 
 
-def test_a_table_that_somebody_computes_is_examined_without_the_landing_store(practice: Practice) -> None:
+def test_a_computed_table_is_examined_without_the_landing_store(practice: Practice) -> None:
     practice.execute(
         "CREATE SCHEMA marts", "CREATE TABLE marts.warmest AS SELECT * FROM core.readings",
         "INSERT INTO etl.delivery (source, partition, rank, sha256, size, records, manifest) "
         "SELECT 'marts.warmest', '', '', 'none', 0, 0, '{\"origin\": \"asset marts/warmest\", \"members\": []}'",
     )  # fmt: skip
-    assert practice.broken() == {"rows_come_from_deliveries", "rows_are_as_many_as_entered"}
+    assert practice.violated() == {"rows_come_from_deliveries", "rows_are_as_many_as_entered"}

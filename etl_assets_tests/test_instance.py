@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).parents[1]
 
 
-def test_dagster_takes_the_instance_file_and_keeps_its_storage_in_postgres(
+def test_dagster_accepts_the_instance_file_and_stores_in_postgres(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(
@@ -31,7 +31,7 @@ def test_dagster_takes_the_instance_file_and_keeps_its_storage_in_postgres(
         assert instance.freshness_enabled
 
 
-def test_no_url_stands_in_the_instance_file() -> None:
+def test_the_instance_file_contains_no_url() -> None:
     storage = yaml.safe_load((_ROOT / "dagster.yaml").read_text())["storage"]
     assert storage["custom"]["config"] == {"postgres_url": {"env": "ETL_ASSETS_DAGSTER_STORAGE_URL"}}
 
@@ -41,5 +41,5 @@ def test_the_workspace_loads_the_definitions() -> None:
     assert workspace == {"load_from": [{"python_module": "etl_assets.definitions"}]}
 
 
-def test_the_command_line_gives_dagster_the_same_instance_file() -> None:
+def test_the_instance_file_of_the_command_line_is_the_same() -> None:
     assert (_ROOT / "etl_assets" / "cli" / "dagster.yaml").read_text() == (_ROOT / "dagster.yaml").read_text()

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_an_empty_environment_keeps_everything_below_the_current_folder(tmp_path: Path) -> None:
+def test_by_default_all_files_are_below_the_current_folder(tmp_path: Path) -> None:
     assert Settings.from_environment({}) == Settings(
         home=tmp_path / ".etl_assets", landing_url=str(tmp_path / ".etl_assets" / "landing")
     )
@@ -41,12 +41,12 @@ def test_a_database_url_loses_its_driver(scheme: str) -> None:
     assert settings.dagster_url == "postgresql://u:p%40ss@db:5433/feeds_dagster?sslmode=require"
 
 
-def test_a_database_url_may_leave_the_host_to_libpq() -> None:
+def test_a_database_url_may_omit_the_host() -> None:
     settings = Settings.from_environment({"ETL_ASSETS_DATABASE_URL": "postgresql+psycopg:///feeds"})
     assert (settings.database_url, settings.dagster_url) == ("postgresql:///feeds", "postgresql:///feeds_dagster")
 
 
-def test_the_database_for_dagster_can_be_named() -> None:
+def test_the_database_for_dagster_can_be_set() -> None:
     environ = {
         "ETL_ASSETS_DATABASE_URL": "postgresql://db/a",
         "ETL_ASSETS_DAGSTER_URL": "postgresql+psycopg2://other/b",
@@ -55,7 +55,7 @@ def test_the_database_for_dagster_can_be_named() -> None:
 
 
 @pytest.mark.parametrize("value", ["mysql://db/a", "db/a", "postgresql://db", "postgresql://db/", "warehouse"])
-def test_what_is_not_a_url_of_a_postgres_database_is_an_error_that_does_not_repeat_it(value: str) -> None:
+def test_an_invalid_database_url_is_an_error_that_does_not_repeat_it(value: str) -> None:
     with pytest.raises(SettingsError, match="ETL_ASSETS_DATABASE_URL is not the URL") as caught:
         Settings.from_environment({"ETL_ASSETS_DATABASE_URL": value})
     assert value not in str(caught.value)
@@ -78,7 +78,7 @@ def test_a_source_that_is_neither_a_folder_nor_a_package_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "-1", "http", "1.5"])
-def test_what_is_not_a_port_is_an_error(value: str) -> None:
+def test_an_invalid_port_is_an_error(value: str) -> None:
     with pytest.raises(SettingsError, match="ETL_ASSETS_PORT is not a port"):
         Settings.from_environment({"ETL_ASSETS_PORT": value})
 
@@ -107,19 +107,19 @@ def test_channels_are_named_by_their_variables_in_lower_case() -> None:
 
 
 @pytest.mark.parametrize("value", ["secret-word", "json://secret-word json://other"])
-def test_what_is_not_one_url_is_no_channel_and_is_not_repeated(value: str) -> None:
+def test_an_invalid_channel_url_is_an_error_that_does_not_repeat_it(value: str) -> None:
     with pytest.raises(SettingsError, match="ETL_ASSETS_CHANNEL_OPS is not an Apprise URL") as caught:
         Settings.from_environment({"ETL_ASSETS_CHANNEL_OPS": value})
     assert "secret-word" not in str(caught.value)
 
 
-def test_of_channels_the_repr_shows_the_names_alone() -> None:
+def test_the_repr_shows_only_the_names_of_channels() -> None:
     settings = Settings.from_environment({"ETL_ASSETS_CHANNEL_OPS": "slack://secret-word/b/c"})
     assert "'ops': '***'" in repr(settings)
     assert "secret-word" not in repr(settings)
 
 
-def test_the_url_of_the_ui_loses_its_last_slash_and_must_be_a_page() -> None:
+def test_the_url_of_the_ui_loses_its_last_slash_and_must_be_a_web_page() -> None:
     assert Settings.from_environment({}).ui_url == "http://127.0.0.1:3000"
     assert (
         Settings.from_environment({"ETL_ASSETS_UI_URL": "https://dagster.test/x/"}).ui_url == "https://dagster.test/x"
@@ -128,5 +128,5 @@ def test_the_url_of_the_ui_loses_its_last_slash_and_must_be_a_page() -> None:
         Settings.from_environment({"ETL_ASSETS_UI_URL": "dagster.test"})
 
 
-def test_another_database_of_the_same_server_differs_in_its_name_alone() -> None:
+def test_with_database_changes_only_the_name_of_the_database() -> None:
     assert with_database("postgresql://u:p@db:1/a?x=1", "b") == "postgresql://u:p@db:1/b?x=1"

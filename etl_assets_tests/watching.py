@@ -1,4 +1,4 @@
-"""A delivery frozen and looked at, its names and then its cells, without being loaded."""
+"""Freezes deliveries of a source and observes their drift, without loading them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Watch:
-    """Looks at deliveries of one source.
+    """Observes the drift of deliveries of one source.
 
     Attributes:
         source: The declaration.
-        warehouse: Where deliveries are kept.
-        connection: To its database.
-        reads: How often the first batch was asked for.
+        warehouse: Keeps the deliveries.
+        connection: A connection to its database.
+        reads: How often the first batch was read.
     """
 
     source: Source
@@ -40,32 +40,32 @@ class Watch:
     reads: int = field(default=0, init=False)
 
     def poll(self, key: str | None = None, *, cells: bool = True) -> Drift:
-        """Freeze what the publisher has for a partition; what came of looking at it."""
+        """Freeze what the publisher has for a partition, and return the drift of its names and, if asked, its cells."""
         delivery = self.delivered(key)
-        found = self.look_at_names(delivery)
-        return found + self.look_at_cells(delivery) if cells else found
+        of_names = self.observe_names(delivery)
+        return of_names + self.observe_cells(delivery) if cells else of_names
 
     def delivered(self, key: str | None = None) -> Delivery:
-        """The delivery of a partition, frozen and entered."""
+        """Freeze and record the delivery of a partition, and return it."""
         partition = self.source.partition(key)
         manifest = land(self.source.extractor, partition, self.warehouse.store)
         delivery, _ = deliveries.record(self.connection, self.source.name, partition, manifest)
         return delivery
 
-    def look_at_names(self, delivery: Delivery) -> Drift:
-        """What its names tell."""
+    def observe_names(self, delivery: Delivery) -> Drift:
+        """Observe the names of a delivery and return their drift."""
         return drift.observe_names(
             self.connection, self.source, delivery, partial(self._first_batch, delivery.manifest)
         )
 
-    def look_at_cells(self, delivery: Delivery) -> Drift:
-        """What its cells tell."""
+    def observe_cells(self, delivery: Delivery) -> Drift:
+        """Observe the cells of a delivery and return their drift."""
         raw = batches(self.source.extractor, self.warehouse.store, delivery.manifest)
         cells = cell_samples.merge(cell_samples.observe(self.source.schema, batch) for batch in raw)
         return drift.observe_cells(self.connection, self.source, delivery, cells)
 
     def open_changes(self) -> list[Change]:
-        """What is open, oldest first."""
+        """Return the open changes, oldest first."""
         return [event.change for event in self.open_events()]
 
     def open_events(self) -> list[DriftEvent]:
@@ -86,6 +86,6 @@ class Watch:
         return batch.frame
 
 
-def told(changes: Iterable[DriftEvent]) -> list[tuple[str, str, str]]:
-    """Kind, subject and replacement of events."""
-    return [event.change.slot for event in changes]
+def slots(events: Iterable[DriftEvent]) -> list[tuple[str, str, str]]:
+    """Return kind, subject and replacement of each event."""
+    return [event.change.slot for event in events]

@@ -1,4 +1,4 @@
-"""Opens alerts for reasons, resolves those whose reason is gone, and puts the messages of both into the outbox.
+"""Opens alerts for reasons, resolves those whose reason is gone, and puts the notifications of both into the outbox.
 
 Everything happens in the caller's transaction.
 """
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from etl_assets.postgres.alerts.alerts import Alert
     from etl_assets.postgres.connection import Connection
 
-_OVER: Final = "resolved before its quiet hours ended"
+_RESOLVED_IN_QUIET_HOURS: Final = "resolved before its quiet hours ended"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was looked at, and what was found.
+    """Which alert rules were evaluated, and the reasons that they found.
 
     Attributes:
-        evaluated: Of which kinds of rules, and of which subjects of them (None for all), the reasons are all that there
-            are: an open alert of those without a reason is resolved.
-        reasons: What was found.
-        resolution: What is said of alerts that are resolved.
-        again: Whether the reason of an alert that is open counts as seen once more; not for what lasts, and is looked
-            at often.
+        evaluated: Subjects by kind of rule; None for all subjects. For these, ``reasons`` is complete: an open alert
+            without a reason is resolved.
+        reasons: What the rules found.
+        resolution: Text that is entered in the alerts that are resolved.
+        again: Whether the reason of an open alert counts as seen once more. False for lasting conditions that are
+            polled often.
     """
 
     evaluated: Mapping[str, Collection[str] | None]
@@ -50,46 +50,49 @@ def update_alerts(
     now: datetime,
     run_id: str | None = None,
 ) -> None:
-    """Make the open alerts of a source partition agree with what was found.
+    """Open and resolve the alerts of a source partition, so that they agree with an evaluation.
 
     Args:
         connection: In the transaction that writes the cause.
-        rules: Of the source; they say when the messages of a resolution may be sent.
+        rules: Of the source; their quiet hours say when the notifications of a resolution may be sent.
         source: Its name.
         partition: Key of the partition; the empty text for what concerns the whole source.
-        evaluation: What was found.
-        now: What time it is.
+        evaluation: Which rules were evaluated, and the reasons that they found.
+        now: The current time.
         run_id: Of the run concerned.
     """
     reasons = sorted(evaluation.reasons, key=lambda reason: -SEVERITIES.index(reason.rule.severity))
-    found = {(reason.rule.kind, reason.subject) for reason in reasons}
-    kinds = {*evaluation.evaluated, *(kind for kind, _ in found)}
-    standing = {(alert.rule, alert.subject): alert for alert in alerts.open_of(connection, source, partition, kinds)}
-    for (kind, subject), alert in standing.items():
+    reason_keys = {(reason.rule.kind, reason.subject) for reason in reasons}
+    kinds = {*evaluation.evaluated, *(kind for kind, _ in reason_keys)}
+    before = {(alert.rule, alert.subject): alert for alert in alerts.open_of(connection, source, partition, kinds)}
+    for (kind, subject), alert in before.items():
         subjects = evaluation.evaluated.get(kind, ())
-        if (kind, subject) not in found and (subjects is None or subject in subjects):
+        if (kind, subject) not in reason_keys and (subjects is None or subject in subjects):
             _resolve(connection, rules, alert, evaluation.resolution, now)
     opened: dict[tuple[str, str], int | None] = {}
     for reason in reasons:
         key = reason.rule.kind, reason.subject
-        if key not in opened and (evaluation.again or key not in standing):
-            id_, fresh = alerts.open_or_see(connection, source, partition, reason, run_id)
-            opened[key] = id_ if fresh else None
-        if (new := opened.get(key)) is not None:
-            alerts.address(connection, new, "opened", _times([reason.rule], reason.rule.severity, now))
+        if key not in opened and (evaluation.again or key not in before):
+            id_, is_new = alerts.open_or_see(connection, source, partition, reason, run_id)
+            opened[key] = id_ if is_new else None
+        if (new_id := opened.get(key)) is not None:
+            alerts.address(connection, new_id, "opened", _send_times([reason.rule], reason.rule.severity, now))
 
 
 def _resolve(connection: Connection, rules: Sequence[AlertRule], alert: Alert, resolution: str, now: datetime) -> None:
-    """Resolve an alert, and tell whoever was told of it. What quiet hours still hold back is not told at all."""
+    """Resolve an alert, and notify the channels that were notified when it opened.
+
+    Notifications that still wait for the end of quiet hours are dropped, and their channels get none.
+    """
     alerts.resolve(connection, alert.id, resolution)
-    alerts.drop_held(connection, alert.id, now, _OVER)
-    times = _times([rule for rule in rules if rule.kind == alert.rule], alert.severity, now)
-    told = alerts.notified_channels(connection, alert.id)
-    alerts.address(connection, alert.id, "resolved", {channel: times.get(channel, now) for channel in told})
+    alerts.drop_held(connection, alert.id, now, _RESOLVED_IN_QUIET_HOURS)
+    times = _send_times([rule for rule in rules if rule.kind == alert.rule], alert.severity, now)
+    channels = alerts.notified_channels(connection, alert.id)
+    alerts.address(connection, alert.id, "resolved", {channel: times.get(channel, now) for channel in channels})
 
 
-def _times(rules: Iterable[AlertRule], severity: Severity, now: datetime) -> dict[str, datetime]:
-    """When each channel of some rules may be told."""
+def _send_times(rules: Iterable[AlertRule], severity: Severity, now: datetime) -> dict[str, datetime]:
+    """Return the earliest time at which each channel of some rules may be notified."""
     return {
         channel: rule.quiet.until(now, severity) if rule.quiet is not None else now
         for rule in rules

@@ -1,4 +1,7 @@
-"""What people read: what happened, where, how bad, since when, what to do, and where to look. No record contents."""
+"""Composes the texts of notifications: what happened, where, how bad, since when, what to do, and links.
+
+They never contain record contents.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +16,25 @@ if TYPE_CHECKING:
     from etl_assets.model.alert import Severity
     from etl_assets.postgres.alerts.alerts import Alert, Event
 
-_SUMMARY: Final = 360
-_REMEDY: Final = 160
-_NAME: Final = 80
-"""Characters at most, so that a whole message has less than the 1,000 that a Teams card or a page may have."""
-_MARKED: Final = re.compile(r"([\\`*_{}\[\]()<>#+!|~-])")
+_SUMMARY_LENGTH: Final = 360
+_REMEDY_LENGTH: Final = 160
+_NAME_LENGTH: Final = 80
+"""The most characters of each part, so that a whole notification stays below the 1,000 of a Teams card or a page."""
+_MARKDOWN_SYNTAX: Final = re.compile(r"([\\`*_{}\[\]()<>#+!|~-])")
 
 
 @dataclass(frozen=True)
 class NotificationText:
-    """A message, ready to be sent.
+    """The text of a notification, ready to be sent.
 
     Attributes:
         title: One line.
-        lines: Label and text.
-        links: Label and URL.
-        severity: How bad it is.
-        event: ``resolved`` when it is over.
-        incident: The same for all that is said of one alert, and of no other.
-        source: Whom it is about.
+        lines: Label and text of each line.
+        links: Label and URL of each link.
+        severity: Of the alert.
+        event: Whether the alert opened or was resolved.
+        incident: Identifier that all notifications of one alert share, and no other alert has.
+        source: Name of the source concerned, or ``etl_assets``.
     """
 
     title: str
@@ -50,33 +53,33 @@ class NotificationText:
     @property
     def markdown(self) -> str:
         """The body as Markdown, for services that understand nothing else."""
-        lines = [f"**{label}:** {_unmarked(text)}" for label, text in self.lines]
+        lines = [f"**{label}:** {_escape_markdown(text)}" for label, text in self.lines]
         links = [f"[{label}]({url})" for label, url in self.links]
         return "\n\n".join([*lines, " · ".join(links)])
 
 
 def text_of(alert: Alert, event: Event, ui_url: str) -> NotificationText:
-    """What is said of an alert.
+    """Compose the notification of an alert.
 
     Args:
-        alert: As it stands now.
-        event: What is told: that it opened, or that it was resolved.
+        alert: In its current state.
+        event: Whether to report that it opened, or that it was resolved.
         ui_url: Of the Dagster UI.
     """
-    where = _line(f"{alert.source} {alert.partition}".strip(), _NAME) or "etl_assets"
-    what = _line(f"{alert.rule.replace('_', ' ')} {alert.subject}".strip(), _NAME)
-    standing = alert.severity if event == "opened" else "resolved"
+    where = _one_line(f"{alert.source} {alert.partition}".strip(), _NAME_LENGTH) or "etl_assets"
+    topic = _one_line(f"{alert.rule.replace('_', ' ')} {alert.subject}".strip(), _NAME_LENGTH)
+    state = alert.severity if event == "opened" else "resolved"
     lines = {
-        "What": _line(alert.summary, _SUMMARY),
+        "What": _one_line(alert.summary, _SUMMARY_LENGTH),
         "Where": where,
         "Severity": alert.severity,
-        "Since": _since(alert),
-        "To do": _line(alert.remedy, _REMEDY) if event == "opened" else "",
-        "Resolved": f"{_moment(alert.resolved_at)}. {alert.resolution}" if alert.resolved_at else "",
+        "Since": _since_text(alert),
+        "To do": _one_line(alert.remedy, _REMEDY_LENGTH) if event == "opened" else "",
+        "Resolved": f"{_time_text(alert.resolved_at)}. {alert.resolution}" if alert.resolved_at else "",
         "Acknowledged by": alert.acknowledged_by or "",
     }
     return NotificationText(
-        title=f"[{standing}] {where}: {what}",
+        title=f"[{state}] {where}: {topic}",
         lines=tuple((label, text) for label, text in lines.items() if text),
         links=tuple(_links(alert, ui_url)),
         severity=alert.severity,
@@ -87,10 +90,10 @@ def text_of(alert: Alert, event: Event, ui_url: str) -> NotificationText:
 
 
 def trial(ui_url: str) -> NotificationText:
-    """A message by which a channel is tried."""
+    """Compose the notification that tests a channel."""
     return NotificationText(
-        title="[test] etl_assets: a channel is tried",
-        lines=(("What", "Somebody tries this channel. Nothing has happened."), ("To do", "Nothing.")),
+        title="[test] etl_assets: test of a channel",
+        lines=(("What", "This is a test of the channel. Nothing has happened."), ("To do", "Nothing.")),
         links=(("Dagster", ui_url),),
         severity="info",
         event="opened",
@@ -100,35 +103,35 @@ def trial(ui_url: str) -> NotificationText:
 
 
 def asset_path(source: str) -> str:
-    """The path of an asset in the Dagster UI: of a source's table, or of an asset that was written by hand."""
+    """Return the path in the Dagster UI of the asset of a source, or of an asset that was written by hand."""
     schema, dot, table = source.partition(".")
     parts = ("core", source) if not dot else (table,) if schema == "public" else (schema, table)
     return "/".join(quote(part, safe="") for part in parts)
 
 
-def _unmarked(text: str) -> str:
-    """Text in which Markdown sees nothing to act upon."""
-    return _MARKED.sub(r"\\\1", text)
+def _escape_markdown(text: str) -> str:
+    """Escape the characters that Markdown would interpret."""
+    return _MARKDOWN_SYNTAX.sub(r"\\\1", text)
 
 
 def _links(alert: Alert, ui_url: str) -> list[tuple[str, str]]:
     links = [("Run", f"{ui_url}/runs/{quote(alert.run_id, safe='')}")] if alert.run_id else []
     if alert.source:
-        chosen = f"?view=partitions&partition={quote(alert.partition, safe='')}" if alert.partition else ""
-        links.append(("Asset", f"{ui_url}/assets/{asset_path(alert.source)}{chosen}"))
+        query = f"?view=partitions&partition={quote(alert.partition, safe='')}" if alert.partition else ""
+        links.append(("Asset", f"{ui_url}/assets/{asset_path(alert.source)}{query}"))
     return links
 
 
-def _since(alert: Alert) -> str:
-    opened = _moment(alert.opened_at)
-    return opened if alert.times == 1 else f"{opened}; seen {alert.times} times, last {_moment(alert.seen_at)}"
+def _since_text(alert: Alert) -> str:
+    opened = _time_text(alert.opened_at)
+    return opened if alert.times == 1 else f"{opened}; seen {alert.times} times, last {_time_text(alert.seen_at)}"
 
 
-def _moment(at: datetime) -> str:
+def _time_text(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-def _line(text: str, length: int) -> str:
-    """Text in one line of printable characters, shortened to a length."""
+def _one_line(text: str, length: int) -> str:
+    """Put a text into one line of printable characters, shortened to a length."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return line if len(line) <= length else f"{line[: length - 1]}…"

@@ -1,6 +1,6 @@
-"""Sends what is in the outbox, by Apprise, to the channels that the environment names.
+"""Sends the notifications of the outbox, by Apprise, to the channels that the environment names.
 
-A message is sent at least once: only a sender that dies between sending and saying so has it sent twice.
+A notification is sent at least once. It is sent twice only if the sender dies after sending it and before marking it.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
 
 SEND_SECONDS: Final = 10.0
-"""So long a channel has to take a message; shorter than the first wait between two tries."""
+"""How long a channel has to take a notification; shorter than the first wait between two tries."""
 BUDGET_SECONDS: Final = 40.0
-"""After so long no further message is begun; the next call goes on."""
+"""After this time a call begins no further notification; the next call sends the rest."""
 GIVEN_UP_AFTER: Final = timedelta(days=7)
 _SHORTEST_SECRET: Final = 4
 
 
 @dataclass(frozen=True)
 class Dispatch:
-    """What became of the outbox.
+    """The result of sending the outbox.
 
     Attributes:
-        sent: How many messages were sent.
-        dropped: How many were given up, for they were too old.
-        channels: How those channels fare for which messages wait.
-        unnamed: Which of them no setting names.
+        sent: How many notifications were sent.
+        dropped: How many were given up because they were too old.
+        channels: State of the channels that have waiting notifications.
+        unnamed: Those of them that no setting names.
     """
 
     sent: int
@@ -52,23 +52,23 @@ class Dispatch:
 
     @property
     def lines(self) -> list[str]:
-        """For people, a line for each channel that is not well."""
-        told = [f"{self.sent} sent, {sum(state.waiting for state in self.channels)} waiting."]
+        """A summary to show, with a line for each channel that fails or is not configured."""
+        lines = [f"{self.sent} sent, {sum(state.waiting for state in self.channels)} waiting."]
         if self.dropped:
-            told.append(f"{self.dropped} given up: they had waited for {GIVEN_UP_AFTER.days} days.")
+            lines.append(f"{self.dropped} given up after they had waited for {GIVEN_UP_AFTER.days} days.")
         for state in self.channels:
             if state.channel in self.unnamed:
-                told.append(f"{unconfigured(state.channel)} {state.waiting} wait for it.")
+                lines.append(f"{unconfigured(state.channel)} {state.waiting} wait for it.")
             elif state.failing_since is not None:
-                told.append(
-                    f"Channel '{state.channel}' fails since {state.failing_since:%Y-%m-%d %H:%M} UTC "
+                lines.append(
+                    f"Channel '{state.channel}' has failed since {state.failing_since:%Y-%m-%d %H:%M} UTC "
                     f"({state.tries} tries): {state.error}"
                 )
-        return told
+        return lines
 
 
 def unconfigured(channel: str) -> str:
-    """That nobody said where a channel is, and how to say it."""
+    """Return the text that a channel is not configured, and how to configure it."""
     return f"No channel '{channel}' is configured: set ETL_ASSETS_CHANNEL_{channel.upper()}."
 
 
@@ -80,84 +80,84 @@ def send(
     *,
     seconds: float = BUDGET_SECONDS,
 ) -> Dispatch:
-    """Send what is due, those channels first that fare best; say who is lost.
+    """Send the notifications that are due, and open or resolve the alerts about lost channels.
 
-    A channel that refuses a message is left alone until the next call. Whoever else calls this meanwhile sends other
-    messages.
+    Channels with the fewest failed tries come first. After a channel refuses a notification, it gets no other one
+    until the next call. Concurrent callers send different notifications.
 
     Args:
         connection: To the warehouse, outside a transaction.
         channels: Apprise URLs by name.
         ui_url: Of the Dagster UI, for the links.
-        now: What time it is, by the database's clock.
-        seconds: After which nothing further is begun.
+        now: The current time, by the database's clock.
+        seconds: After which no further notification is begun.
     """
     began = monotonic()
     dropped = notifications.drop_older(connection, now - GIVEN_UP_AFTER)
-    before = {state.channel: state.tries for state in notifications.channel_states(connection)}
+    tries = {state.channel: state.tries for state in notifications.channel_states(connection)}
     sent = 0
-    for channel in sorted(channels.keys() & before.keys(), key=lambda name: (before[name], name)):
+    for channel in sorted(channels.keys() & tries.keys(), key=lambda name: (tries[name], name)):
         while (spent := monotonic() - began) < seconds:
             claimed = notifications.claim(connection, channel, now + timedelta(seconds=spent))
             if claimed is None:
                 break
-            message, alert = claimed
-            if (error := deliver(channels[channel], text_of(alert, message.event, ui_url))) is not None:
-                notifications.mark_failed(connection, message.id, error)
+            notification, alert = claimed
+            if (error := deliver(channels[channel], text_of(alert, notification.event, ui_url))) is not None:
+                notifications.mark_failed(connection, notification.id, error)
                 break
-            notifications.mark_sent(connection, message.id)
+            notifications.mark_sent(connection, notification.id)
             sent += 1
     states = notifications.channel_states(connection)
     _alert_of_lost_channels(connection, states, channels, now)
     return Dispatch(sent, dropped, states, frozenset(state.channel for state in states) - channels.keys())
 
 
-def deliver(url: str, told: NotificationText, seconds: float = SEND_SECONDS) -> str | None:
-    """Send one message over one channel.
+def deliver(url: str, notification: NotificationText, seconds: float = SEND_SECONDS) -> str | None:
+    """Send one notification over one channel.
 
     Args:
         url: Apprise's URL of the channel.
-        told: What to say.
+        notification: Its text.
         seconds: How long to wait for an answer.
 
     Returns:
-        None when it was taken; otherwise what came back, without what the URL keeps secret.
+        None when the channel took it; otherwise the error, without the secrets of the URL.
     """
-    _hush()
+    _silence_loggers()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of what its hundred services import
+        warnings.simplefilter("ignore", DeprecationWarning)  # raised by modules that Apprise's services import
         from apprise import Apprise, AppriseAsset
 
         asset = AppriseAsset(
             app_id="etl_assets", app_desc="etl_assets", async_mode=False, service_timeout=seconds, storage_mode="memory"
         )
-        # an instance for each message: a kept one would sleep seconds between two, and the outbox paces already
-        service = Apprise.instantiate(_with_incident(url, told), asset=asset)
+        # a new instance each time: a kept one would sleep for seconds between two, and the outbox has waits of its own
+        service = Apprise.instantiate(_with_incident(url, notification), asset=asset)
     if service is None:
         return "Apprise does not understand the channel's URL; see https://appriseit.com/services"
     apprise = Apprise(asset=asset)
     apprise.add(service)
     only_markdown = service.notify_format == "markdown"
     result = apprise.notify(
-        title=told.title,
-        body=told.markdown if only_markdown else told.text,
+        title=notification.title,
+        body=notification.markdown if only_markdown else notification.text,
         body_format="markdown" if only_markdown else "text",
-        notify_type=_type(told),
+        notify_type=_apprise_type(notification),
     )
     if result:
         return None
-    said = "; ".join(entry.message for entry in result.logs()) or "The channel did not take the message."
-    return without_secrets(said, url)
+    error = "; ".join(entry.message for entry in result.logs()) or "The channel did not take the message."
+    return without_secrets(error, url)
 
 
 def without_secrets(text: str, url: str) -> str:
-    """A text without anything that stands in a channel's URL besides its scheme and the name of a host."""
+    """Mask every part of a channel's URL in a text, except its scheme and the name of a host."""
     parts = urlsplit(url)
     credentials, _, host = parts.netloc.rpartition("@")
     tokens = credentials if "." in host else f"{credentials}:{host}"
-    held = [*tokens.split(":"), *parts.path.split("/"), *(value for _, value in parse_qsl(parts.query))]
-    held += [unquote(part) for part in held]
-    for secret in sorted({part for part in held if len(part) >= _SHORTEST_SECRET}, key=len, reverse=True):
+    secrets = [*tokens.split(":"), *parts.path.split("/"), *(value for _, value in parse_qsl(parts.query))]
+    secrets += [unquote(part) for part in secrets]
+    for secret in sorted({part for part in secrets if len(part) >= _SHORTEST_SECRET}, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
 
@@ -165,40 +165,40 @@ def without_secrets(text: str, url: str) -> str:
 def _alert_of_lost_channels(
     connection: Connection, states: Sequence[ChannelState], channels: Mapping[str, str], now: datetime
 ) -> None:
-    """Tell the other channels of those that take nothing, and that they do again."""
+    """Open or resolve the alerts about lost channels; they are sent to the other channels."""
     reasons = [
         Reason(
             ChannelLost(to=tuple(sorted(channels.keys() - {state.channel}))),
-            f"It took no message since {state.failing_since:%Y-%m-%d %H:%M} UTC; {state.waiting} wait. {state.error}",
+            f"It took nothing since {state.failing_since:%Y-%m-%d %H:%M} UTC; {state.waiting} wait. {state.error}",
             f"Try it: etl-assets alerts test {state.channel}. Correct ETL_ASSETS_CHANNEL_{state.channel.upper()}.",
             state.channel,
         )
         for state in states
         if state.lost
     ]
-    evaluation = Evaluation({ChannelLost.kind: None}, reasons, "It takes messages again.", again=False)
+    evaluation = Evaluation({ChannelLost.kind: None}, reasons, "It takes notifications again.", again=False)
     with connection.transaction():
         update_alerts(connection, (), "", "", evaluation, now)
 
 
-def _type(told: NotificationText) -> str:
-    """The kind of message in Apprise's words."""
+def _apprise_type(text: NotificationText) -> str:
+    """Return Apprise's type for a notification."""
     kinds = {"info": "info", "warning": "warning", "error": "failure", "critical": "failure"}
-    return "success" if told.event == "resolved" else kinds[told.severity]
+    return "success" if text.event == "resolved" else kinds[text.severity]
 
 
-def _with_incident(url: str, told: NotificationText) -> str:
-    """A PagerDuty URL that says which incident is meant, so that it is closed when the alert is resolved."""
+def _with_incident(url: str, text: NotificationText) -> str:
+    """Add its incident to a PagerDuty URL, so that a resolved alert closes it; return any other URL unchanged."""
     parts = urlsplit(url)
     if parts.scheme.lower() != "pagerduty":
         return url
-    given = dict(parse_qsl(parts.query, keep_blank_values=True))
-    about = {"action": "map", "dedup": told.incident, "severity": told.severity, "source": told.source}
-    return parts._replace(query=urlencode(about | given)).geturl()
+    declared = dict(parse_qsl(parts.query, keep_blank_values=True))
+    incident = {"action": "map", "dedup": text.incident, "severity": text.severity, "source": text.source}
+    return parts._replace(query=urlencode(incident | declared)).geturl()
 
 
-def _hush() -> None:
-    """Keep Apprise, and what it posts with, out of every log for good: their lines hold URLs, and those are secrets."""
+def _silence_loggers() -> None:
+    """Keep Apprise, and the debug lines of ``urllib3``, out of every log for good: they contain URLs, thus secrets."""
     logger = logging.getLogger("apprise")
     if logger.propagate:
         logger.propagate = False

@@ -1,5 +1,5 @@
-"""The auditor: stored tables held against their declarations by Great Expectations, which knows nothing of the ingest.
+"""Audit stored tables against their declarations with Great Expectations, independently of the ingest.
 
-What a schema declares is said once more as expectations (`suite`), asked of Postgres (`auditor`) and shown as Data Docs
-(`documents`). The library takes seconds to import; it is loaded (`library`) by whoever asks, and not before.
+Module `suite` translates a schema into expectations, `auditor` evaluates them in Postgres, and `data_docs` writes the
+results as pages. Great Expectations takes seconds to import, so module `library` loads it only when an audit needs it.
 """

@@ -1,7 +1,7 @@
-"""The auditor: asks Postgres, through Great Expectations, whether rows are as they are expected to be.
+"""Evaluate expectations over stored rows in Postgres, through Great Expectations.
 
-Rows do not leave the database: expectations are asked by aggregate queries. What comes back is counts, and, where
-expectations fail, the keys of a few rows; no other value is kept of what the library reports.
+Rows do not leave the database: aggregate queries evaluate the expectations. The results are counts, and, for
+expectations that fail, the keys of a few rows. No other value that the library reports is kept.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from etl_assets.schema import Schema
 
 SAMPLE: Final = 10
-"""The keys of so many rows are shown."""
-_AT_ONCE: Final = 100
-"""So many expectations are asked in one query: each takes two of the 1,664 columns that a result may have."""
+"""Maximum number of rows whose keys are shown."""
+_MOST_PER_QUERY: Final = 100
+"""Maximum number of expectations in one query: each takes two of the 1,664 columns that a result may have."""
 _COUNTED: Final = {"result_format": "BASIC", "partial_unexpected_count": 0}
 _OF_TYPE: Final = frozenset({"expect_column_type_to_be", "expect_column_values_to_be_of_type"})
 _OF_MANY_RECORDS: Final = frozenset(
@@ -47,96 +47,96 @@ _OF_MANY_RECORDS: Final = frozenset(
         "expect_table_row_count_to_equal_other_table",
     }
 )
-"""What these observe is a number that is not the contents of any cell."""
+"""These observe a number that is not the contents of any cell."""
 
 
 @dataclass(frozen=True)
 class Auditor:
-    """Stands before the rows of one table, or before those of one partition of it.
+    """Evaluates expectations over the rows of one table, or over the rows of some deliveries.
 
     Attributes:
-        schema: Of the table.
-        session: The way to its rows.
+        schema: Schema of the table.
+        session: Session on its rows.
     """
 
     schema: Schema
     session: Session
 
     def ask(self, expectations: Sequence[Expectation]) -> list[CheckResult]:
-        """Ask whether expectations are met.
+        """Evaluate expectations.
 
         Args:
-            expectations: Each with a name of its own.
+            expectations: Each must have a different name.
 
         Returns:
-            What is found of each, in the same order. An expectation that cannot be asked is not met.
+            The result of each, in the same order. An expectation that cannot be evaluated is not met.
 
         Raises:
             TransientLoadError: If the database broke off.
-            LoadError: If the database cannot answer anything.
+            LoadError: If the database cannot answer any query.
         """
-        said: list[CheckResult] = []
-        for start in range(0, len(expectations), _AT_ONCE):
-            said += self._together(expectations[start : start + _AT_ONCE])
-        return said
+        results: list[CheckResult] = []
+        for start in range(0, len(expectations), _MOST_PER_QUERY):
+            results += self._evaluate_together(expectations[start : start + _MOST_PER_QUERY])
+        return results
 
-    def _together(self, expectations: Sequence[Expectation]) -> list[CheckResult]:
-        """Ask several in one query; those that raise, and so spoil it, are asked again by themselves."""
-        made = {each.name: _made(each) for each in expectations}
-        sound = [each for each in made.values() if not isinstance(each, str)]
-        suite = library.load().ExpectationSuite(name=self.session.table, expectations=sound)
-        counted = self.session.validate(suite, _COUNTED) if sound else None
-        answered = {
+    def _evaluate_together(self, expectations: Sequence[Expectation]) -> list[CheckResult]:
+        """Evaluate several expectations in one query; evaluate those that raised, and made it fail, one by one."""
+        objects = {expectation.name: _construct(expectation) for expectation in expectations}
+        valid = [object_ for object_ in objects.values() if not isinstance(object_, str)]
+        suite = library.load().ExpectationSuite(name=self.session.table, expectations=valid)
+        counted = self.session.validate(suite, _COUNTED) if valid else None
+        results = {
             result.expectation_config.meta["name"]: result
             for result in getattr(counted, "results", ())
-            if not _raised(result)
+            if not _has_exception(result)
         }
         return [
-            self._answer(each, made[each.name], answered[each.name])
-            if each.name in answered
-            else self._alone(each, made[each.name])
-            for each in expectations
+            self._check_result(expectation, objects[expectation.name], results[expectation.name])
+            if expectation.name in results
+            else self._evaluate_alone(expectation, objects[expectation.name])
+            for expectation in expectations
         ]
 
-    def _alone(self, expectation: Expectation, made: Any) -> CheckResult:
-        if isinstance(made, str):
-            return _not_asked(expectation, made)
-        result = self.session.validate(made, _COUNTED)
+    def _evaluate_alone(self, expectation: Expectation, object_: Any) -> CheckResult:
+        if isinstance(object_, str):
+            return _not_evaluated(expectation, object_)
+        result = self.session.validate(object_, _COUNTED)
         if isinstance(result, str):
-            trouble = f"It cannot be asked: Great Expectations raised {result}."
+            problem = f"It cannot be evaluated: Great Expectations raised {result}."
         elif self.session.faults:
-            trouble = f"It cannot be asked: the database refused with {describe(self.session.faults[0])}."
-        elif _raised(result):
-            trouble = "It cannot be asked of these columns: look at its arguments and at their types."
+            problem = f"It cannot be evaluated: the database refused with {describe(self.session.faults[0])}."
+        elif _has_exception(result):
+            problem = "It cannot be evaluated on these columns: check its arguments and the columns' types."
         else:
-            return self._answer(expectation, made, result)
-        return _not_asked(expectation, trouble)
+            return self._check_result(expectation, object_, result)
+        return _not_evaluated(expectation, problem)
 
-    def _answer(self, expectation: Expectation, made: Any, result: Any) -> CheckResult:
-        found = result.result
-        observed = found.get("observed_value")
+    def _check_result(self, expectation: Expectation, object_: Any, result: Any) -> CheckResult:
+        details = result.result
+        observed = details.get("observed_value")
         by_query = expectation.type == ROWS
-        failed = int(observed or 0) if by_query else int(found.get("unexpected_count") or 0)
-        rows = int(found.get("element_count") or 0)
+        failed = int(observed or 0) if by_query else int(details.get("unexpected_count") or 0)
+        rows = int(details.get("element_count") or 0)
         if not by_query and not rows:
             failed = 0
-        shown = None if by_query else self._shown(expectation, observed)
+        shown = None if by_query else self._observed_to_show(expectation, observed)
         return CheckResult(
             expectation.name,
             passed=bool(result.success),
             blocking=expectation.blocking,
-            description="" if result.success else _described(failed, rows, shown),
+            description="" if result.success else _describe(failed, rows, shown),
             failed_records=failed,
             records=rows,
             observed=shown,
-            keys=self._keys(made, by_query=by_query) if failed and not result.success else (),
+            keys=self._keys(object_, by_query=by_query) if failed and not result.success else (),
         )
 
-    def _shown(self, expectation: Expectation, observed: object) -> float | str | None:
-        """What was observed, if it tells of no single record."""
+    def _observed_to_show(self, expectation: Expectation, observed: object) -> float | str | None:
+        """Return what was observed, if it reveals no single record; otherwise None."""
         if expectation.type in _OF_TYPE:
             return str(observed)
-        if expectation.type not in _OF_MANY_RECORDS or any(name in self._hidden for name in expectation.columns):
+        if expectation.type not in _OF_MANY_RECORDS or any(name in self._sensitive for name in expectation.columns):
             return None
         try:
             number = float(observed)  # type: ignore[arg-type]  # the library's numbers are of many kinds
@@ -144,34 +144,34 @@ class Auditor:
             return None
         return None if not math.isfinite(number) else int(number) if number.is_integer() else number
 
-    def _keys(self, made: Any, *, by_query: bool) -> tuple[Mapping[str, Any], ...]:
-        """The keys of a few rows that are not as expected; none when a key is sensitive."""
+    def _keys(self, object_: Any, *, by_query: bool) -> tuple[Mapping[str, Any], ...]:
+        """Return the keys of a few rows that are not as expected; none if a key column is sensitive."""
         key = self.schema.key
-        if any(name in self._hidden for name in key):
+        if any(name in self._sensitive for name in key):
             return ()
-        asked = {"partial_unexpected_count": SAMPLE, "unexpected_index_column_names": list(key)}
-        result = self.session.validate(made, {"result_format": "COMPLETE" if by_query else "SUMMARY", **asked})
+        wanted = {"partial_unexpected_count": SAMPLE, "unexpected_index_column_names": list(key)}
+        result = self.session.validate(object_, {"result_format": "COMPLETE" if by_query else "SUMMARY", **wanted})
         found = getattr(result, "result", {})
         rows = (
             found.get("details", {}).get("unexpected_rows") if by_query else found.get("partial_unexpected_index_list")
         )
-        whole = [row for row in rows or () if row.keys() >= set(key)]
-        return tuple({name: _plain(row[name]) for name in key} for row in whole[:SAMPLE])
+        with_key = [row for row in rows or () if row.keys() >= set(key)]
+        return tuple({name: _plain(row[name]) for name in key} for row in with_key[:SAMPLE])
 
     @property
-    def _hidden(self) -> frozenset[str]:
+    def _sensitive(self) -> frozenset[str]:
         return frozenset(column.name for column in self.schema.columns if column.sensitive)
 
 
 @contextmanager
 def auditor(url: str, schema: Schema, table: str, deliveries: Sequence[int] | None = None) -> Iterator[Auditor]:
-    """An auditor for the length of a block. It reads in sessions of its own that cannot write.
+    """Open an auditor for the length of a block. It reads in its own sessions, which cannot write.
 
     Args:
         url: ``postgresql://…`` of the warehouse.
-        schema: Of the table.
+        schema: Schema of the table.
         table: ``schema.table``; it exists.
-        deliveries: Only the rows that these brought; all rows when None.
+        deliveries: Ids of deliveries; only their rows are read. All rows when None.
 
     Raises:
         TransientLoadError: If the database broke off.
@@ -181,26 +181,26 @@ def auditor(url: str, schema: Schema, table: str, deliveries: Sequence[int] | No
         yield Auditor(schema, session)
 
 
-def _not_asked(expectation: Expectation, why: str) -> CheckResult:
-    """The result of an expectation that could not be asked."""
-    return CheckResult(expectation.name, passed=False, blocking=expectation.blocking, description=why)
+def _not_evaluated(expectation: Expectation, reason: str) -> CheckResult:
+    """Return the result of an expectation that could not be evaluated."""
+    return CheckResult(expectation.name, passed=False, blocking=expectation.blocking, description=reason)
 
 
-def _described(failed: int, rows: int, observed: float | str | None) -> str:
-    """What is not as expected, in words, without record contents."""
+def _describe(failed: int, rows: int, observed: float | str | None) -> str:
+    """Describe in words what is not as expected, without record contents."""
     if failed:
         if rows:
             return f"{failed} of {rows} rows do not meet it."
         return "1 row does not meet it." if failed == 1 else f"{failed} rows do not meet it."
-    return "The table does not meet it." if observed is None else f"Found was {observed}."
+    return "The table does not meet it." if observed is None else f"The observed value is {observed}."
 
 
-def _made(expectation: Expectation) -> Any:
-    """Great Expectations' own object, or a text that says what is wrong with its arguments."""
+def _construct(expectation: Expectation) -> Any:
+    """Make Great Expectations' object of an expectation, or a text that describes what is wrong with its arguments."""
     try:
         return _class_of(expectation.type)(**expectation.arguments, meta={"name": expectation.name})
     except (TypeError, ValueError, LookupError, ImportError, AttributeError) as error:
-        return f"It cannot be asked with these arguments: {' '.join(str(error).split())}"
+        return f"It cannot be evaluated with these arguments: {' '.join(str(error).split())}"
 
 
 def _class_of(type_: str) -> Any:
@@ -210,10 +210,10 @@ def _class_of(type_: str) -> Any:
     return library.part("expectations.registry").get_expectation_impl(type_)
 
 
-def _raised(result: Any) -> bool:
-    """Whether a result is one of an exception: of the whole expectation, or of some of its metrics by name."""
-    told = result.exception_info or {}
-    return bool(told.get("raised_exception", any(isinstance(each, dict) for each in told.values())))
+def _has_exception(result: Any) -> bool:
+    """Whether a result reports an exception of the whole expectation, or of some of its metrics by name."""
+    info = result.exception_info or {}
+    return bool(info.get("raised_exception", any(isinstance(metric, dict) for metric in info.values())))
 
 
 def _plain(value: Any) -> Any:

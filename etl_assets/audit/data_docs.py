@@ -1,13 +1,14 @@
-"""Data Docs: what the auditor found, as a folder of pages that need nothing but a browser.
+"""Write Data Docs: the results of audits as a folder of pages that need only a browser.
 
-Great Expectations renders the expectations and their results; the frame around them and the look are in ``pages``,
-since the library's own pages are unreadable without the style sheets and scripts of six other sites. A page says
-counts, and keys of a few rows unless a key is sensitive; no other value of a record.
+Great Expectations renders the expectations and their results. Our own frame and style are in ``pages``, because the
+library's pages are unreadable without style sheets and scripts from six other sites. A page shows counts, and the keys
+of a few rows unless a key column is sensitive; it shows no other values of records.
 
 ```
-data_docs/index.html                    every table, newest examination
-data_docs/flights/index.html            the newest examination of one table
-data_docs/flights/20260301T041500Z.html one of the last ten, and what the index says of it beside it, as JSON
+data_docs/index.html                    every table with its last audits
+data_docs/flights/index.html            the newest audit of one table
+data_docs/flights/20260301T041500Z.html one of the last ten audits
+data_docs/flights/20260301T041500Z.json the entry of that audit in the index
 ```
 """
 
@@ -32,15 +33,15 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "data_docs"
 KEPT: Final = 10
-"""So many examinations of a table are kept."""
+"""Number of audits of a table that are kept."""
 _PAGES: Final = Path(__file__).parent / "pages"
 _OVERVIEW: Final = 1
-"""The library's own first section, which the frame replaces."""
+"""Number of leading sections of the library that our own frame replaces."""
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """What the index says of one examination."""
+    """The entry of one audit in the index; stored as JSON."""
 
     page: str
     at: str
@@ -51,30 +52,30 @@ class _Entry:
 
 
 def index_of(home: Path) -> Path:
-    """The page with which to begin, under the home of a warehouse."""
+    """Return the path of the start page, under the home of a warehouse."""
     return home / FOLDER / "index.html"
 
 
 def page_of(home: Path, source: str) -> Path:
-    """The page of the newest examination of a source's table."""
+    """Return the path of the page with the newest audit of a source's table."""
     return home / FOLDER / source / "index.html"
 
 
 def publish(home: Path, examination: Examination, run_id: str) -> Path:
-    """Write the page of an examination and the index, and drop the oldest beyond those that are kept.
+    """Write the page of an audit and the index, and delete the audits beyond the newest ``KEPT``.
 
     Args:
-        home: Of the warehouse; the folder of the pages is made in it.
-        examination: What was found.
-        run_id: Dagster's, of the run that asked.
+        home: Home of the warehouse; the folder of the pages is made in it.
+        examination: The results of the audit.
+        run_id: Id of the Dagster run of the audit.
 
     Returns:
-        The page of the newest examination of the table.
+        The page of the newest audit of the table.
     """
     newest = page_of(home, examination.source)
     newest.parent.mkdir(parents=True, exist_ok=True)
     name = f"{examination.at:%Y%m%dT%H%M%SZ}"
-    met = sum(said.passed for said in examination.answers)
+    met = sum(result.passed for result in examination.answers)
     entry = _Entry(
         page=f"{name}.html",
         at=f"{examination.at:%Y-%m-%d %H:%M:%S} UTC",
@@ -97,19 +98,19 @@ def publish(home: Path, examination: Examination, run_id: str) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    """Put a file in its place whole, whoever reads it meanwhile."""
-    made = path.with_name(f".{path.name}.{os.getpid()}")
-    made.write_text(text, encoding="utf-8")
-    made.replace(path)
+    """Replace a file atomically, so that no reader sees a part of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 def _entries(folder: Path) -> list[_Entry]:
-    """The examinations of one table, newest first."""
+    """Read the entries of one table, newest first."""
     return [_Entry(**json.loads(path.read_text("utf-8"))) for path in sorted(folder.glob("*Z.json"), reverse=True)]
 
 
 def _view() -> Any:
-    """The library's view, which finds our pages beside its own parts of pages."""
+    """Make the library's view, which finds our pages besides its own templates."""
     return library.part("render.view").DefaultJinjaPageView(custom_views_directory=str(_PAGES))
 
 
@@ -132,13 +133,13 @@ def _page(examination: Examination, entry: _Entry, entries: Sequence[_Entry]) ->
 
 
 def _results(examination: Examination, entry: _Entry) -> Any:
-    """What was found, as the library's own result."""
-    made = library.part("core.expectation_validation_result")
+    """Convert the results to the library's own result of a suite."""
+    module = library.part("core.expectation_validation_result")
     pairs = zip(examination.suite.expectations, examination.answers, strict=True)
-    return made.ExpectationSuiteValidationResult(
+    return module.ExpectationSuiteValidationResult(
         success=entry.met == entry.asked,
         suite_name=examination.table,
-        results=[_result(made, expectation, said) for expectation, said in pairs],
+        results=[_result(module, expectation, result) for expectation, result in pairs],
         statistics={
             "evaluated_expectations": entry.asked,
             "successful_expectations": entry.met,
@@ -153,20 +154,20 @@ def _results(examination: Examination, entry: _Entry) -> Any:
     )
 
 
-def _result(made: Any, expectation: Expectation, said: CheckResult) -> Any:
+def _result(module: Any, expectation: Expectation, result: CheckResult) -> Any:
     configuration = library.part("expectations.expectation_configuration").ExpectationConfiguration
-    found: dict[str, Any] = {
-        "observed_value": f"{said.failed_records} rows" if expectation.type == ROWS else said.observed
+    details: dict[str, Any] = {
+        "observed_value": f"{result.failed_records} rows" if expectation.type == ROWS else result.observed
     }
-    if said.records:
-        share = 100 * said.failed_records / said.records
-        found |= {"element_count": said.records, "unexpected_count": said.failed_records, "unexpected_percent": share}
-        found["partial_unexpected_list"] = []
-    return made.ExpectationValidationResult(
-        success=said.passed,
+    rows, failed = result.records, result.failed_records
+    if rows:
+        details |= {"element_count": rows, "unexpected_count": failed, "unexpected_percent": 100 * failed / rows}
+        details["partial_unexpected_list"] = []
+    return module.ExpectationValidationResult(
+        success=result.passed,
         expectation_config=configuration(
             type=expectation.type, kwargs=dict(expectation.arguments), description=escape(expectation.description)
         ),
-        result=found,
+        result=details,
         exception_info={"raised_exception": False, "exception_message": None, "exception_traceback": None},
     )

@@ -1,4 +1,4 @@
-"""One table held against all that its schema declares."""
+"""Audit one table against everything that its schema declares."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found of one table.
+    """The results of one audit of one table.
 
     Attributes:
         source: Name of the source.
         table: ``schema.table``.
-        at: When it was asked, by this process's clock.
-        suite: The schema, said as expectations.
-        answers: One for each expectation of the suite, in its order.
+        at: When the audit began, by this process's clock.
+        suite: The expectations of the schema.
+        answers: One result for each expectation of the suite, in its order.
     """
 
     source: str
@@ -38,27 +38,27 @@ class Examination:
 
     @property
     def disagreements(self) -> list[tuple[Expectation, CheckResult]]:
-        """The expectations that are not met, with what the auditor says of each."""
+        """The expectations that are not met, each with its result."""
         pairs = zip(self.suite.expectations, self.answers, strict=True)
-        return [(expectation, said) for expectation, said in pairs if not said.passed]
+        return [(expectation, result) for expectation, result in pairs if not result.passed]
 
     @property
     def rows(self) -> int:
         """How many rows the table had."""
-        return max((said.records for said in self.answers), default=0)
+        return max((result.records for result in self.answers), default=0)
 
 
 def examine(source: Source, url: str) -> Examination | None:
-    """Hold the stored table of a source against its schema.
+    """Check the stored table of a source against its schema.
 
-    Loads may go on meanwhile: each question is one statement, which sees whole batches.
+    Loads may run at the same time: each query is one statement, which sees only whole batches.
 
     Args:
         source: The declaration.
         url: ``postgresql://…`` of the warehouse.
 
     Returns:
-        None if the table is not there yet.
+        The results; None if the table does not exist yet.
 
     Raises:
         TransientLoadError: If the database broke off.
@@ -69,6 +69,6 @@ def examine(source: Source, url: str) -> Examination | None:
             return None
     suite = compiled(source.schema)
     at = datetime.now(UTC)
-    with auditor(url, source.schema, source.table) as asked:
-        said = tuple(asked.ask(suite.expectations))
-    return Examination(source.name, source.table, at, suite, said)
+    with auditor(url, source.schema, source.table) as table_auditor:
+        results = tuple(table_auditor.ask(suite.expectations))
+    return Examination(source.name, source.table, at, suite, results)

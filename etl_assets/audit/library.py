@@ -1,4 +1,4 @@
-"""Great Expectations itself: loaded when it is needed, and kept from speaking to anyone."""
+"""Load Great Expectations when it is needed, and keep it from sending analytics or logging values."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("great_expectations")
 _NOWHERE: Final = logging.NullHandler()
-"""Without a handler of its own a log that goes nowhere is printed."""
+"""Python prints messages of a logger that has no handler; this handler discards them."""
 
 
 def load() -> Any:
-    """The module ``great_expectations``, which takes some seconds the first time."""
+    """Import the module ``great_expectations``. The first call takes some seconds."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"module 'sre_", DeprecationWarning)
@@ -28,20 +28,20 @@ def load() -> Any:
 
 
 def part(name: str) -> Any:
-    """A module of the library that is not among what ``load`` offers, by its name within it."""
+    """Import a submodule of Great Expectations by its name inside the library."""
     return import_module(f"{load().__name__}.{name}")
 
 
 def context() -> Any:
-    """A context of the library's that keeps nothing on disk and draws no progress bars."""
-    made = load().get_context(mode="ephemeral")
-    made.variables.progress_bars = {"globally": False}
-    return made
+    """Make a context of Great Expectations that writes nothing to disk and shows no progress bars."""
+    ephemeral = load().get_context(mode="ephemeral")
+    ephemeral.variables.progress_bars = {"globally": False}
+    return ephemeral
 
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Keep its log back for the length of a block: its errors repeat statements with the values in them."""
+    """Discard the library's log inside a block: its error messages contain statements with values of records."""
     propagate, _LOG.propagate = _LOG.propagate, False
     _LOG.addHandler(_NOWHERE)
     try:

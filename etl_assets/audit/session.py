@@ -1,4 +1,4 @@
-"""The library's way to the rows of one table: sessions that cannot write, and what the database raises in them."""
+"""Give Great Expectations read-only sessions on the rows of one table, and collect the database errors in them."""
 
 from __future__ import annotations
 
@@ -19,57 +19,57 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _VIEW: Final = "rows_in_question"
-_NOT_OF_THE_QUESTION: Final = frozenset({"transient", "environment"})
+_NOT_CAUSED_BY_QUERY: Final = frozenset({"transient", "environment"})
 
 
 @dataclass
 class Session:
-    """What validates expectations against some rows.
+    """Validates expectations against some rows.
 
     Attributes:
         table: ``schema.table``.
         batch: Great Expectations' batch of the rows.
-        faults: What the database raised since the last question was asked.
+        faults: Errors that the database raised during the last validation.
     """
 
     table: str
     batch: Any
     faults: list[psycopg.Error] = field(default_factory=list)
 
-    def validate(self, asked: Any, how: Mapping[str, Any]) -> Any:
-        """Ask an expectation, or a suite of them.
+    def validate(self, expectation: Any, result_format: Mapping[str, Any]) -> Any:
+        """Validate an expectation, or a suite of them.
 
         Args:
-            asked: Great Expectations' own object.
-            how: Its result format.
+            expectation: Great Expectations' own object.
+            result_format: Its result format.
 
         Returns:
-            Its result, or the name of what it raised.
+            Its result, or the name of the exception that it raised.
 
         Raises:
             TransientLoadError: If the database broke off.
-            EnvironmentFaultError: If the database cannot answer anything.
+            EnvironmentFaultError: If the database cannot answer any query.
         """
         self.faults.clear()
         with library.silence():
             try:
-                result = self.batch.validate(asked, result_format=dict(how))
-            except Exception as error:  # noqa: BLE001 -- whatever an expectation raises; its text may hold values
+                result = self.batch.validate(expectation, result_format=dict(result_format))
+            except Exception as error:  # noqa: BLE001 -- expectations raise anything; texts may contain values
                 result = type(error).__name__
         for fault in self.faults:
-            if fault_of(fault) in _NOT_OF_THE_QUESTION:
-                raise translate(fault, f"Holding {self.table} against its expectations") from None
+            if fault_of(fault) in _NOT_CAUSED_BY_QUERY:
+                raise translate(fault, f"Checking {self.table} against its expectations") from None
         return result
 
 
 @contextmanager
 def reading(url: str, table: str, deliveries: Sequence[int] | None) -> Iterator[Session]:
-    """A way to the rows of a table, or to those that some deliveries brought, for the length of a block.
+    """Open a session on the rows of a table, or on the rows of some deliveries, for the length of a block.
 
     Args:
         url: ``postgresql://…`` of the warehouse.
         table: ``schema.table``; it exists.
-        deliveries: Their ids; all rows when None.
+        deliveries: Ids of the deliveries; all rows when None.
 
     Raises:
         TransientLoadError: If the database broke off.
@@ -86,8 +86,8 @@ def reading(url: str, table: str, deliveries: Sequence[int] | None) -> Iterator[
                     _listen(engine, faults, rows_view(_VIEW, table, deliveries))
                 asset = source.add_table_asset(table, table_name=_VIEW)
                 batch = asset.add_batch_definition_whole_table("rows").get_batch()
-            except Exception as error:  # noqa: BLE001 -- whatever it raises; its text may hold more than is told
-                raise _refused(error, table) from None
+            except Exception as error:  # noqa: BLE001 -- it raises anything; texts may contain secrets
+                raise _load_error(error, table) from None
         yield Session(table, batch, faults)
     finally:
         for engine in engines:
@@ -95,9 +95,9 @@ def reading(url: str, table: str, deliveries: Sequence[int] | None) -> Iterator[
 
 
 def _source(url: str) -> Any:
-    """The library's datasource.
+    """Make Great Expectations' generic SQL datasource; the library warns about that choice.
 
-    Not its own one for Postgres, which refuses URLs without a host or a user; of that it warns.
+    Its datasource for Postgres is not used, because it refuses URLs without a host or a user.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using a generic SQLDatasource")
@@ -109,15 +109,15 @@ def _source(url: str) -> Any:
 
 
 def _sqlalchemy_url(url: str) -> str:
-    """The URL with its driver, and without the sign that Great Expectations takes for a variable's name."""
+    """Add the driver to a URL, and escape the dollar signs that Great Expectations would read as variables."""
     return "postgresql+psycopg://" + url.partition("://")[2].replace("$", "%24")
 
 
 def _listen(engine: Any, faults: list[psycopg.Error], view: str) -> None:
-    """Keep what the database raises, which the library keeps as text alone, and prepare each session.
+    """Collect the database's exceptions, of which the library keeps only texts, and prepare each session.
 
-    The rows are a view of the session: were they a query, the library would fetch every row to learn the names of its
-    columns.
+    The rows are a temporary view in the session. With a query instead, the library would fetch every row to find the
+    names of the columns.
     """
 
     def prepare(session: psycopg.Connection[Any], _record: object) -> None:
@@ -134,7 +134,7 @@ def _listen(engine: Any, faults: list[psycopg.Error], view: str) -> None:
     event.listen(engine, "handle_error", keep)
 
 
-def _refused(error: Exception, table: str) -> LoadError:
+def _load_error(error: Exception, table: str) -> LoadError:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, psycopg.Error):
         cause = cause.__cause__

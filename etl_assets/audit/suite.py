@@ -1,6 +1,6 @@
-"""From a schema to the expectations that say the same: one for each rule that a stored table can be held against.
+"""Translate a schema into expectations: one for each rule that can be checked in a stored table.
 
-Values only; nothing of Great Expectations is loaded. An expectation is named like the rule it speaks for.
+The module has only values and does not load Great Expectations. An expectation has the name of its rule.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from etl_assets.schema.rules import Audit
 
 KEY: Final = "record__key"
-"""What the expectation that no two rows share a key is called; the table's primary key is the rule."""
+"""Name of the expectation that no two rows share a key. The matching rule is the table's primary key."""
 _OF_INPUT: Final = NotAudited("the table does not have the column")
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A schema, said again.
+    """The expectations of a schema.
 
     Attributes:
         expectations: In the order of the columns, then of the rules over whole records.
-        left_out: The rules that are not said, and why.
+        left_out: Rules that have no expectation: name to reason.
     """
 
     expectations: tuple[Expectation, ...]
@@ -37,19 +37,19 @@ class Suite:
 
 
 def compiled(schema: Schema) -> Suite:
-    """Say a schema as expectations over its stored table.
+    """Translate a schema into expectations over its stored table.
 
     Args:
-        schema: The contract; it has been checked.
+        schema: The contract, already checked.
     """
     audits = dict(_audits(schema))
-    said = tuple(audit for audit in audits.values() if isinstance(audit, Expectation))
+    expectations = tuple(audit for audit in audits.values() if isinstance(audit, Expectation))
     left_out = {rule: audit.reason for rule, audit in audits.items() if isinstance(audit, NotAudited)}
-    return Suite((_key(schema), *said), left_out)
+    return Suite((_key(schema), *expectations), left_out)
 
 
 def _audits(schema: Schema) -> Iterator[tuple[str, Audit]]:
-    """Each rule, and what an audit asks for it. That a text is stored as one is asked too, though nothing breaks it."""
+    """Yield each rule with its audit. The type of text columns is audited too, though no value can break that rule."""
     for column in schema.columns:
         stored = WrittenAsType()
         for rule in (stored, *(rule for rule in column.rules if rule != stored)):
@@ -63,9 +63,9 @@ def _audits(schema: Schema) -> Iterator[tuple[str, Audit]]:
 
 
 def _key(schema: Schema) -> Expectation:
-    said = f"no two rows have the same {', '.join(schema.key)}"
+    description = f"no two rows have the same {', '.join(schema.key)}"
     if len(schema.key) == 1:
         expectation, arguments = "expect_column_values_to_be_unique", {"column": schema.key[0]}
-        return Expectation(expectation, name=KEY, blocking=True, description=said, **arguments)
+        return Expectation(expectation, name=KEY, blocking=True, description=description, **arguments)
     expectation = "expect_compound_columns_to_be_unique"
-    return Expectation(expectation, name=KEY, blocking=True, description=said, column_list=list(schema.key))
+    return Expectation(expectation, name=KEY, blocking=True, description=description, column_list=list(schema.key))

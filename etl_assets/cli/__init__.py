@@ -1,6 +1,6 @@
-"""The command line ``etl-assets``: which commands there are, what exit codes mean, how errors are told.
+"""The command line ``etl-assets``: the list of commands, the exit codes and the display of errors.
 
-Each command lives in a module of its own, imported when it is called, so that asking for help costs nothing.
+Each command has its own module. The module is imported when the command is called, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ UNSOUND: Final = 4
 
 _COMMANDS: Final = {
     "demo": "Ingest every bundled feed through Dagster and print a summary.",
-    "dev": "Open the Dagster UI over the local data.",
+    "dev": "Run the Dagster UI and daemon over the local data.",
     "run": "Run sources, partition by partition, through Dagster.",
-    "preview": "Show what a source or a file would bring; nothing is written.",
+    "preview": "Show what a run of a source would load; nothing is written.",
     "quarantine": "List, show, correct, dismiss, replay and export rejected records.",
-    "drift": "List changes of what is published; accept or ignore them.",
-    "alerts": "List alerts, acknowledge them, try the channels.",
-    "audit": "Hold the stored tables against their declarations with Great Expectations; write Data Docs.",
-    "doctor": "Examine whether the database keeps what is promised.",
-    "migrate": "Bring the database up to this version.",
+    "drift": "List, show, accept and ignore changes of what is published.",
+    "alerts": "List and acknowledge alerts; test channels and send notifications.",
+    "audit": "Check the stored tables against their declarations with Great Expectations; write Data Docs.",
+    "doctor": "Check every invariant of the warehouse.",
+    "migrate": "Migrate the database to this version.",
 }
 _EPILOG: Final = """\b
 Exit codes
   0  done
-  1  a run failed, or was refused
-  2  the command was not understood
+  1  a run failed, or its delivery was refused
+  2  the command line is wrong
   3  a setting, a declaration or the database must be corrected first
-  4  doctor found a promise broken
+  4  doctor found a violation, or audit a table that is not as declared
 
 \b
-The environment: ETL_ASSETS_HOME, ETL_ASSETS_DATABASE_URL, ETL_ASSETS_DAGSTER_URL,
+Environment variables: ETL_ASSETS_HOME, ETL_ASSETS_DATABASE_URL, ETL_ASSETS_DAGSTER_URL,
 ETL_ASSETS_LANDING_URL, ETL_ASSETS_SOURCES, ETL_ASSETS_PORT, ETL_ASSETS_UI_URL,
-ETL_ASSETS_CHANNEL_NAME for each channel of alerts. Without a database URL an embedded
-PostgreSQL serves, in ETL_ASSETS_HOME (.etl_assets by default).
+ETL_ASSETS_CHANNEL_NAME for each channel of alerts. Without a database URL, etl-assets
+uses an embedded PostgreSQL in ETL_ASSETS_HOME (.etl_assets by default).
 """
 
 
@@ -49,11 +49,11 @@ class Commands(click.Group):
     """The commands by name; a module is imported when its command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
-        """Names, in the order in which one needs them."""
+        """Return the names, in the order in which a user needs them."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The command of that name."""
+        """Import and return a command; None if there is no command of that name."""
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = import_module(f"etl_assets.cli.{cmd_name}").command
@@ -65,7 +65,7 @@ class Commands(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; tell what was raised on purpose as plain text."""
+        """Run a command; print an error of this package as plain text, and exit with its code."""
         try:
             return super().invoke(ctx)
         except EtlAssetsError as error:
@@ -76,9 +76,9 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--verbose", is_flag=True, help="Tell more: Dagster's log, and where an error arose.")
+@click.option("--verbose", is_flag=True, help="Also print Dagster's log and tracebacks.")
 @click.version_option(package_name="etl-assets")
 @click.pass_context
 def main(ctx: click.Context, *, verbose: bool) -> None:
-    """Declared feeds into validated, traceable Postgres tables, through Dagster."""
+    """Load declared feeds into validated, traceable Postgres tables, through Dagster."""
     ctx.obj = {"verbose": verbose}

@@ -1,4 +1,4 @@
-"""``etl-assets alerts``: alerts listed and acknowledged, channels tried, the outbox sent without a daemon."""
+"""``etl-assets alerts``: lists and acknowledges alerts, tests channels, and sends the outbox without a daemon."""
 
 from __future__ import annotations
 
@@ -29,40 +29,40 @@ _DEFAULT: Final = "default"
 
 @click.group(name="alerts")
 def command() -> None:
-    """Look after alerts: what people are told of.
+    """List and acknowledge alerts; test channels and send notifications.
 
-    An alert is open until its reason is gone. Its messages wait in the outbox until their channels take them; the
+    An alert is open until its reason is gone. Its notifications wait in the outbox until their channels take them; the
     sensor "alerts" of the Dagster daemon sends them.
     """
 
 
 @command.command(name="list")
-@click.option("--source", help="Only of this source.")
+@click.option("--source", help="Only alerts of this source.")
 @click.option(
     "--status", "statuses", multiple=True, type=click.Choice(alerts.STATUSES), default=("open",), show_default=True
 )
-@click.option("--limit", default=50, show_default=True, help="How many alerts at most.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--limit", default=50, show_default=True, help="Show at most this many alerts.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_(source: str | None, statuses: Sequence[str], limit: int, *, as_json: bool) -> None:
-    """List alerts, newest first, and which channels were told of them."""
+    """List alerts, newest first, with the notifications of each."""
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
         found = alerts.find(connection, source=source, statuses=statuses, limit=limit)
-        messages: dict[int, list[Notification]] = defaultdict(list)
-        for message in notifications.notifications_of(connection, [alert.id for alert in found]):
-            messages[message.alert_id].append(message)
+        by_alert: dict[int, list[Notification]] = defaultdict(list)
+        for notification in notifications.notifications_of(connection, [alert.id for alert in found]):
+            by_alert[notification.alert_id].append(notification)
         waiting = {state.channel for state in notifications.channel_states(connection)}
         known = env.settings.channels.keys()
     if as_json:
-        told = [{**vars(alert), "messages": [vars(message) for message in messages[alert.id]]} for alert in found]
-        emit({"alerts": told, "unconfigured": sorted(waiting - known)})
+        objects = [{**vars(alert), "messages": [vars(item) for item in by_alert[alert.id]]} for alert in found]
+        emit({"alerts": objects, "unconfigured": sorted(waiting - known)})
         return
     if not found:
         console().print(f"No alert is {' or '.join(statuses)}.")
     else:
         table(
-            ("id", "severity", "source", "partition", "rule", "since", "seen", "status", "told"),
-            (_row(alert, messages[alert.id], known) for alert in found),
+            ("id", "severity", "source", "partition", "rule", "since", "occurrences", "status", "notifications"),
+            (_row(alert, by_alert[alert.id], known) for alert in found),
         )
         for alert in found:
             console().print(f"\n{alert.id}: {harmless(alert.summary)}", markup=False)
@@ -72,10 +72,10 @@ def list_(source: str | None, statuses: Sequence[str], limit: int, *, as_json: b
 
 @command.command()
 @click.argument("ids", metavar="ID...", nargs=-1, type=int, required=True)
-@click.option("--note", help="What is being done.")
+@click.option("--note", help="What is being done about it.")
 @click.option("--reviewer", default=getpass.getuser, show_default="you", help="Who takes care of it.")
 def ack(ids: Sequence[int], note: str | None, reviewer: str) -> None:
-    """Acknowledge alerts: somebody takes care of them. They stay open until their reasons are gone."""
+    """Acknowledge alerts: enter who takes care of them. They stay open until their reasons are gone."""
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
         alerts.acknowledge(connection, ids, reviewer, note)
@@ -85,7 +85,7 @@ def ack(ids: Sequence[int], note: str | None, reviewer: str) -> None:
 @command.command()
 @click.argument("channel", default=_DEFAULT)
 def test(channel: str) -> None:
-    """Send a message over a channel now, and tell what came back. A pager will ring."""
+    """Send a test message to a channel now, and report whether it took the message. A pager will ring."""
     settings = Settings.from_environment()
     if channel not in settings.channels:
         raise AlertError(f"{unconfigured(channel)} Nothing was sent.")
@@ -95,9 +95,9 @@ def test(channel: str) -> None:
 
 
 @command.command(name="send")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def send_(*, as_json: bool) -> None:
-    """Send what waits in the outbox and is due, as the sensor does: for where no daemon runs."""
+    """Send the notifications of the outbox that are due, as the sensor does. For installations without a daemon."""
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
         dispatch = send(connection, env.settings.channels, env.settings.ui_url, alerts.clock(connection))
@@ -109,8 +109,8 @@ def send_(*, as_json: bool) -> None:
         console().print(harmless(line), markup=False)
 
 
-def _row(alert: Alert, messages: Sequence[Notification], known: Collection[str]) -> tuple[Any, ...]:
-    taken_care = alert.status == "open" and alert.acknowledged_by
+def _row(alert: Alert, sent: Sequence[Notification], known: Collection[str]) -> tuple[Any, ...]:
+    acknowledged = alert.status == "open" and alert.acknowledged_by
     return (
         str(alert.id),
         alert.severity,
@@ -119,16 +119,16 @@ def _row(alert: Alert, messages: Sequence[Notification], known: Collection[str])
         f"{alert.rule.replace('_', ' ')} {alert.subject}".strip(),
         f"{alert.opened_at:%Y-%m-%d %H:%M}",
         alert.times,
-        f"open, acknowledged by {alert.acknowledged_by}" if taken_care else alert.status,
-        "; ".join(_shown(message, known) for message in messages),
+        f"open, acknowledged by {alert.acknowledged_by}" if acknowledged else alert.status,
+        "; ".join(_state(notification, known) for notification in sent),
     )
 
 
-def _shown(message: Notification, known: Collection[str]) -> str:
-    """What became of a message."""
-    about = f"{message.channel}, {message.event}: "
-    if message.status == "pending" and message.channel not in known:
+def _state(notification: Notification, known: Collection[str]) -> str:
+    """Return the channel, the event and the state of a notification, in words."""
+    about = f"{notification.channel}, {notification.event}: "
+    if notification.status == "pending" and notification.channel not in known:
         return f"{about}no such channel"
-    if message.status == "pending" and message.tries:
-        return f"{about}{counted(message.tries, 'failed try', 'failed tries')}"
-    return about + ("waits" if message.status == "pending" else message.status)
+    if notification.status == "pending" and notification.tries:
+        return f"{about}{counted(notification.tries, 'failed try', 'failed tries')}"
+    return about + ("waits" if notification.status == "pending" else notification.status)

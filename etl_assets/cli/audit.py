@@ -1,4 +1,4 @@
-"""``etl-assets audit``: the stored tables, held against their declarations by Great Expectations; Data Docs."""
+"""``etl-assets audit``: checks the stored tables against their declarations with Great Expectations."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Audited:
-    """What was found of one table.
+    """The result of the audit of one table.
 
     Attributes:
         source: Name of the source.
-        rows: Of its table.
-        expectations: How many were asked.
+        rows: How many rows the table has.
+        expectations: How many expectations were evaluated.
         met: How many of them are met.
-        data_docs: Path of the page.
-        disagreements: Rule, what it asks, and what was found, of each that is not met.
+        data_docs: Path of the page in Data Docs.
+        disagreements: Each expectation that is not met: the rule, its description and the result.
     """
 
     source: str
@@ -44,12 +44,12 @@ class Audited:
 
 @click.command(name="audit")
 @click.argument("names", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object for each table, one on each line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each table.")
 @click.pass_context
 def command(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> None:
-    """Hold stored tables against their declarations with Great Expectations; write Data Docs.
+    """Check stored tables against their declarations with Great Expectations; write Data Docs.
 
-    All tables, or those of the sources NAMES. The auditor reads the tables alone and knows nothing of the ingest.
+    Audits all tables, or those of the sources NAMES. The audit reads only the tables and does not depend on the ingest.
     Exits with 4 if a table is not as declared.
     """
     with environment() as env:
@@ -60,13 +60,13 @@ def command(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> Non
         from etl_assets.cli.orchestration import orchestration  # noqa: PLC0415 -- loads Dagster
 
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
-            observed, error = dagster.audit(chosen)
-        found = [_audited(each) for each in observed]
-    for each in found if as_json else ():
-        emit(asdict(each))
-    if not as_json and not (error and not found):
-        _print(env, found)
-    if any(each.disagreements for each in found):
+            observations, error = dagster.audit(chosen)
+        tables = [_audited(observation) for observation in observations]
+    for audited in tables if as_json else ():
+        emit(asdict(audited))
+    if not as_json and not (error and not tables):
+        _print(env, tables)
+    if any(audited.disagreements for audited in tables):
         ctx.exit(UNSOUND)
     if error:
         click.echo(error, err=True)
@@ -74,6 +74,7 @@ def command(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> Non
 
 
 def _audited(observation: dg.AssetObservation) -> Audited:
+    """Read the result of an audit from the metadata of its observation."""
     from etl_assets.graph.assets import audit  # noqa: PLC0415 -- slow
 
     metadata: Mapping[str, Any] = observation.metadata
@@ -88,17 +89,17 @@ def _audited(observation: dg.AssetObservation) -> Audited:
     )
 
 
-def _print(env: Environment, found: Sequence[Audited]) -> None:
+def _print(env: Environment, tables: Sequence[Audited]) -> None:
     from etl_assets.audit.data_docs import index_of  # noqa: PLC0415 -- slow
 
-    if not found:
-        console().print("No table is there yet: run a source first.")
+    if not tables:
+        console().print("There is no table yet: run a source first.")
         return
-    rows = [(each.source, each.rows, each.expectations, each.expectations - each.met) for each in found]
+    rows = [(item.source, item.rows, item.expectations, item.expectations - item.met) for item in tables]
     table(("table", "rows", "expectations", "not met"), rows)
-    for each in found:
-        for unmet in each.disagreements:
-            click.echo(f"\n{each.source}, {' — '.join(unmet.values())}")
-    unsound = sum(bool(each.disagreements) for each in found)
-    said = f"{counted(unsound, 'table')} not as declared." if unsound else "Every table is as declared."
-    click.echo(f"\n{said}\nData Docs: {index_of(env.settings.home)}")
+    for audited in tables:
+        for unmet in audited.disagreements:
+            click.echo(f"\n{audited.source}, {' — '.join(unmet.values())}")
+    unsound = sum(bool(audited.disagreements) for audited in tables)
+    result = f"{counted(unsound, 'table')} not as declared." if unsound else "Every table is as declared."
+    click.echo(f"\n{result}\nData Docs: {index_of(env.settings.home)}")

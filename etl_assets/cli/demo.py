@@ -1,4 +1,4 @@
-"""``etl-assets demo``: every bundled feed, and what is computed from them, through Dagster in this process."""
+"""``etl-assets demo``: ingests every bundled feed and computes the marts, through Dagster in this process."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _COLUMNS: Final = (
 _NEXT: Final = """
 What to look at next:
   etl-assets dev               the same data in the Dagster UI: lineage, checks, runs
-  etl-assets quarantine list   rejected records: flights to BQN, PSE, SJU and STT wait for an airport
-                               that the list of airports leaves out
-  etl-assets audit             the tables held against their declarations by Great Expectations; Data Docs
-  etl-assets doctor            whether every promise holds
+  etl-assets quarantine list   rejected records: flights to BQN, PSE, SJU and STT wait for airports
+                               that are missing from the list of airports
+  etl-assets audit             check the tables against their declarations with Great Expectations
+  etl-assets doctor            check every invariant of the warehouse
 """
 
 
 @click.command(name="demo")
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Ingest every bundled feed through Dagster, compute the tables over them, and print a summary.
+    """Ingest every bundled feed through Dagster, compute the marts from them, and print a summary.
 
-    Run it twice: the second time nothing is written.
+    Run it twice: the second run writes nothing.
     """
     with environment() as env:
         migrated(env)
@@ -67,6 +67,7 @@ def command(ctx: click.Context) -> None:
 
 
 def _marts(dagster: Orchestration) -> Iterator[Outcome]:
+    """Compute every partition of every mart."""
     plan = [(key, partition) for key, partitions in dagster.marts() for partition in partitions]
     with progress() as bar:
         task = bar.add_task("", total=len(plan))
@@ -81,10 +82,10 @@ def _print(outcomes: Iterable[Outcome], parked: Mapping[str, int]) -> None:
     for outcome in outcomes:
         grouped[outcome.source].append(outcome)
     rows = [_row(name, runs, parked.get(name, 0)) for name, runs in grouped.items()]
-    everything = [outcome for runs in grouped.values() for outcome in runs]
-    rows.append(_row("total", everything, sum(parked.get(name, 0) for name in grouped)))
+    all_runs = [outcome for runs in grouped.values() for outcome in runs]
+    rows.append(_row("total", all_runs, sum(parked.get(name, 0) for name in grouped)))
     table(_COLUMNS, rows, total=True)
-    counts = sum((outcome.counts for outcome in everything), Counts())
+    counts = sum((outcome.counts for outcome in all_runs), Counts())
     written = counts.inserted + counts.updated + counts.deleted
     console().print(f"\n{counted(written, 'row')} written." if written else "\nNothing was written: nothing is new.")
 

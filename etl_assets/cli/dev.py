@@ -1,6 +1,6 @@
-"""``etl-assets dev``: the Dagster UI over the local data, and everything it needs, for as long as the command runs.
+"""``etl-assets dev``: runs the Dagster UI over the local data, and everything the UI needs.
 
-Here lives the ending of it: whatever ends this process ends Dagster's processes too, and then the server.
+Whatever ends this process also ends Dagster's processes, and then the database server.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 _PR_SET_PDEATHSIG: Final = 1
 _QUIET: Final = ("-W", "ignore:Function `dev_command` is superseded")
 _HOST: Final = "127.0.0.1"
-_LOOK_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 0.5
 _END_SECONDS: Final = 30.0
 
 
 @click.command(name="dev")
-@click.option("--port", default=3000, show_default=True, help="Of the UI, on 127.0.0.1.")
+@click.option("--port", default=3000, show_default=True, help="Port of the UI on 127.0.0.1.")
 @click.pass_context
 def command(ctx: click.Context, port: int) -> None:
-    """Open the Dagster UI, with the daemon that runs schedules and sensors. Ctrl-C ends it."""
+    """Run the Dagster UI and the daemon that runs schedules and sensors. Ctrl-C ends both."""
     _require_free(port)
     with environment() as env:
-        for what, _, after in migrated(env):
-            console(err=True).print(f"{what} is at revision {after}.")
+        for storage, _, after in migrated(env):
+            console(err=True).print(f"{storage} is at revision {after}.")
         arguments = ["dev", "-m", "etl_assets.definitions", "-h", _HOST, "-p", str(port)]
         if not ctx.obj["verbose"]:
             arguments += ["--log-level", "warning"]
@@ -51,26 +51,26 @@ def command(ctx: click.Context, port: int) -> None:
             _wait(dagster, f"http://{_HOST}:{port}", ended)
             failed = not ended and dagster.returncode != 0
     if failed:
-        click.echo("Dagster ended by itself; its last words are above. The data are safe.", err=True)
+        click.echo("Dagster ended unexpectedly; see its last messages above. The data are safe.", err=True)
         ctx.exit(FAILED)
 
 
 def _require_free(port: int) -> None:
-    """Raise unless nobody listens at the port yet."""
+    """Raise if the port is in use."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((_HOST, port))
         except OSError as error:
             raise SettingsError(
-                f"Port {port} of {_HOST} cannot be used ({error.strerror}). Nothing was started. Choose another with "
-                "--port, or end what listens there."
+                f"Port {port} of {_HOST} cannot be used ({error.strerror}). Nothing was started. Choose another "
+                "with --port, or stop the program that uses it."
             ) from error
 
 
 @contextlib.contextmanager
 def _ending_on_signals() -> Iterator[list[int]]:
-    """Collect the signals that ask for the end, even if this process was started with them ignored."""
+    """Collect SIGINT and SIGTERM in a list, even if this process was started with them ignored."""
     received: list[int] = []
     former = {
         number: signal.signal(number, lambda got, _: received.append(got)) for number in (signal.SIGINT, signal.SIGTERM)
@@ -84,11 +84,11 @@ def _ending_on_signals() -> Iterator[list[int]]:
 
 @contextlib.contextmanager
 def _running(arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command in a process group of its own, and leave nobody of it behind."""
+    """Run a command in its own process group; end every process of the group at the end of the block."""
     process = subprocess.Popen(  # noqa: S603 -- composed above
         arguments,
         start_new_session=True,
-        preexec_fn=_end_with_this_process(),  # noqa: PLW1509 -- started before any thread is
+        preexec_fn=_end_with_this_process(),  # noqa: PLW1509 -- this process has no threads yet
     )
     try:
         yield process
@@ -99,13 +99,13 @@ def _running(arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
                 process.wait(_END_SECONDS)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
 def _end_with_this_process() -> Callable[[], None] | None:
-    """What makes a child end when this process is killed and can do nothing for it any more; Linux alone has it."""
+    """Return a function that a child calls so that the kernel ends it when this process is killed; None off Linux."""
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None)
@@ -113,13 +113,13 @@ def _end_with_this_process() -> Callable[[], None] | None:
 
 
 def _wait(dagster: subprocess.Popen[bytes], address: str, ended: list[int]) -> None:
-    """Say when the UI answers; return when Dagster ends or a signal comes."""
-    told = False
+    """Print the address once the UI answers; return when Dagster ends or a signal arrives."""
+    announced = False
     while not ended and dagster.poll() is None:
-        if not told and _answers(address):
+        if not announced and _answers(address):
             console().print(f"Dagster is at {address} (Ctrl-C ends it).")
-            told = True
-        time.sleep(_LOOK_SECONDS)
+            announced = True
+        time.sleep(_POLL_SECONDS)
 
 
 def _answers(address: str) -> bool:

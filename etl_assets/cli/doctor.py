@@ -1,4 +1,4 @@
-"""``etl-assets doctor``: what is promised, held against the database, the landing store and Dagster."""
+"""``etl-assets doctor``: checks every invariant in the database, the landing store and Dagster."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from etl_assets import doctor
 from etl_assets.cli import UNSOUND
 from etl_assets.cli.environment import declared, environment
-from etl_assets.cli.terminal import console, emit, table
+from etl_assets.cli.terminal import console, counted, emit, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,36 +19,37 @@ if TYPE_CHECKING:
 
 
 @click.command(name="doctor")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def command(ctx: click.Context, *, as_json: bool) -> None:
-    """Examine whether the database keeps what is promised; nothing is changed.
+    """Check every invariant of the warehouse; nothing is changed.
 
-    Exits with 4 if a promise is broken. Loads may go on meanwhile.
+    Exits with 4 if an invariant is violated. Loads may run at the same time.
     """
     from etl_assets.cli import reconciliation  # noqa: PLC0415 -- loads Dagster
 
     with environment() as env:
-        found = doctor.examine(env.warehouse)
-        found += reconciliation.disagreements(env.url, declared(env.settings))
-    promises = (*doctor.INVARIANTS, reconciliation.DAGSTER_AGREES)
+        violations = doctor.examine(env.warehouse)
+        violations += reconciliation.disagreements(env.url, declared(env.settings))
+    invariants = (*doctor.INVARIANTS, reconciliation.DAGSTER_AGREES)
     if as_json:
-        emit({"examined": [promise.name for promise in promises], "violations": [asdict(each) for each in found]})
+        names = [invariant.name for invariant in invariants]
+        emit({"examined": names, "violations": [asdict(violation) for violation in violations]})
     else:
-        _print(promises, found)
-    if found:
+        _print(invariants, violations)
+    if violations:
         ctx.exit(UNSOUND)
 
 
-def _print(promises: Sequence[Invariant], found: Sequence[Violation]) -> None:
-    broken = {violation.invariant for violation in found}
-    rows = [("broken" if promise.name in broken else "holds", promise.says) for promise in promises]
-    table(("", "promise"), rows)
-    if not found:
-        console().print(f"\nAll {len(promises)} promises hold.")
+def _print(invariants: Sequence[Invariant], violations: Sequence[Violation]) -> None:
+    violated = {violation.invariant for violation in violations}
+    rows = [("violated" if invariant.name in violated else "holds", invariant.says) for invariant in invariants]
+    table(("", "invariant"), rows)
+    if not violations:
+        console().print(f"\nAll {len(invariants)} invariants hold.")
         return
-    for promise in promises:
-        for violation in found:
-            if violation.invariant == promise.name:
-                click.echo(f"\n{promise.name}: {violation.subject} {violation.problem}.\n  {violation.remedy}.")
-    click.echo(f"\n{len(found)} faults, of {len(broken)} promises.")
+    for invariant in invariants:
+        for violation in violations:
+            if violation.invariant == invariant.name:
+                click.echo(f"\n{invariant.name}: {violation.subject} {violation.problem}.\n  {violation.remedy}.")
+    click.echo(f"\n{counted(len(violations), 'violation')} of {counted(len(violated), 'invariant')}.")

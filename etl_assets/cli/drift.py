@@ -1,4 +1,4 @@
-"""``etl-assets drift``: changes of what is published, listed, shown with what to declare for them, and decided on."""
+"""``etl-assets drift``: lists, shows, accepts and ignores changes of what is published."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from etl_assets.model.drift import DRIFT_STATUSES
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.migrations.migrate import require_current
-from etl_assets.postgres.watch import drift_events as memory
+from etl_assets.postgres.watch import drift_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,27 +32,28 @@ _REVIEWER = click.option("--reviewer", default=getpass.getuser, show_default="yo
 
 @click.group(name="drift")
 def command() -> None:
-    """Look after changes of what is published.
+    """List, show, accept and ignore changes of what is published.
 
-    A change stays open until a later delivery takes it back, or somebody accepts it, so that what is published now is
-    normal, or ignores it, so that neither it nor its taking back is told again.
+    A change is open until a later delivery undoes it, or you accept or ignore it. If you accept it, what is published
+    now becomes normal, and undoing it would be a new change. If you ignore it, neither it nor its undoing is reported
+    again.
     """
 
 
 @command.command(name="list")
-@click.option("--source", help="Only of this source.")
+@click.option("--source", help="Only changes of this source.")
 @click.option("--status", "statuses", multiple=True, type=click.Choice(DRIFT_STATUSES), help="Open by default.")
-@click.option("--limit", default=50, show_default=True, help="How many at most, the newest.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--limit", default=50, show_default=True, help="Show at most this many, the newest.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each change.")
 def list_(source: str | None, statuses: Sequence[str], limit: int, *, as_json: bool) -> None:
-    """List changes, without anything that records hold."""
+    """List changes, without values of records."""
     chosen = statuses or ("open",)
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
-        events = memory.find(connection, source=source, statuses=chosen, limit=limit)
+        events = drift_events.find(connection, source=source, statuses=chosen, limit=limit)
     if as_json:
         for event in events:
-            emit(_shown(event))
+            emit(_without_values(event))
         return
     if not events:
         console().print(f"No change is {' or '.join(chosen)}.")
@@ -65,7 +66,7 @@ def list_(source: str | None, statuses: Sequence[str], limit: int, *, as_json: b
                 str(event.id),
                 event.source,
                 event.change.kind,
-                _what(event),
+                _subject(event),
                 event.status,
                 str(event.first_delivery),
                 str(event.last_delivery),
@@ -80,13 +81,13 @@ def list_(source: str | None, statuses: Sequence[str], limit: int, *, as_json: b
 
 @command.command()
 @click.argument("id_", metavar="ID", type=int)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(id_: int, *, as_json: bool) -> None:
-    """Show one change: what it is, the deliveries that had it, and what to declare for it."""
+    """Show one change: its details, the deliveries that have it, and what to declare for it."""
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
-        event = _one(connection, id_)
-        seen = {
+        event = _event(connection, id_)
+        concerned = {
             "since": _delivery(connection, event.first_delivery),
             "until": _delivery(connection, event.last_delivery),
             "taken back by": _delivery(connection, event.closed_delivery),
@@ -94,23 +95,23 @@ def show(id_: int, *, as_json: bool) -> None:
         column = _column(declared(env.settings).get(event.source), event)
     proposal, detail = _proposal(column, event), _detail(column, event)
     if as_json:
-        emit({**_shown(event), "detail": detail, "proposal": proposal, "deliveries": seen})
+        emit({**_without_values(event), "detail": detail, "proposal": proposal, "deliveries": concerned})
         return
-    told = {
+    shown = {
         "source": event.source,
         "kind": event.change.kind,
-        "what": _what(event),
+        "what": _subject(event),
         **{name: _plain(value) for name, value in detail.items()},
-        **seen,
+        **concerned,
         "status": event.status,
-        "refused for it": "yes" if event.change.blocking else None,
+        "delivery refused": "yes" if event.change.blocking else None,
         "closed": f"{event.closed_at:%Y-%m-%d %H:%M:%S} UTC" if event.closed_at else None,
         "by": event.reviewer or None,
         "note": event.note or None,
     }
-    table((f"change {id_}", ""), ((name, value) for name, value in told.items() if value is not None))
+    table((f"change {id_}", ""), ((name, value) for name, value in shown.items() if value is not None))
     if proposal:
-        console().print("\nDeclare, if it is to stay so:\n")
+        console().print("\nTo keep the change, declare:\n")
         click.echo(f"    {harmless(proposal)}")
 
 
@@ -119,7 +120,7 @@ def show(id_: int, *, as_json: bool) -> None:
 @_NOTE
 @_REVIEWER
 def accept(ids: Sequence[int], note: str | None, reviewer: str) -> None:
-    """Close changes: what is published now is normal, and a way back would be a change."""
+    """Close changes: what is published now becomes normal, and undoing it would be a new change."""
     closed = _decide(watch.accept, ids, reviewer, note)
     console().print(f"{counted(closed, 'change')} accepted.")
 
@@ -129,43 +130,43 @@ def accept(ids: Sequence[int], note: str | None, reviewer: str) -> None:
 @_NOTE
 @_REVIEWER
 def ignore(ids: Sequence[int], note: str | None, reviewer: str) -> None:
-    """Close changes for good: neither they nor their taking back are told again."""
+    """Close changes for good: neither they nor their undoing are reported again."""
     closed = _decide(watch.ignore, ids, reviewer, note)
     console().print(f"{counted(closed, 'change')} ignored from now on.")
 
 
 def _decide(decision: Callable[..., DriftEvent], ids: Sequence[int], reviewer: str, note: str | None) -> int:
-    """Close events, all of them or none, and give how many."""
+    """Close all of the events or none; return how many."""
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
         sources = declared(env.settings)
         with connection.transaction():
             for id_ in sorted(set(ids)):
-                source = sources.get(_one(connection, id_).source)
+                source = sources.get(_event(connection, id_).source)
                 decision(connection, source.alert_rules if source else (), id_, reviewer, note)
     return len(set(ids))
 
 
-def _one(connection: Connection, id_: int) -> DriftEvent:
-    """The event of that id.
+def _event(connection: Connection, id_: int) -> DriftEvent:
+    """Return the event with an id.
 
     Raises:
         DriftError: If there is none.
     """
-    found = memory.find(connection, ids=[id_])
-    if not found:
-        raise DriftError(f"There is no drift event {id_}. See `etl-assets drift list`.")
-    return found[0]
+    events = drift_events.find(connection, ids=[id_])
+    if not events:
+        raise DriftError(f"There is no drift event {id_}. Nothing was changed. See `etl-assets drift list`.")
+    return events[0]
 
 
-def _shown(event: DriftEvent) -> dict[str, Any]:
-    """An event without anything that records hold."""
+def _without_values(event: DriftEvent) -> dict[str, Any]:
+    """Return the fields of an event, without values of records."""
     change = {name: value for name, value in vars(event.change).items() if name != "detail"}
     return {**{name: value for name, value in vars(event).items() if name != "change"}, **change}
 
 
-def _what(event: DriftEvent) -> str:
-    """What the change is about, in a few words."""
+def _subject(event: DriftEvent) -> str:
+    """Return the subject of the change, in a few words."""
     change = event.change
     if change.kind == "reordered":
         return "the order of the columns"
@@ -173,20 +174,20 @@ def _what(event: DriftEvent) -> str:
 
 
 def _column(source: Source | None, event: DriftEvent) -> Column | None:
-    """The declared column that a change within cells is about."""
+    """Return the declared column whose cells have changed; None for any other change."""
     columns = source.schema.published if source is not None else ()
     return next((column for column in columns if column.name == event.change.subject), None)
 
 
 def _detail(column: Column | None, event: DriftEvent) -> Mapping[str, Any]:
-    """The details; members of a category only where the column is declared and not sensitive."""
+    """Return the details; mask the members of a category unless the column is declared and not sensitive."""
     if "members" in event.change.detail and (column is None or column.sensitive):
         return {**event.change.detail, "members": MASK}
     return event.change.detail
 
 
 def _proposal(column: Column | None, event: DriftEvent) -> str:
-    """What to declare, with the members of a category where they may be seen."""
+    """Return what to declare; with the members of a category, if the column is declared and not sensitive."""
     members = event.change.detail.get("members")
     if members is None or column is None or column.sensitive or event.change.foreseen:
         return event.change.proposal
@@ -194,13 +195,13 @@ def _proposal(column: Column | None, event: DriftEvent) -> str:
 
 
 def _delivery(connection: Connection, id_: int | None) -> str | None:
-    """A delivery, for people."""
+    """Describe a delivery in words; None if there is none."""
     delivery = deliveries.by_id(connection, id_) if id_ is not None else None
     return None if delivery is None else f"{delivery}: {delivery.manifest.name}"
 
 
 def _plain(value: object) -> str:
-    """A detail as it is printed."""
+    """Return a detail as text for people."""
     if isinstance(value, list):
         return ", ".join(map(repr, value))
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What a command works with: settings, the database held for its length, Dagster's home, the declared sources."""
+"""What a command works with: the settings, the databases, Dagster's home and the declared sources."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _INSTANCE_FILE = "dagster.yaml"
 
 @dataclass(frozen=True)
 class Environment:
-    """What a command that needs the database is given.
+    """The settings and databases of a command.
 
     Attributes:
-        settings: The environment, understood.
+        settings: The parsed settings.
         warehouse: The database and the landing store.
-        databases: Where both databases are.
+        databases: The URLs of both databases.
     """
 
     settings: Settings
@@ -42,13 +42,13 @@ class Environment:
 
     @property
     def url(self) -> str:
-        """Of the warehouse."""
+        """URL of the warehouse."""
         return self.warehouse.url
 
 
 @contextmanager
 def environment() -> Iterator[Environment]:
-    """The databases, held for the length of a block and made known to Dagster, in this process and its children.
+    """Open the databases for the length of a block, and set the environment variables of Dagster and child processes.
 
     Raises:
         SettingsError: If a setting is wrong, or the database does not answer.
@@ -66,31 +66,31 @@ def environment() -> Iterator[Environment]:
 
 
 def declared(settings: Settings | None = None) -> Mapping[str, Source]:
-    """Every declared source, by name."""
+    """Return every declared source, by name."""
     return catalog.find((settings or Settings.from_environment()).sources)
 
 
 def named(sources: Mapping[str, Source], name: str) -> Source:
-    """The source of that name.
+    """Return the source with a name.
 
     Raises:
         click.UsageError: If there is none.
     """
     if name not in sources:
         known = ", ".join(sources) or "none"
-        raise click.UsageError(f"There is no source {name!r}. Declared are: {known}.")
+        raise click.UsageError(f"There is no source {name!r}. Declared sources: {known}.")
     return sources[name]
 
 
 def _dagster_home(settings: Settings) -> Path:
-    """Dagster's home: the one that the environment names, if it has an instance file, or else our own."""
-    given = os.environ.get("DAGSTER_HOME", "")
-    if given and Path(given, _INSTANCE_FILE).is_file():
-        return Path(given).absolute()
+    """Return Dagster's home: ``DAGSTER_HOME`` if that has an instance file, else a folder in our home."""
+    configured = os.environ.get("DAGSTER_HOME", "")
+    if configured and Path(configured, _INSTANCE_FILE).is_file():
+        return Path(configured).absolute()
     home = settings.home / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    told = files("etl_assets.cli").joinpath(_INSTANCE_FILE).read_text()
+    text = files("etl_assets.cli").joinpath(_INSTANCE_FILE).read_text()
     instance_file = home / _INSTANCE_FILE
-    if not instance_file.is_file() or instance_file.read_text() != told:
-        instance_file.write_text(told)
+    if not instance_file.is_file() or instance_file.read_text() != text:
+        instance_file.write_text(text)
     return home

@@ -1,4 +1,4 @@
-"""What of a record people may see without asking for it: sensitive columns are masked wherever records are printed."""
+"""Masks values of sensitive columns in every place where the command line prints records."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Masking:
     """Masks records of one source.
 
     Attributes:
-        source: The declaration; of a source that is not declared any more, everything is masked.
-        reveal: Whether nothing is masked.
+        source: The declaration. None if the source is no longer declared: then everything is masked.
+        reveal: Whether to mask nothing.
     """
 
     source: Source | None
@@ -27,18 +27,18 @@ class Masking:
 
     @property
     def hides_raw(self) -> bool:
-        """Whether bytes of a record are masked: they hold every column."""
+        """Whether to mask the bytes of a record: they contain every column, so one sensitive column is enough."""
         return not self.reveal and (
             self.source is None or any(column.sensitive for column in self.source.schema.columns)
         )
 
     def column(self, name: str, value: object) -> object:
-        """The value of a column, by its name in the table."""
+        """Return the value of a column, or the mask. The name is that of the column in the table."""
         hidden = self.source is None or self.source.schema[name].sensitive
         return MASK if hidden and value is not None and not self.reveal else value
 
     def fields(self, fields: Mapping[str, str | None] | None) -> dict[str, str | None] | None:
-        """Published fields."""
+        """Return the published fields, those of sensitive columns masked."""
         if fields is None:
             return None
         return {name: MASK if self._hides(name) and value is not None else value for name, value in fields.items()}

@@ -1,4 +1,4 @@
-"""``etl-assets migrate``: schema ``etl`` and Dagster's storage brought up to this version."""
+"""``etl-assets migrate``: migrates schema ``etl`` and Dagster's storage to this version."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
 @click.command(name="migrate")
 def command() -> None:
-    """Bring the database, and Dagster's storage, up to this version.
+    """Migrate the database and Dagster's storage to this version.
 
     Safe to run at any time, and more than once.
     """
     with environment() as env:
-        for what, before, after in migrated(env):
+        for storage, before, after in migrated(env):
             change = f"is at revision {after}" if before == after else f"went from {before or 'nothing'} to {after}"
-            console().print(f"{what} {change}.")
+            console().print(f"{storage} {change}.")
 
 
 def migrated(env: Environment) -> list[tuple[str, str | None, str | None]]:
-    """Bring both databases up, and the limits of pools to what is declared.
+    """Migrate both databases, and set the limits of pools as declared.
 
     Returns:
-        What, and its revision before and after.
+        For each database: its name in words, its revision before, and its revision after.
     """
     import dagster as dg  # noqa: PLC0415 -- costs a second
 
     from etl_assets.graph.pools import set_limits  # noqa: PLC0415 -- as above
 
     before, after = migrate(env.url)
-    with dg.DagsterInstance.get() as instance:  # makes the tables where there are none
+    with dg.DagsterInstance.get() as instance:  # creates the tables if they are missing
         earlier = instance.run_storage.alembic_version()
         instance.upgrade()
         later = instance.run_storage.alembic_version()

@@ -1,6 +1,6 @@
-"""Runs through Dagster, in this process: jobs, partitions, and what the database says became of them.
+"""Runs Dagster's jobs in this process, lists partitions, and reads the outcome of each run from the database.
 
-The only module of the command line that knows Dagster's instance. What a run does is the graph's business.
+Only this module of the command line uses Dagster's jobs and runs. `etl_assets.graph` defines what a run does.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 REFUSING: Final = ("TooManyRejectedError", "ShapeError")
 MARTS: Final = "marts"
 NO_RETRIES_TAG: Final = "dagster/max_retries"
-"""No daemon could start a run of a command again: who typed it does."""
+"""The daemon cannot retry a run that a command started: the user repeats the command instead."""
 
 
 class Orchestration:
-    """Dagster's definitions and instance, for as long as a command needs them."""
+    """Dagster's definitions and instance, for the duration of a command."""
 
     def __init__(self, env: Environment, definitions: dg.Definitions, instance: dg.DagsterInstance, log: str) -> None:
         self._url = env.url
@@ -53,13 +53,13 @@ class Orchestration:
         self._log = {"loggers": {"console": {"config": {"log_level": log}}}}
 
     def run(self, source: Source, partition: str, *, force: bool = False, file: str | None = None) -> Outcome:
-        """Take a partition of a source all the way.
+        """Fetch, validate and load a partition of a source.
 
         Args:
             source: Its declaration.
-            partition: Key of the partition; the empty text for a source without.
-            force: Whether to read a delivery anew that is complete.
-            file: What to take in the place of what the publisher has.
+            partition: Key of the partition; the empty text for a source without partitions.
+            force: Whether to reload a complete delivery.
+            file: Path of a file to load instead of the publisher's.
         """
         ops: dict[str, Any] = {core_key(source.name).to_python_identifier(): {"config": {"force": force}}}
         if file is not None:
@@ -67,14 +67,14 @@ class Orchestration:
         return self._outcome(source.name, source.name, partition, core_key(source.name), {"ops": ops})
 
     def replay(self, source: str, ids: Sequence[int] | None, *, released: bool) -> Outcome:
-        """Replay records of the quarantine: some, all that wait, or those whose parents have arrived."""
+        """Replay records of the quarantine: those with some ids, all that wait, or those whose parents have arrived."""
         return self._outcome(REPLAY, source, "", None, replay_config(source, ids, released=released))
 
     def audit(self, names: Sequence[str]) -> tuple[list[dg.AssetObservation], str]:
-        """Hold the stored tables of some sources against their declarations; of all when none is named.
+        """Check the stored tables of some sources against their declarations; of all sources if none is named.
 
         Returns:
-            What was observed of each table, and what the run failed with; the empty text if it did not.
+            The observation of each table, and the error of the run; the empty text if the run succeeded.
         """
         result = self._definitions.resolve_job_def(AUDIT).execute_in_process(
             run_config={**audit_config(names), **self._log},
@@ -82,19 +82,19 @@ class Orchestration:
             raise_on_error=False,
             tags={NO_RETRIES_TAG: "0"},
         )
-        observed = [
+        observations = [
             event.asset_observation_data.asset_observation
             for event in result.all_events
             if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION
         ]
-        return observed, "" if result.success else _failure(result, None).message
+        return observations, "" if result.success else _failure(result, None).message
 
     def compute(self, key: dg.AssetKey, partition: str) -> Outcome:
-        """Materialize an asset that was written by hand."""
+        """Materialize a partition of an asset that is written by hand."""
         return self._outcome(None, delivered_as(key), partition, key, {})
 
     def partitions(self, source: Source) -> list[str]:
-        """Every partition that a source has now, oldest first; new files become partitions."""
+        """Return every partition that a source has now, oldest first; add new files as partitions."""
         if source.partitions is None:
             return [""]
         if source.takes_files:
@@ -102,16 +102,16 @@ class Orchestration:
         return list(source.partitions.keys(datetime.now(tz=UTC)))
 
     def incomplete(self, source: Source) -> list[str]:
-        """Those partitions that are not complete, or that Dagster does not know to be."""
+        """Return the partitions that are not complete, or that are not materialized in Dagster."""
         with connected(self._url) as connection:
             complete = results.complete_partitions(connection, source.name)
         complete &= self.instance.get_materialized_partitions(core_key(source.name))
         return [key for key in self.partitions(source) if key not in complete]
 
     def marts(self) -> list[tuple[dg.AssetKey, list[str]]]:
-        """The assets computed from tables, each after what it is computed from, with their partitions."""
+        """Return the assets computed from tables, with their partitions; each asset comes after its inputs."""
         graph = self._definitions.resolve_asset_graph()
-        found = []
+        marts = []
         for key in graph.toposorted_asset_keys:
             node = graph.get(key)
             if key.path[0] == MARTS and node.is_materializable:
@@ -121,12 +121,13 @@ class Orchestration:
                     if definition is None
                     else list(definition.get_partition_keys(dynamic_partitions_store=self.instance))
                 )
-                found.append((key, keys))
-        return found
+                marts.append((key, keys))
+        return marts
 
     def _outcome(
         self, job: str | None, name: str, partition: str, key: dg.AssetKey | None, config: Mapping[str, Any]
     ) -> Outcome:
+        """Run a job, or materialize one asset if there is no job, and read what the run did."""
         began = time.perf_counter()
         if job is None:
             definition = self._definitions.resolve_implicit_global_asset_job_def()
@@ -134,7 +135,7 @@ class Orchestration:
             definition = self._definitions.resolve_job_def(job)
         rules = rules_of(self._sources, name)
         record = RunRecord(self._url, str(uuid4()), name, partition, rules, job=definition.name)
-        record.start()  # before Dagster knows of the run, so that there is none whose process nobody can look for
+        record.start()  # before Dagster knows the run, so that the reaper can find the process of every run
         with record.watching():
             result = definition.execute_in_process(
                 run_config={**config, **self._log},
@@ -148,22 +149,22 @@ class Orchestration:
         self._reconcile(record.run_id)
         took = time.perf_counter() - began
         with connected(self._url) as connection:
-            line = results.run_summary(connection, result.run_id, name, partition)
+            summary = results.run_summary(connection, result.run_id, name, partition)
             newest = deliveries.newest(connection, name, partition) if job != REPLAY else None
-        failure = None if result.success else _failure(result, line)
+        failure = None if result.success else _failure(result, summary)
         return Outcome(
             source=name,
             partition=partition or None,
-            delivery=(line.delivery_id if line else None) or (newest.id if newest else None),
+            delivery=(summary.delivery_id if summary else None) or (newest.id if newest else None),
             status=_status(result, key, failure),
-            counts=line.counts if line else Counts(),
+            counts=summary.counts if summary else Counts(),
             took=took,
-            seconds=line.seconds if line else {},
+            seconds=summary.seconds if summary else {},
             error=failure,
         )
 
     def _reconcile(self, run_id: str) -> None:
-        """Complete the history of a run; with a daemon at hand its sensor would."""
+        """Complete the run history of a run, as the sensor does where a daemon runs."""
         (record,) = self.instance.get_run_records(dg.RunsFilter(run_ids=[run_id]))
         with connected(self._url) as connection:
             reconcile(connection, self.instance, record, self._sources)
@@ -171,13 +172,13 @@ class Orchestration:
 
 @contextmanager
 def orchestration(env: Environment, *, verbose: bool) -> Iterator[Orchestration]:
-    """Dagster, opened for the length of a block. Runs that were killed before are found and entered.
+    """Open Dagster for the length of a block. First find the runs that have crashed, and enter that they did.
 
     Args:
-        env: The environment that it is to see.
-        verbose: Whether its log goes to standard error.
+        env: The settings and databases of the command.
+        verbose: Whether Dagster's log goes to standard error.
     """
-    from etl_assets.definitions import defs  # noqa: PLC0415 -- the environment decides what is in them
+    from etl_assets.definitions import defs  # noqa: PLC0415 -- its contents depend on the environment
 
     logging.getLogger("dagster").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     with dg.DagsterInstance.get() as instance:
@@ -188,25 +189,25 @@ def orchestration(env: Environment, *, verbose: bool) -> Iterator[Orchestration]
 
 
 def _status(result: dg.ExecuteInProcessResult, key: dg.AssetKey | None, failure: Failure | None) -> str:
-    """How the load ended: what the asset's metadata say of the newest delivery."""
+    """Return how the load ended, as the metadata of the asset say for the newest delivery."""
     if failure is not None:
         return "refused" if failure.name in REFUSING else "failed"
     if key is None:
         return "replayed"
     for event in result.get_asset_materialization_events():
-        if event.asset_key == key and (told := event.materialization.metadata.get("status")) is not None:
-            return str(told.value).rpartition(", ")[2]
+        if event.asset_key == key and (status := event.materialization.metadata.get("status")) is not None:
+            return str(status.value).rpartition(", ")[2]
     return "loaded"
 
 
-def _failure(result: dg.ExecuteInProcessResult, line: results.RunSummary | None) -> Failure:
-    """Why a run failed: what the history says, or else the first error that Dagster has."""
-    if line is not None and line.error_class is not None:
-        return Failure(line.error_class, line.error or "")
+def _failure(result: dg.ExecuteInProcessResult, summary: results.RunSummary | None) -> Failure:
+    """Return why a run failed: the error of the run history, or else the first error of a step in Dagster."""
+    if summary is not None and summary.error_class is not None:
+        return Failure(summary.error_class, summary.error or "")
     for event in result.get_step_failure_events():
         error = event.step_failure_data.error
         while error is not None and error.cause is not None:
             error = error.cause
         if error is not None:
             return Failure(error.cls_name or "Failure", error.message.strip())
-    return Failure("Failure", "The run failed, and Dagster does not say why. Run it again with --verbose.")
+    return Failure("Failure", "The run failed, and Dagster has no error of a step. Run it again with --verbose.")

@@ -1,4 +1,4 @@
-"""What became of one run, as commands tell it to people and to programs."""
+"""The outcome of one run, as a table for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one run of one source partition.
+    """The outcome of one run of one source partition.
 
     Attributes:
         source: Name of the source, or of the asset's table.
-        partition: None when it has none.
-        delivery: Id of the delivery concerned; None when there is none.
+        partition: Key of the partition; None for a source without partitions.
+        delivery: Id of the delivery; None if there is none.
         status: ``loaded``, ``resumed``, ``unchanged``, ``refused`` or ``failed``; ``replayed`` for a replay.
         counts: What the run read and wrote.
         took: Seconds from start to end.
-        seconds: By phase.
-        error: Why it failed.
+        seconds: Seconds by phase.
+        error: Why the run failed; None if it succeeded.
     """
 
     source: str
@@ -50,7 +50,7 @@ class Outcome:
     error: Failure | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """As one JSON object."""
+        """Return the outcome as one JSON object."""
         counts = asdict(self.counts)
         counts.pop("accepted")
         return {
@@ -64,15 +64,15 @@ class Outcome:
         }
 
     def row(self) -> list[object]:
-        """As a row under ``COLUMNS``."""
-        told = {**self.as_json(), "seconds": self.took}
-        cells = [told[name] for name in COLUMNS]
+        """Return the outcome as a row with the cells of ``COLUMNS``."""
+        values = {**self.as_json(), "seconds": self.took}
+        cells = [values[name] for name in COLUMNS]
         cells[2] = None if self.delivery is None else str(self.delivery)
         return cells
 
 
 def print_outcomes(outcomes: Sequence[Outcome]) -> None:
-    """Print a table of outcomes, with their sums when there are several."""
+    """Print a table of outcomes, with a row of sums if there are several."""
     rows = [outcome.row() for outcome in outcomes]
     if len(outcomes) > 1:
         counts = sum((outcome.counts for outcome in outcomes), Counts())

@@ -1,7 +1,7 @@
-"""``etl-assets preview``: what a source or a declaration in a file would bring, without a database.
+"""``etl-assets preview``: shows what a run of a source would load, without a database.
 
-The bytes are fetched into a temporary folder and go the way of any batch, up to the loader. What only the tables can
-tell, whether a parent is there and whether a value is taken, is not examined.
+It fetches the bytes into a temporary folder and processes them like any batch, up to the loader. It does not check
+references and unique values, because they need the tables.
 """
 
 from __future__ import annotations
@@ -40,42 +40,42 @@ if TYPE_CHECKING:
 
 @click.command(name="preview")
 @click.argument("name", metavar="NAME|FILE")
-@click.option("--partition", "key", metavar="K", help="Which partition; the newest by default.")
-@click.option("--limit", default=10, show_default=True, help="How many rejected records and rows to show.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--partition", "key", metavar="K", help="Key of the partition; the newest by default.")
+@click.option("--limit", default=10, show_default=True, help="Show at most this many rejected records, and rows.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(name: str, key: str | None, limit: int, *, as_json: bool) -> None:
-    """Show what a source would bring; nothing is written, and no database is needed.
+    """Show what a run of a source would load; nothing is written, and no database is needed.
 
-    Instead of a NAME, the FILE of a declaration may be given. Values of sensitive columns are masked. References and
-    unique values are not examined: they need the tables.
+    Name a source, or the FILE of a declaration. Values of sensitive columns are masked. References and unique values
+    are not checked, because they need the tables.
     """
-    source = _declared_in(Path(name)) if name.endswith(".py") else named(declared(), name)
-    partition = source.partition(_key(source, key))
+    source = _source_of_file(Path(name)) if name.endswith(".py") else named(declared(), name)
+    partition = source.partition(_partition_key(source, key))
     with TemporaryDirectory(prefix="etl-assets-preview-") as folder:
         store = LandingStore(folder)
         manifest = land(source.extractor, partition, store)
         shape = resolve(source.schema, manifest.names, f"{source.name} ({partition})")
-        seen = Preview(source, shape, limit)
+        preview = Preview(source, shape, limit)
         with progress(shown=not as_json) as bar:
             task = bar.add_task("records", total=manifest.records)
             for batch in ingest.batches(source, partition.key, manifest, store):
-                seen.take(batch)
+                preview.take(batch)
                 bar.advance(task, batch.read)
-    told = seen.as_json(partition, manifest)
+    facts = preview.as_json(partition, manifest)
     if as_json:
-        emit(told)
+        emit(facts)
     else:
-        _print(told, seen)
+        _print(facts, preview)
 
 
 @dataclass
 class Preview:
-    """What was seen of a delivery so far.
+    """The counts and samples of a delivery, collected batch by batch.
 
     Attributes:
-        source: Its declaration.
-        shape: How its columns meet the schema.
-        limit: How many rejected records and rows are kept.
+        source: Declaration of the source.
+        shape: How the columns of the delivery map to the schema.
+        limit: How many rejected records, and how many rows, to keep at most.
     """
 
     source: Source
@@ -90,7 +90,7 @@ class Preview:
     sample: list[dict[str, Any]] = field(default_factory=list)
 
     def take(self, batch: Batch) -> None:
-        """Count a batch, and keep of it what is to be shown."""
+        """Count a batch, and keep its records and rows to show."""
         self.read += batch.read
         self.filtered += batch.filtered
         self.rows += batch.rows.height
@@ -104,7 +104,7 @@ class Preview:
             self.sample.append({name: masking.column(name, value) for name, value in row.items()})
 
     def as_json(self, partition: Partition, manifest: Manifest) -> dict[str, Any]:
-        """As one JSON object."""
+        """Return the preview as one JSON object."""
         return {
             "source": self.source.name,
             "partition": partition.key or None,
@@ -127,7 +127,7 @@ class Preview:
 
 
 def _rejected(batch: Batch, wanted: pl.DataFrame, shape: Shape, masking: Masking) -> Iterator[dict[str, Any]]:
-    """Rejected records: where they stand, the rules they broke, and what stood in the columns concerned."""
+    """Yield rejected records: location, broken rules, and the values of the columns of those rules."""
     if wanted.is_empty():
         return
     parsed = batch.raw.frame.filter(pl.col(RECORD_NO).is_in(wanted[REJECTED_RECORD_NO].implode()))
@@ -143,8 +143,8 @@ def _column(rule: str) -> str:
     return rule.rpartition("__")[0]
 
 
-def _key(source: Source, key: str | None) -> str | None:
-    """The key of the partition that is meant."""
+def _partition_key(source: Source, key: str | None) -> str | None:
+    """Return the key of the partition to preview; None for a source without partitions."""
     if source.partitions is None:
         if key is not None:
             raise click.UsageError(f"Source {source.name!r} has no partitions: leave out --partition.")
@@ -155,12 +155,12 @@ def _key(source: Source, key: str | None) -> str | None:
     if key is not None:
         return match(key, known, source.name)
     if not known:
-        raise click.UsageError(f"Source {source.name!r} has no partition now. There is nothing to preview.")
+        raise click.UsageError(f"Source {source.name!r} has no partitions yet. There is nothing to preview.")
     return known[-1]
 
 
-def _declared_in(path: Path) -> Source:
-    """The source that a file declares, whether or not the settings name its folder."""
+def _source_of_file(path: Path) -> Source:
+    """Return the source that a file declares; the settings need not name its folder."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise click.UsageError(f"There is no file {path}.")
@@ -171,27 +171,31 @@ def _declared_in(path: Path) -> Source:
     raise DeclarationError(f"file {path}", "SOURCE", "is missing", "Write SOURCE = Source(...)")
 
 
-def _print(told: Mapping[str, Any], seen: Preview) -> None:
+def _print(facts: Mapping[str, Any], preview: Preview) -> None:
     out = console()
-    what = f"{told['source']} {told['partition'] or ''}".strip()
-    out.print(f"{what}: {told['file']} from {told['origin']}, {told['size']:,} bytes", markup=False)
-    counts = f"{counted(seen.rejected, 'record')} of {seen.read:,} would be rejected, {seen.filtered:,} filtered"
-    out.print(f"{counts}; {counted(seen.rows, 'row')} would go to {seen.source.table}.")
-    if told["refused"]:
-        out.print(f"That is more than max_rejected={told['max_rejected']} consents to: the delivery would be refused.")
-    if told["unmapped"]:
-        out.print(f"Published, and neither mapped nor ignored: {', '.join(map(repr, told['unmapped']))}.", markup=False)
-    if told["missing"]:
-        out.print(f"Declared, and not in the delivery: {', '.join(told['missing'])}.")
-    if seen.rules:
+    name = f"{facts['source']} {facts['partition'] or ''}".strip()
+    out.print(f"{name}: {facts['file']} from {facts['origin']}, {facts['size']:,} bytes", markup=False)
+    rejected, rows = counted(preview.rejected, "record"), counted(preview.rows, "row")
+    out.print(
+        f"{rejected} of {preview.read:,} would be rejected, {preview.filtered:,} filtered; {rows} would go to "
+        f"{preview.source.table}."
+    )
+    if facts["refused"]:
+        out.print(f"This is more than max_rejected={facts['max_rejected']} allows: the delivery would be refused.")
+    if facts["unmapped"]:
+        unmapped = ", ".join(map(repr, facts["unmapped"]))
+        out.print(f"Published columns that are neither declared nor ignored: {unmapped}.", markup=False)
+    if facts["missing"]:
+        out.print(f"Declared columns that are missing from the delivery: {', '.join(facts['missing'])}.")
+    if preview.rules:
         out.print()
-        asked = {rule.name: rule.words for rule in seen.source.rules}
-        table(("rule", "records", "asks that"), ((r, n, asked.get(r)) for r, n in seen.rules.most_common()))
+        words = {rule.name: rule.words for rule in preview.source.rules}
+        table(("rule", "records", "requires that"), ((r, n, words.get(r)) for r, n in preview.rules.most_common()))
         out.print()
-        table(("record", "at", "broke", "values"), (_row(record) for record in seen.records))
-    if seen.sample:
+        table(("record", "at", "broke", "values"), (_row(record) for record in preview.records))
+    if preview.sample:
         out.print()
-        table(list(seen.sample[0]), (list(map(_value, row.values())) for row in seen.sample), title="rows")
+        table(list(preview.sample[0]), (list(map(_value, row.values())) for row in preview.sample), title="rows")
 
 
 def _row(record: Mapping[str, Any]) -> tuple[str, str, str, str]:

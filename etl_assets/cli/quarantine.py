@@ -1,4 +1,4 @@
-"""``etl-assets quarantine``: rejected records listed, shown, corrected, dismissed and replayed."""
+"""``etl-assets quarantine``: lists, shows, corrects, dismisses and replays rejected records."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _REVIEWER = click.option("--reviewer", default=getpass.getuser, show_default="yo
 
 @click.group(name="quarantine")
 def command() -> None:
-    """Look after records that broke a rule.
+    """List, show, correct, dismiss, replay and export rejected records.
 
-    They wait with their bytes as delivered. Correct one (fix), then replay it; or dismiss it. A record that is parked
-    waits for a row that it refers to.
+    The quarantine keeps their bytes as delivered. Correct a record (fix), then replay it; or dismiss it. A parked
+    record waits for its parent: a row that it refers to.
     """
 
 
@@ -45,13 +45,13 @@ command.add_command(export)
 
 
 @command.command(name="list")
-@click.option("--source", help="Only of this source.")
+@click.option("--source", help="Only records of this source.")
 @_STATUS
-@click.option("--rule", help="Only those that broke this rule, e.g. celsius__type.")
-@click.option("--limit", default=50, show_default=True, help="How many records at most.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--rule", help="Only records that broke this rule, e.g. celsius__type.")
+@click.option("--limit", default=50, show_default=True, help="Show at most this many records.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_(source: str | None, statuses: Sequence[str], rule: str | None, limit: int, *, as_json: bool) -> None:
-    """List records, without their contents, and how many broke which rule."""
+    """List records without their contents, and count how many broke each rule."""
     chosen = statuses or _WAITING
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
@@ -64,7 +64,7 @@ def list_(source: str | None, statuses: Sequence[str], rule: str | None, limit: 
         emit(
             {
                 "summary": [dict(zip(keys, count, strict=True)) for count in summary],
-                "records": [_shown(record) for record in records],
+                "records": [_without_contents(record) for record in records],
             }
         )
         return
@@ -87,25 +87,25 @@ def list_(source: str | None, statuses: Sequence[str], rule: str | None, limit: 
 
 @command.command()
 @click.argument("id_", metavar="ID", type=int)
-@click.option("--reveal", is_flag=True, help="Show what is masked.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--reveal", is_flag=True, help="Show masked values.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(id_: int, *, reveal: bool, as_json: bool) -> None:
-    """Show one record: its bytes, fields, every rule it broke, where it came from and what was done with it."""
+    """Show one record: its bytes, its fields, the rules that it broke, its origin and its reviews."""
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
-        record = _one(connection, id_)
+        record = _record(connection, id_)
         delivery = deliveries.by_id(connection, record.delivery_id)
     source = declared(env.settings).get(record.source)
     masking = Masking(source, reveal)
     fields = masking.fields(record.fields)
     correction = masking.fields(record.correction)
     raw = MASK if masking.hides_raw else harmless_bytes(record.raw)
-    rules = {rule: _asked(source, rule) for rule in record.rules}
+    rules = {rule: _requirement(source, rule) for rule in record.rules}
     if as_json:
-        emit({**_shown(record), "asks": rules, "fields": fields, "correction": correction, "raw": raw})
+        emit({**_without_contents(record), "asks": rules, "fields": fields, "correction": correction, "raw": raw})
         return
     manifest = delivery.manifest if delivery else None
-    told = {
+    shown = {
         "source": f"{record.source} {record.partition}".strip(),
         "delivery": f"{record.delivery_id}, {manifest.name} from {manifest.origin}" if manifest else record.delivery_id,
         "record": f"{record.record_no} at {record.location}",
@@ -116,9 +116,9 @@ def show(id_: int, *, reveal: bool, as_json: bool) -> None:
         "note": record.note,
         "raw": raw,
     }
-    table((f"record {id_}", ""), ((name, str(value)) for name, value in told.items() if value is not None))
+    table((f"record {id_}", ""), ((name, str(value)) for name, value in shown.items() if value is not None))
     console().print()
-    table(("broke", "asks that"), rules.items())
+    table(("broke", "requires that"), rules.items())
     if fields is not None:
         console().print()
         corrected = correction or {}
@@ -133,25 +133,25 @@ def show(id_: int, *, reveal: bool, as_json: bool) -> None:
 @command.command()
 @click.argument("id_", metavar="ID", type=int)
 @click.argument("changes", metavar="[COLUMN=VALUE]...", nargs=-1)
-@click.option("--null", "nulls", metavar="COLUMN", multiple=True, help="A column that has no value.")
+@click.option("--null", "nulls", metavar="COLUMN", multiple=True, help="A column that should have no value.")
 @click.option("--note", help="Why.")
 @_REVIEWER
 def fix(id_: int, changes: Sequence[str], nulls: Sequence[str], note: str | None, reviewer: str) -> None:
-    """Correct a record: what its publisher should have sent. It waits for a replay.
+    """Correct a record: enter what the publisher should have sent. The record then waits for a replay.
 
-    Values are written as the publisher would write them, and go through the source's declaration like any other.
+    Write values as the publisher would. A replay validates them like any other values.
     """
     wanted: dict[str, str | None] = dict.fromkeys(nulls)
     for change in changes:
         name, equals, value = change.partition("=")
         if not equals:
-            raise click.UsageError(f"{change!r} is not COLUMN=VALUE.")
+            raise click.UsageError(f"{change!r} is not of the form COLUMN=VALUE.")
         wanted[name] = value
     if not wanted:
         raise click.UsageError("Name at least one COLUMN=VALUE, or --null COLUMN.")
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
-        record = _one(connection, id_)
+        record = _record(connection, id_)
         source = named(declared(env.settings), record.source)
         try:
             correction = published_correction(source, record, wanted)
@@ -164,13 +164,13 @@ def fix(id_: int, changes: Sequence[str], nulls: Sequence[str], note: str | None
 @command.command()
 @click.argument("ids", metavar="[ID]...", nargs=-1, type=int)
 @click.option("--source", help="Every waiting record of this source.")
-@click.option("--rule", help="Of that source, only those that broke this rule.")
+@click.option("--rule", help="With --source: only records that broke this rule.")
 @click.option("--note", help="Why.")
 @_REVIEWER
 def dismiss(ids: Sequence[int], source: str | None, rule: str | None, note: str | None, reviewer: str) -> None:
     """Close records for good: they are known and not wanted."""
     if bool(ids) == bool(source) or (rule and not source):
-        raise click.UsageError("Name either records by their ids, or --source and perhaps --rule.")
+        raise click.UsageError("Give either ids of records, or --source with or without --rule.")
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
         chosen = ids or [record.id for record in quarantine.find(connection, source=source, rule=rule)]
@@ -179,7 +179,7 @@ def dismiss(ids: Sequence[int], source: str | None, rule: str | None, note: str 
     if ids and dismissed < len(set(ids)):
         raise QuarantineError(
             f"{len(set(ids)) - dismissed} of {len(set(ids))} records are not waiting in the quarantine. They were not "
-            "changed. See `etl-assets quarantine list` for those that are."
+            "changed. See `etl-assets quarantine list` for the records that are waiting."
         )
 
 
@@ -187,32 +187,32 @@ def dismiss(ids: Sequence[int], source: str | None, rule: str | None, note: str 
 @click.argument("name", metavar="SOURCE")
 @click.argument("ids", metavar="[ID]...", nargs=-1, type=int)
 @click.option("--parked", is_flag=True, help="Only parked records whose parents have arrived.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def replay(ctx: click.Context, name: str, ids: Sequence[int], *, parked: bool, as_json: bool) -> None:
-    """Replay waiting records, corrected or as they came, through the declaration as it is now."""
+    """Replay waiting records, corrected or as delivered, with the current declaration."""
     from etl_assets.cli.orchestration import orchestration  # noqa: PLC0415 -- loads Dagster
 
     if parked and ids:
-        raise click.UsageError("--parked chooses the records by itself: leave out the ids.")
+        raise click.UsageError("--parked selects the records: leave out the ids.")
     with environment() as env:
         named(declared(env.settings), name)
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
             outcome = dagster.replay(name, list(ids) or None, released=parked)
         with connected(env.url) as connection:
-            still = quarantine.find(connection, source=name, ids=list(ids) or None)
-    still = [record for record in still if record.status in _WAITING]
+            records = quarantine.find(connection, source=name, ids=list(ids) or None)
+    waiting = [record for record in records if record.status in _WAITING]
     if as_json:
-        emit({**outcome.as_json(), "waiting": [_shown(record) for record in still]})
+        emit({**outcome.as_json(), "waiting": [_without_contents(record) for record in waiting]})
     elif outcome.error is None:
         counts = outcome.counts
         console().print(
             f"{name}: {counted(counts.read - counts.rejected, 'record')} replayed ({counted(counts.inserted, 'row')} "
-            f"inserted, {counts.updated} updated, {counts.unchanged + counts.duplicate} known already or by something "
-            f"newer, {counted(counts.filtered, 'record')} filtered); still waiting: {len(still)}."
+            f"inserted, {counts.updated} updated, {counts.unchanged + counts.duplicate} already present in the same "
+            f"or a newer version, {counted(counts.filtered, 'record')} filtered); still waiting: {len(waiting)}."
         )
-        if still:
-            broken = Counter(rule for record in still for rule in record.rules)
+        if waiting:
+            broken = Counter(rule for record in waiting for rule in record.rules)
             table(("rule", "records"), broken.most_common())
     if outcome.error is not None:
         if not as_json:
@@ -220,32 +220,34 @@ def replay(ctx: click.Context, name: str, ids: Sequence[int], *, parked: bool, a
         ctx.exit(1)
 
 
-def _one(connection: Connection, id_: int) -> Rejected:
-    """The record of that id.
+def _record(connection: Connection, id_: int) -> Rejected:
+    """Return the record with an id.
 
     Raises:
         QuarantineError: If there is none.
     """
-    found = quarantine.find(connection, ids=[id_])
-    if not found:
-        raise QuarantineError(f"There is no record {id_} in the quarantine. See `etl-assets quarantine list`.")
-    return found[0]
+    records = quarantine.find(connection, ids=[id_])
+    if not records:
+        raise QuarantineError(
+            f"There is no record {id_} in the quarantine. Nothing was changed. See `etl-assets quarantine list`."
+        )
+    return records[0]
 
 
-def _shown(record: Rejected) -> dict[str, Any]:
-    """A record without its contents."""
+def _without_contents(record: Rejected) -> dict[str, Any]:
+    """Return the fields of a quarantined record, without its contents."""
     hidden = {"raw", "fields", "correction"}
     return {name: value for name, value in vars(record).items() if name not in hidden}
 
 
-def _asked(source: Source | None, rule: str) -> str:
-    """What a rule asks, in plain words."""
+def _requirement(source: Source | None, rule: str) -> str:
+    """Return what a rule requires, in words."""
     words = {info.name: info.words for info in source.rules} if source else {}
     return words.get(rule, "no longer declared")
 
 
 def _quoted(fields: Mapping[str, str | None], name: str) -> str | None:
-    """A field as it is told from no field: a value in quotes, no value as a dash."""
+    """Return a value in quotes, a null as a dash, and None if the field is missing."""
     if name not in fields:
         return None
     value = fields[name]

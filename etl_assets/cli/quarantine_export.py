@@ -1,4 +1,4 @@
-"""``etl-assets quarantine export``: rejected records for a spreadsheet or a program."""
+"""``etl-assets quarantine export``: exports rejected records for a spreadsheet or a program."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @click.command()
-@click.option("--source", help="Only of this source.")
+@click.option("--source", help="Only records of this source.")
 @click.option(
     "--status",
     "statuses",
@@ -38,18 +38,18 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
     help="All by default.",
 )
 @click.option("--format", "format_", type=click.Choice(["csv", "jsonl"]), required=True)
-@click.option("--reveal", is_flag=True, help="Export what is masked, too.")
+@click.option("--reveal", is_flag=True, help="Export masked values, too.")
 @click.argument("path", metavar="[FILE]", required=False, type=click.Path(dir_okay=False, path_type=Path))
 def export(source: str | None, statuses: Sequence[str], format_: str, path: Path | None, *, reveal: bool) -> None:
     """Export records to FILE, or to standard output.
 
-    Raw bytes stand in base64. In CSV, a cell that a spreadsheet might take for a formula begins with an apostrophe.
+    Raw bytes are in base64. In CSV, a cell that a spreadsheet might take for a formula begins with an apostrophe.
     """
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
         known = declared(env.settings)
-        found = quarantine.find(connection, source=source, statuses=statuses or quarantine.STATUSES)
-    rows = [_exported(record, known, reveal=reveal) for record in found]
+        records = quarantine.find(connection, source=source, statuses=statuses or quarantine.STATUSES)
+    rows = [_exported(record, known, reveal=reveal) for record in records]
     with _opened(path) as file:
         if format_ == "csv":
             write_csv(file, rows)
@@ -61,7 +61,7 @@ def export(source: str | None, statuses: Sequence[str], format_: str, path: Path
 
 
 def write_csv(file: TextIO, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as CSV that a spreadsheet cannot be made to calculate with: every cell is quoted and escaped.
+    """Write rows as CSV without formulas for a spreadsheet: every cell is quoted and escaped.
 
     Args:
         file: Opened with ``newline=""``.
@@ -74,7 +74,7 @@ def write_csv(file: TextIO, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def escaped(text: str) -> str:
-    """A cell with an apostrophe before what a spreadsheet might take for a formula."""
+    """Return the text of a cell, with an apostrophe before anything that a spreadsheet might take for a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
@@ -85,13 +85,14 @@ _COLUMNS: Final = (
 
 
 def _exported(record: Rejected, known: Mapping[str, Source], *, reveal: bool) -> dict[str, Any]:
+    """Return the columns of a record, its contents masked and encoded."""
     masking = Masking(known.get(record.source), reveal)
-    changed = {
+    converted = {
         "fields": masking.fields(record.fields),
         "correction": masking.fields(record.correction),
         "raw_base64": MASK if masking.hides_raw else b64encode(record.raw).decode(),
     }
-    return {name: changed[name] if name in changed else getattr(record, name) for name in _COLUMNS}
+    return {name: converted[name] if name in converted else getattr(record, name) for name in _COLUMNS}
 
 
 def _text(value: object) -> str:

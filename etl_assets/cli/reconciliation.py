@@ -1,7 +1,7 @@
-"""Whether the ledger and Dagster agree on what was loaded.
+"""Compares the ledger with Dagster: both must agree on which partitions are loaded.
 
-The ledger is committed with the rows, and Dagster is told afterwards: a run that is killed in between leaves rows of
-which Dagster knows nothing. The next run of that partition tells it.
+A run commits the ledger with the rows, and reports to Dagster afterwards. If it is killed between the two, Dagster does
+not know of the rows. The next run of that partition reports them.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ if TYPE_CHECKING:
 
 DAGSTER_AGREES: Final = Invariant(
     "dagster_agrees",
-    "Dagster calls a partition materialized exactly when the ledger has a complete delivery of it",
-    "Run it again with `etl-assets run NAME --partition KEY`: nothing is written twice, and Dagster is told",
+    "A partition is materialized in Dagster exactly when the ledger has a complete delivery of it",
+    "Run it again with `etl-assets run NAME --partition KEY`: no row is written twice, and Dagster is updated",
 )
 
 
 def disagreements(url: str, sources: Iterable[str]) -> list[Violation]:
-    """Hold Dagster's materializations against the ledger.
+    """Find the partitions on which Dagster's materializations and the ledger disagree.
 
-    A run that has just completed a delivery, and may be about to tell Dagster, is not mistaken for a fault.
+    A run that has just completed a delivery, and has not yet reported to Dagster, is not a violation.
 
     Args:
-        url: Of the warehouse.
-        sources: Names of the declared sources; of others, only what the ledger has is asked for.
+        url: URL of the warehouse.
+        sources: Names of the declared sources. Other names are checked if the ledger has deliveries of them.
     """
     with connected(url) as connection:
         delivered = delivered_partitions(connection)
     names = sorted({*sources, *(name for name, _, _ in delivered)})
-    found: list[Violation] = []
+    violations: list[Violation] = []
     with dg.DagsterInstance.get() as instance:
         for name in names:
             complete = {partition for source, partition, _ in delivered if source == name}
-            ending = {partition for source, partition, about in delivered if source == name and about}
-            told = _materialized(instance, _key(name))
-            found += [
-                DAGSTER_AGREES.broken(_words(name, key), "is complete in the ledger, and Dagster does not know it")
-                for key in sorted(complete - told - ending)
+            ending = {partition for source, partition, is_ending in delivered if source == name and is_ending}
+            materialized = _materialized(instance, _key(name))
+            violations += [
+                DAGSTER_AGREES.broken(_words(name, key), "is complete in the ledger, but not materialized in Dagster")
+                for key in sorted(complete - materialized - ending)
             ]
-            found += [
-                DAGSTER_AGREES.broken(_words(name, key), "is materialized in Dagster, and no delivery is complete")
-                for key in sorted(told - complete)
+            violations += [
+                DAGSTER_AGREES.broken(_words(name, key), "is materialized in Dagster, but no delivery is complete")
+                for key in sorted(materialized - complete)
             ]
-    return found
+    return violations
 
 
 def _materialized(instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
-    """The partitions that were materialized; the empty text for an asset without."""
+    """Return the materialized partitions of an asset; the empty text stands for an asset without partitions."""
     partitions = set(instance.get_materialized_partitions(key))
     if partitions:
         return partitions
@@ -65,7 +65,7 @@ def _materialized(instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
 
 
 def _key(name: str) -> dg.AssetKey:
-    """The asset whose deliveries the ledger keeps under a name; the counterpart of `graph.keys.delivered_as`."""
+    """Return the asset whose deliveries the ledger keeps under a name; the inverse of `graph.keys.delivered_as`."""
     path = name.split(".")
     if len(path) == 1:
         return core_key(name)

@@ -1,4 +1,4 @@
-"""``etl-assets run``: sources, partition by partition, through Dagster in this process."""
+"""``etl-assets run``: runs sources, partition by partition, through Dagster in this process."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from etl_assets.cli.outcome import Outcome
     from etl_assets.source import Source
 
-_HOPELESS: Final = frozenset({"SettingsError", "EnvironmentFaultError", "IncompatibleTableError", CANCELLED})
-"""Errors that the next partition would meet as well; and that somebody wants the command to end."""
+_FATAL: Final = frozenset({"SettingsError", "EnvironmentFaultError", "IncompatibleTableError", CANCELLED})
+"""Errors that every further partition would have too, and the cancellation of the command by the user."""
 
 
 @click.command(name="run")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@click.option("--partition", "wanted", metavar="K", multiple=True, help="Only this one; 2013-01 stands for 2013-01-01.")
-@click.option("--all", "everything", is_flag=True, help="Every partition, complete or not.")
-@click.option("--force", is_flag=True, help="Read deliveries anew that are complete.")
-@click.option("--file", type=click.Path(exists=True, dir_okay=False), help="Take this file, not the publisher's.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object for each partition, one to a line.")
+@click.option("--partition", "wanted", metavar="K", multiple=True, help="Only this one; 2013-01 means 2013-01-01.")
+@click.option("--all", "everything", is_flag=True, help="Run every partition, complete or not.")
+@click.option("--force", is_flag=True, help="Reload complete deliveries.")
+@click.option("--file", type=click.Path(exists=True, dir_okay=False), help="Load this file instead of the publisher's.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each partition.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -47,14 +47,14 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Fetch, validate and load sources, those that others refer to first.
+    """Fetch, validate and load sources, parents first.
 
-    Of a source with partitions, all are run that are not complete; of one that takes files, all new files.
+    For a source with partitions, run every partition that is not complete. For a source of files, run every new file.
     """
     if wanted and (everything or len(names) > 1):
-        raise click.UsageError("--partition goes with one NAME and without --all.")
+        raise click.UsageError("--partition needs exactly one NAME, and excludes --all.")
     if file is not None and (everything or len(names) > 1 or len(wanted) > 1):
-        raise click.UsageError("--file is a delivery of one NAME, and of one --partition where it has partitions.")
+        raise click.UsageError("--file needs exactly one NAME, at most one --partition, and excludes --all.")
     with environment() as env:
         with connected(env.url) as connection:
             require_current(connection)
@@ -64,7 +64,7 @@ def command(
 
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
             if file is not None and chosen[0].partitions is not None and not wanted:
-                raise click.UsageError(f"Source {chosen[0].name!r} has partitions: say with --partition which it is.")
+                raise click.UsageError(f"Source {chosen[0].name!r} has partitions: name one with --partition.")
             plan = [
                 (source, key)
                 for source in chosen
@@ -83,13 +83,13 @@ def command(
 
 
 def in_order(sources: Mapping[str, Source], names: Collection[str]) -> list[Source]:
-    """The named sources, each after those of them that it refers to or that its trigger names."""
-    above = comes_after(sources)
+    """Return the named sources; each comes after those of them that it refers to or that its trigger names."""
+    predecessors = comes_after(sources)
     ordered: list[str] = []
 
     def place(name: str) -> None:
         if name not in ordered:
-            for parent in above[name]:
+            for parent in predecessors[name]:
                 place(parent)
             ordered.append(name)
 
@@ -106,17 +106,17 @@ def work(
     file: str | None = None,
     shown: bool = True,
 ) -> Iterator[Outcome]:
-    """Run partitions in their order; go on after one that fails, unless the next would fail alike.
+    """Run partitions one after the other; continue after a failure, unless the next would fail for the same reason.
 
     Args:
-        dagster: Runs them.
-        plan: Sources and keys of partitions.
-        force: Whether to read deliveries anew that are complete.
-        file: What to take in the place of what the publisher has.
+        dagster: Runs the partitions.
+        plan: Pairs of a source and the key of a partition.
+        force: Whether to reload complete deliveries.
+        file: Path of a file to load instead of the publisher's.
         shown: Whether a progress bar may be shown.
 
     Yields:
-        What became of each.
+        The outcome of each run.
     """
     with progress(shown=shown) as bar:
         task = bar.add_task("", total=len(plan))
@@ -125,23 +125,28 @@ def work(
             outcome = dagster.run(source, key, force=force, file=file)
             bar.advance(task)
             yield outcome
-            if outcome.error is not None and outcome.error.name in _HOPELESS:
+            if outcome.error is not None and outcome.error.name in _FATAL:
                 return
 
 
 def match(key: str, known: Sequence[str], name: str) -> str:
-    """The partition that a key, or the beginning of one, names.
+    """Return the one partition whose key is, or begins with, a text.
+
+    Args:
+        key: A key, or the beginning of one.
+        known: Every key of the source.
+        name: Name of the source.
 
     Raises:
-        click.UsageError: If it names none, or more than one.
+        click.UsageError: If there is no such partition, or more than one.
     """
-    found = [key] if key in known else [each for each in known if each.startswith(key)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise click.UsageError(f"Partition {key!r} of {name} may be any of {len(found)}, {found[0]} to {found[-1]}.")
-    told = f"It has {known[0]} to {known[-1]}" if known else "It has none now"
-    raise click.UsageError(f"Source {name!r} has no partition {key!r}. {told}.")
+    matching = [key] if key in known else [candidate for candidate in known if candidate.startswith(key)]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise click.UsageError(f"{key!r} matches {len(matching)} partitions of {name}: {matching[0]} … {matching[-1]}.")
+    existing = f"It has {known[0]} to {known[-1]}" if known else "It has no partitions yet"
+    raise click.UsageError(f"Source {name!r} has no partition {key!r}. {existing}.")
 
 
 def _partitions(dagster: Orchestration, source: Source, wanted: Sequence[str], *, everything: bool) -> Iterable[str]:
@@ -157,28 +162,28 @@ def _partitions(dagster: Orchestration, source: Source, wanted: Sequence[str], *
 
 def _report(outcomes: Sequence[Outcome], planned: int) -> None:
     if not planned:
-        console().print("Every partition is complete. --all runs them again.")
+        console().print("Every partition is complete. To run them again, use --all.")
         return
     print_outcomes(outcomes)
     for outcome in outcomes:
         if outcome.error is not None:
-            what = f"{outcome.source} {outcome.partition or ''}".strip()
-            click.echo(f"{what}: {outcome.error.name}: {outcome.error.message}", err=True)
+            name = f"{outcome.source} {outcome.partition or ''}".strip()
+            click.echo(f"{name}: {outcome.error.name}: {outcome.error.message}", err=True)
     if len(outcomes) < planned:
         error = outcomes[-1].error
         interrupted = error is not None and error.name == CANCELLED
-        why = "the command was interrupted" if interrupted else "the next would fail alike"
-        click.echo(f"{counted(planned - len(outcomes), 'run')} not tried: {why}.", err=True)
+        why = "the command was interrupted" if interrupted else "they would fail for the same reason"
+        click.echo(f"{counted(planned - len(outcomes), 'run')} not started: {why}.", err=True)
 
 
 def _print_releasable(env: Environment, sources: Mapping[str, Source], arrived: Collection[str]) -> None:
-    """Say which parked records may go on, now that tables they refer to were loaded."""
+    """Print how many parked records can be replayed, because their parents have been loaded."""
     with connected(env.url) as connection:
         parked = {name for name, counts in waiting_by_source(connection).items() if counts["parked"]}
     for name in sorted(parked & sources.keys()):
         source = sources[name]
         if (source.parents | {source.table}) & set(arrived) and (ids := ingest.releasable(source, env.warehouse)):
             console().print(
-                f"{name}: {counted(len(ids), 'parked record')} can go on, the parents are there now: "
+                f"{name}: {counted(len(ids), 'parked record')} can be replayed, because the parents have arrived: "
                 f"etl-assets quarantine replay {name} --parked"
             )

@@ -1,4 +1,4 @@
-"""How things are printed: tables, progress, JSON lines, and text from outside made harmless for a terminal."""
+"""Prints tables, progress and lines of JSON, and escapes text from outside that could control a terminal."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _ESCAPED_BYTE: Final = 0xDC00
-"""Where Python's ``surrogateescape`` begins to count bytes that are no text."""
+"""The offset that Python's ``surrogateescape`` adds to bytes that are not UTF-8."""
 _WIDTH: Final = 160
-"""Characters of a line where nobody looks at a terminal."""
+"""Characters of a line if the output is not a terminal."""
 
 
 def harmless(text: str) -> str:
-    """Text with every character that a terminal might act upon, or not show, written as an escape."""
+    """Return a text with an escape for every character that a terminal might execute or not show."""
     return "".join(char if char.isprintable() else _escape(char) for char in text)
 
 
 def harmless_bytes(raw: bytes) -> str:
-    """Bytes as text: UTF-8 where they are, escapes where they are not or where a terminal might act upon them."""
+    """Return bytes as UTF-8 text, with an escape for every other byte and every character that is not printable."""
     return harmless(raw.decode("utf-8", "surrogateescape"))
 
 
 def _escape(char: str) -> str:
     byte = ord(char) - _ESCAPED_BYTE
-    if 0x80 <= byte <= 0xFF:  # noqa: PLR2004 -- not UTF-8
+    if 0x80 <= byte <= 0xFF:  # noqa: PLR2004 -- a byte that is not UTF-8
         return f"\\x{byte:02x}"
     return char.encode("unicode_escape").decode()
 
@@ -45,12 +45,12 @@ def emit(value: object) -> None:
 
 
 def counted(number: int, noun: str, several: str = "") -> str:
-    """A number of things in words: ``1 record``, ``2,000 records``; several as they are called, if not by an s."""
+    """Return a number with its noun: ``1 record``, ``2,000 records``; ``several`` is the plural if it is irregular."""
     return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
 
 
 def console(*, err: bool = False) -> Console:
-    """Where people read: as wide as their terminal, or wide enough."""
+    """Return a console for people, as wide as the terminal, or 160 characters if there is none."""
     stream = sys.stderr if err else sys.stdout
     return Console(stderr=err, width=None if stream.isatty() else _WIDTH, highlight=False)
 
@@ -58,27 +58,27 @@ def console(*, err: bool = False) -> Console:
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None, total: bool = False
 ) -> None:
-    """Print a table; numbers stand right, and nothing in it is taken for markup.
+    """Print a table. Numbers are aligned right, and no cell is interpreted as markup.
 
     Args:
-        columns: Its head.
-        rows: Its cells; None is shown as nothing.
-        title: Above it.
-        total: Whether a line goes before the last row.
+        columns: The names of the columns.
+        rows: The cells; None is shown as an empty cell.
+        title: The title above the table.
+        total: Whether the last row has the sums, so that a line precedes it.
     """
     cells = [list(row) for row in rows]
-    made = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
-    for place, column in enumerate(made.columns):
+    grid = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
+    for position, column in enumerate(grid.columns):
         column.overflow = "fold"
-        if cells and all(isinstance(row[place], int | float | None) for row in cells):
+        if cells and all(isinstance(row[position], int | float | None) for row in cells):
             column.justify = "right"
     for number, row in enumerate(cells, start=1):
-        made.add_row(*(Text(_cell(value)) for value in row), end_section=total and number == len(cells) - 1)
-    console().print(made)
+        grid.add_row(*(Text(_cell(value)) for value in row), end_section=total and number == len(cells) - 1)
+    console().print(grid)
 
 
 def progress(*, shown: bool = True) -> Progress:
-    """A progress bar on standard error; nothing where that is no terminal."""
+    """Return a progress bar on standard error; it shows nothing if that is not a terminal."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),

@@ -1,1 +1,1 @@
-"""Extract: where bytes come from, how they are packed, and what records they hold. Nothing here judges values."""
+"""Fetch the bytes of a delivery, unpack them, and cut them into records. Values are not interpreted here."""

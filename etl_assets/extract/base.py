@@ -1,4 +1,4 @@
-"""The Extractor and Format stages: where bytes come from, and what records they hold."""
+"""The Extractor and Format stages: fetch bytes, and cut them into records."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ BATCH_BYTES = 12 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Fetched:
-    """Bytes on their way into the landing store.
+    """Fetched bytes that are not in the landing store yet.
 
     Attributes:
         stream: The bytes, read once from start to end.
-        name: The file's name at the publisher; its ending tells how it is packed.
-        origin: Where it came from, without secrets, for people.
-        validators: What the publisher said of the bytes (ETag, size, modification time).
+        name: The file's name at the publisher.
+        origin: The location that it was fetched from, without secrets, as shown to people.
+        validators: The publisher's validators of the bytes (ETag, size, modification time).
     """
 
     stream: BinaryIO
@@ -38,25 +38,25 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Format(ABC):
-    """Says what records the bytes of one file hold. A subclass is a frozen dataclass; its fields are its settings."""
+    """Cuts the bytes of one file into records. A subclass is a frozen dataclass; its fields are its settings."""
 
     @property
     @abstractmethod
     def naming(self) -> Naming:
-        """How the published names come about.
+        """Where the published names come from.
 
-        ``declared``: in the format itself. ``header``: each file says them once; the members of an archive say the
-        same. ``union``: each record brings its own, and those of a delivery are all that any of its records has.
+        ``declared``: from the format itself. ``header``: from the header of each file; all members of an archive have
+        the same. ``union``: from each record; the names of a delivery are all names that any of its records has.
         """
 
     @property
     @abstractmethod
     def rules(self) -> tuple[RuleInfo, ...]:
-        """What its records can break before anything is known of a schema; named ``record__…``."""
+        """The rules that its records can break whatever the schema is; named ``record__…``."""
 
     @property
     def name(self) -> str:
-        """What it is called where people look."""
+        """The name of the format, as shown to people."""
         return type(self).__name__.lower()
 
     @property
@@ -68,46 +68,48 @@ class Format(ABC):
     def read(
         self, stream: BinaryIO, member: str, *, after: Span | None = None, index: MemberIndex | None = None
     ) -> Iterator[RawBatch]:
-        """Cut a file into batches, all of them or those of an index.
+        """Cut a file into batches: all of them, or those of an index.
 
-        A batch is parsed only when its ``frame`` or ``malformed`` is asked for, which may be while the file is still
-        being read. Going through all batches for their spans and names alone is as cheap as the naming allows.
+        A batch is parsed only when its ``frame`` or ``malformed`` is first read, possibly while the file is still
+        being read. To iterate over all batches for their spans and names alone is as cheap as the naming allows.
 
         Args:
-            stream: The unpacked file; perhaps not seekable.
+            stream: The unpacked file; it need not be seekable.
             member: Its name in the archive, for locations.
-            after: The last batch of the member before, which the numbers of batches and records continue.
-            index: Of the same file, with the spans of the batches wanted and the names that they are to have.
+            after: The last batch of the previous member; the numbers of batches and records continue from there.
+            index: An index of the same file, with the spans of the batches to read and the names of their columns.
 
         Yields:
-            The batches, in order. A file with names and no record yields one batch of no records; a file that is
-            empty raises `DeliveryError`.
+            The batches, in order. A file with names but without a record yields one batch without records.
+
+        Raises:
+            DeliveryError: If the file is empty.
         """
 
     @abstractmethod
     def reread(self, names: Sequence[str], records: Mapping[int, bytes]) -> RawBatch:
-        """Parse single records again, as the quarantine kept them.
+        """Parse single records of the quarantine again.
 
         Args:
             names: The published column names of their delivery.
-            records: Record number to the bytes that `RawBatch.raw` gave.
+            records: Record number to the bytes that `RawBatch.raw` returned.
 
         Returns:
-            A batch of these records under their numbers; it does not know their places.
+            A batch of these records under their numbers; it does not know their member and line.
         """
 
 
 @dataclass(frozen=True)
 class Extractor(ABC):
-    """Brings the bytes of one partition, and knows their format.
+    """Fetches the bytes of one partition.
 
     A subclass is a frozen dataclass; its fields are its settings.
 
     Attributes:
-        format: What records the bytes hold.
-        member: Glob for the archive members that are records, in the archive's order; those that do not match are
-            left alone. Means nothing for a file that is no archive.
-        settle_seconds: What was changed more recently than that may still be being written.
+        format: The format of the bytes.
+        member: Glob for the archive members that contain records, read in the archive's order; other members are
+            ignored. It has no effect on a file that is not an archive.
+        settle_seconds: A file that changed more recently than this may still be being written.
     """
 
     format: Format
@@ -116,39 +118,39 @@ class Extractor(ABC):
 
     @abstractmethod
     def fetch(self, partition: Partition) -> AbstractContextManager[Fetched]:
-        """Open what the publisher has for a partition.
+        """Open the publisher's file for a partition.
 
         Args:
-            partition: The partition wanted.
+            partition: The partition to fetch.
 
         Returns:
-            A context that gives the bytes and closes what it opened.
+            A context manager that returns the bytes, and closes what it opened.
 
         Raises:
-            DeliveryMissingError: If there is nothing.
+            DeliveryMissingError: If the publisher has nothing for the partition.
             DeliveryIncompleteError: If the bytes are still being written or are cut short.
         """
 
-    def poll(self, partition: Partition) -> Mapping[str, str] | None:  # noqa: ARG002 -- most publishers tell nothing
-        """What tells one state of what the publisher has for a partition from another, without fetching it.
+    def poll(self, partition: Partition) -> Mapping[str, str] | None:  # noqa: ARG002 -- most publishers have none
+        """Return the validators of the publisher's current bytes for a partition, without fetching the bytes.
 
-        Where `fetch` gives validators, these are the same, under the same names.
+        If `fetch` returns validators, these are the same, under the same names.
 
         Args:
-            partition: The partition wanted.
+            partition: The partition to poll.
 
         Returns:
-            Validators, e.g. ``etag``, ``modified``, ``size``, ``checksum``; None where nothing tells.
+            Validators, e.g. ``etag``, ``modified``, ``size``, ``checksum``; None if none distinguishes the states.
 
         Raises:
-            DeliveryMissingError: If there is nothing.
-            DeliveryError: If it cannot be found out now.
+            DeliveryMissingError: If the publisher has nothing for the partition.
+            DeliveryError: If the publisher cannot be polled now.
         """
         return None
 
     def list(self) -> Sequence[str]:
-        """Names of the files there are to fetch, for a source with a partition for each file, in no order."""
+        """Return the names of the files to fetch, in any order, for a source with a partition for each file."""
         return ()
 
     def check(self, where: str) -> None:  # noqa: B027 -- most have nothing to check
-        """Raise a `DeclarationError` unless the declaration is sound; reads nothing."""
+        """Raise a `DeclarationError` unless the declaration is sound; this reads no file."""

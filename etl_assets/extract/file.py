@@ -1,7 +1,7 @@
-"""FileExtractor: files on disk, in an installed package, on the web, or anywhere that fsspec reaches.
+"""FileExtractor: files on disk, in an installed package, on the web, or on any file system of fsspec.
 
-Here live fetching and listing of whole files, and the refusal of files that are still being written. What they hold is
-their `Format`'s business.
+This module fetches and lists whole files, and refuses files that are still being written. A `Format` reads what they
+contain.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from etl_assets.model.partitions import Partition
 
 _WEB_TIMEOUT: Final = 60.0
-_LOOK_TIMEOUT: Final = 10.0
+_POLL_TIMEOUT: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class FileExtractor(Extractor):
     Attributes:
         location: One of: a local path or glob (``~`` is the home folder, a relative path begins in the working
             directory); a URL with a scheme that fsspec knows (``s3://``, ``sftp://``, ``memory://``) or ``http(s)://``;
-            or ``package:NAME/path`` for a file of an installed Python package. May hold ``{key}``, the partition's key,
-            and ``{start:%Y-%m}`` or ``{end:%Y-%m}``, its window. A glob goes with ``Files`` partitions; their keys are
-            the paths below the glob's fixed part.
-        settle_seconds: A local file changed more recently than that is looked at twice, that far apart, and refused
-            if it changed meanwhile: it is still being written.
+            or ``package:NAME/path`` for a file of an installed Python package. It may contain ``{key}``, the
+            partition's key, and ``{start:%Y-%m}`` or ``{end:%Y-%m}``, its window. A glob needs ``Files`` partitions;
+            their keys are the paths below the glob's fixed part.
+        settle_seconds: A local file that changed more recently than this is checked twice, this far apart. It is
+            refused if it changed meanwhile: it is still being written.
     """
 
     location: str
@@ -72,7 +72,7 @@ class FileExtractor(Extractor):
             raise DeclarationError(where, "location", "is empty", "Write a path, a URL or package:NAME/path")
         check_placeholders(self.location, where)
         if self.settle_seconds < 0:
-            raise DeclarationError(where, "settle_seconds", "is below 0", "Write 0 for no second look")
+            raise DeclarationError(where, "settle_seconds", "is below 0", "Write 0 for no second check")
 
     def fetch(self, partition: Partition) -> AbstractContextManager[Fetched]:
         """Open the partition's file; see `Extractor.fetch`."""
@@ -80,34 +80,34 @@ class FileExtractor(Extractor):
         if is_web(location):
             return fetched_by_http(location, _WEB_TIMEOUT)
         if is_glob(location):
-            location = self._chosen(location, partition)
+            location = self._file_of_glob(location, partition)
         elif not is_remote(location):
             location = local_path(location)
         return _fetched_remote(location) if is_remote(location) else _fetched_local(location, self.settle_seconds)
 
     def poll(self, partition: Partition) -> Mapping[str, str] | None:
-        """What the partition's file is known by; see `Extractor.look`.
+        """Return the validators of the partition's file; see `Extractor.poll`.
 
-        Size and modification time of a local file, ETag, modification time, checksum and size of any other. A size
-        alone tells nothing: what is published anew may be as long as what it replaces.
+        Of a local file: size and modification time. Of any other: ETag, modification time, checksum and size, as far
+        as they are known; None if only the size is known, since a new version may be as long as the old one.
         """
         location = filled_in(self.location, partition)
         if is_web(location):
-            return distinguishing(polled_by_http(location, _LOOK_TIMEOUT))
+            return distinguishing(polled_by_http(location, _POLL_TIMEOUT))
         if is_glob(location):
-            return _polled(self._chosen(location, partition))
-        return _polled(location if is_remote(location) else local_path(location), listed=False)
+            return _poll_file(self._file_of_glob(location, partition))
+        return _poll_file(location if is_remote(location) else local_path(location), listed=False)
 
     def list(self) -> Sequence[str]:
-        """Paths, below the glob's fixed part, of the files that match it now."""
+        """Return the paths, below the glob's fixed part, of the files that match it now."""
         if not is_glob(self.location):
             return ()
         pattern = _pattern(self.location)
         folder = fixed_folder(pattern)
         return [path.removeprefix(folder) for path in _matches(pattern)]
 
-    def _chosen(self, location: str, partition: Partition) -> str:
-        """The file of a glob that belongs to a partition; the only one when there are no partitions."""
+    def _file_of_glob(self, location: str, partition: Partition) -> str:
+        """Return the file of a glob that belongs to a partition; the only file when there are no partitions."""
         pattern = _pattern(location)
         if partition.key and location == self.location:
             path = fixed_folder(pattern) + partition.key
@@ -116,19 +116,19 @@ class FileExtractor(Extractor):
                     f"{partition.key!r} is no file of {shown(location)}. Nothing was written. Name one that it matches."
                 )
             return path
-        found = _matches(pattern)
-        if not found:
-            raise DeliveryMissingError(f"No file matches {shown(location)}. Nothing was written. Look at the location.")
-        if len(found) > 1:
+        files = _matches(pattern)
+        if not files:
+            raise DeliveryMissingError(f"No file matches {shown(location)}. Nothing was written. Check the location.")
+        if len(files) > 1:
             raise DeliveryError(
-                f"{len(found)} files match {shown(location)}. Nothing was written. "
-                "Declare partitions=Files() to take each, or a location that only one matches."
+                f"{len(files)} files match {shown(location)}. Nothing was written. "
+                "Declare partitions=Files() to load each, or a location that only one file matches."
             )
-        return found[0]
+        return files[0]
 
 
 class _Watched(io.RawIOBase):
-    """A local file that, at its end, must be what it was at its beginning."""
+    """The stream of a local file, which raises at its end if the file changed since its start."""
 
     def __init__(self, file: io.FileIO, path: str, first: FileState) -> None:
         super().__init__()
@@ -142,9 +142,9 @@ class _Watched(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         count = self._file.readinto(buffer)
         if count == 0 and len(buffer) > 0:
-            held = FileState.at(os.fstat(self._file.fileno()))
+            opened = FileState.at(os.fstat(self._file.fileno()))
             named = FileState.at(_status(self._path))
-            if not self._first == held == named or self._file.tell() != held.size:
+            if not self._first == opened == named or self._file.tell() != opened.size:
                 raise _still_written(self._path)
         return count
 
@@ -192,14 +192,14 @@ def _unreadable(path: str, error: OSError) -> DeliveryError:
 
 def _still_written(path: str) -> DeliveryIncompleteError:
     return DeliveryIncompleteError(
-        f"{path} changed while it was looked at: it is still being written. Nothing was written. "
-        "Run again when it is finished; have the publisher write under another name and rename."
+        f"{path} changed between two checks: it is still being written. Nothing was written. "
+        "Run again when it is finished; have the publisher write it under another name and rename it at the end."
     )
 
 
 @contextmanager
-def _explained(url: str) -> Iterator[None]:
-    """Says in our words what keeps fsspec from a location; its own errors may hold secrets and are left out."""
+def _fsspec_errors(url: str) -> Iterator[None]:
+    """Replace an error of fsspec by one of ours; its own text is left out, since it may contain secrets."""
     try:
         yield
     except FileNotFoundError:
@@ -210,28 +210,28 @@ def _explained(url: str) -> Iterator[None]:
         kind = DeliveryUnreachableError if isinstance(error, ConnectionError | TimeoutError) else DeliveryError
         raise kind(
             f"{shown(url)} cannot be opened ({type(error).__name__}). Nothing was written. "
-            "Look at the address, the rights, and whether fsspec's package for the scheme is installed."
+            "Check the address, the rights, and whether fsspec's package for the scheme is installed."
         ) from None
 
 
 @contextmanager
 def _fetched_remote(url: str) -> Iterator[Fetched]:
-    with _explained(url):
+    with _fsspec_errors(url):
         system, path = fsspec.core.url_to_fs(url)
-        about = system.info(path)
-        if about.get("type") == "directory":
+        info = system.info(path)
+        if info.get("type") == "directory":
             raise DeliveryError(f"{shown(url)} is a folder. Nothing was written. Name a file, or write a glob.")
         stream = system.open(path, "rb")
     with stream:
-        body = _Counted(stream, shown(url), about.get("size"))
-        yield Fetched(cast("BinaryIO", body), PurePosixPath(path).name, shown(url), of_listing(about))
+        body = _Counted(stream, shown(url), info.get("size"))
+        yield Fetched(cast("BinaryIO", body), PurePosixPath(path).name, shown(url), of_listing(info))
 
 
-def _polled(location: str, *, listed: bool = True) -> Mapping[str, str] | None:
-    """What a file is known by; `listed` says that its folder was just listed, and need not be again."""
+def _poll_file(location: str, *, listed: bool = True) -> Mapping[str, str] | None:
+    """Return the validators of a file; with ``listed``, its folder was just listed and is not listed again."""
     if not is_remote(location):
         return FileState.at(_status(location)).validators
-    with _explained(location):
+    with _fsspec_errors(location):
         system, path = fsspec.core.url_to_fs(location)
         if not listed:
             system.invalidate_cache()
@@ -239,7 +239,7 @@ def _polled(location: str, *, listed: bool = True) -> Mapping[str, str] | None:
 
 
 class _Counted(io.RawIOBase):
-    """A remote file that must be as long as it was said to be."""
+    """The stream of a remote file, which raises if it is not as long as its file system announced."""
 
     def __init__(self, stream: Any, where: str, size: int | None) -> None:
         super().__init__()
@@ -269,20 +269,20 @@ class _Counted(io.RawIOBase):
 
 
 def _pattern(location: str) -> str:
-    """A glob as the paths that match it are written."""
+    """Return a glob in the same notation as the paths that match it."""
     if not is_remote(location):
         return local_path(location)
-    with _explained(location):
+    with _fsspec_errors(location):
         system, path = fsspec.core.url_to_fs(location)
         return str(system.unstrip_protocol(path))
 
 
 def _matches(pattern: str) -> Sequence[str]:
-    """Files, no folders, that match a glob, in the order of their names."""
+    """Return the files, without folders, that match a glob, sorted by name."""
     if not is_remote(pattern):
         return sorted(path for path in glob(pattern, recursive=True) if Path(path).is_file())  # noqa: PTH207 -- absolute patterns
-    with _explained(pattern):
+    with _fsspec_errors(pattern):
         system, path = fsspec.core.url_to_fs(pattern)
-        system.invalidate_cache()  # a process that lives long would never see a new file
-        found = system.glob(path, detail=True)
-        return sorted(system.unstrip_protocol(name) for name, about in found.items() if about.get("type") == "file")
+        system.invalidate_cache()  # otherwise a long-lived process would never see a new file
+        matches = system.glob(path, detail=True)
+        return sorted(system.unstrip_protocol(name) for name, info in matches.items() if info.get("type") == "file")

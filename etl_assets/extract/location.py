@@ -1,6 +1,6 @@
-"""Where a file is: placeholders, globs, files inside installed packages, and how a location is shown to people.
+"""Locations of files: placeholders, globs, files of installed packages, and the form without secrets.
 
-Here lives what can be said of a location without opening it. Opening is `file`'s and `web`'s business.
+Nothing here opens a file; `file` and `web` do.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ _USER: Final = re.compile(r"(?<=//)[^/@]*@")
 
 
 def is_remote(location: str) -> bool:
-    """Whether a location is a URL, other than ``file://``."""
+    """Return whether a location is a URL, other than ``file://``."""
     return bool(_SCHEME.match(location)) and not location.startswith("file://")
 
 
 def is_web(location: str) -> bool:
-    """Whether a location is fetched by HTTP."""
+    """Return whether a location is fetched by HTTP."""
     return location.startswith(("http://", "https://"))
 
 
 def is_glob(location: str) -> bool:
-    """Whether a location names many files; the question mark of a URL begins its query."""
+    """Return whether a location is a pattern for files; the question mark of a URL only begins its query."""
     if is_remote(location):
         return not is_web(location) and bool(_WILD.search(location.partition("?")[0]))
     return bool(_WILD.search(location))
 
 
 def shown(location: str) -> str:
-    """A location without what may be secret: user, password, query and fragment."""
+    """Return a location without the parts that may be secret: user, password, query and fragment."""
     if not is_remote(location):
         return location
     return re.sub(r"[?#].*", "?…", _USER.sub("", location), flags=re.DOTALL)
@@ -62,10 +62,10 @@ def check_placeholders(location: str, where: str) -> None:
 
 
 def filled_in(location: str, partition: Partition) -> str:
-    """A location with the partition's key and window in the place of the placeholders.
+    """Return a location with the placeholders replaced by the partition's key and window.
 
     Raises:
-        DeclarationError: If it asks for a window that the partition does not have.
+        DeclarationError: If a placeholder needs a key or window that the partition does not have.
     """
     fields = {name for _, name, _, _ in Formatter().parse(location) if name is not None}
     values = {"key": partition.key, "start": partition.start, "end": partition.end}
@@ -73,14 +73,14 @@ def filled_in(location: str, partition: Partition) -> str:
         raise DeclarationError(
             "extractor FileExtractor",
             "location",
-            f"asks for {{{missing[0]}}}, which {partition} does not have",
+            f"needs {{{missing[0]}}}, which {partition} does not have",
             "Declare partitions that have it, or leave the placeholder out",
         )
     return location.format(**values)
 
 
 def local_path(location: str) -> str:
-    """The path of a local file or glob, ``~`` and ``package:`` resolved.
+    """Return the path of a local file or glob, with ``~`` and ``package:`` resolved.
 
     Raises:
         DeliveryMissingError: If the package is not installed.
@@ -93,12 +93,12 @@ def local_path(location: str) -> str:
     if not folders or not inside or ".." in Path(inside).parts:
         raise DeliveryMissingError(
             f"{location} names no file of an installed package. Nothing was written. "
-            f"Install the package that holds {name!r}, or correct the location (package:NAME/path/inside)."
+            f"Install the package that contains {name!r}, or correct the location (package:NAME/path/inside)."
         )
     return str(Path(folders[0]) / inside)
 
 
 def fixed_folder(pattern: str) -> str:
-    """The part of a glob before the first folder that holds a wildcard, with its last slash."""
+    """Return the part of a glob before the first path segment with a wildcard, with its last slash."""
     wild = _WILD.search(pattern)
     return pattern[: pattern.rfind("/", 0, wild.start() if wild else len(pattern)) + 1]

@@ -1,7 +1,7 @@
-"""Unwraps what publishers wrap: zip archives and gz, bz2, xz and zst streams, told by their first bytes.
+"""Unpacks zip archives and gz, bz2, xz and zst streams, which are recognised by their first bytes.
 
-Here live the members of an archive and the limits against bombs. Members are only ever read as streams; nothing is
-written under a name that an archive chose. What is inside a member is not unwrapped again.
+This module also limits the unpacked size, against archive bombs. Members are only read as streams; no file is written
+under a name from an archive. The content of a member is not unpacked again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_MEMBERS: Final = 10_000
 MAX_BYTES: Final = 256 * 1024**3
 MAX_RATIO: Final = 200
 RATIO_FLOOR: Final = 64 * 1024**2
-"""A member may unpack to this size whatever its ratio."""
+"""A member may always unpack to this size, whatever its ratio."""
 
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _DOCUMENTS: Final = frozenset({"[Content_Types].xml", "mimetype"})
@@ -48,16 +48,16 @@ class Member(io.RawIOBase):
 
     Attributes:
         member: Its name in the archive; the empty text when the delivery is one file.
-        position: Number of bytes handed out; its size, once read to the end.
+        position: Number of bytes read so far; the size of the member, once it is read to the end.
     """
 
     def __init__(self, stream: Any, member: str, where: str, packed: int) -> None:
         """Wrap the unpacking stream.
 
         Args:
-            stream: Gives the unpacked bytes.
+            stream: The stream of unpacked bytes.
             member: Name in the archive.
-            where: What to call it in errors.
+            where: Its name in errors.
             packed: Packed size, in bytes.
         """
         super().__init__()
@@ -78,11 +78,11 @@ class Member(io.RawIOBase):
         return len(chunk)
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read at most that many bytes, all for -1.
+        """Read at most that many bytes; all for -1.
 
         Raises:
             DeliveryIncompleteError: If the packed bytes end early or are damaged.
-            DeliveryError: If more comes out than can be honest.
+            DeliveryError: If the unpacked bytes exceed the limit for the packed size.
         """
         if size < 0:
             return self.readall()
@@ -97,23 +97,23 @@ class Member(io.RawIOBase):
         if self.position > self._limit:
             raise DeliveryError(
                 f"{self._where} unpacks to more than {self._limit} bytes, over {MAX_RATIO} times its packed size. "
-                "Nothing of it was written. Look at the file: it may be made to fill disks."
+                "Nothing of it was written. Check the file: it may be made to fill disks."
             )
         return chunk
 
     def drain(self) -> None:
-        """Read what is left, so that its checksum is verified."""
+        """Read to the end, so that the checksum is verified."""
         while self.read(io.DEFAULT_BUFFER_SIZE * 16):
             pass
 
 
 def looks_packed(head: bytes) -> bool:
-    """Whether a file may be an archive, a packed stream or an office document, by its first 8 bytes."""
+    """Return whether a file may be an archive, a packed stream or an office document, by its first 8 bytes."""
     return head.startswith((*_STREAMS, *_ZIP))
 
 
 def is_packed(stream: BinaryIO) -> bool:
-    """Whether a file is an archive or a packed stream; leaves the stream at its start."""
+    """Return whether a file is an archive or a packed stream; leave the stream at its start."""
     head = stream.read(8)
     stream.seek(0)
     return any(head.startswith(magic) for magic in _STREAMS) or (head.startswith(_ZIP) and not _is_document(stream))
@@ -126,15 +126,15 @@ def unpacked(stream: BinaryIO, name: str, pattern: str) -> Iterator[Iterator[tup
     Args:
         stream: The delivery; seekable, at its start.
         name: Its name, for errors.
-        pattern: Glob for the members of an archive that are wanted.
+        pattern: Glob for the archive members to read.
 
     Yields:
-        Name and stream of each, in the archive's order; each is closed when the next is asked for. A delivery that is
-        one file has the empty name; when it is not packed, its stream is the one given.
+        Name and stream of each file, in the archive's order; each is closed before the next one is opened. A delivery
+        that is one file has the empty name; if it is not packed, its stream is the one given.
 
     Raises:
         DeliveryIncompleteError: If an archive is cut short.
-        DeliveryError: If no member matches, or the archive is not to be trusted.
+        DeliveryError: If no member matches, or the archive cannot be trusted.
     """
     if not is_packed(stream):
         yield iter([("", stream)])
@@ -155,11 +155,11 @@ def unpacked(stream: BinaryIO, name: str, pattern: str) -> Iterator[Iterator[tup
             "Fetch it again once the publisher has finished it."
         ) from error
     with archive:
-        yield _members(archive, _wanted(archive, name, pattern), name)
+        yield _members(archive, _matching(archive, name, pattern), name)
 
 
-def _members(archive: zipfile.ZipFile, wanted: list[zipfile.ZipInfo], name: str) -> Iterator[tuple[str, BinaryIO]]:
-    for info in wanted:
+def _members(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo], name: str) -> Iterator[tuple[str, BinaryIO]]:
+    for info in infos:
         where = f"{info.filename} in {name}"
         try:
             inner = archive.open(info)
@@ -176,34 +176,34 @@ def _members(archive: zipfile.ZipFile, wanted: list[zipfile.ZipInfo], name: str)
             yield info.filename, cast("BinaryIO", Member(inner, info.filename, where, info.compress_size))
 
 
-def _wanted(archive: zipfile.ZipFile, name: str, pattern: str) -> list[zipfile.ZipInfo]:
-    """The members that match, after a look at whether the archive is sound."""
+def _matching(archive: zipfile.ZipFile, name: str, pattern: str) -> list[zipfile.ZipInfo]:
+    """Return the members that match; raise if the archive is not sound."""
     infos = [info for info in archive.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX/")]
     if len(infos) > MAX_MEMBERS:
         raise DeliveryError(
-            f"{name} holds {len(infos)} members, over {MAX_MEMBERS}. Nothing was written. Look at the file."
+            f"{name} has {len(infos)} members, over {MAX_MEMBERS}. Nothing was written. Check the file."
         )
     wanted = [info for info in infos if fnmatchcase(info.filename, pattern)]
     if not wanted:
-        there = ", ".join(info.filename for info in infos[:_SHOWN]) or "nothing"
+        members = ", ".join(info.filename for info in infos[:_SHOWN]) or "nothing"
         more = f" and {len(infos) - _SHOWN} more" if len(infos) > _SHOWN else ""
         raise DeliveryError(
-            f"{name} has no member that matches member={pattern!r}; it holds {there}{more}. Nothing was written. "
-            "Correct member= or look at the feed."
+            f"{name} has no member that matches member={pattern!r}; it contains {members}{more}. Nothing was written. "
+            "Correct member= or check the feed."
         )
     if len({info.filename for info in wanted}) < len(wanted):
-        raise DeliveryError(f"{name} has two members of one name. Nothing was written. Look at the file.")
+        raise DeliveryError(f"{name} has two members of one name. Nothing was written. Check the file.")
     if locked := [info.filename for info in wanted if info.flag_bits & _ENCRYPTED]:
         raise DeliveryError(
             f"{locked[0]} in {name} is encrypted. Nothing was written. Have the publisher send it without a password."
         )
     if sum(info.file_size for info in wanted) > MAX_BYTES:
-        raise DeliveryError(f"{name} unpacks to more than {MAX_BYTES} bytes. Nothing was written. Look at the file.")
+        raise DeliveryError(f"{name} unpacks to more than {MAX_BYTES} bytes. Nothing was written. Check the file.")
     return wanted
 
 
 def _is_document(stream: BinaryIO) -> bool:
-    """Whether a zip archive is an office document, read whole; leaves the stream at its start."""
+    """Return whether a zip archive is an office document, which is not unpacked; leave the stream at its start."""
     try:
         with zipfile.ZipFile(stream) as archive:
             return not _DOCUMENTS.isdisjoint(archive.namelist())

@@ -1,6 +1,6 @@
-"""What publishers say of their bytes without giving them: names, what tells states apart, and how old a state is.
+"""Validators: their names, how two states are compared by them, and how old a state is.
 
-Here lives what can be said of validators once they are had. Asking for them is `file`'s and `web`'s business.
+`file` and `web` ask publishers for validators.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _LISTED: Final[Mapping[str, tuple[str, ...]]] = {
     CHECKSUM: ("md5Hash", "content_md5", "checksum", "sha", "md5"),
     SIZE: ("size",),
 }
-"""What fsspec's file systems call them, in the order in which they are asked for."""
+"""The names that fsspec's file systems use for each validator; the first one present is taken."""
 _NANOSECONDS: Final = 1_000_000_000
 
 
 class FileState(NamedTuple):
-    """What tells one state of a local file from another while it is read."""
+    """The state of a local file, to notice a change while it is read."""
 
     size: int
     mtime_ns: int
@@ -40,36 +40,36 @@ class FileState(NamedTuple):
 
     @classmethod
     def at(cls, status: os.stat_result) -> FileState:
-        """What a file's status says."""
+        """Return the state in a file's status."""
         return cls(status.st_size, status.st_mtime_ns, status.st_ino)
 
     @property
     def validators(self) -> dict[str, str]:
-        """What is told of it."""
+        """The validators of the file: size and modification time."""
         return {SIZE: str(self.size), MODIFIED: str(self.mtime_ns)}
 
 
 def of_listing(about: Mapping[str, Any]) -> dict[str, str]:
-    """Validators out of what an fsspec file system says of a file."""
-    found = (
+    """Return the validators in the description of a file by an fsspec file system."""
+    values = (
         (name, next((about[key] for key in keys if about.get(key) is not None), None)) for name, keys in _LISTED.items()
     )
-    return {name: str(value) for name, value in found if value is not None}
+    return {name: str(value) for name, value in values if value is not None}
 
 
 def distinguishing(validators: Mapping[str, str]) -> Mapping[str, str] | None:
-    """The validators, if they tell one state from another; a size alone does not."""
+    """Return the validators if they distinguish one state from another, else None; a size alone does not."""
     return validators if _DISTINGUISHING & validators.keys() else None
 
 
-def agree(look: Mapping[str, str], known: Mapping[str, str]) -> bool:
-    """Whether two sets of validators speak of one state: what both have is equal, and some of it distinguishes."""
-    both = look.keys() & known.keys()
-    return bool(_DISTINGUISHING & both) and all(look[name] == known[name] for name in both)
+def agree(polled: Mapping[str, str], known: Mapping[str, str]) -> bool:
+    """Return whether two sets of validators are of one state: all common ones are equal, and one distinguishes."""
+    both = polled.keys() & known.keys()
+    return bool(_DISTINGUISHING & both) and all(polled[name] == known[name] for name in both)
 
 
 def changed_at(validators: Mapping[str, str]) -> datetime | None:
-    """When the state came about, in UTC; None where the publisher does not say, or not in a known way."""
+    """Return when the bytes last changed, in UTC; None if the publisher does not say, or in no known notation."""
     text = validators.get(MODIFIED, "")
     if text.isdigit():
         return datetime.fromtimestamp(int(text) / _NANOSECONDS, UTC)

@@ -1,6 +1,6 @@
-"""Opens a file by HTTP and sees to it that the whole body arrives.
+"""Fetches and polls one address by HTTP, and checks that the whole body arrives.
 
-Here lives plain fetching of one address with the standard library. Pages of an API are another extractor's business.
+It uses the standard library. Pages of an API need another extractor.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def fetched_by_http(url: str, timeout: float) -> Iterator[Fetched]:
 
     Args:
         url: Begins with ``http://`` or ``https://``.
-        timeout: Seconds without a byte after which the fetch is given up.
+        timeout: Seconds without a byte after which the fetch fails.
 
     Yields:
         The body.
@@ -47,10 +47,10 @@ def fetched_by_http(url: str, timeout: float) -> Iterator[Fetched]:
     Raises:
         DeliveryMissingError: If the server says that there is nothing.
         DeliveryUnreachableError: If the server does not answer, or cannot now.
-        DeliveryError: If it cannot be had otherwise.
+        DeliveryError: If the file cannot be fetched for another reason.
     """
     try:
-        response = _answer(url, "GET", timeout)
+        response = _request(url, "GET", timeout)
     except urllib.error.HTTPError as error:
         with error:
             raise _refused(url, error.code) from None
@@ -60,21 +60,21 @@ def fetched_by_http(url: str, timeout: float) -> Iterator[Fetched]:
 
 
 def polled_by_http(url: str, timeout: float) -> Mapping[str, str]:
-    """What a server says of an address without giving it.
+    """Return the validators of an address, without fetching its body.
 
     Args:
         url: Begins with ``http://`` or ``https://``.
-        timeout: Seconds without an answer after which the look is given up.
+        timeout: Seconds without an answer after which the poll fails.
 
     Returns:
-        ETag, modification time and size, as far as they are said; nothing from a server that takes no such question.
+        ETag, modification time and size, as far as the server sends them; empty if it does not accept HEAD.
 
     Raises:
         DeliveryMissingError: If the server says that there is nothing.
-        DeliveryUnreachableError: If it does not answer, or cannot now.
+        DeliveryUnreachableError: If the server does not answer, or cannot now.
     """
     try:
-        response = _answer(url, "HEAD", timeout)
+        response = _request(url, "HEAD", timeout)
     except urllib.error.HTTPError as error:
         with error:
             if error.code in _GONE | _LATER:
@@ -84,7 +84,7 @@ def polled_by_http(url: str, timeout: float) -> Mapping[str, str]:
         return _validators(response)
 
 
-def _answer(url: str, method: str, timeout: float) -> Any:
+def _request(url: str, method: str, timeout: float) -> Any:
     headers = {"User-Agent": _AGENT, "Accept-Encoding": "identity"}
     request = urllib.request.Request(url, headers=headers, method=method)  # noqa: S310 -- the scheme is checked by the caller
     try:
@@ -95,7 +95,7 @@ def _answer(url: str, method: str, timeout: float) -> Any:
         kind = DeliveryError if isinstance(error, ValueError) else DeliveryUnreachableError
         raise kind(
             f"{shown(url)} cannot be reached ({_reason(error)}). Nothing was written. "
-            "Look at the address and the network, then run again."
+            "Check the address and the network, then run again."
         ) from None
 
 
@@ -107,7 +107,7 @@ def _refused(url: str, code: int) -> DeliveryError:
         )
     kind = DeliveryUnreachableError if code in _LATER or code >= _BROKEN else DeliveryError
     return kind(
-        f"{shown(url)} answered HTTP {code}. Nothing was written. Look whether it needs a login, or try again later."
+        f"{shown(url)} answered HTTP {code}. Nothing was written. Check whether it needs a login, or try again later."
     )
 
 
@@ -116,13 +116,13 @@ def _validators(response: Any) -> dict[str, str]:
 
 
 def _reason(error: Exception) -> str:
-    """What kind of failure it was, without the address that some texts repeat."""
+    """Return the class of the failure, without its text, which may repeat the address."""
     cause = getattr(error, "reason", None)
     return type(cause).__name__ if isinstance(cause, Exception) else type(error).__name__
 
 
 class _Body(io.RawIOBase):
-    """A response's body that ends only where its length or its last chunk says so."""
+    """The body of a response, which raises if it ends before its length or its last chunk says so."""
 
     def __init__(self, response: Any, where: str) -> None:
         super().__init__()

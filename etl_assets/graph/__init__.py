@@ -1,1 +1,1 @@
-"""From sources to Dagster: assets, checks, partitions, jobs, schedules, the IO manager, run records."""
+"""Builds everything of Dagster from sources: assets, checks, partitions, jobs, schedules, IO manager, run records."""

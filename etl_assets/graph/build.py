@@ -1,4 +1,4 @@
-"""From all sources to everything Dagster knows of them: assets, jobs, schedules, the sensor, resources."""
+"""Builds the Dagster definitions of all sources: assets, checks, jobs, schedules, sensors, resources."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def definitions(sources: Mapping[str, Source], modules: Iterable[ModuleType] = (
     """Build the definitions of a code location.
 
     Args:
-        sources: By name.
-        modules: Of assets and asset checks that were written by hand.
+        sources: All known sources, by name.
+        modules: Modules with assets and asset checks that were written by hand.
     """
     jobs = {name: source_job(source) for name, source in sources.items()}
     audit = audit_job(sources)
-    written = list(modules)
-    by_hand = dg.load_assets_from_modules(written)
+    all_modules = list(modules)
+    assets_by_hand = dg.load_assets_from_modules(all_modules)
     return dg.Definitions(
-        assets=[*_assets(sources, written, partitions_of(by_hand)), *by_hand],
+        assets=[*_assets(sources, all_modules, partitions_of(assets_by_hand)), *assets_by_hand],
         asset_checks=[
             *(check for source in sources.values() for check in expectation_checks(source)),
-            *dg.load_asset_checks_from_modules(written),
+            *dg.load_asset_checks_from_modules(all_modules),
         ],
         jobs=[*jobs.values(), replay_job(sources), audit],
         schedules=[*schedules(sources, jobs), audit_schedule(audit)],
@@ -54,22 +54,22 @@ def definitions(sources: Mapping[str, Source], modules: Iterable[ModuleType] = (
 
 def _assets(
     sources: Mapping[str, Source],
-    written: Iterable[ModuleType],
-    by_hand: Mapping[dg.AssetKey, dg.PartitionsDefinition[str] | None],
+    modules: Iterable[ModuleType],
+    assets_by_hand: Mapping[dg.AssetKey, dg.PartitionsDefinition[str] | None],
 ) -> list[dg.AssetsDefinition]:
-    """The assets of all sources, each after those that it refers to and those that its trigger names."""
-    above = parents(sources)
-    files = {module.SOURCE.name: module.__file__ for module in written if hasattr(module, "SOURCE")}
+    """Return the assets of all sources; each comes after its parents and after the assets that its trigger names."""
+    parents_by_name = parents(sources)
+    files = {module.SOURCE.name: module.__file__ for module in modules if hasattr(module, "SOURCE")}
     known = {
         **{
             key: partitions_definition(source.partitions, source.name)
             for source in sources.values()
             for key in asset_keys(source)
         },
-        **by_hand,
+        **assets_by_hand,
     }
     return [
         asset
         for name, source in sources.items()
-        for asset in source_assets(source, above[name], upstream(source, known), files.get(name))
+        for asset in source_assets(source, parents_by_name[name], upstream(source, known), files.get(name))
     ]

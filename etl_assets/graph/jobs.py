@@ -1,7 +1,7 @@
-"""One job for each source, and one that replays quarantined records of any.
+"""The jobs: one for each source, and one that replays quarantined records of any source.
 
-They run in one process: a run is one partition, and starting a process for each step would cost more than the step.
-Dagster reads the annotations of steps, which is why they are not postponed here.
+Each run stays in one process: it loads one partition, and a process for each step would cost more than the step. The
+annotations are not postponed here, because Dagster reads those of steps.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def source_job(source: Source) -> UnresolvedAssetJobDefinition:
-    """The job that takes a partition of a source all the way, named like it."""
+    """Return the job that fetches, validates and loads a partition of a source; it has the name of the source."""
     return dg.define_asset_job(
         name=source.name,
         selection=dg.AssetSelection.assets(*asset_keys(source)),
@@ -33,10 +33,10 @@ def source_job(source: Source) -> UnresolvedAssetJobDefinition:
 
 
 def replay_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
-    """The job that takes quarantined records through the declaration as it is now.
+    """Return the job that loads quarantined records again, by the present declaration.
 
     Args:
-        sources: All that are known, by name.
+        sources: All known sources, by name.
     """
 
     @dg.op(
@@ -45,7 +45,7 @@ def replay_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
         required_resource_keys={WAREHOUSE},
         config_schema={
             "source": dg.Field(str, description="Name of the source."),
-            "ids": dg.Field([int], is_required=False, description="Only these records; all that wait by default."),
+            "ids": dg.Field([int], is_required=False, description="Only these records; by default all that wait."),
             "released": dg.Field(
                 bool, default_value=False, description="Only parked records whose parents have arrived."
             ),
@@ -66,10 +66,10 @@ def replay_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
         description="Replay quarantined records, corrected or as they came.",
         executor_def=dg.in_process_executor,
     )
-    def replaying() -> None:
+    def replay() -> None:
         replay_records()
 
-    return replaying
+    return replay
 
 
 def _replay(context: dg.OpExecutionContext, source: Source, ids: Sequence[int] | None, *, released: bool) -> None:
@@ -77,8 +77,8 @@ def _replay(context: dg.OpExecutionContext, source: Source, ids: Sequence[int] |
     record = RunRecord.of(warehouse.url, context.run, source, "", REPLAY, context.retry_number)
     record.start()
     with retrying(context.retry_number), record.watching(retried(context.retry_number)):
-        wanted = ingest.releasable(source, warehouse) if released else ids
-        report = ingest.replay(source, warehouse, context.run_id, wanted)
+        record_ids = ingest.releasable(source, warehouse) if released else ids
+        report = ingest.replay(source, warehouse, context.run_id, record_ids)
     record.end()
     context.log_event(
         dg.AssetObservation(

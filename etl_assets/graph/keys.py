@@ -1,4 +1,4 @@
-"""What the assets, jobs and steps of a source are called."""
+"""The names and keys of the assets, jobs and steps of a source."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ if TYPE_CHECKING:
 LANDING = "landing"
 QUARANTINE = "quarantine"
 WAREHOUSE = "warehouse"
-"""Key of the resource that says where the warehouse is."""
+"""Key of the resource that opens the warehouse."""
 REPLAY = "replay"
 REPLAY_STEP = "replay_records"
-"""Dagster takes no step that is called like its job."""
+"""The name of the step. Dagster accepts no step with the name of its job."""
 AUDIT_STEP = "audit_tables"
 SOURCE_TAG = "etl_assets/source"
 RUNS_PER_TICK = 100
-"""So many partitions of a source at most are asked for at once; the next tick asks for the rest."""
+"""The most partitions of a source that one tick requests; the next tick requests the rest."""
 
 
 def landing_key(name: str) -> dg.AssetKey:
-    """The asset that fetches and freezes."""
+    """Return the key of the asset that fetches a delivery and freezes it."""
     return dg.AssetKey([LANDING, name])
 
 
 def core_key(name: str) -> dg.AssetKey:
-    """The asset that is the table."""
+    """Return the key of the asset that is the table."""
     return dg.AssetKey([CORE, name])
 
 
 def quarantine_key(name: str) -> dg.AssetKey:
-    """The asset that counts what waits in the quarantine."""
+    """Return the key of the asset that counts the records that wait in the quarantine."""
     return dg.AssetKey([QUARANTINE, name])
 
 
 def asset_keys(source: Source) -> tuple[dg.AssetKey, ...]:
-    """The assets of a source, in the order in which they are materialized."""
+    """Return the keys of the assets of a source, in the order in which they are materialized."""
     return landing_key(source.name), core_key(source.name), quarantine_key(source.name)
 
 
 def table_of(key: dg.AssetKey) -> str:
-    """The table an asset ends in: the last two parts of its key, or ``public`` and its only one."""
+    """Return the table of an asset: the last two parts of its key, or ``public`` and its only part."""
     return ".".join(key.path[-2:] if len(key.path) > 1 else ("public", *key.path))
 
 
 def delivered_as(key: dg.AssetKey) -> str:
-    """The name under which deliveries of an asset are known in ``etl.delivery``.
+    """Return the name under which ``etl.delivery`` has the deliveries of an asset.
 
-    A source's own name for its table; for anyone else's asset the parts of its key.
+    For the table of a source it is the source's name; for any other asset it is made of the parts of the key.
     """
     path = key.path if len(key.path) > 1 else ("public", *key.path)
     return path[1] if path[0] == CORE and len(path) == 2 else ".".join(path)  # noqa: PLR2004 -- core and the name

@@ -1,4 +1,4 @@
-"""The partitions of a source as Dagster knows them."""
+"""Dagster's counterparts of the partitions of a source."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _UNUSABLE = ("...", "\n", "\r", "\0")
 
 
 def partitions_definition(partitions: Partitioning | None, name: str) -> dg.PartitionsDefinition[str] | None:
-    """Dagster's definition of a way of cutting a feed; None for a feed that is taken whole.
+    """Return Dagster's definition of the partitions of a source; None for a source without partitions.
 
     Args:
         partitions: As declared.
-        name: Of the source; the partitions of files are kept in Dagster's storage under it.
+        name: Name of the source. Dagster's storage keeps the partitions of files under this name.
 
     Raises:
-        TypeError: If Dagster has no counterpart.
+        TypeError: If Dagster has no counterpart of this class.
     """
     if partitions is None:
         return None
@@ -46,17 +46,17 @@ def partitions_definition(partitions: Partitioning | None, name: str) -> dg.Part
 
 
 def partition_of(source: Source, context: dg.AssetExecutionContext) -> Partition:
-    """The partition that a run is about."""
+    """Return the partition of a run."""
     if not context.has_partition_key:
         return source.partition(None)
     return source.partition(check_key(context.partition_key))
 
 
 def check_key(key: str) -> str:
-    """The key itself, if it can be the key of a partition.
+    """Return the key unchanged if it can be the key of a partition.
 
     Raises:
-        DeliveryError: If Dagster would take it for something else.
+        DeliveryError: If Dagster would read the key as something else.
     """
     if not key or key != key.strip() or any(part in key for part in _UNUSABLE):
         raise DeliveryError(
@@ -67,7 +67,7 @@ def check_key(key: str) -> str:
 
 
 def files_of(source: Source) -> Sequence[str]:
-    """The keys of all files that the publisher has now, oldest first.
+    """Return the keys of all files that the publisher has now, oldest first.
 
     Raises:
         DeliveryError: If a file's name cannot be a key, or the files cannot be listed.
@@ -76,20 +76,20 @@ def files_of(source: Source) -> Sequence[str]:
 
 
 def add_files(source: Source, instance: dg.DagsterInstance) -> Sequence[str]:
-    """Make a partition of every file that the publisher has now.
+    """Add a partition for every file that the publisher has now.
 
     Args:
-        source: With partitions of files.
-        instance: Keeps them.
+        source: A source in which each file is a partition.
+        instance: The instance of Dagster that keeps the partitions.
 
     Returns:
-        The keys of all files that are there now, oldest first.
+        The keys of all files that the publisher has now, oldest first.
 
     Raises:
         DeliveryError: If a file's name cannot be a key. No partition was added.
     """
-    found = files_of(source)
+    keys = files_of(source)
     known = set(instance.get_dynamic_partitions(source.name))
-    if new := [key for key in found if key not in known]:
+    if new := [key for key in keys if key not in known]:
         instance.add_dynamic_partitions(source.name, new)
-    return found
+    return keys

@@ -1,6 +1,7 @@
 """The pools of sources: how many runs of a source may be under way together.
 
-Dagster keeps the limit of a pool in its storage, where a declaration cannot reach it; here it is carried over.
+Dagster reads the limit of a pool from its storage and not from a declaration. This module copies the declared limits
+into the storage.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def set_limits(instance: dg.DagsterInstance, sources: Iterable[Source]) -> dict[str, int]:
-    """Let the pool of each source have the limit that is declared.
+    """Set the limit of each source's pool to the declared one.
 
-    Safe to run at any time, and more than once; runs under way go on.
+    It may be called at any time and more than once. It does not stop runs that are under way.
 
     Args:
-        instance: Keeps the limits.
-        sources: Whose pools are meant. Other pools are left as they are.
+        instance: The instance of Dagster that keeps the limits.
+        sources: The sources whose pools are set. All other pools stay unchanged.
 
     Returns:
         The limits that were changed, by pool.

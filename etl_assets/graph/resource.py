@@ -1,4 +1,4 @@
-"""Where the warehouse is, asked of the environment when a run begins and never before."""
+"""The resource that opens the warehouse. It reads the environment when a run begins and not before."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from etl_assets.settings import Settings
 
 
 def open_warehouse() -> Warehouse:
-    """The warehouse and the landing store that the environment names.
+    """Return the warehouse and the landing store that the environment names.
 
     Raises:
-        SettingsError: If it names none, no server answers, or the server's tables are of another version.
+        SettingsError: If it names no warehouse, no server answers, or the server's tables have another version.
     """
     settings = Settings.from_environment()
     if settings.database_url is None:
@@ -28,8 +28,8 @@ def open_warehouse() -> Warehouse:
 
 
 class WarehouseResource:
-    """The warehouse as a Dagster resource. It has no configuration, so that no secret can stand in any."""
+    """The warehouse as a Dagster resource. It has no configuration, so no configuration can contain a secret."""
 
     def open(self) -> Warehouse:
-        """Ask the environment. See `open_warehouse`."""
+        """Open the warehouse that the environment names. See `open_warehouse`."""
         return open_warehouse()

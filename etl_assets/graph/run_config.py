@@ -1,4 +1,4 @@
-"""The run configuration of the jobs that are no source's: replays and audits."""
+"""The run configuration of the jobs that belong to no source: replays and audits."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def replay_config(source: str, ids: Sequence[int] | None = None, *, released: bool = False) -> dict[str, Any]:
-    """The run configuration of a replay.
+    """Return the run configuration of a replay.
 
     Args:
         source: Name of the source.
-        ids: Only these records of the quarantine; all that wait when None.
-        released: Only parked records whose parents have arrived; `ids` is then left out.
+        ids: Replay only these records of the quarantine; None replays all waiting records.
+        released: Replay only parked records whose parents have arrived; leave out `ids` then.
     """
     config: dict[str, Any] = {"source": source, "released": released}
     if ids is not None:
@@ -25,5 +25,5 @@ def replay_config(source: str, ids: Sequence[int] | None = None, *, released: bo
 
 
 def audit_config(names: Sequence[str] = ()) -> dict[str, Any]:
-    """The run configuration of an audit: of some sources, or of all when none is named."""
+    """Return the run configuration of an audit of the named sources, or of all sources if none is named."""
     return {"ops": {AUDIT_STEP: {"config": {"sources": list(names)}}}}

@@ -1,8 +1,8 @@
-"""Dagster's own storage in Postgres, with connections that are kept.
+"""Dagster's storage in Postgres, with connections that stay open.
 
-dagster-postgres opens a connection for every statement, so as to hold none open, and each costs a handshake that is
-slow on purpose. A run with sixty checks makes some eight hundred of them, which take several times as long as the load.
-Here each of the three storages of a process keeps one connection and opens others when it needs them.
+dagster-postgres opens a new connection for every statement, so that none stays open. Each connection costs a handshake,
+which is slow on purpose. A run with sixty checks opens about eight hundred connections; they take several times as long
+as the load. Here each of the three storages of a process keeps one connection and opens others when it needs them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RECYCLE_SECONDS: Final = 1800
 
 
 class PooledPostgresStorage(DagsterPostgresStorage):
-    """`DagsterPostgresStorage` that keeps connections; ``dagster.yaml`` names it.
+    """A `DagsterPostgresStorage` that keeps connections open; ``dagster.yaml`` names it.
 
     ```yaml
     storage:
@@ -34,14 +34,14 @@ class PooledPostgresStorage(DagsterPostgresStorage):
             env: ETL_ASSETS_DAGSTER_STORAGE_URL
     ```
 
-    A connection that the server has meanwhile closed is noticed before it is used, and replaced.
+    The pool checks a connection before it uses it, and replaces one that the server has closed.
     """
 
     def __init__(self, **settings: Any) -> None:
-        """Take what `DagsterPostgresStorage` takes."""
+        """Create the storage with the settings of `DagsterPostgresStorage`."""
         super().__init__(**settings)
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
-            storage._engine.dispose()  # noqa: SLF001 -- there is no other way to choose its pool
+            storage._engine.dispose()  # noqa: SLF001 -- there is no other way to set the pool
             storage._engine = create_pg_engine(  # noqa: SLF001
                 self.postgres_url,
                 settings.get("token_provider"),
@@ -56,7 +56,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     def from_config_value(  # type: ignore[override]  # as in the class it derives from
         cls, inst_data: ConfigurableClassData | None, config_value: PostgresStorageConfig
     ) -> Self:
-        """What Dagster makes of ``dagster.yaml``."""
+        """Create the storage from the configuration in ``dagster.yaml``."""
         return cls(
             inst_data=inst_data,
             postgres_url=pg_url_from_config(config_value),

@@ -1,6 +1,6 @@
-"""The way of a record: landed, read, validated, transformed, loaded; and the same way again from the quarantine.
+"""The ingest of records: land, read, validate, transform and load them; replay them from the quarantine.
 
-Knows neither Dagster nor SQL: it asks the stages, and ``postgres`` for what was delivered before.
+Contains neither Dagster nor SQL: it calls the stages, and ``postgres`` for earlier deliveries.
 """
 
 from etl_assets.ingest.batch import batches

@@ -1,6 +1,6 @@
-"""The way of a batch: parse, conform and validate, transform; from the landing store or from the quarantine.
+"""Makes batches: parses, conforms and validates, and transforms records of the landing store or of the quarantine.
 
-Knows neither Dagster nor SQL.
+Contains neither Dagster nor SQL.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def profiled(
     source: Source, partition: str, manifest: Manifest, store: LandingStore, skip: frozenset[int] = frozenset()
 ) -> Iterator[Batch]:
-    """The same as `batches`, each with what it held, for those who remember deliveries."""
+    """Yield the same batches as `batches`, each with its part of the profile of the delivery."""
     for batch in batches(source, partition, manifest, store, skip):
         yield replace(batch, profile=batch_profile(source.schema, batch.raw, batch.rows))
 
@@ -45,14 +45,14 @@ def profiled(
 def batches(
     source: Source, partition: str, manifest: Manifest, store: LandingStore, skip: frozenset[int] = frozenset()
 ) -> Iterator[Batch]:
-    """The way of a batch: parse, conform and validate, transform.
+    """Read the batches of a delivery: parse, conform and validate, transform.
 
     Args:
         source: The declaration.
         partition: Key of the delivery's partition.
         manifest: Of the delivery.
         store: Has its bytes.
-        skip: Numbers of the batches not wanted.
+        skip: Numbers of the batches to leave out.
 
     Yields:
         The batches, in order, ready for a loader.
@@ -63,11 +63,11 @@ def batches(
 
 
 def quarantined(source: Source, delivery: Delivery, records: Sequence[Rejected], number: int) -> Batch:
-    """Records of the quarantine as a batch ready for a loader: corrected, or as they came.
+    """Make a batch, ready for a loader, from records of the quarantine: corrected, or as they came.
 
     Args:
         source: The declaration.
-        delivery: They came in.
+        delivery: The delivery that they came in.
         records: In the order of their numbers; at least one.
         number: Of the batch.
     """
@@ -76,35 +76,35 @@ def quarantined(source: Source, delivery: Delivery, records: Sequence[Rejected],
 
 
 def transform(source: Source, partition: str, raw: RawBatch, verdict: Verdict) -> Batch:
-    """Rows of the valid records of a batch, made by the source's transformer if it has one, all of one partition."""
-    batch = _transformed(source, raw, verdict)
+    """Transform the valid records of a batch, if the source has a transformer; reject records of other partitions."""
+    batch = _transformed_batch(source, raw, verdict)
     return batch if source.partition_rule is None else source.partition_rule.reject_outside(partition, batch)
 
 
-def _transformed(source: Source, raw: RawBatch, verdict: Verdict) -> Batch:
+def _transformed_batch(source: Source, raw: RawBatch, verdict: Verdict) -> Batch:
     if source.transformer is None or verdict.rows.is_empty():
         return Batch(raw, _with_all_columns(verdict.rows, source.schema), verdict.rejected)
-    made = _made(source, source.transformer, verdict.rows, raw.span.batch)
-    judged = validate_rows(source.schema, made)
-    record_numbers = pl.Series(RECORD_NO, made.index.unique().to_numpy(), dtype=pl.Int64)
-    if strange := len(set(record_numbers) - set(verdict.rows[RECORD_NO])):
+    transformed = _call_transformer(source, source.transformer, verdict.rows, raw.span.batch)
+    validated = validate_rows(source.schema, transformed)
+    record_numbers = pl.Series(RECORD_NO, transformed.index.unique().to_numpy(), dtype=pl.Int64)
+    if unknown := len(set(record_numbers) - set(verdict.rows[RECORD_NO])):
         raise TransformError(
-            f"The transformer of source {source.name!r} returned rows for {strange} record numbers that it was not "
-            "given. Nothing of the batch was written. Keep the index that came in; reset_index() loses it."
+            f"The transformer of source {source.name!r} returned rows for {unknown} record numbers that were not in "
+            "its input. Nothing of the batch was written. Keep the index of the input; reset_index() loses it."
         )
     return Batch(
         raw=raw,
-        rows=judged.rows,
-        rejected=pl.concat([verdict.rejected, judged.rejected]),
+        rows=validated.rows,
+        rejected=pl.concat([verdict.rejected, validated.rejected]),
         filtered=verdict.rows.height - len(record_numbers),
     )
 
 
-def _made(source: Source, transformer: Transformer, rows: pl.DataFrame, batch: int) -> pd.DataFrame:
-    """What the source's own Python makes of a batch; its errors are told without what they say of the data."""
+def _call_transformer(source: Source, transformer: Transformer, rows: pl.DataFrame, batch: int) -> pd.DataFrame:
+    """Return what the transformer returns; report its errors without their texts, which may contain data."""
     try:
         return transformer.transform(to_pandas(rows))
-    except Exception as error:  # noqa: BLE001 -- whatever a source's own Python raises; raised again
+    except Exception as error:  # noqa: BLE001 -- a source's own Python may raise anything; raised again
         place = raised_at(error, inspect.getfile(type(transformer)))
         raise TransformError(
             f"The transformer of source {source.name!r} raised {type(error).__name__} in batch {batch}, at {place}. "
@@ -113,8 +113,8 @@ def _made(source: Source, transformer: Transformer, rows: pl.DataFrame, batch: i
 
 
 def _with_all_columns(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
-    """Rows in the order of the schema; only an empty batch can lack derived columns."""
+    """Return rows with all columns in the order of the schema; only an empty batch can lack derived columns."""
     if not schema.derived and not schema.inputs:
         return rows
-    made = [pl.lit(None, dtype=column.type.polars).alias(column.name) for column in schema.derived]
-    return rows.with_columns(made).select(*schema.names, RECORD_NO)
+    derived = [pl.lit(None, dtype=column.type.polars).alias(column.name) for column in schema.derived]
+    return rows.with_columns(derived).select(*schema.names, RECORD_NO)

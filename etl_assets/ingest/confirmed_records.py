@@ -1,6 +1,6 @@
-"""Rows that newer entries of the ledger confirmed without changing them, read again from the bytes or the quarantine.
+"""Reads again, from the bytes or the quarantine, the rows that newer ledger entries confirmed without changing them.
 
-Read only where rows are written out of order and would change what is there; see `load.confirmed`.
+This is needed only if rows are written out of order and would change rows of the table; see `load.confirmed`.
 """
 
 from __future__ import annotations
@@ -33,33 +33,33 @@ def read_confirmed(
     confirmations: Sequence[Confirmation],
     number: int,
 ) -> Iterator[pl.DataFrame]:
-    """Read what entries of the ledger confirmed, a batch at a time.
+    """Read the rows that ledger entries confirmed, a batch at a time.
 
-    The newest delivery comes first, and of each the batches about as far in it as the one at hand: what is published
-    again usually comes in the same order, and the caller stops when it has found enough.
+    The newest delivery comes first. Of each delivery, the batches with about the same number as the current one come
+    first: records that are published again usually come in the same order. The caller stops when it has found enough.
 
     Args:
         source: The declaration.
-        delivery: About to be written.
+        delivery: The delivery that is being written.
         store: Has the bytes of the others.
-        connection: In the transaction that asks. It is kept from timing out while bytes are read.
+        connection: In the caller's transaction. It is kept from timing out while bytes are read.
         confirmations: The entries, oldest delivery first.
-        number: Of the batch at hand.
+        number: Of the current batch.
 
     Yields:
         Columns of the schema and ``RECORD_NO``, which is ``AFTER_ALL`` in rows of another delivery.
     """
-    for delivery_id in dict.fromkeys(one.delivery_id for one in reversed(confirmations)):
+    for delivery_id in dict.fromkeys(entry.delivery_id for entry in reversed(confirmations)):
         later = deliveries.by_id(connection, delivery_id)
         if later is None:
             continue
-        entries = [one for one in confirmations if one.delivery_id == delivery_id]
-        for rows in _confirmed_by(source, later, store, connection, entries, number):
+        entries = [entry for entry in confirmations if entry.delivery_id == delivery_id]
+        for rows in _rows_confirmed_by(source, later, store, connection, entries, number):
             connection.execute("SELECT")
             yield rows if later.id == delivery.id else rows.with_columns(pl.lit(AFTER_ALL).alias(RECORD_NO))
 
 
-def _confirmed_by(
+def _rows_confirmed_by(
     source: Source,
     later: Delivery,
     store: LandingStore,
@@ -67,18 +67,18 @@ def _confirmed_by(
     entries: Sequence[Confirmation],
     number: int,
 ) -> Iterator[pl.DataFrame]:
-    """What entries of one delivery confirmed."""
+    """Read the rows that ledger entries of one delivery confirmed."""
     if any(entry.kind == "replay" for entry in entries):
         replayed = quarantine.find(connection, delivery_id=later.id, statuses=("replayed",))
         if replayed:
             yield quarantined(source, later, sorted(replayed, key=lambda record: record.record_no), 0).rows
     manifest, wanted = later.manifest, {entry.number for entry in entries if entry.kind == "ingest"}
-    if wanted and later.fingerprint != source.fingerprint:  # under today's declaration it may have other batches
+    if wanted and later.fingerprint != source.fingerprint:  # the current declaration may cut other batches
         manifest = index(source.extractor, store, manifest)
         wanted = {span.batch for span in manifest.spans}
     near = wanted & {number - 1, number, number + 1}
-    elsewhere = pl.Series(quarantine.not_as_delivered(connection, later), dtype=pl.Int64).implode()
+    not_as_delivered = pl.Series(quarantine.not_as_delivered(connection, later), dtype=pl.Int64).implode()
     everything = frozenset(span.batch for span in manifest.spans)
     for chosen in filter(None, (near, wanted - near)):
         for batch in batches(source, later.partition, manifest, store, everything - chosen):
-            yield batch.rows.filter(~pl.col(RECORD_NO).is_in(elsewhere))
+            yield batch.rows.filter(~pl.col(RECORD_NO).is_in(not_as_delivered))

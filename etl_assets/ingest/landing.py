@@ -1,4 +1,4 @@
-"""From a partition to a delivery in the database: fetched, frozen, entered, and admitted by its columns."""
+"""Brings a partition into the database as a delivery: fetches, freezes and enters it, and checks its columns."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Landed:
-    """What a fetch brought.
+    """The result of landing a partition.
 
     Attributes:
         delivery: The delivery, new or known.
-        new: Whether its bytes differ from what the partition's newest delivery held.
+        new: Whether its bytes differ from those of the partition's newest delivery before.
     """
 
     delivery: Delivery
@@ -39,31 +39,31 @@ def land(source: Source, partition: Partition, warehouse: Warehouse, file: str |
 
     Args:
         source: The declaration.
-        partition: The partition wanted.
+        partition: The partition to fetch.
         warehouse: Where the bytes are kept.
-        file: Take this file, brought by hand, in the place of what the publisher has; it is a delivery like any other.
+        file: Land this file, provided by hand, instead of what the publisher has; it is a delivery like any other.
 
     Raises:
-        DeliveryError: If there is nothing to take, or not whole. Nothing was written.
-        LoadError: If the database broke off. The bytes are kept, and are the same delivery when they come again.
+        DeliveryError: If there are no bytes, or they are incomplete. Nothing was written.
+        LoadError: If the database failed. The bytes are kept; fetched again, they become the same delivery.
     """
     extractor = source.extractor
     if file is not None:
         extractor = FileExtractor(location=file, format=extractor.format, member=extractor.member)
     manifest = landing.land(extractor, partition, warehouse.store)
     if file is not None:
-        manifest = replace(manifest, validators={})  # the publisher did not say it
+        manifest = replace(manifest, validators={})  # they do not come from the publisher
     with translating(f"entering a delivery of {source.name}"), connected(warehouse.url) as connection:
         delivery, new = deliveries.record(connection, source.name, partition, manifest)
     return Landed(delivery, new)
 
 
 def admit(source: Source, delivery: Delivery, warehouse: Warehouse) -> Shape:
-    """Hold the columns of a landed delivery against the schema.
+    """Check the columns of a landed delivery against the schema.
 
     Raises:
         ShapeError: If a required column is missing. The bytes are kept, the delivery is refused, no row was written.
-        LoadError: If the database broke off.
+        LoadError: If the database failed.
     """
     try:
         return resolve(source.schema, delivery.manifest.names, str(delivery))

@@ -1,4 +1,4 @@
-"""A landed delivery into its table, batch by batch."""
+"""Loads a landed delivery into its table, batch by batch."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def load(
     force: bool = False,
     batches: Collection[int] = (),
 ) -> LoadReport:
-    """Load what is missing of a delivery.
+    """Load the batches of a delivery that are missing.
 
     Args:
         source: Its declaration.
         delivery: From `land`.
-        warehouse: Where its bytes are, and its table.
-        run_id: Of the run that loads.
+        warehouse: Has its bytes and its table.
+        run_id: Id of the run that loads.
         force: Whether to reload a delivery that is complete.
-        batches: Numbers of the only batches of a complete delivery to reload; none to load what is missing.
+        batches: Numbers of the batches of a complete delivery to reload; if empty, load the missing batches.
     """
     if delivery.fingerprint not in {"", source.fingerprint}:
         delivery = replace(delivery, manifest=index(source.extractor, warehouse.store, delivery.manifest))
@@ -54,7 +54,7 @@ def load(
 
 
 def target_of(source: Source, delivery: Delivery, warehouse: Warehouse) -> Target:
-    """The table of a source, for one delivery of it."""
+    """Return the target of a source's delivery: its table and the conditions of the load."""
     return Target(
         table=source.table,
         schema=source.schema,
@@ -66,7 +66,7 @@ def target_of(source: Source, delivery: Delivery, warehouse: Warehouse) -> Targe
 
 
 def _partition_column(source: Source) -> PartitionColumn | None:
-    """What keeps the partitions of a source apart; None where two may have rows of one key, or of one unique value."""
+    """Return the column that makes a source's partitions disjoint; None if two may share a key or a unique value."""
     rule = source.partition_rule
     if rule is None or any(rule.column.name not in claim.columns for claim in source.schema.claims):
         return None

@@ -1,6 +1,6 @@
-"""Records of the quarantine as a batch, to go the way of any other.
+"""A batch of records of the quarantine, which is validated, transformed and loaded like any other.
 
-What is done with such a batch is not decided here.
+The caller decides what happens to the batch.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 class QuarantinedBatch(RawBatch):
-    """Records of the quarantine as a batch: corrected ones by their fields, the others by their bytes.
+    """A batch of records of the quarantine: reads corrected records from their fields, the others from their bytes.
 
     Args:
         format_: Reads the bytes.
-        schema: Knows under which names a column is published.
-        names: What the delivery of the records published, in order.
+        schema: Has the names under which a column is published.
+        names: The names that the delivery of the records published, in order.
         records: In the order of their numbers.
         number: Of the batch in the ledger.
     """
@@ -64,20 +64,23 @@ class QuarantinedBatch(RawBatch):
         return self._read.malformed.select(REJECTED_RECORD_NO, REJECTED_RULES)
 
     def raw(self, record_no: int) -> bytes:
-        """The bytes as delivered."""
+        """The bytes of a record as delivered."""
         return self._records[record_no].raw
 
     def location(self, record_no: int) -> str:
-        """Where the record stood when it was delivered."""
+        """The location of a record in its delivery."""
         return self._records[record_no].location
 
 
 def _as_delivered(correction: Mapping[str, str | None], schema: Schema, names: Sequence[str]) -> dict[str, str | None]:
-    """A correction by the names that the delivery has: another name of a column would hide the others' values."""
+    """Return a correction under the names that the delivery uses.
+
+    Under another name of the same column, the correction would hide the values of the other records.
+    """
     delivered = {
-        known: next((name for name in column.published_names if name in names), known)
+        alias: next((name for name in column.published_names if name in names), alias)
         for column in schema.published
-        for known in column.published_names
+        for alias in column.published_names
     }
-    strange = {delivered.get(name, name): value for name, value in correction.items() if name not in names}
-    return {**strange, **{name: value for name, value in correction.items() if name in names}}
+    renamed = {delivered.get(name, name): value for name, value in correction.items() if name not in names}
+    return {**renamed, **{name: value for name, value in correction.items() if name in names}}

@@ -1,6 +1,6 @@
-"""Quarantined records again, corrected or as they came, through the current schema and transformer.
+"""Replays quarantined records, corrected or as they came, with the current schema and transformer.
 
-The same way as `ingest`'s, with the quarantine in the place of the landing store.
+The path is that of any batch, but the records come from the quarantine and not from the landing store.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """What a replay did.
+    """The result of a replay.
 
     Attributes:
-        counts: Of the records taken: ``rejected`` are those that still break rules and wait on.
+        counts: Of the records that were replayed: ``rejected`` are those that still break rules and keep waiting.
         deliveries: How many deliveries the records came from.
     """
 
@@ -52,12 +52,12 @@ def replay(source: Source, warehouse: Warehouse, run_id: str, ids: Sequence[int]
     Args:
         source: The declaration, as it is now.
         warehouse: Has the quarantine and the table.
-        run_id: Of the run that replays.
+        run_id: Id of the run that replays.
         ids: Only these records; all that are open or parked when None.
 
     Raises:
-        BusyError: If a run is loading a partition concerned; replays of partitions before it stand.
-        LoadError: If the database refuses; replays of deliveries before it stand.
+        BusyError: If a run is loading the partition of a delivery; replays of deliveries before it stay committed.
+        LoadError: If the database refuses the records of a delivery; replays of deliveries before it stay committed.
     """
     with connected(warehouse.url) as connection:
         waiting = _by_delivery(connection, source, ids=ids)
@@ -68,26 +68,26 @@ def replay(source: Source, warehouse: Warehouse, run_id: str, ids: Sequence[int]
 
 
 def releasable(source: Source, warehouse: Warehouse) -> list[int]:
-    """Ids of parked records whose parents have all arrived.
+    """Return the ids of parked records whose parents have all arrived.
 
     Args:
         source: The declaration.
         warehouse: Has the quarantine and the parents.
     """
-    found: list[int] = []
+    ids: list[int] = []
     target = Target(source.table, source.schema, source.fingerprint)
     with connected(warehouse.url) as connection:
         lookups = Lookups(target)
         for delivery, parked in _by_delivery(connection, source, statuses=("parked",)):
             rows = quarantined(source, delivery, parked, 0).rows
-            lonely = {
+            orphans = {
                 number
                 for lookup, missing in lookups.missing_parents(connection, rows)
                 if lookup.missing != "report"
                 for number in missing
             }
-            found += [record.id for record in parked if record.record_no not in lonely]
-    return found
+            ids += [record.id for record in parked if record.record_no not in orphans]
+    return ids
 
 
 def _replay_delivery(
@@ -105,12 +105,12 @@ def _replay_delivery(
 
 
 def published_correction(source: Source, record: Rejected, changes: Mapping[str, str | None]) -> dict[str, str | None]:
-    """A correction as the quarantine keeps it, by published names.
+    """Return a correction in the form that the quarantine stores, by published names.
 
     Args:
         source: The declaration.
-        record: To be corrected.
-        changes: Column or published name to the text the publisher should have sent; None for no value.
+        record: The record to correct.
+        changes: Column or published name to the text that the publisher should have sent; None for no value.
 
     Raises:
         ValueError: If a name is neither a column nor a published name.
@@ -122,7 +122,7 @@ def published_correction(source: Source, record: Rejected, changes: Mapping[str,
             correction[name] = value
         elif name in source.schema.names and not source.schema[name].derived:
             names = source.schema[name].published_names
-            correction[next((known for known in names if known in published), names[0])] = value
+            correction[next((alias for alias in names if alias in published), names[0])] = value
         else:
             raise ValueError(f"{name!r} is neither a column of source {source.name!r} nor a name it publishes")
     return correction
@@ -135,10 +135,10 @@ def _by_delivery(
     statuses: Sequence[str] = ("open", "parked"),
     ids: Sequence[int] | None = None,
 ) -> list[tuple[Delivery, list[Rejected]]]:
-    """Waiting records, by the delivery they came in; the oldest delivery first, records in their order."""
+    """Return waiting records grouped by delivery: the oldest delivery first, records by their number."""
     grouped: defaultdict[int, list[Rejected]] = defaultdict(list)
-    for rejected in quarantine.find(connection, source=source.name, statuses=statuses, ids=ids):
-        grouped[rejected.delivery_id].append(rejected)
-    known = [deliveries.by_id(connection, id_) for id_ in grouped]
-    ordered = sorted(filter(None, known), key=lambda delivery: (delivery.rank, delivery.id))
-    return [(delivery, sorted(grouped[delivery.id], key=lambda r: r.record_no)) for delivery in ordered]
+    for record in quarantine.find(connection, source=source.name, statuses=statuses, ids=ids):
+        grouped[record.delivery_id].append(record)
+    stored = [deliveries.by_id(connection, id_) for id_ in grouped]
+    ordered = sorted(filter(None, stored), key=lambda delivery: (delivery.rank, delivery.id))
+    return [(delivery, sorted(grouped[delivery.id], key=lambda record: record.record_no)) for delivery in ordered]

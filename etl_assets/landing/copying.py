@@ -1,4 +1,4 @@
-"""A stream that is kept while it is read: a thread hashes and writes what the reader has just been given."""
+"""A stream that is copied while it is read: a thread hashes and writes each chunk that the reader has just read."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _HEAD: Final = 8
 
 
 class Copying(io.RawIOBase):
-    """Gives a stream's bytes once, and keeps a copy of every one of them. Leaving the block copies what is left.
+    """Returns a stream's bytes once, and copies all of them. Leaving the block copies the rest.
 
     Attributes:
         size: Number of bytes copied.
     """
 
     def __init__(self, source: BinaryIO, target: BinaryIO) -> None:
-        """Join two streams.
+        """Connect two streams.
 
         Args:
-            source: Read from start to end.
-            target: Takes the copy.
+            source: Is read from start to end.
+            target: The copy is written to it.
         """
         super().__init__()
         self.size = 0
@@ -53,7 +53,7 @@ class Copying(io.RawIOBase):
 
     @property
     def sha256(self) -> str:
-        """SHA-256 (hex) of all that was copied; to be asked after the block."""
+        """SHA-256 (hex) of all bytes; read it after the block."""
         return self._digest.hexdigest()
 
     def readable(self) -> bool:
@@ -61,13 +61,13 @@ class Copying(io.RawIOBase):
         return True
 
     def head(self) -> bytes:
-        """The first bytes, which stay to be read; to be asked before anything is read."""
+        """Return the first bytes, which `read` will return again; call it before anything is read."""
         while len(self._ready) < _HEAD and (more := self._advance(_CHUNK)):
             self._ready += more
         return self._ready[:_HEAD]
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most that many bytes, all for -1; empty at the end."""
+        """Return at most that many bytes, all for -1; none at the end."""
         if size < 0:
             return self.readall()
         if not self._ready:
@@ -76,7 +76,7 @@ class Copying(io.RawIOBase):
         return chunk
 
     def readinto(self, buffer: Any, /) -> int:
-        """Fill the buffer; 0 at the end."""
+        """Fill the buffer and return the number of bytes; 0 at the end."""
         chunk = self.read(len(buffer))
         buffer[: len(chunk)] = chunk
         return len(chunk)
@@ -86,17 +86,17 @@ class Copying(io.RawIOBase):
         if chunk:
             self._finish()
             self.size += len(chunk)
-            self._last = self._worker.submit(self._keep, chunk)
+            self._last = self._worker.submit(self._copy_chunk, chunk)
         return chunk
 
-    def _keep(self, chunk: bytes) -> None:
+    def _copy_chunk(self, chunk: bytes) -> None:
         self._digest.update(chunk)
         view = memoryview(chunk)
         while view:
             view = view[self._target.write(view) :]
 
     def _finish(self) -> None:
-        """Wait for the copy of the last chunk; what went wrong with it is raised here."""
+        """Wait for the copy of the last chunk; raise its error, if any."""
         last, self._last = self._last, None
         if last is not None:
             last.result()

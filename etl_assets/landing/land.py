@@ -1,7 +1,7 @@
-"""From a partition to frozen, indexed bytes, and from these to batches.
+"""Fetches partitions, freezes and indexes their bytes, and reads batches from them.
 
-Here live the three steps that join an `Extractor`, its `Format` and the `LandingStore`. Whoever wants records of a
-delivery asks here, and gets them from the frozen bytes, never from the publisher.
+The three functions here connect an `Extractor`, its `Format` and the `LandingStore`. Callers read the records of a
+delivery only through them: from the frozen bytes, never from the publisher.
 """
 
 from __future__ import annotations
@@ -27,42 +27,42 @@ if TYPE_CHECKING:
 def land(extractor: Extractor, partition: Partition, store: LandingStore) -> Manifest:
     """Fetch a partition, freeze its bytes and index them.
 
-    All bytes are unpacked once, so that whatever is damaged surfaces here.
+    All bytes are unpacked once, so that damage is found here.
 
     Args:
-        extractor: Brings the bytes and knows their format.
-        partition: The partition wanted.
-        store: Keeps them.
+        extractor: Fetches the bytes and knows their format.
+        partition: The partition to fetch.
+        store: Keeps the bytes.
 
     Returns:
-        The manifest, which is also written beside the bytes.
+        The manifest, which is also stored beside the bytes.
 
     Raises:
-        DeliveryError: If there are no bytes, or they cannot be taken as a delivery of that format.
+        DeliveryError: If there are no bytes, or they are not of that format.
     """
-    seen: list[MemberIndex | DeliveryError] = []
+    results: list[MemberIndex | DeliveryError] = []
 
-    def look(stream: Copying) -> None:
-        """Index a file that is not packed while it is being kept."""
+    def index_unpacked(stream: Copying) -> None:
+        """Index a file that is not packed while it is being stored."""
         if not looks_packed(stream.head()):
             try:
-                seen.append(_index_member(extractor, "", cast("BinaryIO", stream), None, 0))
+                results.append(_index_member(extractor, "", cast("BinaryIO", stream), None, 0))
             except DeliveryError as error:
-                seen.append(error)
+                results.append(error)
 
     with extractor.fetch(partition) as fetched:
-        digest, size = store.freeze(fetched, look)
+        digest, size = store.freeze(fetched, index_unpacked)
         manifest = Manifest(digest, size, fetched.name, fetched.origin, dict(fetched.validators))
-    if not seen:
+    if not results:
         return index(extractor, store, manifest)
-    (found,) = seen
-    if isinstance(found, DeliveryError):
-        raise found
-    return _kept(store, replace(manifest, members=(replace(found, size=size),)))
+    (result,) = results
+    if isinstance(result, DeliveryError):
+        raise result
+    return _store_manifest(store, replace(manifest, members=(replace(result, size=size),)))
 
 
 def index(extractor: Extractor, store: LandingStore, manifest: Manifest) -> Manifest:
-    """Index frozen bytes, anew if need be: the declared format may have changed since.
+    """Index frozen bytes; may be called again, because the declared format may have changed.
 
     Args:
         extractor: Knows the format.
@@ -70,7 +70,7 @@ def index(extractor: Extractor, store: LandingStore, manifest: Manifest) -> Mani
         manifest: Of the bytes.
 
     Returns:
-        The manifest with its members, which is also written beside the bytes.
+        The manifest with its members, which is also stored beside the bytes.
 
     Raises:
         DeliveryError: If the bytes are not of that format, or members publish different names.
@@ -82,12 +82,12 @@ def index(extractor: Extractor, store: LandingStore, manifest: Manifest) -> Mani
         unpacked(stream, manifest.name, extractor.member) as files,
     ):
         for member, file in files:
-            found = _index_member(extractor, member, file, after, manifest.size)
-            members.append(found)
-            after = found.spans[-1] if found.spans else after
+            member_index = _index_member(extractor, member, file, after, manifest.size)
+            members.append(member_index)
+            after = member_index.spans[-1] if member_index.spans else after
     if extractor.format.naming == "header":
         _check_names(members, manifest.name)
-    return _kept(store, replace(manifest, members=tuple(members)))
+    return _store_manifest(store, replace(manifest, members=tuple(members)))
 
 
 def batches(
@@ -95,13 +95,13 @@ def batches(
 ) -> Iterator[RawBatch]:
     """Read batches of a delivery from its frozen bytes.
 
-    In a file that is not packed they are sought; in one that is, the bytes before them are unpacked and passed over.
+    In a file that is not packed, seek to them; in a packed one, unpack the bytes before them and skip those.
 
     Args:
         extractor: Knows the format.
         store: Has the bytes.
         manifest: Of the delivery, with its index.
-        numbers: Of the batches wanted; all when None.
+        numbers: Of the batches to read; all when None.
 
     Yields:
         The batches, in order.
@@ -128,7 +128,7 @@ def batches(
                 return
 
 
-def _kept(store: LandingStore, manifest: Manifest) -> Manifest:
+def _store_manifest(store: LandingStore, manifest: Manifest) -> Manifest:
     store.put_manifest(manifest)
     return manifest
 
@@ -154,7 +154,7 @@ def _check_names(members: Sequence[MemberIndex], name: str) -> None:
         if difference := set(members[0].names) ^ set(member.names):
             listed = ", ".join(map(repr, sorted(difference)))
             raise DeliveryError(
-                f"{member.member} in {name} does not publish the columns of {members[0].member}: {listed} stand in "
-                "only one of them. Nothing was loaded. Choose members of one shape with member=; declare one source "
-                "for each shape."
+                f"{member.member} in {name} does not publish the columns of {members[0].member}: {listed} are in "
+                "only one of them. Nothing was loaded. Select members with the same columns with member=; declare one "
+                "source for each set of columns."
             )

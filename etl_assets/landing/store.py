@@ -1,6 +1,6 @@
-"""LandingStore: frozen bytes, known by their SHA-256, in a folder or in any storage that fsspec reaches.
+"""LandingStore: frozen bytes, identified by their SHA-256, in a folder or in any storage that fsspec reaches.
 
-Here live writing once, reading back, and the manifest beside the bytes. What the bytes hold is `land`'s business.
+This module writes bytes once, reads them back, and stores the manifest beside them. `land` reads their contents.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _CHUNK: Final = 1024 * 1024
 
 
 class LandingStore:
-    """Keeps what was fetched, for ever and unchanged.
+    """Keeps fetched bytes for ever and unchanged.
 
-    The bytes of a delivery stand at ``ab/abcdef….bytes`` and its manifest at ``ab/abcdef….json``, where ``abcdef…`` is
-    the SHA-256. Two fetches of the same bytes are one file.
+    The bytes of a delivery are stored at ``ab/abcdef….bytes`` and its manifest at ``ab/abcdef….json``, where
+    ``abcdef…`` is the SHA-256. Two fetches of the same bytes share one file.
     """
 
     def __init__(self, url: str) -> None:
-        """Name the place; nothing is written yet.
+        """Set the place of the store; nothing is written yet.
 
         Args:
             url: A folder, or a URL that fsspec knows.
@@ -46,20 +46,20 @@ class LandingStore:
         self._root = root.rstrip("/")
         self._local = isinstance(self._system, LocalFileSystem)
 
-    def freeze(self, fetched: Fetched, look: Callable[[Copying], None] | None = None) -> tuple[str, int]:
-        """Keep the bytes of a fetch.
+    def freeze(self, fetched: Fetched, inspect: Callable[[Copying], None] | None = None) -> tuple[str, int]:
+        """Store the bytes of a fetch.
 
-        Nothing stands under its final name until all of it is there.
+        A file gets its final name only when it is complete.
 
         Args:
-            fetched: Read from start to end.
-            look: Reads the bytes, as far as it wants, while they are being kept.
+            fetched: Is read from start to end.
+            inspect: Reads the bytes, as far as it wants, while they are being stored.
 
         Returns:
             SHA-256 (hex) and number of bytes.
 
         Raises:
-            DeliveryError: If there are no bytes, or they cannot be fetched to their end.
+            DeliveryError: If there are no bytes, or they cannot be fetched completely.
         """
         folder = self._root if self._local else None
         if folder:
@@ -68,16 +68,16 @@ class LandingStore:
         try:
             with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 -- a descriptor
                 with Copying(fetched.stream, cast("BinaryIO", file)) as copying:
-                    if look is not None:
-                        look(copying)
+                    if inspect is not None:
+                        inspect(copying)
                 digest, size = copying.sha256, copying.size
                 if self._local:
                     os.fsync(file.fileno())
             if size == 0:
                 raise DeliveryError(
-                    f"{fetched.origin} is empty. Nothing was written. Look at the feed: no bytes are no delivery."
+                    f"{fetched.origin} is empty. Nothing was written. Check the feed: no bytes are no delivery."
                 )
-            self._keep(temporary, digest, size)
+            self._move_into_store(temporary, digest, size)
         finally:
             Path(temporary).unlink(missing_ok=True)
         return digest, size
@@ -98,13 +98,13 @@ class LandingStore:
         except FileNotFoundError:
             raise DeliveryMissingError(
                 f"The landing store {shown(self.url)} has no bytes {sha256}. Nothing was written. "
-                "Fetch the delivery again, or name the store that has it (ETL_ASSETS_LANDING_URL)."
+                "Fetch the delivery again, or configure the store that has it (ETL_ASSETS_LANDING_URL)."
             ) from None
         spool.seek(0)
         return cast("BinaryIO", spool)
 
     def put_manifest(self, manifest: Manifest) -> None:
-        """Write a manifest beside its bytes, in the place of an earlier one."""
+        """Write a manifest beside its bytes; replace an earlier one."""
         path = self._path(manifest.sha256, "json")
         text = json.dumps(manifest.to_json(), ensure_ascii=False, indent=1).encode()
         if not self._local:
@@ -119,7 +119,7 @@ class LandingStore:
             Path(temporary).unlink(missing_ok=True)
 
     def manifest(self, sha256: str) -> Manifest | None:
-        """The manifest beside some bytes, if there is one."""
+        """Return the manifest of some bytes; None if there is none."""
         path = self._path(sha256, "json")
         if not self._system.exists(path):
             return None
@@ -127,7 +127,7 @@ class LandingStore:
         return Manifest.from_json(values)
 
     def size(self, sha256: str) -> int | None:
-        """How many bytes are kept under a SHA-256; None when there are none."""
+        """Return the number of bytes stored under a SHA-256; None if there are none."""
         try:
             return int(self._system.size(self._path(sha256, "bytes")))
         except FileNotFoundError:
@@ -136,7 +136,7 @@ class LandingStore:
     def _path(self, digest: str, ending: str) -> str:
         return f"{self._root}/{digest[:2]}/{digest}.{ending}"
 
-    def _keep(self, temporary: str, digest: str, size: int) -> None:
+    def _move_into_store(self, temporary: str, digest: str, size: int) -> None:
         path = self._path(digest, "bytes")
         if self._system.exists(path) and self._system.size(path) == size:
             return

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Warehouse:
-    """Where deliveries are kept and where they end.
+    """Where deliveries are stored and where they are loaded.
 
     Attributes:
         url: ``postgresql://…`` of the database.
-        store: Of the frozen bytes.
+        store: The landing store of the frozen bytes.
     """
 
     url: str = field(repr=False)

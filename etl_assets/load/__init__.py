@@ -1,6 +1,6 @@
-"""The Loader stage: batches into Postgres, each in one transaction with its rejected records and its ledger entry.
+"""The Loader stage: writes each batch into Postgres in one transaction, with its rejected records and ledger entry.
 
-What a transaction holds and in which order is decided here; how it is said in SQL is ``postgres``'s.
+This package decides what a transaction writes and in which order; package ``postgres`` has the SQL.
 """
 
 from etl_assets.load.base import Loader, LoadReport, LoadRequest, PartitionColumn, ReplayRequest, Target

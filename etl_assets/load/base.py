@@ -1,4 +1,4 @@
-"""The Loader stage's contract: what it is asked, what it reports."""
+"""The contract of the Loader stage: its requests and its reports."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from etl_assets.schema import Schema
 
 OpenBatches: TypeAlias = "Callable[[frozenset[int]], Iterator[Batch]]"
-"""Gives the batches of a delivery, in order, other than those whose numbers it is called with."""
+"""Returns the batches of a delivery, in order, except those whose numbers it is called with."""
 ReadConfirmed: TypeAlias = "Callable[[Connection, Sequence[Confirmation], int], Iterator[pl.DataFrame]]"
-"""Reads again the rows of ledger entries that confirmed what the table had, those first that the batch of that number
-is likely to meet: the schema's columns and ``RECORD_NO``, which is ``AFTER_ALL`` in rows of another delivery."""
+"""Reads again the rows that some ledger entries confirmed, to compare them with a batch, given by its number.
+
+The rows whose keys the batch probably has come first. Each frame has the schema's columns and ``RECORD_NO``, which is
+``AFTER_ALL`` in rows of another delivery."""
 MakeBatch: TypeAlias = "Callable[[Sequence[Rejected], int], Batch]"
-"""Makes a batch of records of the quarantine, under a number."""
+"""Makes a batch, with a given number, from records of the quarantine."""
 BeforeCommit: TypeAlias = "Callable[[Connection, Delivery, Entry], None]"
 """Writes more in the transaction of a batch, after its rows, its rejected records and its ledger entry."""
 LoadStatus = Literal["loaded", "resumed", "unchanged"]
@@ -35,12 +37,12 @@ LoadStatus = Literal["loaded", "resumed", "unchanged"]
 
 @dataclass(frozen=True)
 class PartitionColumn:
-    """What keeps the partitions of a source apart: a column of the key that says which one a row belongs to.
+    """A column of the table's key that decides which partition a row belongs to, so that partitions are disjoint.
 
     Attributes:
-        column: Its name.
-        declaration: A text that changes when other values are to belong to a partition.
-        outside: Which of some values belong to another partition than the one of a key.
+        column: Name of the column.
+        declaration: A text that changes when the declaration assigns other values to a partition.
+        outside: Takes the key of a partition and values; returns which of the values belong to another partition.
     """
 
     column: str
@@ -50,16 +52,16 @@ class PartitionColumn:
 
 @dataclass(frozen=True)
 class Target:
-    """The table that a delivery ends in, and what is asked of its rows.
+    """The table that a delivery is loaded into, and the conditions of the load.
 
     Attributes:
         table: ``schema.table``.
         schema: The contract.
         fingerprint: Of the declaration under which the records are read.
         max_rejected: The share of a delivery's records that may be rejected.
-        partition_column: What keeps partitions from having rows of one key; None where nothing does. If something does,
-            they are written side by side.
-        read_confirmed: Reads what newer entries of the ledger confirmed; None when nothing can come after.
+        partition_column: The column that makes the partitions disjoint; None if they may share keys. Disjoint
+            partitions are written side by side.
+        read_confirmed: Reads the rows that newer ledger entries confirmed; None if there can be no newer entries.
     """
 
     table: str
@@ -72,16 +74,16 @@ class Target:
 
 @dataclass(frozen=True)
 class LoadRequest:
-    """What a loader is asked to load.
+    """A request to load a delivery.
 
     Attributes:
         url: ``postgresql://…`` of the warehouse.
-        run_id: Of the run that loads.
-        target: Where to.
-        delivery: What.
+        run_id: Id of the run that loads.
+        target: The table to load into.
+        delivery: The delivery to load.
         open_batches: Opens the delivery's batches.
         force: Whether to reload a delivery that is complete.
-        batches: Numbers of the only batches of a complete delivery to reload; none to load what is missing.
+        batches: Numbers of the batches of a complete delivery to reload; if empty, load the missing batches.
     """
 
     url: str = field(repr=False)
@@ -95,15 +97,15 @@ class LoadRequest:
 
 @dataclass(frozen=True)
 class ReplayRequest:
-    """What a loader is asked to replay: records of the quarantine that came in one delivery.
+    """A request to replay records of the quarantine that came in one delivery.
 
     Attributes:
         url: ``postgresql://…`` of the warehouse.
-        run_id: Of the run that replays.
-        target: Where to.
-        delivery: That they came in.
-        ids: Of the records.
-        make_batch: Makes a batch of the records that still wait, under the number it is given.
+        run_id: Id of the run that replays.
+        target: The table to write.
+        delivery: The delivery that the records came in.
+        ids: Ids of the records.
+        make_batch: Makes a batch, with a given number, from those records that still wait.
     """
 
     url: str = field(repr=False)
@@ -116,17 +118,17 @@ class ReplayRequest:
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of a delivery.
+    """The result of a load.
 
     Attributes:
-        delivery: As it stands afterwards.
+        delivery: The delivery after the load.
         status: ``loaded``; ``resumed``, when an earlier run had committed some of its batches; ``unchanged``, when
             there was nothing to do.
-        counts: Of the whole delivery, the earlier run's batches included; all zero when nothing was read.
-        rules: How many records broke each rule, reported ones included; of the whole delivery.
-        written: Counts of this run's batches alone.
+        counts: Of the whole delivery, including batches that an earlier run committed; all zero when nothing was read.
+        rules: How many records of the whole delivery broke each rule, including rules that are only reported.
+        written: Counts of the batches that this run wrote.
         seconds: Seconds by phase: ``read`` (parse, validate, transform), ``prepare`` (sort, hash), ``database``, and
-            ``wait`` (the database waiting for the others); the phases overlap.
+            ``wait`` (the database waits for the other phases); the phases overlap.
     """
 
     delivery: Delivery
@@ -146,36 +148,36 @@ class Loader(ABC):
 
     @property
     def rules(self) -> tuple[RuleInfo, ...]:
-        """The rules besides those of the schema for which it rejects records."""
+        """The rules, other than those of the schema, by which the loader rejects records."""
         return ()
 
     @abstractmethod
     def load(self, request: LoadRequest) -> LoadReport:
-        """Write what is missing of a delivery.
+        """Write the batches of a delivery that are missing.
 
         Args:
-            request: What, where to, and for which run.
+            request: The delivery, the table and the run.
 
         Returns:
-            What became of it.
+            The result of the load.
 
         Raises:
             BusyError: If another run is loading the partition.
             TooManyRejectedError: If more records are rejected than the target consents to.
-            LoadError: If the database does not take a batch; batches before it stay.
+            LoadError: If the database refuses a batch; batches before it stay committed.
         """
 
     @abstractmethod
     def replay(self, request: ReplayRequest) -> Counts:
-        """Write records of the quarantine that keep all rules by now; the others wait on, with the rules they break.
+        """Write the quarantined records that now keep all rules; the others keep waiting, with the rules they break.
 
         Args:
-            request: What, where to, and for which run.
+            request: The records, the table and the run.
 
         Returns:
-            What became of the records that still waited; all zero when none did.
+            Counts of the records that were still waiting; all zero when none were.
 
         Raises:
             BusyError: If a run is loading the partition.
-            LoadError: If the database does not take them; nothing was written.
+            LoadError: If the database refuses them; nothing was written.
         """

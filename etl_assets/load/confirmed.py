@@ -1,7 +1,7 @@
-"""Which rows of the table something newer has confirmed, though their marks are older.
+"""Finds the rows of the table that something newer has confirmed, although their marks are older.
 
-Asked only for rows that are about to be changed or deleted, and only where newer entries of the ledger left rows as
-they were.
+The loader calls this only for rows that it is about to change or delete, and only if newer ledger entries left rows
+unchanged.
 """
 
 from __future__ import annotations
@@ -17,43 +17,43 @@ if TYPE_CHECKING:
 
     from etl_assets.schema import Schema
 
-_ORDER = "#order"
-_RECORD = "#record"
+_CONFIRMING_ORDER = "#order"
+_CONFIRMING_RECORD = "#record"
 
 
-def confirmed_rows(at_stake: pl.DataFrame, schema: Schema, sightings: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Find the rows that must stay, reading no more sightings than it takes.
+def confirmed_rows(candidates: pl.DataFrame, schema: Schema, confirming: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Find the rows that must stay unchanged. Read only as many confirming frames as needed.
 
     Args:
-        at_stake: The key's columns, the order column if the schema has one, and ``RECORD_NO``, of rows that come or
-            that would be deleted; no key twice.
+        candidates: The key's columns, the order column if the schema has one, and ``RECORD_NO``, of rows that would be
+            written or deleted; no key twice.
         schema: Of the table.
-        sightings: The same columns, of what newer records said; see `ReadConfirmed`.
+        confirming: Frames with the same columns, of newer records; see `ReadConfirmed`.
 
     Returns:
-        The key's columns of the rows at stake than which a sighting is newer.
+        The key's columns of those candidates for which there is a newer confirming row.
     """
     columns = [*schema.key, *([schema.order_by] if schema.order_by else []), RECORD_NO]
-    left = at_stake.select(*dict.fromkeys(columns))
-    found = [left.select(schema.key).clear()]
-    for seen in sightings:
-        names = [pl.col(RECORD_NO).alias(_RECORD)]
+    remaining = candidates.select(*dict.fromkeys(columns))
+    parts = [remaining.select(schema.key).clear()]
+    for rows in confirming:
+        names = [pl.col(RECORD_NO).alias(_CONFIRMING_RECORD)]
         if schema.order_by is not None:
-            names.append(pl.col(schema.order_by).alias(_ORDER))
-        met = left.join(seen.select(*schema.key, *names), on=schema.key)
-        confirmed = met.filter(_is_newer(schema)).select(schema.key).unique()
+            names.append(pl.col(schema.order_by).alias(_CONFIRMING_ORDER))
+        matches = remaining.join(rows.select(*schema.key, *names), on=schema.key)
+        confirmed = matches.filter(_is_newer(schema)).select(schema.key).unique()
         if confirmed.height:
-            found.append(confirmed)
-            left = left.join(confirmed, on=schema.key, how="anti")
-        if left.is_empty():
+            parts.append(confirmed)
+            remaining = remaining.join(confirmed, on=schema.key, how="anti")
+        if remaining.is_empty():
             break
-    return pl.concat(found)
+    return pl.concat(parts)
 
 
 def _is_newer(schema: Schema) -> pl.Expr:
-    """Whether a sighting comes after the row that it is joined with."""
-    later = pl.col(_RECORD) > pl.col(RECORD_NO)
+    """Whether a confirming row is newer than the candidate that it is joined with."""
+    later = pl.col(_CONFIRMING_RECORD) > pl.col(RECORD_NO)
     if schema.order_by is None:
         return later
-    own, seen = pl.col(schema.order_by), pl.col(_ORDER)
-    return (seen > own) | ((seen == own) & later)
+    own, confirming = pl.col(schema.order_by), pl.col(_CONFIRMING_ORDER)
+    return (confirming > own) | ((confirming == own) & later)

@@ -1,4 +1,4 @@
-"""One delivery on its way into its table: begun, prepared batch by batch, written, and tried again after a fault."""
+"""Loads one delivery into its table: begins it, prepares and writes its batches, and retries after a fault."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ _TRIES: Final = 5
 
 
 class DeliveryLoad:
-    """The load of one delivery, by a run that holds its partition until `close`.
+    """The load of one delivery by a run. The run keeps the partition locked until `close`.
 
     Args:
         url: Of the warehouse.
-        run_id: Of the run that loads.
-        target: Where the rows go.
-        delivery: What is loaded.
+        run_id: Id of the run that loads.
+        target: The table to load into.
+        delivery: The delivery to load.
         before_commit: Writes more in each transaction.
 
     Attributes:
-        target: As given.
-        delivery: As it stands in the database.
+        target: The table to load into.
+        delivery: The delivery, in its state in the database.
 
     Raises:
-        BusyError: If another run holds the partition.
+        BusyError: If another run has locked the partition.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class DeliveryLoad:
 
     @property
     def connection(self) -> Connection:
-        """Of the hold; another one after a fault."""
+        """The connection that has the partition's lock; another one after a fault."""
         return self._lock.connection
 
     def begin(self, *, force: bool) -> None:
@@ -74,25 +74,25 @@ class DeliveryLoad:
         """Mark some batches of a complete delivery as being reloaded.
 
         Raises:
-            LoadError: If there are no such batches, or the delivery must be read as a whole.
+            LoadError: If there are no such batches, or the delivery must be reloaded as a whole.
         """
         known = {span.batch for span in self.delivery.manifest.spans}
         if not batches <= known:
-            there = f"{min(known)} to {max(known)}" if known else "none"
+            available = f"{min(known)} to {max(known)}" if known else "none"
             raise LoadError(
-                f"{self.delivery} has no batch {min(batches - known)}; it has {there}. Nothing was written. "
+                f"{self.delivery} has no batch {min(batches - known)}; it has {available}. Nothing was written. "
                 "Name others."
             )
         begun = deliveries.begin_some(self.connection, self.delivery, self.target.fingerprint, batches)
         if begun is None:
             raise LoadError(
-                f"{self.delivery} is not complete, or was read under another declaration: it can only be read as a "
-                "whole. Nothing was written. Run it without naming batches."
+                f"{self.delivery} is not complete, or was read under another declaration: it can only be reloaded "
+                "as a whole. Nothing was written. Run it without naming batches."
             )
         self.delivery = begun
 
     def open_table(self) -> None:
-        """Make the table hold what the schema declares, and get ready to write it."""
+        """Create or change the table as the schema declares, and prepare to write it."""
         ensure_table(self.connection, self.target.table, self.target.schema)
         self._ensure_disjoint()
         self._writer = TableWriter(
@@ -104,7 +104,7 @@ class DeliveryLoad:
         )
 
     def _ensure_disjoint(self) -> None:
-        """Make sure that the rows of the table lie in their partitions, too: those that came before they had to."""
+        """Check that rows loaded before the partition column was declared belong to their partitions, too."""
         partition_column = self.target.partition_column
         if partition_column is None:
             return
@@ -117,27 +117,27 @@ class DeliveryLoad:
                 column = self.target.schema[partition_column.column]
                 if partition_column.outside(partition, pl.Series(ends, dtype=column.type.polars)).any():
                     raise LoadError(
-                        f"{table} has rows that came in partition {partition!r} of {source}, and lie in another by "
-                        f"their {partition_column.column}. Nothing was written. Delete them, or leave column= out of "
+                        f"{table} has rows that came in partition {partition!r} of {source}, but belong to another "
+                        f"by their {partition_column.column}. Nothing was written. Delete them, or remove column= from "
                         "the source's partitions."
                     )
             partitions.record_disjoint(self.connection, source, partition_column.declaration)
 
     def close(self) -> None:
-        """Give the partition back."""
+        """Release the lock of the partition."""
         self._lock.release()
 
     def prepared(self, batches: Iterator[Batch]) -> Iterator[Prepared]:
-        """Batches made ready, in the thread that pulls them."""
+        """Prepare batches for their transactions, in the thread that iterates."""
         for batch in batches:
             ready = prepare(batch, self.target, self.delivery.id, self._seed)
             writer = self._writer
             yield replace(ready, encoded=writer.encode(ready.rows)) if writer.sends_everything else ready
 
     def write(self, prepared: Prepared, transaction: type[BatchTransaction]) -> Entry:
-        """Write a batch, trying again on a new connection when the database broke off.
+        """Write a batch; after a transient fault of the database, retry on a new connection.
 
-        A lost answer to COMMIT is resolved by asking the ledger.
+        If the answer to COMMIT was lost, the ledger shows whether the batch was committed.
         """
         for attempt in stamina.retry_context(on=TransientLoadError, attempts=_TRIES, wait_initial=0.2, wait_max=5.0):
             with attempt:
@@ -150,10 +150,10 @@ class DeliveryLoad:
         raise AssertionError("a retry loop ends by returning or raising")
 
     def transaction(self, kind: type[Transaction], *, allowance: int) -> Transaction:
-        """A transaction over this load.
+        """Return a transaction for this load.
 
         Args:
-            kind: What it does, in which order.
+            kind: The class of the transaction: what it writes, in which order.
             allowance: How many records it may reject.
         """
         return kind(
@@ -168,12 +168,12 @@ class DeliveryLoad:
         )
 
     def _allowance(self) -> int:
-        """How many more records may be rejected."""
+        """Return how many more records of the delivery may be rejected."""
         consent = int(self.target.max_rejected * self.delivery.manifest.records)
         return consent - entries.add_up(entries.find(self.connection, self.delivery))[0].rejected
 
     def _reconnect(self, number: int) -> Entry | None:
-        """Renew the hold after its connection broke; the ledger entry of a batch, if it was committed after all."""
+        """Reconnect and lock the partition again; return the ledger entry of a batch if the batch was committed."""
         try:
             self._lock.reconnect()
             self.open_table()

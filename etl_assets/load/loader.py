@@ -1,4 +1,4 @@
-"""The Postgres loader: goes on after what the ledger has, and writes batch after batch."""
+"""The Postgres loader: skips the batches that the ledger has, and writes the others one after the other."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class PostgresLoader(Loader):
-    """Loads deliveries into Postgres, from the thread that calls it; parsing runs ahead in another.
+    """Loads deliveries into Postgres, in the thread that calls it; another thread parses ahead.
 
     Attributes:
-        transaction: What is written with a batch, in which order.
+        transaction: The transaction of a batch: what it writes, in which order.
     """
 
     transaction: type[BatchTransaction] = field(default=BatchTransaction, kw_only=True)
@@ -49,16 +49,16 @@ class PostgresLoader(Loader):
         return (RuleInfo(DATABASE_RULE, "the database can store the record"),)
 
     def before_commit(self, connection: Connection, delivery: Delivery, entry: Entry) -> None:
-        """Write more in the transaction of each batch and of each replay; a subclass says what.
+        """Write more in the transaction of each batch and of each replay. Subclasses override this.
 
         Args:
             connection: In the transaction, which is committed next.
-            delivery: That the records came in.
-            entry: What was done with them, as it stands in the ledger.
+            delivery: The delivery that the records came in.
+            entry: The ledger entry of the batch or replay.
         """
 
     def load(self, request: LoadRequest) -> LoadReport:
-        """Write what is missing of a delivery; see `Loader.load`."""
+        """Write the batches of a delivery that are missing; see `Loader.load`."""
         load = DeliveryLoad(request.url, request.run_id, request.target, request.delivery, self.before_commit)
         try:
             if request.batches:
@@ -78,7 +78,7 @@ class PostgresLoader(Loader):
             load.close()
 
     def replay(self, request: ReplayRequest) -> Counts:
-        """Write records of the quarantine that keep all rules by now; see `Loader.replay`."""
+        """Write the quarantined records that now keep all rules; see `Loader.replay`."""
         load = DeliveryLoad(request.url, request.run_id, request.target, request.delivery, self.before_commit)
         try:
             load.open_table()
@@ -98,24 +98,24 @@ class PostgresLoader(Loader):
             self._write(load, open_batches(frozenset(done)), seconds)
         if not deliveries.complete(load.connection, load.delivery):
             raise TransientLoadError(
-                f"{load.delivery}: batches that were committed are gone from the ledger, as after a crash of the "
-                "server. The rows that are there are accounted for. Run it again: it goes on with what is missing."
+                f"{load.delivery}: committed batches are missing from the ledger, as after a crash of the server. "
+                "The ledger accounts for all rows in the table. Run it again: it loads the missing batches."
             )
-        everything = entries.find(load.connection, load.delivery)
-        counts, rules = entries.add_up(everything)
+        committed = entries.find(load.connection, load.delivery)
+        counts, rules = entries.add_up(committed)
         return LoadReport(
             delivery=deliveries.by_id(load.connection, load.delivery.id) or load.delivery,
             status="resumed" if done else "loaded",
             counts=counts,
             rules=rules,
-            written=entries.add_up({number: entry for number, entry in everything.items() if number not in done})[0],
+            written=entries.add_up({number: entry for number, entry in committed.items() if number not in done})[0],
             seconds=dict(seconds),
         )
 
     def _write(self, load: DeliveryLoad, batches: Iterator[Batch], seconds: defaultdict[str, float]) -> None:
-        """Write batches: one thread reads and prepares, this one writes."""
-        ready = load.prepared(timed(batches, seconds, "read"))
-        with Prefetch(timed(ready, seconds, "read+prepare")) as prefetched:
+        """Write batches in this thread, while another thread reads and prepares."""
+        prepared_batches = load.prepared(timed(batches, seconds, "read"))
+        with Prefetch(timed(prepared_batches, seconds, "read+prepare")) as prefetched:
             for prepared in timed(iter(prefetched), seconds, "wait"):
                 with stopwatch(seconds, "database"):
                     load.write(prepared, self.transaction)
@@ -133,7 +133,7 @@ def stopwatch(seconds: defaultdict[str, float], phase: str) -> Iterator[None]:
 
 
 def timed(items: Iterator[T], seconds: defaultdict[str, float], phase: str) -> Iterator[T]:
-    """The same items; the time each took to come is added to a phase."""
+    """Yield the same items, and add the time that each took to a phase."""
     while True:
         with stopwatch(seconds, phase):
             try:

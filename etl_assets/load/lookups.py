@@ -1,4 +1,4 @@
-"""What only the database can tell of a batch: which parents are missing, which unique values are taken."""
+"""Queries the database about a batch: which parents are missing, and which unique values are taken."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
     from etl_assets.schema.rules import Lookup, UniqueClaim
 
-_REMEMBERED = 200_000
+_CACHED_PARENTS = 200_000
 
 
 class Lookups:
-    """Looks up what rows refer to and what they claim for themselves; remembers the parents it has found.
+    """Looks up the parents that rows refer to and the unique values that they claim; caches the parents that it finds.
 
     Args:
-        target: The table the rows go to, and its schema.
+        target: The table that the rows are written to, and its schema.
     """
 
     def __init__(self, target: Target) -> None:
         self._table = target.table
         self._schema = target.schema
         self._types = target.schema.types()
-        self._found: dict[str, pl.DataFrame] = {}
+        self._known_parents: dict[str, pl.DataFrame] = {}
 
     def missing_parents(self, connection: Connection, rows: pl.DataFrame) -> Iterator[tuple[Lookup, list[int]]]:
-        """Find the records that refer to a parent that is not there.
+        """Find the records whose parent is missing.
 
         Args:
             connection: In the batch's transaction.
@@ -45,31 +45,31 @@ class Lookups:
             Each lookup of the schema, and the numbers of the records whose parent is missing.
         """
         for lookup in self._schema.lookups:
-            absent = self._absent(connection, lookup, rows)
-            hit = rows.join(absent, on=lookup.columns, how="semi") if len(absent) else rows.clear()
-            yield lookup, hit[RECORD_NO].unique().sort().to_list()
+            missing = self._missing_values(connection, lookup, rows)
+            orphans = rows.join(missing, on=lookup.columns, how="semi") if len(missing) else rows.clear()
+            yield lookup, orphans[RECORD_NO].unique().sort().to_list()
 
     def taken_values(self, connection: Connection, rows: pl.DataFrame) -> Iterator[tuple[UniqueClaim, list[int]]]:
-        """Find the records that claim unique values which a row of another key has.
+        """Find the records that claim a unique value that a row of another key already has.
 
         Args:
             connection: In the batch's transaction.
             rows: Typed rows, no key twice.
 
         Yields:
-            Each claim of the schema, and the numbers of the records that come too late.
+            Each claim of the schema, and the numbers of the records whose value is taken.
         """
         for claim in self._schema.claims:
             others = [name for name in self._schema.key if name not in claim.columns]
             claims = rows.select(RECORD_NO, *claim.columns, *others).drop_nulls(claim.columns).sort(RECORD_NO)
             twice = claims.filter(~pl.struct(claim.columns).is_first_distinct())
-            owned = self._owned_by_others(connection, claim, claims, others)
-            yield claim, sorted({*twice[RECORD_NO], *owned})
+            taken = self._taken_in_table(connection, claim, claims, others)
+            yield claim, sorted({*twice[RECORD_NO], *taken})
 
-    def _absent(self, connection: Connection, lookup: Lookup, rows: pl.DataFrame) -> pl.DataFrame:
-        """The values that refer to nothing, each once."""
+    def _missing_values(self, connection: Connection, lookup: Lookup, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the distinct values of the referring columns for which there is no parent."""
         values = rows.select(lookup.columns).drop_nulls().unique(maintain_order=True)
-        known = self._found.get(lookup.rule, values.clear())
+        known = self._known_parents.get(lookup.rule, values.clear())
         values = values.join(known, on=lookup.columns, how="anti")
         if lookup.table == self._table:
             own = rows.select(lookup.parent_columns).rename(
@@ -78,50 +78,50 @@ class Lookups:
             values = values.join(own, on=lookup.columns, how="anti")
         if values.is_empty():
             return values
-        there = self._present(connection, lookup, values)
-        if len(known) < _REMEMBERED:
-            self._found[lookup.rule] = pl.concat([known, values.filter(there)])
-        return values.filter(~there)
+        has_parent = self._have_parents(connection, lookup, values)
+        if len(known) < _CACHED_PARENTS:
+            self._known_parents[lookup.rule] = pl.concat([known, values.filter(has_parent)])
+        return values.filter(~has_parent)
 
-    def _present(self, connection: Connection, lookup: Lookup, values: pl.DataFrame) -> pl.Series:
-        """Which values are in a row of the parent."""
+    def _have_parents(self, connection: Connection, lookup: Lookup, values: pl.DataFrame) -> pl.Series:
+        """Return, for each row of values, whether the parent table has a row with them."""
         if not exists(connection, lookup.table):
             return pl.repeat(value=False, n=len(values), eager=True)
-        met = sql.SQL(" AND ").join(
+        same = sql.SQL(" AND ").join(
             sql.SQL("parent.{} = v.{}").format(sql.Identifier(theirs), sql.Identifier(ours))
             for ours, theirs in zip(lookup.columns, lookup.parent_columns, strict=True)
         )
-        question = sql.SQL('SELECT v."#" FROM {} WHERE EXISTS (SELECT FROM {} parent WHERE {})').format(
-            self._listed(lookup.columns), identifier(lookup.table), met
+        query = sql.SQL('SELECT v."#" FROM {} WHERE EXISTS (SELECT FROM {} parent WHERE {})').format(
+            self._numbered_rows(lookup.columns), identifier(lookup.table), same
         )
         try:
-            found = connection.execute(question, _lists(values)).fetchall()
+            numbers = connection.execute(query, _lists(values)).fetchall()
         except (errors.UndefinedColumn, errors.UndefinedFunction, errors.DatatypeMismatch) as error:
             raise LoadError(
                 f"{' and '.join(lookup.columns)} refer to {' and '.join(lookup.parent_columns)} of {lookup.table}, "
                 f"which cannot be compared with them ({error.sqlstate}). Nothing of this batch was written. Correct "
                 "the reference, or the types."
             ) from error
-        places = pl.Series([place - 1 for (place,) in found], dtype=pl.UInt32)
-        return pl.int_range(len(values), dtype=pl.UInt32, eager=True).is_in(places.implode())
+        indexes = pl.Series([number - 1 for (number,) in numbers], dtype=pl.UInt32)
+        return pl.int_range(len(values), dtype=pl.UInt32, eager=True).is_in(indexes.implode())
 
-    def _owned_by_others(
+    def _taken_in_table(
         self, connection: Connection, claim: UniqueClaim, claims: pl.DataFrame, others: list[str]
     ) -> list[int]:
-        """Numbers of the records whose values a row of another key has."""
+        """Return the numbers of the records whose values a row of another key in the table has."""
         if claims.is_empty() or not others:
             return []
         names = [*claim.columns, *others]
         same = sql.SQL(" AND ").join(map(_equal, claim.columns))
         other_key = sql.SQL(" OR ").join(sql.SQL("NOT {}").format(_equal(name)) for name in others)
-        question = sql.SQL('SELECT v."#" FROM {} WHERE EXISTS (SELECT FROM {} owner WHERE {} AND ({}))').format(
-            self._listed(names), identifier(self._table), same, other_key
+        query = sql.SQL('SELECT v."#" FROM {} WHERE EXISTS (SELECT FROM {} owner WHERE {} AND ({}))').format(
+            self._numbered_rows(names), identifier(self._table), same, other_key
         )
-        found = connection.execute(question, _lists(claims.select(names))).fetchall()
-        return claims[RECORD_NO].gather([place - 1 for (place,) in found]).to_list()
+        numbers = connection.execute(query, _lists(claims.select(names))).fetchall()
+        return claims[RECORD_NO].gather([number - 1 for (number,) in numbers]).to_list()
 
-    def _listed(self, names: list[str] | tuple[str, ...]) -> sql.Composed:
-        """The values of some columns as rows ``v``, numbered from 1 by ``#``, which no column is called."""
+    def _numbered_rows(self, names: list[str] | tuple[str, ...]) -> sql.Composed:
+        """Return SQL for columns of values as rows ``v``, numbered from 1 in ``#``; no column has that name."""
         arrays = sql.SQL(", ").join(sql.SQL("%s::{}[]").format(sql.SQL(self._types[name].postgres)) for name in names)
         columns = sql.SQL(", ").join(map(sql.Identifier, names))
         return sql.SQL('unnest({}) WITH ORDINALITY AS v ({}, "#")').format(arrays, columns)

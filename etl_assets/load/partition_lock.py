@@ -1,6 +1,6 @@
-"""Who holds a source partition: a connection with its lock and its epoch, renewed when the connection breaks.
+"""The lock of a source partition: a connection with the lock and its epoch, renewed when the connection breaks.
 
-What is written while it is held is decided in `delivery_load` and `transaction`.
+`delivery_load` and `transaction` decide what is written under the lock.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _LOCK_SECONDS: Final = 15.0
 
 
 class PartitionLock:
-    """One hold of a source partition, from its lock to `release`.
+    """Locks a source partition when it is created, and keeps the lock until `release`.
 
     Args:
         url: Of the warehouse.
         source: Name of the source.
         partition: Key of the partition.
-        run_id: Of the run that takes it.
+        run_id: Id of the run that takes the lock.
 
     Attributes:
         connection: In autocommit; another one after `reconnect`.
-        holder: Whom the fence lets write.
+        holder: The run and the epoch that the fence checks.
 
     Raises:
-        BusyError: If another run holds it.
+        BusyError: If another run has the lock.
     """
 
     def __init__(self, url: str, source: str, partition: str, run_id: str) -> None:
@@ -51,7 +51,7 @@ class PartitionLock:
             raise
 
     def reconnect(self) -> None:
-        """Open another connection, and take the lock back unless a newer run has taken over.
+        """Open another connection, and take the lock again unless a newer run has taken over.
 
         Raises:
             FencedError: If a newer run has taken over.
@@ -63,13 +63,13 @@ class PartitionLock:
             locks.fence(self.connection, self.holder)
 
     def release(self) -> None:
-        """Give the lock back at once: the server may take a moment to notice that a connection was closed."""
+        """Release the lock at once: the server may need a moment to notice that a connection was closed."""
         with suppress(psycopg.Error):  # of a broken connection, which has no lock either
             locks.unlock(self.connection)
         self.connection.close()
 
     def _lock_again(self) -> None:
-        """Take the lock back; the server may need a moment to notice that the broken session is gone."""
+        """Take the lock again; the server may need a moment to notice that the broken session is gone."""
         for attempt in stamina.retry_context(on=BusyError, attempts=None, timeout=_LOCK_SECONDS, wait_max=0.5):
             with attempt:
                 locks.lock(self.connection, self._source, self._partition)

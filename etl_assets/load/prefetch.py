@@ -1,4 +1,4 @@
-"""Runs an iterator ahead of its consumer in a thread, a bounded number of items deep."""
+"""Runs an iterator ahead of its consumer in a thread, by a bounded number of items."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ T = TypeVar("T")
 
 
 class _Failed:
-    """Stands in the queue for the error that the source raised."""
+    """Marks in the queue where the source raised an error."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
 
 class _Ended:
-    """Stands in the queue for the end."""
+    """Marks the end in the queue."""
 
 
 class Prefetch(Generic[T]):
     """A context in which a thread pulls items while the caller works on earlier ones.
 
-    Iterating gives the same items. An error of the source is raised at the place where its item would have been. When
-    the block is left early the thread ends after the item it is at.
+    Iterating yields the same items. An error of the source is raised where its item would have come. If the block is
+    left early, the thread ends after its current item.
 
     Args:
-        items: What to pull; used by the thread alone from now on.
-        depth: How many items there may be beside the one that the caller works on, being made included.
+        items: The items to pull; from now on only the thread uses the iterator.
+        depth: How many items may exist besides the one that the caller works on, including one that is being made.
     """
 
     def __init__(self, items: Iterator[T], depth: int = 1) -> None:
@@ -64,5 +64,5 @@ class Prefetch(Generic[T]):
                 self._ready.put(next(self._items))
         except StopIteration:
             self._ready.put(_Ended())
-        except BaseException as error:  # noqa: BLE001 -- raised again where the item is missed
+        except BaseException as error:  # noqa: BLE001 -- raised again where the item would have come
             self._ready.put(_Failed(error))

@@ -1,6 +1,6 @@
-"""A batch made ready for its transaction: rows deduplicated, sorted and hashed; rejected records with their bytes.
+"""Prepares a batch for its transaction: deduplicates, sorts and hashes rows; collects the bytes of rejected records.
 
-All of it happens ahead of the database, in the thread that reads.
+All of this happens ahead of the database work, in the thread that reads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from etl_assets.postgres.ledger.quarantine import NewRejected
 from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
 AFTER_ALL: Final = 2**62
-"""Stands for a record number later than any."""
+"""A record number that is greater than that of any record."""
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A batch ready for its transaction.
+    """A batch that is prepared for its transaction.
 
     Attributes:
         batch: The batch as it came.
         rows: One row for each key, sorted by key, with the bookkeeping columns.
         produced: Number of rows before deduplication.
-        duplicate: Number of rows that another of the same key, which comes later, stands for.
-        corrected: Number of rows left out because people corrected their records, and the corrections are newer.
+        duplicate: Number of rows left out because a newer row of the batch has the same key.
+        corrected: Number of rows left out because people corrected their records; the corrections are newer.
         rejected: The rejected records.
         rules: How many records broke each rule.
-        encoded: The rows as they are sent, if they were encoded ahead.
+        encoded: The rows in the form sent to the database, if they were encoded ahead.
     """
 
     batch: Batch
@@ -54,21 +54,21 @@ class Prepared:
 
 
 def hash_seed(schema: Schema) -> int:
-    """The seed of row hashes, 63 bits: hashes of one seed are comparable, and mean the same columns and types.
+    """Return the seed of row hashes, 63 bits. Hashes of one seed are comparable: they mean the same columns and types.
 
-    Polars promises equal hashes only within one version, hence the version in it.
+    Polars guarantees equal hashes only within one version, so the version is part of the seed.
     """
     columns = [(column.name, column.type.postgres) for column in schema.columns]
-    told = repr((pl.__version__, platform.machine(), columns))
-    return int.from_bytes(sha256(told.encode()).digest()[:8], "big") >> 1
+    inputs = repr((pl.__version__, platform.machine(), columns))
+    return int.from_bytes(sha256(inputs.encode()).digest()[:8], "big") >> 1
 
 
 def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepared:
-    """Make a batch ready.
+    """Prepare a batch for its transaction.
 
     Args:
         batch: From the validator or the transformer.
-        target: Where it goes.
+        target: The table that it is loaded into.
         delivery_id: Of the delivery it belongs to.
         seed: From `hash_seed`.
     """
@@ -95,36 +95,36 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
 def without(
     prepared: Prepared, broken: Mapping[int, Iterable[str]], target: Target, delivery_id: int, seed: int
 ) -> Prepared:
-    """The batch again, with more records rejected: all their rows leave, and what they stood for comes back.
+    """Prepare a batch again with more records rejected: without their rows, with the rows that theirs had replaced.
 
     Args:
-        prepared: As it was.
+        prepared: The batch as it was prepared before.
         broken: Record number to the rules the record broke in addition; these records have rows in the batch.
-        target: Where it goes.
+        target: The table that it is loaded into.
         delivery_id: Of the delivery it belongs to.
         seed: From `hash_seed`.
     """
     batch = prepared.batch
-    gone = pl.Series(REJECTED_RECORD_NO, list(broken), dtype=pl.Int64)
+    numbers = pl.Series(REJECTED_RECORD_NO, list(broken), dtype=pl.Int64)
     more = pl.DataFrame(
-        {REJECTED_RECORD_NO: gone, REJECTED_RULES: [list(rules) for rules in broken.values()]},
+        {REJECTED_RECORD_NO: numbers, REJECTED_RULES: [list(rules) for rules in broken.values()]},
         schema={REJECTED_RECORD_NO: pl.Int64, REJECTED_RULES: pl.List(pl.String)},
     )
     batch = replace(
         batch,
-        rows=batch.rows.filter(~pl.col(RECORD_NO).is_in(gone.implode())),
+        rows=batch.rows.filter(~pl.col(RECORD_NO).is_in(numbers.implode())),
         rejected=pl.concat([batch.rejected.select(REJECTED_RECORD_NO, REJECTED_RULES), more]),
     )
     return prepare(batch, target, delivery_id, seed)
 
 
 def rejected_records(batch: Batch, broken: Mapping[int, Iterable[str]], schema: Schema) -> Iterator[NewRejected]:
-    """The records of a batch that broke rules, with their bytes and, where they parsed, their fields."""
+    """Yield the records of a batch that broke rules, with their bytes and, if they could be parsed, their fields."""
     if not broken:
         return
     raw = batch.raw
-    wanted = pl.Series(list(broken), dtype=pl.Int64)
-    parsed = raw.frame.filter(pl.col(RECORD_NO).is_in(wanted.implode()))
+    numbers = pl.Series(list(broken), dtype=pl.Int64)
+    parsed = raw.frame.filter(pl.col(RECORD_NO).is_in(numbers.implode()))
     fields = {row.pop(RECORD_NO): row for row in parsed.iter_rows(named=True)}
     parking = {lookup.rule for lookup in schema.lookups if lookup.missing == "park"}
     for record_no in sorted(broken):
@@ -140,7 +140,7 @@ def rejected_records(batch: Batch, broken: Mapping[int, Iterable[str]], schema: 
 
 
 def _newest_of_each_key(rows: pl.DataFrame, schema: Schema) -> tuple[pl.DataFrame, int]:
-    """Rows sorted by key, the newest of each; how many others there were."""
+    """Return the newest row of each key, sorted by key, and the number of rows left out."""
     order = [schema.order_by] if schema.order_by else []
     rows = rows.sort([*schema.key, *order], maintain_order=True)
     same_as_next = pl.all_horizontal(pl.col(name).eq(pl.col(name).shift(-1)) for name in schema.key)

@@ -1,4 +1,4 @@
-"""The transaction of a whole: rows are written, and those of the same partition that are not among them deleted."""
+"""The transaction of a delivery that is a whole partition: writes its rows, deletes the other rows of the partition."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class ReplaceTransaction(BatchTransaction):
-    """Writes a delivery that is one batch and all that its partition holds."""
+    """Writes a delivery that is a single batch and contains every row of its partition."""
 
     def write_generation(self, prepared: Prepared) -> tuple[Written, int]:
-        """Write the rows, then delete what earlier deliveries of the partition brought and this one lacks."""
+        """Write the rows, then delete rows of earlier deliveries of the partition that this one lacks."""
         written, deleted = super().write_generation(prepared)
-        gone = remove_absent(self.connection, self.target.table, self.target.schema, self.delivery, prepared.rows)
-        return written, deleted + gone
+        absent = remove_absent(self.connection, self.target.table, self.target.schema, self.delivery, prepared.rows)
+        return written, deleted + absent

@@ -1,4 +1,4 @@
-"""The transaction of a replay: the same as a batch's, with records claimed from the quarantine and settled there."""
+"""The transaction of a replay: like that of a batch, but it reads its records from the quarantine and updates them."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 
 class ReplayTransaction(BatchTransaction):
-    """Writes records of the quarantine as if they had been right from the start.
+    """Writes records of the quarantine as if they had been valid from the start.
 
-    Rows keep the delivery and the record number they came with, so that they never beat anything newer.
+    Rows keep the delivery and the record number of their records, so that they never overwrite anything newer.
     """
 
     kind: Kind = "replay"
     _claimed: Sequence[Rejected] = ()
 
     def replay(self, ids: Sequence[int], make_batch: Callable[[Sequence[Rejected], int], Batch]) -> Entry | None:
-        """Replay what still waits among some records of one delivery.
+        """Replay those records, of some records of one delivery, that still wait.
 
         Args:
-            ids: Of the records.
-            make_batch: Reads claimed records into a batch of the number it is given.
+            ids: Ids of the records.
+            make_batch: Makes a batch, with a given number, from the claimed records.
 
         Returns:
-            The ledger line; None when none of the records waits any more.
+            The ledger entry; None when none of the records waits any more.
         """
         with self.connection.transaction():
             locks.fence(self.connection, self.holder)
@@ -56,21 +56,21 @@ class ReplayTransaction(BatchTransaction):
         return entry
 
     def write_rejected(self, prepared: Prepared) -> None:
-        """Settle every claimed record: replayed, or waiting on with the rules it still breaks."""
-        still = {new.record_no: new for new in prepared.rejected}
+        """Update every claimed record in the quarantine: replayed, or still waiting with the rules it breaks."""
+        rejected = {record.record_no: record for record in prepared.rejected}
         outcomes: list[tuple[int, Status, Sequence[str]]] = [
             (claimed.id, new.status, new.rules)
-            if (new := still.get(claimed.record_no)) is not None
+            if (new := rejected.get(claimed.record_no)) is not None
             else (claimed.id, "replayed", ())
             for claimed in self._claimed
         ]
         quarantine.finish_replay(self.connection, outcomes, self.target.fingerprint)
 
     def entry(self, prepared: Prepared, written: Written, deleted: int, reported: Counter[str]) -> Entry:
-        """The ledger entry, from the first to the last record number replayed; those between need not be in it."""
+        """Return the ledger entry. Its range is from the first to the last replayed record, and may have gaps."""
         entry = super().entry(prepared, written, deleted, reported)
         return replace(entry, last_record=self._claimed[-1].record_no)
 
     def confirmed_after(self, prepared: Prepared) -> int:
-        """The first record that is replayed: what came after it in its delivery was written before."""
+        """Return the first replayed record: later records of its delivery were written before, and are newer."""
         return prepared.batch.span.first_record

@@ -1,7 +1,7 @@
 """The batch transaction: fence, lookups, rows, rejected records, ledger entry, commit, in this order, all or nothing.
 
-Two variants of it are wrong, and tests keep them failing: the ledger entry in a transaction of its own, and rows
-written without the order guard.
+Tests check that two wrong variants fail: one commits the ledger entry in a transaction of its own, the other writes
+rows without the order guard.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ DATABASE_RULE: Final = "record__database"
 
 
 class BatchTransaction:
-    """Writes one prepared batch, whole or not at all.
+    """Writes one prepared batch, all of it or nothing.
 
     Args:
         lock: Of the partition; its connection is in autocommit.
@@ -77,12 +77,12 @@ class BatchTransaction:
 
     @property
     def connection(self) -> Connection:
-        """In autocommit, of the session that holds the partition's lock."""
+        """The connection, in autocommit, of the session that has the partition's lock."""
         return self.lock.connection
 
     @property
     def holder(self) -> Holder:
-        """Who writes."""
+        """The run that writes, and its epoch."""
         return self.lock.holder
 
     @property
@@ -99,7 +99,7 @@ class BatchTransaction:
         Raises:
             FencedError: If a newer run has taken over.
             TooManyRejectedError: If the batch would exceed the allowance. Nothing of it was written.
-            psycopg.Error: What the database objected to, other than to single records.
+            psycopg.Error: If the database refuses something other than single records.
         """
         with self.connection.transaction():
             locks.fence(self.connection, self.holder)
@@ -117,24 +117,24 @@ class BatchTransaction:
         return entry
 
     def lock_writes(self) -> None:
-        """Wait until nobody else writes rows of keys that this delivery may have, and learn what is newer than it."""
+        """Wait until no other transaction writes rows that may share keys with this delivery; find newer deliveries."""
         locks.lock_writes(self.connection, self.delivery.source, shared=self.disjoint)
         self.writer.outranked_by = deliveries.newer(self.connection, self.delivery, same_partition=self.disjoint)
 
     def without_corrected(self, prepared: Prepared) -> Prepared:
-        """The batch, when it is reloaded, without the rows of records that people corrected: theirs are newer."""
+        """Return the batch; if it is reloaded, without the rows of corrected records: the corrections are newer."""
         if self.delivery.generation == 1:
             return prepared
         batch = prepared.batch
-        spare = quarantine.corrected(self.connection, self.delivery)
-        rows = batch.rows.filter(~pl.col(RECORD_NO).is_in(spare))
-        if (gone := batch.rows.height - rows.height) == 0:
+        corrected = quarantine.corrected(self.connection, self.delivery)
+        rows = batch.rows.filter(~pl.col(RECORD_NO).is_in(corrected))
+        if (left_out := batch.rows.height - rows.height) == 0:
             return prepared
         again = prepare(replace(batch, rows=rows), self.target, self.delivery.id, self.seed)
-        return replace(again, produced=again.produced + gone, corrected=again.corrected + gone)
+        return replace(again, produced=again.produced + left_out, corrected=again.corrected + left_out)
 
     def look_up(self, prepared: Prepared) -> tuple[Prepared, Counter[str]]:
-        """Reject what lacks a parent or claims a taken value; count what is only to be reported."""
+        """Reject records that lack a parent or claim a taken value; count those that are only reported."""
         reported: Counter[str] = Counter()
         broken: dict[int, list[str]] = {}
         for lookup, record_numbers in self.lookups.missing_parents(self.connection, prepared.batch.rows):
@@ -160,14 +160,14 @@ class BatchTransaction:
         unstorable = self.find_unstorable(prepared.rows)
         if not unstorable:
             raise LoadError(
-                f"A batch of {self.delivery} is refused by the database as a whole though each record is taken by "
-                "itself. Nothing of it was written. Look for a constraint or trigger that was added by hand."
+                f"The database refuses a batch of {self.delivery} as a whole but accepts each of its records alone. "
+                "Nothing of the batch was written. Check the table for a constraint or trigger that was added by hand."
             )
         broken = {record_no: [DATABASE_RULE] for record_no in unstorable}
         return self.write_rows(without(prepared, broken, self.target, self.delivery.id, self.seed))
 
     def write_generation(self, prepared: Prepared) -> tuple[Written, int]:
-        """Write the rows; of a delivery that is reloaded, also take away what it no longer yields."""
+        """Write the rows; if the delivery is reloaded, also delete rows that it no longer yields."""
         protect = self.protection(prepared)
         if self.delivery.generation == 1 or self.kind == "replay":
             return self.writer.write(prepared.rows, prepared.encoded, protect=protect), 0
@@ -182,33 +182,33 @@ class BatchTransaction:
         return written, deleted
 
     def extent(self, prepared: Prepared) -> tuple[int, int]:
-        """First and last record that the batch stands for; the last batch stands for all that were ever behind it."""
+        """Return the first and last record of the batch; the last batch covers all later records, of any generation."""
         span = prepared.batch.span
         return span.first_record, AFTER_ALL if span == self.delivery.manifest.spans[-1] else span.last_record
 
     def protection(self, prepared: Prepared) -> Protect | None:
-        """What keeps rows of the table that something newer confirmed; None where nothing newer confirmed any.
+        """Return a function that finds rows of the table that something newer confirmed; None if nothing did.
 
-        A row that is merely confirmed keeps the mark of the older record, so that the guard cannot tell.
+        A confirmed row keeps the mark of the older record, so the guard cannot recognise it.
         """
         after = self.confirmed_after(prepared)
         read = self.target.read_confirmed
         if read is None or (after == AFTER_ALL and not self.writer.outranked_by):
             return None
-        found = entries.confirming(self.connection, self.delivery, after, same_partition=self.disjoint)
-        if not found:
+        confirming = entries.confirming(self.connection, self.delivery, after, same_partition=self.disjoint)
+        if not confirming:
             return None
         schema, number = self.target.schema, prepared.batch.span.batch
-        return lambda at_stake: confirmed_rows(at_stake, schema, read(self.connection, found, number))
+        return lambda candidates: confirmed_rows(candidates, schema, read(self.connection, confirming, number))
 
     def confirmed_after(self, prepared: Prepared) -> int:  # noqa: ARG002 -- replays need it
-        """The record of the same delivery after which records that were written earlier count as newer."""
+        """Return the record of this delivery after which records that are already written count as newer."""
         if self.delivery.generation == 1:
             return AFTER_ALL
         return 0 if entries.has_gaps(self.connection, self.delivery) else AFTER_ALL
 
     def find_unstorable(self, rows: pl.DataFrame) -> list[int]:
-        """Numbers of the records that the database cannot store, found by halves, each try rolled back."""
+        """Return the numbers of the records that the database cannot store: bisect the rows, roll back each try."""
         try:
             with self.connection.transaction(force_rollback=True):
                 self.writer.write(rows)
@@ -231,7 +231,7 @@ class BatchTransaction:
         quarantine.put(self.connection, self.delivery, self.holder.run_id, prepared.rejected)
 
     def entry(self, prepared: Prepared, written: Written, deleted: int, reported: Counter[str]) -> Entry:
-        """The ledger entry of the batch."""
+        """Return the ledger entry of the batch."""
         batch = prepared.batch
         rejected = len(prepared.rejected)
         counts = Counts(
@@ -256,18 +256,18 @@ class BatchTransaction:
         )
 
     def write_entry(self, entry: Entry) -> None:
-        """Enter the batch in the ledger, and write what is to be written along with it."""
+        """Write the ledger entry of the batch, then whatever `before_commit` writes."""
         entries.enter(self.connection, self.delivery, self.holder, entry, kind=self.kind, hash_seed=self.seed)
         if self.before_commit is not None:
             self.before_commit(self.connection, self.delivery, entry)
 
     def write_profile(self, prepared: Prepared) -> None:
-        """Keep the batch's part of the profile, if it has one."""
+        """Store the batch's part of the profile, if it has one."""
         if prepared.batch.profile is not None:
             profiles.put_part(self.connection, self.delivery, prepared.batch.span.batch, prepared.batch.profile)
 
     def stay_within_allowance(self, prepared: Prepared) -> None:
-        """Raise if more records are rejected than may be."""
+        """Raise if more records are rejected than the allowance."""
         if len(prepared.rejected) <= self.allowance:
             return
         total = self.delivery.manifest.records
@@ -277,9 +277,9 @@ class BatchTransaction:
         raise TooManyRejectedError(
             f"{self.delivery}: at least {consent - self.allowance + len(prepared.rejected)} of {total} records break "
             f"rules, and max_rejected={self.target.max_rejected} consents to {consent}. Most broken in batch "
-            f"{prepared.batch.span.batch}: {worst}; first at {first.location}. Nothing of this batch and of those "
-            "after it was written, nothing was quarantined from it. Look at the records with `etl-assets preview`, "
-            "then correct the declaration, or ask the publisher, or raise max_rejected.",
+            f"{prepared.batch.span.batch}: {worst}; first at {first.location}. Nothing of this batch or of later "
+            "batches was written or quarantined. Inspect the records with `etl-assets preview`, then correct the "
+            "declaration, ask the publisher, or raise max_rejected.",
             rejected=consent - self.allowance + len(prepared.rejected),
             rules=prepared.rules,
         )

@@ -1,8 +1,8 @@
-"""A PostgreSQL server for machines that have none, and the choice between it and a real one.
+"""A PostgreSQL server for machines that have none, and the choice between it and an external one.
 
-What lives here: finding the server's binaries, the OS account it runs as, its data folder, the supervisor that ends it,
-and the statements that create its databases. What does not: any table or data of the framework, which lives in
-``etl_assets.postgres`` and knows a server only by its URL.
+This package finds the server's programs and the OS account to run them, prepares the data folder, supervises the server
+and creates its databases. It knows no table or data of the framework: those belong to ``etl_assets.postgres``, which
+knows a server only by its URL.
 """
 
 from __future__ import annotations

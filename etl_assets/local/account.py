@@ -1,7 +1,7 @@
-"""The OS account that runs PostgreSQL, which refuses to run as root: who it is and what it can reach.
+"""The OS account that runs PostgreSQL, and which files it can reach. PostgreSQL refuses to run as root.
 
-As an ordinary user the server runs as that user. As root it runs as an account that owns nothing. No permission of
-anything that was there before is ever changed, here or in the rest of the package.
+If this process is an ordinary user, the server runs as the same user. If it is root, the server runs as an account that
+owns nothing. Neither this module nor the rest of the package changes the permissions of existing files or folders.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ class Account:
 
     @property
     def is_current(self) -> bool:
-        """Whether this process runs as the account already."""
+        """Whether this process already runs as the account."""
         return self.uid == os.geteuid()
 
     @property
     def identity(self) -> Identity:
-        """What to pass to ``subprocess`` to start a process as this account: nothing if it is the current one."""
+        """Arguments for ``subprocess`` that start a process as this account; none if it is the current account."""
         return {} if self.is_current else {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        """Run a program as this account, from the root folder and with an environment of its own.
+        """Run a program as this account, in the root folder and with a minimal environment.
 
         Raises:
-            SettingsError: This process may not start programs as the account.
+            SettingsError: If this process may not start programs as the account.
         """
         try:
             return subprocess.run(  # noqa: S603 - the callers' commands are literal programs and our own paths
@@ -64,11 +64,11 @@ class Account:
             ) from error
 
     def can_run(self, program: Path) -> bool:
-        """Whether the account can reach and execute a file."""
+        """Whether the account can reach and execute a program."""
         return self._may_execute(program)
 
     def can_enter(self, folder: Path) -> bool:
-        """Whether the account can reach a folder and the names in it."""
+        """Whether the account can enter a folder and reach the files in it."""
         return self._may_execute(folder)
 
     def _may_execute(self, path: Path) -> bool:
@@ -78,13 +78,13 @@ class Account:
 
 
 def account_for(data: Path) -> Account:
-    """The account to run a server as.
+    """Return the account that runs the server.
 
     Args:
-        data: The data folder, which may not exist yet. If it does, root runs the server as its owner.
+        data: The data folder, which may not exist yet. If it exists, root runs the server as its owner.
 
     Raises:
-        SettingsError: This process is root and the machine has no unprivileged account.
+        SettingsError: If this process is root and the machine has no unprivileged account.
     """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid())

@@ -1,6 +1,7 @@
-"""Where PostgreSQL's programs are: found in the installed wheel, or copied from it to where an account can reach them.
+"""Finds PostgreSQL's programs in the installed wheel, and copies them if the server's account cannot reach them there.
 
-Only the wheel's files are used, never its Python code, which has manners of its own (accounts, permissions, trust).
+This module uses only the files of the wheel, never its Python code, which handles accounts, permissions and
+authentication in other ways.
 """
 
 from __future__ import annotations
@@ -32,33 +33,33 @@ class Binaries:
     """PostgreSQL's programs in one folder."""
 
     folder: Path
-    """Absolute; holds ``initdb``, ``postgres`` and ``pg_ctl``."""
+    """Absolute path; the folder has ``initdb``, ``postgres`` and ``pg_ctl``."""
 
     def program(self, name: str) -> str:
-        """The absolute path of one program."""
+        """Return the absolute path of one program."""
         return str(self.folder / name)
 
 
 def binaries(account: Account, copies: Path) -> Binaries:
-    """Find the programs, at a place that the account can run them from.
+    """Find the programs in a folder from which the account can run them.
 
     Args:
-        account: Who will run them.
-        copies: A folder the account can enter. If the account cannot reach the installed wheel, the programs are copied
-            once into a subfolder of this that carries the wheel's version (about 25 MB).
+        account: The account that will run them.
+        copies: A folder that the account can enter. If the account cannot reach the installed wheel, the programs are
+            copied once into a subfolder named after the version of the wheel (about 25 MB).
 
     Raises:
-        SettingsError: The wheel is not installed.
+        SettingsError: If the wheel is not installed.
     """
     package = _package()
     installed = package / _INSTALLATION / "bin"
     if account.can_run(installed / "postgres"):
         return Binaries(installed)
-    return Binaries(_copied(package, copies / f"binaries-{version(_DISTRIBUTION)}") / _INSTALLATION / "bin")
+    return Binaries(_copy_once(package, copies / f"binaries-{version(_DISTRIBUTION)}") / _INSTALLATION / "bin")
 
 
 def _package() -> Path:
-    """The wheel's package folder, found without importing it."""
+    """Return the package folder of the wheel, without importing the package."""
     try:
         version(_DISTRIBUTION)
         spec = find_spec(_PACKAGE)
@@ -67,14 +68,17 @@ def _package() -> Path:
     folder = Path(spec.origin).parent if spec and spec.origin else None
     if folder is None or not (folder / _INSTALLATION / "bin" / "postgres").is_file():
         raise SettingsError(
-            "There is no PostgreSQL to run: the embedded server's programs are not installed. Nothing was started. "
+            "The programs of the embedded PostgreSQL server are not installed. Nothing was started. "
             "Install them (pip install 'etl-assets[embedded]'), or name a server in ETL_ASSETS_DATABASE_URL."
         )
     return folder
 
 
-def _copied(package: Path, target: Path) -> Path:
-    """The package folder's copy below ``target``: made under another name first, so that half a copy is never used."""
+def _copy_once(package: Path, target: Path) -> Path:
+    """Return the copy of the package folder below ``target``; create it under another name first, then rename it.
+
+    So no process ever uses an incomplete copy.
+    """
     if not target.is_dir():
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".binaries-") as scratch:
             draft = Path(scratch) / target.name
@@ -84,7 +88,7 @@ def _copied(package: Path, target: Path) -> Path:
 
 
 def _copy(package: Path, draft: Path) -> None:
-    """Copy what the programs need, keeping the places of the libraries relative to them, for everyone to read."""
+    """Copy the programs and their libraries, with the same relative paths, readable by every account."""
     installed, copy = package / _INSTALLATION, draft / _PACKAGE / _INSTALLATION
     for folder in ("lib", "share"):
         shutil.copytree(installed / folder, copy / folder)

@@ -1,8 +1,8 @@
-"""The data folder of the embedded PostgreSQL: where it is, how it is made, whether these programs can run it.
+"""Locates, creates and checks the data folder of the embedded PostgreSQL.
 
-The data lie in ``<home>/postgres/data``. If this process is root and the account that runs the server cannot enter that
-folder (a home below ``/root``, say), they lie in a folder of their own below ``/var/lib/etl_assets``, and
-``<home>/postgres/data`` is a symbolic link to it: whoever deletes the home must delete what the link names as well.
+The data are in ``<home>/postgres/data``. If this process is root and the account that runs the server cannot enter that
+folder (for example a home below ``/root``), the data are in a separate folder below ``/var/lib/etl_assets``. Then
+``<home>/postgres/data`` is a symbolic link to that folder: to delete the home, delete the target of the link as well.
 """
 
 from __future__ import annotations
@@ -23,49 +23,49 @@ if TYPE_CHECKING:
     from etl_assets.local.binaries import Binaries
 
 ELSEWHERE = Path("/var/lib/etl_assets")
-"""Where data go that would be out of the server's reach in their home; readable to root and the server's account."""
+"""Folder of data that the server's account could not reach in their home; root and that account can read them."""
 
 USER = "etl_assets"
 """The database superuser; the only role of a new data folder that may log in."""
 
 
 def working_folder(home: Path) -> Path:
-    """Make ``<home>/postgres``, if need be, for the server's locks, password, log and data.
+    """Create ``<home>/postgres`` if it is missing: the folder of the server's locks, password, log and data.
 
     Raises:
-        SettingsError: The folder cannot be made or belongs to someone else.
+        SettingsError: If the folder cannot be created or belongs to another user.
     """
     folder = home / "postgres"
     try:
         home.mkdir(parents=True, exist_ok=True)
         if not folder.is_dir():
             folder.mkdir(exist_ok=True)
-            folder.chmod(0o711 if os.geteuid() == 0 else 0o700)  # root's server runs as another, who passes through
+            folder.chmod(0o711 if os.geteuid() == 0 else 0o700)  # the account of root's server must pass through
     except OSError as error:
         raise SettingsError(
             f"The embedded PostgreSQL cannot keep its files in {folder} ({error.strerror}). Nothing was started. "
-            "Name a folder of your own in ETL_ASSETS_HOME."
+            "Set ETL_ASSETS_HOME to a folder that you own."
         ) from error
     if folder.stat().st_uid != os.geteuid():
         raise SettingsError(
-            f"{folder} was made by uid {folder.stat().st_uid}, and this process runs as uid {os.geteuid()}. Nothing "
-            "was started. Run as that user, or name a folder of your own in ETL_ASSETS_HOME."
+            f"{folder} belongs to uid {folder.stat().st_uid}, and this process runs as uid {os.geteuid()}. Nothing "
+            "was started. Run as that user, or set ETL_ASSETS_HOME to a folder that you own."
         )
     return folder
 
 
 def password(folder: Path) -> str:
-    """The superuser's password: generated once and kept in ``<folder>/password``, for this user's eyes only.
+    """Return the superuser's password, from ``<folder>/password``; generate it once. Only this user can read it.
 
     Raises:
-        SettingsError: There are data but no password.
+        SettingsError: If there are data but no password.
     """
     path = folder / "password"
     if not path.exists():
         if os.path.lexists(folder / "data"):
             raise SettingsError(
-                f"{folder} holds data but not the file {path.name} that opens them. Nothing was started. Put the file "
-                "back, or move the folder away to begin with an empty database."
+                f"{folder} has data but not the file {path.name} with the password of the database. Nothing was "
+                "started. Restore the file, or move the folder away to start with an empty database."
             )
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -74,37 +74,37 @@ def password(folder: Path) -> str:
 
 
 def place(folder: Path, account: Account, elsewhere: Path = ELSEWHERE) -> Path:
-    """Where the data are or will be: a path all of whose parents exist and can be entered by the account.
+    """Return the path of the data folder. Its parents exist, and the account can enter all of them.
 
     Args:
         folder: The working folder.
-        account: Who runs the server.
-        elsewhere: Where to keep data that the account could not reach in ``folder``.
+        account: The account that runs the server.
+        elsewhere: The parent folder of data that the account could not reach in ``folder``.
 
     Raises:
-        SettingsError: The data of this home are gone, or out of the account's reach, or cannot be kept anywhere.
+        SettingsError: If the data of this home are missing, the account cannot reach them, or no folder can store them.
     """
     link = folder / "data"
     if link.is_symlink() and not link.exists():
         raise SettingsError(
-            f"{link} points to {link.readlink()}, which is gone. Nothing was started. Put the data back, or remove "
-            f"{folder} to begin with an empty database."
+            f"{link} points to {link.readlink()}, which does not exist. Nothing was started. Restore the data, or "
+            f"remove {folder} to start with an empty database."
         )
     if link.exists():
         data = link.resolve()
         if not account.can_enter(data.parent):
             raise SettingsError(
                 f"The account that runs PostgreSQL (uid {account.uid}) cannot enter {data.parent}, where the data are. "
-                "Nothing was started. Let it pass (chmod o+x on the parents), or name another ETL_ASSETS_HOME."
+                "Nothing was started. Let it enter (chmod o+x on the parents), or set another ETL_ASSETS_HOME."
             )
         return data
     if account.can_enter(folder):
         return folder.resolve() / "data"
-    return _elsewhere(folder, elsewhere) / "data"
+    return _new_folder_outside(folder, elsewhere) / "data"
 
 
-def _elsewhere(folder: Path, elsewhere: Path) -> Path:
-    """A new folder outside the home, which says what it belongs to."""
+def _new_folder_outside(folder: Path, elsewhere: Path) -> Path:
+    """Create a folder outside the home, with a file that names the working folder to which it belongs."""
     try:
         elsewhere.mkdir(mode=0o711, parents=True, exist_ok=True)
         own = Path(tempfile.mkdtemp(dir=elsewhere, prefix=f"{folder.parent.name.lstrip('.')}-"))
@@ -113,17 +113,17 @@ def _elsewhere(folder: Path, elsewhere: Path) -> Path:
     except OSError as error:
         raise SettingsError(
             f"PostgreSQL refuses to run as root, the account that would run it cannot enter {folder}, and {elsewhere} "
-            f"cannot be written ({error.strerror}). Nothing was started. Name a folder in ETL_ASSETS_HOME that "
-            "others may pass through, or a server in ETL_ASSETS_DATABASE_URL."
+            f"cannot be written ({error.strerror}). Nothing was started. Set ETL_ASSETS_HOME to a folder that "
+            "other accounts can enter, or name a server in ETL_ASSETS_DATABASE_URL."
         ) from error
     return own
 
 
 def prepare(folder: Path, data: Path, programs: Binaries, account: Account) -> None:
-    """Make the data folder if there is none; otherwise see that these programs can run it.
+    """Create the data folder if it is missing; otherwise check that these programs can run it.
 
     Raises:
-        SettingsError: The data are of another major version, or the folder cannot be made.
+        SettingsError: If the data are of another major version, another server runs on them, or initdb fails.
     """
     if data.exists():
         _require_version(data)
@@ -138,8 +138,8 @@ def prepare(folder: Path, data: Path, programs: Binaries, account: Account) -> N
         result = account.run(_initdb(programs, draft))
         if result.returncode != 0:
             raise SettingsError(
-                f"PostgreSQL's initdb could not make a data folder in {data.parent}. Nothing was kept. It said: "
-                f"{result.stderr.strip()[-500:]}"
+                f"PostgreSQL's initdb could not create a data folder in {data.parent}. Nothing was kept. Correct the "
+                f"cause, then try again. Its message: {result.stderr.strip()[-500:]}"
             )
         (draft / "data").rename(data)
     finally:
@@ -154,36 +154,36 @@ def _initdb(programs: Binaries, draft: Path) -> list[str]:
         programs.program("initdb"),
         *("--pgdata", str(draft / "data"), "--username", USER, "--pwfile", str(draft / "password")),
         *("--auth", "scram-sha-256", "--encoding", "UTF8", "--data-checksums", "--no-instructions"),
-        # the same order and the same letters on every machine, whatever locales it has
+        # text sorts and changes case in the same way on every machine, whatever locales it has
         *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"),
     ]
 
 
 def _require_version(data: Path) -> None:
     try:
-        found = (data / "PG_VERSION").read_text().strip()
+        version = (data / "PG_VERSION").read_text().strip()
     except FileNotFoundError:
-        found = "unknown"
-    if found != MAJOR_VERSION:
+        version = "unknown"
+    if version != MAJOR_VERSION:
         raise SettingsError(
-            f"{data} holds data of PostgreSQL {found}, and the embedded server is PostgreSQL {MAJOR_VERSION}. Nothing "
-            f"was started or changed. Dump the data with PostgreSQL {found} and restore them into a new home, or name "
-            "an empty folder in ETL_ASSETS_HOME."
+            f"{data} has data of PostgreSQL {version}, and the embedded server is PostgreSQL {MAJOR_VERSION}. Nothing "
+            f"was started or changed. Dump the data with PostgreSQL {version} and restore them into a new home, or set "
+            "ETL_ASSETS_HOME to an empty folder."
         )
 
 
 def _require_unused(data: Path) -> None:
-    """Refuse data on which somebody runs a server by other means than this package, which its locks would not show.
+    """Raise if a server that this package did not start runs on the data. The locks of this package do not show it.
 
-    The pid in the server's status file proves nothing: it outlives a crash and is given to another process. The shared
-    memory that the file names proves that server alive if processes are attached to it. Where the system does not list
-    that (it does on Linux), a server that answers on the port which the file names does.
+    The pid in the server's status file proves nothing: the file survives a crash, and another process may get the pid.
+    The server is alive if processes are attached to the shared memory that the file names. Linux lists these; on other
+    systems, the server is alive if it answers on the port that the file names.
     """
     try:
         lines = (data / "postmaster.pid").read_text().splitlines()
         port, (key, segment) = int(lines[3]), (int(word) for word in lines[6].split())
     except (FileNotFoundError, IndexError, ValueError):
-        return  # no such file, or one of a server that never came up
+        return  # no such file, or the file of a server that never became ready
     listing = Path("/proc/sysvipc/shm")
     if listing.exists():
         rows = (line.split() for line in listing.read_text().splitlines()[1:])

@@ -1,4 +1,4 @@
-"""Which PostgreSQL the framework uses: the one that the settings name, or else the embedded one."""
+"""Chooses the PostgreSQL server of the framework: the one that the settings name, or else the embedded one."""
 
 from __future__ import annotations
 
@@ -27,23 +27,24 @@ _CONNECT_SECONDS = 10
 
 @dataclass(frozen=True)
 class Database:
-    """Where to connect to. Both URLs are libpq's: ``postgresql://user:password@host:port/name``."""
+    """The URLs of both databases, in libpq's form: ``postgresql://user:password@host:port/name``."""
 
     url: str = field(repr=False)
-    """The warehouse: the tables of the sources and the framework's own."""
+    """URL of the warehouse: the tables of the sources and those of the framework."""
 
     dagster_url: str = field(repr=False)
-    """Dagster's storage."""
+    """URL of Dagster's storage."""
 
 
 @contextmanager
 def database(settings: Settings) -> Iterator[Database]:
-    """The databases to use for the length of a ``with`` block.
+    """Open the databases for the length of a ``with`` block.
 
-    A real server is only looked at, and given Dagster's database if it lacks one; the embedded one is held.
+    An external server is only checked, and Dagster's database is created on it if it is missing. The embedded server is
+    started and held.
 
     Raises:
-        SettingsError: The server does not answer, is too old, or lacks Dagster's database and forbids creating it.
+        SettingsError: If the server does not answer, is too old, or lacks Dagster's database and forbids creating it.
     """
     if settings.database_url is None:
         with embedded(settings.home, settings.port) as server:
@@ -57,10 +58,10 @@ def database(settings: Settings) -> Iterator[Database]:
 
 def _require_server(url: str) -> None:
     with _connect(url, "ETL_ASSETS_DATABASE_URL") as connection:
-        found = connection.info.server_version
-    if found < OLDEST_VERSION:
+        version = connection.info.server_version
+    if version < OLDEST_VERSION:
         raise SettingsError(
-            f"The server in ETL_ASSETS_DATABASE_URL is PostgreSQL {found // 10000}. Nothing was written. "
+            f"The server in ETL_ASSETS_DATABASE_URL is PostgreSQL {version // 10000}. Nothing was written. "
             f"Use PostgreSQL {OLDEST_VERSION // 10000} or later."
         )
 
@@ -69,8 +70,8 @@ def _ensure_database(url: str, neighbour: str) -> None:
     """Create Dagster's database if its server does not have it.
 
     Args:
-        url: Dagster's database.
-        neighbour: A database that exists, from which to look if it is on the same server.
+        url: URL of Dagster's database.
+        neighbour: URL of a database that exists; used for the connection if it is on the same server.
     """
     name = unquote(urlsplit(url).path.removeprefix("/"))
     same_server = urlsplit(url).netloc == urlsplit(neighbour).netloc
@@ -80,7 +81,7 @@ def _ensure_database(url: str, neighbour: str) -> None:
         try:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         except (errors.DuplicateDatabase, errors.UniqueViolation):
-            return  # another process was quicker
+            return  # another process has created it in the meantime
         except errors.InsufficientPrivilege as error:
             raise SettingsError(
                 f"The database {name!r} for Dagster's storage does not exist, and user {connection.info.user!r} may "
@@ -90,13 +91,13 @@ def _ensure_database(url: str, neighbour: str) -> None:
 
 
 def _connect(url: str, variable: str) -> psycopg.Connection[tuple[object, ...]]:
-    """Connect, in autocommit. libpq's message names host, port, user and database, never the password."""
+    """Connect in autocommit mode. The message of libpq names host, port, user and database, never the password."""
     try:
         return psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_SECONDS)
     except psycopg.OperationalError as error:
         raise SettingsError(
-            f"The PostgreSQL server in {variable} does not let us in. Nothing was written. Start the server, or "
-            f"correct the variable. It said: {str(error).strip()}"
+            f"The PostgreSQL server in {variable} does not accept the connection. Nothing was written. Start the "
+            f"server, or correct the variable. Its message: {str(error).strip()}"
         ) from None
     except psycopg.ProgrammingError:
         raise SettingsError(

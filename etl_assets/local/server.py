@@ -1,8 +1,8 @@
-"""The embedded PostgreSQL as its users hold it: started by the first, shared by all, stopped after the last.
+"""The embedded PostgreSQL server of a home: the first process starts it, all share it, and it stops after the last.
 
-``with embedded(home) as server`` in any number of processes gives them the same server. It lives while any holder lives
-and is stopped when the last one lets go or dies, in whatever way. Data lie below the home and survive. The server
-listens on 127.0.0.1 alone and asks for a password, which only this user's processes can read.
+``with embedded(home) as server`` returns the same server in any number of processes. The server runs while any process
+holds it, and stops when the last holder closes it or ends in any way. The data are stored below the home and survive.
+The server listens only on 127.0.0.1 and requires a password, which only processes of this user can read.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ _CONFIGURATION = {
     "listen_addresses": _ADDRESS,
     "unix_socket_directories": "",
     "max_connections": "100",
-    # bulk upserts on a small machine; durable: fsync, synchronous_commit and full_page_writes keep their defaults
+    # sized for bulk upserts on a small machine; fsync, synchronous_commit and full_page_writes keep their safe defaults
     "shared_buffers": "256MB",
     "maintenance_work_mem": "128MB",
     "max_wal_size": "4GB",
     "min_wal_size": "512MB",
     "checkpoint_timeout": "15min",
-    "wal_level": "minimal",  # nothing replicates from here
+    "wal_level": "minimal",  # no server replicates from this one
     "max_wal_senders": "0",
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # a loader that was killed lets go of its locks at once
+    # the server releases the locks of a killed loader at once
     "client_connection_check_interval": "500ms",
-    # errors go to the client that made them: their texts hold record contents, which do not belong in a log
+    # errors go only to the client that caused them: their texts contain record contents, which must not be in a log
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
     "log_checkpoints": "off",
@@ -66,10 +66,10 @@ _CONFIGURATION = {
 
 
 class EmbeddedServer:
-    """One process's hold on the server of a home. Close it, or use it as a context manager.
+    """The hold of one process on the server of a home. Close it, or use it as a context manager.
 
-    A child that is forked holds too, until it ends or starts another program; a program that is started does not: give
-    it the URL and outlive it, or let it take a hold of its own.
+    A forked child holds the server too, until it ends or executes another program. A program that this process starts
+    does not hold the server: pass it the URL and end after it, or let the program take its own hold.
     """
 
     def __init__(self, folder: Path, port: int, password: str, hold: int) -> None:
@@ -80,21 +80,21 @@ class EmbeddedServer:
 
     @classmethod
     def start(cls, home: Path, port: int | None = None) -> EmbeddedServer:
-        """Take a hold on the server of a home, starting it if it does not run.
+        """Take a hold on the server of a home; start the server if it does not run.
 
         Args:
-            home: Where everything is kept, in the subfolder ``postgres``.
-            port: The TCP port to listen on; None lets the operating system choose once and remembers its choice.
+            home: The folder of all local files; the server uses its subfolder ``postgres``.
+            port: The TCP port to listen on. With None, the operating system chooses one, and later starts reuse it.
 
         Raises:
-            SettingsError: The server cannot be started here; says why and what to do.
+            SettingsError: If the server cannot be started here. The text says why, and what to do.
         """
         folder = cluster.working_folder(home.absolute())
-        with _alone(folder):
-            hold = _locked(folder / "holders.lock", fcntl.LOCK_SH)  # waits while the last server is being stopped
+        with _start_lock(folder):
+            hold = _locked(folder / "holders.lock", fcntl.LOCK_SH)  # waits while the previous server is stopping
             try:
                 password = cluster.password(folder)
-                server = cls(folder, _running(folder, port) or _start(folder, port), password, hold)
+                server = cls(folder, _port_of_running_server(folder, port) or _start(folder, port), password, hold)
                 _create_databases(server.url_of("postgres"))
             except BaseException:
                 os.close(hold)
@@ -102,7 +102,7 @@ class EmbeddedServer:
         return server
 
     def url_of(self, database: str) -> str:
-        """The URL of one database, in libpq's form, with the password."""
+        """Return the URL of one database, in libpq's form, with the password."""
         return f"postgresql://{cluster.USER}:{self._password}@{_ADDRESS}:{self.port}/{database}"
 
     @property
@@ -116,13 +116,16 @@ class EmbeddedServer:
         return self.url_of(DAGSTER)
 
     def close(self) -> None:
-        """Let go. If no other process holds the server, return when it has stopped. Closing twice does nothing."""
+        """Release the hold. If no other process holds the server, wait until it has stopped.
+
+        A second call does nothing.
+        """
         if self._hold is None:
             return
-        with _alone(self._folder):
+        with _start_lock(self._folder):
             os.close(self._hold)
             self._hold = None
-            if not _held_by_others(self._folder):
+            if not _has_holders(self._folder):
                 os.close(_locked(self._folder / "supervisor.lock", fcntl.LOCK_SH))
 
     def __enter__(self) -> Self:
@@ -137,22 +140,22 @@ class EmbeddedServer:
 
 @contextmanager
 def embedded(home: Path, port: int | None = None) -> Iterator[EmbeddedServer]:
-    """Hold the server of a home for the length of a ``with`` block. See `EmbeddedServer.start`."""
+    """Hold the server of a home for the length of a ``with`` block; see `EmbeddedServer.start`."""
     with EmbeddedServer.start(home, port) as server:
         yield server
 
 
 def _locked(path: Path, operation: int) -> int:
-    """A descriptor that holds the lock, waiting for it."""
+    """Wait for a lock; return the descriptor that holds it."""
     descriptor = supervisor.lock(path, operation)
-    if descriptor is None:  # pragma: no cover - only LOCK_NB gives None
+    if descriptor is None:  # pragma: no cover - only LOCK_NB returns None
         raise BlockingIOError
     return descriptor
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time begins or ends its hold."""
+def _start_lock(folder: Path) -> Iterator[None]:
+    """Take the lock under which one process at a time takes or releases its hold."""
     descriptor = _locked(folder / "start.lock", fcntl.LOCK_EX)
     try:
         yield
@@ -161,21 +164,21 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _is_locked(path: Path, operation: int = fcntl.LOCK_EX) -> bool:
-    """Whether another's lock excludes this operation."""
+    """Whether a lock of another process excludes this operation."""
     descriptor = supervisor.lock(path, operation | fcntl.LOCK_NB)
     if descriptor is not None:
         os.close(descriptor)
     return descriptor is None
 
 
-def _held_by_others(folder: Path) -> bool:
-    """Whether other processes use the server: holders share their lock, a supervisor that stops it does not."""
+def _has_holders(folder: Path) -> bool:
+    """Whether any process holds the server. Holders share their lock; a supervisor that stops the server does not."""
     holders = folder / "holders.lock"
     return _is_locked(holders) and not _is_locked(holders, fcntl.LOCK_SH)
 
 
-def _running(folder: Path, declared: int | None) -> int | None:
-    """The port of the server that runs already, waiting for one that is starting; None if none runs."""
+def _port_of_running_server(folder: Path, declared: int | None) -> int | None:
+    """Return the port of the server that already runs, or None. Wait for a server that is starting or stopping."""
     deadline = time.monotonic() + _START_SECONDS
     while _is_locked(folder / "supervisor.lock"):
         if (folder / "ready").exists():
@@ -183,20 +186,20 @@ def _running(folder: Path, declared: int | None) -> int | None:
             if declared not in {None, port}:
                 raise SettingsError(
                     f"The PostgreSQL of {folder} runs on port {port} already, so it cannot be started on {declared}. "
-                    "Unset ETL_ASSETS_PORT, or end the processes that use it."
+                    "Nothing was started. Unset ETL_ASSETS_PORT, or end the processes that use the server."
                 )
             return port
         if time.monotonic() > deadline:
             raise SettingsError(
-                f"The PostgreSQL of {folder} has been starting or stopping for {_START_SECONDS:.0f} s. Look at "
-                f"{folder / 'server.log'}, then try again."
+                f"The PostgreSQL of {folder} has been starting or stopping for {_START_SECONDS:.0f} s. Nothing was "
+                f"started. Read {folder / 'server.log'}, then try again."
             )
         time.sleep(0.02)
     return None
 
 
 def _start(folder: Path, declared: int | None) -> int:
-    """Start the server, making its data folder if need be; its port."""
+    """Start the server and return its port; create its data folder if it is missing."""
     account = account_for(folder / "data")
     data = cluster.place(folder, account)
     programs = binaries(account, data.parent)
@@ -209,21 +212,21 @@ def _start(folder: Path, declared: int | None) -> int:
         command += [f"--{name}={value}" for name, value in _CONFIGURATION.items()]
         user, group = (None, None) if account.is_current else (account.uid, account.gid)
         orders = supervisor.Orders(folder=str(folder), data=str(data), command=command, user=user, group=group)
-        if _supervised(folder, orders):
+        if _start_supervisor(folder, orders):
             return port
-        if other := _running(folder, declared):  # another's, which had been on its way
+        if other := _port_of_running_server(folder, declared):  # another process was starting it
             return other
         if _is_free(port):
             break
     tail = (folder / "server.log").read_text(errors="replace").strip().splitlines()[-3:]
     raise SettingsError(
-        f"PostgreSQL did not start from {data}. Its data are untouched. Its log, {folder / 'server.log'}, ends: "
-        + " / ".join(tail)
+        f"PostgreSQL did not start from {data}. Its data are unchanged. Correct the cause, then try again. The log "
+        f"{folder / 'server.log'} ends: " + " / ".join(tail)
     )
 
 
-def _supervised(folder: Path, orders: supervisor.Orders) -> bool:
-    """Start the supervisor, detached, and wait for its answer: whether the server came up."""
+def _start_supervisor(folder: Path, orders: supervisor.Orders) -> bool:
+    """Start the supervisor as a detached process; return its answer: whether the server is ready."""
     (folder / "ready").unlink(missing_ok=True)
     log = os.open(folder / "server.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
@@ -242,7 +245,7 @@ def _supervised(folder: Path, orders: supervisor.Orders) -> bool:
 
 
 def _end_orphan(folder: Path, account: Account, stop: list[str]) -> None:
-    """Stop a server whose supervisor was killed, if it does not end by itself, as it does on Linux."""
+    """Stop a server whose supervisor was killed, unless it ends by itself, as it does on Linux."""
     deadline = time.monotonic() + _END_BY_ITSELF_SECONDS
     while _is_locked(folder / "server.lock"):
         if time.monotonic() > deadline:
@@ -252,12 +255,12 @@ def _end_orphan(folder: Path, account: Account, stop: list[str]) -> None:
 
 
 def _port(folder: Path, declared: int | None) -> int:
-    """The port to try: the declared one, or the one of last time, or one that the operating system chooses."""
+    """Return the port to try: the declared one, or that of the last start, or one that the operating system chooses."""
     if declared is not None:
         if not _is_free(declared):
             raise SettingsError(
                 f"Port {declared}, declared in ETL_ASSETS_PORT, is taken by another program. Nothing was started. "
-                "Declare a free port, or none, and one will be chosen."
+                "Declare a free port, or none: then the operating system chooses one."
             )
         return declared
     remembered = folder / "port"
@@ -269,7 +272,7 @@ def _port(folder: Path, declared: int | None) -> int:
 
 
 def _is_free(port: int) -> bool:
-    """Whether a server could listen on the port."""
+    """Whether a server can listen on the port."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -280,7 +283,7 @@ def _is_free(port: int) -> bool:
 
 
 def _create_databases(url: str) -> None:
-    """Create what is missing of the two databases."""
+    """Create those of the two databases that are missing."""
     with psycopg.connect(url, autocommit=True) as connection:
         present = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
         for name in (WAREHOUSE, DAGSTER):

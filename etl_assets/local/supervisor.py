@@ -1,16 +1,16 @@
-"""The process that owns one embedded PostgreSQL: starts it, and stops it when nobody holds it any longer.
+"""The process that owns one embedded PostgreSQL server: starts it, and stops it when no process holds it any more.
 
-It is run by path, isolated and detached, and so imports nothing but the standard library. It is told everything in one
-JSON argument (``Orders``) and answers with one line of JSON on its standard output: ``{"ready": true}``, or
-``{"ready": false}`` if the server did not come up, in which case the server's log says why.
+This file runs as a script, isolated and detached, so it imports only the standard library. It gets all its input in one
+JSON argument (``Orders``). It answers with one line of JSON on its standard output: ``{"ready": true}``, or
+``{"ready": false}`` if the server did not become ready. Then the log of the server says why.
 
-Who lives is told by locks alone, which the kernel releases when a process ends in whatever way, never by process ids:
+Only locks show which processes are alive, never process ids. The kernel releases the lock of a process that ends:
 
 =================== ===================================================================================================
-``holders.lock``    shared, by every process that uses the server; exclusive, by the supervisor from the moment it finds
-                    no holder until it has stopped the server, so that who comes meanwhile waits and starts anew
-``supervisor.lock`` exclusive, by the supervisor
-``server.lock``     exclusive, inherited by every process of the server: free means that none is left
+``holders.lock``    shared by every process that uses the server; exclusive for the supervisor, from the moment that no
+                    holder is left until the server has stopped: a new holder waits until then, and starts a new server
+``supervisor.lock`` exclusive for the supervisor
+``server.lock``     exclusive, inherited by every process of the server: if it is free, no such process is left
 =================== ===================================================================================================
 """
 
@@ -35,11 +35,11 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
 _ORPHAN_SECONDS = 30.0
 _LOG_BYTES = 10_000_000
-_LOG_LOOK_SECONDS = 60.0
+_LOG_CHECK_SECONDS = 60.0
 
 
 class Orders(TypedDict):
-    """What a supervisor is told. Paths are absolute."""
+    """The input of a supervisor. Paths are absolute."""
 
     folder: str
     data: str
@@ -53,7 +53,7 @@ def lock(path: Path, operation: int) -> int | None:
 
     Returns:
         The file descriptor that holds the lock until it is closed, or None if ``operation`` has ``LOCK_NB`` and
-        another holds it.
+        another process holds the lock.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -65,7 +65,7 @@ def lock(path: Path, operation: int) -> int | None:
 
 
 def supervise(orders: Orders) -> None:
-    """Start the server, say so, and stop it when its last holder is gone, on SIGTERM, or when it ends by itself."""
+    """Start the server and print the answer. Stop it when its last holder is gone, on SIGTERM, or when it has ended."""
     events: queue.SimpleQueue[str] = queue.SimpleQueue()
     signal.signal(signal.SIGTERM, lambda *_: events.put("stop"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -74,9 +74,9 @@ def supervise(orders: Orders) -> None:
     _trim(_log(folder))
     marker = folder / "ready"
     marker.unlink(missing_ok=True)
-    mine = lock(folder / "supervisor.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
-    theirs = _free(folder / "server.lock")
-    server = _start(orders, theirs) if mine is not None and theirs is not None else None
+    own_lock = lock(folder / "supervisor.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+    server_lock = _take_server_lock(folder / "server.lock")
+    server = _start(orders, server_lock) if own_lock is not None and server_lock is not None else None
     ready = server is not None and _is_ready(server, Path(orders["data"]))
     if ready:
         marker.touch()
@@ -88,17 +88,17 @@ def supervise(orders: Orders) -> None:
             _watch(server, folder, events)
         marker.unlink(missing_ok=True)
         _stop(server)
-    if theirs is not None:
-        os.close(theirs)
-        if (nobodys := _free(folder / "server.lock")) is not None:  # all of the server has ended, not its first alone
-            os.close(nobodys)
-    if mine is not None:
-        os.close(mine)
+    if server_lock is not None:
+        os.close(server_lock)
+        if (free := _take_server_lock(folder / "server.lock")) is not None:  # every process of the server has ended
+            os.close(free)
+    if own_lock is not None:
+        os.close(own_lock)
     os._exit(0)  # the thread that waits for holders may still be waiting
 
 
-def _free(path: Path) -> int | None:
-    """The server's lock, waiting for the rest of an earlier server to end."""
+def _take_server_lock(path: Path) -> int | None:
+    """Wait for the processes of an earlier server to end, and take the server lock; None if that takes too long."""
     deadline = time.monotonic() + _ORPHAN_SECONDS
     descriptor = lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
     while descriptor is None and time.monotonic() < deadline:
@@ -108,7 +108,7 @@ def _free(path: Path) -> int | None:
 
 
 def _start(orders: Orders, server_lock: int) -> subprocess.Popen[bytes]:
-    """Start the server. The locks say that no earlier one is left, so a pid file is stale, whatever pid it names."""
+    """Start the server. The locks show that no earlier server is left, so any pid file is stale; remove it."""
     (Path(orders["data"]) / "postmaster.pid").unlink(missing_ok=True)
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     parent = os.getpid()
@@ -121,7 +121,7 @@ def _start(orders: Orders, server_lock: int) -> subprocess.Popen[bytes]:
 
     log = os.open(_log(Path(orders["folder"])), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        return subprocess.Popen(  # noqa: S603 - the command is composed by the package
+        return subprocess.Popen(  # noqa: S603 - the package composes the command
             orders["command"],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -129,7 +129,7 @@ def _start(orders: Orders, server_lock: int) -> subprocess.Popen[bytes]:
             cwd="/",
             env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
             pass_fds=(server_lock,),
-            preexec_fn=end_with_the_supervisor,  # noqa: PLW1509 - this process has a single thread as yet
+            preexec_fn=end_with_the_supervisor,  # noqa: PLW1509 - this process has one thread so far
             user=orders["user"],
             group=orders["group"],
             extra_groups=None if orders["user"] is None else [],
@@ -140,7 +140,7 @@ def _start(orders: Orders, server_lock: int) -> subprocess.Popen[bytes]:
 
 
 def _is_ready(server: subprocess.Popen[bytes], data: Path) -> bool:
-    """Wait until the server's own status file says that it takes connections."""
+    """Wait until the status file of the server says that it accepts connections; return whether it does."""
     deadline = time.monotonic() + _START_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(FileNotFoundError):
@@ -152,7 +152,7 @@ def _is_ready(server: subprocess.Popen[bytes], data: Path) -> bool:
 
 
 def _watch(server: subprocess.Popen[bytes], folder: Path, events: queue.SimpleQueue[str]) -> None:
-    """Return when the server is to be stopped or has ended."""
+    """Wait until the server must be stopped or has ended; meanwhile, keep its log small."""
 
     def wait_for_no_holder() -> None:
         lock(folder / "holders.lock", fcntl.LOCK_EX)
@@ -166,7 +166,7 @@ def _watch(server: subprocess.Popen[bytes], folder: Path, events: queue.SimpleQu
         threading.Thread(target=wait, daemon=True).start()
     while True:
         try:
-            events.get(timeout=_LOG_LOOK_SECONDS)
+            events.get(timeout=_LOG_CHECK_SECONDS)
         except queue.Empty:
             _trim(_log(folder))
         else:
@@ -174,7 +174,7 @@ def _watch(server: subprocess.Popen[bytes], folder: Path, events: queue.SimpleQu
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
-    """Roll back what is open, write a checkpoint, end; at once, without the checkpoint, if that takes too long."""
+    """Stop the server: roll back open transactions and write a checkpoint; if that is too slow, skip both."""
     for request in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         with contextlib.suppress(subprocess.TimeoutExpired):
             if server.poll() is None:
@@ -188,12 +188,12 @@ def _log(folder: Path) -> Path:
 
 
 def _trim(log: Path) -> None:
-    """Keep the log's last part in a second file and empty the log, once it is large. The server appends to it."""
+    """If the log is large, copy it to a second file and empty it. The server continues to append to it."""
     if log.exists() and log.stat().st_size > _LOG_BYTES:
         log.with_suffix(".log.1").write_bytes(log.read_bytes())
         os.truncate(log, 0)
 
 
 if __name__ == "__main__":
-    if os.fork() == 0:  # so that nobody's child is left when the starter ends or forgets it
+    if os.fork() == 0:  # so that the supervisor is no child of the process that started it
         supervise(json.loads(sys.argv[1]))

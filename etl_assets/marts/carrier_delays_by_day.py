@@ -1,6 +1,6 @@
 """How late each carrier departed and arrived, by day. An asset written by hand: a DataFrame in, a DataFrame out.
 
-A column that the IO manager is not asked for is not read; a month of flights is one partition here as it is there.
+The IO manager reads only the columns that the input names. A month is one partition of this asset, as of the flights.
 """
 
 import dagster as dg

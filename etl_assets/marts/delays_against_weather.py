@@ -26,7 +26,7 @@ from etl_assets.sources.flights import SOURCE as FLIGHTS
     metadata={"key": ["origin", "time_hour"], "write": "replace"},
 )
 def delays_against_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
-    """Average the delays of an hour, and put the weather of that hour beside them; hours without weather stay."""
+    """Average the delays of each hour and add the weather of that hour; keep hours without weather."""
     hours = flights.groupby(["origin", "time_hour"]).agg(
         flights=("dep_delay", "size"), departure_delay=("dep_delay", "mean")
     )

@@ -1,6 +1,6 @@
-"""The rules by which people are told: which there are, how bad, who hears of it, and when not.
+"""Alert rules as they are declared: what opens an alert, its severity, its channels, and its quiet hours.
 
-Values only; whether a rule applies to what happened is ``alerts``'s business.
+Values only; the package ``alerts`` evaluates them.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 Severity = Literal["info", "warning", "error", "critical"]
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
-"""From the least to the worst."""
+"""From the least severe to the most severe."""
 CHANNEL: Final = re.compile(r"[a-z][a-z0-9_]*")
-"""What a channel may be called."""
+"""The pattern of a channel's name."""
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _LAST_DAY: Final = 28
-"""Of the days of the month that every month has."""
-_LOOK_BACK: Final = 64
-"""So many days ago, at most, were the last two deadlines."""
+"""The last day that every month has."""
+_DAYS_BACK: Final = 64
+"""How many days to go back for the last two deadlines, whatever the days of a rule are."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quiet:
-    """Hours at which nobody is told; messages wait until they end.
+    """Hours in which no notifications are sent; they wait until the hours end.
 
     Attributes:
         start: When they begin, by the clock of the zone.
-        end: When they end; the next day if it is before the start.
+        end: When they end; on the next day if it is before the start.
         zone: IANA zone of both.
         but: Severities that do not wait.
     """
@@ -48,19 +48,19 @@ class Quiet:
     but: tuple[Severity, ...] = ("critical",)
 
     def until(self, at: datetime, severity: Severity) -> datetime:
-        """The first moment, not before ``at``, at which a message may be sent."""
+        """Return the first moment, not before ``at``, at which a notification may be sent."""
         local = at.astimezone(ZoneInfo(self.zone))
         clock = local.time()
         over_midnight = self.end < self.start
         begun, not_ended = clock >= self.start, clock < self.end
-        held = (begun or not_ended) if over_midnight else (begun and not_ended)
-        if severity in self.but or not held:
+        is_quiet = (begun or not_ended) if over_midnight else (begun and not_ended)
+        if severity in self.but or not is_quiet:
             return at
         day = local.date() + timedelta(days=1 if over_midnight and begun else 0)
         return max(at, datetime.combine(day, self.end, local.tzinfo).astimezone(UTC))
 
     def check(self, where: str) -> None:
-        """Raise unless the declaration is sound."""
+        """Raise a `DeclarationError` unless the declaration is valid."""
         _check_zone(self.zone, where)
         _check_severities(self.but, where)
         if self.start == self.end:
@@ -69,13 +69,13 @@ class Quiet:
 
 @dataclass(frozen=True, kw_only=True)
 class AlertRule:
-    """What every rule has.
+    """Base class of the alert rules.
 
     Attributes:
-        severity: How bad it is.
-        to: Names of the channels that hear of it; with none, it can only be looked up.
-        quiet: When its messages wait.
-        off: Whether the source does without the rule.
+        severity: Of its alerts.
+        to: Names of the channels to notify. With none, alerts are only listed.
+        quiet: Hours in which its notifications wait.
+        off: Whether the rule is switched off for the source.
     """
 
     kind: ClassVar[str]
@@ -85,7 +85,7 @@ class AlertRule:
     off: bool = False
 
     def check(self, where: str) -> None:
-        """Raise a `DeclarationError` unless the declaration is sound.
+        """Raise a `DeclarationError` unless the declaration is valid.
 
         Args:
             where: What to call the owner in the error, e.g. ``source 'flights'``.
@@ -94,7 +94,7 @@ class AlertRule:
         for channel in self.to:
             if not CHANNEL.fullmatch(channel):
                 raise DeclarationError(
-                    where, "alerts", f"name {channel!r}, no channel", "Use lower-case letters, digits and underscores"
+                    where, "alerts", f"name the channel {channel!r}", "Use lower-case letters, digits and underscores"
                 )
         if self.quiet is not None:
             self.quiet.check(where)
@@ -120,9 +120,9 @@ class RejectedShare(AlertRule):
     severity: Severity = "warning"
 
     def check(self, where: str) -> None:
-        """Raise unless it is a share."""
+        """Raise a `DeclarationError` unless ``above`` is a share below 1.0."""
         AlertRule.check(self, where)
-        _check_that(where, self, 0.0 <= self.above < 1.0, f"has no share above {self.above}", "Write 0.0 to 1.0")
+        _require(where, self, 0.0 <= self.above < 1.0, f"has above={self.above}", "Write a share from 0.0 to below 1.0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,36 +138,36 @@ class RejectedCount(AlertRule):
     severity: Severity = "warning"
 
     def check(self, where: str) -> None:
-        """Raise unless it is a number of records."""
+        """Raise a `DeclarationError` unless ``above`` is a number of records."""
         AlertRule.check(self, where)
-        _check_that(where, self, self.above >= 0, f"has a count of {self.above}", "Write 0 or more")
+        _require(where, self, self.above >= 0, f"has above={self.above}", "Write 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
 class VolumeDrop(AlertRule):
-    """The check ``volume`` failed, for there were fewer records than usual.
+    """The check ``volume`` failed because there were fewer records than usual.
 
     Attributes:
-        by: By what share fewer, at least, than the median of the deliveries before.
+        by: The least share by which the records are fewer than the median of the deliveries before.
     """
 
     kind: ClassVar[str] = "volume_drop"
     by: float = 0.0
 
     def check(self, where: str) -> None:
-        """Raise unless it is a share."""
+        """Raise a `DeclarationError` unless ``by`` is a share."""
         AlertRule.check(self, where)
-        _check_that(where, self, 0.0 <= self.by <= 1.0, f"has a share of {self.by}", "Write 0.0 to 1.0")
+        _require(where, self, 0.0 <= self.by <= 1.0, f"has by={self.by}", "Write a share from 0.0 to 1.0")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SlowRun(AlertRule):
-    """A run took longer than is usual for so many records.
+    """A run took longer than is usual for its number of records.
 
     Attributes:
-        factor: So many times the median of earlier runs, at least.
-        minimum_history: With fewer earlier runs nothing is said.
-        at_least: By how much longer than the median it must have been.
+        factor: A slow run takes more than this many times the median of earlier runs.
+        minimum_history: The least number of earlier runs; with fewer there is no alert.
+        at_least: The least time by which a slow run exceeds the median.
     """
 
     kind: ClassVar[str] = "slow_run"
@@ -177,22 +177,22 @@ class SlowRun(AlertRule):
     severity: Severity = "warning"
 
     def check(self, where: str) -> None:
-        """Raise unless the thresholds make sense."""
+        """Raise a `DeclarationError` unless the thresholds are valid."""
         AlertRule.check(self, where)
-        _check_that(where, self, self.factor > 1.0, f"has a factor of {self.factor}", "Write a number above 1.0")
-        _check_that(where, self, self.minimum_history >= 1, "compares with nothing", "Let minimum_history be 1 or more")
+        _require(where, self, self.factor > 1.0, f"has factor={self.factor}", "Write a number above 1.0")
+        _require(where, self, self.minimum_history >= 1, "has no minimum_history", "Write minimum_history=1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoDelivery(AlertRule):
-    """At a deadline, no delivery had been taken since the deadline before it; resolved when one is.
+    """At a deadline, no delivery had been taken since the deadline before it; resolved when one is taken.
 
     The same bytes again are the same delivery, and meet no deadline.
 
     Attributes:
         by: The time of the deadline.
         zone: IANA zone of the time.
-        days: On which days: ``mon`` to ``sun``, and days of the month from 1 to 28; every day when empty.
+        days: Days with a deadline: ``mon`` to ``sun``, and days of the month from 1 to 28; every day when empty.
     """
 
     kind: ClassVar[str] = "no_delivery"
@@ -201,29 +201,29 @@ class NoDelivery(AlertRule):
     days: tuple[str | int, ...] = ()
 
     def deadlines(self, at: datetime) -> tuple[datetime, datetime]:
-        """The last deadline that is not after ``at``, and the one before it."""
+        """Return the last deadline that is not after ``at``, and the one before it."""
         zone = ZoneInfo(self.zone)
         today = at.astimezone(zone).date()
         past = [
             deadline
-            for day in (today - timedelta(days=ago) for ago in range(_LOOK_BACK))
+            for day in (today - timedelta(days=ago) for ago in range(_DAYS_BACK))
             if not self.days or WEEKDAYS[day.weekday()] in self.days or day.day in self.days
             if (deadline := datetime.combine(day, self.by, zone)) <= at
         ]
         return past[0], past[1]
 
     def check(self, where: str) -> None:
-        """Raise unless there are such days in such a zone."""
+        """Raise a `DeclarationError` unless the days and the zone exist."""
         AlertRule.check(self, where)
         _check_zone(self.zone, where)
         for day in self.days:
             known = day in WEEKDAYS or (isinstance(day, int) and 1 <= day <= _LAST_DAY)
-            _check_that(where, self, known, f"names the day {day!r}", "Write 'mon' to 'sun', or 1 to 28")
+            _require(where, self, known, f"names the day {day!r}", "Write 'mon' to 'sun', or 1 to 28")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DriftOpened(AlertRule):
-    """What is published has changed, and the declaration does not provide for it; resolved when the drift is closed.
+    """The published data changed in a way that the declaration does not provide for; resolved when the drift is closed.
 
     Attributes:
         kinds: Only these kinds of drift; all when empty.
@@ -234,10 +234,10 @@ class DriftOpened(AlertRule):
     severity: Severity = "warning"
 
     def check(self, where: str) -> None:
-        """Raise unless there are such kinds."""
+        """Raise a `DeclarationError` unless the kinds exist."""
         AlertRule.check(self, where)
         for kind in self.kinds:
-            _check_that(where, self, kind in DRIFT_KINDS, f"names {kind!r}", f"Use {', '.join(DRIFT_KINDS)}")
+            _require(where, self, kind in DRIFT_KINDS, f"names {kind!r}", f"Use {', '.join(DRIFT_KINDS)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,10 +245,10 @@ class CheckFailed(AlertRule):
     """An asset check failed; resolved when it passes.
 
     Attributes:
-        names: Only these checks, whatever they are. When empty, all but those that have a rule, or a consent, of their
-            own: the declared rules of records, ``drift``, a drop of ``volume``, and, unless ``blocking``, the checks
-            that fail a run.
-        blocking: Whether the checks that fail a run are meant too, which `RunFailed` tells of already.
+        names: Only these checks, whatever they are. When empty, all checks except those that have an alert rule or a
+            consent of their own: the declared rules of records, ``drift``, a drop of ``volume``, and, unless
+            ``blocking``, the checks that fail a run.
+        blocking: Whether to include the checks that fail a run; `RunFailed` reports those already.
     """
 
     kind: ClassVar[str] = "check_failed"
@@ -259,11 +259,11 @@ class CheckFailed(AlertRule):
 
 @dataclass(frozen=True, kw_only=True)
 class QuarantineGrowing(AlertRule):
-    """Many records came into the quarantine lately, and wait there.
+    """Many records came into the quarantine within a short time, and wait there.
 
     Attributes:
-        by: So many, at least.
-        within: So lately.
+        by: The least number of records.
+        within: The time, up to now, in which they were rejected.
     """
 
     kind: ClassVar[str] = "quarantine_growing"
@@ -272,18 +272,18 @@ class QuarantineGrowing(AlertRule):
     severity: Severity = "warning"
 
     def check(self, where: str) -> None:
-        """Raise unless it can grow by so many within that time."""
+        """Raise a `DeclarationError` unless the number and the time are positive."""
         AlertRule.check(self, where)
-        sound = self.by >= 1 and self.within > timedelta()
-        _check_that(where, self, sound, f"asks for {self.by} within {self.within}", "Write by=1 or more, and a time")
+        valid = self.by >= 1 and self.within > timedelta()
+        _require(where, self, valid, f"has by={self.by} within {self.within}", "Write 1 or more, and a positive time")
 
 
 @dataclass(frozen=True, kw_only=True)
 class QuarantineAgeing(AlertRule):
-    """Records wait in the quarantine for long.
+    """Records have waited in the quarantine for a long time.
 
     Attributes:
-        older_than: So long.
+        older_than: The longest time for which a record may wait.
     """
 
     kind: ClassVar[str] = "quarantine_ageing"
@@ -291,27 +291,27 @@ class QuarantineAgeing(AlertRule):
     severity: Severity = "warning"
 
     def check(self, where: str) -> None:
-        """Raise unless it is a time."""
+        """Raise a `DeclarationError` unless the time is positive."""
         AlertRule.check(self, where)
-        _check_that(where, self, self.older_than > timedelta(), "waits for no time", "Write timedelta(days=7)")
+        _require(where, self, self.older_than > timedelta(), "has no positive time", "Write timedelta(days=7)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelLost(AlertRule):
-    """A channel takes no messages; the others are told. Nobody declares it: it holds for all sources."""
+    """A channel takes no notifications; the others are notified. Not declared by a source: it holds for all of them."""
 
     kind: ClassVar[str] = "channel_lost"
 
 
 @dataclass(frozen=True)
 class Reason:
-    """What a rule found: why an alert is open.
+    """What a rule found, for which an alert is open.
 
     Attributes:
         rule: The rule.
         summary: What happened, in a sentence or two; no record contents.
         remedy: What to do about it.
-        subject: What of the source partition, where several things can be: the check, the change, the threshold.
+        subject: Distinguishes several alerts of a rule for one source partition: the check, the change, the threshold.
         delivery_id: Of the delivery concerned, if there is one.
     """
 
@@ -329,12 +329,12 @@ DEFAULT_ALERTS: tuple[AlertRule, ...] = (
     DriftOpened(),
     QuarantineAgeing(),
 )
-"""The rules of a source that declares none of its own: those that need no threshold of the feed's. A record that is
-rejected by consent is a reason for none of them, until it has waited for a week."""
+"""The rules of a source that declares none: those that need no threshold for the feed. A record that was rejected by
+consent is a reason for none of them, until it has waited for a week."""
 
 
-def _check_that(where: str, rule: AlertRule, sound: Any, problem: str, remedy: str) -> None:
-    if not sound:
+def _require(where: str, rule: AlertRule, valid: Any, problem: str, remedy: str) -> None:
+    if not valid:
         raise DeclarationError(where, f"alerts, {type(rule).__name__}", problem, remedy)
 
 

@@ -1,4 +1,4 @@
-"""A batch on its way: raw as the format reads it, judged as the validator leaves it, ready for the loader."""
+"""A batch at each stage: raw from the format, the verdict of the validator, and ready for the loader."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from etl_assets.model.delivery import Span
 
 RECORD_NO: Final = "_record_no"
-"""The column of records and rows that says which record of the delivery they are, counted from 1."""
+"""The column with the number of the record in its delivery, counted from 1."""
 REJECTED_RECORD_NO: Final = "record_no"
 REJECTED_RULES: Final = "rules"
 
 
 class RawBatch(ABC):
-    """The records of one batch as published, parsed when first asked for.
+    """The records of one batch as published; they are parsed on first use.
 
     Attributes:
-        span: Where the batch lies in its delivery.
+        span: Where the batch is in its delivery.
         names: The published column names, in order.
-        decimal: The character that stands before the fraction of a number.
+        decimal: The character before the fraction of a number.
     """
 
     span: Span
@@ -35,7 +35,7 @@ class RawBatch(ABC):
     @property
     @abstractmethod
     def frame(self) -> pl.DataFrame:
-        """The well-formed records: a String column for each published name and ``RECORD_NO`` (Int64), last.
+        """The well-formed records: a String column for each published name, and ``RECORD_NO`` (Int64) last.
 
         Cells without a value, and the format's null words, are null. Nothing else is interpreted.
         """
@@ -43,55 +43,56 @@ class RawBatch(ABC):
     @property
     @abstractmethod
     def malformed(self) -> pl.DataFrame:
-        """The records that could not be parsed: ``record_no`` (Int64) and ``rules`` (List of String) of the format."""
+        """The records that cannot be parsed: ``record_no`` (Int64) and ``rules`` (List of String) of the format."""
 
     @abstractmethod
     def raw(self, record_no: int) -> bytes:
-        """The bytes of one record as delivered, without its line end."""
+        """Return the bytes of one record as delivered, without its line end."""
 
     @abstractmethod
     def location(self, record_no: int) -> str:
-        """Where a record stands, for people: ``flights.csv:17``, or ``:17`` when there is no member."""
+        """Return member and line of a record, for people: ``flights.csv:17``, or ``:17`` without a member."""
 
     def forget(self) -> None:  # noqa: B027 -- for batches that keep what they parsed
-        """Let go of what was parsed; it is parsed again should it be asked for."""
+        """Free the parsed records; the batch parses them again on the next use."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the validator says of a batch.
+    """The validator's result for a batch.
 
     Attributes:
         rows: The records that broke no rule: the schema's published columns under their table names, typed, and
-            ``RECORD_NO`` (Int64), last.
-        rejected: The others, each once: ``record_no`` (Int64) and ``rules`` (List of String), every rule it broke.
+            ``RECORD_NO`` (Int64) last.
+        rejected: The other records, each once: ``record_no`` (Int64) and ``rules`` (List of String), every rule that
+            it broke.
     """
 
     rows: pl.DataFrame
     rejected: pl.DataFrame
 
     def without(self, rule: str, broken: pl.Series) -> Verdict:
-        """The verdict with more records rejected.
+        """Return the verdict with more records rejected.
 
         Args:
-            rule: Name of the rule that they broke.
-            broken: For each of the rows, whether it did; null counts as kept.
+            rule: Name of the rule that these records broke.
+            broken: For each of the rows, whether it broke the rule; null counts as kept.
         """
-        leaving = broken.fill_null(value=False)
-        numbers = self.rows.filter(leaving).get_column(RECORD_NO)
-        found = {REJECTED_RECORD_NO: numbers, REJECTED_RULES: [[rule]] * len(numbers)}
-        more = pl.DataFrame(found, schema=self.rejected.schema)
+        newly_rejected = broken.fill_null(value=False)
+        numbers = self.rows.filter(newly_rejected).get_column(RECORD_NO)
+        columns = {REJECTED_RECORD_NO: numbers, REJECTED_RULES: [[rule]] * len(numbers)}
+        more = pl.DataFrame(columns, schema=self.rejected.schema)
         rejected = pl.concat([self.rejected, more]).sort(REJECTED_RECORD_NO)
-        return Verdict(self.rows.filter(~leaving), rejected)
+        return Verdict(self.rows.filter(~newly_rejected), rejected)
 
 
 @dataclass(frozen=True)
 class BatchProfile:
-    """What a batch held, to be merged with those of the delivery's other batches.
+    """The profile of a batch, to be merged with those of the delivery's other batches.
 
     Attributes:
-        statistics: Of the rows' columns; from ``validate.profile``.
-        cells: What a sample of the published cells looks like, as JSON values; from ``validate.cells``.
+        statistics: Statistics of the rows' columns; from ``watch.profiles``.
+        cells: Description of a sample of the published cells, as JSON values; from ``watch.cell_samples``.
     """
 
     statistics: bytes
@@ -103,11 +104,11 @@ class Batch:
     """A batch ready for the loader.
 
     Attributes:
-        raw: The batch as published, for the bytes of what is rejected.
-        rows: Rows with every column of the schema, typed, and ``RECORD_NO``, last.
+        raw: The batch as published, for the bytes of rejected records.
+        rows: Rows with every column of the schema, typed, and ``RECORD_NO`` last.
         rejected: ``record_no`` and ``rules``, as in `Verdict`.
         filtered: Number of records that the transformer left out.
-        profile: What it held; None where nobody looked.
+        profile: Profile of the batch; None if it was not profiled.
     """
 
     raw: RawBatch
@@ -118,7 +119,7 @@ class Batch:
 
     @property
     def span(self) -> Span:
-        """Where the batch lies in its delivery."""
+        """Where the batch is in its delivery."""
         return self.raw.span
 
     @property

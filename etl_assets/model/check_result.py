@@ -1,4 +1,4 @@
-"""What a check found: shown in Dagster, kept in ``etl.check_result``, and perhaps a reason for an alert."""
+"""The result of a check: shown in Dagster, stored in ``etl.check_result``, and perhaps a reason for an alert."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 Fact: TypeAlias = Mapping[str, str | int | bool]
-"""One row of what a check compared; all rows of a result have the same keys."""
+"""One row of the table of values that a check compared; all rows of a result have the same keys."""
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check found. It holds no record contents but the keys of a few rows.
+    """The result of a check. It contains no record contents except the keys of a few rows.
 
     Attributes:
-        name: Of the check.
-        passed: Whether all is well.
-        blocking: Whether the run must fail if it is not.
-        description: In words.
-        failed_records: How many records, rows or columns are concerned.
-        records: How many records or rows there are; 0 where that was not asked.
-        by_consent: Whether it speaks of records that ``max_rejected`` consents to reject: then a failure is no alert.
-        places: Where the first of the records stand.
-        facts: What was compared.
-        observed: The number, or the type, that was found; None where there is none, or where it would show a cell.
-        keys: Of some of the rows: key columns by name.
+        name: Name of the check.
+        passed: Whether the check passed.
+        blocking: Whether the run must fail if the check did not pass.
+        description: The result as a text.
+        failed_records: Number of records, rows or columns that failed.
+        records: Number of records or rows checked; 0 if they were not counted.
+        by_consent: Whether ``max_rejected`` consents to reject the failed records; a failure is then no alert.
+        places: Locations of the first failed records.
+        facts: The values that were compared.
+        observed: The number, or the type, that was found; None if there is none, or if it would show a cell.
+        keys: Keys of some failed rows: value by key column.
     """
 
     name: str

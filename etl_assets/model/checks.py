@@ -1,4 +1,4 @@
-"""What the checks of every source are called, besides those of its rules and of its expectations."""
+"""Names of the checks that every source has, besides those of its rules and of its expectations."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ DRIFT: Final = "drift"
 VOLUME: Final = "volume"
 DISTRIBUTION: Final = "distribution"
 AUDIT: Final = "audit"
-"""Also the name of the job that holds stored tables against their declarations."""
+"""Also the name of the job that checks stored tables against their declarations."""
 BUILT_IN: Final = frozenset({SHAPE, REJECTED_SHARE, CONSERVATION, DRIFT, VOLUME, DISTRIBUTION, AUDIT})

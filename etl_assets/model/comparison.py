@@ -1,6 +1,6 @@
-"""A number of a delivery beside what it usually is, for the checks ``volume`` and ``distribution``.
+"""Comparisons of a delivery's numbers with their usual ones, for the checks ``volume`` and ``distribution``.
 
-Numbers that tell of a column are shares, counts, ratios and movements: none is a value that the column holds.
+Numbers about a column are shares, counts, ratios and movements: none is a value that the column contains.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Comparison:
-    """One number of a delivery beside what it usually is.
+    """One number of a delivery, compared with its history.
 
     Attributes:
-        column: Name of the column; the empty text where the whole delivery is meant.
-        statistic: Which number, e.g. ``null share``.
-        now: What it is, in words.
-        usual: From where to where it was in the history, in words; the empty text where there is too little of it.
-        anomalous: Whether it is further away than is allowed.
+        column: Name of the column; the empty text for a number of the whole delivery.
+        statistic: Name of the number, e.g. ``null share``.
+        now: The number in this delivery, as text.
+        usual: The range of the number in the history, as text; the empty text where there is too little history.
+        anomalous: Whether the number is further from the usual ones than is allowed.
     """
 
     column: str

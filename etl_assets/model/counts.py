@@ -1,4 +1,4 @@
-"""What became of records and rows, in numbers, and which of them add up."""
+"""Counts of what became of records and rows, and which counts add up to which."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sum:
-    """A count that others add up to.
+    """A count that is the sum of other counts.
 
     Attributes:
-        total: Its name.
-        parts: Their names.
+        total: Name of the count.
+        parts: Names of the counts that add up to it.
     """
 
     total: LiteralString
@@ -32,10 +32,10 @@ ROWS: Final = Sum("produced", ("inserted", "updated", "unchanged", "duplicate"))
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of records and rows.
+    """Numbers of records and rows, by what became of them.
 
-    ``RECORDS`` and ``ROWS`` say which of them add up. *unchanged* means that the table already had this or something
-    newer, *duplicate* that another record of the batch had the same key and came later. ``deleted`` stands by itself.
+    ``RECORDS`` and ``ROWS`` define which counts add up. *unchanged*: the table already had this row or a newer one.
+    *duplicate*: a later record of the batch had the same key. ``deleted`` is part of no sum.
     """
 
     read: int = 0

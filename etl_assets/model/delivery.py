@@ -13,14 +13,14 @@ DeliveryStatus = Literal["landed", "loading", "complete", "refused"]
 
 @dataclass(frozen=True)
 class Span:
-    """Where one batch lies in a delivery.
+    """Where one batch is in a delivery.
 
     Attributes:
         batch: Number of the batch in the delivery, from 1.
-        member: Name of the archive member; the empty text for a file that is no archive.
+        member: Name of the archive member; the empty text for a file that is not an archive.
         offset: First byte of the batch in the unpacked member.
         length: Number of bytes.
-        first_record: Record number of its first record, from 1, counted through the whole delivery.
+        first_record: Number of its first record in the delivery, from 1.
         records: Number of records.
         first_line: Line number of its first record in the member, from 1.
     """
@@ -35,7 +35,7 @@ class Span:
 
     @property
     def last_record(self) -> int:
-        """Record number of the last record; one below ``first_record`` when there is none."""
+        """Number of the last record; ``first_record - 1`` when there is none."""
         return self.first_record + self.records - 1
 
 
@@ -44,9 +44,9 @@ class MemberIndex:
     """One file of a delivery: its published names and its batches.
 
     Attributes:
-        member: Name in the archive; the empty text for a file that is no archive.
-        size: Unpacked bytes.
-        names: The column names the publisher wrote, in order.
+        member: Name in the archive; the empty text for a file that is not an archive.
+        size: Number of unpacked bytes.
+        names: The published column names, in order.
         spans: The batches, in order; none for a member without records.
     """
 
@@ -58,14 +58,14 @@ class MemberIndex:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is known of frozen bytes.
+    """The description of frozen bytes.
 
     Attributes:
-        sha256: SHA-256 (hex) of the bytes as fetched; the name under which the landing store keeps them.
+        sha256: SHA-256 (hex) of the bytes as fetched; the landing store keeps them under this name.
         size: Number of bytes as fetched.
         name: The file's name at the publisher.
-        origin: Where it came from, without secrets.
-        validators: What the publisher said of the bytes (ETag, modification time), for the next look.
+        origin: The location that the file was fetched from, without secrets.
+        validators: The publisher's validators of the bytes (ETag, modification time), for the next poll.
         members: The files inside, in order.
     """
 
@@ -92,12 +92,12 @@ class Manifest:
         return tuple(dict.fromkeys(name for member in self.members for name in member.names))
 
     def to_json(self) -> dict[str, Any]:
-        """The manifest as JSON values."""
+        """Return the manifest as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """The manifest that `to_json` wrote."""
+        """Return the manifest that `to_json` wrote."""
         members = tuple(
             MemberIndex(
                 member=member["member"],
@@ -112,20 +112,20 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A delivery as the database knows it.
+    """A delivery as stored in the database.
 
     Attributes:
-        id: Grows with every delivery of any source.
+        id: Number of the delivery; it grows with every delivery of any source.
         source: Name of the source.
-        partition: Key of the partition, the empty text when the source has none.
-        rank: Rank of the partition among the source's; see `Partition`.
-        manifest: What is known of the bytes.
+        partition: Key of the partition; the empty text when the source has none.
+        rank: Rank of the partition among those of the source; see `Partition`.
+        manifest: The description of the bytes.
         fetched_at: When it was first fetched, by the database's clock.
-        status: ``landed`` and not begun; ``loading`` and not finished; ``complete``; or ``refused``, stopped by its
-            shape or by too many rejected records.
-        generation: How often it has been read from the start: 1, and one more for each change of the declaration
+        status: ``landed``: not begun. ``loading``: not finished. ``complete``. ``refused``: stopped by its shape or by
+            too many rejected records.
+        generation: Number of times that it was read from its start: 1, and one more for each change of the declaration
             and each forced run.
-        fingerprint: Of the declaration under which the present generation is read; empty before the first.
+        fingerprint: Of the declaration under which the current generation is read; empty before the first.
     """
 
     id: int

@@ -1,6 +1,6 @@
-"""Drift: a difference between what was published and what was published before, or declared. Values only.
+"""Values that describe drift: a difference between what was published and what was published before, or declared.
 
-How deliveries are compared is ``validate``'s business, what is remembered of them ``postgres``'s.
+Package ``watch`` compares deliveries; package ``postgres.watch`` stores observations and events.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 DriftKind = Literal["added", "removed", "renamed", "reordered", "retyped", "format", "null_word", "category"]
 DRIFT_KINDS: Final[tuple[str, ...]] = get_args(DriftKind)
 STRUCTURE_KINDS: Final = ("added", "removed", "renamed", "reordered")
-"""Kinds that the published names alone tell of; known when a delivery has landed."""
+"""Kinds that the published names alone show; known when a delivery has landed."""
 CELL_KINDS: Final = ("retyped", "format", "null_word", "category")
-"""Kinds that only cells tell of; known when every batch of a delivery has been looked at."""
-_CELLS_SAY: Final = {
+"""Kinds that only the cells show; known when every batch of a delivery has been observed."""
+_CHANGED_PROPERTY: Final = {
     "retyped": "the type",
     "format": "the format",
     "null_word": "the null words",
@@ -33,16 +33,16 @@ class Change:
     """One difference between a delivery and the one before it.
 
     Attributes:
-        kind: What kind it is.
-        subject: Of what published names tell, the name concerned as it was before, of an added column its name, of a
-            reordering nothing; of what cells tell, the declared column's name.
-        replacement: Of a renaming the new name; empty otherwise.
-        foreseen: Whether the declaration provides for it, so that nobody need be told.
-        blocking: Whether the delivery is refused for it.
-        detail: Numbers, names, patterns and null words; under ``members`` the new members of a category, which are
-            contents of records and nobody's but the reviewer's to see.
-        proposal: How the declaration would have to be changed, as Python; empty when it need not be. It holds names,
-            and ``...`` where members of a category go.
+        kind: The kind of change.
+        subject: Which name or column changed. For a change of published names: the name as it was before, the new name
+            of an added column, or an empty text for a reordering. For a change of cells: the declared column's name.
+        replacement: The new name, for a renaming; empty otherwise.
+        foreseen: Whether the declaration provides for it. Nobody is alerted about a foreseen change.
+        blocking: Whether the delivery is refused because of it.
+        detail: Numbers, names, patterns and null words. The new members of a category are under ``members``; they are
+            contents of records, and only the reviewer may see them.
+        proposal: Python that shows how to change the declaration; empty when no change is needed. It contains names,
+            and ``...`` in the place of members of a category.
     """
 
     kind: DriftKind
@@ -54,7 +54,7 @@ class Change:
     proposal: str = ""
 
     def __str__(self) -> str:
-        """What changed, in words without any contents of records."""
+        """Describe the change in words, without contents of records."""
         match self.kind:
             case "renamed":
                 return f"{self.subject!r} was renamed to {self.replacement!r}"
@@ -63,24 +63,24 @@ class Change:
             case "added" | "removed":
                 return f"{self.subject!r} was {self.kind}"
             case _:
-                return f"{_CELLS_SAY[self.kind]} of {self.subject!r} changed"
+                return f"{_CHANGED_PROPERTY[self.kind]} of {self.subject!r} changed"
 
     @property
     def slot(self) -> tuple[str, str, str]:
-        """What at most one open event of a source may be about."""
+        """Kind, subject and replacement. A source has at most one open event for each slot."""
         return self.kind, self.subject, self.replacement
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """Equal for changes that are the same whatever numbers they came with."""
-        told = [self.detail.get(name) for name in ("before", "after", "words", "members")]
+        """A value that is equal for equal changes, even if their numbers of cells differ."""
+        contents = [self.detail.get(name) for name in ("before", "after", "words", "members")]
         if self.kind in STRUCTURE_KINDS:
             return self.slot
-        return (*self.slot, *(tuple(part) if isinstance(part, list) else part for part in told))
+        return (*self.slot, *(tuple(part) if isinstance(part, list) else part for part in contents))
 
     @property
     def inverse(self) -> tuple[Any, ...] | None:
-        """The identity of the change that takes this one back; None where no change does by itself."""
+        """The identity of the change that takes this one back; None if no single change can."""
         match self.kind:
             case "added":
                 return "removed", self.subject, ""
@@ -97,28 +97,28 @@ class Change:
 
 @dataclass(frozen=True)
 class Values:
-    """A small likeness of the values of a column, by which two columns can be compared.
+    """A small sketch of a column's values, by which two columns can be compared.
 
     Attributes:
-        distinct: Number of different values that were looked at.
-        hashes: Their hashes, in ascending order: all, or the smallest of them.
+        distinct: Number of distinct values that were read.
+        hashes: Their hashes, in ascending order: all, or only the smallest.
     """
 
     distinct: int
     hashes: tuple[int, ...]
 
     def shortened(self, most: int) -> Values:
-        """The same with so many hashes at most."""
+        """Return a copy with at most ``most`` hashes."""
         return replace(self, hashes=self.hashes[:most])
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a delivery published, as far as it is remembered.
+    """The remembered part of what a delivery published.
 
     Attributes:
         names: The published names, in order.
-        values: Likenesses of the values, by name; none for a column without values and for sensitive ones.
+        values: Sketches of the values, by name; none for columns without values and for sensitive columns.
     """
 
     names: tuple[str, ...]
@@ -127,12 +127,12 @@ class Published:
 
 @dataclass(frozen=True)
 class Observation:
-    """What is remembered of a delivery, as ``etl.observation`` has it.
+    """What is remembered of a delivery: a row of ``etl.observation``.
 
     Attributes:
-        delivery_id: Its id.
-        published: What it published.
-        cells: What its cells looked like, as JSON values; None until every batch has passed.
+        delivery_id: Id of the delivery.
+        published: Its names, and sketches of its values.
+        cells: The summary of its cells, as JSON values; None until every batch has been observed.
     """
 
     delivery_id: int
@@ -142,20 +142,20 @@ class Observation:
 
 @dataclass(frozen=True)
 class DriftEvent:
-    """A change that is remembered, as ``etl.drift`` has it.
+    """A remembered change: a row of ``etl.drift``.
 
     Attributes:
-        id: Its number.
+        id: The id of the event.
         source: Name of the source.
         change: What changed.
-        status: ``open`` until someone accepts or ignores it, or a later delivery takes it back (``resolved``).
-        first_delivery: Id of the delivery that brought it.
-        last_delivery: Id of the newest delivery that still had it.
-        opened_at: When it was first seen.
-        closed_at: When it was closed; None while it is open.
-        closed_delivery: Id of the delivery that took it back.
-        reviewer: Who closed it; ``the declaration`` when it was foreseen.
-        note: Why.
+        status: ``open`` until a person accepts or ignores it, or a later delivery takes it back (``resolved``).
+        first_delivery: Id of the first delivery with the change.
+        last_delivery: Id of the newest delivery that still had the change.
+        opened_at: When the change was first observed.
+        closed_at: When the event was closed; None while it is open.
+        closed_delivery: Id of the delivery that took the change back.
+        reviewer: Who closed the event; ``the declaration`` when the change was foreseen.
+        note: The reviewer's reason.
     """
 
     id: int

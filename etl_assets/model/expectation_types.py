@@ -1,6 +1,6 @@
-"""The expectations that Great Expectations 1.24 has of its own, by name.
+"""The names of the expectations that Great Expectations 1.24 provides.
 
-Written down so that a declaration can be judged without loading the library; a test holds the lists against it.
+With these lists a declaration can be checked without loading the library; a test compares them with the library.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 ROWS: Final = "unexpected_rows_expectation"
-"""The one that takes a query of one's own."""
+"""The expectation that takes a query of your own."""
 
 IN_DATABASE: Final = frozenset(
     {
@@ -66,7 +66,7 @@ IN_DATABASE: Final = frozenset(
         ROWS,
     }
 )
-"""Those that Postgres answers, so that no row leaves it."""
+"""The expectations that Postgres evaluates, so that no row leaves the database."""
 
 OUTSIDE_DATABASE: Final = frozenset(
     {
@@ -79,4 +79,4 @@ OUTSIDE_DATABASE: Final = frozenset(
         "expect_query_results_to_match_comparison",
     }
 )
-"""Those that would need the whole table in memory, or a second database."""
+"""The expectations that would need the whole table in memory, or a second database."""

@@ -1,6 +1,6 @@
-"""When the numbers of a delivery count as anomalous: thresholds of the checks ``volume`` and ``distribution``.
+"""The thresholds of the checks ``volume`` and ``distribution``: when the numbers of a delivery are anomalous.
 
-Values only; how a delivery is held against its history is ``validate.anomaly``'s business.
+This module only declares values; ``watch.anomaly`` compares a delivery with its history.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ class Volume:
     """When the number of records of a delivery is anomalous.
 
     Attributes:
-        deviations: Robust standard deviations from the median of the history; beyond them it is anomalous.
-        tolerance: Within that share of the median it never is, however steady the history; nor within three times the
-            median's square root, which chance explains.
-        history: How many deliveries before it are looked at, at most.
-        minimum_history: With fewer deliveries before it nothing is said, but of limits and of a delivery that is empty
-            after one that was not.
+        deviations: A number further from the median of the history, in robust standard deviations, is anomalous.
+        tolerance: A number within this share of the median is never anomalous, however steady the history. The same
+            holds within three times the median's square root, a difference that chance explains.
+        history: Largest number of earlier deliveries to compare with.
+        minimum_history: With fewer earlier deliveries only the limits are checked, and whether the delivery is empty
+            although the one before was not.
         at_least: Fewer records are anomalous, whatever the history; None for no limit.
         at_most: More records are anomalous, whatever the history; None for no limit.
     """
@@ -50,12 +50,12 @@ class Distribution:
     """When the values of a column are anomalous: its nulls, its distinct values, its mean, deviation, quantiles, range.
 
     Attributes:
-        deviations: Robust standard deviations from the median of the history; beyond them a statistic is anomalous.
-        tolerance: A statistic that moved by less never is: a mean or a quantile by that share of the column's standard
-            deviation, a count or a deviation by that share of itself, a share by that much on the scale of Cohen's h,
-            on which 0.2 is from 0% to 1%, from 10% to 17%, or from 50% to 60%.
-        history: How many deliveries before it are looked at, at most.
-        minimum_history: With fewer deliveries before it nothing is said.
+        deviations: A statistic further from the median of the history, in robust standard deviations, is anomalous.
+        tolerance: A statistic that changed by less is never anomalous. The unit is: for a mean or a quantile, the
+            column's standard deviation; for a count or a deviation, the number itself; for a share, Cohen's h, on which
+            0.2 is the step from 0% to 1%, from 10% to 17%, or from 50% to 60%.
+        history: Largest number of earlier deliveries to compare with.
+        minimum_history: With fewer earlier deliveries nothing is checked.
     """
 
     deviations: float = 8.0
@@ -72,12 +72,12 @@ class Distribution:
 
 @dataclass(frozen=True, kw_only=True)
 class Monitors:
-    """What is watched of a source, and how closely.
+    """The monitors of a source and their thresholds.
 
     Attributes:
-        volume: Of the number of records; None for not at all.
-        distribution: Of every column that is not named in ``columns``; None for not at all.
-        columns: Column name to thresholds of its own; None for a column that is not watched.
+        volume: Thresholds for the number of records; None to not monitor it.
+        distribution: Thresholds for every column that ``columns`` does not name; None to not monitor them.
+        columns: Column name to its own thresholds; None for a column that is not monitored.
     """
 
     volume: Volume | None = field(default_factory=Volume)
@@ -85,19 +85,19 @@ class Monitors:
     columns: Mapping[str, Distribution | None] = field(default_factory=dict)
 
     def of(self, column: str) -> Distribution | None:
-        """The thresholds of a column; None when it is not watched."""
+        """Return the thresholds of a column; None when it is not monitored."""
         return self.columns.get(column, self.distribution)
 
     def check(self, names: tuple[str, ...], where: str) -> None:
         """Raise unless the thresholds make sense and belong to declared columns.
 
         Args:
-            names: Of the table's columns.
-            where: What to call the owner in the error.
+            names: Names of the table's columns.
+            where: How the error names the owner.
         """
         for name, distribution in self.columns.items():
             if name not in names:
-                raise DeclarationError(where, "monitors", f"names {name!r}, no column", "Name declared columns")
+                raise DeclarationError(where, "monitors", f"names unknown column {name!r}", "Use declared columns")
             if distribution is not None:
                 distribution.check(where)
         for monitor in (self.volume, self.distribution):
@@ -109,4 +109,4 @@ def _check_history(deviations: float, history: int, minimum: int, where: str, fi
     if deviations <= 0:
         raise DeclarationError(where, field_, f"allows {deviations} deviations", "Write a number above 0")
     if not 1 <= minimum <= history:
-        raise DeclarationError(where, field_, "has a history that cannot be", "Keep 1 <= minimum_history <= history")
+        raise DeclarationError(where, field_, "has an impossible history", "Keep 1 <= minimum_history <= history")

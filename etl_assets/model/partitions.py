@@ -1,6 +1,6 @@
-"""How a source is cut into partitions: None, daily, weekly, monthly, by name, or one for each file.
+"""How a source is cut into partitions: not at all, daily, weekly, monthly, by name, or one for each file.
 
-Values only; what Dagster makes of them is ``graph.partitions``'s business.
+This module only declares values; ``graph.partitions`` makes Dagster's partitions of them.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class Partition:
 
     Attributes:
         key: Its name; the empty text for a source without partitions.
-        rank: Sorts the partitions of a source by age as text, oldest first: a row from a partition of a higher rank
-            is never overwritten by one of a lower rank, whenever either is loaded.
-        start: First instant covered, for partitions of time.
-        end: First instant no longer covered.
+        rank: Text that sorts the partitions of a source by age, oldest first. A row from a partition of a lower rank
+            never overwrites one of a higher rank, in whatever order they are loaded.
+        start: First instant of the partition, for partitions of time.
+        end: First instant after the partition.
     """
 
     key: str = ""
@@ -44,31 +44,31 @@ class Partitioning(ABC):
 
     Attributes:
         column: The column by whose values the source is cut, if there is one. Records with a value of another
-            partition are then rejected; and since the column is part of the key, partitions have no key in common and
-            are written side by side.
+            partition are then rejected. Since the column is part of the key, partitions have no key in common and can
+            be written at the same time.
     """
 
     column: str | None
 
     @abstractmethod
     def holds(self, key: str, value: pl.Expr) -> pl.Expr:
-        """Whether a partition is the one that a value of the column belongs to.
+        """Return whether a value of the column belongs to a partition.
 
         Args:
-            key: Of the partition.
+            key: Key of the partition.
             value: A day for partitions of time, else a text.
         """
 
     @abstractmethod
     def partition(self, key: str) -> Partition:
-        """The partition of that name.
+        """Return the partition of that key.
 
         Raises:
-            ValueError: If there can be none of that name.
+            ValueError: If no partition can have that key.
         """
 
     def keys(self, now: datetime) -> tuple[str, ...]:  # noqa: ARG002 -- partitions of time need it
-        """The names of all partitions that are complete at ``now``, oldest first; none where only a look tells."""
+        """Return the keys of all partitions that are complete at ``now``, oldest first; none if they must be listed."""
         return ()
 
     def check(self, where: str) -> None:  # noqa: B027 -- most have nothing to check
@@ -81,8 +81,9 @@ class Periods(Partitioning):
 
     Attributes:
         start: First day of the first partition.
-        end: First day that is no longer part of the source; None for a source that goes on.
-        column: Of dates, or of timestamps, whose day is that of the column's zone (of UTC for instants without one).
+        end: First day that is no longer part of the source; None for a source without an end.
+        column: A column of dates, or of timestamps. The day of a timestamp is its day in the column's zone, or in UTC
+            for instants without a zone.
     """
 
     start: date
@@ -91,29 +92,29 @@ class Periods(Partitioning):
 
     @abstractmethod
     def following(self, day: date) -> date:
-        """The first day of the partition after the one that begins at ``day``."""
+        """Return the first day of the partition after the one that begins at ``day``."""
 
     def partition(self, key: str) -> Partition:
-        """The partition that begins at that day."""
+        """Return the partition that begins on that day."""
         day = date.fromisoformat(key)
         return Partition(key, key, _midnight(day), _midnight(self.following(day)))
 
     def holds(self, key: str, value: pl.Expr) -> pl.Expr:
-        """Whether a day lies in the partition that begins at another."""
+        """Return whether a day is in the partition that begins on the day ``key``."""
         first = date.fromisoformat(key)
         return (value >= first) & (value < self.following(first))
 
     def keys(self, now: datetime) -> tuple[str, ...]:
-        """The partitions whose last instant is past."""
-        found: list[str] = []
+        """Return the partitions that are over at ``now``."""
+        keys: list[str] = []
         day = self.start
         while _midnight(self.following(day)) <= now and (self.end is None or day < self.end):
-            found.append(day.isoformat())
+            keys.append(day.isoformat())
             day = self.following(day)
-        return tuple(found)
+        return tuple(keys)
 
     def check(self, where: str) -> None:
-        """Raise unless start lies before end and begins a period."""
+        """Raise unless start is before end; subclasses check that it begins a period."""
         if self.end is not None and self.end <= self.start:
             raise DeclarationError(where, "partitions", "end before they start", "Let start be before end")
 
@@ -123,7 +124,7 @@ class Daily(Periods):
     """One partition a day."""
 
     def following(self, day: date) -> date:
-        """The next day."""
+        """Return the next day."""
         return day + timedelta(days=1)
 
 
@@ -132,7 +133,7 @@ class Weekly(Periods):
     """One partition a week, Sunday to Saturday."""
 
     def following(self, day: date) -> date:
-        """The same weekday, a week later."""
+        """Return the same weekday, a week later."""
         return day + timedelta(days=7)
 
     def check(self, where: str) -> None:
@@ -147,7 +148,7 @@ class Monthly(Periods):
     """One partition a month."""
 
     def following(self, day: date) -> date:
-        """The first day of the next month."""
+        """Return the first day of the next month."""
         return date(day.year + day.month // 12, day.month % 12 + 1, 1)
 
     def check(self, where: str) -> None:
@@ -159,30 +160,30 @@ class Monthly(Periods):
 
 @dataclass(frozen=True)
 class Static(Partitioning):
-    """Partitions with names of their own; a later name outranks an earlier one.
+    """Partitions with declared names; a later name has a higher rank than an earlier one.
 
     Attributes:
         names: The names, oldest first.
-        column: Of texts, each the name of its partition.
+        column: A column of texts: the name of the partition.
     """
 
     names: tuple[str, ...]
     column: str | None = field(default=None, kw_only=True)
 
     def holds(self, key: str, value: pl.Expr) -> pl.Expr:
-        """Whether a value is the partition's name."""
+        """Return whether a value is the partition's name."""
         return value == key
 
     def partition(self, key: str) -> Partition:
-        """The partition of that name."""
+        """Return the partition of that name."""
         return Partition(key, f"{self.names.index(key):06d}")
 
     def keys(self, now: datetime) -> tuple[str, ...]:  # noqa: ARG002 -- the names do not depend on time
-        """All names."""
+        """Return all names."""
         return self.names
 
     def check(self, where: str) -> None:
-        """Raise unless there are names, each once, that Dagster can take."""
+        """Raise unless there are names, each once, that Dagster accepts."""
         if not self.names or len(set(self.names)) < len(self.names):
             raise DeclarationError(where, "partitions", "are empty or name one twice", "Name each partition once")
         if bad := [name for name in self.names if not name or "..." in name or "\n" in name or "," in name]:
@@ -196,9 +197,9 @@ class Files(Partitioning):
     """Each file that matches the extractor's location is a delivery and a partition, named like the file.
 
     Attributes:
-        rank: Makes the text by which files are ordered, oldest first, of a file's name; by default the name itself.
-        column: Of texts, which are the same throughout a file and different in another.
-        value: Makes the text that the column has in a file of the file's name; by default the name itself.
+        rank: Returns, for a file's name, the text that sorts the files, oldest first; by default the name itself.
+        column: A column of texts, with one value throughout a file and another value in every other file.
+        value: Returns, for a file's name, the value of the column in that file; by default the name itself.
     """
 
     rank: Callable[[str], str] | None = None
@@ -206,11 +207,11 @@ class Files(Partitioning):
     value: Callable[[str], str] | None = field(default=None, kw_only=True)
 
     def holds(self, key: str, value: pl.Expr) -> pl.Expr:
-        """Whether a value is the one that the file has."""
+        """Return whether a value is the column's value in the file."""
         return value == (self.value(key) if self.value else key)
 
     def partition(self, key: str) -> Partition:
-        """The partition of the file of that name."""
+        """Return the partition of the file of that name."""
         return Partition(key, self.rank(key) if self.rank else key)
 
 

@@ -1,4 +1,4 @@
-"""What a column of a delivery held, in numbers and a few values. Values only; made by ``validate.profile``."""
+"""The profile of a column of a delivery: statistics and a few values. ``watch.profiles`` computes it."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ RANKS: Final = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """What one column of one delivery held, over all rows made of it.
+    """Statistics of one column over all rows of one delivery.
 
-    Of a sensitive column only the counts are known. The numbers of a text are those of its length in bytes, of a
-    boolean those of 0 and 1, of a date days since 1970-01-01, of a timestamp seconds since then (of an instant, in
-    UTC), of a time seconds since midnight.
+    A sensitive column has only the counts. Mean, deviation and quantiles are computed from numbers that depend on the
+    type. Text: its length in bytes. Boolean: 0 and 1. Date: days since 1970-01-01. Timestamp: seconds since then (of
+    an instant, in UTC). Time: seconds since midnight.
 
     Attributes:
         column: Name of the column.
         rows: Number of rows.
-        nulls: How many of them have no value.
-        distinct: Number of different values: exact below 1,024, from there an estimate with a standard error of 3.1%.
-            None where parts of the delivery were profiled by versions that cannot be added up.
-        minimum: Smallest value as text, of a text its first 200 characters; None where there is none.
-        maximum: Largest value, likewise.
-        mean: Arithmetic mean; None where there is no value or it means nothing for the type.
-        deviation: Standard deviation of all rows, likewise.
+        nulls: Number of rows without a value.
+        distinct: Number of different values: exact below 1,024, else an estimate with a standard error of 3.1%. None
+            if parts of the delivery were profiled by versions that cannot be merged.
+        minimum: Smallest value as text, of a text its first 200 characters; None if there is none.
+        maximum: Largest value, in the same way.
+        mean: Arithmetic mean; None if there is no value, or if the type has no mean.
+        deviation: Standard deviation of all rows; None as for the mean.
         quantiles: Rank, 0.0 to 1.0, to value, for numbers, dates and times; within 2% of the rank, the extremes exact.
-        top: The most frequent values as text with the number of rows that have them, most frequent first: at most ten,
-            each in at least one row of a hundred. Estimates, where a batch had 8,192 rows or more.
+        top: The most frequent values as text with their numbers of rows, most frequent first: at most ten, each in at
+            least one row of a hundred. The numbers are estimates if a batch had 8,192 rows or more.
     """
 
     column: str
@@ -48,10 +48,10 @@ class ColumnProfile:
 
     @property
     def values(self) -> int:
-        """How many rows have a value."""
+        """Number of rows with a value."""
         return self.rows - self.nulls
 
     @property
     def null_share(self) -> float:
-        """Share of the rows without a value; 0.0 where there is no row."""
+        """Share of the rows without a value; 0.0 if there is no row."""
         return self.nulls / self.rows if self.rows else 0.0

@@ -1,4 +1,4 @@
-"""Runs as the history knows them: which one is meant, and how it ended."""
+"""Runs in the run history: the key of a run, and its end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RunKey:
 
     @property
     def values(self) -> tuple[str, str, str]:
-        """All three, in the order of declaration."""
+        """The three fields, in the order of declaration."""
         return self.run_id, self.source, self.partition
 
 
@@ -40,12 +40,12 @@ class RunEnd:
         source: Name of the source, or of the table of an asset that was written by hand.
         partition: Key of the partition; the empty text when there is none.
         status: How it ended.
-        delivery_id: Of the newest delivery concerned; None when it ended before there was one.
+        delivery_id: Of the newest delivery concerned; None when the run ended before there was one.
         counts: What the run wrote.
         took: Seconds from its start to its end, by the database's clock.
-        error_class: Name of the error it failed with; empty when it did not.
-        error: Its text, without record contents.
-        replay: Whether it replayed records of the quarantine, and took no delivery.
+        error_class: Class name of the error that the run failed with; empty when there was none.
+        error: Text of the error, without record contents.
+        replay: Whether the run replayed records of the quarantine, and took no delivery.
     """
 
     run_id: str

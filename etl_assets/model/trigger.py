@@ -1,4 +1,4 @@
-"""What makes a source run by itself: the clock, a change at the publisher's, or assets upstream."""
+"""What starts a run of a source automatically: the clock, a change at the publisher, or upstream assets."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _SHORTEST = timedelta(seconds=30)
 
 
 class Trigger(ABC):
-    """A reason for a source to run without being asked."""
+    """A condition under which a source runs automatically."""
 
     @abstractmethod
     def check(self, where: str) -> None:
         """Raise a `DeclarationError` unless the declaration is sound.
 
         Args:
-            where: What to call the owner in the error, e.g. ``source 'flights'``.
+            where: How the error names the owner, e.g. ``source 'flights'``.
         """
 
 
@@ -30,14 +30,14 @@ class Cron(Trigger):
 
     Attributes:
         expression: Five cron fields, e.g. ``30 4 2 * *``.
-        zone: IANA zone the times are in.
+        zone: IANA zone of the times.
     """
 
     expression: str
     zone: str = "UTC"
 
     def check(self, where: str) -> None:
-        """Raise unless the expression has five fields (Dagster reads it in full when it builds the schedule)."""
+        """Raise unless the expression has five fields; Dagster checks them when it builds the schedule."""
         if len(self.expression.split()) != _CRON_FIELDS:
             raise DeclarationError(
                 where, "trigger", f"{self.expression!r} is not a cron expression", "Write five fields: '30 4 * * *'"
@@ -46,21 +46,21 @@ class Cron(Trigger):
 
 @dataclass(frozen=True)
 class OnChange(Trigger):
-    """Run when what the publisher has changes: its ETag, modification time or size; its hash where nothing else tells.
+    """Run when the publisher has new bytes: when ETag, modification time or size changes, or, without these, the hash.
 
     Attributes:
-        every: How long to wait between two looks; at least 30 seconds.
-        attempts: How often a change whose runs fail is tried, ever longer apart, before the next change is waited for.
+        every: Time between two polls; at least 30 seconds.
+        attempts: Number of runs for one change while they fail, with growing pauses; then wait for the next change.
     """
 
     every: timedelta
     attempts: int = 5
 
     def check(self, where: str) -> None:
-        """Raise unless looks are far enough apart and there is at least one attempt."""
+        """Raise unless the polls are far enough apart and there is at least one attempt."""
         if self.every < _SHORTEST:
             raise DeclarationError(
-                where, "trigger", f"looks every {self.every}", "Write OnChange(every=timedelta(seconds=30)) or more"
+                where, "trigger", f"polls every {self.every}", "Write OnChange(every=timedelta(seconds=30)) or more"
             )
         if self.attempts < 1:
             raise DeclarationError(where, "trigger", f"tries {self.attempts} times", "Write attempts=1 or more")
@@ -68,10 +68,10 @@ class OnChange(Trigger):
 
 @dataclass(frozen=True, init=False)
 class After(Trigger):
-    """Run when assets upstream were materialized and their blocking checks passed, partition by partition.
+    """Run when upstream assets were materialized and their blocking checks passed, partition by partition.
 
     Attributes:
-        assets: Keys of the assets, e.g. ``core/airlines``.
+        assets: Keys of the upstream assets, e.g. ``core/airlines``.
     """
 
     assets: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Connections to the warehouse, with the session settings every writer needs."""
+"""Connections to the warehouse, with the session settings that every writer needs."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _MINIMUM_VERSION = 150_000
 
 
 def connect(url: str) -> Connection:
-    """Open a connection in autocommit mode; transactions are begun where they are needed.
+    """Open a connection in autocommit mode; callers begin transactions where they need them.
 
     Args:
         url: ``postgresql://user:password@host:port/database``.
 
     Raises:
-        SettingsError: If no server answers there, or one older than PostgreSQL 15.
+        SettingsError: If no server answers there, or its version is older than PostgreSQL 15.
     """
     options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
     try:
@@ -56,7 +56,7 @@ def connect(url: str) -> Connection:
 
 @contextmanager
 def connected(url: str) -> Iterator[Connection]:
-    """A connection for the length of a block, closed at its end."""
+    """Open a connection for a block, and close it at the end."""
     connection = connect(url)
     try:
         yield connection
@@ -65,7 +65,7 @@ def connected(url: str) -> Iterator[Connection]:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown: without the password and without options."""
+    """Return the URL in a form that may be shown: without the password and without options."""
     parts = urlsplit(url)
     user = f"{quote(unquote(parts.username))}@" if parts.username else ""
     port = f":{parts.port}" if parts.port else ""
@@ -73,9 +73,9 @@ def without_password(url: str) -> str:
 
 
 def commit_without_waiting(connection: Connection) -> None:
-    """Let the present transaction's commit not wait for the disk.
+    """Make the commit of the current transaction return before the data is on disk.
 
-    It is as whole and as final as any; only a crash of the server may undo it, and with it its ledger line. The
-    delivery is not complete before a commit that does wait has put all of them on disk.
+    The transaction is as atomic and final as any other. Only a crash of the server can undo it, together with its
+    ledger entry. The delivery becomes complete only with a commit that waits, and so puts all earlier ones on disk.
     """
     connection.execute("SET LOCAL synchronous_commit = off")

@@ -1,6 +1,6 @@
-"""What a database error means, decided by its SQLSTATE and never by its Python class.
+"""Classifies database errors by their SQLSTATE, never by their Python class.
 
-psycopg files "row too big" under the same class as "connection lost": retrying by class would spin for ever on one
+psycopg has the same class for "row too big" and "connection lost": a retry by class would repeat for ever for one
 record. Source of the codes: PostgreSQL documentation, appendix A.
 """
 
@@ -29,14 +29,15 @@ _ENVIRONMENT_CODES: Final = frozenset({"54011", "42501", "25006"})
 
 
 def fault_of(error: psycopg.Error) -> Fault:
-    """Say what kind of fault an error is.
+    """Return what kind of fault an error is.
 
     Args:
-        error: Any error of psycopg's.
+        error: Any psycopg error.
 
     Returns:
-        ``data``: some record cannot be stored: find it and quarantine it. ``transient``: try the batch again on a new
-        connection, after asking the ledger. ``environment``: fail the run, quarantine nothing. ``bug``: ours.
+        ``data``: some record cannot be stored: find it and quarantine it. ``transient``: check the ledger, then retry
+        the batch on a new connection. ``environment``: fail the run, quarantine nothing. ``bug``: an error in this
+        package.
     """
     code = error.sqlstate
     if code is None:
@@ -51,11 +52,11 @@ def fault_of(error: psycopg.Error) -> Fault:
 
 
 def describe(error: psycopg.Error) -> str:
-    """An error in words that hold no record contents: its code, and the table, column or constraint it names."""
+    """Describe an error without record contents: its code, and the table, column or constraint that it names."""
     diag = error.diag
-    named = [
-        f"{what} {name}"
-        for what, name in (
+    objects = [
+        f"{kind} {name}"
+        for kind, name in (
             ("table", diag.table_name),
             ("column", diag.column_name),
             ("constraint", diag.constraint_name),
@@ -63,42 +64,43 @@ def describe(error: psycopg.Error) -> str:
         if name
     ]
     code = error.sqlstate or "no SQLSTATE"
-    return f"{type(error).__name__} ({code}{', ' + ', '.join(named) if named else ''})"
+    return f"{type(error).__name__} ({code}{', ' + ', '.join(objects) if objects else ''})"
 
 
-def translate(error: psycopg.Error, what: str) -> LoadError:
-    """Make the error that a caller of the loader sees.
+def translate(error: psycopg.Error, action: str) -> LoadError:
+    """Return the error of this package for an error of psycopg.
 
     Args:
-        error: What psycopg raised.
-        what: What was being done, e.g. ``batch 3 of delivery 7 of flights``.
+        error: The error that psycopg raised.
+        action: What was being done, e.g. ``batch 3 of delivery 7 of flights``.
     """
-    told = describe(error)
+    description = describe(error)
     match fault_of(error):
         case "transient":
             return TransientLoadError(
-                f"{what}: the database broke off with {told}. The transaction was rolled back whole; run it again."
+                f"{action}: the database failed temporarily: {description}. The whole transaction was rolled "
+                "back; run it again."
             )
         case "environment":
             return EnvironmentFaultError(
-                f"{what}: the database cannot go on: {told}. The transaction was rolled back whole and nothing was "
-                "quarantined. Give the database room or rights as its log says, then run it again."
+                f"{action}: the database cannot continue: {description}. The whole transaction was rolled back and "
+                "nothing was quarantined. Give the database the space or rights that its log names, then run it again."
             )
         case fault:
             return LoadError(
-                f"{what}: the database refused a statement: {told} ({fault}). The transaction was rolled back whole. "
-                "The server's log has the statement; report it if the declaration is sound."
+                f"{action}: the database refused a statement: {description} ({fault}). The whole transaction was "
+                "rolled back. The server's log has the statement; report it if the declaration is correct."
             )
 
 
 @contextmanager
-def translating(what: str) -> Iterator[None]:
-    """Make errors of ours of what psycopg raises in a block.
+def translating(action: str) -> Iterator[None]:
+    """Raise the error of this package for an error that psycopg raises in a block.
 
     Args:
-        what: What is done in it, as for `translate`.
+        action: What the block does, as for `translate`.
     """
     try:
         yield
     except psycopg.Error as error:
-        raise translate(error, what) from None
+        raise translate(error, action) from None

@@ -1,7 +1,7 @@
-"""The role that analysts are given: it reads the views of schema ``etl``, and nothing else there.
+"""The role for analysts: it reads the views of schema ``etl``, and nothing else in that schema.
 
-It is a group without a login and belongs to the whole server. Who may log in, and what they may read of the tables of
-sources, is decided by whoever runs the server.
+It is a group role without a login and belongs to the whole server. The administrator of the server decides who may log
+in, and which tables of sources they may read.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ VIEWS: Final = ("quality_daily", "source_health", "rejections_by_rule")
 
 
 def ensure_reader(connection: Connection) -> str | None:
-    """Make the reader role, unless the server has it, and let it read the views.
+    """Create the reader role, unless the server has it, and grant it the right to read the views.
 
-    May be called any number of times, also for several databases of a server at once.
+    It may be called any number of times, also for several databases of a server at once.
 
     Args:
-        connection: In autocommit, of whoever owns the views.
+        connection: In autocommit, of the owner of the views.
 
     Returns:
-        Why the role is not there or cannot read, and what to do; None when all is well.
+        Why the role is missing or cannot read, and what to do; None on success.
     """
     reader = sql.Identifier(READER)
     try:
@@ -36,15 +36,15 @@ def ensure_reader(connection: Connection) -> str | None:
         connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(views, reader))
     except errors.InsufficientPrivilege:
         return (
-            f"Role {READER}, which reads the views of schema etl, was not made or not given its rights: this user may "
-            f"not do it. All else is in place. Let an administrator run CREATE ROLE {READER}, then run: "
+            f"Role {READER}, which reads the views of schema etl, was not created or did not get its rights: this user "
+            f"may not do it. Everything else is done. Let an administrator run CREATE ROLE {READER}, then run: "
             "etl-assets migrate"
         )
     return None
 
 
 def _ensure_role(connection: Connection) -> None:
-    """Make the role; another database's migration may be doing so at this moment."""
+    """Create the role; the migration of another database may create it at the same time."""
     if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (READER,)).fetchone() is not None:
         return
     try:

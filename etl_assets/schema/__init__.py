@@ -1,7 +1,7 @@
 """The contract of a feed: columns with their types, the rules of values and of whole records, and the key.
 
-Here live the declaration values, the checks that they are sound, and what each rule asks: as an expression over
-records, and of the stored table. Carrying rules out on records is ``validate``'s business; no SQL is sent from here.
+This package has the declared values, the checks that they are sound, and each rule in two forms: as an expression over
+records, and as an audit of the stored table. ``validate`` evaluates rules on records. Nothing here sends SQL.
 """
 
 from etl_assets.model.batch import RECORD_NO

@@ -1,4 +1,4 @@
-"""One column of a table: its type, its rules, and what the publisher calls it."""
+"""One column of a table: its type, its rules, and its published names."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ class Column:
 
     Attributes:
         name: The column's name in the table: lower-case letters, digits and underscores, at most 63 bytes.
-        type: What values it holds, and how they are written.
-        rules: What every value must keep, in the order in which broken rules are listed.
-        published_as: The name, or the names over time, under which the publisher sends the column; the first that a
-            delivery has counts. By default the column's own name.
-        derived: Whether the transformer makes the column; it is then not looked for in the delivery.
-        default: Value, written as the publisher would write it, for records that have none.
+        type: Type of its values, and how they are written.
+        rules: The rules that every value must keep, in the order in which broken rules are listed.
+        published_as: The name, or the names over time, under which the publisher sends the column. The first one that
+            a delivery has is used. By default the column's own name.
+        derived: Whether the transformer makes the column; it is then not expected in the delivery.
+        default: Value for records without one, written as the publisher would write it.
         description: Shown in Dagster and in the database.
-        sensitive: Whether values are hidden wherever people look: metadata, exports, the quarantine's listing.
-        null: Words that mean 'no value' in this column, beside the format's own.
+        sensitive: Whether values are hidden from people: in metadata, exports and the listing of the quarantine.
+        null: Words that mean 'no value' in this column, in addition to the format's own.
         strip: Whether blanks around a value are removed before anything else.
     """
 
@@ -94,23 +94,23 @@ class Column:
 
         Args:
             name: Of the column.
-            type: One of ``TYPES``. Values are cast by the declared format and nothing else; a cell that is not it is
-                rejected, never guessed.
+            type: One of ``TYPES``. A cell is cast only if it is written as declared; any other cell is rejected, never
+                guessed.
             published_as: See the attribute.
             derived: See the attribute.
             default: See the attribute.
             description: See the attribute.
             sensitive: See the attribute.
             formats: For date, timestamp and time: the formats accepted, tried in this order; see ``DIRECTIVES``.
-            zone: For timestamp: the IANA zone that values without an offset are in. A column with a zone, or with
-                ``%z`` in every format, is stored as an instant; any other is stored as the wall-clock reading it is.
-            precision: For decimal: the number of digits in all, at most 38.
+            zone: For timestamp: the IANA zone of values without an offset. A column with a zone, or with ``%z`` in
+                every format, is stored as an instant; any other is stored as a wall-clock reading.
+            precision: For decimal: the total number of digits, at most 38.
             scale: For decimal: the number of digits after the point; a value with more (other than zeros) is rejected.
             true: For boolean: the words that mean true, exactly as written.
             false: For boolean: the words that mean false.
             null: See the attribute.
             strip: See the attribute.
-            **rules: What every value must keep, by kind; ``KINDS`` holds them all.
+            **rules: The rules that every value must keep, by kind; see ``KINDS``.
 
         Raises:
             DeclarationError: If there is no such argument.
@@ -119,7 +119,7 @@ class Column:
         vars(self).update(
             name=name,
             type=type_,
-            rules=_declared(name, type_, dict(rules)),
+            rules=_declared_rules(name, type_, dict(rules)),
             published_as=published_as,
             derived=derived,
             default=default,
@@ -130,27 +130,27 @@ class Column:
         )
 
     def __repr__(self) -> str:
-        """As one would write it, without what goes without saying."""
+        """Return the declaration of the column, without arguments that have their defaults."""
         named = [f"{name}={value!r}" for name, value in self._arguments.items()]
         return f"Column({', '.join([repr(self.name), repr(self.type.name), *named])})"
 
     @property
     def _arguments(self) -> dict[str, Any]:
-        """The arguments other than the first two that say something, by name."""
+        """The arguments after the first two that differ from their defaults, by name."""
         type_ = self.type
         of_type = {"formats": type_.declared_formats}
         of_type |= {name: getattr(type_, name) for name in ("zone", "precision", "scale", "true", "false")}
-        given = {name: of_type[name] if name in of_type else getattr(self, name) for name in _DEFAULTS}
-        said = {name: value for name, value in given.items() if value != _DEFAULTS[name]}
-        return {rule.kind: rule.argument for rule in self.rules if rule.keyword} | said
+        values = {name: of_type[name] if name in of_type else getattr(self, name) for name in _DEFAULTS}
+        changed = {name: value for name, value in values.items() if value != _DEFAULTS[name]}
+        return {rule.kind: rule.argument for rule in self.rules if rule.keyword} | changed
 
     def replace(self, **changes: Any) -> Column:
-        """The column with other arguments; a rule that becomes None is gone."""
+        """Return the column with other arguments; None removes a rule."""
         arguments = {"name": self.name, "type": self.type.name, **self._arguments, **changes}
         return Column(**arguments)
 
     def find(self, kind: builtins.type[Kind]) -> Kind | None:
-        """The rule of a kind; None when the column has none."""
+        """Return the rule of a kind; None when the column has none."""
         return next((rule for rule in self.rules if isinstance(rule, kind)), None)
 
     @property
@@ -160,7 +160,7 @@ class Column:
 
     @property
     def published_names(self) -> tuple[str, ...]:
-        """The names to look for in a delivery, in order; empty for a derived column."""
+        """The possible names of the column in a delivery, in order; empty for a derived column."""
         if self.derived:
             return ()
         if self.published_as is None:
@@ -169,7 +169,7 @@ class Column:
 
     @property
     def rule_infos(self) -> tuple[RuleInfo, ...]:
-        """The rules as they are listed."""
+        """The descriptions of the rules."""
         return tuple(
             RuleInfo(rule.name(self.name), f"{self.name} {rule.words(self.type)}", (self.name,), rule.by_consent)
             for rule in self.rules
@@ -179,7 +179,7 @@ class Column:
         """Raise unless the declaration is sound.
 
         Args:
-            where: What to call the owner in the error, e.g. ``source 'flights'``.
+            where: How the error names the owner, e.g. ``source 'flights'``.
 
         Raises:
             DeclarationError: With the field and the remedy.
@@ -191,7 +191,7 @@ class Column:
         if self.derived and self.published_as is not None:
             raise DeclarationError(here, "published_as", "contradicts derived=True", "Remove one of the two")
         if self.published_as == () or any(not isinstance(name, str) for name in self.published_names):
-            raise DeclarationError(here, "published_as", "names nothing", "Give the publisher's name or leave it out")
+            raise DeclarationError(here, "published_as", "has no name", "Write the publisher's name or leave it out")
         self.type.check(here)
         for rule in self.rules:
             rule.check(self.type, here)
@@ -199,12 +199,12 @@ class Column:
             rule.check_beside(self.rules, self.type, here)
 
 
-def _declared(column: str, type_: DataType, arguments: Mapping[str, Any]) -> tuple[ColumnRule, ...]:
-    """The rules that some arguments and a type ask for."""
+def _declared_rules(column: str, type_: DataType, arguments: Mapping[str, Any]) -> tuple[ColumnRule, ...]:
+    """Return the rules that the arguments declare, and those that come with the type."""
     known = [kind for kind, rule in KINDS.items() if rule.keyword]
     for unknown in arguments.keys() - set(known):
         close = get_close_matches(unknown, [*known, *_DEFAULTS], n=1)
         remedy = f"Write {close[0]}" if close else f"Write one of {', '.join([*known, *_DEFAULTS])}"
         raise DeclarationError(f"column {column!r}", unknown, "is not known", remedy)
-    asked = (rule.declared(arguments.get(kind)) or rule.of_type(type_) for kind, rule in KINDS.items())
-    return tuple(rule for rule in asked if rule is not None)
+    rules = (rule.declared(arguments.get(kind)) or rule.of_type(type_) for kind, rule in KINDS.items())
+    return tuple(rule for rule in rules if rule is not None)

@@ -1,4 +1,4 @@
-"""How dates, timestamps and times are written: the directives of a format, and whether a format is sound."""
+"""Formats of dates, timestamps and times: their directives, and the check that a format is sound."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ DIRECTIVES: Final[dict[str, str]] = {
     "%B": r"(?:January|February|March|April|May|June|July|August|September|October|November|December)",
     "%%": "%",
 }
-"""The directives a ``formats`` entry may hold, each with what it matches, exactly: ``%m`` two digits, ``%-m`` one
-or two, ``%S`` never 60, ``%H`` never 24, ``%f`` one to six digits after a point that the format writes itself."""
+"""The directives of a format, each with the regular expression that it matches: ``%m`` two digits, ``%-m`` one or two,
+``%S`` never 60, ``%H`` never 24, ``%f`` one to six digits, after a point that is written in the format."""
 
 PARTS: Final = {
     "%Y": "year",
@@ -52,7 +52,7 @@ PARTS: Final = {
     "%f": "fraction",
     "%z": "offset",
 }
-"""What each directive but ``%%`` gives."""
+"""The part of a date or time that each directive other than ``%%`` stands for."""
 DEFAULT_FORMATS: Final[dict[str, tuple[str, ...]]] = {
     "date": ("%Y-%m-%d",),
     "timestamp": ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"),
@@ -69,18 +69,18 @@ def directives(format_: str) -> Iterator[str]:
         format_: A declared format, e.g. ``%-m/%-d/%y %H:%M``.
 
     Yields:
-        Each directive whole (``%-m``), each other character by itself.
+        Each complete directive (``%-m``), and each other character by itself.
     """
     for match in re.finditer(r"%-?.|.", format_, re.DOTALL):
         yield match.group()
 
 
 def check_format(format_: str, type_: str, where: str) -> None:
-    """Raise a `DeclarationError` unless a format describes a date, timestamp or time, and describes it once."""
+    """Raise a `DeclarationError` unless a format has every part of a date, timestamp or time exactly once."""
     parts = set(directives(format_))
     if unknown := sorted(part for part in parts if part[0] == "%" and part not in DIRECTIVES):
         raise DeclarationError(
-            where, "formats", f"holds {unknown[0]}, which is not known", f"Use {' '.join(DIRECTIVES)}"
+            where, "formats", f"contains {unknown[0]}, which is unknown", f"Use {' '.join(DIRECTIVES)}"
         )
     day = bool(parts & {"%Y", "%y"}) and bool(parts & {"%m", "%-m", "%b", "%B"}) and bool(parts & {"%d", "%-d"})
     hour = bool(parts & {"%H", "%-H"}) or (bool(parts & {"%I", "%-I"}) and "%p" in parts)
@@ -95,7 +95,7 @@ def check_format(format_: str, type_: str, where: str) -> None:
 
 
 def _ambiguity(format_: str) -> str | None:
-    """What a format names twice, or names in vain, in plain words; None when it is sound."""
+    """Return which part a format names twice or without effect, as a text; None when it is sound."""
     named: set[str] = set()
     for part in directives(format_):
         if part in PARTS:
@@ -105,5 +105,5 @@ def _ambiguity(format_: str) -> str | None:
             named.add(meaning)
     parts = set(directives(format_))
     if "%p" in parts and not parts & {"%I", "%-I"}:
-        return "has %p, which means something only beside %I"
+        return "has %p, which has a meaning only with %I"
     return None

@@ -1,6 +1,7 @@
-"""A Polars expression over typed columns as a condition in SQL, where Postgres answers each row the same.
+"""Translates a Polars expression over typed columns into a SQL condition with the same result for each row.
 
-What is not known to mean the same is not translated: the audit then says so, and validation alone keeps the rule.
+An expression that might give another result in Postgres is not translated. The audit then reports that it cannot check
+the rule, and only the validator checks it.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _ORDERED: Final = _NUMBERS | _MOMENTS | {"boolean", "text", "time", "duration", 
 
 
 class NotTranslatedError(Exception):
-    """That an expression has no equal in SQL; the text says why, as a clause."""
+    """Raised when an expression has no equivalent in SQL; the text is the reason, as a clause."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ class _Term:
     """A part of an expression in SQL.
 
     Attributes:
-        sql: In parentheses where it is not one word.
-        kind: What its values are: the name of a type, ``instant``, ``duration``, or ``null`` for no value.
-        digits: Of a decimal: how many there may be.
+        sql: The SQL, in parentheses unless it is one word.
+        kind: Kind of its values: the name of a type, ``instant``, ``duration``, or ``null`` for no value.
+        digits: Of a decimal: the largest number of digits.
     """
 
     sql: str
@@ -56,14 +57,14 @@ class _Term:
 
 
 def to_sql(document: str, types: Mapping[str, DataType]) -> str:
-    """An expression as a condition over rows that are called ``child``.
+    """Translate an expression into a condition over rows of the alias ``child``.
 
     Args:
         document: The expression as Polars serializes it, in JSON.
-        types: Of the table's columns, by name.
+        types: Types of the table's columns, by name.
 
     Raises:
-        NotTranslatedError: If it has no equal, or none that is known.
+        NotTranslatedError: If there is no equivalent, or none is known.
     """
     return _Translator(types).term(json.loads(document)).sql
 
@@ -73,7 +74,7 @@ class _Translator:
         self._types = types
 
     def term(self, node: Any) -> _Term:
-        """A node of the document; each is an object with one entry, named by what it is."""
+        """Translate a node of the document: an object with one entry, whose key is the kind of node."""
         kind: str
         body: Any
         kind, body = next(iter(node.items())) if isinstance(node, dict) and len(node) == 1 else (str(node), None)
@@ -100,9 +101,9 @@ class _Translator:
         return _Term(f"child.{sql.name(name)}", kind, type_.precision if kind == "decimal" else 0)
 
     def _function(self, function: Any, inputs: Sequence[Any]) -> _Term:
-        """A function, whose document is ``"Abs"``, ``{"Boolean": "Not"}`` or ``{"Boolean": {"IsIn": {...}}}``."""
-        family, inner = _named(function)
-        name, options = _named(inner) if family in _FAMILIES else (family, inner)
+        """Translate a function: ``"Abs"``, ``{"Boolean": "Not"}`` or ``{"Boolean": {"IsIn": {...}}}``."""
+        family, inner = _name_and_options(function)
+        name, options = _name_and_options(inner) if family in _FAMILIES else (family, inner)
         if name in _WITH_OPTIONS:
             return _WITH_OPTIONS[name](self, inputs, options)
         if name in _PLAIN:
@@ -110,8 +111,8 @@ class _Translator:
         raise NotTranslatedError(f"{name} is not translated into SQL")
 
 
-def _named(function: Any) -> tuple[str, Any]:
-    """Name and options of what is a name alone, or an object with one entry."""
+def _name_and_options(function: Any) -> tuple[str, Any]:
+    """Return name and options of a function, which is a name alone or an object with one entry."""
     return next(iter(function.items())) if isinstance(function, dict) else (str(function), None)
 
 
@@ -138,22 +139,22 @@ def _binary(operator: str, left: _Term, right: _Term) -> _Term:
         _only({"boolean"}, left, right)
         return _Term(f"({left.sql} {_LOGIC[operator]} {right.sql})", "boolean")
     if operator in _COMPARISONS:
-        return _compared(_COMPARISONS[operator], left, right)
+        return _comparison(_COMPARISONS[operator], left, right)
     if operator in _NULL_SAFE:
-        return _compared(_NULL_SAFE[operator], left, right)
+        return _comparison(_NULL_SAFE[operator], left, right)
     if operator in _ARITHMETIC:
-        return _computed(_ARITHMETIC[operator], left, right)
+        return _arithmetic(_ARITHMETIC[operator], left, right)
     raise NotTranslatedError(f"{operator} is not translated into SQL")
 
 
-def _compared(sign: str, left: _Term, right: _Term) -> _Term:
-    left, right = _alike(left, right)
+def _comparison(sign: str, left: _Term, right: _Term) -> _Term:
+    left, right = _to_one_kind(left, right)
     _only(_ORDERED | {"null"}, left, right)
     collation = ' COLLATE "C"' if "text" in {left.kind, right.kind} else ""
     return _Term(f"({left.sql} {sign} {right.sql}{collation})", "boolean")
 
 
-def _computed(sign: str, left: _Term, right: _Term) -> _Term:
+def _arithmetic(sign: str, left: _Term, right: _Term) -> _Term:
     kinds = (left.kind, right.kind)
     if kinds == ("date", "date") and sign == "-":
         return _Term(f"(({left.sql} - {right.sql}) * '1 day'::interval)", "duration")
@@ -164,16 +165,16 @@ def _computed(sign: str, left: _Term, right: _Term) -> _Term:
     _only(_NUMBERS, left, right)
     if "decimal" in kinds and sign == "*":
         raise NotTranslatedError("Polars rounds the product of decimals")
-    left, right = _alike(left, right)
+    left, right = _to_one_kind(left, right)
     if left.kind == "float":
         return _Term(f"({left.sql} {sign} {right.sql})", "float")
     return _Term(f"({left.sql}::numeric {sign} {right.sql}::numeric)", left.kind, max(left.digits, right.digits) + 1)
 
 
-def _alike(left: _Term, right: _Term) -> tuple[_Term, _Term]:
-    """Both terms as Polars sees them before it compares them: of one kind, an integer beside a decimal as one."""
+def _to_one_kind(left: _Term, right: _Term) -> tuple[_Term, _Term]:
+    """Convert two terms to one kind, as Polars does before it compares them: an integer and a decimal to decimals."""
     kinds = {left.kind, right.kind} - {"null"}
-    if len(kinds) < 2:  # noqa: PLR2004 -- alike
+    if len(kinds) < 2:  # noqa: PLR2004 -- already of one kind
         return left, right
     if not kinds <= _NUMBERS:
         raise NotTranslatedError(f"{left.kind} beside {right.kind} is not translated into SQL")
@@ -193,22 +194,22 @@ def _as_float(term: _Term) -> _Term:
 
 def _choice(condition: _Term, first: _Term, second: _Term) -> _Term:
     _only({"boolean"}, condition)
-    first, second = _alike(first, second)
+    first, second = _to_one_kind(first, second)
     kind = second.kind if first.kind == "null" else first.kind
     return _Term(f"(CASE WHEN {condition.sql} THEN {first.sql} ELSE {second.sql} END)", kind, first.digits)
 
 
 def _first_present(first: _Term, *others: _Term) -> _Term:
     for other in others:
-        alike, other_alike = _alike(first, other)
-        first = _Term(f"COALESCE({alike.sql}, {other_alike.sql})", alike.kind, alike.digits)
+        left, right = _to_one_kind(first, other)
+        first = _Term(f"COALESCE({left.sql}, {right.sql})", left.kind, left.digits)
     return first
 
 
 def _between(translator: _Translator, inputs: Sequence[Any], options: Any) -> _Term:
     value, low, high = map(translator.term, inputs)
     above, below = _BOUNDS[options["closed"]]
-    return _Term(f"({_compared(above, value, low).sql} AND {_compared(below, value, high).sql})", "boolean")
+    return _Term(f"({_comparison(above, value, low).sql} AND {_comparison(below, value, high).sql})", "boolean")
 
 
 def _is_in(translator: _Translator, inputs: Sequence[Any], options: Any) -> _Term:
@@ -218,8 +219,8 @@ def _is_in(translator: _Translator, inputs: Sequence[Any], options: Any) -> _Ter
     if not isinstance(values, pl.Series | list) or None in list(values) or not len(values):
         raise NotTranslatedError("is_in of other than a list of values is not translated into SQL")
     value = translator.term(inputs[0])
-    found = [_compared("=", value, _literal(each)).sql for each in values]
-    return _Term(f"({' OR '.join(found)})", "boolean")
+    comparisons = [_comparison("=", value, _literal(member)).sql for member in values]
+    return _Term(f"({' OR '.join(comparisons)})", "boolean")
 
 
 def _contains(translator: _Translator, inputs: Sequence[Any], options: Any) -> _Term:
@@ -265,6 +266,7 @@ def _absolute(term: _Term) -> _Term:
 
 
 def _only(kinds: set[str] | frozenset[str], *terms: _Term) -> None:
+    """Raise a `NotTranslatedError` unless all terms are of these kinds."""
     for term in terms:
         if term.kind not in kinds:
             raise NotTranslatedError(f"what it does with {term.kind} is not translated into SQL")

@@ -13,10 +13,10 @@ _FEW: Final = 8
 
 
 def among(cell: pl.Expr, values: Sequence[object]) -> pl.Expr:
-    """Whether a value is one of a few; null where there is none. Comparing one by one is faster while they are few."""
+    """Return whether a cell is one of some values; null for null. A few values are compared one by one: faster."""
     if not 0 < len(values) <= _FEW:
         return cell.is_in(list(values))
-    found = cell == pl.lit(values[0])
+    is_member = cell == pl.lit(values[0])
     for value in values[1:]:
-        found = found | (cell == pl.lit(value))
-    return found
+        is_member = is_member | (cell == pl.lit(value))
+    return is_member

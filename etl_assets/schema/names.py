@@ -1,4 +1,4 @@
-"""Names in the database: which a column may have, and those that are kept for bookkeeping."""
+"""Names in the database: valid names of columns, and the names that are reserved for bookkeeping."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 DELIVERY_ID: Final = "_delivery_id"
 ROW_HASH: Final = "_row_hash"
 BOOKKEEPING: Final = (DELIVERY_ID, RECORD_NO, ROW_HASH)
-"""Columns that every table has beside the declared ones; no declared column may take their names."""
+"""Columns that every table has besides the declared ones; no declared column may have these names."""
 
 MAX_IDENTIFIER_BYTES: Final = 63
 _IDENTIFIER: Final = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 def check_identifier(name: str, where: str, field: str) -> None:
-    """Raise a `DeclarationError` unless a name can be one in the database."""
+    """Raise a `DeclarationError` unless a name is a valid name in the database."""
     if not _IDENTIFIER.fullmatch(name) or len(name.encode()) > MAX_IDENTIFIER_BYTES:
         raise DeclarationError(
             where,
@@ -36,9 +36,9 @@ def check_no_twins(names: Iterable[str], where: str, field: str, problem: str) -
 
     Args:
         names: The names.
-        where: What is declared.
-        field: The argument that holds them.
-        problem: What is wrong, with ``{}`` for the name.
+        where: How the error names the declaration.
+        field: The argument with the names.
+        problem: Text of the problem, with ``{}`` for the name.
     """
     known: set[str] = set()
     for name in names:

@@ -1,4 +1,4 @@
-"""Typed rows as pandas: how transformers, and rules that are functions, are given them."""
+"""Converts typed rows to pandas frames, for transformers and for rules that are functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
-    """Typed rows as a pandas frame.
+    """Convert typed rows to a pandas frame.
 
     Args:
         frame: Rows, with ``RECORD_NO``.
@@ -21,9 +21,9 @@ def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
     Returns:
         The other columns, Arrow-backed; the index, named ``RECORD_NO``, is the record number.
     """
-    import pandas as pd  # noqa: PLC0415 -- half a second that declaring a column need not take
+    import pandas as pd  # noqa: PLC0415 -- declaring a column must not take this half a second
 
     table = frame.drop(RECORD_NO).to_arrow(compat_level=pl.CompatLevel.oldest())
-    shown = table.to_pandas(types_mapper=pd.ArrowDtype)
-    shown.index = pd.Index(frame.get_column(RECORD_NO).to_numpy(), name=RECORD_NO)
-    return shown
+    rows = table.to_pandas(types_mapper=pd.ArrowDtype)
+    rows.index = pd.Index(frame.get_column(RECORD_NO).to_numpy(), name=RECORD_NO)
+    return rows

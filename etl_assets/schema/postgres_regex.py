@@ -1,8 +1,8 @@
-r"""Declared patterns in the regular expressions of Postgres.
+r"""Translates declared patterns into regular expressions of Postgres.
 
-The engine keeps patterns with Rust's syntax, where ``.`` leaves out the line end and ``\d`` means the digits of all
-scripts; in Postgres both depend on other things. So the shape of a pattern is carried over sign by sign, and every sign
-that stands for a set of characters is spelt out: the engine is asked which characters it stands for.
+Polars evaluates patterns in Rust's syntax, where ``.`` does not match a line end and ``\d`` matches the digits of all
+scripts. In Postgres both depend on other settings. So the structure of a pattern is translated token by token. A token
+for a set of characters becomes an explicit set: Polars is asked which characters the token matches.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from polars.exceptions import PolarsError
 _LAST: Final = 0x10FFFF
 _SURROGATES: Final = range(0xD800, 0xE000)
 _MOST_REPEATS: Final = 255
-"""Of Postgres: a larger bound is not a regular expression there."""
+"""The limit of Postgres for the bound of a repeat."""
 _ENDS: Final = {"^": "^", "$": "$", r"\A": r"\A", r"\z": r"\Z"}
 _GROUP: Final = re.compile(r"\((?:\?P?<\w+>|\?(?P<flags>[is]*(?:-[is]+)?)(?P<closed>[:)]))?")
 _REPEAT: Final = re.compile(r"(?:[*+?]|\{(?P<least>[0-9]+)(?:,(?P<most>[0-9]*))?\})(?P<lazy>\??)")
@@ -26,32 +26,32 @@ _ESCAPE: Final = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{
 
 
 def to_postgres(pattern: str) -> str | None:
-    """A regular expression for ``~`` that is true of exactly the texts which a declared pattern matches as a whole.
+    """Return a regular expression for ``~`` that matches exactly the texts that a pattern matches as a whole.
 
     Args:
-        pattern: That Rust and Python both take, as every declared one is.
+        pattern: A pattern that both Rust and Python accept, as every declared one is.
 
     Returns:
-        None where Postgres has no equal: word boundaries, flags other than ``i`` and ``s``, more than 255 repeats.
+        None if Postgres has no equivalent: word boundaries, flags other than ``i`` and ``s``, more than 255 repeats.
     """
     try:
-        return f"^(?:{_Translation(pattern).made()})$"
-    except _NoEqualError:
+        return f"^(?:{_Translation(pattern).result()})$"
+    except _NoEquivalentError:
         return None
 
 
-class _NoEqualError(Exception):
-    """A part of a pattern cannot be said in Postgres."""
+class _NoEquivalentError(Exception):
+    """A part of a pattern has no equivalent in Postgres."""
 
 
 @dataclass
 class _Translation:
-    """One pattern on its way.
+    """The translation of one pattern, in progress.
 
     Attributes:
-        pattern: As declared.
-        at: How far it has been read.
-        flags: Those that hold here, and those to go back to when each open group ends.
+        pattern: The pattern as declared.
+        at: Position of the next token.
+        flags: Stack of flags: the current ones last, before them those to restore when each open group ends.
         repeatable: Whether a quantifier may follow.
     """
 
@@ -60,7 +60,7 @@ class _Translation:
     flags: list[frozenset[str]] = field(default_factory=lambda: [frozenset()])
     repeatable: bool = False
 
-    def made(self) -> str:
+    def result(self) -> str:
         parts = []
         while self.at < len(self.pattern):
             parts.append(self._next())
@@ -69,7 +69,7 @@ class _Translation:
     def _next(self) -> str:
         sign = self.pattern[self.at]
         if sign == "(":
-            return self._opened()
+            return self._group()
         if sign in ")|":
             self.at += 1
             if sign == ")":
@@ -77,7 +77,7 @@ class _Translation:
             self.repeatable = sign == ")"
             return sign
         if (repeat := _REPEAT.match(self.pattern, self.at)) is not None:
-            return self._repeated(repeat)
+            return self._repeat(repeat)
         end = sign if sign != "\\" else self.pattern[self.at : self.at + 2]
         if end in _ENDS:
             self.at += len(end)
@@ -85,10 +85,10 @@ class _Translation:
             return _ENDS[end]
         return self._characters()
 
-    def _opened(self) -> str:
+    def _group(self) -> str:
         match = _GROUP.match(self.pattern, self.at)
         if match is None or (match["flags"] is None and self.pattern.startswith("(?", self.at) and "<" not in match[0]):
-            raise _NoEqualError
+            raise _NoEquivalentError
         self.at = match.end()
         self.repeatable = False
         on, _, off = (match["flags"] or "").partition("-")
@@ -99,10 +99,10 @@ class _Translation:
         self.flags.append(flags)
         return "(?:"
 
-    def _repeated(self, match: re.Match[str]) -> str:
+    def _repeat(self, match: re.Match[str]) -> str:
         bounds = [int(bound) for bound in (match["least"], match["most"]) if bound]
         if not self.repeatable or any(bound > _MOST_REPEATS for bound in bounds):
-            raise _NoEqualError
+            raise _NoEquivalentError
         self.at = match.end()
         self.repeatable = False
         return match[0].removesuffix("?") if match["lazy"] else match[0]
@@ -114,19 +114,19 @@ class _Translation:
         elif sign == "\\":
             escape = _ESCAPE.match(self.pattern, self.at)
             if escape is None:
-                raise _NoEqualError
+                raise _NoEquivalentError
             sign = escape[0]
         elif sign == "{":
-            raise _NoEqualError
+            raise _NoEquivalentError
         self.at += len(sign)
         self.repeatable = True
         if len(sign) == 1 and sign != "." and not self.flags[-1]:
             return _character(sign)
-        return _spelt_out(sign, "".join(sorted(self.flags[-1])))
+        return _explicit_set(sign, "".join(sorted(self.flags[-1])))
 
 
 def _end_of_class(pattern: str, start: int) -> int:
-    """Where a bracket expression ends; one may stand in another, and ``]`` right after the opening is a character."""
+    """Return the end of a bracket expression; they may be nested, and ``]`` right after the opening is a character."""
     depth, at = 0, start
     while at < len(pattern):
         if pattern[at] == "[":
@@ -139,48 +139,48 @@ def _end_of_class(pattern: str, start: int) -> int:
             if depth == 0:
                 return at + 1
         at += 2 if pattern[at] == "\\" else 1
-    raise _NoEqualError
+    raise _NoEquivalentError
 
 
 @cache
 def _every_character() -> pl.Series:
-    """Each character that a text in the database can hold: no NUL, no surrogate."""
+    """Return each character that a text in the database can contain: all but NUL and surrogates."""
     return pl.Series([chr(code) for code in range(1, _LAST + 1) if code not in _SURROGATES])
 
 
 @cache
-def _spelt_out(sign: str, flags: str) -> str:
-    """The characters for which a sign stands, as a bracket expression of Postgres."""
+def _explicit_set(sign: str, flags: str) -> str:
+    """Return the characters that a token matches, as a bracket expression of Postgres."""
     try:
         matches = _every_character().str.contains(rf"\A(?{flags}:{sign})\z")
     except PolarsError as error:
-        raise _NoEqualError from error
+        raise _NoEquivalentError from error
     runs = _runs(matches)
     inside, outside = ([run[1:] for run in runs if run[0] is value] for value in (True, False))
     if not outside:
         return "."
     if not inside:
-        raise _NoEqualError
+        raise _NoEquivalentError
     if len(inside) == 1 and inside[0][0] == inside[0][1]:
         return _character(inside[0][0])
     chosen, negated = (inside, "") if len(inside) <= len(outside) else (outside, "^")
-    spelt = (
+    ranges = (
         _character(first) if first == last else f"{_character(first)}-{_character(last)}" for first, last in chosen
     )
-    return f"[{negated}{''.join(spelt)}]"
+    return f"[{negated}{''.join(ranges)}]"
 
 
 def _runs(matches: pl.Series) -> list[tuple[bool, str, str]]:
-    """Where the answer stays the same: the answer, the first and the last character of each run."""
-    found, start = [], 0
+    """Return the runs of characters with one answer: the answer, the first and the last character of each."""
+    runs, start = [], 0
     for length, value in matches.rle().struct.unnest().iter_rows():
-        found.append((value, _every_character()[start], _every_character()[start + length - 1]))
+        runs.append((value, _every_character()[start], _every_character()[start + length - 1]))
         start += length
-    return found
+    return runs
 
 
 def _character(character: str) -> str:
-    """One character as Postgres reads it, within brackets or without."""
+    """Return one character in Postgres' notation, valid inside and outside brackets."""
     if character.isascii() and character.isalnum():
         return character
     if character.isascii() and character.isprintable() and character != " ":

@@ -27,10 +27,10 @@ class Schema:
         columns: The table's columns, in order.
         key: Names of the columns that identify a row; they are required.
         ignored: Published names that are known and not wanted; any other unmapped name is drift.
-        order_by: A required column that says which version of a key is newer, if the publisher has one.
-        inputs: Columns that are published, keep their rules and are given to the transformer, and that the table does
-            not have: those of a wide feed that is unpivoted, say.
-        rules: What each record as a whole must keep: `Rule`, `UniqueTogether`, `ForeignKey`.
+        order_by: A required column that orders the versions of a key, oldest first, if the publisher has one.
+        inputs: Columns that are published and validated and passed to the transformer, but are not in the table: for
+            example those of a wide feed that is unpivoted.
+        rules: The rules that each record as a whole must keep: `Rule`, `UniqueTogether`, `ForeignKey`.
     """
 
     columns: tuple[Column, ...]
@@ -45,7 +45,7 @@ class Schema:
         self._by_name.update({column.name: column for column in self.columns})
 
     def __getitem__(self, name: str) -> Column:
-        """The column of that name."""
+        """Return the column of that name."""
         return self._by_name[name]
 
     @property
@@ -65,39 +65,39 @@ class Schema:
 
     @cached_property
     def rule_infos(self) -> tuple[RuleInfo, ...]:
-        """Every rule of every column and of whole records, as they are listed."""
+        """The descriptions of all rules, of columns and of whole records."""
         of_columns = (info for column in (*self.columns, *self.inputs) for info in column.rule_infos)
         of_records = (RuleInfo(rule.name, rule.words, rule.columns, rule.by_consent) for rule in self.rules)
         return (*of_columns, *of_records)
 
     @cached_property
     def claims(self) -> tuple[UniqueClaim, ...]:
-        """What no two rows of the table may have in common, beside the key."""
+        """The values that no two rows of the table may share, beyond the key."""
         of_columns = (rule.claim(column.name) for column in self.columns for rule in column.rules)
         return tuple(claim for claim in (*of_columns, *(rule.claim for rule in self.rules)) if claim is not None)
 
     @cached_property
     def lookups(self) -> tuple[Lookup, ...]:
-        """What rows refer to in other tables, or in their own."""
+        """The references of rows to rows of other tables, or of their own."""
         of_columns = (rule.lookup(column.name) for column in self.columns for rule in column.rules)
         return tuple(lookup for lookup in (*of_columns, *(rule.lookup for rule in self.rules)) if lookup is not None)
 
     def types(self) -> dict[str, DataType]:
-        """The types of the table's columns, by name."""
+        """Return the types of the table's columns, by name."""
         return {column.name: column.type for column in self.columns}
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the declaration; changes whenever a rule, a name or a type does."""
         rules = tuple(rule.identity for rule in self.rules)
-        said = (self.columns, self.key, self.ignored, self.order_by, self.inputs, rules)
-        return sha256(repr(said).encode()).hexdigest()
+        declaration = (self.columns, self.key, self.ignored, self.order_by, self.inputs, rules)
+        return sha256(repr(declaration).encode()).hexdigest()
 
     def check(self, where: str) -> None:
         """Raise unless the declaration is sound.
 
         Args:
-            where: What to call the owner in the error, e.g. ``source 'flights'``.
+            where: How the error names the owner, e.g. ``source 'flights'``.
 
         Raises:
             DeclarationError: With the field and the remedy.
@@ -115,16 +115,16 @@ class Schema:
     def _check_names(self, where: str) -> None:
         every = (*self.names, *(column.name for column in self.inputs))
         check_no_twins(every, where, "columns", "declare the name {} twice")
-        taken = [name for column in self.published for name in column.published_names]
-        check_no_twins(taken, where, "published_as", "takes {!r} for two columns")
-        check_no_twins([*taken, *self.ignored], where, "ignored", "names {!r}, which a column takes or twice")
+        mapped = [name for column in self.published for name in column.published_names]
+        check_no_twins(mapped, where, "published_as", "maps {!r} to two columns")
+        check_no_twins([*mapped, *self.ignored], where, "ignored", "names {!r} twice, or although a column maps it")
 
     def _check_key(self, where: str) -> None:
         if not self.key:
             raise DeclarationError(where, "key", "is empty", "Name the columns that identify a row")
         for name in (*self.key, *((self.order_by,) if self.order_by else ())):
             if name not in self._by_name:
-                raise DeclarationError(where, "key or order_by", f"names {name!r}, no column", "Name declared columns")
+                raise DeclarationError(where, "key or order_by", f"names unknown column {name!r}", "Use declared ones")
             if not self[name].required:
                 raise DeclarationError(
                     f"column {name!r} of {where}", "required", "is False", "A key or order column is required=True"
@@ -137,7 +137,7 @@ class Schema:
         for column in self.inputs:
             if column.derived or any(rule.claim(column.name) or rule.lookup(column.name) for rule in column.rules):
                 raise DeclarationError(
-                    f"column {column.name!r} of {where}", "inputs", "asks what only a table can tell", "Use other rules"
+                    f"column {column.name!r} of {where}", "inputs", "has a rule that needs a table", "Use other rules"
                 )
         types = {column.name: column.type for column in (*self.columns, *self.inputs)}
         for rule in self.rules:
@@ -155,6 +155,6 @@ class Schema:
         raise DeclarationError(
             f"rule {rule.name!r} of {where}",
             "columns",
-            f"hold {inputs}, which the table does not have, beside what only the table has",
-            "Compare columns that a record has at one time",
+            f"include {inputs}, which the table does not have, and columns that only the table has",
+            "Compare columns that a record has at the same time",
         )

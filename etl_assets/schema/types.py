@@ -1,6 +1,6 @@
-"""The type of a column: its name and parameters, and what it is called in Polars and in Postgres.
+"""The type of a column: its name and parameters, and the corresponding types of Polars and Postgres.
 
-How a cell becomes a value of a type is ``validate``'s business.
+``validate`` casts cells to values of a type.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from etl_assets.schema.date_formats import DEFAULT_FORMATS, check_format
 TypeName = Literal["text", "integer", "float", "decimal", "boolean", "date", "timestamp", "time", "json", "uuid"]
 TYPES: Final[tuple[str, ...]] = get_args(TypeName)
 Bound: TypeAlias = int | float | Decimal | date | datetime | time
-"""A value that others of an ordered type are compared with."""
+"""A bound with which the values of an ordered type are compared."""
 
 MAX_DECIMAL_DIGITS: Final = 38
 _ORDERED: Final = frozenset({"integer", "float", "decimal", "date", "timestamp", "time"})
@@ -48,14 +48,14 @@ _POSTGRES: Final = {
 
 @dataclass(frozen=True)
 class DataType:
-    """What values a column holds, and how they are written.
+    """The type of a column's values, and how they are written.
 
     Attributes:
         name: One of ``TYPES``.
         declared_formats: The formats that were declared; None for the defaults of the type.
         zone: Of a timestamp: the IANA zone of values without an offset.
-        precision: Of a decimal: digits in all.
-        scale: Of a decimal: digits after the point.
+        precision: Of a decimal: total number of digits.
+        scale: Of a decimal: number of digits after the point.
         true: Of a boolean: the words that mean true.
         false: Of a boolean: the words that mean false.
     """
@@ -76,7 +76,7 @@ class DataType:
     @property
     def is_instant(self) -> bool:
         """Whether a timestamp is stored as an instant (``timestamptz``) and not as a wall-clock reading."""
-        return self.name == "timestamp" and (self.zone is not None or all("%z" in each for each in self.formats))
+        return self.name == "timestamp" and (self.zone is not None or all("%z" in format_ for format_ in self.formats))
 
     @property
     def is_ordered(self) -> bool:
@@ -94,7 +94,7 @@ class DataType:
 
     @property
     def postgres(self) -> str:
-        """The type as Postgres spells it."""
+        """The name of the type in Postgres."""
         if self.name == "decimal":
             return f"numeric({self.precision},{self.scale})"
         if self.name == "timestamp":
@@ -103,11 +103,11 @@ class DataType:
 
     @property
     def words(self) -> str:
-        """The type for people, with how it is written: ``a date written %Y-%m-%d``."""
+        """The type and its notation, as shown to people: ``a date written %Y-%m-%d``."""
         article = "an" if self.name[0] in "aeiou" else "a"
-        return f"{article} {self.name}{self._written()}"
+        return f"{article} {self.name}{self._notation()}"
 
-    def _written(self) -> str:
+    def _notation(self) -> str:
         if self.formats:
             return " written " + " or ".join(self.formats)
         if self.name == "decimal":
@@ -120,7 +120,7 @@ class DataType:
         """Raise a `DeclarationError` unless the type and its parameters are sound and belong together.
 
         Args:
-            where: What to call the column in the error.
+            where: How the error names the column.
         """
         if self.name not in TYPES:
             raise DeclarationError(where, "type", f"{self.name!r} is unknown", f"Write one of {', '.join(TYPES)}")
@@ -128,12 +128,12 @@ class DataType:
         self._check_zone(where)
         self._check_decimal(where)
         if set(self.true) & set(self.false):
-            raise DeclarationError(where, "true and false", "share a word", "Let each word mean one thing")
+            raise DeclarationError(where, "true and false", "share a word", "Use each word only once")
 
     def _check_formats(self, where: str) -> None:
         if self.declared_formats is not None and (self.name not in DEFAULT_FORMATS or not self.declared_formats):
             raise DeclarationError(
-                where, "formats", f"does not fit type {self.name!r}", "Give formats to date, timestamp or time only"
+                where, "formats", f"does not fit type {self.name!r}", "Use formats for date, timestamp or time only"
             )
         for format_ in self.formats:
             check_format(format_, self.name, where)

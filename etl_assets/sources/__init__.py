@@ -1,1 +1,1 @@
-"""The bundled feeds, one file for each; what a file declares is all there is to say about its feed."""
+"""The bundled feeds, one file for each. A file contains everything that is declared about its feed."""

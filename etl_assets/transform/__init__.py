@@ -1,4 +1,4 @@
-"""The stage between validation and loading where a source's own Python may reshape rows."""
+"""The stage between validation and loading, in which Python code of a source reshapes rows."""
 
 from etl_assets.transform.transformer import Transformer
 

@@ -1,4 +1,4 @@
-"""The Transformer stage: pandas in, pandas out."""
+"""The Transformer stage: takes and returns a pandas frame."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 class Transformer(ABC):
     """Reshapes the valid records of a batch into rows.
 
-    A subclass is a frozen dataclass; its fields are its settings. It sees one batch at a time and must not remember
-    anything between batches: batches are retried, resumed and loaded in parallel.
+    A subclass is a frozen dataclass; its fields are its settings. It gets one batch at a time and must keep no state
+    between batches: batches are retried, resumed and loaded in parallel.
     """
 
     @abstractmethod
     def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Make rows of records.
+        """Transform records into rows.
 
         Args:
-            frame: One line per valid record, the published columns of the schema under their table names, typed
+            frame: One row for each valid record: the published columns of the schema under their table names, typed
                 (Arrow-backed). The index is the record number.
 
         Returns:
-            Rows with every column of the schema. The index still is the record number: a record left out counts as
-            filtered, a record number that occurs several times is one record that became several rows.
+            Rows with every column of the schema. The index is still the record number. A record without a row counts
+            as filtered; a record number that occurs several times is one record that became several rows.
         """

@@ -1,7 +1,7 @@
-"""From published text to typed rows that keep the schema, and the records that do not.
+"""Validate records: turn published text into typed rows that keep the schema, and find the records that break it.
 
-Here live the Validator stage, the casts as Polars expressions, the carrying out of rules, and the match of published
-names with declared columns. Rules that need the table (``unique``, ``references``, the key) are the loader's.
+This package has the Validator stage, the casts as Polars expressions, the evaluation of rules, and the match of
+published names with declared columns. The loader evaluates rules that need the table: ``unique``, ``references``, key.
 """
 
 from etl_assets.validate.base import Validator

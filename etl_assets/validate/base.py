@@ -1,4 +1,4 @@
-"""The Validator stage: which records of a batch keep the schema, and what their values are."""
+"""The Validator stage: finds the records of a batch that keep the schema, and casts their values."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ if TYPE_CHECKING:
 
 
 class Validator(ABC):
-    """Judges batches against schemas. A frozen dataclass: it is declared in a `Source` and shared by its runs."""
+    """Validates batches against schemas. A frozen dataclass, declared in a `Source` and shared by its runs."""
 
-    def check(self, schema: Schema, where: str) -> None:  # noqa: B027 -- most can carry out every sound schema
-        """Raise a `DeclarationError` unless a schema can be carried out.
+    def check(self, schema: Schema, where: str) -> None:  # noqa: B027 -- most can evaluate every sound schema
+        """Raise a `DeclarationError` unless the validator can evaluate a schema.
 
         Args:
             schema: The contract; `Schema.check` has passed it.
-            where: What to call its owner in the error, e.g. ``source 'flights'``.
+            where: How the error names the owner, e.g. ``source 'flights'``.
         """
 
     def rules(self, schema: Schema) -> tuple[RuleInfo, ...]:  # noqa: ARG002 -- most have none of their own
-        """The rules that it keeps besides those of the schema; each gets a check, and is listed like them."""
+        """Return the rules that it adds to those of the schema; each gets a check, and is listed like them."""
         return ()
 
     @abstractmethod
     def validate(self, raw: RawBatch, schema: Schema) -> Verdict:
-        """Judge every record of a batch.
+        """Validate every record of a batch.
 
         Args:
             raw: The batch as published. It is only read.
             schema: The contract.
 
         Returns:
-            Each record of the batch once: among the rows, typed, when it keeps every rule; otherwise among the
-            rejected, with every rule it broke. Malformed records are among the rejected.
+            Each record of the batch once: among the rows, typed, if it keeps every rule; otherwise among the
+            rejected, with every rule that it broke. Malformed records are among the rejected.
 
         Raises:
-            ShapeError: If a required column is missing from the delivery; no record is judged.
-            RuleError: If a rule of the source's own fails.
+            ShapeError: If a required column is missing from the delivery; no record is validated.
+            RuleError: If the expression or function of a rule fails.
         """

@@ -1,7 +1,7 @@
-"""From a published cell to a value of the declared type, as Polars expressions.
+"""Casts published cells to values of the declared type, with Polars expressions.
 
-A cell that is not written as declared gives null, and the rule ``type`` is broken where a cell is there and its value
-is not. Nothing is guessed or rounded. Dates and times stand in `dates_and_times`, JSON in `json_text`.
+A cell that is not written as declared becomes null. A cell whose value is null breaks the rule ``type``. Nothing is
+guessed or rounded. `dates_and_times` casts dates and times, `json_text` checks JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _UUID: Final = r"\A[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[
 
 
 def prepared(column: Column, cell: pl.Expr) -> pl.Expr:
-    """The cell stripped, without the column's null words, with its default, as far as each is declared."""
+    """Return the cell stripped, without null words, and with its default, as far as the column declares these."""
     if column.strip:
         cell = cell.str.strip_chars()
     empty = ("", *column.null) if column.strip else column.null
@@ -32,12 +32,12 @@ def prepared(column: Column, cell: pl.Expr) -> pl.Expr:
 
 
 def cast(type_: DataType, cell: pl.Expr, intermediate: IntermediateColumns, decimal: str = ".") -> pl.Expr:
-    """The value of a prepared cell, null where it is not written as declared.
+    """Return the value of a prepared cell; null if it is not written as declared.
 
     Args:
-        type_: What it is to be a value of.
+        type_: Type of the value.
         cell: A String expression.
-        intermediate: Takes what is computed on the way.
+        intermediate: Collects the intermediate columns.
         decimal: The character before the fraction of a number.
     """
     value = cell
@@ -53,7 +53,7 @@ def cast(type_: DataType, cell: pl.Expr, intermediate: IntermediateColumns, deci
         case "date" | "timestamp" | "time":
             value = moment(type_, cell, intermediate)
         case "json":
-            value = pl.when(cell.map_batches(_documents, return_dtype=pl.Boolean, is_elementwise=True)).then(cell)
+            value = pl.when(cell.map_batches(_are_documents, return_dtype=pl.Boolean, is_elementwise=True)).then(cell)
         case "uuid":
             value = pl.when(cell.str.contains(_UUID)).then(cell.str.to_lowercase())
     return value
@@ -64,26 +64,27 @@ def _boolean(type_: DataType, cell: pl.Expr) -> pl.Expr:
     return pl.when(among(cell, type_.true)).then(true).when(among(cell, type_.false)).then(false)
 
 
-def _pointed(cell: pl.Expr, intermediate: IntermediateColumns, decimal: str) -> pl.Expr:
+def _with_point(cell: pl.Expr, intermediate: IntermediateColumns, decimal: str) -> pl.Expr:
+    """Return the cell with a point before the fraction; null if it already has a point instead of ``decimal``."""
     if decimal == ".":
         return cell
-    unpointed = pl.when(~cell.str.contains(".", literal=True)).then(cell)
-    return intermediate.add(unpointed.str.replace(decimal, ".", literal=True))
+    without_point = pl.when(~cell.str.contains(".", literal=True)).then(cell)
+    return intermediate.add(without_point.str.replace(decimal, ".", literal=True))
 
 
 def _float(cell: pl.Expr, intermediate: IntermediateColumns, decimal: str) -> pl.Expr:
-    value = intermediate.add(_pointed(cell, intermediate, decimal).cast(pl.Float64, strict=False))
+    value = intermediate.add(_with_point(cell, intermediate, decimal).cast(pl.Float64, strict=False))
     return pl.when(value.is_finite()).then(value)
 
 
 def _decimal(type_: DataType, cell: pl.Expr, intermediate: IntermediateColumns, decimal: str) -> pl.Expr:
     scale = type_.scale or 0
     fraction = f"(?:[0-9]{{1,{scale}}}0*|0+)" if scale else "0+"
-    cell = _pointed(cell, intermediate, decimal)
-    written = rf"\A[+-]?(?:[0-9]+(?:\.(?:{fraction})?)?|\.{fraction})\z"
-    return pl.when(cell.str.contains(written)).then(cell).cast(type_.polars, strict=False)
+    cell = _with_point(cell, intermediate, decimal)
+    pattern = rf"\A[+-]?(?:[0-9]+(?:\.(?:{fraction})?)?|\.{fraction})\z"
+    return pl.when(cell.str.contains(pattern)).then(cell).cast(type_.polars, strict=False)
 
 
-def _documents(cells: pl.Series) -> pl.Series:
-    judged = [None if text is None else is_document(text) for text in cells]
-    return pl.Series(cells.name, judged, dtype=pl.Boolean)
+def _are_documents(cells: pl.Series) -> pl.Series:
+    answers = [None if text is None else is_document(text) for text in cells]
+    return pl.Series(cells.name, answers, dtype=pl.Boolean)

@@ -1,7 +1,7 @@
-"""From what a transformer returned, typed or text, to values of the declared types.
+"""Converts the columns that a transformer returned, typed or text, to the declared types.
 
-A value is taken where the declared type holds it exactly; otherwise it is null, and the rule ``type`` is broken. Kinds
-that do not belong together at all (a truth value in a column of dates) are a fault of the transformer.
+A value that the declared type cannot represent exactly becomes null, and breaks the rule ``type``. A column of an
+unsuitable type, such as Booleans in a column of dates, is an error of the transformer.
 """
 
 from __future__ import annotations
@@ -27,24 +27,25 @@ if TYPE_CHECKING:
 
 _LARGEST_EXPONENT: Final = 400
 _MICROSECOND: Final = 1_000
-_WRITTEN: Final = (str, Integral, Real, Decimal, UUID)
+_WITH_TEXT: Final = (str, Integral, Real, Decimal, UUID)
+"""Classes of Python objects that `_as_text` can write as text."""
 
 
 def as_published(column: Column, values: pd.Series[Any]) -> pl.Series:
-    """A pandas column of any kind as a Polars series, missing values null.
+    """Convert a pandas column of any type to a Polars series, with missing values as null.
 
     Raises:
-        TransformError: If the values are of several kinds, or of one that has no Polars type.
+        TransformError: If the values are of several types, or of one that has no Polars type.
     """
     try:
         if values.dtype == object:
-            written = _written(column.type, [None if _is_missing(value) else value for value in values])
-            if written is not None:
-                return pl.Series(written, dtype=pl.String)
+            texts = _as_texts(column.type, [None if _is_missing(value) else value for value in values])
+            if texts is not None:
+                return pl.Series(texts, dtype=pl.String)
         series = pl.Series(pa.Array.from_pandas(values))
     except (pa.ArrowException, PolarsError, TypeError, ValueError, OverflowError):
         raise TransformError(
-            f"The transformer returned a column {column.name!r} whose values are of several kinds, or of a kind that "
+            f"The transformer returned a column {column.name!r} whose values are of several types, or of a type that "
             f"cannot be read as {column.type.name}. The batch was not written. Return {column.type.name} values, or "
             "text."
         ) from None
@@ -52,16 +53,16 @@ def as_published(column: Column, values: pd.Series[Any]) -> pl.Series:
 
 
 def conformed(column: Column, name: str, source: pl.DataType, intermediate: IntermediateColumns) -> pl.Expr:
-    """The value of a column that is there with some Polars type, null where the declared type does not hold it.
+    """Return the values of a returned column in its declared type; null if the type cannot represent them exactly.
 
     Args:
         column: The declaration.
-        name: What the frame calls the column.
-        source: The type it has there.
-        intermediate: Takes what is computed on the way.
+        name: Name of the column in the frame.
+        source: Polars type of the column in the frame.
+        intermediate: Collects the intermediate columns.
 
     Raises:
-        TransformError: If values of that type never belong in the column.
+        TransformError: If no value of the type ``source`` belongs in the column.
     """
     cell = pl.col(name)
     value: pl.Expr | None = None
@@ -86,27 +87,27 @@ def conformed(column: Column, name: str, source: pl.DataType, intermediate: Inte
 
 
 def completed(column: Column, name: str, source: pl.DataType) -> pl.Expr | None:
-    """A derived column's texts stripped, freed of null words and with its default; None where nothing is to be done."""
+    """Return a derived text column stripped, without null words and with its default; None if nothing changes."""
     declared = column.strip or column.null or column.default is not None
     return prepared(column, pl.col(name)) if column.derived and declared and source == pl.String else None
 
 
-def _written(type_: DataType, values: list[Any]) -> list[str | None] | None:
-    """Python objects as text that the declared type reads exactly; None where Arrow reads them by itself."""
+def _as_texts(type_: DataType, values: list[Any]) -> list[str | None] | None:
+    """Write Python objects as texts that the declared type reads exactly; return None if Arrow converts them."""
     if type_.name == "json":
-        return [value if value is None or isinstance(value, str) else _dumped(value) for value in values]
+        return [value if value is None or isinstance(value, str) else _as_json(value) for value in values]
     if type_.name not in {"integer", "float", "decimal", "uuid"}:
         return None
-    if any(isinstance(value, bool) or not isinstance(value, _WRITTEN) for value in values if value is not None):
+    if any(isinstance(value, bool) or not isinstance(value, _WITH_TEXT) for value in values if value is not None):
         return None
-    return [None if value is None else _plain(type_, value) for value in values]
+    return [None if value is None else _as_text(type_, value) for value in values]
 
 
-def _dumped(value: Any) -> str:
+def _as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _plain(type_: DataType, value: Any) -> str:
+def _as_text(type_: DataType, value: Any) -> str:
     if isinstance(value, str | UUID | Integral):
         return str(value)
     number = Decimal(str(value))
@@ -135,18 +136,18 @@ def _number(type_: DataType, cell: pl.Expr, source: pl.DataType, intermediate: I
 def _unless_changed(
     cell: pl.Expr, target: pl.DataType, source: pl.DataType, intermediate: IntermediateColumns
 ) -> pl.Expr:
-    """The value in another type, where it comes back from it unchanged."""
+    """Cast a value to another type; null if casting it back gives another value."""
     value = intermediate.add(cell.cast(target, strict=False))
     return pl.when(value.cast(source, strict=False) == cell).then(value)
 
 
 def _positional(texts: pl.Series) -> pl.Series:
-    """Shortest texts of floats, those with an exponent written out."""
+    """Rewrite the shortest texts of floats without exponents."""
     scientific = texts.str.contains("e", literal=True)
     if not scientific.any():
         return texts
-    written = [format(Decimal(text), "f") if power else text for text, power in zip(texts, scientific, strict=True)]
-    return pl.Series(texts.name, written, dtype=pl.String)
+    positional = [format(Decimal(text), "f") if power else text for text, power in zip(texts, scientific, strict=True)]
+    return pl.Series(texts.name, positional, dtype=pl.String)
 
 
 def _date(cell: pl.Expr, source: pl.DataType, intermediate: IntermediateColumns) -> pl.Expr | None:
@@ -160,7 +161,7 @@ def _date(cell: pl.Expr, source: pl.DataType, intermediate: IntermediateColumns)
 def _timestamp(
     type_: DataType, cell: pl.Expr, source: pl.DataType, intermediate: IntermediateColumns
 ) -> pl.Expr | None:
-    """Readings as they are, instants in UTC; readings become instants only in a declared zone."""
+    """Keep wall-clock readings, convert instants to UTC; readings become instants only in a declared zone."""
     if source == pl.Date:
         value = pl.when(in_range(cell, pl.Date())).then(cell).cast(pl.Datetime("us"))
     elif isinstance(source, pl.Datetime):

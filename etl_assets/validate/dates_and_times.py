@@ -1,9 +1,9 @@
-"""Dates, timestamps and times: a declared format, and nothing else, as a Polars expression.
+"""Casts dates, timestamps and times that are written exactly as declared, with Polars expressions.
 
-A cell must match the format's shape, built from ``DIRECTIVES``, from end to end. Only then is it read, in one of two
-ways: by Polars' own parser where it is known to agree with the shape (fast), or from the parts one by one (two-digit
-years, an hour without minutes, digits that touch). Polars' parser alone would accept ``2023-2-3``, ``+2023-2-03``,
-``23:59:60`` and would take 69 for 2069.
+A cell must match the regular expression of its format, built from ``DIRECTIVES``, from end to end. It is then parsed in
+one of two ways. Polars' own parser is fast, and is used where it is known to agree with the expression. Otherwise the
+parts are converted one by one: two-digit years, an hour without minutes, digits without a separator. Polars' parser
+alone would accept ``2023-2-3``, ``+2023-2-03`` and ``23:59:60``, and would read 69 as 2069.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ _MONTHS: Final = {
 }
 _SHAPES: Final = {**DIRECTIVES, "%z": "[+-][0-9]{2}:?[0-9]{2}"}
 _INSTANT: Final = pl.Datetime("us", "UTC")
-_TABLE_END: Final = datetime(2100, 1, 1)  # noqa: DTZ001 -- a reading, of whatever zone
+_TABLE_END: Final = datetime(2100, 1, 1)  # noqa: DTZ001 -- a wall-clock reading, of any zone
 _CENTURY_PIVOT: Final = 69
 _LAST_OFFSET_HOUR: Final = 23
 _LAST_MINUTE: Final = 59
 
 
 def moment(type_: DataType, cell: pl.Expr, intermediate: IntermediateColumns) -> pl.Expr:
-    """The value of a date, timestamp or time column: the first format that a cell matches and that gives a value.
+    """Return the value of a date, timestamp or time, by the first format that matches the cell and gives a value.
 
     Args:
-        type_: Of the column.
+        type_: Type of the column.
         cell: A String expression.
-        intermediate: Takes what is computed on the way.
+        intermediate: Collects the intermediate columns.
     """
-    read = [
-        _read(type_, written, cell, intermediate, zulu=zulu)
+    values = [
+        _parse(type_, variant, cell, intermediate, zulu=zulu)
         for format_ in type_.formats
-        for written, zulu in _variants(format_)
+        for variant, zulu in _variants(format_)
     ]
-    value = intermediate.add(pl.coalesce(read))
+    value = intermediate.add(pl.coalesce(values))
     if type_.name == "time":
         return value
     return pl.when(in_range(value, type_.polars)).then(value)
 
 
 def shape(format_: str, *, named: bool = False) -> str:
-    """The regular expression, anchored at both ends, that says what a format matches; for ``%z``, the offsets but Z."""
+    """Return the regular expression of a format, anchored at both ends; ``%z`` matches offsets other than Z."""
     pieces = []
     for part in directives(format_):
         if part not in _SHAPES:
@@ -71,17 +71,17 @@ def shape(format_: str, *, named: bool = False) -> str:
 
 
 def _variants(format_: str) -> Iterator[tuple[str, bool]]:
-    """A format, and whether its readings are in UTC: one with an offset is two, for Z is read much faster alone."""
+    """Yield a format, and whether its readings are in UTC; one with ``%z`` twice, since Z alone parses much faster."""
     parts = list(directives(format_))
     if "%z" in parts:
         yield "".join("Z" if part == "%z" else part for part in parts), True
     yield format_, False
 
 
-def _read(type_: DataType, format_: str, cell: pl.Expr, intermediate: IntermediateColumns, *, zulu: bool) -> pl.Expr:
-    native = _native(type_, format_)
+def _parse(type_: DataType, format_: str, cell: pl.Expr, intermediate: IntermediateColumns, *, zulu: bool) -> pl.Expr:
+    native = _polars_format(type_, format_)
     if native is None:
-        value = _assembled(type_, format_, cell, intermediate)
+        value = _from_parts(type_, format_, cell, intermediate)
     else:
         matching = pl.when(cell.str.contains(shape(format_))).then(cell)
         if type_.name == "date":
@@ -96,20 +96,20 @@ def _read(type_: DataType, format_: str, cell: pl.Expr, intermediate: Intermedia
 
 
 def localized(value: pl.Expr, zone: str, intermediate: IntermediateColumns) -> pl.Expr:
-    """Wall-clock readings of a zone as instants; null where the clock showed them never or twice.
+    """Convert wall-clock readings of a zone to instants; null if the clock showed the reading never or twice.
 
-    The engine's table of clock changes ends with the year 2099; later readings go through Python's, one by one.
+    Polars' table of clock changes ends with the year 2099. Python converts later readings, one by one.
     """
     if zone == "UTC":
         return value.dt.replace_time_zone("UTC")
     value = intermediate.add(value)
     late = intermediate.add(value >= pl.lit(_TABLE_END))
-    by_table = pl.when(~late).then(value).dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
-    by_rule = pl.when(late).then(value).map_batches(partial(_late, zone=ZoneInfo(zone)), _INSTANT, is_elementwise=True)
-    return pl.coalesce(by_table.dt.convert_time_zone("UTC"), by_rule)
+    fast = pl.when(~late).then(value).dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
+    slow = pl.when(late).then(value).map_batches(partial(_instants, zone=ZoneInfo(zone)), _INSTANT, is_elementwise=True)
+    return pl.coalesce(fast.dt.convert_time_zone("UTC"), slow)
 
 
-def _late(readings: pl.Series, zone: ZoneInfo) -> pl.Series:
+def _instants(readings: pl.Series, zone: ZoneInfo) -> pl.Series:
     if readings.null_count() == len(readings):
         return pl.Series(readings.name, [None], dtype=_INSTANT).new_from_index(0, len(readings))
     instants = [None if reading is None else _instant(reading, zone) for reading in readings]
@@ -127,7 +127,7 @@ def _instant(reading: datetime, zone: ZoneInfo) -> datetime | None:
 
 
 def in_range(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Whether a Date or Datetime lies in the years 0001 to 9999, which Python and PostgreSQL share."""
+    """Return whether a Date or Datetime is in the years 0001 to 9999, which both Python and PostgreSQL support."""
     first: date = date.min
     last: date = date.max
     if isinstance(dtype, pl.Datetime):
@@ -136,8 +136,8 @@ def in_range(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return (value >= pl.lit(first, dtype=dtype)) & (value <= pl.lit(last, dtype=dtype))
 
 
-def _native(type_: DataType, format_: str) -> str | None:
-    """The format as Polars' parser takes it; None where that parser may read a matching cell otherwise."""
+def _polars_format(type_: DataType, format_: str) -> str | None:
+    """Return the format in Polars' notation; None if Polars may parse a matching cell to another value."""
     parts = list(directives(format_))
     named = {part for part in parts if part in PARTS}
     if "%y" in named:
@@ -158,7 +158,7 @@ def _native(type_: DataType, format_: str) -> str | None:
     return "".join(translated)
 
 
-def _assembled(type_: DataType, format_: str, cell: pl.Expr, intermediate: IntermediateColumns) -> pl.Expr:
+def _from_parts(type_: DataType, format_: str, cell: pl.Expr, intermediate: IntermediateColumns) -> pl.Expr:
     groups = intermediate.add(cell.str.extract_groups(shape(format_, named=True)))
     names = {PARTS[part] for part in directives(format_) if part in PARTS}
 
@@ -173,8 +173,8 @@ def _assembled(type_: DataType, format_: str, cell: pl.Expr, intermediate: Inter
     if "fraction" in names:
         micro = groups.struct.field("fraction").str.pad_end(6, "0").cast(pl.Int32)
     if type_.name == "time":
-        seen = hour.is_not_null()
-        return pl.when(seen).then(pl.time(hour, number("minute"), number("second"), micro))
+        matches = hour.is_not_null()
+        return pl.when(matches).then(pl.time(hour, number("minute"), number("second"), micro))
     day = _calendar_day(groups, names, intermediate)
     if type_.name == "date":
         return day
@@ -186,15 +186,15 @@ def _assembled(type_: DataType, format_: str, cell: pl.Expr, intermediate: Inter
 
 
 def _calendar_day(groups: pl.Expr, names: set[str], intermediate: IntermediateColumns) -> pl.Expr:
-    """The day, null where the calendar has none such."""
+    """Return the day; null if the calendar does not have it."""
     if "short_year" in names:
         short = intermediate.add(groups.struct.field("short_year").cast(pl.Int32))
         year = short + pl.when(short >= _CENTURY_PIVOT).then(1900).otherwise(2000)
     else:
         year = groups.struct.field("year").cast(pl.Int32)
     if "month_name" in names:
-        written = groups.struct.field("month_name").str.head(3)
-        month = written.replace_strict(_MONTHS, default=None, return_dtype=pl.Int32)
+        abbreviation = groups.struct.field("month_name").str.head(3)
+        month = abbreviation.replace_strict(_MONTHS, default=None, return_dtype=pl.Int32)
     else:
         month = groups.struct.field("month").cast(pl.Int32)
     month = intermediate.add(month)
@@ -204,7 +204,7 @@ def _calendar_day(groups: pl.Expr, names: set[str], intermediate: IntermediateCo
 
 
 def _offset(written: pl.Expr) -> pl.Expr:
-    """The time ahead of UTC; null where there is no such offset."""
+    """Return the time ahead of UTC; null if there is no such offset."""
     hours = written.str.slice(1, 2).cast(pl.Int32, strict=False)
     minutes = written.str.tail(2).cast(pl.Int32, strict=False)
     ahead = hours * 60 + minutes

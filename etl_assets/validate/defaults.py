@@ -1,4 +1,4 @@
-"""Whether declared defaults keep the rules of their columns: what only carrying them out can tell."""
+"""Checks that declared defaults keep the rules of their columns, by evaluating the rules."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def check_defaults(schema: Schema, where: str) -> None:
-    """Raise a `DeclarationError` if a default breaks a rule of its column, whichever mark stands before a fraction.
+    """Raise a `DeclarationError` if a default breaks a rule of its column, whichever decimal character is used.
 
     Args:
         schema: The contract; `Schema.check` has passed it.
-        where: What to call its owner in the error, e.g. ``source 'flights'``.
+        where: How the error names the owner, e.g. ``source 'flights'``.
     """
     for column in (*schema.columns, *schema.inputs):
         if column.default is not None and all(_breaks_a_rule(column, decimal) for decimal in (".", ",")):
@@ -36,6 +36,6 @@ def _breaks_a_rule(column: Column, decimal: str) -> bool:
     cell = intermediate.add(prepared(column, pl.col("cell")), "prepared")
     intermediate.add(cast(column.type, cell, intermediate, decimal), "value")
     frame = intermediate.added_to(pl.LazyFrame({"cell": [column.default]})).collect()
-    asked = [rule.violated(column.type, pl.col("prepared"), pl.col("value")) for rule in column.rules]
-    masks = [mask for mask in asked if mask is not None]
+    violations = [rule.violated(column.type, pl.col("prepared"), pl.col("value")) for rule in column.rules]
+    masks = [mask for mask in violations if mask is not None]
     return bool(masks) and bool(frame.select(pl.any_horizontal(masks).fill_null(value=False)).item())

@@ -1,7 +1,7 @@
-"""Intermediate columns that are computed once each.
+"""Intermediate columns, each of which is computed once.
 
-An expression that is used in several places would be computed in each of them: the optimizer does not find it again
-inside a ``when``. Named here, it becomes a column of the frame on its way, in a stage after those it is made of.
+Polars would compute an expression once for each use: its optimizer does not recognise a repeated expression inside a
+``when``. An expression added here becomes a column of the frame, in a stage after the columns that it uses.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ import polars as pl
 
 
 class IntermediateColumns:
-    """Named expressions, each in the first stage in which all it is made of is there."""
+    """Named expressions, each in the first stage in which all columns that it uses exist."""
 
     def __init__(self) -> None:
         self._stages: list[list[pl.Expr]] = []
         self._stage_of: dict[str, int] = {}
 
     def add(self, expression: pl.Expr, name: str | None = None) -> pl.Expr:
-        """Have an expression computed once.
+        """Add an expression, to be computed once.
 
         Args:
-            expression: Made of columns of the frame and of what earlier calls gave.
-            name: What the frame shall call it; any free name when None.
+            expression: Uses columns of the frame and results of earlier calls.
+            name: Name of its column in the frame; any free name when None.
 
         Returns:
-            A reference to the result.
+            A reference to the column.
         """
         name = name or f"#s{len(self._stage_of)}"
         roots = expression.meta.root_names()
@@ -36,7 +36,7 @@ class IntermediateColumns:
         return pl.col(name)
 
     def added_to(self, frame: pl.LazyFrame) -> pl.LazyFrame:
-        """The frame with every named expression."""
+        """Return the frame with a column for every added expression."""
         for stage in self._stages:
             frame = frame.with_columns(stage)
         return frame

@@ -1,6 +1,6 @@
-"""Whether a text is a JSON document that the database can store.
+"""Checks whether a text is a JSON document that the database can store.
 
-The document itself is passed on as written; nothing is made of it here.
+The document itself is passed on as written.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 MAX_DEPTH: Final = 512
-"""Levels of nesting that are read; more is refused before the interpreter's own stack would be."""
+"""Largest number of nested levels; deeper texts are refused before they exceed the interpreter's stack."""
 
 _DIGITS_BEFORE_POINT: Final = 131_072
 _DIGITS_AFTER_POINT: Final = 16_383
@@ -21,15 +21,15 @@ _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
 def is_document(text: str) -> bool:
-    """Whether a text is one JSON document (RFC 8259) within what PostgreSQL's ``jsonb`` holds.
+    """Return whether a text is one JSON document (RFC 8259) that PostgreSQL's ``jsonb`` can store.
 
-    Refused beside malformed texts: ``NaN`` and ``Infinity``, an escaped NUL, a lone surrogate, a number that
-    ``numeric`` cannot hold, more than ``MAX_DEPTH`` levels.
+    Besides malformed texts it refuses: ``NaN`` and ``Infinity``, an escaped NUL, a lone surrogate, a number that
+    ``numeric`` cannot store, and more than ``MAX_DEPTH`` levels.
     """
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         return False
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_int=_number, parse_float=_number)
+        value = json.loads(text, parse_constant=_refuse, parse_int=_check_number, parse_float=_check_number)
     except ValueError:
         return False
     if _NUL.search(text):
@@ -41,8 +41,8 @@ def _refuse(word: str) -> NoReturn:
     raise ValueError(word)
 
 
-def _number(text: str) -> None:
-    """Take a number of any length, without the limit that Python's own integers have."""
+def _check_number(text: str) -> None:
+    """Raise a `ValueError` if ``numeric`` cannot store a number; accept more digits than Python's own integers."""
     if len(text) < _DIGITS_AFTER_POINT and "e" not in text and "E" not in text:
         return
     mantissa, _, exponent = text.lower().partition("e")
@@ -65,10 +65,10 @@ def _encodes(value: Any) -> bool:
 def _depth(text: str) -> int:
     deepest = depth = 0
     for match in _BRACKET.finditer(text):
-        mark = match.group()
-        if mark in "[{":
+        part = match.group()
+        if part in "[{":
             depth += 1
             deepest = max(deepest, depth)
-        elif mark in "]}":
+        elif part in "]}":
             depth -= 1
     return deepest

@@ -1,6 +1,6 @@
-"""The rule ``COLUMN__partition``: a row lies in the partition that its record was delivered in.
+"""The rule ``COLUMN__partition``: a row belongs to the partition in which its record was delivered.
 
-It is judged on the rows that go into the table, whatever the transformer made of the records.
+It is evaluated on the rows that go into the table, after the transformer.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PartitionRule:
-    """That the values of a column say which partition a row belongs to.
+    """The rule that the value of a column must belong to the partition of its record.
 
     Attributes:
         column: The column.
-        partitions: How the source is cut by it.
+        partitions: How the source is cut by the column.
     """
 
     column: Column
@@ -41,13 +41,13 @@ class PartitionRule:
 
     @property
     def declaration(self) -> str:
-        """A text that changes when other values are to belong to a partition."""
+        """A text that changes whenever the values that belong to a partition change."""
         value = self.partitions.value if isinstance(self.partitions, Files) else None
         code = inspect.getsource(value) if value is not None else ""
         return f"{type(self.partitions).__name__} {self.column.name} {self.column.type!r} {code}".strip()
 
     def check(self, schema: Schema, where: str) -> None:
-        """Raise a `DeclarationError` unless values of the column can name partitions, and keys are parted by it."""
+        """Raise a `DeclarationError` unless the column's type fits the partitions and the column is in the key."""
         expected = ("date", "timestamp") if isinstance(self.partitions, Periods) else ("text",)
         if self.column.type.name not in expected:
             raise DeclarationError(
@@ -71,7 +71,7 @@ class PartitionRule:
             ) from error
 
     def outside(self, key: str, values: pl.Series) -> pl.Series:
-        """Which values lie in another partition than that of a key."""
+        """Return which values belong to another partition than that of a key."""
         value = pl.col("value")
         if self.column.type.is_instant:
             value = value.dt.convert_time_zone(self.column.type.zone or "UTC")
@@ -80,15 +80,15 @@ class PartitionRule:
         return values.alias("value").to_frame().select(~self.partitions.holds(key, value)).to_series()
 
     def reject_outside(self, key: str, batch: Batch) -> Batch:
-        """A batch without the records of which any row lies in another partition than that of a key."""
+        """Return the batch with each record rejected that has a row of another partition than that of a key."""
         outside = self.outside(key, batch.rows.get_column(self.column.name))
         if not outside.any():
             return batch
         numbers = batch.rows.filter(outside).get_column(RECORD_NO).unique(maintain_order=True)
-        found = {REJECTED_RECORD_NO: numbers, REJECTED_RULES: [[self.info.name]] * len(numbers)}
+        columns = {REJECTED_RECORD_NO: numbers, REJECTED_RULES: [[self.info.name]] * len(numbers)}
         return Batch(
             raw=batch.raw,
             rows=batch.rows.filter(~pl.col(RECORD_NO).is_in(numbers.implode())),
-            rejected=pl.concat([batch.rejected, pl.DataFrame(found, schema=batch.rejected.schema)]),
+            rejected=pl.concat([batch.rejected, pl.DataFrame(columns, schema=batch.rejected.schema)]),
             filtered=batch.filtered,
         )

@@ -1,7 +1,7 @@
-"""From judged values to a verdict: which rules each record broke, and what rows are left.
+"""Evaluates rules over cast values: finds the rules that each record breaks, and the rows that remain.
 
-The one place that knows how rule masks travel: Boolean columns named by number beside the rows, since columns and
-rules may be called anything.
+The result of a rule is a mask: a Boolean column beside the rows, which is true where a row breaks the rule. Masks are
+named by number, since columns and rules may have any name. Only this module knows these names.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ _BAD: Final = "#bad"
 
 
 def cell_name(index: int) -> str:
-    """What the frame on its way calls the cells of the column of that number; no declared name can be this."""
+    """Return the name, in the frame, of the cells of the column of that number; no declared column can have it."""
     return f"#c{index}"
 
 
 def value_name(index: int, column: Column) -> str:
-    """What it calls the values; a text is its own value."""
+    """Return the name, in the frame, of the values of a column; a text is its own value."""
     return cell_name(index) if column.type.name == "text" else f"#v{index}"
 
 
 def every_mask(columns: Sequence[Column]) -> dict[str, pl.Expr]:
-    """The masks of every rule of some columns, over a frame of cells and values, in the order they are listed."""
+    """Return the masks of all rules of some columns, in the order of the rules, over a frame of cells and values."""
     named = [(column, pl.col(cell_name(i)), pl.col(value_name(i, column))) for i, column in enumerate(columns)]
     texts = [value for column, _, value in named if column.type.name == "text"]
-    masks = {NUL_RULE: _holds_nul(texts)} if texts else {}
+    masks = {NUL_RULE: _contains_nul(texts)} if texts else {}
     for column, cell, value in named:
         for rule in column.rules:
             mask = rule.violated(column.type, cell, value)
@@ -48,10 +48,10 @@ def every_mask(columns: Sequence[Column]) -> dict[str, pl.Expr]:
 
 @dataclass(frozen=True)
 class RuleResults:
-    """Rows beside the rules that they broke.
+    """Rows, and the rules that they broke.
 
     Attributes:
-        frame: The columns under their own names, ``RECORD_NO``, the masks by number, and whether any of them holds.
+        frame: The columns under their own names, ``RECORD_NO``, the masks by number, and whether any mask is true.
         columns: Names of the columns.
         rules: Names of the rules, in the order of their masks.
     """
@@ -65,22 +65,22 @@ class RuleResults:
         """Which rows broke a rule."""
         return self.frame.get_column(_BAD)
 
-    def without(self, leaving: pl.Series) -> pl.DataFrame:
-        """The rows to keep, in order, with the columns and ``RECORD_NO`` alone."""
+    def without(self, rejected: pl.Series) -> pl.DataFrame:
+        """Return the rows that are not rejected, in order, with only the columns and ``RECORD_NO``."""
         rows = self.frame.select(*self.columns, RECORD_NO)
-        return rows.filter(~leaving) if leaving.any() else rows
+        return rows.filter(~rejected) if rejected.any() else rows
 
     def rejected(self) -> pl.DataFrame:
-        """The records behind the broken rows, each once, by number: ``record_no``, and every rule any row broke."""
+        """Return the records that broke a rule, each once, by number: ``record_no`` and all rules that a row broke."""
         bad = self.frame.filter(pl.col(_BAD))
-        found = [index for index in range(len(self.rules)) if bad.get_column(_mask_name(index)).any()]
-        masks = [pl.col(_mask_name(index)) for index in found]
+        broken = [index for index in range(len(self.rules)) if bad.get_column(_mask_name(index)).any()]
+        masks = [pl.col(_mask_name(index)) for index in broken]
         if bad.get_column(RECORD_NO).is_duplicated().any():
             bad = bad.group_by(RECORD_NO).agg([mask.any() for mask in masks])
-        listed = [pl.when(mask).then(pl.lit(self.rules[index])) for index, mask in zip(found, masks, strict=True)]
+        names = [pl.when(mask).then(pl.lit(self.rules[index])) for index, mask in zip(broken, masks, strict=True)]
         return bad.select(
             pl.col(RECORD_NO).cast(pl.Int64).alias(REJECTED_RECORD_NO),
-            (pl.concat_list(listed).list.drop_nulls() if listed else pl.lit([], dtype=pl.List(pl.String))).alias(
+            (pl.concat_list(names).list.drop_nulls() if names else pl.lit([], dtype=pl.List(pl.String))).alias(
                 REJECTED_RULES
             ),
         ).sort(REJECTED_RECORD_NO)
@@ -89,13 +89,13 @@ class RuleResults:
 def evaluate(
     frame: pl.LazyFrame, columns: Sequence[Column], masks: Mapping[str, pl.Expr], rules: Sequence[RecordRule]
 ) -> RuleResults:
-    """Carry out the rules of columns, then those of whole records that have all of their columns there.
+    """Evaluate the rules of columns, then the rules of whole records whose columns are all in the frame.
 
     Args:
         frame: Cells and values, and ``RECORD_NO``.
-        columns: What they are of.
+        columns: The columns of the cells and values.
         masks: From `every_mask`.
-        rules: Of whole records.
+        rules: Rules of whole records.
     """
     values = [pl.col(value_name(index, column)).alias(column.name) for index, column in enumerate(columns)]
     numbered = [mask.alias(_mask_name(index)) for index, mask in enumerate(masks.values())]
@@ -107,13 +107,13 @@ def evaluate(
             if broken is not None:
                 rows = rows.with_columns(broken.alias(_mask_name(len(names))))
                 names.append(rule.name)
-    holds = pl.any_horizontal([pl.col(_mask_name(index)) for index in range(len(names))] or [pl.lit(value=False)])
-    rows = rows.with_columns(holds.fill_null(value=False).alias(_BAD))
+    any_mask = pl.any_horizontal([pl.col(_mask_name(index)) for index in range(len(names))] or [pl.lit(value=False)])
+    rows = rows.with_columns(any_mask.fill_null(value=False).alias(_BAD))
     return RuleResults(rows, tuple(column.name for column in columns), tuple(names))
 
 
-def _holds_nul(texts: list[pl.Expr]) -> pl.Expr:
-    """Whether one of several texts holds a NUL character, which the database cannot store."""
+def _contains_nul(texts: list[pl.Expr]) -> pl.Expr:
+    """Return whether any of the texts contains a NUL character, which the database cannot store."""
     return pl.any_horizontal([text.str.contains("\0", literal=True) for text in texts])
 
 

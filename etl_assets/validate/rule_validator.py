@@ -1,7 +1,7 @@
-"""The ready-made validator: a schema as Polars expressions, carried out over a whole batch in one pass.
+"""The default validator: evaluates a schema as Polars expressions, over a whole batch in one pass.
 
-The expressions are built once for each set of published names. What a cell means is `casts`'s business, what a rule
-asks that of its kind, how broken rules become rejected records `rule_masks`'s.
+The expressions are built once for each set of published names. `casts` casts the cells, each kind of rule has its own
+expression, and `rule_masks` turns broken rules into rejected records.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RuleValidator(Validator):
-    """Casts by the declared types and keeps the declared rules, but for those that only the table can judge."""
+    """Casts cells to the declared types and evaluates the declared rules, except those that need the table."""
 
     _plans: dict[tuple[str, tuple[str, ...], str], _Plan] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -61,7 +61,7 @@ class RuleValidator(Validator):
 
 @dataclass(frozen=True)
 class _Plan:
-    """What to do with a batch that has a certain set of published names."""
+    """The expressions for the batches that have a certain set of published names."""
 
     columns: Sequence[Column]
     published: Mapping[str, str]
@@ -71,12 +71,12 @@ class _Plan:
     rules: Sequence[RecordRule]
 
     def validate(self, frame: pl.DataFrame) -> Verdict:
-        taken = [
+        published_cells = [
             frame.get_column(self.published[column.name]).alias(cell_name(index))
             for index, column in enumerate(self.columns)
             if column.name in self.published
         ]
-        lazy = pl.DataFrame([*taken, frame.get_column(RECORD_NO)]).lazy()
+        lazy = pl.DataFrame([*published_cells, frame.get_column(RECORD_NO)]).lazy()
         result = evaluate(
             self.intermediate.added_to(lazy.with_columns(self.cells)), self.columns, self.masks, self.rules
         )

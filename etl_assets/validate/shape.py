@@ -1,6 +1,6 @@
-"""Which published column becomes which declared one, what the delivery lacks and what it has beyond.
+"""Maps published columns to declared columns, and finds missing and additional columns.
 
-Knows names only. What the cells hold is `rules`'s business; remembering drift is not done here either.
+It compares names only: it does not read cells, and does not record drift.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shape:
-    """How a delivery's columns meet the declaration.
+    """How a delivery's columns match the declaration.
 
     Attributes:
         columns: Column name to published name, in the order of the schema.
         unmapped: Published names that are neither mapped nor ignored, in the publisher's order: drift.
-        missing: Declared columns the delivery does not have and can do without; they become null or their default.
+        missing: Optional columns that the delivery does not have; they become null or their default.
     """
 
     columns: Mapping[str, str]
@@ -38,21 +38,21 @@ def resolve(schema: Schema, names: Sequence[str], what: str) -> Shape:
 
     Args:
         schema: The contract.
-        names: The names the publisher wrote, in order.
-        what: What to call the delivery in an error, e.g. ``delivery 7 of flights``.
+        names: The published names, in order.
+        what: Name of the delivery in an error, e.g. ``delivery 7 of flights``.
 
     Raises:
-        ShapeError: If a required column without a default is not there.
+        ShapeError: If a required column without a default is missing.
     """
     present = frozenset(names)
     columns: dict[str, str] = {}
     absent: list[Column] = []
     for column in schema.published:
-        found = next((name for name in column.published_names if name in present), None)
-        if found is None:
+        published = next((name for name in column.published_names if name in present), None)
+        if published is None:
             absent.append(column)
         else:
-            columns[column.name] = found
+            columns[column.name] = published
     known = {*columns.values(), *schema.ignored}
     unmapped = tuple(name for name in names if name not in known)
     needed = [column for column in absent if column.required and column.default is None]
@@ -64,12 +64,12 @@ def resolve(schema: Schema, names: Sequence[str], what: str) -> Shape:
 def _missing_text(needed: Iterable[Column], unmapped: Sequence[str], what: str) -> str:
     lines = [f"{what} lacks required columns: {', '.join(column.name for column in needed)}. Nothing was written."]
     for column in needed:
-        looked = " or ".join(repr(name) for name in column.published_names)
+        expected = " or ".join(repr(name) for name in column.published_names)
         nearest = _nearest(column, unmapped)
         hint = f"; the nearest published name is {nearest!r}" if nearest else ""
-        lines.append(f"Column {column.name!r} was looked for as {looked}{hint}.")
-    beyond = ", ".join(map(repr, unmapped)) if unmapped else "none"
-    lines.append(f"Published names that no column takes: {beyond}.")
+        lines.append(f"Column {column.name!r} was expected as {expected}{hint}.")
+    unused = ", ".join(map(repr, unmapped)) if unmapped else "none"
+    lines.append(f"Published names that no column uses: {unused}.")
     lines.append("If the publisher renamed a column, add the new name to its published_as; if not, ask the publisher.")
     return " ".join(lines)
 

@@ -1,7 +1,7 @@
-"""What is remembered of deliveries, and what is anomalous beside it: drift, profiles, monitors.
+"""Compare each delivery with the deliveries before it: drift, profiles, monitors.
 
-This is the door of the room: other rooms import from here and from no module inside. A change or an anomaly is
-reported and nothing more: the rows keep every rule, and the publisher may be right.
+This is the public interface of the package: other packages import from here and from no module inside. A change or an
+anomaly is only reported. No row is rejected for it: the rows keep every rule, and the publisher may be right.
 """
 
 from etl_assets.watch.drift import Drift, accept, facts, ignore, observe_delivery, open_events

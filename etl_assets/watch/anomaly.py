@@ -1,11 +1,11 @@
-"""Whether the numbers of a delivery are anomalous beside those of the deliveries before it.
+"""Decide whether the numbers of a delivery are anomalous, compared with the deliveries before it.
 
-Pure: the number of records, and the profiles of columns, against their history. How a history is read is `usual`'s
-business; here stand the scales on which a number is near or far, and the words for it.
+Pure functions: they compare the number of records, and the profiles of columns, with their history. Module
+`history_statistics` evaluates a history; this module defines the scales of distances, and the texts that describe them.
 
-Records are few by ratio and many by difference: a feed that varies by half still shows that nearly all is missing.
-Shares are compared by Cohen's h, means and quantiles in standard deviations of the column (Cohen's d), counts and
-deviations by the logarithm of their ratio: on each scale 0.2 is a small effect, whatever the column holds.
+Too few records are measured by ratio, too many by difference, so even a feed that varies by half shows when nearly all
+records are missing. Shares are compared by Cohen's h, means and quantiles in standard deviations of the column (Cohen's
+d), counts and deviations by the logarithm of their ratio. On each scale 0.2 is a small effect, whatever the column.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 RECORDS: Final = "records"
 _CHANCE: Final = 3.0
-"""A count may be off by so many of its square roots by chance alone."""
+"""A count may differ by chance by up to this multiple of its square root."""
 _ESTIMATE: Final = 0.031
 """Relative error of a number of distinct values."""
 
@@ -42,7 +42,7 @@ class Profiled:
 
     Attributes:
         columns: By column name.
-        day: The day that the delivery is of; None where it is of none.
+        day: The day of the delivery; None if it has none.
     """
 
     columns: Mapping[str, ColumnProfile]
@@ -50,27 +50,27 @@ class Profiled:
 
 
 def check_volume(records: Point, history: Sequence[Point], volume: Volume) -> CheckResult:
-    """Hold the number of a delivery's records against the declared limits, the delivery before it, and the history.
+    """Compare a delivery's number of records with the declared limits, the delivery before it, and the history.
 
     Args:
-        records: Of the delivery.
-        history: Of those before it, oldest first; the newest of them count.
+        records: Number of records of the delivery.
+        history: Numbers of the deliveries before it, oldest first; only the newest of them count.
         volume: The thresholds.
     """
     earlier: list[Point] = []
     for point in history[-volume.history :]:
         earlier.append(replace(point, anomalous=_breach(point, earlier, volume) is not None))
     usual = compare(records, earlier, _volume_is_anomalous(volume), volume.minimum_history)
-    told = f"{records.value:,.0f} records"
+    text = f"{records.value:,.0f} records"
     range_ = f"{min(usual.values):,.0f} to {max(usual.values):,.0f}" if usual.values else ""
-    beside = f"{told}, usually {range_}" if range_ else told
+    compared = f"{text}, usually {range_}" if range_ else text
     breach = _breach(records, earlier, volume)
     anomalous = usual.anomalous or breach is not None
     comparison = Comparison("", RECORDS, f"{records.value:,.0f}", range_, anomalous)
     return CheckResult(
         VOLUME,
         passed=not anomalous,
-        description=f"{told}; {breach}." if breach else f"{beside} ({usual.compared}).",
+        description=f"{text}; {breach}." if breach else f"{compared} ({usual.compared}).",
         failed_records=int(anomalous),
         records=int(records.value),
         facts=(asdict(comparison),),
@@ -78,7 +78,7 @@ def check_volume(records: Point, history: Sequence[Point], volume: Volume) -> Ch
 
 
 def _breach(records: Point, earlier: Sequence[Point], volume: Volume) -> str | None:
-    """What a number of records breaks, however usual it is; None if nothing."""
+    """Describe the limit that a number of records breaks, even if it is usual; None if it breaks none."""
     if volume.at_least is not None and records.value < volume.at_least:
         return f"at least {volume.at_least:,} are expected"
     if volume.at_most is not None and records.value > volume.at_most:
@@ -91,49 +91,49 @@ def _breach(records: Point, earlier: Sequence[Point], volume: Volume) -> str | N
 def check_distribution(
     schema: Schema, delivery: Profiled, history: Sequence[Profiled], monitors: Monitors
 ) -> tuple[Comparison, ...]:
-    """Hold the profiles of a delivery's columns against those before it.
+    """Compare the profiles of a delivery's columns with those of the deliveries before it.
 
-    Of keys and of dates and timestamps, which go on with time, only nulls and distinct values are compared. Of
-    sensitive columns nothing else is known.
+    For keys, dates and timestamps, which grow with time, only nulls and distinct values are compared. For sensitive
+    columns no other numbers are known.
 
     Args:
         schema: The contract; columns that it no longer has are left out.
-        delivery: To be judged.
-        history: Those before it, oldest first.
-        monitors: Which columns are watched, and how closely.
+        delivery: The profiles to check.
+        history: Profiles of the deliveries before it, oldest first.
+        monitors: Which columns are watched, and with which thresholds.
 
     Returns:
-        What was compared, in the order of the schema.
+        The comparisons, in the order of the schema.
     """
-    facts: list[Comparison] = []
+    comparisons: list[Comparison] = []
     for column in schema.columns:
         thresholds, now = monitors.of(column.name), delivery.columns.get(column.name)
         if thresholds is None or now is None or not now.rows:
             continue
         earlier = [(past.day, past.columns[column.name]) for past in history if column.name in past.columns]
-        facts += _compare_column(
+        comparisons += _compare_column(
             _statistics(column, schema), (delivery.day, now), earlier[-thresholds.history :], thresholds
         )
-    return tuple(facts)
+    return tuple(comparisons)
 
 
 @dataclass(frozen=True)
 class _Statistic:
-    """A number of a column on the scale that it is compared on.
+    """A number of a column, and the scale on which it is compared.
 
     Attributes:
-        name: For people.
-        of: Makes the number of a profile and the column's usual deviation; None where there is none.
-        noise: How far the number of so many rows is off by chance, as a standard deviation.
-        told: Makes words of a number and what it usually is, which give no value of the column away.
-        unit: What follows them.
-        grain: The smallest step by which it can move, in the column's own unit: moving by one step says nothing.
+        name: Name to show to people.
+        compute: Computes the number from a profile and the column's usual deviation; None if there is none.
+        noise: Standard deviation by which the number varies by chance, for a number of rows.
+        describe: Formats a number, given its usual value, as a text that reveals no value of the column.
+        unit: Text after the formatted number.
+        grain: The smallest step by which the number can move, in the column's own unit. One step is no anomaly.
     """
 
     name: str
-    of: Callable[[ColumnProfile, float], float | None]
+    compute: Callable[[ColumnProfile, float], float | None]
     noise: Callable[[int], float]
-    told: Callable[[float, float], str]
+    describe: Callable[[float, float], str]
     unit: str = ""
     grain: float = 0.0
 
@@ -148,14 +148,14 @@ def _compare_column(
     unit = _usual_deviation([past for _, past in history] or [profile])
     found: dict[str, Comparison] = {}
     for statistic in statistics:
-        value = statistic.of(profile, unit)
+        value = statistic.compute(profile, unit)
         if value is None:
             continue
-        points = [Point(was, on) for on, past in history if (was := statistic.of(past, unit)) is not None]
+        points = [Point(past, on) for on, other in history if (past := statistic.compute(other, unit)) is not None]
         far = _is_far(thresholds, statistic.noise(profile.rows), statistic.grain / unit)
         usual = compare(Point(value, day), points, far, thresholds.minimum_history)
         if usual.values:
-            found[statistic.name] = _fact(profile.column, statistic, value, usual)
+            found[statistic.name] = _comparison(profile.column, statistic, value, usual)
     if _DISTINCT_SHARE.name in found:
         share, count = found.pop(_DISTINCT_SHARE.name), found[_DISTINCT.name]
         if count.anomalous and not share.anomalous:
@@ -163,11 +163,11 @@ def _compare_column(
     return list(found.values())
 
 
-def _fact(column: str, statistic: _Statistic, value: float, usual: Usual) -> Comparison:
+def _comparison(column: str, statistic: _Statistic, value: float, usual: Usual) -> Comparison:
     centre = usual.centre
-    low, high = statistic.told(min(usual.values), centre), statistic.told(max(usual.values), centre)
+    low, high, now = (statistic.describe(number, centre) for number in (min(usual.values), max(usual.values), value))
     range_ = low if low == high else f"{low} to {high}"
-    return Comparison(column, statistic.name, statistic.told(value, centre) + statistic.unit, range_, usual.anomalous)
+    return Comparison(column, statistic.name, now + statistic.unit, range_, usual.anomalous)
 
 
 def _volume_is_anomalous(volume: Volume) -> Callable[[float, Sequence[float]], bool]:
@@ -178,23 +178,23 @@ def _volume_is_anomalous(volume: Volume) -> Callable[[float, Sequence[float]], b
         if value > centre:
             return value - centre > volume.deviations * spread(usual)
         fewer = math.log1p(centre) - math.log1p(value)
-        return fewer > volume.deviations * spread([math.log1p(one) for one in usual])
+        return fewer > volume.deviations * spread([math.log1p(past) for past in usual])
 
     return anomalous
 
 
 def _is_far(thresholds: Distribution, noise: float, step: float) -> Callable[[float, Sequence[float]], bool]:
-    near = max(thresholds.tolerance, step * _A_STEP)
+    tolerance = max(thresholds.tolerance, step * _STEP_MARGIN)
 
     def far(value: float, usual: Sequence[float]) -> bool:
         moved = abs(value - median(usual))
-        return moved > max(near, thresholds.deviations * math.hypot(spread(usual), noise))
+        return moved > max(tolerance, thresholds.deviations * math.hypot(spread(usual), noise))
 
     return far
 
 
 def _usual_deviation(profiles: Sequence[ColumnProfile]) -> float:
-    """The unit in which a column's means and quantiles move."""
+    """Return the unit in which a column's means and quantiles are compared."""
     deviations = [profile.deviation for profile in profiles if profile.deviation is not None]
     usual = median(deviations) if deviations else 0.0
     if usual:
@@ -204,7 +204,7 @@ def _usual_deviation(profiles: Sequence[ColumnProfile]) -> float:
 
 
 def _statistics(column: Column, schema: Schema) -> tuple[_Statistic, ...]:
-    """What is compared of a column."""
+    """Return the statistics that are compared for a column."""
     if column.name in schema.key or column.type.name in {"date", "timestamp"}:
         return _COUNTS
     if column.type.name == "text":
@@ -217,30 +217,30 @@ def _statistics(column: Column, schema: Schema) -> tuple[_Statistic, ...]:
 
 
 def _mean(name: str) -> _Statistic:
-    def of(profile: ColumnProfile, unit: float) -> float | None:
+    def compute(profile: ColumnProfile, unit: float) -> float | None:
         return None if profile.mean is None else profile.mean / unit
 
-    return _Statistic(name, of, _sampling, _movement, " deviations")
+    return _Statistic(name, compute, _sampling, _movement, " deviations")
 
 
 def _deviation(name: str) -> _Statistic:
-    def of(profile: ColumnProfile, unit: float) -> float | None:
+    def compute(profile: ColumnProfile, unit: float) -> float | None:
         if profile.deviation is None:
             return None
         return math.log(min(max(profile.deviation / unit, 1 / _LARGEST_RATIO), _LARGEST_RATIO))
 
-    return _Statistic(name, of, _sampling, _ratio, " times the usual")
+    return _Statistic(name, compute, _sampling, _ratio, " times the usual")
 
 
 def _quantile(name: str, rank: float, noise: Callable[[int], float]) -> _Statistic:
-    def of(profile: ColumnProfile, unit: float) -> float | None:
+    def compute(profile: ColumnProfile, unit: float) -> float | None:
         return profile.quantiles[rank] / unit if rank in profile.quantiles else None
 
-    return _Statistic(name, of, noise, _movement, " deviations")
+    return _Statistic(name, compute, noise, _movement, " deviations")
 
 
 def _angle(share: float) -> float:
-    """A share on the scale of Cohen's h."""
+    """Return a share on the scale of Cohen's h."""
     return 2 * math.asin(math.sqrt(share))
 
 
@@ -257,7 +257,7 @@ def _ratio(value: float, usual: float) -> str:
 
 
 def _sampling(rows: int) -> float:
-    """How far the mean of so many rows is off by chance, in their standard deviation; a share too, by Cohen's h."""
+    """Return the random error of a mean of some rows, in standard deviations; by Cohen's h, of a share too."""
     return 1 / math.sqrt(rows)
 
 
@@ -265,8 +265,8 @@ def _sampling_of_quantile(rows: int) -> float:
     return 2 / math.sqrt(rows)
 
 
-_A_STEP: Final = 1.001
-"""So much of a step, at most, is one: numbers are divided before they are compared."""
+_STEP_MARGIN: Final = 1.001
+"""A move of up to this many steps counts as one step: division before the comparison rounds numbers."""
 _LARGEST_RATIO: Final = 1e3
 _NULL_SHARE: Final = _Statistic("null share", lambda profile, _: _angle(profile.null_share), _sampling, _percent)
 _TRUE_SHARE: Final = _Statistic(

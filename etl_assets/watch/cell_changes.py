@@ -1,7 +1,7 @@
-"""What changed between what the cells of deliveries looked like: types, formats, null words, categories.
+"""Find changes between the cells of deliveries: types, formats, null words, categories.
 
-Strict on purpose: a change that is missed shows in rejected records or in a distribution, a change that is none makes
-people look away from all others.
+The thresholds are strict on purpose. A change that is missed still shows in rejected records or in a distribution; a
+false alarm makes people ignore all other changes.
 """
 
 from __future__ import annotations
@@ -19,43 +19,43 @@ if TYPE_CHECKING:
     from etl_assets.watch.cell_samples import ColumnCells
 
 FEWEST_CELLS: Final = 20
-"""With fewer cells in the sample of a delivery nothing is said of its column, and it is nobody's baseline."""
+"""A column with fewer cells in a delivery's sample is not compared, and is no baseline for later deliveries."""
 STEADY: Final = 5
-"""For so many deliveries a category that is not declared must have kept its members before a new one is told."""
+"""Number of deliveries in which an undeclared category must have had the same members before a new one is reported."""
 _AGREED: Final = 0.95
 _GONE: Final = 0.5
 _IN_USE: Final = 0.05
 _NUMEROUS: Final = 0.02
 _FEW: Final = 3
 _EXPECTED: Final = 5
-"""How often something must have been seen before, had it been as frequent as now, to be called new."""
+"""A word or member is new only if, at its present share, the history should have at least this many cells of it."""
 
 
 def cell_changes(
     schema: Schema, earlier: Sequence[Mapping[str, ColumnCells]], now: Mapping[str, ColumnCells]
 ) -> list[Change]:
-    """What changed in the cells.
+    """Return what changed in the cells.
 
     Args:
         schema: The declaration.
-        earlier: What was observed of the deliveries before, by column name, the nearest first.
-        now: What was observed of this one.
+        earlier: The observed cells of the deliveries before, by column name, the nearest delivery first.
+        now: The observed cells of this delivery, by column name.
     """
     found: list[Change] = []
     for column in schema.published:
-        history = [cells for told in earlier if (cells := told.get(column.name)) and cells.cells >= FEWEST_CELLS]
+        history = [cells for past in earlier if (cells := past.get(column.name)) and cells.cells >= FEWEST_CELLS]
         cells = now.get(column.name)
         if cells is None or cells.cells < FEWEST_CELLS or not history:
             continue
-        retyped = list(_retyped(column, history[0], cells))
-        found += retyped or _reformatted(column, history[0], cells)
-        found += _null_words(column, history, cells)
-        found += _members(column, schema, history, cells)
+        retyped = list(_type_changes(column, history[0], cells))
+        found += retyped or _format_changes(column, history[0], cells)
+        found += _new_null_words(column, history, cells)
+        found += _new_members(column, schema, history, cells)
     return found
 
 
 def taken_back(schema: Schema, change: Change, now: Mapping[str, ColumnCells]) -> bool:
-    """Whether cells look as they did before an earlier change; False where they do not tell."""
+    """Whether the cells are again as they were before an earlier change; False when they are too few to decide."""
     column = next((column for column in schema.published if column.name == change.subject), None)
     cells = now.get(change.subject)
     if column is None or cells is None or cells.cells < FEWEST_CELLS:
@@ -65,7 +65,7 @@ def taken_back(schema: Schema, change: Change, now: Mapping[str, ColumnCells]) -
             return bool(_type(column, cells) == change.detail["before"])
         case "format":
             came = set(change.detail["after"]) - set(change.detail["before"])
-            return came.isdisjoint(_written(cells))
+            return came.isdisjoint(_written_forms(cells))
         case "null_word":
             return not set(change.detail["words"]) & set(cells.words)
         case "category":
@@ -75,12 +75,12 @@ def taken_back(schema: Schema, change: Change, now: Mapping[str, ColumnCells]) -
 
 
 def declared_since(schema: Schema, change: Change, now: Mapping[str, ColumnCells]) -> bool:
-    """Whether the declaration has come to provide for a change of cells that it did not provide for.
+    """Whether the declaration now provides for a change of cells that it did not provide for before.
 
     Args:
-        schema: The declaration as it is now.
-        change: Of cells.
-        now: What cells look like under that declaration.
+        schema: The present declaration.
+        change: A change of cells.
+        now: The cells as observed under that declaration.
     """
     column = next((column for column in schema.published if column.name == change.subject), None)
     if column is None:
@@ -102,7 +102,7 @@ def declared_since(schema: Schema, change: Change, now: Mapping[str, ColumnCells
 
 
 def amended(former: Change, change: Change) -> Change:
-    """An earlier change of a column that nobody has closed, together with one of the same kind that came after it."""
+    """Merge an open change of a column with a later change of the same kind."""
     detail = {**former.detail, **change.detail}
     for name in ("words", "members"):
         if name in detail:
@@ -112,7 +112,7 @@ def amended(former: Change, change: Change) -> Change:
     return Change(change.kind, change.subject, detail=detail, proposal=change.proposal)
 
 
-def _retyped(column: Column, before: ColumnCells, now: ColumnCells) -> Iterator[Change]:
+def _type_changes(column: Column, before: ColumnCells, now: ColumnCells) -> Iterator[Change]:
     former, new = _type(column, before), _type(column, now)
     if former is None or new is None or former == new:
         return
@@ -123,9 +123,9 @@ def _retyped(column: Column, before: ColumnCells, now: ColumnCells) -> Iterator[
 
 
 def _type(column: Column, cells: ColumnCells) -> str | None:
-    """What nearly all cells of a column are: as declared, or a family of types; None when they do not agree.
+    """Return what nearly all cells of a column are: the declared type or a family of types; None if they do not agree.
 
-    Of a text column it is always a family. Null words are left out of account.
+    For a text column it is always a family. Null words are not counted.
     """
     words = sum(cells.words.values())
     present = cells.cells - words
@@ -145,15 +145,15 @@ def _type(column: Column, cells: ColumnCells) -> str | None:
             "boolean": cells.boolean,
             "moment": cells.moment,
         }
-    found = next((name for name, count in families.items() if count >= _AGREED * present), None)
+    family = next((name for name, count in families.items() if count >= _AGREED * present), None)
     other = cells.boolean + cells.moment + cells.number
-    return found or ("text" if other <= (1 - _AGREED) * present else None)
+    return family or ("text" if other <= (1 - _AGREED) * present else None)
 
 
-def _reformatted(column: Column, before: ColumnCells, now: ColumnCells) -> Iterator[Change]:
+def _format_changes(column: Column, before: ColumnCells, now: ColumnCells) -> Iterator[Change]:
     former, new = _in_use(before), _in_use(now)
-    came = new - _written(before).keys()
-    went = former - _written(now).keys()
+    came = new - _written_forms(before).keys()
+    went = former - _written_forms(now).keys()
     if not came and not went:
         return
     foreseen = came <= set(column.type.formats)
@@ -163,29 +163,29 @@ def _reformatted(column: Column, before: ColumnCells, now: ColumnCells) -> Itera
     yield Change("format", column.name, foreseen=foreseen, detail=detail)
 
 
-def _written(cells: ColumnCells) -> dict[str, int]:
-    """Declared formats, and patterns of cells that none of them fits, with how many cells have each."""
+def _written_forms(cells: ColumnCells) -> dict[str, int]:
+    """Return the number of cells of each declared format, and of each pattern that fits no declared format."""
     return {**cells.formats, **(cells.patterns or {})}
 
 
 def _strays(cells: ColumnCells) -> int:
-    """How many cells no declared format fits."""
+    """Return how many cells fit no declared format."""
     return sum((cells.patterns or {}).values())
 
 
 def _in_use(cells: ColumnCells) -> set[str]:
     least = max(_FEW, _IN_USE * cells.cells)
-    return {way for way, count in _written(cells).items() if count >= least}
+    return {format_ for format_, count in _written_forms(cells).items() if count >= least}
 
 
-def _null_words(column: Column, history: Sequence[ColumnCells], now: ColumnCells) -> Iterator[Change]:
+def _new_null_words(column: Column, history: Sequence[ColumnCells], now: ColumnCells) -> Iterator[Change]:
     known = {*(word for cells in history for word in cells.words), *column.null}
     new = [word for word, count in now.words.items() if word not in known and _is_significant(count, now, history)]
     if new:
         yield Change("null_word", column.name, detail={**_detail(now), "words": sorted(new)})
 
 
-def _members(column: Column, schema: Schema, history: Sequence[ColumnCells], now: ColumnCells) -> Iterator[Change]:
+def _new_members(column: Column, schema: Schema, history: Sequence[ColumnCells], now: ColumnCells) -> Iterator[Change]:
     watched = allowed_values(column) is not None or _is_category(column, schema, history)
     if now.members is None or column.sensitive or not watched:
         return
@@ -198,7 +198,7 @@ def _members(column: Column, schema: Schema, history: Sequence[ColumnCells], now
 
 
 def _is_category(column: Column, schema: Schema, history: Sequence[ColumnCells]) -> bool:
-    """Whether a column's values have long been the same few."""
+    """Whether a column has had the same few values for the last deliveries."""
     last = history[:STEADY]
     if len(last) < STEADY or column.type.name != "text" or column.name in schema.key:
         return False
@@ -208,10 +208,10 @@ def _is_category(column: Column, schema: Schema, history: Sequence[ColumnCells])
 
 
 def _is_significant(count: int, now: ColumnCells, history: Sequence[ColumnCells]) -> bool:
-    """Whether so many cells are numerous, and would have been seen before had they been as frequent."""
+    """Whether a number of cells is large, and the history would have such cells if they had been as frequent before."""
     share = count / now.cells
-    seen = share * sum(cells.cells for cells in history)
-    return count >= _FEW and share >= _NUMEROUS and seen >= _EXPECTED
+    expected = share * sum(cells.cells for cells in history)
+    return count >= _FEW and share >= _NUMEROUS and expected >= _EXPECTED
 
 
 def _detail(cells: ColumnCells) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""What the cells of a delivery look like: counted in a sample of each batch, merged over batches, kept as JSON.
+"""Summarize the cells of a delivery: count in a sample of each batch, merge over batches, store as JSON.
 
-Only mapped columns are looked at. Of sensitive columns nothing is kept that a cell holds. What changed from one
-delivery to another is told by `cell_drift`.
+Only columns that the delivery has and the declaration maps are observed. No contents of sensitive cells are kept.
+Module `cell_changes` compares the summaries of deliveries.
 """
 
 from __future__ import annotations
@@ -37,41 +37,41 @@ if TYPE_CHECKING:
     from etl_assets.schema import Column, Schema
 
 SAMPLE: Final = 4096
-"""Records of a batch that are looked at, at most."""
+"""Maximum number of records sampled from a batch."""
 CELLS: Final = 50_000
-"""Cells of a batch that are looked at, roughly, at most."""
+"""Approximate maximum number of cells sampled from a batch."""
 FEWEST: Final = 512
-"""Records of a batch that are looked at however many columns there are."""
+"""Minimum number of records to sample from a batch, however many columns there are."""
 MOST_MEMBERS: Final = 20
 """A column with more distinct values is no category."""
 _LONGEST_MEMBER: Final = 100
 _MOST_PATTERNS: Final = 20
 _STRAYS: Final = 0.05
-"""Cells that are not written as declared are looked at closely from that share of a sample on."""
+"""From that share of a sample on, cells that are not written as declared are examined closely."""
 _GOLDEN: Final = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
 class ColumnCells:
-    """What the cells of one column look like; every number counts cells of the sample.
+    """A summary of the cells of one column; every number counts cells of the sample.
 
     Attributes:
-        published: The name it was published under.
-        cells: Those with a value, after blanks and declared null words were taken away as declared.
-        nulls: The others.
-        declared: Those written as declared.
-        integer: Whole numbers. These and the next three are counted for texts, and of other columns where many cells
+        published: The name under which the column was published.
+        cells: Cells with a value, after declared stripping of blanks and declared null words.
+        nulls: All other cells.
+        declared: Cells written as declared.
+        integer: Whole numbers. These and the next three are counted for texts, and for other columns where many cells
             are not as declared.
         number: Numbers, whole or not.
         boolean: Words for true and false.
-        moment: What looks like a date, a timestamp or a time.
-        formats: Declared format to cells written in it, for dates, timestamps and times.
-        patterns: Digit pattern to cells of it that no declared format fits, where they are many; None for too many
-            patterns to tell.
-        readings: Known format to cells that it fits and no declared one does, where they are many.
-        words: Null words that are not declared, as written.
-        members: Values: of a text that may be a category, all of them; with declared ``allowed``, those that are not
-            allowed. None for too many, and wherever values are not kept.
+        moment: Cells that look like a date, a timestamp or a time.
+        formats: Number of cells in each declared format, for dates, timestamps and times.
+        patterns: Number of cells of each digit pattern, where many cells fit no declared format; None for too many
+            patterns.
+        readings: Number of cells that fit each known format, where many cells fit no declared format.
+        words: Number of cells of each null word that is not declared, as written.
+        members: Number of cells of each value: all values of a text that may be a category, or, with declared
+            ``allowed``, those that are not allowed. None for too many, and wherever values are not kept.
     """
 
     published: str
@@ -99,53 +99,53 @@ class ColumnCells:
             boolean=self.boolean + other.boolean,
             moment=self.moment + other.moment,
             formats=_sum(self.formats, other.formats),
-            patterns=_few(self.patterns, other.patterns, _MOST_PATTERNS),
+            patterns=_sum_of_few(self.patterns, other.patterns, _MOST_PATTERNS),
             readings=_sum(self.readings, other.readings),
             words=_sum(self.words, other.words),
-            members=_few(self.members, other.members, MOST_MEMBERS),
+            members=_sum_of_few(self.members, other.members, MOST_MEMBERS),
         )
 
 
 def observe(schema: Schema, raw: RawBatch) -> dict[str, Any]:
-    """Look at a sample of one batch.
+    """Summarize the cells of one batch from a sample.
 
     Args:
         schema: The declaration, which the batch's names satisfy.
-        raw: The batch as published. It is only read.
+        raw: The batch as published. It is not changed.
 
     Returns:
         JSON values: column name to the attributes of `ColumnCells`. To be merged with `merge`.
     """
-    taken = resolve(schema, raw.names, "The delivery").columns
-    columns = tuple(column for column in schema.published if column.name in taken)
+    published = resolve(schema, raw.names, "The delivery").columns
+    columns = tuple(column for column in schema.published if column.name in published)
     records = max(FEWEST, min(SAMPLE, CELLS // max(1, len(columns))))
     frame = raw.frame
     places = spaced(frame.height, records)
     sample = pl.DataFrame(
         [
-            frame.get_column(taken[column.name]).gather(places).alias(f"#{number}")
+            frame.get_column(published[column.name]).gather(places).alias(f"#{number}")
             for number, column in enumerate(columns)
         ]
     )
     counter = _counter(columns, raw.decimal, schema.key)
     return {
-        column.name: asdict(replace(cells, published=taken[column.name]))
+        column.name: asdict(replace(cells, published=published[column.name]))
         for column, cells in zip(columns, counter.count(sample), strict=True)
     }
 
 
 def allowed_values(column: Column) -> tuple[str | int, ...] | None:
-    """The only values that a column allows; None where it allows any."""
+    """Return the only values that a column allows; None if it allows any."""
     rule = column.find(Allowed)
     return None if rule is None else rule.values
 
 
 def spaced(height: int, most: int) -> pl.Series:
-    """Places of records that are spread evenly, one in each of equally long stretches, and keep no time with anything.
+    """Return places of records: one from each of equally long stretches, in step with no period in the data.
 
     Args:
-        height: How many records there are.
-        most: How many are wanted; all when there are no more.
+        height: Number of all records.
+        most: Number of places to return; all records when there are no more.
     """
     stretch = np.arange(min(height, most))
     first, after = stretch * height // most, (stretch + 1) * height // most
@@ -154,7 +154,7 @@ def spaced(height: int, most: int) -> pl.Series:
 
 
 def merge(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What `observe` said of several batches, as if it had been one; in whatever order they come."""
+    """Merge what `observe` returned for several batches, in any order, into the summary of one batch."""
     merged: dict[str, ColumnCells] = {}
     for part in parts:
         for name, cells in from_json(part).items():
@@ -162,9 +162,9 @@ def merge(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {name: asdict(cells) for name, cells in merged.items()}
 
 
-def from_json(told: Mapping[str, Any]) -> dict[str, ColumnCells]:
-    """What `observe` or `merge` gave, by column name."""
-    return {name: ColumnCells(**cells) for name, cells in told.items()}
+def from_json(summary: Mapping[str, Any]) -> dict[str, ColumnCells]:
+    """Read what `observe` or `merge` returned, by column name."""
+    return {name: ColumnCells(**cells) for name, cells in summary.items()}
 
 
 @lru_cache(maxsize=64)
@@ -173,7 +173,7 @@ def _counter(columns: tuple[Column, ...], decimal: str, key: tuple[str, ...]) ->
 
 
 class _SampleCounter:
-    """What to count in a sample of certain columns: first everywhere what is cheap, then the rest where it matters."""
+    """Counts cells in samples of certain columns: cheap counts for all columns, the others where they matter."""
 
     def __init__(self, columns: Sequence[Column], decimal: str, key: frozenset[str]) -> None:
         self._columns = columns
@@ -187,31 +187,31 @@ class _SampleCounter:
         self._counts = [
             count.alias(f"{number} {name}")
             for number, column in enumerate(columns)
-            for name, count in self._counted(column, pl.col(f"#{number}")).items()
+            for name, count in self._counts_of(column, pl.col(f"#{number}")).items()
         ]
 
     def count(self, sample: pl.DataFrame) -> list[ColumnCells]:
-        """The cells of each column of a sample whose columns are called by number."""
+        """Summarize each column of a sample; the sample's columns are named by number."""
         sample = sample.with_columns(self._cells)
         if sample.is_empty():
             return [ColumnCells("", members={} if self._keeps(column) else None) for column in self._columns]
-        told = (
+        counted = (
             self._intermediate.added_to(sample.lazy())
             .select(self._counts)
             .collect(engine="in-memory")
             .row(0, named=True)
         )
         counts: list[dict[str, int]] = [{} for _ in self._columns]
-        for label, count in told.items():
+        for label, count in counted.items():
             number, _, name = label.partition(" ")
             counts[int(number)][name] = count
         return [
-            self._cells_of(column, counted, sample.get_column(f"#{number}"))
-            for number, (column, counted) in enumerate(zip(self._columns, counts, strict=True))
+            self._cells_of(column, column_counts, sample.get_column(f"#{number}"))
+            for number, (column, column_counts) in enumerate(zip(self._columns, counts, strict=True))
         ]
 
-    def _counted(self, column: Column, cell: pl.Expr) -> dict[str, pl.Expr]:
-        """What is counted in every sample."""
+    def _counts_of(self, column: Column, cell: pl.Expr) -> dict[str, pl.Expr]:
+        """Return the expressions that count cells of a column in every sample, by name."""
         counts = {"cells": cell.is_not_null().sum()}
         if column.type.name == "text":
             counts |= _families(cell, self._decimal)
@@ -231,34 +231,34 @@ class _SampleCounter:
         return counts
 
     def _keeps(self, column: Column) -> bool:
-        """Whether values of the column are kept, while they are few."""
+        """Whether values of the column are kept, if they are few."""
         if column.sensitive:
             return False
         return allowed_values(column) is not None or (column.type.name == "text" and column.name not in self._key)
 
     def _cells_of(self, column: Column, counts: Mapping[str, int], sample: pl.Series) -> ColumnCells:
         cells = sample.drop_nulls()
-        told = ColumnCells(
+        summary = ColumnCells(
             published="",
             cells=counts["cells"],
             nulls=len(sample) - counts["cells"],
             declared=counts.get("declared", counts["cells"]),
-            formats={f: found for f in column.type.formats if (found := counts[f"format {f}"])},
+            formats={f: matches for f in column.type.formats if (matches := counts[f"format {f}"])},
             members={} if self._keeps(column) else None,
         )
         if column.type.name == "text":
             families: dict[str, Any] = {name: counts[name] for name in ("integer", "number", "boolean", "moment")}
-            told = replace(told, **families)
+            summary = replace(summary, **families)
             if counts["words"]:
-                told = replace(told, words=_words(column, cells))
-        elif told.declared < told.cells:
-            told = self._with_strays(column, told, cells)
-        if told.members is not None and counts["distinct"]:
-            told = replace(told, members=_members(column, cells, counts["distinct"]))
-        return told
+                summary = replace(summary, words=_words(column, cells))
+        elif summary.declared < summary.cells:
+            summary = self._with_strays(column, summary, cells)
+        if summary.members is not None and counts["distinct"]:
+            summary = replace(summary, members=_members(column, cells, counts["distinct"]))
+        return summary
 
-    def _with_strays(self, column: Column, told: ColumnCells, cells: pl.Series) -> ColumnCells:
-        """The same, with a closer look at cells that are not written as declared."""
+    def _with_strays(self, column: Column, summary: ColumnCells, cells: pl.Series) -> ColumnCells:
+        """Complete a summary whose column has cells that are not written as declared."""
         frame = cells.alias("cell").to_frame()
         cell, intermediate = pl.col("cell"), IntermediateColumns()
         value = intermediate.add(cast(column.type, cell, intermediate, self._decimal), "value")
@@ -267,13 +267,13 @@ class _SampleCounter:
         )
         words = _words(column, strays)
         if len(strays) < _STRAYS * len(cells):
-            return replace(told, words=words)
+            return replace(summary, words=words)
         families: dict[str, Any] = frame.select(**_families(cell, self._decimal)).row(0, named=True)
-        told = replace(told, **families, words=words)
+        summary = replace(summary, **families, words=words)
         strays = strays.filter(~strays.is_in(list(words))) if words else strays
         if not column.type.formats:
-            return told
-        return replace(told, patterns=_patterns(strays), readings=format_matches(strays, column.type.name))
+            return summary
+        return replace(summary, patterns=_patterns(strays), readings=format_matches(strays, column.type.name))
 
 
 def _families(cell: pl.Expr, decimal: str) -> dict[str, pl.Expr]:
@@ -286,15 +286,15 @@ def _families(cell: pl.Expr, decimal: str) -> dict[str, pl.Expr]:
 
 
 def _words(column: Column, cells: pl.Series) -> dict[str, int]:
-    """Null words among cells, as written, but for those that the column allows."""
+    """Count the null words among cells, as written, except those that the column allows."""
     frame = cells.alias("cell").to_frame()
-    found = frame.filter(is_null_word(pl.col("cell"))).get_column("cell").value_counts()
+    words = frame.filter(is_null_word(pl.col("cell"))).get_column("cell").value_counts()
     allowed = set(map(str, allowed_values(column) or ()))
-    return {word: count for word, count in sorted(found.iter_rows()) if word not in allowed}
+    return {word: count for word, count in sorted(words.iter_rows()) if word not in allowed}
 
 
 def _patterns(cells: pl.Series) -> dict[str, int] | None:
-    """Digit pattern to how many cells have it, of cells that hold digits; None for too many."""
+    """Count the cells of each digit pattern, for cells with at least two digits; None for too many patterns."""
     frame = cells.alias("cell").to_frame()
     counted = frame.filter(pl.col("cell").str.contains("[0-9].*[0-9]")).select(pattern(pl.col("cell")))
     if counted.get_column("cell").n_unique() > _MOST_PATTERNS:
@@ -303,14 +303,14 @@ def _patterns(cells: pl.Series) -> dict[str, int] | None:
 
 
 def _members(column: Column, cells: pl.Series, distinct: int) -> dict[str, int] | None:
-    """The values of a category and how often each occurs, as far as they are not allowed; None for no category."""
+    """Count each value of a category that is not an allowed value; None if the column is no category."""
     if distinct > MOST_MEMBERS:
         return None
     if column.type.name == "integer":
         cells = cells.cast(pl.Int64, strict=False).drop_nulls().cast(pl.String)
     allowed = allowed_values(column)
-    strange = cells if allowed is None else cells.filter(~cells.is_in(list(map(str, allowed))))
-    counted = dict(sorted(strange.value_counts().iter_rows()))
+    unexpected = cells if allowed is None else cells.filter(~cells.is_in(list(map(str, allowed))))
+    counted = dict(sorted(unexpected.value_counts().iter_rows()))
     return None if any(len(value) > _LONGEST_MEMBER or "\0" in value for value in counted) else counted
 
 
@@ -318,8 +318,8 @@ def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted((Counter(one) + Counter(other)).items()))
 
 
-def _few(one: Mapping[str, int] | None, other: Mapping[str, int] | None, most: int) -> dict[str, int] | None:
-    """The sum of both; None when either is, or when it is too many."""
+def _sum_of_few(one: Mapping[str, int] | None, other: Mapping[str, int] | None, most: int) -> dict[str, int] | None:
+    """Return the sum of both; None if either is None or the sum has too many entries."""
     if one is None or other is None:
         return None
     both = _sum(one, other)

@@ -1,6 +1,6 @@
-"""What changed between what two deliveries published, by names alone; and what the declaration says to it.
+"""Find changes between the published names of two deliveries, and decide which ones the declaration provides for.
 
-What the cells hold is compared in `cell_drift`. Nothing is remembered here.
+Module `cell_changes` compares the cells. Nothing is stored here.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 
 def first_changes(schema: Schema, now: Published) -> list[Change]:
-    """What a delivery that has none before it publishes beyond the declaration."""
+    """Return the names of a first delivery that the declaration does not provide for, as changes."""
     terms = Terms(schema, now.names)
     return [change for name in now.names if not (change := terms.added(name)).foreseen]
 
 
 def changes(schema: Schema, before: Published, now: Published, open_: Iterable[Change] = ()) -> list[Change]:
-    """What changed in the published names.
+    """Return what changed in the published names.
 
     Args:
         schema: The declaration.
         before: What the delivery before published.
-        now: What this one publishes.
-        open_: Changes that were seen earlier and nobody has closed. What takes them back is told as just that, before
-            anything is paired as a renaming.
+        now: What this delivery publishes.
+        open_: Earlier changes that are not closed. A name that takes one of them back is reported as its inverse,
+            before any names are paired as renamings.
 
     Returns:
         Renamings, removals and additions in the order of the names, and last a reordering.
@@ -42,9 +42,9 @@ def changes(schema: Schema, before: Published, now: Published, open_: Iterable[C
     added = [name for name in now.names if name not in before.names]
     returned = {change.inverse for change in open_}
     renamed = {old: new for old in removed for new in added if ("renamed", old, new) in returned}
-    gone = [name for name in removed if name not in renamed and ("removed", name, "") not in returned]
-    come = [name for name in added if name not in renamed.values() and ("added", name, "") not in returned]
-    renamed |= renames(schema, gone, come, before.values, now.values)
+    old_names = [name for name in removed if name not in renamed and ("removed", name, "") not in returned]
+    new_names = [name for name in added if name not in renamed.values() and ("added", name, "") not in returned]
+    renamed |= renames(schema, old_names, new_names, before.values, now.values)
     found = [terms.renamed(old, renamed[old]) for old in removed if old in renamed]
     found += [terms.removed(name) for name in removed if name not in renamed]
     found += [terms.added(name) for name in added if name not in renamed.values()]
@@ -54,7 +54,7 @@ def changes(schema: Schema, before: Published, now: Published, open_: Iterable[C
 
 
 def moved_names(before: Sequence[str], now: Sequence[str]) -> list[str]:
-    """The fewest names whose moving makes one order of the common names the other; none when the order is the same."""
+    """Return the fewest names that must move to turn the old order into the new one; empty if the order is the same."""
     place = {name: index for index, name in enumerate(now)}
     common = [name for name in before if name in place]
     ends: list[int] = []
@@ -73,11 +73,11 @@ def moved_names(before: Sequence[str], now: Sequence[str]) -> list[str]:
 
 
 def declared_since(schema: Schema, change: Change) -> bool:
-    """Whether the declaration has come to provide for a change of names that it did not provide for.
+    """Whether the declaration now provides for a change of names that it did not provide for before.
 
     Args:
-        schema: The declaration as it is now.
-        change: Of names; of another kind none is provided for here.
+        schema: The present declaration.
+        change: An added, removed or renamed name; for any other kind the result is False.
     """
     columns = {name: column for column in schema.published for name in column.published_names}
     match change.kind:
@@ -96,10 +96,10 @@ def declared_since(schema: Schema, change: Change) -> bool:
 
 
 class Terms:
-    """What a declaration says to changes of the published names."""
+    """Decides for changes of published names whether a declaration provides for them, and whether they block."""
 
     def __init__(self, schema: Schema, now: Sequence[str]) -> None:
-        """Take the declaration, and the names of the delivery that is looked at."""
+        """Take the declaration, and the names of the delivery to compare."""
         self._columns: Mapping[str, Column] = {
             name: column for column in schema.published for name in column.published_names
         }
@@ -107,18 +107,18 @@ class Terms:
         self._now = frozenset(now)
 
     def added(self, name: str) -> Change:
-        """The change that brought a name."""
+        """Return the change that added a name."""
         return Change("added", name, foreseen=name in self._columns or name in self._ignored)
 
     def removed(self, name: str) -> Change:
-        """The change that took a name away."""
+        """Return the change that removed a name."""
         column = self._columns.get(name)
         if column is None:
             return Change("removed", name, foreseen=name in self._ignored)
         return Change("removed", name, foreseen=not self._lacks(column), blocking=self._needs(column))
 
     def renamed(self, old: str, new: str) -> Change:
-        """The change that gave a column another name."""
+        """Return the change that renamed a column."""
         before, after = self._columns.get(old), self._columns.get(new)
         if before is None:
             return Change("renamed", old, new, foreseen=after is None and {old, new} <= self._ignored)
@@ -129,5 +129,5 @@ class Terms:
         return self._now.isdisjoint(column.published_names)
 
     def _needs(self, column: Column) -> bool:
-        """Whether a delivery without the column is refused for want of it."""
+        """Whether the delivery is refused because it lacks the column."""
         return self._lacks(column) and column.required and column.default is None

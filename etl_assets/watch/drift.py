@@ -1,7 +1,7 @@
-"""Drift with memory: each delivery is held against the one before it, and what changed stands until it is closed.
+"""Drift events: compare each delivery with the one before it, and keep every change open until it is closed.
 
-Here live the two looks at a delivery, at its names when it has landed and at its cells when its batches have passed,
-and what a person decides about an event. What counts as a change is ``validate``'s business.
+A delivery is compared twice: its names when it has landed, and its cells when its batches are loaded. This module also
+enters what a person decides about an event. Modules `column_changes` and `cell_changes` decide what is a change.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ if TYPE_CHECKING:
     from etl_assets.watch.cell_samples import ColumnCells
 
 HISTORY: Final = 8
-"""Deliveries that the cells of one after them are held against, at most."""
+"""Maximum number of earlier deliveries with which the cells of a delivery are compared."""
 LIKENESS_RECORDS: Final = 4096
-"""Records of a delivery that the likenesses of its columns are made of, at most."""
+"""Maximum number of records from which the sketches of a delivery's columns are made."""
 HASHES: Final = 64
-"""Hashes of a column's values that are remembered, at most: the smallest, so that of the same values the same are."""
+"""Maximum number of remembered hashes of a column: the smallest ones, so that equal values have equal hashes."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """What came of looking at a delivery.
+    """The drift events that a delivery opened and closed.
 
     Attributes:
-        opened: Events that it brought. Among them are some that are closed already: those that were foreseen
-            (``accepted``), and, of a delivery that came late, those that the next one takes back (``resolved``).
+        opened: Events that it brought. Some of them may be closed already: those that were foreseen (``accepted``),
+            and, for a delivery that came late, those that the next delivery takes back (``resolved``).
         closed: Events of other deliveries that it took back.
     """
 
@@ -64,15 +64,15 @@ class Drift:
 
     @property
     def unforeseen(self) -> tuple[DriftEvent, ...]:
-        """The events it brought that somebody must look at."""
+        """The events that it brought and that a person must review."""
         return tuple(event for event in self.opened if event.status == "open")
 
 
 def observe_delivery(source: Source, delivery: Delivery, warehouse: Warehouse) -> Drift:
-    """Compare the published names of a landed delivery with those of the one before it; see `observe_names`.
+    """Compare the published names of a landed delivery with those of the delivery before; see `observe_names`.
 
     Raises:
-        LoadError: If the database broke off. Nothing was written; it is compared when it is landed again.
+        LoadError: If the database broke off. Nothing was written; the delivery is compared when it is landed again.
     """
 
     def sample() -> pl.DataFrame:
@@ -86,16 +86,16 @@ def observe_delivery(source: Source, delivery: Delivery, warehouse: Warehouse) -
 def observe_names(
     connection: Connection, source: Source, delivery: Delivery, sample: Callable[[], pl.DataFrame]
 ) -> Drift:
-    """Hold the published names of a delivery against those of the one before it, in a transaction of its own.
+    """Compare the published names of a delivery with those of the delivery before, in a transaction of its own.
 
-    A delivery that was looked at before brings nothing. Open events that the declaration has come to provide for are
+    For a delivery that was compared before, the result is empty. Open events that the declaration now provides for are
     accepted.
 
     Args:
         connection: In autocommit.
         source: The declaration.
-        delivery: Has landed; it may be about to be refused.
-        sample: Gives records of its first batch, String columns by published name. Called once, when the delivery is
+        delivery: A landed delivery; it may still be refused.
+        sample: Returns records of its first batch, String columns by published name. Called once, if the delivery is
             new and has records.
     """
     _accept_declared(connection, source, lambda event: names_declared(source.schema, event.change))
@@ -112,18 +112,18 @@ def observe_names(
 
 
 def observe_cells(connection: Connection, source: Source, delivery: Delivery, cells: Mapping[str, Any]) -> Drift:
-    """Hold the cells of a delivery against those of deliveries before it, in a transaction of its own.
+    """Compare the cells of a delivery with those of the deliveries before, in a transaction of its own.
 
-    A delivery that is read anew is remembered as it looks now, and brings nothing. Open events that the declaration has
-    come to provide for are accepted.
+    For a reloaded delivery, the new cells replace the remembered ones, and the result is empty. Open events that the
+    declaration now provides for are accepted.
 
     Args:
         connection: In autocommit.
         source: The declaration.
-        delivery: Every batch of it has passed.
+        delivery: A delivery whose batches have all been observed.
         cells: From `cell_samples.merge`.
     """
-    drift, looks = Drift(), from_json(cells)
+    drift, columns = Drift(), from_json(cells)
     with connection.transaction():
         memory.lock_source(connection, source.name)
         if not memory.observed(connection, delivery):
@@ -131,19 +131,19 @@ def observe_cells(connection: Connection, source: Source, delivery: Delivery, ce
         if not memory.looked_into(connection, delivery):
             drift += _compare_cells(connection, source, delivery, cells)
         else:
-            _accept_declared(connection, source, lambda event: _cells_fit(source.schema, event, delivery, looks))
+            _accept_declared(connection, source, lambda event: _cells_fit(source.schema, event, delivery, columns))
         memory.remember_cells(connection, delivery, cells)
         _alert(connection, source, delivery, drift)
     return drift
 
 
 def open_events(connection: Connection, source: str) -> list[DriftEvent]:
-    """The open events of a source, oldest first."""
+    """Return the open events of a source, oldest first."""
     return memory.find(connection, source=source)
 
 
 def facts(events: Iterable[DriftEvent]) -> list[dict[str, Any]]:
-    """Events as rows for whoever looks: names, deliveries and proposals; nothing that a cell holds."""
+    """Return events as rows to show: names, deliveries and proposals; no contents of cells."""
     return [
         {
             "id": event.id,
@@ -162,14 +162,14 @@ def facts(events: Iterable[DriftEvent]) -> list[dict[str, Any]]:
 def accept(
     connection: Connection, rules: Sequence[AlertRule], id_: int, reviewer: str, note: str | None = None
 ) -> DriftEvent:
-    """Close an event: what is published now is normal, and taking it back would be a change.
+    """Close an event as normal: from now on, taking the change back is a change.
 
     Args:
         connection: In autocommit.
         rules: The alert rules of the event's source.
-        id_: Of the event.
+        id_: Id of the event.
         reviewer: Who decided.
-        note: Why.
+        note: The reason.
 
     Raises:
         DriftError: If the event is not open.
@@ -180,33 +180,33 @@ def accept(
 def ignore(
     connection: Connection, rules: Sequence[AlertRule], id_: int, reviewer: str, note: str | None = None
 ) -> DriftEvent:
-    """Close an event for good: neither this change nor its taking back is told again. Otherwise like `accept`."""
+    """Close an event for good: neither the change nor its inverse is reported again. Otherwise like `accept`."""
     return _review(connection, rules, id_, "ignored", reviewer, note)
 
 
-def _accept_declared(connection: Connection, source: Source, provided: Callable[[DriftEvent], bool]) -> None:
-    """Accept the open events that the declaration provides for by now."""
-    if not any(provided(event) for event in open_events(connection, source.name)):
+def _accept_declared(connection: Connection, source: Source, is_declared: Callable[[DriftEvent], bool]) -> None:
+    """Accept the open events that the declaration now provides for."""
+    if not any(is_declared(event) for event in open_events(connection, source.name)):
         return
     with connection.transaction():
         memory.lock_source(connection, source.name)
         for event in open_events(connection, source.name):
-            if provided(event):
+            if is_declared(event):
                 accept(connection, source.alert_rules, event.id, memory.THE_DECLARATION, "declared since")
 
 
-def _cells_fit(schema: Schema, event: DriftEvent, delivery: Delivery, looks: Mapping[str, ColumnCells]) -> bool:
-    """Whether an event of cells is over because the delivery that last had it was read under a new declaration."""
+def _cells_fit(schema: Schema, event: DriftEvent, delivery: Delivery, cells: Mapping[str, ColumnCells]) -> bool:
+    """Whether a reload of the last delivery of a cell event shows that the new declaration provides for it."""
     of_delivery = event.change.kind in CELL_KINDS and event.last_delivery == delivery.id
-    return of_delivery and cells_declared(schema, event.change, looks)
+    return of_delivery and cells_declared(schema, event.change, cells)
 
 
 def _review(
     connection: Connection, rules: Sequence[AlertRule], id_: int, status: DriftStatus, reviewer: str, note: str | None
 ) -> DriftEvent:
     with connection.transaction():
-        for found in memory.find(connection, ids=[id_]):
-            memory.lock_source(connection, found.source)
+        for present in memory.find(connection, ids=[id_]):
+            memory.lock_source(connection, present.source)
         event = memory.review(connection, id_, status, reviewer, note)
         first = deliveries.by_id(connection, event.first_delivery)
         partition = first.partition if first is not None else ""
@@ -220,81 +220,81 @@ def _alert(connection: Connection, source: Source, delivery: Delivery, drift: Dr
 
 
 def _compare_names(connection: Connection, source: Source, delivery: Delivery, sample: pl.DataFrame | None) -> Drift:
-    """Compare with the delivery before, remember what was published, write the events."""
+    """Compare a delivery's names with the delivery before, remember what was published, write the events."""
     schema = source.schema
-    now = Published(delivery.manifest.names, _likenesses(schema, delivery.manifest.names, sample))
+    now = Published(delivery.manifest.names, _sketches(schema, delivery.manifest.names, sample))
     baseline = memory.before(connection, delivery)
-    standing = memory.standing(connection, delivery, STRUCTURE_KINDS)
+    open_before = memory.standing(connection, delivery, STRUCTURE_KINDS)
     if baseline is None:
         found = first_changes(schema, now)
     else:
-        found = changes(schema, baseline.published, now, [event.change for event in standing])
+        found = changes(schema, baseline.published, now, [event.change for event in open_before])
     if source.extractor.format.naming == "union":
         found = [change for change in found if change.kind != "reordered"]
     remembered = {} if baseline is None else baseline.published.values
-    memory.remember(connection, delivery, _to_keep(schema, now, remembered))
-    told = {change.identity for change in found}
-    undone = [event for event in standing if event.change.inverse in told]
+    memory.remember(connection, delivery, _to_remember(schema, now, remembered))
+    identities = {change.identity for change in found}
+    undone = [event for event in open_before if event.change.inverse in identities]
     decimal = source.extractor.format.decimal
     proposed = [replace(change, proposal=proposal(schema, change, sample, decimal)) for change in found]
 
-    def back(change: Change, later: Observation) -> bool:
-        return change.inverse in {each.identity for each in changes(schema, now, later.published, [change])}
+    def is_undone(change: Change, later: Observation) -> bool:
+        return change.inverse in {other.identity for other in changes(schema, now, later.published, [change])}
 
-    return _write(connection, delivery, _Comparison(proposed, standing, undone, back))
+    return _write(connection, delivery, _Comparison(proposed, open_before, undone, is_undone))
 
 
 def _compare_cells(connection: Connection, source: Source, delivery: Delivery, cells: Mapping[str, Any]) -> Drift:
-    """Compare with the deliveries before, write the events."""
+    """Compare a delivery's cells with the deliveries before, write the events."""
     schema = source.schema
     now = from_json(cells)
-    earlier = [from_json(told) for told in memory.cells_before(connection, delivery, HISTORY)]
-    standing = memory.standing(connection, delivery, CELL_KINDS)
-    undone = [event for event in standing if taken_back(schema, event.change, now)]
-    former = {event.change.slot: event.change for event in standing if event not in undone}
+    earlier = [from_json(past) for past in memory.cells_before(connection, delivery, HISTORY)]
+    open_before = memory.standing(connection, delivery, CELL_KINDS)
+    undone = [event for event in open_before if taken_back(schema, event.change, now)]
+    former = {event.change.slot: event.change for event in open_before if event not in undone}
     found = [
         amended(former[change.slot], change) if change.slot in former and not change.foreseen else change
         for change in cell_changes(schema, earlier, now)
     ]
     proposed = [replace(change, proposal=proposal(schema, change)) for change in found]
 
-    def back(change: Change, later: Observation) -> bool:
+    def is_undone(change: Change, later: Observation) -> bool:
         return later.cells is not None and taken_back(schema, change, from_json(later.cells))
 
-    return _write(connection, delivery, _Comparison(proposed, standing, undone, back))
+    return _write(connection, delivery, _Comparison(proposed, open_before, undone, is_undone))
 
 
 @dataclass(frozen=True)
 class _Comparison:
-    """What a comparison found.
+    """The result of comparing a delivery.
 
     Attributes:
-        found: The changes.
-        standing: Open events that the delivery may take back.
-        undone: Those of them that it does take back.
-        back: Whether a later delivery takes back a change of this one.
+        changes: The changes that it shows.
+        open_before: Open events that the delivery may take back.
+        undone: The events of `open_before` that it does take back.
+        is_undone: Whether a later delivery takes back a change of this delivery.
     """
 
-    found: Sequence[Change]
-    standing: Sequence[DriftEvent]
+    changes: Sequence[Change]
+    open_before: Sequence[DriftEvent]
     undone: Sequence[DriftEvent]
-    back: Callable[[Change, Observation], bool]
+    is_undone: Callable[[Change, Observation], bool]
 
 
 def _write(connection: Connection, delivery: Delivery, comparison: _Comparison) -> Drift:
-    """Close what was taken back, open what is new, and move on what stands."""
+    """Close events that were taken back, open new ones, and move on the last delivery of those that stay open."""
     closed = memory.resolve(connection, delivery.id, comparison.undone)
-    standing = [event for event in comparison.standing if event not in comparison.undone]
-    memory.seen_again(connection, delivery, standing)
-    amendable = {event.id for event in standing}
-    held = {event.change.slot: event for event in open_events(connection, delivery.source)}
+    still_open = [event for event in comparison.open_before if event not in comparison.undone]
+    memory.seen_again(connection, delivery, still_open)
+    amendable = {event.id for event in still_open}
+    by_slot = {event.change.slot: event for event in open_events(connection, delivery.source)}
     later = memory.after(connection, delivery)
-    brought = [] if later is None else memory.find(connection, first_delivery=later.delivery_id)
-    brought_later = {event.change.identity: event for event in brought}
+    of_later = [] if later is None else memory.find(connection, first_delivery=later.delivery_id)
+    by_identity = {event.change.identity: event for event in of_later}
     opened: list[DriftEvent] = []
-    for change in _unreported(connection, delivery, comparison):
+    for change in _changes_to_report(connection, delivery, comparison):
         of_its_own = change.foreseen and change.kind in CELL_KINDS
-        known = (None if of_its_own else held.get(change.slot)) or brought_later.get(change.identity)
+        known = (None if of_its_own else by_slot.get(change.slot)) or by_identity.get(change.identity)
         if known is None:
             opened.append(memory.enter(connection, delivery, change))
         elif change.kind in CELL_KINDS and known.id in amendable:
@@ -302,41 +302,41 @@ def _write(connection: Connection, delivery: Delivery, comparison: _Comparison) 
         else:
             memory.seen_earlier(connection, delivery, known)
     if later is not None:
-        gone = [event for event in opened if event.status == "open" and comparison.back(event.change, later)]
-        resolved = {event.id: event for event in memory.resolve(connection, later.delivery_id, gone)}
+        undone = [event for event in opened if event.status == "open" and comparison.is_undone(event.change, later)]
+        resolved = {event.id: event for event in memory.resolve(connection, later.delivery_id, undone)}
         opened = [resolved.get(event.id, event) for event in opened]
     return Drift(tuple(opened), tuple(closed))
 
 
-def _unreported(connection: Connection, delivery: Delivery, comparison: _Comparison) -> list[Change]:
-    """The changes that neither take an open event back nor were ignored."""
+def _changes_to_report(connection: Connection, delivery: Delivery, comparison: _Comparison) -> list[Change]:
+    """Return the changes that do not take back an open event and were not ignored."""
     ignored = memory.find(connection, source=delivery.source, statuses=("ignored",))
-    silent = {event.change.inverse for event in (*comparison.undone, *ignored)}
-    silent |= {event.change.identity for event in ignored}
-    return [change for change in comparison.found if change.identity not in silent]
+    unreported = {event.change.inverse for event in (*comparison.undone, *ignored)}
+    unreported |= {event.change.identity for event in ignored}
+    return [change for change in comparison.changes if change.identity not in unreported]
 
 
-def _likenesses(schema: Schema, names: Sequence[str], sample: pl.DataFrame | None) -> dict[str, Values]:
-    """Likenesses of the columns that are not sensitive."""
+def _sketches(schema: Schema, names: Sequence[str], sample: pl.DataFrame | None) -> dict[str, Values]:
+    """Make sketches of the columns that are not sensitive."""
     if sample is None:
         return {}
-    secret = _sensitive(schema)
-    return {name: found for name in names if name not in secret and (found := likeness(sample.get_column(name)))}
+    secret = _sensitive_names(schema)
+    return {name: sketch for name in names if name not in secret and (sketch := likeness(sample.get_column(name)))}
 
 
-def _to_keep(schema: Schema, now: Published, remembered: Mapping[str, Values]) -> Published:
-    """What is remembered of a delivery: for a column without values, what was remembered of it before.
+def _to_remember(schema: Schema, now: Published, remembered: Mapping[str, Values]) -> Published:
+    """Select what to remember of a delivery; a column without values keeps what was remembered of it before.
 
-    Where some column is sensitive, a name that the declaration does not know may be that column's new one: its values
-    are not remembered.
+    If some column is sensitive, a name that is not declared may be that column's new name: its values are not
+    remembered.
     """
-    secret = _sensitive(schema)
+    secret = _sensitive_names(schema)
     known = {name for column in schema.published for name in column.published_names} | {*schema.ignored}
     kept = {name for name in now.names if name not in secret and (not secret or name in known)}
     values = {**remembered, **now.values}
     return Published(now.names, {name: value.shortened(HASHES) for name, value in values.items() if name in kept})
 
 
-def _sensitive(schema: Schema) -> frozenset[str]:
-    """The published names of sensitive columns."""
+def _sensitive_names(schema: Schema) -> frozenset[str]:
+    """Return the published names of sensitive columns."""
     return frozenset(name for column in schema.published if column.sensitive for name in column.published_names)

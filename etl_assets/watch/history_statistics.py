@@ -1,12 +1,12 @@
-"""What a number usually is: robust statistics of a history, by season, without what was anomalous itself.
+"""Compute what a number usually is: robust statistics of its history, by weekday, without anomalous entries.
 
-Pure, and the same for every number: records of a delivery, statistics of a column. What counts as far away on which
-scale is said by whoever asks; see `anomaly`.
+Pure functions, and the same for every number: records of a delivery, statistics of a column. The caller decides which
+distance is anomalous on which scale; see `anomaly`.
 
-The history is walked from its oldest entry. Each entry is held against those before it as the newest one is; one that
-was anomalous is left out of what later ones are held against. As many in a row as make a history are no exception any
-more but the new usual: from then on those alone count. So a fault that comes twice is found twice, and a change that
-stays is told a few times and then known.
+`compare` walks the history from its oldest entry. It compares each entry with the entries before it, exactly as it
+compares the newest number. An anomalous entry is left out when later entries are compared. But if as many entries in a
+row are anomalous as a history needs, they are no exception any more: they become the usual, and only they count from
+then on. So a fault that comes twice is found twice, and a lasting change is reported a few times and then accepted.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Point:
 
     Attributes:
         value: The number.
-        day: The day that the delivery is of; None where it is of none.
-        anomalous: Whether it is known to be anomalous, whatever it is held against.
+        day: The day of the delivery; None if it has none.
+        anomalous: Whether it is known to be anomalous without a comparison.
     """
 
     value: float
@@ -45,12 +45,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Usual:
-    """What a number was held against.
+    """The history that a number was compared with, and the result.
 
     Attributes:
-        values: The history that counts; empty when there is too little of it.
-        anomalous: Whether the number is too far away from it.
-        compared: In words, what the values are of, or how many there are and how many it takes.
+        values: The history that counts; empty when it is too short.
+        anomalous: Whether the number is too far away from these values.
+        compared: In words, which deliveries the values are from, or how many there are and how many are needed.
     """
 
     values: tuple[float, ...]
@@ -64,38 +64,38 @@ class Usual:
 
 
 def spread(values: Sequence[float]) -> float:
-    """The median absolute deviation, scaled so that it is the standard deviation where values are normal."""
+    """Return the median absolute deviation, scaled to equal the standard deviation of normally distributed values."""
     centre = median(values)
     return _NORMAL * median(abs(value - centre) for value in values)
 
 
 def compare(now: Point, history: Sequence[Point], is_anomalous: IsAnomalous, minimum: int) -> Usual:
-    """Hold a number against its history.
+    """Compare a number with its history.
 
-    Where there is one delivery a day, those of the same weekday are the history, as soon as there are enough of them.
-    Before that all are, once they cover a week, and nothing is anomalous that lies within their range.
+    If there is one delivery a day, the deliveries of the same weekday are the history, once there are enough of them.
+    Before that, all deliveries are the history, once they cover a week; then no number within their range is anomalous.
 
     Args:
         now: The number.
-        history: What it was before, oldest first.
-        is_anomalous: Whether a number is too far away from some others; of one other, whether it is not about the same.
-        minimum: How many make a history.
+        history: The earlier numbers, oldest first.
+        is_anomalous: Whether a number is too far from some others; for one other, whether the two are not about equal.
+        minimum: How many deliveries a history needs.
     """
     daily = _is_daily([point.day for point in (*history, now)])
-    seen: list[_Seen] = []
+    entries: list[_Entry] = []
     for point in history:
-        apart = point.anomalous or _held_against(point, seen, is_anomalous, minimum, daily=daily).anomalous
-        entry = _Seen(point, apart)
-        seen.append(entry)
+        anomalous = point.anomalous or _compare(point, entries, is_anomalous, minimum, daily=daily).anomalous
+        entry = _Entry(point, anomalous)
+        entries.append(entry)
         if entry.anomalous:
-            _take_for_usual(seen, seen, minimum)
+            _accept_as_usual(entries, entries, minimum)
             if daily:
-                _take_for_usual(seen, [other for other in seen if other.weekday == entry.weekday], minimum)
-    return _held_against(now, seen, is_anomalous, minimum, daily=daily)
+                _accept_as_usual(entries, [other for other in entries if other.weekday == entry.weekday], minimum)
+    return _compare(now, entries, is_anomalous, minimum, daily=daily)
 
 
 @dataclass
-class _Seen:
+class _Entry:
     """An entry of the history, and whether it was anomalous when it came."""
 
     point: Point
@@ -106,17 +106,17 @@ class _Seen:
         return self.point.day.weekday() if self.point.day else 0
 
 
-def _held_against(now: Point, seen: Sequence[_Seen], is_anomalous: IsAnomalous, minimum: int, *, daily: bool) -> Usual:
-    counting = [entry for entry in seen if not entry.anomalous]
-    others = len(seen) - len(counting)
+def _compare(now: Point, entries: Sequence[_Entry], is_anomalous: IsAnomalous, minimum: int, *, daily: bool) -> Usual:
+    counting = [entry for entry in entries if not entry.anomalous]
+    others = len(entries) - len(counting)
     left_out = f", {others} anomalous {'one' if others == 1 else 'ones'} left out" if others else ""
     values = tuple(entry.point.value for entry in counting)
     needed = max(minimum, _WEEK) if daily else minimum
     if daily and now.day:
-        same = tuple(entry.point.value for entry in counting if entry.weekday == now.day.weekday())
-        if len(same) >= minimum:
-            compared = f"{len(same)} {_DAYS[now.day.weekday()]}s before it{left_out}"
-            return Usual(same, is_anomalous(now.value, same), compared)
+        same_day = tuple(entry.point.value for entry in counting if entry.weekday == now.day.weekday())
+        if len(same_day) >= minimum:
+            compared = f"{len(same_day)} {_DAYS[now.day.weekday()]}s before it{left_out}"
+            return Usual(same_day, is_anomalous(now.value, same_day), compared)
     if len(values) < needed:
         return Usual((), False, f"{_deliveries(len(values))} before it, {needed} are needed{left_out}")  # noqa: FBT003
     anomalous = is_anomalous(now.value, values)
@@ -126,19 +126,19 @@ def _held_against(now: Point, seen: Sequence[_Seen], is_anomalous: IsAnomalous, 
     return Usual(values, anomalous, f"{_deliveries(len(values))} before it{left_out}")
 
 
-def _take_for_usual(seen: list[_Seen], alike: Sequence[_Seen], minimum: int) -> None:
-    """Let the newest of some entries be the usual when all of them were anomalous; those before them count no more."""
-    newest = alike[-minimum:]
+def _accept_as_usual(entries: list[_Entry], season: Sequence[_Entry], minimum: int) -> None:
+    """If the newest entries of a season were all anomalous, make them the usual and forget those before them."""
+    newest = season[-minimum:]
     if len(newest) < minimum or not all(entry.anomalous for entry in newest):
         return
-    forgotten = {id(entry) for entry in alike[:-minimum]}
+    forgotten = {id(entry) for entry in season[:-minimum]}
     for entry in newest:
         entry.anomalous = False
-    seen[:] = [entry for entry in seen if id(entry) not in forgotten]
+    entries[:] = [entry for entry in entries if id(entry) not in forgotten]
 
 
 def _is_daily(days: Sequence[date | None]) -> bool:
-    """Whether there usually is one a day."""
+    """Whether there usually is one delivery a day."""
     gaps = [(later - earlier).days for earlier, later in pairwise(days) if earlier and later]
     return len(gaps) == len(days) - 1 > 1 and median(gaps) == 1
 

@@ -1,4 +1,4 @@
-"""What one batch held, for the profile and the drift of its delivery."""
+"""Summarize one batch, for the profile and the drift of its delivery."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def batch_profile(schema: Schema, raw: RawBatch, rows: pl.DataFrame) -> BatchProfile:
-    """Sum up a batch.
+    """Summarize a batch.
 
     Args:
         schema: The contract.
         raw: The batch as published.
-        rows: What became of it, typed, as in `Batch`.
+        rows: The rows that its records became, typed, as in `Batch`.
     """
     return BatchProfile(profile_batch(schema, rows), observe(schema, raw))

@@ -1,8 +1,8 @@
-"""What the columns of a delivery hold: summed up batch by batch as they pass, added up when all have passed.
+"""Profile the columns of a delivery: summarize each batch into a part, and merge the parts of all batches.
 
-The profile of a batch is a part: bytes that are written with it, so that a resumed load and parallel slices lose none.
-Counts, extremes, means and deviations are of all rows and exact; quantiles and frequent values come from an even sample
-of large batches. The sketches are in `sketches`; parts are stored by ``postgres.profiles`` and judged by `anomaly`.
+A part is written as bytes together with its batch, so a resumed load and parallel slices lose no part. Counts,
+extremes, means and deviations are exact, over all rows; quantiles and frequent values come from an even sample of large
+batches. The sketches are in `sketches`, ``postgres.watch.profiles`` stores the parts, `anomaly` evaluates the profiles.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from etl_assets.watch.sketches import Hashes
 
 FORMAT: Final = 1
-"""Of the parts; those of another are not understood."""
+"""Version of the parts' format. Parts of any other version are not read."""
 SAMPLED_FROM: Final = 8192
-"""Rows of a batch from which on quantiles and frequent values come from a sample of it, of at least half as many."""
+"""From this number of rows on, a batch's quantiles and frequent values come from a sample of at least half as many."""
 
 _LONGEST_TEXT: Final = 200
 _FREQUENT_OF_BATCH: Final = 256
@@ -40,17 +40,17 @@ _LENGTH: Final = struct.Struct(">I")
 
 
 def profile_batch(schema: Schema, rows: pl.DataFrame) -> bytes:
-    """Sum up the columns of a batch.
+    """Summarize the columns of a batch.
 
     Args:
-        schema: The contract; its columns are looked at, no others.
+        schema: The contract; only its columns are profiled.
         rows: Typed, as in `Batch`.
 
     Returns:
         One part, for `merge`.
     """
     step = 1 << max(0, (2 * rows.height // SAMPLED_FROM).bit_length() - 1)
-    drawn = _drawn(rows.height, step)
+    sampled = _sample_rows(rows.height, step)
     numbers = rows.select(_number(column) for column in schema.columns if _shows_values(column))
     facts: dict[str, dict[str, Any]] = {}
     blobs: list[bytes] = []
@@ -59,29 +59,29 @@ def profile_batch(schema: Schema, rows: pl.DataFrame) -> bytes:
         facts[column.name] = {"nulls": cells.null_count()}
         if column.name in numbers.columns:
             number = numbers[column.name]
-            facts[column.name] |= {**_exact(column, cells, number), "top": _frequent(cells[drawn], step)}
+            facts[column.name] |= {**_exact(column, cells, number), "top": _frequent(cells[sampled], step)}
             if column.type.name in _MEASURED:
-                quantiles = Quantiles.summary(number[drawn].drop_nulls().to_numpy(writable=True))
+                quantiles = Quantiles.summary(number[sampled].drop_nulls().to_numpy(writable=True))
         blobs += (smallest_hashes(cells).tobytes(), quantiles)
     header = {"format": FORMAT, "hashes": HASH_METHOD, "rows": rows.height, "step": step, "columns": facts}
-    return _packed(header, blobs)
+    return _pack(header, blobs)
 
 
 def merge(schema: Schema, parts: Iterable[bytes]) -> tuple[ColumnProfile, ...]:
-    """Add up the parts of a delivery, in whatever order they come.
+    """Merge the parts of a delivery, in any order.
 
     Args:
-        schema: The contract under which they were made.
-        parts: From `profile_batch`, each once.
+        schema: The contract under which the parts were made.
+        parts: From `profile_batch`, each part once.
 
     Returns:
-        The profile of each column, in the order of the schema; none when there is no part, or one that another version
-        of this package wrote and this one does not understand.
+        The profile of each column, in the order of the schema. Empty when there is no part, or when another version of
+        this package wrote a part in a format that this version cannot read.
     """
     sums = {column.name: _Sum(column) for column in schema.columns}
     methods: set[str] = set()
     for part in parts:
-        header, blobs = _unpacked(part)
+        header, blobs = _unpack(part)
         if header["format"] != FORMAT:
             return ()
         methods.add(header["hashes"])
@@ -94,7 +94,7 @@ def merge(schema: Schema, parts: Iterable[bytes]) -> tuple[ColumnProfile, ...]:
 
 @dataclass
 class _Sum:
-    """A column of the parts that were added so far."""
+    """The running totals of one column over the parts that were added."""
 
     column: Column
     rows: int = 0
@@ -123,10 +123,10 @@ class _Sum:
             self.frequent.add(value, rows * step)
 
     def profile(self, *, comparable: bool) -> ColumnProfile:
-        """What the column held.
+        """Return the profile of the column.
 
         Args:
-            comparable: Whether the hashes of all parts were made in the same way.
+            comparable: Whether the hashes of all parts were made by the same method.
         """
         mean, deviation = _moments(self.moments)
         shown = self.least is not None
@@ -157,12 +157,12 @@ class _Sum:
 
 
 def _shows_values(column: Column) -> bool:
-    """Whether more is kept of a column than counts."""
+    """Whether values of a column are kept, not only counts."""
     return not column.sensitive and column.type.name not in _COUNTED_ONLY
 
 
 def _number(column: Column) -> pl.Expr:
-    """A column's values as the numbers that means and quantiles are made of; see `ColumnProfile`."""
+    """Turn a column's values into the numbers from which means and quantiles are computed; see `ColumnProfile`."""
     cell = pl.col(column.name)
     match column.type.name:
         case "text":
@@ -176,7 +176,7 @@ def _number(column: Column) -> pl.Expr:
 
 
 def _exact(column: Column, cells: pl.Series, numbers: pl.Series) -> dict[str, Any]:
-    """Extremes, as JSON can hold them, mean and variance of a column of a batch."""
+    """Return extremes (as JSON values), mean and variance of a column of a batch."""
     stored = numbers if column.type.name == "float" else cells.to_physical()
     extremes = {"least": stored.min(), "most": stored.max()}
     if column.type.name == "text":
@@ -188,7 +188,7 @@ def _exact(column: Column, cells: pl.Series, numbers: pl.Series) -> dict[str, An
 
 
 def _text(column: Column, stored: Any) -> str:
-    """The text of a value that `_stored` made storable."""
+    """Return the text of an extreme that `_exact` stored."""
     match column.type.name:
         case "text":
             return str(stored)
@@ -206,8 +206,8 @@ def _texts(values: pl.Series) -> pl.Series:
     return values.dt.to_string("iso:strict") if values.dtype == pl.Datetime else values.cast(pl.String)
 
 
-def _drawn(rows: int, step: int) -> slice | pl.Series:
-    """One row out of each ``step`` in a row, drawn, so that nothing periodic in the batch is taken or left out."""
+def _sample_rows(rows: int, step: int) -> slice | pl.Series:
+    """Draw one row at random from every ``step`` consecutive rows: periodic values are counted correctly."""
     if step == 1:
         return slice(None)
     strata = rows // step
@@ -215,9 +215,9 @@ def _drawn(rows: int, step: int) -> slice | pl.Series:
 
 
 def _frequent(sample: pl.Series, step: int) -> list[tuple[str, int]]:
-    """The most frequent values of a sample with the number of its rows that have them.
+    """Return the most frequent values of a sample, with their numbers of sampled rows.
 
-    What is there once in a sample says nothing of the rest of the batch.
+    A value that is in the sample only once says nothing about the rest of the batch.
     """
     counted = sample.value_counts(name="rows")
     enough = counted["rows"] >= max(1 + (step > 1), sample.len() // _FREQUENT_OF_BATCH)
@@ -228,35 +228,35 @@ def _frequent(sample: pl.Series, step: int) -> list[tuple[str, int]]:
 
 
 def _moments(parts: list[tuple[int, float | None, float | None]]) -> tuple[float | None, float | None]:
-    """Mean and standard deviation of all from the count, mean and variance of each part, whatever their order.
+    """Merge the count, mean and variance of each part into the mean and standard deviation of all, in any order.
 
-    Unknown where those of a part are, because they were too large for a float.
+    The result is unknown (None) if a part's mean or variance is, because it was too large for a float.
     """
-    known = [(count, own, spread) for count, own, spread in parts if own is not None and spread is not None]
+    known = [(count, average, spread) for count, average, spread in parts if average is not None and spread is not None]
     if not known or len(known) < len(parts):
         return None, None
     numbers = sum(count for count, _, _ in known)
-    mean = math.fsum(count / numbers * own for count, own, _ in known)
+    mean = math.fsum(count / numbers * average for count, average, _ in known)
     try:
-        variance = math.fsum(count / numbers * (spread + (own - mean) ** 2) for count, own, spread in known)
+        variance = math.fsum(count / numbers * (spread + (average - mean) ** 2) for count, average, spread in known)
     except OverflowError:
         return mean, None
     return mean, math.sqrt(variance)
 
 
-def _packed(header: dict[str, Any], blobs: list[bytes]) -> bytes:
-    told = json.dumps({**header, "lengths": [len(blob) for blob in blobs]}, allow_nan=False).encode()
-    return b"".join((_LENGTH.pack(len(told)), told, *blobs))
+def _pack(header: dict[str, Any], blobs: list[bytes]) -> bytes:
+    encoded = json.dumps({**header, "lengths": [len(blob) for blob in blobs]}, allow_nan=False).encode()
+    return b"".join((_LENGTH.pack(len(encoded)), encoded, *blobs))
 
 
-def _unpacked(part: bytes) -> tuple[dict[str, Any], Iterator[bytes]]:
+def _unpack(part: bytes) -> tuple[dict[str, Any], Iterator[bytes]]:
     (length,) = _LENGTH.unpack_from(part)
     begin = _LENGTH.size + length
     header = json.loads(part[_LENGTH.size : begin])
-    return header, _cut(part[begin:], header["lengths"])
+    return header, _split(part[begin:], header["lengths"])
 
 
-def _cut(blobs: bytes, lengths: list[int]) -> Iterator[bytes]:
+def _split(blobs: bytes, lengths: list[int]) -> Iterator[bytes]:
     for length in lengths:
         yield blobs[:length]
         blobs = blobs[length:]

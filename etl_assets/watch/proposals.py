@@ -1,6 +1,6 @@
-"""How a declaration would have to be changed for what is published now, as Python.
+"""Propose, as Python, how to change a declaration for what is published now.
 
-A proposal is for people: it is shown, copied and thought about, never carried out. It holds nothing of what cells hold.
+A proposal is for people: they read it, copy it and decide. It is never executed. It contains no contents of cells.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _OF_ANY_TYPE: Final = ("required", "published_as", "default", "description", "se
 
 
 def proposal(schema: Schema, change: Change, sample: pl.DataFrame | None = None, decimal: str = ".") -> str:
-    """What to declare instead, or what to take away.
+    """Return what to declare for a change, or what to remove from the declaration.
 
     Args:
-        schema: The declaration as it is.
+        schema: The present declaration.
         change: What changed.
-        sample: Records of the delivery, String columns by published name, for the types of columns that are new.
+        sample: Records of the delivery, String columns by published name; used to guess the types of new columns.
         decimal: The character before the fraction of a number.
 
     Returns:
-        Python; empty when nothing need be declared.
+        Python; empty when the declaration need not change.
     """
     if change.foreseen:
         return ""
@@ -42,28 +42,28 @@ def proposal(schema: Schema, change: Change, sample: pl.DataFrame | None = None,
         case "added":
             return _new_column(schema, change.subject, sample, decimal)
         case "removed":
-            return _without(schema, change.subject)
+            return _without_column(schema, change.subject)
         case "renamed":
-            return _with_name(schema, change.subject, change.replacement, sample, decimal)
+            return _with_new_name(schema, change.subject, change.replacement, sample, decimal)
         case "reordered":
             return ""
         case _:
             column = next((column for column in schema.published if column.name == change.subject), None)
-            return "" if column is None else _changed(column, change.kind, change.detail)
+            return "" if column is None else _changed_column(column, change.kind, change.detail)
 
 
 def with_members(column: Column, members: Sequence[str]) -> str:
-    """A column that allows more members, which stand in it: for the eyes of a reviewer alone."""
+    """Return Python for a column that allows more members. It contains the members: show it to a reviewer only."""
     new = map(int, members) if column.type.name == "integer" else members
     return repr(column.replace(allowed=(*(allowed_values(column) or ()), *new)))
 
 
 def column_name(published: str, taken: Sequence[str] = ()) -> str:
-    """A published name as the name of a column: ``Case-Fatality_Ratio`` as ``case_fatality_ratio``.
+    """Turn a published name into a column name: ``Case-Fatality_Ratio`` into ``case_fatality_ratio``.
 
     Args:
         published: As the publisher writes it.
-        taken: Names that other columns have.
+        taken: Names of the other columns.
     """
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", published)
     plain = "_".join(re.findall("[a-z0-9]+", parted.lower())) or "column"
@@ -75,26 +75,26 @@ def column_name(published: str, taken: Sequence[str] = ()) -> str:
 
 
 def _new_column(schema: Schema, published: str, sample: pl.DataFrame | None, decimal: str) -> str:
-    seen = Guess("text")
+    best = Guess("text")
     if sample is not None and published in sample.columns:
-        seen = guess(sample.get_column(published), decimal)
+        best = guess(sample.get_column(published), decimal)
     name = column_name(published, [*schema.names, *(column.name for column in schema.inputs)])
-    return repr(Column(name, seen.type, published_as=None if name == published else published, formats=seen.formats))
+    return repr(Column(name, best.type, published_as=None if name == published else published, formats=best.formats))
 
 
-def _without(schema: Schema, published: str) -> str:
-    column = _taking(schema, published)
+def _without_column(schema: Schema, published: str) -> str:
+    column = _find_column(schema, published)
     if column is None:
         return ""
     if column.name in {*schema.key, schema.order_by}:
         return f"# Every row needs {column.name!r}: ask the publisher, or declare another key."
     if column.required and column.default is None:
         return repr(column.replace(required=False))
-    return f"# Should it not come back, take this away: {column!r}"
+    return f"# If it does not come back, remove this column: {column!r}"
 
 
-def _with_name(schema: Schema, old: str, new: str, sample: pl.DataFrame | None, decimal: str) -> str:
-    column = _taking(schema, old)
+def _with_new_name(schema: Schema, old: str, new: str, sample: pl.DataFrame | None, decimal: str) -> str:
+    column = _find_column(schema, old)
     if column is not None:
         names = dict.fromkeys((new, *column.published_names))
         return repr(column.replace(published_as=tuple(names)))
@@ -103,14 +103,14 @@ def _with_name(schema: Schema, old: str, new: str, sample: pl.DataFrame | None, 
     return _new_column(schema, new, sample, decimal)
 
 
-def _taking(schema: Schema, published: str) -> Column | None:
+def _find_column(schema: Schema, published: str) -> Column | None:
     return next((column for column in schema.published if published in column.published_names), None)
 
 
-def _changed(column: Column, kind: str, detail: Mapping[str, Any]) -> str:
+def _changed_column(column: Column, kind: str, detail: Mapping[str, Any]) -> str:
     match kind:
         case "retyped":
-            return _retyped(column, detail["after"])
+            return _with_type(column, detail["after"])
         case "format":
             return _with_format(column, detail)
         case "null_word":
@@ -120,8 +120,8 @@ def _changed(column: Column, kind: str, detail: Mapping[str, Any]) -> str:
             return f"{repr(column.replace(allowed=None)).removesuffix(')')}, allowed=({known}...))"
 
 
-def _retyped(column: Column, after: str) -> str:
-    """The column with what any type may have, of its new type."""
+def _with_type(column: Column, after: str) -> str:
+    """Return the column with its new type; only attributes that every type allows are kept."""
     types: dict[str, Any] = {"number": "float", "moment": "timestamp"}
     kept = {name: getattr(column, name) for name in _OF_ANY_TYPE}
     return "" if after == column.type.name else repr(Column(column.name, types.get(after, after), **kept))

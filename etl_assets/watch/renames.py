@@ -1,7 +1,7 @@
-"""Which of the names that went and of those that came mean the same column.
+"""Find renamed columns: pairs of a removed and an added name that mean the same column.
 
-Three things speak for a renaming: that the declaration knows both as names of one column, that the names are alike, and
-that the columns hold the same values. Suggestions only; what becomes of them is not decided here.
+Three things are evidence of a renaming: the declaration has both names for one column, the names are similar, or the
+columns contain the same values. This module only suggests pairs; its callers decide what to do with them.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 _HASH_BYTES: Final = 6
 _FEW: Final = 10
-"""With fewer distinct values, equal values say little; unequal ones still speak against."""
+"""With fewer distinct values, equal values prove little; different values still count against a renaming."""
 _MANY: Final = 50
-"""With as many distinct values, equal values are enough whatever the names."""
+"""From this number of distinct values on, equal values are enough, whatever the names."""
 _DECLARED: Final = 4.0
 _SAME_NAME: Final = 3.0
 _ABBREVIATED: Final = 0.7
@@ -35,7 +35,7 @@ _IGNORED: Final = ""
 
 
 def likeness(cells: pl.Series) -> Values | None:
-    """A likeness of a column's values; None when it has none.
+    """Return a sketch of a column's values; None when it has no values.
 
     The hashes are the same on every machine and with every version of the engine.
 
@@ -52,10 +52,11 @@ def likeness(cells: pl.Series) -> Values | None:
 
 
 def overlap(one: Values, other: Values) -> tuple[float, float]:
-    """How far two columns hold the same values, as estimated from their likenesses.
+    """Estimate from their sketches how many values two columns share.
 
     Returns:
-        The share of all their values that both have, and the share of the smaller one's that the larger one has.
+        The share of all distinct values that both columns have, and the share of the smaller column's values that the
+        larger column has.
     """
     bounds = [values.hashes[-1] for values in (one, other) if values.distinct > len(values.hashes)]
     bound = min(bounds, default=1 << 8 * _HASH_BYTES)
@@ -66,9 +67,9 @@ def overlap(one: Values, other: Values) -> tuple[float, float]:
 
 
 def similarity(one: str, other: str) -> float:
-    """How alike two names are, from 0.0 to 1.0, which says that they differ in case and separators at most."""
+    """Return how similar two names are, from 0.0 to 1.0. Names with 1.0 differ at most in case and separators."""
     words = [_words(name) for name in (one, other)]
-    plain = ["".join(each) for each in words]
+    plain = ["".join(parts) for parts in words]
     if plain[0] == plain[1]:
         return 1.0
     shorter, longer = sorted(plain, key=lambda name: (len(name), name))
@@ -91,14 +92,14 @@ def renames(
     before: Mapping[str, Values],
     after: Mapping[str, Values],
 ) -> dict[str, str]:
-    """Pair names that went with names that came, the best pair first; each name is in one pair at most.
+    """Pair removed names with added names, the best pair first. Each name is in at most one pair.
 
     Args:
         schema: The declaration.
         removed: Names that are gone.
         added: Names that are new.
-        before: Likenesses of the values of what is gone.
-        after: Likenesses of the values of what is new.
+        before: Sketches of the values, by removed name.
+        after: Sketches of the values, by added name.
 
     Returns:
         Old name to new name.
@@ -111,14 +112,14 @@ def renames(
         if (score := _score(old, new, meaning, before.get(old), after.get(new))) is not None
     ]
     pairs: dict[str, str] = {}
-    for _, old, new in sorted(scored, key=lambda each: (-each[0], sorted(each[1:]))):
+    for _, old, new in sorted(scored, key=lambda pair: (-pair[0], sorted(pair[1:]))):
         if old not in pairs and new not in pairs.values():
             pairs[old] = new
     return pairs
 
 
 def _score(old: str, new: str, meaning: Mapping[str, str], before: Values | None, after: Values | None) -> float | None:
-    """How strongly all there is speaks for a renaming; None when it does not."""
+    """Return how strong the evidence of a renaming is; None when it is not enough."""
     alike = similarity(old, new)
     if old in meaning and new in meaning:
         if meaning[old] != meaning[new]:
@@ -126,40 +127,40 @@ def _score(old: str, new: str, meaning: Mapping[str, str], before: Values | None
         if meaning[old] != _IGNORED:
             return _DECLARED + alike
     if before is None or after is None:
-        common, held = 0.0, 0.0
+        common, contained = 0.0, 0.0
         convincing = alike >= _NEARLY
     else:
-        common, held = overlap(before, after)
-        convincing = _convincing(alike, common, held, min(before.distinct, after.distinct))
+        common, contained = overlap(before, after)
+        convincing = _is_convincing(alike, common, contained, min(before.distinct, after.distinct))
     if alike == 1.0:
-        return _SAME_NAME + held
-    return alike + held if convincing else None
+        return _SAME_NAME + contained
+    return alike + contained if convincing else None
 
 
-def _convincing(alike: float, common: float, held: float, distinct: int) -> bool:
-    """Whether names that are not the same, and values, are enough.
+def _is_convincing(alike: float, common: float, contained: float, distinct: int) -> bool:
+    """Whether different names, together with their values, are enough evidence of a renaming.
 
     Args:
         alike: Similarity of the names.
         common: Share of all values that both columns have.
-        held: Share of the smaller one's values that the larger one has.
-        distinct: Number of distinct values of the smaller one.
+        contained: Share of the smaller column's values that the larger column has.
+        distinct: Number of distinct values of the smaller column.
     """
     if distinct < _FEW:
-        return alike >= _NEARLY and held >= 0.5  # noqa: PLR2004
-    by_name = alike >= _ABBREVIATED and held >= 0.4  # noqa: PLR2004
+        return alike >= _NEARLY and contained >= 0.5  # noqa: PLR2004
+    by_name = alike >= _ABBREVIATED and contained >= 0.4  # noqa: PLR2004
     by_both = alike >= 0.5 and common >= 0.5  # noqa: PLR2004
     by_values = distinct >= _MANY and common >= 0.8  # noqa: PLR2004
     return by_name or by_both or by_values
 
 
 def _meanings(schema: Schema) -> dict[str, str]:
-    """Published name to what the declaration takes it for: a column's name, or nothing for what is ignored."""
-    taken = {name: column.name for column in schema.published for name in column.published_names}
-    return {**dict.fromkeys(schema.ignored, _IGNORED), **taken}
+    """Map each declared published name to its column's name, and each ignored name to an empty text."""
+    columns = {name: column.name for column in schema.published for name in column.published_names}
+    return {**dict.fromkeys(schema.ignored, _IGNORED), **columns}
 
 
 def _words(name: str) -> list[str]:
-    """The words of a name, in lower case: what is neither letter nor digit, and a capital after none, separates."""
+    """Split a name into words, in lower case: at characters that are no letter or digit, and before inner capitals."""
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     return re.findall(r"[^\W_]+", parted.casefold()) or [name]

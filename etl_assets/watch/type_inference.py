@@ -1,7 +1,7 @@
-"""How cells are written, whatever is declared of them: families of types, known ways to write a moment, null words.
+"""Recognize how cells are written, whatever their declaration: families of types, formats of moments, null words.
 
-Polars expressions over String cells, and the guess of a type that stands on them. Used where something changed and a
-person needs to be told what it looks like now; no record is ever judged by it.
+The module has Polars expressions over String cells, and a guess of a column's type that uses them. They describe
+changes to people; no record is ever validated by them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NULL_WORDS: Final = (
     *("na", "n/a", "n.a.", "n.a", "#n/a", "#na", "n/d", "nan", "null", "(null)", "<null>", "none", "nil"),
     *("-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "?", "??", "???", "\\n"),
 )
-"""Words by which publishers say that there is no value, in lower case."""
+"""Words that publishers write for a missing value, in lower case."""
 _LONGEST_NULL_WORD: Final = max(len(word.encode()) for word in NULL_WORDS)
 _BOOLEANS: Final = ("true", "false", "yes", "no", "t", "f", "y", "n")
 _MOMENT: Final = (
@@ -47,17 +47,17 @@ KNOWN_FORMATS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "time": _TIMES,
 }
-"""Formats that a moment may well be written in, the likeliest first."""
+"""Common formats of dates, timestamps and times, the likeliest first."""
 _ENOUGH: Final = 0.95
 
 
 @dataclass(frozen=True)
 class Guess:
-    """What cells look like.
+    """A guess of a column's type and formats.
 
     Attributes:
-        type: The narrowest type that all of them fit; text when there is none.
-        formats: Of a date, timestamp or time, how they are written.
+        type: The narrowest type that all cells fit; text when no other type does.
+        formats: How the cells are written, for a date, timestamp or time that has no default format; otherwise None.
     """
 
     type: TypeName
@@ -87,54 +87,54 @@ def is_moment(cell: pl.Expr) -> pl.Expr:
 
 
 def is_null_word(cell: pl.Expr) -> pl.Expr:
-    """Whether a cell is a word by which publishers say that there is no value."""
+    """Whether a cell is a word that publishers write for a missing value."""
     return (cell.str.len_bytes() <= _LONGEST_NULL_WORD) & cell.str.to_lowercase().is_in(NULL_WORDS)
 
 
 def in_format(cell: pl.Expr, format_: str) -> pl.Expr:
-    """Whether a cell has the shape of a format."""
+    """Whether a cell has the shape of a date format."""
     shape = "".join(DIRECTIVES.get(part) or re.escape(part) for part in directives(format_))
     return cell.str.contains(rf"\A{shape}\z")
 
 
 def pattern(cell: pl.Expr) -> pl.Expr:
-    """A cell with every digit as 9 and every word as a: ``9999-99-99``, ``99 a 9999``. A lone digit is 99 as well."""
+    """Replace every digit by 9 and every word by a: ``9999-99-99``, ``99 a 9999``. A lone digit becomes 99 too."""
     plain = cell.str.replace_all("[0-9]", "9").str.replace_all(r"\pL+", "a")
     return plain.str.replace_all(r"\b9\b", "99")
 
 
 def guess(cells: pl.Series, decimal: str = ".") -> Guess:
-    """The type that a person would declare for a column, so far as its cells tell.
+    """Guess from its cells the type that a person would declare for a column.
 
     Args:
-        cells: Of type String; null words are passed over. A number with a leading zero is a code, hence text.
+        cells: Of type String; null words are skipped. A number with a leading zero is a code, hence text.
         decimal: The character before the fraction of a number.
     """
     cell = pl.col("cell")
     present = cells.alias("cell").to_frame().filter(cell.is_not_null() & ~is_null_word(cell))
     if present.is_empty():
         return Guess("text")
-    told = present.select(
+    fits = present.select(
         code=cell.str.contains(r"\A0[0-9]").any(),
         integer=is_integer(cell).all(),
         float=is_number(cell, decimal).all(),
         boolean=is_boolean(cell).all(),
         moment=is_moment(cell).all(),
     ).row(0, named=True)
-    if told["code"] and not told["moment"]:
+    if fits["code"] and not fits["moment"]:
         return Guess("text")
-    if told["moment"] and (found := _guess_moment(present.get_column("cell"))) is not None:
+    if fits["moment"] and (found := _guess_moment(present.get_column("cell"))) is not None:
         return found
-    return Guess(next((type_ for type_ in ("integer", "float", "boolean") if told[type_]), "text"))
+    return Guess(next((type_ for type_ in ("integer", "float", "boolean") if fits[type_]), "text"))
 
 
 def best_format(type_: TypeName, matches: Mapping[str, int], cells: int) -> str | None:
-    """The format that nearly all of some cells have; the likeliest when several do; None when there is none.
+    """Return the format that nearly all cells have, the likeliest of several; None when there is none.
 
     Args:
-        type_: Of the column.
-        matches: Known format to how many cells have it.
-        cells: How many there are.
+        type_: The column's type.
+        matches: Number of cells in each known format.
+        cells: Number of all cells.
     """
     known = KNOWN_FORMATS.get(type_, ())
     found = max(known, key=lambda format_: matches.get(format_, 0), default=None)
@@ -142,7 +142,7 @@ def best_format(type_: TypeName, matches: Mapping[str, int], cells: int) -> str 
 
 
 def format_matches(cells: pl.Series, type_: TypeName) -> dict[str, int]:
-    """How many cells have each known format of a type; those that none has are left out."""
+    """Count the cells in each known format of a type; formats without a cell are left out."""
     known = KNOWN_FORMATS.get(type_, ())
     cell = pl.col("cell")
     counted = cells.alias("cell").to_frame().select(in_format(cell, format_).sum().alias(format_) for format_ in known)

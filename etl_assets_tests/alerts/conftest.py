@@ -1,4 +1,4 @@
-"""One warehouse for all tests of this folder, emptied before each."""
+"""One warehouse for all tests of this folder, emptied before each test."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def warehouse(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def office(warehouse: str) -> Iterator[Office]:
-    """Where nothing has happened yet."""
+    """An office whose warehouse has no alerts, runs or deliveries yet."""
     with connected(warehouse) as connection:
         connection.execute("TRUNCATE etl.alert, etl.run, etl.delivery RESTART IDENTITY CASCADE")
         yield Office(warehouse, connection)

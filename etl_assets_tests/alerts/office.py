@@ -1,4 +1,4 @@
-"""Things happen here that people may be told of; and one can look who was."""
+"""A warehouse in which tests create causes of alerts, send notifications, and read the alerts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Office:
     Attributes:
         url: Of the warehouse.
         connection: To it.
-        channels: That the environment would name.
+        channels: Apprise URLs of the channels, by name; a deployment reads them from the environment.
     """
 
     url: str
@@ -39,29 +39,29 @@ class Office:
     channels: dict[str, str] = field(default_factory=dict)
 
     def run(self, *rules: AlertRule, status: Any = "succeeded", partition: str = "", **more: Any) -> None:
-        """A run ends."""
+        """End a run."""
         end = RunEnd(more.pop("run_id", "run-1"), "people", partition, status, **more)
         with self.connection.transaction():
             alerts.of_run(self.connection, rules, end)
 
     def fail(self, *rules: AlertRule, partition: str = "", **more: Any) -> None:
-        """A run fails."""
-        told = {"error_class": "ShapeError", "error": "A column is missing. Nothing was written."}
-        self.run(*rules, status="failed", partition=partition, **(told | more))
+        """End a run with a failure."""
+        error = {"error_class": "ShapeError", "error": "A column is missing. Nothing was written."}
+        self.run(*rules, status="failed", partition=partition, **(error | more))
 
     def read(self, *rules: AlertRule, records: int, rejected: int = 0, took: float = 1.0) -> None:
-        """A run succeeds that read so many records."""
+        """End a run that succeeded and read some records."""
         counts = Counts(read=records, rejected=rejected, accepted=records - rejected)
         self.run(*rules, counts=counts, took=took)
 
     def check(
         self, *rules: AlertRule, delivery: int | None = None, partition: str = "", **results: bool | CheckResult
     ) -> None:
-        """Check results are entered; those that are only said to pass or not do not block."""
+        """Enter check results; those that are given as True or False do not block."""
         rows = [
             result
             if isinstance(result, CheckResult)
-            else CheckResult(name, result, blocking=False, description="Told.")
+            else CheckResult(name, result, blocking=False, description="A description.")
             for name, result in results.items()
         ]
         with self.connection.transaction():
@@ -74,7 +74,7 @@ class Office:
         closed: Sequence[tuple[Change, DriftStatus]] = (),
         partition: str = "",
     ) -> None:
-        """Changes are found, or closed."""
+        """Open and close drift events."""
         delivery = self.delivery() if opened else 0
         with self.connection.transaction():
             alerts.of_drift(
@@ -87,7 +87,7 @@ class Office:
             )
 
     def delivery(self, records: int = 10, at: datetime | None = None, *, status: str = "complete") -> int:
-        """A delivery came; returns its id."""
+        """Enter a delivery, and return its id."""
         row = self.connection.execute(
             "INSERT INTO etl.delivery (source, partition, rank, sha256, size, records, manifest, status, fetched_at) "
             "VALUES ('people', '', '', 'x', 1, %s, '{}', %s, coalesce(%s, clock_timestamp())) RETURNING id",
@@ -97,7 +97,7 @@ class Office:
         return int(row[0])
 
     def reject(self, number: int, at: datetime, status: str = "open") -> None:
-        """Records were put into the quarantine."""
+        """Put records into the quarantine."""
         self.connection.execute(
             "INSERT INTO etl.rejected (delivery_id, record_no, generation, source, partition, location, raw, rules, "
             "status, fingerprint, run_id, rejected_at) SELECT %s, n, 1, 'people', '', ':1', 'x', '{a__type}', %s, '', "
@@ -105,21 +105,21 @@ class Office:
             (self.delivery(status="landed"), status, at, number),
         )
 
-    def ran(self, times: int, seconds: float, read: int) -> None:
-        """So many runs succeeded that took so long."""
+    def earlier_runs(self, number: int, seconds: float, read: int) -> None:
+        """Enter earlier runs that succeeded."""
         self.connection.execute(
             "INSERT INTO etl.run (run_id, source, partition, delivery_id, status, started_at, ended_at, read) "
             "SELECT gen_random_uuid()::text, 'people', '', %s, 'succeeded', clock_timestamp() - interval '1 day', "
             "clock_timestamp() - interval '1 day' + %s * interval '1 second', %s FROM generate_series(1, %s) n",
-            (self.delivery(), seconds, read, times),
+            (self.delivery(), seconds, read, number),
         )
 
     def time(self, *rules: AlertRule, at: datetime | None = None) -> None:
-        """Time passes."""
+        """Evaluate the rules that depend only on time."""
         alerts.of_time(self.connection, {"people": rules}, at or self.now)
 
     def send(self, later: timedelta = timedelta(), **more: Any) -> Dispatch:
-        """The outbox is sent, now or later."""
+        """Send the outbox, now or later."""
         return alerts.send(self.connection, self.channels, UI, self.now + later, **more)
 
     @property
@@ -127,15 +127,15 @@ class Office:
         return clock(self.connection).astimezone(UTC)
 
     def alerts(self) -> list[tuple[str, str, str]]:
-        """Kind, subject and status of each alert, oldest first."""
+        """Return kind, subject and status of each alert, oldest first."""
         return self.query("SELECT rule, subject, status FROM etl.alert ORDER BY id")
 
     def messages(self) -> list[tuple[str, str, str]]:
-        """Event, channel and status of each message, oldest first."""
+        """Return event, channel and status of each notification, oldest first."""
         return self.query("SELECT event, channel, status FROM etl.notification ORDER BY id")
 
-    def query(self, question: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self.connection.execute(question.encode(), values).fetchall()
+    def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self.connection.execute(statement.encode(), values).fetchall()
 
 
 def _event(change: Change, status: DriftStatus, delivery: int) -> DriftEvent:

@@ -1,7 +1,7 @@
-"""Servers of this machine that take messages as Slack, Teams, PagerDuty, a webhook or a mail server would.
+"""Local servers that take notifications as Slack, Teams, PagerDuty, a webhook or a mail server would.
 
-Apprise itself posts to them: nothing of it, and nothing of ours, is replaced. Services whose host is fixed are reached
-through an HTTPS proxy that answers in their place, with a certificate of an authority made for the test.
+Apprise itself posts to them; no part of it or of the package is replaced. Services with a fixed host are reached
+through an HTTPS proxy. It answers in their place, with a certificate of an authority that the test creates.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Posted:
-    """One request.
+    """One request that a stub received.
 
     Attributes:
-        host: Whom it was meant for.
-        path: With its query.
-        body: As it came.
+        host: The host that it was addressed to.
+        path: Path with query.
+        body: Body as received.
     """
 
     host: str
@@ -48,21 +48,21 @@ class Posted:
 
 @dataclass
 class Stub:
-    """A server that keeps what it is sent.
+    """A server that keeps the requests it receives.
 
     Attributes:
         port: On 127.0.0.1.
-        posted: What came, refused requests included.
-        refusals: How many requests are answered with 503 before one is taken.
-        said: What a refusal says.
-        taken: What was taken.
+        posted: All requests, refused ones included.
+        refusals: How many further requests to answer with 503.
+        refusal: Body of a refusal.
+        taken: Requests that were not refused.
         hold: Cleared to keep senders waiting for an answer.
     """
 
     port: int = 0
     posted: list[Posted] = field(default_factory=list)
     refusals: int = 0
-    said: bytes = b"busy"
+    refusal: bytes = b"busy"
     taken: list[Posted] = field(default_factory=list)
     hold: threading.Event = field(default_factory=threading.Event)
 
@@ -71,7 +71,7 @@ class Stub:
         self.hold.wait(30)
         if self.refusals > 0:
             self.refusals -= 1
-            return 503, self.said
+            return 503, self.refusal
         self.taken.append(posted)
         return (202, b"{}") if "pagerduty" in posted.host else (200, b"ok")
 
@@ -83,12 +83,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        status, said = self.stub.answer(Posted(self.host, self.path, body))
+        status, answer = self.stub.answer(Posted(self.host, self.path, body))
         self.send_response(status)
-        self.send_header("Content-Length", str(len(said)))
+        self.send_header("Content-Length", str(len(answer)))
         self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(said)
+        self.wfile.write(answer)
         self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the library's name
@@ -136,7 +136,7 @@ def _http(handler: type[_Handler], stub: Stub, **more: Any) -> ThreadingHTTPServ
 
 @contextmanager
 def http_stub() -> Iterator[Stub]:
-    """A webhook."""
+    """Serve a webhook."""
     stub = Stub()
     with _serving(_http(_Handler, stub)):
         yield stub
@@ -144,7 +144,7 @@ def http_stub() -> Iterator[Stub]:
 
 @contextmanager
 def https_stub(folder: Path, host: str) -> Iterator[Stub]:
-    """A webhook behind TLS; the certificate of its authority is ``authority.pem`` in the folder."""
+    """Serve a webhook behind TLS; the certificate of its authority is ``authority.pem`` in the folder."""
     stub = Stub()
     server = _http(_Handler, stub)
     server.socket = certificates(folder, host)[host].wrap_socket(server.socket, server_side=True)
@@ -154,14 +154,14 @@ def https_stub(folder: Path, host: str) -> Iterator[Stub]:
 
 @contextmanager
 def proxy_stub(folder: Path, *hosts: str) -> Iterator[Stub]:
-    """A proxy that takes messages in the place of some hosts."""
+    """Serve a proxy that takes notifications in the place of some hosts."""
     stub = Stub()
     with _serving(_http(_ConnectHandler, stub, certificates=certificates(folder, *hosts))):
         yield stub
 
 
 def certificates(folder: Path, *hosts: str) -> dict[str, ssl.SSLContext]:
-    """Certificates for some hosts, of one authority whose own is written to ``authority.pem``."""
+    """Create certificates for some hosts, and write that of their authority to ``authority.pem``."""
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority = _certificate("authority of the tests", authority_key, None, authority_key)
     (folder / "authority.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
@@ -225,12 +225,12 @@ def _certificate(
 
 @dataclass
 class MailStub:
-    """A mail server that keeps what it is sent.
+    """A mail server that keeps the mails it receives.
 
     Attributes:
         port: On 127.0.0.1.
-        taken: Messages as they came.
-        recipients: Whom they were for.
+        taken: Mails as received.
+        recipients: Their recipients.
     """
 
     port: int = 0
@@ -242,18 +242,18 @@ class _Mail(socketserver.StreamRequestHandler):
     stub: MailStub
 
     def handle(self) -> None:
-        self._say("220 stub")
+        self._reply("220 stub")
         for line in self.rfile:
             command = line.decode().strip()
             if command.upper().startswith("RCPT TO:"):
                 self.stub.recipients.append(command[8:].strip("<> "))
             if command.upper() == "DATA":
-                self._say("354 go on")
+                self._reply("354 go on")
                 self.stub.taken.append(self._message())
             elif command.upper() == "QUIT":
-                self._say("221 bye")
+                self._reply("221 bye")
                 return
-            self._say("250 ok")
+            self._reply("250 ok")
 
     def _message(self) -> str:
         lines = []
@@ -263,13 +263,13 @@ class _Mail(socketserver.StreamRequestHandler):
             lines.append(line.decode())
         return "".join(lines)
 
-    def _say(self, text: str) -> None:
+    def _reply(self, text: str) -> None:
         self.wfile.write(f"{text}\r\n".encode())
 
 
 @contextmanager
 def mail_stub() -> Iterator[MailStub]:
-    """A mail server."""
+    """Serve a mail server."""
     stub = MailStub()
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), type("Bound", (_Mail,), {"stub": stub}))
     server.daemon_threads = True

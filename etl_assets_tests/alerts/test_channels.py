@@ -1,7 +1,7 @@
-"""Each kind of channel, over Apprise's own client, against a server of this machine.
+"""Each kind of channel, over Apprise's own client, against a local server.
 
-A webhook, Teams and mail are addressed by host; Slack and PagerDuty have fixed hosts, and are reached through a proxy
-that stands in for them, with a certificate that the client is told to trust.
+A webhook, Teams and mail are addressed by host. Slack and PagerDuty have fixed hosts, and are reached through a proxy
+that answers in their place, with a certificate that the client is configured to trust.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _ERROR = "ShapeError: A column is missing. Nothing was written."
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
-    """What answers for Slack and PagerDuty."""
+def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
+    """A proxy that answers in the place of Slack and PagerDuty."""
     with proxy_stub(tmp_path, "hooks.slack.com", "events.pagerduty.com") as stub:
         for name in ("HTTPS_PROXY", "https_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{stub.port}")
@@ -39,8 +39,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]
         yield stub
 
 
-def _happen(office: Office, url: str, severity: Severity = "error") -> None:
-    """A run fails and is told, then succeeds and is told."""
+def _fail_and_recover(office: Office, url: str, severity: Severity = "error") -> None:
+    """Let a run fail and then succeed, and send the notifications of both."""
     office.channels["default"] = url
     rule = RunFailed(severity=severity)
     office.fail(rule, partition="2026-01")
@@ -49,9 +49,9 @@ def _happen(office: Office, url: str, severity: Severity = "error") -> None:
     assert office.send().lines == ["1 sent, 0 waiting."]
 
 
-def test_a_webhook_is_posted_what_happened_where_how_bad_since_when_and_what_to_do(office: Office) -> None:
+def test_a_webhook_receives_what_happened_where_how_bad_since_when_and_what_to_do(office: Office) -> None:
     with http_stub() as stub:
-        _happen(office, f"json://127.0.0.1:{stub.port}")
+        _fail_and_recover(office, f"json://127.0.0.1:{stub.port}")
     opened, resolved = (posted.json for posted in stub.taken)
     since = office.query("SELECT to_char(opened_at, 'YYYY-MM-DD HH24:MI') FROM etl.alert")[0][0]
     assert opened["title"] == "[error] people 2026-01: run failed"
@@ -71,9 +71,9 @@ def test_a_webhook_is_posted_what_happened_where_how_bad_since_when_and_what_to_
     assert "To do" not in resolved["message"]
 
 
-def test_slack_is_posted_to_its_hook(office: Office, elsewhere: Stub) -> None:
-    _happen(office, "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7/#ops")
-    opened, resolved = elsewhere.taken
+def test_slack_receives_notifications_at_its_hook(office: Office, proxy: Stub) -> None:
+    _fail_and_recover(office, "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7/#ops")
+    opened, resolved = proxy.taken
     assert (opened.host, opened.path) == ("hooks.slack.com", "/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7")
     assert opened.json["channel"] == "#ops"
     (attachment,) = opened.json["attachments"]
@@ -83,10 +83,10 @@ def test_slack_is_posted_to_its_hook(office: Office, elsewhere: Stub) -> None:
     assert resolved.json["attachments"][0]["title"] == "[resolved] people 2026-01: run failed"
 
 
-def test_teams_is_posted_a_card_with_links(office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_teams_receives_a_card_with_links(office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
     with https_stub(tmp_path, "127.0.0.1") as stub:
-        _happen(office, f"workflows://127.0.0.1:{stub.port}/WORKFLOW/SIGNATURE?image=no")
+        _fail_and_recover(office, f"workflows://127.0.0.1:{stub.port}/WORKFLOW/SIGNATURE?image=no")
     opened, _ = stub.taken
     assert opened.path.startswith("/workflows/WORKFLOW/triggers/manual/paths/invoke?")
     title, body = opened.json["attachments"][0]["content"]["body"]
@@ -96,10 +96,10 @@ def test_teams_is_posted_a_card_with_links(office: Office, tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("severity", ["warning", "critical"])
-def test_a_page_is_triggered_and_resolved_as_one_incident(office: Office, elsewhere: Stub, severity: Severity) -> None:
-    _happen(office, "pagerduty://ROUTING-KEY@API-KEY", severity)
-    opened, resolved = (posted.json for posted in elsewhere.taken)
-    assert {posted.host for posted in elsewhere.taken} == {"events.pagerduty.com"}
+def test_a_page_is_triggered_and_resolved_as_one_incident(office: Office, proxy: Stub, severity: Severity) -> None:
+    _fail_and_recover(office, "pagerduty://ROUTING-KEY@API-KEY", severity)
+    opened, resolved = (posted.json for posted in proxy.taken)
+    assert {posted.host for posted in proxy.taken} == {"events.pagerduty.com"}
     assert (opened["event_action"], resolved["event_action"]) == ("trigger", "resolve")
     assert opened["dedup_key"] == resolved["dedup_key"]
     assert opened["routing_key"] == resolved["routing_key"] == "ROUTING-KEY"
@@ -108,9 +108,9 @@ def test_a_page_is_triggered_and_resolved_as_one_incident(office: Office, elsewh
     assert opened["payload"]["summary"].startswith(f"[{severity}] people 2026-01: run failed")
 
 
-def test_mail_is_sent_to_everyone_that_the_channel_names(office: Office) -> None:
+def test_mail_is_sent_to_all_recipients_of_the_channel(office: Office) -> None:
     with mail_stub() as stub:
-        _happen(
+        _fail_and_recover(
             office, f"mailto://127.0.0.1:{stub.port}?mode=insecure&from=etl@mail.test&to=ann@mail.test,bo@mail.test"
         )
     assert set(stub.recipients) == {"ann@mail.test", "bo@mail.test"}
@@ -120,7 +120,7 @@ def test_mail_is_sent_to_everyone_that_the_channel_names(office: Office) -> None
     assert _RUN in opened
 
 
-def test_whoever_acknowledged_is_named(office: Office) -> None:
+def test_a_notification_names_the_person_who_acknowledged_the_alert(office: Office) -> None:
     with http_stub() as stub:
         office.channels["default"] = f"json://127.0.0.1:{stub.port}"
         office.fail(RunFailed())

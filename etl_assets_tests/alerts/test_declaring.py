@@ -1,4 +1,4 @@
-"""Rules as they are declared: what is sound, which hours are quiet, when deadlines are, what a source has."""
+"""Declared alert rules: which are valid, which hours are quiet, when deadlines are, which rules a source has."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ _MOMENTS = st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1), timezones=st
     ],
     ids=repr,
 )
-def test_a_rule_that_makes_no_sense_is_refused_when_the_source_is_declared(rule: AlertRule) -> None:
+def test_an_invalid_rule_is_refused_when_the_source_is_declared(rule: AlertRule) -> None:
     with pytest.raises(DeclarationError, match="source 'people': alerts"):
         _people(alerts=(rule,))
 
 
-def test_a_declared_rule_takes_the_place_of_the_default_one_of_its_class() -> None:
+def test_a_declared_rule_replaces_the_default_rule_of_its_class() -> None:
     assert _people().alert_rules == DEFAULT_ALERTS
     paged = RunFailed(severity="critical", to=("pager",))
     rules = _people(alerts=(paged, NoDelivery(by=time(8)))).alert_rules
@@ -83,7 +83,7 @@ def test_a_declared_rule_takes_the_place_of_the_default_one_of_its_class() -> No
         ("2026-01-10T21:00:00+00:00", "2026-01-11T06:00:00+00:00"),
         ("2026-01-11T05:59:59+00:00", "2026-01-11T06:00:00+00:00"),
         ("2026-01-11T06:00:00+00:00", "2026-01-11T06:00:00+00:00"),
-        ("2026-03-28T22:00:00+00:00", "2026-03-29T05:00:00+00:00"),  # the night in which the clock is put forward
+        ("2026-03-28T22:00:00+00:00", "2026-03-29T05:00:00+00:00"),  # the night in which clocks go forward
     ],
 )
 def test_quiet_hours_end_by_the_clock_of_their_zone(at: str, until: str) -> None:
@@ -92,7 +92,7 @@ def test_quiet_hours_end_by_the_clock_of_their_zone(at: str, until: str) -> None
 
 
 @given(start=_CLOCKS, end=_CLOCKS, zone=_ZONES, at=_MOMENTS)
-def test_a_message_that_waited_until_quiet_hours_ended_waits_no_more(
+def test_a_notification_waits_no_longer_after_quiet_hours_ended(
     start: time, end: time, zone: str, at: datetime
 ) -> None:
     if start == end:
@@ -104,13 +104,13 @@ def test_a_message_that_waited_until_quiet_hours_ended_waits_no_more(
 
 
 @given(by=_CLOCKS, zone=_ZONES, at=_MOMENTS)
-def test_daily_deadlines_are_a_day_apart_and_the_last_is_not_to_come(by: time, zone: str, at: datetime) -> None:
+def test_daily_deadlines_are_a_day_apart_and_the_last_one_is_past(by: time, zone: str, at: datetime) -> None:
     last, before = NoDelivery(by=by, zone=zone).deadlines(at)
     assert before < last <= at < last + timedelta(hours=26)
     assert last.astimezone(ZoneInfo(zone)).date() - before.astimezone(ZoneInfo(zone)).date() == timedelta(days=1)
 
 
-def test_deadlines_are_on_the_days_that_are_named() -> None:
+def test_deadlines_are_on_the_declared_days() -> None:
     at = datetime(2026, 3, 9, 12, tzinfo=UTC)  # a Monday
     workdays = NoDelivery(by=time(8), days=("mon", "tue", "wed", "thu", "fri"))
     assert [deadline.date() for deadline in workdays.deadlines(at)] == [date(2026, 3, 9), date(2026, 3, 6)]
@@ -129,6 +129,6 @@ def _people(alerts: tuple[AlertRule, ...] = ()) -> Source:
     )
 
 
-def test_the_default_rules_are_sound() -> None:
+def test_the_default_rules_are_valid() -> None:
     assert _people(alerts=DEFAULT_ALERTS).alert_rules == DEFAULT_ALERTS
     assert any(isinstance(rule, CheckFailed) for rule in DEFAULT_ALERTS)

@@ -1,4 +1,4 @@
-"""Each rule opens an alert, and its reason's end resolves it; messages are written with both."""
+"""Each rule opens an alert and resolves it when the reason is gone; both write notifications."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _AT = datetime(2026, 3, 4, 12, tzinfo=UTC)  # a Wednesday
 
 
-def test_a_failed_run_opens_an_alert_and_the_next_good_one_resolves_it(office: Office) -> None:
+def test_a_failed_run_opens_an_alert_and_the_next_successful_run_resolves_it(office: Office) -> None:
     office.fail(RunFailed())
     assert office.query("SELECT rule, status, severity, run_id, summary FROM etl.alert") == [
         ("run_failed", "open", "error", "run-1", "ShapeError: A column is missing. Nothing was written.")
@@ -39,7 +39,7 @@ def test_a_failed_run_opens_an_alert_and_the_next_good_one_resolves_it(office: O
     assert office.messages() == [("opened", "default", "pending"), ("resolved", "default", "pending")]
 
 
-def test_a_crash_is_a_failure_and_a_cancellation_is_nothing(office: Office) -> None:
+def test_a_crash_opens_an_alert_and_a_cancellation_changes_no_alert(office: Office) -> None:
     office.run(RunFailed(), status="cancelled")
     assert office.alerts() == []
     office.run(RunFailed(), status="crashed")
@@ -47,7 +47,7 @@ def test_a_crash_is_a_failure_and_a_cancellation_is_nothing(office: Office) -> N
     assert office.alerts() == [("run_failed", "", "open")]
 
 
-def test_a_run_that_fails_again_is_told_once_and_counted(office: Office) -> None:
+def test_a_run_that_fails_again_is_notified_once_and_counted(office: Office) -> None:
     for run in ("run-1", "run-2", "run-3"):
         office.fail(RunFailed(), run_id=run)
     assert office.query("SELECT times, seen_at > opened_at, run_id FROM etl.alert") == [(3, True, "run-3")]
@@ -68,14 +68,14 @@ def test_each_partition_has_alerts_of_its_own(office: Office) -> None:
     assert [status for _, _, status in office.alerts()] == ["resolved", "open"]
 
 
-def test_a_replay_that_succeeds_does_not_mend_a_feed_that_failed(office: Office) -> None:
+def test_a_successful_replay_does_not_resolve_the_failure_of_a_feed(office: Office) -> None:
     office.fail(RunFailed())
     office.fail(RunFailed(), replay=True)
     office.run(RunFailed(), replay=True)
     assert office.alerts() == [("run_failed", "", "open"), ("run_failed", "replay", "resolved")]
 
 
-def test_nothing_is_left_when_the_transaction_of_the_cause_is_rolled_back(office: Office) -> None:
+def test_no_alert_is_left_when_the_transaction_of_the_cause_is_rolled_back(office: Office) -> None:
     with office.connection.transaction(force_rollback=True):
         office.fail(RunFailed())
         assert office.alerts()
@@ -83,7 +83,7 @@ def test_nothing_is_left_when_the_transaction_of_the_cause_is_rolled_back(office
     assert office.messages() == []
 
 
-def test_a_rule_that_is_off_or_has_no_channels_tells_nobody(office: Office) -> None:
+def test_a_rule_that_is_off_or_has_no_channels_sends_no_notification(office: Office) -> None:
     office.fail(RunFailed(off=True))
     assert office.alerts() == []
     office.fail(RunFailed(to=()))
@@ -91,7 +91,7 @@ def test_a_rule_that_is_off_or_has_no_channels_tells_nobody(office: Office) -> N
     assert office.messages() == []
 
 
-def test_two_rules_of_a_class_make_one_alert_as_bad_as_the_worse_and_tell_the_channels_of_both(
+def test_two_rules_of_a_class_make_one_alert_of_the_higher_severity_for_the_channels_of_both(
     office: Office,
 ) -> None:
     office.fail(RunFailed(severity="info", to=("log",)), RunFailed(severity="critical", to=("pager", "log")))
@@ -120,41 +120,41 @@ def test_a_rejected_count_opens_above_its_threshold_and_is_resolved_below_it(off
     assert office.alerts() == [("rejected_count", "above 10", "resolved")]
 
 
-def test_a_run_that_read_nothing_does_not_mend_what_was_rejected(office: Office) -> None:
+def test_a_run_that_read_nothing_does_not_resolve_alerts_about_rejected_records(office: Office) -> None:
     office.read(RejectedCount(above=10), records=100, rejected=11)
     office.read(RejectedCount(above=10), records=0)
     assert office.alerts() == [("rejected_count", "above 10", "open")]
 
 
-def test_a_rule_that_is_not_declared_any_more_is_resolved_with_the_next_look(office: Office) -> None:
+def test_the_next_evaluation_resolves_alerts_of_a_rule_that_is_not_declared_any_more(office: Office) -> None:
     office.read(RejectedCount(above=10), records=100, rejected=11)
     office.read(records=100, rejected=11)
     assert office.alerts() == [("rejected_count", "above 10", "resolved")]
 
 
-def test_a_run_is_slow_beside_its_history_and_not_when_it_read_more_in_proportion(office: Office) -> None:
+def test_a_run_is_slow_compared_with_its_history_but_not_if_it_read_more_in_proportion(office: Office) -> None:
     rule = SlowRun(factor=3.0, minimum_history=5)
-    office.ran(4, seconds=100, read=1000)
+    office.earlier_runs(4, seconds=100, read=1000)
     office.read(rule, records=1000, took=500)
     assert office.alerts() == []
-    office.ran(1, seconds=100, read=1000)
+    office.earlier_runs(1, seconds=100, read=1000)
     office.read(rule, records=5000, took=500)
     assert office.alerts() == []
     office.read(rule, records=1000, took=500)
     assert office.query("SELECT status, summary FROM etl.alert") == [
-        ("open", "The run took 500 s; for so many records 100 s are usual.")
+        ("open", "The run took 500 s; 100 s are usual for this number of records.")
     ]
     office.read(rule, records=1000, took=299)
     assert [status for _, _, status in office.alerts()] == ["resolved"]
 
 
 def test_a_run_that_is_only_seconds_longer_is_not_slow(office: Office) -> None:
-    office.ran(5, seconds=1, read=10)
+    office.earlier_runs(5, seconds=1, read=10)
     office.read(SlowRun(), records=10, took=50)
     assert office.alerts() == []
 
 
-def test_a_failed_check_opens_an_alert_though_the_run_is_green(office: Office) -> None:
+def test_a_failed_check_opens_an_alert_although_the_run_succeeds(office: Office) -> None:
     office.check(CheckFailed(), distribution=False, audit=True)
     office.run(RunFailed())
     assert office.alerts() == [("check_failed", "distribution", "open")]
@@ -164,7 +164,7 @@ def test_a_failed_check_opens_an_alert_though_the_run_is_green(office: Office) -
     assert office.alerts() == [("check_failed", "distribution", "resolved")]
 
 
-def test_records_that_are_rejected_by_consent_open_nothing_by_default(office: Office) -> None:
+def test_records_that_are_rejected_by_consent_open_no_alert_by_default(office: Office) -> None:
     maximum, own = (CheckResult(name, passed=False, by_consent=True) for name in ("age__maximum", "own"))
     office.check(*DEFAULT_ALERTS, age__maximum=maximum, own=own)
     office.read(*DEFAULT_ALERTS, records=100, rejected=99)
@@ -172,18 +172,18 @@ def test_records_that_are_rejected_by_consent_open_nothing_by_default(office: Of
     assert office.alerts() == []
 
 
-def test_a_rule_that_nobody_consents_to_break_is_told(office: Office) -> None:
+def test_a_broken_rule_without_consent_opens_an_alert(office: Office) -> None:
     rule = CheckResult("age__maximum", passed=False, by_consent=False)
     office.check(*DEFAULT_ALERTS, age__maximum=rule)
     assert office.alerts() == [("check_failed", "age__maximum", "open")]
 
 
-def test_a_check_that_is_named_is_meant_whatever_it_is(office: Office) -> None:
+def test_a_named_check_opens_an_alert_whatever_it_is(office: Office) -> None:
     office.check(CheckFailed(names=("age__maximum",)), age__maximum=False, distribution=False)
     assert office.alerts() == [("check_failed", "age__maximum", "open")]
 
 
-def test_a_blocking_check_is_told_by_the_run_that_it_fails_unless_it_is_asked_for(office: Office) -> None:
+def test_a_blocking_check_opens_no_alert_of_its_own_unless_the_rule_includes_it(office: Office) -> None:
     shape = CheckResult("shape", passed=False, blocking=True, description="No column 'id'.")
     office.check(CheckFailed(), shape=shape)
     assert office.alerts() == []
@@ -191,7 +191,7 @@ def test_a_blocking_check_is_told_by_the_run_that_it_fails_unless_it_is_asked_fo
     assert office.alerts() == [("check_failed", "shape", "open")]
 
 
-def test_a_volume_that_drops_is_told_once_and_by_how_much(office: Office) -> None:
+def test_a_volume_drop_opens_one_alert_that_says_by_how_much(office: Office) -> None:
     for records in (900, 1000, 1100):
         office.delivery(records)
     few = office.delivery(100)
@@ -225,17 +225,17 @@ def test_drift_opens_an_alert_for_each_change_and_is_resolved_when_it_is_closed(
     ]
 
 
-def test_only_the_kinds_of_drift_that_are_asked_for_are_told(office: Office) -> None:
+def test_only_the_declared_kinds_of_drift_open_alerts(office: Office) -> None:
     office.drift([DriftOpened(kinds=("removed",))], [Change("added", "height"), Change("removed", "age")])
     assert office.alerts() == [("drift_opened", "removed age", "open")]
 
 
-def test_what_a_category_gained_is_not_told(office: Office) -> None:
+def test_an_alert_does_not_contain_new_members_of_a_category(office: Office) -> None:
     office.drift([DriftOpened()], [Change("category", "name", detail={"new": ["Ada"]}, proposal="allowed=('Ada',)")])
     assert "Ada" not in str(office.query("SELECT * FROM etl.alert"))
 
 
-def test_a_deadline_that_is_missed_opens_an_alert_and_the_delivery_resolves_it(office: Office) -> None:
+def test_a_missed_deadline_opens_an_alert_and_the_delivery_resolves_it(office: Office) -> None:
     rule = NoDelivery(by=time(8), zone="Europe/Paris")
     office.delivery(at=_AT - timedelta(days=1))
     office.time(rule, at=datetime(2026, 3, 4, 6, 59, tzinfo=UTC))
@@ -260,7 +260,7 @@ def test_a_deadline_that_is_missed_opens_an_alert_and_the_delivery_resolves_it(o
     assert [status for _, _, status in office.alerts()] == ["resolved"]
 
 
-def test_a_quarantine_that_grows_opens_an_alert_until_the_records_are_dealt_with(office: Office) -> None:
+def test_a_growing_quarantine_opens_an_alert_until_the_records_are_closed(office: Office) -> None:
     rule = QuarantineGrowing(by=10, within=timedelta(hours=1))
     office.reject(20, office.now - timedelta(hours=2))
     office.reject(9, office.now)
@@ -274,7 +274,7 @@ def test_a_quarantine_that_grows_opens_an_alert_until_the_records_are_dealt_with
     assert office.alerts() == [("quarantine_growing", "by 10 within 1 hour", "resolved")]
 
 
-def test_a_quarantine_that_ages_opens_an_alert_until_it_is_emptied(office: Office) -> None:
+def test_an_ageing_quarantine_opens_an_alert_until_it_is_emptied(office: Office) -> None:
     office.reject(3, office.now - timedelta(days=8))
     office.time(QuarantineAgeing())
     office.time(QuarantineAgeing())
@@ -291,7 +291,7 @@ def _quiet_now(office: Office) -> Quiet:
     return Quiet(start=(office.now - hour).time(), end=(office.now + hour).time())
 
 
-def test_in_quiet_hours_messages_wait_until_they_end_but_not_those_that_are_critical(office: Office) -> None:
+def test_notifications_wait_until_quiet_hours_end_unless_they_are_critical(office: Office) -> None:
     quiet = _quiet_now(office)
     office.fail(RunFailed(quiet=quiet))
     office.fail(RunFailed(quiet=quiet, severity="critical"), partition="2026-01")
@@ -300,7 +300,7 @@ def test_in_quiet_hours_messages_wait_until_they_end_but_not_those_that_are_crit
     assert waits[1][0] <= timedelta()
 
 
-def test_what_is_over_before_the_quiet_hours_are_is_not_told_at_all(office: Office) -> None:
+def test_an_alert_that_is_resolved_within_quiet_hours_sends_no_notification(office: Office) -> None:
     rule = RunFailed(quiet=_quiet_now(office))
     office.fail(rule)
     office.run(rule)
@@ -308,7 +308,7 @@ def test_what_is_over_before_the_quiet_hours_are_is_not_told_at_all(office: Offi
     assert office.alerts() == [("run_failed", "", "resolved")]
 
 
-def test_an_acknowledged_alert_shows_who_and_is_still_resolved(office: Office) -> None:
+def test_an_acknowledged_alert_shows_by_whom_and_is_still_resolved(office: Office) -> None:
     office.fail(RunFailed())
     acknowledge(office.connection, [1], "Ann", "asked the publisher")
     office.fail(RunFailed())

@@ -1,4 +1,4 @@
-"""The outbox is sent once, in order, later when it must be; and a channel that is lost is itself told of."""
+"""Each notification of the outbox is sent once, in order, and later if necessary. A lost channel opens an alert."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TOKEN = "vERY-sECRET-tOKEN"
 
 @pytest.fixture
 def hook(office: Office) -> Iterator[Stub]:
-    """What stands behind the channel ``default``."""
+    """The server behind the channel ``default``."""
     with http_stub() as stub:
         office.channels["default"] = f"json://127.0.0.1:{stub.port}/hooks/{_TOKEN}"
         yield stub
@@ -38,7 +38,7 @@ def hook(office: Office) -> Iterator[Stub]:
 
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
-    """Everything that reaches the log of a process that logs all there is."""
+    """The log of a process that logs at every level."""
     root = logging.getLogger()
     text = io.StringIO()
     handler = logging.StreamHandler(text)
@@ -56,7 +56,7 @@ def _titles(stub: Stub) -> list[str]:
     return [posted.json["title"] for posted in stub.taken]
 
 
-def test_an_alert_is_told_once_when_it_opens_and_once_when_it_is_resolved(office: Office, hook: Stub) -> None:
+def test_an_alert_is_notified_once_when_it_opens_and_once_when_it_is_resolved(office: Office, hook: Stub) -> None:
     office.fail(RunFailed())
     assert office.send().sent == 1
     assert office.send(_LATER).sent == 0
@@ -67,14 +67,14 @@ def test_an_alert_is_told_once_when_it_opens_and_once_when_it_is_resolved(office
     assert office.messages() == [("opened", "default", "sent"), ("resolved", "default", "sent")]
 
 
-def test_what_opened_and_was_resolved_before_anyone_was_told_is_told_in_order(office: Office, hook: Stub) -> None:
+def test_an_alert_that_is_resolved_before_anything_was_sent_is_notified_in_order(office: Office, hook: Stub) -> None:
     office.fail(RunFailed())
     office.run(RunFailed())
     assert office.send().sent == 2
     assert _titles(hook) == ["[error] people: run failed", "[resolved] people: run failed"]
 
 
-def test_with_the_channel_down_for_five_tries_a_message_is_sent_once_and_later(office: Office, hook: Stub) -> None:
+def test_a_notification_is_sent_once_and_later_if_the_channel_refuses_five_tries(office: Office, hook: Stub) -> None:
     hook.refusals = 5
     office.fail(RunFailed())
     for number in range(1, 6):
@@ -104,7 +104,7 @@ def test_waits_between_tries_grow_up_to_an_hour(office: Office, hook: Stub) -> N
     )  # fmt: skip
 
 
-def test_a_resolution_waits_until_the_opening_was_told(office: Office, hook: Stub) -> None:
+def test_the_notification_of_a_resolution_waits_until_that_of_the_opening_was_sent(office: Office, hook: Stub) -> None:
     hook.refusals = 1
     office.fail(RunFailed())
     office.send()
@@ -115,7 +115,7 @@ def test_a_resolution_waits_until_the_opening_was_told(office: Office, hook: Stu
     assert _titles(hook) == ["[error] people: run failed", "[resolved] people: run failed"]
 
 
-def test_notifications_of_a_channel_that_refuses_do_not_hold_up_the_others(office: Office, hook: Stub) -> None:
+def test_a_channel_that_refuses_does_not_delay_the_others(office: Office, hook: Stub) -> None:
     office.channels["other"] = "json://127.0.0.1:1"
     for partition in ("a", "b", "c"):
         office.fail(RunFailed(to=("other", "default")), partition=partition)
@@ -124,7 +124,7 @@ def test_notifications_of_a_channel_that_refuses_do_not_hold_up_the_others(offic
     assert office.query("SELECT sum(tries) FROM etl.notification WHERE channel = 'other'") == [(1,)]
 
 
-def test_two_senders_at_once_send_each_message_once(office: Office, hook: Stub) -> None:
+def test_concurrent_senders_send_each_notification_once(office: Office, hook: Stub) -> None:
     for partition in map(str, range(12)):
         office.fail(RunFailed(), partition=partition)
     now = office.now
@@ -143,7 +143,7 @@ def test_two_senders_at_once_send_each_message_once(office: Office, hook: Stub) 
     assert sorted(_titles(hook)) == sorted(f"[error] people {partition}: run failed" for partition in range(12))
 
 
-def test_while_a_message_is_being_sent_nobody_else_sends_it(office: Office, hook: Stub) -> None:
+def test_a_notification_that_is_being_sent_is_sent_by_no_other_sender(office: Office, hook: Stub) -> None:
     office.fail(RunFailed())
     hook.hold.clear()
     sending = threading.Thread(target=office.send)
@@ -157,7 +157,7 @@ def test_while_a_message_is_being_sent_nobody_else_sends_it(office: Office, hook
     assert len(hook.posted) == 1
 
 
-def test_a_sender_that_dies_after_its_claim_leaves_the_message_to_the_next_one(office: Office, hook: Stub) -> None:
+def test_if_a_sender_dies_after_its_claim_the_next_one_sends_the_notification(office: Office, hook: Stub) -> None:
     office.fail(RunFailed())
     assert notifications.claim(office.connection, "default", office.now) is not None
     assert office.send().sent == 0
@@ -165,9 +165,9 @@ def test_a_sender_that_dies_after_its_claim_leaves_the_message_to_the_next_one(o
     assert len(hook.taken) == 1
 
 
-def test_the_claim_outlasts_the_longest_try() -> None:
+def test_a_claim_lasts_longer_than_the_longest_try() -> None:
     assert SEND_SECONDS < notifications.FIRST_WAIT
-    assert BUDGET_SECONDS + SEND_SECONDS < 60  # seconds that Dagster gives a sensor
+    assert BUDGET_SECONDS + SEND_SECONDS < 60  # seconds after which Dagster stops a sensor
 
 
 def test_a_channel_that_does_not_answer_is_given_up_in_time(office: Office, hook: Stub) -> None:
@@ -176,14 +176,14 @@ def test_a_channel_that_does_not_answer_is_given_up_in_time(office: Office, hook
     hook.hold.set()
 
 
-def test_nothing_is_begun_after_the_budget_is_spent(office: Office, hook: Stub) -> None:
+def test_no_notification_is_begun_after_the_time_budget_is_spent(office: Office, hook: Stub) -> None:
     office.fail(RunFailed())
     assert office.send(seconds=0.0).sent == 0
     assert hook.posted == []
     assert office.send().sent == 1
 
 
-def test_messages_for_a_channel_that_nobody_configured_wait_and_are_told_of(office: Office, hook: Stub) -> None:
+def test_notifications_for_a_channel_that_is_not_configured_wait_and_are_reported(office: Office, hook: Stub) -> None:
     office.fail(RunFailed(to=("ops",)))
     dispatch = office.send()
     assert "No channel 'ops' is configured: set ETL_ASSETS_CHANNEL_OPS. 1 wait for it." in dispatch.lines
@@ -193,7 +193,7 @@ def test_messages_for_a_channel_that_nobody_configured_wait_and_are_told_of(offi
     assert len(hook.taken) == 1
 
 
-def test_a_message_is_given_up_after_a_week_with_the_reason(office: Office, hook: Stub) -> None:
+def test_a_notification_is_given_up_after_a_week_with_the_reason(office: Office, hook: Stub) -> None:
     hook.refusals = 1
     office.fail(RunFailed())
     office.send()
@@ -202,10 +202,10 @@ def test_a_message_is_given_up_after_a_week_with_the_reason(office: Office, hook
     assert any("given up" in line for line in dispatch.lines)
     ((status, error),) = office.query("SELECT status, error FROM etl.notification")
     assert status == "dropped"
-    assert error.startswith("given up for its age: Failed to send JSON POST notification")
+    assert error.startswith("given up because of its age: Failed to send JSON POST notification")
 
 
-def test_with_an_opening_that_is_given_up_its_resolution_is_given_up_too(office: Office, hook: Stub) -> None:
+def test_with_the_notification_of_an_opening_that_of_its_resolution_is_given_up(office: Office, hook: Stub) -> None:
     office.fail(RunFailed())
     office.query("UPDATE etl.notification SET written_at = written_at - interval '7 days' RETURNING 1")
     office.run(RunFailed())
@@ -213,20 +213,20 @@ def test_with_an_opening_that_is_given_up_its_resolution_is_given_up_too(office:
     assert (dispatch.sent, dispatch.dropped, hook.posted) == (0, 2, [])
 
 
-def test_a_lost_channel_is_told_over_the_others_and_its_return_too(office: Office, hook: Stub) -> None:
+def test_the_other_channels_are_notified_when_a_channel_is_lost_and_when_it_returns(office: Office, hook: Stub) -> None:
     with http_stub() as other:
         office.channels["other"] = f"json://127.0.0.1:{other.port}"
         hook.refusals = 7
         office.fail(RunFailed())
         for number in range(1, 5):
             dispatch = office.send(_LATER * number)
-        assert "fails since" in "".join(dispatch.lines)
+        assert "has failed since" in "".join(dispatch.lines)
         assert other.posted == []
         office.send(_LATER * 5)
         office.send(_LATER * 6)
-        (told,) = other.taken
-        assert told.json["title"] == "[error] etl_assets: channel lost default"
-        assert "alerts test default" in told.json["message"]
+        (notification,) = other.taken
+        assert notification.json["title"] == "[error] etl_assets: channel lost default"
+        assert "alerts test default" in notification.json["message"]
         office.send(_LATER * 7)
         assert office.send(_LATER * 8).sent == 1
         office.send(_LATER * 9)
@@ -237,7 +237,7 @@ def test_a_lost_channel_is_told_over_the_others_and_its_return_too(office: Offic
     assert len(hook.taken) == 1
 
 
-def test_a_channel_that_refuses_one_message_and_takes_others_is_not_lost(office: Office, hook: Stub) -> None:
+def test_a_channel_that_refuses_one_notification_and_takes_others_is_not_lost(office: Office, hook: Stub) -> None:
     office.fail(RunFailed())
     office.query("UPDATE etl.notification SET tries = 9, error = 'too odd', next_try_at = 'infinity' RETURNING 1")
     office.fail(RunFailed(), partition="2026-01")
@@ -246,7 +246,7 @@ def test_a_channel_that_refuses_one_message_and_takes_others_is_not_lost(office:
     assert [rule for rule, _, _ in office.alerts()] == ["run_failed", "run_failed"]
 
 
-def test_a_url_that_apprise_does_not_understand_is_a_failure_that_does_not_repeat_it(office: Office) -> None:
+def test_the_error_about_a_url_that_apprise_does_not_understand_does_not_contain_it(office: Office) -> None:
     office.channels["default"] = f"nonsense://{_TOKEN}"
     office.fail(RunFailed())
     assert office.send().sent == 0
@@ -255,7 +255,7 @@ def test_a_url_that_apprise_does_not_understand_is_a_failure_that_does_not_repea
     assert _TOKEN not in error
 
 
-def test_neither_logs_nor_the_database_hold_what_a_channel_keeps_secret(
+def test_neither_logs_nor_the_database_contain_the_secrets_of_a_channel(
     office: Office, hook: Stub, logged: io.StringIO, capfd: pytest.CaptureFixture[str]
 ) -> None:
     hook.refusals = 1
@@ -263,20 +263,20 @@ def test_neither_logs_nor_the_database_hold_what_a_channel_keeps_secret(
     office.channels["wrong"] = f"slack://{_TOKEN}"
     office.fail(RunFailed(to=("default", "nobody", "wrong")))
     lines = office.send().lines + office.send(_LATER).lines
-    held = str(office.query("SELECT * FROM etl.alert, etl.notification"))
+    stored = str(office.query("SELECT * FROM etl.alert, etl.notification"))
     printed = capfd.readouterr()
     assert hook.taken
-    for text in (held, str(lines), logged.getvalue(), printed.out, printed.err):
+    for text in (stored, str(lines), logged.getvalue(), printed.out, printed.err):
         assert _TOKEN.lower() not in text.lower()
 
 
 @pytest.mark.parametrize(
-    ("url", "said", "left"),
+    ("url", "error", "masked"),
     [
         ("slack://TOKEN1/TOKEN2/TOKEN3", "TOKEN1 TOKEN2 TOKEN3", "*** *** ***"),
         ("mailto://me:pa%24%24word@mail.test?to=ops%40mail.test", "pa$$word pa%24%24word", "*** ***"),
         ("json://host.test/hook?token=abcdef", "host.test refused abcdef at /hook", "host.test refused *** at /***"),
     ],
 )
-def test_an_error_loses_what_stands_in_the_url_besides_the_host(url: str, said: str, left: str) -> None:
-    assert without_secrets(said, url) == left
+def test_everything_in_the_url_except_the_host_is_masked_in_an_error(url: str, error: str, masked: str) -> None:
+    assert without_secrets(error, url) == masked

@@ -1,4 +1,4 @@
-"""An expectation of one's own, which a declaration names as ``package.module:ClassName``."""
+"""A custom expectation, which a declaration names as ``package.module:ClassName``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from great_expectations.expectations.core.expect_column_values_to_be_between imp
 
 
 class ExpectColumnValuesToBeAnAge(ExpectColumnValuesToBeBetween):
-    """Values lie between 0 and 150."""
+    """Values are between 0 and 150."""
 
     min_value: float = 0
     max_value: float = 150

@@ -1,4 +1,4 @@
-"""The ingest and the auditor, which know nothing of each other, say the same of every record."""
+"""The ingest and the auditor, which are independent of each other, agree on every record."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 NUMBER: Final = count(1)
 PARENTS: Final = ("a", "ab", "x")
-JUDGED_BY_VALUE: Final = {"required", "minimum", "maximum", "length", "pattern", "allowed"}
-CHECKED = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+CHECKED_BY_VALUE: Final = {"required", "minimum", "maximum", "length", "pattern", "allowed"}
+FEW_EXAMPLES = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Feed:
     records: list[list[str | None]]
 
     def published(self) -> bytes:
-        made = io.StringIO()
-        writer = csv.writer(made, lineterminator="\n")
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.schema.names)
         for number, cells in enumerate(self.records, start=1):
             writer.writerow([number, *("" if cell is None else cell for cell in cells)])
-        return made.getvalue().encode()
+        return text.getvalue().encode()
 
 
 def _optional(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -159,12 +159,12 @@ def feeds(draw: st.DrawFn) -> Feed:
 
 @pytest.fixture(scope="module")
 def folder(warehouse_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where feeds are published, once their parents are there."""
+    """Return the folder where feeds are published; their parents are already loaded."""
     library.load()
-    place = tmp_path_factory.mktemp("feeds")
-    parents = World(warehouse_url, place, Schema((Column("code", "text", required=True),), key=("code",)), "parents")
+    folder = tmp_path_factory.mktemp("feeds")
+    parents = World(warehouse_url, folder, Schema((Column("code", "text", required=True),), key=("code",)), "parents")
     assert parents.take(*PARENTS, header="code").counts.inserted == len(PARENTS)
-    return place
+    return folder
 
 
 def ingested(url: str, folder: Path, feed: Feed) -> World:
@@ -176,47 +176,47 @@ def ingested(url: str, folder: Path, feed: Feed) -> World:
 
 
 @given(feed=feeds())
-@CHECKED
-def test_of_what_was_let_in_nothing_is_found_wrong(warehouse_url: str, folder: Path, feed: Feed) -> None:
+@FEW_EXAMPLES
+def test_rows_that_the_ingest_accepted_meet_all_expectations(warehouse_url: str, folder: Path, feed: Feed) -> None:
     world = ingested(warehouse_url, folder, feed)
     found = examine(world.source, warehouse_url)
     assert found is not None
-    assert [(expectation.name, said) for expectation, said in found.disagreements] == []
+    assert [(expectation.name, result) for expectation, result in found.disagreements] == []
 
 
 @given(feed=feeds())
-@CHECKED
-def test_of_what_was_published_the_same_is_found_wrong(warehouse_url: str, folder: Path, feed: Feed) -> None:
+@FEW_EXAMPLES
+def test_the_auditor_finds_the_records_that_the_ingest_rejects(warehouse_url: str, folder: Path, feed: Feed) -> None:
     world = ingested(warehouse_url, folder, feed)
     rejected = {record.record_no: set(record.rules) for record in world.waiting()}
     table = f"public.raw_{world.name}"
-    unreadable = _store_unjudged(warehouse_url, table, feed)
+    unreadable = _store_unvalidated(warehouse_url, table, feed)
     suite = compiled(feed.schema)
-    with auditor(warehouse_url, feed.schema, table) as asked:
-        said = asked.ask(suite.expectations)
-    marked = {each.name: {row["n"] for row in each.keys} for each in said}
-    assert {each.name: len(marked[each.name]) for each in said} == {each.name: each.failed_records for each in said}
-    assert not any("cannot be asked" in each.description for each in said)
-    for name, rows in marked.items():
+    with auditor(warehouse_url, feed.schema, table) as table_auditor:
+        results = table_auditor.ask(suite.expectations)
+    failed = {result.name: {row["n"] for row in result.keys} for result in results}
+    assert {name: len(rows) for name, rows in failed.items()} == {each.name: each.failed_records for each in results}
+    assert not any("cannot be evaluated" in result.description for result in results)
+    for name, rows in failed.items():
         column, _, kind = name.partition("__")
         broke = {number for number, rules in rejected.items() if name in rules}
-        if kind in JUDGED_BY_VALUE:
-            unseen = unreadable[column] if kind == "required" else set()
-            assert rows - unseen == broke, name
+        if kind in CHECKED_BY_VALUE:
+            unstored = unreadable[column] if kind == "required" else set()
+            assert rows - unstored == broke, name
         elif kind == "references":
-            judged = {n for n, rules in rejected.items() if not rules <= _judged_by_table(feed.schema)}
-            assert rows - judged == broke - judged, name
+            other = {n for n, rules in rejected.items() if not rules <= _checked_in_tables(feed.schema)}
+            assert rows - other == broke - other, name
         elif kind == "unique":
             assert broke <= rows, name
 
 
-def _judged_by_table(schema: Schema) -> set[str]:
-    """Rules that are asked only of records that break no other."""
+def _checked_in_tables(schema: Schema) -> set[str]:
+    """Return the rules that are checked only for records that break no other rule."""
     return {*(claim.rule for claim in schema.claims), *(lookup.rule for lookup in schema.lookups)}
 
 
-def _store_unjudged(url: str, table: str, feed: Feed) -> dict[str, set[int]]:
-    """Store what was published, typed where it can be and without any rule; by column, the records that cannot."""
+def _store_unvalidated(url: str, table: str, feed: Feed) -> dict[str, set[int]]:
+    """Store what was published, typed and without rules; return, by column, the records that cannot be typed."""
     columns = feed.schema.columns
     unreadable: dict[str, set[int]] = {column.name: set() for column in columns}
     rows: list[list[Any]] = []
@@ -228,12 +228,12 @@ def _store_unjudged(url: str, table: str, feed: Feed) -> dict[str, set[int]]:
             if cell is not None and value is None:
                 unreadable[column.name].add(number)
         rows.append([number, *values])
-    made = sql.SQL(", ").join(
+    definitions = sql.SQL(", ").join(
         sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type.postgres)) for column in columns
     )
     name = sql.Identifier(*table.split("."))
     with psycopg.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
-        cursor.execute(sql.SQL("CREATE TABLE {} ({})").format(name, made))
+        cursor.execute(sql.SQL("CREATE TABLE {} ({})").format(name, definitions))
         places = sql.SQL(", ").join(sql.Placeholder() for _ in columns)
         cursor.executemany(sql.SQL("INSERT INTO {} VALUES ({})").format(name, places), rows)
     return unreadable

@@ -1,4 +1,4 @@
-"""What the auditor answers, and what it keeps to itself."""
+"""Results of the auditor, and the contents that it must not show."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def people(warehouse_url: str) -> str:
 def ask(
     url: str, *expectations: Expectation, schema: Schema = PEOPLE, deliveries: Sequence[int] | None = None
 ) -> list[CheckResult]:
-    with auditor(url, schema, TABLE, deliveries) as asked:
-        return asked.ask(expectations)
+    with auditor(url, schema, TABLE, deliveries) as table_auditor:
+        return table_auditor.ask(expectations)
 
 
 def between(column: str = "age", name: str = "", **changes: Any) -> Expectation:
@@ -68,33 +68,33 @@ def between(column: str = "age", name: str = "", **changes: Any) -> Expectation:
     return Expectation("expect_column_values_to_be_between", name=name, **arguments)
 
 
-def test_rows_that_are_not_as_expected_are_counted_and_known_by_their_keys(people: str) -> None:
-    (said,) = ask(people, between())
-    assert (said.passed, said.failed_records, said.records) == (False, 2, 4)
-    assert said.keys == ({"id": 2}, {"id": 4})
-    assert said.description == "2 of 4 rows do not meet it."
+def test_rows_that_are_not_as_expected_are_counted_and_shown_by_their_keys(people: str) -> None:
+    (result,) = ask(people, between())
+    assert (result.passed, result.failed_records, result.records) == (False, 2, 4)
+    assert result.keys == ({"id": 2}, {"id": 4})
+    assert result.description == "2 of 4 rows do not meet it."
 
 
-def test_what_is_met_says_nothing(people: str) -> None:
-    (said,) = ask(people, between(max_value=300, min_value=-10))
-    assert (said.passed, said.failed_records, said.keys, said.description) == (True, 0, (), "")
+def test_an_expectation_that_is_met_has_no_description(people: str) -> None:
+    (result,) = ask(people, between(max_value=300, min_value=-10))
+    assert (result.passed, result.failed_records, result.keys, result.description) == (True, 0, (), "")
 
 
-def test_most_rows_may_be_enough(people: str) -> None:
-    (said,) = ask(people, between(mostly=0.3))
-    assert (said.passed, said.failed_records, said.keys) == (True, 2, ())
+def test_an_expectation_with_mostly_is_met_if_enough_rows_are_as_expected(people: str) -> None:
+    (result,) = ask(people, between(mostly=0.3))
+    assert (result.passed, result.failed_records, result.keys) == (True, 2, ())
 
 
-def test_only_the_rows_of_some_deliveries_are_asked_about(people: str) -> None:
-    (said,) = ask(people, between(), deliveries=[2])
-    assert (said.failed_records, said.records, said.keys) == (1, 2, ({"id": 4},))
-    (said,) = ask(people, Expectation("expect_table_row_count_to_equal", value=0), deliveries=[])
-    assert (said.passed, said.observed) == (True, 0)
+def test_an_audit_of_some_deliveries_reads_only_their_rows(people: str) -> None:
+    (result,) = ask(people, between(), deliveries=[2])
+    assert (result.failed_records, result.records, result.keys) == (1, 2, ({"id": 4},))
+    (result,) = ask(people, Expectation("expect_table_row_count_to_equal", value=0), deliveries=[])
+    assert (result.passed, result.observed) == (True, 0)
 
 
-def test_a_number_about_many_rows_is_shown(people: str) -> None:
-    (said,) = ask(people, Expectation("expect_column_mean_to_be_between", column="age", max_value=10))
-    assert (said.passed, said.observed, said.description) == (False, 75, "Found was 75.")
+def test_an_observed_number_over_many_rows_is_shown(people: str) -> None:
+    (result,) = ask(people, Expectation("expect_column_mean_to_be_between", column="age", max_value=10))
+    assert (result.passed, result.observed, result.description) == (False, 75, "The observed value is 75.")
 
 
 @pytest.mark.parametrize(
@@ -105,86 +105,85 @@ def test_a_number_about_many_rows_is_shown(people: str) -> None:
         Expectation("expect_column_distinct_values_to_be_in_set", column="order", value_set=["x"]),
         Expectation("expect_column_most_common_value_to_be_in_set", column="order", value_set=["x"]),
     ],
-    ids=lambda each: each.name,
+    ids=lambda expectation: expectation.name,
 )
 def test_the_contents_of_a_cell_are_never_shown(people: str, expectation: Expectation) -> None:
-    (said,) = ask(people, expectation)
-    assert (said.passed, said.observed, said.keys) == (False, None, ())
-    assert said.description == "The table does not meet it."
+    (result,) = ask(people, expectation)
+    assert (result.passed, result.observed, result.keys) == (False, None, ())
+    assert result.description == "The table does not meet it."
 
 
-def test_no_key_is_shown_where_one_of_its_columns_is_sensitive(people: str) -> None:
+def test_no_key_is_shown_if_one_of_its_columns_is_sensitive(people: str) -> None:
     hidden = Schema((Column("id", "integer", required=True, sensitive=True), *PEOPLE.columns[1:]), key=("id",))
     by_query = Expectation(ROWS, unexpected_rows_query="SELECT * FROM {batch} WHERE age > 150")
-    said = ask(people, between(), by_query, schema=hidden)
-    assert [(each.failed_records, each.keys) for each in said] == [(2, ()), (1, ())]
+    results = ask(people, between(), by_query, schema=hidden)
+    assert [(result.failed_records, result.keys) for result in results] == [(2, ()), (1, ())]
 
 
-def test_of_a_query_of_ones_own_only_the_keys_are_kept(people: str) -> None:
-    (said,) = ask(people, Expectation(ROWS, unexpected_rows_query="SELECT * FROM {batch} WHERE age > 150"))
-    assert (said.passed, said.failed_records, said.keys) == (False, 1, ({"id": 2},))
+def test_only_the_keys_are_kept_of_the_rows_of_a_custom_query(people: str) -> None:
+    (result,) = ask(people, Expectation(ROWS, unexpected_rows_query="SELECT * FROM {batch} WHERE age > 150"))
+    assert (result.passed, result.failed_records, result.keys) == (False, 1, ({"id": 2},))
 
 
-def test_at_most_so_many_keys_are_shown(people: str) -> None:
+def test_at_most_as_many_keys_as_the_sample_are_shown(people: str) -> None:
     many = f"SELECT number AS id FROM generate_series(1, 3 * {SAMPLE}) AS number, (SELECT count(*) FROM {{batch}}) AS n"
-    (said,) = ask(people, Expectation(ROWS, unexpected_rows_query=many))
-    assert (said.failed_records, len(said.keys)) == (3 * SAMPLE, SAMPLE)
+    (result,) = ask(people, Expectation(ROWS, unexpected_rows_query=many))
+    assert (result.failed_records, len(result.keys)) == (3 * SAMPLE, SAMPLE)
 
 
-def test_quantiles_are_answered_though_the_library_cannot_write_their_result_down(people: str) -> None:
-    asked: dict[str, Any] = {"column": "age", "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[0, 50]]}}
+def test_quantiles_are_evaluated_though_the_library_cannot_serialize_their_result(people: str) -> None:
+    median: dict[str, Any] = {"column": "age", "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[0, 50]]}}
     lower: dict[str, Any] = {"column": "age", "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[-9, -1]]}}
     kind = "expect_column_quantile_values_to_be_between"
-    said = ask(people, Expectation(kind, **asked), Expectation(kind, name="lower", **lower))
-    assert [each.passed for each in said] == [True, False]
-    json.dumps([asdict(each) for each in said])
+    results = ask(people, Expectation(kind, **median), Expectation(kind, name="lower", **lower))
+    assert [result.passed for result in results] == [True, False]
+    json.dumps([asdict(result) for result in results])
 
 
-def test_what_is_said_holds_plain_values(people: str) -> None:
-    said = ask(people, between(), Expectation("expect_column_stdev_to_be_between", column="age", max_value=1))
-    assert json.loads(json.dumps([asdict(each) for each in said]))[0]["keys"] == [{"id": 2}, {"id": 4}]
+def test_results_have_only_plain_values(people: str) -> None:
+    results = ask(people, between(), Expectation("expect_column_stdev_to_be_between", column="age", max_value=1))
+    assert json.loads(json.dumps([asdict(result) for result in results]))[0]["keys"] == [{"id": 2}, {"id": 4}]
 
 
 @pytest.mark.parametrize(
-    ("expectation", "told"),
+    ("expectation", "text"),
     [
-        (between(min_valu=3), "cannot be asked with these arguments: .*min_valu extra fields not permitted"),
-        (between(column="order"), "cannot be asked"),
-        (between(column="gone"), "cannot be asked"),
+        (between(min_valu=3), "cannot be evaluated with these arguments: .*min_valu extra fields not permitted"),
+        (between(column="order"), "cannot be evaluated"),
+        (between(column="gone"), "cannot be evaluated"),
         (Expectation("no.such.module:Thing"), "No module named 'no'"),
         (Expectation("json:Thing"), "has no attribute 'Thing'"),
         (Expectation(ROWS, unexpected_rows_query="SELECT gone FROM {batch}"), r"UndefinedColumn \(42703\)"),
     ],
-    ids=lambda each: each.name if isinstance(each, Expectation) else "",
+    ids=lambda value: value.name if isinstance(value, Expectation) else "",
 )
-def test_what_cannot_be_asked_is_not_met_and_spoils_nothing_else(
-    people: str, expectation: Expectation, told: str
+def test_an_expectation_that_cannot_be_evaluated_is_not_met_and_does_not_affect_others(
+    people: str, expectation: Expectation, text: str
 ) -> None:
-    said = ask(people, between(name="before"), expectation, between(name="after", max_value=300, min_value=-9))
-    assert [each.passed for each in said] == [False, False, True]
-    assert said[1].description == said[1].description
-    assert re.search(told, said[1].description)
+    results = ask(people, between(name="before"), expectation, between(name="after", max_value=300, min_value=-9))
+    assert [result.passed for result in results] == [False, False, True]
+    assert re.search(text, results[1].description)
 
 
-def test_an_expectation_of_ones_own_is_found_by_its_module_and_name(people: str) -> None:
+def test_a_custom_expectation_is_found_by_its_module_and_name(people: str) -> None:
     own = "etl_assets_tests.audit.own_expectations:ExpectColumnValuesToBeAnAge"
-    (said,) = ask(people, Expectation(own, column="age"))
-    assert (said.name, said.failed_records) == ("ExpectColumnValuesToBeAnAge__age", 2)
+    (result,) = ask(people, Expectation(own, column="age"))
+    assert (result.name, result.failed_records) == ("ExpectColumnValuesToBeAnAge__age", 2)
 
 
-def test_the_contents_of_a_record_leak_nowhere(
+def test_contents_of_records_do_not_leak_into_results_logs_or_output(
     people: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
     cast = 'SELECT id FROM {batch} WHERE "order"::integer > 1'
-    said = ask(people, Expectation(ROWS, unexpected_rows_query=cast), between(column="order"))
-    assert "InvalidTextRepresentation (22P02)" in said[0].description
+    results = ask(people, Expectation(ROWS, unexpected_rows_query=cast), between(column="order"))
+    assert "InvalidTextRepresentation (22P02)" in results[0].description
     out, err = capfd.readouterr()
-    assert "secret" not in "".join([str(said), caplog.text, out, err])
+    assert "secret" not in "".join([str(results), caplog.text, out, err])
     assert (out, err) == ("", "")
 
 
-def test_a_connection_that_breaks_off_asks_for_another_try(people: str) -> None:
+def test_a_connection_that_breaks_off_raises_an_error_that_allows_a_retry(people: str) -> None:
     dying = Expectation(ROWS, unexpected_rows_query="SELECT pg_terminate_backend(pg_backend_pid()) FROM {batch}")
     with pytest.raises(TransientLoadError, match=r"public\.people .*AdminShutdown"):
         ask(people, dying)
@@ -196,12 +195,12 @@ def test_an_auditor_cannot_write(people: str) -> None:
         ask(people, writing)
 
 
-def test_a_table_that_cannot_be_read_is_an_error_of_its_own(warehouse_url: str) -> None:
+def test_a_table_that_cannot_be_read_raises_a_load_error(warehouse_url: str) -> None:
     with pytest.raises(LoadError, match="UndefinedTable"), auditor(warehouse_url, PEOPLE, "core.nothing"):
         pass
 
 
-def test_a_password_with_dollars_is_no_variable(people: str) -> None:
+def test_dollars_in_a_password_are_not_read_as_variables(people: str) -> None:
     password = "a$HOME${x}"
     with psycopg.connect(people, autocommit=True) as connection:
         connection.execute(
@@ -210,22 +209,22 @@ def test_a_password_with_dollars_is_no_variable(people: str) -> None:
         connection.execute(f"GRANT SELECT ON {TABLE} TO auditor")
     parts = urlsplit(people)
     host = parts.netloc.rpartition("@")[2]
-    (said,) = ask(parts._replace(netloc=f"auditor:{password}@{host}").geturl(), between())
-    assert said.failed_records == 2
+    (result,) = ask(parts._replace(netloc=f"auditor:{password}@{host}").geturl(), between())
+    assert result.failed_records == 2
 
 
-def test_a_url_may_leave_out_what_libpq_finds_elsewhere(people: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_may_omit_parameters_that_libpq_finds_elsewhere(people: str, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = urlsplit(people)
     monkeypatch.setenv("PGUSER", unquote(parts.username or ""))
     monkeypatch.setenv("PGPASSWORD", unquote(parts.password or ""))
-    (said,) = ask(f"postgresql://{parts.path}?host={parts.hostname}&port={parts.port}", between())
-    assert said.failed_records == 2
+    (result,) = ask(f"postgresql://{parts.path}?host={parts.hostname}&port={parts.port}", between())
+    assert result.failed_records == 2
 
 
-def test_many_expectations_are_asked_in_several_queries_and_answered_in_order(people: str) -> None:
-    said = ask(people, *(between(name=f"n{number}", min_value=-5, max_value=199 + number) for number in range(250)))
-    assert [each.failed_records for each in said] == [1] + [0] * 249
-    assert [each.name for each in said] == [f"n{number}" for number in range(250)]
+def test_many_expectations_are_evaluated_in_several_queries_and_returned_in_order(people: str) -> None:
+    results = ask(people, *(between(name=f"n{number}", min_value=-5, max_value=199 + number) for number in range(250)))
+    assert [result.failed_records for result in results] == [1] + [0] * 249
+    assert [result.name for result in results] == [f"n{number}" for number in range(250)]
 
 
 def test_the_names_that_a_declaration_may_use_are_those_of_the_library() -> None:
@@ -237,7 +236,7 @@ def test_the_names_that_a_declaration_may_use_are_those_of_the_library() -> None
     assert not IN_DATABASE & OUTSIDE_DATABASE
 
 
-def test_what_is_said_to_be_outside_the_database_has_no_query_for_it() -> None:
+def test_expectations_listed_as_outside_the_database_have_no_query() -> None:
     library.load()
     from great_expectations.expectations.registry import _registered_metrics, get_expectation_impl
 
@@ -260,14 +259,14 @@ from etl_assets.audit.data_docs import publish
 from etl_assets.audit.examination import Examination
 from etl_assets.audit.suite import compiled
 suite = compiled(PEOPLE)
-said = tuple(ask(sys.argv[1], *suite.expectations))
-publish(Path(sys.argv[2]), Examination("people", TABLE, datetime.now(UTC), suite, said), "run")
+results = tuple(ask(sys.argv[1], *suite.expectations))
+publish(Path(sys.argv[2]), Examination("people", TABLE, datetime.now(UTC), suite, results), "run")
 import os
 print("analytics", os.environ["GX_ANALYTICS_ENABLED"])
 """
 
 
-def test_nobody_is_told_that_the_library_is_used(people: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_library_sends_nothing_over_the_network(people: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     home = tmp_path_factory.mktemp("home")
     run = subprocess.run(
         [sys.executable, "-c", GUARDED, people, str(home)],

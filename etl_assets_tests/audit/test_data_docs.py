@@ -1,4 +1,4 @@
-"""Data Docs: pages that can be read where there is no network, and that show no record."""
+"""Data Docs are pages that can be read without a network and show no contents of records."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ SCHEMA = Schema(
 
 
 def examined(**changes: Any) -> Examination:
-    """An examination in which every expectation is met, but for those named."""
+    """Return an examination in which every expectation is met, except the named ones."""
     suite = compiled(SCHEMA)
-    said = tuple(
-        replace(CheckResult(each.name, passed=True, records=7), **changes.get(each.name, {}))
-        for each in suite.expectations
+    results = tuple(
+        replace(CheckResult(expectation.name, passed=True, records=7), **changes.get(expectation.name, {}))
+        for expectation in suite.expectations
     )
-    return Examination("people", "core.people", changes.get("at", AT), suite, said)
+    return Examination("people", "core.people", changes.get("at", AT), suite, results)
 
 
 UNMET = {
@@ -52,7 +52,7 @@ UNMET = {
 
 
 class Page(HTMLParser):
-    """The text of a page, and everything it would load."""
+    """The text of a page, and everything that it would load."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -81,13 +81,13 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.words))
 
 
-def test_a_page_says_what_is_asked_and_what_is_not_met(tmp_path: Path) -> None:
+def test_a_page_shows_the_expectations_and_those_not_met(tmp_path: Path) -> None:
     page = Page(publish(tmp_path, examined(**UNMET), "run-1"))
     assert "core.people" in page.text
     assert "not as declared" in page.text
     assert "2 of 7 rows do not meet it." in page.text
     assert "code exists in core.parents.code" in page.text
-    assert r"Postgres has no equal of \bx" in page.text
+    assert r"Postgres has no equivalent of \bx" in page.text
     assert "run-1" in page.text
 
 
@@ -101,14 +101,14 @@ def test_pages_load_nothing_and_run_nothing(tmp_path: Path) -> None:
         assert not [link for link in page.links if "//" in link]
 
 
-def test_what_stands_in_a_declaration_or_a_key_is_text_and_no_markup(tmp_path: Path) -> None:
+def test_contents_of_declarations_and_keys_are_escaped(tmp_path: Path) -> None:
     page = Page(publish(tmp_path, examined(**UNMET), "run-1"))
     assert page.text.count(r"code matches <b>|\w{3}|$id &amp;") == 2
     assert "<i>4</i>" in page.text
     assert not {"b"} & page.tags
 
 
-def test_every_link_leads_to_a_page_that_is_there(tmp_path: Path) -> None:
+def test_every_link_leads_to_an_existing_page(tmp_path: Path) -> None:
     publish(tmp_path, examined(), "run-1")
     publish(tmp_path, examined(at=AT + timedelta(days=7)), "run-2")
     for path in (index_of(tmp_path), page_of(tmp_path, "people")):
@@ -120,14 +120,14 @@ def test_every_link_leads_to_a_page_that_is_there(tmp_path: Path) -> None:
                 assert (path.parent / link).is_file()
 
 
-def test_the_index_shows_every_table_as_it_was_found_last(tmp_path: Path) -> None:
+def test_the_index_shows_the_newest_result_of_every_table(tmp_path: Path) -> None:
     publish(tmp_path, examined(**UNMET), "run-1")
     publish(tmp_path, replace(examined(), source="places"), "run-2")
     text = Page(index_of(tmp_path)).text
     assert re.search(r"people not as declared .* places as declared", text)
 
 
-def test_only_the_last_examinations_are_kept(tmp_path: Path) -> None:
+def test_only_the_last_audits_are_kept(tmp_path: Path) -> None:
     for week in range(KEPT + 3):
         publish(tmp_path, examined(at=AT + timedelta(weeks=week)), f"run-{week}")
     pages = sorted(path.name for path in page_of(tmp_path, "people").parent.iterdir())
@@ -139,9 +139,9 @@ def test_only_the_last_examinations_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [{"description": "It cannot be asked."}, {"observed": "TEXT"}, {"failed_records": 3, "records": 0}]
+    "result", [{"description": "It cannot be evaluated."}, {"observed": "TEXT"}, {"failed_records": 3, "records": 0}]
 )
-def test_whatever_the_witness_says_there_is_a_page(tmp_path: Path, said: dict[str, Any]) -> None:
-    changed = {each.name: {"passed": False, **said} for each in compiled(SCHEMA).expectations}
+def test_every_kind_of_result_has_a_page(tmp_path: Path, result: dict[str, Any]) -> None:
+    changed = {expectation.name: {"passed": False, **result} for expectation in compiled(SCHEMA).expectations}
     page = Page(publish(tmp_path, examined(**changed), "run-1"))
     assert "0 of" in page.text

@@ -1,4 +1,4 @@
-"""What a schema says, said as expectations."""
+"""Schemas are translated into expectations."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
 KEY = Column("id", "integer", required=True)
 
 
-def said(column: Column, *, key: tuple[str, ...] = ("id",)) -> dict[str, Expectation]:
+def expectations_of(column: Column, *, key: tuple[str, ...] = ("id",)) -> dict[str, Expectation]:
     suite = compiled(Schema((KEY, column), key=key))
-    return {each.name: each for each in suite.expectations}
+    return {expectation.name: expectation for expectation in suite.expectations}
 
 
 def bound(column: Column) -> Any:
-    """What a column's only maximum is compared with; the query where it is one."""
-    expectation = said(column)["x__maximum"]
+    """Return the value with which a column's maximum is compared, or the query that compares it."""
+    expectation = expectations_of(column)["x__maximum"]
     return expectation.arguments.get("max_value", expectation.arguments.get("unexpected_rows_query"))
 
 
-def test_every_rule_is_said_by_an_expectation_of_its_name() -> None:
+def test_every_rule_has_an_expectation_with_its_name() -> None:
     column = Column(
         "x", "text", required=True, length=5, pattern="[a-z]+", allowed=("a",), unique=True, references="core.p.c"
     )
     schema = Schema((KEY, column), key=("id",))
     suite = compiled(schema)
-    assert {each.name for each in suite.expectations} == {
+    assert {expectation.name for expectation in suite.expectations} == {
         *(rule.name for rule in schema.rule_infos),
         "x__type",
         "record__key",
     }
     assert suite.left_out == {}
-    assert {each.type for each in suite.expectations} <= IN_DATABASE
+    assert {expectation.type for expectation in suite.expectations} <= IN_DATABASE
 
 
 def test_every_expectation_of_a_suite_could_have_been_declared() -> None:
@@ -63,12 +63,12 @@ def test_every_expectation_of_a_suite_could_have_been_declared() -> None:
         (Column("x", "text"), "TEXT"),
     ],
 )
-def test_a_column_has_the_type_that_postgres_calls_its_own(column: Column, stored: str) -> None:
-    assert said(column)["x__type"].arguments["type_"] == stored
+def test_a_column_is_expected_to_have_the_name_of_its_postgres_type(column: Column, stored: str) -> None:
+    assert expectations_of(column)["x__type"].arguments["type_"] == stored
 
 
 def test_a_key_of_several_columns_is_unique_as_a_whole() -> None:
-    expectation = said(Column("x", "text", required=True), key=("id", "x"))["record__key"]
+    expectation = expectations_of(Column("x", "text", required=True), key=("id", "x"))["record__key"]
     assert (expectation.type, expectation.arguments) == (
         "expect_compound_columns_to_be_unique",
         {"column_list": ["id", "x"]},
@@ -114,10 +114,10 @@ def test_a_bound_that_survives_a_float_is_compared_by_the_library(column: Column
 )
 def test_a_bound_that_a_float_would_round_is_compared_by_the_database(column: Column, written: str) -> None:
     assert f'child."x" > {written} LIMIT' in bound(column)
-    assert said(column)["x__maximum"].type == ROWS
+    assert expectations_of(column)["x__maximum"].type == ROWS
 
 
-def test_rules_that_a_stored_table_cannot_be_held_against_are_left_out_with_a_reason() -> None:
+def test_rules_that_cannot_be_checked_in_a_stored_table_are_left_out_with_a_reason() -> None:
     schema = Schema(
         (
             KEY,
@@ -129,7 +129,7 @@ def test_rules_that_a_stored_table_cannot_be_held_against_are_left_out_with_a_re
         inputs=(Column("wide", "integer", minimum=0),),
     )
     assert compiled(schema).left_out == {
-        "a__pattern": r"Postgres has no equal of \bx",
+        "a__pattern": r"Postgres has no equivalent of \bx",
         "b__references": "rows without a parent are loaded by consent",
         "wide__type": "the table does not have the column",
         "wide__minimum": "the table does not have the column",

@@ -1,4 +1,4 @@
-"""The same feed as the loader's tests have, and the same desk as those of the command line."""
+"""The feed of the loader's tests, and the desk of the tests of the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch transactions that die, lose their connection, or are built wrong on purpose."""
+"""Batch transactions that die or lose their connection, and variants that are built wrong on purpose."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POINTS = (
     "mid_copy",
     "after_rows",
     "after_rejected",
-    "after_line",
+    "after_entry",
     "before_commit",
     "in_commit",
     "after_commit",
@@ -33,27 +33,27 @@ POINTS = (
 
 
 def die() -> NoReturn:
-    """End like a process that the machine takes away: no handler, no cleanup."""
+    """Kill this process by SIGKILL: no handler runs, and no cleanup."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("survived SIGKILL")
 
 
 class DyingTransaction(BatchTransaction):
-    """Dies at a named point of the second batch."""
+    """Dies at the named point of the second batch."""
 
     point = ""
 
     def run(self, prepared: Prepared) -> Entry:
         self._number = prepared.batch.span.batch
         self._die_at("before_fence")
-        line = super().run(prepared)
+        entry = super().run(prepared)
         self._die_at("after_commit")
-        return line
+        return entry
 
     def look_up(self, prepared: Prepared) -> Any:
-        found = super().look_up(prepared)
+        result = super().look_up(prepared)
         self._die_at("after_lookups")
-        return found
+        return result
 
     def write_rows(self, prepared: Prepared) -> Any:
         if self.point == "mid_copy" and self._number == FATAL_BATCH:
@@ -70,7 +70,7 @@ class DyingTransaction(BatchTransaction):
 
     def write_entry(self, entry: Entry) -> None:
         super().write_entry(entry)
-        self._die_at("after_line")
+        self._die_at("after_entry")
 
     def write_profile(self, prepared: Prepared) -> None:
         super().write_profile(prepared)
@@ -85,47 +85,47 @@ class DyingTransaction(BatchTransaction):
 
 
 def dying_at(point: str) -> type[BatchTransaction]:
-    """A transaction that dies there."""
+    """Return the class of a transaction that dies at a point."""
     return type("Dying", (DyingTransaction,), {"point": point})
 
 
 class LedgerApart(BatchTransaction):
-    """Wrong on purpose: the ledger line is written in a transaction of its own, after the rows are committed."""
+    """Wrong on purpose: writes the ledger entry in a transaction of its own, after the rows are committed."""
 
     def run(self, prepared: Prepared) -> Entry:
-        line = super().run(prepared)
-        if line.number == FATAL_BATCH:
+        entry = super().run(prepared)
+        if entry.number == FATAL_BATCH:
             die()
-        self._enter(line)
-        return line
+        self._enter(entry)
+        return entry
 
     def write_entry(self, entry: Entry) -> None:
-        """Not here."""
+        """Write nothing: `run` writes the entry."""
 
     def _enter(self, entry: Entry) -> None:
         entries.enter(self.connection, self.delivery, self.holder, entry, kind=self.kind, hash_seed=self.seed)
 
 
 class LedgerFirst(LedgerApart):
-    """Wrong on purpose: the ledger line is committed before the rows."""
+    """Wrong on purpose: commits the ledger entry before the rows."""
 
     def run(self, prepared: Prepared) -> Entry:
         with connected(_url(self.connection)) as apart:
-            line = self._foretold(prepared)
-            entries.enter(apart, self.delivery, self.holder, line, kind=self.kind, hash_seed=self.seed)
-        if line.number == FATAL_BATCH:
+            entry = self._expected_entry(prepared)
+            entries.enter(apart, self.delivery, self.holder, entry, kind=self.kind, hash_seed=self.seed)
+        if entry.number == FATAL_BATCH:
             die()
         BatchTransaction.run(self, prepared)
-        return line
+        return entry
 
-    def _foretold(self, prepared: Prepared) -> Entry:
+    def _expected_entry(self, prepared: Prepared) -> Entry:
         from etl_assets.postgres.tables.upsert import Written
 
         return self.entry(prepared, Written(inserted=prepared.rows.height), 0, prepared.rules)
 
 
 class UnguardedWriter(TableWriter):
-    """Wrong on purpose: writes whatever comes over whatever is there."""
+    """Wrong on purpose: overwrites every row in the table, also a newer one."""
 
     def _guard(self, new: sql.Composable) -> sql.Composable:
         return sql.SQL("{}.{} IS NOT NULL").format(new, sql.Identifier(self._schema.key[0]))
@@ -135,7 +135,7 @@ class UnguardedWriter(TableWriter):
 
 
 class Unguarded(BatchTransaction):
-    """Wrong on purpose: a transaction over an `UnguardedWriter`."""
+    """Wrong on purpose: a transaction that writes with an `UnguardedWriter`."""
 
     def write_generation(self, prepared: Prepared) -> Any:
         self.writer.__class__ = UnguardedWriter
@@ -150,7 +150,7 @@ class OutOfTurn(BatchTransaction):
 
 
 class Disconnected(BatchTransaction):
-    """The server ends the session once, in the middle of the second batch."""
+    """A transaction whose session the server ends once, in the middle of the second batch."""
 
     ended = False
 
@@ -165,17 +165,17 @@ class Disconnected(BatchTransaction):
 
 
 class AnswerLost(BatchTransaction):
-    """The second batch is committed, and the connection breaks before the answer comes."""
+    """A transaction whose connection breaks once, after the commit of the second batch and before the answer."""
 
     lost = False
 
     def run(self, prepared: Prepared) -> Entry:
-        line = super().run(prepared)
-        if line.number == FATAL_BATCH and not type(self).lost:
+        entry = super().run(prepared)
+        if entry.number == FATAL_BATCH and not type(self).lost:
             type(self).lost = True
             self.connection.close()
             raise psycopg.OperationalError("server closed the connection unexpectedly")
-        return line
+        return entry
 
 
 def _url(connection: psycopg.Connection[Any]) -> str:

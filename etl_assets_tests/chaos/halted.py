@@ -1,4 +1,4 @@
-"""A command in a process of its own that comes to a halt in the middle of a load, and then meets its fate."""
+"""A command in its own process that stops in the middle of a load, where a test can kill or interrupt it."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ SOURCE = Source(
 )
 """
 RECORDS = 600
-_TYPED = "from etl_assets.cli import main; main()"
+_COMMAND = "from etl_assets.cli import main; main()"
 _GATE = 4_242
 _HALT_AT_BATCH_2 = f"""
 CREATE FUNCTION halt() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN PERFORM pg_advisory_xact_lock({_GATE}); RETURN NEW; END';
 CREATE TRIGGER halt BEFORE INSERT ON etl.batch FOR EACH ROW WHEN (NEW.number = 2) EXECUTE FUNCTION halt()
 """
-_WAITING = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {_GATE} AND NOT granted"
-_PATIENCE = 120.0
+_WAITING_FOR_GATE = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {_GATE} AND NOT granted"
+_TIMEOUT = 120.0
 
 
 def declare_counters(desk: Desk) -> None:
-    """A feed of several batches, published and declared, in a warehouse that halts whoever loads the second."""
+    """Publish and declare a feed of several batches, in a warehouse that halts the load of the second batch."""
     (desk.folder / "declared" / "counters.py").write_text(COUNTERS.format(folder=str(desk.folder / "feeds")))
     desk.publish("counters.csv", "\n".join(["id", *map(str, range(1, RECORDS + 1)), ""]))
     desk.succeed("migrate")
@@ -51,21 +51,21 @@ def declare_counters(desk: Desk) -> None:
 
 @contextmanager
 def halted(desk: Desk) -> Iterator[subprocess.Popen[str]]:
-    """``etl-assets run counters stations``, halted after its first batch; killed at the end of the block."""
+    """Start ``etl-assets run counters stations`` and halt it after its first batch; kill it at the end of the block."""
     with psycopg.connect(desk.url, autocommit=True) as gate:
         gate.execute("SELECT pg_advisory_lock(%s)", (_GATE,))
         process = subprocess.Popen(
-            [sys.executable, "-c", _TYPED, "run", "counters", "stations"],
+            [sys.executable, "-c", _COMMAND, "run", "counters", "stations"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env={**os.environ, **desk.environment},
         )
         try:
-            until = time.monotonic() + _PATIENCE
-            while desk.query(_WAITING) == [(0,)]:
+            until = time.monotonic() + _TIMEOUT
+            while desk.query(_WAITING_FOR_GATE) == [(0,)]:
                 assert process.poll() is None, process.communicate()[0]
-                assert time.monotonic() < until, "the command did not come so far"
+                assert time.monotonic() < until, "the command did not reach the second batch"
                 time.sleep(0.05)
             yield process
         finally:

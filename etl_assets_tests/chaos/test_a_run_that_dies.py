@@ -1,4 +1,4 @@
-"""Kill a run anywhere, run it again: the table, the quarantine and the counts are what one clean run leaves."""
+"""Kill a run at any point and repeat it: table, quarantine and counts are those that one clean run leaves."""
 
 from __future__ import annotations
 
@@ -26,57 +26,57 @@ def load_again(feed: Feed) -> LoadReport:
 
 
 def violations(feed: Feed) -> list[str]:
-    """What is not as one clean run leaves it."""
-    found: list[str] = []
+    """Return everything that differs from what one clean run leaves."""
+    differences: list[str] = []
     if feed.rows() != EXPECTED:
-        found.append(f"table {feed.rows()}")
+        differences.append(f"table {feed.rows()}")
     inserted, rejected, read = feed.query("SELECT sum(inserted), sum(rejected), sum(read) FROM etl.batch")[0]
     if inserted != len(EXPECTED):
-        found.append(f"{inserted} inserted according to the ledger")
+        differences.append(f"{inserted} inserted according to the ledger")
     quarantine = feed.query("SELECT record_no, raw FROM etl.rejected ORDER BY record_no")
     if quarantine != [(number, f"record {number}".encode()) for number in REJECTED]:
-        found.append(f"quarantine {quarantine}")
+        differences.append(f"quarantine {quarantine}")
     if (rejected, read) != (len(REJECTED), 10):
-        found.append(f"ledger of {rejected} rejected, {read} read")
+        differences.append(f"ledger of {rejected} rejected, {read} read")
     if feed.query(
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
         "(SELECT oid FROM pg_database WHERE datname = current_database())"
     ) != [(0,)]:
-        found.append("a lock left held")
+        differences.append("a lock is still held")
     if feed.query("SELECT relname FROM pg_class WHERE relname LIKE 'etl\\_%'"):
-        found.append("a staging table left")
-    return found
+        differences.append("a staging table is left")
+    return differences
 
 
 @pytest.mark.parametrize("point", faults.POINTS)
-def test_a_run_killed_anywhere_and_run_again_ends_as_one_clean_run(feed: Feed, point: str) -> None:
+def test_a_run_killed_at_any_point_and_repeated_leaves_what_one_clean_run_leaves(feed: Feed, point: str) -> None:
     assert load_in_a_process(feed.url, ("dying_at", point)) == -signal.SIGKILL
     report = load_again(feed)
     assert violations(feed) == []
     assert report.status == "resumed"
 
 
-def test_a_run_killed_twice_in_the_same_place_loses_nothing(feed: Feed) -> None:
+def test_a_run_killed_twice_at_the_same_point_loses_nothing(feed: Feed) -> None:
     for _ in range(2):
         assert load_in_a_process(feed.url, ("dying_at", "before_commit")) == -signal.SIGKILL
     load_again(feed)
     assert violations(feed) == []
 
 
-def test_a_ledger_line_in_a_transaction_of_its_own_is_shown_to_be_wrong(feed: Feed) -> None:
+def test_the_variant_that_writes_the_ledger_entry_in_its_own_transaction_fails(feed: Feed) -> None:
     assert load_in_a_process(feed.url, ("LedgerApart", "")) == -signal.SIGKILL
     load_again(feed)
     assert violations(feed) != []
 
 
-def test_a_ledger_line_written_before_the_rows_is_shown_to_be_wrong(feed: Feed) -> None:
+def test_the_variant_that_writes_the_ledger_entry_before_the_rows_fails(feed: Feed) -> None:
     assert load_in_a_process(feed.url, ("LedgerFirst", "")) == -signal.SIGKILL
     load_again(feed)
     assert violations(feed) != []
 
 
 @pytest.mark.parametrize("guarded", [True, False])
-def test_without_the_order_guard_an_older_row_beats_a_newer_one(feed: Feed, guarded: bool) -> None:  # noqa: FBT001
+def test_only_with_the_guard_a_newer_row_is_kept_against_an_older_one(feed: Feed, guarded: bool) -> None:  # noqa: FBT001
     feed.take([("a", 2, "new")], partition="2")
     if not guarded:
         feed.transaction = faults.Unguarded
@@ -84,7 +84,7 @@ def test_without_the_order_guard_an_older_row_beats_a_newer_one(feed: Feed, guar
     assert feed.rows() == ([("a", 2, "new")] if guarded else [("a", 1, "old")])
 
 
-def test_a_session_that_the_server_ends_is_mended_and_the_batch_written_once(feed: Feed) -> None:
+def test_after_the_server_ends_the_session_the_load_continues_and_the_batch_is_written_once(feed: Feed) -> None:
     faults.Disconnected.ended = False
     feed.transaction = faults.Disconnected
     load_again(feed)
@@ -92,7 +92,7 @@ def test_a_session_that_the_server_ends_is_mended_and_the_batch_written_once(fee
     assert violations(feed) == []
 
 
-def test_a_lost_answer_to_commit_is_looked_up_in_the_ledger(feed: Feed) -> None:
+def test_after_a_lost_answer_to_commit_the_loader_finds_the_batch_in_the_ledger(feed: Feed) -> None:
     faults.AnswerLost.lost = False
     feed.transaction = faults.AnswerLost
     load_again(feed)
@@ -100,7 +100,7 @@ def test_a_lost_answer_to_commit_is_looked_up_in_the_ledger(feed: Feed) -> None:
     assert violations(feed) == []
 
 
-def test_a_run_that_was_replaced_writes_nothing_more(feed: Feed) -> None:
+def test_a_run_that_was_taken_over_writes_nothing_more(feed: Feed) -> None:
     class Replaced(BatchTransaction):
         def run(self, prepared: Prepared) -> Entry:
             if prepared.batch.span.batch == faults.FATAL_BATCH:

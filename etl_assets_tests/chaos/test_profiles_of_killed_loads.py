@@ -1,4 +1,4 @@
-"""Kill a load anywhere, run it again: profiles, cells and drift are what one clean load leaves, and no part stays."""
+"""Kill a load at any point and repeat it: profiles, cells and drift are those of a clean load, and no part is left."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 LETTERS = "abcdefghij"
 USUAL = [f"{x}{y},{ord(x) + ord(y)},{'' if x == 'c' else y * 3}" for x in LETTERS for y in LETTERS]
-STRANGE = [f"{x}{y},{'n/a' if x in 'hij' else ord(y)},{'' if x == 'c' else y * 4}" for x in LETTERS for y in LETTERS]
+CHANGED = [f"{x}{y},{'n/a' if x in 'hij' else ord(y)},{'' if x == 'c' else y * 4}" for x in LETTERS for y in LETTERS]
 MANY = [f"{x}{y}{z},{ord(x) * ord(z)},{y}" for x in LETTERS for y in LETTERS for z in LETTERS * 2]
 EXACT = "column_name, rows, nulls, distinct_estimate, minimum, maximum"
 
 
 @dataclass(frozen=True)
 class Left:
-    """What loads of a source left for those who remember deliveries, without the numbers that the database gave.
+    """The profiles, observations and events that loads of a source left, without the ids that the database assigned.
 
     Attributes:
-        profiles: Of every column of every delivery.
-        cells: What those of every delivery looked like.
+        profiles: Profiles of every column of every delivery.
+        cells: Cells of the observation of every delivery.
         drift: The events.
-        parts: How many wait to be merged.
+        parts: Number of parts that are not merged yet.
     """
 
     profiles: list[tuple[Any, ...]]
@@ -48,7 +48,7 @@ class Left:
 
 
 def left(world: World) -> Left:
-    """What is there now."""
+    """Return what the loads of the source left until now."""
     of_source = f"JOIN etl.delivery d ON d.id = delivery_id WHERE d.source = '{world.name}'"
     ((parts,),) = world.query(f"SELECT count(*) FROM etl.profile_part {of_source}")
     return Left(
@@ -67,7 +67,7 @@ def left(world: World) -> Left:
 
 
 def run(world: World, *, force: bool = False) -> None:
-    """What a run does with the deliveries that wait: load them, conclude them."""
+    """Load and conclude the pending deliveries, as a run does."""
     source = world.source
     Stream(
         source, source.partition(None), "run", force=force, batches=(), on_refusal=lambda _delivery, _error: None
@@ -75,7 +75,7 @@ def run(world: World, *, force: bool = False) -> None:
 
 
 def take(world: World, lines: list[str]) -> None:
-    """Publish, land, and load in a run that lives."""
+    """Publish a delivery, land it, and load it in a run that is not killed."""
     world.publish(*lines)
     world.land()
     run(world)
@@ -87,12 +87,12 @@ def land(world: World, lines: list[str]) -> Delivery:
 
 
 def die_at(world: World, delivery: Delivery, point: str) -> None:
-    """Work of a process: load, and die on the way."""
+    """Load a delivery and die at a point. For a process of its own."""
     world.load(delivery, faults.dying_at(point))
 
 
 def die_unconcluded(world: World, delivery: Delivery) -> None:
-    """Work of a process: load, and die when the delivery is complete."""
+    """Load a delivery and die when it is complete. For a process of its own."""
     world.load(delivery)
     faults.die()
 
@@ -107,23 +107,23 @@ def goods(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="module")
 def clean(goods: World) -> Left:
-    """What two clean loads leave: a usual delivery, and one with strange cells."""
+    """What two clean loads leave: of a usual delivery, and of one whose cells have changed."""
     world = goods.other(name="clean")
     take(world, USUAL)
-    take(world, STRANGE)
-    found = left(world)
-    assert (len(found.profiles), len(found.cells), found.parts) == (6, 2, 0)
-    assert {kind for kind, *_ in found.drift} >= {"null_word"}
-    return found
+    take(world, CHANGED)
+    result = left(world)
+    assert (len(result.profiles), len(result.cells), result.parts) == (6, 2, 0)
+    assert {kind for kind, *_ in result.drift} >= {"null_word"}
+    return result
 
 
 @pytest.mark.parametrize("point", faults.POINTS)
-def test_a_load_killed_anywhere_leaves_a_part_with_each_batch_and_in_the_end_what_a_clean_one_leaves(
+def test_a_load_killed_at_any_point_has_one_part_per_batch_and_its_repeat_leaves_what_a_clean_one_leaves(
     goods: World, clean: Left, point: str
 ) -> None:
     world = goods.other(name=f"dies_{point}")
     take(world, USUAL)
-    delivery = land(world, STRANGE)
+    delivery = land(world, CHANGED)
     assert in_a_process(die_at, world, delivery, point) == -signal.SIGKILL
     batches, parts = _numbers(world, delivery)
     assert parts == batches
@@ -132,30 +132,28 @@ def test_a_load_killed_anywhere_leaves_a_part_with_each_batch_and_in_the_end_wha
     assert left(world) == clean
 
 
-def test_a_delivery_whose_run_was_killed_when_it_was_complete_is_concluded_by_the_next(
-    goods: World, clean: Left
-) -> None:
+def test_the_next_run_concludes_a_complete_delivery_whose_run_was_killed(goods: World, clean: Left) -> None:
     world = goods.other(name="unconcluded")
     take(world, USUAL)
-    assert in_a_process(die_unconcluded, world, land(world, STRANGE)) == -signal.SIGKILL
+    assert in_a_process(die_unconcluded, world, land(world, CHANGED)) == -signal.SIGKILL
     assert left(world).parts > 0
     run(world)
     assert left(world) == clean
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_it_is_concluded_before_a_delivery_that_came_after_it(goods: World, clean: Left, force: bool) -> None:  # noqa: FBT001
+def test_an_unconcluded_delivery_is_concluded_before_a_later_one(goods: World, clean: Left, force: bool) -> None:  # noqa: FBT001
     world = goods.other(name=f"overtaken_{force}".lower())
     assert in_a_process(die_unconcluded, world, land(world, USUAL)) == -signal.SIGKILL
-    land(world, STRANGE)
+    land(world, CHANGED)
     run(world, force=force)
     assert left(world) == clean
 
 
-def test_a_session_that_ends_while_a_delivery_is_concluded_leaves_it_to_the_next_try(goods: World, clean: Left) -> None:
+def test_the_next_run_concludes_a_delivery_after_the_session_ended_while_concluding(goods: World, clean: Left) -> None:
     world = goods.other(name="broken_off")
     take(world, USUAL)
-    land(world, STRANGE)
+    land(world, CHANGED)
     with sessions_ended_when_parts_go(world), pytest.raises(TransientLoadError, match="adding up the profiles of"):
         run(world)
     assert len(left(world).profiles) == len(clean.profiles) / 2
@@ -164,14 +162,14 @@ def test_a_session_that_ends_while_a_delivery_is_concluded_leaves_it_to_the_next
 
 
 @pytest.mark.parametrize("fault", [faults.Disconnected, faults.AnswerLost])
-def test_a_batch_that_is_tried_again_has_one_part(
+def test_a_retried_batch_has_one_part(
     goods: World, clean: Left, fault: type[faults.Disconnected | faults.AnswerLost], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flag = "ended" if fault is faults.Disconnected else "lost"
     monkeypatch.setattr(fault, flag, False)
     world = goods.other(name=fault.__name__.lower())
     take(world, USUAL)
-    delivery = land(world, STRANGE)
+    delivery = land(world, CHANGED)
     world.load(delivery, fault)
     assert getattr(fault, flag)
     batches, parts = _numbers(world, delivery)
@@ -182,7 +180,7 @@ def test_a_batch_that_is_tried_again_has_one_part(
 
 @contextmanager
 def sessions_ended_when_parts_go(world: World) -> Iterator[None]:
-    """The server ends every session that deletes parts, as it would when it is shut down."""
+    """Let the server end every session that deletes parts, as it does when it is shut down."""
     with connected(world.url) as connection:
         connection.execute(
             "CREATE FUNCTION end_session() RETURNS trigger LANGUAGE plpgsql AS "
@@ -198,7 +196,7 @@ def sessions_ended_when_parts_go(world: World) -> Iterator[None]:
 
 
 def _numbers(world: World, delivery: Delivery) -> tuple[list[int], list[int]]:
-    """The numbers of a delivery's batches in the ledger, and of its parts, at one moment."""
+    """Return the numbers of a delivery's batches in the ledger and of its parts, both at the same moment."""
     ((batches, parts),) = world.query(
         f"SELECT (SELECT array_agg(number ORDER BY number) FROM etl.batch WHERE delivery_id = {delivery.id}), "
         f"(SELECT array_agg(number ORDER BY number) FROM etl.profile_part WHERE delivery_id = {delivery.id})"

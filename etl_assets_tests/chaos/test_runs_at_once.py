@@ -1,4 +1,4 @@
-"""Runs that meet: overlapping keys from several partitions at once, and two runs of one partition."""
+"""Concurrent runs: several partitions with the same keys, and two runs of one partition."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ KEYS = [f"k{n:04}" for n in range(1500)]
 
 
 def rows_of(partition: int) -> list[tuple[str, int, str]]:
-    """The same keys in another order for each partition."""
+    """Return rows with the same keys for each partition, in a different order."""
     order = KEYS[partition * 400 :] + KEYS[: partition * 400]
     return [(key, partition, f"from {partition}") for key in (order if partition % 2 else order[::-1])]
 
 
-def test_partitions_that_share_their_keys_load_at_once_without_deadlock_and_the_newest_wins(feed: Feed) -> None:
+def test_partitions_that_share_keys_load_concurrently_without_deadlock_and_the_newest_row_wins(feed: Feed) -> None:
     feed.take([("k0000", -1, "before")], partition="0")
     deliveries = [feed.send(rows_of(p)[:900], rows_of(p)[900:], partition=str(p)) for p in (3, 1, 2)]
     with ThreadPoolExecutor(3) as pool:
@@ -33,12 +33,12 @@ def test_partitions_that_share_their_keys_load_at_once_without_deadlock_and_the_
     assert (inserted, balanced) == (len(KEYS), True)
 
 
-def test_of_two_runs_of_one_partition_one_works_and_the_other_is_told(feed: Feed) -> None:
+def test_of_two_runs_of_one_partition_one_loads_and_the_other_raises_busy_or_finds_it_loaded(feed: Feed) -> None:
     delivery = feed.send(*[[(key, n, None)] for n, key in enumerate(KEYS[:40])])
 
-    def attempt(run: Delivery) -> str:
+    def attempt(delivery: Delivery) -> str:
         try:
-            return feed.load(run).status
+            return feed.load(delivery).status
         except BusyError:
             return "busy"
 

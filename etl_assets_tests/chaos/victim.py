@@ -1,4 +1,4 @@
-"""Processes that load, and may not live to see the end of it."""
+"""Processes that load a feed and may die before the load is complete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXPECTED = [("a", 3, "three"), ("b", 2, "two"), ("c", 1, None), ("d", 3, "again"
 
 
 def load_in_a_process(url: str, transaction: tuple[str, str]) -> int | None:
-    """Load the feed in a fresh process; its exit code, negative for the signal that ended it.
+    """Load the feed in a fresh process; return its exit code, negative for the signal that ended it.
 
     Args:
         url: The database.
@@ -31,11 +31,11 @@ def load_in_a_process(url: str, transaction: tuple[str, str]) -> int | None:
 
 
 def in_a_process(work: Callable[..., None], *args: object) -> int | None:
-    """Do something in a fresh process; its exit code, negative for the signal that ended it.
+    """Call a function in a fresh process; return its exit code, negative for the signal that ended it.
 
     Args:
-        work: A function of a module.
-        args: What it is given; must be able to travel to another process.
+        work: A function of a module, so that it can be pickled.
+        args: Its arguments, which must be picklable.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["etl_assets_tests.chaos.faults", "etl_assets_tests.load.feed"])

@@ -1,4 +1,4 @@
-"""A desk at which commands are typed: feeds in a folder, an empty database, a home."""
+"""The fixture `desk`: feeds in a folder, an empty database and a home, in which a test runs commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def desk(database_url: str, postgres_url: str, tmp_path: Path, monkeypatch: pyte
     for name, value in desk.environment.items():
         monkeypatch.setenv(name, value)
     for name in ("ETL_ASSETS_DAGSTER_URL", "ETL_ASSETS_DAGSTER_STORAGE_URL", "ETL_ASSETS_LANDING_URL", "DAGSTER_HOME"):
-        monkeypatch.setenv(name, "")  # and take back what commands set
+        monkeypatch.setenv(name, "")  # so that monkeypatch also restores what commands set
     monkeypatch.delitem(sys.modules, "etl_assets.definitions", raising=False)
     yield desk
     dagster = urlsplit(database_url).path.removeprefix("/") + "_dagster"

@@ -1,4 +1,4 @@
-"""Types commands, keeps what they print, and looks into the database behind them."""
+"""Runs commands in a prepared environment, returns their output, and queries the database."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ SOURCE = Source(
 
 @dataclass
 class Desk:
-    """Where commands are typed.
+    """The environment in which a test runs commands.
 
     Attributes:
-        url: Of the warehouse.
-        folder: Has the feeds, their declarations, and the home.
+        url: URL of the warehouse.
+        folder: Folder of the feeds, their declarations and the home.
     """
 
     url: str
@@ -94,14 +94,14 @@ class Desk:
         path.write_text(text)
 
     def publish_readings(self) -> None:
-        """Two stations; a reading that is no number, one of an unknown station, and good ones."""
+        """Publish two stations, and readings: one is no number, one has an unknown station, the others are valid."""
         self.publish("stations.csv", "code\nA\nB\n")
         self.publish("2013-01-01.csv", "station,day,temp,keeper\nA,1,2.5,Ann\nB,1,warm,=Bo\nZ,1,3,Cy\nA,2,1,Di\n")
         self.publish("2013-01-02.csv", "station,day,temp,keeper\nA,3,2.5,Ann\n")
         self.publish("2013-02-01.csv", "station,day,temp,keeper\nB,4,2.5,Ann\n")
 
     def loaded(self, partition: str) -> Self:
-        """The same desk, with the stations and one partition of the readings loaded."""
+        """Publish everything, load the stations and one partition of the readings, and return the desk."""
         self.publish_readings()
         self.succeed("migrate")
         self.succeed("run", "stations")

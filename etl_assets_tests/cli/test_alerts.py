@@ -1,4 +1,4 @@
-"""Alerts from the command line."""
+"""The command `alerts`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MESSAGE = "INSERT INTO etl.notification (alert_id, event, channel) VALUES ({}, 
 
 @pytest.fixture
 def ready(desk: Desk) -> Desk:
-    """Alert 1 waits for the channel default, alert 2 for ops."""
+    """Alert 1 has a notification for the channel default, alert 2 one for ops."""
     desk.succeed("migrate")
     for id_, (partition, channel) in enumerate((("2013-01-01", "default"), ("2013-01-02", "ops")), start=1):
         desk.execute(_ALERT.format(partition))
@@ -33,13 +33,13 @@ def ready(desk: Desk) -> Desk:
 
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
-    """What stands behind the channel ``default``."""
+    """The server behind the channel ``default``."""
     with http_stub() as stub:
         monkeypatch.setenv("ETL_ASSETS_CHANNEL_DEFAULT", f"json://127.0.0.1:{stub.port}/secret-word")
         yield stub
 
 
-def test_the_list_shows_what_is_open_who_was_told_and_which_channels_are_missing(ready: Desk, hook: Stub) -> None:
+def test_the_list_shows_open_alerts_their_notifications_and_missing_channels(ready: Desk, hook: Stub) -> None:
     assert "1 sent, 1 waiting." in ready.succeed("alerts", "send")
     assert len(hook.taken) == 1
     text = ready.succeed("alerts", "list")
@@ -50,14 +50,14 @@ def test_the_list_shows_what_is_open_who_was_told_and_which_channels_are_missing
     assert "secret-word" not in text
 
 
-def test_the_list_as_json_has_every_message(ready: Desk) -> None:
-    (told,) = ready.lines("alerts", "list", "--source", "readings", "--json")
-    assert [(alert["id"], alert["partition"]) for alert in told["alerts"]] == [(2, "2013-01-02"), (1, "2013-01-01")]
-    assert [message["channel"] for message in told["alerts"][0]["messages"]] == ["ops"]
-    assert told["unconfigured"] == ["default", "ops"]
+def test_the_list_as_json_has_every_notification(ready: Desk) -> None:
+    (output,) = ready.lines("alerts", "list", "--source", "readings", "--json")
+    assert [(alert["id"], alert["partition"]) for alert in output["alerts"]] == [(2, "2013-01-02"), (1, "2013-01-01")]
+    assert [message["channel"] for message in output["alerts"][0]["messages"]] == ["ops"]
+    assert output["unconfigured"] == ["default", "ops"]
 
 
-def test_nothing_to_list_is_said(ready: Desk) -> None:
+def test_an_empty_list_is_a_sentence(ready: Desk) -> None:
     assert "No alert is resolved." in ready.succeed("alerts", "list", "--status", "resolved")
 
 
@@ -67,20 +67,20 @@ def test_an_alert_is_acknowledged_by_name_and_stays_open(ready: Desk) -> None:
     assert "open, acknowledged by Ann" in ready.succeed("alerts", "list")
 
 
-def test_an_alert_that_is_not_open_is_not_acknowledged_nor_any_with_it(ready: Desk) -> None:
+def test_no_alert_is_acknowledged_if_one_of_them_is_not_open(ready: Desk) -> None:
     result = ready.type("alerts", "ack", "1", "9")
     assert result.exit_code == 1
     assert "Not open: 9. Nothing was changed." in result.stderr
     assert ready.query("SELECT count(*) FROM etl.alert WHERE acknowledged_at IS NOT NULL") == [(0,)]
 
 
-def test_a_channel_is_tried_without_a_database(desk: Desk, hook: Stub) -> None:
+def test_a_channel_is_tested_without_a_database(desk: Desk, hook: Stub) -> None:
     assert "took the message" in desk.succeed("alerts", "test")
     (posted,) = hook.taken
-    assert posted.json["title"] == "[test] etl_assets: a channel is tried"
+    assert posted.json["title"] == "[test] etl_assets: test of a channel"
 
 
-def test_a_channel_that_does_not_take_the_message_is_told_with_what_came_back(desk: Desk, hook: Stub) -> None:
+def test_a_failed_test_of_a_channel_shows_the_error(desk: Desk, hook: Stub) -> None:
     hook.refusals = 1
     result = desk.type("alerts", "test", "default")
     assert result.exit_code == 1
@@ -88,13 +88,13 @@ def test_a_channel_that_does_not_take_the_message_is_told_with_what_came_back(de
     assert "secret-word" not in result.output
 
 
-def test_a_channel_that_nobody_configured_cannot_be_tried(desk: Desk) -> None:
+def test_a_channel_that_is_not_configured_cannot_be_tested(desk: Desk) -> None:
     result = desk.type("alerts", "test", "ops")
     assert result.exit_code == 1
     assert "set ETL_ASSETS_CHANNEL_OPS. Nothing was sent." in result.stderr
 
 
-def test_what_the_sender_did_is_told_as_json(ready: Desk, hook: Stub) -> None:
-    (told,) = ready.lines("alerts", "send", "--json")
-    assert (told["sent"], told["dropped"], len(hook.taken)) == (1, 0, 1)
-    assert [(state["channel"], state["waiting"]) for state in told["channels"]] == [("ops", 1)]
+def test_send_prints_its_counts_as_json(ready: Desk, hook: Stub) -> None:
+    (output,) = ready.lines("alerts", "send", "--json")
+    assert (output["sent"], output["dropped"], len(hook.taken)) == (1, 0, 1)
+    assert [(state["channel"], state["waiting"]) for state in output["channels"]] == [("ops", 1)]

@@ -1,4 +1,4 @@
-"""The audit from the command line."""
+"""The command `audit`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def ready(desk: Desk) -> Desk:
     return desk.loaded("2013-02")
 
 
-def test_sound_tables_exit_with_0_and_leave_pages_behind(ready: Desk) -> None:
-    told = ready.succeed("audit")
-    assert "Every table is as declared." in told
-    index = Path(told.split("Data Docs: ")[1].strip())
+def test_tables_as_declared_exit_with_0_and_have_pages_in_data_docs(ready: Desk) -> None:
+    text = ready.succeed("audit")
+    assert "Every table is as declared." in text
+    index = Path(text.split("Data Docs: ")[1].strip())
     assert index == ready.folder / "home" / "data_docs" / "index.html"
     assert {path.name for path in index.parent.iterdir()} == {"index.html", "stations", "readings"}
 
 
-def test_a_table_that_is_not_as_declared_exits_with_4_and_is_told_without_its_contents(ready: Desk) -> None:
+def test_a_table_that_is_not_as_declared_exits_with_4_and_its_contents_are_not_shown(ready: Desk) -> None:
     ready.execute("UPDATE core.readings SET station = 'Nowhere', keeper = 'Ann-Secret'")
     result = ready.type("audit", "readings")
     assert result.exit_code == UNSOUND
@@ -36,26 +36,26 @@ def test_a_table_that_is_not_as_declared_exits_with_4_and_is_told_without_its_co
     )
     assert "1 table not as declared." in result.stdout
     assert "Ann-Secret" not in result.output
-    (told,) = ready.lines("audit", "readings", "--json", exit_code=UNSOUND)
-    assert (told["source"], told["rows"], told["expectations"] - told["met"]) == ("readings", 1, 1)
-    assert [unmet["rule"] for unmet in told["disagreements"]] == ["station__references"]
-    pages = "".join(path.read_text("utf-8") for path in Path(told["data_docs"]).parent.iterdir())
+    (audited,) = ready.lines("audit", "readings", "--json", exit_code=UNSOUND)
+    assert (audited["source"], audited["rows"], audited["expectations"] - audited["met"]) == ("readings", 1, 1)
+    assert [unmet["rule"] for unmet in audited["disagreements"]] == ["station__references"]
+    pages = "".join(path.read_text("utf-8") for path in Path(audited["data_docs"]).parent.iterdir())
     assert "Ann-Secret" not in pages
 
 
-def test_tables_that_are_not_there_yet_are_no_fault(desk: Desk) -> None:
+def test_missing_tables_before_the_first_run_are_no_error(desk: Desk) -> None:
     desk.succeed("migrate")
-    assert "No table is there yet: run a source first." in desk.succeed("audit")
+    assert "There is no table yet: run a source first." in desk.succeed("audit")
 
 
 def test_a_source_that_is_not_declared_is_a_usage_error(desk: Desk) -> None:
     desk.succeed("migrate")
     result = desk.type("audit", "reedings")
     assert result.exit_code == 2
-    assert "There is no source 'reedings'. Declared are:" in result.output
+    assert "There is no source 'reedings'. Declared sources:" in result.output
 
 
-def test_a_database_that_was_not_migrated_is_told_with_what_to_do(desk: Desk) -> None:
+def test_a_database_that_was_not_migrated_is_an_error_that_names_the_command(desk: Desk) -> None:
     result = desk.type("audit")
     assert result.exit_code == WRONG_SETTINGS
     assert "etl-assets migrate" in result.output

@@ -1,6 +1,6 @@
-"""What begins by itself under a live daemon: a file appears, others follow it, a bad partition holds its own back.
+"""Automatic runs under a live daemon: a new file, runs that follow others, and a backfill with a bad partition.
 
-Slow on purpose: nothing here stands in for Dagster.
+These tests are slow because they run the real Dagster.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from etl_assets_tests.cli.desk import Desk
 
-_TYPED = "from etl_assets.cli import main; main()"
+_COMMAND = "from etl_assets.cli import main; main()"
 _PATIENCE = 240.0
 _SOURCE = """
 from datetime import timedelta
@@ -56,23 +56,23 @@ _STATUS = "query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ..
 
 
 class Live:
-    """Dagster, as ``etl-assets dev`` runs it, and the questions asked of it."""
+    """A running ``etl-assets dev``, with methods that query Dagster and the warehouse."""
 
     def __init__(self, desk: Desk, process: subprocess.Popen[str], port: int) -> None:
         self._desk = desk
         self._process = process
         self._port = port
 
-    def until(self, found: Callable[[], bool]) -> None:
-        """Wait for a condition, as long as Dagster runs."""
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition; fail if Dagster ends or the wait is too long."""
         end = time.monotonic() + _PATIENCE
-        while not found():
+        while not condition():
             assert self._process.poll() is None, "Dagster has ended"
-            assert time.monotonic() < end, "nothing came of it"
+            assert time.monotonic() < end, "the condition did not become true"
             time.sleep(0.5)
 
     def ids(self, table: str) -> list[int]:
-        """Of the rows of a table; none while it is not there."""
+        """Return the ids of the rows of a table; none if the table does not exist."""
         try:
             return [id_ for (id_,) in self._desk.query(f"SELECT id FROM core.{table} ORDER BY id")]
         except psycopg.errors.UndefinedTable:
@@ -85,8 +85,8 @@ class Live:
             {"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 -- loopback
-            found: dict[str, Any] = json.load(answer)["data"]
-        return found
+            data: dict[str, Any] = json.load(answer)["data"]
+        return data
 
 
 @contextmanager
@@ -94,8 +94,8 @@ def _live(desk: Desk) -> Iterator[Live]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    typed = [sys.executable, "-c", _TYPED, "dev", "--port", str(port)]
-    process = subprocess.Popen(typed, stdout=subprocess.PIPE, text=True, env={**os.environ, **desk.environment})
+    arguments = [sys.executable, "-c", _COMMAND, "dev", "--port", str(port)]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env={**os.environ, **desk.environment})
     try:
         assert process.stdout is not None
         assert any("Dagster is at" in line for line in process.stdout)
@@ -109,7 +109,7 @@ def _live(desk: Desk) -> Iterator[Live]:
 
 
 @pytest.mark.slow
-def test_a_file_that_appears_is_loaded_with_what_comes_after_it_and_a_backfill_passes_a_bad_partition_by(
+def test_a_new_file_is_loaded_and_starts_its_followers_and_a_backfill_continues_after_a_bad_partition(
     desk: Desk,
 ) -> None:
     for name, (file, arguments) in _DECLARED.items():

@@ -1,4 +1,4 @@
-"""Every bundled feed from the command line."""
+"""The command `demo`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Dagster UI from the command line, as a process."""
+"""The command `dev`, run as a process."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ import pytest
 if TYPE_CHECKING:
     from etl_assets_tests.cli.desk import Desk
 
-_TYPED = "from etl_assets.cli import main; main()"
+_COMMAND = "from etl_assets.cli import main; main()"
 _QUESTION = "{repositoriesOrError{... on RepositoryConnection{nodes{jobs{name}}}}}"
 
 
 @pytest.mark.slow
-def test_the_ui_serves_every_source_and_leaves_nobody_behind_when_it_is_ended(desk: Desk) -> None:
+def test_the_ui_serves_every_source_and_no_process_is_left_when_it_ends(desk: Desk) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    typed = [sys.executable, "-c", _TYPED, "dev", "--port", str(port)]
-    process = subprocess.Popen(typed, stdout=subprocess.PIPE, text=True, env={**os.environ, **desk.environment})
+    arguments = [sys.executable, "-c", _COMMAND, "dev", "--port", str(port)]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env={**os.environ, **desk.environment})
     try:
         assert process.stdout is not None
         line = next(line for line in process.stdout if "Dagster is at" in line)
@@ -51,7 +51,7 @@ def test_the_ui_serves_every_source_and_leaves_nobody_behind_when_it_is_ended(de
         process.communicate()
 
 
-def test_a_port_that_is_taken_is_told_before_anything_starts(desk: Desk) -> None:
+def test_a_port_that_is_taken_is_an_error_before_anything_starts(desk: Desk) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

@@ -1,4 +1,4 @@
-"""The doctor from the command line, and what only Dagster can tell it."""
+"""The command `doctor`, and the invariant that compares Dagster with the ledger."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ def ready(desk: Desk) -> Desk:
     return desk.loaded("2013-02")
 
 
-def test_a_sound_warehouse_exits_with_0(ready: Desk) -> None:
-    (told,) = ready.lines("doctor", "--json")
-    assert told["violations"] == []
-    assert told["examined"] == [*(promise.name for promise in INVARIANTS), "dagster_agrees"]
-    assert f"All {len(INVARIANTS) + 1} promises hold" in ready.succeed("doctor")
+def test_a_warehouse_without_violations_exits_with_0(ready: Desk) -> None:
+    (output,) = ready.lines("doctor", "--json")
+    assert output["violations"] == []
+    assert output["examined"] == [*(invariant.name for invariant in INVARIANTS), "dagster_agrees"]
+    assert f"All {len(INVARIANTS) + 1} invariants hold" in ready.succeed("doctor")
 
 
-def test_a_broken_promise_exits_with_4_and_says_what_to_do(ready: Desk) -> None:
+def test_a_violation_exits_with_4_and_says_what_to_do(ready: Desk) -> None:
     ready.execute("DELETE FROM core.readings")
     result = ready.type("doctor")
     assert result.exit_code == 4
     assert "table core.readings has 0 rows, and the ledger inserted 1 and deleted 0." in result.stdout
     assert "restore it from a backup" in result.stdout
-    (told,) = ready.lines("doctor", "--json", exit_code=4)
-    assert [violation["invariant"] for violation in told["violations"]] == ["rows_are_as_many_as_entered"]
+    (output,) = ready.lines("doctor", "--json", exit_code=4)
+    assert [violation["invariant"] for violation in output["violations"]] == ["rows_are_as_many_as_entered"]
 
 
-def test_a_partition_that_dagster_was_not_told_of_is_found_and_mended_by_a_run(ready: Desk) -> None:
+def test_a_partition_missing_in_dagster_is_found_and_repaired_by_a_run(ready: Desk) -> None:
     with dg.DagsterInstance.get() as instance:
         instance.wipe_assets([dg.AssetKey(["core", "readings"])])
-    (told,) = ready.lines("doctor", "--json", exit_code=4)
-    (violation,) = told["violations"]
+    (output,) = ready.lines("doctor", "--json", exit_code=4)
+    (violation,) = output["violations"]
     assert violation["invariant"] == "dagster_agrees"
     assert violation["subject"] == "readings (2013-02-01)"
     ready.publish("2013-01-01.csv", "station,day,temp,keeper\nA,1,2.5,Ann\n")
@@ -47,7 +47,7 @@ def test_a_partition_that_dagster_was_not_told_of_is_found_and_mended_by_a_run(r
     assert ready.type("doctor").exit_code == 0
 
 
-def test_a_run_that_is_about_to_report_to_dagster_is_no_fault(ready: Desk) -> None:
+def test_a_run_that_has_not_yet_reported_to_dagster_is_no_violation(ready: Desk) -> None:
     with dg.DagsterInstance.get() as instance:
         instance.wipe_assets([dg.AssetKey(["core", "stations"])])
     ready.execute("UPDATE etl.run SET status = 'started' WHERE source = 'stations'")
@@ -59,5 +59,5 @@ def test_a_run_that_is_about_to_report_to_dagster_is_no_fault(ready: Desk) -> No
 def test_a_materialization_without_a_delivery_is_found(ready: Desk) -> None:
     with dg.DagsterInstance.get() as instance:
         instance.report_runless_asset_event(dg.AssetMaterialization(["core", "readings"], partition="2013-01-02"))
-    (told,) = ready.lines("doctor", "--json", exit_code=4)
-    assert [v["problem"] for v in told["violations"]] == ["is materialized in Dagster, and no delivery is complete"]
+    (output,) = ready.lines("doctor", "--json", exit_code=4)
+    assert [v["problem"] for v in output["violations"]] == ["is materialized in Dagster, but no delivery is complete"]

@@ -1,4 +1,4 @@
-"""Changes of what is published, from the command line."""
+"""The command `drift`."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ SOURCE = Source(
 """
 
 
-def look(desk: Desk, *keys: str) -> None:
-    """Freeze what was published and look at it, as a run would."""
+def observe(desk: Desk, *keys: str) -> None:
+    """Freeze what is published and observe its drift, as a run would."""
     source = catalog.find((str(desk.folder / "declared"),))["shirts"]
     warehouse = Warehouse(desk.url, LandingStore(str(desk.folder / "landing")))
     with connected(desk.url) as connection:
@@ -50,33 +50,33 @@ def declare_shirts(desk: Desk, *, sensitive: bool) -> None:
     path = desk.folder / "declared" / "shirts.py"
     path.write_text(text)
     for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == str(path)]:
-        del sys.modules[name]  # the next command is another process
+        del sys.modules[name]  # because the next command would be another process
 
 
 @pytest.fixture
 def ready(desk: Desk) -> Desk:
-    """Change 1 is a name that came, change 2 a new member of a category; both are open."""
+    """Change 1 is a new name, change 2 a new member of a category; both are open."""
     declare_shirts(desk, sensitive=False)
     desk.succeed("migrate")
     desk.publish("shirts/1.csv", "id,size\n" + "".join(f"{number},S\n" for number in range(100)))
     lines = [f"{number},{number}.5,{'XXL' if number % 2 else 'S'}\n" for number in range(100)]
     desk.publish("shirts/2.csv", "id,Tint\tof it,size\n" + "".join(lines))
-    look(desk, "1.csv", "2.csv")
+    observe(desk, "1.csv", "2.csv")
     return desk
 
 
-def test_the_list_has_what_is_open_and_nothing_that_cells_hold(ready: Desk) -> None:
+def test_the_list_has_the_open_changes_and_no_values_of_cells(ready: Desk) -> None:
     text = ready.succeed("drift", "list")
     assert "added" in text
     assert "category" in text
     assert "XXL" not in text
-    told = ready.lines("drift", "list", "--source", "shirts", "--json")
-    assert [(event["id"], event["kind"], event["subject"], event["status"]) for event in told] == [
+    events = ready.lines("drift", "list", "--source", "shirts", "--json")
+    assert [(event["id"], event["kind"], event["subject"], event["status"]) for event in events] == [
         (1, "added", "Tint\tof it", "open"),
         (2, "category", "size", "open"),
     ]
-    assert told[0]["proposal"] == "Column('tint_of_it', 'float', published_as='Tint\\tof it')"
-    assert "XXL" not in str(told)
+    assert events[0]["proposal"] == "Column('tint_of_it', 'float', published_as='Tint\\tof it')"
+    assert "XXL" not in str(events)
     assert ready.lines("drift", "list", "--source", "parcels", "--json") == []
 
 
@@ -87,23 +87,23 @@ def test_a_change_is_shown_with_its_deliveries_and_what_to_declare(ready: Desk) 
     assert "\n    Column('tint_of_it', 'float', published_as='Tint\\tof it')\n" in text
 
 
-def test_members_of_a_category_are_shown_to_whoever_asks_for_that_change(ready: Desk) -> None:
+def test_show_prints_the_members_of_a_category(ready: Desk) -> None:
     assert "XXL" in ready.succeed("drift", "show", "2")
-    (told,) = ready.lines("drift", "show", "2", "--json")
-    assert told["detail"]["members"] == ["XXL"]
-    assert told["proposal"] == "Column('size', 'text', allowed=('S', 'M', 'XXL'))"
+    (shown,) = ready.lines("drift", "show", "2", "--json")
+    assert shown["detail"]["members"] == ["XXL"]
+    assert shown["proposal"] == "Column('size', 'text', allowed=('S', 'M', 'XXL'))"
 
 
-def test_members_of_a_column_that_is_sensitive_now_or_not_declared_any_more_are_shown_to_nobody(ready: Desk) -> None:
+def test_members_of_a_column_that_is_sensitive_or_no_longer_declared_are_masked(ready: Desk) -> None:
     declare_shirts(ready, sensitive=True)
     assert "XXL" not in ready.succeed("drift", "show", "2")
     (ready.folder / "declared" / "shirts.py").unlink()
-    (told,) = ready.lines("drift", "show", "2", "--json")
-    assert told["detail"]["members"] == "***"
-    assert "XXL" not in str(told)
+    (shown,) = ready.lines("drift", "show", "2", "--json")
+    assert shown["detail"]["members"] == "***"
+    assert "XXL" not in str(shown)
 
 
-def test_changes_are_accepted_and_ignored_by_whom_and_why(ready: Desk) -> None:
+def test_changes_are_accepted_and_ignored_with_reviewer_and_note(ready: Desk) -> None:
     assert "1 change accepted" in ready.succeed("drift", "accept", "1", "--note", "asked", "--reviewer", "eve")
     assert "1 change ignored" in ready.succeed("drift", "ignore", "2", "--reviewer", "eve")
     assert ready.query("SELECT status, reviewer, note FROM etl.drift ORDER BY id") == [
@@ -111,11 +111,11 @@ def test_changes_are_accepted_and_ignored_by_whom_and_why(ready: Desk) -> None:
         ("ignored", "eve", ""),
     ]
     assert "No change is open." in ready.succeed("drift", "list")
-    told = ready.lines("drift", "list", "--status", "accepted", "--status", "ignored", "--json")
-    assert [event["id"] for event in told] == [1, 2]
+    events = ready.lines("drift", "list", "--status", "accepted", "--status", "ignored", "--json")
+    assert [event["id"] for event in events] == [1, 2]
 
 
-def test_of_several_changes_all_are_closed_or_none(ready: Desk) -> None:
+def test_several_changes_are_closed_all_or_none(ready: Desk) -> None:
     ready.succeed("drift", "accept", "1")
     result = ready.type("drift", "accept", "2", "1")
     assert result.exit_code == 1
@@ -124,7 +124,7 @@ def test_of_several_changes_all_are_closed_or_none(ready: Desk) -> None:
     assert "1 change ignored" in ready.succeed("drift", "ignore", "2", "2")
 
 
-def test_a_change_that_is_not_there_is_told(ready: Desk) -> None:
+def test_a_missing_change_is_an_error(ready: Desk) -> None:
     for command in (("show", "99"), ("accept", "99"), ("ignore", "99")):
         result = ready.type("drift", *command)
         assert result.exit_code == 1
@@ -132,7 +132,7 @@ def test_a_change_that_is_not_there_is_told(ready: Desk) -> None:
     assert ready.type("drift", "accept").exit_code == 2
 
 
-def test_a_change_of_a_source_that_is_not_declared_any_more_can_be_closed(ready: Desk) -> None:
+def test_a_change_of_a_source_that_is_no_longer_declared_can_be_closed(ready: Desk) -> None:
     (ready.folder / "declared" / "shirts.py").unlink()
     ready.succeed("drift", "accept", "1", "2")
     assert "No change is open." in ready.succeed("drift", "list", "--source", "shirts")

@@ -1,4 +1,4 @@
-"""The command line before any command is called."""
+"""The help of the command line, and the list of its commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from etl_assets.cli import main
 _ROOT = Path(__file__).parents[2]
 
 
-def test_help_loads_nothing_that_takes_time() -> None:
+def test_help_imports_no_slow_module() -> None:
     code = (
         "import sys\nfrom etl_assets.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit: pass\n"
         "print(*sorted({'dagster', 'polars', 'pandas', 'psycopg', 'sqlalchemy', 'rich'} & sys.modules.keys()))"
@@ -32,7 +32,7 @@ def test_help_lists_every_command_and_every_exit_code() -> None:
 
 
 @pytest.mark.parametrize("name", ["demo", "dev", "run", "preview", "quarantine", "doctor", "migrate"])
-def test_every_command_explains_itself(name: str) -> None:
+def test_every_command_has_a_help_text(name: str) -> None:
     result = CliRunner().invoke(main, [name, "--help"])
     assert result.exit_code == 0
     assert "Options:" in result.stdout

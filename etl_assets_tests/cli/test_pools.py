@@ -1,4 +1,4 @@
-"""Commands carry the limits of pools from declarations to Dagster."""
+"""Commands set the limits of Dagster's pools as declared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from etl_assets_tests.cli.desk import Desk
 
 
-def test_a_command_sets_the_limit_of_each_pool_as_it_is_declared(desk: Desk) -> None:
+def test_a_command_sets_the_limit_of_each_pool_as_declared(desk: Desk) -> None:
     declaration = desk.folder / "declared" / "stations.py"
     declaration.write_text(declaration.read_text().replace("schema=", "runs_at_once=3, schema="))
     desk.succeed("migrate")

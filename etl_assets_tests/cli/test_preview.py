@@ -1,4 +1,4 @@
-"""What a source would bring, seen without a database."""
+"""The command `preview`, without a database."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return desk
 
 
-def test_what_would_be_rejected_is_counted_by_rule_and_shown_with_its_values(desk: Desk) -> None:
-    (told,) = desk.lines("preview", "readings", "--partition", "2013-01-01", "--json")
-    assert (told["read"], told["rejected"], told["produced"], told["refused"]) == (4, 1, 3, False)
-    assert told["rules"] == {"celsius__type": 1}
-    (record,) = told["records"]
+def test_rejected_records_are_counted_by_rule_and_shown_with_their_values(desk: Desk) -> None:
+    (preview,) = desk.lines("preview", "readings", "--partition", "2013-01-01", "--json")
+    assert (preview["read"], preview["rejected"], preview["produced"], preview["refused"]) == (4, 1, 3, False)
+    assert preview["rules"] == {"celsius__type": 1}
+    (record,) = preview["records"]
     assert (record["record"], record["rules"], record["values"]) == (2, ["celsius__type"], {"temp": "warm"})
 
 
@@ -44,30 +44,30 @@ def test_nothing_is_written(desk: Desk) -> None:
 
 
 def test_the_newest_partition_is_shown_unless_another_is_named(desk: Desk) -> None:
-    (told,) = desk.lines("preview", "readings", "--json")
-    assert told["partition"] == "2013-02-01"
+    (preview,) = desk.lines("preview", "readings", "--json")
+    assert preview["partition"] == "2013-02-01"
 
 
-def test_no_more_than_the_limit_is_shown_and_everything_is_counted(desk: Desk) -> None:
+def test_the_limit_applies_to_the_records_shown_and_not_to_the_counts(desk: Desk) -> None:
     desk.publish("2013-02-01.csv", "station,day,temp,keeper\n" + "A,x,1,Ann\n" * 9 + "A,1,1,Ann\n" * 9)
-    (told,) = desk.lines("preview", "readings", "--limit", "2", "--json")
-    assert (len(told["records"]), len(told["sample"])) == (2, 2)
-    assert (told["rejected"], told["produced"]) == (9, 9)
+    (preview,) = desk.lines("preview", "readings", "--limit", "2", "--json")
+    assert (len(preview["records"]), len(preview["sample"])) == (2, 2)
+    assert (preview["rejected"], preview["produced"]) == (9, 9)
 
 
-def test_a_delivery_that_would_be_refused_is_called_so(desk: Desk) -> None:
+def test_the_preview_says_that_a_delivery_would_be_refused(desk: Desk) -> None:
     desk.publish("2013-02-01.csv", "station,day,temp,keeper\nA,x,1,Ann\n")
     assert "would be refused" in desk.succeed("preview", "readings")
 
 
-def test_a_declaration_in_a_file_is_previewed_before_it_is_anywhere_else(
+def test_the_declaration_in_a_file_outside_the_settings_can_be_previewed(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ETL_ASSETS_SOURCES", "")
     assert "2 rows would go to core.stations" in desk.succeed("preview", str(desk.folder / "declared" / "stations.py"))
 
 
-def test_a_required_column_that_is_missing_is_told_with_its_nearest_name(desk: Desk) -> None:
+def test_a_missing_required_column_is_an_error_with_the_most_similar_name(desk: Desk) -> None:
     desk.publish("stations.csv", "Code\nA\n")
     result = desk.type("preview", "stations")
     assert result.exit_code == 1

@@ -1,4 +1,4 @@
-"""Sources run through Dagster from the command line."""
+"""The command `run`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_each_partition_is_one_line_of_json_and_nothing_else_is_printed(ready: D
     assert ready.query("SELECT count(*) FROM core.readings") == [(4,)]
 
 
-def test_partitions_that_are_complete_are_left_alone_unless_all_are_asked_for(ready: Desk) -> None:
+def test_complete_partitions_run_again_only_with_the_option_all(ready: Desk) -> None:
     ready.succeed("run", "stations", "readings")
     assert "complete" in ready.succeed("run", "readings")
     assert ready.lines("run", "readings", "--json") == []
@@ -45,13 +45,13 @@ def test_partitions_that_are_complete_are_left_alone_unless_all_are_asked_for(re
     assert [(line["status"], line["read"]) for line in again] == [("unchanged", 0)] * 3
 
 
-def test_force_reads_a_complete_delivery_anew(ready: Desk) -> None:
+def test_force_reloads_a_complete_delivery(ready: Desk) -> None:
     ready.succeed("run", "stations", "readings")
     (line,) = ready.lines("run", "readings", "--partition", "2013-02", "--force", "--json")
     assert (line["status"], line["read"], line["unchanged"]) == ("loaded", 1, 1)
 
 
-def test_a_refused_partition_fails_the_command_and_not_the_partitions_after_it(ready: Desk) -> None:
+def test_a_refused_partition_fails_the_command_but_the_later_partitions_run(ready: Desk) -> None:
     ready.publish("2013-01-02.csv", "station,day,temp,keeper\nA,x,1,Ann\nA,y,1,Ann\nA,3,1,Ann\n")
     ready.succeed("run", "stations")
     lines = ready.lines("run", "readings", "--json", exit_code=1)
@@ -61,7 +61,7 @@ def test_a_refused_partition_fails_the_command_and_not_the_partitions_after_it(r
     assert lines[1]["delivery"] is not None
 
 
-def test_a_feed_that_is_not_there_is_told_in_plain_words(ready: Desk) -> None:
+def test_a_missing_feed_is_an_error_without_a_traceback(ready: Desk) -> None:
     (ready.folder / "feeds" / "2013-01-02.csv").unlink()
     result = ready.type("run", "readings", "--partition", "2013-01-02")
     assert result.exit_code == 1
@@ -77,13 +77,13 @@ def test_new_files_become_partitions_in_their_order(ready: Desk) -> None:
     assert [line["partition"] for line in ready.lines("run", "parcels", "--json")] == ["c.csv"]
 
 
-def test_parked_records_whose_parents_arrived_are_pointed_out_and_replayed(ready: Desk) -> None:
+def test_run_names_parked_records_whose_parents_have_arrived_and_they_can_be_replayed(ready: Desk) -> None:
     ready.succeed("run", "stations", "readings")
     ready.publish("stations.csv", "code\nA\nB\nZ\n")
     assert "etl-assets quarantine replay readings --parked" in ready.succeed("run", "stations")
-    (told,) = ready.lines("quarantine", "replay", "readings", "--parked", "--json")
-    assert (told["status"], told["read"], told["inserted"]) == ("replayed", 1, 1)
-    assert [record["status"] for record in told["waiting"]] == ["open"]
+    (output,) = ready.lines("quarantine", "replay", "readings", "--parked", "--json")
+    assert (output["status"], output["read"], output["inserted"]) == ("replayed", 1, 1)
+    assert [record["status"] for record in output["waiting"]] == ["open"]
     assert ready.query("SELECT celsius FROM core.readings WHERE station = 'Z'") == [(3.0,)]
 
 
@@ -97,31 +97,31 @@ def test_an_unknown_source_or_partition_is_a_usage_error_that_names_the_known_on
         assert known in result.stderr
 
 
-def test_a_database_that_was_not_migrated_ends_the_command_with_what_to_do(desk: Desk) -> None:
+def test_a_database_that_was_not_migrated_is_an_error_that_names_the_command(desk: Desk) -> None:
     result = desk.type("run", "stations")
     assert result.exit_code == 3
     assert "etl-assets migrate" in result.stderr
 
 
-def test_a_server_that_does_not_answer_is_a_matter_of_settings(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_is_a_settings_error(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ETL_ASSETS_DATABASE_URL", "postgresql://nobody:geheim@127.0.0.1:9/none")
     result = desk.type("run", "stations")
     assert result.exit_code == 3
     assert "geheim" not in result.output
 
 
-def test_the_beginning_of_a_key_stands_for_it_when_nothing_else_begins_so() -> None:
+def test_a_unique_beginning_of_a_key_selects_its_partition() -> None:
     known = ["2013-01-01", "2013-01-02", "2013-02-01"]
     assert match("2013-02", known, "x") == "2013-02-01"
     assert match("2013-01-01", known, "x") == "2013-01-01"
-    with pytest.raises(click.UsageError, match="any of 2"):
+    with pytest.raises(click.UsageError, match="matches 2 partitions"):
         match("2013-01", known, "x")
 
 
-def test_a_key_that_begins_another_one_is_still_itself() -> None:
+def test_a_whole_key_selects_its_partition_even_if_another_key_begins_with_it() -> None:
     assert match("a", ["a", "ab"], "x") == "a"
 
 
-def test_migrate_says_from_where_to_where_and_may_be_repeated(desk: Desk) -> None:
+def test_migrate_prints_both_revisions_and_can_be_repeated(desk: Desk) -> None:
     assert f"Schema etl went from nothing to {newest()}." in desk.succeed("migrate")
     assert f"Schema etl is at revision {newest()}." in desk.succeed("migrate")

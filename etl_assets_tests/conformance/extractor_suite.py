@@ -1,4 +1,4 @@
-"""What every Extractor must do, wherever it fetches from. A test class derives from `ExtractorSuite`."""
+"""The contract of every Extractor as a suite: a test class derives from `ExtractorSuite`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ExtractorSuite(ABC):
-    """Derive, and give the fixtures ``extractor``, ``there`` and ``missing``."""
+    """Derive from this, and provide the fixtures ``extractor``, ``there`` and ``missing``."""
 
     @pytest.fixture
     @abstractmethod
@@ -42,30 +42,30 @@ class ExtractorSuite(ABC):
     def store(self, tmp_path: Path) -> LandingStore:
         return LandingStore(str(tmp_path / "landing"))
 
-    def test_it_is_a_frozen_value_with_a_sound_declaration(self, extractor: Extractor) -> None:
+    def test_the_extractor_is_a_frozen_value_with_a_valid_declaration(self, extractor: Extractor) -> None:
         assert is_dataclass(extractor)
         assert fields(extractor)
         hash(extractor)
         extractor.check("source 'x'")
 
-    def test_a_fetch_names_itself_and_gives_bytes(self, extractor: Extractor, there: Partition) -> None:
+    def test_a_fetch_has_a_name_an_origin_and_bytes(self, extractor: Extractor, there: Partition) -> None:
         with extractor.fetch(there) as fetched:
             assert fetched.name
             assert fetched.origin
             assert fetched.stream.read()
 
-    def test_fetching_twice_gives_the_same_bytes(self, extractor: Extractor, there: Partition) -> None:
+    def test_fetching_twice_returns_the_same_bytes(self, extractor: Extractor, there: Partition) -> None:
         digests = set()
         for _ in range(2):
             with extractor.fetch(there) as fetched:
                 digests.add(sha256(fetched.stream.read()).hexdigest())
         assert len(digests) == 1
 
-    def test_nothing_there_is_said(self, extractor: Extractor, missing: Partition) -> None:
+    def test_a_missing_partition_raises_an_error(self, extractor: Extractor, missing: Partition) -> None:
         with pytest.raises(DeliveryMissingError, match="Nothing was written"), extractor.fetch(missing):
             pass
 
-    def test_what_is_landed_can_be_read_back_record_by_record(
+    def test_every_record_of_a_landed_delivery_can_be_read_back(
         self, extractor: Extractor, there: Partition, store: LandingStore
     ) -> None:
         manifest = land(extractor, there, store)
@@ -73,7 +73,7 @@ class ExtractorSuite(ABC):
         read = sum(batch.frame.height + batch.malformed.height for batch in batches(extractor, store, manifest))
         assert read == manifest.records
 
-    def test_landing_twice_and_indexing_anew_change_nothing(
+    def test_landing_and_indexing_again_change_nothing(
         self, extractor: Extractor, there: Partition, store: LandingStore
     ) -> None:
         manifest = land(extractor, there, store)

@@ -1,4 +1,4 @@
-"""What every Format must do, whatever it reads. A test class derives from `FormatSuite` and gives samples."""
+"""The contract of every Format as a suite: a test class derives from `FormatSuite` and provides samples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class OneWay(io.RawIOBase):
-    """A stream that cannot be sought and hands out few bytes at a time, as a network does."""
+    """A stream that is not seekable and returns few bytes at a time, like a network."""
 
     def __init__(self, data: bytes, step: int = 7) -> None:
         super().__init__()
@@ -40,8 +40,8 @@ def one_way(data: bytes) -> BinaryIO:
     return cast("BinaryIO", OneWay(data))
 
 
-def said(batch: RawBatch, names: Sequence[str]) -> tuple[list[Any], list[Any]]:
-    """The records of a batch by names of which it may lack some."""
+def records_of(batch: RawBatch, names: Sequence[str]) -> tuple[list[Any], list[Any]]:
+    """Return the well-formed and the malformed records of a batch, under names of which it may lack some."""
     lacking = [pl.lit(None, pl.String()).alias(name) for name in names if name not in batch.names]
     return batch.frame.with_columns(lacking).select(*names, RECORD_NO).rows(), batch.malformed.rows()
 
@@ -53,7 +53,7 @@ class FormatSuite:
         format: Cuts ``sample`` into at least three batches.
         sample: A file of that format with well-formed and malformed records.
         records: How many records it holds.
-        empty: A file without records that is no empty one; None for a format that has none.
+        empty: A file without records that is not an empty file; None if the format has no such file.
     """
 
     format: Format
@@ -65,7 +65,7 @@ class FormatSuite:
         return list(self.format.read(stream or io.BytesIO(self.sample), "member", **arguments))
 
     def again(self, batches: Sequence[RawBatch], stream: BinaryIO | None = None) -> Sequence[RawBatch]:
-        """Read batches that were read before, as from a landed delivery."""
+        """Read batches again by their spans, as from a landed delivery."""
         return self.read(stream, index=MemberIndex("member", 0, self.names, tuple(batch.span for batch in batches)))
 
     @property
@@ -98,29 +98,31 @@ class FormatSuite:
             assert batch.frame.dtypes == [*[pl.String()] * len(batch.names), pl.Int64()]
             assert dict(batch.malformed.schema) == {"record_no": pl.Int64(), "rules": pl.List(pl.String())}
 
-    def test_batches_that_are_known_have_all_the_names_and_the_same_records(self) -> None:
+    def test_batches_that_are_read_by_their_index_have_all_names_and_the_same_records(self) -> None:
         whole = self.read()
         again = self.again(whole)
         assert [batch.span for batch in again] == [batch.span for batch in whole]
         assert {batch.names for batch in again} == {self.names}
-        assert [said(batch, self.names) for batch in again] == [said(batch, self.names) for batch in whole]
+        assert [records_of(batch, self.names) for batch in again] == [records_of(batch, self.names) for batch in whole]
 
     def test_any_single_batch_can_be_read_by_its_span(self) -> None:
         for batch in self.read():
             (alone,) = self.again([batch])
-            assert said(alone, self.names) == said(batch, self.names)
+            assert records_of(alone, self.names) == records_of(batch, self.names)
 
-    def test_a_stream_that_cannot_be_sought_gives_the_same_batches(self) -> None:
+    def test_a_stream_that_is_not_seekable_yields_the_same_batches(self) -> None:
         whole = self.read()
         streamed = self.read(one_way(self.sample))
-        assert [(batch.span, *said(batch, batch.names)) for batch in streamed] == [
-            (batch.span, *said(batch, batch.names)) for batch in whole
+        assert [(batch.span, *records_of(batch, batch.names)) for batch in streamed] == [
+            (batch.span, *records_of(batch, batch.names)) for batch in whole
         ]
 
-    def test_a_stream_that_cannot_be_sought_can_be_resumed_after_a_span(self) -> None:
+    def test_a_stream_that_is_not_seekable_can_be_resumed_after_a_span(self) -> None:
         wanted = self.read()[1:]
         resumed = self.again(wanted, one_way(self.sample))
-        assert [said(batch, self.names) for batch in resumed] == [said(batch, self.names) for batch in wanted]
+        assert [records_of(batch, self.names) for batch in resumed] == [
+            records_of(batch, self.names) for batch in wanted
+        ]
 
     def test_a_second_member_continues_the_numbers_of_the_first(self) -> None:
         first = self.read()
@@ -129,7 +131,7 @@ class FormatSuite:
         assert second[0].span.first_record == self.records + 1
         assert second[0].frame[RECORD_NO].to_list() == [n + self.records for n in first[0].frame[RECORD_NO].to_list()]
 
-    def test_the_bytes_of_every_record_stand_in_the_file_one_after_another(self) -> None:
+    def test_the_bytes_of_every_record_are_in_the_file_one_after_another(self) -> None:
         position = 0
         for batch in self.read():
             for record_no in range(batch.span.first_record, batch.span.last_record + 1):
@@ -138,7 +140,7 @@ class FormatSuite:
                 position = self.sample.find(raw, position) + len(raw)
                 assert position >= len(raw)
 
-    def test_every_record_has_a_place_of_its_own_which_names_the_member(self) -> None:
+    def test_every_record_has_its_own_location_which_names_the_member(self) -> None:
         places = [
             batch.location(record_no)
             for batch in self.read()
@@ -147,22 +149,22 @@ class FormatSuite:
         assert len(set(places)) == self.records
         assert all(place.startswith("member") for place in places)
 
-    def test_a_record_that_is_reread_from_its_bytes_is_what_it_was(self) -> None:
+    def test_a_record_that_is_reread_from_its_bytes_is_the_same(self) -> None:
         for batch in self.again(self.read()):
             numbers = range(batch.span.first_record, batch.span.last_record + 1)
             reread = self.format.reread(self.names, {number: batch.raw(number) for number in numbers})
-            assert said(reread, self.names) == said(batch, self.names)
+            assert records_of(reread, self.names) == records_of(batch, self.names)
 
-    def test_names_come_about_as_the_format_says(self) -> None:
-        found = [batch.names for batch in self.read()]
+    def test_the_names_follow_the_naming_of_the_format(self) -> None:
+        names = [batch.names for batch in self.read()]
         if self.format.naming == "union":
             first = self.read()[0]
             (more,) = self.read(index=MemberIndex("member", 0, (*self.names, "surplus"), (first.span,)))
             assert more.frame["surplus"].null_count() == more.frame.height == first.frame.height
         else:
-            assert set(found) == {self.names}
+            assert set(names) == {self.names}
 
-    def test_a_file_without_records_gives_one_batch(self) -> None:
+    def test_a_file_without_records_yields_one_batch(self) -> None:
         if self.empty is None:
             return
         (batch,) = self.read(io.BytesIO(self.empty))

@@ -1,7 +1,7 @@
-"""What every Loader must do, as a suite to subclass.
+"""The contract of every Loader, as a suite to subclass.
 
-Subclass `LoaderSuite` in a test module, name the subclass ``Test…`` and give ``loader``; it loads deliveries that the
-suite makes in memory into a real warehouse.
+Subclass `LoaderSuite` in a test module, name the subclass ``Test…`` and implement ``loader``. The loader loads
+deliveries, which the suite makes in memory, into a real warehouse.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SECOND: Final = [("fig", 3, "soft"), ("kiwi", 4, "")]
 
 
 class LoaderSuite(ABC):
-    """The promises of the stage."""
+    """The invariants of the stage."""
 
     @abstractmethod
     def loader(self) -> Loader:
@@ -54,7 +54,7 @@ class LoaderSuite(ABC):
         with connected(feed.url) as connection:
             return quarantine.find(connection, source=feed.source)
 
-    def test_it_is_a_frozen_value_that_states_its_rules(self) -> None:
+    def test_the_loader_is_a_frozen_value_that_states_its_rules(self) -> None:
         loader = self.loader()
         assert is_dataclass(loader)
         hash(loader)
@@ -67,7 +67,7 @@ class LoaderSuite(ABC):
         assert report.delivery.status == "complete"
         assert self.violations(feed, report.delivery) == []
 
-    def test_what_is_loaded_again_changes_nothing(self, feed: Feed) -> None:
+    def test_loading_a_delivery_again_changes_nothing(self, feed: Feed) -> None:
         delivery = feed.send(FIRST, SECOND)
         feed.load(delivery)
         before = feed.query(f"SELECT ctid, xmin, t.* FROM {feed.table} t ORDER BY code")
@@ -81,7 +81,7 @@ class LoaderSuite(ABC):
         assert feed.load(older).counts.unchanged == 1
         assert feed.rows() == [("apple", 7, "red"), ("plum", 2, None)]
 
-    def test_of_one_key_the_last_record_counts(self, feed: Feed) -> None:
+    def test_the_last_record_of_a_key_is_stored(self, feed: Feed) -> None:
         report = feed.take([("apple", 1, "a"), ("apple", 2, "b")], [("apple", 3, "c")])
         assert feed.rows() == [("apple", 3, "c")]
         assert (report.counts.duplicate, report.counts.inserted, report.counts.updated) == (1, 1, 1)
@@ -105,7 +105,7 @@ class LoaderSuite(ABC):
         assert stored is not None
         assert stored.status == "refused"
 
-    def test_a_load_that_broke_off_goes_on_where_it_was(self, feed: Feed) -> None:
+    def test_an_interrupted_load_is_resumed_after_its_last_batch(self, feed: Feed) -> None:
         delivery = feed.send(FIRST, SECOND)
         whole = feed.batches(delivery)
         feed.open = lambda skip: _broken_after(whole[0]) if not skip else iter(whole[1:])
@@ -116,7 +116,7 @@ class LoaderSuite(ABC):
         assert (report.status, report.counts.inserted, report.written.inserted) == ("resumed", 4, 2)
         assert self.violations(feed, report.delivery) == []
 
-    def test_a_partition_that_another_run_holds_is_left_alone(self, feed: Feed) -> None:
+    def test_a_partition_that_another_run_has_locked_is_left_alone(self, feed: Feed) -> None:
         delivery = feed.send(FIRST)
         with connected(feed.url) as other:
             locks.lock(other, feed.source, "")
@@ -124,7 +124,7 @@ class LoaderSuite(ABC):
                 feed.load(delivery)
         assert feed.load(delivery).status == "loaded"
 
-    def test_a_replay_writes_what_keeps_the_rules_and_the_rest_waits_on(self, feed: Feed) -> None:
+    def test_a_replay_writes_records_that_keep_the_rules_and_the_others_keep_waiting(self, feed: Feed) -> None:
         delivery = feed.take([], rejected={1: ["a__type"], 2: ["a__type"]}).delivery
         ids = [record.id for record in self.waiting(feed)]
 

@@ -1,7 +1,7 @@
-"""What every kind of rule of a column must do, as a suite to subclass.
+"""The contract of every kind of rule of a column, as a suite to subclass.
 
-Subclass `RuleSuite` in a test module, name the subclass ``Test…`` and set the attributes. A kind without such a class
-is found by `schema/test_kinds.py`.
+Subclass `RuleSuite` in a test module, name the subclass ``Test…`` and set the attributes. `schema/test_kinds.py` fails
+for a kind without such a class.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ _NUMBER: Final = count(1)
 
 
 class RuleSuite:
-    """Derive, and set the attributes.
+    """Derive from this, and set the attributes.
 
     Attributes:
-        rule: The kind.
-        column: A column ``x`` that has a rule of it.
-        kept: Published cells that keep it; None for no cell.
-        broken: Published cells that break it, and no other rule of the column.
+        rule: The kind of rule.
+        column: A column ``x`` that has a rule of this kind.
+        kept: Published cells that keep the rule; None for no cell.
+        broken: Published cells that break the rule, and no other rule of the column.
         wrong: Arguments of a column ``x`` whose declaration is refused.
-        unsaid: What the audit says when it is not asked; empty when it is.
+        unsaid: The reason why the audit leaves the rule out; empty if the audit checks it.
         parents: Values of ``core.rule_parents.code``, which the column may refer to.
     """
 
@@ -68,26 +68,26 @@ class RuleSuite:
     def cells(self) -> tuple[str | None, ...]:
         return (*self.kept, *self.broken)
 
-    def test_it_is_found_by_its_name_and_documented(self) -> None:
+    def test_the_kind_is_found_by_its_name_and_documented(self) -> None:
         assert KINDS[self.rule.kind] is self.rule
         if self.rule.keyword:
             assert f"| `{self.rule.kind}` | " in rules_table()
             assert f"    {self.rule.kind}: {self.rule.keyword}" in keywords()
 
-    def test_it_is_listed_in_words_and_checked_in_dagster(self, tmp_path: Path) -> None:
+    def test_the_rule_is_described_in_words_and_checked_in_dagster(self, tmp_path: Path) -> None:
         (info,) = (info for info in self.schema.rule_infos if info.name == self.name)
         assert info.words.startswith("x ")
         assert info.columns == ("x",)
         source = World("", tmp_path, self.schema).source
         assert {check.name: check.description for check in core_specs(source, None)}[self.name] == info.words
 
-    def test_a_failed_check_is_an_alert_only_where_nobody_consents(self) -> None:
+    def test_a_failed_check_is_an_alert_unless_the_rule_is_broken_by_consent(self) -> None:
         (info,) = (info for info in self.schema.rule_infos if info.name == self.name)
         failed = CheckResult(self.name, passed=False, by_consent=info.by_consent)
         alerts = of_checks(DEFAULT_ALERTS, [failed], None, dropped=False)
         assert len(alerts) == int(not self.rule.by_consent)
 
-    def test_the_column_can_be_written_down_again(self) -> None:
+    def test_the_column_can_be_recreated_from_its_repr(self) -> None:
         self.schema.check("the suite")
         assert eval(repr(self.column), vars(__import__("etl_assets.schema", fromlist=["*"]))) == self.column  # noqa: S307
 
@@ -97,7 +97,9 @@ class RuleSuite:
             with pytest.raises(DeclarationError, match=r"^column 'x'"):
                 Schema((KEY, Column("x", **arguments)), key=("n",)).check("the suite")
 
-    def test_records_that_break_it_wait_and_the_others_are_loaded(self, warehouse_url: str, tmp_path: Path) -> None:
+    def test_records_that_break_the_rule_wait_and_the_others_are_loaded(
+        self, warehouse_url: str, tmp_path: Path
+    ) -> None:
         world = self.world(warehouse_url, tmp_path)
         assert self.kept
         assert self.broken
@@ -109,7 +111,7 @@ class RuleSuite:
         assert report.rules == {self.name: len(self.broken)}
         assert [row[0] for row in world.rows()] == list(range(1, len(self.kept) + 1))
 
-    def test_the_audit_finds_stored_rows_that_break_it(self, warehouse_url: str, tmp_path: Path) -> None:
+    def test_the_audit_finds_stored_rows_that_break_the_rule(self, warehouse_url: str, tmp_path: Path) -> None:
         world = self.world(warehouse_url, tmp_path)
         suite = compiled(self.schema)
         if self.unsaid:
@@ -118,18 +120,18 @@ class RuleSuite:
         assert not any(isinstance(reason, NotAudited) for reason in suite.left_out.values())
         table = f"public.{world.name}"
         self.store_unjudged(warehouse_url, table)
-        (asked,) = (each for each in suite.expectations if each.name == self.name)
+        (expectation,) = (item for item in suite.expectations if item.name == self.name)
         with auditor(warehouse_url, self.schema, table) as audit:
-            (found,) = audit.ask([asked])
-        self.check_audit({row["n"] for row in found.keys}, passed=found.passed)
+            (result,) = audit.ask([expectation])
+        self.check_audit({row["n"] for row in result.keys}, passed=result.passed)
 
     def check_audit(self, keys: set[int], *, passed: bool) -> None:
-        """That of what was stored without being judged exactly the broken rows are found."""
+        """Check that the audit finds exactly the broken rows among those stored without validation."""
         assert not passed
         assert keys == set(range(len(self.kept) + 1, len(self.cells) + 1))
 
     def world(self, url: str, folder: Path) -> World:
-        """A source with the rule, beside the parents that it may refer to."""
+        """Return a source with the rule; load the parents that it may refer to."""
         if self.parents:
             parents = World(
                 url, folder, Schema((Column("code", "text", required=True),), key=("code",)), "rule_parents"

@@ -1,4 +1,4 @@
-"""Delimited text keeps the contract of a format."""
+"""The format of delimited text conforms to the contract of formats."""
 
 from __future__ import annotations
 

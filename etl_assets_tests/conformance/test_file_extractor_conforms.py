@@ -44,7 +44,7 @@ _PACKED = {
 }
 
 
-class _InPlaces(ExtractorSuite):
+class _EveryPacking(ExtractorSuite):
     @pytest.fixture(params=sorted(_PACKED))
     def name(self, request: pytest.FixtureRequest) -> str:
         return str(request.param)
@@ -58,7 +58,7 @@ class _InPlaces(ExtractorSuite):
         return Partition("nothing.csv")
 
 
-class TestLocalFileExtractorConforms(_InPlaces):
+class TestLocalFileExtractorConforms(_EveryPacking):
     @pytest.fixture
     def extractor(self, tmp_path: Path, name: str) -> FileExtractor:
         (tmp_path / name).write_bytes(_PACKED[name])
@@ -66,7 +66,7 @@ class TestLocalFileExtractorConforms(_InPlaces):
         return FileExtractor(location=location, format=Csv(batch_bytes=128), member="*.csv", settle_seconds=0)
 
 
-class TestFsspecFileExtractorConforms(_InPlaces):
+class TestFsspecFileExtractorConforms(_EveryPacking):
     @pytest.fixture
     def extractor(self, name: str) -> FileExtractor:
         folder = f"memory://{uuid.uuid4().hex}"
@@ -84,10 +84,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data or b"")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the base class's name
-        """Say nothing."""
+        """Log nothing."""
 
 
-class TestWebFileExtractorConforms(_InPlaces):
+class TestWebFileExtractorConforms(_EveryPacking):
     @pytest.fixture
     def extractor(self) -> Iterator[FileExtractor]:
         with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:

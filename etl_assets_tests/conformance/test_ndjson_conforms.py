@@ -1,4 +1,4 @@
-"""Newline-delimited JSON keeps the contract of a format."""
+"""The format of newline-delimited JSON conforms to the contract of formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ready-made loader, and the stages that are documented as examples, keep the contracts of their stages."""
+"""The loader of the package and the example stages in the documents conform to the contracts of their stages."""
 
 from __future__ import annotations
 
@@ -38,17 +38,19 @@ class TestPostgresLoader(LoaderSuite):
 
 class TestDocumentedLoader(LoaderSuite):
     def loader(self) -> Loader:
-        made: Loader = NOTIFYING.NotifyingLoader()
-        return made
+        loader: Loader = NOTIFYING.NotifyingLoader()
+        return loader
 
 
 class TestDocumentedValidator(ValidatorSuite):
     def validator(self) -> Validator:
-        made: Validator = CHECK_DIGITS.CheckDigits("note")
-        return made
+        validator: Validator = CHECK_DIGITS.CheckDigits("note")
+        return validator
 
 
-def test_documented_check_digits_are_checked_quarantined_and_listed(warehouse_url: str, tmp_path: Path) -> None:
+def test_the_documented_validator_quarantines_wrong_check_digits_and_lists_its_rule(
+    warehouse_url: str, tmp_path: Path
+) -> None:
     columns = (Column("n", "integer", required=True), Column("ean", "text"))
     world = World(warehouse_url, tmp_path, Schema(columns, key=("n",)), "articles")
     world.more["validator"] = CHECK_DIGITS.CheckDigits("ean")
@@ -60,33 +62,33 @@ def test_documented_check_digits_are_checked_quarantined_and_listed(warehouse_ur
     assert plain.fingerprint != world.source.fingerprint
 
 
-def test_a_documented_notification_comes_with_what_is_committed_and_with_nothing_else(
+def test_the_documented_loader_notifies_when_rows_are_committed_and_at_no_other_time(
     warehouse_url: str, tmp_path: Path
 ) -> None:
-    world = World(warehouse_url, tmp_path, GOODS, "heralded")
+    world = World(warehouse_url, tmp_path, GOODS, "notifying")
     world.more["loader"] = NOTIFYING.NotifyingLoader(channel="rows")
     with connected(warehouse_url) as listener:
         listener.execute("LISTEN rows")
 
-        def heard() -> list[str]:
+        def received() -> list[str]:
             return [note.payload for note in listener.notifies(timeout=0.2)]
 
         world.publish("apple,1,", "plum,x,")
         delivery = world.land().delivery
         ingest.load(world.source, delivery, world.warehouse, "run")
-        assert heard() == ["heralded"]
+        assert received() == ["notifying"]
         ingest.load(world.source, delivery, world.warehouse, "run", force=True)
-        assert heard() == []
+        assert received() == []
         world.correct(world.waiting()[0], amount="2")
         world.replay()
-        assert heard() == ["heralded"]
+        assert received() == ["notifying"]
 
 
 class TestDocumentedExtractor(ExtractorSuite):
     @pytest.fixture
     def extractor(self) -> Extractor:
-        made: Extractor = COUNTING.Counting(Csv(batch_bytes=64), first=3)
-        return made
+        extractor: Extractor = COUNTING.Counting(Csv(batch_bytes=64), first=3)
+        return extractor
 
     @pytest.fixture
     def there(self) -> Partition:

@@ -1,4 +1,4 @@
-"""A stage that breaks its contract does not pass the suite: each wrong variant is caught by the test that is named."""
+"""A stage that breaks its contract does not pass the suite: the named test fails for each wrong variant."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Altered(Csv):
-    """Delimited text of which each batch is altered."""
+    """Delimited text whose batches are altered."""
 
     def read(self, stream: BinaryIO, member: str, **arguments: Any) -> Iterator[RawBatch]:
         for batch in super().read(stream, member, **arguments):
@@ -72,20 +72,20 @@ class OtherNaming(Csv):
 @pytest.mark.parametrize(
     ("wrong", "test"),
     [
-        (WithoutBytes, "test_the_bytes_of_every_record_stand_in_the_file_one_after_another"),
-        (WithTheSameBytes, "test_the_bytes_of_every_record_stand_in_the_file_one_after_another"),
-        (AllInOnePlace, "test_every_record_has_a_place_of_its_own_which_names_the_member"),
-        (NotReread, "test_a_record_that_is_reread_from_its_bytes_is_what_it_was"),
-        (RereadAsNothing, "test_a_record_that_is_reread_from_its_bytes_is_what_it_was"),
+        (WithoutBytes, "test_the_bytes_of_every_record_are_in_the_file_one_after_another"),
+        (WithTheSameBytes, "test_the_bytes_of_every_record_are_in_the_file_one_after_another"),
+        (AllInOnePlace, "test_every_record_has_its_own_location_which_names_the_member"),
+        (NotReread, "test_a_record_that_is_reread_from_its_bytes_is_the_same"),
+        (RereadAsNothing, "test_a_record_that_is_reread_from_its_bytes_is_the_same"),
         (WithoutRules, "test_the_rules_that_malformed_records_break_are_stated"),
-        (OtherNaming, "test_names_come_about_as_the_format_says"),
+        (OtherNaming, "test_the_names_follow_the_naming_of_the_format"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
-def test_a_wrong_format_is_caught(wrong: type[Csv], test: str) -> None:
+def test_the_suite_fails_for_a_wrong_format(wrong: type[Csv], test: str) -> None:
     suite = _CsvConforms()
     getattr(suite, test)()
-    made: Format = wrong(batch_bytes=200)
-    suite.format = made  # type: ignore[assignment]
+    variant: Format = wrong(batch_bytes=200)
+    suite.format = variant  # type: ignore[assignment]
     with pytest.raises((AssertionError, NotImplementedError)):
         getattr(suite, test)()

@@ -1,7 +1,7 @@
-"""What every Validator must do, as a suite to subclass.
+"""The contract of every Validator, as a suite to subclass.
 
-Subclass `ValidatorSuite` in a test module, name the subclass ``Test…`` and give ``validator``; it judges
-batches that the suite makes by the schema below.
+Subclass `ValidatorSuite` in a test module, name the subclass ``Test…`` and implement ``validator``. The suite makes
+batches, which the validator validates against the schema below.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ NAMES: Final = ("Id", "code", "price", "note", "page")
 
 
 def batch(*records: tuple[str | None, ...], malformed: dict[int, list[str]] | None = None) -> PublishedBatch:
-    """A batch of the suite's schema."""
+    """Make a batch of the suite's schema."""
     return PublishedBatch(
         {name: [record[index] for record in records] for index, name in enumerate(NAMES)}, malformed=malformed
     )
 
 
 class ValidatorSuite(ABC):
-    """The promises of the stage."""
+    """The invariants of the stage."""
 
     @abstractmethod
     def validator(self) -> Validator:
@@ -74,7 +74,7 @@ class ValidatorSuite(ABC):
         assert verdict.rejected.rows() == [(1, BROKEN), (2, ["record__quoting"])]
         assert verdict.rows[RECORD_NO].to_list() == [3]
 
-    def test_a_batch_without_records_gives_typed_rows_and_rejects_nothing(self) -> None:
+    def test_a_batch_without_records_has_typed_rows_and_no_rejected_records(self) -> None:
         verdict = self.validator().validate(batch(), SCHEMA)
         assert dict(verdict.rows.schema) == TYPES
         assert verdict.rejected.schema == REJECTED_SCHEMA
@@ -90,7 +90,7 @@ class ValidatorSuite(ABC):
         assert dict(rows.schema) == TYPES
         assert rows.rows() == [(1, "A", None, None, 1)]
 
-    def test_the_same_batch_gives_the_same_verdict_again(self) -> None:
+    def test_the_same_batch_has_the_same_verdict_again(self) -> None:
         validator, raw = self.validator(), batch(GOOD, BAD)
         first, second = validator.validate(raw, SCHEMA), validator.validate(raw, SCHEMA)
         assert first.rows.equals(second.rows)
@@ -98,7 +98,7 @@ class ValidatorSuite(ABC):
 
     @given(st.lists(st.sampled_from(["good", "bad", "malformed"]), max_size=40))
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
-    def test_every_record_ends_in_exactly_one_place_and_order_is_kept(self, kinds: list[str]) -> None:
+    def test_every_record_is_either_a_row_or_rejected_and_order_is_kept(self, kinds: list[str]) -> None:
         malformed = {number: ["record__nul"] for number, kind in enumerate(kinds, 1) if kind == "malformed"}
         records = [GOOD if kind == "good" else BAD for kind in kinds if kind != "malformed"]
         verdict = self.validator().validate(batch(*records, malformed=malformed), SCHEMA)

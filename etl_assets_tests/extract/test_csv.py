@@ -1,4 +1,4 @@
-"""Csv: what is read, what is malformed, what is refused."""
+"""Csv: which records are read, which are malformed, and which files are refused."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _tables = st.integers(1, 5).flatmap(
     st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
     st.sampled_from([64, 1 << 20]),
 )
-def test_values_are_those_the_csv_module_reads(table: list[list[str]], end: str, quoting: Any, size: int) -> None:
+def test_values_are_those_that_the_csv_module_reads(table: list[list[str]], end: str, quoting: Any, size: int) -> None:
     written = io.StringIO(newline="")
     csv.writer(written, lineterminator=end, quoting=quoting).writerows(table)
     text = written.getvalue()
@@ -75,7 +75,7 @@ def test_values_are_those_the_csv_module_reads(table: list[list[str]], end: str,
     st.integers(0, 40),
     st.lists(st.sampled_from([b'"', b",", b"\n", b"\r\n", b"a", b"\xff", b"\0", b'"x"', b'""']), max_size=20),
 )
-def test_whatever_the_bytes_records_end_in_one_place_however_they_are_cut(lead: int, parts: list[bytes]) -> None:
+def test_any_bytes_give_the_same_records_whatever_the_batch_size(lead: int, parts: list[bytes]) -> None:
     data = b"h,i\n" + b"x,y\n" * lead + b"".join(parts)
     whole = only(data)
     assert sorted([*whole.frame[RECORD_NO], *whole.malformed["record_no"]]) == list(range(1, whole.span.records + 1))
@@ -89,7 +89,7 @@ def test_cells_without_a_value_and_null_words_are_null_quoted_or_not() -> None:
     assert rows(batch) == [(None, None), (None, None), ("na", "NAN")]
 
 
-def test_without_null_words_nothing_is_guessed_to_be_null() -> None:
+def test_without_null_words_only_empty_cells_are_null() -> None:
     assert rows(only(b"a,b\nNA,null\nnan, \n")) == [("NA", "null"), ("nan", " ")]
 
 
@@ -112,20 +112,20 @@ def test_a_declared_encoding_is_decoded(encoding: str) -> None:
     )
 
 
-def test_an_undecodable_byte_makes_its_record_malformed_and_no_other() -> None:
+def test_an_undecodable_byte_makes_only_its_record_malformed() -> None:
     batch = only("a,b\né,1\n".encode() + b"\xe9,2\nz,3\n")
     assert rows(batch) == [("é", "1"), ("z", "3")]
     assert rejected(batch) == {2: ["record__encoding"]}
     assert batch.raw(2) == b"\xe9,2"
 
 
-def test_a_byte_that_a_code_page_does_not_have_makes_its_record_malformed() -> None:
+def test_a_byte_outside_the_code_page_makes_its_record_malformed() -> None:
     batch = only(b"a,b\n\x80,1\n\x81,2\n", Csv(encoding="cp1252"))
     assert rows(batch) == [("€", "1")]
     assert rejected(batch) == {2: ["record__encoding"]}
 
 
-def test_a_lone_surrogate_in_utf_16_makes_its_record_malformed_with_its_own_bytes() -> None:
+def test_a_lone_surrogate_in_utf_16_makes_its_record_malformed_and_its_raw_bytes_are_kept() -> None:
     batch = only("a,b\nx,\ud800\ny,1\n".encode("utf-16", "surrogatepass"), Csv(encoding="utf-16"))
     assert rejected(batch) == {1: ["record__encoding"]}
     assert batch.raw(1) == "x,\ud800".encode("utf-16-le", "surrogatepass")
@@ -149,17 +149,17 @@ def test_records_with_too_few_or_too_many_fields_are_malformed_with_their_raw_by
     assert batch.frame.rows() == [("1", "2", "3", 2)]
 
 
-def test_one_short_and_one_long_record_do_not_make_up_for_each_other() -> None:
+def test_one_short_and_one_long_record_are_both_malformed() -> None:
     assert list(rejected(only(b"a,b,c\n1,2,3,4\n1,2\n"))) == [1, 2]
 
 
-def test_when_every_record_is_longer_than_the_header_nothing_is_shifted() -> None:
+def test_when_every_record_is_longer_than_the_header_all_are_malformed() -> None:
     batch = only(b"a,b\n" + b"1,2,3\n" * 5)
     assert batch.frame.is_empty()
     assert batch.malformed.height == 5
 
 
-def test_short_records_are_filled_up_when_that_is_declared() -> None:
+def test_declared_short_records_are_filled_with_nulls() -> None:
     batch = only(b'a,b,c\n1\n"1,5",2\n1,2,3\n1,2,3,4\n', Csv(short_records=True))
     assert rows(batch) == [("1", None, None), ("1,5", "2", None), ("1", "2", "3")]
     assert rejected(batch) == {4: ["record__field_count"]}
@@ -169,7 +169,7 @@ def test_a_record_may_break_several_rules() -> None:
     assert rejected(only(b"a,b\n\0\xff\n")) == {1: ["record__field_count", "record__nul", "record__encoding"]}
 
 
-def test_an_unclosed_quote_makes_its_line_malformed_and_reading_goes_on() -> None:
+def test_an_unclosed_quote_makes_only_its_line_malformed() -> None:
     batch = only(b'a,b\n1,"open\n2,x\n3,"y"\n')
     assert rejected(batch) == {1: ["record__quoting"]}
     assert rows(batch) == [("2", "x"), ("3", "y")]
@@ -191,7 +191,7 @@ def test_blank_lines_and_comments_are_no_records() -> None:
     assert [batch.location(n) for n in (1, 2)] == [":5", ":8"]
 
 
-def test_a_location_names_member_and_line_counting_lines_within_fields() -> None:
+def test_a_location_names_member_and_line_and_counts_lines_within_fields() -> None:
     (batch,) = read(b'a,b\n1,"x\ny\nz"\n2,q\n', member="flights.csv")
     assert [batch.location(n) for n in (1, 2)] == ["flights.csv:2", "flights.csv:5"]
 
@@ -204,7 +204,7 @@ def test_locations_are_right_in_later_batches() -> None:
     assert places == [f":{2 * n}" for n in range(1, 51)]
 
 
-def test_a_carriage_return_before_the_line_feed_is_part_of_the_line_end_and_elsewhere_of_the_value() -> None:
+def test_a_carriage_return_is_part_of_the_line_end_before_a_line_feed_and_else_of_the_value() -> None:
     assert rows(only(b"a,b\r\n1,x\ry\r\n2,z\n3,w\r")) == [("1", "x\ry"), ("2", "z"), ("3", "w")]
 
 
@@ -213,7 +213,7 @@ def test_names_come_from_the_declaration_when_the_file_has_none() -> None:
     assert batch.frame.to_dicts() == [{"x": "1", "y": "2", RECORD_NO: 1}]
 
 
-def test_lines_before_the_header_are_left_out_when_that_is_declared() -> None:
+def test_declared_lines_before_the_header_are_skipped() -> None:
     batch = only(b'Report of "today\n(all)\na,b\n1,2\n', Csv(skip_lines=2))
     assert batch.names == ("a", "b")
     assert batch.location(1) == ":4"
@@ -225,13 +225,13 @@ def test_a_trailing_delimiter_publishes_a_column_without_a_name() -> None:
     assert rows(batch) == [("1", "2", None), ("3", "4", "x")]
 
 
-def test_a_header_may_be_quoted_and_hold_line_ends() -> None:
+def test_a_header_may_be_quoted_and_contain_line_ends() -> None:
     batch = only(b'\xef\xbb\xbf"a\nb","c ""d"""\n1,2\n')
     assert batch.names == ("a\nb", 'c "d"')
     assert batch.location(1) == ":3"
 
 
-def test_a_header_longer_than_the_first_look_is_read_whole() -> None:
+def test_a_header_longer_than_the_first_block_is_read_completely() -> None:
     names = tuple(f"column_{n:06d}" for n in range(10_000))
     assert only(",".join(names).encode() + b"\n").names == names
 
@@ -240,7 +240,7 @@ def test_a_header_longer_than_the_first_look_is_read_whole() -> None:
     ("data", "format_", "words"),
     [
         (b"", Csv(), "is empty"),
-        (b"\n\n", Csv(), "holds no header"),
+        (b"\n\n", Csv(), "has no header"),
         (b"a,b,a\n1,2,3\n", Csv(), "more than one column named 'a'.*header="),
         (b"a,,\n1,2,3\n", Csv(), "more than one column named ''"),
         (b"a,_record_no\n", Csv(), "bookkeeping"),
@@ -254,7 +254,7 @@ def test_a_header_longer_than_the_first_look_is_read_whole() -> None:
         (b"a,b\n" + b"x" * 1000, Csv(batch_bytes=64), "line longer than 64 bytes, line 2"),
     ],
 )
-def test_what_is_no_such_file_is_refused_with_the_remedy(data: bytes, format_: Csv, words: str) -> None:
+def test_a_file_unlike_its_declaration_is_refused_with_a_remedy(data: bytes, format_: Csv, words: str) -> None:
     with pytest.raises(DeliveryError, match=words):
         read(data, format_)
 
@@ -285,17 +285,17 @@ def test_a_wrong_declaration_says_what_to_write(arguments: dict[str, Any]) -> No
         Csv(**arguments)
 
 
-def test_a_batch_is_parsed_only_when_asked_for() -> None:
+def test_a_batch_is_parsed_only_on_first_use() -> None:
     (batch,) = read(b"a,b\n1,2\n")
     assert "_parsed" not in vars(batch)
     assert batch.frame.height == 1
     assert "_parsed" in vars(batch)
 
 
-def test_an_index_that_belongs_to_another_declaration_is_noticed() -> None:
+def test_an_index_of_another_declaration_is_refused() -> None:
     (batch,) = read(b'a,b\n1,"x\ny"\n')
     (again,) = read(b'a,b\n1,"x\ny"\n', Csv(quote=None), index=MemberIndex("member", 0, batch.names, (batch.span,)))
-    with pytest.raises(DeliveryError, match="Index the delivery anew"):
+    with pytest.raises(DeliveryError, match="Index the delivery again"):
         _ = again.frame
 
 
@@ -305,7 +305,7 @@ def test_a_file_shorter_than_its_index_is_incomplete() -> None:
         read(b"a,b\n1,", index=MemberIndex("member", 0, batch.names, (batch.span,)))
 
 
-def test_the_decimal_sign_is_handed_on() -> None:
+def test_a_batch_has_the_declared_decimal_character() -> None:
     assert only(b"a;b\n1,5;2\n", Csv(delimiter=";", decimal=",")).decimal == ","
 
 
@@ -314,5 +314,5 @@ def test_a_word_joiner_at_the_start_of_a_record_is_part_of_its_value() -> None:
     assert rows(batch) == [("\ufeffx", "1")]
 
 
-def test_a_frame_of_no_well_formed_record_still_has_its_columns() -> None:
+def test_a_frame_without_a_well_formed_record_still_has_its_columns() -> None:
     assert only(b"a,b\n1\n").frame.schema == {"a": pl.String, "b": pl.String, RECORD_NO: pl.Int64}

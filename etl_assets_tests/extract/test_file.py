@@ -1,4 +1,4 @@
-"""FileExtractor: locations, refusals, and what errors give away."""
+"""FileExtractor: locations, refusals, and errors without secrets."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _WHOLE = Partition()
 
 def fetched(location: str, partition: Partition = _WHOLE, settle_seconds: float = 0) -> bytes:
     extractor = FileExtractor(location=location, format=Csv(), settle_seconds=settle_seconds)
-    with extractor.fetch(partition) as found:
-        return found.stream.read()
+    with extractor.fetch(partition) as delivered:
+        return delivered.stream.read()
 
 
 def test_placeholders_are_filled_from_key_and_window(tmp_path: Path) -> None:
@@ -43,12 +43,12 @@ def test_a_location_that_cannot_be_filled_in_fails_the_declaration(location: str
         FileExtractor(location=location, format=Csv()).check("source 'x'")
 
 
-def test_a_window_asked_of_a_partition_without_one_is_a_wrong_declaration() -> None:
+def test_a_placeholder_for_a_window_that_the_partition_lacks_is_a_wrong_declaration() -> None:
     with pytest.raises(DeclarationError, match="start"):
         fetched("{start:%Y}.csv", Partition("JFK"))
 
 
-def test_the_home_folder_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a.csv").write_bytes(b"x")
     assert fetched("~/a.csv") == b"x"
@@ -83,7 +83,7 @@ def test_a_key_that_the_glob_does_not_match_is_never_opened(tmp_path: Path, key:
         fetched(str(tmp_path / "in" / "*.csv"), Partition(key))
 
 
-def test_a_glob_without_partitions_takes_the_only_file_and_refuses_several(tmp_path: Path) -> None:
+def test_a_glob_without_partitions_fetches_the_only_file_and_refuses_several(tmp_path: Path) -> None:
     location = str(tmp_path / "*.csv")
     with pytest.raises(DeliveryMissingError):
         fetched(location)
@@ -106,23 +106,23 @@ def test_a_file_of_an_installed_package_is_read_without_importing_the_package(
 
 
 @pytest.mark.parametrize("location", ["package:no_such_package/a.csv", "package:polars", "package:polars/../a.csv"])
-def test_a_package_location_that_names_nothing_is_missing(location: str) -> None:
+def test_a_location_in_a_package_that_is_not_there_is_missing(location: str) -> None:
     with pytest.raises(DeliveryMissingError, match="Install the package"):
         fetched(location)
 
 
-def test_a_folder_is_no_delivery(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DeliveryError, match="no regular file"):
         fetched(str(tmp_path))
 
 
-def test_a_pipe_is_no_delivery(tmp_path: Path) -> None:
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DeliveryError, match="no regular file"):
         fetched(str(tmp_path / "pipe"))
 
 
-def test_a_file_that_grows_between_two_looks_is_incomplete(tmp_path: Path) -> None:
+def test_a_file_that_grows_between_two_checks_is_incomplete(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"a,b\n")
 
@@ -138,7 +138,7 @@ def test_a_file_that_grows_between_two_looks_is_incomplete(tmp_path: Path) -> No
     writer.join()
 
 
-def test_a_file_that_rests_is_taken_at_once(tmp_path: Path) -> None:
+def test_a_file_that_did_not_change_recently_is_fetched_at_once(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"a")
     os.utime(path, (time.time() - 60, time.time() - 60))
@@ -161,16 +161,16 @@ def _replaced(path: Path) -> None:
 def test_a_file_that_changes_while_it_is_read_is_incomplete(tmp_path: Path, change: Callable[[Path], None]) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"a,b\n" * 100)
-    with FileExtractor(location=str(path), format=Csv(), settle_seconds=0).fetch(_WHOLE) as found:
-        found.stream.read(10)
+    with FileExtractor(location=str(path), format=Csv(), settle_seconds=0).fetch(_WHOLE) as delivered:
+        delivered.stream.read(10)
         change(path)
         with pytest.raises(DeliveryIncompleteError):
-            found.stream.read()
+            delivered.stream.read()
 
 
 @pytest.fixture
 def answering() -> Iterator[Callable[[bytes], str]]:
-    """Gives the address of a server that answers one request with the given bytes and hangs up."""
+    """Returns the address of a server that answers one request with the given bytes and hangs up."""
     servers: list[socket.socket] = []
     threads: list[threading.Thread] = []
 
@@ -207,17 +207,17 @@ def test_a_body_cut_short_is_incomplete(answering: Callable[[bytes], str], reply
         fetched(answering(reply))
 
 
-def test_what_the_server_says_of_the_bytes_is_kept(answering: Callable[[bytes], str]) -> None:
+def test_the_validators_of_the_server_are_kept(answering: Callable[[bytes], str]) -> None:
     url = answering(b'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nETag: "7"\r\nLast-Modified: Mon\r\n\r\nx')
-    with FileExtractor(location=url, format=Csv()).fetch(_WHOLE) as found:
-        assert found.validators == {"etag": '"7"', "modified": "Mon", "size": "1"}
-        assert found.name == "a.csv"
-        assert "hunter2" not in found.origin
-        assert found.stream.read() == b"x"
+    with FileExtractor(location=url, format=Csv()).fetch(_WHOLE) as delivered:
+        assert delivered.validators == {"etag": '"7"', "modified": "Mon", "size": "1"}
+        assert delivered.name == "a.csv"
+        assert "hunter2" not in delivered.origin
+        assert delivered.stream.read() == b"x"
 
 
 @pytest.mark.parametrize("status", [b"403 Forbidden", b"500 Oops", b"404 Not Found"])
-def test_a_refusal_of_the_server_gives_no_secret_away(answering: Callable[[bytes], str], status: bytes) -> None:
+def test_an_error_of_the_server_is_reported_without_secrets(answering: Callable[[bytes], str], status: bytes) -> None:
     url = answering(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
     with pytest.raises(DeliveryError, match=f"HTTP {status[:3].decode()}") as caught:
         fetched(url)
@@ -233,7 +233,7 @@ def test_a_refusal_of_the_server_gives_no_secret_away(answering: Callable[[bytes
         "nosuch://a:hunter2@b/c",
     ],
 )
-def test_what_cannot_be_reached_gives_no_secret_away(location: str) -> None:
+def test_an_unreachable_location_is_reported_without_secrets(location: str) -> None:
     with pytest.raises(DeliveryError) as caught:
         fetched(location)
     assert "hunter2" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Newline-delimited JSON: what is read of it, exactly, and what is no record."""
+"""Newline-delimited JSON: the exact values that are read, and the records that are malformed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def only(data: bytes, format_: Ndjson | None = None) -> NdjsonBatch:
 
 
 def cells(value: str) -> Any:
-    """What a value becomes."""
+    """Return the cell that a JSON value becomes."""
     return only(f'{{"x": {value}}}'.encode()).frame["x"].item()
 
 
@@ -58,7 +58,7 @@ def test_a_number_is_the_digits_that_were_published(number: str) -> None:
         (r'"\""', '"'),
     ],
 )
-def test_a_value_is_its_text_or_json_as_published(value: str, text: str | None) -> None:
+def test_a_value_becomes_its_text_or_its_json_as_published(value: str, text: str | None) -> None:
     assert cells(value) == text
 
 
@@ -67,7 +67,7 @@ def test_null_words_are_no_values_and_other_texts_are() -> None:
     assert frame["x"].to_list() == [None, None, "n", None]
 
 
-def test_names_are_all_keys_that_any_record_has_in_the_order_in_which_they_come() -> None:
+def test_names_are_all_keys_of_any_record_in_the_order_of_first_use() -> None:
     batch = only(b'{"b": 1}\n{"a": 2, "b": 3}\n\n{"c": null}\n')
     assert batch.names == ("b", "a", "c")
     assert batch.frame.rows() == [("1", None, None, 1), ("3", "2", None, 2), (None, None, None, 3)]
@@ -94,7 +94,7 @@ def test_names_are_all_keys_that_any_record_has_in_the_order_in_which_they_come(
         (rb'{"a": 1, "\u0061": 2}', "record__key_twice"),
     ],
 )
-def test_what_is_no_record_is_malformed_alone(record: bytes, rule: str) -> None:
+def test_a_malformed_record_does_not_affect_other_records(record: bytes, rule: str) -> None:
     batch = only(b'{"a": 1}\n' + record + b'\n{"a": 3}\n')
     assert batch.malformed.rows() == [(2, [rule])]
     assert batch.frame.rows() == [("1", 1), ("3", 3)]
@@ -104,12 +104,12 @@ def test_what_is_no_record_is_malformed_alone(record: bytes, rule: str) -> None:
 @pytest.mark.parametrize(
     "record", [rb'{"a\"b": "\"", "c": 1}', b'{"a": {"b": 1, "b": 2}}', b'{"a": "\\"a\\": 1"}', b'{"": 1}', b"{}"]
 )
-def test_quotes_in_keys_and_values_are_no_second_keys(record: bytes) -> None:
+def test_quotes_in_keys_and_values_are_not_taken_for_a_repeated_key(record: bytes) -> None:
     assert only(record).malformed.is_empty()
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "problem"),
     [
         (b"", "m is empty. Nothing was written."),
         (b"\xff\xfe{\0}\0", "begins with the byte order mark of utf-16"),
@@ -118,10 +118,10 @@ def test_quotes_in_keys_and_values_are_no_second_keys(record: bytes) -> None:
         (b"\n".join(b'{"k%d": 1}' % n for n in range(2001)), "has records with more than 2,000 different keys"),
     ],
 )
-def test_what_is_no_delivery_is_refused_with_a_remedy(data: bytes, told: str) -> None:
+def test_an_unusable_file_is_refused_with_a_remedy(data: bytes, problem: str) -> None:
     with pytest.raises(DeliveryError) as error:
         read(data, Ndjson(batch_bytes=200))
-    assert told in str(error.value)
+    assert problem in str(error.value)
     assert "Nothing was written. " in str(error.value)
 
 
@@ -131,7 +131,7 @@ def test_a_wrong_declaration_is_refused(field: str, value: Any) -> None:
         Ndjson(**{field: value})
 
 
-def test_lines_are_counted_with_those_that_are_blank() -> None:
+def test_blank_lines_count_in_locations() -> None:
     batches = read(b'\n\n{"a": 1}\n \n{"a": 2}\n\t\n{"a": 3}\n', Ndjson(batch_bytes=14))
     places = [b.location(n) for b in batches for n in range(b.span.first_record, b.span.last_record + 1)]
     assert places == ["m:3", "m:5", "m:7"]
@@ -143,7 +143,7 @@ def _index(batches: list[NdjsonBatch]) -> MemberIndex:
     return MemberIndex("m", 0, ("a",), tuple(batch.span for batch in batches))
 
 
-def test_a_record_that_is_reread_brings_names_that_its_delivery_did_not_have() -> None:
+def test_a_reread_record_may_have_names_that_its_delivery_does_not_have() -> None:
     reread = Ndjson().reread(("a",), {4: b'{"a": 1}', 9: b'{"b": 2}'})
     assert reread.frame.rows() == [("1", None, 4), (None, "2", 9)]
 
@@ -160,13 +160,13 @@ _VALUES = st.recursive(
 
 
 @given(st.lists(st.dictionaries(st.text(CHARACTERS, max_size=3), _VALUES, max_size=4), min_size=1, max_size=8))
-def test_whatever_json_holds_comes_out_as_it_went_in(records: list[dict[str, Any]]) -> None:
+def test_any_json_value_is_read_unchanged(records: list[dict[str, Any]]) -> None:
     records = [{key: value for key, value in record.items() if key != RECORD_NO} for record in records]
     lines = [json.dumps(record, ensure_ascii=bool(len(record) % 2)).encode() for record in records]
     data = b"\n".join(lines)
-    found = [row for batch in read(data, Ndjson(batch_bytes=10_000)) for row in batch.frame.iter_rows(named=True)]
-    assert len(found) == len(records)
-    for row, record in zip(found, records, strict=True):
+    rows = [row for batch in read(data, Ndjson(batch_bytes=10_000)) for row in batch.frame.iter_rows(named=True)]
+    assert len(rows) == len(records)
+    for row, record in zip(rows, records, strict=True):
         for key, value in record.items():
             cell = row[key]
             if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Single records read again, as the quarantine kept them."""
+"""Single records of delimited text parsed again, from the bytes in the quarantine."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from etl_assets.extract.formats.csv import Csv
 from etl_assets.schema import RECORD_NO
 
 
-def test_records_come_back_under_their_own_numbers() -> None:
+def test_records_keep_their_numbers() -> None:
     batch = Csv().reread(("a", "b"), {7: b"1,2", 3: b'"x,y",z'})
     assert batch.frame.sort(RECORD_NO).rows() == [("x,y", "z", 3), ("1", "2", 7)]
 
 
 @pytest.mark.parametrize("bad", [b'"open,2', b"1,2,3", b"\xff,1", b'a"b,2'])
-def test_a_record_that_is_still_malformed_harms_no_other(bad: bytes) -> None:
+def test_a_record_that_is_still_malformed_does_not_affect_another(bad: bytes) -> None:
     batch = Csv().reread(("a", "b"), {1: bad, 2: b"1,2"})
     assert batch.frame.rows() == [("1", "2", 2)]
     assert batch.malformed["record_no"].to_list() == [1]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
-def test_what_a_batch_gave_as_raw_bytes_is_read_as_the_same_fields(encoding: str) -> None:
+def test_the_raw_bytes_of_a_batch_are_parsed_to_the_same_fields(encoding: str) -> None:
     written = 'a;b\nécole;"1\n2"\n;x\n'.encode(encoding)
     format_ = Csv(delimiter=";", encoding=encoding)
     (batch,) = format_.read(BytesIO(written), "")

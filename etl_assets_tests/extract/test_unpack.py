@@ -1,4 +1,4 @@
-"""Unwrapping: by content, member by member, and never past the limits."""
+"""Unpacking: by content, member by member, and within the limits."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def contents(data: bytes, pattern: str = "*") -> list[tuple[str, bytes]]:
     "data",
     [_TEXT, gzip.compress(_TEXT), bz2.compress(_TEXT), lzma.compress(_TEXT), pa.compress(_TEXT, "zstd", asbytes=True)],
 )
-def test_a_single_file_is_unwrapped_by_its_first_bytes(data: bytes) -> None:
-    assert contents(data, "matters not") == [("", _TEXT)]
+def test_a_single_file_is_unpacked_by_its_first_bytes(data: bytes) -> None:
+    assert contents(data, "ignored") == [("", _TEXT)]
 
 
 def test_members_that_match_come_in_the_archives_order_without_folders_and_finder_files() -> None:
@@ -49,7 +49,7 @@ def test_members_that_match_come_in_the_archives_order_without_folders_and_finde
 
 
 def test_when_no_member_matches_the_members_are_named() -> None:
-    with pytest.raises(DeliveryError, match=r"member='\*\.csv'; it holds a\.txt, b\.txt\."):
+    with pytest.raises(DeliveryError, match=r"member='\*\.csv'; it contains a\.txt, b\.txt\."):
         contents(zipped([("a.txt", b""), ("b.txt", b"")]), "*.csv")
 
 
@@ -87,7 +87,7 @@ def test_two_members_of_one_name_are_refused() -> None:
         contents(zipped([("a.csv", b"1"), ("a.csv", b"2")]))
 
 
-def test_a_bomb_is_refused_before_it_is_unpacked_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb_is_refused_before_it_is_completely_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpack, "RATIO_FLOOR", 100_000)
     with unpacked(io.BytesIO(gzip.compress(bytes(10_000_000))), "bomb", "*") as files:
         ((_, stream),) = files
@@ -103,17 +103,17 @@ def test_too_many_members_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         contents(zipped([(f"{n}.csv", b"") for n in range(3)]))
 
 
-def test_what_would_unpack_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_that_would_unpack_to_too_many_bytes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpack, "MAX_BYTES", 10)
     with pytest.raises(DeliveryError, match="more than 10 bytes"):
         contents(zipped([("a.csv", _TEXT)]))
 
 
-def test_an_office_document_is_one_file_although_it_is_a_zip_archive() -> None:
+def test_an_office_document_is_not_unpacked_although_it_is_a_zip_archive() -> None:
     data = zipped([("[Content_Types].xml", b"<x/>"), ("xl/workbook.xml", b"<x/>")])
     assert contents(data) == [("", data)]
 
 
-def test_what_is_packed_twice_is_unwrapped_once() -> None:
+def test_a_file_that_is_packed_twice_is_unpacked_once() -> None:
     inner = gzip.compress(b"x")
     assert contents(zipped([("a.csv.gz", inner)])) == [("a.csv.gz", inner)]

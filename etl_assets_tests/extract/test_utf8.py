@@ -1,4 +1,4 @@
-"""Bytes that are not UTF-8 are found where they are."""
+"""The positions of bytes that are not UTF-8."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ PIECES = st.lists(st.one_of(st.text(max_size=4).map(str.encode), st.binary(max_s
 
 
 @given(PIECES.map(b"".join))
-def test_bytes_are_found_wanting_exactly_when_python_cannot_decode_them(data: bytes) -> None:
+def test_invalid_bytes_are_found_exactly_when_python_cannot_decode_the_data(data: bytes) -> None:
     assert (len(invalid_utf8(data)) == 0) == (data.decode(errors="ignore").encode() == data)
 
 
-def test_a_bad_byte_does_not_hide_the_next() -> None:
+def test_a_bad_byte_does_not_hide_the_next_one() -> None:
     assert invalid_utf8(b"a\xffb\xc3\xa9c\xc3d").tolist() == [1, 6]

@@ -1,4 +1,4 @@
-"""A warehouse that runs find by the environment, an instance without a home, and a feed to play with."""
+"""A warehouse that the environment names, an instance without a home, and a feed of people."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEADER = "id,name,age"
 
 @pytest.fixture
 def url(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The migrated warehouse; the environment names it, and a landing store beside it."""
+    """The migrated warehouse; the environment names it and its landing store."""
     migrate(database_url)
     monkeypatch.setenv("ETL_ASSETS_DATABASE_URL", database_url)
     monkeypatch.setenv("ETL_ASSETS_HOME", str(tmp_path / "home"))
@@ -36,14 +36,14 @@ def url(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> s
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """Runs and events in memory."""
+    """An instance that keeps runs and events in memory."""
     with dg.DagsterInstance.ephemeral() as ephemeral:
         yield ephemeral
 
 
 @dataclass
 class Bench:
-    """Sources, an instance and a warehouse, with the questions that tests ask of them."""
+    """Sources, an instance and a warehouse, with the methods that tests need."""
 
     url: str
     instance: dg.DagsterInstance
@@ -51,12 +51,12 @@ class Bench:
     results: list[ExecuteInProcessResult] = field(default_factory=list)
 
     def people(self, *lines: str, **changes: Any) -> Source:
-        """A feed of people whose file holds these lines, and the source that declares it."""
+        """Write the file of people with these lines, and return the source that declares it."""
         (self.folder / "people.csv").write_text("\n".join([changes.pop("header", HEADER), *lines, ""]))
         return self.declare(**changes)
 
     def declare(self, **changes: Any) -> Source:
-        """The source of people, with changes."""
+        """Return the source of people, with changes."""
         columns = (
             Column("id", "integer", required=True, minimum=1),
             Column("name", "text", required=True),
@@ -76,7 +76,7 @@ class Bench:
     def run(
         self, source: Source, partition: str | None = None, *, force: bool = False, **known: Source
     ) -> ExecuteInProcessResult:
-        """Run a source's job in this process; a run that fails is a result too."""
+        """Run a source's job in this process; a failed run is returned as well."""
         built = definitions({source.name: source, **known})
         return self.run_job(
             built,
@@ -97,23 +97,23 @@ class Bench:
         return result
 
     def checks(self, result: ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
-        """Check results of a run as the instance keeps them, by name; those of a step that failed are among them."""
+        """Return the check results of a run from the instance, by name, including those of a failed step."""
         records = self.instance.get_records_for_run(
             result.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
         ).records
         events = [record.event_log_entry.dagster_event for record in records]
-        found = [event.asset_check_evaluation_data for event in events if event is not None]
-        return {check.check_name: check for check in found}
+        evaluations = [event.asset_check_evaluation_data for event in events if event is not None]
+        return {evaluation.check_name: evaluation for evaluation in evaluations}
 
-    def query(self, question: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Ask the warehouse."""
+    def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Execute a statement in the warehouse and return its rows."""
         with psycopg.connect(self.url, autocommit=True) as connection:
-            cursor = connection.execute(question.encode(), values)
+            cursor = connection.execute(statement.encode(), values)
             return cursor.fetchall() if cursor.description else []
 
     @contextmanager
     def locked(self, source: str, partition: str = "") -> Iterator[None]:
-        """Hold a source partition as another run would."""
+        """Lock a source partition as another run would."""
         from etl_assets.postgres.connection import connected
         from etl_assets.postgres.ledger import locks
 
@@ -124,12 +124,12 @@ class Bench:
 
 @pytest.fixture
 def bench(url: str, instance: dg.DagsterInstance, tmp_path: Path) -> Bench:
-    """What most tests of the graph work with."""
+    """The bench that most tests of this folder use."""
     return Bench(url, instance, tmp_path)
 
 
 def error_of(result: ExecuteInProcessResult) -> str:
-    """Everything that a failed run says of why it failed."""
+    """Return the whole error text of a failed run."""
     failures = [event for event in result.all_events if event.is_step_failure]
     assert failures, "the run did not fail in a step"
     error = failures[0].step_failure_data.error
@@ -138,11 +138,11 @@ def error_of(result: ExecuteInProcessResult) -> str:
 
 
 def metadata_of(result: ExecuteInProcessResult, *key: str) -> dict[str, Any]:
-    """Metadata of what a run materialized, unwrapped."""
+    """Return the metadata of an asset that a run materialized, as plain values."""
     (event,) = [e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey(list(key))]
     return {name: value.value for name, value in event.materialization.metadata.items()}
 
 
 def materialized(result: ExecuteInProcessResult) -> list[str]:
-    """The assets that a run materialized, in order."""
+    """Return the assets that a run materialized, in order."""
     return [event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key]

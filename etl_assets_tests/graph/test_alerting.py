@@ -1,4 +1,4 @@
-"""The sensor that tells people; and the whole way from a run to a message."""
+"""The sensor that sends alerts, and the whole way from a run to a notification."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
-    """What stands behind the channel ``default``."""
+    """A stub that receives the notifications of the channel ``default``."""
     with http_stub() as stub:
         monkeypatch.setenv("ETL_ASSETS_CHANNEL_DEFAULT", f"json://127.0.0.1:{stub.port}")
         monkeypatch.setenv("ETL_ASSETS_UI_URL", "https://dagster.test/")
@@ -31,7 +31,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
 
 
 def _tick(bench: Bench, *sources: Source) -> str:
-    """What the sensor says of one tick, which asks for no run."""
+    """Evaluate one tick, which requests no run; return its message."""
     with dg.build_sensor_context(instance=bench.instance) as context:
         data = alert_sensor({source.name: source for source in sources}).evaluate_tick(context)
     assert not data.run_requests
@@ -49,7 +49,7 @@ def test_the_sensor_is_switched_on_and_loads() -> None:
     dg.Definitions.validate_loadable(dg.Definitions(sensors=[sensor]))
 
 
-def test_a_run_that_fails_is_told_with_a_link_and_so_is_the_next_good_one(bench: Bench, hook: Stub) -> None:
+def test_a_failed_run_is_alerted_with_links_and_the_next_good_run_resolves_it(bench: Bench, hook: Stub) -> None:
     bad = bench.run(bench.people("1,Ada,200"))
     assert not bad.success
     assert _tick(bench) == "1 sent, 0 waiting."
@@ -57,30 +57,28 @@ def test_a_run_that_fails_is_told_with_a_link_and_so_is_the_next_good_one(bench:
     assert good.success
     assert _tick(bench) == "1 sent, 0 waiting."
     assert _tick(bench) == "0 sent, 0 waiting."
-    (opened, told), (resolved, _) = _messages(hook)
+    (opened, text), (resolved, _) = _messages(hook)
     assert opened == "[error] people: run failed"
-    assert "TooManyRejectedError" in told
-    assert f"Run: https://dagster.test/runs/{bad.run_id}\n" in told
-    assert "Asset: https://dagster.test/assets/core/people" in told
-    assert "Ada" not in told
+    assert "TooManyRejectedError" in text
+    assert f"Run: https://dagster.test/runs/{bad.run_id}\n" in text
+    assert "Asset: https://dagster.test/assets/core/people" in text
+    assert "Ada" not in text
     assert resolved == "[resolved] people: run failed"
 
 
-def test_a_check_that_fails_without_blocking_is_told_though_the_run_is_green(bench: Bench, hook: Stub) -> None:
+def test_a_failed_check_that_does_not_block_is_alerted_although_the_run_succeeds(bench: Bench, hook: Stub) -> None:
     for day in range(8):
         lines = [f"{number},Ada {day},36" for number in range(1, 301)]
         assert bench.run(bench.people(*lines)).success
     result = bench.run(bench.people("1,Ada,36"))
     assert result.success
     _tick(bench)
-    ((title, told),) = _messages(hook)
+    ((title, text),) = _messages(hook)
     assert title == "[error] people: volume drop"
-    assert "1 records came, 100% fewer than the usual 300." in told
+    assert "1 records came, 100% fewer than the usual 300." in text
 
 
-def test_records_that_are_rejected_by_consent_are_told_to_nobody_unless_it_is_asked_for(
-    bench: Bench, hook: Stub
-) -> None:
+def test_records_rejected_by_consent_are_alerted_only_if_a_rule_is_declared(bench: Bench, hook: Stub) -> None:
     lines = ("1,Ada,36", "2,Alan,200")
     assert bench.run(bench.people(*lines, max_rejected=0.5)).success
     assert _tick(bench) == "0 sent, 0 waiting."
@@ -90,7 +88,7 @@ def test_records_that_are_rejected_by_consent_are_told_to_nobody_unless_it_is_as
     assert _messages(hook)[0][0] == "[warning] people: rejected count above 1"
 
 
-def test_a_replay_that_fails_is_told_apart_from_the_feed(bench: Bench, hook: Stub) -> None:
+def test_a_replay_does_not_resolve_the_alert_of_a_failed_run(bench: Bench, hook: Stub) -> None:
     source = bench.people("1,Ada,200")
     bench.run(source)
     assert bench.run_job(definitions({"people": source}), "replay", config=_replay_of_nothing()).success
@@ -99,22 +97,22 @@ def test_a_replay_that_fails_is_told_apart_from_the_feed(bench: Bench, hook: Stu
     assert len(hook.taken) == 1
 
 
-def test_a_missed_deadline_is_told_by_the_sensor_alone(bench: Bench, hook: Stub) -> None:
+def test_the_sensor_alerts_a_missed_deadline_without_a_run(bench: Bench, hook: Stub) -> None:
     passed = (datetime.now(UTC) - timedelta(minutes=1)).time()
     source = bench.declare(alerts=(NoDelivery(by=time(passed.hour, passed.minute)),))
     assert _tick(bench, source) == "1 sent, 0 waiting."
     assert _messages(hook)[0][0].startswith("[error] people: no delivery by ")
 
 
-def test_the_sensor_says_which_channel_fails_since_when_and_which_nobody_configured(bench: Bench, hook: Stub) -> None:
+def test_the_sensor_shows_channels_that_fail_and_channels_that_are_not_configured(bench: Bench, hook: Stub) -> None:
     hook.refusals = 1
     source = bench.people("1,Ada,200", alerts=(RejectedCount(above=0, to=("ops",)),), max_rejected=1.0)
     bench.run(source)
     bench.run(bench.people("name"))
-    said = _tick(bench, source)
-    assert "0 sent, 2 waiting." in said
-    assert "No channel 'ops' is configured: set ETL_ASSETS_CHANNEL_OPS. 1 wait for it." in said
-    assert "Channel 'default' fails since 20" in said
+    message = _tick(bench, source)
+    assert "0 sent, 2 waiting." in message
+    assert "No channel 'ops' is configured: set ETL_ASSETS_CHANNEL_OPS. 1 wait for it." in message
+    assert "Channel 'default' has failed since 20" in message
 
 
 def _replay_of_nothing() -> dict[str, object]:

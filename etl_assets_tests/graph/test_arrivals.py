@@ -1,4 +1,4 @@
-"""Whatever is published and however runs end: no state is lost, none is asked for twice at once or too often."""
+"""For any states and any ends of runs: no state is lost, and none is requested twice at once or too often."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets import OnChange
-from etl_assets.graph.triggers.arrivals import LONGEST_WAIT, Arrival, Attempt, Decider, Memory, told, wait
+from etl_assets.graph.triggers.arrivals import LONGEST_WAIT, Arrival, Attempt, Decider, Memory, summary, wait
 from etl_assets.postgres.ledger.deliveries import Seen
 
 _EVERY = timedelta(minutes=1)
@@ -20,12 +20,12 @@ _TRIGGER = OnChange(every=_EVERY, attempts=3)
 
 @dataclass
 class World:
-    """A publisher of one file, a warehouse, and runs that fetch when they end."""
+    """A publisher of one file, a warehouse, and runs that fetch at their end."""
 
     state: int = 0
     now: datetime = _START
     memory: Memory = field(default_factory=Memory)
-    seen: Seen | None = None
+    fetched: Seen | None = None
     under_way: bool = False
     attempts: dict[str, Attempt] = field(default_factory=dict)
     keys: list[tuple[str, int]] = field(default_factory=list)
@@ -37,7 +37,7 @@ class World:
         self.now += _EVERY
         arrival = self.memory.arrivals.get("")
         attempt = self.attempts.get(arrival.look) if arrival is not None else None
-        decision = Decider(_TRIGGER, 2, self.now).decide("", {"etag": str(self.state)}, self.seen, arrival, attempt)
+        decision = Decider(_TRIGGER, 2, self.now).decide("", {"etag": str(self.state)}, self.fetched, arrival, attempt)
         if decision.ask:
             assert decision.arrival is not None
             assert not self.under_way
@@ -50,22 +50,22 @@ class World:
         self.memory = Memory.read(self.memory.text)
 
     def end(self, *, succeeds: bool) -> None:
-        """The run under way fetches what there is now, and ends."""
+        """Let the run under way fetch the present state and end."""
         if not self.under_way:
             return
-        look, number = self.keys[-1]
+        digest, number = self.keys[-1]
         self.under_way = False
-        self.attempts[look] = Attempt(number, "succeeded" if succeeds else "failed", self.now)
-        before = self.seen.delivery_id if self.seen else 0
-        new = self.seen is None or self.seen.validators != {"etag": str(self.state)}
-        self.seen = Seen(before + new, succeeds, {"etag": str(self.state)})
+        self.attempts[digest] = Attempt(number, "succeeded" if succeeds else "failed", self.now)
+        before = self.fetched.delivery_id if self.fetched else 0
+        new = self.fetched is None or self.fetched.validators != {"etag": str(self.state)}
+        self.fetched = Seen(before + new, succeeds, {"etag": str(self.state)})
 
 
 _STEPS = st.lists(st.one_of(st.integers(0, 3), st.sampled_from(["tick", "good", "bad"])), max_size=60)
 
 
 @given(_STEPS)
-def test_once_the_publisher_rests_and_runs_succeed_what_is_there_is_loaded_and_forgotten(
+def test_the_last_state_is_loaded_and_forgotten_once_the_publisher_stops_and_runs_succeed(
     steps: list[int | str],
 ) -> None:
     world = World()
@@ -80,8 +80,8 @@ def test_once_the_publisher_rests_and_runs_succeed_what_is_there_is_loaded_and_f
     for _ in range(20):
         world.tick()
         world.end(succeeds=True)
-    assert world.seen is not None
-    assert (world.seen.complete, world.seen.validators) == (True, {"etag": "9"})
+    assert world.fetched is not None
+    assert (world.fetched.complete, world.fetched.validators) == (True, {"etag": "9"})
     assert world.memory == Memory()
     assert max(number for _, number in world.keys) <= _TRIGGER.attempts
 
@@ -96,14 +96,14 @@ def test_a_state_whose_runs_fail_is_tried_as_often_as_declared(state: int, round
     assert world.memory.arrivals[""].end == "given up"
 
 
-def test_waits_double_up_to_six_hours_and_never_fall_below_the_time_between_looks() -> None:
+def test_waits_double_up_to_six_hours_and_are_never_shorter_than_the_time_between_polls() -> None:
     assert [wait(_TRIGGER, failed) for failed in (1, 2, 3)] == [_EVERY, 2 * _EVERY, 4 * _EVERY]
     assert wait(_TRIGGER, 50) == wait(_TRIGGER, 5000) == LONGEST_WAIT
     weekly = OnChange(every=timedelta(days=7))
     assert {wait(weekly, failed) for failed in (1, 2, 99)} == {timedelta(days=7)}
 
 
-def test_what_nothing_tells_of_is_never_given_up() -> None:
+def test_a_partition_without_validators_is_never_given_up() -> None:
     arrival = Arrival("x", 0, 9)
     failed = Attempt(9, "failed", _START)
     decision = Decider(_TRIGGER, 2, _START + LONGEST_WAIT).decide("", None, None, arrival, failed)
@@ -112,7 +112,7 @@ def test_what_nothing_tells_of_is_never_given_up() -> None:
 
 
 @pytest.mark.parametrize(("count", "more"), [(5, ""), (7, " And 2 more.")])
-def test_of_many_notes_the_first_are_told_and_the_others_counted(count: int, more: str) -> None:
-    said = told([(str(number), "waits") for number in range(count)], count)
-    assert said.startswith("0: waits; 1: waits")
-    assert said.endswith(f"4: waits.{more}")
+def test_the_summary_shows_the_first_notes_and_counts_the_others(count: int, more: str) -> None:
+    text = summary([(str(number), "waits") for number in range(count)], count)
+    assert text.startswith("0: waits; 1: waits")
+    assert text.endswith(f"4: waits.{more}")

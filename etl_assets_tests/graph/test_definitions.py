@@ -1,4 +1,4 @@
-"""What Dagster loads: quickly, without a database, and with a wrong declaration told in its own words."""
+"""Dagster loads the definitions quickly, without a database, and reports a wrong declaration with its own error."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ _ANOTHER = """
 """
 
 
-def test_definitions_load_without_a_database_and_without_what_is_slow_to_import(tmp_path: Path) -> None:
-    done = _python(
+def test_definitions_load_without_a_database_and_without_slow_imports(tmp_path: Path) -> None:
+    process = _python(
         """
         import socket, sys
         def refuse(*_): raise AssertionError("a connection was opened")
@@ -65,8 +65,8 @@ def test_definitions_load_without_a_database_and_without_what_is_slow_to_import(
         """,
         ETL_ASSETS_HOME=str(tmp_path),
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[]"
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.strip() == "[]"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -79,7 +79,7 @@ def test_sources_and_assets_of_other_folders_are_loaded_beside_the_bundled_ones(
         def is_well() -> dg.AssetCheckResult:
             return dg.AssetCheckResult(passed=True)
     """
-    done = _python(
+    process = _python(
         """
         from etl_assets.definitions import defs
         graph = defs.resolve_asset_graph()
@@ -89,24 +89,24 @@ def test_sources_and_assets_of_other_folders_are_loaded_beside_the_bundled_ones(
         """,
         ETL_ASSETS_SOURCES=str(_folder(tmp_path, another=_ANOTHER.format(owner="team:x"), mine=mine)),
     )
-    assert done.returncode == 0, done.stderr
-    first, second = done.stdout.splitlines()
+    assert process.returncode == 0, process.stderr
+    first, second = process.stdout.splitlines()
     assert first == "['by_hand', 'core/another', 'landing/another', 'quarantine/another']"
     assert second == "['is_well']"
 
 
 def test_a_wrong_declaration_fails_the_code_location_with_what_to_write_instead(tmp_path: Path) -> None:
     folder = _folder(tmp_path, another=_ANOTHER.format(owner="nobody"))
-    done = _python("import etl_assets.definitions", ETL_ASSETS_SOURCES=str(folder))
-    assert done.returncode == 1
-    assert "DeclarationError: source 'another': owner 'nobody' is nobody. Write an e-mail address" in done.stderr
+    process = _python("import etl_assets.definitions", ETL_ASSETS_SOURCES=str(folder))
+    assert process.returncode == 1
+    assert "DeclarationError: source 'another': owner 'nobody' is not valid. Write an e-mail address" in process.stderr
 
 
 def _asset(built: dg.Definitions, *key: str) -> dg.AssetSpec:
     return built.resolve_assets_def(list(key)).get_asset_spec(dg.AssetKey(list(key)))
 
 
-def test_the_assets_of_a_source_say_what_they_are(bench: Bench) -> None:
+def test_the_assets_of_a_source_have_owner_group_tags_rules_and_columns(bench: Bench) -> None:
     source = bench.declare(tags={"domain": "people"}, freshness=timedelta(days=2))
     built = definitions({"people": source})
     core = _asset(built, "core", "people")
@@ -128,7 +128,7 @@ def test_the_assets_of_a_source_say_what_they_are(bench: Bench) -> None:
     assert built.resolve_assets_def(["core", "people"]).op.pool == "people"
 
 
-def test_every_asset_and_every_check_of_a_source_has_its_partitions(bench: Bench) -> None:
+def test_every_asset_and_every_check_of_a_source_has_the_partitions_of_the_source(bench: Bench) -> None:
     built = definitions({"people": bench.declare(partitions=Static(names=("a", "b")))})
     assets = [built.resolve_assets_def([layer, "people"]) for layer in ("landing", "core", "quarantine")]
     assert {asset.partitions_def for asset in assets} == {dg.StaticPartitionsDefinition(["a", "b"])}
@@ -151,7 +151,7 @@ def _referring(bench: Bench, name: str, *tables: str) -> Source:
     return bench.declare(name=name, schema=Schema(columns=columns, key=("id",)))
 
 
-def test_a_table_comes_after_those_it_refers_to(bench: Bench) -> None:
+def test_a_table_depends_on_the_tables_that_it_refers_to(bench: Bench) -> None:
     sources = {
         "a": _referring(bench, "a", "core.b.id", "core.a.id", "elsewhere.c.id"),
         "b": _referring(bench, "b"),
@@ -162,7 +162,7 @@ def test_a_table_comes_after_those_it_refers_to(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("length", [2, 3])
-def test_tables_that_refer_to_each_other_in_a_circle_can_be_loaded(bench: Bench, length: int) -> None:
+def test_tables_that_refer_to_each_other_in_a_cycle_can_be_loaded(bench: Bench, length: int) -> None:
     names = "abc"[:length]
     sources = {
         name: _referring(bench, name, f"core.{names[(place + 1) % length]}.id") for place, name in enumerate(names)
@@ -171,12 +171,12 @@ def test_tables_that_refer_to_each_other_in_a_circle_can_be_loaded(bench: Bench,
     assert sum(len(above) for above in parents(sources).values()) == length - 1
 
 
-def test_a_month_may_refer_to_a_table_that_is_cut_in_days(bench: Bench) -> None:
+def test_a_table_by_month_may_refer_to_a_table_by_day(bench: Bench) -> None:
     from datetime import date
 
     from etl_assets import Csv, Daily, FileExtractor, Monthly
 
-    def cut(name: str, partitions: Daily | Monthly, *tables: str) -> Source:
+    def partitioned(name: str, partitions: Daily | Monthly, *tables: str) -> Source:
         extractor = FileExtractor(location=str(bench.folder / f"{name}.csv"), format=Csv(), settle_seconds=0)
         schema = _referring(bench, name, *tables).schema
         return bench.declare(name=name, extractor=extractor, partitions=partitions, schema=schema)
@@ -185,8 +185,8 @@ def test_a_month_may_refer_to_a_table_that_is_cut_in_days(bench: Bench) -> None:
     (bench.folder / "months.csv").write_text("id,to_0\n7,1\n")
     built = definitions(
         {
-            "days": cut("days", Daily(start=date(2024, 3, 5))),
-            "months": cut("months", Monthly(start=date(2020, 1, 1)), "core.days.id"),
+            "days": partitioned("days", Daily(start=date(2024, 3, 5))),
+            "months": partitioned("months", Monthly(start=date(2020, 1, 1)), "core.days.id"),
         }
     )
     assert bench.run_job(built, "days", "2024-03-05").success

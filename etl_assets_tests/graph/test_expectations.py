@@ -1,4 +1,4 @@
-"""Declared expectations as asset checks, and the audit, through Dagster."""
+"""Declared expectations as asset checks, and the audit, in Dagster."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def audit(bench: Bench, *sources: Source, names: tuple[str, ...] = ()) -> Execut
 
 
 def observed(result: ExecuteInProcessResult) -> dict[str, dg.AssetObservation]:
-    found = [
-        e.asset_observation_data.asset_observation
-        for e in result.all_events
-        if e.event_type_value == "ASSET_OBSERVATION"
+    observations = [
+        event.asset_observation_data.asset_observation
+        for event in result.all_events
+        if event.event_type_value == "ASSET_OBSERVATION"
     ]
-    return {each.asset_key.to_user_string(): each for each in found}
+    return {observation.asset_key.to_user_string(): observation for observation in observations}
 
 
 def rows_of(value: dg.MetadataValue) -> list[dict[str, Any]]:
@@ -84,7 +84,7 @@ def test_each_expectation_is_a_check_of_the_table_in_the_sources_own_job(bench: 
     assert step.op.name in {node.name for node in built(source).resolve_job_def("people").nodes}
 
 
-def test_what_is_not_met_is_a_warning_with_the_keys_of_the_rows(bench: Bench) -> None:
+def test_an_unmet_expectation_is_a_warning_with_the_keys_of_the_rows(bench: Bench) -> None:
     source = bench.people("1,Ann,30", "2,Bo,41", "3,Cy,NA", expectations=(YOUNG,))
     result = run(bench, source)
     assert result.success
@@ -98,19 +98,19 @@ def test_what_is_not_met_is_a_warning_with_the_keys_of_the_rows(bench: Bench) ->
     ) == [(False, False, 1, 3, 1)]
 
 
-def test_what_is_blocking_and_not_met_fails_the_run_and_stops_what_comes_after(bench: Bench) -> None:
+def test_an_unmet_blocking_expectation_fails_the_run_and_stops_later_steps(bench: Bench) -> None:
     source = bench.people("1,Ann,30", "2,Bo,41", "3,Cy,NA", expectations=(FEW,))
     result = run(bench, source)
     assert not result.success
     assert materialized(result) == ["landing/people", "core/people"]
-    assert "core.people was loaded, and is not as expected: few" in error_of(result)
+    assert "core.people was loaded, but is not as expected: few" in error_of(result)
     check = bench.checks(result)["few"]
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert bench.query("SELECT status, error_class FROM etl.run") == [("failed", "LoadError")]
     assert bench.query("SELECT count(*) FROM core.people") == [(3,)]
 
 
-def test_a_partition_answers_for_its_own_rows_alone(bench: Bench) -> None:
+def test_expectations_of_a_partition_validate_only_its_own_rows(bench: Bench) -> None:
     for key, lines in (("a", "1,Ann,30\n"), ("b", "2,Bo,41\n3,Cy,42\n")):
         (bench.folder / f"{key}.csv").write_text(f"id,name,age\n{lines}")
     source = bench.declare(
@@ -129,7 +129,7 @@ def test_a_partition_answers_for_its_own_rows_alone(bench: Bench) -> None:
     ]
 
 
-def test_a_database_that_breaks_off_asks_for_another_try(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_connection_is_retried(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "RETRIES", 1)
     monkeypatch.setattr(retries, "FIRST_WAIT", 0.0)
     dying = "SELECT pg_terminate_backend(pg_backend_pid()) FROM {batch}"
@@ -137,12 +137,12 @@ def test_a_database_that_breaks_off_asks_for_another_try(bench: Bench, monkeypat
         "1,Ann,30", expectations=(Expectation("unexpected_rows_expectation", name="x", unexpected_rows_query=dying),)
     )
     result = run(bench, source)
-    (asked,) = [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
-    assert "TransientLoadError" in str(asked.event_specific_data)
+    (retry,) = [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
+    assert "TransientLoadError" in str(retry.event_specific_data)
     assert "TransientLoadError" in error_of(result)
 
 
-def test_a_table_that_is_not_there_meets_no_expectation(bench: Bench) -> None:
+def test_a_missing_table_fails_every_expectation(bench: Bench) -> None:
     source = bench.declare(expectations=(YOUNG,))
     (step,) = expectation_checks(source)
     definitions = dg.Definitions(
@@ -166,7 +166,7 @@ def loaded(bench: Bench) -> Source:
     return source
 
 
-def test_an_audit_of_a_sound_table_says_so_and_where_its_page_is(bench: Bench, loaded: Source) -> None:
+def test_an_audit_of_a_table_as_declared_passes_and_shows_the_path_of_its_page(bench: Bench, loaded: Source) -> None:
     result = audit(bench, loaded)
     assert result.success
     (key, observation), *_ = observed(result).items()
@@ -181,9 +181,7 @@ def test_an_audit_of_a_sound_table_says_so_and_where_its_page_is(bench: Bench, l
     ]
 
 
-def test_a_table_that_was_written_past_the_ingest_fails_the_audit_after_all_were_looked_at(
-    bench: Bench, loaded: Source
-) -> None:
+def test_a_table_changed_by_hand_fails_the_audit_after_all_tables_are_checked(bench: Bench, loaded: Source) -> None:
     other = bench.declare(name="others")
     bench.query("UPDATE core.people SET name = 'bo', age = 200 WHERE id = 2")
     result = audit(bench, loaded, other)
@@ -199,22 +197,22 @@ def test_a_table_that_was_written_past_the_ingest_fails_the_audit_after_all_were
     ]
 
 
-def test_a_column_that_was_changed_by_hand_is_found(bench: Bench, loaded: Source) -> None:
+def test_an_audit_finds_columns_changed_by_hand(bench: Bench, loaded: Source) -> None:
     bench.query("ALTER TABLE core.people ALTER COLUMN age TYPE numeric, DROP COLUMN name")
     (observation,) = observed(audit(bench, loaded)).values()
     records = rows_of(observation.metadata["not as declared"])
     found = {record["rule"]: record["found"] for record in records}
-    assert found["age__type"] == "Found was NUMERIC."
+    assert found["age__type"] == "The observed value is NUMERIC."
     assert {"name__type", "name__required", "name__pattern"} <= found.keys()
 
 
-def test_an_audit_asks_of_the_named_sources_alone(bench: Bench, loaded: Source) -> None:
+def test_an_audit_checks_only_the_named_sources(bench: Bench, loaded: Source) -> None:
     assert observed(audit(bench, loaded, bench.declare(name="others"), names=("others",))) == {}
     refused = audit(bench, loaded, names=("peeple",))
     assert "There is no source 'peeple'. Nothing was audited. Known are people." in error_of(refused)
 
 
-def test_the_audit_is_weekly_and_switched_on(bench: Bench, loaded: Source) -> None:
+def test_the_schedule_of_the_audit_is_switched_on_and_audits_all_sources(bench: Bench, loaded: Source) -> None:
     schedule = audit_schedule(audit_job({"people": loaded}))
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
     with dg.build_schedule_context(instance=bench.instance) as context:

@@ -1,4 +1,4 @@
-"""Anyone's DataFrame into Postgres, and tables back as DataFrames."""
+"""The IO manager writes any DataFrame to Postgres and reads tables as DataFrames."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
@@ -20,7 +20,7 @@ _DAYS = dg.DailyPartitionsDefinition(start_date="2024-01-01", end_date="2024-01-
 
 
 def _asset(frame: Any, partitions: dg.PartitionsDefinition[str] | None = None, **metadata: Any) -> dg.AssetsDefinition:
-    """An asset ``marts/things`` that returns a frame, or a partition's of several."""
+    """Return an asset ``marts/things`` that returns a frame; with partitions, the frame of its partition."""
 
     @dg.asset(key=["marts", "things"], metadata=metadata, partitions_def=partitions)
     def things(context: dg.AssetExecutionContext):  # type: ignore[no-untyped-def] # noqa: ANN202
@@ -43,14 +43,14 @@ def _materialize(
 
 
 def _read(bench: Bench, things: dg.AssetsDefinition, **given: Any) -> Any:
-    """What an asset downstream is given of ``marts/things``."""
-    seen: list[Any] = []
+    """Return the frame that an asset downstream of ``marts/things`` receives."""
+    received: list[Any] = []
     type_ = given.pop("type", pd.DataFrame)
     partition = given.pop("partition", None)
     partitions = given.pop("partitions", None)
 
     def downstream(things):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-        seen.append(things)
+        received.append(things)
 
     downstream.__annotations__["things"] = type_
     reader = dg.asset(
@@ -58,7 +58,7 @@ def _read(bench: Bench, things: dg.AssetsDefinition, **given: Any) -> Any:
     )(downstream)
     result = _materialize(bench, things, reader, partition=partition, only="downstream")
     assert result.success, error_of(result)
-    return seen[0]
+    return received[0]
 
 
 _EVERYTHING: Mapping[str, Any] = {
@@ -69,14 +69,14 @@ _EVERYTHING: Mapping[str, Any] = {
     "whole": pd.array([7, None], dtype="Int64"),
     "flag": pd.array([True, None], dtype="boolean"),
     "day": [date(2024, 1, 1), None],
-    "moment": [datetime(2024, 1, 1, 12, 30, 0, 123456), None],  # noqa: DTZ001 -- a reading of a clock on a wall
+    "moment": [datetime(2024, 1, 1, 12, 30, 0, 123456), None],  # noqa: DTZ001 -- a local time without a zone
     "instant": [datetime(2024, 7, 1, 12, tzinfo=UTC), None],
     "clock": [time(23, 59, 59, 999999), None],
     "money": [Decimal("12.30"), None],
 }
 
 
-def test_a_frame_comes_back_as_it_went(bench: Bench) -> None:
+def test_a_frame_is_read_back_as_it_was_written(bench: Bench) -> None:
     things = _asset(pd.DataFrame(_EVERYTHING), key=["id"])
     result = _materialize(bench, things)
     assert result.success, error_of(result)
@@ -104,7 +104,7 @@ def test_an_input_annotated_as_polars_is_polars(bench: Bench) -> None:
     assert back.to_dicts() == [{"id": 1}]
 
 
-def test_an_input_may_name_the_columns_it_wants(bench: Bench) -> None:
+def test_an_input_receives_the_columns_that_it_names(bench: Bench) -> None:
     things = _asset(pd.DataFrame({"id": [1], "a": [2], "b": [3]}), key=["id"])
     _materialize(bench, things)
     assert list(_read(bench, things, metadata={"columns": ["b", "id"]}).columns) == ["b", "id"]
@@ -158,25 +158,25 @@ def test_replacing_by_an_empty_frame_empties_the_partition(bench: Bench) -> None
     assert bench.query("SELECT count(*) FROM marts.things") == [(0,)]
 
 
-def test_a_reader_is_given_the_rows_of_its_own_partitions(bench: Bench) -> None:
+def test_a_reader_receives_the_rows_of_its_own_partitions(bench: Bench) -> None:
     frames = {f"2024-01-0{day}": pd.DataFrame({"id": [day, day + 10]}) for day in (1, 2, 3)}
     things = _asset(frames, _DAYS, key=["id"])
     for day in frames:
         assert _materialize(bench, things, partition=day).success
-    one = _read(bench, things, partitions=_DAYS, partition="2024-01-02")
-    assert sorted(one["id"]) == [2, 12]
+    day = _read(bench, things, partitions=_DAYS, partition="2024-01-02")
+    assert sorted(day["id"]) == [2, 12]
     assert sorted(_read(bench, things)["id"]) == [1, 2, 3, 11, 12, 13]
     newest = _read(bench, things, partition_mapping=dg.LastPartitionMapping())
     assert list(newest["id"]) == []
 
 
-def test_a_table_of_a_source_is_read_by_its_partitions_too(bench: Bench) -> None:
+def test_an_asset_reads_the_table_of_a_source(bench: Bench) -> None:
     bench.run(bench.people("1,Ada,36"))
-    seen: list[pd.DataFrame] = []
+    received: list[pd.DataFrame] = []
 
     @dg.asset(ins={"people": dg.AssetIn(key=["core", "people"])})
     def oldest(people: Any) -> None:
-        seen.append(people)
+        received.append(people)
 
     result = dg.materialize(
         [dg.AssetSpec(["core", "people"]), oldest],
@@ -184,35 +184,35 @@ def test_a_table_of_a_source_is_read_by_its_partitions_too(bench: Bench) -> None
         resources={"io_manager": PostgresIOManager()},
     )
     assert result.success
-    assert seen[0].to_dict("records") == [{"id": 1, "name": "Ada", "age": 36}]
+    assert received[0].to_dict("records") == [{"id": 1, "name": "Ada", "age": 36}]
 
 
 @pytest.mark.parametrize(
-    ("frame", "metadata", "told"),
+    ("frame", "metadata", "message"),
     [
         (pd.DataFrame({"id": [1]}), {}, "metadata 'key' is missing"),
         (pd.DataFrame({"id": [1]}), {"key": "id"}, "metadata 'key' is missing"),
         (pd.DataFrame({"id": [1]}), {"key": ["id"], "write": "append"}, "Write 'upsert' or 'replace'"),
-        (pd.DataFrame({"id": [1]}), {"key": ["nr"]}, "names 'nr', no column"),
+        (pd.DataFrame({"id": [1]}), {"key": ["nr"]}, "names unknown column 'nr'"),
         (pd.DataFrame({"id": [1.0, None]}), {"key": ["id"]}, "1 of 2 rows without a value in key column 'id'"),
         (pd.DataFrame({"Id": [1]}), {"key": ["Id"]}, "cannot be a name in the database"),
         (pd.DataFrame({"id": [1], "a": [[1]]}), {"key": ["id"]}, "column 'a' is of type List"),
         (pd.DataFrame({"id": [1, 2], "a": ["x", 1]}), {"key": ["id"]}, "Let each column hold values of one type"),
         (pd.DataFrame({"id": [1], "_row_hash": [1]}), {"key": ["id"]}, "is kept for bookkeeping"),
-        ({"id": 1}, {"key": ["id"]}, "is a dict, which no table can hold"),
+        ({"id": 1}, {"key": ["id"]}, "is a dict, which cannot be written to a table"),
     ],
 )
-def test_what_cannot_be_written_is_refused_with_what_to_do_and_nothing_is_written(
-    bench: Bench, frame: Any, metadata: dict[str, Any], told: str
+def test_an_output_that_cannot_be_written_is_refused_with_what_to_do(
+    bench: Bench, frame: Any, metadata: dict[str, Any], message: str
 ) -> None:
     result = _materialize(bench, _asset(frame, **metadata))
     assert not result.success
-    assert told in error_of(result)
+    assert message in error_of(result)
     assert bench.query("SELECT to_regclass('marts.things')") == [(None,)]
     assert bench.query("SELECT count(*) FROM etl.delivery") == [(0,)]
 
 
-def test_a_frame_the_database_cannot_hold_is_refused_whole(bench: Bench) -> None:
+def test_a_frame_that_the_database_cannot_store_is_refused_as_a_whole(bench: Bench) -> None:
     result = _materialize(bench, _asset(pd.DataFrame({"id": ["a", "b\0c"]}), key=["id"]))
     assert not result.success
     assert bench.query("SELECT count(*) FROM marts.things") == [(0,)]
@@ -225,7 +225,7 @@ def test_named_index_levels_are_columns(bench: Bench) -> None:
     assert bench.query("SELECT id, a FROM marts.things ORDER BY id") == [(1, 3), (2, 4)]
 
 
-def test_an_asset_with_a_single_name_ends_in_schema_public(bench: Bench) -> None:
+def test_an_asset_with_a_single_name_has_a_table_in_schema_public(bench: Bench) -> None:
     @dg.asset(metadata={"key": ["id"]})
     def people() -> pd.DataFrame:
         return pd.DataFrame({"id": [1]})
@@ -236,7 +236,7 @@ def test_an_asset_with_a_single_name_ends_in_schema_public(bench: Bench) -> None
     assert bench.query("SELECT DISTINCT source FROM etl.delivery ORDER BY 1") == [("people",), ("public.people",)]
 
 
-def test_a_table_that_is_not_there_is_asked_for(bench: Bench) -> None:
+def test_reading_a_missing_table_fails_with_its_name(bench: Bench) -> None:
     things = _asset(pd.DataFrame({"id": [1]}), key=["id"])
 
     @dg.asset(ins={"things": dg.AssetIn(key=["marts", "things"])})

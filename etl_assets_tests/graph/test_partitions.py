@@ -1,4 +1,4 @@
-"""Partitions mean the same to a source and to Dagster."""
+"""A source and Dagster have the same partitions."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _NOW = datetime(2024, 5, 17, 13, 30, tzinfo=UTC)
     ],
 )
 @pytest.mark.parametrize("now", [_NOW, datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 12, tzinfo=UTC)])
-def test_dagster_knows_the_same_keys_in_the_same_order(partitions: Partitioning, now: datetime) -> None:
-    known = partitions_definition(partitions, "x")
-    assert known is not None
-    assert tuple(known.get_partition_keys(current_time=now)) == partitions.keys(now)
+def test_dagster_has_the_same_keys_in_the_same_order(partitions: Partitioning, now: datetime) -> None:
+    definition = partitions_definition(partitions, "x")
+    assert definition is not None
+    assert tuple(definition.get_partition_keys(current_time=now)) == partitions.keys(now)
 
 
-def test_a_feed_that_is_taken_whole_has_no_partitions() -> None:
+def test_a_feed_without_partitions_has_no_definition() -> None:
     assert partitions_definition(None, "x") is None
 
 
@@ -56,13 +56,13 @@ def test_new_files_become_partitions_in_the_order_of_their_rank(bench: Bench) ->
 
 
 @pytest.mark.parametrize("key", ["", "a...b", "a\nb", " a", "a\0"])
-def test_a_key_that_dagster_would_take_for_something_else_is_refused(key: str) -> None:
+def test_a_key_that_dagster_would_read_as_something_else_is_refused(key: str) -> None:
     with pytest.raises(DeliveryError, match="cannot be the key of a partition"):
         check_key(key)
 
 
 @pytest.mark.parametrize("key", ["2024-01.csv", "folder/ä ö.csv", "a|b,c"])
-def test_a_key_that_is_unusual_and_sound_is_kept(key: str) -> None:
+def test_an_unusual_but_valid_key_is_returned_unchanged(key: str) -> None:
     assert check_key(key) == key
 
 

@@ -1,4 +1,4 @@
-"""Plots: what stands in the picture is what was given, and nothing of it breaks the page."""
+"""Plots: the picture shows the given values, and no label or value breaks the page."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ def drawn(*given: Bar) -> ET.Element:
 
 
 def heights(picture: ET.Element) -> list[list[int]]:
-    """Of each area, the heights of its bars."""
+    """Return the heights of the bars of each area."""
     paths = [path.get("d", "") for path in picture.iter(f"{_SVG}path")]
     return [[95 - int(top) for top in re.findall(r"V(\d+)h", path)] for path in paths]
 
 
-def test_bars_are_as_high_as_their_values_are_to_the_highest() -> None:
+def test_heights_of_bars_are_proportional_to_their_values() -> None:
     assert heights(drawn(Bar("a", 50), Bar("b", 100))) == [[45, 90]]
 
 
-def test_what_is_bad_is_the_top_of_the_bar_in_the_other_colour() -> None:
+def test_the_bad_part_is_the_top_of_the_bar_in_the_other_colour() -> None:
     picture = drawn(Bar("a", 100, bad=50), Bar("b", 100))
     assert heights(picture) == [[90, 90], [45, 90]]
     assert len({path.get("fill") for path in picture.iter(f"{_SVG}path")}) == 2
 
 
-def test_the_little_that_is_there_is_seen() -> None:
+def test_a_very_small_value_has_a_visible_bar() -> None:
     assert heights(drawn(Bar("a", 1), Bar("b", 1_000_000), Bar("c", 0))) == [[1, 90, 0]]
 
 
-def test_nothing_delivered_yet_is_said() -> None:
+def test_a_plot_without_bars_shows_a_text() -> None:
     assert "nothing yet" in "".join(drawn().itertext())
 
 
-def test_the_newest_are_drawn_when_there_are_many() -> None:
+def test_only_the_newest_of_many_bars_are_drawn() -> None:
     many = [Bar(f"number {number}", number) for number in range(1, 200)]
     assert [len(area) for area in heights(drawn(*many))] == [MOST_BARS]
     assert "number 199" in "".join(drawn(*many).itertext())
@@ -58,7 +58,7 @@ _LABELS = st.text(st.characters(exclude_categories=["C"]))
 
 
 @given(st.lists(st.builds(Bar, _LABELS, st.floats(0, 1e12), st.just(0.0)), max_size=40))
-def test_any_labels_and_heights_give_a_picture_that_can_be_read(given_bars: list[Bar]) -> None:
+def test_any_labels_and_heights_make_a_valid_picture(given_bars: list[Bar]) -> None:
     assert all(0 <= height <= 90 for area in heights(drawn(*given_bars)) for height in area)
 
 

@@ -1,4 +1,4 @@
-"""How many runs of a source may be under way together."""
+"""Pools limit how many runs of a source may be under way together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """One whose storage keeps limits."""
+    """An instance whose storage keeps limits."""
     with dg.DagsterInstance.local_temp(str(tmp_path)) as local:
         yield local
 
@@ -27,7 +27,7 @@ def _limits(instance: dg.DagsterInstance) -> dict[str, int]:
     return {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
 
 
-def test_a_pool_has_the_limit_that_is_declared_and_follows_when_it_changes(bench: Bench) -> None:
+def test_a_pool_has_the_declared_limit_and_follows_its_changes(bench: Bench) -> None:
     few, many = bench.declare(name="few"), bench.declare(name="many", runs_at_once=3)
     assert set_limits(bench.instance, [few, many]) == {"few": 1, "many": 3}
     assert _limits(bench.instance) == {"few": 1, "many": 3}
@@ -36,12 +36,12 @@ def test_a_pool_has_the_limit_that_is_declared_and_follows_when_it_changes(bench
     assert _limits(bench.instance) == {"few": 1, "many": 2}
 
 
-def test_pools_of_others_are_left_as_they_are(bench: Bench) -> None:
-    bench.instance.event_log_storage.set_concurrency_slots("theirs", 7)
+def test_pools_of_no_source_stay_unchanged(bench: Bench) -> None:
+    bench.instance.event_log_storage.set_concurrency_slots("other", 7)
     set_limits(bench.instance, [bench.declare()])
-    assert _limits(bench.instance) == {"theirs": 7, "people": 1}
+    assert _limits(bench.instance) == {"other": 7, "people": 1}
 
 
-def test_a_storage_that_keeps_no_limits_is_left_alone(bench: Bench) -> None:
-    with dg.DagsterInstance.ephemeral() as forgetful:
-        assert set_limits(forgetful, [bench.declare()]) in ({}, {"people": 1})
+def test_a_storage_that_supports_no_limits_causes_no_error(bench: Bench) -> None:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        assert set_limits(ephemeral, [bench.declare()]) in ({}, {"people": 1})

@@ -1,4 +1,4 @@
-"""Parked records are released when their parents arrive, and replays do what they are told."""
+"""Parked records are released when their parents arrive, and replays load the given records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _family(bench: Bench) -> dict[str, Source]:
-    """Children that refer to parents; each its own file."""
+    """A source of children that refers to a source of parents; each has its own file."""
     parents = bench.declare(
         name="parents",
         extractor=FileExtractor(location=str(bench.folder / "parents.csv"), format=Csv(), settle_seconds=0),
@@ -44,7 +44,7 @@ def _family(bench: Bench) -> dict[str, Source]:
     return {"parents": parents, "children": children}
 
 
-def _look(bench: Bench, family: dict[str, Source], cursor: str | None) -> dg.SensorExecutionData:
+def _tick(bench: Bench, family: dict[str, Source], cursor: str | None) -> dg.SensorExecutionData:
     context = dg.build_sensor_context(instance=bench.instance, cursor=cursor)
     return release_sensor(family).evaluate_tick(context)
 
@@ -54,11 +54,11 @@ def test_parked_records_are_replayed_once_their_parents_have_arrived(bench: Benc
     built = definitions(family)
     assert bench.run_job(built, "parents").success
     assert bench.run_job(built, "children").success
-    first = _look(bench, family, None)
+    first = _tick(bench, family, None)
     assert not first.run_requests
     (bench.folder / "parents.csv").write_text("id\n1\n2\n")
     assert bench.run_job(built, "parents").success
-    second = _look(bench, family, first.cursor)
+    second = _tick(bench, family, first.cursor)
     (request,) = second.run_requests or []
     assert bench.run_job(built, "replay", config=request.run_config).success
     assert bench.query("SELECT id, parent FROM core.children ORDER BY id") == [(10, 1), (20, 2)]
@@ -66,19 +66,19 @@ def test_parked_records_are_replayed_once_their_parents_have_arrived(bench: Benc
         ("open", 1),
         ("replayed", 1),
     ]
-    assert not _look(bench, family, second.cursor).run_requests
+    assert not _tick(bench, family, second.cursor).run_requests
 
 
-def test_a_release_that_failed_is_asked_for_under_the_same_key_within_the_hour(bench: Bench) -> None:
+def test_a_failed_release_is_requested_with_the_same_run_key_within_the_hour(bench: Bench) -> None:
     family = _family(bench)
     built = definitions(family)
     bench.run_job(built, "children")
     bench.run_job(built, "parents")
-    one = _look(bench, family, None)
-    two = _look(bench, family, one.cursor)
-    assert one.run_requests
-    assert two.run_requests
-    keys = {(request.run_key or "").rsplit(" ", 1)[0] for request in [*one.run_requests, *two.run_requests]}
+    first = _tick(bench, family, None)
+    second = _tick(bench, family, first.cursor)
+    assert first.run_requests
+    assert second.run_requests
+    keys = {(request.run_key or "").rsplit(" ", 1)[0] for request in [*first.run_requests, *second.run_requests]}
     assert len(keys) == 1
 
 
@@ -88,7 +88,7 @@ def test_the_sensor_is_switched_on(bench: Bench) -> None:
     assert sensor.minimum_interval_seconds == 60
 
 
-def test_a_replay_takes_the_records_it_is_told_and_reports_what_became_of_them(bench: Bench) -> None:
+def test_a_replay_loads_the_given_records_and_reports_the_result(bench: Bench) -> None:
     source = bench.people("1,Ada,36", "2,Alan,200", "3,Kurt,300", max_rejected=1.0)
     bench.run(source)
     ids = [id_ for (id_,) in bench.query("SELECT id FROM etl.rejected ORDER BY id")]
@@ -109,7 +109,7 @@ def test_a_replay_of_a_source_that_is_not_declared_names_those_that_are(bench: B
     assert "Known are people" in error_of(result)
 
 
-def test_a_replay_waits_for_a_run_that_holds_its_partition(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_waits_for_a_run_that_has_locked_its_partition(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
     source = bench.people("1,Ada,200", max_rejected=1.0)
     bench.run(source)

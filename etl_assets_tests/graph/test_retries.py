@@ -1,4 +1,4 @@
-"""Which failures are tried again, when, and which never are."""
+"""Which failures are retried and when, and which are never retried."""
 
 from __future__ import annotations
 
@@ -26,49 +26,45 @@ _INSTANCE = Path(__file__).parents[2] / "dagster.yaml"
 
 
 def _wait(tries: int) -> float:
-    with pytest.raises(dg.RetryRequested) as asked, retrying(tries):
+    with pytest.raises(dg.RetryRequested) as retry, retrying(tries):
         raise BusyError("busy")
-    assert asked.value.seconds_to_wait is not None
-    return asked.value.seconds_to_wait
+    assert retry.value.seconds_to_wait is not None
+    return retry.value.seconds_to_wait
 
 
 @pytest.mark.parametrize(("tries", "longest"), [(0, 4), (1, 8), (2, 16), (3, 32), (4, 64), (9, 120), (400, 120)])
-def test_each_wait_is_twice_as_long_as_the_one_before_up_to_a_limit_and_differs_by_chance(
-    tries: int, longest: float
-) -> None:
+def test_waits_double_up_to_a_limit_and_are_random(tries: int, longest: float) -> None:
     waits = {_wait(tries) for _ in range(50)}
     assert len(waits) > 1
     assert all(longest / 2 <= wait <= longest for wait in waits)
 
 
 @pytest.mark.parametrize("error", [LoadError("refused"), ValueError("a mistake"), DeliveryUnreachableError("gone")])
-def test_what_another_try_at_a_load_does_not_mend_goes_on_as_it_is(error: Exception) -> None:
+def test_an_error_that_a_retry_cannot_resolve_is_raised_unchanged(error: Exception) -> None:
     with pytest.raises(type(error)) as raised, retrying(0):
         raise error
     assert raised.value is error
 
 
-def test_after_the_last_try_nothing_is_tried_again() -> None:
+def test_after_the_last_try_no_error_is_retried() -> None:
     assert retried(retries.RETRIES) == ()
     assert issubclass(TransientLoadError, retried(retries.RETRIES - 1))
     assert issubclass(DeliveryUnreachableError, retried(0, TRANSIENT_FETCH))
 
 
 class Unsteady(FileExtractor):
-    """A publisher who does not answer the first two times."""
+    """A publisher that does not answer the first two fetches."""
 
     def fetch(self, partition: Partition) -> AbstractContextManager[Fetched]:
         count = Path(self.location).with_suffix(".count")
-        asked = int(count.read_text()) if count.exists() else 0
-        count.write_text(str(asked + 1))
-        if asked < 2:
+        fetches = int(count.read_text()) if count.exists() else 0
+        count.write_text(str(fetches + 1))
+        if fetches < 2:
             raise DeliveryUnreachableError("There is no answer. Nothing was written. Try again later.")
         return super().fetch(partition)
 
 
-def test_a_publisher_who_does_not_answer_is_asked_again_in_the_same_run(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fetch_without_an_answer_is_retried_in_the_same_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
     path = bench.folder / "people.csv"
     source = bench.people("1,Ada,36", extractor=Unsteady(location=str(path), format=Csv(), settle_seconds=0))
@@ -81,13 +77,13 @@ def test_a_publisher_who_does_not_answer_is_asked_again_in_the_same_run(
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """One that starts runs again as the instance file says."""
-    told = yaml.safe_load(_INSTANCE.read_text())
-    with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"run_retries": told["run_retries"]}) as local:
+    """An instance that retries runs as ``dagster.yaml`` says."""
+    settings = yaml.safe_load(_INSTANCE.read_text())
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"run_retries": settings["run_retries"]}) as local:
         yield local
 
 
-def test_a_run_whose_records_were_refused_is_not_started_again(bench: Bench) -> None:
+def test_dagster_does_not_retry_a_run_whose_delivery_was_refused(bench: Bench) -> None:
     result = bench.run(bench.people("1,Ada,999"))
     assert not result.success
     run = bench.instance.get_run_by_id(result.run_id)
@@ -95,7 +91,7 @@ def test_a_run_whose_records_were_refused_is_not_started_again(bench: Bench) -> 
     assert run.tags["dagster/will_retry"] == "false"
 
 
-def test_a_run_whose_process_died_is_started_again(bench: Bench) -> None:
+def test_dagster_retries_a_run_whose_process_died(bench: Bench) -> None:
     from etl_assets.graph.build import definitions
 
     job = definitions({"people": bench.declare()}).resolve_job_def("people")

@@ -1,4 +1,4 @@
-"""The history of runs, completed by the sensor that watches them: every run of every source, however it ended."""
+"""The sensor completes the run history: it has every run of every source, however the run ended."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ _LONG_AGO = "UPDATE etl.run SET missed_at = missed_at - interval '1 minute'"
 
 
 @pytest.fixture(autouse=True)
-def _nobody_stays() -> Iterator[None]:
-    """Runs that a test leaves under way do not look for its database when it is gone."""
+def _end_presences() -> Iterator[None]:
+    """End the presence of runs that a test leaves under way, so that they do not query its database when it is gone."""
     yield
     liveness._end_all()
 
 
-def _look(bench: Bench, *sources: Source, cursor: str | None = None) -> dg.SensorExecutionData:
-    """One tick of the sensor."""
+def _tick(bench: Bench, *sources: Source, cursor: str | None = None) -> dg.SensorExecutionData:
+    """Evaluate one tick of the sensor."""
     context = dg.build_sensor_context(instance=bench.instance, cursor=cursor)
     return watch_sensor({source.name: source for source in sources}).evaluate_tick(context)
 
 
 def _under_way(bench: Bench, source: Source, **tags: str) -> RunRecord:
-    """A run that Dagster knows to be started and that has entered itself, in this process."""
+    """Create a run of this process that is started in Dagster and in the history."""
     job = definitions({source.name: source}).resolve_job_def(source.name)
     run = bench.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={**job.run_tags, **tags})
     record = RunRecord.of(bench.url, run, source, "", "core")
@@ -61,8 +61,8 @@ def _under_way(bench: Bench, source: Source, **tags: str) -> RunRecord:
     return record
 
 
-def _dead(record: RunRecord) -> None:
-    """Let the run's process be gone, as far as the database can tell."""
+def _kill(record: RunRecord) -> None:
+    """Release the run's lock, so that for the database its process is gone."""
     liveness._presences.pop((record.url, record.run_id)).end()
 
 
@@ -79,7 +79,7 @@ def _disconnected(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def test_a_line_tells_job_process_phase_attempt_and_seconds_of_every_phase(bench: Bench) -> None:
+def test_a_run_enters_its_job_process_attempt_step_and_seconds_of_every_phase(bench: Bench) -> None:
     bench.run(bench.people(*_GOOD))
     ((job, host, process, attempt, step, delivery, spent),) = bench.query(
         "SELECT job, host, process, attempt, step, delivery_id, seconds FROM etl.run"
@@ -89,7 +89,7 @@ def test_a_line_tells_job_process_phase_attempt_and_seconds_of_every_phase(bench
     assert {"landing", "core", "quarantine", "checks", "read", "database"} <= spent.keys()
 
 
-def test_a_step_that_is_tried_again_counts_as_an_attempt_and_leaves_the_run_under_way(
+def test_a_retried_step_counts_as_an_attempt_and_the_run_stays_under_way(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
@@ -113,7 +113,7 @@ def test_a_run_that_dagster_starts_again_is_its_next_attempt(bench: Bench) -> No
 
 
 @pytest.mark.parametrize("last", ["landing", "core", "quarantine"])
-def test_a_line_ends_with_the_last_asset_that_is_selected(bench: Bench, last: str) -> None:
+def test_the_last_selected_asset_enters_the_end_of_the_run(bench: Bench, last: str) -> None:
     source = bench.people(*_GOOD)
     bench.run(source)
     job = definitions({"people": source}).resolve_job_def("people")
@@ -144,33 +144,33 @@ def test_a_run_that_is_interrupted_is_cancelled(bench: Bench) -> None:
     assert "Run it again" in text
 
 
-def test_a_run_whose_process_is_gone_from_this_machine_is_crashed_at_the_first_look(
+def test_a_run_of_this_machine_without_a_process_is_crashed_at_the_first_tick(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = bench.people(*_GOOD)
     record = _under_way(bench, source)
-    _dead(record)
+    _kill(record)
     monkeypatch.setattr(os, "kill", _no_such_process)
-    _look(bench, source)
+    _tick(bench, source)
     assert bench.query("SELECT status, error_class FROM etl.run") == [("crashed", "Crashed")]
     assert _status(bench, record) == dg.DagsterRunStatus.FAILURE
 
 
-def test_a_run_of_another_machine_is_crashed_when_it_is_missed_twice_some_time_apart(bench: Bench) -> None:
+def test_a_run_of_another_machine_is_crashed_when_two_ticks_some_time_apart_miss_it(bench: Bench) -> None:
     source = bench.people(*_GOOD)
     record = _under_way(bench, source)
     bench.query(_ELSEWHERE)
-    _dead(record)
-    _look(bench, source)
-    _look(bench, source)
+    _kill(record)
+    _tick(bench, source)
+    _tick(bench, source)
     assert bench.query("SELECT status, missed_at IS NULL FROM etl.run") == [("started", False)]
     bench.query(_LONG_AGO)
-    _look(bench, source)
+    _tick(bench, source)
     assert bench.query("SELECT status FROM etl.run") == [("crashed",)]
     assert bench.query("SELECT times FROM etl.alert") == [(1,)]
     bench.query("UPDATE etl.run SET missed_at = ended_at - interval '1 minute'")
-    _look(bench, source)
-    assert bench.query("SELECT times FROM etl.alert") == [(1,)], "people are told once"
+    _tick(bench, source)
+    assert bench.query("SELECT times FROM etl.alert") == [(1,)], "the alert was opened once"
 
 
 def test_a_run_that_outlives_a_restart_of_the_server_is_found_again(
@@ -186,43 +186,45 @@ def test_a_run_that_outlives_a_restart_of_the_server_is_found_again(
     bench.query("SELECT pg_terminate_backend(%s)", holder)
     while _holders(bench, number) in ([], [holder]):
         assert liveness._presences[record.url, record.run_id]._thread.is_alive()
-    _look(bench, source)
+    _tick(bench, source)
     assert bench.query("SELECT status, missed_at FROM etl.run") == [("started", None)]
     assert _status(bench, record) == dg.DagsterRunStatus.STARTED
 
 
-def test_a_run_that_holds_its_partition_is_alive_without_its_own_lock(bench: Bench) -> None:
+def test_a_run_that_has_locked_its_partition_is_alive_without_its_own_lock(bench: Bench) -> None:
     source = bench.people(*_GOOD)
     record = _under_way(bench, source)
     bench.query(_ELSEWHERE)
-    _dead(record)
+    _kill(record)
     bench.query("INSERT INTO etl.fence VALUES ('people', '', 1, %s)", record.run_id)
     with bench.locked("people"):
-        _look(bench, source)
+        _tick(bench, source)
         assert bench.query("SELECT missed_at FROM etl.run") == [(None,)]
 
 
-def test_a_run_that_was_given_up_and_goes_on_has_its_true_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_entered_as_crashed_that_continues_enters_its_true_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = bench.people(*_GOOD)
     record = _under_way(bench, source)
-    _dead(record)
+    _kill(record)
     monkeypatch.setattr(os, "kill", _no_such_process)
-    _look(bench, source)
+    _tick(bench, source)
     record.end()
     assert bench.query("SELECT status, error FROM etl.run") == [("succeeded", None)]
 
 
-def test_a_run_that_died_after_its_line_had_ended_does_not_stay_started_in_dagster(
+def test_a_run_that_died_after_it_entered_its_end_does_not_stay_started_in_dagster(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = bench.people(*_GOOD)
     record = _under_way(bench, source)
     record.end()
-    _look(bench, source)
+    _tick(bench, source)
     assert _status(bench, record) == dg.DagsterRunStatus.STARTED, "its process lives"
-    _dead(record)
+    _kill(record)
     monkeypatch.setattr(os, "kill", _no_such_process)
-    _look(bench, source)
+    _tick(bench, source)
     assert _status(bench, record) == dg.DagsterRunStatus.FAILURE
     assert bench.query("SELECT status FROM etl.run") == [("succeeded",)]
 
@@ -233,9 +235,9 @@ def test_a_run_that_was_asked_to_end_and_died_is_cancelled(bench: Bench, monkeyp
     run = bench.instance.get_run_by_id(record.run_id)
     assert run is not None
     bench.instance.report_run_canceling(run)
-    _dead(record)
+    _kill(record)
     monkeypatch.setattr(os, "kill", _no_such_process)
-    _look(bench, source)
+    _tick(bench, source)
     assert bench.query("SELECT status FROM etl.run") == [("cancelled",)]
     assert _status(bench, record) == dg.DagsterRunStatus.CANCELED
 
@@ -243,7 +245,7 @@ def test_a_run_that_was_asked_to_end_and_died_is_cancelled(bench: Bench, monkeyp
 @pytest.mark.parametrize(
     ("status", "entered"), [("CANCELED", "cancelled"), ("SUCCESS", "succeeded"), ("FAILURE", "failed")]
 )
-def test_a_line_follows_dagster_when_the_run_has_ended_there(bench: Bench, status: str, entered: str) -> None:
+def test_the_history_takes_over_the_end_that_a_run_has_in_dagster(bench: Bench, status: str, entered: str) -> None:
     source = bench.people(*_GOOD)
     record = _under_way(bench, source)
     run = bench.instance.get_run_by_id(record.run_id)
@@ -255,7 +257,7 @@ def test_a_line_follows_dagster_when_the_run_has_ended_there(bench: Bench, statu
     else:
         event = dg.DagsterEvent("PIPELINE_SUCCESS", run.job_name, message="done")
         bench.instance.report_dagster_event(event, run.run_id)
-    _look(bench, source)
+    _tick(bench, source)
     assert bench.query("SELECT status FROM etl.run") == [(entered,)]
 
 
@@ -267,7 +269,7 @@ def test_a_run_that_could_not_reach_the_warehouse_is_entered_when_it_can_be_reac
         result = bench.run(source)
     assert "Start Dagster with" in error_of(result)
     assert bench.query("SELECT * FROM etl.run") == []
-    _look(bench, source)
+    _tick(bench, source)
     ((run_id, name, status, error_class, text, job),) = bench.query(
         "SELECT run_id, source, status, error_class, error, job FROM etl.run"
     )
@@ -281,7 +283,7 @@ def test_a_run_that_dagster_failed_to_launch_is_entered_with_its_partition(bench
     job = definitions({"people": source}).resolve_job_def("people")
     run = bench.instance.create_run_for_job(job, tags={"dagster/partition": "north"})
     bench.instance.report_run_failed(run, "the launcher did not answer")
-    _look(bench, source)
+    _tick(bench, source)
     ((partition, status, error_class, text),) = bench.query("SELECT partition, status, error_class, error FROM etl.run")
     assert (partition, status, error_class) == ("north", "failed", "NotStarted")
     assert "Nothing was written" in text
@@ -293,12 +295,12 @@ def test_a_replay_that_failed_before_it_began_is_entered_under_its_source(
     source = bench.people(*_GOOD)
     with _disconnected(monkeypatch):
         bench.run_job(definitions({"people": source}), "replay", config=replay_config("people"))
-    _look(bench, source)
+    _tick(bench, source)
     assert bench.query("SELECT source, job, status FROM etl.run") == [("people", "replay", "failed")]
 
 
 def _with_marts(source: Source) -> dg.Definitions:
-    """The source, two assets and four checks that were written by hand."""
+    """Return the definitions of a source, and of two assets and two checks that are written by hand."""
 
     @dg.asset(key=["marts", "ages"], ins={"people": dg.AssetIn(["core", "people"])}, metadata={"key": ["age"]})
     def ages(people: pd.DataFrame) -> pd.DataFrame:
@@ -319,8 +321,8 @@ def _with_marts(source: Source) -> dg.Definitions:
         return dg.AssetCheckResult(passed=True)
 
     module = ModuleType("by_hand")
-    for each in (ages, report, nobody_is_old, somebody_is_there):
-        setattr(module, each.op.name, each)
+    for definition in (ages, report, nobody_is_old, somebody_is_there):
+        setattr(module, definition.op.name, definition)
     return definitions({source.name: source}, [module])
 
 
@@ -330,37 +332,37 @@ def _materialize(bench: Bench, built: dg.Definitions, *keys: list[str]) -> str:
     return job.execute_in_process(instance=bench.instance, asset_selection=selection, raise_on_error=False).run_id
 
 
-def test_checks_written_by_hand_are_entered_once_and_tell_no_record_contents(bench: Bench) -> None:
+def test_checks_written_by_hand_are_entered_once_and_without_record_contents(bench: Bench) -> None:
     source = bench.people(*_GOOD)
     _materialize(bench, _with_marts(source), ["landing", "people"], ["core", "people"], ["marts", "ages"])
-    first = _look(bench, source)
-    asked = "SELECT source, name, passed, blocking FROM etl.check_result WHERE name IN ('nobody_is_old', %s) ORDER BY 1"
-    assert bench.query(asked, "somebody_is_there") == [
+    first = _tick(bench, source)
+    query = "SELECT source, name, passed, blocking FROM etl.check_result WHERE name IN ('nobody_is_old', %s) ORDER BY 1"
+    assert bench.query(query, "somebody_is_there") == [
         ("marts.ages", "nobody_is_old", False, False),
         ("people", "somebody_is_there", True, False),
     ]
     assert bench.query("SELECT rule, source FROM etl.alert") == [("check_failed", "marts.ages")]
     before = bench.query("SELECT count(*) FROM etl.check_result")
-    _look(bench, source, cursor=first.cursor)
-    _look(bench, source)
+    _tick(bench, source, cursor=first.cursor)
+    _tick(bench, source)
     assert bench.query("SELECT count(*) FROM etl.check_result") == before
     assert "Alan" not in repr(bench.query("SELECT c::text FROM etl.check_result c"))
 
 
-def test_results_that_a_run_entered_itself_are_not_doubled(bench: Bench) -> None:
+def test_results_that_a_run_entered_itself_are_not_entered_twice(bench: Bench) -> None:
     source = bench.people(*_GOOD, "x,Bad,1", max_rejected=0.5)
     bench.run(source)
     before = bench.query("SELECT id FROM etl.check_result ORDER BY 1")
-    _look(bench, source)
+    _tick(bench, source)
     assert bench.query("SELECT id FROM etl.check_result ORDER BY 1") == before
 
 
-def test_an_asset_written_by_hand_that_fails_is_entered_and_those_that_were_not_tried_are_not(bench: Bench) -> None:
+def test_a_failed_asset_written_by_hand_is_entered_and_assets_that_were_not_tried_are_not(bench: Bench) -> None:
     source = bench.people(*_GOOD)
     built = _with_marts(source)
     bench.run_job(built, "people")
     _materialize(bench, built, ["marts", "ages"], ["marts", "report"])
-    _look(bench, source)
+    _tick(bench, source)
     assert bench.query("SELECT source, status, error_class FROM etl.run ORDER BY source") == [
         ("marts.ages", "succeeded", None),
         ("marts.report", "failed", "ValueError"),
@@ -384,16 +386,16 @@ def test_dagster_will_start_a_crashed_run_again_if_a_daemon_launched_it(
         )
         record = RunRecord.of(bench.url, run, source, "", "core")
         record.start()
-        _dead(record)
+        _kill(record)
         monkeypatch.setattr(os, "kill", _no_such_process)
-        _look(replace(bench, instance=instance), source)
+        _tick(replace(bench, instance=instance), source)
         now = instance.get_run_by_id(run.run_id)
     assert now is not None
     assert now.status == dg.DagsterRunStatus.FAILURE
     assert now.tags["dagster/will_retry"] == str(launched).lower()
 
 
-def test_runs_of_another_code_location_are_left_to_it() -> None:
+def test_a_code_location_does_not_watch_runs_of_another() -> None:
     launched = dg.DagsterRun("people", remote_job_origin=_origin("theirs"))
     assert [is_ours(launched, name) for name in ("theirs", "mine", None)] == [True, False, True]
     of_a_command = dg.DagsterRun("people")
@@ -401,19 +403,19 @@ def test_runs_of_another_code_location_are_left_to_it() -> None:
     assert is_ours(None, "mine")
 
 
-def test_ended_runs_are_looked_at_once_and_none_is_left_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_ended_run_is_handled_exactly_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("etl_assets.graph.runs.watch_sensor.RUNS_PER_TICK", 2)
     source = bench.people(*_GOOD)
     runs = [bench.run(source, force=True).run_id for _ in range(5)]
-    cursor, seen = Cursor.read(None, datetime.now(UTC)), []
+    cursor, handled = Cursor.read(None, datetime.now(UTC)), []
     while records := ended_since(bench.instance, cursor):
         assert len(records) <= 2
-        seen += [record.dagster_run.run_id for record in records]
+        handled += [record.dagster_run.run_id for record in records]
         cursor = Cursor.read(str(cursor.after(records)), datetime.now(UTC))
-    assert seen == runs
+    assert handled == runs
 
 
-def test_a_cursor_forgets_what_is_too_old_to_come_again(bench: Bench) -> None:
+def test_a_cursor_forgets_runs_older_than_the_overlap(bench: Bench) -> None:
     now = datetime.now(UTC)
     bench.run(bench.people(*_GOOD))
     records = ended_since(bench.instance, Cursor(now - timedelta(hours=1)))
@@ -421,7 +423,7 @@ def test_a_cursor_forgets_what_is_too_old_to_come_again(bench: Bench) -> None:
     assert set(old.after(records).seen) == {records[0].dagster_run.run_id}
 
 
-def test_the_sensor_is_switched_on_and_looks_several_times_a_minute() -> None:
+def test_the_sensor_is_switched_on_and_ticks_several_times_a_minute() -> None:
     sensor = watch_sensor({})
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     assert sensor.minimum_interval_seconds is not None
@@ -429,7 +431,7 @@ def test_the_sensor_is_switched_on_and_looks_several_times_a_minute() -> None:
 
 
 def _origin(location: str) -> RemoteJobOrigin:
-    """Where the job of a run was loaded from that a daemon launched."""
+    """Return the origin of a job whose run a daemon launched."""
     return RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "__repository__"), "people")
 
 

@@ -1,4 +1,4 @@
-"""A source through Dagster: landing, core, quarantine, their checks, and what a run that fails leaves behind."""
+"""A source in Dagster: landing, core, quarantine, their checks, and what a failed run leaves."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_rules_over_records_are_checks_like_those_of_columns(bench: Bench) -> No
     assert bench.query("SELECT rule, subject FROM etl.alert") == []
 
 
-def test_a_second_run_over_the_same_bytes_writes_nothing_and_says_so(bench: Bench) -> None:
+def test_a_second_run_of_the_same_bytes_writes_nothing_and_is_shown_as_unchanged(bench: Bench) -> None:
     source = bench.people(*_GOOD)
     bench.run(source)
     before = bench.query("SELECT ctid, xmin, t.* FROM core.people t ORDER BY id")
@@ -71,22 +71,22 @@ def test_a_second_run_over_the_same_bytes_writes_nothing_and_says_so(bench: Benc
     assert result.success
     assert bench.query("SELECT ctid, xmin, t.* FROM core.people t ORDER BY id") == before
     assert metadata_of(result, "landing", "people")["bytes are"] == "identical to the delivery before"
-    told = metadata_of(result, "core", "people")
-    assert told["status"] == "unchanged"
-    assert {row.data["written by this run"] for row in told["counts"].records} == {0}
+    metadata = metadata_of(result, "core", "people")
+    assert metadata["status"] == "unchanged"
+    assert {row.data["written by this run"] for row in metadata["counts"].records} == {0}
     assert bench.query("SELECT count(*) FROM etl.delivery") == [(1,)]
 
 
-def test_the_checks_of_an_unchanged_delivery_still_say_what_it_lacks(bench: Bench) -> None:
+def test_the_checks_of_an_unchanged_delivery_have_the_same_results(bench: Bench) -> None:
     source = bench.people(*_GOOD, _BAD, max_rejected=0.5)
     first, second = bench.run(source), bench.run(source)
     assert metadata_of(second, "core", "people")["status"] == "unchanged"
-    told = [{name: check.passed for name, check in bench.checks(run).items()} for run in (first, second)]
-    assert told[0] == told[1]
-    assert told[0]["id__type"] is False
+    results = [{name: check.passed for name, check in bench.checks(run).items()} for run in (first, second)]
+    assert results[0] == results[1]
+    assert results[0]["id__type"] is False
 
 
-def test_force_reads_a_complete_delivery_anew(bench: Bench) -> None:
+def test_force_reloads_a_complete_delivery(bench: Bench) -> None:
     source = bench.people(*_GOOD)
     bench.run(source)
     bench.query("UPDATE core.people SET name = 'changed by hand', _row_hash = 0 WHERE id = 1")
@@ -95,7 +95,7 @@ def test_force_reads_a_complete_delivery_anew(bench: Bench) -> None:
     assert bench.query("SELECT generation FROM etl.delivery") == [(2,)]
 
 
-def test_what_a_run_did_is_a_line_of_the_history(bench: Bench) -> None:
+def test_a_run_enters_its_status_counts_and_seconds_in_the_history(bench: Bench) -> None:
     result = bench.run(bench.people(*_GOOD, _BAD, max_rejected=0.5))
     assert bench.query(
         "SELECT run_id, source, partition, status, read, rejected, inserted, ended_at IS NULL, error FROM etl.run"
@@ -104,7 +104,7 @@ def test_what_a_run_did_is_a_line_of_the_history(bench: Bench) -> None:
     assert {"read", "prepare", "database", "wait"} <= spent.keys()
 
 
-def test_every_check_result_is_a_row(bench: Bench) -> None:
+def test_every_check_result_is_a_row_of_the_history(bench: Bench) -> None:
     result = bench.run(bench.people(*_GOOD, _BAD, max_rejected=0.5))
     rows = bench.query("SELECT name, passed, blocking FROM etl.check_result")
     found = bench.checks(result)
@@ -112,7 +112,7 @@ def test_every_check_result_is_a_row(bench: Bench) -> None:
     assert {name for name, _, blocking in rows if blocking} == {"shape", "rejected_share", "conservation"}
 
 
-def test_records_rejected_by_consent_warn_with_their_number_and_place_but_never_their_contents(bench: Bench) -> None:
+def test_records_rejected_by_consent_cause_a_warning_with_number_and_place_but_no_contents(bench: Bench) -> None:
     result = bench.run(bench.people(*_GOOD, _BAD, max_rejected=0.5))
     assert result.success
     check = bench.checks(result)["age__maximum"]
@@ -121,24 +121,24 @@ def test_records_rejected_by_consent_warn_with_their_number_and_place_but_never_
     assert check.metadata["failed records"].value == 1
     assert check.metadata["records"].value == 3
     assert "record 3 at :4" in str(check.metadata["first of them"].value)
-    assert not _said(bench, "Secret Name")
+    assert not _stored(bench, "Secret Name")
 
 
-def test_the_quarantine_is_materialized_with_what_waits(bench: Bench) -> None:
-    told = metadata_of(bench.run(bench.people(*_GOOD, _BAD, max_rejected=0.5)), "quarantine", "people")
-    assert (told["open"], told["parked"]) == (1, 0)
-    assert {(row.data["rule"], row.data["records"]) for row in told["reasons"].records} == {
+def test_the_quarantine_shows_the_waiting_records(bench: Bench) -> None:
+    metadata = metadata_of(bench.run(bench.people(*_GOOD, _BAD, max_rejected=0.5)), "quarantine", "people")
+    assert (metadata["open"], metadata["parked"]) == (1, 0)
+    assert {(row.data["rule"], row.data["records"]) for row in metadata["reasons"].records} == {
         ("id__type", 1),
         ("age__maximum", 1),
     }
 
 
 def test_the_quarantine_of_a_clean_run_is_materialized_too(bench: Bench) -> None:
-    told = metadata_of(bench.run(bench.people(*_GOOD)), "quarantine", "people")
-    assert (told["open"], told["parked"]) == (0, 0)
+    metadata = metadata_of(bench.run(bench.people(*_GOOD)), "quarantine", "people")
+    assert (metadata["open"], metadata["parked"]) == (0, 0)
 
 
-def test_a_missing_column_fails_the_shape_and_nothing_is_written(bench: Bench) -> None:
+def test_a_missing_column_fails_the_check_shape_and_nothing_is_written(bench: Bench) -> None:
     result = bench.run(bench.people("Ada,36", header="name,age"))
     assert not result.success
     assert "lacks required columns: id" in error_of(result)
@@ -150,14 +150,14 @@ def test_a_missing_column_fails_the_shape_and_nothing_is_written(bench: Bench) -
     assert bench.query("SELECT status, error_class FROM etl.run") == [("failed", "ShapeError")]
 
 
-def test_an_unmapped_column_is_said_aloud(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_unmapped_column_is_shown_and_logged(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
     result = bench.run(bench.people("1,Ada,36,blue", header="id,name,age,colour"))
     assert result.success
     assert metadata_of(result, "landing", "people")["unmapped columns"] == "'colour'"
     assert "'colour' was added" in capfd.readouterr().err
 
 
-def test_a_refused_delivery_is_not_materialized_and_its_checks_say_why(bench: Bench) -> None:
+def test_a_refused_delivery_is_not_materialized_and_its_checks_show_why(bench: Bench) -> None:
     result = bench.run(bench.people(*_GOOD, _BAD))
     assert not result.success
     assert "max_rejected=0.0 consents to 0" in error_of(result)
@@ -170,7 +170,7 @@ def test_a_refused_delivery_is_not_materialized_and_its_checks_say_why(bench: Be
     assert found["id__type"].metadata["failed records"].value == 1
     assert bench.query("SELECT count(*) FROM core.people") == [(0,)]
     assert bench.query("SELECT status, error_class FROM etl.run") == [("failed", "TooManyRejectedError")]
-    assert not _said(bench, "Secret Name")
+    assert not _stored(bench, "Secret Name")
 
 
 def test_a_refused_delivery_is_loaded_once_consent_is_given(bench: Bench) -> None:
@@ -180,7 +180,7 @@ def test_a_refused_delivery_is_loaded_once_consent_is_given(bench: Bench) -> Non
     assert bench.query("SELECT count(*) FROM core.people") == [(2,)]
 
 
-def test_results_of_checks_belong_to_their_partition(bench: Bench) -> None:
+def test_check_results_belong_to_their_partition(bench: Bench) -> None:
     source = _monthly(bench)
     (bench.folder / "2024-01.csv").write_text("id,name,age\n1,Ada,36\n")
     (bench.folder / "2024-02.csv").write_text("id,name,age\n2,Alan,41\nx,Secret,200\n")
@@ -196,18 +196,18 @@ def test_results_of_checks_belong_to_their_partition(bench: Bench) -> None:
     ]
 
 
-def test_a_row_that_vanished_by_hand_fails_the_conservation(bench: Bench) -> None:
+def test_a_row_deleted_by_hand_fails_the_check_conservation(bench: Bench) -> None:
     source = bench.people(*_GOOD)
     bench.run(source)
     bench.query("DELETE FROM core.people WHERE id = 1")
     result = bench.run(source)
     assert not result.success
     assert not bench.checks(result)["conservation"].passed
-    assert "core.people holds 1 rows, and the ledger says 2" in error_of(result)
+    assert "core.people has 1 rows, and the ledger says 2" in error_of(result)
     assert bench.query("SELECT status, error_class FROM etl.run ORDER BY id DESC LIMIT 1") == [("failed", "LoadError")]
 
 
-def test_core_alone_asks_for_a_landing_first(bench: Bench) -> None:
+def test_core_without_a_landing_fails_with_what_to_do(bench: Bench) -> None:
     built = definitions({"people": bench.people(*_GOOD)})
     job = built.resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(
@@ -216,7 +216,7 @@ def test_core_alone_asks_for_a_landing_first(bench: Bench) -> None:
     assert "Materialize landing/people first" in error_of(result)
 
 
-def test_a_landing_alone_ends_its_line_of_the_history(bench: Bench) -> None:
+def test_a_run_of_the_landing_alone_enters_its_end(bench: Bench) -> None:
     built = definitions({"people": bench.people(*_GOOD)})
     job = built.resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(instance=bench.instance, asset_selection=[dg.AssetKey(["landing", "people"])])
@@ -224,27 +224,27 @@ def test_a_landing_alone_ends_its_line_of_the_history(bench: Bench) -> None:
     assert bench.query("SELECT status, delivery_id FROM etl.run") == [("succeeded", 1)]
 
 
-def test_a_run_waits_for_another_that_holds_its_partition(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_waits_for_another_that_has_locked_its_partition(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "FIRST_WAIT", 0.5)
     source = bench.people(*_GOOD)
-    held, enough = threading.Event(), threading.Event()
+    locked, may_release = threading.Event(), threading.Event()
 
-    def hold() -> None:
+    def lock() -> None:
         with bench.locked("people"):
-            held.set()
-            enough.wait(20)
+            locked.set()
+            may_release.wait(20)
             time.sleep(0.2)
 
-    other = threading.Thread(target=hold)
+    other = threading.Thread(target=lock)
     other.start()
-    held.wait(20)
-    threading.Timer(1.0, enough.set).start()
+    locked.wait(20)
+    threading.Timer(1.0, may_release.set).start()
     result = bench.run(source)
     other.join()
     assert result.success
-    tried_again = [event for event in result.all_events if event.is_step_up_for_retry]
-    assert tried_again
-    assert "Another run is loading people" in tried_again[0].step_retry_data.error.to_string()
+    retried = [event for event in result.all_events if event.is_step_up_for_retry]
+    assert retried
+    assert "Another run is loading people" in retried[0].step_retry_data.error.to_string()
     assert bench.query("SELECT status, error FROM etl.run") == [("succeeded", None)]
 
 
@@ -263,7 +263,7 @@ def test_without_a_database_the_run_says_what_to_do(bench: Bench, monkeypatch: p
     assert "Start Dagster with `etl-assets dev`" in error_of(bench.run(source))
 
 
-def test_an_old_database_is_refused_with_the_command_that_mends_it(
+def test_an_old_database_is_refused_with_the_command_that_migrates_it(
     bench: Bench, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = bench.people(*_GOOD)
@@ -271,7 +271,7 @@ def test_an_old_database_is_refused_with_the_command_that_mends_it(
     assert "Run: etl-assets migrate" in error_of(bench.run(source))
 
 
-def test_a_column_that_is_an_input_alone_is_judged_and_not_stored(bench: Bench) -> None:
+def test_an_input_is_validated_but_not_stored(bench: Bench) -> None:
     schema = Schema(
         columns=(Column("id", "integer", required=True), Column("adult", "boolean", required=True, derived=True)),
         key=("id",),
@@ -302,7 +302,7 @@ def test_inputs_without_a_transformer_are_refused(bench: Bench) -> None:
         Column("age", "integer", published_as="id"),
     ],
 )
-def test_an_input_asks_nothing_that_only_a_table_can_tell_and_takes_no_name_twice(bench: Bench, wrong: Column) -> None:
+def test_an_input_with_a_rule_over_the_table_or_a_name_used_twice_is_refused(bench: Bench, wrong: Column) -> None:
     schema = Schema(columns=(Column("id", "integer", required=True),), key=("id",), inputs=(wrong,))
     with pytest.raises(DeclarationError):
         bench.declare(schema=schema, transformer=_OfAge())
@@ -327,20 +327,20 @@ def _monthly(bench: Bench) -> Source:
     )
 
 
-def _said(bench: Bench, text: str) -> bool:
-    """Whether a text stands anywhere in what Dagster keeps, or in the history."""
+def _stored(bench: Bench, text: str) -> bool:
+    """Return whether a text is anywhere in Dagster's event logs or in the history."""
     events = [bench.instance.all_logs(result.run_id) for result in bench.results]
     history = bench.query("SELECT r::text FROM etl.run r UNION ALL SELECT c::text FROM etl.check_result c")
     return text in repr(events) or text in repr(history)
 
 
-def test_a_relaunch_can_name_the_only_batches_to_be_read_anew(bench: Bench) -> None:
+def test_a_relaunch_can_name_the_batches_to_reload(bench: Bench) -> None:
     source = bench.people(*_GOOD)
     bench.run(source)
     built = definitions({source.name: source})
     (number,) = bench.query("SELECT number FROM etl.batch")[0]
-    told = bench.run_job(built, "people", config={"ops": {"core__people": {"config": {"batches": [number]}}}})
-    assert told.success
-    assert metadata_of(told, "core", "people")["status"] == "loaded"
+    reload = bench.run_job(built, "people", config={"ops": {"core__people": {"config": {"batches": [number]}}}})
+    assert reload.success
+    assert metadata_of(reload, "core", "people")["status"] == "loaded"
     wrong = bench.run_job(built, "people", config={"ops": {"core__people": {"config": {"batches": [99]}}}})
     assert "has no batch 99" in error_of(wrong)

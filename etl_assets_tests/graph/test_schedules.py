@@ -1,4 +1,4 @@
-"""Schedules ask for what is complete and missing, for what failed, and for nothing that a run is at."""
+"""Schedules request complete partitions that are not loaded or failed, and none with a run under way."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _AT = datetime(2024, 1, 4, 6, tzinfo=UTC)
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """One with a home, for schedules are evaluated in a process of their own that opens it again."""
+    """An instance with a home: Dagster evaluates schedules in another process, which opens the instance again."""
     (tmp_path / "dagster").mkdir()
     with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as local:
         yield local
@@ -39,11 +39,11 @@ def _tick(bench: Bench, source: Source, at: datetime = _AT) -> dg.ScheduleExecut
         return schedule.evaluate_tick(context)
 
 
-def _asked(bench: Bench, source: Source, at: datetime = _AT) -> list[str | None]:
+def _requested(bench: Bench, source: Source, at: datetime = _AT) -> list[str | None]:
     return [request.partition_key for request in _tick(bench, source, at).run_requests or []]
 
 
-def _loaded(bench: Bench, *partitions: str) -> None:
+def _materialize(bench: Bench, *partitions: str) -> None:
     for partition in partitions:
         bench.instance.report_runless_asset_event(
             dg.AssetMaterialization(dg.AssetKey(["core", "people"]), partition=partition)
@@ -60,7 +60,7 @@ def _daily(bench: Bench, **changes: Any) -> Source:
     )
 
 
-def test_a_trigger_is_a_schedule_that_is_switched_on(bench: Bench) -> None:
+def test_a_cron_trigger_is_a_switched_on_schedule(bench: Bench) -> None:
     built = definitions({"people": bench.declare(trigger=Cron("0 6 * * 1", zone="Europe/Paris"))})
     schedule = built.resolve_schedule_def("people_schedule")
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 * * 1", "Europe/Paris")
@@ -73,20 +73,20 @@ def test_a_source_without_a_trigger_has_no_schedule(bench: Bench) -> None:
     assert not built.get_repository_def().has_schedule_def("people_schedule")
 
 
-def test_a_feed_that_is_taken_whole_is_run_at_every_tick(bench: Bench) -> None:
-    assert _asked(bench, bench.declare(trigger=Cron("0 6 * * *"))) == [None]
+def test_a_feed_without_partitions_is_requested_at_every_tick(bench: Bench) -> None:
+    assert _requested(bench, bench.declare(trigger=Cron("0 6 * * *"))) == [None]
 
 
-def test_a_tick_asks_for_every_complete_partition_that_was_never_loaded_oldest_first(bench: Bench) -> None:
+def test_a_tick_requests_every_complete_partition_that_was_never_loaded_oldest_first(bench: Bench) -> None:
     source = _daily(bench)
-    assert _asked(bench, source) == ["2024-01-01", "2024-01-02", "2024-01-03"]
-    _loaded(bench, "2024-01-02")
-    assert _asked(bench, source) == ["2024-01-01", "2024-01-03"]
+    assert _requested(bench, source) == ["2024-01-01", "2024-01-02", "2024-01-03"]
+    _materialize(bench, "2024-01-02")
+    assert _requested(bench, source) == ["2024-01-01", "2024-01-03"]
 
 
-def test_a_tick_asks_for_the_newest_partition_again_when_all_are_loaded(bench: Bench) -> None:
-    _loaded(bench, "2024-01-01", "2024-01-02", "2024-01-03")
-    assert _asked(bench, _daily(bench)) == ["2024-01-03"]
+def test_a_tick_requests_the_newest_partition_again_when_all_are_loaded(bench: Bench) -> None:
+    _materialize(bench, "2024-01-01", "2024-01-02", "2024-01-03")
+    assert _requested(bench, _daily(bench)) == ["2024-01-03"]
 
 
 def test_a_tick_before_the_first_partition_is_complete_is_skipped_with_a_reason(bench: Bench) -> None:
@@ -95,19 +95,19 @@ def test_a_tick_before_the_first_partition_is_complete_is_skipped_with_a_reason(
     assert "no partition that is complete" in (data.skip_message or "")
 
 
-def test_a_long_history_is_asked_for_in_several_ticks(bench: Bench) -> None:
-    asked = _asked(bench, _daily(bench), datetime(2026, 1, 1, tzinfo=UTC))
-    assert len(asked) == RUNS_PER_TICK
-    assert asked[0] == "2024-01-01"
+def test_a_long_history_is_requested_in_several_ticks(bench: Bench) -> None:
+    requested = _requested(bench, _daily(bench), datetime(2026, 1, 1, tzinfo=UTC))
+    assert len(requested) == RUNS_PER_TICK
+    assert requested[0] == "2024-01-01"
 
 
-def test_named_partitions_are_asked_for_in_the_order_of_their_names(bench: Bench) -> None:
+def test_named_partitions_are_requested_in_their_declared_order(bench: Bench) -> None:
     source = _daily(bench)
     source = bench.declare(extractor=source.extractor, partitions=Static(names=("z", "a")), trigger=source.trigger)
-    assert _asked(bench, source) == ["z", "a"]
+    assert _requested(bench, source) == ["z", "a"]
 
 
-def test_a_tick_finds_new_files_and_asks_for_them_in_the_order_of_their_rank(bench: Bench) -> None:
+def test_a_tick_finds_new_files_and_requests_them_in_the_order_of_their_rank(bench: Bench) -> None:
     for name in ("12-2023.csv", "01-2024.csv"):
         (bench.folder / name).write_text("id,name\n1,Ada\n")
     source = bench.declare(
@@ -115,34 +115,34 @@ def test_a_tick_finds_new_files_and_asks_for_them_in_the_order_of_their_rank(ben
         partitions=Files(rank=lambda name: name[3:7] + name[:2]),
         trigger=Cron("0 6 * * *"),
     )
-    assert _asked(bench, source) == ["12-2023.csv", "01-2024.csv"]
+    assert _requested(bench, source) == ["12-2023.csv", "01-2024.csv"]
     assert bench.run(source, "12-2023.csv").success
-    assert _asked(bench, source) == ["01-2024.csv"]
+    assert _requested(bench, source) == ["01-2024.csv"]
 
 
-def test_a_partition_whose_run_failed_is_asked_for_again_after_those_never_tried(bench: Bench) -> None:
+def test_a_partition_whose_run_failed_is_requested_again_after_those_never_tried(bench: Bench) -> None:
     source = _daily(bench)
     for day, age in (("2024-01-01", 999), ("2024-01-02", 36)):
         (bench.folder / f"{day}.csv").write_text(f"id,name,age\n1,Ada,{age}\n")
         bench.run(source, day)
-    assert _asked(bench, source) == ["2024-01-03", "2024-01-01"]
+    assert _requested(bench, source) == ["2024-01-03", "2024-01-01"]
 
 
-def test_a_partition_that_was_loaded_and_whose_last_run_failed_is_asked_for_again(bench: Bench) -> None:
+def test_a_loaded_partition_whose_last_run_failed_is_requested_again(bench: Bench) -> None:
     source = _daily(bench)
     for age in (36, 999):
         for day in (1, 2, 3):
             if age == 36 or day == 2:
                 (bench.folder / f"2024-01-0{day}.csv").write_text(f"id,name,age\n1,Ada,{age}\n")
                 bench.run(source, f"2024-01-0{day}")
-    assert _asked(bench, source) == ["2024-01-02"]
+    assert _requested(bench, source) == ["2024-01-02"]
 
 
-def test_a_partition_that_a_run_is_at_is_not_asked_for(bench: Bench) -> None:
+def test_a_partition_with_a_run_under_way_is_not_requested(bench: Bench) -> None:
     source = _daily(bench)
     job = definitions({"people": source}).resolve_job_def("people")
     for day in (1, 2, 3):
         bench.instance.create_run_for_job(
             job, tags={"dagster/partition": f"2024-01-0{day}"}, status=dg.DagsterRunStatus.STARTED
         )
-    assert _asked(bench, source) == []
+    assert _requested(bench, source) == []

@@ -1,4 +1,4 @@
-"""A source of which each file is a partition, and that runs when files come or change."""
+"""A source in which each file is a partition, and which runs when files appear or change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GOOD = "1,Ada,36"
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """One with a home, without which no tick sees partitions of files."""
+    """An instance with a home; without a home no tick can read the partitions of files."""
     (tmp_path / "dagster").mkdir()
     with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as local:
         yield local
@@ -41,23 +41,23 @@ def test_each_new_file_becomes_a_partition_and_a_run(bench: Bench) -> None:
     assert bench.instance.get_dynamic_partitions("people") == ["a.csv", "b.csv"]
     publish(bench.folder / "in" / "a.csv", "1,Grace,36", age=30)
     publish(bench.folder / "in" / "c.csv", _GOOD)
-    assert watcher.asked() == ["a.csv", "c.csv"]
+    assert watcher.requested_keys() == ["a.csv", "c.csv"]
 
 
-def test_many_new_files_are_asked_for_in_several_ticks(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_new_files_are_requested_in_several_ticks(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(change_sensor, "RUNS_PER_TICK", 2)
     names = [f"{number}.csv" for number in range(5)]
     for name in names:
         publish(bench.folder / "in" / name, _GOOD)
     watcher = _files(bench)
-    for asked in (names[:2], names[2:4], names[4:], []):
+    for expected in (names[:2], names[2:4], names[4:], []):
         requests = watcher.tick()
-        assert [request.partition_key for request in requests] == asked
+        assert [request.partition_key for request in requests] == expected
         assert all(watcher.start(request).success for request in requests)
     assert bench.instance.get_dynamic_partitions("people") == names
 
 
-def test_what_is_loaded_is_forgotten_so_that_the_cursor_stays_small(bench: Bench) -> None:
+def test_loaded_files_are_removed_from_the_cursor(bench: Bench) -> None:
     for number in range(3):
         publish(bench.folder / "in" / f"{number}.csv", _GOOD)
     watcher = _files(bench)
@@ -66,11 +66,9 @@ def test_what_is_loaded_is_forgotten_so_that_the_cursor_stays_small(bench: Bench
     assert watcher.cursor == '{"last":null,"arrivals":{}}'
 
 
-def test_a_tick_that_runs_out_of_time_is_gone_on_with_by_the_next(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_next_tick_continues_a_tick_that_ran_out_of_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(change_sensor, "LOOK_SECONDS", -1.0)
     for name in "abc":
         publish(bench.folder / "in" / f"{name}.csv", _GOOD)
     watcher = _files(bench)
-    assert [watcher.asked() for _ in range(3)] == [["a.csv"], ["b.csv"], ["c.csv"]]
+    assert [watcher.requested_keys() for _ in range(3)] == [["a.csv"], ["b.csv"], ["c.csv"]]

@@ -1,4 +1,4 @@
-"""Dagster's storage keeps its connections."""
+"""Dagster's storage keeps its connections open."""
 
 from __future__ import annotations
 
@@ -55,11 +55,13 @@ def test_a_connection_that_the_server_closed_is_replaced(bench: Bench, instance:
     assert instance.get_runs() == []
 
 
-def test_only_the_name_of_the_variable_travels_to_other_processes(instance: dg.DagsterInstance, url: str) -> None:
+def test_other_processes_receive_the_name_of_the_variable_and_not_the_password(
+    instance: dg.DagsterInstance, url: str
+) -> None:
     password = url.split(":")[2].split("@", maxsplit=1)[0]
-    told = repr(instance.get_ref().to_dict())
-    assert "ETL_ASSETS_DAGSTER_STORAGE_URL" in told
-    assert password not in told
+    sent = repr(instance.get_ref().to_dict())
+    assert "ETL_ASSETS_DAGSTER_STORAGE_URL" in sent
+    assert password not in sent
     with dg.DagsterInstance.from_ref(instance.get_ref()) as another:
         assert all(isinstance(engine.pool, QueuePool) for engine in _engines(another))
 

@@ -1,4 +1,4 @@
-"""What the checks ``drift``, ``volume`` and ``distribution`` say of runs, and that none of them stops one."""
+"""The results of the checks ``drift``, ``volume`` and ``distribution``; none of these checks stops a run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _day(bench: Bench, source: Source, day: int, size: int, age: str = "36") -> 
     return bench.run(source, f"{day}.csv")
 
 
-def test_a_new_column_fails_the_check_drift_until_it_is_accepted_and_the_run_is_green(bench: Bench) -> None:
+def test_a_new_column_fails_the_check_drift_of_every_run_until_it_is_accepted_but_no_run(bench: Bench) -> None:
     bench.run(bench.people("1,Ada,36"))
     result = bench.run(bench.people("1,Ada,36,blue", header="id,name,age,colour"))
     check = bench.checks(result)["drift"]
@@ -50,7 +50,7 @@ def test_a_new_column_fails_the_check_drift_until_it_is_accepted_and_the_run_is_
     assert [fact["id"] for fact in _facts(bench.checks(again)["drift"])] == [fact["id"]]
 
 
-def test_a_change_that_is_taken_back_leaves_the_check_drift_passing(bench: Bench) -> None:
+def test_the_check_drift_passes_again_after_a_change_is_taken_back(bench: Bench) -> None:
     bench.run(bench.people("1,Ada,36"))
     bench.run(bench.people("1,Ada,36,blue", header="id,name,age,colour"))
     result = bench.run(bench.people("1,Ada,37"))
@@ -58,18 +58,18 @@ def test_a_change_that_is_taken_back_leaves_the_check_drift_passing(bench: Bench
     assert metadata_of(result, "landing", "people")["taken back"] == "'colour' was added"
 
 
-def test_a_delivery_refused_for_its_shape_says_in_the_check_drift_what_changed(bench: Bench) -> None:
+def test_the_check_drift_shows_the_change_of_a_delivery_refused_for_its_shape(bench: Bench) -> None:
     bench.run(bench.people("1,Ada,36"))
     result = bench.run(bench.people("1,36", header="id,age"))
-    found = bench.checks(result)
+    checks = bench.checks(result)
     assert not result.success
-    assert not found["shape"].passed
-    assert [(fact["kind"], fact["subject"], fact["blocking"]) for fact in _facts(found["drift"])] == [
+    assert not checks["shape"].passed
+    assert [(fact["kind"], fact["subject"], fact["blocking"]) for fact in _facts(checks["drift"])] == [
         ("removed", "name", True)
     ]
 
 
-def test_a_delivery_that_is_much_too_small_fails_the_check_volume_and_is_loaded(bench: Bench) -> None:
+def test_a_delivery_that_is_much_too_small_fails_the_check_volume_but_is_loaded(bench: Bench) -> None:
     source = _source(bench)
     results = [_day(bench, source, day, size) for day, size in enumerate((40, 41, 39, 40, 4))]
     assert all(result.success for result in results)
@@ -95,7 +95,7 @@ def test_a_delivery_without_records_fails_the_check_volume_and_deletes_nothing(b
     assert bench.query("SELECT count(*) FROM core.people") == [(1,)]
 
 
-def test_a_delivery_refused_for_its_records_says_in_the_check_drift_what_changed(bench: Bench) -> None:
+def test_the_check_drift_shows_the_change_of_a_delivery_refused_for_its_records(bench: Bench) -> None:
     bench.run(bench.people("1,Ada,36"))
     result = bench.run(bench.people("1,Ada,old,blue", header="id,name,age,colour"))
     assert not result.success

@@ -1,4 +1,4 @@
-"""Does for a sensor what Dagster's daemon does: keeps its cursor, adds partitions, starts one run for each run key."""
+"""Drives a sensor as Dagster's daemon does: keeps its cursor, adds partitions, starts one run for each run key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EVERY = timedelta(minutes=1)
 
 
 def publish(path: Path, *lines: str, age: float = 60.0) -> None:
-    """A file that was written some seconds ago."""
+    """Write a file and set its modification time to `age` seconds ago."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(["id,name,age", *lines, ""]))
     at = time.time() - age
@@ -43,7 +43,7 @@ class Watcher:
     data: dg.SensorExecutionData | None = None
 
     def tick(self) -> list[dg.RunRequest]:
-        """Look once; the runs that the daemon would start, not yet started."""
+        """Evaluate one tick; return the run requests that the daemon would start, without starting them."""
         built = definitions({self.source.name: self.source})
         sensor = built.resolve_sensor_def(f"{self.source.name}_sensor")
         context = dg.build_sensor_context(
@@ -60,27 +60,27 @@ class Watcher:
         self.keys |= {request.run_key for request in requests if request.run_key is not None}
         return requests
 
-    def asked(self) -> list[str | None]:
-        """Look once; the partitions that are asked for."""
+    def requested_keys(self) -> list[str | None]:
+        """Evaluate one tick; return the requested partitions."""
         return [request.partition_key for request in self.tick()]
 
     def start(self, request: dg.RunRequest) -> ExecuteInProcessResult:
-        """Run what was asked for, in this process."""
+        """Execute a requested run in this process."""
         job = definitions({self.source.name: self.source}).resolve_job_def(self.source.name)
         return job.execute_in_process(
             instance=self.bench.instance, partition_key=request.partition_key, tags=request.tags, raise_on_error=False
         )
 
     def poll(self) -> list[bool]:
-        """Look once and run what is asked for; whether each run succeeded."""
+        """Evaluate one tick and execute the requested runs; return whether each run succeeded."""
         return [self.start(request).success for request in self.tick()]
 
     def queue(self, request: dg.RunRequest) -> dg.DagsterRun:
-        """Start a run that does not end."""
+        """Create a started run that does not end."""
         job = definitions({self.source.name: self.source}).resolve_job_def(self.source.name)
         return self.bench.instance.create_run_for_job(job, tags=dict(request.tags), status=dg.DagsterRunStatus.STARTED)
 
     @property
-    def said(self) -> str:
-        """Why the last tick asked for nothing."""
+    def message(self) -> str:
+        """The reason why the last tick requested nothing."""
         return (self.data.skip_message if self.data else None) or ""

@@ -1,4 +1,4 @@
-"""A migrated database and an empty folder."""
+"""Fixture: a migrated database and an empty folder."""
 
 from __future__ import annotations
 

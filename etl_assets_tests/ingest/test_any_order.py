@@ -1,4 +1,4 @@
-"""Whatever comes in whatever order, twice, late, interrupted or corrected: the table is what the feed says."""
+"""The table is as the feed defines, in whatever order deliveries come: twice, late, interrupted or corrected."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class Interrupted(BatchTransaction):
 
 @dataclass
 class Oracle:
-    """What the table must hold: per key the newest by file, then delivery, then record; each record as last read."""
+    """The expected table: for each key, the newest record by file, then delivery, then record number, as last read."""
 
     deliveries: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
     corrections: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def deliver(self, file: str, records: list[tuple[str, str]]) -> None:
-        last = next((seen for name, seen in reversed(self.deliveries) if name == file), None)
+        last = next((sent for name, sent in reversed(self.deliveries) if name == file), None)
         if last != records:
             self.deliveries.append((file, records))
 
@@ -67,7 +67,7 @@ class Oracle:
 
 
 def take(world: World, oracle: Oracle, file: str, records: list[tuple[str, str]], *, interrupt: bool) -> None:
-    # Amounts are padded so that three records make a batch; the spaces are stripped again.
+    # Amounts are padded so that three records make a batch; the schema strips the spaces again.
     lines = [f"{key},{amount:>600}," for key, amount in records]
     world.publish(*lines, file=file)
     delivery = world.land(file).delivery
@@ -90,7 +90,7 @@ def correct(world: World, oracle: Oracle, which: int, amount: str) -> None:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
-def test_the_table_is_what_the_feed_says_whatever_the_order(world: World, steps: list[tuple[str, Any, Any]]) -> None:
+def test_the_table_is_as_the_feed_defines_whatever_the_order(world: World, steps: list[tuple[str, Any, Any]]) -> None:
     stripped = replace(GOODS, columns=(GOODS["code"], GOODS["amount"].replace(strip=True), GOODS["note"]))
     here = world.other(name=f"goods{next(NAMES)}", files=True, schema=stripped, format=Csv(batch_bytes=2048))
     oracle = Oracle()

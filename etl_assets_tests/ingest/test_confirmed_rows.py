@@ -1,4 +1,4 @@
-"""Rows that something newer confirmed without changing them still carry an older mark: nothing may come in between."""
+"""A row that something newer confirmed keeps an older mark; nothing older than the confirmation may overwrite it."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ ORDERS = Schema(
 )
 
 
-def read_anew(world: World, delivery: Delivery) -> LoadReport:
+def reload(world: World, delivery: Delivery) -> LoadReport:
     with connected(world.url) as connection:
         delivery = deliveries.by_id(connection, delivery.id) or delivery
-    return ingest.load(world.source, delivery, world.warehouse, "anew", force=True)
+    return ingest.load(world.source, delivery, world.warehouse, "reload", force=True)
 
 
 @pytest.fixture
 def filed(world: World) -> World:
-    """Each file a partition."""
+    """A world in which each file is a partition."""
     return world.other(files=True)
 
 
-def test_what_a_replay_confirmed_is_not_overwritten_by_something_older(filed: World) -> None:
+def test_a_row_that_a_replay_confirmed_is_not_overwritten_by_something_older(filed: World) -> None:
     filed.take("plum,1,", file="a.csv")
     filed.take("plum,many,", file="c.csv")
     filed.correct(filed.waiting()[0], amount="1")
@@ -68,7 +68,7 @@ def test_a_record_that_was_parked_confirms_nothing(world: World) -> None:
     assert orders.violations() == []
 
 
-def test_a_record_that_was_parked_keeps_no_row_as_it_is(world: World) -> None:
+def test_a_record_that_was_parked_does_not_protect_a_row(world: World) -> None:
     world.take("apple,1,", "plum,1,")
     orders = replace(world, name="orders", schema=ORDERS, files=True)
     header = "id,code"
@@ -78,7 +78,7 @@ def test_a_record_that_was_parked_keeps_no_row_as_it_is(world: World) -> None:
     assert orders.rows() == [(1, "apple"), (2, "plum")]
 
 
-def test_a_greater_order_column_beats_what_a_newer_delivery_confirmed(filed: World) -> None:
+def test_a_greater_order_column_overwrites_a_row_that_a_newer_delivery_confirmed(filed: World) -> None:
     versioned = Schema((*GOODS.columns[:2], Column("version", "integer", required=True)), ("code",), order_by="version")
     filed.schema = versioned
     header = "code,amount,version"
@@ -88,7 +88,7 @@ def test_a_greater_order_column_beats_what_a_newer_delivery_confirmed(filed: Wor
     assert filed.rows() == [("plum", 2, 2)]
 
 
-def test_a_replayed_record_beats_an_earlier_record_of_its_delivery_that_confirmed_the_row(world: World) -> None:
+def test_a_replayed_record_overwrites_a_row_that_an_earlier_record_of_its_delivery_confirmed(world: World) -> None:
     world.take("plum,1,")
     world.take("plum,1,", "plum,many,", "fig,1,")
     world.correct(world.waiting()[0], amount="5")
@@ -96,19 +96,19 @@ def test_a_replayed_record_beats_an_earlier_record_of_its_delivery_that_confirme
     assert world.rows() == [("fig", 1, None), ("plum", 5, None)]
 
 
-def test_a_delivery_read_anew_keeps_the_rows_that_a_newer_one_confirmed(filed: World) -> None:
+def test_a_reloaded_delivery_keeps_the_rows_that_a_newer_one_confirmed(filed: World) -> None:
     first = filed.take("plum,1,", "fig,1,", file="a.csv")
     filed.take("plum,1,", file="b.csv")
-    report = read_anew(filed, first.delivery)
+    report = reload(filed, first.delivery)
     assert filed.rows() == [("fig", 1, None), ("plum", 1, None)]
     assert report.counts.deleted == 0
     assert filed.violations() == []
 
 
-def test_partitions_read_anew_newest_first_keep_their_rows(filed: World) -> None:
+def test_partitions_that_are_reloaded_newest_first_keep_their_rows(filed: World) -> None:
     reports = [filed.take("plum,1,", "fig,1,", file="a.csv"), filed.take("plum,1,", "fig,1,", file="b.csv")]
     for report in reversed(reports):
-        read_anew(filed, report.delivery)
+        reload(filed, report.delivery)
     assert filed.rows() == [("fig", 1, None), ("plum", 1, None)]
     assert filed.violations() == []
 
@@ -118,31 +118,31 @@ def test_a_reloaded_delivery_keeps_the_row_that_it_no_longer_yields_and_a_newer_
     first = filed.take("plum,1,NA", "fig,1,NA", file="a.csv")
     filed.take("plum,1,", file="b.csv")
     filed.schema = replace(GOODS, columns=(*GOODS.columns[:2], Column("note", "text", allowed=("ripe",))))
-    report = read_anew(filed, first.delivery)
+    report = reload(filed, first.delivery)
     assert (report.counts.rejected, report.counts.deleted) == (2, 1)
     assert filed.rows() == [("plum", 1, None)]
 
 
-def test_a_correction_stands_when_its_record_would_now_pass_as_published(world: World) -> None:
+def test_a_correction_stays_when_its_record_is_now_valid_as_published(world: World) -> None:
     first = world.take("plum,-5,")
     world.correct(world.waiting()[0], amount="1")
     world.replay()
     world.schema = replace(GOODS, columns=(GOODS["code"], Column("amount", "integer"), GOODS["note"]))
-    report = read_anew(world, first.delivery)
+    report = reload(world, first.delivery)
     assert report.counts.rejected == 0
     assert world.rows() == [("plum", 1, None)]
     assert world.violations() == []
 
 
-def test_what_a_newer_delivery_confirmed_stands_after_that_was_reloaded(filed: World) -> None:
+def test_a_row_that_a_newer_delivery_confirmed_stays_after_that_delivery_is_reloaded(filed: World) -> None:
     filed.take("plum,1,", file="a.csv")
     newer = filed.take("plum,1,", file="c.csv")
-    read_anew(filed, newer.delivery)
+    reload(filed, newer.delivery)
     filed.take("plum,2,", file="b.csv")
     assert filed.rows() == [("plum", 1, None)]
 
 
-def test_what_a_newer_delivery_confirmed_among_rows_that_it_changed_stands(filed: World) -> None:
+def test_a_row_that_a_newer_delivery_confirmed_among_rows_that_it_changed_stays(filed: World) -> None:
     filed.format = Csv(batch_bytes=64)
     long = "x" * 40
     filed.take(f"fig,1,{long}", f"plum,1,{long}", file="a.csv")
@@ -151,18 +151,18 @@ def test_what_a_newer_delivery_confirmed_among_rows_that_it_changed_stands(filed
     assert [row[:2] for row in filed.rows()] == [("fig", 2), ("plum", 1)]
 
 
-def test_what_a_correction_confirmed_survives_its_own_delivery_read_anew(filed: World) -> None:
+def test_a_row_that_a_correction_confirmed_stays_when_its_delivery_is_reloaded(filed: World) -> None:
     filed.take("plum,1,", file="a.csv")
     second = filed.take("plum,2,", "plum,many,", file="b.csv")
     filed.correct(filed.waiting()[0], amount="1")
     filed.take("plum,1,", file="b0.csv")
     filed.replay()
     assert filed.rows() == [("plum", 1, None)]
-    read_anew(filed, second.delivery)
+    reload(filed, second.delivery)
     assert filed.rows() == [("plum", 1, None)]
 
 
-def test_an_older_file_is_loaded_after_the_format_changed_and_before_the_newer_one_is_read_anew(filed: World) -> None:
+def test_an_older_file_is_loaded_after_the_format_changed_and_before_the_newer_one_is_reloaded(filed: World) -> None:
     filed.take("plum,1,", file="a.csv")
     filed.take("plum,1,", "#fig,1,", file="c.csv")
     changed = filed.other(format=Csv(batch_bytes=4096, comment="#"))
@@ -170,7 +170,7 @@ def test_an_older_file_is_loaded_after_the_format_changed_and_before_the_newer_o
     assert changed.rows() == [("plum", 1, None)]
 
 
-def test_a_correction_by_a_columns_newest_name_leaves_the_other_records_their_values(world: World) -> None:
+def test_a_correction_by_a_columns_newest_name_keeps_the_values_of_the_other_records(world: World) -> None:
     named = Column("amount", "integer", published_as=("amount", "quantity"))
     world.schema = replace(GOODS, columns=(GOODS["code"], named, GOODS["note"]))
     world.take("plum,5,,", "Fig,7,", header="code,quantity,note")
@@ -181,7 +181,7 @@ def test_a_correction_by_a_columns_newest_name_leaves_the_other_records_their_va
     assert world.rows() == [("fig", 7, None), ("plum", 5, None)]
 
 
-def test_the_correction_of_one_record_leaves_a_parked_one_its_values(world: World) -> None:
+def test_the_correction_of_one_record_keeps_the_values_of_a_parked_one(world: World) -> None:
     world.take("apple,1,")
     coded = Column("code", "text", published_as=("code", "item"), references="core.goods.code")
     orders = replace(world, name="orders", schema=Schema((ORDERS["id"], coded), key=("id",)))
@@ -195,7 +195,7 @@ def test_the_correction_of_one_record_leaves_a_parked_one_its_values(world: Worl
 
 @dataclass(frozen=True)
 class Returns(Transformer):
-    """Returns something that is no frame of records."""
+    """Returns something other than a frame of records."""
 
     what: str = "none"
 
@@ -212,14 +212,14 @@ class Returns(Transformer):
 
 
 @pytest.mark.parametrize("what", ["none", "series", "text index", "two levels"])
-def test_a_transformer_that_returns_no_frame_of_records_is_told(world: World, what: str) -> None:
+def test_a_transformer_that_returns_no_frame_of_records_raises_an_error(world: World, what: str) -> None:
     world.more = {"transformer": Returns(what)}
     world.publish("apple,3,")
     with pytest.raises(TransformError, match="batch was not written"):
         world.load(world.land().delivery)
 
 
-def test_a_key_whose_last_record_is_now_rejected_falls_back_to_the_record_before(world: World) -> None:
+def test_a_key_whose_last_record_is_now_rejected_gets_the_row_of_the_record_before(world: World) -> None:
     world.format = Csv(batch_bytes=64)
     long = "x" * 40
     world.take(f"plum,1,{long}", f"plum,9,{long}")
@@ -229,7 +229,7 @@ def test_a_key_whose_last_record_is_now_rejected_falls_back_to_the_record_before
     assert [row[:2] for row in changed.rows()] == [("plum", 1)]
 
 
-def test_a_newer_file_that_lands_and_loads_meanwhile_is_not_overwritten(filed: World) -> None:
+def test_a_newer_file_that_is_landed_and_loaded_meanwhile_is_not_overwritten(filed: World) -> None:
     filed.format = Csv(batch_bytes=64)
     long = "x" * 40
 
@@ -248,7 +248,7 @@ def test_a_newer_file_that_lands_and_loads_meanwhile_is_not_overwritten(filed: W
     assert [row[:2] for row in filed.rows()] == [("fig", 1), ("plum", 9)]
 
 
-def test_a_newer_file_that_confirms_a_row_meanwhile_is_not_overwritten(filed: World) -> None:
+def test_a_row_that_a_newer_file_confirms_meanwhile_is_not_overwritten(filed: World) -> None:
     filed.format = Csv(batch_bytes=64)
     long = "x" * 40
 
@@ -270,27 +270,27 @@ def test_a_newer_file_that_confirms_a_row_meanwhile_is_not_overwritten(filed: Wo
     assert [row[:2] for row in filed.rows()] == [("fig", 1), ("plum", 9)]
 
 
-@pytest.mark.parametrize("in_turn", [True, False])
-def test_without_turns_a_row_is_overwritten_that_a_newer_file_confirms_at_that_moment(
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_row_that_a_newer_file_confirms_concurrently_is_kept_only_if_transactions_wait_for_one_another(
     filed: World,
-    in_turn: bool,  # noqa: FBT001
+    waits: bool,  # noqa: FBT001
 ) -> None:
-    """Of two transactions side by side, neither can see what the other is about to leave as it is."""
-    kind = BatchTransaction if in_turn else faults.OutOfTurn
+    """Neither of two concurrent transactions can see that the other is about to leave a row unchanged."""
+    kind = BatchTransaction if waits else faults.OutOfTurn
     filed.take("plum,9,", file="a.csv")
     filed.publish("plum,9,", file="c.csv")
     newer = filed.land("c.csv").delivery
 
-    class Met(kind):  # type: ignore[misc, valid-type]
+    class Concurrent(kind):  # type: ignore[misc, valid-type]
         def protection(self, prepared: Prepared) -> Any:
-            found = super().protection(prepared)
+            protect = super().protection(prepared)
             beside.append(pool.submit(filed.load, newer, kind))
             wait(beside, timeout=1.0)
-            return found
+            return protect
 
     filed.publish("plum,1,", file="b.csv")
     beside: list[Future[LoadReport]] = []
     with ThreadPoolExecutor(1) as pool:
-        filed.load(filed.land("b.csv").delivery, Met)
+        filed.load(filed.land("b.csv").delivery, Concurrent)
     assert beside[0].result().delivery.status == "complete"
-    assert filed.rows() == [("plum", 9 if in_turn else 1, None)]
+    assert filed.rows() == [("plum", 9 if waits else 1, None)]

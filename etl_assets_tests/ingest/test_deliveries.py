@@ -1,4 +1,4 @@
-"""From bytes to rows: what becomes of deliveries, good and bad."""
+"""The ingest of valid and invalid deliveries, from bytes to rows."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ WORDS = [f"{a}{b}{c}" for a in "abcdefghij" for b in "klmnopqrst" for c in "uvwx
 def test_good_records_reach_the_table_and_bad_ones_the_quarantine_with_all_their_rules(world: World) -> None:
     report = world.take("apple,3,fresh", "Pear,-1,", "plum,many,", "fig,1,2,3", b"kiwi,4,\xff", "lime,,")
     assert world.rows() == [("apple", 3, "fresh"), ("lime", None, None)]
-    found = [(r.record_no, r.raw, sorted(r.rules), r.location) for r in world.waiting()]
-    assert found == [
+    waiting = [(r.record_no, r.raw, sorted(r.rules), r.location) for r in world.waiting()]
+    assert waiting == [
         (2, b"Pear,-1,", ["amount__minimum", "code__pattern"], ":3"),
         (3, b"plum,many,", ["amount__type"], ":4"),
         (4, b"fig,1,2,3", ["record__field_count"], ":5"),
@@ -83,19 +83,19 @@ def test_a_renamed_required_column_refuses_the_delivery_and_leaves_the_table(wor
     assert world.violations() == []
 
 
-def test_a_missing_file_is_told(world: World) -> None:
+def test_a_missing_file_raises_an_error(world: World) -> None:
     with pytest.raises(DeliveryMissingError, match=r"[Nn]othing was written"):
         world.land()
 
 
-def test_an_empty_file_is_told(world: World) -> None:
+def test_an_empty_file_raises_an_error(world: World) -> None:
     world.publish()
     (world.folder / "goods" / "goods.csv").write_bytes(b"")
     with pytest.raises(DeliveryError, match=r"[Nn]othing was written"):
         world.land()
 
 
-def test_a_header_alone_is_a_delivery_of_no_records(world: World) -> None:
+def test_a_file_with_only_a_header_is_a_delivery_without_records(world: World) -> None:
     world.take("apple,1,")
     report = world.take()
     assert (report.status, report.counts.read, report.delivery.status) == ("loaded", 0, "complete")
@@ -103,7 +103,7 @@ def test_a_header_alone_is_a_delivery_of_no_records(world: World) -> None:
     assert world.violations() == []
 
 
-def test_a_file_in_another_encoding_is_told(world: World) -> None:
+def test_a_file_in_another_encoding_raises_an_error(world: World) -> None:
     world.publish("apple,1,")
     path = world.folder / "goods" / "goods.csv"
     path.write_bytes(path.read_text().encode("utf-16"))
@@ -111,7 +111,7 @@ def test_a_file_in_another_encoding_is_told(world: World) -> None:
         world.land()
 
 
-def test_a_truncated_archive_is_told(world: World) -> None:
+def test_a_truncated_archive_raises_an_error(world: World) -> None:
     world.publish("apple,1,")
     path = world.folder / "goods" / "goods.csv"
     with zipfile.ZipFile(world.folder / "goods.zip", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -133,7 +133,7 @@ def test_when_every_record_is_bad_nothing_is_written_and_nothing_is_quarantined(
     assert world.violations() == []
 
 
-def test_no_error_text_holds_what_a_record_holds(world: World) -> None:
+def test_no_error_text_contains_the_contents_of_a_record(world: World) -> None:
     world.max_rejected = 0.0
     world.publish("secretword,topsecret,")
     with pytest.raises(TooManyRejectedError) as raised:
@@ -165,7 +165,7 @@ def test_an_interrupted_delivery_is_finished_before_a_newer_one(world: World) ->
     assert world.violations() == []
 
 
-def test_a_changed_declaration_reads_the_same_bytes_anew(world: World) -> None:
+def test_a_changed_declaration_reloads_the_same_bytes(world: World) -> None:
     world.take("apple,3,fresh", "plum,4,")
     capped = replace(GOODS, columns=(GOODS["code"], GOODS["amount"].replace(maximum=3), GOODS["note"]))
     report = world.other(schema=capped).load(world.land().delivery)
@@ -176,7 +176,7 @@ def test_a_changed_declaration_reads_the_same_bytes_anew(world: World) -> None:
 
 @dataclass(frozen=True)
 class Reshape(Transformer):
-    """Leaves out those without an amount, and makes two rows of the others."""
+    """Leaves out records without an amount, and makes two rows of each other record."""
 
     def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
         import pandas as pd
@@ -214,19 +214,19 @@ def test_a_transformer_may_leave_records_out_and_make_several_rows_of_one(world:
     assert world.violations() == []
 
 
-def test_a_transformer_that_loses_the_index_is_told(world: World) -> None:
+def test_a_transformer_that_loses_the_index_raises_an_error(world: World) -> None:
     world.schema, world.more = PARTS, {"transformer": LosesIndex()}
     world.publish("apple,3,")
     with pytest.raises(TransformError, match="Keep the index"):
         world.load(world.land().delivery)
 
 
-def test_a_format_that_cannot_be_is_a_declaration_error() -> None:
+def test_an_impossible_format_is_a_declaration_error() -> None:
     with pytest.raises(DeclarationError, match="delimiter"):
         Csv(delimiter=";;")
 
 
-def test_a_session_that_ends_while_a_delivery_is_entered_is_an_error_that_another_try_mends(world: World) -> None:
+def test_a_session_that_ends_while_a_delivery_is_entered_raises_an_error_and_a_retry_succeeds(world: World) -> None:
     world.publish("apple,3,fresh")
     with connected(world.url) as connection:
         connection.execute(

@@ -1,4 +1,4 @@
-"""Partitions cut by a column of the key: rows lie in theirs, and partitions are written side by side."""
+"""Partitions cut by a column of the key: each row belongs to its partition; partitions are written side by side."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ SALES = Schema((DAY, SHOP, Column("amount", "integer")), key=("day", "shop"))
 HEADER = "day,shop,amount"
 
 
-def of(world: World, partitions: Partitioning, schema: Schema = SALES, **more: Any) -> Source:
-    """A source whose files are named like its partitions."""
+def sales(world: World, partitions: Partitioning, schema: Schema = SALES, **more: Any) -> Source:
+    """Return a source whose files are named like its partitions."""
     declared = replace(world, name="sales", schema=schema).source
     extractor = FileExtractor(
         location=str(world.folder / "sales" / ("*.csv" if isinstance(partitions, Files) else "{key}.csv")),
@@ -54,7 +54,7 @@ def waiting(world: World) -> list[tuple[str, int, list[str]]]:
 
 
 def test_a_record_of_another_day_waits_and_can_be_corrected(world: World) -> None:
-    source = of(world, Daily(date(2024, 1, 1), column="day"))
+    source = sales(world, Daily(date(2024, 1, 1), column="day"))
     report = take(world, source, "2024-02-29", "2024-02-29,a,1", "2024-03-01,a,2", "2024-02-28,b,3")
     assert report.rules == {"day__partition": 2}
     assert waiting(world) == [("2024-02-29", 2, ["day__partition"]), ("2024-02-29", 3, ["day__partition"])]
@@ -78,17 +78,17 @@ def test_a_record_of_another_day_waits_and_can_be_corrected(world: World) -> Non
         (Monthly(date(2024, 1, 1), column="day"), "2024-02-01", ["2024-02-01", "2024-02-29"], ["2024-03-01"]),
     ],
 )
-def test_a_day_lies_in_the_partition_that_covers_it(
+def test_a_day_belongs_to_the_partition_that_covers_it(
     world: World, partitions: Partitioning, key: str, inside: list[str], outside: list[str]
 ) -> None:
     lines = [f"{day},{number},1" for number, day in enumerate([*inside, *outside])]
-    take(world, of(world, partitions), key, *lines)
+    take(world, sales(world, partitions), key, *lines)
     assert [number for _, number, _ in waiting(world)] == list(range(len(inside) + 1, len(lines) + 1))
 
 
-def test_the_day_of_an_instant_is_that_of_the_columns_zone(world: World) -> None:
+def test_the_day_of_an_instant_is_the_day_in_the_zone_of_the_column(world: World) -> None:
     at = Column("at", "timestamp", required=True, zone="Europe/Vienna")
-    source = of(world, Daily(date(2024, 1, 1), column="at"), Schema((at, SHOP), key=("at", "shop")))
+    source = sales(world, Daily(date(2024, 1, 1), column="at"), Schema((at, SHOP), key=("at", "shop")))
     lines = ("2024-07-01 00:00:00,a", "2024-07-01 23:59:59,b", "2024-07-02 00:00:00,c", "2024-06-30 23:59:59,d")
     take(world, source, "2024-07-01", *lines, header="at,shop")
     assert [number for _, number, _ in waiting(world)] == [3, 4]
@@ -98,20 +98,20 @@ def region(name: str) -> str:
     return name.partition("-")[0]
 
 
-def test_the_files_of_a_source_have_a_value_each(world: World) -> None:
-    source = of(world, Files(column="shop", value=region))
+def test_each_file_of_a_source_has_one_value(world: World) -> None:
+    source = sales(world, Files(column="shop", value=region))
     take(world, source, "north-1.csv", "2024-01-01,north,1", "2024-01-01,south,2")
     assert waiting(world) == [("north-1.csv", 2, ["shop__partition"])]
 
 
 def test_a_name_is_the_value_of_its_partition(world: World) -> None:
-    source = of(world, Static(("north", "south"), column="shop"))
+    source = sales(world, Static(("north", "south"), column="shop"))
     take(world, source, "south", "2024-01-01,north,1", "2024-01-01,south,2")
     assert waiting(world) == [("south", 1, ["shop__partition"])]
 
 
 @pytest.mark.parametrize(
-    ("partitions", "schema", "told"),
+    ("partitions", "schema", "problem"),
     [
         (Daily(date(2024, 1, 1), column="week"), SALES, "are cut by 'week', no column"),
         (Daily(date(2024, 1, 1), column="shop"), SALES, "are cut by 'shop', which is text. Cut them by a column of"),
@@ -120,17 +120,17 @@ def test_a_name_is_the_value_of_its_partition(world: World) -> None:
         (Files(column="shop", value=eval("lambda name: name")), SALES, "whose source cannot be read"),  # noqa: S307
     ],
 )
-def test_a_column_that_cannot_keep_partitions_apart_is_refused(
-    world: World, partitions: Partitioning, schema: Schema, told: str
+def test_a_column_that_cannot_make_partitions_disjoint_is_refused(
+    world: World, partitions: Partitioning, schema: Schema, problem: str
 ) -> None:
     with pytest.raises(DeclarationError) as error:
-        of(world, partitions, schema)
-    assert told in str(error.value)
+        sales(world, partitions, schema)
+    assert problem in str(error.value)
 
 
 @dataclass(frozen=True, eq=False)
 class Pausing(PostgresLoader):
-    """Stays within the transaction of a batch until it is told to go on."""
+    """Waits in the transaction of a batch until the test lets it continue."""
 
     reached: threading.Event
     go_on: threading.Event
@@ -147,42 +147,44 @@ def pausing() -> Iterator[Pausing]:
     loader.go_on.set()
 
 
-def written_beside(world: World, source: Source, pausing: Pausing) -> bool:
-    """Whether a partition is written while another's transaction is open."""
-    held = threading.Thread(
+def is_written_concurrently(world: World, source: Source, pausing: Pausing) -> bool:
+    """Return whether a partition is written while the transaction of another is open."""
+    paused = threading.Thread(
         target=take, args=(world, replace(source, loader=pausing), "2024-01-01", "2024-01-01,a,1"), daemon=True
     )
     beside = threading.Thread(target=take, args=(world, source, "2024-01-02", "2024-01-02,a,1"), daemon=True)
-    held.start()
+    paused.start()
     assert pausing.reached.wait(30)
     beside.start()
     beside.join(1.5)
     done = not beside.is_alive()
     pausing.go_on.set()
-    held.join(30)
+    paused.join(30)
     beside.join(30)
     assert world.query("SELECT count(*) FROM core.sales") == [(2,)]
     return done
 
 
-def test_partitions_that_are_kept_apart_are_written_side_by_side(world: World, pausing: Pausing) -> None:
-    source = of(world, Daily(date(2024, 1, 1), column="day"))
+def test_disjoint_partitions_are_written_side_by_side(world: World, pausing: Pausing) -> None:
+    source = sales(world, Daily(date(2024, 1, 1), column="day"))
     take(world, source, "2024-01-03", "2024-01-01,z,1")
-    assert written_beside(world, source, pausing)
+    assert is_written_concurrently(world, source, pausing)
 
 
-def test_partitions_that_may_share_keys_are_written_in_turn(world: World, pausing: Pausing) -> None:
-    source = of(world, Daily(date(2024, 1, 1)))
+def test_partitions_that_may_share_keys_are_written_one_after_the_other(world: World, pausing: Pausing) -> None:
+    source = sales(world, Daily(date(2024, 1, 1)))
     take(world, source, "2024-01-03")
-    assert not written_beside(world, source, pausing)
+    assert not is_written_concurrently(world, source, pausing)
 
 
-def test_partitions_that_may_share_unique_values_are_written_in_turn(world: World, pausing: Pausing) -> None:
+def test_partitions_that_may_share_unique_values_are_written_one_after_the_other(
+    world: World, pausing: Pausing
+) -> None:
     schema = Schema((DAY, SHOP, Column("amount", "integer", unique=True)), key=("day", "shop"))
-    source = of(world, Daily(date(2024, 1, 1), column="day"), schema)
+    source = sales(world, Daily(date(2024, 1, 1), column="day"), schema)
     take(world, source, "2024-01-03")
-    held = replace(source, loader=pausing)
-    thread = threading.Thread(target=take, args=(world, held, "2024-01-01", "2024-01-01,a,1"), daemon=True)
+    paused = replace(source, loader=pausing)
+    thread = threading.Thread(target=take, args=(world, paused, "2024-01-01", "2024-01-01,a,1"), daemon=True)
     thread.start()
     assert pausing.reached.wait(30)
     beside = threading.Thread(target=take, args=(world, source, "2024-01-02", "2024-01-02,a,1"), daemon=True)
@@ -194,18 +196,20 @@ def test_partitions_that_may_share_unique_values_are_written_in_turn(world: Worl
     assert [rules for _, _, rules in waiting(world)] == [["amount__unique"]]
 
 
-def test_a_unique_group_that_holds_the_column_keeps_them_apart(world: World, pausing: Pausing) -> None:
+def test_partitions_are_disjoint_if_a_unique_group_contains_their_column(world: World, pausing: Pausing) -> None:
     schema = replace(SALES, rules=(UniqueTogether("day", "amount"),))
-    source = of(world, Daily(date(2024, 1, 1), column="day"), schema)
+    source = sales(world, Daily(date(2024, 1, 1), column="day"), schema)
     take(world, source, "2024-01-03")
-    assert written_beside(world, source, pausing)
+    assert is_written_concurrently(world, source, pausing)
 
 
-def test_rows_that_came_before_are_looked_through_once(world: World) -> None:
-    before = of(world, Daily(date(2024, 1, 1)))
+def test_rows_that_were_loaded_before_are_checked_once(world: World) -> None:
+    before = sales(world, Daily(date(2024, 1, 1)))
     take(world, before, "2024-01-01", "2024-01-01,a,1", "2024-01-05,b,1")
-    source = of(world, Daily(date(2024, 1, 1), column="day"))
-    with pytest.raises(LoadError, match=r"has rows that came in partition '2024-01-01' of sales, and lie in another"):
+    source = sales(world, Daily(date(2024, 1, 1), column="day"))
+    with pytest.raises(
+        LoadError, match=r"has rows that came in partition '2024-01-01' of sales, but belong to another"
+    ):
         take(world, source, "2024-01-02", "2024-01-02,a,1")
     assert world.query("SELECT count(*) FROM core.sales") == [(2,)]
     world.query("DELETE FROM core.sales WHERE shop = 'b' RETURNING 1")
@@ -215,18 +219,18 @@ def test_rows_that_came_before_are_looked_through_once(world: World) -> None:
     assert known[1].startswith("Daily day")
 
 
-def test_a_table_that_was_never_cut_is_known_to_be_apart_from_the_start(world: World) -> None:
-    source = of(world, Static(("north", "south"), column="shop"))
+def test_the_partitions_of_a_new_table_are_known_to_be_disjoint_from_the_start(world: World) -> None:
+    source = sales(world, Static(("north", "south"), column="shop"))
     take(world, source, "south", "2024-01-01,south,2")
     assert len(world.query("SELECT FROM etl.disjoint_partitions")) == 1
 
 
-def test_the_column_counts_in_the_fingerprint(world: World) -> None:
+def test_the_partition_column_is_part_of_the_fingerprint(world: World) -> None:
     partitionings = [
         Daily(date(2024, 1, 1)),
         Daily(date(2024, 1, 1), column="day"),
         Files(column="shop"),
         Files(column="shop", value=region),
     ]
-    assert len({of(world, partitions).fingerprint for partitions in partitionings}) == len(partitionings)
-    assert of(world, partitionings[-1]).fingerprint == of(world, Files(column="shop", value=region)).fingerprint
+    assert len({sales(world, partitions).fingerprint for partitions in partitionings}) == len(partitionings)
+    assert sales(world, partitionings[-1]).fingerprint == sales(world, Files(column="shop", value=region)).fingerprint

@@ -1,8 +1,8 @@
 """Any history of deliveries, in any order of loading, ends in the table that the records and their order define.
 
-Files land in one order and are loaded in another, some twice, some restated, some cut off and never resumed until the
-end, some read anew; records that were rejected are corrected in between. What the table must be is worked out in plain
-Python from what was published.
+Files are landed in one order and loaded in another. Some are loaded twice, some restated, some interrupted and not
+resumed until the end, some reloaded. Rejected records are corrected in between. Plain Python computes the expected
+table from what was published.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SCHEMA = Schema(
     key=("code",),
 )
 PAD = "x" * 25
-"""Two records of about thirty bytes, or one, make a batch of the smallest size."""
+"""It makes a record about thirty bytes long, so that one or two records are a batch of the smallest size."""
 NAMES = count()
 
 RECORD = st.builds(
@@ -56,7 +56,7 @@ STEP = {
     "take": st.tuples(st.just("take"), FILE, RECORDS),
     "publish": st.tuples(st.just("publish"), FILE, RECORDS),
     "load": st.tuples(st.just("load"), WHICH, st.sampled_from([None, None, 0, 1])),
-    "anew": st.tuples(st.just("anew"), WHICH, st.sampled_from([None, None, None, 0, 1])),
+    "reload": st.tuples(st.just("reload"), WHICH, st.sampled_from([None, None, None, 0, 1])),
     "correct": st.tuples(st.just("correct"), WHICH, RECORD),
 }
 
@@ -66,8 +66,8 @@ def steps(*kinds: str, most: int) -> st.SearchStrategy[list[tuple[str, Any, Any]
 
 
 STEPS = st.one_of(
-    steps("take", "take", "take", "publish", "load", "anew", "correct", "correct", most=12),
-    st.tuples(steps("publish", most=5), steps("load", "load", "correct", "correct", "anew", most=8)).map(
+    steps("take", "take", "take", "publish", "load", "reload", "correct", "correct", most=12),
+    st.tuples(steps("publish", most=5), steps("load", "load", "correct", "correct", "reload", most=8)).map(
         lambda phases: phases[0] + phases[1]
     ),
 )
@@ -75,7 +75,7 @@ STEPS = st.one_of(
 
 @dataclass
 class History:
-    """A source with a partition for each file, and what it should have become."""
+    """A source with a partition for each file, and its expected table."""
 
     world: World
     ordered: bool
@@ -94,12 +94,12 @@ class History:
         if landed.new:
             self.landed.append((landed.delivery.id, file, records))
 
-    def load(self, which: int, batches: int | None = None, *, anew: bool = False) -> None:
-        """Load a delivery; cut it off after some batches, if so many are left."""
+    def load(self, which: int, batches: int | None = None, *, reload: bool = False) -> None:
+        """Load a delivery; interrupt it after some batches, if that many are left."""
         if not self.landed:
             return
 
-        class CutOff(BatchTransaction):
+        class Interrupted(BatchTransaction):
             left = 99 if batches is None else batches
 
             def write_entry(self, entry: Entry) -> None:
@@ -112,9 +112,9 @@ class History:
         with connected(self.world.url) as connection:
             delivery = deliveries.by_id(connection, id_)
         assert delivery is not None
-        source = replace(self.world.source, loader=PostgresLoader(transaction=CutOff))
+        source = replace(self.world.source, loader=PostgresLoader(transaction=Interrupted))
         with contextlib.suppress(KeyboardInterrupt):
-            ingest.load(source, delivery, self.world.warehouse, "run", force=anew)
+            ingest.load(source, delivery, self.world.warehouse, "run", force=reload)
 
     def correct(self, which: int, text: str) -> None:
         waiting = self.world.waiting()
@@ -127,7 +127,7 @@ class History:
         self.corrections[record.delivery_id, record.record_no] = text
 
     def expected(self) -> list[tuple[Any, ...]]:
-        """Per key the newest record that is good, by the publisher's order if declared, file, delivery and number."""
+        """Return, per key, the newest valid record: by the order column if declared, file, delivery and number."""
         best: dict[str, tuple[Any, ...]] = {}
         for id_, file, records in self.landed:
             for number, published in enumerate(records, start=1):
@@ -143,7 +143,7 @@ class History:
     steps=STEPS, last=st.permutations(range(20)), batch_bytes=st.sampled_from([64, 100, 4096]), ordered=st.booleans()
 )
 @example(
-    # What a correction merely confirmed must not be overwritten by a file in between.
+    # A file in between must not overwrite a row that a correction only confirmed.
     steps=[
         ("publish", "p", ["a,1,1"]),
         ("publish", "r", ["a,bad,1"]),
@@ -158,13 +158,13 @@ class History:
     ordered=False,
 )
 @example(
-    # Read anew, a file must not lose what a newer one confirmed.
+    # The reload of a file must not delete a row that a newer file confirmed.
     steps=[
         ("publish", "p", ["a,1,1"]),
         ("publish", "q", ["a,1,1", "b,1,1"]),
         ("load", 0, None),
         ("load", 1, None),
-        ("anew", 0, None),
+        ("reload", 0, None),
     ],
     last=list(range(20)),
     batch_bytes=64,
@@ -185,8 +185,8 @@ def test_any_history_ends_in_the_table_that_its_records_define(
                     history.load(-1)
             case "correct":
                 history.correct(first, second)
-            case "anew":
-                history.load(first, second, anew=True)
+            case "reload":
+                history.load(first, second, reload=True)
             case _:
                 history.load(first, second)
     for which in last:

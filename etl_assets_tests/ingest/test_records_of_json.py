@@ -1,4 +1,4 @@
-"""A feed of JSON on the whole way: its keys are what is published, seldom ones too."""
+"""The complete ingest of a JSON feed: its keys are the published names, including rare keys."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_values_are_stored_as_they_were_published(orders: World) -> None:
     assert orders.query("SELECT items::text FROM core.orders") == [('[{"n": 1.10}]',)]
 
 
-def test_a_key_that_one_record_of_a_later_batch_has_is_drift_and_not_lost(orders: World) -> None:
+def test_a_key_that_only_one_record_of_a_later_batch_has_is_drift_and_is_not_lost(orders: World) -> None:
     records: list[dict[str, Any]] = [{"id": n, "note": "of some length, so that there are batches"} for n in range(30)]
     take(orders, *records)
     assert events(orders) == []
@@ -67,17 +67,17 @@ def test_keys_in_another_order_are_no_drift(orders: World) -> None:
     assert events(orders) == []
 
 
-def test_a_required_key_that_no_record_has_refuses_the_delivery(orders: World) -> None:
+def test_a_delivery_without_a_required_key_in_any_record_is_refused(orders: World) -> None:
     with pytest.raises(Exception, match="lacks required columns: id"):
         take(orders, '{"ID": 1}')
 
 
-def test_a_required_key_that_one_record_lacks_rejects_that_record(orders: World) -> None:
+def test_a_record_without_a_required_key_is_rejected(orders: World) -> None:
     take(orders, '{"id": 1}', '{"note": "x"}')
     assert [(record.record_no, record.rules) for record in orders.waiting()] == [(2, ["id__required"])]
 
 
-def test_what_is_no_object_waits_with_its_bytes_and_is_corrected_by_fields(orders: World) -> None:
+def test_a_record_that_is_no_object_waits_with_its_bytes_and_is_corrected_by_fields(orders: World) -> None:
     take(orders, '{"id": 1, "note": "a"}', '{"id": 2, "id": 3}', "gone", '{"id": "x"}')
     waiting = {record.record_no: record for record in orders.waiting()}
     assert {number: record.rules for number, record in waiting.items()} == {
@@ -93,7 +93,7 @@ def test_what_is_no_object_waits_with_its_bytes_and_is_corrected_by_fields(order
     assert orders.violations() == []
 
 
-def test_members_of_an_archive_bring_names_of_their_own(orders: World) -> None:
+def test_members_of_an_archive_may_publish_different_names(orders: World) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("a.json", '{"id": 1, "note": "a"}\n')

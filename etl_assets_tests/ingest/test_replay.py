@@ -1,4 +1,4 @@
-"""Quarantined records go back in, and never beat anything newer."""
+"""Replays load quarantined records, and never overwrite anything newer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def statuses(world: World) -> list[str]:
     return [status for (status,) in world.query("SELECT status FROM etl.rejected ORDER BY id")]
 
 
-def test_a_corrected_record_reaches_the_table_under_its_own_number(world: World) -> None:
+def test_a_corrected_record_is_loaded_under_its_own_number(world: World) -> None:
     report = world.take("apple,3,", "plum,many,")
     world.correct(world.waiting()[0], amount="5")
     assert world.replay().replayed == 1
@@ -36,7 +36,7 @@ def test_a_corrected_record_reaches_the_table_under_its_own_number(world: World)
     assert world.violations() == []
 
 
-def test_a_replay_twice_does_nothing_the_second_time(world: World) -> None:
+def test_a_second_replay_does_nothing(world: World) -> None:
     world.take("plum,many,")
     world.correct(world.waiting()[0], amount="5")
     world.replay()
@@ -44,7 +44,7 @@ def test_a_replay_twice_does_nothing_the_second_time(world: World) -> None:
     assert world.violations() == []
 
 
-def test_a_record_that_still_breaks_rules_waits_on_with_those_it_breaks_now(world: World) -> None:
+def test_a_record_that_still_breaks_rules_keeps_waiting_with_the_rules_that_it_breaks_now(world: World) -> None:
     world.take("Plum,many,")
     world.correct(world.waiting()[0], amount="5")
     assert world.replay().replayed == 0
@@ -52,17 +52,19 @@ def test_a_record_that_still_breaks_rules_waits_on_with_those_it_breaks_now(worl
     assert world.violations() == []
 
 
-def test_a_replayed_record_never_beats_a_newer_row(world: World) -> None:
+def test_a_replayed_record_never_overwrites_a_newer_row(world: World) -> None:
     world.take("plum,many,")
     world.take("plum,9,newer")
-    world.correct(next(r for r in world.waiting()), amount="5")
+    world.correct(next(record for record in world.waiting()), amount="5")
     report = world.replay()
     assert world.rows() == [("plum", 9, "newer")]
     assert report.counts.unchanged == 1
     assert world.violations() == []
 
 
-def test_nor_a_row_that_something_newer_confirmed_without_changing_it(world: World) -> None:
+def test_a_replayed_record_never_overwrites_a_row_that_a_newer_delivery_confirmed_without_changing_it(
+    world: World,
+) -> None:
     world.take("plum,9,")
     world.take("plum,many,", "fig,1,")
     world.take("plum,9,", "fig,2,")
@@ -73,7 +75,7 @@ def test_nor_a_row_that_something_newer_confirmed_without_changing_it(world: Wor
     assert world.violations() == []
 
 
-def test_nor_a_row_that_a_later_record_of_its_own_delivery_confirmed(world: World) -> None:
+def test_a_replayed_record_never_overwrites_a_row_that_a_later_record_of_its_delivery_confirmed(world: World) -> None:
     world.take("plum,9,")
     world.take("plum,many,", "fig,1,", "plum,9,")
     world.correct(world.waiting()[0], amount="5")
@@ -81,7 +83,7 @@ def test_nor_a_row_that_a_later_record_of_its_own_delivery_confirmed(world: Worl
     assert ("plum", 9, None) in world.rows()
 
 
-def test_a_replayed_record_does_beat_what_came_before_it(world: World) -> None:
+def test_a_replayed_record_overwrites_an_older_row(world: World) -> None:
     world.take("plum,9,")
     world.take("plum,many,", "fig,1,")
     world.correct(world.waiting()[0], amount="5")
@@ -90,7 +92,7 @@ def test_a_replayed_record_does_beat_what_came_before_it(world: World) -> None:
 
 
 @pytest.mark.parametrize("rank", [3, 1])
-def test_with_an_order_of_the_publishers_that_order_decides_a_replay(world: World, rank: int) -> None:
+def test_the_order_column_decides_whether_a_replay_overwrites_a_row(world: World, rank: int) -> None:
     version = Column("version", "integer", required=True)
     world.schema = replace(GOODS, columns=(*GOODS.columns, version), order_by="version")
     header = "code,amount,note,version"
@@ -101,7 +103,7 @@ def test_with_an_order_of_the_publishers_that_order_decides_a_replay(world: Worl
     assert world.rows() == ([("plum", 5, None, 3)] if rank == 3 else [("plum", 9, None, 2)])
 
 
-def test_an_older_file_that_is_restated_does_not_beat_a_newer_one_that_confirmed_its_row(world: World) -> None:
+def test_an_older_file_that_is_restated_does_not_overwrite_a_row_that_a_newer_one_confirmed(world: World) -> None:
     world.files = True
     world.take("plum,1,", file="a.csv")
     world.take("plum,1,", "fig,1,", file="b.csv")
@@ -111,7 +113,7 @@ def test_an_older_file_that_is_restated_does_not_beat_a_newer_one_that_confirmed
     assert world.violations() == []
 
 
-def test_malformed_records_are_kept_whole_and_replayed_once_the_format_is_declared_right(world: World) -> None:
+def test_malformed_records_are_kept_completely_and_replayed_after_the_format_is_corrected(world: World) -> None:
     world.take("plum,5", "fig,1,x")
     assert [record.raw for record in world.waiting()] == [b"plum,5"]
     tolerant = world.other(format=Csv(batch_bytes=4096, short_records=True))
@@ -126,13 +128,13 @@ def test_a_malformed_record_can_be_corrected_field_by_field(world: World) -> Non
     assert ("plum", 5, None) in world.rows()
 
 
-def test_a_name_that_is_no_column_is_no_correction(world: World) -> None:
+def test_a_correction_of_a_name_that_is_no_column_is_refused(world: World) -> None:
     world.take("plum,many,")
     with pytest.raises(ValueError, match="neither a column"):
         world.correct(world.waiting()[0], colour="red")
 
 
-def test_a_replay_beside_a_run_of_the_partition_is_told_to_wait(world: World) -> None:
+def test_a_replay_during_a_run_of_the_partition_fails_because_it_is_busy(world: World) -> None:
     world.take("plum,many,")
     with connected(world.url) as other:
         locks.lock(other, "goods", "")
@@ -157,7 +159,7 @@ def orders(world: World) -> Callable[[], World]:
     return referring
 
 
-def test_parked_records_are_released_when_their_parent_arrives_and_not_before(
+def test_parked_records_are_released_when_their_parents_have_arrived_and_not_before(
     world: World, orders: Callable[[], World]
 ) -> None:
     world.take("apple,1,")

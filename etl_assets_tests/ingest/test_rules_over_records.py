@@ -1,4 +1,4 @@
-"""Rules over whole records on the whole way: judged, quarantined, corrected, looked up, audited."""
+"""Rules over whole records in the complete ingest: validation, quarantine, correction, lookups, audit."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_a_record_that_breaks_an_expression_waits_and_can_be_corrected(world: Wo
     assert world.violations() == []
 
 
-def test_a_function_judges_what_has_no_expression(world: World) -> None:
+def test_a_function_validates_what_no_expression_can(world: World) -> None:
     world.schema = declared(Rule("not_nine", not_nine, "amount is not nine", columns=("amount",)))
     world.take("apple,9,", "plum,2,", "fig,,")
     assert waiting(world) == {1: ["not_nine"]}
     assert [row[0] for row in world.rows()] == ["fig", "plum"]
 
 
-def test_every_rule_that_a_record_breaks_is_listed_those_of_columns_first(world: World) -> None:
+def test_every_rule_that_a_record_breaks_is_listed_with_the_rules_of_columns_first(world: World) -> None:
     world.schema = declared(Rule("not_nine", not_nine, "amount is not nine", columns=("amount",)), CHEAP)
     world.take("Apple,9,long enough")
     assert waiting(world) == {1: ["code__pattern", "not_nine", CHEAP.name]}
@@ -70,14 +70,14 @@ def test_a_function_that_fails_stops_the_batch_and_nothing_of_it_is_written(worl
 
 @dataclass(frozen=True)
 class Halved(Transformer):
-    """Leaves out what is empty; makes ``half`` of ``amount``, from the input ``of``."""
+    """Leaves out records without a note; computes ``half`` from ``amount`` and the input ``of``."""
 
     def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
         kept = frame[frame["note"].notna()]
         return kept.assign(half=kept["amount"] // kept["of"]).drop(columns="of")
 
 
-def test_a_rule_is_judged_wherever_its_columns_are(world: World) -> None:
+def test_a_rule_is_validated_where_its_columns_exist(world: World) -> None:
     columns = (*GOODS.columns, Column("half", "integer", derived=True))
     world.more["transformer"] = Halved()
     world.schema = declared(
@@ -91,7 +91,7 @@ def test_a_rule_is_judged_wherever_its_columns_are(world: World) -> None:
     assert world.rows() == [("apple", 4, "a", 2)]
 
 
-def test_rows_share_a_value_but_not_all_values_of_a_group(world: World) -> None:
+def test_rows_may_share_a_value_but_not_all_values_of_a_group(world: World) -> None:
     world.schema = declared(UniqueTogether("amount", "note"))
     report = world.take("apple,1,x", "plum,1,y", "fig,2,x", "kiwi,1,x", "lime,,x", "pear,,x")
     assert report.rules == {"amount__note__unique": 1}
@@ -103,7 +103,7 @@ def test_rows_share_a_value_but_not_all_values_of_a_group(world: World) -> None:
     assert world.violations() == []
 
 
-def test_an_index_for_each_group_however_their_names_are_joined(world: World) -> None:
+def test_each_group_has_an_index_even_if_the_joined_names_are_equal(world: World) -> None:
     columns = tuple(Column(name, "text") for name in ("a_b", "c", "a", "b_c", "a_very_long_name_of_a_column_indeed"))
     columns = (Column("code", "text", required=True), *columns, Column("a_very_long_name_of_a_column_too", "text"))
     groups = (
@@ -136,7 +136,7 @@ def regions(world: World) -> World:
     return world
 
 
-def test_several_columns_refer_to_one_row_and_wait_until_it_is_there(regions: World) -> None:
+def test_several_columns_refer_to_one_row_and_records_wait_until_it_exists(regions: World) -> None:
     places = replace(regions, name="places", schema=PLACES)
     report = places.take("1,at,1", "2,at,9", "3,be,2", "4,,1", "5,at,", header="id,country,region")
     assert report.rules == {"country__region__references": 2}
@@ -161,14 +161,14 @@ def test_rows_refer_to_rows_of_their_own_batch_by_other_names(world: World) -> N
     assert [row[:2] for row in world.rows()] == [("at", "1"), ("at", "2"), ("be", "2")]
 
 
-def test_what_is_reported_is_loaded_and_counted(regions: World) -> None:
+def test_a_record_whose_missing_parent_is_only_reported_is_loaded_and_counted(regions: World) -> None:
     reported = ForeignKey(("country", "region"), "core.regions", missing="report")
     places = replace(regions, name="places", schema=replace(PLACES, rules=(reported,)))
     report = places.take("1,at,9", "2,at,1", header="id,country,region")
     assert (report.rules, report.counts.rejected) == ({"country__region__references": 1}, 0)
 
 
-def test_columns_that_cannot_be_compared_are_named(regions: World) -> None:
+def test_an_error_names_columns_that_cannot_be_compared(regions: World) -> None:
     columns = (*PLACES.columns[:2], Column("region", "integer"))
     places = replace(regions, name="places", schema=replace(PLACES, columns=columns))
     with pytest.raises(
@@ -177,7 +177,7 @@ def test_columns_that_cannot_be_compared_are_named(regions: World) -> None:
         places.take("1,at,9", header="id,country,region")
 
 
-def test_the_audit_asks_for_every_rule_that_it_can(regions: World) -> None:
+def test_the_audit_checks_every_rule_that_it_can(regions: World) -> None:
     rules = (
         *PLACES.rules,
         UniqueTogether("country", "region"),
@@ -186,15 +186,15 @@ def test_the_audit_asks_for_every_rule_that_it_can(regions: World) -> None:
     )
     places = replace(regions, name="places", schema=replace(PLACES, rules=rules))
     places.take("1,at,1", "2,be,1", header="id,country,region")
-    found = examine(places.source, places.url)
-    assert found is not None
-    assert found.disagreements == []
-    assert found.suite.left_out == {"upper": "Uppercase is not translated into SQL"}
+    examination = examine(places.source, places.url)
+    assert examination is not None
+    assert examination.disagreements == []
+    assert examination.suite.left_out == {"upper": "Uppercase is not translated into SQL"}
     with connected(places.url) as connection:
         for (index,) in places.query("SELECT indexname FROM pg_indexes WHERE indexname LIKE 'places%unique'"):
             connection.execute(sql.SQL("DROP INDEX core.{}").format(sql.Identifier(index)))
         connection.execute("UPDATE core.places SET country = '', region = '7'")
-    found = examine(places.source, places.url)
-    assert found is not None
-    unmet = {expectation.name for expectation, _ in found.disagreements}
+    examination = examine(places.source, places.url)
+    assert examination is not None
+    unmet = {expectation.name for expectation, _ in examination.disagreements}
     assert unmet == {"country__region__references", "country__region__unique", "no_empty_country"}

@@ -1,4 +1,4 @@
-"""What records hold stands in no error: neither in its text nor in what Python shows beside it."""
+"""No error contains the contents of records: neither its text nor the traceback that Python shows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECRET = "topsecret"
 
 @dataclass(frozen=True)
 class Fails(Transformer):
-    """Says what it has seen, in the way that is named."""
+    """Fails in a named way, with the contents of records in its own error."""
 
     how: str
 
@@ -41,21 +41,21 @@ class Fails(Transformer):
 
 
 def shown(world: World) -> str:
-    """An error as a log would have it, with its causes."""
+    """Return the error of a load as a log shows it, with its causes."""
     with pytest.raises(EtlAssetsError) as raised:
         world.load(world.land().delivery)
     return "".join(traceback.format_exception(raised.value))
 
 
 @pytest.mark.parametrize("how", ["raises", "casts", "mixes", "indexes"])
-def test_what_a_transformer_stumbles_over_is_not_told(world: World, how: str) -> None:
+def test_an_error_of_a_transformer_does_not_show_values(world: World, how: str) -> None:
     world.more = {"transformer": Fails(how)}
     world.publish(f"apple,3,{SECRET}", f"plum,4,{SECRET}", f"fig,5,{SECRET}")
     assert SECRET not in shown(world)
 
 
 @pytest.mark.parametrize("sensitive", [True, False])
-def test_what_breaks_a_rule_is_not_told(world: World, *, sensitive: bool) -> None:
+def test_an_error_about_broken_rules_does_not_show_values(world: World, *, sensitive: bool) -> None:
     hidden = Column("note", "text", sensitive=sensitive, length=3)
     world.schema = replace(GOODS, columns=(*GOODS.columns[:2], hidden))
     world.max_rejected = 0.0
@@ -63,7 +63,7 @@ def test_what_breaks_a_rule_is_not_told(world: World, *, sensitive: bool) -> Non
     assert SECRET not in shown(world)
 
 
-def test_what_the_database_refuses_is_not_told(world: World) -> None:
+def test_an_error_of_the_database_does_not_show_values(world: World) -> None:
     world.take("apple,3,x")
     from etl_assets.postgres.connection import connected
 

@@ -1,4 +1,4 @@
-"""Some batches of a delivery read anew: they alone, whatever the others hold, and the sums stay right."""
+"""A reload of some batches of a delivery: only they are read, and the sums stay right."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def lines(*more: str, note: str = "of such a length that there are batches") -> 
 
 def newest(world: World) -> Delivery:
     with connected(world.url) as connection:
-        found = deliveries.newest(connection, world.name, "")
-    assert found is not None
-    return found
+        delivery = deliveries.newest(connection, world.name, "")
+    assert delivery is not None
+    return delivery
 
 
 def load(
@@ -54,32 +54,34 @@ def by_generation(world: World) -> list[tuple[Any, ...]]:
     )
 
 
-def test_only_the_named_batches_are_read_and_the_lines_of_the_others_stay(world: World) -> None:
+def test_only_the_named_batches_are_read_and_the_entries_of_the_others_stay(world: World) -> None:
     world.take(*lines())
     every = [span.batch for span in newest(world).manifest.spans]
     assert len(every) > 3
-    anew = every[1:3]
-    report = load(world, anew)
+    reloaded = every[1:3]
+    report = load(world, reloaded)
     records = {span.batch: span.records for span in newest(world).manifest.spans}
-    assert report.written.read == report.written.unchanged == sum(records[number] for number in anew)
-    assert by_generation(world) == [(1, anew, "run"), (2, every, "again")]
-    assert world.query("SELECT count(*) FROM etl.batch WHERE run_id = 'again'") == [(len(anew),)]
+    assert report.written.read == report.written.unchanged == sum(records[number] for number in reloaded)
+    assert by_generation(world) == [(1, reloaded, "run"), (2, every, "again")]
+    assert world.query("SELECT count(*) FROM etl.batch WHERE run_id = 'again'") == [(len(reloaded),)]
     assert world.violations() == []
 
 
-def test_a_row_that_was_lost_comes_back_with_its_batch_and_no_other_does(world: World) -> None:
+def test_a_lost_row_comes_back_when_its_batch_is_reloaded_and_no_other_row_does(world: World) -> None:
     world.take(*lines())
     spans = newest(world).manifest.spans
     lost = [spans[0].first_record, spans[2].first_record]
     with connected(world.url) as connection:
         connection.execute("DELETE FROM core.goods WHERE _record_no = ANY (%s)", (lost,))
     load(world, [spans[2].batch])
-    held = world.query("SELECT _record_no FROM core.goods")
-    assert (lost[0],) not in held
-    assert (lost[1],) in held
+    stored = world.query("SELECT _record_no FROM core.goods")
+    assert (lost[0],) not in stored
+    assert (lost[1],) in stored
 
 
-def test_a_record_of_it_that_is_rejected_no_more_leaves_the_quarantine_and_others_stay_there(world: World) -> None:
+def test_a_record_of_a_reloaded_batch_that_is_no_longer_rejected_leaves_the_quarantine_and_others_stay(
+    world: World,
+) -> None:
     schema = Schema(
         columns=(
             *GOODS.columns[:2],
@@ -92,31 +94,31 @@ def test_a_record_of_it_that_is_rejected_no_more_leaves_the_quarantine_and_other
         connection.execute("CREATE SCHEMA core")
         connection.execute("CREATE TABLE core.notes (note text PRIMARY KEY)")
         connection.execute("INSERT INTO core.notes VALUES ('of such a length that there are batches')")
-    given = lines()
-    given[0] = "aaa,0,late"
-    given[-1] = "fjp,0,late"
-    children.take(*given)
-    assert [record.record_no for record in children.waiting()] == [1, len(given)]
+    sent = lines()
+    sent[0] = "aaa,0,late"
+    sent[-1] = "fjp,0,late"
+    children.take(*sent)
+    assert [record.record_no for record in children.waiting()] == [1, len(sent)]
     with connected(world.url) as connection:
         connection.execute("INSERT INTO core.notes VALUES ('late')")
     load(children, [newest(children).manifest.spans[0].batch])
-    assert [record.record_no for record in children.waiting() if record.status == "open"] == [len(given)]
+    assert [record.record_no for record in children.waiting() if record.status == "open"] == [len(sent)]
     assert children.query("SELECT count(*) FROM core.goods WHERE code = 'aaa'") == [(1,)]
     assert children.violations() == []
 
 
-def test_a_record_beyond_that_only_confirmed_a_row_is_not_overwritten(world: World) -> None:
+def test_a_row_that_a_later_record_only_confirmed_is_not_overwritten(world: World) -> None:
     schema = Schema(columns=(*GOODS.columns[:2], Column("note", "text", references=References("core.notes.note"))),
                     key=("code",))  # fmt: skip
     children = world.other(schema=schema)
-    told = "of such a length that there are batches"
+    note = "of such a length that there are batches"
     with connected(world.url) as connection:
         connection.execute("CREATE SCHEMA core")
         connection.execute("CREATE TABLE core.notes (note text PRIMARY KEY)")
-        connection.execute("INSERT INTO core.notes VALUES (%s)", (told,))
-    children.take(f"zzz,1,{told}")
-    given = ["zzz,2,late", *lines(), f"zzz,1,{told}"]  # the first is parked, the last confirms
-    children.take(*given)
+        connection.execute("INSERT INTO core.notes VALUES (%s)", (note,))
+    children.take(f"zzz,1,{note}")
+    sent = ["zzz,2,late", *lines(), f"zzz,1,{note}"]  # the first is parked, the last confirms
+    children.take(*sent)
     with connected(world.url) as connection:
         connection.execute("INSERT INTO core.notes VALUES ('late')")
     load(children, [newest(children).manifest.spans[0].batch])
@@ -136,7 +138,7 @@ class _Killed(BatchTransaction):
         return super().run(prepared)
 
 
-def test_what_was_broken_off_is_finished_by_the_next_run_without_naming_it(world: World) -> None:
+def test_the_next_run_finishes_an_interrupted_reload_without_naming_its_batches(world: World) -> None:
     world.take(*lines())
     every = [span.batch for span in newest(world).manifest.spans]
     _Killed.written = 0
@@ -149,17 +151,17 @@ def test_what_was_broken_off_is_finished_by_the_next_run_without_naming_it(world
     assert world.violations() == []
 
 
-def test_batches_that_are_not_there_are_refused_and_nothing_is_changed(world: World) -> None:
+def test_batches_that_do_not_exist_are_refused_and_nothing_is_changed(world: World) -> None:
     world.take(*lines())
     with pytest.raises(LoadError, match="has no batch 99"):
         load(world, [1, 99])
     assert (newest(world).status, newest(world).generation) == ("complete", 1)
 
 
-def test_a_delivery_that_was_read_under_another_declaration_is_only_read_as_a_whole(world: World) -> None:
+def test_a_delivery_that_was_read_under_another_declaration_is_only_reloaded_as_a_whole(world: World) -> None:
     world.take(*lines())
     changed = world.other(schema=Schema(columns=(*GOODS.columns[:2], Column("note", "text", length=99)), key=("code",)))
     first = newest(world).manifest.spans[0].batch
-    with pytest.raises(LoadError, match="only be read as a whole"):
+    with pytest.raises(LoadError, match="only be reloaded as a whole"):
         load(changed, [first])
     assert (newest(world).status, newest(world).generation) == ("complete", 1)

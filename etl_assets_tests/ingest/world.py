@@ -1,4 +1,4 @@
-"""A publisher's folder, a source over it, and a warehouse: the whole way of a record, below Dagster."""
+"""A publisher's folder, a source that reads it, and a warehouse: the complete ingest without Dagster."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ GOODS = Schema(
 
 @dataclass
 class World:
-    """One source, by default of a single file; with ``files`` each file is a partition."""
+    """One source: by default of a single file; with ``files``, each file is a partition."""
 
     url: str
     folder: Path
@@ -69,14 +69,14 @@ class World:
         return Warehouse(self.url, LandingStore(str(self.folder / "landing")))
 
     def publish(self, *lines: str | bytes, file: str = "goods.csv", header: str = "code,amount,note") -> None:
-        """Put a file where the source looks."""
+        """Put a file where the source reads it."""
         path = self.folder / self.name / file
         path.parent.mkdir(exist_ok=True)
         body = [line if isinstance(line, bytes) else line.encode() for line in (header, *lines)]
         path.write_bytes(b"\n".join(body) + b"\n")
 
     def land(self, file: str | None = None) -> ingest.Landed:
-        """Land what is published, and look at its columns as a run does."""
+        """Land what is published, and check its columns as a run does."""
         source = self.source
         landed = ingest.land(source, source.partition(file if self.files else None), self.warehouse)
         watch.observe_delivery(source, landed.delivery, self.warehouse)
@@ -114,9 +114,9 @@ class World:
         return ingest.replay(self.source, self.warehouse, "replay", list(ids) or None)
 
     def violations(self) -> list[str]:
-        """What the doctor finds wrong."""
-        return [f"{found.subject} {found.problem}" for found in doctor.examine(self.warehouse)]
+        """Return the violations that the doctor finds."""
+        return [f"{violation.subject} {violation.problem}" for violation in doctor.examine(self.warehouse)]
 
     def other(self, **changes: Any) -> World:
-        """The same source, declared otherwise."""
+        """Return the same source with another declaration."""
         return replace(self, **changes)

@@ -1,4 +1,4 @@
-"""Landing: from a partition to an index, and from the index to batches."""
+"""Landing: fetch and index a partition, and read its batches by the index."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def zipped(**members: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("data", [_TEXT, gzip.compress(_TEXT), zipped(only=_TEXT)])
-def test_any_batches_can_be_read_from_what_was_landed(feed: Feed, data: bytes) -> None:
+def test_any_batch_of_a_landed_delivery_can_be_read(feed: Feed, data: bytes) -> None:
     manifest = feed.land(data)
     assert manifest.records == 100
     assert manifest.names == ("a", "b")
@@ -74,7 +74,7 @@ def test_the_publisher_is_not_asked_again_for_batches(feed: Feed) -> None:
     assert len(feed.rows(manifest)) == 100
 
 
-def test_record_numbers_run_through_all_members_whatever_the_order_of_their_columns(feed: Feed) -> None:
+def test_record_numbers_continue_through_all_members_whatever_the_order_of_their_columns(feed: Feed) -> None:
     manifest = feed.land(zipped(one=b"a,b\n1,2\n", none=b"a,b\n", two=b"b,a\n3,4\n5,6\n"))
     assert [member.member for member in manifest.members] == ["one.csv", "none.csv", "two.csv"]
     assert [len(member.spans) for member in manifest.members] == [1, 0, 1]
@@ -94,14 +94,14 @@ def test_members_of_different_columns_are_refused(feed: Feed) -> None:
         feed.land(zipped(one=b"a,b\n", two=b"a,c\n"))
 
 
-def test_a_checksum_that_is_wrong_surfaces_at_landing(feed: Feed) -> None:
+def test_a_wrong_checksum_is_found_at_landing(feed: Feed) -> None:
     data = bytearray(gzip.compress(_TEXT))
     data[-8] ^= 1
     with pytest.raises(DeliveryIncompleteError):
         feed.land(bytes(data))
 
 
-def test_a_file_without_records_lands_with_its_names(feed: Feed) -> None:
+def test_a_file_without_records_is_landed_with_its_names(feed: Feed) -> None:
     manifest = feed.land(b"a,b\n")
     assert (manifest.names, manifest.records, manifest.spans) == (("a", "b"), 0, ())
     assert feed.rows(manifest) == []
@@ -112,11 +112,11 @@ def test_the_same_bytes_are_indexed_the_same(feed: Feed) -> None:
     assert replace(feed.land(_TEXT), validators=first.validators) == first
 
 
-def test_frozen_bytes_are_indexed_anew_when_the_declaration_changed(feed: Feed) -> None:
+def test_frozen_bytes_are_indexed_again_when_the_declaration_changed(feed: Feed) -> None:
     manifest = feed.land(b"a;b\n1;2\n")
     assert manifest.names == ("a;b",)
     feed.extractor = replace(feed.extractor, format=Csv(delimiter=";"))
-    anew = index(feed.extractor, feed.store, manifest)
-    assert anew.names == ("a", "b")
-    assert anew.sha256 == manifest.sha256
-    assert feed.store.manifest(manifest.sha256) == anew
+    reindexed = index(feed.extractor, feed.store, manifest)
+    assert reindexed.names == ("a", "b")
+    assert reindexed.sha256 == manifest.sha256
+    assert feed.store.manifest(manifest.sha256) == reindexed

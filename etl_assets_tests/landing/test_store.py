@@ -33,7 +33,7 @@ def files(store: LandingStore) -> list[str]:
     return sorted(Path(path).name for path in system.find(root))
 
 
-def test_frozen_bytes_are_found_under_their_hash_and_can_be_sought(store: LandingStore) -> None:
+def test_frozen_bytes_are_found_under_their_hash_and_are_seekable(store: LandingStore) -> None:
     digest, size = freeze(store, b"0123456789")
     assert (digest, size) == (sha256(b"0123456789").hexdigest(), 10)
     with store.open(digest) as stream:
@@ -46,7 +46,7 @@ def test_the_same_bytes_are_kept_once(store: LandingStore) -> None:
     assert files(store) == [sha256(b"same").hexdigest() + ".bytes"]
 
 
-def test_no_bytes_are_no_delivery(store: LandingStore) -> None:
+def test_a_fetch_without_bytes_is_refused(store: LandingStore) -> None:
     with pytest.raises(DeliveryError, match="is empty"):
         freeze(store, b"")
     assert files(store) == []
@@ -70,7 +70,7 @@ def test_a_fetch_that_breaks_leaves_nothing_behind(store: LandingStore) -> None:
     assert files(store) == []
 
 
-def test_half_a_file_under_the_final_name_is_mended_by_the_next_fetch(tmp_path: Path) -> None:
+def test_the_next_fetch_replaces_an_incomplete_file(tmp_path: Path) -> None:
     store = LandingStore(str(tmp_path))
     digest, _ = freeze(store, b"whole")
     (tmp_path / digest[:2] / f"{digest}.bytes").write_bytes(b"wh")
@@ -79,7 +79,7 @@ def test_half_a_file_under_the_final_name_is_mended_by_the_next_fetch(tmp_path: 
         assert stream.read() == b"whole"
 
 
-def test_bytes_that_are_not_there_are_missing(store: LandingStore) -> None:
+def test_opening_bytes_that_are_not_stored_fails(store: LandingStore) -> None:
     with pytest.raises(DeliveryMissingError, match="has no bytes"):
         store.open("0" * 64)
 
@@ -100,7 +100,7 @@ def test_a_manifest_is_read_as_it_was_written(store: LandingStore) -> None:
     assert store.manifest(digest) == manifest
 
 
-def test_secrets_in_the_url_are_not_told() -> None:
+def test_an_error_text_does_not_contain_secrets_of_the_url() -> None:
     with pytest.raises(DeliveryMissingError) as caught:
         LandingStore("memory://user:hunter2@x/landing").open("0" * 64)
     assert "hunter2" not in str(caught.value)

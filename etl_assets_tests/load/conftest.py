@@ -1,4 +1,4 @@
-"""A migrated database with an empty feed."""
+"""Fixture: a migrated database with an empty feed."""
 
 from __future__ import annotations
 

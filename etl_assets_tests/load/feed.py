@@ -1,4 +1,4 @@
-"""A feed in memory, for tests of the loader: deliveries entered by hand, batches made of typed rows."""
+"""A feed in memory for tests of the loader: it enters deliveries directly and makes batches from typed rows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NO_REJECTED: dict[str, Any] = {REJECTED_RECORD_NO: pl.Int64, REJECTED_RULES: pl
 
 
 class TypedBatch(RawBatch):
-    """Records whose rows the test gives; what is rejected is given by number."""
+    """A batch whose rows the test provides; rejected records are only numbers."""
 
     def __init__(self, span: Span, rows: pl.DataFrame, schema: Schema) -> None:
         self.span = span
@@ -58,7 +58,7 @@ class TypedBatch(RawBatch):
 
 @dataclass
 class Feed:
-    """One source's deliveries and the loader that takes them."""
+    """The deliveries of one source, and the loader that loads them."""
 
     url: str
     schema: Schema = STOCK
@@ -81,15 +81,15 @@ class Feed:
         rejected: Mapping[int, Sequence[str]] | None = None,
         filtered: int = 0,
     ) -> Delivery:
-        """Enter a delivery. Each batch is a list of rows; record numbers count on, rejected ones have no row."""
-        made, first = list[Batch](), 1
+        """Enter a delivery. Each batch is a list of rows; record numbers continue, rejected records have no row."""
+        sent, first = list[Batch](), 1
         for number, rows in enumerate(batches, start=1):
             broken = {n: r for n, r in (rejected or {}).items() if number == 1 or n >= first}
             broken = {n: r for n, r in broken.items() if n < first + len(rows) + len(broken)}
-            made.append(self.batch(number, first, rows, broken, filtered if number == 1 else 0))
-            first += made[-1].read
+            sent.append(self.batch(number, first, rows, broken, filtered if number == 1 else 0))
+            first += sent[-1].read
         content = repr((batches, rejected, filtered))
-        spans = tuple(batch.span for batch in made)
+        spans = tuple(batch.span for batch in sent)
         manifest = Manifest(
             sha256(content.encode()).hexdigest(),
             len(content),
@@ -99,7 +99,7 @@ class Feed:
         )
         with connected(self.url) as connection:
             delivery, _ = deliveries.record(connection, self.source, Partition(partition, partition), manifest)
-        self._sent[delivery.id] = made
+        self._sent[delivery.id] = sent
         return delivery
 
     def load(self, delivery: Delivery, *, force: bool = False, run_id: str = "run") -> LoadReport:
@@ -115,7 +115,7 @@ class Feed:
         return self.load(self.send(*batches, **how))
 
     def rows(self) -> list[Row]:
-        """The table, by key."""
+        """Return the rows of the table, ordered by key."""
         names = ", ".join(self.schema.names)
         with connected(self.url) as connection:
             return connection.execute(
@@ -127,21 +127,21 @@ class Feed:
             return connection.execute(question.encode()).fetchall()
 
     def batches(self, delivery: Delivery) -> list[Batch]:
-        """The batches of a delivery that was sent."""
+        """Return the batches of a delivery that was sent."""
         return self._sent[delivery.id]
 
     def batch(
         self, number: int, first: int, rows: Sequence[Row], broken: Mapping[int, Sequence[str]], filtered: int = 0
     ) -> Batch:
-        """A batch that begins with a record: those filtered, then rows, around the broken ones."""
+        """Return a batch from a record number on: first filtered records, then rows; broken records have no row."""
         records = len(rows) + len(broken) + filtered
         span = Span(number, "", 0, 0, first, records, first + 1)
-        free = [n for n in range(first + filtered, first + records) if n not in broken]
+        numbers = [n for n in range(first + filtered, first + records) if n not in broken]
         types: dict[str, Any] = {column.name: column.type.polars for column in self.schema.columns}
         frame = pl.DataFrame(list(rows), schema=types, orient="row").with_columns(
-            pl.Series(RECORD_NO, free, dtype=pl.Int64)
+            pl.Series(RECORD_NO, numbers, dtype=pl.Int64)
         )
-        gone = pl.DataFrame(
+        rejected = pl.DataFrame(
             {REJECTED_RECORD_NO: list(broken), REJECTED_RULES: [list(r) for r in broken.values()]}, schema=_NO_REJECTED
         )
-        return Batch(TypedBatch(span, frame, self.schema), frame, gone, filtered)
+        return Batch(TypedBatch(span, frame, self.schema), frame, rejected, filtered)

@@ -1,4 +1,4 @@
-"""What a load leaves behind, way by way."""
+"""The results of a load, case by case."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def test_a_first_load_puts_every_row_in(feed: Feed) -> None:
     assert report.delivery.status == "complete"
 
 
-def test_every_row_says_where_it_is_from(feed: Feed) -> None:
+def test_every_row_has_its_delivery_and_record_number(feed: Feed) -> None:
     report = feed.take([("a", 1, "x")], [("b", 2, "y")])
     marks = feed.query("SELECT _delivery_id, _record_no FROM core.stock ORDER BY code")
     assert marks == [(report.delivery.id, 1), (report.delivery.id, 2)]
 
 
-def test_the_same_delivery_again_is_not_even_read(feed: Feed) -> None:
+def test_a_complete_delivery_is_not_read_again(feed: Feed) -> None:
     feed.take(AB)
     again = feed.take(AB)
     assert (again.status, again.counts.read) == ("unchanged", 0)
 
 
-def test_rows_that_come_again_in_other_bytes_are_left_alone(feed: Feed) -> None:
+def test_rows_that_come_again_in_other_bytes_stay_unchanged(feed: Feed) -> None:
     first = feed.take(AB)
     again = feed.take(AB[::-1])
     assert (again.counts.unchanged, again.counts.updated, again.counts.inserted) == (2, 0, 0)
@@ -60,7 +60,7 @@ def test_rows_that_differ_are_updated_and_new_ones_inserted(feed: Feed) -> None:
 
 
 @pytest.mark.parametrize("before", [[], AB], ids=["empty table", "other rows in it"])
-def test_of_two_records_with_one_key_the_later_stands(feed: Feed, before: list[tuple[str, int, str]]) -> None:
+def test_the_later_of_two_records_with_the_same_key_is_stored(feed: Feed, before: list[tuple[str, int, str]]) -> None:
     if before:
         feed.take(before)
     report = feed.take([("k", 1, "old"), ("z", 0, None), ("k", 2, "new")])
@@ -68,22 +68,22 @@ def test_of_two_records_with_one_key_the_later_stands(feed: Feed, before: list[t
     assert ("k", 2, "new") in feed.rows()
 
 
-def test_a_key_that_comes_back_in_a_later_batch_is_updated(feed: Feed) -> None:
+def test_a_key_that_comes_again_in_a_later_batch_is_updated(feed: Feed) -> None:
     report = feed.take([("k", 1, "old"), ("y", 0, None)], [("k", 2, "new"), ("z", 0, None)])
     assert (report.counts.inserted, report.counts.updated) == (3, 1)
     assert ("k", 2, "new") in feed.rows()
 
 
-def test_many_changed_rows_are_merged_without_asking_first(feed: Feed) -> None:
+def test_many_changed_rows_are_merged_without_a_probe(feed: Feed) -> None:
     feed.take([(f"k{n}", 0, None) for n in range(50)], [(f"l{n}", 0, None) for n in range(50)])
     report = feed.take([(f"k{n}", 1, None) for n in range(50)], [(f"l{n}", n % 2, None) for n in range(50)])
     assert (report.counts.updated, report.counts.unchanged) == (75, 25)
 
 
-def test_rejected_records_stand_in_the_quarantine_with_their_bytes_and_all_their_rules(feed: Feed) -> None:
+def test_rejected_records_are_in_the_quarantine_with_their_bytes_and_all_their_rules(feed: Feed) -> None:
     report = feed.take(AB, rejected={3: ["amount__type", "code__required"]})
-    found = feed.query("SELECT record_no, raw, rules, status, location FROM etl.rejected")
-    assert found == [(3, b"record 3", ["amount__type", "code__required"], "open", ":4")]
+    records = feed.query("SELECT record_no, raw, rules, status, location FROM etl.rejected")
+    assert records == [(3, b"record 3", ["amount__type", "code__required"], "open", ":4")]
     assert (report.counts.rejected, report.rules) == (1, {"amount__type": 1, "code__required": 1})
 
 
@@ -97,7 +97,7 @@ def test_too_many_rejected_records_stop_the_run_with_nothing_written(feed: Feed)
     assert feed.query("SELECT status FROM etl.delivery") == [("refused",)]
 
 
-def test_a_refused_delivery_can_be_loaded_once_more_is_consented_to(feed: Feed) -> None:
+def test_a_refused_delivery_can_be_loaded_when_max_rejected_is_raised(feed: Feed) -> None:
     feed.max_rejected = 0.3
     delivery = feed.send(AB, rejected={3: ["amount__type"]})
     with pytest.raises(TooManyRejectedError):
@@ -106,7 +106,7 @@ def test_a_refused_delivery_can_be_loaded_once_more_is_consented_to(feed: Feed) 
     assert feed.load(delivery).counts.inserted == 2
 
 
-def test_the_allowance_is_of_the_delivery_and_not_of_a_batch(feed: Feed) -> None:
+def test_the_allowance_applies_to_the_delivery_and_not_to_a_batch(feed: Feed) -> None:
     feed.max_rejected = 0.25
     report = feed.take([("a", 1, None)], [(f"k{n}", 1, None) for n in range(6)], rejected={2: ["amount__type"]})
     assert report.counts.rejected == 1
@@ -122,7 +122,9 @@ def test_the_newer_partition_wins_whichever_is_loaded_first(feed: Feed, newer_fi
 
 
 @pytest.mark.parametrize("rows", [[("a", 5, "1")], [("a", 5, "1"), ("a", 3, "2")]])
-def test_the_publishers_own_order_beats_the_order_of_arrival(feed: Feed, rows: list[tuple[str, int, str]]) -> None:
+def test_the_order_column_takes_precedence_over_the_order_of_arrival(
+    feed: Feed, rows: list[tuple[str, int, str]]
+) -> None:
     feed.schema = replace(
         STOCK, columns=(STOCK["code"], STOCK["amount"].replace(required=True), STOCK["note"]), order_by="amount"
     )
@@ -132,7 +134,7 @@ def test_the_publishers_own_order_beats_the_order_of_arrival(feed: Feed, rows: l
     assert report.counts.unchanged == 1
 
 
-def test_a_second_run_of_the_same_partition_is_told_that_it_is_busy(feed: Feed) -> None:
+def test_a_second_run_of_the_same_partition_fails_because_it_is_busy(feed: Feed) -> None:
     delivery = feed.send(AB)
     with connected(feed.url) as other:
         locks.lock(other, "stock", "")
@@ -141,7 +143,7 @@ def test_a_second_run_of_the_same_partition_is_told_that_it_is_busy(feed: Feed) 
 
 
 def test_a_record_that_the_database_cannot_store_is_found_and_quarantined(feed: Feed) -> None:
-    poison = "x" * 3_000_000  # no index entry is that long
+    poison = "x" * 3_000_000  # longer than any index entry may be
     rows = [(f"k{n}", n, None) for n in range(20)]
     report = feed.take([*rows[:13], (poison, 13, None), *rows[14:]])
     assert report.counts.rejected == 1
@@ -169,13 +171,13 @@ def test_a_record_whose_parent_is_missing_is_parked(parents: Callable[..., Feed]
     assert orders.query("SELECT record_no, status FROM etl.rejected") == [(2, "parked")]
 
 
-def test_a_missing_parent_can_be_a_rejection(parents: Callable[..., Feed]) -> None:
+def test_a_missing_parent_rejects_the_record_if_declared_so(parents: Callable[..., Feed]) -> None:
     orders = parents("reject")
     orders.take([(1, "a"), (2, "nowhere")])
     assert orders.query("SELECT status FROM etl.rejected") == [("open",)]
 
 
-def test_a_missing_parent_can_be_no_more_than_a_report(parents: Callable[..., Feed]) -> None:
+def test_a_missing_parent_is_only_reported_if_declared_so(parents: Callable[..., Feed]) -> None:
     orders = parents("report")
     report = orders.take([(1, "a"), (2, "nowhere")])
     assert orders.rows() == [(1, "a"), (2, "nowhere")]
@@ -190,8 +192,8 @@ def test_a_record_that_claims_a_taken_value_is_rejected(feed: Feed) -> None:
     assert report.rules == {"note__unique": 2}
 
 
-def test_values_of_every_type_are_stored_and_known_again(feed: Feed) -> None:
-    at = datetime(2024, 2, 29, 12, 30, 0, 1)  # noqa: DTZ001 -- a reading
+def test_values_of_every_type_are_stored_and_recognised_as_unchanged(feed: Feed) -> None:
+    at = datetime(2024, 2, 29, 12, 30, 0, 1)  # noqa: DTZ001 -- a time without a zone
     values: dict[str, Any] = {
         "text": "é\n",
         "integer": -(2**63),
@@ -220,7 +222,7 @@ def test_values_of_every_type_are_stored_and_known_again(feed: Feed) -> None:
     assert feed.take([row, nothing, ("c", *nothing[1:])]).counts.unchanged == 2
 
 
-def test_a_new_column_is_added_and_filled_when_the_delivery_is_read_anew(feed: Feed) -> None:
+def test_a_new_column_is_added_and_filled_when_the_delivery_is_reloaded(feed: Feed) -> None:
     delivery = feed.send(AB)
     feed.load(delivery)
     feed.schema = replace(STOCK, columns=(*STOCK.columns, Column("size", "integer")))
@@ -231,7 +233,7 @@ def test_a_new_column_is_added_and_filled_when_the_delivery_is_read_anew(feed: F
     assert (report.delivery.generation, report.counts.updated, report.counts.unchanged) == (2, 1, 1)
 
 
-def test_reading_anew_takes_away_rows_that_the_delivery_no_longer_yields(feed: Feed) -> None:
+def test_a_reload_deletes_rows_that_the_delivery_no_longer_yields(feed: Feed) -> None:
     delivery = feed.send(AB)
     feed.load(delivery)
     feed._sent[delivery.id] = [feed.batch(1, 1, [("a", 1, "x")], {2: ["note__required"]})]
@@ -241,7 +243,7 @@ def test_reading_anew_takes_away_rows_that_the_delivery_no_longer_yields(feed: F
     assert (report.counts.deleted, report.counts.rejected) == (1, 1)
 
 
-def test_reading_anew_closes_what_is_no_longer_rejected(feed: Feed) -> None:
+def test_a_reload_closes_records_that_are_no_longer_rejected(feed: Feed) -> None:
     delivery = feed.send([("a", 1, "x")], rejected={2: ["note__required"]})
     feed.load(delivery)
     feed._sent[delivery.id] = [feed.batch(1, 1, AB, {})]
@@ -258,7 +260,7 @@ def test_reading_anew_closes_what_is_no_longer_rejected(feed: Feed) -> None:
     ],
     ids=["another key", "another type"],
 )
-def test_a_change_that_no_addition_mends_is_refused_and_leaves_the_table(feed: Feed, schema: Schema) -> None:
+def test_an_incompatible_schema_is_refused_and_the_table_stays_unchanged(feed: Feed, schema: Schema) -> None:
     feed.take(AB)
     feed.schema, feed.fingerprint = schema, "f2"
     with pytest.raises(IncompatibleTableError, match="Nothing was changed"):
@@ -267,20 +269,20 @@ def test_a_change_that_no_addition_mends_is_refused_and_leaves_the_table(feed: F
     assert feed.rows() == AB
 
 
-def test_a_table_of_somebody_elses_is_left_alone(feed: Feed) -> None:
+def test_a_table_that_etl_assets_did_not_create_is_refused(feed: Feed) -> None:
     with connected(feed.url) as connection:
         connection.execute("CREATE SCHEMA core; CREATE TABLE core.stock (code text PRIMARY KEY)")
-    with pytest.raises(IncompatibleTableError, match="was not made by etl_assets"):
+    with pytest.raises(IncompatibleTableError, match="was not created by etl_assets"):
         feed.take(AB)
 
 
-def test_nothing_is_left_behind_but_the_tables(feed: Feed) -> None:
+def test_a_load_leaves_no_temporary_tables_behind(feed: Feed) -> None:
     feed.take(AB)
     feed.take([("a", 9, None)])
     assert feed.query("SELECT relname FROM pg_class WHERE relname LIKE 'etl\\_%'") == []
 
 
-def test_reading_anew_with_fewer_records_takes_away_the_rows_of_those_beyond(feed: Feed) -> None:
+def test_a_reload_with_fewer_records_deletes_the_rows_of_the_records_that_are_gone(feed: Feed) -> None:
     delivery = feed.send([*AB, ("c", 3, None)])
     feed.load(delivery)
     shorter = feed.batch(1, 1, AB, {})

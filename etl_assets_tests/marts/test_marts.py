@@ -23,7 +23,7 @@ def _materialize(demo: Demo, name: str) -> ExecuteInProcessResult:
     )
 
 
-def test_delays_of_a_carrier_and_day_are_what_the_flights_say(demo: Demo) -> None:
+def test_delays_of_a_carrier_and_day_equal_those_of_the_flights(demo: Demo) -> None:
     assert _materialize(demo, "carrier_delays_by_day").success
     assert demo.query("SELECT min(day), max(day), sum(flights) FROM marts.carrier_delays_by_day") == [
         (date(2013, 1, 1), date(2013, 1, 31), 26_324)
@@ -43,7 +43,7 @@ def test_delays_of_a_carrier_and_day_are_what_the_flights_say(demo: Demo) -> Non
     assert found[0][2:] == pytest.approx(expected[0][2:])
 
 
-def test_delays_stand_beside_the_weather_of_their_hour(demo: Demo) -> None:
+def test_delays_have_the_weather_of_their_hour(demo: Demo) -> None:
     assert _materialize(demo, "delays_against_weather").success
     wrong = demo.query(
         "SELECT count(*) FROM marts.delays_against_weather m LEFT JOIN core.weather w USING (origin, time_hour) "
@@ -53,7 +53,7 @@ def test_delays_stand_beside_the_weather_of_their_hour(demo: Demo) -> None:
     assert demo.query("SELECT sum(flights) FROM marts.delays_against_weather") == [(26_324,)]
 
 
-def test_a_mart_that_did_not_change_is_not_written_again(demo: Demo) -> None:
+def test_an_unchanged_mart_is_not_written_again(demo: Demo) -> None:
     _materialize(demo, "carrier_delays_by_day")
     again = _materialize(demo, "carrier_delays_by_day")
     (event,) = again.get_asset_materialization_events()

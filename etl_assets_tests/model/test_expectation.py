@@ -1,4 +1,4 @@
-"""An expectation that cannot be meant fails when it is declared, with what to write instead."""
+"""An unsound expectation fails when it is declared, and the error says what to write instead."""
 
 from __future__ import annotations
 
@@ -35,52 +35,52 @@ def check(*expectations: Expectation) -> None:
         Expectation("unexpected_rows_expectation", unexpected_rows_query="SELECT id FROM {batch} WHERE rate > 9"),
         Expectation("team.checks.rates:ExpectSoundRates", column="rate"),
     ],
-    ids=lambda each: each.name,
+    ids=lambda expectation: expectation.name,
 )
-def test_what_great_expectations_can_ask_a_database_can_be_declared(expectation: Expectation) -> None:
+def test_an_expectation_that_a_database_can_evaluate_can_be_declared(expectation: Expectation) -> None:
     check(expectation)
 
 
-def test_a_check_is_named_after_its_type_and_columns_or_as_one_says() -> None:
+def test_a_check_is_named_by_its_type_and_columns_or_by_its_declared_name() -> None:
     assert Expectation(BETWEEN, column="rate").name == f"{BETWEEN}__rate"
     assert Expectation("x.y:Own", column_A="a", column_B="b").name == "Own__a__b"
     assert Expectation(BETWEEN, name="sound", column="rate").name == "sound"
 
 
 @pytest.mark.parametrize(
-    ("type_", "arguments", "told"),
+    ("type_", "arguments", "problem"),
     [
         ("expect_column_values_to_be_sound", {}, "which Great Expectations does not have. Write one of its names"),
         ("not a name:Own", {}, "which Great Expectations does not have"),
-        ("expect_column_values_to_be_json_parseable", {}, "which a database cannot answer. Declare it as a rule"),
-        (BETWEEN, {"column": "rte"}, "name 'rte', no column. Name declared columns"),
-        ("expect_column_pair_values_to_be_equal", {"column_A": "id", "column_B": "x"}, "name 'x', no column"),
-        ("expect_compound_columns_to_be_unique", {"column_list": ["id", "y"]}, "name 'y', no column"),
-        ("expect_table_columns_to_match_set", {"column_set": ["id", "z"]}, "name 'z', no column"),
+        ("expect_column_values_to_be_json_parseable", {}, "which a database cannot evaluate. Declare it as a rule"),
+        (BETWEEN, {"column": "rte"}, "name unknown column 'rte'. Use declared columns"),
+        ("expect_column_pair_values_to_be_equal", {"column_A": "id", "column_B": "x"}, "name unknown column 'x'"),
+        ("expect_compound_columns_to_be_unique", {"column_list": ["id", "y"]}, "name unknown column 'y'"),
+        ("expect_table_columns_to_match_set", {"column_set": ["id", "z"]}, "name unknown column 'z'"),
         (BETWEEN, {"column": "rate", "name": "a check"}, "name a check 'a check'. Use letters, digits"),
         (BETWEEN, {"column": "rate", "row_condition": "rate > 1"}, "a row_condition that is a text"),
-        ("unexpected_rows_expectation", {"unexpected_rows_query": "SELECT 1"}, "does not ask the table. Write"),
+        ("unexpected_rows_expectation", {"unexpected_rows_query": "SELECT 1"}, "does not read the table. Write"),
     ],
 )
-def test_what_cannot_be_meant_is_told_with_its_remedy(type_: str, arguments: dict[str, Any], told: str) -> None:
+def test_an_unsound_expectation_is_refused_with_a_remedy(type_: str, arguments: dict[str, Any], problem: str) -> None:
     with pytest.raises(DeclarationError) as error:
         check(Expectation(type_, **arguments))
-    assert told in str(error.value)
+    assert problem in str(error.value)
     assert str(error.value).startswith("source 'x': expectations ")
 
 
 @pytest.mark.parametrize("name", ["shape", "conservation", "volume", "rate__minimum", "record__quoting", "audit"])
-def test_the_name_of_another_check_is_taken(name: str) -> None:
+def test_an_expectation_cannot_have_the_name_of_another_check(name: str) -> None:
     with pytest.raises(DeclarationError, match=f"name a check '{name}', which is taken"):
         check(Expectation(BETWEEN, column="rate", name=name))
 
 
-def test_two_expectations_have_two_names() -> None:
+def test_two_expectations_cannot_have_one_name() -> None:
     with pytest.raises(DeclarationError, match="Give it a name of its own"):
         check(Expectation(BETWEEN, column="rate", min_value=0), Expectation(BETWEEN, column="rate", max_value=9))
 
 
-def test_declaring_an_expectation_loads_no_library() -> None:
+def test_declaring_an_expectation_imports_no_library() -> None:
     code = (
         "import sys\nfrom etl_assets import Expectation\n"
         f"Expectation('{BETWEEN}', column='x').check(('x',), 'here')\n"

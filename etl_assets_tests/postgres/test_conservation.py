@@ -1,4 +1,4 @@
-"""The ledger is held against the delivery, the quarantine and the table."""
+"""The comparison of the ledger with the manifest, the quarantine and the table."""
 
 from __future__ import annotations
 
@@ -39,33 +39,35 @@ def loaded(database_url: str, tmp_path: Path) -> tuple[str, Delivery]:
     return database_url, ingest.load(source, landed.delivery, warehouse, "run").delivery
 
 
-def _found(url: str, delivery: Delivery) -> list[str]:
+def _violations(url: str, delivery: Delivery) -> list[str]:
     with connected(url) as connection:
         current = deliveries.by_id(connection, delivery.id)
         assert current is not None
         return conservation(connection, "things", "core.things", current)
 
 
-def test_what_was_loaded_adds_up(loaded: tuple[str, Delivery]) -> None:
-    assert _found(*loaded) == []
+def test_a_loaded_delivery_has_no_violation(loaded: tuple[str, Delivery]) -> None:
+    assert _violations(*loaded) == []
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "problem"),
     [
-        ("DELETE FROM core.things WHERE id = 1", "core.things holds 1 rows, and the ledger says 2"),
-        ("DROP TABLE core.things", "core.things holds 0 rows, and the ledger says 2"),
+        ("DELETE FROM core.things WHERE id = 1", "core.things has 1 rows, and the ledger says 2"),
+        ("DROP TABLE core.things", "core.things has 0 rows, and the ledger says 2"),
         ("DELETE FROM etl.rejected", "has 0 records in the quarantine, and 1 rejected according to the ledger"),
         ("DELETE FROM etl.batch", "has 0 batches in the ledger, and 1 in its manifest"),
         (
             "UPDATE etl.batch SET read = 2, rejected = 0",
             "has 2 records in the ledger, and 3 in its manifest",
         ),
-        ("UPDATE etl.batch SET inserted = 1, updated = 1", "core.things holds 2 rows, and the ledger says 1"),
+        ("UPDATE etl.batch SET inserted = 1, updated = 1", "core.things has 2 rows, and the ledger says 1"),
     ],
 )
-def test_what_was_changed_behind_the_ledgers_back_is_told(loaded: tuple[str, Delivery], damage: str, told: str) -> None:
+def test_a_change_that_the_ledger_does_not_have_is_found(
+    loaded: tuple[str, Delivery], damage: str, problem: str
+) -> None:
     url, delivery = loaded
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(damage.encode())
-    assert any(told in violation for violation in _found(url, delivery))
+    assert any(problem in violation for violation in _violations(url, delivery))

@@ -1,4 +1,4 @@
-"""The lines of the run history: what a run leaves in them, step by step."""
+"""The table of the run history: what a run writes to it, step by step."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def connection(database_url: str) -> Iterator[Connection]:
         yield opened
 
 
-def _line(connection: Connection, *columns: str) -> tuple[Any, ...]:
+def _row(connection: Connection, *columns: str) -> tuple[Any, ...]:
     row = connection.execute(f"SELECT {', '.join(columns)} FROM etl.run".encode()).fetchone()
     assert row is not None
     return row
@@ -45,7 +45,7 @@ def _batch(connection: Connection, number: int, read: int, kind: str = "ingest",
     )
 
 
-def test_seconds_of_the_phases_are_gathered_and_the_delivery_is_kept(connection: Connection) -> None:
+def test_seconds_of_the_phases_are_collected_and_the_delivery_is_kept(connection: Connection) -> None:
     history.run_started(connection, _KEY, step="landing")
     _batch(connection, 1, 5)
     history.run_goes_on(connection, _KEY, delivery_id=1, seconds={"landing": 0.5})
@@ -54,15 +54,15 @@ def test_seconds_of_the_phases_are_gathered_and_the_delivery_is_kept(connection:
     assert end is not None
     assert (end.status, end.delivery_id, end.counts.inserted) == ("succeeded", 1, 5)
     assert end.took >= 0
-    assert _line(connection, "step", "seconds") == ("core", {"landing": 0.5, "core": 1.25})
+    assert _row(connection, "step", "seconds") == ("core", {"landing": 0.5, "core": 1.25})
 
 
-def test_a_run_that_ended_without_being_entered_has_no_end(connection: Connection) -> None:
+def test_a_run_that_was_never_entered_has_no_end(connection: Connection) -> None:
     assert history.run_succeeded(connection, _KEY) is None
     assert connection.execute("SELECT FROM etl.run").fetchall() == []
 
 
-def test_counts_are_those_of_the_ledger_for_the_run_and_its_partition_and_for_replays_of_any(
+def test_counts_are_the_sums_of_ledger_entries_of_the_partition_or_of_any_partition_for_a_replay(
     connection: Connection,
 ) -> None:
     history.run_started(connection, _KEY)
@@ -71,7 +71,7 @@ def test_counts_are_those_of_the_ledger_for_the_run_and_its_partition_and_for_re
     end = history.run_cut_short(connection, _KEY, "crashed", "It is gone.", error_class=history.CRASHED)
     assert end is not None
     assert (end.counts.read, end.delivery_id) == (5, 1)
-    assert "1 of them with 5 records" in end.error
+    assert "Committed batches: 1, with 5 records" in end.error
     replay = RunKey("run", "people", "")
     history.run_started(connection, replay)
     _batch(connection, 3, 2, kind="replay", partition="south")
@@ -80,22 +80,22 @@ def test_counts_are_those_of_the_ledger_for_the_run_and_its_partition_and_for_re
     assert ended.counts.read == 2
 
 
-def test_a_run_that_begins_again_has_no_error_and_another_attempt(connection: Connection) -> None:
+def test_a_run_that_starts_again_has_no_error_and_one_more_attempt(connection: Connection) -> None:
     history.run_started(connection, _KEY, attempt=2)
     history.run_failed(connection, _KEY, "LoadError", "It failed.", step="core")
-    assert _line(connection, "status", "attempt", "error") == ("failed", 2, "It failed.")
+    assert _row(connection, "status", "attempt", "error") == ("failed", 2, "It failed.")
     history.run_started(connection, _KEY, again=True)
-    assert _line(connection, "status", "attempt", "error", "error_class", "ended_at") == (
+    assert _row(connection, "status", "attempt", "error", "error_class", "ended_at") == (
         "started", 3, None, None, None,
     )  # fmt: skip
 
 
-def test_the_text_of_an_error_that_is_not_ours_is_not_told() -> None:
+def test_the_text_of_a_foreign_error_is_not_entered() -> None:
     assert history.error_text(LoadError("Nothing was written.")) == "Nothing was written."
     assert "36" not in history.error_text(ValueError("Ada is 36"))
 
 
-def test_no_other_status_is_taken(connection: Connection) -> None:
+def test_an_unknown_status_is_refused(connection: Connection) -> None:
     history.run_started(connection, _KEY)
     with pytest.raises(CheckViolation):
         connection.execute("UPDATE etl.run SET status = 'lost'")

@@ -1,4 +1,4 @@
-"""A run is alive as long as its process, and no connection outlives either."""
+"""A run is alive as long as its process, and its connection ends with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from etl_assets.postgres.runs import liveness
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PART = ("people", "")
+_SOURCE_PARTITION = ("people", "")
 _APPEAR = """
 import sys
 from etl_assets.postgres.runs import liveness
@@ -32,25 +32,25 @@ def _alive(url: str, run_id: str) -> bool:
 
 
 def _wait_for(condition: Callable[[], bool], thread_of: tuple[str, str] | None = None) -> None:
-    """Ask until it is so, for as long as somebody is there to make it so."""
+    """Wait until the condition is true, as long as the given thread lives that makes it true."""
     while not condition():
         assert thread_of is None or liveness._presences[thread_of]._thread.is_alive()
 
 
-def test_a_run_is_alive_from_its_first_part_until_another_run_appears(database_url: str) -> None:
+def test_a_run_is_alive_from_its_first_partition_until_another_run_appears(database_url: str) -> None:
     assert not _alive(database_url, "one")
-    liveness.appear(database_url, "one", _PART)
+    liveness.appear(database_url, "one", _SOURCE_PARTITION)
     liveness.appear(database_url, "one", ("airports", ""))
-    liveness.leave(database_url, "one", _PART)
-    liveness.appear(database_url, "two", _PART)
-    assert _alive(database_url, "one"), "it has a part left"
+    liveness.leave(database_url, "one", _SOURCE_PARTITION)
+    liveness.appear(database_url, "two", _SOURCE_PARTITION)
+    assert _alive(database_url, "one"), "it has a partition left"
     liveness.leave(database_url, "one", ("airports", ""))
-    assert _alive(database_url, "one"), "the process may still be at it"
-    liveness.leave(database_url, "two", _PART)
-    liveness.appear(database_url, "three", _PART)
+    assert _alive(database_url, "one"), "the process may still have work for it"
+    liveness.leave(database_url, "two", _SOURCE_PARTITION)
+    liveness.appear(database_url, "three", _SOURCE_PARTITION)
     _wait_for(lambda: not _alive(database_url, "one"))
     assert {run_id for url, run_id in liveness._presences if url == database_url} == {"three"}
-    liveness.leave(database_url, "three", _PART)
+    liveness.leave(database_url, "three", _SOURCE_PARTITION)
 
 
 def test_a_run_of_a_process_that_is_killed_is_dead_at_once(database_url: str) -> None:
@@ -67,27 +67,27 @@ def test_a_run_of_a_process_that_is_killed_is_dead_at_once(database_url: str) ->
     _wait_for(lambda: not _alive(database_url, "theirs"))
 
 
-def test_a_session_that_breaks_is_mended_while_the_run_has_work(
+def test_a_broken_session_is_replaced_while_the_run_has_work(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "LOOK_SECONDS", 0.02)
-    liveness.appear(database_url, "one", _PART)
+    liveness.appear(database_url, "one", _SOURCE_PARTITION)
     _end_session(database_url, "one")
     _wait_for(lambda: _alive(database_url, "one"), (database_url, "one"))
-    liveness.leave(database_url, "one", _PART)
+    liveness.leave(database_url, "one", _SOURCE_PARTITION)
     _end_session(database_url, "one")
     presence = liveness._presences[database_url, "one"]
     presence._thread.join(30)
     assert presence.over
     assert presence._connection.closed
-    liveness.appear(database_url, "one", _PART)
-    assert _alive(database_url, "one"), "it goes on after all"
-    liveness.leave(database_url, "one", _PART)
+    liveness.appear(database_url, "one", _SOURCE_PARTITION)
+    assert _alive(database_url, "one"), "it has work again"
+    liveness.leave(database_url, "one", _SOURCE_PARTITION)
 
 
-def test_a_run_cannot_appear_where_no_database_answers(unused_url: str) -> None:
+def test_a_run_cannot_appear_without_a_database(unused_url: str) -> None:
     with pytest.raises(SettingsError):
-        liveness.appear(unused_url, "one", _PART)
+        liveness.appear(unused_url, "one", _SOURCE_PARTITION)
     assert (unused_url, "one") not in liveness._presences
 
 
@@ -97,11 +97,11 @@ def unused_url() -> str:
 
 
 def _end_session(url: str, run_id: str) -> None:
-    """End the session that holds a run's lock, and wait until the lock is not that session's any more."""
+    """Terminate the session that holds a run's lock."""
     number = liveness.run_lock_number(run_id)
-    asked = (
+    terminate = (
         "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
         "AND ((classid::bigint << 32) | objid::bigint) = %s"
     )
     with connected(url) as connection:
-        assert connection.execute(asked, (number,)).fetchall() == [(True,)]
+        assert connection.execute(terminate, (number,)).fetchall() == [(True,)]

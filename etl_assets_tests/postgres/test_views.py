@@ -1,4 +1,4 @@
-"""What analysts read, and that it is all they can read."""
+"""The views for analysts, who can read nothing else."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DAY = timedelta(days=1)
 
 
 class Warehouse:
-    """A warehouse whose history is written by hand, so that every number is known."""
+    """A warehouse whose history the test writes, so that every number is known."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -47,7 +47,7 @@ class Warehouse:
         )  # fmt: skip
 
     def delivery(self, at: datetime, records: int, rejected: int = 0, partition: str = "") -> int:
-        """A complete delivery of one batch, all of it inserted but what is rejected."""
+        """Enter a complete delivery of one batch, whose records are inserted unless they are rejected."""
         ((id_,),) = self.execute(
             "INSERT INTO etl.delivery (source, partition, rank, sha256, size, records, manifest, fetched_at, status) "
             "VALUES ('people', %s, '', '', 1, %s, '{}', %s, 'complete') RETURNING id",
@@ -57,12 +57,12 @@ class Warehouse:
         return int(id_)
 
     def batch(self, delivery: int, at: datetime, kind: str, read: int, rejected: int) -> None:
-        taken = read - rejected
+        accepted = read - rejected
         self.execute(
             "INSERT INTO etl.batch (delivery_id, generation, kind, number, run_id, epoch, first_record, last_record, "
             "read, rejected, filtered, accepted, produced, inserted, updated, unchanged, duplicate, deleted, "
             "hash_seed, committed_at) VALUES (%s, 1, %s, 1, '', 1, 1, %s, %s, %s, 0, %s, %s, %s, 0, 0, 0, 0, 0, %s)",
-            delivery, kind, read, read, rejected, taken, taken, taken, at,
+            delivery, kind, read, read, rejected, accepted, accepted, accepted, at,
         )  # fmt: skip
 
     def rejected(self, delivery: int, record: int, at: datetime, *rules: str, status: str = "open") -> None:
@@ -87,7 +87,7 @@ def warehouse(database_url: str) -> Warehouse:
     return Warehouse(database_url)
 
 
-def test_quality_is_told_by_day_and_source(warehouse: Warehouse) -> None:
+def test_quality_has_a_row_for_each_day_and_source(warehouse: Warehouse) -> None:
     warehouse.run(_NOON)
     for status in ("failed", "crashed", "cancelled"):
         warehouse.run(_NOON, status)
@@ -131,13 +131,13 @@ def test_the_health_of_a_source_is_one_row(warehouse: Warehouse) -> None:
     warehouse.execute(
         "INSERT INTO etl.alert (source, rule, severity, summary) VALUES ('people', 'run_failed', 'error', 'It failed.')"
     )
-    ((age, *told),) = warehouse.view(
+    ((age, *health),) = warehouse.view(
         "source_health", "age", "last_success_at", "last_run_status", "consecutive_failures", "open_rejected", "parked",
         "oldest_open_at", "open_drift", "open_alerts", "last_rejected_share::float", "last_records",
         "median_records", "stale",
     )  # fmt: skip
     assert age > _DAY
-    assert told == [_NOON + timedelta(minutes=1), "crashed", 2, 2, 1, _NOON, 1, 1, 0.25, 200, 200.0, False]
+    assert health == [_NOON + timedelta(minutes=1), "crashed", 2, 2, 1, _NOON, 1, 1, 0.25, 200, 200.0, False]
 
 
 def test_a_source_that_never_succeeded_has_a_row_too(warehouse: Warehouse) -> None:
@@ -155,7 +155,7 @@ def test_a_source_is_stale_after_twice_its_usual_pause(warehouse: Warehouse, hou
     assert warehouse.view("source_health", "source", "stale") == [("people", stale)]
 
 
-def test_rejections_are_told_by_rule_and_by_what_became_of_them(warehouse: Warehouse) -> None:
+def test_rejections_are_counted_by_rule_and_status(warehouse: Warehouse) -> None:
     delivery = warehouse.delivery(_NOON, 10, rejected=3, partition="north")
     warehouse.rejected(delivery, 1, _NOON, "id__type", "age__maximum")
     warehouse.rejected(delivery, 2, _NOON + _DAY, "id__type")
@@ -170,7 +170,7 @@ def test_rejections_are_told_by_rule_and_by_what_became_of_them(warehouse: Wareh
 
 @pytest.fixture
 def analyst(warehouse: Warehouse) -> Iterator[str]:
-    """The URL of somebody who may log in, and is a member of the reader role and of nothing else."""
+    """The URL of a user who may log in and is a member of the reader role only."""
     name, parts = f"analyst_{uuid4().hex}", urlsplit(warehouse.url)
     warehouse.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'analyst' IN ROLE {READER}")
     yield parts._replace(netloc=f"{name}:analyst@{parts.hostname}:{parts.port}").geturl()
@@ -196,20 +196,20 @@ def test_a_reader_reads_the_views_and_no_table_below_them(warehouse: Warehouse, 
                 connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier("etl", view)))
 
 
-def test_every_question_of_the_documentation_is_answered(warehouse: Warehouse, analyst: str) -> None:
+def test_every_query_of_the_documentation_runs(warehouse: Warehouse, analyst: str) -> None:
     text = (Path(__file__).parents[2] / "docs" / "run-history.md").read_text()
     blocks = re.findall(r"```sql\n(.*?)```", text, flags=re.DOTALL)
-    questions = [part for block in blocks for part in block.split(";") if "SELECT" in part]
-    assert len(questions) == 6
+    queries = [part for block in blocks for part in block.split(";") if "SELECT" in part]
+    assert len(queries) == 6
     with psycopg.connect(warehouse.url, autocommit=True) as connection:
-        for question in questions:
-            connection.execute(question.encode())
+        for query in queries:
+            connection.execute(query.encode())
     with psycopg.connect(analyst, autocommit=True) as connection:
-        for question in questions[:3]:
-            connection.execute(question.encode())
+        for query in queries[:3]:
+            connection.execute(query.encode())
 
 
-def test_who_is_not_a_reader_cannot_read_the_views(warehouse: Warehouse, analyst: str) -> None:
+def test_a_user_without_the_reader_role_cannot_read_the_views(warehouse: Warehouse, analyst: str) -> None:
     name = urlsplit(analyst).username
     warehouse.execute(f"REVOKE {READER} FROM {name}")
     with (
@@ -219,7 +219,7 @@ def test_who_is_not_a_reader_cannot_read_the_views(warehouse: Warehouse, analyst
         connection.execute("SELECT FROM etl.source_health")
 
 
-def test_whoever_may_not_make_the_role_is_told_and_has_everything_else(
+def test_a_migrator_without_the_right_to_create_the_role_gets_a_warning_and_everything_else(
     postgres_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("etl_assets.postgres.roles.READER", f"reader_{uuid4().hex}")
@@ -235,9 +235,9 @@ def test_whoever_may_not_make_the_role_is_told_and_has_everything_else(
             assert "may not do it" in caplog.text
             with connected(url) as mine:
                 assert mine.execute("SELECT * FROM etl.source_health").fetchall() == []
-                told = ensure_reader(mine)
-                assert told is not None
-                assert "CREATE ROLE" in told
+                problem = ensure_reader(mine)
+                assert problem is not None
+                assert "CREATE ROLE" in problem
         finally:
             connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO CURRENT_USER").format(database))
             with connected(database_url) as inside:
@@ -246,7 +246,7 @@ def test_whoever_may_not_make_the_role_is_told_and_has_everything_else(
             connection.execute(sql.SQL("DROP ROLE {}").format(migrator))
 
 
-def test_views_come_back_when_the_newest_migrations_are_taken_back_and_done_again(warehouse: Warehouse) -> None:
+def test_a_downgrade_and_a_new_migration_restore_the_views(warehouse: Warehouse) -> None:
     config = alembic_config(warehouse.url)
     warehouse.run(_NOON, "crashed")
     command.downgrade(config, "0001")

@@ -16,7 +16,7 @@ from etl_assets_tests.real_feeds.test_country_codes import countries
 from etl_assets_tests.real_feeds.test_currency_codes import currencies
 from etl_assets_tests.real_feeds.test_ecb_rates import releases
 from etl_assets_tests.real_feeds.test_jhu_daily_reports import reports
-from etl_assets_tests.watching import Watch, told
+from etl_assets_tests.watching import Watch, slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,7 +166,7 @@ def test_reports_taken_newest_first_leave_the_same_open(
         for partition in sorted(map(source.partition, source.extractor.list()), key=lambda each: each.rank)[::-1]:
             watch.poll(partition.key, cells=False)
         events = watch.open_events()
-        assert told(events) == [("added", "Incidence_Rate", ""), ("added", "Case-Fatality_Ratio", "")]
+        assert slots(events) == [("added", "Incidence_Rate", ""), ("added", "Case-Fatality_Ratio", "")]
         assert {event.first_delivery for event in events} == {watch.delivered("05-29-2020.csv").id}
 
 
@@ -201,14 +201,14 @@ def test_a_mark_in_a_name_is_a_renaming_that_the_next_version_takes_back(watched
     (closed,) = found["0026"].closed
     assert (closed.id, closed.status) == (marked.id, "resolved")
     assert found["0026"].opened == ()
-    assert told(watched.watch.open_events()) == [("added", "wikidata_id", "")]
+    assert slots(watched.watch.open_events()) == [("added", "wikidata_id", "")]
 
 
 @country_codes
 @pytest.mark.parametrize("watched", [True], ids=["accepted"], indirect=True)
 def test_the_way_back_from_what_was_accepted_is_a_change_of_its_own(watched: Watched) -> None:
     found = {file[:4]: drift for file, drift in watched.drift.items()}
-    assert told(found["0026"].unforeseen) == [("renamed", "\ufeffGlobal Code", "Global Code")]
+    assert slots(found["0026"].unforeseen) == [("renamed", "\ufeffGlobal Code", "Global Code")]
     assert watched.watch.open_events() == []
 
 

@@ -1,4 +1,4 @@
-"""A kind of rule is added as CONTRIBUTING says: by one file and its test."""
+"""A kind of rule is added as CONTRIBUTING describes: by one file and its test."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TEST = "etl_assets_tests/schema/test_starts_with.py"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the project, to which the kind and its test were added as documented."""
+    """A copy of the project with the kind and its test added as documented."""
     for folder in ("etl_assets", "etl_assets_tests"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "docs").mkdir()

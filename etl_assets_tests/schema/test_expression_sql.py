@@ -1,4 +1,4 @@
-"""An expression means the same in SQL as in Polars, for every row; or it is not translated."""
+"""An expression has the same result in SQL as in Polars for every row, or it is not translated."""
 
 from __future__ import annotations
 
@@ -78,27 +78,27 @@ def named(*kinds: str) -> st.SearchStrategy[pl.Expr]:
 
 @st.composite
 def terms(draw: st.DrawFn, kind: str) -> pl.Expr:
-    """A column, a value or a computation of a kind."""
-    made: pl.Expr = draw(st.one_of(named(kind), VALUES[kind].map(lit)))
+    """Draw a column, a value or a computation of a kind."""
+    term: pl.Expr = draw(st.one_of(named(kind), VALUES[kind].map(lit)))
     match draw(FEW), kind:
         case 1, "integer" | "decimal" | "float":
             small = draw(st.one_of(named(kind), st.integers(-2, 2).map(lit)))
-            made = draw(st.sampled_from([made + small, made - small, made.abs()]))
+            term = draw(st.sampled_from([term + small, term - small, term.abs()]))
         case 1, "timestamp" | "instant":
-            made = made + lit(timedelta(days=1, microseconds=1))
+            term = term + lit(timedelta(days=1, microseconds=1))
         case 1, _:
             other = draw(st.one_of(named(kind), VALUES[kind].map(lit)))
-            made = draw(st.sampled_from([pl.coalesce(made, other), made.fill_null(other)]))
+            term = draw(st.sampled_from([pl.coalesce(term, other), term.fill_null(other)]))
         case _:
             pass
-    return made
+    return term
 
 
 @st.composite
 def comparisons(draw: st.DrawFn) -> pl.Expr:
-    """Something that is true or not of a row."""
+    """Draw a Boolean expression over a row."""
     kind = draw(st.sampled_from([kind for kind in VALUES if kind not in {"uuid", "json"}]))
-    one, other, third = draw(terms(kind)), draw(terms(kind)), draw(terms(kind))
+    first, second, third = draw(terms(kind)), draw(terms(kind)), draw(terms(kind))
     text, part = draw(named("text")), draw(_TEXTS)
     moment = draw(named("date", "timestamp", "instant"))
     apart = draw(st.sampled_from([col("day") - col("eve"), col("at") - col("since"), col("instant") - col("moment")]))
@@ -106,10 +106,10 @@ def comparisons(draw: st.DrawFn) -> pl.Expr:
     return draw(
         st.sampled_from(
             [
-                *(one == other, one != other, one < other, one <= other, one > other, one >= other),
-                *(one.is_null(), one.is_not_null(), one.eq_missing(other), one.ne_missing(other)),
-                *(one.is_between(other, third, closed=closed) for closed in _CLOSED),
-                *(one.is_in(draw(st.lists(VALUES[kind], min_size=1, max_size=10))) for _ in range(3)),
+                *(first == second, first != second, first < second, first <= second, first > second, first >= second),
+                *(first.is_null(), first.is_not_null(), first.eq_missing(second), first.ne_missing(second)),
+                *(first.is_between(second, third, closed=closed) for closed in _CLOSED),
+                *(first.is_in(draw(st.lists(VALUES[kind], min_size=1, max_size=10))) for _ in range(3)),
                 *(text.str.starts_with(part), text.str.ends_with(part), text.str.contains(part, literal=True)),
                 *(text.str.len_chars() > len(part), apart > limit, apart <= limit),
                 *(moment.dt.year() > 2023, moment.dt.month() == 2, moment.dt.day() != 29),
@@ -122,9 +122,9 @@ def comparisons(draw: st.DrawFn) -> pl.Expr:
 
 @st.composite
 def _joined(draw: st.DrawFn, parts: st.SearchStrategy[pl.Expr]) -> pl.Expr:
-    one, other = draw(parts), draw(parts)
-    made = [one & other, one | other, ~one, one ^ other, pl.all_horizontal(one, other), pl.any_horizontal(one, other)]
-    return draw(st.sampled_from([*made, pl.when(one).then(other).otherwise(one), pl.when(one).then(other)]))
+    a, b = draw(parts), draw(parts)
+    logic = [a & b, a | b, ~a, a ^ b, pl.all_horizontal(a, b), pl.any_horizontal(a, b)]
+    return draw(st.sampled_from([*logic, pl.when(a).then(b).otherwise(a), pl.when(a).then(b)]))
 
 
 CONDITIONS = st.recursive(comparisons(), _joined, max_leaves=4)
@@ -139,7 +139,7 @@ def connection(postgres_url: str) -> Iterator[psycopg.Connection[Any]]:
             sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(type_.postgres)) for name, type_ in TYPES.items()
         )
         opened.execute("SET TimeZone = 'Asia/Kathmandu'")
-        opened.execute(sql.SQL("CREATE TEMPORARY TABLE asked (n bigint, {})").format(columns))
+        opened.execute(sql.SQL("CREATE TEMPORARY TABLE audited (n bigint, {})").format(columns))
         yield opened
 
 
@@ -148,7 +148,7 @@ def audited(rule: Rule) -> Expectation | NotAudited:
 
 
 def violating(connection: psycopg.Connection[Any], expectation: Expectation) -> list[int]:
-    query = expectation.arguments["unexpected_rows_query"].replace("{batch}", "asked")
+    query = expectation.arguments["unexpected_rows_query"].replace("{batch}", "audited")
     return sorted(n for (n,) in connection.execute(query.encode()))
 
 
@@ -158,7 +158,7 @@ def test_postgres_finds_the_rows_that_polars_finds(
     connection: psycopg.Connection[Any], condition: pl.Expr, rows: list[dict[str, Any]]
 ) -> None:
     note(str(condition))
-    rule = Rule("asked", condition, "words")
+    rule = Rule("condition", condition, "words")
     frame = pl.DataFrame(rows, schema={name: type_.polars for name, type_ in TYPES.items()})
     try:
         rule.check(TYPES, "the test")
@@ -169,11 +169,11 @@ def test_postgres_finds_the_rows_that_polars_finds(
     if isinstance(expectation, NotAudited):
         assert "translated" in expectation.reason
         return
-    connection.execute("TRUNCATE asked")
-    places = sql.SQL(", ").join([sql.Placeholder()] * (len(TYPES) + 1))
+    connection.execute("TRUNCATE audited")
+    placeholders = sql.SQL(", ").join([sql.Placeholder()] * (len(TYPES) + 1))
     numbered = [(number, *(row[name] for name in TYPES)) for number, row in enumerate(rows)]
     with connection.cursor() as cursor:
-        cursor.executemany(sql.SQL("INSERT INTO asked VALUES ({})").format(places), numbered)
+        cursor.executemany(sql.SQL("INSERT INTO audited VALUES ({})").format(placeholders), numbered)
     assert violating(connection, expectation) == [n for n, bad in enumerate(broken) if bad]
 
 
@@ -190,7 +190,7 @@ def test_postgres_finds_the_rows_that_polars_finds(
     ],
     ids=str,
 )
-def test_what_people_write_is_translated(condition: pl.Expr) -> None:
+def test_typical_rules_are_translated(condition: pl.Expr) -> None:
     assert isinstance(audited(Rule("r", condition, "w")), Expectation)
 
 
@@ -209,10 +209,10 @@ def test_what_people_write_is_translated(condition: pl.Expr) -> None:
     ],
     ids=str,
 )
-def test_what_postgres_might_answer_otherwise_is_not_translated(condition: pl.Expr, reason: str) -> None:
+def test_an_expression_with_another_meaning_in_postgres_is_not_translated(condition: pl.Expr, reason: str) -> None:
     assert audited(Rule("r", condition, "w")) == NotAudited(reason)
 
 
 def test_a_function_is_not_translated() -> None:
     rule = Rule("r", lambda frame: frame["i"] > 0, "w", columns=("i",))
-    assert audited(rule) == NotAudited("a function has no equal in SQL")
+    assert audited(rule) == NotAudited("a function has no equivalent in SQL")

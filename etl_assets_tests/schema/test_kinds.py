@@ -1,4 +1,4 @@
-"""Each kind of rule of a column, through the whole of its way; and that no kind is without."""
+"""Each kind of rule of a column is tested from declaration to audit, and no kind lacks a suite."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TestType(RuleSuite):
     wrong = ({"type": "dates"}, {"type": "text", "formats": ("%Y",)})
 
     def check_audit(self, keys: set[int], *, passed: bool) -> None:
-        """What was published is gone: the audit asks how the column is stored."""
+        """Pass: the published cells are gone, so the audit only checks the type of the stored column."""
         assert passed
         assert keys == set()
 
@@ -77,13 +77,13 @@ class TestPattern(RuleSuite):
     wrong = ({"type": "text", "pattern": "("}, {"type": "text", "pattern": "(?=a)b"}, {"type": "date", "pattern": "a"})
 
 
-class TestPatternWithoutAnEqual(RuleSuite):
+class TestPatternWithoutAnEquivalent(RuleSuite):
     rule = Pattern
     column = Column("x", "text", pattern=r"\bx")
     kept = ("x",)
     broken = ("ax",)
     wrong = ({"type": "text", "pattern": r"(a)\1"},)
-    unsaid = r"Postgres has no equal of \bx"
+    unsaid = r"Postgres has no equivalent of \bx"
 
 
 class TestAllowed(RuleSuite):
@@ -101,7 +101,7 @@ class TestUnique(RuleSuite):
     broken = ("a", "b")
 
     def check_audit(self, keys: set[int], *, passed: bool) -> None:
-        """The audit cannot tell which of two came first."""
+        """The audit finds both rows of a value: it cannot know which came first."""
         assert not passed
         assert keys == {1, 2, 5, 6}
 
@@ -123,8 +123,8 @@ class TestReportedReferences(TestReferences):
     column = Column("x", "text", references=References("core.rule_parents.code", missing="report"))
     unsaid = "rows without a parent are loaded by consent"
 
-    def test_records_that_break_it_wait_and_the_others_are_loaded(self, *_: object) -> None:
-        """They do not wait: they are loaded, and counted."""
+    def test_records_that_break_the_rule_wait_and_the_others_are_loaded(self, *_: object) -> None:
+        """Skip: they do not wait, but are loaded and counted."""
 
 
 def test_every_kind_of_rule_has_a_suite() -> None:
@@ -134,5 +134,5 @@ def test_every_kind_of_rule_has_a_suite() -> None:
     assert suites == set(KINDS.values())
 
 
-def test_every_kind_says_in_its_docstring_what_it_asks() -> None:
+def test_the_docstring_of_every_kind_is_a_sentence() -> None:
     assert [kind for kind, rule in KINDS.items() if not (rule.__doc__ or "").endswith((".", "\n    "))] == []

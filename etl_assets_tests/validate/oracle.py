@@ -1,4 +1,4 @@
-"""What a cell means, said slowly with the standard library: the auditor that the engine is held against."""
+"""A slow validator of cells, built on the standard library, with which tests compare the real one."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def judge(column: Column, cell: str | None, decimal: str = ".") -> tuple[Any, list[str]]:
-    """The value of a published cell and the rules it breaks, in the order they are declared."""
+    """Return the value of a published cell and the rules that it breaks, in the order of declaration."""
     cell = _prepared(column, cell)
     if cell is None:
         return None, [f"{column.name}__required"] if column.required else []
     broken = ["record__nul"] if column.type.name == "text" and "\0" in cell else []
-    found: Any = _CASTS[column.type.name](column, cell, decimal)
-    if found is None:
+    cast: Any = _CASTS[column.type.name](column, cell, decimal)
+    if cast is None:
         return None, [*broken, f"{column.name}__type"]
-    asked = {rule.kind: rule for rule in column.rules}
+    rules = {rule.kind: rule for rule in column.rules}
     for kind, breaks in _BREAKS.items():
-        if kind in asked and breaks(column, found, asked[kind].argument):
+        if kind in rules and breaks(column, cast, rules[kind].argument):
             broken.append(f"{column.name}__{kind}")
-    return found, broken
+    return cast, broken
 
 
 def value(column: Column, cell: str | None) -> Any:
-    """The value of a published cell, whatever rules it breaks; None where it has none."""
+    """Return the value of a published cell, whatever rules it breaks; None if it has none."""
     cell = _prepared(column, cell)
     return None if cell is None else _CASTS[column.type.name](column, cell, ".")
 
@@ -102,50 +102,51 @@ def _boolean(column: Column, cell: str, _decimal: str) -> bool | None:
 
 
 def _moment(column: Column, cell: str, _decimal: str) -> date | datetime | time | None:
-    found = (_read(column, format_, cell) for format_ in column.type.formats)
-    return next((value for value in found if value is not None), None)
+    values = (_parse(column, format_, cell) for format_ in column.type.formats)
+    return next((value for value in values if value is not None), None)
 
 
-def _read(column: Column, format_: str, cell: str) -> date | datetime | time | None:
+def _parse(column: Column, format_: str, cell: str) -> date | datetime | time | None:
     parts = list(directives(format_))
     shape = "".join(f"({DIRECTIVES[part]})" if part in DIRECTIVES else re.escape(part) for part in parts)
     match = re.fullmatch(shape, cell)
     if match is None:
         return None
     written = dict(zip([part for part in parts if part in DIRECTIVES], match.groups(), strict=True))
-    got = {part.replace("-", ""): text for part, text in written.items()}
+    texts = {part.replace("-", ""): text for part, text in written.items()}
+    micro = int(texts.get("%f", "0").ljust(6, "0"))
     try:
-        clock = time(_hour(got), int(got.get("%M", 0)), int(got.get("%S", 0)), int(got.get("%f", "0").ljust(6, "0")))
+        clock = time(_hour(texts), int(texts.get("%M", 0)), int(texts.get("%S", 0)), micro)
         if column.type.name == "time":
             return clock
-        day = date(_year(got), _month(got), int(got["%d"]))
+        day = date(_year(texts), _month(texts), int(texts["%d"]))
         if column.type.name == "date":
             return day
-        return _placed(column, datetime.combine(day, clock), got.get("%z"))
+        return _in_zone(column, datetime.combine(day, clock), texts.get("%z"))
     except (ValueError, OverflowError):
         return None
 
 
-def _year(got: dict[str, str]) -> int:
-    if "%Y" in got:
-        return int(got["%Y"])
-    short = int(got["%y"])
+def _year(texts: dict[str, str]) -> int:
+    if "%Y" in texts:
+        return int(texts["%Y"])
+    short = int(texts["%y"])
     return 1900 + short if short >= 69 else 2000 + short
 
 
-def _month(got: dict[str, str]) -> int:
-    if "%m" in got:
-        return int(got["%m"])
-    return _MONTHS.index((got.get("%b") or got["%B"])[:3]) + 1
+def _month(texts: dict[str, str]) -> int:
+    if "%m" in texts:
+        return int(texts["%m"])
+    return _MONTHS.index((texts.get("%b") or texts["%B"])[:3]) + 1
 
 
-def _hour(got: dict[str, str]) -> int:
-    if "%I" in got:
-        return int(got["%I"]) % 12 + (12 if got["%p"].lower() == "pm" else 0)
-    return int(got.get("%H", 0))
+def _hour(texts: dict[str, str]) -> int:
+    if "%I" in texts:
+        return int(texts["%I"]) % 12 + (12 if texts["%p"].lower() == "pm" else 0)
+    return int(texts.get("%H", 0))
 
 
-def _placed(column: Column, reading: datetime, offset: str | None) -> datetime | None:
+def _in_zone(column: Column, reading: datetime, offset: str | None) -> datetime | None:
     if offset == "Z":
         return reading.replace(tzinfo=UTC)
     if offset is not None:
@@ -183,4 +184,4 @@ _BREAKS: dict[str, Callable[[Column, Any, Any], bool]] = {
     "length": lambda _, value, most: len(value) > most,
     "pattern": lambda _, value, pattern: re.fullmatch(pattern, value) is None,
 }
-"""Whether a value breaks a rule, in the order in which broken rules are listed."""
+"""The condition under which a value breaks each kind of rule, in the order in which broken rules are listed."""

@@ -1,4 +1,4 @@
-"""A batch in memory, for tests of the validator: what a format would have read, given as columns."""
+"""A published batch in memory, given as columns, for tests of the validator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REJECTED_SCHEMA = pl.Schema({REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.
 
 
 class PublishedBatch(RawBatch):
-    """Cells by published name. Records that are malformed are given by number; the others take the free numbers."""
+    """Cells by published name. Malformed records are given by number; the other records get the free numbers."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The engine and the oracle agree on every cell, for every type and rule."""
+"""The validator and the oracle agree on every cell, for every type and rule."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def check(column: Column, cells: list[str | None], decimal: str = ".") -> None:
 
 
 def mutated(texts: st.SearchStrategy[str], alphabet: str) -> st.SearchStrategy[str]:
-    """Texts with one character put in, taken out or exchanged."""
+    """Texts with one character inserted, removed or replaced."""
     change = st.tuples(texts, st.integers(0, 40), st.sampled_from([*alphabet, ""]), st.integers(0, 1))
     return change.map(lambda drawn: drawn[0][: drawn[1]] + drawn[2] + drawn[0][drawn[1] + drawn[3] :])
 
@@ -124,7 +124,7 @@ CHECKED = settings(max_examples=30, deadline=None, suppress_health_check=[Health
 @pytest.mark.parametrize("what", COLUMNS)
 @given(data=st.data())
 @CHECKED
-def test_a_cell_means_what_the_oracle_says(what: str, data: st.DataObject) -> None:
+def test_a_cell_has_the_value_of_the_oracle(what: str, data: st.DataObject) -> None:
     column = COLUMNS[what]
     plain = CELLS[column.type.name]
     cell = st.one_of(st.none(), plain, mutated(plain, "0123456789+-.eE ,\n\0é"), st.sampled_from([*ODD, "NA", " 7 "]))
@@ -140,14 +140,14 @@ EDGES = [
 
 
 @pytest.mark.parametrize("what", COLUMNS)
-def test_a_cell_at_the_edge_of_a_rule_means_what_the_oracle_says(what: str) -> None:
+def test_a_cell_at_the_edge_of_a_rule_has_the_value_of_the_oracle(what: str) -> None:
     check(COLUMNS[what], [*EDGES, *ODD, None])
 
 
 @pytest.mark.parametrize("what", ["float", "decimal", "decimal with bounds", "integer"])
 @given(cells=st.lists(st.one_of(NUMBERS, NUMBERS.map(lambda text: text.replace(".", ","))), max_size=30))
 @CHECKED
-def test_a_decimal_comma_is_read_and_a_point_beside_it_is_not(what: str, cells: list[str | None]) -> None:
+def test_with_a_decimal_comma_a_point_is_not_accepted(what: str, cells: list[str | None]) -> None:
     check(COLUMNS[what], cells, decimal=",")
 
 
@@ -186,7 +186,7 @@ TYPICAL = {"%m": "02", "%-m": "2", "%d": "03", "%-d": "3", "%H": "13", "%I": "12
 
 
 def written(column: Column) -> st.SearchStrategy[str]:
-    """Texts of the column's formats, put together without regard to the calendar."""
+    """Texts in the column's formats, combined without regard to the calendar."""
 
     def of(format_: str) -> st.SearchStrategy[str]:
         return st.tuples(*(st.sampled_from(PARTS.get(part, [part])) for part in directives(format_))).map("".join)
@@ -195,7 +195,7 @@ def written(column: Column) -> st.SearchStrategy[str]:
 
 
 def varied(format_: str) -> list[str]:
-    """Texts of a format in which one part, or the day and one other part, takes every value it can or cannot have."""
+    """Return texts of a format in which one part has every valid and invalid value, alone or with a special day."""
     parts = list(directives(format_))
     typical = [TYPICAL.get(part, PARTS.get(part, [part])[0]) for part in parts]
     texts = []
@@ -210,7 +210,7 @@ def varied(format_: str) -> list[str]:
 
 
 @pytest.mark.parametrize("what", FORMATS)
-def test_every_value_of_every_part_of_a_moment_means_what_the_oracle_says(what: str) -> None:
+def test_every_part_of_a_date_or_time_has_the_value_of_the_oracle(what: str) -> None:
     column = FORMATS[what]
     check(column, [text for format_ in column.type.formats for text in varied(format_)])
 
@@ -218,7 +218,7 @@ def test_every_value_of_every_part_of_a_moment_means_what_the_oracle_says(what: 
 @pytest.mark.parametrize("what", FORMATS)
 @given(data=st.data())
 @CHECKED
-def test_a_moment_means_what_the_oracle_says(what: str, data: st.DataObject) -> None:
+def test_a_date_or_time_has_the_value_of_the_oracle(what: str, data: st.DataObject) -> None:
     column = FORMATS[what]
     plain = written(column)
     cell = st.one_of(
@@ -230,7 +230,7 @@ def test_a_moment_means_what_the_oracle_says(what: str, data: st.DataObject) -> 
 @pytest.mark.parametrize("zone", ["Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
 @given(readings=st.lists(st.datetimes(), max_size=40))
 @CHECKED
-def test_local_readings_become_the_instants_the_oracle_says(zone: str, readings: list[datetime]) -> None:
+def test_local_readings_become_the_instants_of_the_oracle(zone: str, readings: list[datetime]) -> None:
     column = Column("x", "timestamp", zone=zone)
     check(column, [reading.replace(microsecond=0).isoformat(" ") for reading in readings])
 
@@ -241,7 +241,7 @@ def test_a_bound_without_an_offset_is_read_in_the_zone_of_the_column() -> None:
 
 
 @pytest.mark.parametrize("reading", ["2024-03-31 02:30:00", "2024-10-27 02:30:00", "2179-03-28 02:30:00"])
-def test_a_reading_that_the_clock_showed_never_or_twice_is_no_instant(reading: str) -> None:
+def test_a_reading_that_the_clock_showed_never_or_twice_is_rejected(reading: str) -> None:
     column = Column("x", "timestamp", zone="Europe/Paris")
     assert judge(column, reading) == (None, ["x__type"])
     check(column, [reading])

@@ -1,4 +1,4 @@
-"""Declarations that cannot be carried out fail before any data is read."""
+"""Declarations that cannot be evaluated fail before any data is read."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def check(declared: Schema) -> None:
 
 
 @pytest.mark.parametrize(("column", "field"), WRONG, ids=lambda value: str(value)[:0])
-def test_a_rule_that_cannot_be_carried_out_names_the_column_and_the_field(column: Column, field: str) -> None:
+def test_the_error_for_an_unsound_rule_names_the_column_and_the_field(column: Column, field: str) -> None:
     with pytest.raises(DeclarationError, match=f"^column 'x' of source 'feed': {field} ") as raised:
         check(schema(column))
     assert raised.value.field == field

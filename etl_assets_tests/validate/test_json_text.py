@@ -1,4 +1,4 @@
-"""Which texts are JSON documents that the database can store."""
+"""The check whether a text is a JSON document that the database can store."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ INVALID = [
 
 
 @pytest.mark.parametrize("text", VALID, ids=lambda text: text[:20])
-def test_a_document_the_database_takes_is_one(text: str) -> None:
+def test_a_document_that_the_database_accepts_is_valid(text: str) -> None:
     assert is_document(text)
 
 
 @pytest.mark.parametrize("text", INVALID, ids=lambda text: ascii(text[:20]))
-def test_a_text_the_database_refuses_is_none(text: str) -> None:
+def test_a_text_that_the_database_refuses_is_invalid(text: str) -> None:
     assert not is_document(text)
 
 
@@ -80,11 +80,11 @@ def test_a_text_the_database_refuses_is_none(text: str) -> None:
     ),
     st.booleans(),
 )
-def test_whatever_is_written_as_json_is_a_document(value: object, escaped: bool) -> None:  # noqa: FBT001
+def test_any_value_written_as_json_is_a_document(value: object, escaped: bool) -> None:  # noqa: FBT001
     assert is_document(json.dumps(value, ensure_ascii=escaped))
 
 
-def test_the_depth_that_is_read_does_not_depend_on_the_caller() -> None:
+def test_the_largest_depth_does_not_depend_on_the_stack_of_the_caller() -> None:
     def deep(frames: int) -> bool:
         return deep(frames - 1) if frames else is_document("[" * MAX_DEPTH + "]" * MAX_DEPTH)
 

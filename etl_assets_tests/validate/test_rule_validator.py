@@ -1,4 +1,4 @@
-"""The ready-made validator: whole records."""
+"""The default validator, over whole records."""
 
 from __future__ import annotations
 
@@ -26,84 +26,84 @@ class TestRuleValidator(ValidatorSuite):
         return RuleValidator()
 
 
-def judged(column: Column, *cells: str | None) -> Verdict:
+def validated(column: Column, *cells: str | None) -> Verdict:
     published = {"k": [str(number) for number in range(len(cells))], "x": cells}
     return RuleValidator().validate(PublishedBatch(published), Schema((KEY, column), key=("k",)))
 
 
 def test_a_null_breaks_required_and_nothing_else() -> None:
-    verdict = judged(Column("x", "text", required=True, pattern="a", allowed=("a",), length=1), None)
+    verdict = validated(Column("x", "text", required=True, pattern="a", allowed=("a",), length=1), None)
     assert verdict.rejected["rules"].to_list() == [["x__required"]]
 
 
 def test_a_value_that_fails_the_cast_breaks_type_and_nothing_else() -> None:
-    assert judged(Column("x", "integer", minimum=5), "four").rejected["rules"].to_list() == [["x__type"]]
+    assert validated(Column("x", "integer", minimum=5), "four").rejected["rules"].to_list() == [["x__type"]]
 
 
-def test_blanks_are_removed_before_null_words_are_known_and_a_default_taken() -> None:
+def test_blanks_are_removed_before_null_words_and_the_default_are_applied() -> None:
     column = Column("x", "integer", strip=True, null=("NA",), default="7")
-    assert judged(column, " 5\t", " NA ", "  ", "", None).rows["x"].to_list() == [5, 7, 7, 7, 7]
+    assert validated(column, " 5\t", " NA ", "  ", "", None).rows["x"].to_list() == [5, 7, 7, 7, 7]
 
 
-def test_blanks_stay_where_strip_is_not_declared() -> None:
-    assert judged(Column("x", "text"), " a ", "", " ").rows["x"].to_list() == [" a ", "", " "]
+def test_blanks_stay_if_strip_is_not_declared() -> None:
+    assert validated(Column("x", "text"), " a ", "", " ").rows["x"].to_list() == [" a ", "", " "]
 
 
-def test_a_null_word_is_null_only_as_a_whole() -> None:
-    assert judged(Column("x", "text", null=("NA",)), "NA", "NAN").rows["x"].to_list() == [None, "NAN"]
+def test_a_null_word_must_be_the_whole_cell() -> None:
+    assert validated(Column("x", "text", null=("NA",)), "NA", "NAN").rows["x"].to_list() == [None, "NAN"]
 
 
-def test_a_missing_column_takes_its_default() -> None:
+def test_a_missing_column_gets_its_default() -> None:
     schema = Schema((KEY, Column("x", "integer", required=True, default="3")), key=("k",))
     assert RuleValidator().validate(PublishedBatch({"k": ["1", "2"]}), schema).rows["x"].to_list() == [3, 3]
 
 
 def test_a_uuid_is_stored_in_lower_case() -> None:
     written = "6F9619FF-8B86-D011-B42D-00C04FC964FF"
-    assert judged(Column("x", "uuid"), written).rows["x"].to_list() == [written.lower()]
-    assert judged(Column("x", "uuid"), written.replace("-", "")).rejected["rules"].to_list() == [["x__type"]]
+    assert validated(Column("x", "uuid"), written).rows["x"].to_list() == [written.lower()]
+    assert validated(Column("x", "uuid"), written.replace("-", "")).rejected["rules"].to_list() == [["x__type"]]
 
 
 def test_json_is_kept_as_written() -> None:
-    verdict = judged(Column("x", "json"), '{"b": 1,  "a": 2}', "{", None)
+    verdict = validated(Column("x", "json"), '{"b": 1,  "a": 2}', "{", None)
     assert verdict.rows["x"].to_list() == ['{"b": 1,  "a": 2}', None]
     assert verdict.rejected.rows() == [(2, ["x__type"])]
 
 
-def test_a_text_with_nul_is_rejected_whatever_its_pattern_says() -> None:
-    assert judged(Column("x", "text", pattern="(?s).*"), "a\0b").rejected["rules"].to_list() == [["record__nul"]]
+def test_a_text_with_nul_is_rejected_even_if_it_matches_its_pattern() -> None:
+    assert validated(Column("x", "text", pattern="(?s).*"), "a\0b").rejected["rules"].to_list() == [["record__nul"]]
 
 
 def test_a_pattern_is_matched_from_end_to_end_and_a_line_end_counts() -> None:
-    assert judged(Column("x", "text", pattern="a|ab"), "ab", "a\n", "xa", "ba").rows["x"].to_list() == ["ab"]
+    assert validated(Column("x", "text", pattern="a|ab"), "ab", "a\n", "xa", "ba").rows["x"].to_list() == ["ab"]
 
 
 def test_length_counts_characters_and_not_bytes() -> None:
-    assert judged(Column("x", "text", length=2), "éé", "ééé").rejected.rows() == [(2, ["x__length"])]
+    assert validated(Column("x", "text", length=2), "éé", "ééé").rejected.rows() == [(2, ["x__length"])]
 
 
 def test_uniqueness_and_references_are_left_to_the_loader() -> None:
-    assert judged(Column("x", "text", unique=True, references="core.y.x"), "a", "a").rejected.is_empty()
+    assert validated(Column("x", "text", unique=True, references="core.y.x"), "a", "a").rejected.is_empty()
 
 
-def test_published_names_that_look_like_expressions_are_just_names() -> None:
+def test_published_names_that_look_like_expressions_are_only_names() -> None:
     names = ("^.*$", "*", "#c0", "#bad")
     columns = tuple(Column(f"c{i}", "text", required=True, published_as=name) for i, name in enumerate(names))
     raw = PublishedBatch({name: [name] for name in names})
     assert RuleValidator().validate(raw, Schema(columns, key=("c0",))).rows.rows() == [(*names, 1)]
 
 
-def test_deliveries_of_other_shapes_are_judged_by_the_same_validator() -> None:
+def test_one_validator_validates_deliveries_of_different_shapes() -> None:
     schema = Schema((KEY, Column("x", "float", published_as=("new", "old"))), key=("k",))
     validator = RuleValidator()
     shapes: list[tuple[str, str]] = [("new", "."), ("old", ","), ("new", ","), ("other", ".")]
     batches = [PublishedBatch({name: [f"1{decimal}5"], "k": ["1"]}, decimal=decimal) for name, decimal in shapes]
-    found = [validator.validate(batch, schema).rows["x"].to_list() for batch in batches]
-    assert found == [[1.5], [1.5], [1.5], [None]]
+    values = [validator.validate(batch, schema).rows["x"].to_list() for batch in batches]
+    assert values == [[1.5], [1.5], [1.5], [None]]
 
 
-def test_a_batch_where_every_record_is_bad_gives_typed_rows_all_the_same() -> None:
-    verdict = judged(Column("x", "date", required=True), None, "x")
+def test_a_batch_with_only_rejected_records_has_typed_rows() -> None:
+    verdict = validated(Column("x", "date", required=True), None, "x")
     assert verdict.rows.schema == pl.Schema({"k": pl.Int64(), "x": pl.Date(), RECORD_NO: pl.Int64()})
     assert verdict.rejected.rows() == [(1, ["x__required"]), (2, ["x__type"])]
 

@@ -1,4 +1,4 @@
-"""Which published column becomes which declared one."""
+"""The mapping of published columns to declared columns."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def test_columns_are_found_by_name_in_any_order() -> None:
     assert (shape.unmapped, shape.missing) == ((), ())
 
 
-def test_the_first_declared_name_wins_and_the_other_is_unmapped() -> None:
+def test_the_first_declared_name_is_used_and_the_other_is_unmapped() -> None:
     shape = resolve(SCHEMA, ["cc", "Country_Code", "name"], "the delivery")
     assert shape.columns["code"] == "Country_Code"
     assert shape.unmapped == ("cc",)
 
 
-def test_what_is_neither_mapped_nor_ignored_is_unmapped() -> None:
+def test_a_name_that_is_neither_mapped_nor_ignored_is_unmapped() -> None:
     assert resolve(SCHEMA, ["new", "row_id", "cc", "name", "size"], "the delivery").unmapped == ("new", "size")
 
 
@@ -41,15 +41,13 @@ def test_optional_columns_and_those_with_a_default_may_be_missing() -> None:
     assert resolve(SCHEMA, ["cc", "name"], "the delivery").missing == ("kind", "note")
 
 
-def test_every_missing_required_column_is_named_with_what_was_looked_for_and_what_is_near() -> None:
+def test_the_error_names_every_missing_required_column_with_expected_and_similar_names() -> None:
     with pytest.raises(ShapeError) as raised:
         resolve(SCHEMA, ["country-code", "colour"], "Delivery 7 of countries")
     text = str(raised.value)
     assert text.startswith("Delivery 7 of countries lacks required columns: code, name. Nothing was written.")
-    assert (
-        "Column 'code' was looked for as 'Country_Code' or 'cc'; the nearest published name is 'country-code'" in text
-    )
-    assert "Column 'name' was looked for as 'name'." in text
+    assert "Column 'code' was expected as 'Country_Code' or 'cc'; the nearest published name is 'country-code'" in text
+    assert "Column 'name' was expected as 'name'." in text
     assert "'country-code', 'colour'" in text
     assert "published_as" in text
     assert "ask the publisher" in text

@@ -1,4 +1,4 @@
-"""What a transformer returns is held to the rules of all columns."""
+"""The rows that a transformer returns are validated by the rules of all columns."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def schema(column: Column) -> Schema:
     return Schema((KEY, column), key=("k",))
 
 
-TAKEN: list[tuple[Column, pd.Series[Any], Any]] = [
+VALUES: list[tuple[Column, pd.Series[Any], Any]] = [
     (INTEGER, pd.Series([5]), 5),
     (INTEGER, pd.Series(["5"]), 5),
     (INTEGER, pd.Series(["5.0"]), REFUSED),
@@ -116,8 +116,8 @@ TAKEN: list[tuple[Column, pd.Series[Any], Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("column", "values", "meaning"), TAKEN, ids=lambda value: str(getattr(value, "type", ""))[:9])
-def test_a_returned_value_is_taken_exactly_or_refused(column: Column, values: pd.Series[Any], meaning: object) -> None:
+@pytest.mark.parametrize(("column", "values", "meaning"), VALUES, ids=lambda value: str(getattr(value, "type", ""))[:9])
+def test_a_returned_value_is_kept_exactly_or_refused(column: Column, values: pd.Series[Any], meaning: object) -> None:
     frame = returned(values)
     verdict = validate_rows(schema(column), frame)
     if meaning is REFUSED:
@@ -127,7 +127,7 @@ def test_a_returned_value_is_taken_exactly_or_refused(column: Column, values: pd
         assert verdict.rows["x"].to_list()[0] == meaning
 
 
-WRONG_KINDS = [
+WRONG_TYPES = [
     (Column("x", "text"), pd.Series([5])),
     (Column("x", "text"), pd.Series([5, "a"], dtype=object)),
     (DATE, pd.Series([True])),
@@ -142,58 +142,56 @@ WRONG_KINDS = [
 ]
 
 
-@pytest.mark.parametrize(("column", "values"), WRONG_KINDS, ids=lambda value: str(getattr(value, "type", "")))
-def test_a_kind_that_does_not_belong_in_the_column_is_the_transformers_fault(
-    column: Column, values: pd.Series[Any]
-) -> None:
+@pytest.mark.parametrize(("column", "values"), WRONG_TYPES, ids=lambda value: str(getattr(value, "type", "")))
+def test_a_column_of_an_unsuitable_type_is_an_error_of_the_transformer(column: Column, values: pd.Series[Any]) -> None:
     with pytest.raises(TransformError, match=r"column 'x'.*The batch was not written"):
         validate_rows(schema(column), returned(values))
 
 
-def test_one_bad_row_takes_every_row_of_its_record_along() -> None:
+def test_one_bad_row_rejects_every_row_of_its_record() -> None:
     column = Column("x", "integer", minimum=0, maximum=9)
     verdict = validate_rows(schema(column), returned([1, -1, 2, 10, 3, 4], index=[7, 5, 5, 5, 7, 6]))
     assert verdict.rows.rows() == [(0, 1, 7), (4, 3, 7), (5, 4, 6)]
     assert verdict.rejected.rows() == [(5, ["x__minimum", "x__maximum"])]
 
 
-def test_columns_come_in_the_order_of_the_schema_typed_and_the_record_number_last() -> None:
+def test_columns_are_typed_and_in_the_order_of_the_schema_with_the_record_number_last() -> None:
     rows = validate_rows(schema(FLOAT), returned([1.5])[["x", "k"]]).rows
     assert rows.schema == pl.Schema({"k": pl.Int64(), "x": pl.Float64(), RECORD_NO: pl.Int64()})
 
 
-def test_no_row_at_all_is_no_fault() -> None:
+def test_a_transformer_may_return_no_rows() -> None:
     verdict = validate_rows(schema(DATE), returned([]))
     assert verdict.rows.schema["x"] == pl.Date()
     assert verdict.rows.is_empty()
     assert verdict.rejected.is_empty()
 
 
-def test_a_derived_text_is_stripped_and_takes_its_default() -> None:
+def test_a_derived_text_is_stripped_and_gets_its_default() -> None:
     column = Column("x", "integer", derived=True, strip=True, null=("NA",), default="7")
     assert validate_rows(schema(column), returned([" 5 ", "NA", None])).rows["x"].to_list() == [5, 7, 7]
 
 
-def test_a_missing_column_and_one_beyond_the_schema_are_named() -> None:
-    with pytest.raises(TransformError, match=r"missing \['x'\], beyond it \['y'\], twice \[\]\. The batch was not"):
+def test_a_missing_column_and_an_additional_one_are_named() -> None:
+    with pytest.raises(TransformError, match=r"missing \['x'\], additional \['y'\], twice \[\]\. The batch was not"):
         validate_rows(schema(FLOAT), returned([1]).rename(columns={"x": "y"}))
 
 
-def test_a_column_that_stands_twice_is_named() -> None:
+def test_a_repeated_column_is_named() -> None:
     frame = returned([1])
     with pytest.raises(TransformError, match=r"twice \['x'\]"):
         validate_rows(schema(FLOAT), pd.concat([frame, frame[["x"]]], axis=1))
 
 
 @pytest.mark.parametrize("index", [["a"], [1.5], [None], pd.MultiIndex.from_tuples([(1, 2)])], ids=str)
-def test_an_index_that_is_no_record_number_is_the_transformers_fault(index: Any) -> None:
+def test_an_index_without_record_numbers_is_an_error_of_the_transformer(index: Any) -> None:
     frame = returned([1])
     frame.index = index if isinstance(index, pd.MultiIndex) else pd.Index(index)
     with pytest.raises(TransformError, match="index that is no record number"):
         validate_rows(schema(FLOAT), frame)
 
 
-def test_a_thing_that_is_no_frame_is_the_transformers_fault() -> None:
+def test_an_object_that_is_no_frame_is_an_error_of_the_transformer() -> None:
     with pytest.raises(TransformError, match="returned a NoneType"):
         validate_rows(schema(FLOAT), None)  # type: ignore[arg-type]
 
@@ -229,13 +227,13 @@ RECORD: dict[str, list[str | None]] = {
 }
 
 
-def test_rows_come_back_from_pandas_as_they_went() -> None:
+def test_rows_are_unchanged_after_a_conversion_to_pandas_and_back() -> None:
     rows = RuleValidator().validate(PublishedBatch(RECORD), EVERY).rows
-    shown = to_pandas(rows)
-    assert shown.index.tolist() == [1, 2]
-    assert shown.index.name == RECORD_NO
-    assert all(isinstance(kind, pd.ArrowDtype) for kind in shown.dtypes)
-    verdict = validate_rows(EVERY, shown)
+    frame = to_pandas(rows)
+    assert frame.index.tolist() == [1, 2]
+    assert frame.index.name == RECORD_NO
+    assert all(isinstance(type_, pd.ArrowDtype) for type_ in frame.dtypes)
+    verdict = validate_rows(EVERY, frame)
     assert verdict.rejected.is_empty()
     assert verdict.rows.equals(rows)
 
@@ -247,5 +245,5 @@ def test_floats_become_decimals_only_where_their_shortest_text_does(values: list
     plain = [format(Decimal(repr(value)), "f") if np.isfinite(value) else repr(value) for value in values]
     expected = [(index, judge(DECIMAL, text)) for index, text in enumerate(plain) if not np.isnan(values[index])]
     kept = [(index, value) for index, (value, broken) in expected if not broken]
-    taken = [row[:2] for row in verdict.rows.iter_rows() if not np.isnan(values[row[0]])]
-    assert taken == kept
+    accepted = [row[:2] for row in verdict.rows.iter_rows() if not np.isnan(values[row[0]])]
+    assert accepted == kept

@@ -1,4 +1,4 @@
-"""Numbers of a delivery are anomalous where a person would say so, and are told without contents."""
+"""Numbers of a delivery are anomalous where a person would say so, and are described without contents."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SCHEMA = Schema(
 
 def volume(now: float, history: Sequence[float], **thresholds: Any) -> bool:
     """Whether a number of records passes."""
-    return check_volume(Point(now), [Point(one) for one in history], Volume(**thresholds)).passed
+    return check_volume(Point(now), [Point(past) for past in history], Volume(**thresholds)).passed
 
 
 @pytest.mark.parametrize("now", [76, 100, 124])
@@ -47,64 +47,64 @@ def test_within_the_tolerance_nothing_is_anomalous(now: int) -> None:
 
 
 @pytest.mark.parametrize("now", [0, 1, 50, 74, 126, 200, 100_000])
-def test_beyond_it_a_steady_feed_is_anomalous(now: int) -> None:
+def test_a_number_beyond_the_tolerance_of_a_steady_feed_is_anomalous(now: int) -> None:
     assert not volume(now * 100, [10_000] * 20)
 
 
-def test_a_feed_that_varies_may_go_on_to_vary() -> None:
+def test_a_feed_that_varied_before_may_continue_to_vary() -> None:
     history = [700, 1500, 900, 1200, 400, 1100, 1000, 1300, 600]
     assert volume(2500, history)
     assert volume(250, history)
     assert not volume(9000, history)
 
 
-def test_a_feed_that_varies_much_still_shows_that_nearly_all_is_missing() -> None:
+def test_a_delivery_that_lacks_nearly_all_records_is_anomalous_even_if_the_feed_varies_much() -> None:
     assert not volume(5, [700, 1500, 900, 1200, 400, 1100, 1000, 1300, 600])
 
 
-def test_a_few_records_more_or_less_are_chance() -> None:
+def test_a_difference_of_a_few_records_is_not_anomalous() -> None:
     assert volume(3, [1, 2, 1, 2, 1, 1, 1])
     assert not volume(30, [1, 2, 1, 2, 1, 1, 1])
 
 
-def test_a_feed_that_grows_may_go_on_to_grow() -> None:
+def test_a_feed_that_grew_before_may_continue_to_grow() -> None:
     history = [1000 * 1.02**number for number in range(60)]
     assert all(volume(history[place], history[:place]) for place in range(60))
 
 
 @given(st.lists(st.integers(0, 10**9), max_size=4), st.integers(1, 10**9))
-def test_volume_is_quiet_without_history(history: list[int], now: int) -> None:
+def test_volume_passes_without_history(history: list[int], now: int) -> None:
     assert volume(now, history)
 
 
 def test_an_empty_delivery_after_one_that_was_not_is_anomalous_whatever_the_history() -> None:
-    verdict = check_volume(Point(0), [Point(445)], Volume())
-    assert not verdict.passed
-    assert verdict.description == "0 records; the delivery before it had 445."
+    result = check_volume(Point(0), [Point(445)], Volume())
+    assert not result.passed
+    assert result.description == "0 records; the delivery before it had 445."
     assert volume(0, [])
     assert volume(0, [0, 0])
 
 
 @pytest.mark.parametrize(
-    ("now", "told"), [(9, "9 records; at least 10 are expected."), (10, ""), (20, ""), (21, "most")]
+    ("now", "text"), [(9, "9 records; at least 10 are expected."), (10, ""), (20, ""), (21, "most")]
 )
-def test_limits_hold_whatever_the_history(now: int, told: str) -> None:
-    verdict = check_volume(Point(now), [], Volume(at_least=10, at_most=20))
-    assert verdict.passed == (told == "")
-    assert told in verdict.description
+def test_limits_apply_whatever_the_history(now: int, text: str) -> None:
+    result = check_volume(Point(now), [], Volume(at_least=10, at_most=20))
+    assert result.passed == (text == "")
+    assert text in result.description
 
 
-def test_what_broke_a_limit_is_no_history() -> None:
+def test_a_number_that_broke_a_limit_is_left_out_of_the_history() -> None:
     history = [Point(100), Point(9000), Point(9000), Point(100), Point(9000), Point(100), Point(100), Point(100)]
-    verdict = check_volume(Point(100), history, Volume(at_most=1000))
-    assert (verdict.passed, verdict.facts[0]["usual"]) == (True, "100 to 100")
+    result = check_volume(Point(100), history, Volume(at_most=1000))
+    assert (result.passed, result.facts[0]["usual"]) == (True, "100 to 100")
 
 
-def test_volume_is_told_with_what_is_usual_and_what_that_is_of() -> None:
+def test_the_description_of_volume_has_the_usual_range_and_its_deliveries() -> None:
     monday = date(2024, 1, 1)
     history = [Point(100 + number % 7, monday + timedelta(days=number)) for number in range(56)]
-    verdict = check_volume(Point(400, monday + timedelta(days=56)), history, Volume())
-    assert verdict.description == "400 records, usually 100 to 100 (8 Mondays before it)."
+    result = check_volume(Point(400, monday + timedelta(days=56)), history, Volume())
+    assert result.description == "400 records, usually 100 to 100 (8 Mondays before it)."
     assert (
         check_volume(Point(1234), [], Volume()).description == "1,234 records (0 deliveries before it, 5 are needed)."
     )
@@ -116,14 +116,14 @@ def test_only_the_newest_of_the_history_count() -> None:
 
 
 def profile(column: str = "delay", **changes: Any) -> ColumnProfile:
-    """Of a column of a hundred thousand rows that is as it always is."""
+    """Return the usual profile of a column of a hundred thousand rows, with some changes."""
     quantiles = {rank: 10 + 5 * (rank - 0.5) for rank in RANKS}
     usual = ColumnProfile(column, 100_000, 2500, 800.0, mean=10.0, deviation=5.0, quantiles=quantiles)
     return replace(usual, **changes)
 
 
 def wobbling(number: int, column: str = "delay") -> ColumnProfile:
-    """The same, a little different each time."""
+    """Return the usual profile with small differences that depend on a number."""
     wobble = (number * 7 % 5 - 2) / 100
     return profile(column, nulls=2500 + int(1000 * wobble), mean=10 + wobble, deviation=5 + wobble)
 
@@ -131,20 +131,20 @@ def wobbling(number: int, column: str = "delay") -> ColumnProfile:
 HISTORY = [wobbling(number) for number in range(20)]
 
 
-def judged(
+def compared(
     now: ColumnProfile, history: Sequence[ColumnProfile] = HISTORY, monitors: Monitors | None = None
 ) -> dict[str, Comparison]:
-    """What is said of one column, by statistic."""
-    past = [Profiled({one.column: one}) for one in history]
-    facts = check_distribution(SCHEMA, Profiled({now.column: now}), past, monitors or Monitors())
+    """Return the comparisons of one column, by statistic."""
+    earlier = [Profiled({past.column: past}) for past in history]
+    facts = check_distribution(SCHEMA, Profiled({now.column: now}), earlier, monitors or Monitors())
     return {fact.statistic: fact for fact in facts}
 
 
 def anomalous(*args: Any, **kwargs: Any) -> set[str]:
-    return {name for name, fact in judged(*args, **kwargs).items() if fact.anomalous}
+    return {name for name, fact in compared(*args, **kwargs).items() if fact.anomalous}
 
 
-def test_a_column_that_is_as_ever_is_not_anomalous() -> None:
+def test_a_column_that_is_as_usual_is_not_anomalous() -> None:
     assert anomalous(wobbling(21)) == set()
 
 
@@ -164,28 +164,28 @@ def test_a_column_that_is_as_ever_is_not_anomalous() -> None:
         ({"nulls": 100_000, "distinct": 0.0, "mean": None, "deviation": None, "quantiles": {}}, {"null share"}),
     ],
 )
-def test_what_moved_is_anomalous_and_nothing_else(changes: dict[str, Any], found: set[str]) -> None:
+def test_only_the_statistic_that_moved_is_anomalous(changes: dict[str, Any], found: set[str]) -> None:
     expected = found | ({"distinct values"} if changes.get("nulls") == 100_000 else set())
     assert anomalous(profile(**changes)) == expected
 
 
 @pytest.mark.parametrize("changes", [{"nulls": 3000}, {"distinct": 850.0}, {"mean": 10.5}, {"deviation": 5.8}])
-def test_what_moved_little_is_not(changes: dict[str, Any]) -> None:
+def test_a_statistic_that_moved_a_little_is_not_anomalous(changes: dict[str, Any]) -> None:
     assert anomalous(profile(**changes)) == set()
 
 
 @pytest.mark.parametrize(("median", "found"), [(12.0, set()), (14.0, set()), (11.0, {"median"}), (15.0, {"median"})])
-def test_a_whole_number_that_moved_by_one_step_has_not_moved(median: float, found: set[str]) -> None:
+def test_a_median_of_whole_numbers_that_moved_by_one_is_not_anomalous(median: float, found: set[str]) -> None:
     hour = profile("hour", mean=13.0, deviation=4.0, quantiles={0.5: 13.0})
     assert anomalous(replace(hour, quantiles={0.5: median}), [hour] * 20) == found
 
 
-def test_distribution_is_quiet_without_history() -> None:
-    assert judged(profile(nulls=90_000), HISTORY[:7]) == {}
+def test_distribution_is_not_compared_without_history() -> None:
+    assert compared(profile(nulls=90_000), HISTORY[:7]) == {}
     assert anomalous(profile(nulls=90_000), HISTORY[:8]) == {"null share"}
 
 
-def test_few_rows_say_little() -> None:
+def test_small_differences_in_few_rows_are_not_anomalous() -> None:
     few = [profile(rows=12, nulls=0) for _ in range(20)]
     assert anomalous(profile(rows=12, nulls=1), few) == set()
 
@@ -196,52 +196,52 @@ def test_one_anomalous_delivery_in_the_history_changes_nothing() -> None:
     assert anomalous(profile(nulls=90_000, mean=1000.0), history) == {"null share", "mean"}
 
 
-def test_twice_the_rows_of_a_category_are_no_new_distribution() -> None:
+def test_twice_the_rows_with_the_same_distribution_are_not_anomalous() -> None:
     assert anomalous(profile(rows=200_000, nulls=5000)) == set()
 
 
-def test_a_key_is_as_different_as_its_rows() -> None:
+def test_a_key_may_have_as_many_distinct_values_as_rows() -> None:
     history = [profile("id", nulls=0, rows=rows, distinct=rows * 1.0) for rows in range(100_000, 110_000, 500)]
     assert anomalous(profile("id", nulls=0, rows=300_000, distinct=300_000.0), history) == set()
     assert anomalous(profile("id", nulls=0, rows=105_000, distinct=1000.0), history) == {"distinct values"}
 
 
 @pytest.mark.parametrize("column", ["id", "at", "salary"])
-def test_of_keys_moments_and_sensitive_columns_only_counts_are_compared(column: str) -> None:
+def test_only_counts_are_compared_for_keys_moments_and_sensitive_columns(column: str) -> None:
     hidden: dict[str, Any] = {"mean": None, "deviation": None, "quantiles": {}} if column == "salary" else {}
     history = [profile(column, **hidden) for _ in range(20)]
-    assert set(judged(profile(column, **hidden), history)) == {"null share", "distinct values"}
+    assert set(compared(profile(column, **hidden), history)) == {"null share", "distinct values"}
 
 
-def test_a_boolean_has_its_share_of_true() -> None:
+def test_a_boolean_is_compared_by_its_share_of_true() -> None:
     history = [profile("late", mean=0.3, distinct=2.0) for _ in range(20)]
-    fact = judged(profile("late", mean=0.9, distinct=2.0), history)["share of true"]
+    fact = compared(profile("late", mean=0.9, distinct=2.0), history)["share of true"]
     assert (fact.anomalous, fact.now, fact.usual) == (True, "90.0%", "30.0%")
 
 
-def test_a_text_has_a_length() -> None:
+def test_a_text_is_compared_by_its_length() -> None:
     history = [profile("name", quantiles={}) for _ in range(20)]
     assert anomalous(profile("name", quantiles={}, mean=25.0), history) == {"mean length"}
 
 
-def test_numbers_at_the_ends_of_what_a_float_holds_can_be_compared() -> None:
+def test_numbers_at_the_limits_of_a_float_can_be_compared() -> None:
     history = [profile(mean=1e-300, deviation=1e-300, quantiles={}) for _ in range(20)]
-    facts = judged(profile(mean=1e300, deviation=1e300, quantiles={}), history)
+    facts = compared(profile(mean=1e300, deviation=1e300, quantiles={}), history)
     assert (facts["deviation"].anomalous, facts["deviation"].now) == (True, "1,000.00 times the usual")
 
 
-def test_a_column_that_never_varied_moves_in_units_of_itself() -> None:
+def test_a_column_without_deviation_is_compared_relative_to_its_mean() -> None:
     history = [profile(mean=7.0, deviation=0.0, quantiles={}) for _ in range(20)]
     assert anomalous(profile(mean=7.0, deviation=0.0, quantiles={}), history) == set()
     assert "mean" in anomalous(profile(mean=14.0, deviation=0.0, quantiles={}), history)
 
 
-def test_an_unknown_number_of_different_values_is_not_compared() -> None:
-    assert "distinct values" not in judged(profile(distinct=None))
+def test_an_unknown_number_of_distinct_values_is_not_compared() -> None:
+    assert "distinct values" not in compared(profile(distinct=None))
     assert anomalous(profile(), [*HISTORY, profile(distinct=None)]) == set()
 
 
-def test_what_is_not_watched_is_not_judged() -> None:
+def test_columns_that_are_not_watched_are_not_compared() -> None:
     gone = profile(nulls=100_000)
     assert anomalous(gone, monitors=Monitors(distribution=None)) == set()
     assert anomalous(gone, monitors=Monitors(columns={"delay": None})) == set()
@@ -250,15 +250,15 @@ def test_what_is_not_watched_is_not_judged() -> None:
 
 
 def test_a_column_that_the_schema_no_longer_has_is_left_out() -> None:
-    assert judged(profile("former"), [profile("former")] * 20) == {}
+    assert compared(profile("former"), [profile("former")] * 20) == {}
 
 
-def test_facts_are_told_as_shares_counts_and_movements_and_never_as_values() -> None:
+def test_comparisons_are_described_by_shares_counts_and_movements_but_never_by_values() -> None:
     values: dict[str, Any] = {"mean": 31_337.5, "deviation": 5.0, "quantiles": dict.fromkeys(RANKS, 31_337.5)}
-    told = {name: str(fact) for name, fact in judged(profile(nulls=31_200, **values)).items()}
-    assert told["null share"] == "null share of delay 31.2%, usually 2.5%"
-    assert told["distinct values"] == "distinct values of delay 800, usually 800"
-    assert told["deviation"] == "deviation of delay 1.00 times the usual, usually 1.00"
-    assert told["mean"] == "mean of delay +6,265.5 deviations, usually +0.0"
-    assert "31,337" not in " ".join(told.values())
-    assert "31337" not in " ".join(told.values())
+    texts = {name: str(fact) for name, fact in compared(profile(nulls=31_200, **values)).items()}
+    assert texts["null share"] == "null share of delay 31.2%, usually 2.5%"
+    assert texts["distinct values"] == "distinct values of delay 800, usually 800"
+    assert texts["deviation"] == "deviation of delay 1.00 times the usual, usually 1.00"
+    assert texts["mean"] == "mean of delay +6,265.5 deviations, usually +0.0"
+    assert "31,337" not in " ".join(texts.values())
+    assert "31337" not in " ".join(texts.values())

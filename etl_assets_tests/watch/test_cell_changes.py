@@ -1,4 +1,4 @@
-"""What changed in cells; and what is no change."""
+"""Differences between cells that are a change, and differences that are none."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ISO, GERMAN, AMERICAN = "2020-01-31", "31.01.2020", "1/31/2020"
 
 
 def cells(name: str, *groups: tuple[str, int]) -> dict[str, ColumnCells]:
-    """So many cells of each text in one column."""
+    """Return the summary of one column that has so many cells of each text."""
     texts = [text for text, count in groups for _ in range(count)]
     return from_json(observe(SCHEMA, PublishedBatch({"id": [str(n) for n in range(len(texts))], name: texts})))
 
@@ -77,36 +77,36 @@ def test_a_column_that_becomes_another_type_is_retyped(
         ("day", [(ISO, 100)], [(ISO, 100)]),
     ],
 )
-def test_less_than_nearly_all_of_twenty_cells_on_both_sides_is_no_change_of_type(
+def test_a_type_changes_only_if_nearly_all_of_at_least_twenty_cells_agree_before_and_after(
     name: str, before: list[tuple[str, int]], now: list[tuple[str, int]]
 ) -> None:
     assert between(name, before, now) == []
 
 
-def test_a_way_back_to_the_declared_type_is_foreseen() -> None:
+def test_a_change_back_to_the_declared_type_is_foreseen() -> None:
     (change,) = between("number", [("seven", 100)], [("7", 100)])
     assert (change.foreseen, change.detail["after"]) == (True, "integer")
 
 
-def test_a_column_that_is_all_null_words_is_not_taken_for_text() -> None:
+def test_a_column_of_only_null_words_is_not_retyped_to_text() -> None:
     (change,) = between("number", [("7", 100)], [("N/A", 100)])
     assert (change.kind, change.detail["words"]) == ("null_word", ["N/A"])
 
 
-def test_another_declared_format_is_foreseen() -> None:
+def test_a_change_to_another_declared_format_is_foreseen() -> None:
     (change,) = between("day", [(ISO, 100)], [(GERMAN, 100)])
     assert (change.kind, change.subject, change.foreseen) == ("format", "day", True)
     assert (change.detail["before"], change.detail["after"]) == (["%Y-%m-%d"], ["%d.%m.%Y"])
 
 
-def test_a_format_that_nobody_declared_is_told_by_its_pattern() -> None:
+def test_an_undeclared_format_is_reported_by_its_pattern() -> None:
     (change,) = between("day", [(ISO, 100)], [(ISO, 90), (AMERICAN, 10)])
     assert (change.kind, change.foreseen) == ("format", False)
     assert change.detail["after"] == ["%Y-%m-%d", "99/99/9999"]
     assert change.detail["readings"]["%-m/%-d/%Y"] == change.detail["strays"] == 10
 
 
-def test_a_date_of_digits_alone_is_a_format_and_no_number() -> None:
+def test_a_date_of_only_digits_is_a_change_of_format_and_not_of_type() -> None:
     (change,) = between("day", [(ISO, 100)], [("20200131", 100)])
     assert (change.kind, change.detail["readings"]) == ("format", {"%Y%m%d": 100})
 
@@ -128,11 +128,11 @@ def test_a_null_word_must_be_new_and_numerous() -> None:
     assert between("number", [("7", 60)], [("7", 97), ("-", 3)]) == []
 
 
-def test_a_null_word_that_is_an_allowed_value_is_none() -> None:
+def test_a_null_word_that_is_an_allowed_value_is_no_change() -> None:
     assert between("size", [("S", 300)], [("S", 50), ("NA", 50)]) == []
 
 
-def test_a_new_member_of_an_allowed_set_is_told() -> None:
+def test_a_value_outside_the_allowed_set_is_reported_as_a_new_member() -> None:
     (change,) = between("size", [("S", 100), ("M", 100)], [("S", 90), ("XL", 10)])
     assert (change.kind, change.subject, change.detail["members"]) == ("category", "size", ["XL"])
     assert between("size", [("S", 250)], [("S", 249), ("size", 1)]) == []
@@ -150,7 +150,7 @@ def test_a_category_is_learned_from_deliveries_that_agree() -> None:
     assert between("secret", steady, new, deliveries=5) == []
 
 
-def test_a_first_delivery_and_one_after_an_empty_one_are_held_against_what_there_is() -> None:
+def test_a_first_delivery_has_no_changes_and_empty_deliveries_are_skipped_as_baseline() -> None:
     before, empty, now = cells("number", ("7", 100)), cells("number"), cells("number", ("x", 100))
     assert cell_changes(SCHEMA, [], now) == []
     assert [change.kind for change in cell_changes(SCHEMA, [empty, before], now)] == ["retyped"]
@@ -166,7 +166,7 @@ def test_a_first_delivery_and_one_after_an_empty_one_are_held_against_what_there
         ("size", "S", "XXL"),
     ],
 )
-def test_a_change_is_taken_back_when_cells_look_as_they_did(name: str, before: str, now: str) -> None:
+def test_a_change_is_taken_back_when_the_cells_are_as_before(name: str, before: str, now: str) -> None:
     (change,) = between(name, [(before, 100)], [(before, 4), (now, 96)])
     assert taken_back(SCHEMA, change, cells(name, (before, 100)))
     assert not taken_back(SCHEMA, change, cells(name, (now, 100)))
@@ -174,7 +174,7 @@ def test_a_change_is_taken_back_when_cells_look_as_they_did(name: str, before: s
     assert not taken_back(SCHEMA, change, cells("id"))
 
 
-def test_an_open_change_takes_up_what_comes_on_top_of_it() -> None:
+def test_a_later_change_of_the_same_kind_is_merged_into_the_open_one() -> None:
     former = Change("null_word", "number", detail={"words": ["-"], "cells": 10})
     later = Change("null_word", "number", detail={"words": ["?"], "cells": 30}, proposal="new")
     assert amended(former, later).detail == {"words": ["-", "?"], "cells": 30}
@@ -183,7 +183,7 @@ def test_an_open_change_takes_up_what_comes_on_top_of_it() -> None:
     assert amended(retyped, again).detail == {"before": "integer", "after": "moment"}
 
 
-def test_batches_that_agree_are_compared_as_one_delivery() -> None:
+def test_the_batches_of_a_delivery_are_compared_together() -> None:
     parts = [observe(SCHEMA, PublishedBatch({"id": ["1"] * 10, "number": ["x"] * 10})) for _ in range(2)]
     changes = cell_changes(SCHEMA, [cells("number", ("7", 100))], from_json(merge(parts)))
     assert [change.kind for change in changes] == ["retyped"]

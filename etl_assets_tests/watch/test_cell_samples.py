@@ -1,109 +1,135 @@
-"""What each odd cell means here: the declared format and nothing else."""
+"""Summaries of the cells of one batch, and of several batches merged."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from typing import Any
+import json
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from etl_assets.schema import Column, Schema
-from etl_assets.validate import RuleValidator
+from etl_assets.watch.cell_samples import MOST_MEMBERS, SAMPLE, from_json, merge, observe, spaced
 from etl_assets_tests.validate.published import PublishedBatch
 
-REFUSED = "refused"
-INTEGER = Column("x", "integer")
-FLOAT = Column("x", "float")
-DECIMAL = Column("x", "decimal", precision=10, scale=2)
-DATE = Column("x", "date")
-TIMESTAMP = Column("x", "timestamp")
-INSTANT = Column("x", "timestamp", formats=("%Y-%m-%dT%H:%M:%S%z",))
-MORNING = datetime(2024, 1, 1, 10)  # noqa: DTZ001 -- a wall-clock reading
-CELLS: list[tuple[Column, str, Any]] = [
-    (INTEGER, "5", 5),
-    (INTEGER, "+5", 5),
-    (INTEGER, "-5", -5),
-    (INTEGER, "007", 7),
-    (INTEGER, " 5", REFUSED),
-    (INTEGER, "5 ", REFUSED),
-    (INTEGER, "", REFUSED),
-    (INTEGER, "3.0", REFUSED),
-    (INTEGER, "3.5", REFUSED),
-    (INTEGER, "1e3", REFUSED),
-    (INTEGER, "1_000", REFUSED),
-    (INTEGER, "0x10", REFUSED),
-    (INTEGER, "\u0665", REFUSED),
-    (INTEGER, "9223372036854775807", 2**63 - 1),
-    (INTEGER, "9223372036854775808", REFUSED),
-    (INTEGER, "99999999999999999999", REFUSED),
-    (DATE, "2023-02-28", date(2023, 2, 28)),
-    (DATE, "2023-02-30", REFUSED),
-    (DATE, "2023-2-3", REFUSED),
-    (DATE, "+2023-2-03", REFUSED),
-    (DATE, "20230203", REFUSED),
-    (DATE, "2023-02-03T10:00:00", REFUSED),
-    (DATE, "13/04/2023", REFUSED),
-    (DATE, "0000-00-00", REFUSED),
-    (DATE, "0000-01-01", REFUSED),
-    (DATE, "0001-01-01", date.min),
-    (DATE, "9999-12-31", date.max),
-    (DATE, "epoch", REFUSED),
-    (DATE, "2023-02-03\n", REFUSED),
-    (TIMESTAMP, "2024-01-01T10:00:00", MORNING),
-    (TIMESTAMP, "2024-01-01 10:00:00", MORNING),
-    (TIMESTAMP, "2024-01-01T25:00:00", REFUSED),
-    (TIMESTAMP, "2024-01-01T10:00:00.123", REFUSED),
-    (TIMESTAMP, "2024-01-01T10:00:00Z", REFUSED),
-    (TIMESTAMP, "2024-01-01T10:00:00+02:00", REFUSED),
-    (TIMESTAMP, "2024-01-01", REFUSED),
-    (TIMESTAMP, "2024-01-01T24:00:00", REFUSED),
-    (TIMESTAMP, "2024-01-01T23:59:60", REFUSED),
-    (TIMESTAMP, "now", REFUSED),
-    (INSTANT, "2024-01-01T10:00:00Z", MORNING.replace(tzinfo=UTC)),
-    (INSTANT, "2024-01-01T10:00:00+02:00", MORNING.replace(hour=8, tzinfo=UTC)),
-    (INSTANT, "2024-01-01T10:00:00-0230", MORNING.replace(hour=12, minute=30, tzinfo=UTC)),
-    (INSTANT, "2024-01-01T10:00:00", REFUSED),
-    (INSTANT, "2024-01-01T10:00:00+24:00", REFUSED),
-    (INSTANT, "0001-01-01T00:00:00+02:00", REFUSED),
-    (DECIMAL, "1.23", Decimal("1.23")),
-    (DECIMAL, "1.234", REFUSED),
-    (DECIMAL, "1.230", Decimal("1.23")),
-    (DECIMAL, "1e2", REFUSED),
-    (DECIMAL, "-0.00", Decimal("0.00")),
-    (DECIMAL, ".5", Decimal("0.50")),
-    (DECIMAL, "5.", Decimal("5.00")),
-    (DECIMAL, "12345678.99", Decimal("12345678.99")),
-    (DECIMAL, "123456789.00", REFUSED),
-    (DECIMAL, "12345678901.00", REFUSED),
-    (DECIMAL, "NaN", REFUSED),
-    (DECIMAL, "1,234.00", REFUSED),
-    (DECIMAL, " 1.00", REFUSED),
-    (FLOAT, "0.5", 0.5),
-    (FLOAT, "1e-3", 0.001),
-    (FLOAT, "NaN", REFUSED),
-    (FLOAT, "inf", REFUSED),
-    (FLOAT, "Infinity", REFUSED),
-    (FLOAT, " 0.5", REFUSED),
-    (FLOAT, "0x1p3", REFUSED),
-    (FLOAT, "1_0.5", REFUSED),
-    (FLOAT, "1e999", REFUSED),
-]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from etl_assets.watch.cell_samples import ColumnCells
+
+SCHEMA = Schema(
+    columns=(
+        Column("code", "text", required=True),
+        Column("kind", "text", published_as="Kind", null=("none",), strip=True),
+        Column("grade", "integer", allowed=(1, 2, 3)),
+        Column("day", "date", formats=("%Y-%m-%d", "%d.%m.%Y")),
+        Column("keeper", "text", sensitive=True),
+        Column("price", "float", default="0"),
+    ),
+    key=("code",),
+)
+CELLS = st.one_of(
+    st.none(),
+    st.sampled_from(
+        ("1", "2", "9", "4.5", "N/A", "none", "-", "yes", "2020-01-31", "31.01.2020", "31/01/2020", "a", "b", " a ")
+    ),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=3),
+)
+RECORDS = st.lists(st.tuples(*([CELLS] * 6)), max_size=30)
 
 
-@pytest.mark.parametrize(("column", "cell", "meaning"), CELLS, ids=lambda value: str(getattr(value, "type", value)))
-def test_a_cell_is_what_the_declared_format_says_or_refused(column: Column, cell: str, meaning: object) -> None:
-    schema = Schema((Column("k", "integer", required=True), column), key=("k",))
-    verdict = RuleValidator().validate(PublishedBatch({"k": ["1"], "x": [cell]}), schema)
-    if meaning is REFUSED:
-        assert verdict.rejected["rules"].to_list() == [["x__type"]]
-        assert verdict.rows.is_empty()
-    else:
-        assert verdict.rejected.is_empty()
-        assert verdict.rows["x"].to_list() == [meaning]
+def summary(**columns: Sequence[str | None]) -> dict[str, ColumnCells]:
+    height = len(next(iter(columns.values())))
+    full: dict[str, Sequence[str | None]] = {"code": ["x"] * height}
+    return from_json(observe(SCHEMA, PublishedBatch({**full, **columns})))
 
 
-def test_a_decimal_of_38_digits_is_exact() -> None:
-    digits = "12345678901234567890123456.789012345678"
-    schema = Schema((Column("k", "decimal", precision=38, scale=12, required=True),), key=("k",))
-    assert RuleValidator().validate(PublishedBatch({"k": [digits]}), schema).rows["k"].to_list() == [Decimal(digits)]
+def batch(records: list[tuple[str | None, ...]]) -> PublishedBatch:
+    names = ("code", "Kind", "grade", "day", "keeper", "price")
+    return PublishedBatch({name: [record[place] for record in records] for place, name in enumerate(names)})
+
+
+def test_cells_are_counted_as_they_are_declared_without_their_defaults() -> None:
+    cells = summary(Kind=["a", " a ", "none", None], price=["1", "x", None, "2.5"])
+    assert (cells["kind"].cells, cells["kind"].nulls, cells["kind"].members) == (2, 2, {"a": 2})
+    assert (cells["price"].cells, cells["price"].nulls, cells["price"].declared) == (3, 1, 2)
+    assert cells["kind"].published == "Kind"
+
+
+def test_a_column_that_the_delivery_lacks_is_not_observed() -> None:
+    assert set(summary(Kind=["a"])) == {"code", "kind"}
+
+
+def test_moments_are_counted_by_format_and_those_that_fit_none_by_pattern() -> None:
+    cells = summary(day=["2020-01-31", "31.01.2020", "30.01.2020", "1/31/2020", "12/31/2020", "unknown"])["day"]
+    assert cells.formats == {"%Y-%m-%d": 1, "%d.%m.%Y": 2}
+    assert cells.patterns == {"99/99/9999": 2}
+    assert cells.readings["%-m/%-d/%Y"] == 2
+    assert "%d/%m/%Y" not in cells.readings
+
+
+def test_null_words_are_counted_as_written_unless_they_are_declared() -> None:
+    cells = summary(Kind=["N/A", "n/a", "none", "-", "x"], price=["NULL", "1", "?", "2", "x"])
+    assert cells["kind"].words == {"-": 1, "N/A": 1, "n/a": 1}
+    assert cells["price"].words == {"?": 1, "NULL": 1}
+
+
+def test_a_column_with_allowed_values_keeps_only_members_that_are_not_allowed() -> None:
+    assert summary(grade=["1", "2", "7", "07", "x", None])["grade"].members == {"7": 2}
+
+
+def test_a_column_with_many_distinct_texts_is_no_category() -> None:
+    few, many = [str(n) for n in range(MOST_MEMBERS)], [str(n) for n in range(MOST_MEMBERS + 1)]
+    assert summary(Kind=few)["kind"].members == dict.fromkeys(sorted(few), 1)
+    assert summary(Kind=many)["kind"].members is None
+    assert summary(Kind=["x" * 101])["kind"].members is None
+
+
+def test_no_contents_of_sensitive_cells_or_keys_are_kept() -> None:
+    cells = observe(SCHEMA, PublishedBatch({"code": ["abcdef"], "keeper": ["Ann Onymous"]}))
+    assert cells["keeper"]["members"] is None
+    assert cells["code"]["members"] is None
+    assert "Ann" not in json.dumps(cells)
+    assert "abcdef" not in json.dumps(cells)
+
+
+@given(RECORDS, st.integers(0, 30))
+def test_two_merged_batches_have_the_summary_of_one(records: list[tuple[str | None, ...]], cut: int) -> None:
+    parts = [observe(SCHEMA, batch(records[:cut])), observe(SCHEMA, batch(records[cut:]))]
+    assert exact_parts(merge(parts)) == exact_parts(observe(SCHEMA, batch(records)))
+
+
+def exact_parts(cells: dict[str, Any]) -> dict[str, Any]:
+    """Return the counts that do not depend on how many cells of a batch are not as declared."""
+    close = {"integer", "number", "boolean", "moment", "patterns", "readings"}
+    return {
+        name: {key: value for key, value in counts.items() if name in {"code", "kind", "keeper"} or key not in close}
+        for name, counts in cells.items()
+    }
+
+
+@given(st.lists(RECORDS, min_size=1, max_size=4), st.randoms(use_true_random=False))
+def test_batches_merge_in_any_order_and_through_json(parts: list[list[tuple[str | None, ...]]], random: Any) -> None:
+    summaries = [observe(SCHEMA, batch(records)) for records in parts]
+    shuffled = json.loads(json.dumps(summaries))
+    random.shuffle(shuffled)
+    assert merge(shuffled) == merge(summaries)
+    assert merge([merge(summaries[:2]), merge(summaries[2:])]) == merge(summaries)
+
+
+@pytest.mark.parametrize("height", [0, 1, SAMPLE, SAMPLE + 1, 100_000])
+def test_a_sample_is_spread_over_the_whole_batch(height: int) -> None:
+    places = spaced(height, SAMPLE).to_list()
+    assert len(places) == min(height, SAMPLE)
+    gaps = [later - earlier for earlier, later in pairwise([-1, *places, height])]
+    assert all(0 < gap <= 2 * -(-height // SAMPLE) for gap in gaps if height)
+
+
+@pytest.mark.parametrize("period", [2, 5, 24, 25, 100])
+def test_periodic_values_are_sampled_as_often_as_they_occur(period: int) -> None:
+    records = pl.Series([str(number % period) for number in range(100_000)])
+    share = records.gather(spaced(100_000, SAMPLE)).eq("0").mean()
+    assert share == pytest.approx(1 / period, rel=0.2)

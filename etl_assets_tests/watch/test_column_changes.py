@@ -48,10 +48,10 @@ def test_the_changes_lead_from_the_names_before_to_the_names_now(before: list[st
 
 
 @given(NAMES, NAMES)
-def test_the_way_back_is_the_inverse_of_the_way_there(before: list[str], now: list[str]) -> None:
-    there = {change.inverse for change in changed(before, now, schema=BARE) if change.kind != "reordered"}
-    back = {change.identity for change in changed(now, before, schema=BARE) if change.kind != "reordered"}
-    assert there == back
+def test_the_changes_in_the_opposite_direction_are_the_inverses(before: list[str], now: list[str]) -> None:
+    inverses = {change.inverse for change in changed(before, now, schema=BARE) if change.kind != "reordered"}
+    opposite = {change.identity for change in changed(now, before, schema=BARE) if change.kind != "reordered"}
+    assert inverses == opposite
 
 
 @given(NAMES, st.randoms(use_true_random=False))
@@ -62,21 +62,21 @@ def test_another_order_is_a_reordering_and_nothing_else(names: list[str], random
 
 
 @given(st.permutations(range(6)))
-def test_as_few_names_as_can_be_are_said_to_have_moved(order: list[int]) -> None:
+def test_the_fewest_possible_names_are_reported_as_moved(order: list[int]) -> None:
     before, now = list("abcdef"), ["abcdef"[place] for place in order]
     moved = moved_names(before, now)
     assert [name for name in before if name not in moved] == [name for name in now if name not in moved]
     longest = max(
-        length for length in range(1, 7) for kept in combinations(before, length) if kept == _in_order(now, kept)
+        length for length in range(1, 7) for kept in combinations(before, length) if kept == _names_in_order(now, kept)
     )
     assert len(moved) == 6 - longest
 
 
-def _in_order(names: list[str], kept: tuple[str, ...]) -> tuple[str, ...]:
+def _names_in_order(names: list[str], kept: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if name in kept)
 
 
-def test_what_came_and_went_between_others_is_no_reordering() -> None:
+def test_added_and_removed_names_between_others_are_no_reordering() -> None:
     assert slots(changed(["Code", "remark", "amount"], ["x", "Code", "amount", "y"])) == [
         ("removed", "remark", ""),
         ("added", "x", ""),
@@ -84,7 +84,7 @@ def test_what_came_and_went_between_others_is_no_reordering() -> None:
     ]
 
 
-def test_a_first_delivery_is_held_against_the_declaration_and_may_leave_out_what_is_optional() -> None:
+def test_a_first_delivery_is_compared_with_the_declaration_and_may_lack_optional_columns() -> None:
     assert slots(first_changes(STOCK, Published(("remark", "Code", "colour")))) == [("added", "colour", "")]
 
 
@@ -104,7 +104,7 @@ def test_a_first_delivery_is_held_against_the_declaration_and_may_leave_out_what
         (["Code", "amount"], ["amount", "Code"], True),
     ],
 )
-def test_what_the_declaration_provides_for_is_foreseen(before: list[str], now: list[str], *, foreseen: bool) -> None:
+def test_a_change_that_is_provided_for_is_foreseen(before: list[str], now: list[str], *, foreseen: bool) -> None:
     (change,) = changed(before, now)
     assert change.foreseen == foreseen
 
@@ -124,11 +124,13 @@ def test_a_renaming_among_ignored_names_is_foreseen() -> None:
         (["Code", "amount"], ["Code"], [False]),
     ],
 )
-def test_a_column_that_no_record_can_do_without_blocks(before: list[str], now: list[str], blocking: list[bool]) -> None:
+def test_a_missing_required_column_without_default_blocks(
+    before: list[str], now: list[str], blocking: list[bool]
+) -> None:
     assert [change.blocking for change in changed(before, now)] == blocking
 
 
-def test_what_takes_back_an_open_change_is_told_as_that_and_paired_with_nothing_else() -> None:
+def test_a_change_that_takes_back_an_open_one_is_not_paired_as_a_renaming() -> None:
     added = Change("added", "colour")
     assert slots(changed(["Code", "colour"], ["Code", "Colour"])) == [("renamed", "colour", "Colour")]
     assert slots(changed(["Code", "colour"], ["Code", "Colour"], open_=(added,))) == [
@@ -137,6 +139,6 @@ def test_what_takes_back_an_open_change_is_told_as_that_and_paired_with_nothing_
     ]
 
 
-def test_the_way_back_of_an_open_renaming_is_a_renaming_whatever_the_names_are_like() -> None:
+def test_the_inverse_of_an_open_renaming_is_a_renaming_however_different_the_names_are() -> None:
     renamed = Change("renamed", "tint", "colour")
     assert slots(changed(["Code", "colour"], ["Code", "tint"], open_=(renamed,))) == [("renamed", "colour", "tint")]

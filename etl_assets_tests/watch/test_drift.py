@@ -1,4 +1,4 @@
-"""Drift with memory: what is opened, what stays open, what closes it."""
+"""Drift events: which changes open them, and what closes them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from etl_assets.schema import Column, Schema
 from etl_assets.source import Source
 from etl_assets.watch import drift
 from etl_assets.watch.drift import Drift
-from etl_assets_tests.watching import Watch, told
+from etl_assets_tests.watching import Watch, slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ COLOUR = [("added", "colour", "")]
 
 @dataclass
 class Shop:
-    """A publisher of files, the later the higher their number; each is looked at when it is published."""
+    """Publishes files of one source and observes each of them. A higher number is a later partition."""
 
     watch: Watch
     folder: Path
@@ -54,19 +54,19 @@ class Shop:
         return key
 
     def take(self, number: int, header: str, *lines: str) -> Drift:
-        """Publish a file, and what came of looking at it."""
+        """Publish a file and return the drift that it brought."""
         return self.watch.poll(self.publish(number, header, *(lines or (",".join(header.split(",")),))))
 
     def take_cells(self, number: int, name: str, *cells: str) -> Drift:
-        """Publish a file of one column beside the key."""
+        """Publish a file with one column beside the key and return the drift that it brought."""
         return self.take(number, f"code,{name}", *(f"{place},{cell}" for place, cell in enumerate(cells)))
 
     def declare(self, schema: Schema, **more: Any) -> None:
-        """Declare the source otherwise."""
+        """Change the declaration of the source."""
         self.watch.source = replace(self.watch.source, schema=schema, **more)
 
-    def query(self, question: str) -> list[tuple[Any, ...]]:
-        return self.watch.connection.execute(question.encode()).fetchall()
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.watch.connection.execute(sql.encode()).fetchall()
 
 
 @contextmanager
@@ -91,9 +91,9 @@ def shop(database_url: str, tmp_path: Path) -> Iterator[Shop]:
         yield shop
 
 
-def test_a_first_delivery_brings_only_what_is_not_declared(shop: Shop) -> None:
+def test_a_first_delivery_opens_only_events_of_undeclared_names(shop: Shop) -> None:
     found = shop.take(1, "code,colour,remark")
-    assert (told(found.opened), found.closed) == (COLOUR, ())
+    assert (slots(found.opened), found.closed) == (COLOUR, ())
 
 
 def test_a_change_is_opened_once_and_stays_open_while_deliveries_agree(shop: Shop) -> None:
@@ -101,9 +101,9 @@ def test_a_change_is_opened_once_and_stays_open_while_deliveries_agree(shop: Sho
     (event,) = shop.take(2, "code,colour").opened
     assert (event.status, event.closed_at) == ("open", None)
     assert [shop.take(number, "code,colour", f"x,{number}") for number in (3, 4)] == [Drift(), Drift()]
-    (standing,) = shop.watch.open_events()
-    assert standing.first_delivery == event.first_delivery == shop.watch.delivered("02.csv").id
-    assert standing.last_delivery == shop.watch.delivered("04.csv").id
+    (still_open,) = shop.watch.open_events()
+    assert still_open.first_delivery == event.first_delivery == shop.watch.delivered("02.csv").id
+    assert still_open.last_delivery == shop.watch.delivered("04.csv").id
 
 
 def test_a_delivery_that_takes_a_change_back_resolves_it_and_opens_nothing(shop: Shop) -> None:
@@ -117,28 +117,28 @@ def test_a_delivery_that_takes_a_change_back_resolves_it_and_opens_nothing(shop:
         "resolved",
         shop.watch.delivered("03.csv").id,
     )
-    assert told(shop.take(4, "code,colour", "x,4").opened) == COLOUR
+    assert slots(shop.take(4, "code,colour", "x,4").opened) == COLOUR
 
 
-def test_a_renaming_is_taken_back_as_one(shop: Shop) -> None:
+def test_a_renaming_is_taken_back_by_the_opposite_renaming(shop: Shop) -> None:
     shop.take(1, "code,amount")
-    assert told(shop.take(2, "code,Amount").opened) == [("renamed", "amount", "Amount")]
-    assert told(shop.take(3, "code,amount,remark").closed) == [("renamed", "amount", "Amount")]
+    assert slots(shop.take(2, "code,Amount").opened) == [("renamed", "amount", "Amount")]
+    assert slots(shop.take(3, "code,amount,remark").closed) == [("renamed", "amount", "Amount")]
     assert shop.watch.open_events() == []
 
 
-def test_after_a_change_is_accepted_its_way_back_is_a_change(shop: Shop) -> None:
+def test_after_a_change_is_accepted_its_inverse_is_a_change(shop: Shop) -> None:
     shop.take(1, "code")
     shop.watch.accept(shop.take(2, "code,colour").opened)
     back = shop.take(3, "code", "x")
-    assert (told(back.opened), back.closed) == ([("removed", "colour", "")], ())
+    assert (slots(back.opened), back.closed) == ([("removed", "colour", "")], ())
 
 
-def test_after_a_change_is_ignored_neither_it_nor_its_way_back_is_told(shop: Shop) -> None:
+def test_after_a_change_is_ignored_neither_it_nor_its_inverse_is_reported(shop: Shop) -> None:
     shop.take(1, "code")
     shop.watch.ignore(shop.take(2, "code,colour").opened)
     assert shop.take(3, "code", "x") == shop.take(4, "code,colour", "x,y") == Drift()
-    assert told(shop.take(5, "code,colour,weight").opened) == [("added", "weight", "")]
+    assert slots(shop.take(5, "code,colour,weight").opened) == [("added", "weight", "")]
 
 
 def test_only_an_open_change_can_be_closed(shop: Shop) -> None:
@@ -151,39 +151,43 @@ def test_only_an_open_change_can_be_closed(shop: Shop) -> None:
         drift.accept(shop.watch.connection, (), 99, "ada")
 
 
-def test_what_the_declaration_provides_for_is_remembered_as_accepted_by_it(shop: Shop) -> None:
+def test_foreseen_changes_are_entered_as_accepted_by_the_declaration(shop: Shop) -> None:
     shop.take(1, "code")
     found = shop.take(2, "remark,Code,amount")
-    assert sorted(told(found.opened)) == [("added", "amount", ""), ("added", "remark", ""), ("renamed", "code", "Code")]
+    assert sorted(slots(found.opened)) == [
+        ("added", "amount", ""),
+        ("added", "remark", ""),
+        ("renamed", "code", "Code"),
+    ]
     assert {(event.status, event.reviewer) for event in found.opened} == {("accepted", "the declaration")}
     assert found.unforeseen == ()
     assert shop.watch.open_events() == []
 
 
-def test_a_required_column_that_is_gone_blocks(shop: Shop) -> None:
+def test_a_removed_required_column_blocks(shop: Shop) -> None:
     shop.take(1, "code,amount")
     delivery = shop.watch.delivered(shop.publish(2, "amount"))
-    (event,) = shop.watch.look_at_names(delivery).opened
+    (event,) = shop.watch.observe_names(delivery).opened
     assert (event.change.slot, event.change.blocking) == (("removed", "code", ""), True)
 
 
-def test_a_partition_that_comes_late_is_held_against_the_one_before_it(shop: Shop) -> None:
+def test_a_partition_that_comes_late_is_compared_with_the_one_before_it(shop: Shop) -> None:
     shop.take(1, "code")
     shop.take(5, "code,colour,weight")
-    assert told(shop.take(3, "code,colour,height").opened) == [("added", "height", "")]
+    assert slots(shop.take(3, "code,colour,height").opened) == [("added", "height", "")]
 
 
-def test_a_change_that_a_late_partition_had_already_is_not_opened_twice(shop: Shop) -> None:
+def test_a_change_that_a_late_partition_has_too_is_not_opened_twice(shop: Shop) -> None:
     shop.take(1, "code")
     (event,) = shop.take(5, "code,colour").opened
     assert shop.take(3, "code,colour", "x,3") == Drift()
-    (standing,) = shop.watch.open_events()
-    assert standing.id == event.id
-    assert standing.first_delivery == shop.watch.delivered("03.csv").id
-    assert standing.last_delivery == shop.watch.delivered("05.csv").id
+    (still_open,) = shop.watch.open_events()
+    assert still_open.id == event.id
+    assert still_open.first_delivery == shop.watch.delivered("03.csv").id
+    assert still_open.last_delivery == shop.watch.delivered("05.csv").id
 
 
-def test_what_was_foreseen_of_a_later_delivery_is_not_foreseen_again_of_one_before_it(shop: Shop) -> None:
+def test_a_foreseen_change_of_a_later_delivery_is_not_entered_again_for_a_late_one_before_it(shop: Shop) -> None:
     shop.take(1, "code")
     shop.take(5, "code,amount")
     assert shop.take(3, "code,amount", "x,3") == Drift()
@@ -200,16 +204,16 @@ def test_a_change_of_a_late_partition_that_the_next_one_takes_back_is_resolved_a
     assert shop.watch.open_events() == []
 
 
-def test_a_late_partition_takes_nothing_back_that_a_later_one_still_has(shop: Shop) -> None:
+def test_a_late_partition_does_not_take_back_a_change_that_a_later_one_still_has(shop: Shop) -> None:
     shop.take(1, "code")
     shop.take(3, "code,colour")
     shop.take(7, "code,colour", "x,7")
     found = shop.take(5, "code", "x")
     assert found.closed == ()
-    assert told(shop.watch.open_events()) == COLOUR
+    assert slots(shop.watch.open_events()) == COLOUR
 
 
-def test_the_same_bytes_again_tell_nothing_and_are_not_read(shop: Shop) -> None:
+def test_the_same_bytes_again_bring_no_event_and_are_not_read(shop: Shop) -> None:
     shop.take(1, "code")
     shop.take(2, "code,colour")
     assert shop.watch.reads == 2
@@ -217,14 +221,14 @@ def test_the_same_bytes_again_tell_nothing_and_are_not_read(shop: Shop) -> None:
     assert shop.watch.reads == 2
 
 
-def test_a_delivery_that_nobody_looked_at_when_it_landed_is_looked_at_when_it_is_taken_again(shop: Shop) -> None:
+def test_a_delivery_whose_names_were_not_compared_when_it_landed_is_compared_with_its_cells(shop: Shop) -> None:
     shop.take(1, "code")
     delivery = shop.watch.delivered(shop.publish(2, "code,colour"))
-    assert told(shop.watch.look_at_cells(delivery).opened) == COLOUR
-    assert shop.watch.look_at_names(delivery) == Drift()
+    assert slots(shop.watch.observe_cells(delivery).opened) == COLOUR
+    assert shop.watch.observe_names(delivery) == Drift()
 
 
-def test_a_delivery_without_records_forgets_no_values(shop: Shop) -> None:
+def test_a_delivery_without_records_keeps_the_remembered_values(shop: Shop) -> None:
     values = [f"{number},v{number}" for number in range(100)]
     shop.take(1, "code,tint", *values)
     shop.watch.accept(shop.watch.open_events())
@@ -232,26 +236,26 @@ def test_a_delivery_without_records_forgets_no_values(shop: Shop) -> None:
     (shop.folder / key).write_text("code,tint\n")
     assert shop.watch.poll(key) == Drift()
     assert shop.watch.reads == 1
-    assert told(shop.take(3, "code,colour", *values).opened) == [("renamed", "tint", "colour")]
+    assert slots(shop.take(3, "code,colour", *values).opened) == [("renamed", "tint", "colour")]
 
 
-def test_a_type_that_changes_and_comes_back_is_an_event_and_its_end(shop: Shop) -> None:
+def test_a_change_of_type_opens_an_event_and_the_former_type_resolves_it(shop: Shop) -> None:
     shop.take_cells(1, "amount", *["7"] * 40)
     (event,) = shop.take_cells(2, "amount", *["7.5"] * 40).opened
     assert event.change.proposal == "Column('amount', 'float')"
     assert shop.take_cells(3, "amount", *["8.5"] * 40) == Drift()
     back = shop.take_cells(4, "amount", *["9"] * 40)
-    assert (back.opened, told(back.closed)) == ((), [("retyped", "amount", "")])
+    assert (back.opened, slots(back.closed)) == ((), [("retyped", "amount", "")])
 
 
-def test_an_ignored_change_of_type_is_not_told_again_either_way(shop: Shop) -> None:
+def test_an_ignored_change_of_type_is_not_reported_again_in_either_direction(shop: Shop) -> None:
     shop.take_cells(1, "amount", *["7"] * 40)
     shop.watch.ignore(shop.take_cells(2, "amount", *["x"] * 40).opened)
     assert shop.take_cells(3, "amount", *["8"] * 40) == shop.take_cells(4, "amount", *["z"] * 40) == Drift()
-    assert told(shop.take_cells(5, "amount", *["7.5"] * 40).opened) == [("retyped", "amount", "")]
+    assert slots(shop.take_cells(5, "amount", *["7.5"] * 40).opened) == [("retyped", "amount", "")]
 
 
-def test_formats_that_are_declared_are_remembered_and_others_stay_open(shop: Shop) -> None:
+def test_changes_to_declared_formats_are_accepted_and_others_stay_open(shop: Shop) -> None:
     shop.take_cells(1, "day", *["2020-01-31"] * 40)
     (event,) = shop.take_cells(2, "day", *["31.01.2020"] * 40).opened
     assert event.status == "accepted"
@@ -259,21 +263,21 @@ def test_formats_that_are_declared_are_remembered_and_others_stay_open(shop: Sho
     assert event.status == "open"
     assert event.change.proposal == "Column('day', 'date', formats=('%Y-%m-%d', '%d.%m.%Y', '%-m/%-d/%Y'))"
     back = shop.take_cells(4, "day", *["2020-01-31"] * 40)
-    assert told(back.closed) == [("format", "day", "")]
+    assert slots(back.closed) == [("format", "day", "")]
     assert back.unforeseen == ()
 
 
-def test_a_second_null_word_joins_the_first_while_that_is_open(shop: Shop) -> None:
+def test_a_second_null_word_is_added_to_the_open_event_of_the_first(shop: Shop) -> None:
     shop.take_cells(1, "amount", *["7"] * 200)
     (event,) = shop.take_cells(2, "amount", *["7"] * 80, *["-"] * 20).opened
     assert shop.take_cells(3, "amount", *["7"] * 60, *["-"] * 20, *["?"] * 20) == Drift()
-    (standing,) = shop.watch.open_events()
-    assert (standing.id, standing.change.detail["words"]) == (event.id, ["-", "?"])
-    assert standing.change.proposal == "Column('amount', 'integer', null=('-', '?'))"
-    assert told(shop.take_cells(4, "amount", *["7"] * 80).closed) == [("null_word", "amount", "")]
+    (still_open,) = shop.watch.open_events()
+    assert (still_open.id, still_open.change.detail["words"]) == (event.id, ["-", "?"])
+    assert still_open.change.proposal == "Column('amount', 'integer', null=('-', '?'))"
+    assert slots(shop.take_cells(4, "amount", *["7"] * 80).closed) == [("null_word", "amount", "")]
 
 
-def test_new_members_of_a_category_are_kept_for_the_reviewer_and_stand_in_no_row_of_facts(shop: Shop) -> None:
+def test_new_members_of_a_category_are_kept_for_the_reviewer_but_are_in_no_row_of_facts(shop: Shop) -> None:
     shop.take_cells(1, "size", *["S"] * 100)
     (event,) = shop.take_cells(2, "size", *["S"] * 60, *["Private"] * 40).opened
     assert event.change.detail["members"] == ["Private"]
@@ -282,17 +286,17 @@ def test_new_members_of_a_category_are_kept_for_the_reviewer_and_stand_in_no_row
     assert "Private" not in json.dumps(facts)
 
 
-def test_a_delivery_that_is_read_anew_is_remembered_as_it_looks_now_and_told_no_more(shop: Shop) -> None:
+def test_the_cells_of_a_reloaded_delivery_replace_the_remembered_ones_and_bring_no_event(shop: Shop) -> None:
     shop.take_cells(1, "amount", *["7"] * 40)
     shop.take_cells(2, "amount", *["7.5"] * 40)
     columns = tuple(c.replace(type="float") if c.name == "amount" else c for c in GOODS.columns)
     shop.declare(replace(GOODS, columns=columns))
-    assert shop.watch.look_at_cells(shop.watch.delivered("02.csv")) == Drift()
+    assert shop.watch.observe_cells(shop.watch.delivered("02.csv")) == Drift()
     assert shop.query("SELECT cells->'amount'->'declared' FROM etl.observation ORDER BY rank DESC LIMIT 1") == [(40,)]
     assert shop.take_cells(3, "amount", *["8.5"] * 40) == Drift()
 
 
-def test_nothing_is_remembered_of_what_sensitive_columns_hold(shop: Shop) -> None:
+def test_no_contents_of_sensitive_columns_are_remembered(shop: Shop) -> None:
     columns = (*GOODS.columns, Column("keeper", "text", sensitive=True))
     shop.declare(replace(GOODS, columns=columns))
     shop.take(1, "code,keeper,colour", *(f"{n},Ann{n},red{n}" for n in range(30)))
@@ -302,7 +306,7 @@ def test_nothing_is_remembered_of_what_sensitive_columns_hold(shop: Shop) -> Non
     assert "Ann" not in json.dumps(shop.query("SELECT published, cells FROM etl.observation"))
 
 
-def test_of_values_hashes_alone_are_remembered_and_few_of_them(shop: Shop) -> None:
+def test_only_a_few_hashes_of_values_are_remembered(shop: Shop) -> None:
     shop.take(1, "code,colour", *(f"{n},red{n}" for n in range(300)))
     ((published,),) = shop.query("SELECT published FROM etl.observation")
     assert published["values"]["colour"]["distinct"] == 300
@@ -310,22 +314,22 @@ def test_of_values_hashes_alone_are_remembered_and_few_of_them(shop: Shop) -> No
     assert "red" not in json.dumps(published)
 
 
-def test_runs_that_look_at_one_delivery_at_once_open_its_change_once(
+def test_runs_that_compare_one_delivery_at_the_same_time_open_its_change_once(
     shop: Shop, database_url: str, tmp_path: Path
 ) -> None:
     shop.take(1, "code")
     delivery = shop.watch.delivered(shop.publish(2, "code,colour"))
 
-    def look(_: int) -> Drift:
+    def compare(_: int) -> Drift:
         with opened(database_url, tmp_path) as other:
-            return other.watch.look_at_names(delivery)
+            return other.watch.observe_names(delivery)
 
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(look, range(4)))
-    assert [told(drift.opened) for drift in found if drift != Drift()] == [COLOUR]
+        found = list(pool.map(compare, range(4)))
+    assert [slots(drift.opened) for drift in found if drift != Drift()] == [COLOUR]
 
 
-def test_whoever_is_to_hear_of_drift_hears_of_it_once_and_of_its_end(shop: Shop) -> None:
+def test_a_drift_alert_is_opened_once_and_resolved_with_its_event(shop: Shop) -> None:
     shop.declare(GOODS, alerts=(DriftOpened(),))
     shop.take(1, "code,amount")
     shop.take(2, "code,amount,colour,remark")
@@ -338,7 +342,7 @@ def test_whoever_is_to_hear_of_drift_hears_of_it_once_and_of_its_end(shop: Shop)
     assert shop.query(alerts)[1:] == [("removed colour", "resolved")]
 
 
-def test_a_column_that_is_declared_since_closes_its_event_at_the_next_look(shop: Shop) -> None:
+def test_the_event_of_a_column_that_is_declared_now_is_accepted_at_the_next_poll(shop: Shop) -> None:
     shop.take(1, "code,amount")
     shop.take(2, "code,amount,colour")
     shop.declare(replace(GOODS, columns=(*GOODS.columns, Column("colour", "text"))))
@@ -349,24 +353,24 @@ def test_a_column_that_is_declared_since_closes_its_event_at_the_next_look(shop:
     ]
 
 
-def test_a_column_that_is_gone_from_the_declaration_too_closes_its_event(shop: Shop) -> None:
+def test_the_event_of_a_removed_column_is_closed_when_the_declaration_drops_it_too(shop: Shop) -> None:
     shop.take(1, "code,amount")
     shop.take(2, "code")
-    assert told(shop.watch.open_events()) == [("removed", "amount", "")]
+    assert slots(shop.watch.open_events()) == [("removed", "amount", "")]
     shop.declare(replace(GOODS, columns=tuple(column for column in GOODS.columns if column.name != "amount")))
     shop.watch.poll("02.csv")
     assert shop.watch.open_changes() == []
 
 
-def test_a_declaration_of_something_else_closes_nothing(shop: Shop) -> None:
+def test_declaring_another_column_closes_no_event(shop: Shop) -> None:
     shop.take(1, "code,amount")
     shop.take(2, "code,amount,colour")
     shop.declare(replace(GOODS, columns=(*GOODS.columns, Column("weight", "text"))))
     shop.watch.poll("02.csv")
-    assert told(shop.watch.open_events()) == COLOUR
+    assert slots(shop.watch.open_events()) == COLOUR
 
 
-def test_a_null_word_that_is_declared_since_closes_its_event_when_the_delivery_is_read_anew(shop: Shop) -> None:
+def test_the_event_of_a_null_word_that_is_declared_now_is_closed_when_the_delivery_is_reloaded(shop: Shop) -> None:
     usual = [str(number) for number in range(100)]
     shop.take_cells(1, "amount", *usual)
     shop.take_cells(2, "amount", *usual, *["N/A"] * 10)

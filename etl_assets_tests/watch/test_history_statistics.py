@@ -1,4 +1,4 @@
-"""What is usual is what most of the history is, by season, and not what was anomalous."""
+"""The usual numbers are those of most of the history, by weekday, without anomalous entries."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def far(value: float, usual: Sequence[float]) -> bool:
     return abs(value - median(usual)) > max(10, 6 * spread(usual))
 
 
-def held(now: float, history: Sequence[float], first: date | None = None) -> Usual:
-    """A number against a history; with a first day, of one delivery a day."""
+def comparison(now: float, history: Sequence[float], first: date | None = None) -> Usual:
+    """Compare a number with a history; if a first day is given, with one delivery a day."""
     points = [Point(value, first and first + timedelta(days=number)) for number, value in enumerate([*history, now])]
     return compare(points[-1], points[:-1], far, MINIMUM)
 
 
 def anomalous(history: Sequence[float], first: date | None = None) -> list[int]:
-    """Where in a history each was anomalous beside those before it."""
-    return [place for place in range(len(history)) if held(history[place], history[:place], first).anomalous]
+    """Return the places in a history whose numbers are anomalous, compared with the numbers before them."""
+    return [place for place in range(len(history)) if comparison(history[place], history[:place], first).anomalous]
 
 
 @given(st.lists(st.floats(-1e9, 1e9), max_size=MINIMUM - 1), st.floats(-1e9, 1e9))
 def test_nothing_is_anomalous_without_a_history(history: list[float], now: float) -> None:
-    found = held(now, history)
+    found = comparison(now, history)
     assert (found.anomalous, found.values) == (False, ())
     assert f"{MINIMUM} are needed" in found.compared
 
@@ -46,29 +46,29 @@ def test_nothing_is_anomalous_without_a_history(history: list[float], now: float
 @given(st.floats(-1e9, 1e9), st.permutations(range(10)))
 def test_one_outlier_in_the_history_changes_nothing(outlier: float, order: list[int]) -> None:
     history = [100.0 + number for number in order]
-    assert not held(104, [*history[:7], outlier, *history[7:]]).anomalous
-    assert held(1000, [*history[:7], outlier, *history[7:]]).anomalous
+    assert not comparison(104, [*history[:7], outlier, *history[7:]]).anomalous
+    assert comparison(1000, [*history[:7], outlier, *history[7:]]).anomalous
 
 
-def test_what_is_anomalous_twice_is_told_twice() -> None:
+def test_a_fault_that_comes_twice_is_found_twice() -> None:
     assert anomalous([100] * 8 + [500, 500, 500] + [100] * 3) == [8, 9, 10]
 
 
-def test_what_is_anomalous_as_often_as_makes_a_history_is_usual_from_then_on() -> None:
+def test_anomalous_numbers_become_usual_when_as_many_in_a_row_as_a_history_needs_have_come() -> None:
     assert anomalous([100] * 8 + [500] * 12) == [8, 9, 10, 11, 12]
     assert anomalous([100] * 8 + [500] * 12 + [100]) == [8, 9, 10, 11, 12, 20]
 
 
-def test_anomalous_ones_that_do_not_follow_each_other_never_become_usual() -> None:
+def test_anomalous_numbers_that_do_not_follow_each_other_never_become_usual() -> None:
     assert anomalous([100] * 8 + [500, 100] * 8) == list(range(8, 24, 2))
 
 
-def test_it_is_said_how_many_were_left_out() -> None:
-    assert held(100, [100] * 6 + [500]).compared == "6 deliveries before it, 1 anomalous one left out"
-    assert held(100, [100] * 6 + [500] * 2).compared == "6 deliveries before it, 2 anomalous ones left out"
+def test_the_description_has_the_number_of_entries_left_out() -> None:
+    assert comparison(100, [100] * 6 + [500]).compared == "6 deliveries before it, 1 anomalous one left out"
+    assert comparison(100, [100] * 6 + [500] * 2).compared == "6 deliveries before it, 2 anomalous ones left out"
 
 
-def test_what_is_known_to_be_anomalous_is_left_out_even_of_a_short_history() -> None:
+def test_an_entry_known_to_be_anomalous_is_left_out_even_of_a_short_history() -> None:
     history = [Point(100), Point(0, anomalous=True), *[Point(100)] * 3]
     assert compare(Point(100), history, far, MINIMUM).compared.startswith("4 deliveries before it, 5 are needed")
 
@@ -80,31 +80,31 @@ def test_the_weekends_of_a_daily_feed_are_not_anomalous() -> None:
     assert anomalous(WEEK * 10, MONDAY) == []
 
 
-def test_without_days_they_would_be() -> None:
+def test_weekends_are_anomalous_if_the_days_are_unknown() -> None:
     assert 5 in anomalous(WEEK * 10)
 
 
-def test_a_daily_feed_is_compared_by_weekday_once_there_are_enough() -> None:
-    sixth_saturday = held(20, (WEEK * 6)[:-2], MONDAY)
+def test_a_daily_feed_is_compared_by_weekday_once_there_are_enough_deliveries() -> None:
+    sixth_saturday = comparison(20, (WEEK * 6)[:-2], MONDAY)
     assert (sixth_saturday.values, sixth_saturday.compared) == ((20.0,) * 5, "5 Saturdays before it")
-    assert held(100, (WEEK * 6)[:-2], MONDAY).anomalous, "as many on a Saturday as on other days"
+    assert comparison(100, (WEEK * 6)[:-2], MONDAY).anomalous, "as many on a Saturday as on other days"
 
 
-def test_a_daily_feed_is_compared_with_all_days_before_that() -> None:
-    third_saturday = held(20, (WEEK * 3)[:-2], MONDAY)
+def test_a_daily_feed_is_compared_with_all_days_until_there_are_enough_of_a_weekday() -> None:
+    third_saturday = comparison(20, (WEEK * 3)[:-2], MONDAY)
     assert third_saturday.compared == "19 deliveries before it"
     assert not third_saturday.anomalous
-    assert held(400, (WEEK * 3)[:-2], MONDAY).anomalous
+    assert comparison(400, (WEEK * 3)[:-2], MONDAY).anomalous
 
 
 def test_a_daily_feed_is_quiet_until_it_has_covered_a_week() -> None:
-    assert held(20, WEEK[:5], MONDAY).compared == "5 deliveries before it, 7 are needed"
+    assert comparison(20, WEEK[:5], MONDAY).compared == "5 deliveries before it, 7 are needed"
 
 
-def test_weekends_that_change_for_good_are_told_a_few_times() -> None:
+def test_weekends_that_change_for_good_are_found_a_few_times() -> None:
     before, after = WEEK * 8, [*WEEK[:5], 100, 100]
-    told = anomalous(before + after * 8, MONDAY)
-    saturdays = [place for place in told if (MONDAY + timedelta(days=place)).weekday() == 5]
+    places = anomalous(before + after * 8, MONDAY)
+    saturdays = [place for place in places if (MONDAY + timedelta(days=place)).weekday() == 5]
     assert saturdays == [place for place in range(len(before), 1000) if place % 7 == 5][:MINIMUM]
 
 

@@ -1,4 +1,4 @@
-"""Deliveries are profiled once, whatever happened while they were loaded, and held against the right ones."""
+"""Deliveries are profiled once, whatever happened during their loads, and compared with the right deliveries."""
 
 from __future__ import annotations
 
@@ -85,30 +85,30 @@ def conclude(feed: Feed, delivery: Delivery) -> tuple[ColumnProfile, ...]:
         return watch.conclude(connection, source(), delivery)
 
 
-def stored(feed: Feed) -> list[Any]:
+def stored_profiles(feed: Feed) -> list[Any]:
     return feed.query("SELECT * FROM etl.profile ORDER BY delivery_id, column_name")
 
 
-def left(feed: Feed) -> int:
+def remaining_parts(feed: Feed) -> int:
     return int(feed.query("SELECT count(*) FROM etl.profile_part")[0][0])
 
 
-def whole(*batches: Sequence[tuple[Any, ...]]) -> tuple[ColumnProfile, ...]:
+def profile_of(*batches: Sequence[tuple[Any, ...]]) -> tuple[ColumnProfile, ...]:
     rows = pl.DataFrame([row for batch in batches for row in batch], schema=list(STOCK.names), orient="row")
     return merge(STOCK, [profile_batch(STOCK, rows)])
 
 
-def same(one: tuple[ColumnProfile, ...], other: tuple[ColumnProfile, ...]) -> bool:
+def equal_but_for_rounding(one: tuple[ColumnProfile, ...], other: tuple[ColumnProfile, ...]) -> bool:
     return [replace(a, mean=None, deviation=None) for a in one] == [
         replace(b, mean=None, deviation=None) for b in other
     ]
 
 
-def test_the_parts_of_a_delivery_become_its_profile_and_go(feed: Feed) -> None:
+def test_concluding_a_delivery_merges_its_parts_into_a_profile_and_deletes_them(feed: Feed) -> None:
     report = feed.take(FIRST, SECOND, THIRD)
-    assert left(feed) == 3
-    assert same(conclude(feed, report.delivery), whole(FIRST, SECOND, THIRD))
-    assert left(feed) == 0
+    assert remaining_parts(feed) == 3
+    assert equal_but_for_rounding(conclude(feed, report.delivery), profile_of(FIRST, SECOND, THIRD))
+    assert remaining_parts(feed) == 0
     columns = "column_name, rows, nulls, distinct_estimate, minimum, maximum, quantiles -> '0.5', top"
     assert feed.query(f"SELECT {columns} FROM etl.profile WHERE column_name <> 'code' ORDER BY 1") == [
         ("amount", 5, 1, 4.0, "1", "5", 2.0, []),
@@ -119,9 +119,9 @@ def test_the_parts_of_a_delivery_become_its_profile_and_go(feed: Feed) -> None:
 def test_concluding_again_changes_nothing(feed: Feed) -> None:
     delivery = feed.take(FIRST, SECOND).delivery
     conclude(feed, delivery)
-    before = stored(feed)
+    before = stored_profiles(feed)
     assert conclude(feed, delivery) == ()
-    assert stored(feed) == before
+    assert stored_profiles(feed) == before
 
 
 def test_a_resumed_load_has_the_profile_of_all_its_batches(feed: Feed) -> None:
@@ -129,15 +129,15 @@ def test_a_resumed_load_has_the_profile_of_all_its_batches(feed: Feed) -> None:
     delivery = feed.send(FIRST, SECOND, THIRD)
     with pytest.raises(InterruptedError):
         feed.load(delivery)
-    assert left(feed) == 1
+    assert remaining_parts(feed) == 1
     assert conclude(feed, delivery) == ()
-    assert left(feed) == 1
+    assert remaining_parts(feed) == 1
     report = feed.load(delivery)
     assert report.status == "resumed"
-    assert same(conclude(feed, delivery), whole(FIRST, SECOND, THIRD))
+    assert equal_but_for_rounding(conclude(feed, delivery), profile_of(FIRST, SECOND, THIRD))
 
 
-def test_a_delivery_that_is_read_anew_gets_a_new_profile(feed: Feed) -> None:
+def test_a_reloaded_delivery_gets_a_new_profile(feed: Feed) -> None:
     delivery = feed.take(FIRST, SECOND).delivery
     conclude(feed, delivery)
     with connected(feed.url) as connection:
@@ -147,32 +147,32 @@ def test_a_delivery_that_is_read_anew_gets_a_new_profile(feed: Feed) -> None:
     assert {rows for (rows,) in feed.query("SELECT rows FROM etl.profile")} == {4}
 
 
-def test_parts_of_an_earlier_reading_are_not_counted(feed: Feed) -> None:
+def test_parts_of_an_earlier_generation_are_not_counted(feed: Feed) -> None:
     delivery = feed.take(FIRST, SECOND).delivery
     feed.load(delivery, force=True)
-    assert left(feed) == 4
-    assert same(conclude(feed, delivery), whole(FIRST, SECOND))
-    assert left(feed) == 0
+    assert remaining_parts(feed) == 4
+    assert equal_but_for_rounding(conclude(feed, delivery), profile_of(FIRST, SECOND))
+    assert remaining_parts(feed) == 0
 
 
-def test_a_delivery_of_which_a_batch_left_no_part_has_no_profile(feed: Feed) -> None:
+def test_a_delivery_with_a_batch_without_a_part_has_no_profile(feed: Feed) -> None:
     delivery = feed.take(FIRST, SECOND).delivery
     with connected(feed.url) as connection:
         connection.execute("DELETE FROM etl.profile_part WHERE number = 1")
     assert conclude(feed, delivery) == ()
-    assert (left(feed), stored(feed)) == (0, [])
+    assert (remaining_parts(feed), stored_profiles(feed)) == (0, [])
 
 
 def test_without_parts_nothing_is_written(feed: Feed) -> None:
     feed.transaction = BatchTransaction
     assert conclude(feed, feed.take(FIRST).delivery) == ()
-    assert stored(feed) == []
+    assert stored_profiles(feed) == []
 
 
-def test_parts_of_another_declaration_are_left_alone(feed: Feed) -> None:
+def test_parts_of_another_declaration_are_kept(feed: Feed) -> None:
     feed.fingerprint = "another"
     assert conclude(feed, feed.take(FIRST).delivery) == ()
-    assert left(feed) == 1
+    assert remaining_parts(feed) == 1
 
 
 def test_every_type_of_column_can_be_stored_and_compared(database_url: str) -> None:
@@ -205,22 +205,22 @@ def test_every_type_of_column_can_be_stored_and_compared(database_url: str) -> N
 
 @dataclass
 class Chronicle:
-    """Complete deliveries of one source, entered by hand."""
+    """Enters deliveries of one source directly, without loading them."""
 
     url: str
     source: Source
     sent: int = 0
 
     def deliver(self, records: int, partition: str = "", *, after: float = 0.0, status: str = "complete") -> Delivery:
-        """Enter a delivery of so many records, fetched so many days after the first."""
+        """Enter a delivery with so many records, fetched so many days after the first."""
         self.sent += 1
         span = Span(1, "", 0, records, 1, records, 2)
         manifest = Manifest(
             f"{self.sent:064}", records, "x.csv", "here", members=(MemberIndex("", 1, ("a",), (span,)),)
         )
         with connected(self.url) as connection:
-            wanted = self.source.partition(partition or None)
-            delivery, _ = deliveries.record(connection, self.source.name, wanted, manifest)
+            key = self.source.partition(partition or None)
+            delivery, _ = deliveries.record(connection, self.source.name, key, manifest)
             connection.execute(
                 "UPDATE etl.delivery SET status = %s, fetched_at = timestamptz '2024-01-01' + %s WHERE id = %s",
                 (status, timedelta(days=after), delivery.id),
@@ -228,14 +228,14 @@ class Chronicle:
             return deliveries.by_id(connection, delivery.id) or delivery
 
     def profile(self, delivery: Delivery, nulls: int, rows: int = 10_000) -> None:
-        """Give a delivery a profile in which so many rows have no note."""
+        """Enter a profile of a delivery in which so many rows have no note."""
         column = ColumnProfile("note", rows, nulls, 50.0, mean=7.0, deviation=2.0, top=(("hidden", 99),))
         with connected(self.url) as connection:
             profiles.replace(connection, delivery, [column])
 
     def examine(self, delivery: Delivery) -> dict[str, CheckResult]:
         with connected(self.url) as connection:
-            return {found.name: found for found in watch.examine(connection, self.source, delivery)}
+            return {result.name: result for result in watch.examine(connection, self.source, delivery)}
 
     def volume(self, delivery: Delivery) -> str:
         return self.examine(delivery)["volume"].description
@@ -243,8 +243,8 @@ class Chronicle:
 
 @pytest.fixture(scope="module")
 def shared_url(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with warehouse(postgres_url, tmp_path_factory.mktemp("landing")) as kept:
-        yield kept.url
+    with warehouse(postgres_url, tmp_path_factory.mktemp("landing")) as ready:
+        yield ready.url
 
 
 @pytest.fixture
@@ -252,11 +252,11 @@ def chronicle(shared_url: str) -> Chronicle:
     return Chronicle(shared_url, source(f"s{uuid4().hex}"))
 
 
-def in_parts(chronicle: Chronicle, partitions: Partitioning) -> Chronicle:
+def partitioned(chronicle: Chronicle, partitions: Partitioning) -> Chronicle:
     return replace(chronicle, source=replace(chronicle.source, partitions=partitions))
 
 
-def test_a_delivery_is_held_against_those_before_it(chronicle: Chronicle) -> None:
+def test_a_delivery_is_compared_with_those_before_it(chronicle: Chronicle) -> None:
     for number in range(6):
         chronicle.deliver(100 + number)
     now, _later = chronicle.deliver(1000), chronicle.deliver(5)
@@ -272,8 +272,8 @@ def test_only_complete_deliveries_of_the_source_count(chronicle: Chronicle) -> N
     assert "0 deliveries before it" in chronicle.volume(chronicle.deliver(100))
 
 
-def test_of_a_source_in_files_the_newest_delivery_of_each_file_before_counts(chronicle: Chronicle) -> None:
-    chronicle = in_parts(chronicle, Files())
+def test_a_file_is_compared_with_the_newest_delivery_of_each_file_before_it(chronicle: Chronicle) -> None:
+    chronicle = partitioned(chronicle, Files())
     for name in ("d", "b", "c", "a", "e"):
         chronicle.deliver(1, name)
         chronicle.deliver(100, name)
@@ -285,39 +285,39 @@ def test_of_a_source_in_files_the_newest_delivery_of_each_file_before_counts(chr
     assert "2 deliveries before it" in chronicle.volume(late)
 
 
-def test_of_named_partitions_the_order_of_the_names_counts(chronicle: Chronicle) -> None:
-    chronicle = in_parts(chronicle, Static(("south", "north", "east")))
+def test_named_partitions_are_compared_in_their_declared_order(chronicle: Chronicle) -> None:
+    chronicle = partitioned(chronicle, Static(("south", "north", "east")))
     chronicle.deliver(10, "east")
     chronicle.deliver(10, "south")
     assert "1 delivery before it" in chronicle.volume(chronicle.deliver(10, "north"))
 
 
-def test_of_daily_partitions_the_weekday_counts(chronicle: Chronicle) -> None:
+def test_daily_partitions_are_compared_by_weekday(chronicle: Chronicle) -> None:
     monday = date(2024, 1, 1)
-    chronicle = in_parts(chronicle, Daily(start=monday))
+    chronicle = partitioned(chronicle, Daily(start=monday))
     days = [monday + timedelta(days=number) for number in range(42)]
     sent = {day: chronicle.deliver(10 if day.weekday() > 4 else 100, day.isoformat()) for day in days}
     assert chronicle.volume(sent[days[-1]]) == "10 records, usually 10 to 10 (5 Sundays before it)."
 
 
-def test_of_a_source_without_partitions_the_weekday_of_the_fetch_counts(chronicle: Chronicle) -> None:
+def test_a_source_without_partitions_is_compared_by_the_weekday_of_the_fetch(chronicle: Chronicle) -> None:
     sent = [chronicle.deliver(10 if day % 7 > 4 else 100, after=day) for day in range(42)]
     assert chronicle.volume(sent[-1]) == "10 records, usually 10 to 10 (5 Sundays before it)."
 
 
-def test_a_year_that_was_fetched_in_one_hour_has_no_weekdays(chronicle: Chronicle) -> None:
+def test_deliveries_that_were_fetched_in_one_hour_are_not_compared_by_weekday(chronicle: Chronicle) -> None:
     sent = [chronicle.deliver(100, after=day / 1000) for day in range(42)]
     assert chronicle.volume(sent[-1]) == "100 records, usually 100 to 100 (41 deliveries before it)."
 
 
-def test_what_is_anomalous_in_a_column_is_told_in_safe_numbers(chronicle: Chronicle) -> None:
+def test_an_anomalous_column_is_described_without_its_values(chronicle: Chronicle) -> None:
     for number in range(9):
         chronicle.profile(chronicle.deliver(10_000), nulls=200 + number)
     now = chronicle.deliver(10_000)
     chronicle.profile(now, nulls=3120)
     found = chronicle.examine(now)["distribution"]
-    told = "null share of note 31.2%, usually 2.0% to 2.1% (9 profiled deliveries before it)."
-    assert (found.passed, found.failed_records, found.description) == (False, 1, told)
+    text = "null share of note 31.2%, usually 2.0% to 2.1% (9 profiled deliveries before it)."
+    assert (found.passed, found.failed_records, found.description) == (False, 1, text)
     assert {fact["statistic"] for fact in found.facts} == {
         *("null share", "distinct values", "mean length", "deviation of the length")
     }
@@ -333,13 +333,13 @@ def test_a_column_that_is_as_usual_passes(chronicle: Chronicle) -> None:
     assert found.description == "1 column is as usual (9 profiled deliveries before it)."
 
 
-def test_with_too_few_profiles_nothing_is_said(chronicle: Chronicle) -> None:
+def test_with_too_few_profiles_nothing_is_compared(chronicle: Chronicle) -> None:
     for nulls in (0, 0, 0, 9999):
         now = chronicle.deliver(10_000)
         chronicle.profile(now, nulls)
     found = chronicle.examine(now)["distribution"]
     assert (found.passed, found.facts) == (True, ())
-    assert found.description == "Too little is known to say anything: 3 profiled deliveries before it."
+    assert found.description == "Too little history to compare: 3 profiled deliveries before it."
 
 
 def test_a_delivery_without_a_profile_passes_and_says_so(chronicle: Chronicle) -> None:
@@ -348,7 +348,7 @@ def test_a_delivery_without_a_profile_passes_and_says_so(chronicle: Chronicle) -
     assert found.description.startswith("The delivery has no profile")
 
 
-def test_of_many_anomalous_columns_the_first_are_told_and_all_are_counted(chronicle: Chronicle) -> None:
+def test_many_anomalous_columns_are_all_counted_but_only_the_first_are_described(chronicle: Chronicle) -> None:
     names = [f"c{number}" for number in range(15)]
     schema = Schema(columns=(Column("code", "text", required=True), *(Column(n, "text") for n in names)), key=("code",))
     chronicle = replace(chronicle, source=replace(chronicle.source, schema=schema))
@@ -371,7 +371,7 @@ def test_of_many_anomalous_columns_the_first_are_told_and_all_are_counted(chroni
         (Monitors(volume=None, distribution=None), set()),
     ],
 )
-def test_there_is_a_check_for_what_is_monitored(chronicle: Chronicle, monitors: Monitors, checks: set[str]) -> None:
+def test_there_is_a_check_for_each_declared_monitor(chronicle: Chronicle, monitors: Monitors, checks: set[str]) -> None:
     chronicle = replace(chronicle, source=replace(chronicle.source, monitors=monitors))
     assert set(chronicle.examine(chronicle.deliver(10))) == checks == set(watch.checks_of(chronicle.source))
 

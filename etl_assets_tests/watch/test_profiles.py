@@ -56,19 +56,19 @@ ROWS = st.lists(st.fixed_dictionaries({name: st.none() | values for name, values
 
 def frame(rows: list[dict[str, Any]], schema: Schema = SCHEMA) -> pl.DataFrame:
     types = {column.name: column.type.polars for column in schema.columns}
-    made = pl.DataFrame(rows, schema=types)
-    return made.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(RECORD_NO))
+    typed = pl.DataFrame(rows, schema=types)
+    return typed.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(RECORD_NO))
 
 
 def profile(column: Column, *batches: list[Any]) -> ColumnProfile:
-    """Of one column, whose values come in some batches."""
+    """Return the profile of one column, whose values come in some batches."""
     schema = Schema(columns=(column,), key=(column.name,))
-    (made,) = merge(schema, [profile_batch(schema, frame([{column.name: v} for v in b], schema)) for b in batches])
-    return made
+    (merged,) = merge(schema, [profile_batch(schema, frame([{column.name: v} for v in b], schema)) for b in batches])
+    return merged
 
 
 def exact(profiles: tuple[ColumnProfile, ...]) -> list[Any]:
-    """What does not depend at all on how rows were cut."""
+    """Return the parts of profiles that do not depend at all on how rows were cut."""
     return [(p.column, p.rows, p.nulls, p.distinct, p.minimum, p.maximum, p.top) for p in profiles]
 
 
@@ -122,7 +122,7 @@ def test_mean_and_deviation_are_what_python_says(values: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("type_", "values", "told"),
+    ("type_", "values", "expected"),
     [
         ("text", ["b", "a", "cc"], ("a", "cc", 4 / 3)),
         ("integer", [3, -1, 4], ("-1", "4", 2.0)),
@@ -135,14 +135,14 @@ def test_mean_and_deviation_are_what_python_says(values: list[int]) -> None:
         ("uuid", ["6f9619ff-8b86-d011-b42d-00c04fc964ff"], (None, None, None)),
     ],
 )
-def test_each_type_is_told_in_its_own_way(
-    type_: TypeName, values: list[Any], told: tuple[str | None, str | None, float | None]
+def test_each_type_has_its_own_texts_and_numbers(
+    type_: TypeName, values: list[Any], expected: tuple[str | None, str | None, float | None]
 ) -> None:
     found = profile(COLUMNS[type_], values)
-    assert (found.minimum, found.maximum, found.mean) == (*told[:2], told[2] and pytest.approx(told[2]))
+    assert (found.minimum, found.maximum, found.mean) == (*expected[:2], expected[2] and pytest.approx(expected[2]))
 
 
-def test_readings_and_instants_are_seconds_and_are_told_as_such() -> None:
+def test_timestamps_with_and_without_zone_have_iso_texts_and_means_in_seconds() -> None:
     reading = profile(COLUMNS["timestamp"], [READING])
     assert reading.minimum == "2024-01-01T10:00:00.000000"
     instant = profile(Column("at", "timestamp", zone="UTC"), [READING.replace(tzinfo=UTC)])
@@ -164,7 +164,7 @@ def test_without_parts_there_is_no_profile() -> None:
     assert merge(SCHEMA, []) == ()
 
 
-def test_of_a_sensitive_column_only_counts_are_kept() -> None:
+def test_only_counts_are_kept_of_a_sensitive_column() -> None:
     column = Column("salary", "integer", sensitive=True)
     assert profile(column, [1000, 1000, None, 2000]) == ColumnProfile("salary", 4, 1, 2.0)
 
@@ -177,7 +177,7 @@ def test_nothing_of_a_sensitive_or_json_value_is_in_a_part() -> None:
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
-def test_a_float_that_is_no_number_counts_as_a_value_and_in_no_sum(odd: float) -> None:
+def test_a_float_that_is_no_finite_number_counts_as_a_value_but_not_in_sums(odd: float) -> None:
     found = profile(COLUMNS["float"], [1.0, odd, 3.0, None])
     assert (found.rows, found.nulls, found.minimum, found.maximum, found.mean) == (4, 1, "1.0", "3.0", 2.0)
     assert max(found.quantiles.values()) == 3.0
@@ -195,7 +195,7 @@ def test_long_texts_are_not_kept_whole() -> None:
 
 
 @pytest.mark.parametrize("different", [100, KEPT_HASHES - 1, 20_000, 300_000])
-def test_different_values_are_estimated_within_the_stated_error(different: int) -> None:
+def test_the_number_of_distinct_values_is_estimated_within_the_stated_error(different: int) -> None:
     values = [f"value {number}" for number in range(different)] * 2
     batches = [values[start : start + 50_000] for start in range(0, len(values), 50_000)]
     found = profile(COLUMNS["text"], *batches).distinct
@@ -218,7 +218,7 @@ def test_a_small_batch_weighs_no_more_than_its_rows() -> None:
     assert (found.quantiles[0.95], found.quantiles[0.99]) == (0, 1)
 
 
-def test_what_repeats_with_the_sampling_is_neither_taken_nor_left_out() -> None:
+def test_values_that_repeat_with_the_period_of_the_sample_are_counted_correctly() -> None:
     values = ["a", "b", "c", "d", "e", "f", "g", "h"] * 10_000
     counts = dict(profile(COLUMNS["text"], values).top)
     assert counts == pytest.approx(dict.fromkeys("abcdefgh", 10_000), rel=0.2)
@@ -229,7 +229,7 @@ def test_the_most_frequent_values_come_first_with_their_counts() -> None:
     assert found.top == (("a", 5), ("b", 5))
 
 
-def test_values_that_are_one_of_a_hundred_rows_at_most_are_not_frequent() -> None:
+def test_values_in_less_than_one_row_of_a_hundred_are_not_frequent() -> None:
     assert profile(COLUMNS["integer"], list(range(500))).top == ()
     assert profile(COLUMNS["integer"], [*range(500), 7, 7, 7, 7, 7]).top == (("7", 6),)
 
@@ -240,14 +240,14 @@ def with_header(part: bytes, **changes: Any) -> bytes:
     return struct.pack(">I", len(header)) + header + part[4 + length :]
 
 
-def test_parts_whose_hashes_cannot_be_compared_leave_the_different_values_unknown() -> None:
+def test_parts_whose_hashes_cannot_be_compared_leave_the_number_of_distinct_values_unknown() -> None:
     part = profile_batch(SCHEMA, frame([dict.fromkeys(COLUMNS)]))
     added = merge(SCHEMA, [part, with_header(part, hashes="polars 0.1 abacus")])
     assert {found.distinct for found in added} == {None}
     assert {(found.rows, found.nulls) for found in added} == {(2, 2)}
 
 
-def test_parts_of_another_format_are_not_understood() -> None:
+def test_parts_of_another_format_are_not_read() -> None:
     part = profile_batch(SCHEMA, frame([dict.fromkeys(COLUMNS)]))
     assert merge(SCHEMA, [part, with_header(part, format=999)]) == ()
 

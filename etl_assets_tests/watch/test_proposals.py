@@ -1,4 +1,4 @@
-"""What to declare for a change, as Python."""
+"""Proposals of what to declare for a change, as Python."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ COLUMNS = (
 SCHEMA = Schema(COLUMNS, ("code",), ignored=("remark",))
 
 
-def understood(code: str) -> Column:
-    """The column that a proposal writes."""
-    made = eval(code, {"Column": Column, "References": References})  # noqa: S307 -- our own text
-    assert isinstance(made, Column)
-    return made
+def evaluated(code: str) -> Column:
+    """Return the column that a proposal declares."""
+    column = eval(code, {"Column": Column, "References": References})  # noqa: S307 -- our own text
+    assert isinstance(column, Column)
+    return column
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def understood(code: str) -> Column:
         Column("parent", "text", references=References("core.t.c", missing="report"), description='"quoted"'),
     ],
 )
-def test_a_column_reads_back_as_it_is(column: Column) -> None:
-    assert understood(repr(column)) == column
+def test_the_repr_of_a_column_evaluates_to_the_same_column(column: Column) -> None:
+    assert evaluated(repr(column)) == column
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_type_is_guessed_from_cells(cells: list[str | None], expected: Guess) 
     assert guess(pl.Series(cells, dtype=pl.String)) == expected
 
 
-def test_a_number_with_a_comma_is_one_where_the_format_says_so() -> None:
+def test_a_number_with_a_decimal_comma_is_guessed_as_a_number_if_the_format_has_one() -> None:
     cells = pl.Series(["1,5", "2,25"])
     assert (guess(cells).type, guess(cells, ",").type) == ("text", "float")
 
@@ -93,7 +93,7 @@ def test_a_proposed_name_is_free_and_can_be_declared(published: str, taken: list
 
 def test_a_new_column_is_proposed_with_the_type_that_its_cells_have() -> None:
     sample = pl.DataFrame({"Born On": ["01.02.1950", None]})
-    assert understood(proposal(SCHEMA, Change("added", "Born On"), sample)) == Column(
+    assert evaluated(proposal(SCHEMA, Change("added", "Born On"), sample)) == Column(
         "born_on", "date", published_as="Born On", formats=("%d.%m.%Y",)
     )
     assert proposal(SCHEMA, Change("added", "remark", foreseen=True), sample) == ""
@@ -101,32 +101,32 @@ def test_a_new_column_is_proposed_with_the_type_that_its_cells_have() -> None:
 
 def test_a_renamed_column_is_proposed_under_both_names() -> None:
     code = proposal(SCHEMA, Change("renamed", "Amount", "amount_"))
-    assert understood(code) == SCHEMA["amount"].replace(published_as=("amount_", "Amount"))
+    assert evaluated(code) == SCHEMA["amount"].replace(published_as=("amount_", "Amount"))
     assert proposal(SCHEMA, Change("renamed", "remark", "Remark")) == "ignored=(..., 'Remark')"
-    assert understood(proposal(SCHEMA, Change("renamed", "x", "y"))) == Column("y", "text")
+    assert evaluated(proposal(SCHEMA, Change("renamed", "x", "y"))) == Column("y", "text")
 
 
-def test_of_a_removed_column_it_is_said_how_to_do_without_it() -> None:
-    assert not understood(proposal(SCHEMA, Change("removed", "Amount", blocking=True))).required
-    assert proposal(SCHEMA, Change("removed", "day")).endswith("take this away: Column('day', 'date')")
+def test_a_removed_column_is_proposed_as_optional_or_for_removal() -> None:
+    assert not evaluated(proposal(SCHEMA, Change("removed", "Amount", blocking=True))).required
+    assert proposal(SCHEMA, Change("removed", "day")).endswith("remove this column: Column('day', 'date')")
     assert "another key" in proposal(SCHEMA, Change("removed", "code", blocking=True))
     assert proposal(SCHEMA, Change("removed", "unknown")) == ""
 
 
-def test_what_cells_tell_is_proposed_on_their_column() -> None:
+def test_changes_of_cells_are_proposed_on_their_column() -> None:
     retyped = Change("retyped", "amount", detail={"before": "integer", "after": "float"})
-    assert understood(proposal(SCHEMA, retyped)) == Column("amount", "float", required=True, published_as="Amount")
+    assert evaluated(proposal(SCHEMA, retyped)) == Column("amount", "float", required=True, published_as="Amount")
     format_ = Change("format", "day", detail={"readings": {"%d/%m/%Y": 4, "%m/%d/%Y": 9}, "strays": 9})
-    assert understood(proposal(SCHEMA, format_)).type.formats == ("%Y-%m-%d", "%m/%d/%Y")
-    strange = Change("format", "day", detail={"readings": {"%d/%m/%Y": 4}, "strays": 9})
-    assert proposal(SCHEMA, strange) == ""
+    assert evaluated(proposal(SCHEMA, format_)).type.formats == ("%Y-%m-%d", "%m/%d/%Y")
+    unreadable = Change("format", "day", detail={"readings": {"%d/%m/%Y": 4}, "strays": 9})
+    assert proposal(SCHEMA, unreadable) == ""
     word = Change("null_word", "amount", detail={"words": ["-"]})
-    assert understood(proposal(SCHEMA, word)).null == ("-",)
+    assert evaluated(proposal(SCHEMA, word)).null == ("-",)
 
 
-def test_members_of_a_category_stand_in_no_proposal_but_the_reviewers() -> None:
+def test_members_of_a_category_are_only_in_the_proposal_for_the_reviewer() -> None:
     change = Change("category", "kind", detail={"members": ["b"]})
     assert proposal(SCHEMA, change) == "Column('kind', 'text', sensitive=True, allowed=('a', ...))"
-    assert allowed_values(understood(with_members(SCHEMA["kind"], ["b"]))) == ("a", "b")
+    assert allowed_values(evaluated(with_members(SCHEMA["kind"], ["b"]))) == ("a", "b")
     grade = Column("grade", "integer", allowed=(1,))
-    assert allowed_values(understood(with_members(grade, ["2"]))) == (1, 2)
+    assert allowed_values(evaluated(with_members(grade, ["2"]))) == (1, 2)

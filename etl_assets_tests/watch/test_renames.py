@@ -1,4 +1,4 @@
-"""Which names that went and came mean the same column."""
+"""Removed and added names that mean the same column are paired as renamings."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ BARE = Schema((Column("unseen", "text", required=True),), ("unseen",))
 
 
 def values(cells: Iterable[object]) -> Values:
-    found = likeness(pl.Series([str(cell) for cell in cells], dtype=pl.String))
-    assert found is not None
-    return found
+    sketch = likeness(pl.Series([str(cell) for cell in cells], dtype=pl.String))
+    assert sketch is not None
+    return sketch
 
 
 def renamed(
@@ -40,26 +40,26 @@ def test_hashes_are_the_same_everywhere() -> None:
     assert [f"{hash_:012x}" for hash_ in values(["NA", "Namibia"]).hashes] == ["12cb8db50317", "77a91e66b6f6"]
 
 
-def test_a_column_without_values_has_no_likeness() -> None:
+def test_a_column_without_values_has_no_sketch() -> None:
     assert likeness(pl.Series([None, None], dtype=pl.String)) is None
 
 
 @pytest.mark.parametrize("shared", [0, 50, 200, 400])
-def test_a_few_hashes_tell_how_much_two_columns_share(shared: int) -> None:
+def test_a_few_hashes_suffice_to_estimate_how_many_values_two_columns_share(shared: int) -> None:
     one, other = values(range(400)), values(range(400 - shared, 800 - shared))
     assert overlap(one, other) == pytest.approx((shared / (800 - shared), shared / 400))
-    common, held = overlap(one.shortened(64), other.shortened(64))
+    common, contained = overlap(one.shortened(64), other.shortened(64))
     assert common == pytest.approx(shared / (800 - shared), abs=0.15)
-    assert held == pytest.approx(shared / 400, abs=0.2)
+    assert contained == pytest.approx(shared / 400, abs=0.2)
 
 
 def test_a_small_column_is_found_in_a_large_one() -> None:
-    _, held = overlap(values(range(300)).shortened(64), values(range(4000)))
-    assert held == pytest.approx(1, abs=0.3)
+    _, contained = overlap(values(range(300)).shortened(64), values(range(4000)))
+    assert contained == pytest.approx(1, abs=0.3)
 
 
 @given(st.text(), st.text())
-def test_names_are_as_alike_one_way_as_the_other(one: str, other: str) -> None:
+def test_the_similarity_of_names_is_symmetric(one: str, other: str) -> None:
     assert similarity(one, other) == similarity(other, one)
     assert 0 <= similarity(one, other) <= 1
     assert similarity(one, one) == 1
@@ -74,16 +74,16 @@ def test_names_are_as_alike_one_way_as_the_other(one: str, other: str) -> None:
         ("Global Code", "\ufeffGlobal Code"),
     ],
 )
-def test_case_and_separators_make_no_other_name(one: str, other: str) -> None:
+def test_case_and_separators_do_not_make_names_different(one: str, other: str) -> None:
     assert similarity(one, other) == 1
     assert renamed({one: values(["a"])}, {other: values(["b"])}) == {one: other}
 
 
 @pytest.mark.parametrize(("old", "new"), [("Latitude", "Lat"), ("Longitude", "Long_"), ("name", "name in English")])
 def test_an_abbreviation_or_extension_needs_values_that_agree(old: str, new: str) -> None:
-    one, other, strange = values(range(100)), values(range(30, 3000)), values(range(5000, 5100))
+    one, other, unrelated = values(range(100)), values(range(30, 3000)), values(range(5000, 5100))
     assert renamed({old: one}, {new: other}) == {old: new}
-    assert renamed({old: one}, {new: strange}) == {}
+    assert renamed({old: one}, {new: unrelated}) == {}
     assert renamed({old: one}, {new: None}) == {}
 
 
@@ -98,17 +98,17 @@ def test_equal_values_are_enough_when_they_are_many() -> None:
     ("old", "new"),
     [("Confirmed", "Recovered"), ("official_name_es", "official_name_ru"), ("address 1", "address 2"), ("a", "b")],
 )
-def test_names_that_are_a_little_alike_are_not_enough(old: str, new: str) -> None:
+def test_slightly_similar_names_are_not_enough(old: str, new: str) -> None:
     assert renamed({old: values(range(100))}, {new: values(range(200, 300))}) == {}
 
 
-def test_columns_of_small_numbers_share_many_values_and_are_not_the_same_for_it() -> None:
+def test_columns_of_small_numbers_that_share_many_values_are_not_paired() -> None:
     confirmed, recovered = values(range(0, 300, 2)), values(range(0, 300, 3))
     assert overlap(confirmed, recovered)[1] == pytest.approx(0.5)
     assert renamed({"Confirmed": confirmed}, {"Recovered": recovered}) == {}
 
 
-def test_numbers_in_names_tell_columns_apart_however_alike_they_are() -> None:
+def test_names_with_different_numbers_are_not_paired_however_similar_they_are() -> None:
     assert renamed({"address_line_1": None}, {"address_line_2": None}) == {}
     assert renamed({"address_line": None}, {"address_lines": None}) == {"address_line": "address_lines"}
 
@@ -122,14 +122,14 @@ def test_the_best_pairs_are_taken_first_and_each_name_once() -> None:
     }
 
 
-def test_names_that_the_declaration_gives_to_one_column_are_one_whatever_they_hold() -> None:
+def test_names_that_are_declared_for_one_column_are_paired_whatever_their_values() -> None:
     schema = Schema((Column("number", "integer", published_as=("Nummer", "M49"), required=True),), ("number",))
     assert renamed({"Nummer": values("ab")}, {"Nummern": values("ab"), "M49": values("cd")}, schema) == {
         "Nummer": "M49"
     }
 
 
-def test_names_that_the_declaration_tells_apart_are_two_however_alike() -> None:
+def test_names_that_are_declared_for_different_columns_are_not_paired_however_similar() -> None:
     columns = (Column("a", "text", required=True, published_as="Code"), Column("b", "text", published_as="CODE"))
     schema = Schema(columns, ("a",), ignored=("code",))
     assert renamed({"Code": None}, {"CODE": None, "code": None}, schema) == {}

@@ -1,1 +1,1 @@
-"""The formats: one module each for what is declared, with its own modules beside it. All give uninterpreted text."""
+"""The formats: one package or module each. All formats return uninterpreted text."""

@@ -1,4 +1,4 @@
-"""A stream cut into blocks of bytes: filled one after another, or sought by the spans of an earlier reading."""
+"""Read a stream in blocks of bytes: one after another, or the spans of an index."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Blocks:
 
     Args:
         stream: At its start.
-        where: What to call it in errors.
+        where: Its name in errors.
 
     Attributes:
-        ended: Whether `fill` came to the end of the stream.
+        ended: Whether `fill` has reached the end of the stream.
     """
 
     def __init__(self, stream: BinaryIO, where: str) -> None:
@@ -31,7 +31,7 @@ class Blocks:
         self.ended = False
 
     def fill(self, carried: bytes, size: int) -> bytes:
-        """The bytes carried over, filled up to a size; at the end of the stream, what there is."""
+        """Return the carried bytes filled up to a size; fewer at the end of the stream."""
         wanted = size - len(carried)
         if wanted <= 0 or self.ended:
             return carried
@@ -40,18 +40,21 @@ class Blocks:
         return carried + fresh if carried else fresh
 
     def of(self, spans: Sequence[Span], *, seekable: bool) -> Iterator[tuple[Span, bytes]]:
-        """The bytes of some spans, sought if possible, else read and passed over.
+        """Read the bytes of some spans; skip the others by seeking if possible, else by reading.
 
         Args:
-            spans: Of the stream.
-            seekable: Whether offsets are those of the stream, which may then be sought.
+            spans: Spans of the stream.
+            seekable: Whether the offsets count bytes of the stream itself, so that it may be sought.
+
+        Yields:
+            Each span and its bytes, by offset.
 
         Raises:
-            DeliveryIncompleteError: If the stream ends before one of them does.
+            DeliveryIncompleteError: If the stream ends before a span does.
         """
         seekable = seekable and self._stream.seekable()
         position = 0
-        for span in sorted(spans, key=lambda each: each.offset):
+        for span in sorted(spans, key=lambda span: span.offset):
             if seekable:
                 self._stream.seek(span.offset)
             else:
@@ -70,7 +73,7 @@ class Blocks:
             count -= len(chunk)
 
     def _exactly(self, count: int) -> bytes:
-        """That many bytes, fewer only at the end of the stream."""
+        """Read that many bytes; fewer only at the end of the stream."""
         parts: list[bytes] = []
         while count > 0 and (part := self._stream.read(count)):
             parts.append(part)

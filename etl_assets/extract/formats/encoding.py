@@ -1,7 +1,7 @@
-"""How text formats treat encodings: which bytes can be searched as they are, and the transcoding of those that cannot.
+"""Encodings of text formats: which of them can be searched byte by byte, and how the others become UTF-8.
 
-Here live byte order marks, strict decoding and the stream that turns any other encoding into UTF-8. An encoding is
-always declared and never guessed.
+This module handles byte order marks, strict decoding and the stream that transcodes to UTF-8. An encoding is always
+declared and never guessed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CHUNK: Final = 1024 * 1024
 
 
 def canonical(encoding: str) -> str:
-    """Python's name of an encoding; ``utf-8-sig`` is ``utf-8``.
+    """Return Python's name of an encoding; ``utf-8-sig`` becomes ``utf-8``.
 
     Raises:
         LookupError: If there is no such text encoding.
@@ -38,7 +38,7 @@ def canonical(encoding: str) -> str:
 
 @lru_cache
 def reads_like_ascii(encoding: str) -> bool:
-    """Whether every byte below 128 is the ASCII character and no part of another one, so that bytes can be searched."""
+    """Return whether every byte below 128 is always the ASCII character, so that bytes can be searched."""
     if encoding == UTF8:
         return True
     if encoding.startswith(_STATEFUL):
@@ -54,34 +54,34 @@ def reads_like_ascii(encoding: str) -> bool:
 
 
 def foreign_mark(head: bytes, encoding: str) -> str | None:
-    """The encoding that a byte order mark at the start of a file tells, if it is not the declared one."""
-    for mark, told in _MARKS:
+    """Return the encoding of the byte order mark at the start of a file, if it is not the declared one."""
+    for mark, marked in _MARKS:
         if head.startswith(mark):
-            return None if encoding.startswith(told) else told
+            return None if encoding.startswith(marked) else marked
     return None
 
 
 def encoded(record: bytes, encoding: str) -> bytes:
-    """What `Transcoded` made of some bytes, as these bytes, without a byte order mark."""
+    """Encode UTF-8 from `Transcoded` back to the original bytes, without a byte order mark."""
     name = f"{encoding}-le" if encoding in ("utf-16", "utf-32") else encoding
     return record.decode(UTF8, "surrogatepass").encode(name, _lossless(encoding))
 
 
 def decoded(record: bytes, encoding: str) -> bytes:
-    """The bytes from which `encoded` made these."""
+    """Decode bytes of `encoded` to the UTF-8 from which they were made."""
     name = f"{encoding}-le" if encoding in ("utf-16", "utf-32") else encoding
     return record.decode(name, _lossless(encoding)).encode(UTF8, "surrogatepass")
 
 
 def _lossless(encoding: str) -> str:
-    """The error handler with which bytes that are not in the encoding survive decoding and encoding again."""
+    """Return the error handler that keeps invalid bytes unchanged through decoding and encoding."""
     return "surrogatepass" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
 
 
 class Transcoded(io.RawIOBase):
-    """A stream in some encoding, read as UTF-8 without a byte order mark.
+    """A stream in any encoding, read as UTF-8 without a byte order mark.
 
-    What cannot be decoded becomes bytes that are no UTF-8 either, so that the record they stand in is found later.
+    Bytes that cannot be decoded become bytes that are not UTF-8 either, so that their record is later found malformed.
     """
 
     def __init__(self, stream: BinaryIO, encoding: str, where: str) -> None:
@@ -89,8 +89,8 @@ class Transcoded(io.RawIOBase):
 
         Args:
             stream: At its start.
-            encoding: Of the stream.
-            where: What to call the stream in errors.
+            encoding: Encoding of the stream.
+            where: Name of the stream in errors.
         """
         super().__init__()
         self._stream = stream
@@ -127,7 +127,7 @@ class Transcoded(io.RawIOBase):
                 ) from None
             raise DeliveryError(
                 f"{self._where} is not in the declared encoding {self._encoding} ({error.reason}). "
-                "Nothing was written. Declare the encoding it is in."
+                "Nothing was written. Declare its encoding."
             ) from None
         if not self._begun and text:
             text = text.removeprefix("\ufeff")

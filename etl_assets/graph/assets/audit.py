@@ -1,7 +1,7 @@
-"""The job ``audit``: the stored tables held against their declarations by an auditor that had no part in the ingest.
+"""The job ``audit``: it checks the stored tables against their declarations, independently of the ingest.
 
-It reads, writes Data Docs, and says what it found on ``core/x``. A table that is not as declared fails the run, once
-every table has been looked at. Dagster reads the annotations of steps, which is why they are not postponed here.
+It reads the tables, writes Data Docs, and reports the result on ``core/x``. A table that is not as declared fails the
+run after every table has been checked. The annotations are not postponed here, because Dagster reads those of steps.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,18 +32,18 @@ DISAGREEMENTS: Final = "not as declared"
 
 
 def audit_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
-    """The job that holds stored tables against their declarations.
+    """Return the job that checks stored tables against their declarations.
 
     Args:
-        sources: All that are known, by name.
+        sources: All known sources, by name.
     """
 
     @dg.op(
         name=AUDIT_STEP,
         out={},
-        description="Hold stored tables against their declarations with Great Expectations; write Data Docs.",
+        description="Check stored tables against their declarations with Great Expectations; write Data Docs.",
         required_resource_keys={WAREHOUSE},
-        config_schema={"sources": dg.Field([str], default_value=[], description="Only these; all by default.")},
+        config_schema={"sources": dg.Field([str], default_value=[], description="Only these sources; by default all.")},
     )
     def audit_tables(context: dg.OpExecutionContext) -> Iterator[dg.AssetObservation]:
         names = context.op_config["sources"] or list(sources)
@@ -53,86 +53,86 @@ def audit_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
                 allow_retries=False,
             )
         warehouse: Warehouse = context.resources.warehouse.open()
-        unsound = []
+        not_as_declared = []
         with retrying(context.retry_number):
             for name in names:
                 examination = examine(sources[name], warehouse.url)
                 if examination is None:
-                    context.log.info("There is no table %s yet; it was left out.", sources[name].table)
+                    context.log.info("There is no table %s yet; it was skipped.", sources[name].table)
                     continue
                 publish(Settings.from_environment().home, examination, context.run_id)
                 _record(context, sources[name], warehouse.url, examination)
                 yield _observation(examination)
                 if examination.disagreements:
-                    unsound.append(examination.table)
-        if unsound:
+                    not_as_declared.append(examination.table)
+        if not_as_declared:
             raise dg.Failure(
-                f"Not as declared: {', '.join(unsound)}. Nothing was changed. Look at the Data Docs; if a declaration "
-                "has changed since its table was loaded, run the source, which reads its newest deliveries anew.",
+                f"Not as declared: {', '.join(not_as_declared)}. Nothing was changed. Read the Data Docs. If a "
+                "declaration has changed since its table was loaded, run the source: it reloads its newest deliveries.",
                 allow_retries=False,
             )
 
     @dg.job(
         name=AUDIT,
-        description="Hold the stored tables against their declarations with an independent auditor.",
+        description="Check the stored tables against their declarations with an independent auditor.",
         executor_def=dg.in_process_executor,
     )
-    def auditing() -> None:
+    def audit() -> None:
         audit_tables()
 
-    return auditing
+    return audit
 
 
 def audit_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
-    """Once a week, on Sunday, every table is audited."""
+    """Return the schedule that audits every table once a week, on Sunday."""
     return dg.ScheduleDefinition(
         name=f"{AUDIT}_schedule",
         job=job,
         cron_schedule=WEEKLY,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Holds every stored table against its declaration, once a week.",
+        description="Checks every stored table against its declaration, once a week.",
     )
 
 
 def data_docs(name: str) -> dg.MetadataValue:
-    """Where the Data Docs of a source's table are, or will be once it is audited.
+    """Return the path of the Data Docs of a source's table; the first audit of the table writes them.
 
     Args:
-        name: Of the source.
+        name: Name of the source.
     """
     return dg.MetadataValue.path(str(page_of(Settings.from_environment().home, name)))
 
 
 def _record(context: dg.OpExecutionContext, source: Source, url: str, examination: Examination) -> None:
-    """Enter what was found as one check result."""
+    """Enter the examination of a table as one check result."""
     unmet = [answer for _, answer in examination.disagreements]
-    row = CheckResult(
+    result = CheckResult(
         AUDIT,
         passed=not unmet,
         blocking=True,
-        description=_described(examination),
+        description=_description(examination),
         failed_records=max((answer.failed_records for answer in unmet), default=0),
         records=examination.rows,
     )
-    RunRecord.of(url, context.run, source, "", AUDIT, context.retry_number).checks(None, [row])
+    RunRecord.of(url, context.run, source, "", AUDIT, context.retry_number).checks(None, [result])
 
 
 def _observation(examination: Examination) -> dg.AssetObservation:
     return dg.AssetObservation(
         core_key(examination.source),
-        description=_described(examination) or "The table is as declared.",
+        description=_description(examination) or "The table is as declared.",
         metadata=_metadata(examination),
     )
 
 
-def _described(examination: Examination) -> str:
+def _description(examination: Examination) -> str:
     return "; ".join(f"{expectation.name}: {answer.description}" for expectation, answer in examination.disagreements)
 
 
 def _metadata(examination: Examination) -> dict[str, dg.MetadataValue]:
     asked, unmet = len(examination.answers), examination.disagreements
-    found: dict[str, dg.MetadataValue] = {
+    metadata: dict[str, dg.MetadataValue] = {
         ASKED: dg.MetadataValue.int(asked),
         MET: dg.MetadataValue.int(asked - len(unmet)),
         ROWS: dg.MetadataValue.int(examination.rows),
@@ -140,12 +140,10 @@ def _metadata(examination: Examination) -> dict[str, dg.MetadataValue]:
     }
     if unmet:
         columns = ("rule", "asks that", "found")
-        found[DISAGREEMENTS] = dg.MetadataValue.table(
-            [
-                dg.TableRecord(dict(zip(columns, (each.name, each.description, said.description), strict=True)))
-                for each, said in unmet
-            ],
+        rows = ((expectation.name, expectation.description, answer.description) for expectation, answer in unmet)
+        metadata[DISAGREEMENTS] = dg.MetadataValue.table(
+            [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in rows],
             dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in columns]),
         )
-    found |= {f"keys: {said.name}": keys_table(said.keys) for _, said in unmet if said.keys}
-    return found
+    metadata |= {f"keys: {answer.name}": keys_table(answer.keys) for _, answer in unmet if answer.keys}
+    return metadata

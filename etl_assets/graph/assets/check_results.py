@@ -1,4 +1,4 @@
-"""A check result as Dagster shows it. Nothing is judged here."""
+"""Converts check results to Dagster's. It evaluates nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FAILED = "failed records"
 
 
 def asset_check_result(result: CheckResult) -> dg.AssetCheckResult:
-    """For a step that ends well, or by this result."""
+    """Return the result for a step that succeeds, or that fails because of this result."""
     return dg.AssetCheckResult(
         check_name=result.name,
         passed=result.passed,
@@ -28,11 +28,11 @@ def asset_check_result(result: CheckResult) -> dg.AssetCheckResult:
 
 
 def asset_check_evaluation(result: CheckResult, key: dg.AssetKey, partition: str | None) -> dg.AssetCheckEvaluation:
-    """For a step that fails by an error of its own.
+    """Return the result for a step that fails because of another error.
 
     Args:
-        result: Of a check of the asset.
-        key: Of the asset.
+        result: The result of a check of the asset.
+        key: Key of the asset.
         partition: Key of the partition; None for an asset without partitions.
     """
     return dg.AssetCheckEvaluation(
@@ -48,7 +48,7 @@ def asset_check_evaluation(result: CheckResult, key: dg.AssetKey, partition: str
 
 
 def facts_table(facts: Sequence[Fact]) -> dg.TableMetadataValue:
-    """Rows that all have the same columns, as a table: a column of texts, numbers or truths for each name."""
+    """Return facts that have the same names as a table, with a column of texts, integers or booleans for each name."""
     types = {str: "string", int: "int", bool: "bool"}
     columns = [dg.TableColumn(name, types[type(value)]) for name, value in facts[0].items()]
     records = [dg.TableRecord(dict(fact)) for fact in facts]
@@ -56,27 +56,27 @@ def facts_table(facts: Sequence[Fact]) -> dg.TableMetadataValue:
 
 
 def keys_table(keys: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
-    """The keys of a few rows, as texts; there is at least one."""
+    """Return the keys of at least one row as a table of texts."""
     return facts_table([{name: str(value) for name, value in key.items()} for key in keys])
 
 
 def _severity(result: CheckResult) -> dg.AssetCheckSeverity:
-    """ERROR where the run must fail, WARN otherwise."""
+    """Return ERROR if the result fails the run, otherwise WARN."""
     return dg.AssetCheckSeverity.ERROR if result.blocking else dg.AssetCheckSeverity.WARN
 
 
 def _metadata(result: CheckResult) -> dict[str, dg.MetadataValue]:
-    found: dict[str, dg.MetadataValue] = {RECORDS: dg.MetadataValue.int(result.records)}
+    metadata: dict[str, dg.MetadataValue] = {RECORDS: dg.MetadataValue.int(result.records)}
     if not result.facts:
-        found[FAILED] = dg.MetadataValue.int(result.failed_records)
+        metadata[FAILED] = dg.MetadataValue.int(result.failed_records)
     if isinstance(result.observed, str):
-        found["observed"] = dg.MetadataValue.text(result.observed)
+        metadata["observed"] = dg.MetadataValue.text(result.observed)
     elif result.observed is not None:
-        found["observed"] = dg.MetadataValue.float(float(result.observed))
+        metadata["observed"] = dg.MetadataValue.float(float(result.observed))
     if result.places:
-        found["first of them"] = dg.MetadataValue.md("\n".join(f"* {place}" for place in result.places))
+        metadata["first of them"] = dg.MetadataValue.md("\n".join(f"* {place}" for place in result.places))
     if result.keys:
-        found["keys of the first of them"] = keys_table(result.keys)
+        metadata["keys of the first of them"] = keys_table(result.keys)
     if result.facts:
-        found["facts"] = facts_table(result.facts)
-    return found
+        metadata["facts"] = facts_table(result.facts)
+    return metadata

@@ -1,7 +1,7 @@
 """The asset checks of a source: one for each declared rule, and those that every source has.
 
-A check says what the ledger and the tables hold; nothing is read again to find out. What a check does to a run is
-decided in `assets`.
+The results come from the ledger and the tables; no delivery is read again. Module `source_assets` decides what a result
+does to a run.
 """
 
 from __future__ import annotations
@@ -31,71 +31,71 @@ if TYPE_CHECKING:
 
 
 def landing_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) -> list[dg.AssetCheckSpec]:
-    """The checks of ``landing/x``."""
+    """Return the checks of ``landing/x``."""
     about = "Every required column is in the delivery; if not, the delivery is refused and nothing is written."
     return [spec(SHAPE, landing_key(source.name), about, partitions, blocking=True)]
 
 
 def core_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) -> list[dg.AssetCheckSpec]:
-    """The checks of ``core/x``: the declared rules first, in their order."""
+    """Return the checks of ``core/x``: the declared rules first, in their order."""
     key = core_key(source.name)
     specs = [spec(rule.name, key, rule.words, partitions) for rule in source.rules]
     share = f"At most {source.max_rejected:.2%} of a delivery's records are rejected; above it the run stops."
     specs.append(spec(REJECTED_SHARE, key, share, partitions, blocking=True))
     sums = "Every record of the delivery is in the table, in the quarantine or in a named count, and the sums agree."
     specs.append(spec(CONSERVATION, key, sums, partitions, blocking=True))
-    watched = {DRIFT: "What is published has not changed, but for what was accepted, ignored or declared."}
+    watched = {DRIFT: "What is published has not changed, except for changes that were accepted, ignored or declared."}
     specs += [spec(name, key, about, partitions) for name, about in {**watched, **watch.checks_of(source)}.items()]
     return specs
 
 
 def loaded_results(source: Source, connection: Connection, reports: Sequence[LoadReport]) -> list[CheckResult]:
-    """What the checks of ``core/x`` say of deliveries that were loaded.
+    """Return the results of the checks of ``core/x`` for deliveries that were loaded.
 
     Args:
         source: The declaration.
-        connection: To the warehouse.
+        connection: Connection to the warehouse.
         reports: One for each delivery, with the counts and rules of the whole delivery.
     """
     places = sample_places(connection, [report.delivery.id for report in reports])
     counts = sum((report.counts for report in reports), Counts())
-    broken = [
+    violations = [
         violation
         for report in reports
         for violation in conservation(connection, source.name, source.table, report.delivery)
     ]
-    sums = "; ".join(dict.fromkeys(broken))
+    description = "; ".join(dict.fromkeys(violations))
     return [
         *_rule_results(source, broken_rules(reports), counts.read, places),
-        _share(source, counts.rejected, counts.read),
+        _rejected_share(source, counts.rejected, counts.read),
         CheckResult(
             CONSERVATION,
-            passed=not broken,
+            passed=not violations,
             blocking=True,
-            description=sums or "All sums agree.",
+            description=description or "All sums agree.",
             records=counts.read,
         ),
         drift_result(source, connection, counts.read),
-        *_monitored(source, connection, [report.delivery for report in reports]),
+        *_monitor_results(source, connection, [report.delivery for report in reports]),
     ]
 
 
 def drift_result(source: Source, connection: Connection, records: int) -> CheckResult:
-    """What the check ``drift`` of ``core/x`` says: whether changes are open, whichever delivery brought them.
+    """Return the result of the check ``drift`` of ``core/x``. It fails while a change of any delivery is open.
 
     Args:
         source: The declaration.
-        connection: To the warehouse.
-        records: Of the delivery at hand.
+        connection: Connection to the warehouse.
+        records: Number of records of the present delivery.
     """
     events = watch.open_events(connection, source.name)
-    kinds = Counter(event.change.kind for event in events)
-    told = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
-    remedy = f"Look with `etl-assets drift list --source {source.name}`; then declare, accept or ignore them."
+    numbers = Counter(event.change.kind for event in events)
+    kinds = ", ".join(f"{number} {kind}" for kind, number in numbers.items())
+    remedy = f"List them with `etl-assets drift list --source {source.name}`; then declare, accept or ignore them."
     return CheckResult(
         DRIFT,
         passed=not events,
-        description=f"Open changes of what is published: {told}. {remedy}" if events else "No change is open.",
+        description=f"Open changes of what is published: {kinds}. {remedy}" if events else "No change is open.",
         records=records,
         facts=tuple(watch.facts(events)),
     )
@@ -104,29 +104,29 @@ def drift_result(source: Source, connection: Connection, records: int) -> CheckR
 def refused_results(
     source: Source, rejected: int, rules: Mapping[str, int], records: int, places: Mapping[str, Sequence[str]]
 ) -> list[CheckResult]:
-    """What the checks of ``core/x`` say of a delivery that was refused.
+    """Return the results of the checks of ``core/x`` for a delivery that was refused.
 
     Args:
         source: The declaration.
-        rejected: How many records were rejected until the run stopped.
-        rules: How many records broke each rule until then.
-        records: Of the whole delivery.
-        places: Where the first of them stand, of the batches that were written.
+        rejected: Number of records that were rejected until the run stopped.
+        rules: Number of records that broke each rule until then.
+        records: Number of records of the whole delivery.
+        places: Places of the first of them, by rule, in the batches that were written.
     """
     return [
         *(result for result in _rule_results(source, rules, records, places) if not result.passed),
-        _share(source, rejected, records),
+        _rejected_share(source, rejected, records),
     ]
 
 
-def _monitored(source: Source, connection: Connection, deliveries: Sequence[Delivery]) -> list[CheckResult]:
-    """What the monitors say of deliveries: of each monitor one result, which passes when all do."""
-    found = [result for delivery in deliveries for result in watch.examine(connection, source, delivery)]
-    return [_together([result for result in found if result.name == name]) for name in watch.checks_of(source)]
+def _monitor_results(source: Source, connection: Connection, deliveries: Sequence[Delivery]) -> list[CheckResult]:
+    """Return one result for each monitor; it passes if the monitor passes for all deliveries."""
+    results = [result for delivery in deliveries for result in watch.examine(connection, source, delivery)]
+    return [_merge([result for result in results if result.name == name]) for name in watch.checks_of(source)]
 
 
-def _together(results: Sequence[CheckResult]) -> CheckResult:
-    """Results of one check for several deliveries as one: those that failed, or the last if none did."""
+def _merge(results: Sequence[CheckResult]) -> CheckResult:
+    """Merge the results of one check for several deliveries; show those that failed, or the last if none failed."""
     failed = [result for result in results if not result.passed]
     shown = failed or results[-1:]
     return CheckResult(
@@ -156,7 +156,7 @@ def _rule_results(
     ]
 
 
-def _share(source: Source, rejected: int, records: int) -> CheckResult:
+def _rejected_share(source: Source, rejected: int, records: int) -> CheckResult:
     consent = int(source.max_rejected * records)
     return CheckResult(
         REJECTED_SHARE,
@@ -177,10 +177,11 @@ def spec(
     *,
     blocking: bool = False,
 ) -> dg.AssetCheckSpec:
-    """A check with the partitions of its asset.
+    """Return the specification of a check, with the partitions of its asset.
 
-    Without them the newest result of any partition would stand for all of them, and a bad partition would be released
-    by a good one that came after it. Dagster calls that argument a preview; its warning is for whoever wrote it.
+    Without partitions, the newest result of any partition would count for all of them, and a good partition would
+    release a bad one before it. Dagster warns that the argument is a preview. The warning is for the author of this
+    code, so it is suppressed.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)

@@ -1,7 +1,7 @@
-"""The declared expectations of a source as asset checks of ``core/x``, in one step that comes after the table.
+"""The declared expectations of a source as asset checks of ``core/x``, in one step after the load of the table.
 
-Great Expectations is loaded inside the step and asks Postgres; no row leaves the database. Dagster reads the
-annotations of steps, which is why they are not postponed here.
+The step imports Great Expectations, which queries Postgres; no row leaves the database. The annotations are not
+postponed here, because Dagster reads those of steps.
 """
 
 from collections.abc import Iterator
@@ -32,10 +32,9 @@ PHASE: Final = "expectations"
 
 
 def expectation_checks(source: Source) -> list[dg.AssetChecksDefinition]:
-    """The step that holds the stored table against the declared expectations; nothing when there are none.
+    """Return the step that validates the declared expectations of a source; nothing if it declares none.
 
-    Of a source with partitions only the rows that the partition brought are asked about, whatever other partitions
-    hold.
+    For a source with partitions, the step validates only the rows that the partition brought.
     """
     if not source.expectations:
         return []
@@ -44,46 +43,52 @@ def expectation_checks(source: Source) -> list[dg.AssetChecksDefinition]:
 
     @dg.multi_asset_check(
         name=f"{PHASE}__{source.name}",
-        description=f"Hold {source.table} against its declared expectations, in the database.",
-        specs=[spec(each.name, key, _about(each), partitions, blocking=each.blocking) for each in source.expectations],
+        description=f"Validate the declared expectations of {source.table}, in the database.",
+        specs=[_spec(expectation, key, partitions) for expectation in source.expectations],
         required_resource_keys={WAREHOUSE},
         pool=source.name,
     )
-    def asked(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    def validate(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         warehouse: Warehouse = context.resources.warehouse.open()
         partition = context.partition_key if context.has_partition_key else ""
         tries = context.retry_number
         record = RunRecord.of(warehouse.url, context.run, source, partition, PHASE, tries)
         with retrying(tries), record.watching(retried(tries)):
-            delivery, said = _ask(source, warehouse.url, partition)
-            record.checks(delivery, said)
-            yield from map(asset_check_result, said)
-            if unmet := [each.name for each in said if each.blocking and not each.passed]:
+            delivery, results = _validate(source, warehouse.url, partition)
+            record.checks(delivery, results)
+            yield from map(asset_check_result, results)
+            if unmet := [result.name for result in results if result.blocking and not result.passed]:
                 raise LoadError(
-                    f"{source.table} was loaded, and is not as expected: {', '.join(unmet)}. What was written stays. "
-                    "Look at the results of these checks; correct the feed, or the expectation if it expects too much."
+                    f"{source.table} was loaded, but is not as expected: {', '.join(unmet)}. The written rows stay. "
+                    "Read the results of these checks; correct the feed, or the expectation if it expects too much."
                 )
 
-    return [asked]
+    return [validate]
 
 
-def _ask(source: Source, url: str, partition: str) -> tuple[int | None, list[CheckResult]]:
-    """The newest delivery concerned, and what is found of each expectation."""
+def _validate(source: Source, url: str, partition: str) -> tuple[int | None, list[CheckResult]]:
+    """Return the id of the newest delivery concerned, and one check result for each expectation."""
     with connected(url) as connection:
         newest = deliveries.newest(connection, source.name, partition)
         brought = deliveries_of(connection, source.name, partition) if partition else None
-        there = exists(connection, source.table)
-    if not there:
+        table_exists = exists(connection, source.table)
+    if not table_exists:
         missing = f"There is no table {source.table}; materialize {core_key(source.name).to_user_string()} first."
         return None, [
-            CheckResult(each.name, passed=False, blocking=each.blocking, description=missing)
-            for each in source.expectations
+            CheckResult(expectation.name, passed=False, blocking=expectation.blocking, description=missing)
+            for expectation in source.expectations
         ]
-    with auditor(url, source.schema, source.table, brought) as asked:
-        return newest.id if newest else None, asked.ask(source.expectations)
+    with auditor(url, source.schema, source.table, brought) as table_auditor:
+        return newest.id if newest else None, table_auditor.ask(source.expectations)
 
 
-def _about(expectation: Expectation) -> str:
+def _spec(
+    expectation: Expectation, key: dg.AssetKey, partitions: dg.PartitionsDefinition[str] | None
+) -> dg.AssetCheckSpec:
+    return spec(expectation.name, key, _description(expectation), partitions, blocking=expectation.blocking)
+
+
+def _description(expectation: Expectation) -> str:
     arguments = ", ".join(f"{name}={value!r}" for name, value in expectation.arguments.items())
-    asked = f"`{expectation.type}({arguments})`"
-    return f"{expectation.description}\n\n{asked}" if expectation.description else asked
+    call = f"`{expectation.type}({arguments})`"
+    return f"{expectation.description}\n\n{call}" if expectation.description else call

@@ -1,4 +1,4 @@
-"""A DataFrame as a delivery: its types become a schema, its rows one batch, its content what it is recognised by."""
+"""Writes a DataFrame as a delivery: its types are the schema, its rows one batch, its content the SHA-256."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ _NO_REJECTED: Final[dict[str, pl.DataType]] = {REJECTED_RECORD_NO: pl.Int64(), R
 
 @dataclass(frozen=True)
 class FrameTarget:
-    """Where a frame goes.
+    """The table and the partition to which a frame is written, and how.
 
     Attributes:
-        where: What to call the asset in errors.
-        name: Under which its deliveries are known.
+        where: The name of the asset in errors.
+        name: The name of its deliveries in ``etl.delivery``.
         table: ``schema.table``.
-        partition: Of the asset.
+        partition: Partition of the asset.
         key: Names of the columns that identify a row.
-        write: Whether rows of the partition that the frame lacks stay or are deleted.
+        write: Whether rows of the partition that the frame lacks stay (``upsert``) or are deleted (``replace``).
     """
 
     where: str
@@ -62,14 +62,14 @@ class FrameTarget:
         """Read the definition metadata of the asset that returned the frame.
 
         Raises:
-            DeclarationError: If ``key`` is missing, or ``write`` is unknown, or the run is of several partitions.
+            DeclarationError: If ``key`` is missing, ``write`` is unknown, or the run has several partitions.
         """
         where = f"asset {context.asset_key.to_user_string()}"
-        given = context.definition_metadata or {}
-        key, write = given.get("key"), given.get("write", "upsert")
+        metadata = context.definition_metadata or {}
+        key, write = metadata.get("key"), metadata.get("write", "upsert")
         if not isinstance(key, list | tuple) or not key:
             raise DeclarationError(
-                where, "metadata 'key'", "is missing", "Write metadata={'key': ('column', ...)}, what identifies a row"
+                where, "metadata 'key'", "is missing", "Write metadata={'key': ('column', ...)}, which identifies a row"
             )
         if write not in {"upsert", "replace"}:
             raise DeclarationError(where, "metadata 'write'", f"{write!r} is unknown", "Write 'upsert' or 'replace'")
@@ -85,12 +85,12 @@ class FrameTarget:
 def write_frame(
     frame: pd.DataFrame | pl.DataFrame, target: FrameTarget, warehouse: Warehouse, run_id: str
 ) -> LoadReport:
-    """Write a frame to its table, in one transaction, unless it is what the partition's newest delivery held.
+    """Write a frame to its table in one transaction, unless it equals the partition's newest delivery.
 
     Raises:
-        DeclarationError: If a column cannot be named or typed in the database, or the key names no column.
-        DeliveryError: If a key is missing in a row. Nothing was written.
-        LoadError: If the database does not take it. Nothing was written.
+        DeclarationError: If a column has no name or type in the database, or the key names no column.
+        DeliveryError: If a row has no value in a key column. Nothing was written.
+        LoadError: If the database does not accept the frame. Nothing was written.
     """
     rows = as_polars(frame, target.where)
     schema = inferred(rows, target.key, target.where)
@@ -101,24 +101,24 @@ def write_frame(
         delivery, _ = deliveries.record(connection, target.name, target.partition, manifest)
         for older in deliveries.pending(connection, target.name, target.partition.key):
             if older.id != delivery.id and older.status != "complete":
-                deliveries.refuse(connection, older, "The run that held this frame ended before it was written.")
+                deliveries.refuse(connection, older, "The run ended before this frame was written.")
 
     def batches(skip: frozenset[int]) -> Iterator[Batch]:
         if 1 not in skip:
             numbered = rows.with_columns(pl.int_range(1, rows.height + 1, dtype=pl.Int64).alias(RECORD_NO))
             yield Batch(FrameBatch(rows, manifest.spans[0]), numbered, pl.DataFrame(schema=_NO_REJECTED))
 
-    steps = ReplaceTransaction if target.write == "replace" else BatchTransaction
-    goes_to = Target(target.table, schema, schema.fingerprint)
-    return PostgresLoader(transaction=steps).load(LoadRequest(warehouse.url, run_id, goes_to, delivery, batches))
+    transaction = ReplaceTransaction if target.write == "replace" else BatchTransaction
+    table = Target(target.table, schema, schema.fingerprint)
+    return PostgresLoader(transaction=transaction).load(LoadRequest(warehouse.url, run_id, table, delivery, batches))
 
 
 class FrameBatch(RawBatch):
-    """Rows of a frame in the place of published records: what the database refuses is shown as JSON.
+    """The rows of a frame in place of published records. A row that the database refuses is shown as JSON.
 
     Args:
-        rows: Typed.
-        span: The whole frame.
+        rows: The typed rows.
+        span: The span of the whole frame.
     """
 
     def __init__(self, rows: pl.DataFrame, span: Span) -> None:
@@ -128,25 +128,25 @@ class FrameBatch(RawBatch):
 
     @property
     def frame(self) -> pl.DataFrame:
-        """No record has published text."""
+        """An empty frame: a row has no published text."""
         return pl.DataFrame(schema={**dict.fromkeys(self.names, pl.String), RECORD_NO: pl.Int64})
 
     @property
     def malformed(self) -> pl.DataFrame:
-        """None: a frame has been parsed."""
+        """An empty frame: no row is malformed, since the frame is already typed."""
         return pl.DataFrame(schema=_NO_REJECTED)
 
     def raw(self, record_no: int) -> bytes:
-        """The row as JSON."""
+        """Return the row as JSON."""
         return json.dumps(self._rows.row(record_no - 1, named=True), default=str, ensure_ascii=False).encode()
 
     def location(self, record_no: int) -> str:
-        """Which row of the frame."""
+        """Return the number of the row in the frame, as text."""
         return f"row {record_no}"
 
 
 def as_polars(frame: pd.DataFrame | pl.DataFrame, where: str) -> pl.DataFrame:
-    """A frame in Polars; of pandas, index levels that have a name become columns, and NaN is no value.
+    """Return the frame as Polars. Named index levels of pandas become columns, and NaN becomes a missing value.
 
     Raises:
         DeclarationError: If a column holds values of several types.
@@ -159,25 +159,26 @@ def as_polars(frame: pd.DataFrame | pl.DataFrame, where: str) -> pl.DataFrame:
         table = pa.Table.from_pandas(flat, preserve_index=False)
         return cast("pl.DataFrame", pl.from_arrow(table, rechunk=True))
     except (pa.ArrowException, TypeError, ValueError) as error:
-        what = re.search(r"[Cc]onversion failed for column (\S+)", str(error))
+        column = re.search(r"[Cc]onversion failed for column (\S+)", str(error))
         raise DeclarationError(
             where,
-            f"column {what[1]}" if what else "frame",
+            f"column {column[1]}" if column else "frame",
             f"cannot be typed ({type(error).__name__})",
             "Let each column hold values of one type",
         ) from None
 
 
 def inferred(frame: pl.DataFrame, key: tuple[str, ...], where: str) -> Schema:
-    """The schema of a frame, by its types.
+    """Return the schema of a frame, inferred from its types.
 
     Args:
         frame: The rows.
         key: Names of the columns that identify a row.
-        where: What to call the asset in errors.
+        where: The name of the asset in errors.
 
     Raises:
-        DeclarationError: If a type has no counterpart, a name is none in the database, or the key names no column.
+        DeclarationError: If a type has no counterpart, a column's name is not allowed in the database, or the key names
+            no column.
     """
     columns = tuple(
         Column(name, required=name in key, **_column_type(name, type_, where)) for name, type_ in frame.schema.items()
@@ -199,11 +200,11 @@ def _column_type(name: str, type_: pl.DataType, where: str) -> dict[str, Any]:
         return {"type": "timestamp", "zone": "UTC" if type_.time_zone else None}
     if isinstance(type_, pl.String | pl.Categorical | pl.Enum | pl.Null):
         return {"type": "text"}
-    for kind, found in ((pl.Boolean, "boolean"), (pl.Date, "date"), (pl.Time, "time")):
+    for kind, type_name in ((pl.Boolean, "boolean"), (pl.Date, "date"), (pl.Time, "time")):
         if isinstance(type_, kind):
-            return {"type": found}
+            return {"type": type_name}
     raise DeclarationError(
-        where, f"column {name!r}", f"is of type {type_}, which no column of a table is", "Cast it, or write it as text"
+        where, f"column {name!r}", f"is of type {type_}, which no table supports", "Cast it, or write it as text"
     )
 
 

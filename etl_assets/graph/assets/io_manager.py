@@ -1,6 +1,6 @@
-"""The IO manager: streams of deliveries and plain DataFrames into Postgres, tables back as DataFrames.
+"""The IO manager: it writes streams of deliveries and DataFrames to Postgres, and reads tables as DataFrames.
 
-Nothing is pickled and nothing is kept beside the database. How a frame becomes a delivery is `frames`'s business.
+It pickles nothing and keeps nothing beside the database. Module `frames` turns a frame into a delivery.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ if TYPE_CHECKING:
 
 
 class PostgresIOManager(dg.IOManager):
-    """Writes what an asset returns to the table that its key names, and reads it for assets downstream.
+    """Writes the output of an asset to the table that its key names, and reads the table for assets downstream.
 
-    An asset ``marts/x`` ends in table ``marts.x``, an asset ``x`` in ``public.x``. It returns a pandas or Polars
-    DataFrame, and its definition metadata say how it is written:
+    An asset ``marts/x`` has table ``marts.x``, an asset ``x`` has ``public.x``. It returns a pandas or Polars
+    DataFrame. Its definition metadata say how the frame is written:
 
     * ``key``: names of the columns that identify a row, required;
     * ``write``: ``upsert`` (rows are inserted or updated), or ``replace`` (rows of the partition that the frame no
       longer has are deleted as well).
 
-    An asset downstream is given the table without its bookkeeping columns, limited to the rows that the partitions
-    it depends on brought: as pandas, Arrow-backed, or as Polars where it annotates its input so. Metadata ``columns``
-    on the input names the columns it wants.
+    An asset downstream receives the table without its bookkeeping columns, and only the rows that the partitions it
+    depends on brought. The frame is Arrow-backed pandas, or Polars if the input is annotated so. Metadata ``columns``
+    of the input names the wanted columns.
 
     Args:
-        open_warehouse: Says where the warehouse is, when asked in a run.
+        open_warehouse: Returns the warehouse; called during a run.
     """
 
     def __init__(self, open_warehouse: Callable[[], Warehouse] = open_warehouse) -> None:
         self._open = open_warehouse
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        """Write what an asset returned; None, which a landing returns, is nothing to write.
+        """Write the output of an asset. A landing returns None, for which nothing is written.
 
         Raises:
-            DeclarationError: If it is neither None nor a DataFrame, or lacks a key.
+            DeclarationError: If the output is neither None nor a DataFrame, or lacks a key.
         """
         if obj is None:
             return
@@ -67,7 +67,7 @@ class PostgresIOManager(dg.IOManager):
                 raise DeclarationError(
                     f"asset {context.asset_key.to_user_string()}",
                     "output",
-                    f"is a {type(obj).__name__}, which no table can hold",
+                    f"is a {type(obj).__name__}, which cannot be written to a table",
                     "Return a pandas or Polars DataFrame, or None",
                 )
 
@@ -79,13 +79,13 @@ class PostgresIOManager(dg.IOManager):
             annotated as ``pl.DataFrame``.
 
         Raises:
-            LoadError: If there is no such table, or it lacks a column that is wanted.
+            LoadError: If there is no such table, or it lacks a wanted column.
         """
-        wanted: Sequence[str] | None = (context.definition_metadata or {}).get("columns")
+        columns: Sequence[str] | None = (context.definition_metadata or {}).get("columns")
         partitions = list(context.asset_partition_keys) if context.has_asset_partitions else None
         with connected(self._open().url) as connection:
             frame = read_table(
-                connection, table_of(context.asset_key), wanted, delivered_as(context.asset_key), partitions
+                connection, table_of(context.asset_key), columns, delivered_as(context.asset_key), partitions
             )
         if context.dagster_type.typing_type is pl.DataFrame:
             return pl.DataFrame(frame)
@@ -99,10 +99,10 @@ class PostgresIOManager(dg.IOManager):
         with record.watching(retried(tries)):
             stream.load(warehouse)
             with connected(warehouse.url) as connection:
-                told = metadata.loaded(
+                loaded = metadata.loaded(
                     connection, stream.source.table, stream.source.name, stream.partition, stream.reports
                 )
-        context.add_output_metadata(told)
+        context.add_output_metadata(loaded)
 
     def _write(self, context: dg.OutputContext, frame: pd.DataFrame | pl.DataFrame) -> None:
         target = FrameTarget.of(context)
@@ -114,6 +114,6 @@ class PostgresIOManager(dg.IOManager):
         with record.watching(retried(tries)):
             report = write_frame(frame, target, warehouse, context.run_id)
             with connected(warehouse.url) as connection:
-                told = metadata.loaded(connection, target.table, target.name, target.partition, [report])
+                loaded = metadata.loaded(connection, target.table, target.name, target.partition, [report])
         record.end(report.delivery.id, report.seconds)
-        context.add_output_metadata(told)
+        context.add_output_metadata(loaded)

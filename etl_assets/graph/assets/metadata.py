@@ -1,4 +1,4 @@
-"""What people see of a source in Dagster: column schema, rules, counts, places. Never record contents."""
+"""The metadata of a source that Dagster shows: column schema, rules, counts, places. Never record contents."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Link: TypeAlias = "Mapping[str, dg.CodeReferencesMetadataValue]"
 
 
 def description(source: Source) -> str:
-    """The source's own words, and its rules as a Markdown table."""
+    """Return the source's description, and its rules as a Markdown table."""
     rules = "\n".join(f"| `{rule.name}` | {_cell(rule.words)} |" for rule in source.rules)
     consent = f"At most {source.max_rejected:.2%} of a delivery's records may be rejected."
     key = ", ".join(f"`{name}`" for name in source.schema.key)
@@ -40,9 +40,9 @@ def description(source: Source) -> str:
 
 
 def declared_in(file: str | None) -> Link:
-    """The link to the file that declares a source; nothing where none does.
+    """Return the metadata with a link to the file that declares a source; no metadata without a file.
 
-    Dagster calls these links beta; its warning is for whoever wrote them.
+    Dagster warns that these links are beta. The warning is for the author of this code, so it is suppressed.
     """
     if file is None:
         return {}
@@ -53,7 +53,7 @@ def declared_in(file: str | None) -> Link:
 
 
 def column_schema(schema: Schema) -> dg.TableSchema:
-    """The table's columns as Dagster shows them."""
+    """Return the table's columns as Dagster shows them."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
@@ -71,7 +71,7 @@ def column_schema(schema: Schema) -> dg.TableSchema:
 
 
 def landed(result: Landed, shape: Shape, drift: Drift) -> Metadata:
-    """What a fetch brought."""
+    """Return the metadata of a landed delivery."""
     manifest = result.delivery.manifest
     return {
         "delivery": dg.MetadataValue.int(result.delivery.id),
@@ -92,55 +92,55 @@ def landed(result: Landed, shape: Shape, drift: Drift) -> Metadata:
 def loaded(
     connection: Connection, table: str, name: str, partition: Partition, reports: Sequence[LoadReport]
 ) -> Metadata:
-    """What became of deliveries, and what the table holds now.
+    """Return the metadata of loaded deliveries and of the table as it is now.
 
     Args:
-        connection: To the warehouse.
+        connection: Connection to the warehouse.
         table: ``schema.table``.
-        name: Under which deliveries are known.
-        partition: That was loaded.
+        name: The name of the deliveries in ``etl.delivery``.
+        partition: The partition that was loaded.
         reports: One for each delivery.
     """
     rows, partition_rows = row_counts(connection, table, name, partition.key)
     recent = recently_delivered(connection, name)
-    found: Metadata = {
+    metadata: Metadata = {
         "status": dg.MetadataValue.text(", ".join(report.status for report in reports)),
         "deliveries": dg.MetadataValue.json([report.delivery.id for report in reports]),
-        "counts": counts_table({"written by this run": written(reports), "of the deliveries": _whole(reports)}),
+        "counts": counts_table({"written by this run": written(reports), "of the deliveries": _counts(reports)}),
         "seconds": dg.MetadataValue.json({phase: round(spent, 3) for phase, spent in seconds(reports).items()}),
         "records per delivery": bars(
-            "Records; those rejected in the other colour",
+            "Records; the rejected ones in the other colour",
             [Bar(delivered.label, delivered.records, delivered.rejected) for delivered in recent],
         ),
         "dagster/row_count": dg.MetadataValue.int(rows),
     }
     if any(delivered.rejected for delivered in recent):
-        found["rejected share per delivery"] = bars(
+        metadata["rejected share per delivery"] = bars(
             "Rejected share",
             [Bar(delivered.label, delivered.share, delivered.share) for delivered in recent],
         )
     if partition.key:
-        found["dagster/partition_row_count"] = dg.MetadataValue.int(partition_rows)
+        metadata["dagster/partition_row_count"] = dg.MetadataValue.int(partition_rows)
     if rules := broken_rules(reports):
-        found["rules broken"] = reasons_table(rules)
-    return found
+        metadata["rules broken"] = reasons_table(rules)
+    return metadata
 
 
 def counts_table(columns: Mapping[str, Counts]) -> dg.MetadataValue:
-    """Counts side by side: a line for each count, a column for each set of counts."""
+    """Return counts as a table: one row for each count, one column for each set of counts."""
     names = list(vars(Counts()))
     records = [
-        dg.TableRecord({"count": name, **{what: int(vars(counts)[name]) for what, counts in columns.items()}})
+        dg.TableRecord({"count": name, **{column: int(vars(counts)[name]) for column, counts in columns.items()}})
         for name in names
     ]
     schema = dg.TableSchema(
-        columns=[dg.TableColumn("count", "string"), *(dg.TableColumn(what, "int") for what in columns)]
+        columns=[dg.TableColumn("count", "string"), *(dg.TableColumn(column, "int") for column in columns)]
     )
     return dg.MetadataValue.table(records, schema)
 
 
 def reasons_table(rules: Mapping[str, int]) -> dg.MetadataValue:
-    """How many records broke each rule, most broken first."""
+    """Return a table of the number of records that broke each rule, largest number first."""
     ordered = sorted(rules.items(), key=lambda item: (-item[1], item[0]))
     return dg.MetadataValue.table(
         [dg.TableRecord({"rule": rule, "records": records}) for rule, records in ordered],
@@ -149,10 +149,10 @@ def reasons_table(rules: Mapping[str, int]) -> dg.MetadataValue:
 
 
 def waiting(counts: Mapping[str, int], reasons: Sequence[tuple[str, str, str, int]]) -> Metadata:
-    """What waits in the quarantine.
+    """Return the metadata of the records that wait in the quarantine.
 
     Args:
-        counts: Open and parked records.
+        counts: Number of records, by status: open and parked.
         reasons: Source, status, rule and number of records.
     """
     records = [
@@ -167,21 +167,21 @@ def waiting(counts: Mapping[str, int], reasons: Sequence[tuple[str, str, str, in
 
 
 def written(reports: Sequence[LoadReport]) -> Counts:
-    """What a run wrote, over several deliveries."""
+    """Return the counts of what a run wrote, summed over deliveries."""
     return sum((report.written for report in reports), Counts())
 
 
 def seconds(reports: Sequence[LoadReport]) -> dict[str, float]:
-    """Seconds by phase, over several deliveries."""
-    added: dict[str, float] = {}
+    """Return the seconds by phase, summed over deliveries."""
+    totals: dict[str, float] = {}
     for report in reports:
         for phase, spent in report.seconds.items():
-            added[phase] = added.get(phase, 0.0) + spent
-    return added
+            totals[phase] = totals.get(phase, 0.0) + spent
+    return totals
 
 
 def broken_rules(reports: Sequence[LoadReport]) -> dict[str, int]:
-    """How many records broke each rule, over several deliveries."""
+    """Return the number of records that broke each rule, summed over deliveries."""
     rules: dict[str, int] = {}
     for report in reports:
         for rule, records in report.rules.items():
@@ -189,14 +189,14 @@ def broken_rules(reports: Sequence[LoadReport]) -> dict[str, int]:
     return rules
 
 
-def _whole(reports: Sequence[LoadReport]) -> Counts:
+def _counts(reports: Sequence[LoadReport]) -> Counts:
     return sum((report.counts for report in reports), Counts())
 
 
 def _other_rules(column: Column) -> list[str]:
-    """The rules for which Dagster has no word of its own."""
-    known = (Required, Unique, WrittenAsType)
-    return [rule.words(column.type) for rule in column.rules if not isinstance(rule, known)]
+    """Return the words of the rules that Dagster has no field for."""
+    with_field = (Required, Unique, WrittenAsType)
+    return [rule.words(column.type) for rule in column.rules if not isinstance(rule, with_field)]
 
 
 def _place(origin: str) -> dg.MetadataValue:

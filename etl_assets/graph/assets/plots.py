@@ -1,7 +1,7 @@
 """Small plots for Dagster's pages: bars as SVG in an image of Markdown, which the UI shows in place.
 
-It does so for less than a thousand characters; anything longer it hides behind a link. Hence the terse picture. Numbers
-and labels go in, never contents of records.
+The UI shows up to a thousand characters in place and hides a longer text behind a link, so the SVG is short. A plot has
+numbers and labels, never contents of records.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MOST_BARS: Final = 30
-"""The newest so many are drawn."""
+"""The number of bars that are drawn, the newest ones."""
 _LEFT: Final = 60
 _WIDTH: Final = 600
 _TOP: Final = 5
@@ -32,9 +32,9 @@ class Bar:
     """One bar.
 
     Attributes:
-        label: What it stands for.
+        label: The text below it.
         height: Its whole height, at least 0.
-        bad: How much of it is bad, at the top; in the other colour.
+        bad: The part of the height that is bad. It is at the top and has the other colour.
     """
 
     label: str
@@ -43,11 +43,11 @@ class Bar:
 
 
 def bars(title: str, drawn: Sequence[Bar]) -> dg.MarkdownMetadataValue:
-    """Draw bars from left to right, the first and the last of them with their labels.
+    """Draw bars from left to right; the first and the last bar have their labels.
 
     Args:
-        title: In a few words, for those who do not see the picture.
-        drawn: Oldest first.
+        title: A few words for people who do not see the picture.
+        drawn: The bars, oldest first.
     """
     shown = drawn[-MOST_BARS:]
     top = max([bar.height for bar in shown], default=0.0)
@@ -63,7 +63,7 @@ def bars(title: str, drawn: Sequence[Bar]) -> dg.MarkdownMetadataValue:
 
 
 def _area(heights: Sequence[float], top: float, step: int, colour: str) -> str:
-    """Bars side by side as one path; what is there at all is at least a pixel high."""
+    """Return bars side by side as one path; every bar above zero is at least one pixel high."""
     tops = [_FLOOR - max(round((_FLOOR - _TOP) * height / top), 1) if height > 0 else _FLOOR for height in heights]
     path = "".join(f"V{y}h{step}" for y in tops)
     return f'<path fill="{colour}" d="M{_LEFT} {_FLOOR}{path}V{_FLOOR}"/>'
@@ -83,5 +83,5 @@ def _label(bar: Bar) -> str:
 
 
 def _number(value: float) -> str:
-    """A count in full, a share with its sign."""
+    """Return a count with all its digits, and a share as a percentage."""
     return f"{value:,.0f}" if value == 0 or value >= 1 else f"{value:.2%}"

@@ -1,7 +1,7 @@
-"""From a source to its three assets: ``landing/x``, ``core/x`` and ``quarantine/x``.
+"""Builds the three assets of a source: ``landing/x``, ``core/x`` and ``quarantine/x``.
 
-Here stands in which order things happen in a run and what is recorded when one fails. What a delivery or a batch goes
-through is `ingest`'s business. Dagster reads the annotations of steps, which is why they are not postponed here.
+This module has the order of the steps of a run, and what a step records when it fails. Package `ingest` processes
+deliveries and batches. The annotations are not postponed here, because Dagster reads those of steps.
 """
 
 from collections import defaultdict
@@ -35,13 +35,13 @@ from etl_assets.source import Source
 def source_assets(
     source: Source, parents: Iterable[str] = (), upstream: Upstream | None = None, file: str | None = None
 ) -> list[dg.AssetsDefinition]:
-    """The assets of a source.
+    """Return the three assets of a source.
 
     Args:
         source: The declaration.
-        parents: Names of the sources whose tables it refers to and that must be materialized before it.
-        upstream: What its trigger lets it come after.
-        file: That declares it, for a link.
+        parents: Names of the sources whose tables it refers to; they are materialized before it.
+        upstream: The assets that its trigger names; None if the trigger names none.
+        file: The file of the declaration, for a link; None for no link.
     """
     link = metadata.declared_in(file)
     return [_landing(source, link, upstream), _core(source, tuple(parents), link), _quarantine(source)]
@@ -65,7 +65,7 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
         metadata=link,
         config_schema={
             "file": dg.Field(
-                str, is_required=False, description="Take this file, brought by hand, and not what the publisher has."
+                str, is_required=False, description="Land this file, brought by hand, and not the publisher's."
             )
         },
         required_resource_keys={WAREHOUSE},
@@ -78,15 +78,15 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
             landed = ingest.land(source, partition, warehouse, context.op_execution_context.op_config.get("file"))
             drift = watch.observe_delivery(source, landed.delivery, warehouse)
             for event in drift.unforeseen:
-                context.log.warning("%s: %s. Look with `etl-assets drift show %d`.", landed.delivery, event, event.id)
+                context.log.warning("%s: %s. See `etl-assets drift show %d`.", landed.delivery, event, event.id)
             try:
                 shape = ingest.admit(source, landed.delivery, warehouse)
             except ShapeError as error:
                 failed = CheckResult(SHAPE, passed=False, blocking=True, description=str(error))
                 with connected(warehouse.url) as connection:
-                    changed = checks.drift_result(source, connection, 0)
-                record.checks(None, [failed, changed])
-                context.log_event(asset_check_evaluation(changed, core_key(source.name), partition.key or None))
+                    drift_result = checks.drift_result(source, connection, 0)
+                record.checks(None, [failed, drift_result])
+                context.log_event(asset_check_evaluation(drift_result, core_key(source.name), partition.key or None))
                 yield asset_check_result(failed)
                 raise
             passed = CheckResult(SHAPE, passed=True, blocking=True, records=landed.delivery.manifest.records)
@@ -104,8 +104,8 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
 
     @dg.asset(
         key=core_key(source.name),
-        deps=[landing_key(source.name), *(_parent(name) for name in parents)],
-        automation_condition=_together_with(source, landing_key(source.name)),
+        deps=[landing_key(source.name), *(_parent_dep(name) for name in parents)],
+        automation_condition=_automation_condition(source, landing_key(source.name)),
         description=metadata.description(source),
         group_name=source.name,
         owners=[source.owner],
@@ -121,9 +121,9 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
         },
         freshness_policy=_freshness(source),
         config_schema={
-            "force": dg.Field(bool, default_value=False, description="Read a delivery anew that is complete."),
+            "force": dg.Field(bool, default_value=False, description="Reload a delivery that is complete."),
             "batches": dg.Field(
-                [int], default_value=[], description="Read only these batches of a complete delivery anew, by number."
+                [int], default_value=[], description="Reload only these batches of a complete delivery, by number."
             ),
         },
         required_resource_keys={WAREHOUSE},
@@ -148,9 +148,9 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
             yield from map(asset_check_result, results)
             if failed := [result for result in results if result.blocking and not result.passed]:
                 raise LoadError(
-                    f"{newest.delivery} was loaded, and does not pass: "
-                    f"{'; '.join(result.description for result in failed)}. What was written stays. Look at it with "
-                    "`etl-assets doctor`."
+                    f"{newest.delivery} was loaded, but blocking checks failed: "
+                    f"{'; '.join(result.description for result in failed)}. The written rows stay. Run "
+                    "`etl-assets doctor` to see what is wrong."
                 )
             record.end(newest.delivery.id, seconds)
 
@@ -161,7 +161,7 @@ def _quarantine(source: Source) -> dg.AssetsDefinition:
     @dg.asset(
         key=quarantine_key(source.name),
         deps=[core_key(source.name)],
-        automation_condition=_together_with(source, core_key(source.name)),
+        automation_condition=_automation_condition(source, core_key(source.name)),
         description=f"Records of {source.name} that broke a rule and wait to be corrected, replayed or dismissed.",
         group_name=source.name,
         owners=[source.owner],
@@ -194,32 +194,35 @@ def _begin(source: Source, context: dg.AssetExecutionContext) -> tuple[Warehouse
 def _report_refusal(
     source: Source, context: dg.AssetExecutionContext, warehouse: Warehouse, record: RunRecord
 ) -> OnRefusal:
-    """Makes check results of a refused delivery visible, though its asset is not materialized."""
+    """Return a function that reports the check results of a refused delivery, whose asset is not materialized."""
 
-    def told(delivery: Delivery, error: TooManyRejectedError) -> None:
+    def report(delivery: Delivery, error: TooManyRejectedError) -> None:
         with connected(warehouse.url) as connection:
             delivery = deliveries.by_id(connection, delivery.id) or delivery
             _, rules = entries.add_up(entries.find(connection, delivery))
             places = sample_places(connection, [delivery.id])
-            changed = checks.drift_result(source, connection, delivery.manifest.records)
+            drift = checks.drift_result(source, connection, delivery.manifest.records)
         for rule, broken in error.rules.items():
             rules[rule] = rules.get(rule, 0) + broken
-        results = [*checks.refused_results(source, error.rejected, rules, delivery.manifest.records, places), changed]
+        results = [*checks.refused_results(source, error.rejected, rules, delivery.manifest.records, places), drift]
         record.checks(delivery.id, results)
         partition = context.partition_key if context.has_partition_key else None
         for result in results:
             context.log_event(asset_check_evaluation(result, core_key(source.name), partition))
 
-    return told
+    return report
 
 
-def _parent(name: str) -> dg.AssetDep:
-    """A table that is looked up whole, whatever its partitions are."""
+def _parent_dep(name: str) -> dg.AssetDep:
+    """Return the dependency on all partitions of a parent's table."""
     return dg.AssetDep(core_key(name), partition_mapping=dg.AllPartitionMapping())
 
 
-def _together_with(source: Source, before: dg.AssetKey) -> dg.AutomationCondition[Any] | None:
-    """Of a source that comes after others the whole chain is asked for, and by nothing else than its trigger."""
+def _automation_condition(source: Source, before: dg.AssetKey) -> dg.AutomationCondition[Any] | None:
+    """Return the condition that requests an asset together with the one before it, if the trigger is `After`.
+
+    The trigger of such a source requests all its assets, and nothing else requests them.
+    """
     return in_the_same_run(before) if isinstance(source.trigger, After) else None
 
 

@@ -1,4 +1,4 @@
-"""What `core/x` hands to the IO manager: deliveries that wait, not yet read."""
+"""The output of `core/x` for the IO manager: the pending deliveries, not yet read."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ OnRefusal: TypeAlias = "Callable[[Delivery, TooManyRejectedError], None]"
 
 @dataclass
 class Stream:
-    """Every pending delivery of a source partition, loaded when someone asks for it.
+    """All pending deliveries of a source partition; `load` loads them.
 
     Attributes:
         source: The declaration.
-        partition: Which deliveries.
-        run_id: Of the run that loads them.
-        force: Whether to read the newest delivery anew though it is complete.
-        batches: Numbers of the only batches of the newest delivery to be read anew; none for no such wish.
-        on_refusal: Told of a delivery that breaks too many rules, before the error goes on.
-        reports: What became of the deliveries, oldest first; empty until they are loaded. Their counts and rules are
-            those of the whole delivery even when there was nothing to do.
+        partition: The partition of the deliveries.
+        run_id: Id of the run that loads them.
+        force: Whether to reload the newest delivery even if it is complete.
+        batches: Numbers of the batches of the newest delivery to reload; empty if all of it is loaded as usual.
+        on_refusal: Called with a delivery that has too many rejected records, before the error is raised again.
+        reports: The reports of the deliveries, oldest first; empty until they are loaded. Their counts and rules are
+            those of the whole delivery, even when there was nothing to do.
     """
 
     source: Source
@@ -47,11 +47,11 @@ class Stream:
     reports: list[LoadReport] = field(default_factory=list)
 
     def load(self, warehouse: Warehouse) -> None:
-        """Load the deliveries, oldest first, after concluding what an earlier run loaded and left there.
+        """Load the deliveries, oldest first; before that, conclude those that an earlier run loaded and left.
 
         Raises:
-            DeliveryMissingError: If nothing was ever landed.
-            EtlAssetsError: What `ingest.load` raises; deliveries before it stand.
+            DeliveryMissingError: If no delivery was ever landed.
+            EtlAssetsError: Any error of `ingest.load`; the deliveries before it stay loaded.
         """
         with connected(warehouse.url) as connection:
             for delivery in deliveries.unconcluded(connection, self.source.name, self.partition.key):
@@ -72,11 +72,11 @@ class Stream:
                 raise
             with connected(warehouse.url) as connection:
                 watch.conclude(connection, self.source, report.delivery)
-            self.reports.append(_whole(report, warehouse))
+            self.reports.append(_with_ledger_counts(report, warehouse))
 
 
-def _whole(report: LoadReport, warehouse: Warehouse) -> LoadReport:
-    """A report with what the ledger says of the delivery, where the loader had nothing to do."""
+def _with_ledger_counts(report: LoadReport, warehouse: Warehouse) -> LoadReport:
+    """Return the report; if the loader had nothing to do, with the delivery's counts and rules from the ledger."""
     if report.status != "unchanged":
         return report
     with connected(warehouse.url) as connection:

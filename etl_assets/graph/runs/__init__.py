@@ -1,1 +1,1 @@
-"""Runs: their jobs, their lines in the run history, retries, and the runs whose process is gone."""
+"""Runs: their rows in the run history, retries, crashed runs, and the sensors that watch them and send alerts."""

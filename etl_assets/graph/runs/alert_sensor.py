@@ -1,7 +1,7 @@
-"""The sensor that looks for what only time tells, and sends what is in the outbox.
+"""The sensor that evaluates the alert rules that depend on time, and sends the notifications of the outbox.
 
-It launches no runs, and ends in time whatever the channels do. Dagster reads its annotations, which is why they are not
-postponed here.
+It launches no runs. A tick ends in time whatever the channels do. The annotations are not postponed here, because
+Dagster reads those of the sensor.
 """
 
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ ALERT_SECONDS: Final = 30
 
 
 def alert_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
-    """The sensor that tells people.
+    """Return the sensor that sends alerts.
 
-    Each tick says how many messages were sent, how many wait, and which channel fails since when.
+    The result of each tick shows how many notifications were sent, how many wait, and which channels fail since when.
 
     Args:
-        sources: All that are known, by name.
+        sources: All known sources, by name.
     """
     rules = {name: source.alert_rules for name, source in sources.items()}
 
@@ -33,9 +33,9 @@ def alert_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
         name="alerts",
         minimum_interval_seconds=ALERT_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Looks for missed deadlines and an ageing quarantine; sends alerts to their channels.",
+        description="Checks for missed deadlines and an ageing quarantine; sends alerts to their channels.",
     )
-    def tell(context: dg.SensorEvaluationContext) -> dg.SkipReason:  # noqa: ARG001 -- Dagster's signature
+    def send_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:  # noqa: ARG001 -- Dagster's signature
         settings = Settings.from_environment()
         with connected(open_warehouse().url) as connection:
             now = clock(connection)
@@ -43,4 +43,4 @@ def alert_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
             dispatch = alerts.send(connection, settings.channels, settings.ui_url, now)
         return dg.SkipReason("\n".join(dispatch.lines))
 
-    return tell
+    return send_alerts

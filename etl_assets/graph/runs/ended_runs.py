@@ -1,8 +1,8 @@
-"""What the history lacks of a run that has ended in Dagster.
+"""Enters in the run history what it lacks of a run that has ended in Dagster.
 
-Most runs enter themselves, by their `RunRecord`. Not those that ended before their first step, nor those that were
-ended from outside, nor what assets and asset checks that were written by hand have to say. Here that is read from
-Dagster's event log, and entered as if the run had done so. It may be done any number of times.
+Most runs enter themselves, by their `RunRecord`. Three kinds do not: runs that ended before their first step, runs that
+were ended from outside, and assets and asset checks that were written by hand. This module reads them from Dagster's
+event log and enters them as the run would have done. It may be called any number of times.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ if TYPE_CHECKING:
 PARTITION_TAG: Final = "dagster/partition"
 FAILURE_REASON_TAG: Final = "dagster/failure_reason"
 NOT_STARTED: Final = "NotStarted"
-"""Stands in the place of an error's class where a run failed before its first step."""
-_BY_HAND: Final = "What it found stands in Dagster."
-"""In the place of a description, which may hold record contents."""
+"""Used in place of an error's class if a run failed before its first step."""
+_BY_HAND: Final = "Dagster shows what it found."
+"""Used in place of a check's description, which may contain record contents."""
 
 
 @dataclass(frozen=True)
 class _Fault:
-    """Why a run did not succeed; `whole` when the text says all of it."""
+    """Why a run did not succeed. If `complete` is true, nothing is added to the text."""
 
     status: RunFault
     error_class: str
     text: str
-    whole: bool = False
+    complete: bool = False
 
 
 def reconcile(
     connection: Connection, instance: dg.DagsterInstance, ended: dg.RunRecord, sources: Mapping[str, Source]
 ) -> None:
-    """Enter what is missing of a run: its lines, its check results, and what people are told of them.
+    """Enter what the history lacks of a run: its rows, its check results, and the alerts for them.
 
     Args:
-        connection: In autocommit, to the warehouse.
-        instance: Knows the run.
-        ended: The run, as Dagster has it. One that has not ended is left alone.
-        sources: All that are known, by name.
+        connection: Connection to the warehouse, in autocommit.
+        instance: The instance of Dagster that has the run.
+        ended: The run, as Dagster has it. Nothing is entered for a run that has not ended.
+        sources: All known sources, by name.
     """
     run = ended.dagster_run
     if not run.is_finished:
@@ -68,7 +68,7 @@ def reconcile(
 
 
 def rules_of(sources: Mapping[str, Source], name: str) -> tuple[AlertRule, ...]:
-    """The alert rules of a source; the default ones for an asset that was written by hand."""
+    """Return the alert rules of a source; the default ones for an asset that was written by hand."""
     return sources[name].alert_rules if name in sources else DEFAULT_ALERTS
 
 
@@ -79,16 +79,16 @@ def _reconcile_runs(
     entered = history.entered_runs(connection, run.run_id)
     open_ = [key for key, (status, _) in entered.items() if status == "started"]
     planned = _planned(instance, run, sources)
-    never = {key: steps for key, steps in planned.items() if key not in entered}
-    if not open_ and not never:
+    missing = {key: steps for key, steps in planned.items() if key not in entered}
+    if not open_ and not missing:
         return
     failures = _failures(instance, run)
     fault = None if run.status == dg.DagsterRunStatus.SUCCESS else _fault(instance, run, failures)
     if fault is not None and failures:
-        never = _tried(never, planned, {step for step, _ in failures})
-    for key in never:
+        missing = _with_failed_step(missing, planned, {step for step, _ in failures})
+    for key in missing:
         history.run_started(connection, key, job=run.job_name, at=_time(ended.start_time) or ended.create_timestamp)
-    for key in [*open_, *never]:
+    for key in [*open_, *missing]:
         _end(connection, key, fault, rules_of(sources, key.source), _time(ended.end_time))
 
 
@@ -97,7 +97,7 @@ def _end(
 ) -> None:
     if fault is None:
         end = history.run_succeeded(connection, key, at=at)
-    elif fault.whole:
+    elif fault.complete:
         end = history.run_failed(connection, key, fault.error_class, fault.text, at=at)
     else:
         end = history.run_cut_short(connection, key, fault.status, fault.text, error_class=fault.error_class, at=at)
@@ -108,29 +108,29 @@ def _end(
 def _planned(
     instance: dg.DagsterInstance, run: dg.DagsterRun, sources: Mapping[str, Source]
 ) -> dict[RunKey, frozenset[str]]:
-    """What a run was to materialize or replay, each with the steps that were to do so."""
+    """Return the source partitions that a run was to materialize or replay, each with its steps."""
     if run.job_name == REPLAY:
         ops: Any = run.run_config.get("ops", {})
         config = ops.get(REPLAY_STEP, {}).get("config", {})
         return {RunKey(run.run_id, config["source"], ""): frozenset({REPLAY_STEP})} if "source" in config else {}
-    found: dict[RunKey, frozenset[str]] = {}
+    planned: dict[RunKey, frozenset[str]] = {}
     for event in _events(instance, run, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED):
         plan = event.asset_materialization_planned_data
         subset = plan.partitions_subset
         partitions = subset.get_partition_keys() if subset is not None else [plan.partition or ""]
         for partition in partitions:
             key = RunKey(run.run_id, _name_of(plan.asset_key, sources), partition)
-            found[key] = found.get(key, frozenset()) | {plan.asset_key.to_python_identifier()}
-    return found
+            planned[key] = planned.get(key, frozenset()) | {plan.asset_key.to_python_identifier()}
+    return planned
 
 
-def _tried(
-    never: Mapping[RunKey, frozenset[str]], planned: Mapping[RunKey, frozenset[str]], failed: set[str]
+def _with_failed_step(
+    missing: Mapping[RunKey, frozenset[str]], planned: Mapping[RunKey, frozenset[str]], failed: set[str]
 ) -> dict[RunKey, frozenset[str]]:
-    """Of what was never entered, that which a step failed at; all of it where steps are not named like assets."""
+    """Return the missing keys that have a failed step; all missing keys if no failed step is named like an asset."""
     if not any(steps & failed for steps in planned.values()):
-        return dict(never)
-    return {key: steps for key, steps in never.items() if steps & failed}
+        return dict(missing)
+    return {key: steps for key, steps in missing.items() if steps & failed}
 
 
 def _fault(
@@ -140,16 +140,16 @@ def _fault(
     if run.status == dg.DagsterRunStatus.CANCELED or asked_to_end:
         return _Fault("cancelled", history.CANCELLED, ASKED_TO_END)
     if failures:
-        _, (name, text, whole) = failures[0]
-        return _Fault("failed", name, text, whole)
+        _, (name, text, complete) = failures[0]
+        return _Fault("failed", name, text, complete)
     if not _events(instance, run, dg.DagsterEventType.STEP_START):
-        return _Fault("failed", NOT_STARTED, "The run ended before its first step; its log in Dagster says why.")
-    return _Fault("crashed", history.CRASHED, "Dagster found the process of the run gone.")
+        return _Fault("failed", NOT_STARTED, "The run ended before its first step; its log in Dagster shows why.")
+    return _Fault("crashed", history.CRASHED, "Dagster found that the process of the run is gone.")
 
 
 def _failures(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[tuple[str, tuple[str, str, bool]]]:
-    """The steps that failed, each with the class of its error, the text, and whether the text is one of ours."""
-    found = []
+    """Return the failed steps, each with the class of its error, the text, and whether the text is complete."""
+    failures = []
     for event in _events(instance, run, dg.DagsterEventType.STEP_FAILURE):
         error = event.step_failure_data.error
         while error is not None and error.cause is not None:
@@ -158,10 +158,10 @@ def _failures(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[tuple[st
         kind = getattr(errors, name, None)
         if error is not None and isinstance(kind, type) and issubclass(kind, errors.EtlAssetsError):
             text = error.message.strip().removeprefix(f"{errors.__name__}.{name}: ")
-            found.append((event.step_key or "", (name, text, True)))
+            failures.append((event.step_key or "", (name, text, True)))
         else:
-            found.append((event.step_key or "", (name, history.NOT_OURS, True)))
-    return found
+            failures.append((event.step_key or "", (name, history.NOT_OURS, True)))
+    return failures
 
 
 def _reconcile_checks(
@@ -177,9 +177,9 @@ def _reconcile_checks(
             missing.setdefault(key, []).append(result)
     if not missing:
         return
-    lines = history.entered_runs(connection, run.run_id)
+    runs = history.entered_runs(connection, run.run_id)
     for key, results in missing.items():
-        _, delivery_id = lines.get(key, ("", None))
+        _, delivery_id = runs.get(key, ("", None))
         enter_checks(connection, rules_of(sources, key.source), key, delivery_id, results)
 
 
@@ -187,26 +187,26 @@ def _evaluations(
     instance: dg.DagsterInstance, run: dg.DagsterRun, sources: Mapping[str, Source]
 ) -> Iterator[tuple[RunKey, CheckResult]]:
     for event in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
-        found = event.asset_check_evaluation_data
-        partition = found.partition or run.tags.get(PARTITION_TAG, "")
-        name = _name_of(found.asset_key, sources)
+        evaluation = event.asset_check_evaluation_data
+        partition = evaluation.partition or run.tags.get(PARTITION_TAG, "")
+        name = _name_of(evaluation.asset_key, sources)
         result = CheckResult(
-            found.check_name,
-            passed=found.passed,
-            blocking=found.blocking,
-            description="" if found.passed else _BY_HAND,
-            by_consent=found.check_name in _consented(sources.get(name)),
+            evaluation.check_name,
+            passed=evaluation.passed,
+            blocking=evaluation.blocking,
+            description="" if evaluation.passed else _BY_HAND,
+            by_consent=evaluation.check_name in _rules_by_consent(sources.get(name)),
         )
         yield RunKey(run.run_id, name, partition), result
 
 
-def _consented(source: Source | None) -> set[str]:
-    """The checks of rules that ``max_rejected`` consents to break."""
+def _rules_by_consent(source: Source | None) -> set[str]:
+    """Return the names of the rules that records may break within ``max_rejected``."""
     return set() if source is None else {rule.name for rule in source.rules if rule.by_consent}
 
 
 def _name_of(key: dg.AssetKey, sources: Mapping[str, Source]) -> str:
-    """The name under which runs of an asset are entered: all assets of a source are entered as one."""
+    """Return the name under which runs of an asset are entered; all assets of a source have one name."""
     if len(key.path) == 2 and key.path[0] in {LANDING, QUARANTINE} and key.path[1] in sources:  # noqa: PLR2004
         return key.path[1]
     return delivered_as(key)

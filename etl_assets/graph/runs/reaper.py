@@ -1,8 +1,8 @@
-"""Finds runs whose process is gone, and enters that they crashed, in the history and in Dagster.
+"""The reaper: it finds runs whose process is gone, and enters them as crashed in the run history and in Dagster.
 
-Dagster's own run monitoring looks after runs whose launcher can say whether their worker lives. Those that a command
-executes in its own process, and those of the default launcher, it takes for running until the end of time. Here the
-database is asked: a run holds a lock as long as its process lives.
+Dagster's own run monitoring watches only runs whose launcher knows whether their worker lives. For Dagster, runs that a
+command executes in its own process, and runs of the default launcher, stay under way forever. The reaper therefore asks
+the database: a run holds a lock as long as its process lives.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ UNDER_WAY: Final = (
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 )
-GONE: Final = "The process that executed the run is gone: it was killed, or its machine was."
+GONE: Final = "The process that executed the run is gone: it was killed, or its machine stopped."
 _AD_HOC_JOB: Final = "__ASSET_JOB"
 
 
 def reap(
     instance: dg.DagsterInstance, url: str, sources: Mapping[str, Source], location: str | None = None
 ) -> list[RunEnd]:
-    """Look for every run that is under way; enter those that are not found for the second time.
+    """Check every run that is under way, and enter those whose process is missing for the second time.
 
-    One that ran on this machine is entered at once when its process is not there. One that ended in Dagster and not
-    in the history is entered as Dagster has it.
+    A run of this machine is entered at once if its process does not exist. A run that has ended in Dagster but not in
+    the history is entered with the end that Dagster has.
 
     Args:
-        instance: Knows the runs.
-        url: Of the warehouse.
-        sources: All that are known, by name.
-        location: Only runs of this code location, and those of none; all when it is None.
+        instance: The instance of Dagster that has the runs.
+        url: URL of the warehouse.
+        sources: All known sources, by name.
+        location: Check only runs of this code location and those of none; None checks all runs.
 
     Returns:
         The runs that were entered as crashed or cancelled.
@@ -58,51 +58,54 @@ def reap(
     under_way = {run.run_id: run for run in instance.get_runs(dg.RunsFilter(statuses=list(UNDER_WAY)))}
     ends: list[RunEnd] = []
     with connected(url) as connection:
-        lines = missed_runs.find(connection, under_way.keys())
-        for run_id in dict.fromkeys(line.key.run_id for line in lines):
+        started = missed_runs.find(connection, under_way.keys())
+        for run_id in dict.fromkeys(row.key.run_id for row in started):
             run = under_way.get(run_id) or instance.get_run_by_id(run_id)
             if not is_ours(run, location):
                 continue
-            of_run = [line for line in lines if line.key.run_id == run_id]
+            rows = [row for row in started if row.key.run_id == run_id]
             if run is not None and run.is_finished:
                 for record in instance.get_run_records(dg.RunsFilter(run_ids=[run_id])):
                     reconcile(connection, instance, record, sources)
-            elif (run is None or _in_one_process(run, of_run)) and _is_gone(connection, of_run):
-                ends += _enter(connection, of_run, run, sources)
+            elif (run is None or _in_one_process(run, rows)) and _is_gone(connection, rows):
+                ends += _enter_ends(connection, rows, run, sources)
                 _report_to_dagster(instance, run)
     return ends
 
 
 def is_ours(run: dg.DagsterRun | None, location: str | None) -> bool:
-    """Whether a run is this code location's to look after: nobody else's, or of a command."""
+    """Return whether this code location watches a run: a run of its own, or of a command, which has no location."""
     origin = run.remote_job_origin if run is not None else None
     return location is None or origin is None or origin.location_name == location
 
 
-def _in_one_process(run: dg.DagsterRun, lines: Collection[StartedRun]) -> bool:
-    """Whether no process means no run. A job of somebody's own may have a process for each step, and none between."""
+def _in_one_process(run: dg.DagsterRun, rows: Collection[StartedRun]) -> bool:
+    """Return whether a run without a process is over.
+
+    A job written by hand may have one process for each step, and none between two steps.
+    """
     ours = SOURCE_TAG in run.tags or run.job_name in {REPLAY, _AD_HOC_JOB}
-    return ours or any(line.status == "started" for line in lines)
+    return ours or any(row.status == "started" for row in rows)
 
 
-def _is_gone(connection: Connection, lines: Collection[StartedRun]) -> bool:
-    """Whether nobody is at a run, now and when it was looked for before; remembers what was found."""
-    if any(line.alive for line in lines):
-        for line in lines:
-            if line.missed:
-                missed_runs.find_again(connection, line.key)
+def _is_gone(connection: Connection, rows: Collection[StartedRun]) -> bool:
+    """Return whether a run has no process now and had none some time ago; enter whether it is missed now."""
+    if any(row.alive for row in rows):
+        for row in rows:
+            if row.missed:
+                missed_runs.find_again(connection, row.key)
         return False
-    for line in lines:
-        missed_runs.miss(connection, line.key)
-    return all(line.missed_long or _process_is_gone(line) for line in lines)
+    for row in rows:
+        missed_runs.miss(connection, row.key)
+    return all(row.missed_long or _process_is_gone(row) for row in rows)
 
 
-def _process_is_gone(line: StartedRun) -> bool:
-    """Whether a process of this machine is not there. Of another's, nothing is known."""
-    if line.process is None or line.host != socket.gethostname():
+def _process_is_gone(row: StartedRun) -> bool:
+    """Return whether a process of this machine does not exist. Of other machines nothing is known: False."""
+    if row.process is None or row.host != socket.gethostname():
         return False
     try:
-        os.kill(line.process, 0)
+        os.kill(row.process, 0)
     except ProcessLookupError:
         return True
     except PermissionError:
@@ -110,31 +113,31 @@ def _process_is_gone(line: StartedRun) -> bool:
     return False
 
 
-def _enter(
-    connection: Connection, lines: Collection[StartedRun], run: dg.DagsterRun | None, sources: Mapping[str, Source]
+def _enter_ends(
+    connection: Connection, rows: Collection[StartedRun], run: dg.DagsterRun | None, sources: Mapping[str, Source]
 ) -> list[RunEnd]:
     ends = []
-    for line in lines:
+    for row in rows:
         with connection.transaction():
-            if not missed_runs.claim(connection, line):
+            if not missed_runs.claim(connection, row):
                 continue
             if run is not None and run.status == dg.DagsterRunStatus.CANCELING:
                 end = history.run_cut_short(
-                    connection, line.key, "cancelled", ASKED_TO_END, error_class=history.CANCELLED
+                    connection, row.key, "cancelled", ASKED_TO_END, error_class=history.CANCELLED
                 )
             else:
-                end = history.run_cut_short(connection, line.key, "crashed", GONE, error_class=history.CRASHED)
+                end = history.run_cut_short(connection, row.key, "crashed", GONE, error_class=history.CRASHED)
             if end is not None:
-                alerts.of_run(connection, rules_of(sources, line.key.source), end)
+                alerts.of_run(connection, rules_of(sources, row.key.source), end)
                 ends.append(end)
     return ends
 
 
 def _report_to_dagster(instance: dg.DagsterInstance, run: dg.DagsterRun | None) -> None:
-    """Let Dagster know, so that it may start the run again; it may have heard of it meanwhile."""
+    """Report the end of the run to Dagster, so that it may start the run again, unless the run has already ended."""
     if run is None or (now := instance.get_run_by_id(run.run_id)) is None or now.is_finished:
         return
     if now.status == dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(now, f"{GONE} It had been asked to end.")
     else:
-        instance.report_run_failed(now, f"{GONE} etl.run says what it had written.")
+        instance.report_run_failed(now, f"{GONE} Table etl.run shows what it had written.")

@@ -1,6 +1,6 @@
-"""Which errors of a step another try may mend, and how long it waits for it.
+"""Which errors of a step are retried, and how long the step waits before a retry.
 
-A run whose process died is started again by Dagster itself, as ``dagster.yaml`` says; here it is about steps.
+This module is about steps. A run whose process died is started again by Dagster itself, as ``dagster.yaml`` says.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 RETRIES: Final = 5
 FIRST_WAIT: Final = 4.0
 LONGEST_WAIT: Final = 120.0
-"""Seconds; each wait is twice as long as the one before."""
+"""In seconds, like the first wait; each wait is twice as long as the one before."""
 TRANSIENT: Final = (TransientLoadError, BusyError)
-"""What another try at a load may mend; nothing else is tried again."""
+"""The errors of a load that a retry may resolve; no other error is retried."""
 TRANSIENT_FETCH: Final = (*TRANSIENT, DeliveryIncompleteError, DeliveryUnreachableError)
-"""What another try at a fetch may mend."""
+"""The errors of a fetch that a retry may resolve."""
 
 
 @contextmanager
 def retrying(tries: int, kinds: tuple[type[Exception], ...] = TRANSIENT) -> Iterator[None]:
-    """Let Dagster run the step again when the block raises an error of some kinds.
+    """Let Dagster retry the step if the block raises an error of the given kinds.
 
     Args:
         tries: How often the step was run before.
-        kinds: Of errors.
+        kinds: Kinds of errors.
     """
     try:
         yield
@@ -41,13 +41,13 @@ def retrying(tries: int, kinds: tuple[type[Exception], ...] = TRANSIENT) -> Iter
 
 
 def retried(tries: int, kinds: tuple[type[Exception], ...] = TRANSIENT) -> tuple[type[Exception], ...]:
-    """The errors, of some kinds, after which a step that was tried so often before is tried again."""
+    """Return the kinds of errors after which a step is retried that was tried so often before; none after the last."""
     return kinds if tries < RETRIES else ()
 
 
 def _retry(error: Exception, tries: int) -> dg.RetryRequested:
-    """The request; its wait is shortened by chance, so that those who failed together do not come back together."""
+    """Return the request for a retry. Its wait is random, so that steps that failed together do not retry together."""
     wait = min(FIRST_WAIT * 2**tries, LONGEST_WAIT)
-    asked = dg.RetryRequested(RETRIES, seconds_to_wait=wait * random.uniform(0.5, 1.0))  # noqa: S311 -- no secret
-    asked.__cause__ = error  # which is what Dagster shows
-    return asked
+    request = dg.RetryRequested(RETRIES, seconds_to_wait=wait * random.uniform(0.5, 1.0))  # noqa: S311 -- no secret
+    request.__cause__ = error  # Dagster shows the cause
+    return request

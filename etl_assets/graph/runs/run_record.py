@@ -1,8 +1,8 @@
-"""The line of a run in ``etl.run``, and its check results in ``etl.check_result``, for those who browse in SQL.
+"""The row of a run in ``etl.run``, and its check results in ``etl.check_result``, for people who query with SQL.
 
-One line spans landing, core and quarantine of a source partition: it begins with the first of them that the run
-executes, and ends with the last. What people are told of is written in the same transactions. Dagster's own event log
-is what steers.
+One row spans landing, core and quarantine of a source partition: the first of these steps that the run executes begins
+it, and the last ends it. The alerts are written in the same transactions. Dagster decides by its own event log, not by
+these tables.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ if TYPE_CHECKING:
     from etl_assets.source import Source
 
 RUN_RETRY_TAG: Final = "dagster/retry_number"
-ASKED_TO_END: Final = "Somebody, or the machine, asked the run to end before it was done."
+ASKED_TO_END: Final = "A person or the machine asked the run to end before it was complete."
 _INTERRUPTS: Final = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run of one source partition, as one of its steps sees it.
+    """One step of a run of one source partition; it enters the run in the history.
 
     Attributes:
-        url: Of the warehouse.
-        run_id: Dagster's.
-        source: Its name.
+        url: URL of the warehouse.
+        run_id: Dagster's id of the run.
+        source: Name of the source.
         partition: Key of the partition.
-        rules: By which people are told of how it ends.
+        rules: The alert rules for the end of the run.
         step: The step: ``landing``, ``core`` or ``quarantine`` of a source; ``asset`` or ``replay`` otherwise.
         job: Name of Dagster's job.
-        attempt: Which try of the whole run it is, from 1.
-        again: Whether the step is tried again.
-        last: Whether the run is over for the source partition when the step is.
-        began: When the step did, by this process's clock of durations.
+        attempt: Number of the attempt of the whole run, from 1.
+        again: Whether the step is a retry.
+        last: Whether the step is the run's last one for the source partition.
+        began: When the step began, in seconds of this process's performance counter.
     """
 
     url: str = field(repr=False)
@@ -71,15 +71,15 @@ class RunRecord:
 
     @classmethod
     def of(cls, url: str, run: dg.DagsterRun, source: Source | str, partition: str, step: str, tries: int = 0) -> Self:
-        """The record of a step.
+        """Return the record of a step.
 
         Args:
-            url: Of the warehouse.
-            run: Dagster's.
-            source: The declaration; of an asset that was written by hand, the name under which it is delivered.
+            url: URL of the warehouse.
+            run: Dagster's run.
+            source: The declaration; for an asset written by hand, the name of its deliveries.
             partition: Key of the partition.
             step: The step.
-            tries: How often the step was tried before in this run.
+            tries: How often this run has tried the step before.
         """
         name, rules = (source, DEFAULT_ALERTS) if isinstance(source, str) else (source.name, source.alert_rules)
         attempt = 1 + int(run.tags.get(RUN_RETRY_TAG, "0"))
@@ -87,11 +87,11 @@ class RunRecord:
 
     @property
     def key(self) -> RunKey:
-        """Which run of which source partition."""
+        """The key of the run and the source partition."""
         return RunKey(self.run_id, self.source, self.partition)
 
     def start(self) -> None:
-        """Enter the run, or enter that it goes on. From here on it counts as alive as long as its process is."""
+        """Enter that the run starts or continues. From now on it counts as alive as long as its process lives."""
         liveness.appear(self.url, self.run_id, (self.source, self.partition))
         with connected(self.url) as connection:
             history.run_started(
@@ -106,15 +106,15 @@ class RunRecord:
             )
 
     def end(self, delivery_id: int | None = None, seconds: Mapping[str, float] | None = None) -> None:
-        """Enter that the step succeeded, and with the last one that the run did.
+        """Enter that the step succeeded; if it is the last one, enter that the run succeeded.
 
         Args:
-            delivery_id: Of the newest delivery concerned.
-            seconds: By step; how long the step took is added.
+            delivery_id: Id of the newest delivery concerned.
+            seconds: Seconds by phase; the seconds of the step are added.
         """
         spent = {**(seconds or {}), self.step: time.perf_counter() - self.began}
         if self.last:
-            self._over(
+            self._enter_end(
                 lambda connection: history.run_succeeded(connection, self.key, delivery_id=delivery_id, seconds=spent)
             )
             return
@@ -123,20 +123,20 @@ class RunRecord:
 
     @contextmanager
     def watching(self, retried: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-        """Enter that the run failed, or was cancelled, if the block raises; the error goes on.
+        """Enter that the run failed or was cancelled if the block raises an error, and raise the error again.
 
         Args:
-            retried: Errors after which Dagster will try the step again: the run is not over.
+            retried: Errors after which Dagster retries the step, so that the run is not over.
         """
         try:
             yield
         except _INTERRUPTS:
             with suppress(SettingsError, psycopg.Error):
-                self._over(self._cancelled)
+                self._enter_end(self._enter_cancelled)
             raise
         except Exception as error:
             with suppress(SettingsError, psycopg.Error):
-                self._failed(error, again=isinstance(error, retried))
+                self._enter_failed(error, again=isinstance(error, retried))
             raise
 
     def checks(self, delivery_id: int | None, results: Sequence[CheckResult]) -> None:
@@ -144,20 +144,20 @@ class RunRecord:
         with connected(self.url) as connection, connection.transaction():
             enter_checks(connection, self.rules, self.key, delivery_id, results)
 
-    def _failed(self, error: Exception, *, again: bool) -> None:
+    def _enter_failed(self, error: Exception, *, again: bool) -> None:
         if not again:
             name, text = type(error).__name__, history.error_text(error)
-            self._over(lambda connection: history.run_failed(connection, self.key, name, text, step=self.step))
+            self._enter_end(lambda connection: history.run_failed(connection, self.key, name, text, step=self.step))
             return
         with connected(self.url) as connection:
             history.run_broke_off(connection, self.key, error)
 
-    def _cancelled(self, connection: Connection) -> RunEnd | None:
+    def _enter_cancelled(self, connection: Connection) -> RunEnd | None:
         return history.run_cut_short(
             connection, self.key, "cancelled", ASKED_TO_END, error_class=history.CANCELLED, step=self.step
         )
 
-    def _over(self, enter: Callable[[Connection], RunEnd | None]) -> None:
+    def _enter_end(self, enter: Callable[[Connection], RunEnd | None]) -> None:
         with connected(self.url) as connection, connection.transaction():
             end = enter(connection)
             if end is not None:
@@ -166,11 +166,11 @@ class RunRecord:
 
 
 def record_of_asset(url: str, context: dg.AssetExecutionContext, source: Source, partition: str) -> RunRecord:
-    """The record of a step that materializes an asset of a source.
+    """Return the record of a step that materializes an asset of a source.
 
     Args:
-        url: Of the warehouse.
-        context: Of the step.
+        url: URL of the warehouse.
+        context: Context of the step.
         source: The declaration.
         partition: Key of the partition.
     """
@@ -190,6 +190,6 @@ def enter_checks(
     delivery_id: int | None,
     results: Sequence[CheckResult],
 ) -> None:
-    """Enter check results, and what people are told of them, in the present transaction."""
+    """Enter check results, and the alerts for them, in the present transaction."""
     history.checks(connection, *key.values, delivery_id, results)
     alerts.of_checks(connection, rules, *key.values, delivery_id, results)

@@ -1,6 +1,6 @@
-"""The sensor that keeps the run history whole: runs whose process is gone, runs and checks that nobody entered.
+"""The sensor that completes the run history: crashed runs, and runs and check results that are not entered yet.
 
-It is switched on from the start. It reads the annotations of what it calls, which is why they are not postponed here.
+It is switched on from the start. The annotations are not postponed here, because Dagster reads those of the sensor.
 """
 
 import json
@@ -18,22 +18,22 @@ from etl_assets.postgres.connection import connected
 from etl_assets.source import Source
 
 WATCH_SECONDS: Final = 15
-"""A run that is killed is missed at the first look after that, and given up at the second: within a minute."""
+"""The first tick after a run is killed finds it missing, and the second gives it up: within a minute."""
 RUNS_PER_TICK: Final = 50
 FIRST_LOOK: Final = timedelta(days=1)
-"""So far back the first tick looks for runs that ended."""
+"""The first tick finds runs that ended within this time."""
 OVERLAP: Final = timedelta(minutes=2)
-"""So far back every other tick looks again: the clocks of those who write Dagster's storage differ."""
+"""Later ticks start this long before the cursor: the clocks of the processes that write Dagster's storage differ."""
 ENDED: Final = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far ended runs were looked at.
+    """Which ended runs the ticks have handled.
 
     Attributes:
-        at: When the newest of them ended, or was tagged last.
-        seen: Those of the time before that is looked at again: the run and when it was updated.
+        at: When the newest handled run ended, or was tagged last.
+        seen: The handled runs of the overlap before `at`: id of the run, and when it was updated.
     """
 
     at: datetime
@@ -41,35 +41,35 @@ class Cursor:
 
     @classmethod
     def read(cls, text: str | None, now: datetime) -> Self:
-        """What the tick before wrote; the first tick's if there was none."""
+        """Return the cursor that the previous tick wrote, or that of the first tick."""
         if not text:
             return cls(now - FIRST_LOOK)
-        told = json.loads(text)
-        return cls(datetime.fromisoformat(told["at"]), told["seen"])
+        state = json.loads(text)
+        return cls(datetime.fromisoformat(state["at"]), state["seen"])
 
     def __str__(self) -> str:
         return json.dumps({"at": self.at.isoformat(), "seen": self.seen})
 
     def after(self, records: Sequence[dg.RunRecord]) -> Self:
-        """The cursor when some more runs have been looked at."""
+        """Return the cursor after more runs have been handled."""
         at = max([self.at, *(record.update_timestamp for record in records)])
         seen = {**self.seen, **{record.dagster_run.run_id: record.update_timestamp.isoformat() for record in records}}
-        kept = {run_id: told for run_id, told in seen.items() if datetime.fromisoformat(told) > at - OVERLAP}
+        kept = {run_id: updated for run_id, updated in seen.items() if datetime.fromisoformat(updated) > at - OVERLAP}
         return type(self)(at, kept)
 
 
 def watch_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
-    """The sensor that completes the run history.
+    """Return the sensor that completes the run history.
 
     Args:
-        sources: All that are known, by name.
+        sources: All known sources, by name.
     """
 
     @dg.sensor(
         name="watch_runs",
         minimum_interval_seconds=WATCH_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Enters in etl.run which runs crashed, and in etl.check_result what checks written by hand say.",
+        description="Enters crashed runs in etl.run, and the results of checks written by hand in etl.check_result.",
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         url = open_warehouse().url
@@ -83,13 +83,13 @@ def watch_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
                 if is_ours(record.dagster_run, location):
                     reconcile(connection, context.instance, record, sources)
         context.update_cursor(str(cursor.after(ended)))
-        return dg.SkipReason(f"{len(crashed)} runs crashed, {len(ended)} ended since the last look.")
+        return dg.SkipReason(f"{len(crashed)} runs crashed, {len(ended)} ended since the last tick.")
 
     return watch
 
 
 def ended_since(instance: dg.DagsterInstance, cursor: Cursor) -> list[dg.RunRecord]:
-    """Runs that ended and were not looked at, oldest first, as many as one tick may take."""
+    """Return ended runs that are not handled yet, oldest first; at most as many as one tick may handle."""
     records = instance.get_run_records(
         dg.RunsFilter(statuses=list(ENDED), updated_after=cursor.at - OVERLAP),
         limit=RUNS_PER_TICK + len(cursor.seen),

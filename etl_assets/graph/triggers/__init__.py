@@ -1,1 +1,1 @@
-"""What makes runs begin: schedules, sensors, automation conditions, and which source comes after which."""
+"""The triggers of runs: schedules, sensors, automation conditions, and the order of sources."""

@@ -1,8 +1,8 @@
-"""What the sensor of a source remembers of arrivals, and what it makes of one.
+"""What the sensor of a source remembers of arrivals, and how it decides about them.
 
-An arrival is a state of what the publisher has for a partition that is not loaded yet. It is forgotten once it is, so
-that the memory is as small as what is new; what is loaded is known by the validators of its delivery. Here lives the
-decision alone: looking, and asking for runs, is `sensors`'s business.
+An arrival is a state of what the publisher has for a partition that is not loaded yet. The sensor forgets it once it is
+loaded, so the memory has only what is new; for loaded states the delivery has the validators. This module only decides.
+Module `change_sensor` polls and requests runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from etl_assets.postgres.ledger.deliveries import Seen
 
 LONGEST_WAIT: Final = timedelta(hours=6)
-"""Attempts lie no further apart, unless the looks themselves do."""
+"""The longest time between two attempts, unless the time between two polls is longer."""
 _DIGITS: Final = 16
 
 
@@ -32,12 +32,12 @@ class Arrival:
     """A state of what the publisher has that is not known to be loaded.
 
     Attributes:
-        look: Digest of what the publisher said.
-        after: Id of the partition's delivery that was known when the state was first seen; 0 for none. A state that
-            comes back after another was loaded is another arrival.
-        attempt: Number of the run last asked for; 0 while it may still be being written.
-        end: ``loaded`` where runs succeeded, and yet the validators of the delivery say something else; ``given up``
-            where too many runs failed.
+        look: Digest of the validators that the publisher gave.
+        after: Id of the partition's delivery at the first poll of the state; 0 for none. A state that comes back after
+            another was loaded is another arrival.
+        attempt: Number of the last requested run; 0 while the file may still be being written.
+        end: ``loaded`` if runs succeeded but the validators of the delivery differ; ``given up`` if too many runs
+            failed.
     """
 
     look: str
@@ -47,17 +47,17 @@ class Arrival:
 
     @property
     def is_tried(self) -> bool:
-        """Whether a run was asked for, and how it ended has not been seen."""
+        """Whether a run was requested and its end is not handled yet."""
         return self.attempt > 0 and not self.end
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What the sensor knows from tick to tick.
+    """What the sensor remembers from tick to tick.
 
     Attributes:
-        last: The partition looked at last, where the tick before stopped early; else None.
-        arrivals: Those not known to be loaded, by partition.
+        last: The partition that the previous tick polled last, if that tick stopped early; otherwise None.
+        arrivals: The arrivals that are not known to be loaded, by partition.
     """
 
     last: str | None = None
@@ -65,19 +65,19 @@ class Memory:
 
     @classmethod
     def read(cls, cursor: str | None) -> Memory:
-        """The memory that `text` wrote."""
-        told = json.loads(cursor or "{}")
-        return cls(told.get("last"), {key: Arrival(*values) for key, values in told.get("arrivals", {}).items()})
+        """Return the memory from a cursor that `text` wrote; an empty memory from no cursor."""
+        state = json.loads(cursor or "{}")
+        return cls(state.get("last"), {key: Arrival(*values) for key, values in state.get("arrivals", {}).items()})
 
     @property
     def text(self) -> str:
-        """The memory as Dagster keeps it."""
+        """The memory as the text that Dagster keeps as the cursor."""
         arrivals = {key: (a.look, a.after, a.attempt, a.end) for key, a in self.arrivals.items()}
         return json.dumps({"last": self.last, "arrivals": arrivals}, separators=(",", ":"))
 
 
 class Attempt(NamedTuple):
-    """How far the runs of an arrival have come: the number of the newest, and what became of it."""
+    """The newest run of an arrival: its number, its status, and when it ended."""
 
     number: int
     status: Literal["under way", "succeeded", "failed"]
@@ -85,12 +85,12 @@ class Attempt(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What is to be done about a partition.
+    """What to do about a partition.
 
     Attributes:
-        arrival: To be remembered; None for nothing.
-        ask: Whether a run is to be asked for.
-        note: Why not, for people; the empty text where nothing needs saying.
+        arrival: The arrival to remember; None for none.
+        ask: Whether to request a run.
+        note: The reason for requesting no run, shown to people; empty if there is nothing to explain.
     """
 
     arrival: Arrival | None = None
@@ -104,7 +104,7 @@ class Decider:
 
     Attributes:
         trigger: As declared.
-        settle_seconds: What was changed more recently may still be being written.
+        settle_seconds: A file that was changed less than this many seconds ago may still be being written.
         now: The time of the tick.
     """
 
@@ -115,94 +115,102 @@ class Decider:
     def decide(
         self,
         key: str,
-        look: Mapping[str, str] | None,
-        seen: Seen | None,
+        polled: Mapping[str, str] | None,
+        fetched: Seen | None,
         arrival: Arrival | None,
         attempt: Attempt | None,
     ) -> Decision:
         """Decide about a partition.
 
         Args:
-            key: Of the partition.
-            look: What the publisher says now; None where nothing tells.
-            seen: What was last fetched; None for nothing.
-            arrival: What was remembered; None for nothing.
-            attempt: The newest run of that; None for none.
+            key: Key of the partition.
+            polled: The publisher's validators now; None if a poll cannot give any.
+            fetched: The last fetch of the partition; None for none.
+            arrival: The remembered arrival; None for none.
+            attempt: The newest run of the arrival; None for none.
         """
-        loaded = look is not None and seen is not None and seen.complete and agree(look, seen.validators)
+        loaded = polled is not None and fetched is not None and fetched.complete and agree(polled, fetched.validators)
         if arrival is not None and arrival.is_tried:
             if attempt is not None and attempt.status == "under way":
-                return Decision(arrival, note="a run is at it")
-            if look is None or arrival.look == digest(key, look, arrival.after):
+                return Decision(arrival, note="a run is under way")
+            if polled is None or arrival.look == digest(key, polled, arrival.after):
                 if attempt is None:
                     return Decision(arrival, ask=True)
                 if attempt.status == "failed":
-                    return self._again(arrival, attempt, tells=look is not None)
-                if look is not None and not loaded:
-                    return self._otherwise(arrival, attempt)
-        if look is None:
+                    return self._after_failure(arrival, attempt, has_validators=polled is not None)
+                if polled is not None and not loaded:
+                    return self._after_mismatch(arrival, attempt)
+        if polled is None:
             return Decision(Arrival(digest(key, {"tick": self.now.isoformat()}), 0, 1), ask=True)
-        return Decision() if loaded else self._new(key, look, seen, arrival)
+        return Decision() if loaded else self._not_loaded(key, polled, fetched, arrival)
 
-    def _otherwise(self, arrival: Arrival, attempt: Attempt) -> Decision:
-        """After a run that succeeded with something else than was seen: perhaps the publisher was quicker, once."""
+    def _after_mismatch(self, arrival: Arrival, attempt: Attempt) -> Decision:
+        """Decide after a successful run whose delivery differs from the poll.
+
+        The publisher may have changed the bytes between poll and fetch, so the first time another run is requested.
+        """
         if attempt.number == 1:
             return Decision(replace(arrival, attempt=2), ask=True)
         return Decision(replace(arrival, attempt=attempt.number, end="loaded"))
 
-    def _again(self, arrival: Arrival, attempt: Attempt, *, tells: bool) -> Decision:
-        """After a run that failed: another attempt when its time has come, as long as there is one left."""
-        if tells and attempt.number >= self.trigger.attempts:
+    def _after_failure(self, arrival: Arrival, attempt: Attempt, *, has_validators: bool) -> Decision:
+        """Decide after a failed run: request the next attempt when it is due, if any attempt is left."""
+        if has_validators and attempt.number >= self.trigger.attempts:
             return Decision(replace(arrival, attempt=attempt.number, end="given up"), note=_GIVEN_UP)
         due = attempt.ended + wait(self.trigger, attempt.number)
         if self.now < due:
             return Decision(
-                arrival, note=f"attempt {attempt.number} failed, the next comes at {due:%Y-%m-%d %H:%M} UTC"
+                arrival, note=f"attempt {attempt.number} failed, the next is due at {due:%Y-%m-%d %H:%M} UTC"
             )
         return Decision(replace(arrival, attempt=attempt.number + 1), ask=True)
 
-    def _new(self, key: str, look: Mapping[str, str], seen: Seen | None, arrival: Arrival | None) -> Decision:
-        """What is not loaded: to be asked for, unless it was dealt with or may still be being written."""
-        if arrival is not None and arrival.look == digest(key, look, arrival.after):
+    def _not_loaded(
+        self, key: str, polled: Mapping[str, str], fetched: Seen | None, arrival: Arrival | None
+    ) -> Decision:
+        """Decide about a state that is not loaded: request a run, unless the sensor has handled the state before.
+
+        It also waits while the file may still be being written.
+        """
+        if arrival is not None and arrival.look == digest(key, polled, arrival.after):
             if arrival.end:
                 return Decision(arrival, note=_GIVEN_UP if arrival.end == "given up" else "")
             return Decision(replace(arrival, attempt=1), ask=True)
-        after = seen.delivery_id if seen is not None else 0
-        arrival = Arrival(digest(key, look, after), after)
-        moment = changed_at(look)
-        if moment is not None and self.now - moment >= timedelta(seconds=self.settle_seconds):
+        after = fetched.delivery_id if fetched is not None else 0
+        arrival = Arrival(digest(key, polled, after), after)
+        changed = changed_at(polled)
+        if changed is not None and self.now - changed >= timedelta(seconds=self.settle_seconds):
             return Decision(replace(arrival, attempt=1), ask=True)
-        return Decision(arrival, note="may still be being written, and is looked at again")
+        return Decision(arrival, note="may still be being written; the next tick polls it again")
 
 
-_GIVEN_UP: Final = "every attempt failed; the next change is waited for, or a run by hand"
+_GIVEN_UP: Final = "every attempt failed; the sensor waits for the next change or a run by hand"
 
 
-def digest(key: str, look: Mapping[str, str], after: int = 0) -> str:
-    """What an arrival is known by, in cursors, run keys and tags."""
-    told = json.dumps([key, sorted(look.items()), after])
-    return sha256(told.encode()).hexdigest()[:_DIGITS]
+def digest(key: str, polled: Mapping[str, str], after: int = 0) -> str:
+    """Return the digest that identifies an arrival in cursors, run keys and tags."""
+    text = json.dumps([key, sorted(polled.items()), after])
+    return sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
 def wait(trigger: OnChange, failed: int) -> timedelta:
-    """How long after so many attempts the next one comes."""
+    """Return the time between the last of so many failed attempts and the next one."""
     longest = max(trigger.every, LONGEST_WAIT)
     times: int = min(2 ** (failed - 1), longest // trigger.every + 1)
     return min(trigger.every * times, longest)
 
 
-def told(notes: Iterable[tuple[str, str]], looked_at: int) -> str:
-    """What became of a tick that asked for nothing, in words.
+def summary(notes: Iterable[tuple[str, str]], polled: int) -> str:
+    """Return the result of a tick as text, for a tick that requested no run.
 
     Args:
-        notes: Partition and what is said of it.
-        looked_at: How many partitions were looked at.
+        notes: Partition and the note about it.
+        polled: Number of partitions that were polled.
     """
-    said = [f"{key or 'the whole source'}: {note}" for key, note in notes if note]
-    if not said:
-        return f"Nothing has changed; {looked_at} looked at."
-    more = f" And {len(said) - _NOTES} more." if len(said) > _NOTES else ""
-    return f"{'; '.join(said[:_NOTES])}.{more}"
+    texts = [f"{key or 'the whole source'}: {note}" for key, note in notes if note]
+    if not texts:
+        return f"Nothing has changed; {polled} polled."
+    more = f" And {len(texts) - _NOTES} more." if len(texts) > _NOTES else ""
+    return f"{'; '.join(texts[:_NOTES])}.{more}"
 
 
 _NOTES: Final = 5

@@ -1,7 +1,7 @@
-"""What makes runs begin by themselves: a schedule or a sensor for a trigger.
+"""The schedule or the sensor for the trigger of each source.
 
-All are switched on from the start: a trigger that is declared is meant. Where nothing shall run by itself, no Dagster
-daemon is started.
+All are switched on from the start, since a declared trigger is meant to work. If nothing shall run automatically, do
+not start the Dagster daemon.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 def schedules(
     sources: Mapping[str, Source], jobs: Mapping[str, UnresolvedAssetJobDefinition]
 ) -> list[dg.ScheduleDefinition]:
-    """The schedules of the sources that run at fixed times.
+    """Return the schedules of the sources that run at fixed times.
 
     Args:
-        sources: All that are known, by name.
+        sources: All known sources, by name.
         jobs: Their jobs, by name.
     """
     return [
@@ -42,10 +42,10 @@ def schedules(
 def sensors(
     sources: Mapping[str, Source], jobs: Mapping[str, UnresolvedAssetJobDefinition]
 ) -> list[dg.SensorDefinition]:
-    """The sensors that make runs begin: those of the sources that run on a change, of parked records, of conditions.
+    """Return the sensors that request runs: for sources that run on a change, for parked records, for conditions.
 
     Args:
-        sources: All that are known, by name.
+        sources: All known sources, by name.
         jobs: Their jobs, by name.
     """
     return [

@@ -1,7 +1,7 @@
-"""The sensor of a source that runs when what the publisher has changes.
+"""The sensor of a source that runs when the publisher changes something.
 
-Here live looking and asking for runs; what is made of a look is `arrivals`'s business. Dagster reads the annotations of
-what it calls, which is why they are not postponed here.
+This module polls and requests runs; module `arrivals` decides what to do after a poll. The annotations are not
+postponed here, because Dagster reads those of the sensor.
 """
 
 import time
@@ -16,7 +16,7 @@ from etl_assets.errors import DeliveryError, DeliveryMissingError
 from etl_assets.graph.keys import RUNS_PER_TICK, SOURCE_TAG
 from etl_assets.graph.partitions import files_of
 from etl_assets.graph.resource import open_warehouse
-from etl_assets.graph.triggers.arrivals import Arrival, Attempt, Decider, Decision, Memory, told
+from etl_assets.graph.triggers.arrivals import Arrival, Attempt, Decider, Decision, Memory, summary
 from etl_assets.model.partitions import Periods
 from etl_assets.model.trigger import OnChange
 from etl_assets.postgres.connection import connected
@@ -27,23 +27,23 @@ from etl_assets.source import Source
 LOOK_TAG: Final = "etl_assets/look"
 ATTEMPT_TAG: Final = "etl_assets/attempt"
 NEWEST: Final = 3
-"""So many of the newest partitions of time are looked at though they are loaded: publishers correct what is recent."""
+"""The number of newest partitions of time to poll even if they are loaded: publishers correct recent data."""
 LOOK_SECONDS: Final = 30.0
-"""A tick looks no longer than that, and the next goes on from there: Dagster ends one that takes a minute."""
+"""A tick polls no longer than this, and the next continues from there: Dagster ends a tick that takes a minute."""
 _WILL_RETRY: Final = "dagster/will_retry"
 
 
 def change_sensor(source: Source, trigger: OnChange, job: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
-    """The sensor of a source whose trigger is a change.
+    """Return the sensor of a source whose trigger is a change.
 
-    Looked at are: the whole of a source without partitions; every file; every named partition; of partitions of time,
-    which are past, the newest three and those that are not loaded. A run is asked for once a look finds what is not
-    loaded and has settled. One that fails is asked for again, ever later; see `Decider`.
+    The sensor polls a source without partitions as a whole, every file, and every named partition. Of past partitions
+    of time it polls the newest three and those that are not loaded. It requests a run once a poll finds a state that is
+    not loaded and that is written whole. It requests a failed run again, after longer and longer waits; see `Decider`.
 
     Args:
         source: The declaration.
         trigger: Its trigger.
-        job: Takes a partition of it all the way.
+        job: The job that fetches, validates and loads a partition.
     """
 
     @dg.sensor(
@@ -51,19 +51,19 @@ def change_sensor(source: Source, trigger: OnChange, job: UnresolvedAssetJobDefi
         job=job,
         minimum_interval_seconds=int(trigger.every.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Asks for the partitions of {source.name} that the publisher has changed.",
+        description=f"Requests the partitions of {source.name} that the publisher has changed.",
     )
-    def look(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    def poll_publisher(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = datetime.now(UTC)
         memory = Memory.read(context.cursor)
         with connected(open_warehouse().url) as connection:
-            seen = deliveries.seen(connection, source.name)
-        keys = _polled(source, seen, memory, now)
+            fetched = deliveries.seen(connection, source.name)
+        keys = _to_poll(source, fetched, memory, now)
         tick = _Tick(source, Decider(trigger, source.extractor.settle_seconds, now), context.instance, memory)
-        last = tick.go_through(_going_on(keys, memory.last), seen)
-        still = set(keys)
-        memory = Memory(last, {key: arrival for key, arrival in tick.arrivals.items() if key in still})
-        message = told(tick.notes.items(), len(keys))
+        last = tick.poll_all(_after(keys, memory.last), fetched)
+        present = set(keys)
+        memory = Memory(last, {key: arrival for key, arrival in tick.arrivals.items() if key in present})
+        message = summary(tick.notes.items(), len(keys))
         if tick.requests and any(tick.notes.values()):
             context.log.info(message)
         return dg.SensorResult(
@@ -73,11 +73,11 @@ def change_sensor(source: Source, trigger: OnChange, job: UnresolvedAssetJobDefi
             cursor=memory.text,
         )
 
-    return look
+    return poll_publisher
 
 
 class _Tick:
-    """One round of looks: what is asked for, what is remembered, what is said."""
+    """One tick of the sensor: it collects the run requests, the arrivals to remember, and the notes."""
 
     def __init__(self, source: Source, decider: Decider, instance: dg.DagsterInstance, memory: Memory) -> None:
         self._source = source
@@ -88,38 +88,38 @@ class _Tick:
         self.notes: dict[str, str] = {}
         self.requests: list[dg.RunRequest] = []
 
-    def go_through(self, keys: Sequence[str], seen: Mapping[str, Seen]) -> str | None:
-        """Look at partitions until enough is asked for or the time is over.
+    def poll_all(self, keys: Sequence[str], fetched: Mapping[str, Seen]) -> str | None:
+        """Poll partitions until enough runs are requested or the time is over.
 
         Returns:
-            The partition looked at last, if others are left.
+            The partition that was polled last, if others are left; otherwise None.
         """
         until = time.monotonic() + LOOK_SECONDS
         for count, key in enumerate(keys):
             if count and (len(self.requests) >= RUNS_PER_TICK or time.monotonic() > until):
                 return keys[count - 1]
-            self._take(key, self._poll(key, seen.get(key)))
+            self._apply(key, self._poll(key, fetched.get(key)))
         return None
 
     def new_partitions(self) -> Sequence[dg.AddDynamicPartitionsRequest]:
-        """The files asked for that are no partitions yet."""
+        """Return the requests to add the partitions of requested files that are no partitions yet."""
         if not self._source.takes_files:
             return []
         known = set(self._instance.get_dynamic_partitions(self._source.name))
         new = [key for request in self.requests if (key := request.partition_key) is not None and key not in known]
         return [dg.AddDynamicPartitionsRequest(self._source.name, new)] if new else []
 
-    def _poll(self, key: str, seen: Seen | None) -> Decision:
+    def _poll(self, key: str, fetched: Seen | None) -> Decision:
         arrival = self.arrivals.get(key)
         try:
-            look = self._source.extractor.poll(self._source.partition(key))
+            state = self._source.extractor.poll(self._source.partition(key))
         except DeliveryMissingError as error:
             return Decision(note=str(error))
         except DeliveryError as error:
             return Decision(arrival, note=str(error))
-        return self._decider.decide(key, look, seen, arrival, self._attempts.get(arrival.look) if arrival else None)
+        return self._decider.decide(key, state, fetched, arrival, self._attempts.get(arrival.look) if arrival else None)
 
-    def _take(self, key: str, decision: Decision) -> None:
+    def _apply(self, key: str, decision: Decision) -> None:
         self.notes[key] = decision.note
         if decision.arrival is None:
             self.arrivals.pop(key, None)
@@ -139,8 +139,8 @@ class _Tick:
             )
 
 
-def _polled(source: Source, seen: Mapping[str, Seen], memory: Memory, now: datetime) -> Sequence[str]:
-    """The partitions that are looked at, oldest first."""
+def _to_poll(source: Source, fetched: Mapping[str, Seen], memory: Memory, now: datetime) -> Sequence[str]:
+    """Return the partitions to poll, oldest first."""
     if source.partitions is None:
         return [""]
     if source.takes_files:
@@ -148,12 +148,12 @@ def _polled(source: Source, seen: Mapping[str, Seen], memory: Memory, now: datet
     complete = source.partitions.keys(now)
     if not isinstance(source.partitions, Periods):
         return complete
-    wanted = {*complete[-NEWEST:], *memory.arrivals}
-    return [key for key in complete if key in wanted or key not in seen or not seen[key].complete]
+    always = {*complete[-NEWEST:], *memory.arrivals}
+    return [key for key in complete if key in always or key not in fetched or not fetched[key].complete]
 
 
-def _going_on(keys: Sequence[str], last: str | None) -> Sequence[str]:
-    """Partitions in the order in which they are looked at: on from where the tick before stopped."""
+def _after(keys: Sequence[str], last: str | None) -> Sequence[str]:
+    """Return the partitions in polling order: first those after `last`, with which the previous tick stopped."""
     if last is None or last not in keys:
         return keys
     place = keys.index(last) + 1
@@ -161,21 +161,21 @@ def _going_on(keys: Sequence[str], last: str | None) -> Sequence[str]:
 
 
 def _attempts(instance: dg.DagsterInstance, arrivals: Iterable[Arrival]) -> Mapping[str, Attempt]:
-    """The newest run of each arrival that was tried, whoever asked for it."""
-    looks = [arrival.look for arrival in arrivals if arrival.is_tried]
-    if not looks:
+    """Return the newest run of each arrival that is tried, also of runs that the sensor did not request."""
+    digests = [arrival.look for arrival in arrivals if arrival.is_tried]
+    if not digests:
         return {}
-    found: dict[str, Attempt] = {}
-    for record in instance.get_run_records(dg.RunsFilter(tags={LOOK_TAG: looks})):  # the newest first
+    attempts: dict[str, Attempt] = {}
+    for record in instance.get_run_records(dg.RunsFilter(tags={LOOK_TAG: digests})):  # the newest first
         run = record.dagster_run
         number = int(run.tags.get(ATTEMPT_TAG, "1"))
-        earlier = found.get(run.tags[LOOK_TAG])
-        if earlier is not None:
-            found[run.tags[LOOK_TAG]] = earlier._replace(number=max(earlier.number, number))
+        newer = attempts.get(run.tags[LOOK_TAG])
+        if newer is not None:
+            attempts[run.tags[LOOK_TAG]] = newer._replace(number=max(newer.number, number))
             continue
         ended = datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC)
-        found[run.tags[LOOK_TAG]] = Attempt(number, _status(run), ended)
-    return found
+        attempts[run.tags[LOOK_TAG]] = Attempt(number, _status(run), ended)
+    return attempts
 
 
 def _status(run: dg.DagsterRun) -> Literal["under way", "succeeded", "failed"]:

@@ -1,7 +1,7 @@
-"""When assets follow others by themselves: the automation conditions of sources, and of assets written by hand.
+"""The automation conditions of sources and of assets written by hand, which follow their upstream assets.
 
-All of them hold an asset back while a blocking check of anything upstream has not passed, partition by partition: a
-bad partition is never released by a good one after it. Here too is said which assets a source's trigger names.
+Each condition requests no partition while a blocking check of any partition upstream of it has not passed. A good
+partition never releases a bad one before it. This module also resolves the assets that the trigger of a source names.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _WITH_UPSTREAM: Final[AutomationCondition[Any]] = AutomationCondition.any_deps_m
 
 @dataclass(frozen=True)
 class Upstream:
-    """What a source comes after.
+    """The assets that a source comes after.
 
     Attributes:
-        deps: The assets, each with how its partitions belong to the source's.
-        whole: Those of them of which no partition belongs to one of the source's.
+        deps: The assets, each with the mapping of its partitions to the source's.
+        whole: The assets whose partitions do not map to the source's: each partition of the source needs all of them.
     """
 
     deps: tuple[dg.AssetDep, ...]
@@ -44,77 +44,77 @@ class Upstream:
 
     @property
     def condition(self) -> AutomationCondition[Any]:
-        """When the source is asked for.
+        """The condition that requests the source.
 
-        A partition is, once something upstream of it was materialized, or once it is new and all upstream of it is
-        there. What is upstream of every partition alike asks for the newest partition of time alone; the others were
-        fetched when their time was, and would only be fetched again.
+        It requests a partition once an asset upstream of it was materialized, or once it is new and everything upstream
+        of it exists. An asset that is upstream of every partition requests only the newest partition of time. The other
+        partitions were fetched at their time, and would only be fetched again.
         """
         wanted = _NEW | _WITH_UPSTREAM
         for dep in self.deps:
-            news = _news(AutomationCondition.asset_matches(dep.asset_key, AutomationCondition.newly_updated()))
+            news = _unhandled(AutomationCondition.asset_matches(dep.asset_key, AutomationCondition.newly_updated()))
             wanted |= news & AutomationCondition.in_latest_time_window() if dep.asset_key in self.whole else news
-        return _released(wanted, "after its upstream assets, where their blocking checks passed")
+        return _if_upstream_passed(wanted, "after its upstream assets, where their blocking checks passed")
 
 
 def follow() -> AutomationCondition[Any]:
-    """The condition of an asset written by hand that follows whatever it is computed from.
+    """Return the condition of an asset written by hand that follows its upstream assets.
 
-    Each partition is computed when something upstream of it was materialized and every blocking check upstream of it
-    passed. Unlike Dagster's ``eager`` it takes partitions of time of any age, and what happens upstream between two
-    looks, so that none is lost; what was there when the condition was first looked at is not computed anew.
+    It requests each partition when an asset upstream of it was materialized and every blocking check upstream of it
+    passed. Unlike Dagster's ``eager`` it requests partitions of time of any age and loses no materialization between
+    two evaluations. It does not request what was materialized before its first evaluation.
     """
-    news = _news(AutomationCondition.any_deps_match(AutomationCondition.newly_updated()))
-    return _released(_NEW | _WITH_UPSTREAM | news, "follow what passed its blocking checks")
+    news = _unhandled(AutomationCondition.any_deps_match(AutomationCondition.newly_updated()))
+    return _if_upstream_passed(_NEW | _WITH_UPSTREAM | news, "follow what passed its blocking checks")
 
 
 def in_the_same_run(before: dg.AssetKey) -> AutomationCondition[Any]:
-    """The condition of an asset that is materialized in every run that another one asks for.
+    """Return the condition of an asset that joins every run that another asset requests.
 
     Args:
-        before: The other one, directly upstream.
+        before: The other asset, directly upstream.
     """
-    asked = AutomationCondition.any_deps_match(AutomationCondition.will_be_requested())
-    return asked.allow(dg.AssetSelection.assets(before)).with_label(f"together with {before.to_user_string()}")
+    requested = AutomationCondition.any_deps_match(AutomationCondition.will_be_requested())
+    return requested.allow(dg.AssetSelection.assets(before)).with_label(f"together with {before.to_user_string()}")
 
 
 def automation_sensor() -> dg.AutomationConditionSensorDefinition:
-    """The sensor that looks at the conditions of all assets, switched on from the start."""
+    """Return the sensor that evaluates the conditions of all assets; it is switched on from the start."""
     return dg.AutomationConditionSensorDefinition(
         "automation",
         target=dg.AssetSelection.all(),
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=SENSOR_SECONDS,
         emit_backfills=False,
-        description="Asks for assets whose upstream was materialized and passed its blocking checks.",
+        description="Requests assets whose upstream was materialized and passed its blocking checks.",
     )
 
 
 def upstream(source: Source, known: Mapping[dg.AssetKey, dg.PartitionsDefinition[str] | None]) -> Upstream | None:
-    """What a source comes after by its trigger; None when that is something else.
+    """Return the assets that a source comes after by its trigger; None if the trigger is not `After`.
 
     Args:
         source: The declaration.
-        known: Every asset there is, with its partitions.
+        known: Every asset, with its partitions.
 
     Raises:
-        DeclarationError: If an asset that is named does not exist or is the source's own, or if the source has a
-            partition for each file, of which nothing upstream tells.
+        DeclarationError: If a named asset does not exist or is the source's own; or if each file of the source is a
+            partition, because no asset upstream has those partitions.
     """
     if not isinstance(source.trigger, After):
         return None
     where = f"source {source.name!r}"
     if source.takes_files:
-        remedy = "Write OnChange(every=timedelta(minutes=5)): only a look tells which files are new"
+        remedy = "Write OnChange(every=timedelta(minutes=5)): only a poll finds the new files"
         raise DeclarationError(where, "trigger", "is After, and each file is a partition", remedy)
     keys = [dg.AssetKey.from_user_string(name) for name in source.trigger.assets]
     own = set(asset_keys(source))
     for key in keys:
         if key in own or key not in known:
             others = ", ".join(sorted(other.to_user_string() for other in known.keys() - own))
-            problem = "its own" if key in own else "none"
+            problem = "which is the source's own asset" if key in own else "which does not exist"
             raise DeclarationError(
-                where, "trigger", f"names {key.to_user_string()}, an asset that is {problem}", f"Name one of {others}"
+                where, "trigger", f"names {key.to_user_string()}, {problem}", f"Name one of {others}"
             )
     partitions = partitions_definition(source.partitions, source.name)
     deps = {key: _mapping(known[key], partitions) for key in keys}
@@ -125,28 +125,31 @@ def upstream(source: Source, known: Mapping[dg.AssetKey, dg.PartitionsDefinition
 
 
 def partitions_of(assets: Iterable[object]) -> dict[dg.AssetKey, dg.PartitionsDefinition[str] | None]:
-    """Every asset among some definitions, with its partitions."""
-    found: dict[dg.AssetKey, dg.PartitionsDefinition[str] | None] = {}
+    """Return every asset among the given definitions, with its partitions."""
+    partitions: dict[dg.AssetKey, dg.PartitionsDefinition[str] | None] = {}
     for asset in assets:
         if isinstance(asset, dg.AssetsDefinition):
-            found.update({spec.key: spec.partitions_def for spec in asset.specs})
+            partitions.update({spec.key: spec.partitions_def for spec in asset.specs})
         elif isinstance(asset, dg.AssetSpec | dg.SourceAsset):
-            found[asset.key] = asset.partitions_def
-    return found
+            partitions[asset.key] = asset.partitions_def
+    return partitions
 
 
-def _news(materialized: AutomationCondition[Any]) -> AutomationCondition[Any]:
-    """Whether something was materialized after the asset was last asked for, and after it was last materialized.
+def _unhandled(materialized: AutomationCondition[Any]) -> AutomationCondition[Any]:
+    """Return whether an upstream asset was materialized after the asset's last request and last materialization.
 
-    Dagster compares the times of events only where they reach it undisturbed, which they do not through ``|`` and
-    ``&``: ``since_last_handled`` drops whatever falls between the same two looks as a request.
+    Dagster compares the times of events only in a condition without ``|`` and ``&``. Therefore ``since_last_handled``,
+    which has them, loses a materialization that falls between the same two evaluations as a request.
     """
-    asked, updated = AutomationCondition.newly_requested(), AutomationCondition.newly_updated()
-    return materialized.since(asked) & materialized.since(updated)
+    requested, updated = AutomationCondition.newly_requested(), AutomationCondition.newly_updated()
+    return materialized.since(requested) & materialized.since(updated)
 
 
-def _released(wanted: AutomationCondition[Any], label: str) -> AutomationCondition[Any]:
-    """What is wanted, where all upstream is there, at rest, and has passed its blocking checks."""
+def _if_upstream_passed(wanted: AutomationCondition[Any], label: str) -> AutomationCondition[Any]:
+    """Return the wanted condition, limited to partitions whose upstream exists and passed its blocking checks.
+
+    Neither the upstream nor the asset itself may have a run under way.
+    """
     at_rest = ~AutomationCondition.any_deps_in_progress() & ~AutomationCondition.in_progress()
     passed = AutomationCondition.all_deps_blocking_checks_passed()
     return (wanted & ~AutomationCondition.any_deps_missing() & at_rest & passed).with_label(label)
@@ -155,11 +158,11 @@ def _released(wanted: AutomationCondition[Any], label: str) -> AutomationConditi
 def _mapping(
     above: dg.PartitionsDefinition[str] | None, below: dg.PartitionsDefinition[str] | None
 ) -> dg.PartitionMapping | None:
-    """How partitions upstream belong to a source's: the same, those of an overlapping time, or all of them."""
+    """Return how partitions upstream map to a source's: the same key, those of an overlapping time, or all of them."""
     if above == below:
         return None
     if isinstance(above, dg.TimeWindowPartitionsDefinition) and isinstance(below, dg.TimeWindowPartitionsDefinition):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", dg.BetaWarning)  # of the argument, without which a later start is an error
+            warnings.simplefilter("ignore", dg.BetaWarning)  # about an argument that is needed if upstream starts later
             return dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
     return dg.AllPartitionMapping()

@@ -1,4 +1,4 @@
-"""Which source must be materialized before which: what triggers name, and what columns refer to, without cycles."""
+"""The order of sources without cycles: which sources each trigger names, and which tables its columns refer to."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def awaited(sources: Mapping[str, Source]) -> dict[str, tuple[str, ...]]:
-    """The known sources whose assets the trigger of each source names.
+    """Return the known sources whose assets the trigger of each source names.
 
     Args:
-        sources: All that are known, by name.
+        sources: All known sources, by name.
 
     Returns:
-        Names, by name, both in the order of the alphabet.
+        Names of sources, by name of the source; both in alphabetical order.
     """
     owners = {key.to_user_string(): name for name, source in sources.items() for key in asset_keys(source)}
     named = {
@@ -30,43 +30,43 @@ def awaited(sources: Mapping[str, Source]) -> dict[str, tuple[str, ...]]:
 
 
 def parents(sources: Mapping[str, Source]) -> dict[str, tuple[str, ...]]:
-    """The known sources whose tables each source refers to, other than those that its trigger names.
+    """Return the known sources whose tables each source refers to, except those that its trigger names.
 
-    Where sources come after each other in a circle, the reference that would close it is left out; the records it is
-    about wait in the quarantine until their parents are there.
+    A reference that would close a cycle of sources is left out. Its records wait in the quarantine until their parents
+    have arrived.
 
     Args:
-        sources: All that are known, by name.
+        sources: All known sources, by name.
 
     Returns:
-        Names of parents, by name, both in the order of the alphabet.
+        Names of parents, by name of the source; both in alphabetical order.
     """
     tables = {source.table: name for name, source in sources.items()}
     names = sorted(sources)
-    above = awaited(sources)
+    before = awaited(sources)
     chosen: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
     for name in names:
         wanted = sorted(tables[table] for table in sources[name].parents if table in tables)
         for parent in wanted:
-            if parent not in above[name] and name not in _ancestors(parent, above):
+            if parent not in before[name] and name not in _ancestors(parent, before):
                 chosen[name] = (*chosen[name], parent)
-                above[name] = (*above[name], parent)
+                before[name] = (*before[name], parent)
     return chosen
 
 
 def comes_after(sources: Mapping[str, Source]) -> dict[str, tuple[str, ...]]:
-    """The known sources that each source comes after, for whatever reason, by name; without circles of references."""
+    """Return all known sources that each source comes after, by name: those of `awaited` and those of `parents`."""
     named, referred = awaited(sources), parents(sources)
     return {name: (*named[name], *referred[name]) for name in named}
 
 
-def _ancestors(name: str, chosen: Mapping[str, tuple[str, ...]]) -> set[str]:
-    """The source itself and everything it comes after."""
-    found: set[str] = set()
-    waiting = [name]
-    while waiting:
-        current = waiting.pop()
-        if current not in found:
-            found.add(current)
-            waiting.extend(chosen[current])
-    return found
+def _ancestors(name: str, before: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """Return the source itself and all sources that it comes after, directly or not."""
+    ancestors: set[str] = set()
+    pending = [name]
+    while pending:
+        current = pending.pop()
+        if current not in ancestors:
+            ancestors.add(current)
+            pending.extend(before[current])
+    return ancestors

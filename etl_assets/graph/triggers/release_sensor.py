@@ -1,6 +1,6 @@
-"""The sensor that replays parked records when what they refer to has arrived.
+"""The sensor that replays parked records when their parents have arrived.
 
-Dagster reads the annotations of what it calls, which is why they are not postponed here.
+The annotations are not postponed here, because Dagster reads those of the sensor.
 """
 
 import json
@@ -25,13 +25,13 @@ RELEASE_SECONDS: Final = 60
 
 
 def release_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
-    """The sensor that replays parked records when what they refer to has arrived.
+    """Return the sensor that replays parked records when their parents have arrived.
 
-    A source is looked at again only when records were parked, or tables that they wait for were written, since it was
-    last found to have nothing to release. A replay that fails is asked for again after an hour.
+    After a tick finds nothing to release for a source, later ticks skip the source until records are parked or a parent
+    table is written. The sensor requests a failed replay again after an hour.
 
     Args:
-        sources: All that are known, by name.
+        sources: All known sources, by name.
     """
     parking = {name: source for name, source in sources.items() if parked_on(source)}
 
@@ -43,17 +43,17 @@ def release_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
         description="Replays parked records whose parents have arrived.",
     )
     def release(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        seen: dict[str, str] = json.loads(context.cursor or "{}")
+        handled: dict[str, str] = json.loads(context.cursor or "{}")
         requests: list[dg.RunRequest] = []
         warehouse = open_warehouse()
         at = datetime.now(UTC)
         for name, source in parking.items():
             state = _state(source, sources, warehouse, at)
-            if seen.get(name) == state:
+            if handled.get(name) == state:
                 continue
             ids = ingest.releasable(source, warehouse)
             if not ids:
-                seen[name] = state
+                handled[name] = state
                 continue
             requests.append(
                 dg.RunRequest(
@@ -63,24 +63,27 @@ def release_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
                 )
             )
         if not requests:
-            context.update_cursor(json.dumps(seen))
-            return dg.SkipReason("No parked record's parents have arrived.")
-        return dg.SensorResult(run_requests=requests, cursor=json.dumps(seen))
+            context.update_cursor(json.dumps(handled))
+            return dg.SkipReason("No parent of a parked record has arrived.")
+        return dg.SensorResult(run_requests=requests, cursor=json.dumps(handled))
 
     return release
 
 
 def parked_on(source: Source) -> frozenset[str]:
-    """The tables whose rows records of a source may wait for."""
+    """Return the parent tables for whose rows records of a source may be parked."""
     return frozenset(lookup.table for lookup in source.schema.lookups if lookup.missing == "park")
 
 
 def _state(source: Source, sources: Mapping[str, Source], warehouse: Warehouse, at: datetime) -> str:
-    """A text that stays the same as long as nothing can have been released."""
+    """Return a text that stays the same as long as no further parked record can be released.
+
+    If a parent table belongs to no known source, the text differs at every tick.
+    """
     names = {known.table: name for name, known in sources.items()}
     tables = parked_on(source)
-    strangers = at.isoformat() if tables - names.keys() else ""
+    unknown_tables = at.isoformat() if tables - names.keys() else ""
     with connected(warehouse.url) as connection:
         parked = quarantine.waiting(connection, source.name)["parked"]
         newest = newest_batch(connection, [names[table] for table in tables if table in names])
-    return f"{parked} {newest} {strangers}" if parked else "none"
+    return f"{parked} {newest} {unknown_tables}" if parked else "none"

@@ -1,6 +1,6 @@
-"""The schedule of a source that runs at fixed times, and which partitions a tick asks for.
+"""The schedule of a source that runs at fixed times, and the partitions that a tick requests.
 
-Dagster reads the annotations of what it calls, which is why they are not postponed here.
+The annotations are not postponed here, because Dagster reads those of the schedule.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,16 +17,16 @@ from etl_assets.source import Source
 
 
 def cron_schedule(source: Source, trigger: Cron, job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
-    """The schedule of a source whose trigger is the clock.
+    """Return the schedule of a source whose trigger is the clock.
 
-    A tick asks for every partition that is complete and was never loaded, oldest first, then for those whose last run
-    failed; when there is none, for the newest again, since publishers correct what they published last. Ticks that
-    were missed are thereby made good by the next. A partition that a run is at is not asked for.
+    A tick requests every partition that is complete and was never loaded, oldest first, and then those whose last run
+    failed. If there is none, it requests the newest again, since publishers correct what they published last. So the
+    next tick makes up for missed ticks. A tick does not request a partition that has a run under way.
 
     Args:
         source: The declaration.
         trigger: Its trigger.
-        job: Takes a partition of it all the way.
+        job: The job that fetches, validates and loads a partition.
     """
 
     @dg.schedule(
@@ -35,7 +35,7 @@ def cron_schedule(source: Source, trigger: Cron, job: UnresolvedAssetJobDefiniti
         cron_schedule=trigger.expression,
         execution_timezone=trigger.zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Asks for the partitions of {source.name} that are complete and not loaded.",
+        description=f"Requests the partitions of {source.name} that are complete and not loaded.",
     )
     def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         at = context.scheduled_execution_time
@@ -47,7 +47,7 @@ def cron_schedule(source: Source, trigger: Cron, job: UnresolvedAssetJobDefiniti
         if not complete:
             yield dg.SkipReason(f"{source.name} has no partition that is complete.")
         elif not wanted:
-            yield dg.SkipReason(f"Runs are at every partition of {source.name} that is wanted.")
+            yield dg.SkipReason(f"Every partition of {source.name} that is wanted has a run under way.")
         for key in wanted:
             yield dg.RunRequest(run_key=f"{key}@{at.isoformat()}", partition_key=key)
 
@@ -55,14 +55,14 @@ def cron_schedule(source: Source, trigger: Cron, job: UnresolvedAssetJobDefiniti
 
 
 def _complete(source: Source, instance: dg.DagsterInstance, at: datetime) -> Sequence[str]:
-    """The partitions that can be fetched, oldest first."""
+    """Return the partitions that can be fetched, oldest first."""
     if source.takes_files:
         return add_files(source, instance)
     return source.partitions.keys(at) if source.partitions else ()
 
 
 def _wanted(source: Source, instance: dg.DagsterInstance, complete: Sequence[str]) -> Sequence[str]:
-    """The partitions that a tick asks for."""
+    """Return the partitions that a tick requests."""
     loaded = instance.get_materialized_partitions(core_key(source.name))
     statuses = _statuses(source, instance, complete)
     free = [key for key in complete if AssetPartitionStatus.IN_PROGRESS not in statuses[key]]
@@ -74,12 +74,12 @@ def _wanted(source: Source, instance: dg.DagsterInstance, complete: Sequence[str
 def _statuses(
     source: Source, instance: dg.DagsterInstance, keys: Sequence[str]
 ) -> Mapping[str, set[AssetPartitionStatus | None]]:
-    """How the assets of a source stand, by partition; the last of them fails with any before it."""
+    """Return the statuses of a source's assets by partition; after one asset fails, the later ones fail too."""
     partitions = partitions_definition(source.partitions, source.name)
-    found: dict[str, set[AssetPartitionStatus | None]] = {key: set() for key in keys}
+    statuses: dict[str, set[AssetPartitionStatus | None]] = {key: set() for key in keys}
     if partitions is None:
-        return found
+        return statuses
     for asset in asset_keys(source):
         for key, status in (instance.get_status_by_partition(asset, keys, partitions) or {}).items():
-            found[key].add(status)
-    return found
+            statuses[key].add(status)
+    return statuses

@@ -1,1 +1,1 @@
-"""Alerts, their notifications, and the figures that alert rules compare with."""
+"""Alerts, their notifications, and the statistics that alert rules compare with."""

@@ -1,6 +1,6 @@
-"""Alerts ``etl.alert``: opening, seeing again, resolving, acknowledging, finding.
+"""Alerts in ``etl.alert``: open, count a repeated reason, resolve, acknowledge, find.
 
-Every statement is for the caller's transaction, in which the cause is written too.
+Every statement runs in the caller's transaction, which also writes the cause.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Event = Literal["opened", "resolved"]
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert as it stands in ``etl.alert``."""
+    """A row of ``etl.alert``."""
 
     id: int
     source: str
@@ -53,16 +53,16 @@ ALERT_COLUMNS: Final = ", ".join(f"a.{field.name}" for field in fields(Alert))
 
 
 def clock(connection: Connection) -> datetime:
-    """What time it is for everyone who uses the database."""
+    """Return the database's current time, which all its clients share."""
     row = connection.execute("SELECT clock_timestamp()").fetchone()
     if row is None:
-        raise LookupError("the database did not tell the time")
+        raise LookupError("the database returned no time")
     at: datetime = row[0]
     return at
 
 
 def open_of(connection: Connection, source: str, partition: str, rules: Iterable[str]) -> list[Alert]:
-    """The open alerts of a source partition that come from some kinds of rules, locked."""
+    """Return and lock the open alerts of a source partition that come from some kinds of rules."""
     with connection.cursor(row_factory=class_row(Alert)) as cursor:
         return cursor.execute(
             f"SELECT {ALERT_COLUMNS} FROM etl.alert a WHERE source = %s AND partition = %s AND rule = ANY (%s) "
@@ -74,10 +74,10 @@ def open_of(connection: Connection, source: str, partition: str, rules: Iterable
 def open_or_see(
     connection: Connection, source: str, partition: str, reason: Reason, run_id: str | None
 ) -> tuple[int, bool]:
-    """Open an alert, or, if it is open, enter that its reason was seen again.
+    """Open an alert, or enter that the reason of an open one was seen again.
 
     Returns:
-        Its id, and whether it was opened.
+        The id of the alert, and whether this call opened it.
     """
     row = connection.execute(
         "INSERT INTO etl.alert AS a (source, partition, rule, subject, severity, summary, remedy, run_id, delivery_id) "
@@ -98,7 +98,7 @@ def open_or_see(
         ),
     ).fetchone()
     if row is None:
-        raise LookupError("an alert was neither opened nor found")
+        raise LookupError("the database neither opened nor found the alert")
     return row[0], row[1]
 
 
@@ -111,7 +111,7 @@ def resolve(connection: Connection, id_: int, resolution: str) -> None:
 
 
 def address(connection: Connection, id_: int, event: Event, channels: Mapping[str, datetime]) -> None:
-    """Put messages of an alert into the outbox: one for each channel, not to be sent before its time."""
+    """Put notifications of an alert into the outbox: one for each channel, to be sent at its time or later."""
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO etl.notification (alert_id, event, channel, next_try_at) VALUES (%s, %s, %s, %s) "
@@ -121,7 +121,7 @@ def address(connection: Connection, id_: int, event: Event, channels: Mapping[st
 
 
 def drop_held(connection: Connection, id_: int, at: datetime, why: str) -> None:
-    """Drop the messages of an alert that wait for the end of quiet hours; what was tried once is not among them."""
+    """Drop the notifications of an alert that wait for the end of quiet hours, unless they were tried already."""
     connection.execute(
         "UPDATE etl.notification SET status = 'dropped', error = %s WHERE alert_id = %s AND event = 'opened' "
         "AND status = 'pending' AND tries = 0 AND next_try_at > %s",
@@ -130,7 +130,7 @@ def drop_held(connection: Connection, id_: int, at: datetime, why: str) -> None:
 
 
 def notified_channels(connection: Connection, id_: int) -> list[str]:
-    """The channels that were told, or will be, that an alert opened."""
+    """Return the channels that were or will be notified that an alert opened."""
     rows = connection.execute(
         "SELECT channel FROM etl.notification WHERE alert_id = %s AND event = 'opened' AND status <> 'dropped' "
         "ORDER BY id",
@@ -146,13 +146,13 @@ def find(
     statuses: Sequence[str] = ("open",),
     limit: int | None = None,
 ) -> list[Alert]:
-    """Alerts, newest first.
+    """Return alerts, newest first.
 
     Args:
         connection: To the warehouse.
-        source: Only of this source.
-        statuses: Only with one of these.
-        limit: At most so many.
+        source: Only alerts of this source.
+        statuses: Only alerts with one of these statuses.
+        limit: The most alerts to return.
     """
     with connection.cursor(row_factory=class_row(Alert)) as cursor:
         return cursor.execute(
@@ -163,7 +163,7 @@ def find(
 
 
 def acknowledge(connection: Connection, ids: Sequence[int], who: str, note: str | None) -> None:
-    """Enter that someone has taken notice of open alerts. They stay open until their reasons are gone.
+    """Enter that a person has seen open alerts. They stay open until their reasons are gone.
 
     Raises:
         AlertError: If one of them is not open; then none is acknowledged.
@@ -177,5 +177,5 @@ def acknowledge(connection: Connection, ids: Sequence[int], who: str, note: str 
         if missing := sorted(set(ids) - {id_ for (id_,) in rows}):
             raise AlertError(
                 f"Not open: {', '.join(map(str, missing))}. Nothing was changed. "
-                "See `etl-assets alerts list` for the alerts that are."
+                "See `etl-assets alerts list` for the open alerts."
             )

@@ -1,8 +1,8 @@
-"""The outbox ``etl.notification``: claiming messages, marking what became of them, how the channels fare.
+"""The outbox ``etl.notification``: claim notifications, mark them as sent or failed, and find the states of channels.
 
-Messages are written by ``alerts``, in the transaction of their cause. A message is claimed in a statement of its own,
-which counts the try and puts the next one off, before anything is sent. Whoever else sends does not see it until then,
-and a sender that dies on the way has at most one message to be sent twice.
+The module ``alerts`` writes notifications, in the transaction of their cause. Before a sender sends a notification, it
+claims it in a statement of its own, which counts the try and sets the time of the next one. Other senders do not see
+the notification before that time. So if a sender dies, at most one notification is sent twice.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 FIRST_WAIT: Final = 30.0
 """Seconds between the first try and the second; twice as long before each further one."""
 LONGEST_WAIT: Final = 3600.0
-"""Seconds between two tries, at most."""
+"""The most seconds between two tries."""
 SPREAD: Final = 0.2
-"""By what share, at most and at random, a wait is longer than that."""
+"""The largest share by which a wait is longer at random."""
 LOST_AFTER: Final = 5
-"""So many failed tries of one message, and no other sent meanwhile, make a channel lost."""
+"""A channel is lost after this many failed tries of one notification, if it took no other one meanwhile."""
 
 
 @dataclass(frozen=True)
 class Notification:
-    """A message as it stands in ``etl.notification``."""
+    """A row of ``etl.notification``."""
 
     id: int
     alert_id: int
@@ -49,15 +49,15 @@ class Notification:
 
 @dataclass(frozen=True)
 class ChannelState:
-    """How a channel fares.
+    """The state of a channel that has waiting notifications.
 
     Attributes:
         channel: Its name.
-        waiting: How many messages wait for it.
-        tries: Of the message that was refused most often.
-        failing_since: When the oldest message was written that it refused and has not taken since.
-        error: What the newest refusal said.
-        lost: Whether it takes nothing at all.
+        waiting: How many notifications wait for it.
+        tries: Tries of the notification that it refused most often.
+        failing_since: When the oldest waiting notification that it refused was written; None when it refused none.
+        error: Error of the newest refusal; None when there is none.
+        lost: Whether it takes no notifications at all.
     """
 
     channel: str
@@ -72,20 +72,20 @@ _COLUMNS: Final = ", ".join(f"m.{field.name}" for field in fields(Notification))
 
 
 def claim(connection: Connection, channel: str, at: datetime) -> tuple[Notification, Alert] | None:
-    """Take the oldest message of a channel that is due, so that nobody else does.
+    """Claim the oldest due notification of a channel, so that no other sender takes it.
 
-    That an alert was resolved is due when it is not waiting any more to be told that it opened.
+    The notification of a resolution is not due while that of the opening waits.
 
     Args:
-        connection: To the warehouse, outside a transaction: the claim must stand before anything is sent.
+        connection: To the warehouse, outside a transaction: the claim must be committed before anything is sent.
         channel: Its name.
-        at: What time it is.
+        at: The current time.
 
     Returns:
-        The message, with this try counted, and its alert; None when nothing is due.
+        The notification, with this try counted, and its alert; None when nothing is due.
     """
     with connection.cursor(row_factory=class_row(Notification)) as cursor:
-        message = cursor.execute(
+        notification = cursor.execute(
             "UPDATE etl.notification m SET tries = tries + 1, next_try_at = %(at)s + interval '1 second' "
             "* least(%(first)s * 2 ^ least(tries, 20), %(longest)s) * (1 + random() * %(spread)s) "
             "WHERE id = (SELECT id FROM etl.notification due WHERE channel = %(channel)s AND status = 'pending' "
@@ -95,38 +95,40 @@ def claim(connection: Connection, channel: str, at: datetime) -> tuple[Notificat
             f"RETURNING {_COLUMNS}",
             {"channel": channel, "at": at, "first": FIRST_WAIT, "longest": LONGEST_WAIT, "spread": SPREAD},
         ).fetchone()
-    if message is None:
+    if notification is None:
         return None
     with connection.cursor(row_factory=class_row(Alert)) as alerts:
         alert = alerts.execute(
-            f"SELECT {ALERT_COLUMNS} FROM etl.alert a WHERE id = %s", (message.alert_id,)
+            f"SELECT {ALERT_COLUMNS} FROM etl.alert a WHERE id = %s", (notification.alert_id,)
         ).fetchone()  # fmt: skip
     if alert is None:
-        raise LookupError("a message without an alert")
-    return message, alert
+        raise LookupError("the notification has no alert")
+    return notification, alert
 
 
 def mark_sent(connection: Connection, id_: int) -> None:
-    """Enter that a channel took a message."""
+    """Enter that a channel took a notification."""
     connection.execute(
         "UPDATE etl.notification SET status = 'sent', sent_at = clock_timestamp(), error = NULL WHERE id = %s", (id_,)
     )
 
 
 def mark_failed(connection: Connection, id_: int, error: str) -> None:
-    """Enter why a channel did not take a message; the next try was set when it was claimed."""
+    """Enter why a channel did not take a notification; the claim has set the time of the next try already."""
     connection.execute("UPDATE etl.notification SET error = %s WHERE id = %s", (error, id_))
 
 
 def drop_older(connection: Connection, than: datetime) -> int:
-    """Give up messages that were written before a moment; with one that says what opened, that it was resolved.
+    """Drop the waiting notifications that were written before a moment.
+
+    The notification of a resolution is dropped too when that of its opening was not sent and is too old.
 
     Returns:
-        How many there were.
+        How many were dropped.
     """
     return connection.execute(
         "UPDATE etl.notification m SET status = 'dropped', "
-        "error = 'given up for its age: ' || coalesce(error, 'it was never tried') "
+        "error = 'given up because of its age: ' || coalesce(error, 'it was never tried') "
         "WHERE status = 'pending' AND (written_at < %(than)s OR EXISTS (SELECT FROM etl.notification o "
         "WHERE o.alert_id = m.alert_id AND o.channel = m.channel AND o.event = 'opened' AND o.status <> 'sent' "
         "AND o.written_at < %(than)s))",
@@ -135,7 +137,7 @@ def drop_older(connection: Connection, than: datetime) -> int:
 
 
 def channel_states(connection: Connection) -> list[ChannelState]:
-    """How each channel fares that messages wait for, by name."""
+    """Return the state of each channel that has waiting notifications, by name."""
     with connection.cursor(row_factory=class_row(ChannelState)) as cursor:
         return cursor.execute(
             "SELECT channel, count(*) AS waiting, coalesce(max(tries) FILTER (WHERE error IS NOT NULL), 0) AS tries, "
@@ -149,7 +151,7 @@ def channel_states(connection: Connection) -> list[ChannelState]:
 
 
 def notifications_of(connection: Connection, alert_ids: Sequence[int]) -> list[Notification]:
-    """The messages of some alerts, in the order in which they were written."""
+    """Return the notifications of some alerts, in the order in which they were written."""
     with connection.cursor(row_factory=class_row(Notification)) as cursor:
         return cursor.execute(
             f"SELECT {_COLUMNS} FROM etl.notification m WHERE alert_id = ANY (%s) ORDER BY id", (list(alert_ids),)

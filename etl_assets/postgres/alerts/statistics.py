@@ -1,4 +1,4 @@
-"""What alert rules compare with: usual times and volumes, the last delivery, the age of what waits. Read-only."""
+"""Statistics that alert rules compare with: usual times and volumes, the last delivery, waiting records. Read-only."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from etl_assets.model.run import RunEnd
     from etl_assets.postgres.connection import Connection
 
-_RUNS: Final = 60
-"""So many runs or deliveries back, at most."""
+_HISTORY_LENGTH: Final = 60
+"""The most runs or deliveries that a median is taken of."""
 
 
 @dataclass(frozen=True)
 class UsualRun:
-    """What runs of a source were like.
+    """The medians of the newest runs of a source.
 
     Attributes:
-        runs: How many there were, of the newest.
-        seconds: The median of how long they took; 0.0 when there were none.
-        read: The median of how many records they read; 0.0 when there were none.
+        runs: Number of these runs.
+        seconds: Median of their durations; 0.0 when there were none.
+        read: Median of the numbers of records that they read; 0.0 when there were none.
     """
 
     runs: int = 0
@@ -32,11 +32,11 @@ class UsualRun:
 
 @dataclass(frozen=True)
 class UsualVolume:
-    """A delivery beside those before it.
+    """The number of records of a delivery, and the usual number.
 
     Attributes:
-        records: How many records it has.
-        usual: The median of those before it; None when there are none.
+        records: Number of records of the delivery.
+        usual: Median of the deliveries before it; None when there are none.
     """
 
     records: int
@@ -44,31 +44,34 @@ class UsualVolume:
 
 
 def usual_run(connection: Connection, run: RunEnd) -> UsualRun:
-    """What earlier runs of a source were like that succeeded, took a delivery, and read something as this one did."""
+    """Return the medians of the earlier runs of a source that succeeded and took a delivery.
+
+    If this run read records, they are the runs that read some; otherwise those that read none.
+    """
     row = connection.execute(
         "SELECT count(*), coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds), 0), "
         "coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY read), 0) FROM (SELECT read, "
         "extract(epoch FROM ended_at - started_at)::double precision AS seconds FROM etl.run WHERE source = %s "
         "AND status = 'succeeded' AND step <> 'replay' AND (read > 0) = %s "
         "AND NOT (run_id = %s AND partition = %s) ORDER BY started_at DESC LIMIT %s) earlier",
-        (run.source, run.counts.read > 0, run.run_id, run.partition, _RUNS),
+        (run.source, run.counts.read > 0, run.run_id, run.partition, _HISTORY_LENGTH),
     ).fetchone()
     return UsualRun(*row) if row else UsualRun()
 
 
 def usual_volume(connection: Connection, source: str, delivery_id: int) -> UsualVolume | None:
-    """How many records a delivery has, and how many the complete ones before it had; None if it is unknown."""
+    """Return the records of a delivery and the median of the complete ones before; None if the delivery is unknown."""
     row = connection.execute(
         "SELECT d.records, (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY records) FROM (SELECT records "
         "FROM etl.delivery WHERE source = d.source AND id < d.id AND status = 'complete' ORDER BY id DESC LIMIT %s) e) "
         "FROM etl.delivery d WHERE d.id = %s AND d.source = %s",
-        (_RUNS, delivery_id, source),
+        (_HISTORY_LENGTH, delivery_id, source),
     ).fetchone()
     return UsualVolume(*row) if row else None
 
 
 def last_delivery(connection: Connection, source: str) -> datetime | None:
-    """When the newest delivery of a source was fetched that is complete; None when there is none."""
+    """Return when the newest complete delivery of a source was fetched; None when there is none."""
     row = connection.execute(
         "SELECT max(fetched_at) FROM etl.delivery WHERE source = %s AND status = 'complete'", (source,)
     ).fetchone()
@@ -78,7 +81,7 @@ def last_delivery(connection: Connection, source: str) -> datetime | None:
 def waiting(
     connection: Connection, source: str, *, since: datetime | None = None, before: datetime | None = None
 ) -> int:
-    """How many records of a source wait in the quarantine that were rejected after a moment, or before one."""
+    """Return how many records of a source wait in the quarantine and were rejected after or before a moment."""
     row = connection.execute(
         "SELECT count(*) FROM etl.rejected WHERE source = %(source)s AND status IN ('open', 'parked') "
         "AND (%(since)s::timestamptz IS NULL OR rejected_at > %(since)s) "

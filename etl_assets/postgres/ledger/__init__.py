@@ -1,1 +1,1 @@
-"""What was delivered and what became of each record: deliveries, ledger, locks, quarantine, and whether they agree."""
+"""Deliveries, the ledger, the quarantine and the locks, and the checks that they agree with each other."""

@@ -1,7 +1,7 @@
-"""Whether what the ledger says of a delivery is what the tables hold.
+"""Compare the ledger of a delivery with its manifest, the quarantine and the table.
 
-That each line of the ledger adds up is a constraint of the ledger; here is asked whether the lines, together, account
-for the delivery, the quarantine and the table.
+A constraint of ``etl.batch`` checks that each entry adds up. This module checks that all entries together account for
+the delivery, the quarantine and the table.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
 
 def conservation(connection: Connection, source: str, table: str, delivery: Delivery) -> list[str]:
-    """Hold the ledger against the manifest, the quarantine and the table.
+    """Compare the ledger with the manifest, the quarantine and the table.
 
-    The table is read once from end to end; each question is one statement, so that what other runs commit meanwhile
-    is seen whole or not at all.
+    The table is read once from end to end. Each comparison is one statement, so that it sees a commit of another run
+    either completely or not at all.
 
     Args:
         connection: To the warehouse.
         source: Name of the source.
         table: ``schema.table`` that only this source writes.
-        delivery: A complete one.
+        delivery: A complete delivery.
 
     Returns:
-        What does not add up, in words that hold no record contents; nothing when all is well.
+        One sentence for each difference, without record contents; empty when there is none.
     """
-    return [*_of_delivery(connection, delivery), *table_violations(connection, source, table)]
+    return [*_delivery_violations(connection, delivery), *table_violations(connection, source, table)]
 
 
 def table_violations(connection: Connection, source: str, table: str) -> list[str]:
-    """Hold the number of rows of a table against all that the ledger says was inserted and deleted."""
+    """Compare the number of rows of a table with the numbers that the ledger inserted and deleted."""
     rows = sql.SQL("(SELECT count(*) FROM {})").format(identifier(table))
     row = connection.execute(
         sql.SQL(
@@ -49,40 +49,40 @@ def table_violations(connection: Connection, source: str, table: str) -> list[st
         ).format(rows=rows if exists(connection, table) else sql.SQL("0")),
         (source,),
     ).fetchone()
-    held, accounted = row or (0, 0)
-    if held == accounted:
+    stored, accounted = row or (0, 0)
+    if stored == accounted:
         return []
-    return [f"{table} holds {held} rows, and the ledger says {accounted} were inserted and not deleted"]
+    return [f"{table} has {stored} rows, and the ledger says {accounted} were inserted and not deleted"]
 
 
-def _of_delivery(connection: Connection, delivery: Delivery) -> list[str]:
+def _delivery_violations(connection: Connection, delivery: Delivery) -> list[str]:
     row = connection.execute(
-        f"SELECT count(*), {_total(RECORDS.total)}, {_total('rejected')}, {_total(*RECORDS.parts)}, "
-        f"{_total(ROWS.total)}, {_total(*ROWS.parts)}, "
+        f"SELECT count(*), {_sum_sql(RECORDS.total)}, {_sum_sql('rejected')}, {_sum_sql(*RECORDS.parts)}, "
+        f"{_sum_sql(ROWS.total)}, {_sum_sql(*ROWS.parts)}, "
         "(SELECT count(*) FROM etl.rejected r WHERE r.delivery_id = %(id)s AND r.generation = %(generation)s) "
         "FROM etl.batch WHERE delivery_id = %(id)s AND generation = %(generation)s AND kind = 'ingest'",
         {"id": delivery.id, "generation": delivery.generation},
     ).fetchone()
     batches, read, rejected, accounted, produced, written, quarantined = row or (0,) * 7
     manifest = delivery.manifest
-    compared = (
+    comparisons = (
         (batches, len(manifest.spans), "batches in the ledger", "in its manifest"),
         (read, manifest.records, "records in the ledger", "in its manifest"),
-        (accounted, read, f"records {_listed(RECORDS)}", RECORDS.total),
-        (written, produced, f"rows {_listed(ROWS)}", ROWS.total),
+        (accounted, read, f"records {_parts_text(RECORDS)}", RECORDS.total),
+        (written, produced, f"rows {_parts_text(ROWS)}", ROWS.total),
         (quarantined, rejected, "records in the quarantine", "rejected according to the ledger"),
     )
     return [
-        f"{delivery} has {found} {what}, and {expected} {other}"
-        for found, expected, what, other in compared
-        if found != expected
+        f"{delivery} has {actual} {what}, and {expected} {other}"
+        for actual, expected, what, other in comparisons
+        if actual != expected
     ]
 
 
-def _total(*counts: LiteralString) -> LiteralString:
-    """The sum of some counts over all entries, in SQL."""
+def _sum_sql(*counts: LiteralString) -> LiteralString:
+    """Return SQL for the sum of some counts over all entries."""
     return "coalesce(sum(" + " + ".join(counts) + "), 0)::bigint"
 
 
-def _listed(sum_: Sum) -> str:
+def _parts_text(sum_: Sum) -> str:
     return f"{', '.join(sum_.parts[:-1])} or {sum_.parts[-1]}"

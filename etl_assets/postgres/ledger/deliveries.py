@@ -1,4 +1,4 @@
-"""The table ``etl.delivery``: what was fetched, in which order, and how far it has come."""
+"""The table ``etl.delivery``: the fetched deliveries, their order, and how far each is loaded."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _COLUMNS: Final = "id, source, partition, rank, manifest, fetched_at, status, ge
 
 
 def record(connection: Connection, source: str, partition: Partition, manifest: Manifest) -> tuple[Delivery, bool]:
-    """Enter what was fetched, unless it is what the partition's newest delivery brought.
+    """Enter fetched bytes as a new delivery, unless the partition's newest delivery has the same bytes.
 
-    Bytes that come back after others were delivered in between are a new delivery: the publisher went back to them.
-    What the publisher says of the same bytes now takes the place of what was said of them before.
+    Bytes that come back after other bytes were delivered are a new delivery: the publisher went back to them. When the
+    bytes are the same, the new validators replace those of the newest delivery.
 
     Returns:
         The delivery, and whether it is new.
@@ -53,12 +53,12 @@ def record(connection: Connection, source: str, partition: Partition, manifest: 
 
 @dataclass(frozen=True)
 class Seen:
-    """What was last fetched of a partition.
+    """The last fetch of a partition.
 
     Attributes:
-        delivery_id: Of the delivery.
+        delivery_id: Id of the delivery.
         complete: Whether all of it is loaded.
-        validators: What the publisher said of it; nothing of a file that was brought by hand.
+        validators: The publisher's validators; empty for a file that a person loaded by hand.
     """
 
     delivery_id: int
@@ -67,7 +67,7 @@ class Seen:
 
 
 def seen(connection: Connection, source: str) -> dict[str, Seen]:
-    """What was last fetched of each partition: of those the publisher said something of, before all others."""
+    """Return the last fetch of each partition, by its key; a fetch with validators takes precedence."""
     rows = connection.execute(
         "SELECT DISTINCT ON (partition) partition, id, status = 'complete', manifest -> 'validators' FROM etl.delivery "
         "WHERE source = %s ORDER BY partition, manifest -> 'validators' <> '{}' DESC, id DESC",
@@ -77,7 +77,7 @@ def seen(connection: Connection, source: str) -> dict[str, Seen]:
 
 
 def newest(connection: Connection, source: str, partition: str) -> Delivery | None:
-    """The newest delivery of a partition; None when there never was one."""
+    """Return the newest delivery of a partition; None when there never was one."""
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM etl.delivery WHERE source = %s AND partition = %s ORDER BY id DESC LIMIT 1",
         (source, partition),
@@ -86,10 +86,10 @@ def newest(connection: Connection, source: str, partition: str) -> Delivery | No
 
 
 def pending(connection: Connection, source: str, partition: str) -> list[Delivery]:
-    """The deliveries a run has to load, oldest first.
+    """Return the deliveries that a run has to load, oldest first.
 
-    Those that were begun and never finished come first, whatever was fetched since: their records are in nobody
-    else's hands. A delivery that was refused waits until it is the newest again or is asked for by its id.
+    Unfinished deliveries are loaded even if newer ones were fetched since: no other run loads their records. A refused
+    delivery waits until it is the newest again or a user names its id.
     """
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM etl.delivery d WHERE source = %s AND partition = %s AND (status IN "
@@ -101,9 +101,9 @@ def pending(connection: Connection, source: str, partition: str) -> list[Deliver
 
 
 def unconcluded(connection: Connection, source: str, partition: str) -> list[Delivery]:
-    """The complete deliveries of a partition whose profiles wait to be added up, oldest first.
+    """Return the complete deliveries of a partition that are not concluded, oldest first.
 
-    There are some where a run ended when all was loaded and the last thing was not done.
+    A delivery is left unconcluded when its run ends after it loaded the last batch and before it merged the profiles.
     """
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM etl.delivery d WHERE source = %s AND partition = %s AND status = 'complete' "
@@ -114,18 +114,18 @@ def unconcluded(connection: Connection, source: str, partition: str) -> list[Del
 
 
 def by_id(connection: Connection, delivery_id: int) -> Delivery | None:
-    """The delivery of that id."""
+    """Return the delivery of that id; None when there is none."""
     row = connection.execute(f"SELECT {_COLUMNS} FROM etl.delivery WHERE id = %s", (delivery_id,)).fetchone()
     return _delivery(row) if row else None
 
 
 def newer(connection: Connection, delivery: Delivery, *, same_partition: bool = False) -> list[int]:
-    """Ids of the source's newer deliveries, whose rows this one must not overwrite, whenever it is loaded.
+    """Return the ids of newer deliveries of the source, whose rows this one must never overwrite.
 
     Args:
         connection: To the warehouse.
-        delivery: This one.
-        same_partition: Only of its own partition: those of others have no key in common with it.
+        delivery: The delivery to compare with.
+        same_partition: Only of its own partition, for disjoint partitions: they have no key in common.
     """
     rows = connection.execute(
         f"SELECT id FROM etl.delivery d WHERE source = %(source)s AND {newer_than()} "
@@ -136,16 +136,16 @@ def newer(connection: Connection, delivery: Delivery, *, same_partition: bool = 
 
 
 def begin(connection: Connection, delivery: Delivery, fingerprint: str, *, force: bool) -> Delivery:
-    """Mark a delivery as being loaded; begin a new generation of it when the declaration changed, or when forced.
+    """Mark a delivery as ``loading``; begin a new generation when the declaration changed, or when forced.
 
     Args:
         connection: Of a session that holds the lock of the partition.
-        delivery: With the manifest that holds under the declaration.
+        delivery: With the manifest that is valid under the declaration.
         fingerprint: Of the declaration.
-        force: Whether to read the delivery anew though it is complete.
+        force: Whether to reload a delivery that is complete.
 
     Returns:
-        The delivery as it now stands; still ``complete`` when there is nothing to do.
+        The updated delivery; still ``complete`` when there is nothing to do.
     """
     row = connection.execute(
         "UPDATE etl.delivery d SET refusal = NULL, fingerprint = %(new)s, manifest = %(manifest)s, "
@@ -167,18 +167,18 @@ def begin(connection: Connection, delivery: Delivery, fingerprint: str, *, force
 def begin_some(
     connection: Connection, delivery: Delivery, fingerprint: str, batches: Collection[int]
 ) -> Delivery | None:
-    """Begin a new generation of a complete delivery, of which only some batches are to be read anew.
+    """Begin a new generation of a complete delivery, to reload only some of its batches.
 
-    What became of the others goes with it: their ledger lines, their rejected records.
+    The ledger entries and the rejected records of the other batches move to the new generation.
 
     Args:
         connection: Of a session that holds the lock of the partition.
         delivery: The delivery.
         fingerprint: Of the declaration.
-        batches: Numbers of the batches to be read anew.
+        batches: Numbers of the batches to reload.
 
     Returns:
-        The delivery as it now stands; None when it is not complete under that declaration, and nothing was changed.
+        The updated delivery; None, with nothing changed, when it is not complete under that declaration.
     """
     with connection.transaction():
         row = connection.execute(
@@ -195,25 +195,25 @@ def begin_some(
 
 
 def complete(connection: Connection, delivery: Delivery) -> bool:
-    """Mark a delivery complete if the ledger holds all of its batches.
+    """Mark a delivery complete if the ledger has all of its batches.
 
-    This commit waits until it is on disk, and with it every commit before it.
+    The commit of this statement waits until it, and with it every earlier commit, is on disk.
 
     Returns:
         Whether it is complete.
     """
     connection.execute("SET synchronous_commit TO DEFAULT")
-    found = connection.execute(
+    row = connection.execute(
         "UPDATE etl.delivery d SET status = 'complete', completed_at = clock_timestamp() WHERE id = %(id)s "
         "AND (SELECT count(*) FROM etl.batch b WHERE b.delivery_id = d.id AND b.generation = %(generation)s "
         "AND b.kind = 'ingest') = %(batches)s RETURNING id",
         {"id": delivery.id, "generation": delivery.generation, "batches": len(delivery.manifest.spans)},
     ).fetchone()
-    return found is not None
+    return row is not None
 
 
 def refuse(connection: Connection, delivery: Delivery, why: str) -> None:
-    """Mark a delivery as refused, with a reason that holds no record contents."""
+    """Mark a delivery as refused, with a reason that contains no record contents."""
     connection.execute("UPDATE etl.delivery SET status = 'refused', refusal = %s WHERE id = %s", (why, delivery.id))
 
 

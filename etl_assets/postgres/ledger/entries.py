@@ -23,15 +23,15 @@ COUNT_NAMES: Final = tuple(field.name for field in fields(Counts))
 
 @dataclass(frozen=True)
 class Entry:
-    """What the ledger has of one committed batch.
+    """The ledger entry of one committed batch or replay.
 
     Attributes:
-        number: Of the batch.
+        number: Number of the batch.
         first_record: Number of its first record.
         last_record: Number of its last record.
         counts: What became of its records and rows.
-        rules: How many records broke each rule.
-        confirmed: How many of the unchanged rows, at most, have their contents from another delivery.
+        rules: Number of records that broke each rule.
+        confirmed: At most so many of the unchanged rows have their contents from another delivery.
     """
 
     number: int
@@ -51,12 +51,12 @@ def enter(
     kind: Kind,
     hash_seed: int,
 ) -> None:
-    """Write a line of the ledger, in the transaction of what it accounts for."""
+    """Write an entry to the ledger, in the transaction of the batch or replay that it counts."""
     columns = ", ".join(COUNT_NAMES)
-    marks = ", ".join(["%s"] * len(COUNT_NAMES))
+    placeholders = ", ".join(["%s"] * len(COUNT_NAMES))
     connection.execute(
         "INSERT INTO etl.batch (delivery_id, generation, kind, number, run_id, epoch, first_record, last_record, "
-        f"rules, hash_seed, confirmed, {columns}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {marks})",
+        f"rules, hash_seed, confirmed, {columns}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {placeholders})",
         (
             delivery.id,
             delivery.generation,
@@ -75,7 +75,7 @@ def enter(
 
 
 def find(connection: Connection, delivery: Delivery, kind: Kind = "ingest") -> dict[int, Entry]:
-    """The lines of a delivery's present generation, by batch number."""
+    """Return the entries of a delivery's current generation, by batch number."""
     rows = connection.execute(
         "SELECT number, first_record, last_record, rules, coalesce(confirmed, unchanged), "
         f"{', '.join(COUNT_NAMES)} FROM etl.batch "
@@ -85,23 +85,23 @@ def find(connection: Connection, delivery: Delivery, kind: Kind = "ingest") -> d
     return {row[0]: _entry(row) for row in rows}
 
 
-def carry_over(connection: Connection, delivery: Delivery, read_anew: Collection[int]) -> None:
-    """Let the lines of the generation before go with a new one, other than those of batches that are read anew.
+def carry_over(connection: Connection, delivery: Delivery, reloaded: Collection[int]) -> None:
+    """Move the entries of the previous generation to the new one, except those of batches to reload.
 
     Args:
         connection: In the transaction that begins the generation.
         delivery: In its new generation.
-        read_anew: Numbers of the batches whose lines stay behind, as history.
+        reloaded: Numbers of the batches to reload; their entries stay in the previous generation, as history.
     """
     connection.execute(
         "UPDATE etl.batch SET generation = %(new)s WHERE delivery_id = %(id)s AND generation = %(new)s - 1 "
-        "AND kind = 'ingest' AND number <> ALL (%(anew)s)",
-        {"id": delivery.id, "new": delivery.generation, "anew": list(read_anew)},
+        "AND kind = 'ingest' AND number <> ALL (%(reloaded)s)",
+        {"id": delivery.id, "new": delivery.generation, "reloaded": list(reloaded)},
     )
 
 
 def has_gaps(connection: Connection, delivery: Delivery) -> bool:
-    """Whether a later generation of a delivery has batches in the ledger beyond one that is still to be read."""
+    """Return whether a generation after the first has entries beyond a batch that is not loaded yet."""
     row = connection.execute(
         "SELECT coalesce(max(b.last_record) > sum(b.read), false) FROM etl.batch b JOIN etl.delivery d "
         "ON d.id = b.delivery_id AND d.generation = b.generation "
@@ -112,7 +112,7 @@ def has_gaps(connection: Connection, delivery: Delivery) -> bool:
 
 
 def next_number(connection: Connection, delivery: Delivery, kind: Kind) -> int:
-    """The number that the next line of that kind will have."""
+    """Return the number of the next entry of that kind."""
     row = connection.execute(
         "SELECT coalesce(max(number), 0) + 1 FROM etl.batch WHERE delivery_id = %s AND generation = %s AND kind = %s",
         (delivery.id, delivery.generation, kind),
@@ -121,7 +121,7 @@ def next_number(connection: Connection, delivery: Delivery, kind: Kind) -> int:
 
 
 def other_seeds(connection: Connection, source: str, hash_seed: int) -> bool:
-    """Whether any row of a source may carry a hash of another seed than today's."""
+    """Return whether any row of a source may have a hash of another seed than the current one."""
     row = connection.execute(
         "SELECT EXISTS (SELECT FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
         "WHERE d.source = %s AND b.hash_seed <> %s)",
@@ -132,7 +132,7 @@ def other_seeds(connection: Connection, source: str, hash_seed: int) -> bool:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """An entry of the ledger that left rows of other deliveries as they were: its id, and what it accounts for."""
+    """A ledger entry that confirmed rows of other deliveries: its id, and the batch or replay that it counts."""
 
     id: int
     delivery_id: int
@@ -143,19 +143,19 @@ class Confirmation:
 def confirming(
     connection: Connection, delivery: Delivery, after_record: int, *, same_partition: bool = False
 ) -> list[Confirmation]:
-    """Entries that hold newer sightings of rows which they left as they were.
+    """Find the newer entries that confirmed rows.
 
-    A row that a newer delivery merely confirms keeps the mark of the older one; whoever wants to overwrite it from
-    in between must look there first.
+    A row that a newer delivery only confirms keeps the mark of the older delivery. A load of a delivery between the
+    two must check these entries before it overwrites the row.
 
     Args:
         connection: To the warehouse.
-        delivery: From which rows are to be written out of order.
-        after_record: Entries of the same delivery count that reach beyond this record, and its replays.
-        same_partition: Only those of its own partition: others have no key in common with it.
+        delivery: The delivery whose rows are written out of order.
+        after_record: Of the same delivery, entries that reach beyond this record are included, and all its replays.
+        same_partition: Only of its own partition, for disjoint partitions: they have no key in common.
 
     Returns:
-        The entries, by delivery, oldest first. Those of replays may be of any generation: what people corrected stands
+        The entries, by delivery, oldest first. Entries of replays may be of any generation: corrections stay valid
         when the delivery is reloaded.
     """
     rows = connection.execute(
@@ -171,7 +171,7 @@ def confirming(
 
 
 def add_up(entries_: Mapping[int, Entry]) -> tuple[Counts, dict[str, int]]:
-    """The sums of some lines: all counts, and how many records broke each rule."""
+    """Add up entries: return the sums of all counts, and the number of records that broke each rule."""
     counts, rules = Counts(), dict[str, int]()
     for entry in entries_.values():
         counts += entry.counts

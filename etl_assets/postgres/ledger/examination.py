@@ -1,6 +1,6 @@
-"""Whether the promises hold in a database: asks every query of `promises`, and what takes more than one query.
+"""Check the invariants of a database: run every query of `invariants`, and the checks that take several queries.
 
-Nothing is mended here. What needs the landing store or Dagster besides is asked elsewhere.
+This module repairs nothing. Checks that also need the landing store or Dagster are elsewhere.
 """
 
 from __future__ import annotations
@@ -30,54 +30,54 @@ _LOADING: Final = (
 
 
 def examine(connection: Connection) -> list[Violation]:
-    """Find every place where a promise does not hold, as of one moment.
+    """Find every violation of an invariant, in one snapshot of the database.
 
     Args:
         connection: In autocommit, to the warehouse; it is only read.
 
     Returns:
-        The violations, by promise; those of tables last.
+        The violations, by invariant; those of tables last.
     """
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        found = [violation for invariant in OF_THE_LEDGER for violation in invariant.examine(connection)]
-        delivered = _delivered(connection)
+        violations = [violation for invariant in OF_THE_LEDGER for violation in invariant.examine(connection)]
+        sources = _sources_of_tables(connection)
         present = tables(connection)
-        found += [
+        violations += [
             TABLES_ARE_THERE.broken(
                 f"table {table}", "is gone, or lacks its bookkeeping columns, and the ledger has deliveries of it"
             )
-            for table in sorted(delivered.keys() - present)
+            for table in sorted(sources.keys() - present)
         ]
         for table in present:
             for invariant in OF_A_TABLE:
-                found += invariant.examine_table(connection, table, delivered[table])
-    return found
+                violations += invariant.examine_table(connection, table, sources[table])
+    return violations
 
 
 def abandoned(connection: Connection) -> list[Violation]:
-    """Find deliveries whose run ended without a word.
+    """Find deliveries that are marked as being loaded although their run was killed.
 
-    A run that ends or begins meanwhile is not mistaken for one: the question is asked before and after a look at the
-    locks, and only a delivery that is loaded under the same epoch both times, unlocked in between, is told.
+    A run that begins or ends meanwhile is not reported. The loading deliveries are read before and after the locks; a
+    delivery is reported if it has the same epoch both times and its partition is not locked in between.
 
     Args:
         connection: In autocommit, to the warehouse.
     """
     before = connection.execute(_LOADING).fetchall()
     locks = held(connection)
-    still = connection.execute(_LOADING).fetchall()
+    after = connection.execute(_LOADING).fetchall()
     return [
-        NO_RUN_IS_ABANDONED.broken(subject, "is marked as being loaded, and nobody is at it: its run was killed")
+        NO_RUN_IS_ABANDONED.broken(subject, "is marked as being loaded, and no run is loading it: its run was killed")
         for id_, source, partition, subject, epoch in before
-        if (id_, source, partition, subject, epoch) in still and lock_number(source, partition) not in locks
+        if (id_, source, partition, subject, epoch) in after and lock_number(source, partition) not in locks
     ]
 
 
 def frozen(connection: Connection) -> list[tuple[str, str, int]]:
-    """What the landing store must have: each fetched delivery in words, the SHA-256 of its bytes, and their number.
+    """Return what the landing store must have: for each fetched delivery its description, SHA-256 and size in bytes.
 
-    What an asset computed was never fetched; its delivery names the asset as its origin.
+    Deliveries that an asset computed are left out: they were never fetched, and name the asset as their origin.
     """
     rows = connection.execute(
         f"SELECT {DELIVERY}, d.sha256, d.size FROM etl.delivery d "
@@ -88,7 +88,7 @@ def frozen(connection: Connection) -> list[tuple[str, str, int]]:
 
 
 def tables(connection: Connection) -> list[str]:
-    """The tables that deliveries end in, ``schema.table``: those that have the bookkeeping columns."""
+    """Return the tables into which deliveries are loaded, ``schema.table``: those with the bookkeeping columns."""
     rows = connection.execute(
         "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = ANY (%s) AND NOT a.attisdropped "
@@ -98,18 +98,18 @@ def tables(connection: Connection) -> list[str]:
     return [table for (table,) in rows]
 
 
-def _delivered(connection: Connection) -> defaultdict[str, list[str]]:
-    """The tables that the ledger has lines of, each with the names under which it was delivered."""
+def _sources_of_tables(connection: Connection) -> defaultdict[str, list[str]]:
+    """Return the tables that have ledger entries, each with the source names of its deliveries."""
     rows = connection.execute(
         "SELECT DISTINCT d.source FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id ORDER BY 1"
     ).fetchall()
-    found: defaultdict[str, list[str]] = defaultdict(list)
+    sources: defaultdict[str, list[str]] = defaultdict(list)
     for (name,) in rows:
-        found[_table_of(name)].append(name)
-    return found
+        sources[_table_of(name)].append(name)
+    return sources
 
 
 def _table_of(name: str) -> str:
-    """The table that deliveries of a name end in: a source's in ``core``, an asset's in the one of its last parts."""
+    """Return the table of a source or asset: ``core.NAME`` of a source, the last two parts of an asset's name."""
     parts = name.split(".")
     return ".".join(parts[-2:]) if len(parts) > 1 else f"{_CORE}.{name}"

@@ -1,4 +1,4 @@
-"""What must hold in the database at any moment, declared: each promise with the query that finds where it does not."""
+"""The invariants of the database: what must hold at any moment, each with the query that finds its violations."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Violation:
-    """A place where a promise does not hold.
+    """A place where an invariant does not hold.
 
     Attributes:
-        invariant: Name of the promise.
-        subject: The delivery, ledger line, table or record concerned.
+        invariant: Name of the invariant.
+        subject: The delivery, ledger entry, table or record with the problem.
         problem: What is wrong with it.
         remedy: What to do.
     """
@@ -38,12 +38,12 @@ class Violation:
 
 @dataclass(frozen=True)
 class Invariant:
-    """Something that must hold.
+    """A statement about the database that must always hold.
 
     Attributes:
-        name: Its name.
-        says: What holds, as a sentence without its period.
-        remedy: What to do where it does not.
+        name: Name of the invariant.
+        says: The statement, as a sentence without its period.
+        remedy: What to do about a violation.
     """
 
     name: str
@@ -51,65 +51,66 @@ class Invariant:
     remedy: str
 
     def broken(self, subject: str, problem: str) -> Violation:
-        """That it does not hold somewhere."""
+        """Return a violation of this invariant."""
         return Violation(self.name, subject, problem, self.remedy)
 
 
 @dataclass(frozen=True)
 class QueriedInvariant(Invariant):
-    """A promise, and the query that finds where it does not hold.
+    """An invariant with the query that finds its violations.
 
     Attributes:
-        query: Yields the subject and the problem, as texts; one with ``{table}`` is asked of every table.
+        query: Returns the subject and the problem of each violation, as texts. A query with ``{table}`` runs once for
+            every table.
     """
 
     query: LiteralString
 
     def examine(self, connection: Connection) -> list[Violation]:
-        """Find where the promise does not hold in schema ``etl``."""
-        found = connection.execute(sql.SQL(self.query)).fetchall()
-        return [self.broken(subject, problem) for subject, problem in found]
+        """Find the violations in schema ``etl``."""
+        rows = connection.execute(sql.SQL(self.query)).fetchall()
+        return [self.broken(subject, problem) for subject, problem in rows]
 
     def examine_table(self, connection: Connection, table: str, sources: Sequence[str]) -> list[Violation]:
-        """Find where the promise does not hold in one table.
+        """Find the violations in one table.
 
         Args:
             connection: To the warehouse.
             table: ``schema.table``.
-            sources: Names under which the ledger keeps its deliveries.
+            sources: Source names of the table's deliveries in the ledger.
         """
         query = sql.SQL(self.query).format(
             table=identifier(table), delivery=sql.Identifier(DELIVERY_ID), record=sql.Identifier(RECORD_NO)
         )
-        found = connection.execute(query, {"table": table, "sources": list(sources)}).fetchall()
-        return [self.broken(subject, problem) for subject, problem in found]
+        rows = connection.execute(query, {"table": table, "sources": list(sources)}).fetchall()
+        return [self.broken(subject, problem) for subject, problem in rows]
 
 
 DELIVERY: Final = (
     "'delivery ' || d.id || ' of ' || d.source || CASE d.partition WHEN '' THEN '' ELSE ' (' || d.partition || ')' END"
 )
-"""A delivery ``d`` in words, in SQL."""
-_LINE: Final = DELIVERY + " || ', ' || b.kind || ' batch ' || b.number || ' of generation ' || b.generation"
+"""SQL that describes a delivery ``d``."""
+_ENTRY: Final = DELIVERY + " || ', ' || b.kind || ' batch ' || b.number || ' of generation ' || b.generation"
 _RECORD: Final = DELIVERY + " || ', quarantined record ' || r.id || ' (' || r.location || ')'"
 _BY_HAND: Final = (
-    "Somebody changed the tables of schema etl by hand: restore them from a backup, or read the delivery anew with "
+    "Somebody changed the tables of schema etl by hand: restore them from a backup, or reload the delivery with "
     "`etl-assets run NAME --partition KEY --force`"
 )
 _ROWS_BY_HAND: Final = (
-    "Somebody changed the table by hand: restore it from a backup, or drop it and read every delivery anew with "
+    "Somebody changed the table by hand: restore it from a backup, or drop it and reload every delivery with "
     "`etl-assets run NAME --all --force`"
 )
 
 
 def _adds_up(what: LiteralString, sum_: Sum) -> QueriedInvariant:
-    """That the parts of a sum add up to it in every entry."""
-    said = " + ".join(f"{part} %s" for part in sum_.parts)
+    """Return the invariant that the parts of a sum add up to its total in every entry."""
+    terms = " + ".join(f"{part} %s" for part in sum_.parts)
     parts = [f"b.{part}" for part in sum_.parts]
     return QueriedInvariant(
         f"{what}_add_up",
         f"Every ledger entry accounts for each of its {what}: {sum_}",
         _BY_HAND,
-        f"SELECT {_LINE}, format('{sum_.total} %s, but {said}', b.{sum_.total}, {', '.join(parts)}) FROM etl.batch b "
+        f"SELECT {_ENTRY}, format('{sum_.total} %s, but {terms}', b.{sum_.total}, {', '.join(parts)}) FROM etl.batch b "
         f"JOIN etl.delivery d ON d.id = b.delivery_id WHERE b.{sum_.total} <> {' + '.join(parts)} ORDER BY b.id",
     )
 
@@ -119,9 +120,9 @@ OF_THE_LEDGER: Final = (
     _adds_up("rows", ROWS),
     QueriedInvariant(
         "lines_span_their_records",
-        "Every ledger line reads the records from its first to its last, a replay some of them",
+        "Every ledger entry of a batch reads the records from its first to its last; that of a replay, some of them",
         _BY_HAND,
-        f"SELECT {_LINE}, format('read %s records from %s to %s', b.read, b.first_record, b.last_record) "
+        f"SELECT {_ENTRY}, format('read %s records from %s to %s', b.read, b.first_record, b.last_record) "
         "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id WHERE CASE b.kind WHEN 'ingest' "
         "THEN b.read <> b.last_record - b.first_record + 1 "
         "ELSE b.read NOT BETWEEN 1 AND b.last_record - b.first_record + 1 END ORDER BY b.id",
@@ -132,15 +133,15 @@ OF_THE_LEDGER: Final = (
         _BY_HAND,
         "WITH line AS (SELECT b.*, lag(b.last_record, 1, 0) OVER (PARTITION BY b.delivery_id ORDER BY b.number) "
         "AS previous FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id AND d.generation = b.generation "
-        "WHERE b.kind = 'ingest'), told AS ("
-        f"SELECT d.id, b.number, {_LINE} AS subject, format('begins at record %s after record %s', b.first_record, "
+        "WHERE b.kind = 'ingest'), violation AS ("
+        f"SELECT d.id, b.number, {_ENTRY} AS subject, format('begins at record %s after record %s', b.first_record, "
         "b.previous) AS problem FROM line b JOIN etl.delivery d ON d.id = b.delivery_id "
         "WHERE b.first_record <= b.previous OR (d.status = 'complete' AND b.first_record <> b.previous + 1) "
         f"UNION ALL SELECT d.id, 0, {DELIVERY}, format('is complete with %s records, and its ledger has %s up to "
         "record %s', d.records, coalesce(sum(b.read), 0), coalesce(max(b.last_record), 0)) "
         "FROM etl.delivery d LEFT JOIN line b ON b.delivery_id = d.id WHERE d.status = 'complete' GROUP BY d.id "
         "HAVING coalesce(sum(b.read), 0) <> d.records OR coalesce(max(b.last_record), 0) <> d.records) "
-        "SELECT subject, problem FROM told ORDER BY id, number",
+        "SELECT subject, problem FROM violation ORDER BY id, number",
     ),
     QueriedInvariant(
         "manifests_count_their_records",
@@ -152,9 +153,9 @@ OF_THE_LEDGER: Final = (
     ),
     QueriedInvariant(
         "rejected_are_quarantined",
-        "The quarantine holds exactly the records that a batch rejected",
+        "The quarantine contains exactly the records that a batch rejected",
         _BY_HAND,
-        f"SELECT {_LINE}, format('rejected %s records, and %s are in the quarantine', b.rejected, q.records) "
+        f"SELECT {_ENTRY}, format('rejected %s records, and %s are in the quarantine', b.rejected, q.records) "
         "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id AND d.generation = b.generation "
         "CROSS JOIN LATERAL (SELECT count(*) AS records FROM etl.rejected r WHERE r.delivery_id = d.id "
         "AND r.generation = d.generation AND r.record_no BETWEEN b.first_record AND b.last_record) q "
@@ -184,12 +185,12 @@ OF_THE_LEDGER: Final = (
     ),
     QueriedInvariant(
         "statuses_are_earned",
-        "A record is parked for want of a parent alone, dismissed by somebody, superseded by a later reading",
+        "A parked record lacks only a parent, a dismissed one names its reviewer, a superseded one was reloaded",
         _BY_HAND,
         f"SELECT {_RECORD}, CASE r.status WHEN 'parked' THEN 'is parked, and breaks more than references' "
-        "WHEN 'dismissed' THEN 'is dismissed, by nobody' WHEN 'superseded' THEN 'is superseded, and no later reading "
-        "took it' WHEN 'replayed' THEN 'is replayed, and no replay read it' "
-        "ELSE 'waits, and a later reading took it' END "
+        "WHEN 'dismissed' THEN 'is dismissed, without a reviewer' WHEN 'superseded' THEN 'is superseded, and no later "
+        "generation read it' WHEN 'replayed' THEN 'is replayed, and no replay read it' "
+        "ELSE 'waits, and a later generation did not reject it' END "
         "FROM etl.rejected r JOIN etl.delivery d ON d.id = r.delivery_id WHERE CASE r.status "
         "WHEN 'parked' THEN EXISTS (SELECT FROM unnest(r.rules) rule WHERE rule NOT LIKE '%\\_\\_references') "
         "OR (d.status = 'complete' AND r.generation < d.generation) "
@@ -211,7 +212,7 @@ OF_THE_LEDGER: Final = (
         "AND a.application_name = 'etl_assets' AND a.pid <> pg_backend_pid())) ORDER BY 1",
     ),
 )
-"""Promises about schema ``etl`` alone."""
+"""Invariants of schema ``etl`` alone."""
 
 OF_A_TABLE: Final = (
     QueriedInvariant(
@@ -248,24 +249,24 @@ OF_A_TABLE: Final = (
         "waiting_records_have_no_rows",
         "A record that waits in the quarantine has no row in the table",
         _ROWS_BY_HAND,
-        # A delivery read more than once may have a row that a later record of the same contents confirmed.
+        # A reloaded delivery may have a row that a later record with the same contents confirmed.
         f"SELECT {_RECORD}, 'waits, and table ' || %(table)s || ' has a row of it' FROM etl.rejected r "
         "JOIN etl.delivery d ON d.id = r.delivery_id WHERE d.source = ANY (%(sources)s) AND d.generation = 1 "
         "AND r.status IN ('open', 'parked') AND EXISTS (SELECT FROM {table} t WHERE t.{delivery} = r.delivery_id "
         "AND t.{record} = r.record_no) ORDER BY r.id",
     ),
 )
-"""Promises about each table that deliveries end in."""
+"""Invariants of each table into which deliveries are loaded."""
 
 TABLES_ARE_THERE: Final = Invariant(
     "tables_are_there",
-    "Every table that the ledger has lines of is there",
-    "Restore the table from a backup, or read every delivery anew with `etl-assets run NAME --all --force`",
+    "Every table that the ledger has entries of exists",
+    "Restore the table from a backup, or reload every delivery with `etl-assets run NAME --all --force`",
 )
 NO_RUN_IS_ABANDONED: Final = Invariant(
     "no_run_is_abandoned",
-    "A delivery that is being loaded has a run at it",
+    "A run is loading each delivery that is marked as being loaded",
     "Run it again with `etl-assets run NAME --partition KEY`: it goes on where the other stopped",
 )
 INVARIANTS: Final[tuple[Invariant, ...]] = (*OF_THE_LEDGER, TABLES_ARE_THERE, *OF_A_TABLE, NO_RUN_IS_ABANDONED)
-"""Every promise that is examined here."""
+"""Every invariant that this package checks."""

@@ -1,4 +1,4 @@
-"""Who may write a source partition: its lock, its fence, and the turns of those who write one table."""
+"""Which run may write a source partition: its lock, its fence, and the lock for writes to one table."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from etl_assets.errors import BusyError, FencedError
 if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
 
-_TURN: Final = "\0turn"
-"""Stands in the place of a partition in the number of the lock that writers of a source take in turn."""
+_WRITES: Final = "\0turn"
+"""Replaces the partition in the number of the lock for the writes of a source."""
 
-_HELD: Final = (
+_HELD_LOCKS: Final = (
     "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 "
     "AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
@@ -22,7 +22,7 @@ _HELD: Final = (
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a source partition: the run, and the epoch it was given."""
+    """The run that holds a source partition, and its epoch."""
 
     source: str
     partition: str
@@ -34,38 +34,38 @@ class Holder:
 
 
 def lock_number(source: str, partition: str) -> int:
-    """The number of the advisory lock of a source partition: the first 8 bytes of a SHA-256, as a signed integer."""
+    """Return the number of a partition's advisory lock: the first 8 bytes of a SHA-256, as a signed integer."""
     digest = sha256(f"{source}\0{partition}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
 def lock(connection: Connection, source: str, partition: str) -> None:
-    """Take the session lock of a source partition, which lives until the connection ends.
+    """Take the session lock of a source partition, which lasts until the connection ends.
 
     Raises:
         BusyError: If another session holds it.
     """
     row = connection.execute("SELECT pg_try_advisory_lock(%s)", (lock_number(source, partition),)).fetchone()
     if not row or not row[0]:
-        what = f"{source} ({partition})" if partition else source
+        subject = f"{source} ({partition})" if partition else source
         raise BusyError(
-            f"Another run is loading {what}. This one wrote nothing. Wait for the other, then run it again."
+            f"Another run is loading {subject}. This one wrote nothing. Wait for the other, then run it again."
         )
 
 
 def unlock(connection: Connection) -> None:
-    """Give back every session lock of a connection."""
+    """Release every session lock of a connection."""
     connection.execute("SELECT pg_advisory_unlock_all()")
 
 
 def take(connection: Connection, source: str, partition: str, run_id: str) -> Holder:
-    """Take over a source partition: every earlier holder is fenced off from now on.
+    """Take over a source partition under a new epoch, which fences off every earlier holder.
 
     Args:
         connection: Of a session that holds the lock.
         source: Name of the source.
         partition: Key of the partition.
-        run_id: Of the run that takes it.
+        run_id: Of the run that takes over.
     """
     row = connection.execute(
         "INSERT INTO etl.fence AS f (source, partition, epoch, run_id) VALUES (%s, %s, 1, %s) "
@@ -77,7 +77,9 @@ def take(connection: Connection, source: str, partition: str, run_id: str) -> Ho
 
 
 def fence(connection: Connection, holder: Holder) -> None:
-    """Make sure, inside a batch transaction, that the holder has not been replaced; nobody can until it ends.
+    """Check, inside a batch transaction, that no newer run has taken over the partition of the holder.
+
+    No run can take over until the transaction ends.
 
     Raises:
         FencedError: If a newer run has taken over.
@@ -94,19 +96,20 @@ def fence(connection: Connection, holder: Holder) -> None:
 
 
 def lock_writes(connection: Connection, source: str, *, shared: bool = False) -> None:
-    """Wait until no other batch transaction writes the rows of a source; the turn ends with the present transaction.
+    """Take the lock for the writes of a source, until the transaction ends; wait while another batch has it.
 
-    What one transaction leaves as it was, another that runs shared it could overwrite, and neither would know.
+    Without the lock, one transaction could overwrite a row that another leaves unchanged, and neither would notice.
 
     Args:
         connection: In a transaction.
         source: Name of the source.
-        shared: Whether others may write at the same time that ask for the same: their keys are none of this one's.
+        shared: Whether other transactions that also share the lock may write at the same time: they must have no key
+            in common with this one.
     """
     function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-    connection.execute(f"SELECT {function}(%s)", (lock_number(source, _TURN),))
+    connection.execute(f"SELECT {function}(%s)", (lock_number(source, _WRITES),))
 
 
 def held(connection: Connection) -> frozenset[int]:
-    """The numbers of all advisory locks that any session of the database holds now."""
-    return frozenset(number for (number,) in connection.execute(_HELD).fetchall())
+    """Return the numbers of all advisory locks that any session of the database holds now."""
+    return frozenset(number for (number,) in connection.execute(_HELD_LOCKS).fetchall())

@@ -1,7 +1,6 @@
-"""Which of two deliveries of a source is newer: the one of the higher rank, and of equal rank the one of the higher id.
+"""The order of a source's deliveries, in SQL: the delivery of the higher rank is newer; of equal rank, the higher id.
 
-Stated here once, for every query that asks; the rest of the order, by ``order_by`` and by record, is the guard of
-`TableWriter`.
+Every query takes the order from here. The guard of `TableWriter` adds the order by ``order_by`` and by record.
 """
 
 from __future__ import annotations
@@ -14,31 +13,31 @@ if TYPE_CHECKING:
     from etl_assets.model.delivery import Delivery
 
 ID: Final = "d.id"
-"""How most queries call the id of a delivery; its rank is the column ``rank``."""
+"""The name of a delivery's id in most queries; its rank is the column ``rank``."""
 
 
 def newer(id_: LiteralString = ID) -> LiteralString:
-    """The condition that a delivery is newer than the one of `order_of`."""
+    """Return the condition that a delivery is newer than the one of `order_of`."""
     return "(rank, " + id_ + ") > (%(rank)s, %(id)s)"
 
 
 def older(id_: LiteralString = ID) -> LiteralString:
-    """The condition that a delivery is older than the one of `order_of`."""
+    """Return the condition that a delivery is older than the one of `order_of`."""
     return "(rank, " + id_ + ") < (%(rank)s, %(id)s)"
 
 
 def newest_first(id_: LiteralString = ID) -> LiteralString:
-    """The order of deliveries, backwards."""
+    """Return the sort expression for deliveries, newest first."""
     return "rank DESC, " + id_ + " DESC"
 
 
 def oldest_first(id_: LiteralString = ID) -> LiteralString:
-    """The order of deliveries."""
+    """Return the sort expression for deliveries, oldest first."""
     return "rank, " + id_
 
 
 def order_of(delivery: Delivery) -> dict[str, str | int]:
-    """The parameters of a delivery for the conditions above, and for queries about its source and partition."""
+    """Return the parameters of a delivery for the conditions above, and for queries on its source and partition."""
     return {
         "id": delivery.id,
         "rank": delivery.rank,

@@ -1,4 +1,4 @@
-"""Which sources have partitions that are known to have no key in common, and what says so of their rows."""
+"""The table ``etl.disjoint_partitions``: sources whose partitions are known to have no key in common."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def known_disjoint(connection: Connection, source: str, declaration: str) -> bool:
-    """Whether every row of a source's table is known to lie in its partition under a declaration."""
+    """Return whether every row of a source's table is known to be in its own partition under a declaration."""
     row = connection.execute("SELECT declaration FROM etl.disjoint_partitions WHERE source = %s", (source,)).fetchone()
     return row is not None and row[0] == declaration
 
 
 def record_disjoint(connection: Connection, source: str, declaration: str) -> None:
-    """Remember that every row of a source's table lies in its partition under a declaration."""
+    """Record that every row of a source's table is in its own partition under a declaration."""
     connection.execute(
         "INSERT INTO etl.disjoint_partitions (source, declaration) VALUES (%s, %s) ON CONFLICT (source) DO UPDATE "
         "SET declaration = excluded.declaration, known_since = clock_timestamp()",
@@ -29,8 +29,12 @@ def record_disjoint(connection: Connection, source: str, declaration: str) -> No
 
 
 def extremes(connection: Connection, table: str, column: str) -> list[tuple[str, Any, Any]]:
-    """The partitions that the rows of a table came in, each with the least and the greatest value of a column."""
-    question = sql.SQL(
+    """Return the partitions in which the rows of a table were delivered, each with the range of a column's values.
+
+    Returns:
+        For each partition: its key, and the least and the greatest value of the column.
+    """
+    query = sql.SQL(
         "SELECT d.partition, min(t.{column}), max(t.{column}) FROM {table} t "
         "JOIN etl.delivery d ON d.id = t.{delivery} GROUP BY 1"
     ).format(
@@ -38,4 +42,4 @@ def extremes(connection: Connection, table: str, column: str) -> list[tuple[str,
         table=identifier(table),
         delivery=sql.Identifier(DELIVERY_ID),
     )
-    return connection.execute(question).fetchall()
+    return connection.execute(query).fetchall()

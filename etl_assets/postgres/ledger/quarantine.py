@@ -1,4 +1,4 @@
-"""The quarantine ``etl.rejected``: putting records in, finding them, correcting, dismissing, marking as replayed."""
+"""The quarantine ``etl.rejected``: add, find, correct and dismiss records, and mark them as replayed."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _WAITING: Final = ("open", "parked")
 
 @dataclass(frozen=True)
 class NewRejected:
-    """A record on its way into the quarantine.
+    """A rejected record that is not in the quarantine yet.
 
     Attributes:
         record_no: Its number in its delivery.
-        location: Where it stands, for people.
+        location: Its member and line, as shown to people.
         raw: Its bytes as delivered.
-        fields: Published name to text, where it could be parsed.
-        rules: Every rule it broke.
-        status: ``parked`` when all it lacks is a parent that may arrive, else ``open``.
+        fields: Published name to text; None if it could not be parsed.
+        rules: Every rule that it broke.
+        status: ``parked`` if it lacks only a parent that may arrive, else ``open``.
     """
 
     record_no: int
@@ -71,10 +71,9 @@ _COLUMNS: Final = ", ".join(Rejected.__dataclass_fields__)
 
 
 def put(connection: Connection, delivery: Delivery, run_id: str, records: Sequence[NewRejected]) -> None:
-    """Put the rejected records of a batch in, inside the batch's transaction.
+    """Put the rejected records of a batch into the quarantine, inside the batch's transaction.
 
-    A record that an earlier generation of the same delivery rejected is brought up to date; what people decided
-    about it stands.
+    A record that an earlier generation of the delivery rejected is updated; what people decided about it is kept.
     """
     if not records:
         return
@@ -108,10 +107,10 @@ def put(connection: Connection, delivery: Delivery, run_id: str, records: Sequen
 
 
 def carry_over(connection: Connection, delivery: Delivery) -> None:
-    """Let the rejected records of the generation before go with their ledger lines into a new one.
+    """Move rejected records of the previous generation to the new one, together with their ledger entries.
 
     Args:
-        connection: In the transaction that begins the generation, after the lines have gone.
+        connection: In the transaction that begins the generation, after the entries were moved.
         delivery: In its new generation.
     """
     connection.execute(
@@ -123,7 +122,7 @@ def carry_over(connection: Connection, delivery: Delivery) -> None:
 
 
 def supersede(connection: Connection, delivery: Delivery, first_record: int, last_record: int) -> None:
-    """Close records that an earlier generation rejected and the present one, having read them again, did not."""
+    """Close records that an earlier generation rejected and the current one, which reloaded them, did not."""
     if delivery.generation > 1:
         connection.execute(
             "UPDATE etl.rejected SET status = 'superseded' WHERE delivery_id = %s AND generation < %s "
@@ -133,7 +132,7 @@ def supersede(connection: Connection, delivery: Delivery, first_record: int, las
 
 
 def corrected(connection: Connection, delivery: Delivery) -> list[int]:
-    """Record numbers of a delivery that people corrected and replayed: their rows are newer than the bytes."""
+    """Return the numbers of the records that were corrected and replayed: their rows are newer than the bytes."""
     rows = connection.execute(
         "SELECT record_no FROM etl.rejected WHERE delivery_id = %s AND status = 'replayed' AND correction IS NOT NULL",
         (delivery.id,),
@@ -142,7 +141,7 @@ def corrected(connection: Connection, delivery: Delivery) -> list[int]:
 
 
 def not_as_delivered(connection: Connection, delivery: Delivery) -> list[int]:
-    """Record numbers of a delivery whose bytes, as delivered, are not what the table has: rejected, or corrected."""
+    """Return the numbers of the records whose bytes differ from the table: those that are rejected or corrected."""
     rows = connection.execute(
         "SELECT record_no FROM etl.rejected WHERE delivery_id = %s AND CASE status WHEN 'replayed' "
         "THEN correction IS NOT NULL ELSE status <> 'superseded' AND generation = %s END",
@@ -161,16 +160,16 @@ def find(
     ids: Sequence[int] | None = None,
     limit: int | None = None,
 ) -> list[Rejected]:
-    """Records of the quarantine, oldest first.
+    """Return records of the quarantine, oldest first.
 
     Args:
         connection: To the warehouse.
-        source: Only of this source.
-        delivery_id: Only of this delivery.
-        statuses: Only with one of these; means nothing when ids are given.
-        rule: Only those that broke this rule.
-        ids: Only these.
-        limit: At most so many.
+        source: Only records of this source.
+        delivery_id: Only records of this delivery.
+        statuses: Only records with one of these; ignored when ids are given.
+        rule: Only records that broke this rule.
+        ids: Only records with these ids.
+        limit: The largest number of records to return.
     """
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
         return cursor.execute(
@@ -191,7 +190,7 @@ def find(
 
 
 def counts(connection: Connection, source: str | None = None) -> list[tuple[str, str, str, int]]:
-    """How many records wait or were dealt with: source, status, rule, number; a record counts once for each rule."""
+    """Count the records by source, status and rule; a record counts once for each rule that it broke."""
     rows = connection.execute(
         "SELECT source, status, rule, count(*) FROM etl.rejected CROSS JOIN unnest(rules) rule "
         "WHERE %(source)s::text IS NULL OR source = %(source)s GROUP BY 1, 2, 3 ORDER BY 1, 2, 4 DESC, 3",
@@ -201,7 +200,7 @@ def counts(connection: Connection, source: str | None = None) -> list[tuple[str,
 
 
 def waiting(connection: Connection, source: str, partition: str | None = None) -> dict[str, int]:
-    """How many records of a source are open and parked."""
+    """Return the number of open and of parked records of a source, by status."""
     rows = connection.execute(
         "SELECT status, count(*) FROM etl.rejected WHERE source = %(source)s AND status = ANY (%(waiting)s) "
         "AND (%(partition)s::text IS NULL OR partition = %(partition)s) GROUP BY 1",
@@ -211,14 +210,18 @@ def waiting(connection: Connection, source: str, partition: str | None = None) -
 
 
 def correct(connection: Connection, id_: int, correction: dict[str, str | None], who: str, note: str | None) -> None:
-    """Store a correction: published name to the text it should have had. The record waits for a replay."""
-    found = connection.execute(
+    """Store a correction, published name to the text it should have had, and set the record to ``open``.
+
+    Raises:
+        QuarantineError: If the record was replayed or superseded, or there is none of that id.
+    """
+    row = connection.execute(
         "UPDATE etl.rejected SET correction = coalesce(correction, '{}') || %s, reviewer = %s, "
         "reviewed_at = clock_timestamp(), note = coalesce(%s, note), status = 'open' "
         "WHERE id = %s AND status IN ('open', 'parked', 'dismissed') RETURNING id",
         (Jsonb(correction), who, note, id_),
     ).fetchone()
-    if found is None:
+    if row is None:
         raise QuarantineError(
             f"Record {id_} is not waiting in the quarantine. Nothing was changed. "
             "See `etl-assets quarantine list --status open` for those that are."
@@ -226,10 +229,10 @@ def correct(connection: Connection, id_: int, correction: dict[str, str | None],
 
 
 def dismiss(connection: Connection, ids: Iterable[int], who: str, note: str | None) -> int:
-    """Close records for good: they are known and not wanted.
+    """Dismiss records: close them for good, since they are known and not wanted.
 
     Returns:
-        How many were waiting and are now dismissed.
+        Number of records that were waiting and are now dismissed.
     """
     return connection.execute(
         "UPDATE etl.rejected SET status = 'dismissed', reviewer = %s, reviewed_at = clock_timestamp(), "
@@ -239,7 +242,7 @@ def dismiss(connection: Connection, ids: Iterable[int], who: str, note: str | No
 
 
 def claim(connection: Connection, ids: Sequence[int]) -> list[Rejected]:
-    """Lock waiting records for a replay, inside its transaction; those that no longer wait are left out."""
+    """Lock waiting records for a replay, inside its transaction; skip those that no longer wait."""
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
         return cursor.execute(
             f"SELECT {_COLUMNS} FROM etl.rejected WHERE id = ANY (%s) AND status IN ('open', 'parked') "
@@ -251,7 +254,13 @@ def claim(connection: Connection, ids: Sequence[int]) -> list[Rejected]:
 def finish_replay(
     connection: Connection, outcomes: Iterable[tuple[int, Status, Sequence[str]]], fingerprint: str
 ) -> None:
-    """Write what a replay made of its records: id, status, and the rules still broken, inside its transaction."""
+    """Write the outcome of a replay for its records, inside its transaction.
+
+    Args:
+        connection: In the transaction of the replay.
+        outcomes: For each record its id, its new status, and the rules that it still breaks.
+        fingerprint: Of the declaration.
+    """
     values: list[tuple[Any, ...]] = [(status, list(rules), fingerprint, id_) for id_, status, rules in outcomes]
     with connection.cursor() as cursor:
         cursor.executemany(

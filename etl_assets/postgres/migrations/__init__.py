@@ -1,4 +1,4 @@
-"""Migrations of schema ``etl``: Alembic revisions, and the one way to bring a database up to them."""
+"""Migrations of schema ``etl``: the Alembic revisions, and the only functions that apply and check them."""
 
 from etl_assets.postgres.migrations.migrate import migrate, require_current
 

@@ -1,4 +1,4 @@
-"""What Alembic runs: connects with the URL it is handed and keeps its version table in schema ``etl``."""
+"""The script that Alembic runs: connects with the URL that it gets and keeps its version table in schema ``etl``."""
 
 from alembic import context
 from sqlalchemy import create_engine, pool

@@ -1,4 +1,4 @@
-"""Brings schema ``etl`` of a database up to the newest revision; asks whether it is."""
+"""Upgrades schema ``etl`` of a database to the newest revision, and checks whether it has that revision."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _LOCK = 0x65746C_5F6D6967  # 'etl_mig'
 
 
 def newest() -> str:
-    """The newest revision this package knows: revisions are files named ``NNNN_what.py``."""
+    """Return the newest revision in this package: revisions are files named ``NNNN_what.py``."""
     return max(path.name for path in (_HERE / "versions").glob("[0-9]*.py"))[:4]
 
 
 def current(connection: Connection) -> str | None:
-    """The revision of a database; None when it was never migrated."""
-    found = connection.execute("SELECT to_regclass(%s)", (f"etl.{VERSION_TABLE}",)).fetchone()
-    if found is None or found[0] is None:
+    """Return the revision of a database; None if it was never migrated."""
+    table = connection.execute("SELECT to_regclass(%s)", (f"etl.{VERSION_TABLE}",)).fetchone()
+    if table is None or table[0] is None:
         return None
     row = connection.execute(f"SELECT version_num FROM etl.{VERSION_TABLE}").fetchone()
     return str(row[0]) if row else None
@@ -39,17 +39,17 @@ def require_current(connection: Connection) -> None:
     """Raise unless the database is at the newest revision.
 
     Raises:
-        SettingsError: With the command that mends it.
+        SettingsError: If it is not. The text has the command that upgrades it.
     """
-    if (at := current(connection)) != newest():
+    if (revision := current(connection)) != newest():
         raise SettingsError(
-            f"Schema etl of the database is at revision {at or 'none'}; this version needs {newest()}. "
+            f"Schema etl of the database is at revision {revision or 'none'}; this version needs {newest()}. "
             "Nothing was written. Run: etl-assets migrate"
         )
 
 
 def migrate(url: str) -> tuple[str | None, str]:
-    """Upgrade a database, and let the reader role read its views; concurrent callers wait for one another.
+    """Upgrade a database, and grant the reader role its views; concurrent callers wait for one another.
 
     Args:
         url: ``postgresql://…`` of the warehouse.
@@ -62,7 +62,7 @@ def migrate(url: str) -> tuple[str | None, str]:
         before = current(connection)
         if before != newest():
             connection.execute("CREATE SCHEMA IF NOT EXISTS etl")
-            from alembic import command  # noqa: PLC0415 -- costs half a second, and is seldom needed
+            from alembic import command  # noqa: PLC0415 -- the import takes half a second, and is seldom needed
 
             command.upgrade(alembic_config(url), "head")
         if (reason := ensure_reader(connection)) is not None:
@@ -71,7 +71,7 @@ def migrate(url: str) -> tuple[str | None, str]:
 
 
 def alembic_config(url: str) -> Config:
-    """What Alembic is told of a database, with its URL, which stands in no file."""
+    """Return the Alembic configuration of a database, with its URL, which is stored in no file."""
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()

@@ -1,1 +1,1 @@
-"""Run history: what runs did, which of them are alive, and what people see of them."""
+"""Run history: what runs did, which runs are alive, and the results that people see."""

@@ -1,4 +1,4 @@
-"""Small read-only questions for metadata that people look at. Nothing here steers a load."""
+"""Small read-only queries for the metadata of assets. No load depends on them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
     from etl_assets.postgres.connection import Connection
 
-_SAMPLE: Final = 5
+_SAMPLE_SIZE: Final = 5
 
 
 def sample_places(connection: Connection, delivery_ids: Sequence[int]) -> dict[str, list[str]]:
-    """Where the first rejected records of some deliveries stand, by rule; places, never contents."""
+    """Return the locations of the first rejected records of some deliveries, by rule; never their contents."""
     rows = connection.execute(
         "SELECT rule, (array_agg('record ' || record_no || ' at ' || location ORDER BY delivery_id, record_no))"
         "[1:%(limit)s::integer] FROM etl.rejected CROSS JOIN unnest(rules) rule "
         "WHERE delivery_id = ANY (%(ids)s) GROUP BY rule",
-        {"ids": list(delivery_ids), "limit": _SAMPLE},
+        {"ids": list(delivery_ids), "limit": _SAMPLE_SIZE},
     ).fetchall()
     return dict(rows)
 
 
 def row_counts(connection: Connection, table: str, source: str, partition: str) -> tuple[int, int]:
-    """How many rows a table has, and how many of them a delivery of one partition brought."""
+    """Return how many rows a table has, and how many of them come from deliveries of one partition."""
     row = connection.execute(
         sql.SQL(
             "SELECT count(*), count(*) FILTER (WHERE {delivery} = ANY (ARRAY(SELECT id FROM etl.delivery "
@@ -43,7 +43,7 @@ def row_counts(connection: Connection, table: str, source: str, partition: str) 
 
 
 def newest_batch(connection: Connection, sources: Sequence[str]) -> int:
-    """The id of the last line that the ledger has of any of some sources; 0 when there is none."""
+    """Return the id of the newest ledger entry of some sources; 0 when there is none."""
     row = connection.execute(
         "SELECT coalesce(max(b.id), 0) FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
         "WHERE d.source = ANY (%s)",
@@ -54,12 +54,12 @@ def newest_batch(connection: Connection, sources: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class Delivered:
-    """How many records a delivery had, and how many of them were rejected.
+    """The records and the rejected records of a delivery.
 
     Attributes:
-        label: Of the delivery: its partition, or the day it was fetched.
-        records: As fetched.
-        rejected: Until it was complete, or refused.
+        label: Label of the delivery: its partition, or the time at which it was fetched.
+        records: Number of records as fetched.
+        rejected: Number of records that were rejected until the delivery was complete or refused.
     """
 
     label: str
@@ -68,12 +68,15 @@ class Delivered:
 
     @property
     def share(self) -> float:
-        """Rejected records, as a share of all; 0.0 of none."""
+        """The share of the records that were rejected; 0.0 when there are no records."""
         return self.rejected / self.records if self.records else 0.0
 
 
 def recently_delivered(connection: Connection, source: str, limit: int = 40) -> list[Delivered]:
-    """The newest deliveries of a source that were loaded or refused, oldest first; of a partition, the newest one."""
+    """Return the newest deliveries of a source that were loaded or refused, oldest first.
+
+    Of each partition, only the newest delivery is returned.
+    """
     rows = connection.execute(
         "SELECT label, records, rejected FROM (SELECT DISTINCT ON (d.rank, d.partition, "
         "CASE d.partition WHEN '' THEN d.id END) "

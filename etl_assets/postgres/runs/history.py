@@ -1,6 +1,6 @@
-"""Run history ``etl.run`` and check results ``etl.check_result``: for people who browse; nothing here steers a load.
+"""Writes the run history ``etl.run`` and the check results ``etl.check_result``, for people. No load depends on them.
 
-What a run wrote is asked of the ledger, so that a run that was killed has its counts like any other.
+The counts of a run are read from the ledger, so that a run that was killed has its counts like any other.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
 CANCELLED: Final = "Cancelled"
 CRASHED: Final = "Crashed"
-"""Stand in the place of an error's class where there was no error."""
-NOT_OURS: Final = "Not an error of etl_assets; its text is in the run's log alone, for it may hold record contents."
+"""Error classes of runs that were cut short without an error."""
+NOT_OURS: Final = "Not an error of etl_assets. Its text is only in the run's log, since it may contain record contents."
 _COMPLETING: Final = "\0completing"
-"""Stands in the place of a source in the number of the lock of those who complete what is entered of a run."""
+"""Takes the place of a source in the number of the lock under which the entries of a run are completed."""
 THIS_RUN: Final = "run_id = %s AND source = %s AND partition = %s"
-"""The condition for the line that a `RunKey` means; takes its values."""
+"""The condition that selects the row of a `RunKey`; its parameters are the values of the key."""
 
 
 @dataclass(frozen=True)
 class Committed:
-    """What the ledger has of a run.
+    """What a run has committed, by the ledger.
 
     Attributes:
-        counts: The sums of its batches.
-        batches: How many there are.
-        delivery_id: The newest delivery that they are of; None when there is none.
+        counts: Sums over its batches.
+        batches: Number of its batches.
+        delivery_id: The newest delivery of these batches; None when there are none.
     """
 
     counts: Counts
@@ -52,10 +52,7 @@ class Committed:
     def __str__(self) -> str:
         if not self.batches:
             return "Nothing was written to the table."
-        return (
-            f"Its committed batches stand, {self.batches} of them with {self.counts.read} records; nothing else was "
-            "written."
-        )
+        return f"Committed batches: {self.batches}, with {self.counts.read} records. Nothing else was written."
 
 
 def run_started(
@@ -70,18 +67,18 @@ def run_started(
     again: bool = False,
     at: datetime | None = None,
 ) -> None:
-    """Enter a run that begins, or goes on with its next step or its next try.
+    """Enter that a run begins, or that it begins its next step or retries a step.
 
     Args:
         connection: To the warehouse.
-        key: Which run of which source partition.
-        step: The step that it is in.
-        job: Name of Dagster's job.
-        host: Name of the machine that runs it.
-        process: Number of the process there.
-        attempt: Which it is, from 1, when the run was not entered before.
-        again: Whether its step is tried again.
-        at: When it began, if not now.
+        key: Of the run.
+        step: The step that the run is in.
+        job: Name of the Dagster job.
+        host: Name of the machine that executes the run.
+        process: Id of the process on that machine.
+        attempt: Number of the attempt, from 1. It is used only when the run was not entered before.
+        again: Whether the run retries its step.
+        at: When the run began, if not now.
     """
     connection.execute(
         "INSERT INTO etl.run AS r (run_id, source, partition, status, step, job, host, process, attempt, started_at) "
@@ -96,16 +93,16 @@ def run_started(
 def run_goes_on(
     connection: Connection, key: RunKey, *, delivery_id: int | None = None, seconds: Mapping[str, float] | None = None
 ) -> None:
-    """Enter what is known of a run when one of its steps has ended and others follow."""
+    """Enter the delivery and the durations of a run after a step that others follow."""
     connection.execute(
         "UPDATE etl.run SET delivery_id = coalesce(%s, delivery_id), seconds = seconds || %s, missed_at = NULL "
         f"WHERE {THIS_RUN}",
-        (delivery_id, _rounded(seconds), *key.values),
+        (delivery_id, _rounded_json(seconds), *key.values),
     )
 
 
 def run_broke_off(connection: Connection, key: RunKey, error: BaseException) -> None:
-    """Enter why a step of a run broke off that will be tried again; the run is not over."""
+    """Enter the error of a step that will be retried. The run has not ended."""
     connection.execute(
         f"UPDATE etl.run SET error_class = %s, error = %s WHERE {THIS_RUN}",
         (type(error).__name__, error_text(error), *key.values),
@@ -120,58 +117,61 @@ def run_succeeded(
     seconds: Mapping[str, float] | None = None,
     at: datetime | None = None,
 ) -> RunEnd | None:
-    """Enter that a run ended well. None if it was never entered."""
-    return _end(connection, key, "succeeded", committed(connection, key), delivery_id, seconds, at=at)
+    """Enter that a run succeeded, and return its end; None if the run was never entered."""
+    return _finish_run(connection, key, "succeeded", committed(connection, key), delivery_id, seconds, at=at)
 
 
 def run_failed(
     connection: Connection, key: RunKey, error_class: str, error: str, *, step: str = "", at: datetime | None = None
 ) -> RunEnd | None:
-    """Enter the error that a run failed with. None if it was never entered.
+    """Enter the error that a run failed with.
 
     Args:
         connection: To the warehouse.
-        key: Which run of which source partition.
+        key: Of the run.
         error_class: Name of the error's class.
-        error: Its text, from `told`.
-        step: The step in which it ended, if it is known better than the history knows it.
-        at: When it ended, if not now.
+        error: Its text, from `error_text`.
+        step: The step in which the run ended, to correct the one in the history.
+        at: When the run ended, if not now.
+
+    Returns:
+        The end of the run; None if the run was never entered.
     """
     done = committed(connection, key)
-    return _end(connection, key, "failed", done, error_class=error_class, error=error, step=step, at=at)
+    return _finish_run(connection, key, "failed", done, error_class=error_class, error=error, step=step, at=at)
 
 
 def run_cut_short(
     connection: Connection,
     key: RunKey,
     status: RunFault,
-    what: str,
+    cause: str,
     *,
     error_class: str,
     step: str = "",
     at: datetime | None = None,
 ) -> RunEnd | None:
-    """Enter that a run ended in the middle. What it leaves behind is added to the text.
+    """Enter that a run ended before its work was complete. Its error text includes what the run committed.
 
     Args:
         connection: To the warehouse.
-        key: Which run of which source partition.
-        status: How it ended.
-        what: What happened, as one or more sentences.
-        error_class: What stands in the place of an error's class.
-        step: The step in which it ended, if it is known better than the history knows it.
-        at: When it ended, if not now.
+        key: Of the run.
+        status: How the run ended.
+        cause: What happened, as one or more sentences.
+        error_class: What to enter as the class of the error.
+        step: The step in which the run ended, to correct the one in the history.
+        at: When the run ended, if not now.
 
     Returns:
-        Its end; None if it was never entered.
+        The end of the run; None if the run was never entered.
     """
     done = committed(connection, key)
-    text = f"{what} {done} Run it again: it goes on where this one stopped."
-    return _end(connection, key, status, done, error_class=error_class, error=text, step=step, at=at)
+    text = f"{cause} {done} Run it again: the new run resumes where this one stopped."
+    return _finish_run(connection, key, status, done, error_class=error_class, error=text, step=step, at=at)
 
 
 def committed(connection: Connection, key: RunKey) -> Committed:
-    """What the ledger has of a run. A replay has no partition of its own, and its batches are of any."""
+    """Return what a run has committed. All batches of a replay count, because a replay has no partition of its own."""
     sums = ", ".join(f"coalesce(sum(b.{name}), 0)::bigint" for name in COUNT_NAMES)
     row = connection.execute(
         f"SELECT count(*), max(b.delivery_id), {sums} FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
@@ -183,7 +183,7 @@ def committed(connection: Connection, key: RunKey) -> Committed:
 
 
 def error_text(error: BaseException) -> str:
-    """The text of an error of ours; another's may hold record contents."""
+    """Return the text of an error of this package. Other texts may contain record contents: return `NOT_OURS`."""
     return str(error) if isinstance(error, EtlAssetsError) else NOT_OURS
 
 
@@ -200,17 +200,17 @@ def checks(
         cursor.executemany(
             "INSERT INTO etl.check_result (run_id, source, partition, delivery_id, name, passed, blocking, "
             "description, failed_records, records) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [(run_id, source, partition, delivery_id, *_entered(result)) for result in results],
+            [(run_id, source, partition, delivery_id, *_result_values(result)) for result in results],
         )
 
 
-def _entered(result: CheckResult) -> tuple[str, bool, bool, str, int, int]:
+def _result_values(result: CheckResult) -> tuple[str, bool, bool, str, int, int]:
     failed, records = result.failed_records, result.records
     return result.name, result.passed, result.blocking, result.description, failed, records
 
 
 def entered_checks(connection: Connection, run_id: str) -> Counter[tuple[str, str, str]]:
-    """How many results of a run are entered, by source, partition and name of the check."""
+    """Return how many check results of a run are entered, by source, partition and name of the check."""
     rows = connection.execute(
         "SELECT source, partition, name, count(*) FROM etl.check_result WHERE run_id = %s GROUP BY 1, 2, 3", (run_id,)
     ).fetchall()
@@ -218,7 +218,7 @@ def entered_checks(connection: Connection, run_id: str) -> Counter[tuple[str, st
 
 
 def entered_runs(connection: Connection, run_id: str) -> dict[RunKey, tuple[str, int | None]]:
-    """The lines of a run: the status and the delivery of each."""
+    """Return the status and the delivery of each source partition of a run."""
     rows = connection.execute(
         "SELECT source, partition, status, delivery_id FROM etl.run WHERE run_id = %s ORDER BY id", (run_id,)
     ).fetchall()
@@ -226,11 +226,14 @@ def entered_runs(connection: Connection, run_id: str) -> dict[RunKey, tuple[str,
 
 
 def lock_run(connection: Connection, run_id: str) -> None:
-    """Wait until nobody else completes what is entered of a run; the turn ends with the present transaction."""
+    """Wait for the lock that lets one process at a time complete the entries of a run.
+
+    The lock is released when the transaction ends.
+    """
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock_number(_COMPLETING, run_id),))
 
 
-def _end(
+def _finish_run(
     connection: Connection,
     key: RunKey,
     status: RunStatus,
@@ -254,7 +257,7 @@ def _end(
             at,
             delivery_id,
             done.delivery_id,
-            _rounded(seconds),
+            _rounded_json(seconds),
             error_class,
             error,
             step,
@@ -267,5 +270,5 @@ def _end(
     return RunEnd(*key.values, status, row[0], done.counts, float(row[1]), error_class or "", error or "", row[2])
 
 
-def _rounded(seconds: Mapping[str, float] | None) -> Jsonb:
-    return Jsonb({step: round(spent, 4) for step, spent in (seconds or {}).items()})
+def _rounded_json(seconds: Mapping[str, float] | None) -> Jsonb:
+    return Jsonb({name: round(spent, 4) for name, spent in (seconds or {}).items()})

@@ -1,8 +1,8 @@
-"""Which runs are alive: each holds an advisory lock on a session of its own for as long as its process lives.
+"""Marks runs as alive: a session of the run's own holds an advisory lock for as long as its process lives.
 
-The server frees the lock when the session ends, and the session ends when the process does, however it ends. A thread
-looks after the session, so that a run outlives a restart of the server. What is made of a run that is not alive is
-decided elsewhere.
+The server releases the lock when the session ends, and the session ends when the process does, however it ends. A
+thread checks the session and opens it again, so that a run outlives a restart of the server. Other modules decide what
+to do about runs that are not alive.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
 
 LOOK_SECONDS: Final = 5.0
-"""How often the session of a run is looked after."""
+"""How many seconds pass between two checks of a run's session."""
 _RUN: Final = "\0run"
-"""Stands in the place of a source in the number of a run's lock."""
+"""Takes the place of a source in the number of a run's lock."""
 _SETTINGS: Final = (
     "SELECT set_config('idle_session_timeout', '0', false), set_config('tcp_keepalives_idle', '10', false), "
     "set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)"
 )
-"""The server notices within half a minute that a whole machine is gone."""
+"""With these settings, the server notices within half a minute that a whole machine is gone."""
 
 _presences: Final[dict[tuple[str, str], Presence]] = {}
-_guard: Final = threading.Lock()
+_presences_lock: Final = threading.Lock()
 
 
 def run_lock_number(run_id: str) -> int:
-    """The number of the advisory lock of a run."""
+    """Return the number of the advisory lock of a run."""
     return lock_number(_RUN, run_id)
 
 
 def appear(url: str, run_id: str, part: tuple[str, str]) -> None:
-    """Say that this process executes a run. It is alive from now on.
+    """Mark a run as alive, because this process executes it.
 
-    It stays so until the process ends, or all its parts have left and another run appears in the same process.
+    It stays alive until the process ends, or all its parts have left and another run appears in the same process.
 
     Args:
         url: Of the warehouse.
         run_id: Dagster's.
-        part: Source and partition that the run is about to work on.
+        part: Source and partition that the run begins to work on.
 
     Raises:
         SettingsError: If the database does not answer.
     """
-    with _guard:
+    with _presences_lock:
         presence = _presences.get((url, run_id))
         if presence is None or presence.over:
             for key in [key for key, other in _presences.items() if not other.parts]:
@@ -63,21 +63,21 @@ def appear(url: str, run_id: str, part: tuple[str, str]) -> None:
 
 
 def leave(url: str, run_id: str, part: tuple[str, str]) -> None:
-    """Say that a run has ended its work on a source partition."""
-    with _guard:
+    """Enter that a run has ended its work on a source partition."""
+    with _presences_lock:
         if (presence := _presences.get((url, run_id))) is not None:
             presence.parts.discard(part)
 
 
 class Presence:
-    """The session of a run, and the thread that looks after it.
+    """The session of a run, and the thread that keeps it open.
 
     Args:
         url: Of the warehouse.
         run_id: Dagster's.
 
     Attributes:
-        parts: The source partitions that the run is at. A session that breaks when there is none is not mended.
+        parts: The source partitions that the run works on. If there are none, a broken session is not opened again.
 
     Raises:
         SettingsError: If the database does not answer.
@@ -87,22 +87,22 @@ class Presence:
         self.parts: set[tuple[str, str]] = set()
         self._url = url
         self._number = run_lock_number(run_id)
-        self._connection = self._connected()
+        self._connection = self._connect()
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._look_after, name=f"presence of run {run_id}", daemon=True)
+        self._thread = threading.Thread(target=self._keep_open, name=f"presence of run {run_id}", daemon=True)
         self._thread.start()
 
     @property
     def over(self) -> bool:
-        """Whether nobody looks after the session any more."""
+        """Whether the thread that keeps the session open has ended."""
         return not self._thread.is_alive()
 
     def end(self) -> None:
-        """Close the session, which frees the lock."""
+        """Close the session, which releases the lock."""
         self._ending.set()
         self._thread.join()
 
-    def _connected(self) -> Connection:
+    def _connect(self) -> Connection:
         connection = connect(self._url)
         try:
             connection.execute(_SETTINGS)
@@ -112,7 +112,7 @@ class Presence:
             raise
         return connection
 
-    def _look_after(self) -> None:
+    def _keep_open(self) -> None:
         while not self._ending.wait(LOOK_SECONDS):
             try:
                 self._connection.execute("SELECT")
@@ -120,13 +120,13 @@ class Presence:
                 self._connection.close()
                 if not self.parts:
                     return
-                with suppress(psycopg.Error, SettingsError):  # the server is still away: the next look tries again
-                    self._connection = self._connected()
+                with suppress(psycopg.Error, SettingsError):  # the server is still down: the next check tries again
+                    self._connection = self._connect()
         self._connection.close()
 
 
 @atexit.register
 def _end_all() -> None:
-    with _guard:
+    with _presences_lock:
         while _presences:
             _presences.popitem()[1].end()

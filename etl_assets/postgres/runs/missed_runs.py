@@ -1,7 +1,7 @@
-"""Lines of the run history whose process may be gone: which they are, and since when they are missed.
+"""Finds the runs of the history that are under way, and keeps the time since which their process is missed.
 
-A run is alive while it holds its own lock, or the lock of a source partition that it has taken over. Nothing is taken
-here to find out, so that looking disturbs nobody.
+A run is alive while it holds its own lock, or the lock of a source partition that it has taken over. This module only
+reads which locks are held. It takes none of them, so that it disturbs no run.
 """
 
 from __future__ import annotations
@@ -20,20 +20,23 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
 
 MISSED_SECONDS: Final = 10
-"""A run that is not found is looked for again after so long: a server that restarts frees the locks of the living."""
+"""The least seconds between the first check that misses a run and the one that gives it up.
+
+A server that restarts releases the locks of runs that are alive.
+"""
 
 
 @dataclass(frozen=True)
 class StartedRun:
-    """A line of the run history that somebody ought to be at.
+    """A row of the run history for a run that a process should be executing.
 
     Attributes:
-        key: Which run of which source partition.
-        status: What the history says.
+        key: Of the run.
+        status: In the history.
         host: Name of the machine that its process runs on.
-        process: Its number there; None when the run never came so far.
-        alive: Whether somebody is at it.
-        missed: Whether it was missed before.
+        process: Id of the process on that machine; None when the run never came so far.
+        alive: Whether the lock of the run, or of a source partition that it has taken over, is held.
+        missed: Whether the run was missed before.
         missed_long: Whether it was missed so long ago that it may be given up.
     """
 
@@ -47,11 +50,11 @@ class StartedRun:
 
 
 def find(connection: Connection, run_ids: Collection[str]) -> list[StartedRun]:
-    """Lines that are under way, and all lines of some runs.
+    """Return the rows of runs that are under way, and all rows of some runs.
 
     Args:
-        connection: In autocommit: a lock that is taken after the lines were read is seen.
-        run_ids: Of runs that Dagster has under way, whatever the history says of them.
+        connection: In autocommit, so that locks that are taken after the rows were read are seen.
+        run_ids: Of runs that Dagster has under way, whatever their status in the history.
     """
     rows = connection.execute(
         "SELECT run_id, source, partition, status, host, process, missed_at IS NOT NULL, "
@@ -59,7 +62,7 @@ def find(connection: Connection, run_ids: Collection[str]) -> list[StartedRun]:
         "WHERE status = 'started' OR run_id = ANY (%s) ORDER BY id",
         (MISSED_SECONDS, list(run_ids)),
     ).fetchall()
-    taken = _taken(connection, {row[0] for row in rows})
+    partition_locks = _partition_locks(connection, {row[0] for row in rows})
     locks = held(connection)
     return [
         StartedRun(
@@ -67,7 +70,7 @@ def find(connection: Connection, run_ids: Collection[str]) -> list[StartedRun]:
             status,
             host,
             process,
-            not locks.isdisjoint({run_lock_number(run_id), *taken.get(run_id, ())}),
+            not locks.isdisjoint({run_lock_number(run_id), *partition_locks.get(run_id, ())}),
             missed,
             missed_long,
         )
@@ -75,34 +78,37 @@ def find(connection: Connection, run_ids: Collection[str]) -> list[StartedRun]:
     ]
 
 
-def claim(connection: Connection, line: StartedRun) -> bool:
-    """Lock a line in the present transaction, if it is still as it was seen: under way, in the same process."""
+def claim(connection: Connection, run: StartedRun) -> bool:
+    """Lock the row of a run if it is still under way in the same process, and return whether it is.
+
+    The lock is released when the transaction ends.
+    """
     row = connection.execute(
         f"SELECT FROM etl.run WHERE {THIS_RUN} AND status = 'started' AND host = %s "
         "AND process IS NOT DISTINCT FROM %s FOR UPDATE",
-        (*line.key.values, line.host, line.process),
+        (*run.key.values, run.host, run.process),
     ).fetchone()
     return row is not None
 
 
 def miss(connection: Connection, key: RunKey) -> None:
-    """Remember when a run was first looked for and not found."""
+    """Enter the first time at which the process of a run was missed."""
     connection.execute(
         f"UPDATE etl.run SET missed_at = coalesce(missed_at, clock_timestamp()) WHERE {THIS_RUN}", key.values
     )
 
 
 def find_again(connection: Connection, key: RunKey) -> None:
-    """Forget that a run was missed."""
+    """Clear the time at which the process of a run was missed."""
     connection.execute(f"UPDATE etl.run SET missed_at = NULL WHERE {THIS_RUN}", key.values)
 
 
-def _taken(connection: Connection, run_ids: Collection[str]) -> dict[str, list[int]]:
-    """The locks of the source partitions that some runs were the last to take over."""
+def _partition_locks(connection: Connection, run_ids: Collection[str]) -> dict[str, list[int]]:
+    """Return, by run, the lock numbers of the source partitions that it was the last run to take over."""
     rows = connection.execute(
         "SELECT run_id, source, partition FROM etl.fence WHERE run_id = ANY (%s)", (list(run_ids),)
     ).fetchall()
-    taken: dict[str, list[int]] = {}
+    lock_numbers: dict[str, list[int]] = {}
     for run_id, source, partition in rows:
-        taken.setdefault(run_id, []).append(lock_number(source, partition))
-    return taken
+        lock_numbers.setdefault(run_id, []).append(lock_number(source, partition))
+    return lock_numbers

@@ -1,4 +1,4 @@
-"""What became of runs and partitions, read back for those who started them. Nothing here steers a load."""
+"""Read-only queries for the results of runs and partitions, for their callers. No load depends on them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """The line of one run of one source partition in the run history.
+    """The row of one run of one source partition in the run history.
 
     Attributes:
         status: ``started``, ``succeeded``, ``failed``, ``cancelled`` or ``crashed``.
-        delivery_id: Of the newest delivery concerned; None when it failed before there was one.
+        delivery_id: Of the newest delivery concerned; None when the run failed before there was one.
         counts: What the run wrote.
-        seconds: By step.
-        error_class: Name of the error it failed with; ``Cancelled`` or ``Crashed`` where there was none.
-        error: Its text; what happened, where there was none.
+        seconds: Duration by step or phase.
+        error_class: Class name of the error that the run failed with; ``Cancelled`` or ``Crashed`` without an error.
+        error: Text of the error, or what happened without an error.
     """
 
     status: str
@@ -34,7 +34,7 @@ class RunSummary:
 
 
 def run_summary(connection: Connection, run_id: str, source: str, partition: str) -> RunSummary | None:
-    """What the history says of a run; None when it never began."""
+    """Return the row of a run in the history; None when the run never began."""
     row = connection.execute(
         f"SELECT status, delivery_id, seconds, error_class, error, {', '.join(COUNT_NAMES)} FROM etl.run "
         "WHERE run_id = %s AND source = %s AND partition = %s",
@@ -47,7 +47,7 @@ def run_summary(connection: Connection, run_id: str, source: str, partition: str
 
 
 def complete_partitions(connection: Connection, source: str) -> set[str]:
-    """The partitions of a source whose newest delivery is complete, and that have no other one to load."""
+    """Return the partitions of a source whose newest delivery is complete and that have no other one to load."""
     rows = connection.execute(
         "SELECT partition FROM etl.delivery WHERE source = %s GROUP BY partition "
         "HAVING (array_agg(status ORDER BY id DESC))[1] = 'complete' AND bool_and(status IN ('complete', 'refused'))",
@@ -57,11 +57,11 @@ def complete_partitions(connection: Connection, source: str) -> set[str]:
 
 
 def delivered_partitions(connection: Connection) -> list[tuple[str, str, bool]]:
-    """Every source partition that has a complete delivery.
+    """Return every source partition that has a complete delivery.
 
     Returns:
-        Source, partition, and whether its run may be about to end: it was begun, and completed its delivery within
-        the last minute.
+        Source, partition, and whether its run may be about to end: the run is under way, and the delivery was
+        completed within the last minute.
     """
     rows = connection.execute(
         "SELECT d.source, d.partition, max(d.completed_at) > clock_timestamp() - interval '1 minute' AND EXISTS "
@@ -72,7 +72,7 @@ def delivered_partitions(connection: Connection) -> list[tuple[str, str, bool]]:
 
 
 def waiting_by_source(connection: Connection) -> dict[str, dict[str, int]]:
-    """How many records are open and parked, by source; sources without any are left out."""
+    """Return how many records are open and parked, by source; sources without any are left out."""
     rows = connection.execute(
         "SELECT source, count(*) FILTER (WHERE status = 'open'), count(*) FILTER (WHERE status = 'parked') "
         "FROM etl.rejected WHERE status IN ('open', 'parked') GROUP BY 1 ORDER BY 1"

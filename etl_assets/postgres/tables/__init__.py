@@ -1,1 +1,1 @@
-"""The tables of sources: their columns, rows in, rows out, and the questions an audit asks of them."""
+"""The tables of sources: their columns, writing and reading their rows, and the queries of an audit."""

@@ -1,4 +1,4 @@
-"""What an auditor that reads the stored tables needs of SQL: a session that cannot write, and views of rows."""
+"""SQL for an auditor of stored tables: a session that cannot write, and views of rows."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SESSION: Final = {
     "application_name": "etl_assets audit",
     "connect_timeout": 15,
 }
-"""Arguments of a connection."""
+"""Arguments of an auditor's connection."""
 
 READ_ONLY: Final = "SET default_transaction_read_only = on"
 
 
 def deliveries_of(connection: Connection, source: str, partition: str) -> list[int]:
-    """Ids of every delivery of a partition."""
+    """Return the ids of all deliveries of a partition."""
     rows = connection.execute(
         "SELECT id FROM etl.delivery WHERE source = %s AND partition = %s ORDER BY id", (source, partition)
     ).fetchall()
@@ -34,10 +34,10 @@ def deliveries_of(connection: Connection, source: str, partition: str) -> list[i
 
 
 def rows_view(name: str, table: str, deliveries: Sequence[int] | None) -> str:
-    """The statement that makes a view, for one session, of a table's rows, or of those that some deliveries brought."""
-    made = sql.SQL("CREATE TEMPORARY VIEW {} AS SELECT * FROM {}").format(sql.Identifier(name), identifier(table))
+    """Return the statement that creates a temporary view of a table's rows, all or only those of some deliveries."""
+    statement = sql.SQL("CREATE TEMPORARY VIEW {} AS SELECT * FROM {}").format(sql.Identifier(name), identifier(table))
     if deliveries is not None:
-        made += sql.SQL(" WHERE {} = ANY ({}::bigint[])").format(
+        statement += sql.SQL(" WHERE {} = ANY ({}::bigint[])").format(
             sql.Identifier(DELIVERY_ID), sql.Literal(list(deliveries))
         )
-    return made.as_string(None)
+    return statement.as_string(None)

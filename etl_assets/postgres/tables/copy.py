@@ -1,4 +1,4 @@
-"""Typed frames as binary COPY, without a Python loop over rows."""
+"""Encodes typed frames as binary COPY and sends them, without a Python loop over rows."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ _JSONB_VERSION: Final = "\x01"
 
 
 def wire_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
-    """Rows as Postgres takes them: uuid as its 16 bytes, json with the version byte of jsonb.
+    """Convert rows to the binary values of Postgres: uuid to its 16 bytes, json with the version byte of jsonb.
 
     Args:
         rows: Typed as in `Verdict`; any of the schema's columns, and others, which stay as they are.
-        schema: Says which columns are uuid or json.
+        schema: Defines which columns are uuid or json.
     """
-    changed = []
+    converted = []
     for column in schema.columns:
         if column.name not in rows.columns:
             continue
         if column.type.name == "uuid":
-            changed.append(pl.col(column.name).str.replace_all("-", "", literal=True).str.decode("hex"))
+            converted.append(pl.col(column.name).str.replace_all("-", "", literal=True).str.decode("hex"))
         elif column.type.name == "json":
-            changed.append(pl.concat_str(pl.lit(_JSONB_VERSION), pl.col(column.name)).alias(column.name))
-    return rows.with_columns(changed) if changed else rows
+            converted.append(pl.concat_str(pl.lit(_JSONB_VERSION), pl.col(column.name)).alias(column.name))
+    return rows.with_columns(converted) if converted else rows
 
 
 def encode(frame: pl.DataFrame) -> bytes:
-    """A frame as one binary COPY stream.
+    """Encode a frame as one binary COPY stream.
 
     Args:
-        frame: As `wire_frame` made it; every column in the order of the COPY statement.
+        frame: From `wire_frame`; its columns in the order of the COPY statement.
     """
     table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-    for place, field in enumerate(table.schema):
+    for index, field in enumerate(table.schema):
         if pa.types.is_time64(field.type):
-            table = table.set_column(place, field.name, table.column(place).cast(pa.time64("us")))
+            table = table.set_column(index, field.name, table.column(index).cast(pa.time64("us")))
     encoder = ArrowToPostgresBinaryEncoder(table.schema)
     parts = [encoder.write_header()]
     parts += [encoder.write_batch(batch) for batch in table.to_batches()]
@@ -67,5 +67,5 @@ def copy_in(connection: Connection, table: sql.Composable, columns: Sequence[str
 
 
 def table_columns(schema: Schema) -> tuple[str, ...]:
-    """The columns of a table in the order in which they are copied."""
+    """Return the columns of a table in the order in which they are copied."""
     return (*schema.names, DELIVERY_ID, RECORD_NO, ROW_HASH)

@@ -1,4 +1,4 @@
-"""Tables made from schemas: creation, additive evolution, and a clear refusal of anything else."""
+"""Creates tables from schemas, and changes them if the schema only adds or widens columns; refuses anything else."""
 
 from __future__ import annotations
 
@@ -20,47 +20,47 @@ _LOCK: Final = "etl_assets ddl"
 
 
 def identifier(table: str) -> sql.Identifier:
-    """``schema.table`` as a quoted identifier."""
+    """Return ``schema.table`` as a quoted identifier."""
     return sql.Identifier(*table.split(".", 1))
 
 
 def ensure_table(connection: Connection, table: str, schema: Schema) -> None:
-    """Let a table hold what a schema declares: create it, or add what it lacks.
+    """Make a table match its schema: create it, or add and widen columns.
 
     Columns that the schema no longer declares stay, and are null in new rows.
 
     Args:
         connection: In autocommit; the change is one transaction, and concurrent callers wait for one another.
         table: ``schema.table``.
-        schema: What it must hold.
+        schema: The schema that it must match.
 
     Raises:
-        IncompatibleTableError: If no addition will do. Nothing was changed.
+        IncompatibleTableError: If this needs any other change. Nothing was changed.
     """
-    if _columns(connection, table) == _declared(schema) and _key(connection, table) == schema.key:
+    if _columns(connection, table) == _declared_types(schema) and _key(connection, table) == schema.key:
         return
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (_LOCK,))
-        present = _columns(connection, table)
-        if present:
-            _evolve(connection, table, schema, present)
+        existing = _columns(connection, table)
+        if existing:
+            _evolve(connection, table, schema, existing)
         else:
             _create(connection, table, schema)
         _describe(connection, table, schema)
 
 
-def _declared(schema: Schema) -> dict[str, str]:
+def _declared_types(schema: Schema) -> dict[str, str]:
     return {column.name: column.type.postgres for column in schema.columns} | dict.fromkeys(BOOKKEEPING, "bigint")
 
 
 def exists(connection: Connection, table: str) -> bool:
-    """Whether there is such a table, ``schema.table``."""
+    """Return whether a table ``schema.table`` exists."""
     row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,)).fetchone()
     return row is not None and bool(row[0])
 
 
 def _columns(connection: Connection, table: str) -> dict[str, str]:
-    """Name and type of every column; nothing when there is no such table."""
+    """Return the name and type of every column; nothing if there is no such table."""
     rows = connection.execute(
         "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a "
         "WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped",
@@ -74,7 +74,7 @@ def _key(connection: Connection, table: str) -> tuple[str, ...]:
 
 
 def _unique_indexes(connection: Connection, table: str, *, primary: bool) -> list[tuple[str, ...]]:
-    """The columns of each index that holds for every row: of the primary key, or of the others."""
+    """Return the columns of each unique index over all rows: of the primary key, or of the other indexes."""
     rows = connection.execute(
         "SELECT array_agg(a.attname::text ORDER BY k.place) FROM pg_index i "
         "CROSS JOIN unnest(i.indkey) WITH ORDINALITY k (attnum, place) "
@@ -105,31 +105,30 @@ def _create(connection: Connection, table: str, schema: Schema) -> None:
     _add_unique(connection, table, schema)
 
 
-def _evolve(connection: Connection, table: str, schema: Schema, present: dict[str, str]) -> None:
-    declared = _declared(schema)
-    if foreign := [name for name in BOOKKEEPING if present.get(name) != "bigint"]:
+def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[str, str]) -> None:
+    declared = _declared_types(schema)
+    if missing := [name for name in BOOKKEEPING if existing.get(name) != "bigint"]:
         raise IncompatibleTableError(
-            f"Table {table} exists and was not made by etl_assets: it lacks {', '.join(foreign)}. Nothing was changed. "
-            "Rename that table, or give the source another name."
+            f"Table {table} exists and was not created by etl_assets: it lacks {', '.join(missing)}. Nothing was "
+            "changed. Rename that table, or rename the source."
         )
     if (key := _key(connection, table)) != schema.key:
         raise IncompatibleTableError(
             f"Table {table} has the key ({', '.join(key)}) and the schema declares ({', '.join(schema.key)}). Nothing "
-            "was changed. A key is for good: declare a source of a new name and load it anew."
+            "was changed. A key cannot be changed: declare a source with a new name and load that."
         )
     for name, type_ in declared.items():
-        if name not in present:
+        if name not in existing:
             connection.execute(
                 sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
                     identifier(table), sql.Identifier(name), sql.SQL(type_)
                 )
             )
-        elif present[name] != type_:
-            if not _widens(present[name], type_):
+        elif existing[name] != type_:
+            if not _widens(existing[name], type_):
                 raise IncompatibleTableError(
-                    f"Column {name} of {table} is {present[name]} and the schema declares {type_}. Nothing was "
-                    "changed. Declare the column under a new name, or alter the table by hand after a look at its "
-                    "values."
+                    f"Column {name} of {table} is {existing[name]} and the schema declares {type_}. Nothing was "
+                    "changed. Declare the column under a new name, or check its values and alter the table by hand."
                 )
             connection.execute(
                 sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {}").format(
@@ -140,7 +139,7 @@ def _evolve(connection: Connection, table: str, schema: Schema, present: dict[st
 
 
 def _widens(old: str, new: str) -> bool:
-    """Whether every value of the old type keeps its meaning and its digits in the new one."""
+    """Return whether every value of the old type keeps its meaning and its digits in the new type."""
     before, after = _NUMERIC.fullmatch(old), _NUMERIC.fullmatch(new)
     if before and after:
         whole = int(after[1]) - int(after[2]) >= int(before[1]) - int(before[2])
@@ -149,9 +148,9 @@ def _widens(old: str, new: str) -> bool:
 
 
 def _add_unique(connection: Connection, table: str, schema: Schema) -> None:
-    present = set(_unique_indexes(connection, table, primary=False))
+    existing = set(_unique_indexes(connection, table, primary=False))
     for claim in schema.claims:
-        if claim.columns not in present:
+        if claim.columns not in existing:
             connection.execute(
                 sql.SQL("CREATE UNIQUE INDEX {} ON {} ({})").format(
                     sql.Identifier(_index_name(table, claim.columns)),
@@ -162,9 +161,9 @@ def _add_unique(connection: Connection, table: str, schema: Schema) -> None:
 
 
 def _index_name(table: str, columns: tuple[str, ...]) -> str:
-    """A name that no index over other columns has, of at most 63 bytes."""
-    told = sha256(repr((table, columns)).encode()).hexdigest()[:8]
-    return f"{table.split('.', 1)[1][:26]}_{'_'.join(columns)[:20]}_{told}_unique"
+    """Return a name for an index, of at most 63 bytes, that no index over other columns has."""
+    digest = sha256(repr((table, columns)).encode()).hexdigest()[:8]
+    return f"{table.split('.', 1)[1][:26]}_{'_'.join(columns)[:20]}_{digest}_unique"
 
 
 def _describe(connection: Connection, table: str, schema: Schema) -> None:

@@ -1,4 +1,4 @@
-"""Tables back as Arrow, by one COPY and without a Python loop over rows."""
+"""Reads tables into Arrow, by one COPY and without a Python loop over rows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MOMENTS: Final[dict[str, pa.DataType]] = {
     "timestamp with time zone": pa.timestamp("us", tz="UTC"),
     "time without time zone": pa.time64("us"),
 }
-"""Types that travel as whole microseconds, since no text of theirs reads the same everywhere."""
+"""Types that are sent as whole microseconds, because no text form of them is read the same everywhere."""
 
 
 def read_table(
@@ -51,12 +51,12 @@ def read_table(
     Args:
         connection: To the warehouse.
         table: ``schema.table``.
-        wanted: Names of columns; all but the bookkeeping ones when None.
-        delivered_as: Name under which its deliveries are known.
-        partitions: Only rows that a delivery of one of these brought; all rows when None.
+        wanted: Names of columns; all but the bookkeeping columns when None.
+        delivered_as: Name of the source in the table of deliveries.
+        partitions: Read only rows of deliveries of these partitions; all rows when None.
 
     Returns:
-        The rows, in no order, with Arrow types that hold what the columns hold; other types as text.
+        The rows, in no order, with Arrow types that can represent the values; types without one as text.
 
     Raises:
         LoadError: If there is no such table or column.
@@ -71,54 +71,54 @@ def read_table(
         )
     if not types:
         raise LoadError(f"There is no table {table}. Nothing was read. Materialize the asset that writes it first.")
-    chosen = sql.SQL(", ").join(_selected(name, types[name]) for name in names)
-    question = sql.SQL("SELECT {} FROM {}").format(chosen, identifier(table))
+    columns = sql.SQL(", ").join(_select_expression(name, types[name]) for name in names)
+    query = sql.SQL("SELECT {} FROM {}").format(columns, identifier(table))
     if partitions is not None:
-        question += sql.SQL(
+        query += sql.SQL(
             " WHERE {} IN (SELECT id FROM etl.delivery WHERE source = {} AND partition = ANY ({}))"
         ).format(sql.Identifier(DELIVERY_ID), sql.Literal(delivered_as), sql.Literal(list(partitions)))
     content = io.BytesIO()
     with (
         connection.cursor() as cursor,
-        cursor.copy(sql.SQL("COPY ({}) TO STDOUT (FORMAT CSV)").format(question)) as copy,
+        cursor.copy(sql.SQL("COPY ({}) TO STDOUT (FORMAT CSV)").format(query)) as copy,
     ):
         for part in copy:
             content.write(part)
     content.seek(0)
-    return _parsed(content, {name: types[name] for name in names})
+    return _parse_csv(content, {name: types[name] for name in names})
 
 
 def fetched(
     connection: Connection,
-    question: sql.Composed,
+    query: sql.Composed,
     values: Mapping[str, object],
     names: Sequence[str],
     schema: Schema,
 ) -> pl.DataFrame:
-    """A few rows as a typed frame.
+    """Fetch a small number of rows as a typed frame.
 
     Args:
-        connection: In whatever transaction.
-        question: Selects columns of a table with that schema, and bookkeeping columns.
+        connection: In any transaction.
+        query: Selects columns of a table with that schema, and bookkeeping columns.
         values: Its parameters.
         names: Of the columns, in the order in which they are selected.
-        schema: Says what type each has.
+        schema: Has the types of the columns.
     """
     types = {name: schema[name].type.polars if name in schema.names else pl.Int64() for name in names}
     texts = {name for name, type_ in types.items() if type_ == pl.String}
-    found = connection.execute(question, values).fetchall()
+    result = connection.execute(query, values).fetchall()
     rows = [
         [str(cell) if name in texts and cell is not None else cell for name, cell in zip(names, row, strict=True)]
-        for row in found
+        for row in result
     ]
     return pl.DataFrame(rows, schema=types, orient="row")
 
 
-def _parsed(content: io.BytesIO, types: dict[str, str]) -> pa.Table:
+def _parse_csv(content: io.BytesIO, types: dict[str, str]) -> pa.Table:
     wire = {name: pa.int64() if type_ in _MOMENTS else arrow_type(type_) for name, type_ in types.items()}
     if not content.getbuffer().nbytes:
         return pa.schema([(name, arrow_type(type_)) for name, type_ in types.items()]).empty_table()
-    read = csv.read_csv(
+    parsed = csv.read_csv(
         content,
         read_options=csv.ReadOptions(column_names=list(types)),
         parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
@@ -131,17 +131,17 @@ def _parsed(content: io.BytesIO, types: dict[str, str]) -> pa.Table:
             quoted_strings_can_be_null=False,
         ),
     )
-    return read.cast(pa.schema([(name, arrow_type(type_)) for name, type_ in types.items()]))
+    return parsed.cast(pa.schema([(name, arrow_type(type_)) for name, type_ in types.items()]))
 
 
 def arrow_type(type_: str) -> pa.DataType:
-    """The Arrow type that holds what a column of a Postgres type does."""
+    """Return the Arrow type that can represent the values of a Postgres type."""
     if numeric := _NUMERIC.fullmatch(type_):
         return pa.decimal128(int(numeric[1]), int(numeric[2]))
     return _MOMENTS.get(type_) or _TYPES.get(type_) or pa.string()
 
 
-def _selected(name: str, type_: str) -> sql.Composable:
+def _select_expression(name: str, type_: str) -> sql.Composable:
     column = sql.Identifier(name)
     if type_ in _MOMENTS:
         return sql.SQL("(extract(epoch FROM {}) * 1000000)::bigint").format(column)

@@ -1,4 +1,4 @@
-"""Deletes the rows of a partition that its newest delivery, which is whole, no longer has."""
+"""Deletes the rows of a partition that its newest delivery, a complete copy of the partition, no longer has."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _KEPT: Final = sql.Identifier("pg_temp", "etl_kept")
 
 
 def remove_absent(connection: Connection, table: str, schema: Schema, delivery: Delivery, rows: pl.DataFrame) -> int:
-    """Delete rows that a delivery of the same partition brought and that are not among those of this one.
+    """Delete rows from any delivery of the same partition that are not among the rows of this delivery.
 
     Args:
         connection: In the batch's transaction.
         table: ``schema.table``.
         schema: Of the table.
-        delivery: The newest of its partition.
-        rows: All of its rows, with the key's columns.
+        delivery: The newest delivery of its partition.
+        rows: All rows of the delivery, with the key's columns.
 
     Returns:
         How many rows were deleted.

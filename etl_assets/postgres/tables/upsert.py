@@ -1,7 +1,8 @@
-"""Rows into a table: which of them are new, which differ, and one ordered, guarded upsert.
+"""Writes rows into a table: finds which are new and which differ, and merges them by one ordered, guarded upsert.
 
-Three ways that end in the same table: rows whose keys are all new are copied straight into it; of a re-delivery only
-key and row hash are sent, and then the rows that are new or differ; and everything else goes through a staging table.
+There are three ways, with the same result. Rows whose keys are all new are copied straight into the table. For rows
+that were delivered before, only key and row hash are sent first, then the rows that are new or differ. All other rows
+go through a staging table.
 """
 
 from __future__ import annotations
@@ -45,10 +46,10 @@ class Written:
     """How many rows a write inserted, updated, and left as they were.
 
     Attributes:
-        inserted: Their key was not in the table.
-        updated: The table had something older.
-        unchanged: The table had the same, or something newer.
-        confirmed: How many of the unchanged, at most, have their contents from another delivery.
+        inserted: Rows whose key was not in the table.
+        updated: Rows for which the table had an older row.
+        unchanged: Rows for which the table had the same row, or a newer one.
+        confirmed: How many of the unchanged rows, at most, have their contents from another delivery.
     """
 
     inserted: int = 0
@@ -59,12 +60,12 @@ class Written:
 
 @dataclass(frozen=True)
 class Found:
-    """What the table has of some rows.
+    """The result of a probe: how some rows compare with the table.
 
     Attributes:
-        new: Places of the rows whose key is not there.
-        differing: Places of those that are there and differ.
-        others: How many of the rest have their contents from another delivery, if that was asked.
+        new: Places of the rows whose key is not in the table.
+        differing: Places of the rows whose key is in the table with other contents.
+        others: How many of the other rows have their contents from another delivery, if the probe counted them.
     """
 
     new: np.ndarray
@@ -79,15 +80,15 @@ class TableWriter:
         connection: Of the load; its temporary tables belong to this writer alone.
         table: ``schema.table``.
         schema: Of the table.
-        delivery_id: The delivery that is written.
-        refresh_hashes: Whether rows of the table may carry hashes of another seed; they are brought up to date as
-            they are met, so that a re-delivery is recognised again.
+        delivery_id: Id of the delivery that is written.
+        refresh_hashes: Whether rows of the table may have hashes of another seed. The hashes of rows that are written
+            again are then updated, so that unchanged rows are recognised.
 
     Attributes:
         outranked_by: Ids of the deliveries whose rows this one must not overwrite; to be set in each transaction.
-        to_be_read: When the delivery is read anew, the last record of the batch, and the records whose rows stay: other
-            rows of the delivery that come from behind it are as good as gone, and will be written again if they come
-            again. None otherwise.
+        to_be_read: If the delivery is reloaded: the last record of the batch, and the records whose rows stay. Other
+            rows of the delivery from later records may be overwritten: later batches write them again if the
+            records still yield them. None otherwise.
     """
 
     def __init__(
@@ -130,11 +131,11 @@ class TableWriter:
 
     @property
     def sends_everything(self) -> bool:
-        """Whether the next rows will probably be sent whole, so that it pays to encode them ahead."""
+        """Whether the next rows will probably all be sent, so that it is worth encoding them ahead."""
         return self._expect_new or self._mostly_changed
 
     def encode(self, rows: pl.DataFrame) -> bytes:
-        """Rows as `write` sends them when it sends them whole; may be called from another thread."""
+        """Encode rows in the form in which `write` sends all of them; may be called from another thread."""
         return encode(wire_frame(rows.select(self._columns), self._schema))
 
     def write(
@@ -149,33 +150,32 @@ class TableWriter:
 
         Args:
             rows: The schema's columns, typed, and the bookkeeping ones; no key twice; sorted by key.
-            encoded: The same rows from `encode`, if someone had the time.
-            protect: Asked which of the rows that would be changed must stay as they are; None where nothing need be
-                asked.
-            reload: Whether the delivery is read again, so that most rows are unchanged because they are its own.
+            encoded: The same rows from `encode`, if they were encoded ahead.
+            protect: Returns which of the rows that would be changed must stay unchanged; None if no row needs this.
+            reload: Whether the delivery is reloaded, so that most rows are unchanged because they are its own.
 
         Returns:
-            What became of each row: inserted, updated and unchanged add up to the number of rows.
+            The counts: inserted, updated and unchanged add up to the number of rows.
         """
         if rows.is_empty():
             return Written()
         if self._expect_new:
-            if self._copied(rows, encoded):
+            if self._copy_if_new(rows, encoded):
                 return Written(inserted=rows.height)
             self._expect_new = False
         if self._mostly_changed:
             return self._merge(rows, encoded, protect)
-        found = self._probe(rows, others=reload)
-        unchanged = rows.height - len(found.new) - len(found.differing)
-        confirmed = found.others if reload else unchanged
-        self._mostly_changed = len(found.differing) > rows.height // 2
-        if not len(found.differing) and self._copied(rows if len(found.new) == rows.height else rows[found.new]):
-            return Written(inserted=len(found.new), unchanged=unchanged, confirmed=confirmed)
-        merged = self._merge(rows[np.sort(np.concatenate([found.new, found.differing]))], None, protect)
+        probe = self._probe(rows, others=reload)
+        unchanged = rows.height - len(probe.new) - len(probe.differing)
+        confirmed = probe.others if reload else unchanged
+        self._mostly_changed = len(probe.differing) > rows.height // 2
+        if not len(probe.differing) and self._copy_if_new(rows if len(probe.new) == rows.height else rows[probe.new]):
+            return Written(inserted=len(probe.new), unchanged=unchanged, confirmed=confirmed)
+        merged = self._merge(rows[np.sort(np.concatenate([probe.new, probe.differing]))], None, protect)
         return Written(merged.inserted, merged.updated, merged.unchanged + unchanged, merged.confirmed + confirmed)
 
-    def _copied(self, rows: pl.DataFrame, encoded: bytes | None = None) -> bool:
-        """Copy rows straight into the table; False, and nothing done, if one of their keys is there already."""
+    def _copy_if_new(self, rows: pl.DataFrame, encoded: bytes | None = None) -> bool:
+        """Copy rows straight into the table; return False and copy nothing if one of their keys exists."""
         if rows.is_empty():
             return True
         try:
@@ -198,7 +198,7 @@ class TableWriter:
         copy_in(self._connection, table, self._columns, self.encode(rows) if encoded is None else encoded)
 
     def _probe(self, rows: pl.DataFrame, *, others: bool) -> Found:
-        """Find out which rows are new or differ from the table's.
+        """Find which rows are new or differ from those of the table.
 
         Args:
             rows: As for `write`.
@@ -207,10 +207,10 @@ class TableWriter:
         places = pl.int_range(rows.height, dtype=pl.Int32).alias(_PLACE)
         self._fill_probe(rows.select(places, ROW_HASH, *self._schema.key))
         differs = self._differs("p")
-        asked = [differs, sql.SQL("t.{} <> {}").format(sql.Identifier(DELIVERY_ID), self._delivery_id)]
-        question = sql.SQL(
+        conditions = [differs, sql.SQL("t.{} <> {}").format(sql.Identifier(DELIVERY_ID), self._delivery_id)]
+        query = sql.SQL(
             "COPY (SELECT p.{place}, t.{hash} IS NULL, {differs} FROM {probe} p LEFT JOIN {table} t ON {match} "
-            "WHERE {asked}) TO STDOUT (FORMAT BINARY)"
+            "WHERE {conditions}) TO STDOUT (FORMAT BINARY)"
         ).format(
             place=sql.Identifier(_PLACE),
             hash=sql.Identifier(ROW_HASH),
@@ -218,27 +218,27 @@ class TableWriter:
             probe=_PROBE,
             table=self._table,
             match=self._match("p"),
-            asked=sql.SQL(" OR ").join(asked) if others else differs,
+            conditions=sql.SQL(" OR ").join(conditions) if others else differs,
         )
-        answer = np.frombuffer(self._by_index(question)[_COPY_HEADER:-_COPY_TRAILER], _PROBE_ANSWER)
+        answer = np.frombuffer(self._read_by_index(query)[_COPY_HEADER:-_COPY_TRAILER], _PROBE_ANSWER)
         place, new, differing = answer["place"].astype(np.int64), answer["new"] > 0, answer["differs"] > 0
         return Found(np.sort(place[new]), np.sort(place[differing & ~new]), int(np.count_nonzero(~differing & ~new)))
 
     def _fill_probe(self, frame: pl.DataFrame) -> None:
-        """Put place, hash and key of rows, in this order, into the probe, in the place of what it held."""
+        """Replace the contents of the probe with the place, hash and key, in this order, of some rows."""
         self._connection.execute(sql.SQL("TRUNCATE {}").format(_PROBE))
         data = encode(wire_frame(frame, self._schema))
         copy_in(self._connection, _PROBE, (_PLACE, ROW_HASH, *self._schema.key), data)
 
-    def _by_index(self, question: sql.Composed) -> bytes:
-        """The answer to a COPY, each row looked up in the table's index: what it costs depends on the batch alone.
+    def _read_by_index(self, query: sql.Composed) -> bytes:
+        """Return the result of a COPY that looks each row up in the table's index: its cost depends only on the batch.
 
-        Left to itself the planner reads the whole table for each batch, which took twice the time at five batches a
-        table, and grows with the table.
+        By default, the planner reads the whole table for each batch. That took twice the time for a table of five
+        batches, and the time grows with the table.
         """
         for join in ("enable_hashjoin", "enable_mergejoin"):
             self._connection.execute(sql.SQL("SET LOCAL {} = off").format(sql.SQL(join)))
-        with self._connection.cursor() as cursor, cursor.copy(question) as copy:
+        with self._connection.cursor() as cursor, cursor.copy(query) as copy:
             answer = b"".join(bytes(part) for part in copy)
         for join in ("enable_hashjoin", "enable_mergejoin"):
             self._connection.execute(sql.SQL("SET LOCAL {} TO DEFAULT").format(sql.SQL(join)))
@@ -247,14 +247,14 @@ class TableWriter:
     def _merge(self, rows: pl.DataFrame, encoded: bytes | None, protect: Protect | None) -> Written:
         """Write rows through the staging table.
 
-        It is scanned in the order in which it was filled, which is that of the key, so that writers of overlapping keys
-        meet them in one order and do not deadlock; sorting it again would cost a fifth of the merge.
+        Postgres scans it in the order in which it was filled, which is the order of the key. So writers of overlapping
+        keys lock them in the same order and do not deadlock. Sorting again would take a fifth of the time of the merge.
         """
         self._stage(rows, encoded)
         if self._refresh_hashes:
             self._refresh()
-        if protect is not None and (at_stake := self._at_stake(rows)).height:
-            protected = protect(at_stake)
+        if protect is not None and (changing := self._changing_rows(rows)).height:
+            protected = protect(changing)
             if protected.height:
                 self._stage(rows.join(protected, on=self._schema.key, how="anti", maintain_order="left"))
         names = [name for name in self._columns if name not in self._schema.key]
@@ -276,13 +276,13 @@ class TableWriter:
         return Written(inserted, written - inserted, unchanged, unchanged)
 
     def _stage(self, rows: pl.DataFrame, encoded: bytes | None = None) -> None:
-        """Put rows into the staging table, in the place of what it held."""
+        """Replace the contents of the staging table with rows."""
         self._connection.execute(sql.SQL("TRUNCATE {}").format(_STAGING))
         self._send(_STAGING, rows, encoded)
 
-    def _at_stake(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Of staged rows, those of the records that would change a row of the table."""
-        found = self._connection.execute(
+    def _changing_rows(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return those staged rows whose records would change a row of the table."""
+        numbers = self._connection.execute(
             sql.SQL("SELECT DISTINCT s.{record} FROM {staging} s JOIN {table} t ON {match} WHERE {changes}").format(
                 record=sql.Identifier(RECORD_NO),
                 staging=_STAGING,
@@ -292,18 +292,18 @@ class TableWriter:
             ),
             self._guard_values(),
         ).fetchall()
-        return rows.filter(pl.col(RECORD_NO).is_in([record_no for (record_no,) in found]))
+        return rows.filter(pl.col(RECORD_NO).is_in([record_no for (record_no,) in numbers]))
 
     def remove_unproduced(
         self, produced: pl.DataFrame, records: tuple[int, int], *, spare: Sequence[int], protect: Protect | None
     ) -> int:
-        """Delete rows that records of the delivery once yielded and, reloaded, no longer do.
+        """Delete rows of the delivery that its reloaded records no longer yield.
 
         Args:
             produced: Every row that the records yield now: the key's columns and ``RECORD_NO``.
             records: The first and the last record that is reloaded.
-            spare: Records whose rows stay whatever they yield.
-            protect: Asked which of the rows that would be deleted must stay; None where nothing need be asked.
+            spare: Records whose rows stay, whatever the records yield.
+            protect: Returns which of the rows that would be deleted must stay; None if no row needs this.
 
         Returns:
             How many rows were deleted.
@@ -312,28 +312,28 @@ class TableWriter:
         kept = produced.select(pl.lit(0, dtype=pl.Int32).alias(_PLACE), mark, *self._schema.key)
         self._fill_probe(kept)
         values = {"delivery": self._delivery_id, "first": records[0], "last": records[1], "spare": list(spare)}
-        if protect is not None and (doomed := self._doomed(values)).height:
-            stays = protect(doomed).select(
+        if protect is not None and (to_delete := self._rows_to_delete(values)).height:
+            protected = protect(to_delete).select(
                 pl.lit(0, dtype=pl.Int32).alias(_PLACE),
                 pl.lit(_ANY_RECORD, dtype=pl.Int64).alias(ROW_HASH),
                 *self._schema.key,
             )
-            self._fill_probe(pl.concat([kept, stays]))
-        statement = sql.SQL("DELETE FROM {} t WHERE {}").format(self._table, self._unproduced())
+            self._fill_probe(pl.concat([kept, protected]))
+        statement = sql.SQL("DELETE FROM {} t WHERE {}").format(self._table, self._is_unproduced())
         return self._connection.execute(statement, values).rowcount
 
-    def _doomed(self, values: Mapping[str, object]) -> pl.DataFrame:
-        """The rows that would be deleted: the key's columns, the order column if there is one, and the record."""
+    def _rows_to_delete(self, values: Mapping[str, object]) -> pl.DataFrame:
+        """Return the rows that would be deleted: key columns, the order column if there is one, and record number."""
         order = self._schema.order_by
         names = tuple(dict.fromkeys((*self._schema.key, *((order,) if order else ()), RECORD_NO)))
         statement = sql.SQL("SELECT {} FROM {} t WHERE {}").format(
             sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(name)) for name in names),
             self._table,
-            self._unproduced(),
+            self._is_unproduced(),
         )
         return fetched(self._connection, statement, values, names, self._schema)
 
-    def _unproduced(self) -> sql.Composable:
+    def _is_unproduced(self) -> sql.Composable:
         """The condition that a row of the table, ``t``, comes from a reloaded record that does not yield it."""
         return sql.SQL(
             "t.{delivery} = %(delivery)s AND t.{record} BETWEEN %(first)s AND %(last)s "
@@ -353,11 +353,11 @@ class TableWriter:
         return sql.SQL("{} AND {}").format(self._differs(new), self._guard(sql.SQL(new)))
 
     def _differs(self, other: str) -> sql.Composable:
-        """The condition that a row of the table, ``t``, is missing or is not what another is."""
+        """The condition that a row of the table, ``t``, is missing or has another hash than the other row."""
         return sql.SQL("t.{0} IS DISTINCT FROM {1}.{0}").format(sql.Identifier(ROW_HASH), sql.SQL(other))
 
     def _match(self, other: str) -> sql.Composable:
-        """The condition that a row of the table, ``t``, and one of another have the same key."""
+        """The condition that a row of the table, ``t``, and a row of another table have the same key."""
         return sql.SQL(" AND ").join(
             sql.SQL("t.{0} = {1}.{0}").format(sql.Identifier(name), sql.SQL(other)) for name in self._schema.key
         )
@@ -389,7 +389,7 @@ class TableWriter:
         }
 
     def _refresh(self) -> None:
-        """Give rows that are equal in all but the hash the hash of today's seed."""
+        """Set the hash of the current seed in rows that are equal in everything but the hash."""
         statement = sql.SQL(
             "UPDATE {table} t SET {hash} = s.{hash} FROM {staging} s WHERE {match} AND t.{hash} <> s.{hash} "
             "AND ({mine}) IS NOT DISTINCT FROM ({theirs})"

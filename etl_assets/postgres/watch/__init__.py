@@ -1,1 +1,1 @@
-"""What is remembered of deliveries: observations, drift events, profiles."""
+"""Store what is remembered of deliveries: observations, drift events, profiles."""

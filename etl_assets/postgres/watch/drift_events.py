@@ -1,6 +1,6 @@
-"""The memory of drift: ``etl.observation``, what each delivery looked like, and ``etl.drift``, what changed.
+"""Read and write ``etl.observation``, what each delivery published, and ``etl.drift``, what changed.
 
-*Before* and *after* mean the order of the source's deliveries, by rank and then by id, whenever they came.
+*Before* and *after* mean the order of the source's deliveries by rank, then by id, not the order in which they came.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
 
 THE_DECLARATION: Final = "the declaration"
-"""The reviewer of changes that were foreseen."""
+"""The name entered as reviewer of foreseen changes."""
 _CHANGE: Final = "kind, subject, replacement, foreseen, blocking, detail, proposal"
 _EVENT: Final = (
     f"e.id, e.source, {_CHANGE}, e.status, e.first_delivery, e.last_delivery, e.opened_at, e.closed_at, "
@@ -32,24 +32,24 @@ _EVENT: Final = (
 
 
 def lock_source(connection: Connection, source: str) -> None:
-    """Wait, inside a transaction, until nobody else compares deliveries of the source, and keep others waiting."""
+    """Lock the source until the transaction ends, so that only one process compares its deliveries at a time."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"drift {source}",))
 
 
 def observed(connection: Connection, delivery: Delivery) -> bool:
-    """Whether what a delivery published has been compared and remembered."""
-    return _found(connection, "SELECT FROM etl.observation WHERE delivery_id = %s", (delivery.id,))
+    """Whether the published names of a delivery have been compared and remembered."""
+    return _exists(connection, "SELECT FROM etl.observation WHERE delivery_id = %s", (delivery.id,))
 
 
 def looked_into(connection: Connection, delivery: Delivery) -> bool:
     """Whether the cells of a delivery have been compared and remembered."""
-    return _found(
+    return _exists(
         connection, "SELECT FROM etl.observation WHERE delivery_id = %s AND cells IS NOT NULL", (delivery.id,)
     )
 
 
 def before(connection: Connection, delivery: Delivery) -> Observation | None:
-    """The nearest delivery before this one: its baseline."""
+    """Return the nearest delivery before this one: its baseline."""
     row = connection.execute(
         "SELECT delivery_id, published, cells FROM etl.observation WHERE source = %(source)s "
         f"AND {older('delivery_id')} ORDER BY {newest_first('delivery_id')} LIMIT 1",
@@ -59,7 +59,7 @@ def before(connection: Connection, delivery: Delivery) -> Observation | None:
 
 
 def after(connection: Connection, delivery: Delivery) -> Observation | None:
-    """The nearest delivery after this one; there is one only when this one came late."""
+    """Return the nearest delivery after this one; there is one only if this one came late."""
     row = connection.execute(
         "SELECT delivery_id, published, cells FROM etl.observation WHERE source = %(source)s "
         f"AND {newer('delivery_id')} ORDER BY {oldest_first('delivery_id')} LIMIT 1",
@@ -69,7 +69,7 @@ def after(connection: Connection, delivery: Delivery) -> Observation | None:
 
 
 def cells_before(connection: Connection, delivery: Delivery, most: int) -> list[Mapping[str, Any]]:
-    """What the cells of the deliveries before this one looked like, the nearest first."""
+    """Return the cell summaries of the deliveries before this one, the nearest first."""
     rows = connection.execute(
         f"SELECT cells FROM etl.observation WHERE source = %(source)s AND {older('delivery_id')} "
         f"AND cells IS NOT NULL ORDER BY {newest_first('delivery_id')} LIMIT %(most)s",
@@ -87,12 +87,12 @@ def remember(connection: Connection, delivery: Delivery, published: Published) -
 
 
 def remember_cells(connection: Connection, delivery: Delivery, cells: Mapping[str, Any]) -> None:
-    """Enter, or enter anew, what the cells of an observed delivery looked like."""
+    """Enter or replace the cell summary of an observed delivery."""
     connection.execute("UPDATE etl.observation SET cells = %s WHERE delivery_id = %s", (Jsonb(cells), delivery.id))
 
 
 def enter(connection: Connection, delivery: Delivery, change: Change) -> DriftEvent:
-    """Enter a change as an event: open, or closed at once when the declaration provides for it."""
+    """Enter a change as an event: open, or accepted at once if the declaration provides for it."""
     status, reviewer = ("accepted", THE_DECLARATION) if change.foreseen else ("open", "")
     (event,) = _events(
         connection,
@@ -121,17 +121,17 @@ def find(
     first_delivery: int | None = None,
     limit: int | None = None,
 ) -> list[DriftEvent]:
-    """Events, oldest first.
+    """Find events, oldest first.
 
     Args:
         connection: To the warehouse.
-        source: Only of this source.
-        statuses: Only with one of these; means nothing when ids or a delivery are given.
-        ids: Only these.
-        first_delivery: Only those that this delivery brought.
-        limit: At most so many, the newest.
+        source: Only events of this source.
+        statuses: Only events with one of these statuses; ignored when ids or a delivery are given.
+        ids: Only events with these ids.
+        first_delivery: Only events that this delivery brought.
+        limit: Maximum number of events; the newest are returned.
     """
-    found = _events(
+    events = _events(
         connection,
         f"SELECT {_EVENT} FROM etl.drift e WHERE (%(source)s::text IS NULL OR source = %(source)s) "
         "AND (%(ids)s::bigint[] IS NULL OR id = ANY (%(ids)s)) "
@@ -146,11 +146,11 @@ def find(
             "limit": limit,
         },
     )
-    return found[::-1]
+    return events[::-1]
 
 
 def standing(connection: Connection, delivery: Delivery, kinds: Sequence[str]) -> list[DriftEvent]:
-    """Open events of some kinds that were last seen before a delivery, which may therefore take them back."""
+    """Return open events of some kinds whose last delivery is before a delivery, which may therefore take them back."""
     return _events(
         connection,
         f"SELECT {_EVENT} FROM etl.drift e JOIN etl.delivery d ON d.id = e.last_delivery WHERE e.source = %(source)s "
@@ -160,14 +160,14 @@ def standing(connection: Connection, delivery: Delivery, kinds: Sequence[str]) -
 
 
 def seen_again(connection: Connection, delivery: Delivery, events: Iterable[DriftEvent]) -> None:
-    """Move on the last delivery of events that a delivery after it does not take back."""
+    """Make a delivery the last delivery of events that it does not take back."""
     connection.execute(
         "UPDATE etl.drift SET last_delivery = %s WHERE id = ANY (%s)", (delivery.id, [event.id for event in events])
     )
 
 
 def seen_earlier(connection: Connection, delivery: Delivery, event: DriftEvent) -> None:
-    """Let an event begin with a delivery that came late, if that stands before the one it begins with."""
+    """Make a delivery that came late the first delivery of an event, if it is before the present first one."""
     connection.execute(
         "UPDATE etl.drift e SET first_delivery = %(id)s FROM etl.delivery d "
         f"WHERE e.id = %(event)s AND d.id = e.first_delivery AND {newer()}",
@@ -176,7 +176,7 @@ def seen_earlier(connection: Connection, delivery: Delivery, event: DriftEvent) 
 
 
 def amend(connection: Connection, event: DriftEvent, change: Change) -> None:
-    """Write what an open event is now about."""
+    """Replace the detail and the proposal of an open event."""
     connection.execute(
         "UPDATE etl.drift SET detail = %s, proposal = %s WHERE id = %s",
         (Jsonb(change.detail), change.proposal, event.id),
@@ -194,10 +194,10 @@ def resolve(connection: Connection, delivery_id: int, events: Iterable[DriftEven
 
 
 def review(connection: Connection, id_: int, status: DriftStatus, reviewer: str, note: str | None) -> DriftEvent:
-    """Close an open event because a person decided so.
+    """Close an open event as a reviewer decided.
 
     Raises:
-        DriftError: If there is none of that id, or it is not open.
+        DriftError: If there is no event with that id, or it is not open.
     """
     closed = _events(
         connection,
@@ -207,17 +207,17 @@ def review(connection: Connection, id_: int, status: DriftStatus, reviewer: str,
     )
     if not closed:
         raise DriftError(
-            f"Drift event {id_} is not open. Nothing was changed. See `etl-assets drift list` for those that are."
+            f"Drift event {id_} is not open. Nothing was changed. Use `etl-assets drift list` to see the open events."
         )
     return closed[0]
 
 
-def _found(connection: Connection, question: LiteralString, values: tuple[Any, ...]) -> bool:
-    return connection.execute(question, values).fetchone() is not None
+def _exists(connection: Connection, query: LiteralString, values: tuple[Any, ...]) -> bool:
+    return connection.execute(query, values).fetchone() is not None
 
 
-def _events(connection: Connection, question: str, values: tuple[Any, ...] | Mapping[str, Any]) -> list[DriftEvent]:
-    return [_event(row) for row in connection.execute(question.encode(), values).fetchall()]
+def _events(connection: Connection, query: str, values: tuple[Any, ...] | Mapping[str, Any]) -> list[DriftEvent]:
+    return [_event(row) for row in connection.execute(query.encode(), values).fetchall()]
 
 
 def _event(row: tuple[Any, ...]) -> DriftEvent:

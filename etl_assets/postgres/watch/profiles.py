@@ -1,7 +1,7 @@
-"""The tables ``etl.profile_part`` and ``etl.profile``, and the deliveries that one is held against.
+"""Read and write ``etl.profile_part`` and ``etl.profile``, and find the deliveries to compare one with.
 
-A part is written in the transaction of its batch; parts become profiles when their delivery is complete. What is in
-them is ``validate``'s business.
+A part is written in the transaction of its batch; parts become profiles when their delivery is complete. Package
+``watch`` defines the contents of parts and profiles.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a complete delivery that wait to be added up.
+    """Counts of the parts of a complete delivery that wait to be merged.
 
     Attributes:
-        generation: Of the delivery.
-        written: How many there are of it.
-        batches: How many it has in the ledger.
+        generation: The delivery's current generation.
+        written: Number of its parts.
+        batches: Number of its batches in the ledger.
     """
 
     generation: int
@@ -41,12 +41,12 @@ class Parts:
 
 @dataclass(frozen=True)
 class Earlier:
-    """A delivery that another is held against.
+    """An earlier delivery with which another one is compared.
 
     Attributes:
-        id: Its number.
+        id: Id of the delivery.
         partition: Key of its partition.
-        records: How many it has.
+        records: Number of its records.
         fetched_at: When it was first fetched.
     """
 
@@ -57,13 +57,13 @@ class Earlier:
 
 
 def put_part(connection: Connection, delivery: Delivery, number: int, profile: BatchProfile) -> None:
-    """Write the profile of a batch; in the batch's transaction.
+    """Write the profile of a batch, in the batch's transaction.
 
     Args:
         connection: In that transaction.
-        delivery: Of the batch.
-        number: Of the batch.
-        profile: What it held.
+        delivery: The batch's delivery.
+        number: Number of the batch.
+        profile: The profile of the batch.
     """
     connection.execute(
         "INSERT INTO etl.profile_part (delivery_id, generation, number, statistics, cells) VALUES (%s, %s, %s, %b, %s)",
@@ -72,15 +72,15 @@ def put_part(connection: Connection, delivery: Delivery, number: int, profile: B
 
 
 def claim(connection: Connection, delivery: Delivery, fingerprint: str) -> Parts | None:
-    """Keep others from concluding a delivery until the transaction ends.
+    """Lock a delivery until the transaction ends, so that no other process concludes it.
 
     Args:
         connection: In a transaction.
-        delivery: In whatever state it was when it was read.
-        fingerprint: Of the declaration under which its parts are understood.
+        delivery: Its state may be out of date.
+        fingerprint: Fingerprint of the declaration under which its parts can be read.
 
     Returns:
-        Its parts; None when it is not complete under that declaration.
+        The counts of its parts; None when it is not complete under that declaration.
     """
     row = connection.execute(
         "SELECT generation FROM etl.delivery WHERE id = %s AND status = 'complete' AND fingerprint = %s "
@@ -100,22 +100,22 @@ def claim(connection: Connection, delivery: Delivery, fingerprint: str) -> Parts
 
 
 def parts(connection: Connection, delivery: Delivery, generation: int) -> Iterator[bytes]:
-    """The statistics of a delivery's batches, few at a time: there may be thousands. Needs a transaction."""
-    return map(bytes, _of_parts(connection, "statistics", delivery, generation))
+    """Yield the statistics of a delivery's batches, few at a time: there may be thousands. Needs a transaction."""
+    return map(bytes, _read_parts(connection, "statistics", delivery, generation))
 
 
 def cells(connection: Connection, delivery: Delivery, generation: int) -> Iterator[Mapping[str, Any]]:
-    """What the cells of a delivery's batches looked like, few at a time. Needs a transaction."""
-    return _of_parts(connection, "cells", delivery, generation)
+    """Yield the cell summaries of a delivery's batches, few at a time. Needs a transaction."""
+    return _read_parts(connection, "cells", delivery, generation)
 
 
 def drop_parts(connection: Connection, delivery: Delivery) -> None:
-    """Let go of a delivery's parts, those of earlier generations too."""
+    """Delete a delivery's parts, including those of earlier generations."""
     connection.execute("DELETE FROM etl.profile_part WHERE delivery_id = %s", (delivery.id,))
 
 
 def replace(connection: Connection, delivery: Delivery, profiles: Iterable[ColumnProfile]) -> None:
-    """Put profiles in the place of those that the delivery had."""
+    """Replace the profiles of a delivery."""
     connection.execute("DELETE FROM etl.profile WHERE delivery_id = %s", (delivery.id,))
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -133,7 +133,7 @@ def replace(connection: Connection, delivery: Delivery, profiles: Iterable[Colum
                     profile.mean,
                     profile.deviation,
                     Jsonb({str(rank): value for rank, value in profile.quantiles.items()}),
-                    Jsonb([list(one) for one in profile.top]),
+                    Jsonb([list(pair) for pair in profile.top]),
                 )
                 for profile in profiles
             ],
@@ -141,14 +141,14 @@ def replace(connection: Connection, delivery: Delivery, profiles: Iterable[Colum
 
 
 def earlier(connection: Connection, delivery: Delivery, limit: int, *, partitioned: bool) -> list[Earlier]:
-    """The complete deliveries that come before one, oldest first.
+    """Return the complete deliveries before a delivery, oldest first.
 
     Args:
         connection: To the warehouse.
-        delivery: That one.
-        limit: At most so many, the newest of them.
-        partitioned: Whether the source has partitions: then the newest of each earlier partition, in the order of
-            their ranks; otherwise every earlier delivery.
+        delivery: The delivery.
+        limit: Maximum number of deliveries; the newest are returned.
+        partitioned: Whether the source has partitions. If so, only the newest delivery of each earlier partition
+            counts, in the order of their ranks; otherwise every earlier delivery counts.
     """
     rows = connection.execute(
         "SELECT id, partition, records, fetched_at FROM (SELECT DISTINCT ON (partition, CASE WHEN %(partitioned)s "
@@ -162,23 +162,23 @@ def earlier(connection: Connection, delivery: Delivery, limit: int, *, partition
 
 
 def numbers(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, dict[str, ColumnProfile]]:
-    """The profiles of some deliveries, by delivery and column, without the values of the data that they hold."""
+    """Return the profiles of some deliveries, by delivery and column, without the values of data in them."""
     rows = connection.execute(
         "SELECT delivery_id, column_name, rows, nulls, distinct_estimate, mean, deviation, quantiles FROM etl.profile "
         "WHERE delivery_id = ANY(%s)",
         (list(delivery_ids),),
     ).fetchall()
-    found: defaultdict[int, dict[str, ColumnProfile]] = defaultdict(dict)
+    profiles: defaultdict[int, dict[str, ColumnProfile]] = defaultdict(dict)
     for delivery_id, column, count, nulls, distinct, mean, deviation, quantiles in rows:
         ranked = {float(rank): value for rank, value in (quantiles or {}).items()}
-        found[delivery_id][column] = ColumnProfile(
+        profiles[delivery_id][column] = ColumnProfile(
             column, count, nulls, distinct, mean=mean, deviation=deviation, quantiles=ranked
         )
-    return dict(found)
+    return dict(profiles)
 
 
-def _of_parts(connection: Connection, column: str, delivery: Delivery, generation: int) -> Iterator[Any]:
-    """One column of a delivery's parts."""
+def _read_parts(connection: Connection, column: str, delivery: Delivery, generation: int) -> Iterator[Any]:
+    """Yield one column of a delivery's parts."""
     with connection.cursor(f"profile_{column}") as cursor:
         cursor.itersize = 20
         cursor.execute(

@@ -1,7 +1,7 @@
-"""The kinds of rules: one module each, found by what this folder holds.
+"""The kinds of rules: each module of this folder is found automatically.
 
-Here live what a rule asks of a value or a record, its words, its check, its expression and its audit. Rejecting
-records is ``validate``'s business; asking the table is ``load``'s.
+A kind defines what a rule requires of a value or a record: its words, its check, its expression and its audit.
+``validate`` rejects records; ``load`` evaluates the rules that need the table.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _FIRST: Final = ("required", "type")
 
 
 def _kinds() -> dict[str, type[ColumnRule]]:
-    """Every kind of rule of a column by its name: those that others build on, then by module and place in it."""
-    found: dict[str, type[ColumnRule]] = {}
+    """Find every kind of rule of a column: first those that others build on, then by module and order of definition."""
+    kinds: dict[str, type[ColumnRule]] = {}
     for module in pkgutil.iter_modules(__path__):
         members = vars(importlib.import_module(f"{__name__}.{module.name}")).values()
-        for each in members:
-            if inspect.isclass(each) and issubclass(each, ColumnRule) and not inspect.isabstract(each):
-                found[each.kind] = each
-    return {kind: found.pop(kind) for kind in _FIRST} | found
+        for member in members:
+            if inspect.isclass(member) and issubclass(member, ColumnRule) and not inspect.isabstract(member):
+                kinds[member.kind] = member
+    return {kind: kinds.pop(kind) for kind in _FIRST} | kinds
 
 
 KINDS: Final = _kinds()
-"""Every kind of rule of a column, by its name, in the order in which a record's broken rules are listed."""
+"""Every kind of rule of a column, by name, in the order in which a record's broken rules are listed."""
 
 __all__ = [
     "KINDS",

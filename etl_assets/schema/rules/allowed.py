@@ -1,4 +1,4 @@
-"""The rule ``allowed``: a value is one of a few."""
+"""The rule ``allowed``: a value is one of the declared values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Allowed(ColumnRule):
     kind: ClassVar[str] = "allowed"
     keyword: ClassVar[str] = "tuple[str | int, ...]"
 
-    def words(self, type_: DataType) -> str:  # noqa: ARG002 -- the values say their type
+    def words(self, type_: DataType) -> str:  # noqa: ARG002 -- the same for every type
         """See `ColumnRule.words`."""
         return "is one of " + ", ".join(map(str, self.values))
 
@@ -46,10 +46,10 @@ class Allowed(ColumnRule):
 
     def violated(self, type_: DataType, cell: pl.Expr, value: pl.Expr) -> pl.Expr:  # noqa: ARG002 -- of values alone
         """See `ColumnRule.violated`. Integers that no cell can have are left out."""
-        return ~among(value, [each for each in self.values if isinstance(each, str) or each in _INTEGERS])
+        return ~among(value, [member for member in self.values if isinstance(member, str) or member in _INTEGERS])
 
     def audit(self, column: str, type_: DataType, key: Sequence[str]) -> Expectation:
-        """See `ColumnRule.audit`. As a query where Great Expectations would send an integer of more than four bytes."""
+        """See `ColumnRule.audit`. It is a query if Great Expectations would send an integer of more than four bytes."""
         if all(isinstance(value, str) or value in _FOUR_BYTES for value in self.values):
             expectation = "expect_column_values_to_be_in_set"
             return self.expectation(expectation, column, type_, column=column, value_set=list(self.values))

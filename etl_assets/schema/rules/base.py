@@ -1,7 +1,7 @@
-"""What a rule is: a value that knows its name, its words, its check, its expression and its audit.
+"""The base classes of rules: a rule has a name, words, a check, an expression and an audit.
 
-A kind of rule of a column is one module here. What loops over rules knows none of them by name: validation, the
-lookups of the loader, checks, alerts, audits, documentation.
+Each kind of rule of a column is one module of this package. All other code treats rules alike and names no kind:
+validation, the lookups of the loader, checks, alerts, audits, documentation.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NotAudited:
-    """That an audit cannot hold a stored table against a rule.
+    """The result for a rule that an audit cannot check on a stored table.
 
     Attributes:
-        reason: Why, as a clause.
+        reason: Why it cannot, as a clause.
     """
 
     reason: str
 
 
 OnMissing = Literal["park", "reject", "report"]
-"""What becomes of a record that refers to a row which is not there."""
+"""What the loader does with a record whose parent is missing."""
 Audit: TypeAlias = Expectation | NotAudited
-"""What an audit asks of a stored table for a rule."""
+"""The expectation with which an audit checks a rule on a stored table, or why it cannot."""
 
 
 @dataclass(frozen=True)
 class UniqueClaim:
-    """What no two rows of a table may have in common.
+    """Columns whose values no two rows of a table may share.
 
     Attributes:
         rule: Name of the rule.
-        columns: The columns; a row without a value in one of them claims nothing.
+        columns: The columns; a row without a value in one of them has no claim.
     """
 
     rule: str
@@ -53,14 +53,14 @@ class UniqueClaim:
 
 @dataclass(frozen=True)
 class Lookup:
-    """What a row refers to.
+    """A reference of rows to their parents.
 
     Attributes:
         rule: Name of the rule.
-        columns: The columns that refer; a row without a value in one of them refers to nothing.
+        columns: The columns that refer to the parent; a row without a value in one of them has no parent.
         table: ``schema.table`` of the parent.
         parent_columns: The parent's columns, in the same order.
-        missing: What becomes of a record whose parent is not there.
+        missing: What the loader does with a record whose parent is missing.
     """
 
     rule: str
@@ -72,52 +72,52 @@ class Lookup:
 
 @dataclass(frozen=True)
 class ColumnRule(ABC):
-    """One thing that every value of a column must keep. A missing value keeps every rule but ``required``.
+    """A rule that every value of a column must keep. A missing value keeps every rule except ``required``.
 
-    The docstring of a kind is its entry in the documentation. Its field, if it has one, is what a declaration gives:
+    The docstring of a kind is its entry in the documentation. Its field, if it has one, is the declared argument:
     ``Column("code", "text", pattern="[A-Z]+")``. A kind without a field is declared by ``True``.
     """
 
     kind: ClassVar[str]
     """Its name: that of the argument of `Column`, and the last part of the rule's name in checks and quarantine."""
     keyword: ClassVar[str] = ""
-    """The type of the argument, as it is annotated; empty for a kind that is not declared by an argument."""
+    """The annotated type of the argument; empty for a kind that is not declared by an argument."""
     by_consent: ClassVar[bool] = True
     """Whether ``max_rejected`` consents to records that break it; if not, each failed check is an alert."""
 
     @classmethod
-    def declared(cls, given: Any) -> Self | None:
-        """The rule that an argument of `Column` asks for; None where it asks for none."""
-        if given is None or given is False:
+    def declared(cls, argument: Any) -> Self | None:
+        """Return the rule that an argument of `Column` declares; None if it declares none."""
+        if argument is None or argument is False:
             return None
-        return cls(*([given] if fields(cls) else []))
+        return cls(*([argument] if fields(cls) else []))
 
     @classmethod
     def of_type(cls, type_: DataType) -> Self | None:  # noqa: ARG003 -- most kinds do not come with a type
-        """The rule that a column of a type has without being asked; None where it has none."""
+        """Return the rule that every column of a type has without an argument; None if there is none."""
         return None
 
     @property
     def argument(self) -> Any:
-        """The argument that asks for the rule."""
+        """The argument that declares the rule."""
         names = fields(self)
         return getattr(self, names[0].name) if names else True
 
     def name(self, column: str) -> str:
-        """What the rule is called in checks and in the quarantine."""
+        """Return the name of the rule in checks and in the quarantine."""
         return f"{column}__{self.kind}"
 
     @abstractmethod
     def words(self, type_: DataType) -> str:
-        """What is asked of a value, after the column's name: ``is at least 0``."""
+        """Return what the rule requires of a value, as a text after the column's name: ``is at least 0``."""
 
     @abstractmethod
     def check(self, type_: DataType, where: str) -> None:
-        """Raise a `DeclarationError` unless the rule can be kept by values of a type.
+        """Raise a `DeclarationError` unless values of a type can keep the rule.
 
         Args:
-            type_: Of the column; sound.
-            where: What to call the column in the error.
+            type_: Type of the column, which is sound.
+            where: How the error names the column.
         """
 
     def check_beside(  # noqa: B027 -- most rules contradict none
@@ -126,54 +126,54 @@ class ColumnRule(ABC):
         """Raise a `DeclarationError` if the rule contradicts another of the same column.
 
         Args:
-            rules: Of the column; each has been checked by itself.
-            type_: Of the column.
-            where: What to call the column in the error.
+            rules: All rules of the column; each has been checked by itself.
+            type_: Type of the column.
+            where: How the error names the column.
         """
 
     @abstractmethod
     def violated(self, type_: DataType, cell: pl.Expr, value: pl.Expr) -> pl.Expr | None:
-        """A Boolean expression that is true where a value breaks the rule; null counts as kept.
+        """Return a Boolean expression that is true where a value breaks the rule; null counts as kept.
 
         Args:
-            type_: Of the column.
-            cell: What was there before the cast; null means no value.
-            value: What the cast made of it.
+            type_: Type of the column.
+            cell: The text before the cast; null means no value.
+            value: The value after the cast.
 
         Returns:
-            None for a rule that only the table can judge; the loader does.
+            None for a rule that needs the table; the loader evaluates it.
         """
 
     @abstractmethod
     def audit(self, column: str, type_: DataType, key: Sequence[str]) -> Audit:
-        """What an audit asks of the stored table.
+        """Return the audit of the rule on the stored table.
 
         Args:
-            column: Its name.
-            type_: Its type.
+            column: Name of the column.
+            type_: Type of the column.
             key: Columns that identify a row.
         """
 
     def claim(self, column: str) -> UniqueClaim | None:  # noqa: ARG002 -- most rules claim nothing
-        """What no two rows may have in common, for a rule of which the loader asks the table."""
+        """Return the values that no two rows may share, for a rule that the loader evaluates on the table."""
         return None
 
     def lookup(self, column: str) -> Lookup | None:  # noqa: ARG002 -- most rules refer to nothing
-        """What rows refer to, for a rule of which the loader asks another table."""
+        """Return the reference of rows to their parents, for a rule that the loader evaluates on another table."""
         return None
 
     def expectation(self, expectation: str, column: str, type_: DataType, /, **arguments: object) -> Expectation:
-        """An expectation that speaks for the rule."""
-        said = f"{column} {self.words(type_)}"
-        return Expectation(expectation, name=self.name(column), blocking=True, description=said, **arguments)
+        """Return an expectation that checks the rule."""
+        text = f"{column} {self.words(type_)}"
+        return Expectation(expectation, name=self.name(column), blocking=True, description=text, **arguments)
 
 
 class RecordRule(ABC):
-    """One thing that a whole record must keep, declared in ``Schema(rules=...)``.
+    """A rule that a whole record must keep, declared in ``Schema(rules=...)``.
 
     Attributes:
-        name: What the rule is called in checks and in the quarantine.
-        words: What is asked of a record, as a sentence without its period.
+        name: Name of the rule in checks and in the quarantine.
+        words: What the rule requires of a record, as a sentence without its period.
         columns: Names of the columns that it is about.
     """
 
@@ -185,57 +185,57 @@ class RecordRule(ABC):
 
     @property
     def identity(self) -> str:
-        """A text that changes whenever what the rule asks does."""
+        """A text that changes whenever the requirement of the rule changes."""
         return repr(self)
 
     @abstractmethod
     def check(self, types: dict[str, DataType], where: str) -> None:
-        """Raise a `DeclarationError` unless the rule can be kept.
+        """Raise a `DeclarationError` unless records can keep the rule.
 
         Args:
-            types: Of the schema's columns and inputs, by name.
-            where: What to call the owner in the error.
+            types: Types of the schema's columns and inputs, by name.
+            where: How the error names the owner.
         """
 
     @abstractmethod
     def violations(self, rows: pl.DataFrame) -> pl.Series | None:
-        """Which rows break the rule, as Booleans; null counts as kept.
+        """Return which rows break the rule, as Booleans; null counts as kept.
 
         Args:
-            rows: With the rule's columns, typed. A value that breaks a rule of its column may be missing.
+            rows: Rows with the rule's columns, typed. A value that breaks a rule of its column may be missing.
 
         Returns:
-            None for a rule that only the table can judge; the loader does.
+            None for a rule that needs the table; the loader evaluates it.
         """
 
     @abstractmethod
     def audit(self, types: dict[str, DataType], key: Sequence[str]) -> Audit:
-        """What an audit asks of the stored table.
+        """Return the audit of the rule on the stored table.
 
         Args:
-            types: Of the table's columns, by name.
+            types: Types of the table's columns, by name.
             key: Columns that identify a row.
         """
 
     @property
     def claim(self) -> UniqueClaim | None:
-        """What no two rows may have in common, for a rule of which the loader asks the table."""
+        """The values that no two rows may share, for a rule that the loader evaluates on the table."""
         return None
 
     @property
     def lookup(self) -> Lookup | None:
-        """What rows refer to, for a rule of which the loader asks another table."""
+        """The reference of rows to their parents, for a rule that the loader evaluates on another table."""
         return None
 
     def expectation(self, expectation: str, /, **arguments: object) -> Expectation:
-        """An expectation that speaks for the rule."""
+        """Return an expectation that checks the rule."""
         return Expectation(expectation, name=self.name, blocking=True, description=self.words, **arguments)
 
 
 def check_columns(columns: Sequence[str], types: dict[str, DataType], where: str, *, least: int) -> None:
-    """Raise a `DeclarationError` unless a rule of several columns names enough that are declared."""
+    """Raise a `DeclarationError` unless a rule names at least ``least`` columns, all of them declared."""
     if len(columns) < least:
         raise DeclarationError(where, "columns", f"are fewer than {least}", "Name the columns that the rule is about")
     for name in columns:
         if name not in types:
-            raise DeclarationError(where, "columns", f"name {name!r}, no column", "Name declared columns")
+            raise DeclarationError(where, "columns", f"name unknown column {name!r}", "Use declared columns")

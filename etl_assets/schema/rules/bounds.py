@@ -1,4 +1,4 @@
-"""The rules ``minimum`` and ``maximum``: a value lies within declared bounds, compared exactly."""
+"""The rules ``minimum`` and ``maximum``: a value is within declared bounds, compared exactly."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _EXACT_INTEGER: Final = 2**53
 
 @dataclass(frozen=True)
 class _Limit(ColumnRule):
-    """What both bounds have in common."""
+    """The common base of both bounds."""
 
     limit: Bound
 
@@ -62,7 +62,7 @@ class _Limit(ColumnRule):
         """See `ColumnRule.violated`.
 
         Raises:
-            TypeError: If the bound is of a kind that values of the type cannot be compared with.
+            TypeError: If values of the type cannot be compared with the bound.
         """
         if type_.name in {"integer", "decimal"}:
             return self._outside_exactly(type_, value)
@@ -70,39 +70,39 @@ class _Limit(ColumnRule):
         return value > edge if self.is_upper else value < edge
 
     def audit(self, column: str, type_: DataType, key: Sequence[str]) -> Expectation:
-        """See `ColumnRule.audit`; as a query where Great Expectations would round the bound, or has no such type."""
+        """See `ColumnRule.audit`. It is a query if Great Expectations would round the bound, or has no such type."""
         limit = self.limit
         if isinstance(limit, time):
-            return self._asks_database(column, type_, key, type_.postgres)
+            return self._query(column, type_, key, type_.postgres)
         if isinstance(limit, int | float | Decimal):
             number = Decimal(str(limit))
             if type_.name != "float" and not _survives_rounding(type_, number):
-                return self._asks_database(column, type_, key, "numeric")
-            return self._asks_library(column, type_, float(number))
+                return self._query(column, type_, key, "numeric")
+            return self._between(column, type_, float(number))
         if isinstance(limit, datetime) and limit.tzinfo is None and type_.is_instant and type_.zone is not None:
             limit = limit.replace(tzinfo=ZoneInfo(type_.zone))
-        return self._asks_library(column, type_, limit)
+        return self._between(column, type_, limit)
 
-    def _asks_library(self, column: str, type_: DataType, limit: object) -> Expectation:
+    def _between(self, column: str, type_: DataType, limit: object) -> Expectation:
         side = {"max_value" if self.is_upper else "min_value": limit}
         return self.expectation("expect_column_values_to_be_between", column, type_, column=column, **side)
 
-    def _asks_database(self, column: str, type_: DataType, key: Sequence[str], postgres_type: str) -> Expectation:
+    def _query(self, column: str, type_: DataType, key: Sequence[str], postgres_type: str) -> Expectation:
         sign = ">" if self.is_upper else "<"
         number = Decimal(str(self.limit)) if postgres_type == "numeric" else self.limit
         condition = f"child.{sql.name(column)} {sign} {sql.value(number, postgres_type)}"
         return self.expectation(ROWS, column, type_, unexpected_rows_query=sql.rows_where(condition, key))
 
     def edge(self, type_: DataType) -> Decimal | float | date | datetime | time:
-        """The bound as values of the type are compared with it.
+        """Return the bound in the form with which values of the type are compared.
 
         Raises:
-            TypeError: If they cannot be.
+            TypeError: If values of the type cannot be compared with the bound.
         """
         return _number(self.limit) if type_.name in {"integer", "decimal"} else self._edge(type_)
 
     def _outside_exactly(self, type_: DataType, value: pl.Expr) -> pl.Expr:
-        """Compare with the last storable value within the bound: a bound may lie between two values, or beyond all."""
+        """Compare with the last storable value within the bound: the bound may be between two values, or beyond all."""
         limit, scale = _number(self.limit), type_.scale or 0
         least, most = Decimal(-(2**63)), Decimal(2**63 - 1)
         if type_.name == "decimal":
@@ -161,7 +161,7 @@ class Maximum(_Limit):
 
 
 def _number(limit: Bound) -> Decimal:
-    """A bound as the number it was written as: the float 0.1 means one tenth."""
+    """Return a bound as the number that was written: the float 0.1 means one tenth."""
     if isinstance(limit, bool) or not isinstance(limit, int | float | Decimal):
         raise TypeError
     number = limit if isinstance(limit, Decimal) else Decimal(str(limit))
@@ -183,10 +183,10 @@ def _instant(type_: DataType, limit: datetime) -> datetime:
 
 
 def _survives_rounding(type_: DataType, limit: Decimal) -> bool:
-    """Whether comparing with the nearest float is comparing with the bound: Great Expectations takes no other number.
+    """Return whether a comparison with the bound as a float is exact; Great Expectations accepts only floats.
 
-    Postgres then compares in floats. An integer is on the same side of an exact bound below 2**53 whatever it is; two
-    decimals of at most 15 digits are never rounded to the same float.
+    Postgres then compares floats. This is exact for integers if the bound is exact as a float and below 2**53, and for
+    decimals of at most 15 digits, since no two of them are rounded to the same float.
     """
     if Decimal(repr(float(limit))) != limit:
         return False

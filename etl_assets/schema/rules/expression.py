@@ -1,4 +1,4 @@
-"""Rules of one's own over a whole record: a Polars expression, or a plain function on a pandas frame."""
+"""Custom rules over a whole record: a Polars expression, or a plain function on a pandas frame."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ if TYPE_CHECKING:
 
 _BOOLEAN: Final = "bO"
 """Kinds of pandas types that can hold Booleans: their own, and that of Python objects."""
-_OPAQUE: Final = "holds a Python function or a selection of columns"
+_OPAQUE: Final = "contains a Python function or a selection of columns"
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Rule(RecordRule):
-    """What a whole record must keep: an expression over its typed columns that is true for each record to keep.
+    """A rule for whole records: an expression over typed columns that is true for each valid record.
 
     ``Schema(rules=(Rule("lands_later", pl.col("arrived") > pl.col("departed"), "it lands after it takes off"),))``
 
-    Null counts as kept, as for a record without one of the values, unless the expression says otherwise
-    (``.fill_null(False)``). It is judged before the transformer if the delivery brings all of its columns, and after
-    it if the table has them.
+    Null counts as kept, as for a record without one of the values, unless the expression changes that
+    (``.fill_null(False)``). The rule is evaluated before the transformer if the delivery has all of its columns, and
+    after it if the table has them.
 
-    A function takes the place of an expression where there is none: it is given the columns it names, as a transformer
-    is given them, and returns a Boolean for each row. Each row is judged by itself: which rows come together is chance.
+    If there is no suitable expression, use a function. It gets a frame of its columns, in the form that a transformer
+    gets, and returns a Boolean for each row. It must evaluate each row by itself: which rows come together is chance.
 
     Attributes:
-        name: What the rule is called in checks and in the quarantine: letters, digits and single underscores.
+        name: Name of the rule in checks and in the quarantine: letters, digits and single underscores.
         asked: The expression or the function.
-        words: What is asked, as a sentence without its period.
-        columns: Names of the columns that it looks at; those of an expression are found in it.
+        words: What the rule requires, as a sentence without its period.
+        columns: Names of the columns that it uses; those of an expression are found automatically.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Rule(RecordRule):
 
     @property
     def identity(self) -> str:
-        """See `RecordRule.identity`. Of an expression, it changes with the version of Polars too."""
+        """See `RecordRule.identity`. The identity of an expression also changes with the version of Polars."""
         if isinstance(self.asked, pl.Expr):
             return f"{self!r} {_document(self.asked)}"
         return f"{self!r} {inspect.getsource(self.asked)}"
@@ -87,9 +87,9 @@ class Rule(RecordRule):
         here = f"rule {self.name!r} of {where}"
         check_identifier(self.name, here, "name")
         if "__" in self.name:
-            raise DeclarationError(here, "name", "holds '__', which parts a column from its rules", "Write one '_'")
+            raise DeclarationError(here, "name", "has '__', which separates columns from rules", "Write a single '_'")
         if not re.search(r"\w", self.words):
-            raise DeclarationError(here, "words", "say nothing", "Write what is asked of a record, as a sentence")
+            raise DeclarationError(here, "words", "are empty", "Write what the rule requires, as a sentence")
         if isinstance(self.asked, pl.Expr):
             self._check_expression(self.asked, types, here)
         elif callable(self.asked):
@@ -102,19 +102,17 @@ class Rule(RecordRule):
         """See `RecordRule.violations`.
 
         Raises:
-            RuleError: If the expression or function fails, or gives no Boolean for each row.
+            RuleError: If the expression or function fails, or does not return one Boolean for each row.
         """
-        answers = (
-            self._computed(self.asked, rows) if isinstance(self.asked, pl.Expr) else self._answered(self.asked, rows)
-        )
+        answers = self._evaluate(self.asked, rows) if isinstance(self.asked, pl.Expr) else self._call(self.asked, rows)
         if len(answers) != rows.height:
-            raise self._failed(f"gave {len(answers):,} answers for {rows.height:,} rows")
+            raise self._failed(f"returned {len(answers):,} answers for {rows.height:,} rows")
         return ~answers
 
     def audit(self, types: dict[str, DataType], key: Sequence[str]) -> Audit:
-        """See `RecordRule.audit`: as SQL, so far as the expression says the same in it."""
+        """See `RecordRule.audit`. It is a query in SQL, if the expression has an equivalent in SQL."""
         if not isinstance(self.asked, pl.Expr):
-            return NotAudited("a function has no equal in SQL")
+            return NotAudited("a function has no equivalent in SQL")
         try:
             kept = to_sql(_document(self.asked), types)
         except NotTranslatedError as error:
@@ -127,7 +125,7 @@ class Rule(RecordRule):
                 here,
                 "asked",
                 problem,
-                "Let the answer depend on the record's own values alone, or write a function",
+                "Use only the values of the record itself, or write a function",
             )
         empty = pl.DataFrame(schema={name: types[name].polars for name in self.columns if name in types})
         if set(self.columns) != set(empty.columns):
@@ -139,7 +137,7 @@ class Rule(RecordRule):
                 here, "asked", f"cannot be computed ({type(error).__name__}: {error})", "Compare values of one type"
             ) from error
         if answer.dtype != pl.Boolean:
-            raise DeclarationError(here, "asked", f"gives {answer.dtype}, no Boolean", "Compare something")
+            raise DeclarationError(here, "asked", f"returns {answer.dtype}, not Boolean", "Write a comparison")
 
     def _check_function(self, function: Function, here: str) -> None:
         try:
@@ -149,10 +147,10 @@ class Rule(RecordRule):
                 here, "asked", "is a function whose source cannot be read", "Define it with def in a module"
             ) from error
 
-    def _computed(self, expression: pl.Expr, rows: pl.DataFrame) -> pl.Series:
-        """What an expression says of rows: true, false or null for each.
+    def _evaluate(self, expression: pl.Expr, rows: pl.DataFrame) -> pl.Series:
+        """Evaluate an expression: true, false or null for each row.
 
-        Polars 2.1 answers once for all rows where ``coalesce`` finds a column without any value.
+        Polars 2.1 returns one answer for all rows if ``coalesce`` finds a column without any value.
         """
         try:
             answers = rows.select(expression.alias(self.name)).to_series()
@@ -160,20 +158,20 @@ class Rule(RecordRule):
             raise self._failed(f"raised {type(error).__name__}") from None
         return answers.new_from_index(0, rows.height) if len(answers) == 1 else answers
 
-    def _answered(self, function: Function, rows: pl.DataFrame) -> pl.Series:
-        """What a function says of rows: true, false or null for each."""
+    def _call(self, function: Function, rows: pl.DataFrame) -> pl.Series:
+        """Call a function: true, false or null for each row."""
         try:
-            given: Any = function(to_pandas(rows))
-        except Exception as error:  # noqa: BLE001 -- whatever a source's own Python raises; raised again
+            returned: Any = function(to_pandas(rows))
+        except Exception as error:  # noqa: BLE001 -- the code of a source may raise anything; it is raised again
             place = raised_at(error, function.__code__.co_filename)
             raise self._failed(f"raised {type(error).__name__} at {place}") from None
         try:
-            answers = pl.Series(pa.array(given, type=pa.bool_(), from_pandas=True))
-            is_boolean = given.dtype.kind in _BOOLEAN
+            answers = pl.Series(pa.array(returned, type=pa.bool_(), from_pandas=True))
+            is_boolean = returned.dtype.kind in _BOOLEAN
         except (AttributeError, pa.ArrowException, TypeError, ValueError):
             is_boolean = False
         if not is_boolean:
-            raise self._failed(f"gave a {type(given).__name__} that is not of Booleans")
+            raise self._failed(f"returned a {type(returned).__name__} that is not of Booleans")
         return answers
 
     def _failed(self, problem: str) -> RuleError:
@@ -188,13 +186,13 @@ def _roots(asked: pl.Expr | Function) -> tuple[str, ...]:
 
 
 def _document(expression: pl.Expr) -> str:
-    written = StringIO()
-    expression.meta.serialize(written, format="json")
-    return written.getvalue()
+    document = StringIO()
+    expression.meta.serialize(document, format="json")
+    return document.getvalue()
 
 
 def _not_row_by_row(expression: pl.Expr) -> str | None:
-    """Why an expression does not judge each row by itself, in plain words; None if it does."""
+    """Return why an expression does not evaluate each row by itself, as a text; None if it does."""
     meta = expression.meta
     if meta.is_column() or (meta.is_literal() and meta.is_scalar()):
         return None
@@ -204,5 +202,5 @@ def _not_row_by_row(expression: pl.Expr) -> str | None:
     except PolarsError:
         return _OPAQUE
     if not by_itself:
-        return f"holds {expression}, which does not look at each row by itself"
+        return f"contains {expression}, which does not evaluate each row by itself"
     return next((problem for part in parts if (problem := _not_row_by_row(part)) is not None), None)

@@ -35,7 +35,7 @@ class Length(ColumnRule):
         if type_.name != "text":
             raise DeclarationError(where, "length", "is for texts", "Use minimum, maximum or allowed")
         if self.most < 1:
-            raise DeclarationError(where, "length", "is below 1", "Give the largest number of characters")
+            raise DeclarationError(where, "length", "is below 1", "Write the largest number of characters")
 
     def violated(self, type_: DataType, cell: pl.Expr, value: pl.Expr) -> pl.Expr:  # noqa: ARG002 -- of texts alone
         """See `ColumnRule.violated`."""

@@ -40,7 +40,7 @@ class Pattern(ColumnRule):
         try:
             re.compile(self.pattern)
         except re.error as error:
-            raise DeclarationError(where, "pattern", f"is not a regular expression ({error})", "Mend it") from error
+            raise DeclarationError(where, "pattern", f"is not a regular expression ({error})", "Fix it") from error
         try:
             pl.Series([""]).str.contains(self._whole)
         except PolarsError as error:
@@ -59,10 +59,10 @@ class Pattern(ColumnRule):
         """See `ColumnRule.audit`."""
         regex = to_postgres(self.pattern)
         if regex is None:
-            return NotAudited(f"Postgres has no equal of {self.pattern}")
+            return NotAudited(f"Postgres has no equivalent of {self.pattern}")
         return self.expectation("expect_column_values_to_match_regex", column, type_, column=column, regex=regex)
 
     @property
     def _whole(self) -> str:
-        """A pattern that matches exactly the texts which the declared one matches from end to end."""
+        """A pattern that matches exactly the texts that the declared one matches from end to end."""
         return rf"\A(?:{self.pattern})\z"

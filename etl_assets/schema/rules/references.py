@@ -1,6 +1,6 @@
-"""The rule ``references``, of a column and of several together: the values exist in another table.
+"""The rule ``references``, of one column or of several together: the values exist in another table.
 
-Only the database can tell; the loader asks it.
+It needs the database, so the loader evaluates it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ class References(ColumnRule):
 
     Attributes:
         column: ``schema.table.column`` of the parent, e.g. ``core.airports.faa``.
-        missing: What becomes of a record whose parent is not there: ``park`` keeps it in the quarantine and releases
-            it when the parent arrives; ``reject`` quarantines it; ``report`` loads it and counts it in a check.
+        missing: What the loader does with a record whose parent is missing: ``park`` keeps it in the quarantine and
+            releases it when the parent arrives; ``reject`` quarantines it; ``report`` loads it and counts it in a
+            check.
     """
 
     column: str
@@ -49,9 +50,9 @@ class References(ColumnRule):
     keyword: ClassVar[str] = "str | References"
 
     @classmethod
-    def declared(cls, given: Any) -> Self | None:
-        """See `ColumnRule.declared`: a text means that misses are parked."""
-        return given if given is None or isinstance(given, cls) else cls(given)
+    def declared(cls, argument: Any) -> Self | None:
+        """See `ColumnRule.declared`. With a text, records without a parent are parked."""
+        return argument if argument is None or isinstance(argument, cls) else cls(argument)
 
     @property
     def argument(self) -> str | Self:
@@ -80,7 +81,7 @@ class References(ColumnRule):
             check_identifier(part, where, "references")
 
     def violated(self, type_: DataType, cell: pl.Expr, value: pl.Expr) -> None:
-        """Only the database can tell."""
+        """Return None: the loader evaluates the rule in the database."""
 
     def audit(self, column: str, type_: DataType, key: Sequence[str]) -> Audit:
         """See `ColumnRule.audit`."""
@@ -98,10 +99,10 @@ class ForeignKey(RecordRule):
     ``Schema(rules=(ForeignKey(("country", "region"), "core.regions"),))``
 
     Attributes:
-        columns: The columns that refer.
+        columns: The columns that refer to the parent.
         table: ``schema.table`` of the parent.
         parent_columns: The parent's columns, in the same order; the same names when empty.
-        missing: What becomes of a record whose parent is not there; see `References`.
+        missing: What the loader does with a record whose parent is missing; see `References`.
     """
 
     columns: tuple[str, ...]
@@ -132,7 +133,7 @@ class ForeignKey(RecordRule):
             check_identifier(part, where, "rules")
 
     def violations(self, rows: pl.DataFrame) -> None:
-        """Only the database can tell."""
+        """Return None: the loader evaluates the rule in the database."""
 
     def audit(self, types: dict[str, DataType], key: Sequence[str]) -> Audit:  # noqa: ARG002 -- the database compares
         """See `RecordRule.audit`."""

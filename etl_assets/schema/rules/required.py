@@ -28,7 +28,7 @@ class Required(ColumnRule):
         return "has a value"
 
     def check(self, type_: DataType, where: str) -> None:
-        """Any column may be required."""
+        """Do nothing: any column may be required."""
 
     def violated(self, type_: DataType, cell: pl.Expr, value: pl.Expr) -> pl.Expr:  # noqa: ARG002 -- no cell, no value
         """See `ColumnRule.violated`."""

@@ -1,6 +1,6 @@
-"""The rule ``unique``, of a column and of several together: no two rows of the table share the values.
+"""The rule ``unique``, of one column or of several together: no two rows of the table share the values.
 
-Only the table can tell; the loader asks it.
+It needs the table, so the loader evaluates it.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Unique(ColumnRule):
         return "stands in no other row"
 
     def check(self, type_: DataType, where: str) -> None:
-        """Any column may be unique."""
+        """Do nothing: any column may be unique."""
 
     def violated(self, type_: DataType, cell: pl.Expr, value: pl.Expr) -> None:
-        """Only the table can tell."""
+        """Return None: the loader evaluates the rule on the table."""
 
     def audit(self, column: str, type_: DataType, key: Sequence[str]) -> Expectation:  # noqa: ARG002 -- counts alone
         """See `ColumnRule.audit`."""
@@ -71,7 +71,7 @@ class UniqueTogether(RecordRule):
         check_no_twins(self.columns, where, "rules", "name {!r} twice in one UniqueTogether")
 
     def violations(self, rows: pl.DataFrame) -> None:
-        """Only the table can tell."""
+        """Return None: the loader evaluates the rule on the table."""
 
     def audit(self, types: dict[str, DataType], key: Sequence[str]) -> Expectation:  # noqa: ARG002 -- counts alone
         """See `RecordRule.audit`."""

@@ -1,4 +1,4 @@
-"""Delimited text: the declaration, the reader, and the scan that finds records before they are parsed."""
+"""Delimited text: the options, the reader, and the scan that finds records before they are parsed."""
 
 from etl_assets.extract.formats.csv.format import Csv
 

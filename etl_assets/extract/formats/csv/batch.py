@@ -1,7 +1,7 @@
-"""One batch of delimited text: its fields, parsed when asked for, and the records that cannot be parsed.
+"""One batch of delimited text: its well-formed records as a frame, and the records that cannot be parsed.
 
-Here lives all that looks into records. Polars splits the well-formed ones; each record was found, and its fields were
-counted, beforehand, so that nothing is left to a parser's leniency.
+Polars splits the well-formed records. The records are found and their fields are counted before that, so that a lenient
+parser cannot change the result.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ RULES: Final = (
     RuleInfo(NUL, "the record holds no NUL byte"),
     RuleInfo(QUOTING, "the record's quotes are opened and closed as declared"),
 )
-"""What a record of delimited text can break."""
+"""The rules that a record of delimited text can break."""
 _MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -48,14 +48,14 @@ class CsvBatch(RawBatch):
     def __init__(
         self, format_: CsvOptions, span: Span, names: tuple[str, ...], data: bytes, records: Records | None = None
     ) -> None:
-        """Hold the bytes of a batch.
+        """Keep the bytes of a batch, unparsed.
 
         Args:
-            format_: How they are written.
-            span: Where they stand.
+            format_: How the bytes are written.
+            span: Where the bytes are in the delivery.
             names: The published names.
-            data: The bytes, as many as the span is long; what follows is left alone.
-            records: Where these begin and end, if that is known already.
+            data: The bytes of the span; bytes after its length are ignored.
+            records: Where the records begin and end, if already known.
         """
         self.span = span
         self.names = names
@@ -73,11 +73,11 @@ class CsvBatch(RawBatch):
 
     @property
     def malformed(self) -> pl.DataFrame:
-        """The others; see `RawBatch`."""
+        """The other records; see `RawBatch`."""
         return self._parsed[1]
 
     def raw(self, record_no: int) -> bytes:
-        """The bytes of a record, in the encoding of the file; UTF-16 and UTF-32 as the smaller end first."""
+        """Return the bytes of a record, in the encoding of the file; UTF-16 and UTF-32 in little-endian order."""
         index = self._index(record_no)
         record = self._data[int(self._records.starts[index]) : int(self._records.ends[index])]
         if not self._format.transcoded:
@@ -85,7 +85,7 @@ class CsvBatch(RawBatch):
         return encoded(record, self._format.codec)
 
     def location(self, record_no: int) -> str:
-        """Member and line of a record."""
+        """Return member and line of a record."""
         return f"{self.span.member}:{self._lines[self._index(record_no)]}"
 
     def _index(self, record_no: int) -> int:
@@ -96,7 +96,7 @@ class CsvBatch(RawBatch):
 
     @cached_property
     def _data(self) -> bytes:
-        """The bytes of the span alone, cut off when they are first needed."""
+        """The bytes of the span alone; what follows is cut off on first use."""
         data, self._bytes = self._bytes[: self.span.length], b""
         return ended_by_line_feed(data)
 
@@ -105,8 +105,8 @@ class CsvBatch(RawBatch):
         records = self._known or find_records(self._data, self._layout, final=True)
         if len(records) != self.span.records:
             raise DeliveryError(
-                f"Batch {self.span.batch} of {self.span.member or 'the file'} holds {len(records)} records, its index "
-                f"says {self.span.records}. The batch was not written. Index the delivery anew: its format changed."
+                f"Batch {self.span.batch} of {self.span.member or 'the file'} has {len(records)} records, its index "
+                f"says {self.span.records}. The batch was not written. Index the delivery again: its format changed."
             )
         return records
 
@@ -121,7 +121,7 @@ class CsvBatch(RawBatch):
         return lines
 
     def forget(self) -> None:
-        """Let go of what was parsed; see `RawBatch.forget`."""
+        """Free the parsed records; see `RawBatch.forget`."""
         self.__dict__.pop("_parsed", None)
 
     @cached_property
@@ -139,7 +139,7 @@ class CsvBatch(RawBatch):
         return frame.with_columns(pl.Series(RECORD_NO, numbers[~bad])), _malformed(numbers, bad, broken)
 
     def _broken(self, counts: Positions | None) -> dict[str, Flags]:
-        """For each rule that some record breaks, which do."""
+        """Return, for each rule that any record breaks, which records break it."""
         records, data = self._records, self._data
         broken = {QUOTING: records.misquoted} if records.misquoted.any() else {}
         if counts is not None:
@@ -155,7 +155,7 @@ class CsvBatch(RawBatch):
         return broken
 
     def _undecodable(self) -> Flags:
-        """Which records hold bytes that cannot be decoded."""
+        """Return which records contain bytes that cannot be decoded."""
         records, data = self._records, self._data
         if self._codec == UTF8:
             return _flags(records.holding(invalid_utf8(data)), len(records))
@@ -163,7 +163,7 @@ class CsvBatch(RawBatch):
         return np.array([not _decodes(data[start:end], self._codec) for start, end in ends], bool)
 
     def _body(self, good: Flags | None, counts: Positions | None) -> bytes:
-        """The lines of the well-formed records, each with all its delimiters."""
+        """Return the lines of the well-formed records, each with all its delimiters."""
         records, data = self._records, self._data
         short = counts is not None and self._format.short_records
         if good is None and records.gapless and not short:
@@ -186,7 +186,7 @@ class CsvBatch(RawBatch):
         return b"".join(data[begin:end] for begin, end in zip(begins, ends, strict=True))
 
     def _split(self, body: bytes, height: int) -> pl.DataFrame:
-        """Split whole UTF-8 records, each with as many fields as there are names."""
+        """Split complete UTF-8 records, each with as many fields as there are names."""
         schema = dict.fromkeys(self.names, pl.String())
         if not body:
             return pl.DataFrame(schema=schema)
@@ -210,13 +210,13 @@ class CsvBatch(RawBatch):
 
 
 def ended_by_line_feed(data: bytes) -> bytes:
-    """The bytes, with a line feed at their end if they lack it."""
+    """Return the bytes with a line feed at their end."""
     return data if not data or data.endswith(b"\n") else data + b"\n"
 
 
 def _records_of(body: bytes, layout: Layout) -> Iterator[bytes]:
-    found = find_records(body, layout, final=True)
-    for start, end in zip(found.starts.tolist(), found.ends.tolist(), strict=True):
+    records = find_records(body, layout, final=True)
+    for start, end in zip(records.starts.tolist(), records.ends.tolist(), strict=True):
         yield body[start:end]
 
 
@@ -239,6 +239,6 @@ def _decodes(data: bytes, codec: str) -> bool:
 def _malformed(numbers: Positions, bad: Flags, broken: dict[str, Flags]) -> pl.DataFrame:
     if not broken:
         return pl.DataFrame(schema={REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String())})
-    found = pl.DataFrame({REJECTED_RECORD_NO: numbers[bad], **{rule: flags[bad] for rule, flags in broken.items()}})
+    frame = pl.DataFrame({REJECTED_RECORD_NO: numbers[bad], **{rule: flags[bad] for rule, flags in broken.items()}})
     rules = pl.concat_list([pl.when(pl.col(rule)).then(pl.lit(rule)) for rule in broken])
-    return found.select(REJECTED_RECORD_NO, rules.list.drop_nulls().alias(REJECTED_RULES))
+    return frame.select(REJECTED_RECORD_NO, rules.list.drop_nulls().alias(REJECTED_RULES))

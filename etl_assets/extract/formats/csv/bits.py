@@ -1,4 +1,4 @@
-"""Sets of byte positions as bits, 64 to a word: what makes the scan for quotes cheap. Knows nothing of text."""
+"""Sets of byte positions as bits, 64 to a word, which make the scan for quotes fast."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def rank(bits: Words, before: Positions, positions: Positions) -> Positions:
-    """How many bits are set before each position, given how many are before each word."""
+    """Return how many bits are set before each position, given how many are set before each word."""
     word = positions >> 6
     lower = (np.uint64(1) << (positions & 63).astype(np.uint64)) - np.uint64(1)
-    found: Positions = before[word] + np.bitwise_count(bits[word] & lower)
-    return found
+    counts: Positions = before[word] + np.bitwise_count(bits[word] & lower)
+    return counts
 
 
 def words(flags: Flags) -> Words:
-    """Flags as bits, 64 to a word, the first in the lowest bit."""
+    """Pack flags as bits, 64 to a word, the first flag in the lowest bit."""
     packed = np.packbits(flags, bitorder="little")
     if len(packed) % 8:
         packed = np.concatenate((packed, np.zeros(-len(packed) % 8, np.uint8)))
@@ -31,7 +31,7 @@ def words(flags: Flags) -> Words:
 
 
 def prefix_parity(bits: Words) -> Words:
-    """For each bit, whether the number of bits set up to and with it is odd."""
+    """Return for each bit whether the number of bits set up to and including it is odd."""
     parity = bits.copy()
     for step in (1, 2, 4, 8, 16, 32):
         parity ^= parity << np.uint64(step)
@@ -42,14 +42,14 @@ def prefix_parity(bits: Words) -> Words:
 
 
 def later(bits: Words) -> Words:
-    """Every bit moved to the position after it."""
+    """Move every bit to the position after it."""
     moved = bits << np.uint64(1)
     moved[1:] |= bits[:-1] >> np.uint64(63)
     return moved
 
 
 def sooner(bits: Words) -> Words:
-    """Every bit moved to the position before it."""
+    """Move every bit to the position before it."""
     moved = bits >> np.uint64(1)
     moved[:-1] |= bits[1:] << np.uint64(63)
     return moved

@@ -1,4 +1,4 @@
-"""Csv: the format of delimited text, made of its options and its reader."""
+"""Csv: the format of delimited text, which combines its options and its reader."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Csv(CsvOptions, Format):
-    """Delimited text; `CsvOptions` has the arguments."""
+    """Delimited text; see `CsvOptions` for the arguments."""
 
     @property
     def naming(self) -> Naming:

@@ -1,7 +1,7 @@
 """Cuts a stream of delimited text into batches.
 
-Here live the header and the arithmetic of offsets, lines and record numbers. The same bytes always give the same
-batches, however the stream hands them out.
+This module reads the header and computes offsets, lines and record numbers. The same bytes always give the same
+batches, whatever sizes the stream returns them in.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HEAD: Final = 64 * 1024
 
 
 class CsvReader:
-    """One file being read."""
+    """Reads one file."""
 
     def __init__(self, format_: CsvOptions, stream: BinaryIO, member: str) -> None:
         """Wrap a stream.
@@ -46,12 +46,12 @@ class CsvReader:
         self._blocks = Blocks(raw, self._where)
 
     def indexed(self, index: MemberIndex) -> Iterator[CsvBatch]:
-        """The batches of an earlier reading."""
+        """Read the batches of an index."""
         for span, data in self._blocks.of(index.spans, seekable=not self._format.transcoded):
             yield CsvBatch(self._format, span, index.names, data)
 
     def through(self, after: Span | None) -> Iterator[CsvBatch]:
-        """All batches."""
+        """Cut the whole file into batches, numbered on from those of the previous member."""
         size = self._format.batch_bytes
         head = self._blocks.fill(b"", min(_HEAD, size))
         header = self._header(head)
@@ -68,34 +68,34 @@ class CsvReader:
     def _cut(
         self, head: bytes, offset: int, line: int, names: tuple[str, ...], after: Span | None
     ) -> Iterator[CsvBatch]:
-        """Fill a block, cut it after its last whole record, carry the rest over."""
+        """Fill a block, cut it after its last complete record, and carry the rest over to the next block."""
         number, record = (after.batch + 1, after.last_record + 1) if after else (1, 1)
         first = number
         size = self._format.batch_bytes
         block = self._blocks.fill(head, size)
         while block or number == first:
             ended = self._blocks.ended
-            found = find_records(ended_by_line_feed(block) if ended else block, self._layout, final=ended)
-            length = len(block) if ended else found.consumed
+            records = find_records(ended_by_line_feed(block) if ended else block, self._layout, final=ended)
+            length = len(block) if ended else records.consumed
             if block and not length:
                 raise self._refused(
                     f"has a line longer than {size} bytes, line {line}",
-                    "Look whether it is delimited text with LF line ends, or raise batch_bytes",
+                    "Check whether it is delimited text with LF line ends, or raise batch_bytes",
                 )
-            if len(found) or (ended and number == first):
-                ahead = block.count(b"\n", 0, int(found.starts[0])) if len(found) else 0
-                span = Span(number, self._member, offset, length, record, len(found), line + ahead)
-                yield CsvBatch(self._format, span, names, block, found)
+            if len(records) or (ended and number == first):
+                ahead = block.count(b"\n", 0, int(records.starts[0])) if len(records) else 0
+                span = Span(number, self._member, offset, length, record, len(records), line + ahead)
+                yield CsvBatch(self._format, span, names, block, records)
                 number += 1
-                record += len(found)
+                record += len(records)
             elif ended:
                 return
             offset += length
-            line += found.lines
+            line += records.lines
             block = self._blocks.fill(block[length:], size)
 
     def _header(self, head: bytes) -> tuple[int, int, tuple[str, ...]] | None:
-        """Offset and number of the first line after the header, and the names; None when the header does not end."""
+        """Return offset and number of the first line after the header, and the names; None if the header is cut off."""
         offset = self._check_head(head)
         text = ended_by_line_feed(head) if self._blocks.ended else head
         line = 1
@@ -107,7 +107,7 @@ class CsvReader:
             return min(offset, len(head)), line, self._format.header
         if offset >= len(text):
             if self._blocks.ended:
-                raise self._refused("holds no header", "Look at the feed: it may be empty today")
+                raise self._refused("has no header", "Check the feed: it may be empty today")
             return None
         end = record_end(text, offset, self._layout)
         if end == OPEN:
@@ -121,18 +121,18 @@ class CsvReader:
         return min(end + 1, len(head)), line + text.count(b"\n", offset, end) + 1, names
 
     def _is_void(self, text: bytes, start: int, feed: int) -> bool:
-        """Whether a line is blank or a comment."""
+        """Return whether a line is blank or a comment."""
         comment = self._layout.comment
         return text[start:feed] in (b"", b"\r") or (bool(comment) and text.startswith(comment, start))
 
     def _check_head(self, head: bytes) -> int:
-        """Refuse what is no text in the declared encoding; give the length of the byte order mark."""
+        """Refuse a file that is not text in the declared encoding; return the length of its byte order mark."""
         if not head:
-            raise self._refused("is empty", "Look at the feed: an empty file is no delivery")
-        if told := foreign_mark(head, self._codec):
+            raise self._refused("is empty", "Check the feed: an empty file is no delivery")
+        if marked := foreign_mark(head, self._codec):
             raise self._refused(
-                f"begins with the byte order mark of {told} but is declared {self._format.encoding}",
-                f"Write encoding={told!r}",
+                f"begins with the byte order mark of {marked} but is declared {self._format.encoding}",
+                f"Write encoding={marked!r}",
             )
         if b"\n" not in head and b"\r" in head.rstrip(b"\r"):
             raise self._refused("has bare carriage returns for line ends", "Have the publisher write LF or CRLF")
@@ -141,20 +141,20 @@ class CsvReader:
     def _names(self, record: bytes) -> tuple[str, ...]:
         if b"\0" in record:
             raise self._refused(
-                "has a NUL byte in its header", "Declare the encoding it is in (utf-16 is full of them) or its format"
+                "has a NUL byte in its header", "Declare its encoding (utf-16 has many NUL bytes) or its format"
             )
         try:
             names = [field.decode(self._codec) for field in split_fields(record, self._layout)]
         except UnicodeDecodeError:
             raise self._refused(
                 f"has a header that is not in the declared encoding {self._format.encoding}",
-                "Declare the encoding it is in, e.g. encoding='cp1252'",
+                "Declare its encoding, e.g. encoding='cp1252'",
             ) from None
-        remedy = "Name the columns yourself: header=(...) with skip_lines= to leave out the publisher's"
+        remedy = "Name the columns yourself: header=(...), with skip_lines= to skip the publisher's header"
         if twins := sorted({name for name in names if names.count(name) > 1}):
             raise self._refused(f"publishes more than one column named {', '.join(map(repr, twins))}", remedy)
         if RECORD_NO in names:
-            raise self._refused(f"publishes a column named {RECORD_NO!r}, which is kept for bookkeeping", remedy)
+            raise self._refused(f"publishes a column named {RECORD_NO!r}, which is reserved for bookkeeping", remedy)
         return tuple(names)
 
     def _refused(self, problem: str, remedy: str) -> DeliveryError:

@@ -1,11 +1,10 @@
-"""Where the records of delimited text begin and end, and how many fields each has; found without parsing them.
+"""Finds where the records of delimited text begin and end, and counts their fields, without parsing them.
 
-Here live the scan over bytes (with NumPy and `bits`) and the rule by which reading recovers
-from a quote that is not closed. What the fields hold is `csv`'s business.
+The scan works on bytes, with NumPy and `bits`. It also recovers from quotes that are not closed.
 
-The rule: a quote opens a field only as its first byte, and closes it only before a delimiter or a line end. A record
-that breaks this, or whose quote is still open at the end of the bytes, ends at its first line end; that line is
-*misquoted*, and reading goes on at the next line. One bad quote so costs one line, never its neighbours.
+The rule for quotes: a quote opens a field only as its first byte, and closes it only before a delimiter or a line end.
+A record that breaks this rule, or whose quote is still open at the end of the bytes, ends at its first line end. That
+line is *misquoted*, and reading continues at the next line. So one bad quote costs one line and no other.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class Layout:
     Attributes:
         delimiter: One byte.
         quote: One byte, or empty when nothing is quoted.
-        comment: What a line begins with that is no record; empty when there are none.
+        comment: The bytes at the start of comment lines, which are no records; empty when there are none.
     """
 
     delimiter: bytes
@@ -47,17 +46,17 @@ class Layout:
 
 @dataclass(frozen=True)
 class Records:
-    """The records in some bytes, in order; blank lines and comments are none.
+    """The records in some bytes, in order; blank lines and comments are no records.
 
     Attributes:
-        starts: First byte of each.
-        ends: The byte after its last, before its line end.
-        stops: The byte after its line end.
+        starts: Position of the first byte of each record.
+        ends: Position after its last byte, before its line end.
+        stops: Position after its line end.
         misquoted: Whether its quotes break the rule.
-        gapless: Whether the records follow one another from the first byte to the last, nothing between them.
-        consumed: Number of bytes up to the end of the last whole record; what follows is an open record.
-        lines: Number of line ends in them.
-        inside: For each byte, packed eight to one, whether it stands in quotes; None when there are no quotes.
+        gapless: Whether the records cover the bytes from first to last, with nothing between them.
+        consumed: Number of bytes up to the end of the last complete record; an open record follows.
+        lines: Number of line ends in the consumed bytes.
+        inside: For each byte, packed eight to one, whether it is inside quotes; None when there are no quotes.
     """
 
     starts: Positions
@@ -73,24 +72,24 @@ class Records:
         return len(self.starts)
 
     def holding(self, positions: Positions) -> Positions:
-        """Indices, each once, of the records in which the given bytes lie."""
-        found = np.searchsorted(self.starts, positions, side="right") - 1
-        found = found[(found >= 0) & (positions < self.ends[found])]
-        return np.unique(found)
+        """Return the indices, each once, of the records that contain the bytes at some positions."""
+        indices = np.searchsorted(self.starts, positions, side="right") - 1
+        indices = indices[(indices >= 0) & (positions < self.ends[indices])]
+        return np.unique(indices)
 
 
 def find_records(data: bytes, layout: Layout, *, final: bool) -> Records:
     """Find the records.
 
     Args:
-        data: Begins with a record. When it is the final part it ends with a line feed; else what follows the last
-            line feed is left for later.
+        data: Bytes that begin with a record. The final part ends with a line feed; in any other part, the bytes after
+            the last line feed are left for the next part.
         layout: How the text is written.
-        final: Whether no more bytes follow; then an open quote is a misquoted record, not an open one. It is so too
-            when the open record is all there is, so that memory stays bounded.
+        final: Whether no more bytes follow. A quote that is still open then makes a misquoted record, not an open one.
+            An open record that fills all the bytes counts as misquoted too, so that memory stays bounded.
 
     Returns:
-        The records. Those of any prefix that ends with a record are the same, whatever follows.
+        The records. A prefix that ends with a record always gives the same records, whatever follows it.
     """
     limit = data.rfind(b"\n") + 1
     codes = np.frombuffer(data, np.uint8, limit) if limit else np.zeros(0, np.uint8)
@@ -119,11 +118,11 @@ def field_counts(data: bytes, records: Records, delimiter: bytes, expected: int)
         data: The bytes in which the records were found.
         records: The records.
         delimiter: One byte.
-        expected: The number that most have.
+        expected: The number of fields that most records have.
 
     Returns:
-        The number for each record, or None, which is found faster, when every record has as many as expected. The
-        number means nothing for a misquoted record.
+        The number for each record; None, which is faster, if every record has as many as expected. The number of a
+        misquoted record has no meaning.
     """
     if not len(records):
         return None
@@ -144,11 +143,11 @@ def field_counts(data: bytes, records: Records, delimiter: bytes, expected: int)
 
 
 def record_end(data: bytes, start: int, layout: Layout) -> int:
-    """Find the end of one record, byte by byte where there are quotes.
+    """Find the end of one record, quote by quote.
 
     Returns:
-        The position of the line feed that ends the record; ``MISQUOTED`` when it breaks the rule; ``OPEN`` when the
-        bytes end before it does.
+        The position of the line feed that ends the record; ``MISQUOTED`` if the record breaks the rule for quotes;
+        ``OPEN`` if the bytes end before the record does.
     """
     end = data.find(b"\n", start)
     if not layout.quote:
@@ -197,7 +196,7 @@ def _closing_quote(data: bytes, opening: int, quote: bytes) -> int:
 
 
 def _closes(data: bytes, after: int, layout: Layout) -> bool:
-    """Whether the byte after a closing quote may stand there."""
+    """Return whether a closing quote is allowed before the bytes at ``after``."""
     following = data[after : after + 1]
     return following in (layout.delimiter, b"\n") or data[after : after + 2] == b"\r\n"
 
@@ -205,7 +204,7 @@ def _closes(data: bytes, after: int, layout: Layout) -> bool:
 def _collect(
     data: bytes, codes: Bytes, feeds: Positions, inside: Words | None, misquoted: Positions, layout: Layout
 ) -> Records:
-    """Make records of the line feeds that end them, leaving out blank lines and comments."""
+    """Build the records from the line feeds that end them, without blank lines and comments."""
     if len(feeds) == 0:
         none = np.zeros(0, np.int64)
         return Records(none, none, none, none.astype(bool), gapless=True, consumed=0, lines=0, inside=inside)
@@ -228,11 +227,11 @@ def _collect(
 def _recover(data: bytes, codes: Bytes, layout: Layout, *, final: bool) -> tuple[list[tuple[int, int]], Positions, int]:
     """Find the lines whose quotes do not count: misquoted records and comments.
 
-    Only lines whose own quotes are uneven or in odd places are looked at one by one; all others are records.
+    Only lines with an odd number of quotes, or with misplaced quotes, are checked one by one; all others are records.
 
     Returns:
-        Begin and end of each such line, the begins of those that are misquoted, and where an open record begins
-        (the end of the bytes when there is none).
+        Begin and end of each such line, the begins of the misquoted lines, and where an open record begins (the end of
+        the bytes when there is none).
     """
     feeds = np.flatnonzero(codes == LINE_FEED)
     starts = np.concatenate((np.zeros(1, np.int64), feeds[:-1] + 1))
@@ -258,7 +257,7 @@ def _recover(data: bytes, codes: Bytes, layout: Layout, *, final: bool) -> tuple
 
 
 def _suspects(codes: Bytes, feeds: Positions, starts: Positions, layout: Layout) -> Positions:
-    """Lines that are no record by themselves: uneven or odd quotes, or perhaps a comment."""
+    """Find lines that may not be records: those with an odd number of quotes, misplaced quotes, or a comment sign."""
     quote, delimiter = layout.quote[0], layout.delimiter[0]
     quotes = np.flatnonzero(codes == quote)
     line = np.searchsorted(feeds, quotes)
@@ -276,7 +275,7 @@ def _suspects(codes: Bytes, feeds: Positions, starts: Positions, layout: Layout)
 
 
 def _inside(codes: Bytes, layout: Layout) -> Words | None:
-    """Which bytes stand in quotes; None when a quote stands where none may."""
+    """Return which bytes are inside quotes; None if a quote is misplaced."""
     quotes = words(codes == layout.quote[0])
     delimiters = words(codes == layout.delimiter[0])
     feeds = words(codes == LINE_FEED)
@@ -295,7 +294,7 @@ def _inside(codes: Bytes, layout: Layout) -> Words | None:
 
 
 def _ends(codes: Bytes, inside: Words) -> Positions:
-    """Positions of the line feeds outside quotes."""
+    """Return the positions of the line feeds outside quotes."""
     feeds = np.flatnonzero(codes == LINE_FEED)
     quoted: Bytes = inside.view(np.uint8)[feeds >> 3] >> (feeds & 7).astype(np.uint8) & 1
     outside: Positions = feeds[quoted == 0]

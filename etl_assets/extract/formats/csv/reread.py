@@ -1,4 +1,4 @@
-"""Single records of delimited text read again, as the quarantine kept them."""
+"""Parses single records of delimited text again, from the bytes in the quarantine."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class RereadRecords(RawBatch):
-    """Records by number, each parsed as if it stood alone: what one of them breaks cannot harm another.
+    """Records by number, each parsed independently: a malformed record cannot affect another.
 
     Args:
-        format_: How they are written.
+        format_: How the records are written.
         names: The published names.
-        records: Record number to bytes, as `CsvBatch.raw` gave them.
+        records: Record number to bytes, as `CsvBatch.raw` returned them.
     """
 
     def __init__(self, format_: CsvOptions, names: Sequence[str], records: Mapping[int, bytes]) -> None:
@@ -47,27 +47,27 @@ class RereadRecords(RawBatch):
 
     @property
     def malformed(self) -> pl.DataFrame:
-        """The others. See `RawBatch.malformed`."""
+        """The other records. See `RawBatch.malformed`."""
         return self._malformed
 
     def raw(self, record_no: int) -> bytes:
-        """The bytes it was made of."""
+        """Return the bytes of a record, as given."""
         return self._records[record_no]
 
     def location(self, record_no: int) -> str:
-        """Its number, which is all that is known here."""
+        """Return the number of a record; its member and line are not known here."""
         return f"record {record_no}"
 
     def _parts(self, format_: CsvOptions) -> Iterator[tuple[CsvBatch, np.ndarray]]:
-        """All records as one batch if none disturbs another, else a batch for each."""
+        """Yield all records as one batch if none changes where another begins; else one batch for each record."""
         numbers = np.array(list(self._records), dtype=np.int64)
         codec = format_.codec if format_.transcoded else UTF8
         lines = [(decoded(raw, codec) if format_.transcoded else raw) + b"\n" for raw in self._records.values()]
         whole = b"".join(lines)
         starts = np.concatenate([[0], np.cumsum([len(line) for line in lines])[:-1]]) if lines else numbers
-        found = find_records(whole, format_.layout, final=True)
-        if len(found) == len(lines) and bool(np.array_equal(found.starts, starts)):
-            yield CsvBatch(format_, _span(whole, len(lines)), self.names, whole, found), numbers
+        records = find_records(whole, format_.layout, final=True)
+        if len(records) == len(lines) and bool(np.array_equal(records.starts, starts)):
+            yield CsvBatch(format_, _span(whole, len(lines)), self.names, whole, records), numbers
             return
         for line, number in zip(lines, numbers, strict=True):
             yield CsvBatch(format_, _span(line, 1), self.names, line), np.array([number])
@@ -78,5 +78,5 @@ def _span(data: bytes, records: int) -> Span:
 
 
 def _renumbered(frame: pl.DataFrame, column: str, numbers: np.ndarray) -> pl.DataFrame:
-    places = frame[column].to_numpy() - 1
-    return frame.with_columns(pl.Series(column, numbers[places], dtype=pl.Int64))
+    indices = frame[column].to_numpy() - 1
+    return frame.with_columns(pl.Series(column, numbers[indices], dtype=pl.Int64))

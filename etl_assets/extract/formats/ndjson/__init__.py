@@ -1,4 +1,4 @@
-"""Newline-delimited JSON: the declaration, the reader, and its records."""
+"""Newline-delimited JSON: the format, the reader, and the batches."""
 
 from etl_assets.extract.formats.ndjson.format import Ndjson
 

@@ -1,7 +1,7 @@
-"""JSON objects as records: their keys and values, as published, and the records that are none.
+"""JSON objects as records: their keys and values as published, and the records that are malformed.
 
-Objects are split by msgspec, which leaves each value as the bytes that were published. It says nothing of a key that
-stands twice: the quotes of a record are counted, and those that do not add up are read again, slowly.
+msgspec splits the objects and keeps each value as its published bytes. It does not report a key that occurs twice.
+So the quotes of each record are counted, and a record whose quotes do not add up is parsed again by a slower parser.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ RULES: Final = (
     RuleInfo(OBJECT, "the record is one JSON object"),
     RuleInfo(TWICE, "no key stands twice in the record"),
 )
-"""What a record can break."""
+"""The rules that a record can break."""
 _NULL: Final = msgspec.Raw(b"null")
 _DECODER: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -46,12 +46,12 @@ class NdjsonBatch(RawBatch):
     """Records of one JSON object each.
 
     Args:
-        span: Where they stand.
-        records: The bytes of each, without its line end.
+        span: Where the records are in the delivery.
+        records: The bytes of each record, without its line end.
         null: Texts that mean no value.
-        numbers: Of the records; they count on from the span's first when None.
-        names: The names of the columns; those that the records have when None.
-        places: Where each record stands, for people; by their numbers when None.
+        numbers: Numbers of the records; None for consecutive numbers from the span's first record on.
+        names: Names of the columns; None for those that the records have.
+        places: Location of each record, for people; None if only the numbers are known.
     """
 
     def __init__(
@@ -69,19 +69,19 @@ class NdjsonBatch(RawBatch):
         self._null = null
         self._numbers = numbers or range(span.first_record, span.first_record + len(records))
         self._places = places
-        self.names = names or tuple(dict.fromkeys(name for found in self._objects for name in found or ()))
+        self.names = names or tuple(dict.fromkeys(name for object_ in self._objects for name in object_ or ()))
 
     @property
     def frame(self) -> pl.DataFrame:
         """The records that are objects; see `RawBatch`."""
-        found = [object_ for object_ in self._objects if object_ is not None]
+        objects = [object_ for object_ in self._objects if object_ is not None]
         numbers = [number for number, object_ in zip(self._numbers, self._objects, strict=True) if object_ is not None]
-        columns = {name: _column([object_.get(name, _NULL) for object_ in found], self._null) for name in self.names}
+        columns = {name: _column([object_.get(name, _NULL) for object_ in objects], self._null) for name in self.names}
         return pl.DataFrame({**columns, RECORD_NO: pl.Series(numbers, dtype=pl.Int64)})
 
     @property
     def malformed(self) -> pl.DataFrame:
-        """The others; see `RawBatch`."""
+        """The other records; see `RawBatch`."""
         broken = [
             (number, [_broken_rule(record)])
             for number, record, object_ in zip(self._numbers, self._records, self._objects, strict=True)
@@ -91,16 +91,16 @@ class NdjsonBatch(RawBatch):
         return pl.DataFrame(broken, schema=schema, orient="row")
 
     def raw(self, record_no: int) -> bytes:
-        """The bytes of a record."""
+        """Return the bytes of a record."""
         return self._records[self._index(record_no)]
 
     def location(self, record_no: int) -> str:
-        """Member and line of a record."""
+        """Return member and line of a record."""
         index = self._index(record_no)
         return f"record {record_no}" if self._places is None else self._places[index]
 
     def forget(self) -> None:
-        """Let go of what was parsed; see `RawBatch.forget`."""
+        """Free the parsed records; see `RawBatch.forget`."""
         self.__dict__.pop("_objects", None)
 
     def _index(self, record_no: int) -> int:
@@ -111,19 +111,19 @@ class NdjsonBatch(RawBatch):
 
     @cached_property
     def _objects(self) -> list[Object | None]:
-        """Each record's values by key; None for a record that is malformed."""
+        """The values of each record by key; None for a malformed record."""
         all_utf8 = is_utf8(b"\n".join(self._records))
         return [_object(record) if all_utf8 or is_utf8(record) else None for record in self._records]
 
 
 def _object(record: bytes) -> Object | None:
-    """The values of a record, as published, by key; None if it is no object, or has a key twice."""
+    """Return the values of a record, as published, by key; None if it is no object, or has a key twice."""
     try:
-        found = _DECODER.decode(record)
+        values = _DECODER.decode(record)
     except (msgspec.DecodeError, RecursionError):
         return None
-    quotes = 2 * len(found) + b"".join(found.values()).count(b'"')
-    return found if record.count(b'"') == quotes or not _has_key_twice(record) else None
+    quotes = 2 * len(values) + b"".join(values.values()).count(b'"')
+    return values if record.count(b'"') == quotes or not _has_key_twice(record) else None
 
 
 def _has_key_twice(record: bytes) -> bool:
@@ -132,7 +132,7 @@ def _has_key_twice(record: bytes) -> bool:
 
 
 def _broken_rule(record: bytes) -> str:
-    """Which rule a malformed record breaks."""
+    """Return the rule that a malformed record breaks."""
     if not is_utf8(record):
         return ENCODING
     try:
@@ -143,7 +143,7 @@ def _broken_rule(record: bytes) -> str:
 
 
 def _column(values: Sequence[msgspec.Raw], null: tuple[str, ...]) -> pl.Series:
-    """Values as text: texts without quotes and escapes, null as no value, all else as published."""
+    """Return values as text: texts without quotes and escapes, null as no value, everything else as published."""
     offsets = np.fromiter(accumulate(map(len, values), initial=0), dtype=np.int64, count=len(values) + 1)
     buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(b"".join(values))]
     published = cast("pl.Series", pl.from_arrow(pa.Array.from_buffers(pa.large_string(), len(values), buffers)))
@@ -151,15 +151,15 @@ def _column(values: Sequence[msgspec.Raw], null: tuple[str, ...]) -> pl.Series:
     is_text = cell.str.starts_with('"')
     text = cell.str.strip_prefix('"').str.strip_suffix('"')
     frame = published.alias("cell").to_frame()
-    found = frame.select(
+    texts = frame.select(
         pl.when(is_text).then(text).when(cell != "null").then(cell),
         escaped=is_text & cell.str.contains("\\", literal=True),
     )
-    cells = found.get_column("cell")
-    if found.get_column("escaped").any():
-        places = found.get_column("escaped").arg_true()
-        decoded: list[Any] = [msgspec.json.decode(text) for text in published.gather(places)]
-        cells = cells.scatter(places, pl.Series(decoded, dtype=pl.String))
+    cells = texts.get_column("cell")
+    if texts.get_column("escaped").any():
+        indices = texts.get_column("escaped").arg_true()
+        decoded: list[Any] = [msgspec.json.decode(value) for value in published.gather(indices)]
+        cells = cells.scatter(indices, pl.Series(decoded, dtype=pl.String))
     if null:
         cells = cells.to_frame().select(pl.when(~among(cell, null)).then(cell)).to_series()
     return cells

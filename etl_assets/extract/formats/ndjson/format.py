@@ -1,11 +1,11 @@
-"""Ndjson: the format of one JSON object a line, known as JSON Lines too.
+"""Ndjson: the format of one JSON object a line, also known as JSON Lines.
 
-What is read, exactly:
+The exact syntax:
 
 * Lines end with LF or CRLF, and are UTF-8; a byte order mark is accepted. A blank line is no record.
-* Names are the keys of the outermost object. A key that a record does not have is null in it, like a JSON null.
-* A text is its characters, a number is the digits that were published, ``true`` and ``false`` are these words. Arrays
-  and objects are JSON as published: declare their columns as json.
+* Names are the keys of the outermost object. A key that a record does not have is null, like a JSON null.
+* A text becomes its characters, a number its published digits; ``true`` and ``false`` become these words. Arrays and
+  objects stay JSON as published: declare their columns as json.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Ndjson(Format):
     """One JSON object a line.
 
     Attributes:
-        null: Texts that mean 'no value' in every column, beside JSON's null.
+        null: Texts that mean 'no value' in every column, in addition to JSON's null.
         batch_bytes: Largest size of a batch.
     """
 

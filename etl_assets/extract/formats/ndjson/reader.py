@@ -1,4 +1,4 @@
-"""Cuts a stream of JSON objects, one a line, into batches: the arithmetic of offsets, lines and record numbers."""
+"""Cuts a stream of JSON objects, one a line, into batches, and computes offsets, lines and record numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _JSON_BLANKS: Final = b" \t\r"
 
 
 class NdjsonReader:
-    """One file being read.
+    """Reads one file.
 
     Args:
         stream: At its start.
@@ -41,12 +41,12 @@ class NdjsonReader:
         self._names: dict[str, None] = {}
 
     def indexed(self, index: MemberIndex) -> Iterator[NdjsonBatch]:
-        """The batches of an earlier reading."""
+        """Read the batches of an index."""
         for span, data in self._blocks.of(index.spans, seekable=True):
             yield self._batch(span, data, index.names)
 
     def through(self, after: Span | None) -> Iterator[NdjsonBatch]:
-        """All batches, each with the names that its own records have."""
+        """Cut the whole file into batches, each with the names that its own records have."""
         number, record = (after.batch + 1, after.last_record + 1) if after else (1, 1)
         first = number
         block = self._blocks.fill(b"", self._size)
@@ -57,17 +57,17 @@ class NdjsonReader:
             if block and not length:
                 raise self._refused(
                     f"has a line longer than {self._size} bytes, line {line}",
-                    "Look whether it is one JSON object a line, or raise batch_bytes",
+                    "Check whether it has one JSON object a line, or raise batch_bytes",
                 )
             data = block[:length]
-            found = [place for place, _ in _records(data)]
-            if found or number == first:
-                span = Span(number, self._member, offset, length, record, len(found), line + min(found, default=0))
+            lines = [index for index, _ in _records(data)]
+            if lines or number == first:
+                span = Span(number, self._member, offset, length, record, len(lines), line + min(lines, default=0))
                 batch = self._batch(span, data, None)
                 self._check_names(batch.names)
                 yield batch
                 number += 1
-                record += len(found)
+                record += len(lines)
             offset += length
             line += data.count(b"\n")
             if self._blocks.ended:
@@ -75,24 +75,24 @@ class NdjsonReader:
             block = self._blocks.fill(block[length:], self._size)
 
     def _batch(self, span: Span, data: bytes, names: tuple[str, ...] | None) -> NdjsonBatch:
-        found = list(_records(data))
-        before = span.first_line - min((line for line, _ in found), default=0)
-        places = [f"{self._member}:{before + line}" for line, _ in found]
-        return NdjsonBatch(span, [record for _, record in found], null=self._null, names=names, places=places)
+        records = list(_records(data))
+        before = span.first_line - min((line for line, _ in records), default=0)
+        places = [f"{self._member}:{before + line}" for line, _ in records]
+        return NdjsonBatch(span, [record for _, record in records], null=self._null, names=names, places=places)
 
     def _check_head(self, head: bytes) -> int:
-        """Refuse what is no UTF-8 by its mark; give the length of the byte order mark."""
+        """Refuse a file with the byte order mark of another encoding; return the length of its byte order mark."""
         if not head:
-            raise self._refused("is empty", "Look at the feed: an empty file is no delivery")
-        if told := foreign_mark(head, UTF8):
-            raise self._refused(f"begins with the byte order mark of {told}", "Have the publisher write UTF-8")
+            raise self._refused("is empty", "Check the feed: an empty file is no delivery")
+        if marked := foreign_mark(head, UTF8):
+            raise self._refused(f"begins with the byte order mark of {marked}", "Have the publisher write UTF-8")
         return len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
 
     def _check_names(self, names: tuple[str, ...]) -> None:
         self._names |= dict.fromkeys(names)
         if RECORD_NO in self._names:
             raise self._refused(
-                f"has records with the key {RECORD_NO!r}, which is kept for bookkeeping", "Ask for another name"
+                f"has records with the key {RECORD_NO!r}, which is reserved for bookkeeping", "Ask for another name"
             )
         if len(self._names) > _MOST_NAMES:
             raise self._refused(
@@ -105,7 +105,7 @@ class NdjsonReader:
 
 
 def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each line that is not blank, without its end, and how many lines are before it."""
-    for place, line in enumerate(data.split(b"\n")):
+    """Yield each line that is not blank, without its end, and the number of lines before it."""
+    for index, line in enumerate(data.split(b"\n")):
         if line.strip(_JSON_BLANKS):
-            yield place, line.removesuffix(b"\r")
+            yield index, line.removesuffix(b"\r")
