@@ -43,7 +43,7 @@ def examine(warehouse: Warehouse) -> list[Violation]:
         require_current(connection)
         return [
             *examination.examine(connection),
-            *examination.abandoned(connection),
+            *examination.find_abandoned(connection),
             *_missing_bytes(connection, warehouse.store),
         ]
 
@@ -51,11 +51,11 @@ def examine(warehouse: Warehouse) -> list[Violation]:
 def _missing_bytes(connection: Connection, store: LandingStore) -> list[Violation]:
     """Find the deliveries whose bytes are missing from the landing store, or differ in size from what was fetched."""
     violations: list[Violation] = []
-    for delivery, sha256, fetched in examination.frozen(connection):
+    for delivery, sha256, fetched in examination.expected_landed_bytes(connection):
         size = store.size(sha256)
         if size is None:
-            violations.append(BYTES_ARE_FROZEN.broken(delivery, f"has no bytes {sha256} in the landing store"))
+            violations.append(BYTES_ARE_FROZEN.violation(delivery, f"has no bytes {sha256} in the landing store"))
         elif size != fetched:
             problem = f"has {size} bytes {sha256} in the landing store, and {fetched} were fetched"
-            violations.append(BYTES_ARE_FROZEN.broken(delivery, problem))
+            violations.append(BYTES_ARE_FROZEN.violation(delivery, problem))
     return violations

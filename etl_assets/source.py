@@ -172,7 +172,7 @@ class Source:
         return (*(rule for rule in DEFAULT_ALERTS if type(rule) not in declared), *self.alerts)
 
     @property
-    def takes_files(self) -> bool:
+    def has_file_partitions(self) -> bool:
         """Whether each file is a partition of its own."""
         return isinstance(self.partitions, Files)
 

@@ -128,7 +128,7 @@ def _evaluate_successful_run(connection: Connection, rules: Sequence[AlertRule],
         return Evaluation({RunFailed.kind: {alert_rules.REPLAY}}, [], resolution)
     evaluated: dict[str, Collection[str] | None] = {RunFailed.kind: {""}, SlowRun.kind: None}
     reasons: list[Reason] = []
-    if alert_rules.those(rules, SlowRun):
+    if alert_rules.enabled_rules(rules, SlowRun):
         reasons += alert_rules.of_slow_run(rules, run, statistics.usual_run(connection, run))
     if run.counts.read:
         evaluated |= {RejectedShare.kind: None, RejectedCount.kind: None}
@@ -140,15 +140,15 @@ def _time_reasons(connection: Connection, source: str, rules: Sequence[AlertRule
     reasons = [
         *(
             alert_rules.of_deadline(rule, statistics.last_delivery(connection, source), now)
-            for rule in alert_rules.those(rules, NoDelivery)
+            for rule in alert_rules.enabled_rules(rules, NoDelivery)
         ),
         *(
-            alert_rules.of_growth(rule, source, statistics.waiting(connection, source, since=now - rule.within))
-            for rule in alert_rules.those(rules, QuarantineGrowing)
+            alert_rules.of_growth(rule, source, statistics.count_waiting(connection, source, since=now - rule.within))
+            for rule in alert_rules.enabled_rules(rules, QuarantineGrowing)
         ),
         *(
-            alert_rules.of_age(rule, source, statistics.waiting(connection, source, before=now - rule.older_than))
-            for rule in alert_rules.those(rules, QuarantineAgeing)
+            alert_rules.of_age(rule, source, statistics.count_waiting(connection, source, before=now - rule.older_than))
+            for rule in alert_rules.enabled_rules(rules, QuarantineAgeing)
         ),
     ]
     return [reason for reason in reasons if reason is not None]

@@ -64,7 +64,9 @@ def update_alerts(
     reasons = sorted(evaluation.reasons, key=lambda reason: -SEVERITIES.index(reason.rule.severity))
     reason_keys = {(reason.rule.kind, reason.subject) for reason in reasons}
     kinds = {*evaluation.evaluated, *(kind for kind, _ in reason_keys)}
-    before = {(alert.rule, alert.subject): alert for alert in alerts.open_of(connection, source, partition, kinds)}
+    before = {
+        (alert.rule, alert.subject): alert for alert in alerts.lock_open_alerts(connection, source, partition, kinds)
+    }
     for (kind, subject), alert in before.items():
         subjects = evaluation.evaluated.get(kind, ())
         if (kind, subject) not in reason_keys and (subjects is None or subject in subjects):
@@ -73,10 +75,12 @@ def update_alerts(
     for reason in reasons:
         key = reason.rule.kind, reason.subject
         if key not in opened and (evaluation.again or key not in before):
-            id_, is_new = alerts.open_or_see(connection, source, partition, reason, run_id)
+            id_, is_new = alerts.open_or_repeat(connection, source, partition, reason, run_id)
             opened[key] = id_ if is_new else None
         if (new_id := opened.get(key)) is not None:
-            alerts.address(connection, new_id, "opened", _send_times([reason.rule], reason.rule.severity, now))
+            alerts.add_notifications(
+                connection, new_id, "opened", _send_times([reason.rule], reason.rule.severity, now)
+            )
 
 
 def _resolve(connection: Connection, rules: Sequence[AlertRule], alert: Alert, resolution: str, now: datetime) -> None:
@@ -85,10 +89,12 @@ def _resolve(connection: Connection, rules: Sequence[AlertRule], alert: Alert, r
     Notifications that still wait for the end of quiet hours are dropped, and their channels get none.
     """
     alerts.resolve(connection, alert.id, resolution)
-    alerts.drop_held(connection, alert.id, now, _RESOLVED_IN_QUIET_HOURS)
+    alerts.drop_waiting(connection, alert.id, now, _RESOLVED_IN_QUIET_HOURS)
     times = _send_times([rule for rule in rules if rule.kind == alert.rule], alert.severity, now)
     channels = alerts.notified_channels(connection, alert.id)
-    alerts.address(connection, alert.id, "resolved", {channel: times.get(channel, now) for channel in channels})
+    alerts.add_notifications(
+        connection, alert.id, "resolved", {channel: times.get(channel, now) for channel in channels}
+    )
 
 
 def _send_times(rules: Iterable[AlertRule], severity: Severity, now: datetime) -> dict[str, datetime]:

@@ -38,7 +38,7 @@ REPLAY: Final = "replay"
 _QUARANTINE_REMEDY: Final = "Review them: etl-assets quarantine list --source {}."
 
 
-def those(rules: Sequence[AlertRule], kind: type[Rule]) -> list[Rule]:
+def enabled_rules(rules: Sequence[AlertRule], kind: type[Rule]) -> list[Rule]:
     """Return the rules of one class that are not switched off."""
     return [rule for rule in rules if isinstance(rule, kind) and not rule.off]
 
@@ -51,7 +51,8 @@ def of_failed_run(rules: Sequence[AlertRule], run: RunEnd) -> list[Reason]:
         summary = f"The run stopped without reporting an end; its process is gone. {error}".strip()
     remedy = "Correct what the error names, then run it again."
     return [
-        Reason(rule, summary, remedy, REPLAY if run.replay else "", run.delivery_id) for rule in those(rules, RunFailed)
+        Reason(rule, summary, remedy, REPLAY if run.replay else "", run.delivery_id)
+        for rule in enabled_rules(rules, RunFailed)
     ]
 
 
@@ -62,12 +63,12 @@ def of_rejected(rules: Sequence[AlertRule], run: RunEnd) -> list[Reason]:
     remedy = _QUARANTINE_REMEDY.format(run.source)
     shares = [
         Reason(rule, summary, remedy, f"above {rule.above:g}", run.delivery_id)
-        for rule in those(rules, RejectedShare)
+        for rule in enabled_rules(rules, RejectedShare)
         if rejected > rule.above * read
     ]
     counts = [
         Reason(rule, summary, remedy, f"above {rule.above}", run.delivery_id)
-        for rule in those(rules, RejectedCount)
+        for rule in enabled_rules(rules, RejectedCount)
         if rejected > rule.above
     ]
     return [*shares, *counts]
@@ -79,14 +80,14 @@ def of_slow_run(rules: Sequence[AlertRule], run: RunEnd, usual: UsualRun) -> lis
     A run that read more records than usual may take longer in proportion.
     """
     expected = usual.seconds * max(1.0, run.counts.read / usual.read if usual.read else 1.0)
-    summary = f"The run took {run.took:,.0f} s; {expected:,.0f} s are usual for this number of records."
+    summary = f"The run took {run.seconds:,.0f} s; {expected:,.0f} s are usual for this number of records."
     remedy = "Find in the run what took the time: the publisher, or the database."
     return [
         Reason(rule, summary, remedy, f"more than {rule.factor:g} times the usual", run.delivery_id)
-        for rule in those(rules, SlowRun)
+        for rule in enabled_rules(rules, SlowRun)
         if usual.runs >= rule.minimum_history
-        and run.took > rule.factor * expected
-        and run.took - expected >= rule.at_least.total_seconds()
+        and run.seconds > rule.factor * expected
+        and run.seconds - expected >= rule.at_least.total_seconds()
     ]
 
 
@@ -109,7 +110,7 @@ def of_volume(
     remedy = "Ask the publisher whether something is missing; if not, load it again when it is complete."
     return [
         Reason(rule, summary, remedy, f"by {rule.by:.0%} or more" if rule.by else "", delivery_id)
-        for rule in those(rules, VolumeDrop)
+        for rule in enabled_rules(rules, VolumeDrop)
         if fewer >= rule.by
     ]
 
@@ -133,7 +134,7 @@ def of_checks(
             result.name,
             delivery_id,
         )
-        for rule in those(rules, CheckFailed)
+        for rule in enabled_rules(rules, CheckFailed)
         for result in results
         if not result.passed and _applies_to(rule, result, dropped=dropped)
     ]
@@ -152,7 +153,7 @@ def of_drift(rules: Sequence[AlertRule], opened: Iterable[DriftEvent], partition
         remedy = f"See etl-assets drift list --source {event.source}; change the declaration, or accept or ignore it."
         reasons += [
             Reason(rule, f"{seen}{effect}", remedy, drift_subject(change), event.first_delivery)
-            for rule in those(rules, DriftOpened)
+            for rule in enabled_rules(rules, DriftOpened)
             if not rule.kinds or change.kind in rule.kinds
         ]
     return reasons

@@ -42,13 +42,13 @@ class Dispatch:
         sent: How many notifications were sent.
         dropped: How many were given up because they were too old.
         channels: State of the channels that have waiting notifications.
-        unnamed: Those of them that no setting names.
+        unconfigured: Those of them that no setting names.
     """
 
     sent: int
     dropped: int
     channels: Sequence[ChannelState]
-    unnamed: frozenset[str]
+    unconfigured: frozenset[str]
 
     @property
     def lines(self) -> list[str]:
@@ -57,7 +57,7 @@ class Dispatch:
         if self.dropped:
             lines.append(f"{self.dropped} given up after they had waited for {GIVEN_UP_AFTER.days} days.")
         for state in self.channels:
-            if state.channel in self.unnamed:
+            if state.channel in self.unconfigured:
                 lines.append(f"{unconfigured(state.channel)} {state.waiting} wait for it.")
             elif state.failing_since is not None:
                 lines.append(
@@ -93,7 +93,7 @@ def send(
         seconds: After which no further notification is begun.
     """
     began = monotonic()
-    dropped = notifications.drop_older(connection, now - GIVEN_UP_AFTER)
+    dropped = notifications.drop_written_before(connection, now - GIVEN_UP_AFTER)
     tries = {state.channel: state.tries for state in notifications.channel_states(connection)}
     sent = 0
     for channel in sorted(channels.keys() & tries.keys(), key=lambda name: (tries[name], name)):

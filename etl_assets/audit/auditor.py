@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.audit import library
-from etl_assets.audit.session import reading
+from etl_assets.audit.session import open_session
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.expectation_types import ROWS
 from etl_assets.postgres.faults import describe
@@ -62,7 +62,7 @@ class Auditor:
     schema: Schema
     session: Session
 
-    def ask(self, expectations: Sequence[Expectation]) -> list[CheckResult]:
+    def evaluate(self, expectations: Sequence[Expectation]) -> list[CheckResult]:
         """Evaluate expectations.
 
         Args:
@@ -164,7 +164,7 @@ class Auditor:
 
 
 @contextmanager
-def auditor(url: str, schema: Schema, table: str, deliveries: Sequence[int] | None = None) -> Iterator[Auditor]:
+def open_auditor(url: str, schema: Schema, table: str, deliveries: Sequence[int] | None = None) -> Iterator[Auditor]:
     """Open an auditor for the length of a block. It reads in its own sessions, which cannot write.
 
     Args:
@@ -177,7 +177,7 @@ def auditor(url: str, schema: Schema, table: str, deliveries: Sequence[int] | No
         TransientLoadError: If the database broke off.
         LoadError: If the table cannot be read.
     """
-    with reading(url, table, deliveries) as session:
+    with open_session(url, table, deliveries) as session:
         yield Auditor(schema, session)
 
 
@@ -207,7 +207,7 @@ def _class_of(type_: str) -> Any:
     module, _, name = type_.partition(":")
     if name:
         return getattr(import_module(module), name)
-    return library.part("expectations.registry").get_expectation_impl(type_)
+    return library.load_submodule("expectations.registry").get_expectation_impl(type_)
 
 
 def _has_exception(result: Any) -> bool:

@@ -27,7 +27,7 @@ from etl_assets.model.expectation_types import ROWS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl_assets.audit.examination import Examination
+    from etl_assets.audit.examination import TableAudit
     from etl_assets.model.check_result import CheckResult
     from etl_assets.model.expectation import Expectation
 
@@ -61,7 +61,7 @@ def page_of(home: Path, source: str) -> Path:
     return home / FOLDER / source / "index.html"
 
 
-def publish(home: Path, examination: Examination, run_id: str) -> Path:
+def publish(home: Path, examination: TableAudit, run_id: str) -> Path:
     """Write the page of an audit and the index, and delete the audits beyond the newest ``KEPT``.
 
     Args:
@@ -111,7 +111,7 @@ def _entries(folder: Path) -> list[_Entry]:
 
 def _view() -> Any:
     """Make the library's view, which finds our pages besides its own templates."""
-    return library.part("render.view").DefaultJinjaPageView(custom_views_directory=str(_PAGES))
+    return library.load_submodule("render.view").DefaultJinjaPageView(custom_views_directory=str(_PAGES))
 
 
 def _index(folder: Path) -> str:
@@ -122,8 +122,8 @@ def _index(folder: Path) -> str:
     return page
 
 
-def _page(examination: Examination, entry: _Entry, entries: Sequence[_Entry]) -> str:
-    renderer = library.part("render.renderer.page_renderer").ValidationResultsPageRenderer()
+def _page(examination: TableAudit, entry: _Entry, entries: Sequence[_Entry]) -> str:
+    renderer = library.load_submodule("render.renderer.page_renderer").ValidationResultsPageRenderer()
     document = renderer.render(_results(examination, entry)).to_json_dict()
     document["sections"] = document["sections"][_OVERVIEW:]
     page: str = (
@@ -132,9 +132,9 @@ def _page(examination: Examination, entry: _Entry, entries: Sequence[_Entry]) ->
     return page
 
 
-def _results(examination: Examination, entry: _Entry) -> Any:
+def _results(examination: TableAudit, entry: _Entry) -> Any:
     """Convert the results to the library's own result of a suite."""
-    module = library.part("core.expectation_validation_result")
+    module = library.load_submodule("core.expectation_validation_result")
     pairs = zip(examination.suite.expectations, examination.answers, strict=True)
     return module.ExpectationSuiteValidationResult(
         success=entry.met == entry.asked,
@@ -155,7 +155,7 @@ def _results(examination: Examination, entry: _Entry) -> Any:
 
 
 def _result(module: Any, expectation: Expectation, result: CheckResult) -> Any:
-    configuration = library.part("expectations.expectation_configuration").ExpectationConfiguration
+    configuration = library.load_submodule("expectations.expectation_configuration").ExpectationConfiguration
     details: dict[str, Any] = {
         "observed_value": f"{result.failed_records} rows" if expectation.type == ROWS else result.observed
     }

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from etl_assets.audit.auditor import auditor
-from etl_assets.audit.suite import compiled
+from etl_assets.audit.auditor import open_auditor
+from etl_assets.audit.suite import compile_suite
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.tables.ddl import exists
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Examination:
+class TableAudit:
     """The results of one audit of one table.
 
     Attributes:
@@ -48,7 +48,7 @@ class Examination:
         return max((result.records for result in self.answers), default=0)
 
 
-def examine(source: Source, url: str) -> Examination | None:
+def audit_table(source: Source, url: str) -> TableAudit | None:
     """Check the stored table of a source against its schema.
 
     Loads may run at the same time: each query is one statement, which sees only whole batches.
@@ -67,8 +67,8 @@ def examine(source: Source, url: str) -> Examination | None:
     with connected(url) as connection:
         if not exists(connection, source.table):
             return None
-    suite = compiled(source.schema)
+    suite = compile_suite(source.schema)
     at = datetime.now(UTC)
-    with auditor(url, source.schema, source.table) as table_auditor:
-        results = tuple(table_auditor.ask(suite.expectations))
-    return Examination(source.name, source.table, at, suite, results)
+    with open_auditor(url, source.schema, source.table) as table_auditor:
+        results = tuple(table_auditor.evaluate(suite.expectations))
+    return TableAudit(source.name, source.table, at, suite, results)

@@ -27,7 +27,7 @@ def load() -> Any:
     return gx
 
 
-def part(name: str) -> Any:
+def load_submodule(name: str) -> Any:
     """Import a submodule of Great Expectations by its name inside the library."""
     return import_module(f"{load().__name__}.{name}")
 

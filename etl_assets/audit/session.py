@@ -63,7 +63,7 @@ class Session:
 
 
 @contextmanager
-def reading(url: str, table: str, deliveries: Sequence[int] | None) -> Iterator[Session]:
+def open_session(url: str, table: str, deliveries: Sequence[int] | None) -> Iterator[Session]:
     """Open a session on the rows of a table, or on the rows of some deliveries, for the length of a block.
 
     Args:

@@ -36,7 +36,7 @@ class Suite:
     left_out: Mapping[str, str]
 
 
-def compiled(schema: Schema) -> Suite:
+def compile_suite(schema: Schema) -> Suite:
     """Translate a schema into expectations over its stored table.
 
     Args:

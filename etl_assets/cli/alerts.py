@@ -11,7 +11,7 @@ import click
 from etl_assets.alerts.notification_text import trial
 from etl_assets.alerts.sender import deliver, send, unconfigured
 from etl_assets.cli.environment import environment
-from etl_assets.cli.terminal import console, counted, emit, harmless, table
+from etl_assets.cli.terminal import console, count_text, emit, escape_control_characters, table
 from etl_assets.errors import AlertError
 from etl_assets.postgres.alerts import alerts, notifications
 from etl_assets.postgres.connection import connected
@@ -65,7 +65,7 @@ def list_(source: str | None, statuses: Sequence[str], limit: int, *, as_json: b
             (_row(alert, by_alert[alert.id], known) for alert in found),
         )
         for alert in found:
-            console().print(f"\n{alert.id}: {harmless(alert.summary)}", markup=False)
+            console().print(f"\n{alert.id}: {escape_control_characters(alert.summary)}", markup=False)
     for channel in sorted(waiting - known):
         console().print(f"\n{unconfigured(channel)}", markup=False)
 
@@ -79,7 +79,7 @@ def ack(ids: Sequence[int], note: str | None, reviewer: str) -> None:
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
         alerts.acknowledge(connection, ids, reviewer, note)
-    console().print(f"{counted(len(set(ids)), 'alert')} acknowledged.")
+    console().print(f"{count_text(len(set(ids)), 'alert')} acknowledged.")
 
 
 @command.command()
@@ -90,7 +90,7 @@ def test(channel: str) -> None:
     if channel not in settings.channels:
         raise AlertError(f"{unconfigured(channel)} Nothing was sent.")
     if (error := deliver(settings.channels[channel], trial(settings.ui_url))) is not None:
-        raise AlertError(f"Channel '{channel}' did not take the message: {harmless(error)}")
+        raise AlertError(f"Channel '{channel}' did not take the message: {escape_control_characters(error)}")
     console().print(f"Channel '{channel}' took the message.", markup=False)
 
 
@@ -106,7 +106,7 @@ def send_(*, as_json: bool) -> None:
         emit({"sent": dispatch.sent, "dropped": dispatch.dropped, "channels": states})
         return
     for line in dispatch.lines:
-        console().print(harmless(line), markup=False)
+        console().print(escape_control_characters(line), markup=False)
 
 
 def _row(alert: Alert, sent: Sequence[Notification], known: Collection[str]) -> tuple[Any, ...]:
@@ -130,5 +130,5 @@ def _state(notification: Notification, known: Collection[str]) -> str:
     if notification.status == "pending" and notification.channel not in known:
         return f"{about}no such channel"
     if notification.status == "pending" and notification.tries:
-        return f"{about}{counted(notification.tries, 'failed try', 'failed tries')}"
+        return f"{about}{count_text(notification.tries, 'failed try', 'failed tries')}"
     return about + ("waits" if notification.status == "pending" else notification.status)

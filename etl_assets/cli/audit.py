@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from etl_assets.cli import FAILED, UNSOUND
-from etl_assets.cli.environment import declared, environment, named
-from etl_assets.cli.terminal import console, counted, emit, table
+from etl_assets.cli.environment import declared_sources, environment, source_named
+from etl_assets.cli.terminal import console, count_text, emit, table
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.migrations.migrate import require_current
 
@@ -55,8 +55,8 @@ def command(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> Non
     with environment() as env:
         with connected(env.url) as connection:
             require_current(connection)
-        sources = declared(env.settings)
-        chosen = [named(sources, name).name for name in names]
+        sources = declared_sources(env.settings)
+        chosen = [source_named(sources, name).name for name in names]
         from etl_assets.cli.orchestration import orchestration  # noqa: PLC0415 -- loads Dagster
 
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
@@ -82,8 +82,8 @@ def _audited(observation: dg.AssetObservation) -> Audited:
     return Audited(
         source=observation.asset_key.path[-1],
         rows=metadata[audit.ROWS].value,
-        expectations=metadata[audit.ASKED].value,
-        met=metadata[audit.MET].value,
+        expectations=metadata[audit.EXPECTATIONS].value,
+        met=metadata[audit.EXPECTATIONS_MET].value,
         data_docs=metadata[audit.PAGE].path,
         disagreements=[{name: str(value) for name, value in record.data.items()} for record in unmet],
     )
@@ -101,5 +101,5 @@ def _print(env: Environment, tables: Sequence[Audited]) -> None:
         for unmet in audited.disagreements:
             click.echo(f"\n{audited.source}, {' — '.join(unmet.values())}")
     unsound = sum(bool(audited.disagreements) for audited in tables)
-    result = f"{counted(unsound, 'table')} not as declared." if unsound else "Every table is as declared."
+    result = f"{count_text(unsound, 'table')} not as declared." if unsound else "Every table is as declared."
     click.echo(f"\n{result}\nData Docs: {index_of(env.settings.home)}")

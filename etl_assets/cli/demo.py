@@ -10,9 +10,9 @@ import click
 from etl_assets import catalog
 from etl_assets.cli import FAILED
 from etl_assets.cli.environment import environment
-from etl_assets.cli.migrate import migrated
-from etl_assets.cli.run import in_order, work
-from etl_assets.cli.terminal import console, counted, progress, table
+from etl_assets.cli.migrate import migrate_databases
+from etl_assets.cli.run import in_order, run_partitions
+from etl_assets.cli.terminal import console, count_text, progress, table
 from etl_assets.model.counts import Counts
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.runs.results import waiting_by_source
@@ -45,13 +45,13 @@ def command(ctx: click.Context) -> None:
     Run it twice: the second run writes nothing.
     """
     with environment() as env:
-        migrated(env)
+        migrate_databases(env)
         sources = catalog.find()
         from etl_assets.cli.orchestration import orchestration  # noqa: PLC0415 -- loads Dagster
 
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
             plan = [(source, key) for source in in_order(sources, sources) for key in dagster.partitions(source)]
-            outcomes = list(work(dagster, plan))
+            outcomes = list(run_partitions(dagster, plan))
             if not any(outcome.error for outcome in outcomes):
                 outcomes += _marts(dagster)
         with connected(env.url) as connection:
@@ -87,7 +87,7 @@ def _print(outcomes: Iterable[Outcome], parked: Mapping[str, int]) -> None:
     table(_COLUMNS, rows, total=True)
     counts = sum((outcome.counts for outcome in all_runs), Counts())
     written = counts.inserted + counts.updated + counts.deleted
-    console().print(f"\n{counted(written, 'row')} written." if written else "\nNothing was written: nothing is new.")
+    console().print(f"\n{count_text(written, 'row')} written." if written else "\nNothing was written: nothing is new.")
 
 
 def _row(name: str, runs: Sequence[Outcome], parked: int) -> list[object]:

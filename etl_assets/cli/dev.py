@@ -21,7 +21,7 @@ import click
 
 from etl_assets.cli import FAILED
 from etl_assets.cli.environment import environment
-from etl_assets.cli.migrate import migrated
+from etl_assets.cli.migrate import migrate_databases
 from etl_assets.cli.terminal import console
 from etl_assets.errors import SettingsError
 
@@ -42,7 +42,7 @@ def command(ctx: click.Context, port: int) -> None:
     """Run the Dagster UI and the daemon that runs schedules and sensors. Ctrl-C ends both."""
     _require_free(port)
     with environment() as env:
-        for storage, _, after in migrated(env):
+        for storage, _, after in migrate_databases(env):
             console(err=True).print(f"{storage} is at revision {after}.")
         arguments = ["dev", "-m", "etl_assets.definitions", "-h", _HOST, "-p", str(port)]
         if not ctx.obj["verbose"]:

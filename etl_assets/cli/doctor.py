@@ -9,8 +9,8 @@ import click
 
 from etl_assets import doctor
 from etl_assets.cli import UNSOUND
-from etl_assets.cli.environment import declared, environment
-from etl_assets.cli.terminal import console, counted, emit, table
+from etl_assets.cli.environment import declared_sources, environment
+from etl_assets.cli.terminal import console, count_text, emit, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
 
     with environment() as env:
         violations = doctor.examine(env.warehouse)
-        violations += reconciliation.disagreements(env.url, declared(env.settings))
+        violations += reconciliation.disagreements(env.url, declared_sources(env.settings))
     invariants = (*doctor.INVARIANTS, reconciliation.DAGSTER_AGREES)
     if as_json:
         names = [invariant.name for invariant in invariants]
@@ -43,7 +43,7 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
 
 def _print(invariants: Sequence[Invariant], violations: Sequence[Violation]) -> None:
     violated = {violation.invariant for violation in violations}
-    rows = [("violated" if invariant.name in violated else "holds", invariant.says) for invariant in invariants]
+    rows = [("violated" if invariant.name in violated else "holds", invariant.statement) for invariant in invariants]
     table(("", "invariant"), rows)
     if not violations:
         console().print(f"\nAll {len(invariants)} invariants hold.")
@@ -52,4 +52,4 @@ def _print(invariants: Sequence[Invariant], violations: Sequence[Violation]) -> 
         for violation in violations:
             if violation.invariant == invariant.name:
                 click.echo(f"\n{invariant.name}: {violation.subject} {violation.problem}.\n  {violation.remedy}.")
-    click.echo(f"\n{counted(len(violations), 'violation')} of {counted(len(violated), 'invariant')}.")
+    click.echo(f"\n{count_text(len(violations), 'violation')} of {count_text(len(violated), 'invariant')}.")

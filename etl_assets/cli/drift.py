@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from etl_assets import watch
-from etl_assets.cli.environment import declared, environment
+from etl_assets.cli.environment import declared_sources, environment
 from etl_assets.cli.masking import MASK
-from etl_assets.cli.terminal import console, counted, emit, harmless, table
+from etl_assets.cli.terminal import console, count_text, emit, escape_control_characters, table
 from etl_assets.errors import DriftError
 from etl_assets.model.drift import DRIFT_STATUSES
 from etl_assets.postgres.connection import connected
@@ -92,7 +92,7 @@ def show(id_: int, *, as_json: bool) -> None:
             "until": _delivery(connection, event.last_delivery),
             "taken back by": _delivery(connection, event.closed_delivery),
         }
-        column = _column(declared(env.settings).get(event.source), event)
+        column = _column(declared_sources(env.settings).get(event.source), event)
     proposal, detail = _proposal(column, event), _detail(column, event)
     if as_json:
         emit({**_without_values(event), "detail": detail, "proposal": proposal, "deliveries": concerned})
@@ -112,7 +112,7 @@ def show(id_: int, *, as_json: bool) -> None:
     table((f"change {id_}", ""), ((name, value) for name, value in shown.items() if value is not None))
     if proposal:
         console().print("\nTo keep the change, declare:\n")
-        click.echo(f"    {harmless(proposal)}")
+        click.echo(f"    {escape_control_characters(proposal)}")
 
 
 @command.command()
@@ -122,7 +122,7 @@ def show(id_: int, *, as_json: bool) -> None:
 def accept(ids: Sequence[int], note: str | None, reviewer: str) -> None:
     """Close changes: what is published now becomes normal, and undoing it would be a new change."""
     closed = _decide(watch.accept, ids, reviewer, note)
-    console().print(f"{counted(closed, 'change')} accepted.")
+    console().print(f"{count_text(closed, 'change')} accepted.")
 
 
 @command.command()
@@ -132,14 +132,14 @@ def accept(ids: Sequence[int], note: str | None, reviewer: str) -> None:
 def ignore(ids: Sequence[int], note: str | None, reviewer: str) -> None:
     """Close changes for good: neither they nor their undoing are reported again."""
     closed = _decide(watch.ignore, ids, reviewer, note)
-    console().print(f"{counted(closed, 'change')} ignored from now on.")
+    console().print(f"{count_text(closed, 'change')} ignored from now on.")
 
 
 def _decide(decision: Callable[..., DriftEvent], ids: Sequence[int], reviewer: str, note: str | None) -> int:
     """Close all of the events or none; return how many."""
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
-        sources = declared(env.settings)
+        sources = declared_sources(env.settings)
         with connection.transaction():
             for id_ in sorted(set(ids)):
                 source = sources.get(_event(connection, id_).source)

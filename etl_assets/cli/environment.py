@@ -65,12 +65,12 @@ def environment() -> Iterator[Environment]:
         yield Environment(settings, Warehouse(databases.url, LandingStore(settings.landing_url)), databases)
 
 
-def declared(settings: Settings | None = None) -> Mapping[str, Source]:
+def declared_sources(settings: Settings | None = None) -> Mapping[str, Source]:
     """Return every declared source, by name."""
     return catalog.find((settings or Settings.from_environment()).sources)
 
 
-def named(sources: Mapping[str, Source], name: str) -> Source:
+def source_named(sources: Mapping[str, Source], name: str) -> Source:
     """Return the source with a name.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from etl_assets.cli.environment import declared, environment
+from etl_assets.cli.environment import declared_sources, environment
 from etl_assets.cli.terminal import console
 from etl_assets.postgres.migrations.migrate import migrate
 
@@ -21,12 +21,12 @@ def command() -> None:
     Safe to run at any time, and more than once.
     """
     with environment() as env:
-        for storage, before, after in migrated(env):
+        for storage, before, after in migrate_databases(env):
             change = f"is at revision {after}" if before == after else f"went from {before or 'nothing'} to {after}"
             console().print(f"{storage} {change}.")
 
 
-def migrated(env: Environment) -> list[tuple[str, str | None, str | None]]:
+def migrate_databases(env: Environment) -> list[tuple[str, str | None, str | None]]:
     """Migrate both databases, and set the limits of pools as declared.
 
     Returns:
@@ -41,7 +41,7 @@ def migrated(env: Environment) -> list[tuple[str, str | None, str | None]]:
         earlier = instance.run_storage.alembic_version()
         instance.upgrade()
         later = instance.run_storage.alembic_version()
-        set_limits(instance, declared(env.settings).values())
+        set_limits(instance, declared_sources(env.settings).values())
     return [
         ("Schema etl", before, after),
         ("Dagster's storage", earlier[0] if earlier else None, later[0] if later else None),

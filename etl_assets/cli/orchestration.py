@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import dagster as dg
 
-from etl_assets.cli.environment import declared
+from etl_assets.cli.environment import declared_sources
 from etl_assets.cli.outcome import Failure, Outcome
 from etl_assets.graph.keys import REPLAY, core_key, delivered_as, landing_key
 from etl_assets.graph.partitions import add_files
@@ -47,7 +47,7 @@ class Orchestration:
 
     def __init__(self, env: Environment, definitions: dg.Definitions, instance: dg.DagsterInstance, log: str) -> None:
         self._url = env.url
-        self._sources = declared(env.settings)
+        self._sources = declared_sources(env.settings)
         self._definitions = definitions
         self.instance = instance
         self._log = {"loggers": {"console": {"config": {"log_level": log}}}}
@@ -97,7 +97,7 @@ class Orchestration:
         """Return every partition that a source has now, oldest first; add new files as partitions."""
         if source.partitions is None:
             return [""]
-        if source.takes_files:
+        if source.has_file_partitions:
             return list(add_files(source, self.instance))
         return list(source.partitions.keys(datetime.now(tz=UTC)))
 
@@ -136,7 +136,7 @@ class Orchestration:
         rules = rules_of(self._sources, name)
         record = RunRecord(self._url, str(uuid4()), name, partition, rules, job=definition.name)
         record.start()  # before Dagster knows the run, so that the reaper can find the process of every run
-        with record.watching():
+        with record.entering_errors():
             result = definition.execute_in_process(
                 run_config={**config, **self._log},
                 instance=self.instance,
@@ -182,7 +182,7 @@ def orchestration(env: Environment, *, verbose: bool) -> Iterator[Orchestration]
 
     logging.getLogger("dagster").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     with dg.DagsterInstance.get() as instance:
-        sources = declared(env.settings)
+        sources = declared_sources(env.settings)
         set_limits(instance, sources.values())
         reap(instance, env.url, sources)
         yield Orchestration(env, defs, instance, "DEBUG" if verbose else "CRITICAL")

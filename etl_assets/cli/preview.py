@@ -18,10 +18,10 @@ import click
 import polars as pl
 
 from etl_assets import catalog, ingest
-from etl_assets.cli.environment import declared, named
+from etl_assets.cli.environment import declared_sources, source_named
 from etl_assets.cli.masking import MASK, Masking
-from etl_assets.cli.run import match
-from etl_assets.cli.terminal import console, counted, emit, harmless_bytes, progress, table
+from etl_assets.cli.run import matching_partition
+from etl_assets.cli.terminal import console, count_text, emit, harmless_bytes, progress, table
 from etl_assets.errors import DeclarationError
 from etl_assets.landing import LandingStore, land
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
@@ -49,7 +49,7 @@ def command(name: str, key: str | None, limit: int, *, as_json: bool) -> None:
     Name a source, or the FILE of a declaration. Values of sensitive columns are masked. References and unique values
     are not checked, because they need the tables.
     """
-    source = _source_of_file(Path(name)) if name.endswith(".py") else named(declared(), name)
+    source = _source_of_file(Path(name)) if name.endswith(".py") else source_named(declared_sources(), name)
     partition = source.partition(_partition_key(source, key))
     with TemporaryDirectory(prefix="etl-assets-preview-") as folder:
         store = LandingStore(folder)
@@ -150,10 +150,10 @@ def _partition_key(source: Source, key: str | None) -> str | None:
             raise click.UsageError(f"Source {source.name!r} has no partitions: leave out --partition.")
         return None
     known: Sequence[str] = source.partitions.keys(datetime.now(tz=UTC))
-    if source.takes_files:
+    if source.has_file_partitions:
         known = sorted(source.extractor.list(), key=lambda name: (source.partition(name).rank, name))
     if key is not None:
-        return match(key, known, source.name)
+        return matching_partition(key, known, source.name)
     if not known:
         raise click.UsageError(f"Source {source.name!r} has no partitions yet. There is nothing to preview.")
     return known[-1]
@@ -175,7 +175,7 @@ def _print(facts: Mapping[str, Any], preview: Preview) -> None:
     out = console()
     name = f"{facts['source']} {facts['partition'] or ''}".strip()
     out.print(f"{name}: {facts['file']} from {facts['origin']}, {facts['size']:,} bytes", markup=False)
-    rejected, rows = counted(preview.rejected, "record"), counted(preview.rows, "row")
+    rejected, rows = count_text(preview.rejected, "record"), count_text(preview.rows, "row")
     out.print(
         f"{rejected} of {preview.read:,} would be rejected, {preview.filtered:,} filtered; {rows} would go to "
         f"{preview.source.table}."

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from etl_assets.cli.environment import declared, environment, named
+from etl_assets.cli.environment import declared_sources, environment, source_named
 from etl_assets.cli.masking import MASK, Masking
 from etl_assets.cli.quarantine_export import export
-from etl_assets.cli.terminal import console, counted, emit, harmless, harmless_bytes, table
+from etl_assets.cli.terminal import console, count_text, emit, escape_control_characters, harmless_bytes, table
 from etl_assets.errors import QuarantineError
 from etl_assets.ingest.replaying import published_correction
 from etl_assets.postgres.connection import connected
@@ -95,7 +95,7 @@ def show(id_: int, *, reveal: bool, as_json: bool) -> None:
         require_current(connection)
         record = _record(connection, id_)
         delivery = deliveries.by_id(connection, record.delivery_id)
-    source = declared(env.settings).get(record.source)
+    source = declared_sources(env.settings).get(record.source)
     masking = Masking(source, reveal)
     fields = masking.fields(record.fields)
     correction = masking.fields(record.correction)
@@ -152,7 +152,7 @@ def fix(id_: int, changes: Sequence[str], nulls: Sequence[str], note: str | None
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
         record = _record(connection, id_)
-        source = named(declared(env.settings), record.source)
+        source = source_named(declared_sources(env.settings), record.source)
         try:
             correction = published_correction(source, record, wanted)
         except ValueError as error:
@@ -175,7 +175,7 @@ def dismiss(ids: Sequence[int], source: str | None, rule: str | None, note: str 
         require_current(connection)
         chosen = ids or [record.id for record in quarantine.find(connection, source=source, rule=rule)]
         dismissed = quarantine.dismiss(connection, chosen, reviewer, note)
-    console().print(f"{counted(dismissed, 'record')} dismissed.")
+    console().print(f"{count_text(dismissed, 'record')} dismissed.")
     if ids and dismissed < len(set(ids)):
         raise QuarantineError(
             f"{len(set(ids)) - dismissed} of {len(set(ids))} records are not waiting in the quarantine. They were not "
@@ -196,7 +196,7 @@ def replay(ctx: click.Context, name: str, ids: Sequence[int], *, parked: bool, a
     if parked and ids:
         raise click.UsageError("--parked selects the records: leave out the ids.")
     with environment() as env:
-        named(declared(env.settings), name)
+        source_named(declared_sources(env.settings), name)
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
             outcome = dagster.replay(name, list(ids) or None, released=parked)
         with connected(env.url) as connection:
@@ -207,9 +207,9 @@ def replay(ctx: click.Context, name: str, ids: Sequence[int], *, parked: bool, a
     elif outcome.error is None:
         counts = outcome.counts
         console().print(
-            f"{name}: {counted(counts.read - counts.rejected, 'record')} replayed ({counted(counts.inserted, 'row')} "
-            f"inserted, {counts.updated} updated, {counts.unchanged + counts.duplicate} already present in the same "
-            f"or a newer version, {counted(counts.filtered, 'record')} filtered); still waiting: {len(waiting)}."
+            f"{name}: {count_text(counts.read - counts.rejected, 'record')} replayed "
+            f"({count_text(counts.inserted, 'row')} inserted, {counts.updated} updated, {counts.unchanged + counts.duplicate} already present in the same "
+            f"or a newer version, {count_text(counts.filtered, 'record')} filtered); still waiting: {len(waiting)}."
         )
         if waiting:
             broken = Counter(rule for record in waiting for rule in record.rules)
@@ -251,4 +251,4 @@ def _quoted(fields: Mapping[str, str | None], name: str) -> str | None:
     if name not in fields:
         return None
     value = fields[name]
-    return "-" if value is None else f"'{harmless(value)}'"
+    return "-" if value is None else f"'{escape_control_characters(value)}'"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
-from etl_assets.cli.environment import declared, environment
+from etl_assets.cli.environment import declared_sources, environment
 from etl_assets.cli.masking import MASK, Masking
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import quarantine
@@ -47,7 +47,7 @@ def export(source: str | None, statuses: Sequence[str], format_: str, path: Path
     """
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
-        known = declared(env.settings)
+        known = declared_sources(env.settings)
         records = quarantine.find(connection, source=source, statuses=statuses or quarantine.STATUSES)
     rows = [_exported(record, known, reveal=reveal) for record in records]
     with _opened(path) as file:
@@ -70,10 +70,10 @@ def write_csv(file: TextIO, rows: Iterable[Mapping[str, Any]]) -> None:
     writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(_COLUMNS)
     for row in rows:
-        writer.writerow([escaped(_text(row[name])) for name in _COLUMNS])
+        writer.writerow([escape_formula(_text(row[name])) for name in _COLUMNS])
 
 
-def escaped(text: str) -> str:
+def escape_formula(text: str) -> str:
     """Return the text of a cell, with an apostrophe before anything that a spreadsheet might take for a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 

@@ -46,11 +46,13 @@ def disagreements(url: str, sources: Iterable[str]) -> list[Violation]:
             ending = {partition for source, partition, is_ending in delivered if source == name and is_ending}
             materialized = _materialized(instance, _key(name))
             violations += [
-                DAGSTER_AGREES.broken(_words(name, key), "is complete in the ledger, but not materialized in Dagster")
+                DAGSTER_AGREES.violation(
+                    _words(name, key), "is complete in the ledger, but not materialized in Dagster"
+                )
                 for key in sorted(complete - materialized - ending)
             ]
             violations += [
-                DAGSTER_AGREES.broken(_words(name, key), "is materialized in Dagster, but no delivery is complete")
+                DAGSTER_AGREES.violation(_words(name, key), "is materialized in Dagster, but no delivery is complete")
                 for key in sorted(materialized - complete)
             ]
     return violations

@@ -8,9 +8,9 @@ import click
 
 from etl_assets import ingest
 from etl_assets.cli import FAILED
-from etl_assets.cli.environment import declared, environment, named
+from etl_assets.cli.environment import declared_sources, environment, source_named
 from etl_assets.cli.outcome import print_outcomes
-from etl_assets.cli.terminal import console, counted, emit, progress
+from etl_assets.cli.terminal import console, count_text, emit, progress
 from etl_assets.graph.triggers.lineage import comes_after
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.migrations.migrate import require_current
@@ -58,8 +58,8 @@ def command(
     with environment() as env:
         with connected(env.url) as connection:
             require_current(connection)
-        sources = declared(env.settings)
-        chosen = in_order(sources, {named(sources, name).name for name in names})
+        sources = declared_sources(env.settings)
+        chosen = in_order(sources, {source_named(sources, name).name for name in names})
         from etl_assets.cli.orchestration import orchestration  # noqa: PLC0415 -- loads Dagster
 
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
@@ -71,7 +71,7 @@ def command(
                 for key in _partitions(dagster, source, wanted, everything=everything or force)
             ]
             outcomes = []
-            for outcome in work(dagster, plan, force=force, file=file, shown=not as_json):
+            for outcome in run_partitions(dagster, plan, force=force, file=file, shown=not as_json):
                 outcomes.append(outcome)
                 if as_json:
                     emit(outcome.as_json())
@@ -98,7 +98,7 @@ def in_order(sources: Mapping[str, Source], names: Collection[str]) -> list[Sour
     return [sources[name] for name in ordered if name in names]
 
 
-def work(
+def run_partitions(
     dagster: Orchestration,
     plan: Sequence[tuple[Source, str]],
     *,
@@ -129,7 +129,7 @@ def work(
                 return
 
 
-def match(key: str, known: Sequence[str], name: str) -> str:
+def matching_partition(key: str, known: Sequence[str], name: str) -> str:
     """Return the one partition whose key is, or begins with, a text.
 
     Args:
@@ -154,7 +154,7 @@ def _partitions(dagster: Orchestration, source: Source, wanted: Sequence[str], *
         raise click.UsageError(f"Source {source.name!r} has no partitions: leave out --partition.")
     if wanted:
         known = dagster.partitions(source)
-        return dict.fromkeys(match(key, known, source.name) for key in wanted)
+        return dict.fromkeys(matching_partition(key, known, source.name) for key in wanted)
     if source.partitions is None or everything:
         return dagster.partitions(source)
     return dagster.incomplete(source)
@@ -173,7 +173,7 @@ def _report(outcomes: Sequence[Outcome], planned: int) -> None:
         error = outcomes[-1].error
         interrupted = error is not None and error.name == CANCELLED
         why = "the command was interrupted" if interrupted else "they would fail for the same reason"
-        click.echo(f"{counted(planned - len(outcomes), 'run')} not started: {why}.", err=True)
+        click.echo(f"{count_text(planned - len(outcomes), 'run')} not started: {why}.", err=True)
 
 
 def _print_releasable(env: Environment, sources: Mapping[str, Source], arrived: Collection[str]) -> None:
@@ -182,8 +182,8 @@ def _print_releasable(env: Environment, sources: Mapping[str, Source], arrived: 
         parked = {name for name, counts in waiting_by_source(connection).items() if counts["parked"]}
     for name in sorted(parked & sources.keys()):
         source = sources[name]
-        if (source.parents | {source.table}) & set(arrived) and (ids := ingest.releasable(source, env.warehouse)):
+        if (source.parents | {source.table}) & set(arrived) and (ids := ingest.releasable_ids(source, env.warehouse)):
             console().print(
-                f"{name}: {counted(len(ids), 'parked record')} can be replayed, because the parents have arrived: "
+                f"{name}: {count_text(len(ids), 'parked record')} can be replayed, because the parents have arrived: "
                 f"etl-assets quarantine replay {name} --parked"
             )

@@ -22,14 +22,14 @@ _WIDTH: Final = 160
 """Characters of a line if the output is not a terminal."""
 
 
-def harmless(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     """Return a text with an escape for every character that a terminal might execute or not show."""
     return "".join(char if char.isprintable() else _escape(char) for char in text)
 
 
 def harmless_bytes(raw: bytes) -> str:
     """Return bytes as UTF-8 text, with an escape for every other byte and every character that is not printable."""
-    return harmless(raw.decode("utf-8", "surrogateescape"))
+    return escape_control_characters(raw.decode("utf-8", "surrogateescape"))
 
 
 def _escape(char: str) -> str:
@@ -44,7 +44,7 @@ def emit(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def counted(number: int, noun: str, several: str = "") -> str:
+def count_text(number: int, noun: str, several: str = "") -> str:
     """Return a number with its noun: ``1 record``, ``2,000 records``; ``several`` is the plural if it is irregular."""
     return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
 
@@ -102,4 +102,4 @@ def _cell(value: object) -> str:
         case float():
             return f"{value:,.2f}"
         case _:
-            return harmless(str(value))
+            return escape_control_characters(str(value))

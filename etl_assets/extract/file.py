@@ -29,16 +29,16 @@ from etl_assets.errors import (
 from etl_assets.extract.base import Extractor, Fetched
 from etl_assets.extract.location import (
     check_placeholders,
-    filled_in,
+    fill_in,
     fixed_folder,
     is_glob,
     is_remote,
     is_web,
     local_path,
-    shown,
+    without_secrets,
 )
-from etl_assets.extract.validators import FileState, distinguishing, of_listing
-from etl_assets.extract.web import fetched_by_http, polled_by_http
+from etl_assets.extract.validators import FileState, distinguishing, from_listing
+from etl_assets.extract.web import fetch_by_http, poll_by_http
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -76,9 +76,9 @@ class FileExtractor(Extractor):
 
     def fetch(self, partition: Partition) -> AbstractContextManager[Fetched]:
         """Open the partition's file; see `Extractor.fetch`."""
-        location = filled_in(self.location, partition)
+        location = fill_in(self.location, partition)
         if is_web(location):
-            return fetched_by_http(location, _WEB_TIMEOUT)
+            return fetch_by_http(location, _WEB_TIMEOUT)
         if is_glob(location):
             location = self._file_of_glob(location, partition)
         elif not is_remote(location):
@@ -91,9 +91,9 @@ class FileExtractor(Extractor):
         Of a local file: size and modification time. Of any other: ETag, modification time, checksum and size, as far
         as they are known; None if only the size is known, since a new version may be as long as the old one.
         """
-        location = filled_in(self.location, partition)
+        location = fill_in(self.location, partition)
         if is_web(location):
-            return distinguishing(polled_by_http(location, _POLL_TIMEOUT))
+            return distinguishing(poll_by_http(location, _POLL_TIMEOUT))
         if is_glob(location):
             return _poll_file(self._file_of_glob(location, partition))
         return _poll_file(location if is_remote(location) else local_path(location), listed=False)
@@ -113,15 +113,18 @@ class FileExtractor(Extractor):
             path = fixed_folder(pattern) + partition.key
             if ".." in PurePosixPath(partition.key).parts or not fnmatchcase(path, pattern):
                 raise DeliveryMissingError(
-                    f"{partition.key!r} is no file of {shown(location)}. Nothing was written. Name one that it matches."
+                    f"{partition.key!r} is no file of {without_secrets(location)}. Nothing was written. "
+                    "Name one that it matches."
                 )
             return path
         files = _matches(pattern)
         if not files:
-            raise DeliveryMissingError(f"No file matches {shown(location)}. Nothing was written. Check the location.")
+            raise DeliveryMissingError(
+                f"No file matches {without_secrets(location)}. Nothing was written. Check the location."
+            )
         if len(files) > 1:
             raise DeliveryError(
-                f"{len(files)} files match {shown(location)}. Nothing was written. "
+                f"{len(files)} files match {without_secrets(location)}. Nothing was written. "
                 "Declare partitions=Files() to load each, or a location that only one file matches."
             )
         return files[0]
@@ -204,12 +207,12 @@ def _fsspec_errors(url: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise DeliveryMissingError(
-            f"There is nothing at {shown(url)}. Nothing was written. Correct the location, or wait for it."
+            f"There is nothing at {without_secrets(url)}. Nothing was written. Correct the location, or wait for it."
         ) from None
     except (OSError, ImportError, ValueError) as error:
         kind = DeliveryUnreachableError if isinstance(error, ConnectionError | TimeoutError) else DeliveryError
         raise kind(
-            f"{shown(url)} cannot be opened ({type(error).__name__}). Nothing was written. "
+            f"{without_secrets(url)} cannot be opened ({type(error).__name__}). Nothing was written. "
             "Check the address, the rights, and whether fsspec's package for the scheme is installed."
         ) from None
 
@@ -220,11 +223,13 @@ def _fetched_remote(url: str) -> Iterator[Fetched]:
         system, path = fsspec.core.url_to_fs(url)
         info = system.info(path)
         if info.get("type") == "directory":
-            raise DeliveryError(f"{shown(url)} is a folder. Nothing was written. Name a file, or write a glob.")
+            raise DeliveryError(
+                f"{without_secrets(url)} is a folder. Nothing was written. Name a file, or write a glob."
+            )
         stream = system.open(path, "rb")
     with stream:
-        body = _Counted(stream, shown(url), info.get("size"))
-        yield Fetched(cast("BinaryIO", body), PurePosixPath(path).name, shown(url), of_listing(info))
+        body = _Counted(stream, without_secrets(url), info.get("size"))
+        yield Fetched(cast("BinaryIO", body), PurePosixPath(path).name, without_secrets(url), from_listing(info))
 
 
 def _poll_file(location: str, *, listed: bool = True) -> Mapping[str, str] | None:
@@ -235,7 +240,7 @@ def _poll_file(location: str, *, listed: bool = True) -> Mapping[str, str] | Non
         system, path = fsspec.core.url_to_fs(location)
         if not listed:
             system.invalidate_cache()
-        return distinguishing(of_listing(system.info(path)))
+        return distinguishing(from_listing(system.info(path)))
 
 
 class _Counted(io.RawIOBase):

@@ -41,7 +41,7 @@ def is_glob(location: str) -> bool:
     return bool(_WILD.search(location))
 
 
-def shown(location: str) -> str:
+def without_secrets(location: str) -> str:
     """Return a location without the parts that may be secret: user, password, query and fragment."""
     if not is_remote(location):
         return location
@@ -61,7 +61,7 @@ def check_placeholders(location: str, where: str) -> None:
         raise DeclarationError(where, "location", f"cannot be filled in ({error})", remedy) from error
 
 
-def filled_in(location: str, partition: Partition) -> str:
+def fill_in(location: str, partition: Partition) -> str:
     """Return a location with the placeholders replaced by the partition's key and window.
 
     Raises:

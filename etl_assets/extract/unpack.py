@@ -120,7 +120,7 @@ def is_packed(stream: BinaryIO) -> bool:
 
 
 @contextmanager
-def unpacked(stream: BinaryIO, name: str, pattern: str) -> Iterator[Iterator[tuple[str, BinaryIO]]]:
+def unpack(stream: BinaryIO, name: str, pattern: str) -> Iterator[Iterator[tuple[str, BinaryIO]]]:
     """Open the files inside a delivery, one after the other.
 
     Args:

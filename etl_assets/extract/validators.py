@@ -49,7 +49,7 @@ class FileState(NamedTuple):
         return {SIZE: str(self.size), MODIFIED: str(self.mtime_ns)}
 
 
-def of_listing(about: Mapping[str, Any]) -> dict[str, str]:
+def from_listing(about: Mapping[str, Any]) -> dict[str, str]:
     """Return the validators in the description of a file by an fsspec file system."""
     values = (
         (name, next((about[key] for key in keys if about.get(key) is not None), None)) for name, keys in _LISTED.items()
@@ -62,13 +62,13 @@ def distinguishing(validators: Mapping[str, str]) -> Mapping[str, str] | None:
     return validators if _DISTINGUISHING & validators.keys() else None
 
 
-def agree(polled: Mapping[str, str], known: Mapping[str, str]) -> bool:
+def same_state(polled: Mapping[str, str], known: Mapping[str, str]) -> bool:
     """Return whether two sets of validators are of one state: all common ones are equal, and one distinguishes."""
     both = polled.keys() & known.keys()
     return bool(_DISTINGUISHING & both) and all(polled[name] == known[name] for name in both)
 
 
-def changed_at(validators: Mapping[str, str]) -> datetime | None:
+def modification_time(validators: Mapping[str, str]) -> datetime | None:
     """Return when the bytes last changed, in UTC; None if the publisher does not say, or in no known notation."""
     text = validators.get(MODIFIED, "")
     if text.isdigit():

@@ -20,7 +20,7 @@ from etl_assets.errors import (
     DeliveryUnreachableError,
 )
 from etl_assets.extract.base import Fetched
-from etl_assets.extract.location import shown
+from etl_assets.extract.location import without_secrets
 from etl_assets.extract.validators import ETAG, MODIFIED, SIZE
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _VALIDATORS: Final = {"ETag": ETAG, "Last-Modified": MODIFIED, "Content-Length":
 
 
 @contextmanager
-def fetched_by_http(url: str, timeout: float) -> Iterator[Fetched]:
+def fetch_by_http(url: str, timeout: float) -> Iterator[Fetched]:
     """Open an address.
 
     Args:
@@ -56,10 +56,12 @@ def fetched_by_http(url: str, timeout: float) -> Iterator[Fetched]:
             raise _refused(url, error.code) from None
     with response:
         name = unquote(urlsplit(url).path.rpartition("/")[2]) or urlsplit(url).hostname or "download"
-        yield Fetched(cast("BinaryIO", _Body(response, shown(url))), name, shown(url), _validators(response))
+        yield Fetched(
+            cast("BinaryIO", _Body(response, without_secrets(url))), name, without_secrets(url), _validators(response)
+        )
 
 
-def polled_by_http(url: str, timeout: float) -> Mapping[str, str]:
+def poll_by_http(url: str, timeout: float) -> Mapping[str, str]:
     """Return the validators of an address, without fetching its body.
 
     Args:
@@ -94,7 +96,7 @@ def _request(url: str, method: str, timeout: float) -> Any:
     except (OSError, http.client.HTTPException, ValueError) as error:
         kind = DeliveryError if isinstance(error, ValueError) else DeliveryUnreachableError
         raise kind(
-            f"{shown(url)} cannot be reached ({_reason(error)}). Nothing was written. "
+            f"{without_secrets(url)} cannot be reached ({_reason(error)}). Nothing was written. "
             "Check the address and the network, then run again."
         ) from None
 
@@ -102,12 +104,13 @@ def _request(url: str, method: str, timeout: float) -> Any:
 def _refused(url: str, code: int) -> DeliveryError:
     if code in _GONE:
         return DeliveryMissingError(
-            f"There is nothing at {shown(url)} (HTTP {code}). Nothing was written. "
+            f"There is nothing at {without_secrets(url)} (HTTP {code}). Nothing was written. "
             "Correct the location, or wait until it is published."
         )
     kind = DeliveryUnreachableError if code in _LATER or code >= _BROKEN else DeliveryError
     return kind(
-        f"{shown(url)} answered HTTP {code}. Nothing was written. Check whether it needs a login, or try again later."
+        f"{without_secrets(url)} answered HTTP {code}. Nothing was written. "
+        "Check whether it needs a login, or try again later."
     )
 
 

@@ -13,7 +13,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from etl_assets import ingest
 from etl_assets.graph.assets.metadata import counts_table
 from etl_assets.graph.keys import REPLAY, REPLAY_STEP, SOURCE_TAG, WAREHOUSE, asset_keys, core_key
-from etl_assets.graph.runs.retries import retried, retrying
+from etl_assets.graph.runs.retries import retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.source import Source
 
@@ -76,8 +76,8 @@ def _replay(context: dg.OpExecutionContext, source: Source, ids: Sequence[int] |
     warehouse: Warehouse = context.resources.warehouse.open()
     record = RunRecord.of(warehouse.url, context.run, source, "", REPLAY, context.retry_number)
     record.start()
-    with retrying(context.retry_number), record.watching(retried(context.retry_number)):
-        record_ids = ingest.releasable(source, warehouse) if released else ids
+    with retrying(context.retry_number), record.entering_errors(retried_errors(context.retry_number)):
+        record_ids = ingest.releasable_ids(source, warehouse) if released else ids
         report = ingest.replay(source, warehouse, context.run_id, record_ids)
     record.end()
     context.log_event(

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from dagster._core.storage.config import PostgresStorageConfig
     from dagster._serdes import ConfigurableClassData
 
-KEPT: Final = 1
-BEYOND: Final = 20
+POOL_SIZE: Final = 1
+MAX_OVERFLOW: Final = 20
 RECYCLE_SECONDS: Final = 1800
 
 
@@ -46,8 +46,8 @@ class PooledPostgresStorage(DagsterPostgresStorage):
                 self.postgres_url,
                 settings.get("token_provider"),
                 isolation_level="AUTOCOMMIT",
-                pool_size=KEPT,
-                max_overflow=BEYOND,
+                pool_size=POOL_SIZE,
+                max_overflow=MAX_OVERFLOW,
                 pool_pre_ping=True,
                 pool_recycle=RECYCLE_SECONDS,
             )

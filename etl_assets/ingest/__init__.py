@@ -6,7 +6,7 @@ Contains neither Dagster nor SQL: it calls the stages, and ``postgres`` for earl
 from etl_assets.ingest.batch import batches
 from etl_assets.ingest.landing import Landed, admit, land
 from etl_assets.ingest.loading import load
-from etl_assets.ingest.replaying import ReplayReport, published_correction, releasable, replay
+from etl_assets.ingest.replaying import ReplayReport, published_correction, releasable_ids, replay
 
 __all__ = [
     "Landed",
@@ -16,6 +16,6 @@ __all__ = [
     "land",
     "load",
     "published_correction",
-    "releasable",
+    "releasable_ids",
     "replay",
 ]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from etl_assets.transform.transformer import Transformer
 
 
-def profiled(
+def profiled_batches(
     source: Source, partition: str, manifest: Manifest, store: LandingStore, skip: frozenset[int] = frozenset()
 ) -> Iterator[Batch]:
     """Yield the same batches as `batches`, each with its part of the profile of the delivery."""
@@ -62,7 +62,7 @@ def batches(
         yield transform(source, partition, raw, source.validator.validate(raw, source.schema))
 
 
-def quarantined(source: Source, delivery: Delivery, records: Sequence[Rejected], number: int) -> Batch:
+def quarantined_batch(source: Source, delivery: Delivery, records: Sequence[Rejected], number: int) -> Batch:
     """Make a batch, ready for a loader, from records of the quarantine: corrected, or as they came.
 
     Args:

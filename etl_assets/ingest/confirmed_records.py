@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from etl_assets.ingest.batch import batches, quarantined
+from etl_assets.ingest.batch import batches, quarantined_batch
 from etl_assets.landing import index
 from etl_assets.load.prepare import AFTER_ALL
 from etl_assets.postgres.ledger import deliveries, quarantine
@@ -71,13 +71,15 @@ def _rows_confirmed_by(
     if any(entry.kind == "replay" for entry in entries):
         replayed = quarantine.find(connection, delivery_id=later.id, statuses=("replayed",))
         if replayed:
-            yield quarantined(source, later, sorted(replayed, key=lambda record: record.record_no), 0).rows
+            yield quarantined_batch(source, later, sorted(replayed, key=lambda record: record.record_no), 0).rows
     manifest, wanted = later.manifest, {entry.number for entry in entries if entry.kind == "ingest"}
     if wanted and later.fingerprint != source.fingerprint:  # the current declaration may cut other batches
         manifest = index(source.extractor, store, manifest)
         wanted = {span.batch for span in manifest.spans}
     near = wanted & {number - 1, number, number + 1}
-    not_as_delivered = pl.Series(quarantine.not_as_delivered(connection, later), dtype=pl.Int64).implode()
+    not_as_delivered = pl.Series(
+        quarantine.record_numbers_not_as_delivered(connection, later), dtype=pl.Int64
+    ).implode()
     everything = frozenset(span.batch for span in manifest.spans)
     for chosen in filter(None, (near, wanted - near)):
         for batch in batches(source, later.partition, manifest, store, everything - chosen):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from etl_assets.ingest.batch import profiled
+from etl_assets.ingest.batch import profiled_batches
 from etl_assets.ingest.confirmed_records import read_confirmed
 from etl_assets.landing import index
 from etl_assets.load import LoadRequest, PartitionColumn, Target
@@ -46,7 +46,7 @@ def load(
         run_id=run_id,
         target=target_of(source, delivery, warehouse),
         delivery=delivery,
-        open_batches=partial(profiled, source, delivery.partition, delivery.manifest, warehouse.store),
+        open_batches=partial(profiled_batches, source, delivery.partition, delivery.manifest, warehouse.store),
         force=force,
         batches=frozenset(batches),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from etl_assets.ingest.batch import quarantined
+from etl_assets.ingest.batch import quarantined_batch
 from etl_assets.ingest.loading import target_of
 from etl_assets.load import ReplayRequest, Target
 from etl_assets.load.lookups import Lookups
@@ -67,7 +67,7 @@ def replay(source: Source, warehouse: Warehouse, run_id: str, ids: Sequence[int]
     return ReplayReport(counts, len(waiting))
 
 
-def releasable(source: Source, warehouse: Warehouse) -> list[int]:
+def releasable_ids(source: Source, warehouse: Warehouse) -> list[int]:
     """Return the ids of parked records whose parents have all arrived.
 
     Args:
@@ -79,7 +79,7 @@ def releasable(source: Source, warehouse: Warehouse) -> list[int]:
     with connected(warehouse.url) as connection:
         lookups = Lookups(target)
         for delivery, parked in _by_delivery(connection, source, statuses=("parked",)):
-            rows = quarantined(source, delivery, parked, 0).rows
+            rows = quarantined_batch(source, delivery, parked, 0).rows
             orphans = {
                 number
                 for lookup, missing in lookups.missing_parents(connection, rows)
@@ -99,7 +99,7 @@ def _replay_delivery(
         target=replace(target_of(source, delivery, warehouse), max_rejected=1.0),
         delivery=delivery,
         ids=[record.id for record in records],
-        make_batch=partial(quarantined, source, delivery),
+        make_batch=partial(quarantined_batch, source, delivery),
     )
     return source.loader.replay(request)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from etl_assets.errors import DeliveryError
-from etl_assets.extract.unpack import Member, looks_packed, unpacked
+from etl_assets.extract.unpack import Member, looks_packed, unpack
 from etl_assets.model.delivery import Manifest, MemberIndex
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def index(extractor: Extractor, store: LandingStore, manifest: Manifest) -> Mani
     after: Span | None = None
     with (
         store.open(manifest.sha256) as stream,
-        unpacked(stream, manifest.name, extractor.member) as files,
+        unpack(stream, manifest.name, extractor.member) as files,
     ):
         for member, file in files:
             member_index = _index_member(extractor, member, file, after, manifest.size)
@@ -118,7 +118,7 @@ def batches(
         return
     with (
         store.open(manifest.sha256) as stream,
-        unpacked(stream, manifest.name, extractor.member) as files,
+        unpack(stream, manifest.name, extractor.member) as files,
     ):
         for name, file in files:
             if name in wanted:

@@ -16,7 +16,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from etl_assets.errors import DeliveryError, DeliveryMissingError
-from etl_assets.extract.location import shown
+from etl_assets.extract.location import without_secrets
 from etl_assets.landing.copying import Copying
 from etl_assets.model.delivery import Manifest
 
@@ -97,7 +97,7 @@ class LandingStore:
                 shutil.copyfileobj(remote, spool, _CHUNK)
         except FileNotFoundError:
             raise DeliveryMissingError(
-                f"The landing store {shown(self.url)} has no bytes {sha256}. Nothing was written. "
+                f"The landing store {without_secrets(self.url)} has no bytes {sha256}. Nothing was written. "
                 "Fetch the delivery again, or configure the store that has it (ETL_ASSETS_LANDING_URL)."
             ) from None
         spool.seek(0)

@@ -83,7 +83,7 @@ class DeliveryLoad:
                 f"{self.delivery} has no batch {min(batches - known)}; it has {available}. Nothing was written. "
                 "Name others."
             )
-        begun = deliveries.begin_some(self.connection, self.delivery, self.target.fingerprint, batches)
+        begun = deliveries.begin_partial_reload(self.connection, self.delivery, self.target.fingerprint, batches)
         if begun is None:
             raise LoadError(
                 f"{self.delivery} is not complete, or was read under another declaration: it can only be reloaded "
@@ -127,7 +127,7 @@ class DeliveryLoad:
         """Release the lock of the partition."""
         self._lock.release()
 
-    def prepared(self, batches: Iterator[Batch]) -> Iterator[Prepared]:
+    def prepare_batches(self, batches: Iterator[Batch]) -> Iterator[Prepared]:
         """Prepare batches for their transactions, in the thread that iterates."""
         for batch in batches:
             ready = prepare(batch, self.target, self.delivery.id, self._seed)
@@ -170,7 +170,7 @@ class DeliveryLoad:
     def _allowance(self) -> int:
         """Return how many more records of the delivery may be rejected."""
         consent = int(self.target.max_rejected * self.delivery.manifest.records)
-        return consent - entries.add_up(entries.find(self.connection, self.delivery))[0].rejected
+        return consent - entries.sum_entries(entries.find(self.connection, self.delivery))[0].rejected
 
     def _reconnect(self, number: int) -> Entry | None:
         """Reconnect and lock the partition again; return the ledger entry of a batch if the batch was committed."""

@@ -102,19 +102,21 @@ class PostgresLoader(Loader):
                 "The ledger accounts for all rows in the table. Run it again: it loads the missing batches."
             )
         committed = entries.find(load.connection, load.delivery)
-        counts, rules = entries.add_up(committed)
+        counts, rules = entries.sum_entries(committed)
         return LoadReport(
             delivery=deliveries.by_id(load.connection, load.delivery.id) or load.delivery,
             status="resumed" if done else "loaded",
             counts=counts,
             rules=rules,
-            written=entries.add_up({number: entry for number, entry in committed.items() if number not in done})[0],
+            written=entries.sum_entries({number: entry for number, entry in committed.items() if number not in done})[
+                0
+            ],
             seconds=dict(seconds),
         )
 
     def _write(self, load: DeliveryLoad, batches: Iterator[Batch], seconds: defaultdict[str, float]) -> None:
         """Write batches in this thread, while another thread reads and prepares."""
-        prepared_batches = load.prepared(timed(batches, seconds, "read"))
+        prepared_batches = load.prepare_batches(timed(batches, seconds, "read"))
         with Prefetch(timed(prepared_batches, seconds, "read+prepare")) as prefetched:
             for prepared in timed(iter(prefetched), seconds, "wait"):
                 with stopwatch(seconds, "database"):

@@ -45,7 +45,7 @@ class PartitionLock:
         self.connection = connect(url)
         try:
             locks.lock(self.connection, source, partition)
-            self.holder: Holder = locks.take(self.connection, source, partition, run_id)
+            self.holder: Holder = locks.take_over(self.connection, source, partition, run_id)
         except BaseException:
             self.connection.close()
             raise

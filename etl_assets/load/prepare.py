@@ -92,7 +92,7 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
     )
 
 
-def without(
+def without_rejected(
     prepared: Prepared, broken: Mapping[int, Iterable[str]], target: Target, delivery_id: int, seed: int
 ) -> Prepared:
     """Prepare a batch again with more records rejected: without their rows, with the rows that theirs had replaced.

@@ -15,7 +15,7 @@ import psycopg
 
 from etl_assets.errors import LoadError, TooManyRejectedError
 from etl_assets.load.confirmed import confirmed_rows
-from etl_assets.load.prepare import AFTER_ALL, prepare, without
+from etl_assets.load.prepare import AFTER_ALL, prepare, without_rejected
 from etl_assets.model.counts import Counts
 from etl_assets.postgres.connection import commit_without_waiting
 from etl_assets.postgres.faults import fault_of
@@ -126,7 +126,7 @@ class BatchTransaction:
         if self.delivery.generation == 1:
             return prepared
         batch = prepared.batch
-        corrected = quarantine.corrected(self.connection, self.delivery)
+        corrected = quarantine.corrected_record_numbers(self.connection, self.delivery)
         rows = batch.rows.filter(~pl.col(RECORD_NO).is_in(corrected))
         if (left_out := batch.rows.height - rows.height) == 0:
             return prepared
@@ -146,7 +146,9 @@ class BatchTransaction:
         for claim, record_numbers in self.lookups.taken_values(self.connection, prepared.rows):
             for record_no in record_numbers:
                 broken.setdefault(record_no, []).append(claim.rule)
-        return (without(prepared, broken, self.target, self.delivery.id, self.seed) if broken else prepared), reported
+        return (
+            without_rejected(prepared, broken, self.target, self.delivery.id, self.seed) if broken else prepared
+        ), reported
 
     def write_rows(self, prepared: Prepared) -> tuple[Prepared, Written, int]:
         """Write the rows; find and reject the records that the database cannot store."""
@@ -164,7 +166,7 @@ class BatchTransaction:
                 "Nothing of the batch was written. Check the table for a constraint or trigger that was added by hand."
             )
         broken = {record_no: [DATABASE_RULE] for record_no in unstorable}
-        return self.write_rows(without(prepared, broken, self.target, self.delivery.id, self.seed))
+        return self.write_rows(without_rejected(prepared, broken, self.target, self.delivery.id, self.seed))
 
     def write_generation(self, prepared: Prepared) -> tuple[Written, int]:
         """Write the rows; if the delivery is reloaded, also delete rows that it no longer yields."""
@@ -172,10 +174,10 @@ class BatchTransaction:
         if self.delivery.generation == 1 or self.kind == "replay":
             return self.writer.write(prepared.rows, prepared.encoded, protect=protect), 0
         first, last = self.extent(prepared)
-        corrected = quarantine.corrected(self.connection, self.delivery)
+        corrected = quarantine.corrected_record_numbers(self.connection, self.delivery)
         earlier = entries.find(self.connection, self.delivery).values()
         in_order = all(entry.last_record < first for entry in earlier)
-        self.writer.to_be_read = (last, corrected) if in_order else None
+        self.writer.pending_reload = (last, corrected) if in_order else None
         deleted = self.writer.remove_unproduced(prepared.batch.rows, (first, last), spare=corrected, protect=protect)
         written = self.writer.write(prepared.rows, protect=protect, reload=True)
         quarantine.supersede(self.connection, self.delivery, first, last)
@@ -195,7 +197,7 @@ class BatchTransaction:
         read = self.target.read_confirmed
         if read is None or (after == AFTER_ALL and not self.writer.outranked_by):
             return None
-        confirming = entries.confirming(self.connection, self.delivery, after, same_partition=self.disjoint)
+        confirming = entries.find_confirmations(self.connection, self.delivery, after, same_partition=self.disjoint)
         if not confirming:
             return None
         schema, number = self.target.schema, prepared.batch.span.batch

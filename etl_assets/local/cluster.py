@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from etl_assets.local.account import Account
     from etl_assets.local.binaries import Binaries
 
-ELSEWHERE = Path("/var/lib/etl_assets")
+OUTSIDE_FOLDER = Path("/var/lib/etl_assets")
 """Folder of data that the server's account could not reach in their home; root and that account can read them."""
 
 USER = "etl_assets"
@@ -73,7 +73,7 @@ def password(folder: Path) -> str:
     return path.read_text()
 
 
-def place(folder: Path, account: Account, elsewhere: Path = ELSEWHERE) -> Path:
+def locate_data(folder: Path, account: Account, elsewhere: Path = OUTSIDE_FOLDER) -> Path:
     """Return the path of the data folder. Its parents exist, and the account can enter all of them.
 
     Args:

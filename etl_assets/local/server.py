@@ -201,7 +201,7 @@ def _port_of_running_server(folder: Path, declared: int | None) -> int | None:
 def _start(folder: Path, declared: int | None) -> int:
     """Start the server and return its port; create its data folder if it is missing."""
     account = account_for(folder / "data")
-    data = cluster.place(folder, account)
+    data = cluster.locate_data(folder, account)
     programs = binaries(account, data.parent)
     cluster.prepare(folder, data, programs, account)
     _end_orphan(folder, account, [programs.program("pg_ctl"), "stop", "--pgdata", str(data), "--mode", "fast"])
@@ -211,7 +211,7 @@ def _start(folder: Path, declared: int | None) -> int:
         command = [programs.program("postgres"), "-D", str(data), "-p", str(port)]
         command += [f"--{name}={value}" for name, value in _CONFIGURATION.items()]
         user, group = (None, None) if account.is_current else (account.uid, account.gid)
-        orders = supervisor.Orders(folder=str(folder), data=str(data), command=command, user=user, group=group)
+        orders = supervisor.SupervisorInput(folder=str(folder), data=str(data), command=command, user=user, group=group)
         if _start_supervisor(folder, orders):
             return port
         if other := _port_of_running_server(folder, declared):  # another process was starting it
@@ -225,7 +225,7 @@ def _start(folder: Path, declared: int | None) -> int:
     )
 
 
-def _start_supervisor(folder: Path, orders: supervisor.Orders) -> bool:
+def _start_supervisor(folder: Path, orders: supervisor.SupervisorInput) -> bool:
     """Start the supervisor as a detached process; return its answer: whether the server is ready."""
     (folder / "ready").unlink(missing_ok=True)
     log = os.open(folder / "server.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -1,7 +1,7 @@
 """The process that owns one embedded PostgreSQL server: starts it, and stops it when no process holds it any more.
 
 This file runs as a script, isolated and detached, so it imports only the standard library. It gets all its input in one
-JSON argument (``Orders``). It answers with one line of JSON on its standard output: ``{"ready": true}``, or
+JSON argument (``SupervisorInput``). It answers with one line of JSON on its standard output: ``{"ready": true}``, or
 ``{"ready": false}`` if the server did not become ready. Then the log of the server says why.
 
 Only locks show which processes are alive, never process ids. The kernel releases the lock of a process that ends:
@@ -38,7 +38,7 @@ _LOG_BYTES = 10_000_000
 _LOG_CHECK_SECONDS = 60.0
 
 
-class Orders(TypedDict):
+class SupervisorInput(TypedDict):
     """The input of a supervisor. Paths are absolute."""
 
     folder: str
@@ -64,7 +64,7 @@ def lock(path: Path, operation: int) -> int | None:
     return descriptor
 
 
-def supervise(orders: Orders) -> None:
+def supervise(orders: SupervisorInput) -> None:
     """Start the server and print the answer. Stop it when its last holder is gone, on SIGTERM, or when it has ended."""
     events: queue.SimpleQueue[str] = queue.SimpleQueue()
     signal.signal(signal.SIGTERM, lambda *_: events.put("stop"))
@@ -107,7 +107,7 @@ def _take_server_lock(path: Path) -> int | None:
     return descriptor
 
 
-def _start(orders: Orders, server_lock: int) -> subprocess.Popen[bytes]:
+def _start(orders: SupervisorInput, server_lock: int) -> subprocess.Popen[bytes]:
     """Start the server. The locks show that no earlier server is left, so any pid file is stale; remove it."""
     (Path(orders["data"]) / "postmaster.pid").unlink(missing_ok=True)
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None

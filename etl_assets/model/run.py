@@ -42,7 +42,7 @@ class RunEnd:
         status: How it ended.
         delivery_id: Of the newest delivery concerned; None when the run ended before there was one.
         counts: What the run wrote.
-        took: Seconds from its start to its end, by the database's clock.
+        seconds: Seconds from its start to its end, by the database's clock.
         error_class: Class name of the error that the run failed with; empty when there was none.
         error: Text of the error, without record contents.
         replay: Whether the run replayed records of the quarantine, and took no delivery.
@@ -54,7 +54,7 @@ class RunEnd:
     status: RunStatus
     delivery_id: int | None = None
     counts: Counts = field(default_factory=Counts)
-    took: float = 0.0
+    seconds: float = 0.0
     error_class: str = ""
     error: str = ""
     replay: bool = False

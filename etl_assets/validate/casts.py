@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from etl_assets.schema.expressions import among
-from etl_assets.validate.dates_and_times import moment
+from etl_assets.validate.dates_and_times import cast_moment
 from etl_assets.validate.json_text import is_document
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _UUID: Final = r"\A[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\z"
 
 
-def prepared(column: Column, cell: pl.Expr) -> pl.Expr:
+def prepare(column: Column, cell: pl.Expr) -> pl.Expr:
     """Return the cell stripped, without null words, and with its default, as far as the column declares these."""
     if column.strip:
         cell = cell.str.strip_chars()
@@ -51,7 +51,7 @@ def cast(type_: DataType, cell: pl.Expr, intermediate: IntermediateColumns, deci
         case "boolean":
             value = _boolean(type_, cell)
         case "date" | "timestamp" | "time":
-            value = moment(type_, cell, intermediate)
+            value = cast_moment(type_, cell, intermediate)
         case "json":
             value = pl.when(cell.map_batches(_are_documents, return_dtype=pl.Boolean, is_elementwise=True)).then(cell)
         case "uuid":

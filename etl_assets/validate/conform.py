@@ -18,8 +18,8 @@ import pyarrow as pa
 from polars.exceptions import PolarsError
 
 from etl_assets.errors import TransformError
-from etl_assets.validate.casts import cast, prepared
-from etl_assets.validate.dates_and_times import in_range, localized
+from etl_assets.validate.casts import cast, prepare
+from etl_assets.validate.dates_and_times import in_range, to_instants
 
 if TYPE_CHECKING:
     from etl_assets.schema import Column, DataType
@@ -52,7 +52,7 @@ def as_published(column: Column, values: pd.Series[Any]) -> pl.Series:
     return series.cast(pl.String) if isinstance(series.dtype, pl.Categorical | pl.Null) else series
 
 
-def conformed(column: Column, name: str, source: pl.DataType, intermediate: IntermediateColumns) -> pl.Expr:
+def conform(column: Column, name: str, source: pl.DataType, intermediate: IntermediateColumns) -> pl.Expr:
     """Return the values of a returned column in its declared type; null if the type cannot represent them exactly.
 
     Args:
@@ -89,7 +89,7 @@ def conformed(column: Column, name: str, source: pl.DataType, intermediate: Inte
 def completed(column: Column, name: str, source: pl.DataType) -> pl.Expr | None:
     """Return a derived text column stripped, without null words and with its default; None if nothing changes."""
     declared = column.strip or column.null or column.default is not None
-    return prepared(column, pl.col(name)) if column.derived and declared and source == pl.String else None
+    return prepare(column, pl.col(name)) if column.derived and declared and source == pl.String else None
 
 
 def _as_texts(type_: DataType, values: list[Any]) -> list[str | None] | None:
@@ -175,6 +175,6 @@ def _timestamp(
     elif type_.is_instant:
         if type_.zone is None:
             return None
-        value = localized(value, type_.zone, intermediate)
+        value = to_instants(value, type_.zone, intermediate)
     value = intermediate.add(value)
     return pl.when(in_range(value, type_.polars)).then(value)

@@ -38,7 +38,7 @@ _LAST_OFFSET_HOUR: Final = 23
 _LAST_MINUTE: Final = 59
 
 
-def moment(type_: DataType, cell: pl.Expr, intermediate: IntermediateColumns) -> pl.Expr:
+def cast_moment(type_: DataType, cell: pl.Expr, intermediate: IntermediateColumns) -> pl.Expr:
     """Return the value of a date, timestamp or time, by the first format that matches the cell and gives a value.
 
     Args:
@@ -92,10 +92,10 @@ def _parse(type_: DataType, format_: str, cell: pl.Expr, intermediate: Intermedi
             value = matching.str.to_datetime(native, time_unit="us", strict=False, cache=False)
     if not type_.is_instant or "%z" in directives(format_):
         return value
-    return localized(value, "UTC" if zulu else type_.zone or "UTC", intermediate)
+    return to_instants(value, "UTC" if zulu else type_.zone or "UTC", intermediate)
 
 
-def localized(value: pl.Expr, zone: str, intermediate: IntermediateColumns) -> pl.Expr:
+def to_instants(value: pl.Expr, zone: str, intermediate: IntermediateColumns) -> pl.Expr:
     """Convert wall-clock readings of a zone to instants; null if the clock showed the reading never or twice.
 
     Polars' table of clock changes ends with the year 2099. Python converts later readings, one by one.

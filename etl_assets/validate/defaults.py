@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from etl_assets.errors import DeclarationError
-from etl_assets.validate.casts import cast, prepared
+from etl_assets.validate.casts import cast, prepare
 from etl_assets.validate.intermediate_columns import IntermediateColumns
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def check_defaults(schema: Schema, where: str) -> None:
 
 def _breaks_a_rule(column: Column, decimal: str) -> bool:
     intermediate = IntermediateColumns()
-    cell = intermediate.add(prepared(column, pl.col("cell")), "prepared")
+    cell = intermediate.add(prepare(column, pl.col("cell")), "prepared")
     intermediate.add(cast(column.type, cell, intermediate, decimal), "value")
     frame = intermediate.added_to(pl.LazyFrame({"cell": [column.default]})).collect()
     violations = [rule.violated(column.type, pl.col("prepared"), pl.col("value")) for rule in column.rules]

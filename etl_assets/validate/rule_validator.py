@@ -15,7 +15,7 @@ from etl_assets.model.batch import REJECTED_RECORD_NO, Verdict
 from etl_assets.model.rule import RuleInfo
 from etl_assets.schema import RECORD_NO
 from etl_assets.validate.base import Validator
-from etl_assets.validate.casts import cast, prepared
+from etl_assets.validate.casts import cast, prepare
 from etl_assets.validate.defaults import check_defaults
 from etl_assets.validate.intermediate_columns import IntermediateColumns
 from etl_assets.validate.rule_masks import NUL_RULE, cell_name, evaluate, every_mask, value_name
@@ -92,7 +92,7 @@ def _plan(schema: Schema, published: Mapping[str, str], decimal: str) -> _Plan:
         if column.name not in published:
             cells.append(pl.lit(column.default, dtype=pl.String).alias(name))
         elif column.strip or column.null or column.default is not None:
-            cells.append(prepared(column, pl.col(name)).alias(name))
+            cells.append(prepare(column, pl.col(name)).alias(name))
         if column.type.name != "text":
             intermediate.add(cast(column.type, pl.col(name), intermediate, decimal), value_name(index, column))
     return _Plan(columns, published, cells, intermediate, every_mask(columns), schema.rules)

@@ -13,7 +13,7 @@ import polars as pl
 from etl_assets.errors import TransformError
 from etl_assets.model.batch import REJECTED_RECORD_NO, Verdict
 from etl_assets.schema import RECORD_NO
-from etl_assets.validate.conform import as_published, completed, conformed
+from etl_assets.validate.conform import as_published, completed, conform
 from etl_assets.validate.intermediate_columns import IntermediateColumns
 from etl_assets.validate.rule_masks import cell_name, evaluate, every_mask, value_name
 
@@ -49,7 +49,7 @@ def validate_rows(schema: Schema, frame: pd.DataFrame) -> Verdict:
     ]
     intermediate = IntermediateColumns()
     for index, column in enumerate(schema.columns):
-        value = conformed(column, cell_name(index), returned[index].dtype, intermediate)
+        value = conform(column, cell_name(index), returned[index].dtype, intermediate)
         if column.type.name != "text":
             intermediate.add(value, value_name(index, column))
     values = intermediate.added_to(lazy.with_columns(cells))

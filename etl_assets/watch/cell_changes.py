@@ -54,7 +54,7 @@ def cell_changes(
     return found
 
 
-def taken_back(schema: Schema, change: Change, now: Mapping[str, ColumnCells]) -> bool:
+def is_undone(schema: Schema, change: Change, now: Mapping[str, ColumnCells]) -> bool:
     """Whether the cells are again as they were before an earlier change; False when they are too few to decide."""
     column = next((column for column in schema.published if column.name == change.subject), None)
     cells = now.get(change.subject)
@@ -74,7 +74,7 @@ def taken_back(schema: Schema, change: Change, now: Mapping[str, ColumnCells]) -
             return False
 
 
-def declared_since(schema: Schema, change: Change, now: Mapping[str, ColumnCells]) -> bool:
+def is_declared_now(schema: Schema, change: Change, now: Mapping[str, ColumnCells]) -> bool:
     """Whether the declaration now provides for a change of cells that it did not provide for before.
 
     Args:
@@ -101,7 +101,7 @@ def declared_since(schema: Schema, change: Change, now: Mapping[str, ColumnCells
             return False
 
 
-def amended(former: Change, change: Change) -> Change:
+def merge_changes(former: Change, change: Change) -> Change:
     """Merge an open change of a column with a later change of the same kind."""
     detail = {**former.detail, **change.detail}
     for name in ("words", "members"):

@@ -16,7 +16,7 @@ import polars as pl
 
 from etl_assets.schema.expressions import among
 from etl_assets.schema.rules.allowed import Allowed
-from etl_assets.validate.casts import cast, prepared
+from etl_assets.validate.casts import cast, prepare
 from etl_assets.validate.intermediate_columns import IntermediateColumns
 from etl_assets.validate.shape import resolve
 from etl_assets.watch.type_inference import (
@@ -120,7 +120,7 @@ def observe(schema: Schema, raw: RawBatch) -> dict[str, Any]:
     columns = tuple(column for column in schema.published if column.name in published)
     records = max(FEWEST, min(SAMPLE, CELLS // max(1, len(columns))))
     frame = raw.frame
-    places = spaced(frame.height, records)
+    places = spread_places(frame.height, records)
     sample = pl.DataFrame(
         [
             frame.get_column(published[column.name]).gather(places).alias(f"#{number}")
@@ -140,7 +140,7 @@ def allowed_values(column: Column) -> tuple[str | int, ...] | None:
     return None if rule is None else rule.values
 
 
-def spaced(height: int, most: int) -> pl.Series:
+def spread_places(height: int, most: int) -> pl.Series:
     """Return places of records: one from each of equally long stretches, in step with no period in the data.
 
     Args:
@@ -181,7 +181,7 @@ class _SampleCounter:
         self._key = key
         self._intermediate = IntermediateColumns()
         self._cells = [
-            prepared(column.replace(default=None), pl.col(f"#{number}")).alias(f"#{number}")
+            prepare(column.replace(default=None), pl.col(f"#{number}")).alias(f"#{number}")
             for number, column in enumerate(columns)
         ]
         self._counts = [

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from etl_assets.model.drift import Change
-from etl_assets.watch.renames import renames
+from etl_assets.watch.renames import find_renames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def first_changes(schema: Schema, now: Published) -> list[Change]:
     """Return the names of a first delivery that the declaration does not provide for, as changes."""
-    terms = Terms(schema, now.names)
+    terms = NameChanges(schema, now.names)
     return [change for name in now.names if not (change := terms.added(name)).foreseen]
 
 
@@ -37,14 +37,14 @@ def changes(schema: Schema, before: Published, now: Published, open_: Iterable[C
     Returns:
         Renamings, removals and additions in the order of the names, and last a reordering.
     """
-    terms = Terms(schema, now.names)
+    terms = NameChanges(schema, now.names)
     removed = [name for name in before.names if name not in now.names]
     added = [name for name in now.names if name not in before.names]
     returned = {change.inverse for change in open_}
     renamed = {old: new for old in removed for new in added if ("renamed", old, new) in returned}
     old_names = [name for name in removed if name not in renamed and ("removed", name, "") not in returned]
     new_names = [name for name in added if name not in renamed.values() and ("added", name, "") not in returned]
-    renamed |= renames(schema, old_names, new_names, before.values, now.values)
+    renamed |= find_renames(schema, old_names, new_names, before.values, now.values)
     found = [terms.renamed(old, renamed[old]) for old in removed if old in renamed]
     found += [terms.removed(name) for name in removed if name not in renamed]
     found += [terms.added(name) for name in added if name not in renamed.values()]
@@ -72,7 +72,7 @@ def moved_names(before: Sequence[str], now: Sequence[str]) -> list[str]:
     return [name for name in common if name not in staying]
 
 
-def declared_since(schema: Schema, change: Change) -> bool:
+def is_declared_now(schema: Schema, change: Change) -> bool:
     """Whether the declaration now provides for a change of names that it did not provide for before.
 
     Args:
@@ -95,7 +95,7 @@ def declared_since(schema: Schema, change: Change) -> bool:
             return False
 
 
-class Terms:
+class NameChanges:
     """Decides for changes of published names whether a declaration provides for them, and whether they block."""
 
     def __init__(self, schema: Schema, now: Sequence[str]) -> None:

@@ -16,13 +16,13 @@ from etl_assets.postgres.connection import connected
 from etl_assets.postgres.faults import translating
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.watch import drift_events as memory
-from etl_assets.watch.cell_changes import amended, cell_changes, taken_back
-from etl_assets.watch.cell_changes import declared_since as cells_declared
+from etl_assets.watch.cell_changes import cell_changes, is_undone, merge_changes
+from etl_assets.watch.cell_changes import is_declared_now as cells_declared
 from etl_assets.watch.cell_samples import from_json
 from etl_assets.watch.column_changes import changes, first_changes
-from etl_assets.watch.column_changes import declared_since as names_declared
-from etl_assets.watch.proposals import proposal
-from etl_assets.watch.renames import likeness
+from etl_assets.watch.column_changes import is_declared_now as names_declared
+from etl_assets.watch.proposals import propose
+from etl_assets.watch.renames import sketch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 HISTORY: Final = 8
 """Maximum number of earlier deliveries with which the cells of a delivery are compared."""
-LIKENESS_RECORDS: Final = 4096
+SKETCH_RECORDS: Final = 4096
 """Maximum number of records from which the sketches of a delivery's columns are made."""
-HASHES: Final = 64
+MOST_HASHES: Final = 64
 """Maximum number of remembered hashes of a column: the smallest ones, so that equal values have equal hashes."""
 
 
@@ -99,12 +99,12 @@ def observe_names(
             new and has records.
     """
     _accept_declared(connection, source, lambda event: names_declared(source.schema, event.change))
-    if memory.observed(connection, delivery):
+    if memory.names_observed(connection, delivery):
         return Drift()
-    records = sample().head(LIKENESS_RECORDS) if delivery.manifest.spans else None
+    records = sample().head(SKETCH_RECORDS) if delivery.manifest.spans else None
     with connection.transaction():
         memory.lock_source(connection, source.name)
-        if memory.observed(connection, delivery):
+        if memory.names_observed(connection, delivery):
             return Drift()
         drift = _compare_names(connection, source, delivery, records)
         _alert(connection, source, delivery, drift)
@@ -126,9 +126,9 @@ def observe_cells(connection: Connection, source: Source, delivery: Delivery, ce
     drift, columns = Drift(), from_json(cells)
     with connection.transaction():
         memory.lock_source(connection, source.name)
-        if not memory.observed(connection, delivery):
+        if not memory.names_observed(connection, delivery):
             drift = _compare_names(connection, source, delivery, None)
-        if not memory.looked_into(connection, delivery):
+        if not memory.cells_observed(connection, delivery):
             drift += _compare_cells(connection, source, delivery, cells)
         else:
             _accept_declared(connection, source, lambda event: _cells_fit(source.schema, event, delivery, columns))
@@ -223,8 +223,8 @@ def _compare_names(connection: Connection, source: Source, delivery: Delivery, s
     """Compare a delivery's names with the delivery before, remember what was published, write the events."""
     schema = source.schema
     now = Published(delivery.manifest.names, _sketches(schema, delivery.manifest.names, sample))
-    baseline = memory.before(connection, delivery)
-    open_before = memory.standing(connection, delivery, STRUCTURE_KINDS)
+    baseline = memory.observation_before(connection, delivery)
+    open_before = memory.find_open_before(connection, delivery, STRUCTURE_KINDS)
     if baseline is None:
         found = first_changes(schema, now)
     else:
@@ -236,12 +236,12 @@ def _compare_names(connection: Connection, source: Source, delivery: Delivery, s
     identities = {change.identity for change in found}
     undone = [event for event in open_before if event.change.inverse in identities]
     decimal = source.extractor.format.decimal
-    proposed = [replace(change, proposal=proposal(schema, change, sample, decimal)) for change in found]
+    proposed = [replace(change, proposal=propose(schema, change, sample, decimal)) for change in found]
 
-    def is_undone(change: Change, later: Observation) -> bool:
+    def undone_later(change: Change, later: Observation) -> bool:
         return change.inverse in {other.identity for other in changes(schema, now, later.published, [change])}
 
-    return _write(connection, delivery, _Comparison(proposed, open_before, undone, is_undone))
+    return _write(connection, delivery, _Comparison(proposed, open_before, undone, undone_later))
 
 
 def _compare_cells(connection: Connection, source: Source, delivery: Delivery, cells: Mapping[str, Any]) -> Drift:
@@ -249,19 +249,19 @@ def _compare_cells(connection: Connection, source: Source, delivery: Delivery, c
     schema = source.schema
     now = from_json(cells)
     earlier = [from_json(past) for past in memory.cells_before(connection, delivery, HISTORY)]
-    open_before = memory.standing(connection, delivery, CELL_KINDS)
-    undone = [event for event in open_before if taken_back(schema, event.change, now)]
+    open_before = memory.find_open_before(connection, delivery, CELL_KINDS)
+    undone = [event for event in open_before if is_undone(schema, event.change, now)]
     former = {event.change.slot: event.change for event in open_before if event not in undone}
     found = [
-        amended(former[change.slot], change) if change.slot in former and not change.foreseen else change
+        merge_changes(former[change.slot], change) if change.slot in former and not change.foreseen else change
         for change in cell_changes(schema, earlier, now)
     ]
-    proposed = [replace(change, proposal=proposal(schema, change)) for change in found]
+    proposed = [replace(change, proposal=propose(schema, change)) for change in found]
 
-    def is_undone(change: Change, later: Observation) -> bool:
-        return later.cells is not None and taken_back(schema, change, from_json(later.cells))
+    def undone_later(change: Change, later: Observation) -> bool:
+        return later.cells is not None and is_undone(schema, change, from_json(later.cells))
 
-    return _write(connection, delivery, _Comparison(proposed, open_before, undone, is_undone))
+    return _write(connection, delivery, _Comparison(proposed, open_before, undone, undone_later))
 
 
 @dataclass(frozen=True)
@@ -285,10 +285,10 @@ def _write(connection: Connection, delivery: Delivery, comparison: _Comparison) 
     """Close events that were taken back, open new ones, and move on the last delivery of those that stay open."""
     closed = memory.resolve(connection, delivery.id, comparison.undone)
     still_open = [event for event in comparison.open_before if event not in comparison.undone]
-    memory.seen_again(connection, delivery, still_open)
+    memory.move_last_delivery(connection, delivery, still_open)
     amendable = {event.id for event in still_open}
     by_slot = {event.change.slot: event for event in open_events(connection, delivery.source)}
-    later = memory.after(connection, delivery)
+    later = memory.observation_after(connection, delivery)
     of_later = [] if later is None else memory.find(connection, first_delivery=later.delivery_id)
     by_identity = {event.change.identity: event for event in of_later}
     opened: list[DriftEvent] = []
@@ -300,7 +300,7 @@ def _write(connection: Connection, delivery: Delivery, comparison: _Comparison) 
         elif change.kind in CELL_KINDS and known.id in amendable:
             memory.amend(connection, known, change)
         else:
-            memory.seen_earlier(connection, delivery, known)
+            memory.move_first_delivery(connection, delivery, known)
     if later is not None:
         undone = [event for event in opened if event.status == "open" and comparison.is_undone(event.change, later)]
         resolved = {event.id: event for event in memory.resolve(connection, later.delivery_id, undone)}
@@ -321,7 +321,7 @@ def _sketches(schema: Schema, names: Sequence[str], sample: pl.DataFrame | None)
     if sample is None:
         return {}
     secret = _sensitive_names(schema)
-    return {name: sketch for name in names if name not in secret and (sketch := likeness(sample.get_column(name)))}
+    return {name: values for name in names if name not in secret and (values := sketch(sample.get_column(name)))}
 
 
 def _to_remember(schema: Schema, now: Published, remembered: Mapping[str, Values]) -> Published:
@@ -334,7 +334,7 @@ def _to_remember(schema: Schema, now: Published, remembered: Mapping[str, Values
     known = {name for column in schema.published for name in column.published_names} | {*schema.ignored}
     kept = {name for name in now.names if name not in secret and (not secret or name in known)}
     values = {**remembered, **now.values}
-    return Published(now.names, {name: value.shortened(HASHES) for name, value in values.items() if name in kept})
+    return Published(now.names, {name: value.shortened(MOST_HASHES) for name, value in values.items() if name in kept})
 
 
 def _sensitive_names(schema: Schema) -> frozenset[str]:

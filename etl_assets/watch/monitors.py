@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from etl_assets.model.monitors import Distribution, Monitors
     from etl_assets.model.profile import ColumnProfile
     from etl_assets.postgres.connection import Connection
-    from etl_assets.postgres.watch.profiles import Earlier
+    from etl_assets.postgres.watch.profiles import EarlierDelivery
     from etl_assets.source import Source
 
 _MOST_SHOWN: Final = 10
@@ -97,7 +97,7 @@ def examine(connection: Connection, source: Source, delivery: Delivery) -> tuple
     monitors = source.monitors
     watched = _watched(monitors, source.schema.names)
     limit = max([one.history for one in watched] + ([monitors.volume.history] if monitors.volume else []), default=0)
-    earlier = profiles.earlier(connection, delivery, limit, partitioned=source.partitions is not None)
+    earlier = profiles.find_earlier(connection, delivery, limit, partitioned=source.partitions is not None)
     results: list[CheckResult] = []
     if monitors.volume is not None:
         records = Point(delivery.manifest.records, _day(source, delivery))
@@ -109,9 +109,9 @@ def examine(connection: Connection, source: Source, delivery: Delivery) -> tuple
 
 
 def _examine_columns(
-    connection: Connection, source: Source, delivery: Delivery, earlier: Sequence[Earlier]
+    connection: Connection, source: Source, delivery: Delivery, earlier: Sequence[EarlierDelivery]
 ) -> CheckResult:
-    numbers = profiles.numbers(connection, [*(past.id for past in earlier), delivery.id])
+    numbers = profiles.find_profiles(connection, [*(past.id for past in earlier), delivery.id])
     now = Profiled(numbers.get(delivery.id, {}), _day(source, delivery))
     history = [Profiled(numbers[past.id], _day(source, past)) for past in earlier if past.id in numbers]
     comparisons = check_distribution(source.schema, now, history, source.monitors)
@@ -146,7 +146,7 @@ def _watched(monitors: Monitors, names: Sequence[str]) -> list[Distribution]:
     return [thresholds for name in names if (thresholds := monitors.of(name)) is not None]
 
 
-def _day(source: Source, delivery: Delivery | Earlier) -> date | None:
+def _day(source: Source, delivery: Delivery | EarlierDelivery) -> date | None:
     """Return a delivery's day: of its partition, or of its fetch if there are no partitions; None if unknown."""
     if source.partitions is None:
         return delivery.fetched_at.date()

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from etl_assets.model.profile import RANKS, ColumnProfile
-from etl_assets.watch.sketches import HASH_METHOD, FrequentValues, Quantiles, added_hashes, distinct, smallest_hashes
+from etl_assets.watch.sketches import HASH_METHOD, FrequentValues, Quantiles, distinct, merge_hashes, smallest_hashes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -111,7 +111,7 @@ class _Sum:
         facts, step = header["columns"][self.column.name], header["step"]
         self.rows += header["rows"]
         self.nulls += facts["nulls"]
-        self.hashes = added_hashes(self.hashes, np.frombuffer(hashes, dtype=np.uint64))
+        self.hashes = merge_hashes(self.hashes, np.frombuffer(hashes, dtype=np.uint64))
         if facts.get("least") is not None:
             self.least = facts["least"] if self.least is None else min(self.least, facts["least"])
             self.most = facts["most"] if self.most is None else max(self.most, facts["most"])

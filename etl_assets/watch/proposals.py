@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _OF_ANY_TYPE: Final = ("required", "published_as", "default", "description", "sensitive", "null", "strip")
 
 
-def proposal(schema: Schema, change: Change, sample: pl.DataFrame | None = None, decimal: str = ".") -> str:
+def propose(schema: Schema, change: Change, sample: pl.DataFrame | None = None, decimal: str = ".") -> str:
     """Return what to declare for a change, or what to remove from the declaration.
 
     Args:

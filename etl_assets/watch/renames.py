@@ -34,7 +34,7 @@ _OTHER_NUMBER: Final = 0.3
 _IGNORED: Final = ""
 
 
-def likeness(cells: pl.Series) -> Values | None:
+def sketch(cells: pl.Series) -> Values | None:
     """Return a sketch of a column's values; None when it has no values.
 
     The hashes are the same on every machine and with every version of the engine.
@@ -85,7 +85,7 @@ def similarity(one: str, other: str) -> float:
     return alike
 
 
-def renames(
+def find_renames(
     schema: Schema,
     removed: Sequence[str],
     added: Sequence[str],

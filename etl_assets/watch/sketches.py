@@ -50,7 +50,7 @@ def smallest_hashes(values: pl.Series) -> Hashes:
     return np.sort(different.to_numpy())[:KEPT_HASHES]
 
 
-def added_hashes(some: Hashes, more: Hashes) -> Hashes:
+def merge_hashes(some: Hashes, more: Hashes) -> Hashes:
     """Merge two parts, each sorted, into their smallest distinct hashes."""
     if len(some) == KEPT_HASHES:
         more = more[more < some[-1]]

@@ -18,9 +18,9 @@ from psycopg import sql
 
 from etl_assets import Column, References, Schema
 from etl_assets.audit import library
-from etl_assets.audit.auditor import SAMPLE, auditor
-from etl_assets.audit.examination import examine
-from etl_assets.audit.suite import compiled
+from etl_assets.audit.auditor import SAMPLE, open_auditor
+from etl_assets.audit.examination import audit_table
+from etl_assets.audit.suite import compile_suite
 from etl_assets_tests.ingest.world import World
 from etl_assets_tests.validate.oracle import judge
 
@@ -179,7 +179,7 @@ def ingested(url: str, folder: Path, feed: Feed) -> World:
 @FEW_EXAMPLES
 def test_rows_that_the_ingest_accepted_meet_all_expectations(warehouse_url: str, folder: Path, feed: Feed) -> None:
     world = ingested(warehouse_url, folder, feed)
-    found = examine(world.source, warehouse_url)
+    found = audit_table(world.source, warehouse_url)
     assert found is not None
     assert [(expectation.name, result) for expectation, result in found.disagreements] == []
 
@@ -191,9 +191,9 @@ def test_the_auditor_finds_the_records_that_the_ingest_rejects(warehouse_url: st
     rejected = {record.record_no: set(record.rules) for record in world.waiting()}
     table = f"public.raw_{world.name}"
     unreadable = _store_unvalidated(warehouse_url, table, feed)
-    suite = compiled(feed.schema)
-    with auditor(warehouse_url, feed.schema, table) as table_auditor:
-        results = table_auditor.ask(suite.expectations)
+    suite = compile_suite(feed.schema)
+    with open_auditor(warehouse_url, feed.schema, table) as table_auditor:
+        results = table_auditor.evaluate(suite.expectations)
     failed = {result.name: {row["n"] for row in result.keys} for result in results}
     assert {name: len(rows) for name, rows in failed.items()} == {each.name: each.failed_records for each in results}
     assert not any("cannot be evaluated" in result.description for result in results)

@@ -13,8 +13,8 @@ import pytest
 
 from etl_assets import Column, Schema
 from etl_assets.audit.data_docs import KEPT, index_of, page_of, publish
-from etl_assets.audit.examination import Examination
-from etl_assets.audit.suite import compiled
+from etl_assets.audit.examination import TableAudit
+from etl_assets.audit.suite import compile_suite
 from etl_assets.model.check_result import CheckResult
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ SCHEMA = Schema(
 )
 
 
-def examined(**changes: Any) -> Examination:
+def examined(**changes: Any) -> TableAudit:
     """Return an examination in which every expectation is met, except the named ones."""
-    suite = compiled(SCHEMA)
+    suite = compile_suite(SCHEMA)
     results = tuple(
         replace(CheckResult(expectation.name, passed=True, records=7), **changes.get(expectation.name, {}))
         for expectation in suite.expectations
     )
-    return Examination("people", "core.people", changes.get("at", AT), suite, results)
+    return TableAudit("people", "core.people", changes.get("at", AT), suite, results)
 
 
 UNMET = {
@@ -142,6 +142,6 @@ def test_only_the_last_audits_are_kept(tmp_path: Path) -> None:
     "result", [{"description": "It cannot be evaluated."}, {"observed": "TEXT"}, {"failed_records": 3, "records": 0}]
 )
 def test_every_kind_of_result_has_a_page(tmp_path: Path, result: dict[str, Any]) -> None:
-    changed = {expectation.name: {"passed": False, **result} for expectation in compiled(SCHEMA).expectations}
+    changed = {expectation.name: {"passed": False, **result} for expectation in compile_suite(SCHEMA).expectations}
     page = Page(publish(tmp_path, examined(**changed), "run-1"))
     assert "0 of" in page.text

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from etl_assets import Column, References, Schema
-from etl_assets.audit.suite import compiled
+from etl_assets.audit.suite import compile_suite
 from etl_assets.model.expectation_types import IN_DATABASE, ROWS
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ KEY = Column("id", "integer", required=True)
 
 
 def expectations_of(column: Column, *, key: tuple[str, ...] = ("id",)) -> dict[str, Expectation]:
-    suite = compiled(Schema((KEY, column), key=key))
+    suite = compile_suite(Schema((KEY, column), key=key))
     return {expectation.name: expectation for expectation in suite.expectations}
 
 
@@ -35,7 +35,7 @@ def test_every_rule_has_an_expectation_with_its_name() -> None:
         "x", "text", required=True, length=5, pattern="[a-z]+", allowed=("a",), unique=True, references="core.p.c"
     )
     schema = Schema((KEY, column), key=("id",))
-    suite = compiled(schema)
+    suite = compile_suite(schema)
     assert {expectation.name for expectation in suite.expectations} == {
         *(rule.name for rule in schema.rule_infos),
         "x__type",
@@ -48,7 +48,7 @@ def test_every_rule_has_an_expectation_with_its_name() -> None:
 def test_every_expectation_of_a_suite_could_have_been_declared() -> None:
     column = Column("x", "decimal", scale=10, minimum=Decimal("0.0000000001"), references="core.p.c")
     schema = Schema((KEY, column), key=("id", "x"))
-    for expectation in compiled(schema).expectations:
+    for expectation in compile_suite(schema).expectations:
         expectation.check(schema.names, "the suite")
 
 
@@ -128,7 +128,7 @@ def test_rules_that_cannot_be_checked_in_a_stored_table_are_left_out_with_a_reas
         key=("id",),
         inputs=(Column("wide", "integer", minimum=0),),
     )
-    assert compiled(schema).left_out == {
+    assert compile_suite(schema).left_out == {
         "a__pattern": r"Postgres has no equivalent of \bx",
         "b__references": "rows without a parent are loaded by consent",
         "wide__type": "the table does not have the column",

@@ -105,7 +105,7 @@ def test_a_run_that_was_taken_over_writes_nothing_more(feed: Feed) -> None:
         def run(self, prepared: Prepared) -> Entry:
             if prepared.batch.span.batch == faults.FATAL_BATCH:
                 with connected(feed.url) as other:
-                    locks.take(other, "stock", "", "the run that took over")
+                    locks.take_over(other, "stock", "", "the run that took over")
             return super().run(prepared)
 
     feed.transaction = Replaced

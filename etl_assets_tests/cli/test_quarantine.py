@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl_assets.cli.quarantine_export import escaped, write_csv
-from etl_assets.cli.terminal import harmless, harmless_bytes
+from etl_assets.cli.quarantine_export import escape_formula, write_csv
+from etl_assets.cli.terminal import escape_control_characters, harmless_bytes
 
 if TYPE_CHECKING:
     from etl_assets_tests.cli.desk import Desk
@@ -127,7 +127,7 @@ def test_an_export_to_a_file_can_be_read_back_as_csv(ready: Desk) -> None:
 
 @given(st.text())
 def test_no_exported_cell_can_be_taken_for_a_formula(text: str) -> None:
-    cell = escaped(text)
+    cell = escape_formula(text)
     assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
     assert cell.removeprefix("'") == text or cell == text
 
@@ -144,5 +144,5 @@ def test_no_byte_of_a_record_reaches_the_terminal_as_a_control_character(raw: by
 
 
 def test_escapes_show_the_replaced_characters() -> None:
-    assert harmless("a\x1b[31mb\u202ec") == "a\\x1b[31mb\\u202ec"
+    assert escape_control_characters("a\x1b[31mb\u202ec") == "a\\x1b[31mb\\u202ec"
     assert harmless_bytes(b"Jos\xe9 \xc3\xa9\x00") == "Jos\\xe9 é\\x00"

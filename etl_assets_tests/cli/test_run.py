@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from etl_assets.cli.run import match
+from etl_assets.cli.run import matching_partition
 from etl_assets.postgres.migrations.migrate import newest
 
 if TYPE_CHECKING:
@@ -112,14 +112,14 @@ def test_a_server_that_does_not_answer_is_a_settings_error(desk: Desk, monkeypat
 
 def test_a_unique_beginning_of_a_key_selects_its_partition() -> None:
     known = ["2013-01-01", "2013-01-02", "2013-02-01"]
-    assert match("2013-02", known, "x") == "2013-02-01"
-    assert match("2013-01-01", known, "x") == "2013-01-01"
+    assert matching_partition("2013-02", known, "x") == "2013-02-01"
+    assert matching_partition("2013-01-01", known, "x") == "2013-01-01"
     with pytest.raises(click.UsageError, match="matches 2 partitions"):
-        match("2013-01", known, "x")
+        matching_partition("2013-01", known, "x")
 
 
 def test_a_whole_key_selects_its_partition_even_if_another_key_begins_with_it() -> None:
-    assert match("a", ["a", "ab"], "x") == "a"
+    assert matching_partition("a", ["a", "ab"], "x") == "a"
 
 
 def test_migrate_prints_both_revisions_and_can_be_repeated(desk: Desk) -> None:

@@ -14,8 +14,8 @@ import pytest
 from psycopg import sql
 
 from etl_assets.alerts.rules import of_checks
-from etl_assets.audit.auditor import auditor
-from etl_assets.audit.suite import compiled
+from etl_assets.audit.auditor import open_auditor
+from etl_assets.audit.suite import compile_suite
 from etl_assets.errors import DeclarationError
 from etl_assets.graph.assets.checks import core_specs
 from etl_assets.model.alert import DEFAULT_ALERTS
@@ -44,7 +44,7 @@ class RuleSuite:
         kept: Published cells that keep the rule; None for no cell.
         broken: Published cells that break the rule, and no other rule of the column.
         wrong: Arguments of a column ``x`` whose declaration is refused.
-        unsaid: The reason why the audit leaves the rule out; empty if the audit checks it.
+        not_audited: The reason why the audit leaves the rule out; empty if the audit checks it.
         parents: Values of ``core.rule_parents.code``, which the column may refer to.
     """
 
@@ -53,7 +53,7 @@ class RuleSuite:
     kept: tuple[str | None, ...]
     broken: tuple[str | None, ...]
     wrong: tuple[dict[str, Any], ...] = ()
-    unsaid: str = ""
+    not_audited: str = ""
     parents: tuple[str, ...] = ()
 
     @property
@@ -113,16 +113,16 @@ class RuleSuite:
 
     def test_the_audit_finds_stored_rows_that_break_the_rule(self, warehouse_url: str, tmp_path: Path) -> None:
         world = self.world(warehouse_url, tmp_path)
-        suite = compiled(self.schema)
-        if self.unsaid:
-            assert suite.left_out == {self.name: self.unsaid}
+        suite = compile_suite(self.schema)
+        if self.not_audited:
+            assert suite.left_out == {self.name: self.not_audited}
             return
         assert not any(isinstance(reason, NotAudited) for reason in suite.left_out.values())
         table = f"public.{world.name}"
-        self.store_unjudged(warehouse_url, table)
+        self.store_unvalidated(warehouse_url, table)
         (expectation,) = (item for item in suite.expectations if item.name == self.name)
-        with auditor(warehouse_url, self.schema, table) as audit:
-            (result,) = audit.ask([expectation])
+        with open_auditor(warehouse_url, self.schema, table) as audit:
+            (result,) = audit.evaluate([expectation])
         self.check_audit({row["n"] for row in result.keys}, passed=result.passed)
 
     def check_audit(self, keys: set[int], *, passed: bool) -> None:
@@ -139,7 +139,7 @@ class RuleSuite:
             parents.take(*self.parents, header="code")
         return World(url, folder, self.schema, f"rules_{next(_NUMBER)}")
 
-    def store_unjudged(self, url: str, table: str) -> None:
+    def store_unvalidated(self, url: str, table: str) -> None:
         """Store the cells in a table without any rule, typed by the oracle."""
         rows = [(number, value(self.column, cell)) for number, cell in enumerate(self.cells, start=1)]
         name = sql.Identifier(*table.split("."))

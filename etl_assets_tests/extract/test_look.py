@@ -14,7 +14,7 @@ import pytest
 
 from etl_assets import Csv, FileExtractor, Partition
 from etl_assets.errors import DeliveryError, DeliveryMissingError, DeliveryUnreachableError
-from etl_assets.extract.validators import agree, changed_at, of_listing
+from etl_assets.extract.validators import from_listing, modification_time, same_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -158,12 +158,12 @@ def test_a_server_that_does_not_answer_is_unreachable(publisher: ThreadingHTTPSe
     ],
 )
 def test_the_time_of_a_change_is_read_in_the_notations_of_publishers(text: str, moment: datetime | None) -> None:
-    assert changed_at({"modified": text}) == moment
+    assert modification_time({"modified": text}) == moment
 
 
 def test_the_time_of_a_local_file_is_its_modification_time(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a")
-    at = changed_at(_poll(str(tmp_path / "a.csv")) or {})
+    at = modification_time(_poll(str(tmp_path / "a.csv")) or {})
     assert at is not None
     assert abs(at - datetime.now(UTC)) < timedelta(minutes=1)
 
@@ -182,9 +182,9 @@ def test_the_time_of_a_local_file_is_its_modification_time(tmp_path: Path) -> No
 def test_two_states_are_the_same_if_all_common_validators_are_equal_and_one_distinguishes(
     polled: dict[str, str], known: dict[str, str], *, same: bool
 ) -> None:
-    assert agree(polled, known) is same
+    assert same_state(polled, known) is same
 
 
 def test_the_names_of_validators_in_file_systems_are_known() -> None:
     listed = {"name": "a", "ETag": '"1"', "LastModified": datetime(2024, 1, 3, tzinfo=UTC), "md5Hash": None, "size": 3}
-    assert of_listing(listed) == {"etag": '"1"', "modified": "2024-01-03 00:00:00+00:00", "size": "3"}
+    assert from_listing(listed) == {"etag": '"1"', "modified": "2024-01-03 00:00:00+00:00", "size": "3"}

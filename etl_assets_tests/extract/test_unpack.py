@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
-from etl_assets.extract import unpack
-from etl_assets.extract.unpack import Member, unpacked
+from etl_assets.extract import unpack as unpacking
+from etl_assets.extract.unpack import Member, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ def zipped(members: Sequence[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLA
 
 
 def contents(data: bytes, pattern: str = "*") -> list[tuple[str, bytes]]:
-    with unpacked(io.BytesIO(data), "delivery", pattern) as files:
+    with unpack(io.BytesIO(data), "delivery", pattern) as files:
         return [(name, stream.read()) for name, stream in files]
 
 
@@ -88,8 +88,8 @@ def test_two_members_of_one_name_are_refused() -> None:
 
 
 def test_a_bomb_is_refused_before_it_is_completely_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpack, "RATIO_FLOOR", 100_000)
-    with unpacked(io.BytesIO(gzip.compress(bytes(10_000_000))), "bomb", "*") as files:
+    monkeypatch.setattr(unpacking, "RATIO_FLOOR", 100_000)
+    with unpack(io.BytesIO(gzip.compress(bytes(10_000_000))), "bomb", "*") as files:
         ((_, stream),) = files
         assert isinstance(stream, Member)
         with pytest.raises(DeliveryError, match="200 times its packed size"):
@@ -98,13 +98,13 @@ def test_a_bomb_is_refused_before_it_is_completely_unpacked(monkeypatch: pytest.
 
 
 def test_too_many_members_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpack, "MAX_MEMBERS", 2)
+    monkeypatch.setattr(unpacking, "MAX_MEMBERS", 2)
     with pytest.raises(DeliveryError, match="3 members"):
         contents(zipped([(f"{n}.csv", b"") for n in range(3)]))
 
 
 def test_an_archive_that_would_unpack_to_too_many_bytes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpack, "MAX_BYTES", 10)
+    monkeypatch.setattr(unpacking, "MAX_BYTES", 10)
     with pytest.raises(DeliveryError, match="more than 10 bytes"):
         contents(zipped([("a.csv", _TEXT)]))
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from etl_assets import OnChange
 from etl_assets.graph.triggers.arrivals import LONGEST_WAIT, Arrival, Attempt, Decider, Memory, summary, wait
-from etl_assets.postgres.ledger.deliveries import Seen
+from etl_assets.postgres.ledger.deliveries import LastFetch
 
 _EVERY = timedelta(minutes=1)
 _START = datetime(2024, 1, 3, tzinfo=UTC)
@@ -25,7 +25,7 @@ class World:
     state: int = 0
     now: datetime = _START
     memory: Memory = field(default_factory=Memory)
-    fetched: Seen | None = None
+    fetched: LastFetch | None = None
     under_way: bool = False
     attempts: dict[str, Attempt] = field(default_factory=dict)
     keys: list[tuple[str, int]] = field(default_factory=list)
@@ -36,12 +36,12 @@ class World:
     def tick(self) -> None:
         self.now += _EVERY
         arrival = self.memory.arrivals.get("")
-        attempt = self.attempts.get(arrival.look) if arrival is not None else None
+        attempt = self.attempts.get(arrival.state) if arrival is not None else None
         decision = Decider(_TRIGGER, 2, self.now).decide("", {"etag": str(self.state)}, self.fetched, arrival, attempt)
         if decision.ask:
             assert decision.arrival is not None
             assert not self.under_way
-            key = (decision.arrival.look, decision.arrival.attempt)
+            key = (decision.arrival.state, decision.arrival.attempt)
             assert key not in self.keys
             self.keys.append(key)
             self.under_way = True
@@ -58,7 +58,7 @@ class World:
         self.attempts[digest] = Attempt(number, "succeeded" if succeeds else "failed", self.now)
         before = self.fetched.delivery_id if self.fetched else 0
         new = self.fetched is None or self.fetched.validators != {"etag": str(self.state)}
-        self.fetched = Seen(before + new, succeeds, {"etag": str(self.state)})
+        self.fetched = LastFetch(before + new, succeeds, {"etag": str(self.state)})
 
 
 _STEPS = st.lists(st.one_of(st.integers(0, 3), st.sampled_from(["tick", "good", "bad"])), max_size=60)

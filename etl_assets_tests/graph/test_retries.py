@@ -13,7 +13,7 @@ from etl_assets import FileExtractor
 from etl_assets.errors import BusyError, DeliveryUnreachableError, LoadError, TransientLoadError
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.graph.runs import retries
-from etl_assets.graph.runs.retries import TRANSIENT_FETCH, retried, retrying
+from etl_assets.graph.runs.retries import TRANSIENT_FETCH, retried_errors, retrying
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,9 +47,9 @@ def test_an_error_that_a_retry_cannot_resolve_is_raised_unchanged(error: Excepti
 
 
 def test_after_the_last_try_no_error_is_retried() -> None:
-    assert retried(retries.RETRIES) == ()
-    assert issubclass(TransientLoadError, retried(retries.RETRIES - 1))
-    assert issubclass(DeliveryUnreachableError, retried(0, TRANSIENT_FETCH))
+    assert retried_errors(retries.RETRIES) == ()
+    assert issubclass(TransientLoadError, retried_errors(retries.RETRIES - 1))
+    assert issubclass(DeliveryUnreachableError, retried_errors(0, TRANSIENT_FETCH))
 
 
 class Unsteady(FileExtractor):

@@ -95,7 +95,7 @@ def test_a_retried_step_counts_as_an_attempt_and_the_run_stays_under_way(
     monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
     source = bench.people(*_GOOD)
     record = _under_way(bench, source)
-    with pytest.raises(TransientLoadError), record.watching(retries.retried(0)):
+    with pytest.raises(TransientLoadError), record.entering_errors(retries.retried_errors(0)):
         raise TransientLoadError("The database broke off.")
     assert bench.query("SELECT status, error_class FROM etl.run") == [("started", "TransientLoadError")]
     record.end()
@@ -136,7 +136,7 @@ def test_the_counts_of_a_run_that_failed_are_those_of_its_committed_batches(benc
 
 def test_a_run_that_is_interrupted_is_cancelled(bench: Bench) -> None:
     record = _under_way(bench, bench.people(*_GOOD))
-    with pytest.raises(dg.DagsterExecutionInterruptedError), record.watching():
+    with pytest.raises(dg.DagsterExecutionInterruptedError), record.entering_errors():
         raise dg.DagsterExecutionInterruptedError
     ((status, error_class, text),) = bench.query("SELECT status, error_class, error FROM etl.run")
     assert (status, error_class) == ("cancelled", "Cancelled")

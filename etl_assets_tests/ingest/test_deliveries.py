@@ -158,7 +158,7 @@ def test_an_interrupted_delivery_is_finished_before_a_newer_one(world: World) ->
     from etl_assets.postgres.ledger import deliveries
 
     with connected(world.url) as connection:
-        pending = deliveries.pending(connection, "goods", "")
+        pending = deliveries.deliveries_to_load(connection, "goods", "")
     reports = [world.load(delivery) for delivery in pending]
     assert [report.status for report in reports] == ["resumed", "loaded"]
     assert len(world.rows()) == len(WORDS) + 1

@@ -170,9 +170,9 @@ def test_parked_records_are_released_when_their_parents_have_arrived_and_not_bef
     assert path.exists()
     report = placed.load(placed.land().delivery)
     assert (report.counts.rejected, report.rules) == (2, {"code__references": 2, "by__references": 3})
-    assert ingest.releasable(source, warehouse) == []
+    assert ingest.releasable_ids(source, warehouse) == []
     world.take("apple,1,", "plum,1,")
-    (released,) = ingest.releasable(source, warehouse)
+    (released,) = ingest.releasable_ids(source, warehouse)
     assert placed.replay(released).replayed == 1
     assert [row[0] for row in placed.rows()] == [1, 2]
     assert placed.violations() == []

@@ -10,7 +10,7 @@ from polars import col
 from psycopg import sql
 
 from etl_assets import ForeignKey, Rule, Transformer, UniqueTogether, ingest
-from etl_assets.audit.examination import examine
+from etl_assets.audit.examination import audit_table
 from etl_assets.errors import LoadError, RuleError
 from etl_assets.postgres.connection import connected
 from etl_assets.schema import Column, Schema
@@ -143,9 +143,9 @@ def test_several_columns_refer_to_one_row_and_records_wait_until_it_exists(regio
     assert {record.record_no: record.status for record in places.waiting()} == {2: "parked", 3: "parked"}
     assert [row[0] for row in places.rows()] == [1, 4, 5]
     assert places.source.parents == {"core.regions"}
-    assert ingest.releasable(places.source, places.warehouse) == []
+    assert ingest.releasable_ids(places.source, places.warehouse) == []
     regions.take("at,9", header="country,region")
-    (released,) = ingest.releasable(places.source, places.warehouse)
+    (released,) = ingest.releasable_ids(places.source, places.warehouse)
     assert places.replay(released).replayed == 1
     assert [row[0] for row in places.rows()] == [1, 2, 4, 5]
     assert places.violations() == []
@@ -186,7 +186,7 @@ def test_the_audit_checks_every_rule_that_it_can(regions: World) -> None:
     )
     places = replace(regions, name="places", schema=replace(PLACES, rules=rules))
     places.take("1,at,1", "2,be,1", header="id,country,region")
-    examination = examine(places.source, places.url)
+    examination = audit_table(places.source, places.url)
     assert examination is not None
     assert examination.disagreements == []
     assert examination.suite.left_out == {"upper": "Uppercase is not translated into SQL"}
@@ -194,7 +194,7 @@ def test_the_audit_checks_every_rule_that_it_can(regions: World) -> None:
         for (index,) in places.query("SELECT indexname FROM pg_indexes WHERE indexname LIKE 'places%unique'"):
             connection.execute(sql.SQL("DROP INDEX core.{}").format(sql.Identifier(index)))
         connection.execute("UPDATE core.places SET country = '', region = '7'")
-    examination = examine(places.source, places.url)
+    examination = audit_table(places.source, places.url)
     assert examination is not None
     unmet = {expectation.name for expectation, _ in examination.disagreements}
     assert unmet == {"country__region__references", "country__region__unique", "no_empty_country"}

@@ -15,7 +15,7 @@ from etl_assets.local import EmbeddedServer, embedded
 from etl_assets.local import binaries as binaries_module
 from etl_assets.local.account import Account, account_for
 from etl_assets.local.binaries import binaries
-from etl_assets.local.cluster import place, prepare, working_folder
+from etl_assets.local.cluster import locate_data, prepare, working_folder
 from etl_assets_tests.local.conftest import needs_root
 
 _DAEMON = Account(uid=1, gid=1)
@@ -43,7 +43,7 @@ def test_data_that_the_account_could_not_reach_are_kept_elsewhere_and_no_permiss
     before = _modes(closed, tmp_path, tmp_path.parent, new_home.parent)
     folder = working_folder(closed / "home")
     account = account_for(folder / "data")
-    data = place(folder, account, elsewhere=new_home.parent / "elsewhere")
+    data = locate_data(folder, account, elsewhere=new_home.parent / "elsewhere")
     prepare(folder, data, binaries(account, data.parent), account)
     assert (folder / "data").readlink() == data
     assert data.parent.parent == new_home.parent / "elsewhere"
@@ -99,7 +99,7 @@ def test_a_failed_first_start_leaves_nothing_and_the_next_start_succeeds(new_hom
     (broken / "initdb").chmod(0o755)
     mine = Account(os.geteuid(), os.getegid())
     with pytest.raises(SettingsError, match="Its message: no room"):
-        prepare(folder, place(folder, account), binaries_module.Binaries(broken), mine)
+        prepare(folder, locate_data(folder, account), binaries_module.Binaries(broken), mine)
     assert sorted(path.name for path in folder.iterdir()) == ["password"]
     with embedded(new_home) as server:
         assert server.port

@@ -48,12 +48,12 @@ def _batch(connection: Connection, number: int, read: int, kind: str = "ingest",
 def test_seconds_of_the_phases_are_collected_and_the_delivery_is_kept(connection: Connection) -> None:
     history.run_started(connection, _KEY, step="landing")
     _batch(connection, 1, 5)
-    history.run_goes_on(connection, _KEY, delivery_id=1, seconds={"landing": 0.5})
+    history.step_ended(connection, _KEY, delivery_id=1, seconds={"landing": 0.5})
     history.run_started(connection, _KEY, step="core")
     end = history.run_succeeded(connection, _KEY, seconds={"core": 1.25})
     assert end is not None
     assert (end.status, end.delivery_id, end.counts.inserted) == ("succeeded", 1, 5)
-    assert end.took >= 0
+    assert end.seconds >= 0
     assert _row(connection, "step", "seconds") == ("core", {"landing": 0.5, "core": 1.25})
 
 
@@ -68,7 +68,7 @@ def test_counts_are_the_sums_of_ledger_entries_of_the_partition_or_of_any_partit
     history.run_started(connection, _KEY)
     _batch(connection, 1, 5)
     _batch(connection, 2, 7, partition="south")
-    end = history.run_cut_short(connection, _KEY, "crashed", "It is gone.", error_class=history.CRASHED)
+    end = history.run_interrupted(connection, _KEY, "crashed", "It is gone.", error_class=history.CRASHED)
     assert end is not None
     assert (end.counts.read, end.delivery_id) == (5, 1)
     assert "Committed batches: 1, with 5 records" in end.error

@@ -28,7 +28,7 @@ sys.stdin.read()
 
 def _alive(url: str, run_id: str) -> bool:
     with connected(url) as connection:
-        return liveness.run_lock_number(run_id) in locks.held(connection)
+        return liveness.run_lock_number(run_id) in locks.held_lock_numbers(connection)
 
 
 def _wait_for(condition: Callable[[], bool], thread_of: tuple[str, str] | None = None) -> None:

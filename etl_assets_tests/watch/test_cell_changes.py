@@ -8,7 +8,7 @@ import pytest
 
 from etl_assets.model.drift import Change
 from etl_assets.schema import Column, Schema
-from etl_assets.watch.cell_changes import amended, cell_changes, taken_back
+from etl_assets.watch.cell_changes import cell_changes, is_undone, merge_changes
 from etl_assets.watch.cell_samples import from_json, merge, observe
 from etl_assets_tests.validate.published import PublishedBatch
 
@@ -168,19 +168,19 @@ def test_a_first_delivery_has_no_changes_and_empty_deliveries_are_skipped_as_bas
 )
 def test_a_change_is_taken_back_when_the_cells_are_as_before(name: str, before: str, now: str) -> None:
     (change,) = between(name, [(before, 100)], [(before, 4), (now, 96)])
-    assert taken_back(SCHEMA, change, cells(name, (before, 100)))
-    assert not taken_back(SCHEMA, change, cells(name, (now, 100)))
-    assert not taken_back(SCHEMA, change, cells(name, (before, 19)))
-    assert not taken_back(SCHEMA, change, cells("id"))
+    assert is_undone(SCHEMA, change, cells(name, (before, 100)))
+    assert not is_undone(SCHEMA, change, cells(name, (now, 100)))
+    assert not is_undone(SCHEMA, change, cells(name, (before, 19)))
+    assert not is_undone(SCHEMA, change, cells("id"))
 
 
 def test_a_later_change_of_the_same_kind_is_merged_into_the_open_one() -> None:
     former = Change("null_word", "number", detail={"words": ["-"], "cells": 10})
     later = Change("null_word", "number", detail={"words": ["?"], "cells": 30}, proposal="new")
-    assert amended(former, later).detail == {"words": ["-", "?"], "cells": 30}
+    assert merge_changes(former, later).detail == {"words": ["-", "?"], "cells": 30}
     retyped = Change("retyped", "number", detail={"before": "integer", "after": "text"})
     again = Change("retyped", "number", detail={"before": "text", "after": "moment"})
-    assert amended(retyped, again).detail == {"before": "integer", "after": "moment"}
+    assert merge_changes(retyped, again).detail == {"before": "integer", "after": "moment"}
 
 
 def test_the_batches_of_a_delivery_are_compared_together() -> None:

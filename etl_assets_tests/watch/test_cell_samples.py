@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets.schema import Column, Schema
-from etl_assets.watch.cell_samples import MOST_MEMBERS, SAMPLE, from_json, merge, observe, spaced
+from etl_assets.watch.cell_samples import MOST_MEMBERS, SAMPLE, from_json, merge, observe, spread_places
 from etl_assets_tests.validate.published import PublishedBatch
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def test_batches_merge_in_any_order_and_through_json(parts: list[list[tuple[str 
 
 @pytest.mark.parametrize("height", [0, 1, SAMPLE, SAMPLE + 1, 100_000])
 def test_a_sample_is_spread_over_the_whole_batch(height: int) -> None:
-    places = spaced(height, SAMPLE).to_list()
+    places = spread_places(height, SAMPLE).to_list()
     assert len(places) == min(height, SAMPLE)
     gaps = [later - earlier for earlier, later in pairwise([-1, *places, height])]
     assert all(0 < gap <= 2 * -(-height // SAMPLE) for gap in gaps if height)
@@ -131,5 +131,5 @@ def test_a_sample_is_spread_over_the_whole_batch(height: int) -> None:
 @pytest.mark.parametrize("period", [2, 5, 24, 25, 100])
 def test_periodic_values_are_sampled_as_often_as_they_occur(period: int) -> None:
     records = pl.Series([str(number % period) for number in range(100_000)])
-    share = records.gather(spaced(100_000, SAMPLE)).eq("0").mean()
+    share = records.gather(spread_places(100_000, SAMPLE)).eq("0").mean()
     assert share == pytest.approx(1 / period, rel=0.2)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from etl_assets.model.drift import Change
 from etl_assets.schema import Column, References, Schema
 from etl_assets.watch.cell_samples import allowed_values
-from etl_assets.watch.proposals import column_name, proposal, with_members
+from etl_assets.watch.proposals import column_name, propose, with_members
 from etl_assets.watch.type_inference import Guess, guess
 
 COLUMNS = (
@@ -93,40 +93,40 @@ def test_a_proposed_name_is_free_and_can_be_declared(published: str, taken: list
 
 def test_a_new_column_is_proposed_with_the_type_that_its_cells_have() -> None:
     sample = pl.DataFrame({"Born On": ["01.02.1950", None]})
-    assert evaluated(proposal(SCHEMA, Change("added", "Born On"), sample)) == Column(
+    assert evaluated(propose(SCHEMA, Change("added", "Born On"), sample)) == Column(
         "born_on", "date", published_as="Born On", formats=("%d.%m.%Y",)
     )
-    assert proposal(SCHEMA, Change("added", "remark", foreseen=True), sample) == ""
+    assert propose(SCHEMA, Change("added", "remark", foreseen=True), sample) == ""
 
 
 def test_a_renamed_column_is_proposed_under_both_names() -> None:
-    code = proposal(SCHEMA, Change("renamed", "Amount", "amount_"))
+    code = propose(SCHEMA, Change("renamed", "Amount", "amount_"))
     assert evaluated(code) == SCHEMA["amount"].replace(published_as=("amount_", "Amount"))
-    assert proposal(SCHEMA, Change("renamed", "remark", "Remark")) == "ignored=(..., 'Remark')"
-    assert evaluated(proposal(SCHEMA, Change("renamed", "x", "y"))) == Column("y", "text")
+    assert propose(SCHEMA, Change("renamed", "remark", "Remark")) == "ignored=(..., 'Remark')"
+    assert evaluated(propose(SCHEMA, Change("renamed", "x", "y"))) == Column("y", "text")
 
 
 def test_a_removed_column_is_proposed_as_optional_or_for_removal() -> None:
-    assert not evaluated(proposal(SCHEMA, Change("removed", "Amount", blocking=True))).required
-    assert proposal(SCHEMA, Change("removed", "day")).endswith("remove this column: Column('day', 'date')")
-    assert "another key" in proposal(SCHEMA, Change("removed", "code", blocking=True))
-    assert proposal(SCHEMA, Change("removed", "unknown")) == ""
+    assert not evaluated(propose(SCHEMA, Change("removed", "Amount", blocking=True))).required
+    assert propose(SCHEMA, Change("removed", "day")).endswith("remove this column: Column('day', 'date')")
+    assert "another key" in propose(SCHEMA, Change("removed", "code", blocking=True))
+    assert propose(SCHEMA, Change("removed", "unknown")) == ""
 
 
 def test_changes_of_cells_are_proposed_on_their_column() -> None:
     retyped = Change("retyped", "amount", detail={"before": "integer", "after": "float"})
-    assert evaluated(proposal(SCHEMA, retyped)) == Column("amount", "float", required=True, published_as="Amount")
+    assert evaluated(propose(SCHEMA, retyped)) == Column("amount", "float", required=True, published_as="Amount")
     format_ = Change("format", "day", detail={"readings": {"%d/%m/%Y": 4, "%m/%d/%Y": 9}, "strays": 9})
-    assert evaluated(proposal(SCHEMA, format_)).type.formats == ("%Y-%m-%d", "%m/%d/%Y")
+    assert evaluated(propose(SCHEMA, format_)).type.formats == ("%Y-%m-%d", "%m/%d/%Y")
     unreadable = Change("format", "day", detail={"readings": {"%d/%m/%Y": 4}, "strays": 9})
-    assert proposal(SCHEMA, unreadable) == ""
+    assert propose(SCHEMA, unreadable) == ""
     word = Change("null_word", "amount", detail={"words": ["-"]})
-    assert evaluated(proposal(SCHEMA, word)).null == ("-",)
+    assert evaluated(propose(SCHEMA, word)).null == ("-",)
 
 
 def test_members_of_a_category_are_only_in_the_proposal_for_the_reviewer() -> None:
     change = Change("category", "kind", detail={"members": ["b"]})
-    assert proposal(SCHEMA, change) == "Column('kind', 'text', sensitive=True, allowed=('a', ...))"
+    assert propose(SCHEMA, change) == "Column('kind', 'text', sensitive=True, allowed=('a', ...))"
     assert allowed_values(evaluated(with_members(SCHEMA["kind"], ["b"]))) == ("a", "b")
     grade = Column("grade", "integer", allowed=(1,))
     assert allowed_values(evaluated(with_members(grade, ["2"]))) == (1, 2)

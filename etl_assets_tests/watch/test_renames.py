@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets.schema import Column, Schema
-from etl_assets.watch.renames import likeness, overlap, renames, similarity
+from etl_assets.watch.renames import find_renames, overlap, similarity, sketch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,9 +21,9 @@ BARE = Schema((Column("unseen", "text", required=True),), ("unseen",))
 
 
 def values(cells: Iterable[object]) -> Values:
-    sketch = likeness(pl.Series([str(cell) for cell in cells], dtype=pl.String))
-    assert sketch is not None
-    return sketch
+    made = sketch(pl.Series([str(cell) for cell in cells], dtype=pl.String))
+    assert made is not None
+    return made
 
 
 def renamed(
@@ -32,16 +32,16 @@ def renamed(
     def known(columns: Mapping[str, Values | None]) -> dict[str, Values]:
         return {name: kept for name, kept in columns.items() if kept is not None}
 
-    return renames(schema, list(removed), list(added), known(removed), known(added))
+    return find_renames(schema, list(removed), list(added), known(removed), known(added))
 
 
 def test_hashes_are_the_same_everywhere() -> None:
-    assert likeness(pl.Series(["Namibia", None, "NA", "Namibia"])) == values(["NA", "Namibia"])
+    assert sketch(pl.Series(["Namibia", None, "NA", "Namibia"])) == values(["NA", "Namibia"])
     assert [f"{hash_:012x}" for hash_ in values(["NA", "Namibia"]).hashes] == ["12cb8db50317", "77a91e66b6f6"]
 
 
 def test_a_column_without_values_has_no_sketch() -> None:
-    assert likeness(pl.Series([None, None], dtype=pl.String)) is None
+    assert sketch(pl.Series([None, None], dtype=pl.String)) is None
 
 
 @pytest.mark.parametrize("shared", [0, 50, 200, 400])

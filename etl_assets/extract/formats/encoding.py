@@ -61,14 +61,14 @@ def foreign_mark(head: bytes, encoding: str) -> str | None:
     return None
 
 
-def encoded(record: bytes, encoding: str) -> bytes:
+def encode_record(record: bytes, encoding: str) -> bytes:
     """Encode UTF-8 from `Transcoded` back to the original bytes, without a byte order mark."""
     name = f"{encoding}-le" if encoding in ("utf-16", "utf-32") else encoding
     return record.decode(UTF8, "surrogatepass").encode(name, _lossless(encoding))
 
 
-def decoded(record: bytes, encoding: str) -> bytes:
-    """Decode bytes of `encoded` to the UTF-8 from which they were made."""
+def decode_record(record: bytes, encoding: str) -> bytes:
+    """Decode bytes of `encode_record` to the UTF-8 from which they were made."""
     name = f"{encoding}-le" if encoding in ("utf-16", "utf-32") else encoding
     return record.decode(name, _lossless(encoding)).encode(UTF8, "surrogatepass")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 
 from etl_assets.audit.data_docs import page_of, publish
-from etl_assets.audit.examination import Examination, examine
+from etl_assets.audit.examination import TableAudit, audit_table
 from etl_assets.graph.assets.check_results import keys_table
 from etl_assets.graph.keys import AUDIT_STEP, WAREHOUSE, core_key
 from etl_assets.graph.runs.retries import retrying
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from etl_assets.landing import Warehouse
 
 WEEKLY: Final = "0 5 * * 0"
-ASKED: Final = "expectations"
-MET: Final = "expectations met"
+EXPECTATIONS: Final = "expectations"
+EXPECTATIONS_MET: Final = "expectations met"
 ROWS: Final = "rows"
 PAGE: Final = "data docs"
 DISAGREEMENTS: Final = "not as declared"
@@ -56,7 +56,7 @@ def audit_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
         not_as_declared = []
         with retrying(context.retry_number):
             for name in names:
-                examination = examine(sources[name], warehouse.url)
+                examination = audit_table(sources[name], warehouse.url)
                 if examination is None:
                     context.log.info("There is no table %s yet; it was skipped.", sources[name].table)
                     continue
@@ -104,7 +104,7 @@ def data_docs(name: str) -> dg.MetadataValue:
     return dg.MetadataValue.path(str(page_of(Settings.from_environment().home, name)))
 
 
-def _record(context: dg.OpExecutionContext, source: Source, url: str, examination: Examination) -> None:
+def _record(context: dg.OpExecutionContext, source: Source, url: str, examination: TableAudit) -> None:
     """Enter the examination of a table as one check result."""
     unmet = [answer for _, answer in examination.disagreements]
     result = CheckResult(
@@ -118,7 +118,7 @@ def _record(context: dg.OpExecutionContext, source: Source, url: str, examinatio
     RunRecord.of(url, context.run, source, "", AUDIT, context.retry_number).checks(None, [result])
 
 
-def _observation(examination: Examination) -> dg.AssetObservation:
+def _observation(examination: TableAudit) -> dg.AssetObservation:
     return dg.AssetObservation(
         core_key(examination.source),
         description=_description(examination) or "The table is as declared.",
@@ -126,15 +126,15 @@ def _observation(examination: Examination) -> dg.AssetObservation:
     )
 
 
-def _description(examination: Examination) -> str:
+def _description(examination: TableAudit) -> str:
     return "; ".join(f"{expectation.name}: {answer.description}" for expectation, answer in examination.disagreements)
 
 
-def _metadata(examination: Examination) -> dict[str, dg.MetadataValue]:
+def _metadata(examination: TableAudit) -> dict[str, dg.MetadataValue]:
     asked, unmet = len(examination.answers), examination.disagreements
     metadata: dict[str, dg.MetadataValue] = {
-        ASKED: dg.MetadataValue.int(asked),
-        MET: dg.MetadataValue.int(asked - len(unmet)),
+        EXPECTATIONS: dg.MetadataValue.int(asked),
+        EXPECTATIONS_MET: dg.MetadataValue.int(asked - len(unmet)),
         ROWS: dg.MetadataValue.int(examination.rows),
         PAGE: data_docs(examination.source),
     }

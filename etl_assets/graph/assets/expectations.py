@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from etl_assets.audit.auditor import auditor
+from etl_assets.audit.auditor import open_auditor
 from etl_assets.errors import LoadError
 from etl_assets.graph.assets.check_results import asset_check_result
 from etl_assets.graph.assets.checks import spec
 from etl_assets.graph.keys import WAREHOUSE, core_key
 from etl_assets.graph.partitions import partitions_definition
-from etl_assets.graph.runs.retries import retried, retrying
+from etl_assets.graph.runs.retries import retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.expectation import Expectation
@@ -53,7 +53,7 @@ def expectation_checks(source: Source) -> list[dg.AssetChecksDefinition]:
         partition = context.partition_key if context.has_partition_key else ""
         tries = context.retry_number
         record = RunRecord.of(warehouse.url, context.run, source, partition, PHASE, tries)
-        with retrying(tries), record.watching(retried(tries)):
+        with retrying(tries), record.entering_errors(retried_errors(tries)):
             delivery, results = _validate(source, warehouse.url, partition)
             record.checks(delivery, results)
             yield from map(asset_check_result, results)
@@ -78,8 +78,8 @@ def _validate(source: Source, url: str, partition: str) -> tuple[int | None, lis
             CheckResult(expectation.name, passed=False, blocking=expectation.blocking, description=missing)
             for expectation in source.expectations
         ]
-    with auditor(url, source.schema, source.table, brought) as table_auditor:
-        return newest.id if newest else None, table_auditor.ask(source.expectations)
+    with open_auditor(url, source.schema, source.table, brought) as table_auditor:
+        return newest.id if newest else None, table_auditor.evaluate(source.expectations)
 
 
 def _spec(

@@ -93,13 +93,13 @@ def write_frame(
         LoadError: If the database does not accept the frame. Nothing was written.
     """
     rows = as_polars(frame, target.where)
-    schema = inferred(rows, target.key, target.where)
+    schema = infer_schema(rows, target.key, target.where)
     rows = rows.cast({column.name: column.type.polars for column in schema.columns})
     _check_keys(rows, target)
     manifest = _manifest(rows, target)
     with connected(warehouse.url) as connection:
         delivery, _ = deliveries.record(connection, target.name, target.partition, manifest)
-        for older in deliveries.pending(connection, target.name, target.partition.key):
+        for older in deliveries.deliveries_to_load(connection, target.name, target.partition.key):
             if older.id != delivery.id and older.status != "complete":
                 deliveries.refuse(connection, older, "The run ended before this frame was written.")
 
@@ -168,7 +168,7 @@ def as_polars(frame: pd.DataFrame | pl.DataFrame, where: str) -> pl.DataFrame:
         ) from None
 
 
-def inferred(frame: pl.DataFrame, key: tuple[str, ...], where: str) -> Schema:
+def infer_schema(frame: pl.DataFrame, key: tuple[str, ...], where: str) -> Schema:
     """Return the schema of a frame, inferred from its types.
 
     Args:

@@ -17,7 +17,7 @@ from etl_assets.graph.assets.frames import FrameTarget, write_frame
 from etl_assets.graph.assets.stream import Stream
 from etl_assets.graph.keys import delivered_as, table_of
 from etl_assets.graph.resource import open_warehouse
-from etl_assets.graph.runs.retries import retried, retrying
+from etl_assets.graph.runs.retries import retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.tables.reading import read_table
@@ -96,7 +96,7 @@ class PostgresIOManager(dg.IOManager):
         step = context.step_context
         tries = step.previous_attempt_count
         record = RunRecord.of(warehouse.url, step.dagster_run, stream.source, stream.partition.key, CORE, tries)
-        with record.watching(retried(tries)):
+        with record.entering_errors(retried_errors(tries)):
             stream.load(warehouse)
             with connected(warehouse.url) as connection:
                 loaded = metadata.loaded(
@@ -111,7 +111,7 @@ class PostgresIOManager(dg.IOManager):
         tries = step.previous_attempt_count
         record = RunRecord.of(warehouse.url, step.dagster_run, target.name, target.partition.key, "asset", tries)
         record.start()
-        with record.watching(retried(tries)):
+        with record.entering_errors(retried_errors(tries)):
             report = write_frame(frame, target, warehouse, context.run_id)
             with connected(warehouse.url) as connection:
                 loaded = metadata.loaded(connection, target.table, target.name, target.partition, [report])

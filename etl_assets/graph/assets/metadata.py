@@ -9,7 +9,7 @@ import dagster as dg
 
 from etl_assets.graph.assets.plots import Bar, bars
 from etl_assets.model.counts import Counts
-from etl_assets.postgres.runs.asset_metadata import recently_delivered, row_counts
+from etl_assets.postgres.runs.asset_metadata import recent_deliveries, row_counts
 from etl_assets.schema.rules.required import Required
 from etl_assets.schema.rules.type import WrittenAsType
 from etl_assets.schema.rules.unique import Unique
@@ -102,7 +102,7 @@ def loaded(
         reports: One for each delivery.
     """
     rows, partition_rows = row_counts(connection, table, name, partition.key)
-    recent = recently_delivered(connection, name)
+    recent = recent_deliveries(connection, name)
     metadata: Metadata = {
         "status": dg.MetadataValue.text(", ".join(report.status for report in reports)),
         "deliveries": dg.MetadataValue.json([report.delivery.id for report in reports]),

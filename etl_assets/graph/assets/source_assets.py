@@ -17,7 +17,7 @@ from etl_assets.graph.assets.check_results import asset_check_evaluation, asset_
 from etl_assets.graph.assets.stream import OnRefusal, Stream
 from etl_assets.graph.keys import WAREHOUSE, core_key, landing_key, quarantine_key
 from etl_assets.graph.partitions import partition_of, partitions_definition
-from etl_assets.graph.runs.retries import TRANSIENT_FETCH, retried, retrying
+from etl_assets.graph.runs.retries import TRANSIENT_FETCH, retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord, record_of_asset
 from etl_assets.graph.triggers.conditions import Upstream, in_the_same_run
 from etl_assets.landing import Warehouse
@@ -74,7 +74,7 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
         warehouse, record = _begin(source, context)
         partition = partition_of(source, context)
         tries = context.op_execution_context.retry_number
-        with retrying(tries, TRANSIENT_FETCH), record.watching(retried(tries, TRANSIENT_FETCH)):
+        with retrying(tries, TRANSIENT_FETCH), record.entering_errors(retried_errors(tries, TRANSIENT_FETCH)):
             landed = ingest.land(source, partition, warehouse, context.op_execution_context.op_config.get("file"))
             drift = watch.observe_delivery(source, landed.delivery, warehouse)
             for event in drift.unforeseen:
@@ -139,7 +139,7 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
             on_refusal=_report_refusal(source, context, warehouse, record),
         )
         yield dg.Output(stream)
-        with record.watching():
+        with record.entering_errors():
             seconds = defaultdict[str, float](float, metadata.seconds(stream.reports))
             with stopwatch(seconds, "checks"), connected(warehouse.url) as connection:
                 results = checks.loaded_results(source, connection, stream.reports)
@@ -174,9 +174,9 @@ def _quarantine(source: Source) -> dg.AssetsDefinition:
     )
     def waiting(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         warehouse, record = _begin(source, context)
-        with record.watching():
+        with record.entering_errors():
             with connected(warehouse.url) as connection:
-                counts = quarantine.waiting(connection, source.name, record.partition)
+                counts = quarantine.count_waiting(connection, source.name, record.partition)
                 reasons = quarantine.counts(connection, source.name)
             record.end()
         return dg.MaterializeResult(metadata=metadata.waiting(counts, reasons))
@@ -199,7 +199,7 @@ def _report_refusal(
     def report(delivery: Delivery, error: TooManyRejectedError) -> None:
         with connected(warehouse.url) as connection:
             delivery = deliveries.by_id(connection, delivery.id) or delivery
-            _, rules = entries.add_up(entries.find(connection, delivery))
+            _, rules = entries.sum_entries(entries.find(connection, delivery))
             places = sample_places(connection, [delivery.id])
             drift = checks.drift_result(source, connection, delivery.manifest.records)
         for rule, broken in error.rules.items():

@@ -54,9 +54,9 @@ class Stream:
             EtlAssetsError: Any error of `ingest.load`; the deliveries before it stay loaded.
         """
         with connected(warehouse.url) as connection:
-            for delivery in deliveries.unconcluded(connection, self.source.name, self.partition.key):
+            for delivery in deliveries.deliveries_to_conclude(connection, self.source.name, self.partition.key):
                 watch.conclude(connection, self.source, delivery)
-            pending = deliveries.pending(connection, self.source.name, self.partition.key)
+            pending = deliveries.deliveries_to_load(connection, self.source.name, self.partition.key)
         if not pending:
             raise DeliveryMissingError(
                 f"Nothing was ever landed of source {self.source.name!r} for {self.partition}. Nothing was written. "
@@ -80,5 +80,5 @@ def _with_ledger_counts(report: LoadReport, warehouse: Warehouse) -> LoadReport:
     if report.status != "unchanged":
         return report
     with connected(warehouse.url) as connection:
-        counts, rules = entries.add_up(entries.find(connection, report.delivery))
+        counts, rules = entries.sum_entries(entries.find(connection, report.delivery))
     return replace(report, counts=counts, rules=rules)

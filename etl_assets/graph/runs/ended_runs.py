@@ -100,7 +100,7 @@ def _end(
     elif fault.complete:
         end = history.run_failed(connection, key, fault.error_class, fault.text, at=at)
     else:
-        end = history.run_cut_short(connection, key, fault.status, fault.text, error_class=fault.error_class, at=at)
+        end = history.run_interrupted(connection, key, fault.status, fault.text, error_class=fault.error_class, at=at)
     if end is not None:
         alerts.of_run(connection, rules, end)
 
@@ -160,7 +160,7 @@ def _failures(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[tuple[st
             text = error.message.strip().removeprefix(f"{errors.__name__}.{name}: ")
             failures.append((event.step_key or "", (name, text, True)))
         else:
-            failures.append((event.step_key or "", (name, history.NOT_OURS, True)))
+            failures.append((event.step_key or "", (name, history.FOREIGN_ERROR_TEXT, True)))
     return failures
 
 

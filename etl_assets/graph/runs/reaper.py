@@ -93,10 +93,10 @@ def _is_gone(connection: Connection, rows: Collection[StartedRun]) -> bool:
     if any(row.alive for row in rows):
         for row in rows:
             if row.missed:
-                missed_runs.find_again(connection, row.key)
+                missed_runs.clear_missed(connection, row.key)
         return False
     for row in rows:
-        missed_runs.miss(connection, row.key)
+        missed_runs.mark_missed(connection, row.key)
     return all(row.missed_long or _process_is_gone(row) for row in rows)
 
 
@@ -122,11 +122,11 @@ def _enter_ends(
             if not missed_runs.claim(connection, row):
                 continue
             if run is not None and run.status == dg.DagsterRunStatus.CANCELING:
-                end = history.run_cut_short(
+                end = history.run_interrupted(
                     connection, row.key, "cancelled", ASKED_TO_END, error_class=history.CANCELLED
                 )
             else:
-                end = history.run_cut_short(connection, row.key, "crashed", GONE, error_class=history.CRASHED)
+                end = history.run_interrupted(connection, row.key, "crashed", GONE, error_class=history.CRASHED)
             if end is not None:
                 alerts.of_run(connection, rules_of(sources, row.key.source), end)
                 ends.append(end)

@@ -40,7 +40,7 @@ def retrying(tries: int, kinds: tuple[type[Exception], ...] = TRANSIENT) -> Iter
         raise _retry(error, tries) from error
 
 
-def retried(tries: int, kinds: tuple[type[Exception], ...] = TRANSIENT) -> tuple[type[Exception], ...]:
+def retried_errors(tries: int, kinds: tuple[type[Exception], ...] = TRANSIENT) -> tuple[type[Exception], ...]:
     """Return the kinds of errors after which a step is retried that was tried so often before; none after the last."""
     return kinds if tries < RETRIES else ()
 

@@ -119,10 +119,10 @@ class RunRecord:
             )
             return
         with connected(self.url) as connection:
-            history.run_goes_on(connection, self.key, delivery_id=delivery_id, seconds=spent)
+            history.step_ended(connection, self.key, delivery_id=delivery_id, seconds=spent)
 
     @contextmanager
-    def watching(self, retried: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    def entering_errors(self, retried: tuple[type[Exception], ...] = ()) -> Iterator[None]:
         """Enter that the run failed or was cancelled if the block raises an error, and raise the error again.
 
         Args:
@@ -150,10 +150,10 @@ class RunRecord:
             self._enter_end(lambda connection: history.run_failed(connection, self.key, name, text, step=self.step))
             return
         with connected(self.url) as connection:
-            history.run_broke_off(connection, self.key, error)
+            history.step_failed(connection, self.key, error)
 
     def _enter_cancelled(self, connection: Connection) -> RunEnd | None:
-        return history.run_cut_short(
+        return history.run_interrupted(
             connection, self.key, "cancelled", ASKED_TO_END, error_class=history.CANCELLED, step=self.step
         )
 
@@ -191,5 +191,5 @@ def enter_checks(
     results: Sequence[CheckResult],
 ) -> None:
     """Enter check results, and the alerts for them, in the present transaction."""
-    history.checks(connection, *key.values, delivery_id, results)
+    history.enter_check_results(connection, *key.values, delivery_id, results)
     alerts.of_checks(connection, rules, *key.values, delivery_id, results)

@@ -20,7 +20,7 @@ from etl_assets.source import Source
 WATCH_SECONDS: Final = 15
 """The first tick after a run is killed finds it missing, and the second gives it up: within a minute."""
 RUNS_PER_TICK: Final = 50
-FIRST_LOOK: Final = timedelta(days=1)
+FIRST_PERIOD: Final = timedelta(days=1)
 """The first tick finds runs that ended within this time."""
 OVERLAP: Final = timedelta(minutes=2)
 """Later ticks start this long before the cursor: the clocks of the processes that write Dagster's storage differ."""
@@ -43,7 +43,7 @@ class Cursor:
     def read(cls, text: str | None, now: datetime) -> Self:
         """Return the cursor that the previous tick wrote, or that of the first tick."""
         if not text:
-            return cls(now - FIRST_LOOK)
+            return cls(now - FIRST_PERIOD)
         state = json.loads(text)
         return cls(datetime.fromisoformat(state["at"]), state["seen"])
 

@@ -13,14 +13,14 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from etl_assets.extract.validators import agree, changed_at
+from etl_assets.extract.validators import modification_time, same_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from etl_assets.model.trigger import OnChange
-    from etl_assets.postgres.ledger.deliveries import Seen
+    from etl_assets.postgres.ledger.deliveries import LastFetch
 
 LONGEST_WAIT: Final = timedelta(hours=6)
 """The longest time between two attempts, unless the time between two polls is longer."""
@@ -32,7 +32,7 @@ class Arrival:
     """A state of what the publisher has that is not known to be loaded.
 
     Attributes:
-        look: Digest of the validators that the publisher gave.
+        state: Digest of the validators that the publisher gave.
         after: Id of the partition's delivery at the first poll of the state; 0 for none. A state that comes back after
             another was loaded is another arrival.
         attempt: Number of the last requested run; 0 while the file may still be being written.
@@ -40,7 +40,7 @@ class Arrival:
             failed.
     """
 
-    look: str
+    state: str
     after: int
     attempt: int = 0
     end: Literal["", "loaded", "given up"] = ""
@@ -72,7 +72,7 @@ class Memory:
     @property
     def text(self) -> str:
         """The memory as the text that Dagster keeps as the cursor."""
-        arrivals = {key: (a.look, a.after, a.attempt, a.end) for key, a in self.arrivals.items()}
+        arrivals = {key: (a.state, a.after, a.attempt, a.end) for key, a in self.arrivals.items()}
         return json.dumps({"last": self.last, "arrivals": arrivals}, separators=(",", ":"))
 
 
@@ -116,7 +116,7 @@ class Decider:
         self,
         key: str,
         polled: Mapping[str, str] | None,
-        fetched: Seen | None,
+        fetched: LastFetch | None,
         arrival: Arrival | None,
         attempt: Attempt | None,
     ) -> Decision:
@@ -129,11 +129,13 @@ class Decider:
             arrival: The remembered arrival; None for none.
             attempt: The newest run of the arrival; None for none.
         """
-        loaded = polled is not None and fetched is not None and fetched.complete and agree(polled, fetched.validators)
+        loaded = (
+            polled is not None and fetched is not None and fetched.complete and same_state(polled, fetched.validators)
+        )
         if arrival is not None and arrival.is_tried:
             if attempt is not None and attempt.status == "under way":
                 return Decision(arrival, note="a run is under way")
-            if polled is None or arrival.look == digest(key, polled, arrival.after):
+            if polled is None or arrival.state == digest(key, polled, arrival.after):
                 if attempt is None:
                     return Decision(arrival, ask=True)
                 if attempt.status == "failed":
@@ -165,19 +167,19 @@ class Decider:
         return Decision(replace(arrival, attempt=attempt.number + 1), ask=True)
 
     def _not_loaded(
-        self, key: str, polled: Mapping[str, str], fetched: Seen | None, arrival: Arrival | None
+        self, key: str, polled: Mapping[str, str], fetched: LastFetch | None, arrival: Arrival | None
     ) -> Decision:
         """Decide about a state that is not loaded: request a run, unless the sensor has handled the state before.
 
         It also waits while the file may still be being written.
         """
-        if arrival is not None and arrival.look == digest(key, polled, arrival.after):
+        if arrival is not None and arrival.state == digest(key, polled, arrival.after):
             if arrival.end:
                 return Decision(arrival, note=_GIVEN_UP if arrival.end == "given up" else "")
             return Decision(replace(arrival, attempt=1), ask=True)
         after = fetched.delivery_id if fetched is not None else 0
         arrival = Arrival(digest(key, polled, after), after)
-        changed = changed_at(polled)
+        changed = modification_time(polled)
         if changed is not None and self.now - changed >= timedelta(seconds=self.settle_seconds):
             return Decision(replace(arrival, attempt=1), ask=True)
         return Decision(arrival, note="may still be being written; the next tick polls it again")

@@ -21,14 +21,14 @@ from etl_assets.model.partitions import Periods
 from etl_assets.model.trigger import OnChange
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
-from etl_assets.postgres.ledger.deliveries import Seen
+from etl_assets.postgres.ledger.deliveries import LastFetch
 from etl_assets.source import Source
 
-LOOK_TAG: Final = "etl_assets/look"
+STATE_TAG: Final = "etl_assets/look"
 ATTEMPT_TAG: Final = "etl_assets/attempt"
 NEWEST: Final = 3
 """The number of newest partitions of time to poll even if they are loaded: publishers correct recent data."""
-LOOK_SECONDS: Final = 30.0
+POLL_SECONDS: Final = 30.0
 """A tick polls no longer than this, and the next continues from there: Dagster ends a tick that takes a minute."""
 _WILL_RETRY: Final = "dagster/will_retry"
 
@@ -57,7 +57,7 @@ def change_sensor(source: Source, trigger: OnChange, job: UnresolvedAssetJobDefi
         now = datetime.now(UTC)
         memory = Memory.read(context.cursor)
         with connected(open_warehouse().url) as connection:
-            fetched = deliveries.seen(connection, source.name)
+            fetched = deliveries.last_fetches(connection, source.name)
         keys = _to_poll(source, fetched, memory, now)
         tick = _Tick(source, Decider(trigger, source.extractor.settle_seconds, now), context.instance, memory)
         last = tick.poll_all(_after(keys, memory.last), fetched)
@@ -88,13 +88,13 @@ class _Tick:
         self.notes: dict[str, str] = {}
         self.requests: list[dg.RunRequest] = []
 
-    def poll_all(self, keys: Sequence[str], fetched: Mapping[str, Seen]) -> str | None:
+    def poll_all(self, keys: Sequence[str], fetched: Mapping[str, LastFetch]) -> str | None:
         """Poll partitions until enough runs are requested or the time is over.
 
         Returns:
             The partition that was polled last, if others are left; otherwise None.
         """
-        until = time.monotonic() + LOOK_SECONDS
+        until = time.monotonic() + POLL_SECONDS
         for count, key in enumerate(keys):
             if count and (len(self.requests) >= RUNS_PER_TICK or time.monotonic() > until):
                 return keys[count - 1]
@@ -103,13 +103,13 @@ class _Tick:
 
     def new_partitions(self) -> Sequence[dg.AddDynamicPartitionsRequest]:
         """Return the requests to add the partitions of requested files that are no partitions yet."""
-        if not self._source.takes_files:
+        if not self._source.has_file_partitions:
             return []
         known = set(self._instance.get_dynamic_partitions(self._source.name))
         new = [key for request in self.requests if (key := request.partition_key) is not None and key not in known]
         return [dg.AddDynamicPartitionsRequest(self._source.name, new)] if new else []
 
-    def _poll(self, key: str, fetched: Seen | None) -> Decision:
+    def _poll(self, key: str, fetched: LastFetch | None) -> Decision:
         arrival = self.arrivals.get(key)
         try:
             state = self._source.extractor.poll(self._source.partition(key))
@@ -117,7 +117,9 @@ class _Tick:
             return Decision(note=str(error))
         except DeliveryError as error:
             return Decision(arrival, note=str(error))
-        return self._decider.decide(key, state, fetched, arrival, self._attempts.get(arrival.look) if arrival else None)
+        return self._decider.decide(
+            key, state, fetched, arrival, self._attempts.get(arrival.state) if arrival else None
+        )
 
     def _apply(self, key: str, decision: Decision) -> None:
         self.notes[key] = decision.note
@@ -128,22 +130,22 @@ class _Tick:
         if decision.ask:
             self.requests.append(
                 dg.RunRequest(
-                    run_key=f"{key}@{arrival.look}#{arrival.attempt}",
+                    run_key=f"{key}@{arrival.state}#{arrival.attempt}",
                     partition_key=key or None,
                     tags={
                         SOURCE_TAG: self._source.name,
-                        LOOK_TAG: arrival.look,
+                        STATE_TAG: arrival.state,
                         ATTEMPT_TAG: str(arrival.attempt),
                     },
                 )
             )
 
 
-def _to_poll(source: Source, fetched: Mapping[str, Seen], memory: Memory, now: datetime) -> Sequence[str]:
+def _to_poll(source: Source, fetched: Mapping[str, LastFetch], memory: Memory, now: datetime) -> Sequence[str]:
     """Return the partitions to poll, oldest first."""
     if source.partitions is None:
         return [""]
-    if source.takes_files:
+    if source.has_file_partitions:
         return files_of(source)
     complete = source.partitions.keys(now)
     if not isinstance(source.partitions, Periods):
@@ -162,19 +164,19 @@ def _after(keys: Sequence[str], last: str | None) -> Sequence[str]:
 
 def _attempts(instance: dg.DagsterInstance, arrivals: Iterable[Arrival]) -> Mapping[str, Attempt]:
     """Return the newest run of each arrival that is tried, also of runs that the sensor did not request."""
-    digests = [arrival.look for arrival in arrivals if arrival.is_tried]
+    digests = [arrival.state for arrival in arrivals if arrival.is_tried]
     if not digests:
         return {}
     attempts: dict[str, Attempt] = {}
-    for record in instance.get_run_records(dg.RunsFilter(tags={LOOK_TAG: digests})):  # the newest first
+    for record in instance.get_run_records(dg.RunsFilter(tags={STATE_TAG: digests})):  # the newest first
         run = record.dagster_run
         number = int(run.tags.get(ATTEMPT_TAG, "1"))
-        newer = attempts.get(run.tags[LOOK_TAG])
+        newer = attempts.get(run.tags[STATE_TAG])
         if newer is not None:
-            attempts[run.tags[LOOK_TAG]] = newer._replace(number=max(newer.number, number))
+            attempts[run.tags[STATE_TAG]] = newer._replace(number=max(newer.number, number))
             continue
         ended = datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC)
-        attempts[run.tags[LOOK_TAG]] = Attempt(number, _status(run), ended)
+        attempts[run.tags[STATE_TAG]] = Attempt(number, _status(run), ended)
     return attempts
 
 

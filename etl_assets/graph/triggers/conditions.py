@@ -104,7 +104,7 @@ def upstream(source: Source, known: Mapping[dg.AssetKey, dg.PartitionsDefinition
     if not isinstance(source.trigger, After):
         return None
     where = f"source {source.name!r}"
-    if source.takes_files:
+    if source.has_file_partitions:
         remedy = "Write OnChange(every=timedelta(minutes=5)): only a poll finds the new files"
         raise DeclarationError(where, "trigger", "is After, and each file is a partition", remedy)
     keys = [dg.AssetKey.from_user_string(name) for name in source.trigger.assets]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from etl_assets.source import Source
 
 
-def awaited(sources: Mapping[str, Source]) -> dict[str, tuple[str, ...]]:
+def named_by_triggers(sources: Mapping[str, Source]) -> dict[str, tuple[str, ...]]:
     """Return the known sources whose assets the trigger of each source names.
 
     Args:
@@ -43,7 +43,7 @@ def parents(sources: Mapping[str, Source]) -> dict[str, tuple[str, ...]]:
     """
     tables = {source.table: name for name, source in sources.items()}
     names = sorted(sources)
-    before = awaited(sources)
+    before = named_by_triggers(sources)
     chosen: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
     for name in names:
         wanted = sorted(tables[table] for table in sources[name].parents if table in tables)
@@ -55,8 +55,8 @@ def parents(sources: Mapping[str, Source]) -> dict[str, tuple[str, ...]]:
 
 
 def comes_after(sources: Mapping[str, Source]) -> dict[str, tuple[str, ...]]:
-    """Return all known sources that each source comes after, by name: those of `awaited` and those of `parents`."""
-    named, referred = awaited(sources), parents(sources)
+    """Return all known sources that each source comes after, by name: its parents, and those that its trigger names."""
+    named, referred = named_by_triggers(sources), parents(sources)
     return {name: (*named[name], *referred[name]) for name in named}
 
 

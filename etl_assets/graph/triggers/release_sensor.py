@@ -51,7 +51,7 @@ def release_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
             state = _state(source, sources, warehouse, at)
             if handled.get(name) == state:
                 continue
-            ids = ingest.releasable(source, warehouse)
+            ids = ingest.releasable_ids(source, warehouse)
             if not ids:
                 handled[name] = state
                 continue
@@ -84,6 +84,6 @@ def _state(source: Source, sources: Mapping[str, Source], warehouse: Warehouse, 
     tables = parked_on(source)
     unknown_tables = at.isoformat() if tables - names.keys() else ""
     with connected(warehouse.url) as connection:
-        parked = quarantine.waiting(connection, source.name)["parked"]
+        parked = quarantine.count_waiting(connection, source.name)["parked"]
         newest = newest_batch(connection, [names[table] for table in tables if table in names])
     return f"{parked} {newest} {unknown_tables}" if parked else "none"

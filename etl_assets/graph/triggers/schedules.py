@@ -56,7 +56,7 @@ def cron_schedule(source: Source, trigger: Cron, job: UnresolvedAssetJobDefiniti
 
 def _complete(source: Source, instance: dg.DagsterInstance, at: datetime) -> Sequence[str]:
     """Return the partitions that can be fetched, oldest first."""
-    if source.takes_files:
+    if source.has_file_partitions:
         return add_files(source, instance)
     return source.partitions.keys(at) if source.partitions else ()
 

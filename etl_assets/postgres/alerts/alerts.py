@@ -61,7 +61,7 @@ def clock(connection: Connection) -> datetime:
     return at
 
 
-def open_of(connection: Connection, source: str, partition: str, rules: Iterable[str]) -> list[Alert]:
+def lock_open_alerts(connection: Connection, source: str, partition: str, rules: Iterable[str]) -> list[Alert]:
     """Return and lock the open alerts of a source partition that come from some kinds of rules."""
     with connection.cursor(row_factory=class_row(Alert)) as cursor:
         return cursor.execute(
@@ -71,7 +71,7 @@ def open_of(connection: Connection, source: str, partition: str, rules: Iterable
         ).fetchall()
 
 
-def open_or_see(
+def open_or_repeat(
     connection: Connection, source: str, partition: str, reason: Reason, run_id: str | None
 ) -> tuple[int, bool]:
     """Open an alert, or enter that the reason of an open one was seen again.
@@ -110,7 +110,7 @@ def resolve(connection: Connection, id_: int, resolution: str) -> None:
     )
 
 
-def address(connection: Connection, id_: int, event: Event, channels: Mapping[str, datetime]) -> None:
+def add_notifications(connection: Connection, id_: int, event: Event, channels: Mapping[str, datetime]) -> None:
     """Put notifications of an alert into the outbox: one for each channel, to be sent at its time or later."""
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -120,7 +120,7 @@ def address(connection: Connection, id_: int, event: Event, channels: Mapping[st
         )
 
 
-def drop_held(connection: Connection, id_: int, at: datetime, why: str) -> None:
+def drop_waiting(connection: Connection, id_: int, at: datetime, why: str) -> None:
     """Drop the notifications of an alert that wait for the end of quiet hours, unless they were tried already."""
     connection.execute(
         "UPDATE etl.notification SET status = 'dropped', error = %s WHERE alert_id = %s AND event = 'opened' "

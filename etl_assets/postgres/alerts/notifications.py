@@ -118,7 +118,7 @@ def mark_failed(connection: Connection, id_: int, error: str) -> None:
     connection.execute("UPDATE etl.notification SET error = %s WHERE id = %s", (error, id_))
 
 
-def drop_older(connection: Connection, than: datetime) -> int:
+def drop_written_before(connection: Connection, than: datetime) -> int:
     """Drop the waiting notifications that were written before a moment.
 
     The notification of a resolution is dropped too when that of its opening was not sent and is too old.

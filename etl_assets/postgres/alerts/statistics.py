@@ -78,7 +78,7 @@ def last_delivery(connection: Connection, source: str) -> datetime | None:
     return row[0] if row else None
 
 
-def waiting(
+def count_waiting(
     connection: Connection, source: str, *, since: datetime | None = None, before: datetime | None = None
 ) -> int:
     """Return how many records of a source wait in the quarantine and were rejected after or before a moment."""

@@ -52,7 +52,7 @@ def record(connection: Connection, source: str, partition: Partition, manifest: 
 
 
 @dataclass(frozen=True)
-class Seen:
+class LastFetch:
     """The last fetch of a partition.
 
     Attributes:
@@ -66,14 +66,14 @@ class Seen:
     validators: Mapping[str, str]
 
 
-def seen(connection: Connection, source: str) -> dict[str, Seen]:
+def last_fetches(connection: Connection, source: str) -> dict[str, LastFetch]:
     """Return the last fetch of each partition, by its key; a fetch with validators takes precedence."""
     rows = connection.execute(
         "SELECT DISTINCT ON (partition) partition, id, status = 'complete', manifest -> 'validators' FROM etl.delivery "
         "WHERE source = %s ORDER BY partition, manifest -> 'validators' <> '{}' DESC, id DESC",
         (source,),
     ).fetchall()
-    return {partition: Seen(id_, complete, validators) for partition, id_, complete, validators in rows}
+    return {partition: LastFetch(id_, complete, validators) for partition, id_, complete, validators in rows}
 
 
 def newest(connection: Connection, source: str, partition: str) -> Delivery | None:
@@ -85,7 +85,7 @@ def newest(connection: Connection, source: str, partition: str) -> Delivery | No
     return _delivery(row) if row else None
 
 
-def pending(connection: Connection, source: str, partition: str) -> list[Delivery]:
+def deliveries_to_load(connection: Connection, source: str, partition: str) -> list[Delivery]:
     """Return the deliveries that a run has to load, oldest first.
 
     Unfinished deliveries are loaded even if newer ones were fetched since: no other run loads their records. A refused
@@ -100,7 +100,7 @@ def pending(connection: Connection, source: str, partition: str) -> list[Deliver
     return [_delivery(row) for row in rows]
 
 
-def unconcluded(connection: Connection, source: str, partition: str) -> list[Delivery]:
+def deliveries_to_conclude(connection: Connection, source: str, partition: str) -> list[Delivery]:
     """Return the complete deliveries of a partition that are not concluded, oldest first.
 
     A delivery is left unconcluded when its run ends after it loaded the last batch and before it merged the profiles.
@@ -164,7 +164,7 @@ def begin(connection: Connection, delivery: Delivery, fingerprint: str, *, force
     return _delivery(row)
 
 
-def begin_some(
+def begin_partial_reload(
     connection: Connection, delivery: Delivery, fingerprint: str, batches: Collection[int]
 ) -> Delivery | None:
     """Begin a new generation of a complete delivery, to reload only some of its batches.

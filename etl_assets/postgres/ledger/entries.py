@@ -140,7 +140,7 @@ class Confirmation:
     number: int
 
 
-def confirming(
+def find_confirmations(
     connection: Connection, delivery: Delivery, after_record: int, *, same_partition: bool = False
 ) -> list[Confirmation]:
     """Find the newer entries that confirmed rows.
@@ -170,7 +170,7 @@ def confirming(
     return [Confirmation(*row) for row in rows]
 
 
-def add_up(entries_: Mapping[int, Entry]) -> tuple[Counts, dict[str, int]]:
+def sum_entries(entries_: Mapping[int, Entry]) -> tuple[Counts, dict[str, int]]:
     """Add up entries: return the sums of all counts, and the number of records that broke each rule."""
     counts, rules = Counts(), dict[str, int]()
     for entry in entries_.values():

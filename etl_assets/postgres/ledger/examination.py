@@ -15,7 +15,7 @@ from etl_assets.postgres.ledger.invariants import (
     OF_THE_LEDGER,
     TABLES_ARE_THERE,
 )
-from etl_assets.postgres.ledger.locks import held, lock_number
+from etl_assets.postgres.ledger.locks import held_lock_numbers, lock_number
 from etl_assets.schema import BOOKKEEPING
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ def examine(connection: Connection) -> list[Violation]:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         violations = [violation for invariant in OF_THE_LEDGER for violation in invariant.examine(connection)]
         sources = _sources_of_tables(connection)
-        present = tables(connection)
+        present = loaded_tables(connection)
         violations += [
-            TABLES_ARE_THERE.broken(
+            TABLES_ARE_THERE.violation(
                 f"table {table}", "is gone, or lacks its bookkeeping columns, and the ledger has deliveries of it"
             )
             for table in sorted(sources.keys() - present)
@@ -55,7 +55,7 @@ def examine(connection: Connection) -> list[Violation]:
     return violations
 
 
-def abandoned(connection: Connection) -> list[Violation]:
+def find_abandoned(connection: Connection) -> list[Violation]:
     """Find deliveries that are marked as being loaded although their run was killed.
 
     A run that begins or ends meanwhile is not reported. The loading deliveries are read before and after the locks; a
@@ -65,16 +65,18 @@ def abandoned(connection: Connection) -> list[Violation]:
         connection: In autocommit, to the warehouse.
     """
     before = connection.execute(_LOADING).fetchall()
-    locks = held(connection)
+    locks = held_lock_numbers(connection)
     after = connection.execute(_LOADING).fetchall()
     return [
-        NO_RUN_IS_ABANDONED.broken(subject, "is marked as being loaded, and no run is loading it: its run was killed")
+        NO_RUN_IS_ABANDONED.violation(
+            subject, "is marked as being loaded, and no run is loading it: its run was killed"
+        )
         for id_, source, partition, subject, epoch in before
         if (id_, source, partition, subject, epoch) in after and lock_number(source, partition) not in locks
     ]
 
 
-def frozen(connection: Connection) -> list[tuple[str, str, int]]:
+def expected_landed_bytes(connection: Connection) -> list[tuple[str, str, int]]:
     """Return what the landing store must have: for each fetched delivery its description, SHA-256 and size in bytes.
 
     Deliveries that an asset computed are left out: they were never fetched, and name the asset as their origin.
@@ -87,7 +89,7 @@ def frozen(connection: Connection) -> list[tuple[str, str, int]]:
     return [(delivery, sha256, size) for delivery, sha256, size in rows]
 
 
-def tables(connection: Connection) -> list[str]:
+def loaded_tables(connection: Connection) -> list[str]:
     """Return the tables into which deliveries are loaded, ``schema.table``: those with the bookkeeping columns."""
     rows = connection.execute(
         "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "

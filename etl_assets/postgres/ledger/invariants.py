@@ -42,15 +42,15 @@ class Invariant:
 
     Attributes:
         name: Name of the invariant.
-        says: The statement, as a sentence without its period.
+        statement: The statement, as a sentence without its period.
         remedy: What to do about a violation.
     """
 
     name: str
-    says: str
+    statement: str
     remedy: str
 
-    def broken(self, subject: str, problem: str) -> Violation:
+    def violation(self, subject: str, problem: str) -> Violation:
         """Return a violation of this invariant."""
         return Violation(self.name, subject, problem, self.remedy)
 
@@ -69,7 +69,7 @@ class QueriedInvariant(Invariant):
     def examine(self, connection: Connection) -> list[Violation]:
         """Find the violations in schema ``etl``."""
         rows = connection.execute(sql.SQL(self.query)).fetchall()
-        return [self.broken(subject, problem) for subject, problem in rows]
+        return [self.violation(subject, problem) for subject, problem in rows]
 
     def examine_table(self, connection: Connection, table: str, sources: Sequence[str]) -> list[Violation]:
         """Find the violations in one table.
@@ -83,7 +83,7 @@ class QueriedInvariant(Invariant):
             table=identifier(table), delivery=sql.Identifier(DELIVERY_ID), record=sql.Identifier(RECORD_NO)
         )
         rows = connection.execute(query, {"table": table, "sources": list(sources)}).fetchall()
-        return [self.broken(subject, problem) for subject, problem in rows]
+        return [self.violation(subject, problem) for subject, problem in rows]
 
 
 DELIVERY: Final = (

@@ -58,7 +58,7 @@ def unlock(connection: Connection) -> None:
     connection.execute("SELECT pg_advisory_unlock_all()")
 
 
-def take(connection: Connection, source: str, partition: str, run_id: str) -> Holder:
+def take_over(connection: Connection, source: str, partition: str, run_id: str) -> Holder:
     """Take over a source partition under a new epoch, which fences off every earlier holder.
 
     Args:
@@ -110,6 +110,6 @@ def lock_writes(connection: Connection, source: str, *, shared: bool = False) ->
     connection.execute(f"SELECT {function}(%s)", (lock_number(source, _WRITES),))
 
 
-def held(connection: Connection) -> frozenset[int]:
+def held_lock_numbers(connection: Connection) -> frozenset[int]:
     """Return the numbers of all advisory locks that any session of the database holds now."""
     return frozenset(number for (number,) in connection.execute(_HELD_LOCKS).fetchall())

@@ -131,7 +131,7 @@ def supersede(connection: Connection, delivery: Delivery, first_record: int, las
         )
 
 
-def corrected(connection: Connection, delivery: Delivery) -> list[int]:
+def corrected_record_numbers(connection: Connection, delivery: Delivery) -> list[int]:
     """Return the numbers of the records that were corrected and replayed: their rows are newer than the bytes."""
     rows = connection.execute(
         "SELECT record_no FROM etl.rejected WHERE delivery_id = %s AND status = 'replayed' AND correction IS NOT NULL",
@@ -140,7 +140,7 @@ def corrected(connection: Connection, delivery: Delivery) -> list[int]:
     return [record_no for (record_no,) in rows]
 
 
-def not_as_delivered(connection: Connection, delivery: Delivery) -> list[int]:
+def record_numbers_not_as_delivered(connection: Connection, delivery: Delivery) -> list[int]:
     """Return the numbers of the records whose bytes differ from the table: those that are rejected or corrected."""
     rows = connection.execute(
         "SELECT record_no FROM etl.rejected WHERE delivery_id = %s AND CASE status WHEN 'replayed' "
@@ -199,7 +199,7 @@ def counts(connection: Connection, source: str | None = None) -> list[tuple[str,
     return [(name, status, rule, number) for name, status, rule, number in rows]
 
 
-def waiting(connection: Connection, source: str, partition: str | None = None) -> dict[str, int]:
+def count_waiting(connection: Connection, source: str, partition: str | None = None) -> dict[str, int]:
     """Return the number of open and of parked records of a source, by status."""
     rows = connection.execute(
         "SELECT status, count(*) FROM etl.rejected WHERE source = %(source)s AND status = ANY (%(waiting)s) "

@@ -53,7 +53,7 @@ def newest_batch(connection: Connection, sources: Sequence[str]) -> int:
 
 
 @dataclass(frozen=True)
-class Delivered:
+class DeliveryCounts:
     """The records and the rejected records of a delivery.
 
     Attributes:
@@ -72,7 +72,7 @@ class Delivered:
         return self.rejected / self.records if self.records else 0.0
 
 
-def recently_delivered(connection: Connection, source: str, limit: int = 40) -> list[Delivered]:
+def recent_deliveries(connection: Connection, source: str, limit: int = 40) -> list[DeliveryCounts]:
     """Return the newest deliveries of a source that were loaded or refused, oldest first.
 
     Of each partition, only the newest delivery is returned.
@@ -88,4 +88,4 @@ def recently_delivered(connection: Connection, source: str, limit: int = 40) -> 
         f"ORDER BY {newest_first('id')} LIMIT %s",
         (source, limit),
     ).fetchall()
-    return [Delivered(*row) for row in reversed(rows)]
+    return [DeliveryCounts(*row) for row in reversed(rows)]

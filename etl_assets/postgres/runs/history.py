@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 CANCELLED: Final = "Cancelled"
 CRASHED: Final = "Crashed"
 """Error classes of runs that were cut short without an error."""
-NOT_OURS: Final = "Not an error of etl_assets. Its text is only in the run's log, since it may contain record contents."
+FOREIGN_ERROR_TEXT: Final = (
+    "Not an error of etl_assets. Its text is only in the run's log, since it may contain record contents."
+)
 _COMPLETING: Final = "\0completing"
 """Takes the place of a source in the number of the lock under which the entries of a run are completed."""
 THIS_RUN: Final = "run_id = %s AND source = %s AND partition = %s"
@@ -36,7 +38,7 @@ THIS_RUN: Final = "run_id = %s AND source = %s AND partition = %s"
 
 
 @dataclass(frozen=True)
-class Committed:
+class CommittedWork:
     """What a run has committed, by the ledger.
 
     Attributes:
@@ -90,7 +92,7 @@ def run_started(
     )
 
 
-def run_goes_on(
+def step_ended(
     connection: Connection, key: RunKey, *, delivery_id: int | None = None, seconds: Mapping[str, float] | None = None
 ) -> None:
     """Enter the delivery and the durations of a run after a step that others follow."""
@@ -101,7 +103,7 @@ def run_goes_on(
     )
 
 
-def run_broke_off(connection: Connection, key: RunKey, error: BaseException) -> None:
+def step_failed(connection: Connection, key: RunKey, error: BaseException) -> None:
     """Enter the error of a step that will be retried. The run has not ended."""
     connection.execute(
         f"UPDATE etl.run SET error_class = %s, error = %s WHERE {THIS_RUN}",
@@ -118,7 +120,7 @@ def run_succeeded(
     at: datetime | None = None,
 ) -> RunEnd | None:
     """Enter that a run succeeded, and return its end; None if the run was never entered."""
-    return _finish_run(connection, key, "succeeded", committed(connection, key), delivery_id, seconds, at=at)
+    return _finish_run(connection, key, "succeeded", committed_work(connection, key), delivery_id, seconds, at=at)
 
 
 def run_failed(
@@ -137,11 +139,11 @@ def run_failed(
     Returns:
         The end of the run; None if the run was never entered.
     """
-    done = committed(connection, key)
+    done = committed_work(connection, key)
     return _finish_run(connection, key, "failed", done, error_class=error_class, error=error, step=step, at=at)
 
 
-def run_cut_short(
+def run_interrupted(
     connection: Connection,
     key: RunKey,
     status: RunFault,
@@ -165,12 +167,12 @@ def run_cut_short(
     Returns:
         The end of the run; None if the run was never entered.
     """
-    done = committed(connection, key)
+    done = committed_work(connection, key)
     text = f"{cause} {done} Run it again: the new run resumes where this one stopped."
     return _finish_run(connection, key, status, done, error_class=error_class, error=text, step=step, at=at)
 
 
-def committed(connection: Connection, key: RunKey) -> Committed:
+def committed_work(connection: Connection, key: RunKey) -> CommittedWork:
     """Return what a run has committed. All batches of a replay count, because a replay has no partition of its own."""
     sums = ", ".join(f"coalesce(sum(b.{name}), 0)::bigint" for name in COUNT_NAMES)
     row = connection.execute(
@@ -179,15 +181,15 @@ def committed(connection: Connection, key: RunKey) -> Committed:
         key.values,
     ).fetchone()
     batches, delivery_id, *counts = row or (0, None)
-    return Committed(Counts(*counts), batches, delivery_id)
+    return CommittedWork(Counts(*counts), batches, delivery_id)
 
 
 def error_text(error: BaseException) -> str:
-    """Return the text of an error of this package. Other texts may contain record contents: return `NOT_OURS`."""
-    return str(error) if isinstance(error, EtlAssetsError) else NOT_OURS
+    """Return the text of an error of this package, else `FOREIGN_ERROR_TEXT`: other texts may contain records."""
+    return str(error) if isinstance(error, EtlAssetsError) else FOREIGN_ERROR_TEXT
 
 
-def checks(
+def enter_check_results(
     connection: Connection,
     run_id: str,
     source: str,
@@ -237,7 +239,7 @@ def _finish_run(
     connection: Connection,
     key: RunKey,
     status: RunStatus,
-    done: Committed,
+    done: CommittedWork,
     delivery_id: int | None = None,
     seconds: Mapping[str, float] | None = None,
     *,

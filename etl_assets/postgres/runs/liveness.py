@@ -21,7 +21,7 @@ from etl_assets.postgres.ledger.locks import lock_number
 if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
 
-LOOK_SECONDS: Final = 5.0
+CHECK_SECONDS: Final = 5.0
 """How many seconds pass between two checks of a run's session."""
 _RUN: Final = "\0run"
 """Takes the place of a source in the number of a run's lock."""
@@ -113,7 +113,7 @@ class Presence:
         return connection
 
     def _keep_open(self) -> None:
-        while not self._ending.wait(LOOK_SECONDS):
+        while not self._ending.wait(CHECK_SECONDS):
             try:
                 self._connection.execute("SELECT")
             except psycopg.Error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.model.run import RunKey
-from etl_assets.postgres.ledger.locks import held, lock_number
+from etl_assets.postgres.ledger.locks import held_lock_numbers, lock_number
 from etl_assets.postgres.runs.history import THIS_RUN
 from etl_assets.postgres.runs.liveness import run_lock_number
 
@@ -63,7 +63,7 @@ def find(connection: Connection, run_ids: Collection[str]) -> list[StartedRun]:
         (MISSED_SECONDS, list(run_ids)),
     ).fetchall()
     partition_locks = _partition_locks(connection, {row[0] for row in rows})
-    locks = held(connection)
+    locks = held_lock_numbers(connection)
     return [
         StartedRun(
             RunKey(run_id, source, partition),
@@ -91,14 +91,14 @@ def claim(connection: Connection, run: StartedRun) -> bool:
     return row is not None
 
 
-def miss(connection: Connection, key: RunKey) -> None:
+def mark_missed(connection: Connection, key: RunKey) -> None:
     """Enter the first time at which the process of a run was missed."""
     connection.execute(
         f"UPDATE etl.run SET missed_at = coalesce(missed_at, clock_timestamp()) WHERE {THIS_RUN}", key.values
     )
 
 
-def find_again(connection: Connection, key: RunKey) -> None:
+def clear_missed(connection: Connection, key: RunKey) -> None:
     """Clear the time at which the process of a run was missed."""
     connection.execute(f"UPDATE etl.run SET missed_at = NULL WHERE {THIS_RUN}", key.values)
 

@@ -88,7 +88,7 @@ def read_table(
     return _parse_csv(content, {name: types[name] for name in names})
 
 
-def fetched(
+def fetch_frame(
     connection: Connection,
     query: sql.Composed,
     values: Mapping[str, object],

@@ -16,7 +16,7 @@ from psycopg import errors, sql
 
 from etl_assets.postgres.tables.copy import copy_in, encode, table_columns, wire_frame
 from etl_assets.postgres.tables.ddl import identifier
-from etl_assets.postgres.tables.reading import fetched
+from etl_assets.postgres.tables.reading import fetch_frame
 from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Found:
+class ProbeResult:
     """The result of a probe: how some rows compare with the table.
 
     Attributes:
@@ -86,8 +86,8 @@ class TableWriter:
 
     Attributes:
         outranked_by: Ids of the deliveries whose rows this one must not overwrite; to be set in each transaction.
-        to_be_read: If the delivery is reloaded: the last record of the batch, and the records whose rows stay. Other
-            rows of the delivery from later records may be overwritten: later batches write them again if the
+        pending_reload: If the delivery is reloaded: the last record of the batch, and the records whose rows stay.
+            Other rows of the delivery from later records may be overwritten: later batches write them again if the
             records still yield them. None otherwise.
     """
 
@@ -105,7 +105,7 @@ class TableWriter:
         self._schema = schema
         self._delivery_id = delivery_id
         self.outranked_by: Sequence[int] = ()
-        self.to_be_read: tuple[int, Sequence[int]] | None = None
+        self.pending_reload: tuple[int, Sequence[int]] | None = None
         self._refresh_hashes = refresh_hashes
         self._columns = table_columns(schema)
         self._expect_new = False
@@ -197,7 +197,7 @@ class TableWriter:
     def _send(self, table: sql.Composable, rows: pl.DataFrame, encoded: bytes | None) -> None:
         copy_in(self._connection, table, self._columns, self.encode(rows) if encoded is None else encoded)
 
-    def _probe(self, rows: pl.DataFrame, *, others: bool) -> Found:
+    def _probe(self, rows: pl.DataFrame, *, others: bool) -> ProbeResult:
         """Find which rows are new or differ from those of the table.
 
         Args:
@@ -222,7 +222,9 @@ class TableWriter:
         )
         answer = np.frombuffer(self._read_by_index(query)[_COPY_HEADER:-_COPY_TRAILER], _PROBE_ANSWER)
         place, new, differing = answer["place"].astype(np.int64), answer["new"] > 0, answer["differs"] > 0
-        return Found(np.sort(place[new]), np.sort(place[differing & ~new]), int(np.count_nonzero(~differing & ~new)))
+        return ProbeResult(
+            np.sort(place[new]), np.sort(place[differing & ~new]), int(np.count_nonzero(~differing & ~new))
+        )
 
     def _fill_probe(self, frame: pl.DataFrame) -> None:
         """Replace the contents of the probe with the place, hash and key, in this order, of some rows."""
@@ -331,7 +333,7 @@ class TableWriter:
             self._table,
             self._is_unproduced(),
         )
-        return fetched(self._connection, statement, values, names, self._schema)
+        return fetch_frame(self._connection, statement, values, names, self._schema)
 
     def _is_unproduced(self) -> sql.Composable:
         """The condition that a row of the table, ``t``, comes from a reloaded record that does not yield it."""
@@ -372,7 +374,7 @@ class TableWriter:
             sequence = sql.SQL("(t.{order} < {new}.{order} OR (t.{order} = {new}.{order} AND {sequence}))").format(
                 order=sql.Identifier(self._schema.order_by), new=new, sequence=sequence
             )
-        if self.to_be_read is None:
+        if self.pending_reload is None:
             return sequence
         return sql.SQL(
             "({sequence} OR (t.{delivery} = %(delivery_id)s AND t.{record} > %(last)s "
@@ -380,7 +382,7 @@ class TableWriter:
         ).format(sequence=sequence, delivery=sql.Identifier(DELIVERY_ID), record=sql.Identifier(RECORD_NO))
 
     def _guard_values(self) -> dict[str, object]:
-        last, spare = self.to_be_read or (0, ())
+        last, spare = self.pending_reload or (0, ())
         return {
             "outranked_by": list(self.outranked_by),
             "delivery_id": self._delivery_id,

@@ -36,19 +36,19 @@ def lock_source(connection: Connection, source: str) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"drift {source}",))
 
 
-def observed(connection: Connection, delivery: Delivery) -> bool:
+def names_observed(connection: Connection, delivery: Delivery) -> bool:
     """Whether the published names of a delivery have been compared and remembered."""
     return _exists(connection, "SELECT FROM etl.observation WHERE delivery_id = %s", (delivery.id,))
 
 
-def looked_into(connection: Connection, delivery: Delivery) -> bool:
+def cells_observed(connection: Connection, delivery: Delivery) -> bool:
     """Whether the cells of a delivery have been compared and remembered."""
     return _exists(
         connection, "SELECT FROM etl.observation WHERE delivery_id = %s AND cells IS NOT NULL", (delivery.id,)
     )
 
 
-def before(connection: Connection, delivery: Delivery) -> Observation | None:
+def observation_before(connection: Connection, delivery: Delivery) -> Observation | None:
     """Return the nearest delivery before this one: its baseline."""
     row = connection.execute(
         "SELECT delivery_id, published, cells FROM etl.observation WHERE source = %(source)s "
@@ -58,7 +58,7 @@ def before(connection: Connection, delivery: Delivery) -> Observation | None:
     return _observation(row) if row else None
 
 
-def after(connection: Connection, delivery: Delivery) -> Observation | None:
+def observation_after(connection: Connection, delivery: Delivery) -> Observation | None:
     """Return the nearest delivery after this one; there is one only if this one came late."""
     row = connection.execute(
         "SELECT delivery_id, published, cells FROM etl.observation WHERE source = %(source)s "
@@ -149,7 +149,7 @@ def find(
     return events[::-1]
 
 
-def standing(connection: Connection, delivery: Delivery, kinds: Sequence[str]) -> list[DriftEvent]:
+def find_open_before(connection: Connection, delivery: Delivery, kinds: Sequence[str]) -> list[DriftEvent]:
     """Return open events of some kinds whose last delivery is before a delivery, which may therefore take them back."""
     return _events(
         connection,
@@ -159,14 +159,14 @@ def standing(connection: Connection, delivery: Delivery, kinds: Sequence[str]) -
     )
 
 
-def seen_again(connection: Connection, delivery: Delivery, events: Iterable[DriftEvent]) -> None:
+def move_last_delivery(connection: Connection, delivery: Delivery, events: Iterable[DriftEvent]) -> None:
     """Make a delivery the last delivery of events that it does not take back."""
     connection.execute(
         "UPDATE etl.drift SET last_delivery = %s WHERE id = ANY (%s)", (delivery.id, [event.id for event in events])
     )
 
 
-def seen_earlier(connection: Connection, delivery: Delivery, event: DriftEvent) -> None:
+def move_first_delivery(connection: Connection, delivery: Delivery, event: DriftEvent) -> None:
     """Make a delivery that came late the first delivery of an event, if it is before the present first one."""
     connection.execute(
         "UPDATE etl.drift e SET first_delivery = %(id)s FROM etl.delivery d "

@@ -40,7 +40,7 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Earlier:
+class EarlierDelivery:
     """An earlier delivery with which another one is compared.
 
     Attributes:
@@ -140,7 +140,7 @@ def replace(connection: Connection, delivery: Delivery, profiles: Iterable[Colum
         )
 
 
-def earlier(connection: Connection, delivery: Delivery, limit: int, *, partitioned: bool) -> list[Earlier]:
+def find_earlier(connection: Connection, delivery: Delivery, limit: int, *, partitioned: bool) -> list[EarlierDelivery]:
     """Return the complete deliveries before a delivery, oldest first.
 
     Args:
@@ -158,10 +158,10 @@ def earlier(connection: Connection, delivery: Delivery, limit: int, *, partition
         f"id DESC) before ORDER BY {newest_first('id')} LIMIT %(limit)s",
         {**order_of(delivery), "partitioned": partitioned, "limit": limit},
     ).fetchall()
-    return [Earlier(*row) for row in reversed(rows)]
+    return [EarlierDelivery(*row) for row in reversed(rows)]
 
 
-def numbers(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, dict[str, ColumnProfile]]:
+def find_profiles(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, dict[str, ColumnProfile]]:
     """Return the profiles of some deliveries, by delivery and column, without the values of data in them."""
     rows = connection.execute(
         "SELECT delivery_id, column_name, rows, nulls, distinct_estimate, mean, deviation, quantiles FROM etl.profile "

@@ -50,13 +50,13 @@ class Rule(RecordRule):
 
     Attributes:
         name: Name of the rule in checks and in the quarantine: letters, digits and single underscores.
-        asked: The expression or the function.
+        condition: The expression or the function.
         words: What the rule requires, as a sentence without its period.
         columns: Names of the columns that it uses; those of an expression are found automatically.
     """
 
     name: str
-    asked: pl.Expr | Function
+    condition: pl.Expr | Function
     words: str
     columns: tuple[str, ...]
 
@@ -78,9 +78,9 @@ class Rule(RecordRule):
     @property
     def identity(self) -> str:
         """See `RecordRule.identity`. The identity of an expression also changes with the version of Polars."""
-        if isinstance(self.asked, pl.Expr):
-            return f"{self!r} {_document(self.asked)}"
-        return f"{self!r} {inspect.getsource(self.asked)}"
+        if isinstance(self.condition, pl.Expr):
+            return f"{self!r} {_document(self.condition)}"
+        return f"{self!r} {inspect.getsource(self.condition)}"
 
     def check(self, types: dict[str, DataType], where: str) -> None:
         """See `RecordRule.check`."""
@@ -90,10 +90,10 @@ class Rule(RecordRule):
             raise DeclarationError(here, "name", "has '__', which separates columns from rules", "Write a single '_'")
         if not re.search(r"\w", self.words):
             raise DeclarationError(here, "words", "are empty", "Write what the rule requires, as a sentence")
-        if isinstance(self.asked, pl.Expr):
-            self._check_expression(self.asked, types, here)
-        elif callable(self.asked):
-            self._check_function(self.asked, here)
+        if isinstance(self.condition, pl.Expr):
+            self._check_expression(self.condition, types, here)
+        elif callable(self.condition):
+            self._check_function(self.condition, here)
         else:
             raise DeclarationError(here, "asked", "is neither an expression nor a function", "Write pl.col(...) > 0")
         check_columns(self.columns, types, here, least=1)
@@ -104,17 +104,21 @@ class Rule(RecordRule):
         Raises:
             RuleError: If the expression or function fails, or does not return one Boolean for each row.
         """
-        answers = self._evaluate(self.asked, rows) if isinstance(self.asked, pl.Expr) else self._call(self.asked, rows)
+        answers = (
+            self._evaluate(self.condition, rows)
+            if isinstance(self.condition, pl.Expr)
+            else self._call(self.condition, rows)
+        )
         if len(answers) != rows.height:
             raise self._failed(f"returned {len(answers):,} answers for {rows.height:,} rows")
         return ~answers
 
     def audit(self, types: dict[str, DataType], key: Sequence[str]) -> Audit:
         """See `RecordRule.audit`. It is a query in SQL, if the expression has an equivalent in SQL."""
-        if not isinstance(self.asked, pl.Expr):
+        if not isinstance(self.condition, pl.Expr):
             return NotAudited("a function has no equivalent in SQL")
         try:
-            kept = to_sql(_document(self.asked), types)
+            kept = to_sql(_document(self.condition), types)
         except NotTranslatedError as error:
             return NotAudited(str(error))
         return self.expectation(ROWS, unexpected_rows_query=sql.rows_where(f"NOT ({kept})", key))

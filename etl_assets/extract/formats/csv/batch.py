@@ -14,7 +14,7 @@ import polars as pl
 
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.csv.records import field_counts, find_records, split_fields
-from etl_assets.extract.formats.encoding import UTF8, encoded
+from etl_assets.extract.formats.encoding import UTF8, encode_record
 from etl_assets.extract.formats.utf8 import invalid_utf8, is_utf8
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
 from etl_assets.model.rule import RuleInfo
@@ -82,7 +82,7 @@ class CsvBatch(RawBatch):
         record = self._data[int(self._records.starts[index]) : int(self._records.ends[index])]
         if not self._format.transcoded:
             return record
-        return encoded(record, self._format.codec)
+        return encode_record(record, self._format.codec)
 
     def location(self, record_no: int) -> str:
         """Return member and line of a record."""

@@ -9,7 +9,7 @@ import polars as pl
 
 from etl_assets.extract.formats.csv.batch import CsvBatch
 from etl_assets.extract.formats.csv.records import find_records
-from etl_assets.extract.formats.encoding import UTF8, decoded
+from etl_assets.extract.formats.encoding import UTF8, decode_record
 from etl_assets.model.batch import REJECTED_RECORD_NO, RawBatch
 from etl_assets.model.delivery import Span
 from etl_assets.schema import RECORD_NO
@@ -62,7 +62,7 @@ class RereadRecords(RawBatch):
         """Yield all records as one batch if none changes where another begins; else one batch for each record."""
         numbers = np.array(list(self._records), dtype=np.int64)
         codec = format_.codec if format_.transcoded else UTF8
-        lines = [(decoded(raw, codec) if format_.transcoded else raw) + b"\n" for raw in self._records.values()]
+        lines = [(decode_record(raw, codec) if format_.transcoded else raw) + b"\n" for raw in self._records.values()]
         whole = b"".join(lines)
         starts = np.concatenate([[0], np.cumsum([len(line) for line in lines])[:-1]]) if lines else numbers
         records = find_records(whole, format_.layout, final=True)
