@@ -208,8 +208,9 @@ def replay(ctx: click.Context, name: str, ids: Sequence[int], *, parked: bool, a
         counts = outcome.counts
         console().print(
             f"{name}: {count_text(counts.read - counts.rejected, 'record')} replayed "
-            f"({count_text(counts.inserted, 'row')} inserted, {counts.updated} updated, {counts.unchanged + counts.duplicate} already present in the same "
-            f"or a newer version, {count_text(counts.filtered, 'record')} filtered); still waiting: {len(waiting)}."
+            f"({count_text(counts.inserted, 'row')} inserted, {counts.updated} updated, "
+            f"{counts.unchanged + counts.duplicate} already present in the same or a newer version, "
+            f"{count_text(counts.filtered, 'record')} filtered); still waiting: {len(waiting)}."
         )
         if waiting:
             broken = Counter(rule for record in waiting for rule in record.rules)

@@ -43,11 +43,13 @@ class PartitionColumn:
         column: Name of the column.
         declaration: A text that changes when the declaration assigns other values to a partition.
         outside: Takes the key of a partition and values; returns which of the values belong to another partition.
+        overlap: Takes the keys of two partitions; returns whether one value may belong to both.
     """
 
     column: str
     declaration: str
     outside: Callable[[str, pl.Series], pl.Series]
+    overlap: Callable[[str, str], bool]
 
 
 @dataclass(frozen=True)

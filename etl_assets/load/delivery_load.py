@@ -22,7 +22,7 @@ from etl_assets.postgres.tables.upsert import TableWriter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl_assets.load.base import BeforeCommit, Target
+    from etl_assets.load.base import BeforeCommit, PartitionColumn, Target
     from etl_assets.load.prepare import Prepared
     from etl_assets.model.batch import Batch
     from etl_assets.model.delivery import Delivery
@@ -104,10 +104,11 @@ class DeliveryLoad:
         )
 
     def _ensure_disjoint(self) -> None:
-        """Check that rows loaded before the partition column was declared belong to their partitions, too."""
+        """Check that no other partition, and no row loaded before the partition column was declared, has its values."""
         partition_column = self.target.partition_column
         if partition_column is None:
             return
+        self._refuse_overlap(partition_column)
         source, table = self.delivery.source, self.target.table
         with self.connection.transaction():
             if partitions.known_disjoint(self.connection, source, partition_column.declaration):
@@ -122,6 +123,21 @@ class DeliveryLoad:
                         "the source's partitions."
                     )
             partitions.record_disjoint(self.connection, source, partition_column.declaration)
+
+    def _refuse_overlap(self, partition_column: PartitionColumn) -> None:
+        """Raise if another partition that was delivered may have the same values of the partition column.
+
+        A delivery is recorded before it is loaded. So of two that overlap, the second to be landed is refused even if
+        both are loaded at the same time.
+        """
+        source, key = self.delivery.source, self.delivery.partition
+        for other in partitions.delivered(self.connection, source):
+            if other != key and partition_column.overlap(key, other):
+                raise LoadError(
+                    f"Partitions {key!r} and {other!r} of {source} have the same {partition_column.column}, so that "
+                    "they are not disjoint. Nothing was written. Let value= return another text for each file, or "
+                    "remove column= from the source's partitions."
+                )
 
     def close(self) -> None:
         """Release the lock of the partition."""

@@ -59,6 +59,10 @@ class Partitioning(ABC):
             value: A day for partitions of time, else a text.
         """
 
+    def overlap(self, key: str, other: str) -> bool:  # noqa: ARG002 -- most partitions never overlap
+        """Return whether one value of the column may belong to two different partitions."""
+        return False
+
     @abstractmethod
     def partition(self, key: str) -> Partition:
         """Return the partition of that key.
@@ -209,6 +213,10 @@ class Files(Partitioning):
     def holds(self, key: str, value: pl.Expr) -> pl.Expr:
         """Return whether a value is the column's value in the file."""
         return value == (self.value(key) if self.value else key)
+
+    def overlap(self, key: str, other: str) -> bool:
+        """Return whether two files have the same value."""
+        return self.value is not None and self.value(key) == self.value(other)
 
     def partition(self, key: str) -> Partition:
         """Return the partition of the file of that name."""

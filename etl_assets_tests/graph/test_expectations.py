@@ -193,8 +193,18 @@ def test_a_table_changed_by_hand_fails_the_audit_after_all_tables_are_checked(be
     assert records[0]["found"] == "1 of 2 rows do not meet it."
     assert rows_of(observation.metadata["keys: age__maximum"]) == [{"id": "2"}]
     assert bench.query("SELECT passed, blocking, failed_records FROM etl.check_result WHERE name = 'audit'") == [
-        (False, True, 1)
+        (False, False, 1)
     ]
+    alerts = bench.query("SELECT rule, subject, status FROM etl.alert")
+    assert alerts == [("check_failed", "audit", "open")]
+
+
+def test_an_alert_about_an_audit_is_resolved_when_the_table_is_as_declared_again(bench: Bench, loaded: Source) -> None:
+    bench.query("UPDATE core.people SET age = 200 WHERE id = 2")
+    audit(bench, loaded)
+    bench.query("UPDATE core.people SET age = 20 WHERE id = 2")
+    audit(bench, loaded)
+    assert bench.query("SELECT rule, status FROM etl.alert") == [("check_failed", "resolved")]
 
 
 def test_an_audit_finds_columns_changed_by_hand(bench: Bench, loaded: Source) -> None:

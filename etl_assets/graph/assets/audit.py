@@ -110,7 +110,7 @@ def _record(context: dg.OpExecutionContext, source: Source, url: str, examinatio
     result = CheckResult(
         AUDIT,
         passed=not unmet,
-        blocking=True,
+        blocking=False,  # it fails no run of the source, which would be alerted by itself
         description=_description(examination),
         failed_records=max((answer.failed_records for answer in unmet), default=0),
         records=examination.rows,

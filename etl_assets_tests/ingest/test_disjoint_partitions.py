@@ -104,6 +104,14 @@ def test_each_file_of_a_source_has_one_value(world: World) -> None:
     assert waiting(world) == [("north-1.csv", 2, ["shop__partition"])]
 
 
+def test_a_second_file_of_the_same_value_is_refused(world: World) -> None:
+    source = sales(world, Files(column="shop", value=region))
+    take(world, source, "north-2.csv", "2024-01-01,north,2")
+    with pytest.raises(LoadError, match=r"Partitions 'north-1.csv' and 'north-2.csv' of sales have the same shop"):
+        take(world, source, "north-1.csv", "2024-01-01,north,1")
+    assert world.query("SELECT amount FROM core.sales") == [(2,)]
+
+
 def test_a_name_is_the_value_of_its_partition(world: World) -> None:
     source = sales(world, Static(("north", "south"), column="shop"))
     take(world, source, "south", "2024-01-01,north,1", "2024-01-01,south,2")
