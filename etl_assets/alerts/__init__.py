@@ -1,8 +1,8 @@
 """Alerts: open and resolve them, and send their notifications.
 
-``of_run``, ``of_checks`` and ``of_drift`` are called in the transaction that writes the cause of an alert, so that the
-alert exists exactly when its cause does. ``of_time`` evaluates the rules that depend only on time. ``send`` empties the
-outbox.
+``update_for_run``, ``update_for_checks`` and ``update_for_drift`` are called in the transaction that writes the cause
+of an alert, so that the alert exists exactly when its cause does. ``update_for_time`` evaluates the rules that depend
+only on time. ``send`` empties the outbox.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
     from etl_assets.model.run import RunEnd
     from etl_assets.postgres.connection import Connection
 
-__all__ = ["Dispatch", "of_checks", "of_drift", "of_run", "of_time", "send"]
+__all__ = ["Dispatch", "send", "update_for_checks", "update_for_drift", "update_for_run", "update_for_time"]
 
 _TIME_RULES: Final = (NoDelivery, QuarantineGrowing, QuarantineAgeing)
 
 
-def of_run(connection: Connection, rules: Sequence[AlertRule], run: RunEnd) -> None:
+def update_for_run(connection: Connection, rules: Sequence[AlertRule], run: RunEnd) -> None:
     """Open and resolve the alerts that depend on the end of a run.
 
     A cancelled run opens and resolves no alert. A replay has alerts of its own, apart from those of deliveries.
     """
     now = alerts.clock(connection)
     if run.status in {"failed", "crashed"}:
-        evaluation = Evaluation({}, alert_rules.of_failed_run(rules, run), "")
+        evaluation = Evaluation({}, alert_rules.reasons_of_failed_run(rules, run), "")
     elif run.status == "succeeded":
         evaluation = _evaluate_successful_run(connection, rules, run)
     else:
@@ -57,7 +57,7 @@ def of_run(connection: Connection, rules: Sequence[AlertRule], run: RunEnd) -> N
     update_alerts(connection, rules, run.source, run.partition, evaluation, now, run.run_id)
 
 
-def of_checks(
+def update_for_checks(
     connection: Connection,
     rules: Sequence[AlertRule],
     run_id: str,
@@ -68,8 +68,8 @@ def of_checks(
 ) -> None:
     """Open and resolve the alerts that depend on check results."""
     volume = statistics.usual_volume(connection, source, delivery_id) if delivery_id is not None else None
-    drops = alert_rules.of_volume(rules, results, delivery_id, volume)
-    reasons = [*drops, *alert_rules.of_checks(rules, results, delivery_id, dropped=bool(drops))]
+    drops = alert_rules.reasons_of_volume(rules, results, delivery_id, volume)
+    reasons = [*drops, *alert_rules.reasons_of_checks(rules, results, delivery_id, dropped=bool(drops))]
     names = frozenset(result.name for result in results)
     evaluated: dict[str, Collection[str] | None] = {CheckFailed.kind: names}
     if VOLUME in names:
@@ -78,7 +78,7 @@ def of_checks(
     update_alerts(connection, rules, source, partition, evaluation, alerts.clock(connection), run_id)
 
 
-def of_drift(
+def update_for_drift(
     connection: Connection,
     rules: Sequence[AlertRule],
     source: str,
@@ -91,7 +91,7 @@ def of_drift(
     Foreseen events are not among them. Drift concerns the whole source, whichever partition showed it, and so do its
     alerts.
     """
-    reasons = alert_rules.of_drift(rules, opened, partition)
+    reasons = alert_rules.reasons_of_drift(rules, opened, partition)
     now = alerts.clock(connection)
     for event in closed:
         by = f" by {event.reviewer}" if event.reviewer else " by a later delivery"
@@ -102,7 +102,7 @@ def of_drift(
     update_alerts(connection, rules, source, "", Evaluation({}, reasons, ""), now)
 
 
-def of_time(connection: Connection, rules: Mapping[str, Sequence[AlertRule]], now: datetime) -> None:
+def update_for_time(connection: Connection, rules: Mapping[str, Sequence[AlertRule]], now: datetime) -> None:
     """Open and resolve the alerts that depend only on time: missed deadlines, a quarantine that grows or ages.
 
     Args:
@@ -129,25 +129,29 @@ def _evaluate_successful_run(connection: Connection, rules: Sequence[AlertRule],
     evaluated: dict[str, Collection[str] | None] = {RunFailed.kind: {""}, SlowRun.kind: None}
     reasons: list[Reason] = []
     if alert_rules.enabled_rules(rules, SlowRun):
-        reasons += alert_rules.of_slow_run(rules, run, statistics.usual_run(connection, run))
+        reasons += alert_rules.reasons_of_slow_run(rules, run, statistics.usual_run(connection, run))
     if run.counts.read:
         evaluated |= {RejectedShare.kind: None, RejectedCount.kind: None}
-        reasons += alert_rules.of_rejected(rules, run)
+        reasons += alert_rules.reasons_of_rejected(rules, run)
     return Evaluation(evaluated, reasons, resolution)
 
 
 def _time_reasons(connection: Connection, source: str, rules: Sequence[AlertRule], now: datetime) -> list[Reason]:
     reasons = [
         *(
-            alert_rules.of_deadline(rule, statistics.last_delivery(connection, source), now)
+            alert_rules.reasons_of_deadline(rule, statistics.last_delivery(connection, source), now)
             for rule in alert_rules.enabled_rules(rules, NoDelivery)
         ),
         *(
-            alert_rules.of_growth(rule, source, statistics.count_waiting(connection, source, since=now - rule.within))
+            alert_rules.reasons_of_growth(
+                rule, source, statistics.count_waiting(connection, source, since=now - rule.within)
+            )
             for rule in alert_rules.enabled_rules(rules, QuarantineGrowing)
         ),
         *(
-            alert_rules.of_age(rule, source, statistics.count_waiting(connection, source, before=now - rule.older_than))
+            alert_rules.reasons_of_age(
+                rule, source, statistics.count_waiting(connection, source, before=now - rule.older_than)
+            )
             for rule in alert_rules.enabled_rules(rules, QuarantineAgeing)
         ),
     ]

@@ -43,7 +43,7 @@ def enabled_rules(rules: Sequence[AlertRule], kind: type[Rule]) -> list[Rule]:
     return [rule for rule in rules if isinstance(rule, kind) and not rule.off]
 
 
-def of_failed_run(rules: Sequence[AlertRule], run: RunEnd) -> list[Reason]:
+def reasons_of_failed_run(rules: Sequence[AlertRule], run: RunEnd) -> list[Reason]:
     """Return the reasons for alerts about a run that failed or crashed."""
     error = f"{run.error_class}: {run.error}" if run.error else run.error_class
     summary = error or f"The run {run.status}."
@@ -56,7 +56,7 @@ def of_failed_run(rules: Sequence[AlertRule], run: RunEnd) -> list[Reason]:
     ]
 
 
-def of_rejected(rules: Sequence[AlertRule], run: RunEnd) -> list[Reason]:
+def reasons_of_rejected(rules: Sequence[AlertRule], run: RunEnd) -> list[Reason]:
     """Return the reasons for alerts about the records that a run rejected."""
     rejected, read = run.counts.rejected, run.counts.read
     summary = f"{rejected:,} of {read:,} records were rejected."
@@ -74,7 +74,7 @@ def of_rejected(rules: Sequence[AlertRule], run: RunEnd) -> list[Reason]:
     return [*shares, *counts]
 
 
-def of_slow_run(rules: Sequence[AlertRule], run: RunEnd, usual: UsualRun) -> list[Reason]:
+def reasons_of_slow_run(rules: Sequence[AlertRule], run: RunEnd, usual: UsualRun) -> list[Reason]:
     """Return the reasons for alerts about the time that a run took.
 
     A run that read more records than usual may take longer in proportion.
@@ -91,7 +91,7 @@ def of_slow_run(rules: Sequence[AlertRule], run: RunEnd, usual: UsualRun) -> lis
     ]
 
 
-def of_volume(
+def reasons_of_volume(
     rules: Sequence[AlertRule], results: Iterable[CheckResult], delivery_id: int | None, volume: UsualVolume | None
 ) -> list[Reason]:
     """Return the reasons for alerts about a delivery that has fewer records than usual.
@@ -115,7 +115,7 @@ def of_volume(
     ]
 
 
-def of_checks(
+def reasons_of_checks(
     rules: Sequence[AlertRule], results: Iterable[CheckResult], delivery_id: int | None, *, dropped: bool
 ) -> list[Reason]:
     """Return the reasons for alerts about checks that failed.
@@ -140,7 +140,7 @@ def of_checks(
     ]
 
 
-def of_drift(rules: Sequence[AlertRule], opened: Iterable[DriftEvent], partition: str) -> list[Reason]:
+def reasons_of_drift(rules: Sequence[AlertRule], opened: Iterable[DriftEvent], partition: str) -> list[Reason]:
     """Return the reasons for alerts about changes.
 
     They leave out the details of a change, which may contain members of a category.
@@ -164,7 +164,7 @@ def drift_subject(change: Change) -> str:
     return " ".join(filter(None, (change.kind, change.subject, change.replacement and f"to {change.replacement}")))
 
 
-def of_deadline(rule: NoDelivery, last: datetime | None, at: datetime) -> Reason | None:
+def reasons_of_deadline(rule: NoDelivery, last: datetime | None, at: datetime) -> Reason | None:
     """Return the reason for an alert about a missing delivery; None when there was a delivery in time.
 
     Args:
@@ -189,7 +189,7 @@ def deadline_subject(rule: NoDelivery) -> str:
     return " ".join(filter(None, (f"by {rule.by:%H:%M} {rule.zone}", ",".join(map(str, rule.days)))))
 
 
-def of_growth(rule: QuarantineGrowing, source: str, number: int) -> Reason | None:
+def reasons_of_growth(rule: QuarantineGrowing, source: str, number: int) -> Reason | None:
     """Return the reason for an alert about a growing quarantine; None when too few records are new and waiting."""
     if number < rule.by:
         return None
@@ -198,7 +198,7 @@ def of_growth(rule: QuarantineGrowing, source: str, number: int) -> Reason | Non
     return Reason(rule, summary, _QUARANTINE_REMEDY.format(source), f"by {rule.by} within {period}")
 
 
-def of_age(rule: QuarantineAgeing, source: str, number: int) -> Reason | None:
+def reasons_of_age(rule: QuarantineAgeing, source: str, number: int) -> Reason | None:
     """Return the reason for an alert about records that have waited too long; None when there are none."""
     if not number:
         return None

@@ -210,13 +210,13 @@ def _review(
         event = memory.review(connection, id_, status, reviewer, note)
         first = deliveries.by_id(connection, event.first_delivery)
         partition = first.partition if first is not None else ""
-        alerts.of_drift(connection, rules, event.source, partition, (), (event,))
+        alerts.update_for_drift(connection, rules, event.source, partition, (), (event,))
     return event
 
 
 def _alert(connection: Connection, source: Source, delivery: Delivery, drift: Drift) -> None:
     rules, partition = source.alert_rules, delivery.partition
-    alerts.of_drift(connection, rules, source.name, partition, drift.unforeseen, drift.closed)
+    alerts.update_for_drift(connection, rules, source.name, partition, drift.unforeseen, drift.closed)
 
 
 def _compare_names(connection: Connection, source: Source, delivery: Delivery, sample: pl.DataFrame | None) -> Drift:

@@ -42,17 +42,17 @@ class Office:
         """End a run."""
         end = RunEnd(more.pop("run_id", "run-1"), "people", partition, status, **more)
         with self.connection.transaction():
-            alerts.of_run(self.connection, rules, end)
+            alerts.update_for_run(self.connection, rules, end)
 
     def fail(self, *rules: AlertRule, partition: str = "", **more: Any) -> None:
         """End a run with a failure."""
         error = {"error_class": "ShapeError", "error": "A column is missing. Nothing was written."}
         self.run(*rules, status="failed", partition=partition, **(error | more))
 
-    def read(self, *rules: AlertRule, records: int, rejected: int = 0, took: float = 1.0) -> None:
+    def read(self, *rules: AlertRule, records: int, rejected: int = 0, seconds: float = 1.0) -> None:
         """End a run that succeeded and read some records."""
         counts = Counts(read=records, rejected=rejected, accepted=records - rejected)
-        self.run(*rules, counts=counts, took=took)
+        self.run(*rules, counts=counts, seconds=seconds)
 
     def check(
         self, *rules: AlertRule, delivery: int | None = None, partition: str = "", **results: bool | CheckResult
@@ -65,7 +65,7 @@ class Office:
             for name, result in results.items()
         ]
         with self.connection.transaction():
-            alerts.of_checks(self.connection, rules, "run-1", "people", partition, delivery, rows)
+            alerts.update_for_checks(self.connection, rules, "run-1", "people", partition, delivery, rows)
 
     def drift(
         self,
@@ -77,7 +77,7 @@ class Office:
         """Open and close drift events."""
         delivery = self.delivery() if opened else 0
         with self.connection.transaction():
-            alerts.of_drift(
+            alerts.update_for_drift(
                 self.connection,
                 rules,
                 "people",
@@ -116,7 +116,7 @@ class Office:
 
     def time(self, *rules: AlertRule, at: datetime | None = None) -> None:
         """Evaluate the rules that depend only on time."""
-        alerts.of_time(self.connection, {"people": rules}, at or self.now)
+        alerts.update_for_time(self.connection, {"people": rules}, at or self.now)
 
     def send(self, later: timedelta = timedelta(), **more: Any) -> Dispatch:
         """Send the outbox, now or later."""

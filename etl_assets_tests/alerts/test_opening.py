@@ -135,22 +135,22 @@ def test_the_next_evaluation_resolves_alerts_of_a_rule_that_is_not_declared_any_
 def test_a_run_is_slow_compared_with_its_history_but_not_if_it_read_more_in_proportion(office: Office) -> None:
     rule = SlowRun(factor=3.0, minimum_history=5)
     office.earlier_runs(4, seconds=100, read=1000)
-    office.read(rule, records=1000, took=500)
+    office.read(rule, records=1000, seconds=500)
     assert office.alerts() == []
     office.earlier_runs(1, seconds=100, read=1000)
-    office.read(rule, records=5000, took=500)
+    office.read(rule, records=5000, seconds=500)
     assert office.alerts() == []
-    office.read(rule, records=1000, took=500)
+    office.read(rule, records=1000, seconds=500)
     assert office.query("SELECT status, summary FROM etl.alert") == [
         ("open", "The run took 500 s; 100 s are usual for this number of records.")
     ]
-    office.read(rule, records=1000, took=299)
+    office.read(rule, records=1000, seconds=299)
     assert [status for _, _, status in office.alerts()] == ["resolved"]
 
 
 def test_a_run_that_is_only_seconds_longer_is_not_slow(office: Office) -> None:
     office.earlier_runs(5, seconds=1, read=10)
-    office.read(SlowRun(), records=10, took=50)
+    office.read(SlowRun(), records=10, seconds=50)
     assert office.alerts() == []
 
 

@@ -256,7 +256,7 @@ def hook(event, arguments):
 sys.addaudithook(hook)
 from datetime import UTC, datetime
 from pathlib import Path
-from etl_assets_tests.audit.test_auditor import PEOPLE, TABLE, ask
+from etl_assets_tests.audit.test_auditor import PEOPLE, TABLE, evaluate
 from etl_assets.audit.data_docs import publish
 from etl_assets.audit.examination import TableAudit
 from etl_assets.audit.suite import compile_suite

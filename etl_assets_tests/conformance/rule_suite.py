@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from etl_assets.alerts.rules import of_checks
+from etl_assets.alerts.rules import reasons_of_checks
 from etl_assets.audit.auditor import open_auditor
 from etl_assets.audit.suite import compile_suite
 from etl_assets.errors import DeclarationError
@@ -84,7 +84,7 @@ class RuleSuite:
     def test_a_failed_check_is_an_alert_unless_the_rule_is_broken_by_consent(self) -> None:
         (info,) = (info for info in self.schema.rule_infos if info.name == self.name)
         failed = CheckResult(self.name, passed=False, by_consent=info.by_consent)
-        alerts = of_checks(DEFAULT_ALERTS, [failed], None, dropped=False)
+        alerts = reasons_of_checks(DEFAULT_ALERTS, [failed], None, dropped=False)
         assert len(alerts) == int(not self.rule.by_consent)
 
     def test_the_column_can_be_recreated_from_its_repr(self) -> None:

@@ -176,7 +176,7 @@ def test_a_run_of_another_machine_is_crashed_when_two_ticks_some_time_apart_miss
 def test_a_run_that_outlives_a_restart_of_the_server_is_found_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(liveness, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(liveness, "CHECK_SECONDS", 0.05)
     source = bench.people(*_GOOD)
     record = _under_way(bench, source)
     bench.query(_ELSEWHERE)

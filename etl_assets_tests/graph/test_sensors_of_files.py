@@ -67,7 +67,7 @@ def test_loaded_files_are_removed_from_the_cursor(bench: Bench) -> None:
 
 
 def test_the_next_tick_continues_a_tick_that_ran_out_of_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(change_sensor, "LOOK_SECONDS", -1.0)
+    monkeypatch.setattr(change_sensor, "POLL_SECONDS", -1.0)
     for name in "abc":
         publish(bench.folder / "in" / f"{name}.csv", _GOOD)
     watcher = _files(bench)

@@ -70,7 +70,7 @@ def test_a_run_of_a_process_that_is_killed_is_dead_at_once(database_url: str) ->
 def test_a_broken_session_is_replaced_while_the_run_has_work(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(liveness, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(liveness, "CHECK_SECONDS", 0.02)
     liveness.appear(database_url, "one", _SOURCE_PARTITION)
     _end_session(database_url, "one")
     _wait_for(lambda: _alive(database_url, "one"), (database_url, "one"))

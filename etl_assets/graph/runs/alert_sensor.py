@@ -39,7 +39,7 @@ def alert_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
         settings = Settings.from_environment()
         with connected(open_warehouse().url) as connection:
             now = clock(connection)
-            alerts.of_time(connection, rules, now)
+            alerts.update_for_time(connection, rules, now)
             dispatch = alerts.send(connection, settings.channels, settings.ui_url, now)
         return dg.SkipReason("\n".join(dispatch.lines))
 

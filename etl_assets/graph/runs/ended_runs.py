@@ -102,7 +102,7 @@ def _end(
     else:
         end = history.run_interrupted(connection, key, fault.status, fault.text, error_class=fault.error_class, at=at)
     if end is not None:
-        alerts.of_run(connection, rules, end)
+        alerts.update_for_run(connection, rules, end)
 
 
 def _planned(

@@ -128,7 +128,7 @@ def _enter_ends(
             else:
                 end = history.run_interrupted(connection, row.key, "crashed", GONE, error_class=history.CRASHED)
             if end is not None:
-                alerts.of_run(connection, rules_of(sources, row.key.source), end)
+                alerts.update_for_run(connection, rules_of(sources, row.key.source), end)
                 ends.append(end)
     return ends
 

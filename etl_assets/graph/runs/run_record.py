@@ -161,7 +161,7 @@ class RunRecord:
         with connected(self.url) as connection, connection.transaction():
             end = enter(connection)
             if end is not None:
-                alerts.of_run(connection, self.rules, end)
+                alerts.update_for_run(connection, self.rules, end)
         liveness.leave(self.url, self.run_id, (self.source, self.partition))
 
 
@@ -192,4 +192,4 @@ def enter_checks(
 ) -> None:
     """Enter check results, and the alerts for them, in the present transaction."""
     history.enter_check_results(connection, *key.values, delivery_id, results)
-    alerts.of_checks(connection, rules, *key.values, delivery_id, results)
+    alerts.update_for_checks(connection, rules, *key.values, delivery_id, results)

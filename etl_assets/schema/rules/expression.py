@@ -60,11 +60,11 @@ class Rule(RecordRule):
     words: str
     columns: tuple[str, ...]
 
-    def __init__(self, name: str, asked: pl.Expr | Function, words: str, *, columns: tuple[str, ...] = ()) -> None:
+    def __init__(self, name: str, condition: pl.Expr | Function, words: str, *, columns: tuple[str, ...] = ()) -> None:
         object.__setattr__(self, "name", name)
-        object.__setattr__(self, "asked", asked)
+        object.__setattr__(self, "condition", condition)
         object.__setattr__(self, "words", words)
-        object.__setattr__(self, "columns", columns or _roots(asked))
+        object.__setattr__(self, "columns", columns or _roots(condition))
 
     def __repr__(self) -> str:
         return f"Rule({self.name!r}, {self.words!r}, columns={self.columns!r})"
@@ -95,7 +95,9 @@ class Rule(RecordRule):
         elif callable(self.condition):
             self._check_function(self.condition, here)
         else:
-            raise DeclarationError(here, "asked", "is neither an expression nor a function", "Write pl.col(...) > 0")
+            raise DeclarationError(
+                here, "condition", "is neither an expression nor a function", "Write pl.col(...) > 0"
+            )
         check_columns(self.columns, types, here, least=1)
 
     def violations(self, rows: pl.DataFrame) -> pl.Series:
@@ -127,7 +129,7 @@ class Rule(RecordRule):
         if (problem := _not_row_by_row(expression)) is not None:
             raise DeclarationError(
                 here,
-                "asked",
+                "condition",
                 problem,
                 "Use only the values of the record itself, or write a function",
             )
@@ -138,17 +140,17 @@ class Rule(RecordRule):
             answer = empty.select(expression.alias(self.name)).to_series()
         except PolarsError as error:
             raise DeclarationError(
-                here, "asked", f"cannot be computed ({type(error).__name__}: {error})", "Compare values of one type"
+                here, "condition", f"cannot be computed ({type(error).__name__}: {error})", "Compare values of one type"
             ) from error
         if answer.dtype != pl.Boolean:
-            raise DeclarationError(here, "asked", f"returns {answer.dtype}, not Boolean", "Write a comparison")
+            raise DeclarationError(here, "condition", f"returns {answer.dtype}, not Boolean", "Write a comparison")
 
     def _check_function(self, function: Function, here: str) -> None:
         try:
             inspect.getsource(function)
         except (OSError, TypeError) as error:
             raise DeclarationError(
-                here, "asked", "is a function whose source cannot be read", "Define it with def in a module"
+                here, "condition", "is a function whose source cannot be read", "Define it with def in a module"
             ) from error
 
     def _evaluate(self, expression: pl.Expr, rows: pl.DataFrame) -> pl.Series:
@@ -185,8 +187,8 @@ class Rule(RecordRule):
         )
 
 
-def _roots(asked: pl.Expr | Function) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(asked.meta.root_names())) if isinstance(asked, pl.Expr) else ()
+def _roots(condition: pl.Expr | Function) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(condition.meta.root_names())) if isinstance(condition, pl.Expr) else ()
 
 
 def _document(expression: pl.Expr) -> str:
