@@ -1,10 +1,13 @@
-"""The fixture `desk`: feeds in a folder, an empty database and a home, in which a test runs commands."""
+"""The fixtures `desk` and `prepared`: feeds in a folder, a database and a home, in which a test runs commands."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -14,19 +17,128 @@ from etl_assets.settings import with_database
 from etl_assets_tests.cli.desk import Desk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+_SET_BY_COMMANDS = (
+    "ETL_ASSETS_DAGSTER_URL",
+    "ETL_ASSETS_DAGSTER_STORAGE_URL",
+    "ETL_ASSETS_LANDING_URL",
+    "DAGSTER_HOME",
+)
+_DATABASES = ("", "_dagster")
+"""What the name of the warehouse's database ends in, and that of Dagster's."""
 
 
 @pytest.fixture
 def desk(database_url: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """An empty desk."""
     desk = Desk(database_url, tmp_path)
+    _enter(desk, monkeypatch)
+    yield desk
+    _drop(postgres_url, database_url.rpartition("/")[2].partition("?")[0] + "_dagster")
+
+
+class Prepared(Protocol):
+    """Returns a desk as a function prepares it."""
+
+    def __call__(self, name: str, prepare: Callable[[Desk], object]) -> Desk:
+        """Prepare a desk, or copy the desk that was prepared under a name before."""
+
+
+@dataclass
+class Desks:
+    """Prepares a desk once for many tests, and gives each of them a copy.
+
+    A copy has the database and the folder of the original, since both are part of declarations and of what is stored.
+
+    Attributes:
+        postgres_url: A superuser's database.
+        folder: Of the desk and of what was saved.
+        name: Of the desk's database.
+        environment: What commands have set while a desk was prepared, by the name under which it is saved.
+    """
+
+    postgres_url: str
+    folder: Path
+    name: str = field(default_factory=lambda: f"desk_{uuid4().hex[:12]}")
+    environment: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def empty(self) -> Desk:
+        self.discard()
+        _create(self.postgres_url, self.name, "template1")
+        (self.folder / "desk").mkdir()
+        return Desk(with_database(self.postgres_url, self.name), self.folder / "desk")
+
+    def save(self, name: str) -> None:
+        self.environment[name] = {variable: os.environ[variable] for variable in _SET_BY_COMMANDS}
+        for ending in _DATABASES:
+            _create(self.postgres_url, f"{self.name}_{name}{ending}", self.name + ending)
+        shutil.copytree(self.folder / "desk", self.folder / name, symlinks=True)
+
+    def copy(self, name: str) -> Desk:
+        self.discard()
+        for ending in _DATABASES:
+            _create(self.postgres_url, self.name + ending, f"{self.name}_{name}{ending}")
+        shutil.copytree(self.folder / name, self.folder / "desk", symlinks=True)
+        return Desk(with_database(self.postgres_url, self.name), self.folder / "desk")
+
+    def discard(self) -> None:
+        for ending in _DATABASES:
+            _drop(self.postgres_url, self.name + ending)
+        shutil.rmtree(self.folder / "desk", ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def desks(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desks]:
+    desks = Desks(postgres_url, tmp_path_factory.mktemp("desks"))
+    yield desks
+    desks.discard()
+    for name in desks.environment:
+        for ending in _DATABASES:
+            _drop(postgres_url, f"{desks.name}_{name}{ending}")
+
+
+@pytest.fixture
+def prepared(desks: Desks, monkeypatch: pytest.MonkeyPatch) -> Prepared:
+    """Prepares a desk once, and copies it for each test."""
+
+    def copy(name: str, prepare: Callable[[Desk], object]) -> Desk:
+        if name not in desks.environment:
+            desk = desks.empty()
+            _enter(desk, monkeypatch)
+            prepare(desk)
+            desks.save(name)
+        desk = desks.copy(name)
+        _enter(desk, monkeypatch, desks.environment[name])
+        return desk
+
+    return copy
+
+
+def _enter(desk: Desk, monkeypatch: pytest.MonkeyPatch, set_by_commands: Mapping[str, str] | None = None) -> None:
+    """Let commands find a desk."""
     for name, value in desk.environment.items():
         monkeypatch.setenv(name, value)
-    for name in ("ETL_ASSETS_DAGSTER_URL", "ETL_ASSETS_DAGSTER_STORAGE_URL", "ETL_ASSETS_LANDING_URL", "DAGSTER_HOME"):
-        monkeypatch.setenv(name, "")  # so that monkeypatch also restores what commands set
+    for name in _SET_BY_COMMANDS:
+        monkeypatch.setenv(name, (set_by_commands or {}).get(name, ""))  # so that monkeypatch restores what they set
     monkeypatch.delitem(sys.modules, "etl_assets.definitions", raising=False)
-    yield desk
-    dagster = urlsplit(database_url).path.removeprefix("/") + "_dagster"
+
+
+def _create(postgres_url: str, name: str, template: str) -> None:
+    """Create a database as a copy of another, whose sessions are ended, if the other exists."""
     with psycopg.connect(with_database(postgres_url, "postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(dagster)))
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", (template,)).fetchone() is None:
+            return
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND datname <> 'template1'",
+            (template,),
+        )
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+
+
+def _drop(postgres_url: str, name: str) -> None:
+    with psycopg.connect(with_database(postgres_url, "postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -76,7 +76,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         for name in ("feeds", "declared"):
-            (self.folder / name).mkdir()
+            (self.folder / name).mkdir(exist_ok=True)
         for name, text in (("stations", STATIONS), ("readings", READINGS), ("parcels", PARCELS)):
             (self.folder / "declared" / f"{name}.py").write_text(text.format(folder=str(self.folder / "feeds")))
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from etl_assets_tests.alerts.stubs import Stub
+    from etl_assets_tests.cli.conftest import Prepared
     from etl_assets_tests.cli.desk import Desk
 
 _ALERT = (
@@ -22,13 +23,16 @@ _MESSAGE = "INSERT INTO etl.notification (alert_id, event, channel) VALUES ({}, 
 
 
 @pytest.fixture
-def ready(desk: Desk) -> Desk:
+def ready(prepared: Prepared) -> Desk:
     """Alert 1 has a notification for the channel default, alert 2 one for ops."""
+    return prepared("alerted", prepare_alerts)
+
+
+def prepare_alerts(desk: Desk) -> None:
     desk.succeed("migrate")
     for id_, (partition, channel) in enumerate((("2013-01-01", "default"), ("2013-01-02", "ops")), start=1):
         desk.execute(_ALERT.format(partition))
         desk.execute(_MESSAGE.format(id_, channel))
-    return desk
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ import pytest
 from etl_assets.cli import UNSOUND, WRONG_SETTINGS
 
 if TYPE_CHECKING:
+    from etl_assets_tests.cli.conftest import Prepared
     from etl_assets_tests.cli.desk import Desk
 
 
 @pytest.fixture
-def ready(desk: Desk) -> Desk:
-    return desk.loaded("2013-02")
+def ready(prepared: Prepared) -> Desk:
+    return prepared("loaded_in_february", lambda desk: desk.loaded("2013-02"))
 
 
 def test_tables_as_declared_exit_with_0_and_have_pages_in_data_docs(ready: Desk) -> None:

@@ -10,12 +10,13 @@ import pytest
 from etl_assets.doctor import INVARIANTS
 
 if TYPE_CHECKING:
+    from etl_assets_tests.cli.conftest import Prepared
     from etl_assets_tests.cli.desk import Desk
 
 
 @pytest.fixture
-def ready(desk: Desk) -> Desk:
-    return desk.loaded("2013-02")
+def ready(prepared: Prepared) -> Desk:
+    return prepared("loaded_in_february", lambda desk: desk.loaded("2013-02"))
 
 
 def test_a_warehouse_without_violations_exits_with_0(ready: Desk) -> None:

@@ -13,6 +13,7 @@ from etl_assets.postgres.connection import connected
 from etl_assets_tests.watching import Watch
 
 if TYPE_CHECKING:
+    from etl_assets_tests.cli.conftest import Prepared
     from etl_assets_tests.cli.desk import Desk
 
 SHIRTS = """
@@ -54,15 +55,18 @@ def declare_shirts(desk: Desk, *, sensitive: bool) -> None:
 
 
 @pytest.fixture
-def ready(desk: Desk) -> Desk:
+def ready(prepared: Prepared) -> Desk:
     """Change 1 is a new name, change 2 a new member of a category; both are open."""
+    return prepared("drifted", prepare_drift)
+
+
+def prepare_drift(desk: Desk) -> None:
     declare_shirts(desk, sensitive=False)
     desk.succeed("migrate")
     desk.publish("shirts/1.csv", "id,size\n" + "".join(f"{number},S\n" for number in range(100)))
     lines = [f"{number},{number}.5,{'XXL' if number % 2 else 'S'}\n" for number in range(100)]
     desk.publish("shirts/2.csv", "id,Tint\tof it,size\n" + "".join(lines))
     observe(desk, "1.csv", "2.csv")
-    return desk
 
 
 def test_the_list_has_the_open_changes_and_no_values_of_cells(ready: Desk) -> None:

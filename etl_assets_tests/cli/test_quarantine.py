@@ -16,13 +16,14 @@ from etl_assets.cli.quarantine_export import escape_formula, write_csv
 from etl_assets.cli.terminal import escape_control_characters, harmless_bytes
 
 if TYPE_CHECKING:
+    from etl_assets_tests.cli.conftest import Prepared
     from etl_assets_tests.cli.desk import Desk
 
 
 @pytest.fixture
-def ready(desk: Desk) -> Desk:
+def ready(prepared: Prepared) -> Desk:
     """Record 1 is open and contains a formula, record 2 is parked."""
-    return desk.loaded("2013-01-01")
+    return prepared("loaded_in_january", lambda desk: desk.loaded("2013-01-01"))
 
 
 def test_the_list_counts_by_rule_and_shows_no_contents(ready: Desk) -> None:

@@ -11,6 +11,7 @@ from etl_assets.cli.run import matching_partition
 from etl_assets.postgres.migrations.migrate import newest
 
 if TYPE_CHECKING:
+    from etl_assets_tests.cli.conftest import Prepared
     from etl_assets_tests.cli.desk import Desk
 
 _KEYS = [
@@ -20,10 +21,13 @@ _KEYS = [
 
 
 @pytest.fixture
-def ready(desk: Desk) -> Desk:
+def ready(prepared: Prepared) -> Desk:
+    return prepared("migrated", prepare_run)
+
+
+def prepare_run(desk: Desk) -> None:
     desk.publish_readings()
     desk.succeed("migrate")
-    return desk
 
 
 def test_each_partition_is_one_line_of_json_and_nothing_else_is_printed(ready: Desk) -> None:
