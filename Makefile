@@ -9,6 +9,8 @@ BIN := .venv/bin
 READY := .venv/.installed
 PATHS := etl_assets etl_assets_tests benchmarks
 WORKERS ?= 2
+# The tests of a file run in one process, so that they share what is expensive to prepare.
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The Python to use, if not the newest that is found.
 PYTHON ?=
 
@@ -24,10 +26,10 @@ dev: $(READY) ## The same data in the Dagster UI
 	$(BIN)/etl-assets dev
 
 check: lint ## The fast part: lint, and the tests that need no database
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not database and not docker and not slow"
+	$(PYTEST) -m "not database and not docker and not slow"
 
 test: lint ## Everything that must hold, except what needs Docker
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not docker"
+	$(PYTEST) -m "not docker"
 
 bench: $(READY) ## Measure against a hand-written load
 	$(BIN)/python -m benchmarks

@@ -16,6 +16,7 @@ from psycopg import sql
 from etl_assets.local import embedded
 from etl_assets.postgres.migrations import migrate
 from etl_assets.settings import with_database
+from etl_assets_tests.warehouses import Warehouses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +60,21 @@ def database_url(postgres_url: str) -> Iterator[str]:
     _execute(postgres_url, sql.SQL("CREATE DATABASE {} TEMPLATE template1").format(identifier))
     yield with_database(postgres_url, name)
     _execute(postgres_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+
+@pytest.fixture(scope="session")
+def warehouses(postgres_url: str) -> Iterator[Warehouses]:
+    """The warehouse that tests of this process borrow."""
+    warehouses = Warehouses(postgres_url)
+    yield warehouses
+    warehouses.discard()
+
+
+@pytest.fixture
+def migrated_url(warehouses: Warehouses) -> Iterator[str]:
+    """The URL of an empty, migrated warehouse; cheaper than `database_url` and `migrate`."""
+    yield warehouses.lend()
+    warehouses.take_back()
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ def desk(database_url: str, postgres_url: str, tmp_path: Path, monkeypatch: pyte
     desk = Desk(database_url, tmp_path)
     _enter(desk, monkeypatch)
     yield desk
-    _drop(postgres_url, database_url.rpartition("/")[2].partition("?")[0] + "_dagster")
+    drop_database(postgres_url, database_url.rpartition("/")[2].partition("?")[0] + "_dagster")
 
 
 class Prepared(Protocol):
@@ -66,26 +66,26 @@ class Desks:
 
     def empty(self) -> Desk:
         self.discard()
-        _create(self.postgres_url, self.name, "template1")
+        create_database(self.postgres_url, self.name, "template1")
         (self.folder / "desk").mkdir()
         return Desk(with_database(self.postgres_url, self.name), self.folder / "desk")
 
     def save(self, name: str) -> None:
         self.environment[name] = {variable: os.environ[variable] for variable in _SET_BY_COMMANDS}
         for ending in _DATABASES:
-            _create(self.postgres_url, f"{self.name}_{name}{ending}", self.name + ending)
+            create_database(self.postgres_url, f"{self.name}_{name}{ending}", self.name + ending)
         shutil.copytree(self.folder / "desk", self.folder / name, symlinks=True)
 
     def copy(self, name: str) -> Desk:
         self.discard()
         for ending in _DATABASES:
-            _create(self.postgres_url, self.name + ending, f"{self.name}_{name}{ending}")
+            create_database(self.postgres_url, self.name + ending, f"{self.name}_{name}{ending}")
         shutil.copytree(self.folder / name, self.folder / "desk", symlinks=True)
         return Desk(with_database(self.postgres_url, self.name), self.folder / "desk")
 
     def discard(self) -> None:
         for ending in _DATABASES:
-            _drop(self.postgres_url, self.name + ending)
+            drop_database(self.postgres_url, self.name + ending)
         shutil.rmtree(self.folder / "desk", ignore_errors=True)
 
 
@@ -96,7 +96,7 @@ def desks(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     desks.discard()
     for name in desks.environment:
         for ending in _DATABASES:
-            _drop(postgres_url, f"{desks.name}_{name}{ending}")
+            drop_database(postgres_url, f"{desks.name}_{name}{ending}")
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def _enter(desk: Desk, monkeypatch: pytest.MonkeyPatch, set_by_commands: Mapping
     monkeypatch.delitem(sys.modules, "etl_assets.definitions", raising=False)
 
 
-def _create(postgres_url: str, name: str, template: str) -> None:
+def create_database(postgres_url: str, name: str, template: str) -> None:
     """Create a database as a copy of another, whose sessions are ended, if the other exists."""
     with psycopg.connect(with_database(postgres_url, "postgres"), autocommit=True) as connection:
         if connection.execute("SELECT FROM pg_database WHERE datname = %s", (template,)).fetchone() is None:
@@ -139,6 +139,6 @@ def _create(postgres_url: str, name: str, template: str) -> None:
         )
 
 
-def _drop(postgres_url: str, name: str) -> None:
+def drop_database(postgres_url: str, name: str) -> None:
     with psycopg.connect(with_database(postgres_url, "postgres"), autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -52,6 +52,7 @@ def test_a_run_that_has_not_yet_reported_to_dagster_is_no_violation(ready: Desk)
     with dg.DagsterInstance.get() as instance:
         instance.wipe_assets([dg.AssetKey(["core", "stations"])])
     ready.execute("UPDATE etl.run SET status = 'started' WHERE source = 'stations'")
+    ready.execute("UPDATE etl.delivery SET completed_at = clock_timestamp() WHERE source = 'stations'")
     assert ready.type("doctor").exit_code == 0
     ready.execute("UPDATE etl.delivery SET completed_at = completed_at - interval '1 hour' WHERE source = 'stations'")
     assert ready.type("doctor").exit_code == 4

@@ -12,7 +12,6 @@ import pytest
 
 from etl_assets import Column, Csv, FileExtractor, Schema, Source
 from etl_assets.graph.build import definitions
-from etl_assets.postgres.migrations.migrate import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,14 +23,13 @@ HEADER = "id,name,age"
 
 
 @pytest.fixture
-def url(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def url(migrated_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The migrated warehouse; the environment names it and its landing store."""
-    migrate(database_url)
-    monkeypatch.setenv("ETL_ASSETS_DATABASE_URL", database_url)
+    monkeypatch.setenv("ETL_ASSETS_DATABASE_URL", migrated_url)
     monkeypatch.setenv("ETL_ASSETS_HOME", str(tmp_path / "home"))
     for name in ("ETL_ASSETS_LANDING_URL", "ETL_ASSETS_SOURCES", "DAGSTER_HOME"):
         monkeypatch.delenv(name, raising=False)
-    return database_url
+    return migrated_url
 
 
 @pytest.fixture

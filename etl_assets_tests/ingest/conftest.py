@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from etl_assets.postgres.migrations import migrate
 from etl_assets_tests.ingest.world import World
 
 if TYPE_CHECKING:
@@ -14,6 +13,5 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def world(database_url: str, tmp_path: Path) -> World:
-    migrate(database_url)
-    return World(database_url, tmp_path)
+def world(migrated_url: str, tmp_path: Path) -> World:
+    return World(migrated_url, tmp_path)

@@ -10,7 +10,6 @@ from psycopg.errors import CheckViolation
 from etl_assets.errors import LoadError
 from etl_assets.model.run import RunKey
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.migrations.migrate import migrate
 from etl_assets.postgres.runs import history
 
 if TYPE_CHECKING:
@@ -22,9 +21,8 @@ _KEY = RunKey("run", "people", "north")
 
 
 @pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    migrate(database_url)
-    with connected(database_url) as opened:
+def connection(migrated_url: str) -> Iterator[Connection]:
+    with connected(migrated_url) as opened:
         yield opened
 
 

@@ -83,7 +83,7 @@ class TestPatternWithoutAnEquivalent(RuleSuite):
     kept = ("x",)
     broken = ("ax",)
     wrong = ({"type": "text", "pattern": r"(a)\1"},)
-    unsaid = r"Postgres has no equivalent of \bx"
+    not_audited = r"Postgres has no equivalent of \bx"
 
 
 class TestAllowed(RuleSuite):
@@ -121,7 +121,7 @@ class TestReferences(RuleSuite):
 
 class TestReportedReferences(TestReferences):
     column = Column("x", "text", references=References("core.rule_parents.code", missing="report"))
-    unsaid = "rows without a parent are loaded by consent"
+    not_audited = "rows without a parent are loaded by consent"
 
     def test_records_that_break_the_rule_wait_and_the_others_are_loaded(self, *_: object) -> None:
         """Skip: they do not wait, but are loaded and counted."""

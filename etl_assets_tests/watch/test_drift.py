@@ -17,7 +17,6 @@ from etl_assets.landing import LandingStore, Warehouse
 from etl_assets.model.alert import DriftOpened
 from etl_assets.model.partitions import Files
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.migrations import migrate
 from etl_assets.schema import Column, Schema
 from etl_assets.source import Source
 from etl_assets.watch import drift
@@ -85,9 +84,8 @@ def opened(url: str, folder: Path) -> Iterator[Shop]:
 
 
 @pytest.fixture
-def shop(database_url: str, tmp_path: Path) -> Iterator[Shop]:
-    migrate(database_url)
-    with opened(database_url, tmp_path) as shop:
+def shop(migrated_url: str, tmp_path: Path) -> Iterator[Shop]:
+    with opened(migrated_url, tmp_path) as shop:
         yield shop
 
 
@@ -315,13 +313,13 @@ def test_only_a_few_hashes_of_values_are_remembered(shop: Shop) -> None:
 
 
 def test_runs_that_compare_one_delivery_at_the_same_time_open_its_change_once(
-    shop: Shop, database_url: str, tmp_path: Path
+    shop: Shop, migrated_url: str, tmp_path: Path
 ) -> None:
     shop.take(1, "code")
     delivery = shop.watch.delivered(shop.publish(2, "code,colour"))
 
     def compare(_: int) -> Drift:
-        with opened(database_url, tmp_path) as other:
+        with opened(migrated_url, tmp_path) as other:
             return other.watch.observe_names(delivery)
 
     with ThreadPoolExecutor(4) as pool:

@@ -21,7 +21,6 @@ from etl_assets.model.partitions import Daily, Files, Static
 from etl_assets.model.profile import ColumnProfile
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
-from etl_assets.postgres.migrations import migrate
 from etl_assets.postgres.watch import profiles
 from etl_assets.schema import Column, Schema
 from etl_assets.source import Source
@@ -75,9 +74,8 @@ class DyingOnce(Profiling):
 
 
 @pytest.fixture
-def feed(database_url: str) -> Feed:
-    migrate(database_url)
-    return Feed(database_url, transaction=Profiling, fingerprint=source().fingerprint)
+def feed(migrated_url: str) -> Feed:
+    return Feed(migrated_url, transaction=Profiling, fingerprint=source().fingerprint)
 
 
 def conclude(feed: Feed, delivery: Delivery) -> tuple[ColumnProfile, ...]:
@@ -175,8 +173,7 @@ def test_parts_of_another_declaration_are_kept(feed: Feed) -> None:
     assert remaining_parts(feed) == 1
 
 
-def test_every_type_of_column_can_be_stored_and_compared(database_url: str) -> None:
-    migrate(database_url)
+def test_every_type_of_column_can_be_stored_and_compared(migrated_url: str) -> None:
     schema = Schema(
         columns=(
             Column("code", "text", required=True),
@@ -193,10 +190,10 @@ def test_every_type_of_column_can_be_stored_and_compared(database_url: str) -> N
         key=("code",),
     )
     declared = source(schema=schema)
-    feed = Feed(database_url, schema, transaction=Profiling, fingerprint=declared.fingerprint)
+    feed = Feed(migrated_url, schema, transaction=Profiling, fingerprint=declared.fingerprint)
     empty = (None,) * (len(schema.names) - 1)
     delivery = feed.take([("a", *empty), ("b", *empty)]).delivery
-    with connected(database_url) as connection:
+    with connected(migrated_url) as connection:
         assert len(watch.conclude(connection, declared, delivery)) == len(schema.names)
         volume, distribution = watch.examine(connection, declared, delivery)
     assert volume.passed
