@@ -9,6 +9,9 @@ BIN := .venv/bin
 READY := .venv/.installed
 PATHS := etl_assets etl_assets_tests benchmarks
 WORKERS ?= 2
+# Stamp of the byte code of the libraries. The tests start many processes, and where Python may not write byte code each
+# of them would compile Dagster again.
+COMPILED := .venv/.compiled
 # The tests of a file run in one process, so that they share what is expensive to prepare.
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The Python to use, if not the newest that is found.
@@ -25,10 +28,10 @@ demo: $(READY) ## Ingest every bundled feed into an embedded PostgreSQL and prin
 dev: $(READY) ## The same data in the Dagster UI
 	$(BIN)/etl-assets dev
 
-check: lint ## The fast part: lint, and the tests that need no database
+check: lint $(COMPILED) ## The fast part: lint, and the tests that need no database
 	$(PYTEST) -m "not database and not docker and not slow"
 
-test: lint ## Everything that must hold, except what needs Docker
+test: lint $(COMPILED) ## Everything that must hold, except what needs Docker
 	$(PYTEST) -m "not docker"
 
 bench: $(READY) ## Measure against a hand-written load
@@ -75,4 +78,8 @@ $(READY): pyproject.toml uv.lock
 	  rm -rf .uv; "$$path" -m venv .uv; .uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'; \
 	fi; \
 	UV_PROJECT_ENVIRONMENT=.venv .uv/bin/uv sync --locked --all-extras --no-managed-python --python "$$path"
+	@touch $@
+
+$(COMPILED): $(READY)
+	@$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null || : # some libraries bring templates that do not compile
 	@touch $@

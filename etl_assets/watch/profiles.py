@@ -1,6 +1,6 @@
 """Profile the columns of a delivery: summarize each batch into a part, and merge the parts of all batches.
 
-A part is written as bytes together with its batch, so a resumed load and parallel slices lose no part. Counts,
+A part is written as bytes together with its batch, so a resumed load loses no part. Counts,
 extremes, means and deviations are exact, over all rows; quantiles and frequent values come from an even sample of large
 batches. The sketches are in `sketches`, ``postgres.watch.profiles`` stores the parts, `anomaly` evaluates the profiles.
 """

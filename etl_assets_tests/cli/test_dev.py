@@ -104,8 +104,8 @@ def live(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    arguments = [sys.executable, "-c", _COMMAND, "dev", "--port", str(port)]
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env={**os.environ, **desk.environment})
+    command = [sys.executable, "-c", _COMMAND, "dev", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **desk.environment})
     try:
         assert process.stdout is not None
         address = next(line for line in process.stdout if "Dagster is at" in line)

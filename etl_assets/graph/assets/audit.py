@@ -139,7 +139,7 @@ def _metadata(examination: TableAudit) -> dict[str, dg.MetadataValue]:
         PAGE: data_docs(examination.source),
     }
     if unmet:
-        columns = ("rule", "asks that", "found")
+        columns = ("rule", "requires that", "found")
         rows = ((expectation.name, expectation.description, answer.description) for expectation, answer in unmet)
         metadata[DISAGREEMENTS] = dg.MetadataValue.table(
             [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in rows],
