@@ -36,7 +36,8 @@ def description(source: Source) -> str:
     rules = "\n".join(f"| `{rule.name}` | {_cell(rule.words)} |" for rule in source.rules)
     consent = f"At most {source.max_rejected:.2%} of a delivery's records may be rejected."
     key = ", ".join(f"`{name}`" for name in source.schema.key)
-    return f"{source.description.strip()}\n\nKey: {key}. {consent}\n\n| rule | requires that |\n| --- | --- |\n{rules}\n"
+    about = f"{source.description.strip()}\n\nKey: {key}. {consent}"
+    return f"{about}\n\n| rule | requires that |\n| --- | --- |\n{rules}\n"
 
 
 def declared_in(file: str | None) -> Link:
