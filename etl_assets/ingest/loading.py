@@ -70,4 +70,4 @@ def _partition_column(source: Source) -> PartitionColumn | None:
     rule = source.partition_rule
     if rule is None or any(rule.column.name not in claim.columns for claim in source.schema.claims):
         return None
-    return PartitionColumn(rule.column.name, rule.declaration, rule.outside, rule.partitions.overlap)
+    return PartitionColumn(rule.column.name, rule.declaration, rule.outside, rule.partitions.value_of)

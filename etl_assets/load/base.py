@@ -43,13 +43,13 @@ class PartitionColumn:
         column: Name of the column.
         declaration: A text that changes when the declaration assigns other values to a partition.
         outside: Takes the key of a partition and values; returns which of the values belong to another partition.
-        overlap: Takes the keys of two partitions; returns whether one value may belong to both.
+        value_of: Takes the key of a partition; returns its only value, if another partition might have the same.
     """
 
     column: str
     declaration: str
     outside: Callable[[str, pl.Series], pl.Series]
-    overlap: Callable[[str, str], bool]
+    value_of: Callable[[str], str | None]
 
 
 @dataclass(frozen=True)

@@ -131,8 +131,11 @@ class DeliveryLoad:
         both are loaded at the same time.
         """
         source, key = self.delivery.source, self.delivery.partition
+        value = partition_column.value_of(key)
+        if value is None:
+            return
         for other in partitions.delivered(self.connection, source):
-            if other != key and partition_column.overlap(key, other):
+            if other != key and partition_column.value_of(other) == value:
                 raise LoadError(
                     f"Partitions {key!r} and {other!r} of {source} have the same {partition_column.column}, so that "
                     "they are not disjoint. Nothing was written. Let value= return another text for each file, or "

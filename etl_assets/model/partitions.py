@@ -59,9 +59,9 @@ class Partitioning(ABC):
             value: A day for partitions of time, else a text.
         """
 
-    def overlap(self, key: str, other: str) -> bool:  # noqa: ARG002 -- most partitions never overlap
-        """Return whether one value of the column may belong to two different partitions."""
-        return False
+    def value_of(self, key: str) -> str | None:  # noqa: ARG002 -- most partitions cannot have a value in common
+        """Return the only value of the column in a partition, if another might have the same; else None."""
+        return None
 
     @abstractmethod
     def partition(self, key: str) -> Partition:
@@ -214,9 +214,9 @@ class Files(Partitioning):
         """Return whether a value is the column's value in the file."""
         return value == (self.value(key) if self.value else key)
 
-    def overlap(self, key: str, other: str) -> bool:
-        """Return whether two files have the same value."""
-        return self.value is not None and self.value(key) == self.value(other)
+    def value_of(self, key: str) -> str | None:
+        """Return what ``value`` makes of the file's name; names themselves always differ."""
+        return self.value(key) if self.value else None
 
     def partition(self, key: str) -> Partition:
         """Return the partition of the file of that name."""
