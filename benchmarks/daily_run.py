@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from benchmarks.daily_feed import Days, Keys
+from benchmarks.measure import MAXRSS_UNIT
 from etl_assets.ingest import land, load
 from etl_assets.landing import LandingStore, Warehouse
 from etl_assets.postgres.connection import connected
@@ -81,8 +82,7 @@ def main(
     began = time.time()
     warehouse = Warehouse(url, LandingStore(str(landing)))
     read = sum(_load(source, key, warehouse, force=task == "reload") for key in chosen)
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT
     click.echo(json.dumps(asdict(DailyReport(began, time.time(), read, peak))))
 
 

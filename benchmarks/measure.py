@@ -7,11 +7,14 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+MAXRSS_UNIT: Final = 1 if sys.platform == "darwin" else 1024
+"""Bytes in the unit in which the system reports the largest resident memory."""
 
 
 @dataclass(frozen=True)
@@ -59,5 +62,4 @@ def measure(command: Sequence[str], *, environment: Mapping[str, str], work: Pat
     if process.returncode != 0:
         text = complained.read_text(errors="replace")[-4000:]
         raise FailedProcessError(f"{command[0]} ended with {process.returncode}:\n{text}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Process(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit, said.read_text())
+    return Process(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_UNIT, said.read_text())
