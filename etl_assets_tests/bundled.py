@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 import dagster as dg
 import psycopg
 import pytest
-from psycopg import sql
 
 from etl_assets.postgres.migrations.migrate import migrate
-from etl_assets.settings import with_database
+from etl_assets_tests.databases import fresh_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,23 +55,18 @@ def demo(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             pytest.skip(f"the bundled feeds come from the extra [demo]: {package} is not installed")
     from etl_assets.definitions import defs
 
-    name = f"bundled_{uuid4().hex}"
-    _execute(postgres_url, sql.SQL("CREATE DATABASE {} TEMPLATE template1").format(sql.Identifier(name)))
-    url = with_database(postgres_url, name)
-    migrate(url)
-    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+    with (
+        fresh_database(postgres_url, "bundled") as url,
+        pytest.MonkeyPatch.context() as patch,
+        dg.DagsterInstance.ephemeral() as instance,
+    ):
+        migrate(url)
         patch.setenv("ETL_ASSETS_DATABASE_URL", url)
         patch.setenv("ETL_ASSETS_HOME", str(tmp_path_factory.mktemp("home")))
         loaded = Demo(url, instance, defs, {})
         for source, partition in RUNS:
             loaded.runs[source] = loaded.run(source, partition)
         yield loaded
-    _execute(postgres_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def _execute(url: str, statement: sql.Composed) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement)
 
 
 def _installed(package: str) -> bool:

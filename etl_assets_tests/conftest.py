@@ -7,15 +7,13 @@ import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from etl_assets.local import embedded
 from etl_assets.postgres.migrations import migrate
-from etl_assets.settings import with_database
+from etl_assets_tests.databases import fresh_database
 from etl_assets_tests.warehouses import Warehouses
 
 if TYPE_CHECKING:
@@ -46,7 +44,9 @@ def postgres_url() -> Iterator[str]:
     home.chmod(0o711)
     try:
         with embedded(home) as server:
-            _execute(server.url, *_FASTER, "SELECT pg_reload_conf()")
+            with psycopg.connect(server.url, autocommit=True) as connection:
+                for statement in (*_FASTER, "SELECT pg_reload_conf()"):
+                    connection.execute(statement)
             yield server.url_of("postgres")
     finally:
         shutil.rmtree(home)
@@ -55,11 +55,8 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture
 def database_url(postgres_url: str) -> Iterator[str]:
     """The URL of a fresh, empty database, which is dropped after the test."""
-    name = f"test_{uuid4().hex}"
-    identifier = sql.Identifier(name)
-    _execute(postgres_url, sql.SQL("CREATE DATABASE {} TEMPLATE template1").format(identifier))
-    yield with_database(postgres_url, name)
-    _execute(postgres_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+    with fresh_database(postgres_url) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -80,16 +77,6 @@ def migrated_url(warehouses: Warehouses) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def warehouse_url(postgres_url: str) -> Iterator[str]:
     """The URL of one migrated warehouse for many tests; each test uses its own tables and sources in it."""
-    name = f"warehouse_{uuid4().hex}"
-    identifier = sql.Identifier(name)
-    _execute(postgres_url, sql.SQL("CREATE DATABASE {} TEMPLATE template1").format(identifier))
-    url = with_database(postgres_url, name)
-    migrate(url)
-    yield url
-    _execute(postgres_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
-
-
-def _execute(url: str, *statements: sql.Composed | LiteralString) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement)
+    with fresh_database(postgres_url, "warehouse") as url:
+        migrate(url)
+        yield url

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from etl_assets.postgres.migrations import migrate
-from etl_assets.settings import with_database
+from etl_assets_tests.databases import create_database, drop_database
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -50,15 +50,15 @@ class Warehouses:
     """
 
     postgres_url: str
+    _name: str = ""
     _url: str | None = None
     _structure: Any = field(default=None, repr=False)
 
     def lend(self) -> str:
         """Return the URL of an empty warehouse."""
         if self._url is None:
-            name = f"warehouse_{uuid4().hex}"
-            self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE template1").format(sql.Identifier(name)))
-            self._url = with_database(self.postgres_url, name)
+            self._name = f"warehouse_{uuid4().hex}"
+            self._url = create_database(self.postgres_url, self._name)
             migrate(self._url)
             with psycopg.connect(self._url, autocommit=True) as connection:
                 self._structure = connection.execute(_STRUCTURE).fetchone()
@@ -81,13 +81,8 @@ class Warehouses:
     def discard(self) -> None:
         """Drop the warehouse."""
         if self._url is not None:
-            name = self._url.rpartition("/")[2].partition("?")[0]
             self._url = None
-            self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
-    def _execute(self, statement: sql.Composed) -> None:
-        with psycopg.connect(self.postgres_url, autocommit=True) as connection:
-            connection.execute(statement)
+            drop_database(self.postgres_url, self._name)
 
 
 def _empty(connection: Connection) -> None:

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from etl_assets.settings import with_database
 from etl_assets_tests.cli.desk import Desk
+from etl_assets_tests.databases import create_database, database_exists, drop_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -66,22 +65,26 @@ class Desks:
 
     def empty(self) -> Desk:
         self.discard()
-        create_database(self.postgres_url, self.name, "template1")
+        url = create_database(self.postgres_url, self.name)
         (self.folder / "desk").mkdir()
-        return Desk(with_database(self.postgres_url, self.name), self.folder / "desk")
+        return Desk(url, self.folder / "desk")
 
     def save(self, name: str) -> None:
         self.environment[name] = {variable: os.environ[variable] for variable in _SET_BY_COMMANDS}
-        for ending in _DATABASES:
-            create_database(self.postgres_url, f"{self.name}_{name}{ending}", self.name + ending)
+        self._copy_databases(self.name, f"{self.name}_{name}")
         shutil.copytree(self.folder / "desk", self.folder / name, symlinks=True)
 
     def copy(self, name: str) -> Desk:
         self.discard()
-        for ending in _DATABASES:
-            create_database(self.postgres_url, self.name + ending, f"{self.name}_{name}{ending}")
+        self._copy_databases(f"{self.name}_{name}", self.name)
         shutil.copytree(self.folder / name, self.folder / "desk", symlinks=True)
         return Desk(with_database(self.postgres_url, self.name), self.folder / "desk")
+
+    def _copy_databases(self, name: str, copy: str) -> None:
+        """Copy the warehouse's database, and Dagster's if a command has created it."""
+        for ending in _DATABASES:
+            if database_exists(self.postgres_url, name + ending):
+                create_database(self.postgres_url, copy + ending, name + ending)
 
     def discard(self) -> None:
         for ending in _DATABASES:
@@ -123,22 +126,3 @@ def _enter(desk: Desk, monkeypatch: pytest.MonkeyPatch, set_by_commands: Mapping
     for name in _SET_BY_COMMANDS:
         monkeypatch.setenv(name, (set_by_commands or {}).get(name, ""))  # so that monkeypatch restores what they set
     monkeypatch.delitem(sys.modules, "etl_assets.definitions", raising=False)
-
-
-def create_database(postgres_url: str, name: str, template: str) -> None:
-    """Create a database as a copy of another, whose sessions are ended, if the other exists."""
-    with psycopg.connect(with_database(postgres_url, "postgres"), autocommit=True) as connection:
-        if connection.execute("SELECT FROM pg_database WHERE datname = %s", (template,)).fetchone() is None:
-            return
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND datname <> 'template1'",
-            (template,),
-        )
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-        )
-
-
-def drop_database(postgres_url: str, name: str) -> None:
-    with psycopg.connect(with_database(postgres_url, "postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -20,9 +20,8 @@ import psutil
 import psycopg
 import pytest
 
-from etl_assets.settings import with_database
-from etl_assets_tests.cli.conftest import create_database, drop_database
 from etl_assets_tests.cli.desk import Desk
+from etl_assets_tests.databases import create_database, drop_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,8 +95,7 @@ class Live:
 
 @pytest.fixture(scope="module")
 def live(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    create_database(postgres_url, _DATABASE, "template1")
-    desk = Desk(with_database(postgres_url, _DATABASE), tmp_path_factory.mktemp("live"))
+    desk = Desk(create_database(postgres_url, _DATABASE), tmp_path_factory.mktemp("live"))
     for name, (file, arguments) in _DECLARED.items():
         text = _SOURCE.format(name=name, folder=str(desk.folder / "feeds"), file=file, arguments=arguments)
         (desk.folder / "declared" / f"{name}.py").write_text(text)

@@ -1,4 +1,4 @@
-"""A real publisher's folder, taken delivery by delivery; and what must become of it, told by plain Python.
+"""A real publisher's folder, taken delivery by delivery; and what must become of it, computed by plain Python.
 
 The oracle reads with the csv module, keeps the table in a dict and counts by hand. It shares nothing with the package
 but the cut of a delivery into batches, since duplicates are counted within a batch.
@@ -13,11 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from etl_assets import ingest, watch
 from etl_assets.landing import LandingStore, Warehouse
@@ -25,7 +22,7 @@ from etl_assets.model.counts import Counts
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, quarantine
 from etl_assets.postgres.migrations import migrate
-from etl_assets.settings import with_database
+from etl_assets_tests.databases import fresh_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -47,23 +44,16 @@ with_real_feeds = pytest.mark.skipif(
 
 def ground_truth(feed: str) -> dict[str, dict[str, Any]]:
     """What is known of each file of a feed, by the file's name."""
-    told = json.loads((FEEDS / feed / "GROUND_TRUTH.json").read_text("utf-8"))
-    return {about["file"]: about for about in told}
+    files = json.loads((FEEDS / feed / "GROUND_TRUTH.json").read_text("utf-8"))
+    return {about["file"]: about for about in files}
 
 
 @contextmanager
 def warehouse(postgres_url: str, folder: Path) -> Iterator[Warehouse]:
     """A warehouse that lives as long as the block."""
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    try:
-        url = with_database(postgres_url, name)
+    with fresh_database(postgres_url) as url:
         migrate(url)
         yield Warehouse(url, LandingStore(str(folder)))
-    finally:
-        with psycopg.connect(postgres_url, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @dataclass(frozen=True)

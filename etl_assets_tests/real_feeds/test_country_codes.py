@@ -101,7 +101,7 @@ SCHEMA = Schema(
 
 
 def row(record: dict[str, str]) -> Row | None:
-    """What a record must become, told without the package; None where it is no country."""
+    """What a record must become, computed without the package; None where it is no country."""
     cells = [
         next((record[name] for name in names if name in record), "") or None for names in _NAMES_OVER_TIME.values()
     ]
@@ -236,5 +236,5 @@ def test_taking_everything_again_writes_nothing(taken: Taken) -> None:
     assert taken.marks() == before
 
 
-def test_the_version_that_holds_the_file_twice_is_told_by_volume_and_no_other_is(taken: Taken) -> None:
+def test_the_version_that_holds_the_file_twice_is_reported_by_volume_and_no_other_is(taken: Taken) -> None:
     assert taken.anomalous("volume") == [numbered(_SENT_TWICE)]

@@ -65,7 +65,7 @@ SCHEMA = Schema(
 
 
 def row(record: dict[str, str]) -> Row:
-    """What a record must become, told without the package."""
+    """What a record must become, computed without the package."""
     entity, code, withdrawn, currency, number, minor_unit = (
         next((record[name] for name in names if name in record), "") or "" for names in _NAMES_OVER_TIME.values()
     )

@@ -79,7 +79,7 @@ SCHEMA = Schema(
 
 
 def row(record: dict[str, str]) -> Row:
-    """What a record must become, told without the package."""
+    """What a record must become, computed without the package."""
 
     def cell(name: str) -> str:
         return record.get(name, record.get(_RENAMED.get(name, ""), ""))
