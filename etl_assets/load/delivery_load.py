@@ -134,7 +134,7 @@ class DeliveryLoad:
         value = partition_column.value_of(key)
         if value is None:
             return
-        for other in partitions.delivered(self.connection, source):
+        for other in deliveries.last_fetches(self.connection, source):
             if other != key and partition_column.value_of(other) == value:
                 raise LoadError(
                     f"Partitions {key!r} and {other!r} of {source} have the same {partition_column.column}, so that "

@@ -28,12 +28,6 @@ def record_disjoint(connection: Connection, source: str, declaration: str) -> No
     )
 
 
-def delivered(connection: Connection, source: str) -> list[str]:
-    """Return the keys of the partitions of a source that have a delivery."""
-    rows = connection.execute("SELECT DISTINCT partition FROM etl.delivery WHERE source = %s ORDER BY 1", (source,))
-    return [partition for (partition,) in rows.fetchall()]
-
-
 def extremes(connection: Connection, table: str, column: str) -> list[tuple[str, Any, Any]]:
     """Return the partitions in which the rows of a table were delivered, each with the range of a column's values.
 
