@@ -17,6 +17,7 @@ from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.faults import translate
 from etl_assets.postgres.ledger import deliveries, entries, locks, partitions
 from etl_assets.postgres.tables.ddl import ensure_table
+from etl_assets.postgres.tables.delivery_index import cover_new_rows
 from etl_assets.postgres.tables.upsert import TableWriter
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class DeliveryLoad:
     def open_table(self) -> None:
         """Create or change the table as the schema declares, and prepare to write it."""
         ensure_table(self.connection, self.target.table, self.target.schema)
+        if self.delivery.generation > 1:
+            cover_new_rows(self.connection, self.target.table)
         self._ensure_disjoint()
         self._writer = TableWriter(
             self.connection,

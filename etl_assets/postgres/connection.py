@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
+from psycopg import sql
 
 from etl_assets.errors import SettingsError
 
@@ -79,3 +80,19 @@ def commit_without_waiting(connection: Connection) -> None:
     ledger entry. The delivery becomes complete only with a commit that waits, and so puts all earlier ones on disk.
     """
     connection.execute("SET LOCAL synchronous_commit = off")
+
+
+@contextmanager
+def planned_without(connection: Connection, *methods: str) -> Iterator[None]:
+    """Let the planner avoid some methods, of which it estimates too low a cost, for the statements of a block.
+
+    Args:
+        connection: In a transaction.
+        methods: What to avoid, such as ``hashjoin`` or ``seqscan``; used all the same where nothing else is possible.
+    """
+    settings = [sql.Identifier(f"enable_{method}") for method in methods]
+    for setting in settings:
+        connection.execute(sql.SQL("SET LOCAL {} = off").format(setting))
+    yield
+    for setting in settings:
+        connection.execute(sql.SQL("SET LOCAL {} TO DEFAULT").format(setting))

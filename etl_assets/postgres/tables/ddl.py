@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from psycopg import sql
 
 from etl_assets.errors import IncompatibleTableError
-from etl_assets.schema import BOOKKEEPING
+from etl_assets.postgres.tables.delivery_index import create_index, find_index
+from etl_assets.schema import BOOKKEEPING, DELIVERY_ID
 
 if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
@@ -37,7 +38,7 @@ def ensure_table(connection: Connection, table: str, schema: Schema) -> None:
     Raises:
         IncompatibleTableError: If this needs any other change. Nothing was changed.
     """
-    if _columns(connection, table) == _declared_types(schema) and _key(connection, table) == schema.key:
+    if _is_as_declared(connection, table, schema):
         return
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (_LOCK,))
@@ -46,7 +47,17 @@ def ensure_table(connection: Connection, table: str, schema: Schema) -> None:
             _evolve(connection, table, schema, existing)
         else:
             _create(connection, table, schema)
+        _add_unique(connection, table, schema)
+        create_index(connection, table, _index_name(table, (DELIVERY_ID,), "brin"))
         _describe(connection, table, schema)
+
+
+def _is_as_declared(connection: Connection, table: str, schema: Schema) -> bool:
+    return (
+        _columns(connection, table) == _declared_types(schema)
+        and _key(connection, table) == schema.key
+        and find_index(connection, table) is not None
+    )
 
 
 def _declared_types(schema: Schema) -> dict[str, str]:
@@ -102,7 +113,6 @@ def _create(connection: Connection, table: str, schema: Schema) -> None:
             identifier(table), sql.SQL(", ").join(columns), sql.SQL(", ").join(map(sql.Identifier, schema.key))
         )
     )
-    _add_unique(connection, table, schema)
 
 
 def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[str, str]) -> None:
@@ -135,7 +145,6 @@ def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[s
                     identifier(table), sql.Identifier(name), sql.SQL(type_)
                 )
             )
-    _add_unique(connection, table, schema)
 
 
 def _widens(old: str, new: str) -> bool:
@@ -153,17 +162,17 @@ def _add_unique(connection: Connection, table: str, schema: Schema) -> None:
         if claim.columns not in existing:
             connection.execute(
                 sql.SQL("CREATE UNIQUE INDEX {} ON {} ({})").format(
-                    sql.Identifier(_index_name(table, claim.columns)),
+                    sql.Identifier(_index_name(table, claim.columns, "unique")),
                     identifier(table),
                     sql.SQL(", ").join(map(sql.Identifier, claim.columns)),
                 )
             )
 
 
-def _index_name(table: str, columns: tuple[str, ...]) -> str:
+def _index_name(table: str, columns: tuple[str, ...], kind: str) -> str:
     """Return a name for an index, of at most 63 bytes, that no index over other columns has."""
     digest = sha256(repr((table, columns)).encode()).hexdigest()[:8]
-    return f"{table.split('.', 1)[1][:26]}_{'_'.join(columns)[:20]}_{digest}_unique"
+    return f"{table.split('.', 1)[1][:26]}_{'_'.join(columns)[:20]}_{digest}_{kind}"
 
 
 def _describe(connection: Connection, table: str, schema: Schema) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from psycopg import errors, sql
 
+from etl_assets.postgres.connection import planned_without
 from etl_assets.postgres.tables.copy import copy_in, encode, table_columns, wire_frame
 from etl_assets.postgres.tables.ddl import identifier
 from etl_assets.postgres.tables.reading import fetch_frame
@@ -238,13 +239,12 @@ class TableWriter:
         By default, the planner reads the whole table for each batch. That took twice the time for a table of five
         batches, and the time grows with the table.
         """
-        for join in ("enable_hashjoin", "enable_mergejoin"):
-            self._connection.execute(sql.SQL("SET LOCAL {} = off").format(sql.SQL(join)))
-        with self._connection.cursor() as cursor, cursor.copy(query) as copy:
-            answer = b"".join(bytes(part) for part in copy)
-        for join in ("enable_hashjoin", "enable_mergejoin"):
-            self._connection.execute(sql.SQL("SET LOCAL {} TO DEFAULT").format(sql.SQL(join)))
-        return answer
+        with (
+            planned_without(self._connection, "hashjoin", "mergejoin"),
+            self._connection.cursor() as cursor,
+            cursor.copy(query) as copy,
+        ):
+            return b"".join(bytes(part) for part in copy)
 
     def _merge(self, rows: pl.DataFrame, encoded: bytes | None, protect: Protect | None) -> Written:
         """Write rows through the staging table.
@@ -309,6 +309,9 @@ class TableWriter:
 
         Returns:
             How many rows were deleted.
+
+        The rows of the delivery are found by the index of deliveries. The planner of a table without statistics, as one
+        is that was just loaded, would read the whole table for each batch.
         """
         mark = pl.col(RECORD_NO).alias(ROW_HASH)
         kept = produced.select(pl.lit(0, dtype=pl.Int32).alias(_PLACE), mark, *self._schema.key)
@@ -322,7 +325,8 @@ class TableWriter:
             )
             self._fill_probe(pl.concat([kept, protected]))
         statement = sql.SQL("DELETE FROM {} t WHERE {}").format(self._table, self._is_unproduced())
-        return self._connection.execute(statement, values).rowcount
+        with planned_without(self._connection, "seqscan"):
+            return self._connection.execute(statement, values).rowcount
 
     def _rows_to_delete(self, values: Mapping[str, object]) -> pl.DataFrame:
         """Return the rows that would be deleted: key columns, the order column if there is one, and record number."""
@@ -333,7 +337,8 @@ class TableWriter:
             self._table,
             self._is_unproduced(),
         )
-        return fetch_frame(self._connection, statement, values, names, self._schema)
+        with planned_without(self._connection, "seqscan"):
+            return fetch_frame(self._connection, statement, values, names, self._schema)
 
     def _is_unproduced(self) -> sql.Composable:
         """The condition that a row of the table, ``t``, comes from a reloaded record that does not yield it."""

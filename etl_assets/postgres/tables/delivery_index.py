@@ -1,0 +1,59 @@
+"""The index that finds the rows of one delivery without reading the whole table.
+
+For each 256 kB of the table, it keeps the few intervals in which the ids of the deliveries lie. That is hardly any
+work for an insert, in contrast to an entry for each row.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from psycopg import errors, sql
+
+from etl_assets.schema import DELIVERY_ID
+
+if TYPE_CHECKING:
+    from etl_assets.postgres.connection import Connection
+
+_PAGES_PER_RANGE: Final = 32
+_FIND: Final = (
+    "SELECT i.indexrelid::bigint FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
+    "JOIN pg_am m ON m.oid = c.relam JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] "
+    "WHERE i.indrelid = to_regclass(%s) AND m.amname = 'brin' AND a.attname = %s AND i.indisvalid AND i.indpred IS NULL"
+)
+
+
+def find_index(connection: Connection, table: str) -> int | None:
+    """Return the object id of the index of a table ``schema.table``, whatever its name; None if it has none."""
+    row = connection.execute(_FIND, (table, DELIVERY_ID)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def create_index(connection: Connection, table: str, name: str) -> None:
+    """Create the index if the table has none; writers of the table wait while it is built."""
+    if find_index(connection, table) is None:
+        connection.execute(
+            sql.SQL("CREATE INDEX {} ON {} USING brin ({} int8_minmax_multi_ops) WITH (pages_per_range = {})").format(
+                sql.Identifier(name),
+                sql.Identifier(*table.split(".", 1)),
+                sql.Identifier(DELIVERY_ID),
+                sql.Literal(_PAGES_PER_RANGE),
+            )
+        )
+
+
+def cover_new_rows(connection: Connection, table: str) -> None:
+    """Let the index cover the rows inserted since it was last made to; a search reads rows that it does not cover.
+
+    Does not wait for another session that does the same, or for VACUUM, which does it too.
+    """
+    index = find_index(connection, table)
+    if index is None:
+        return
+    try:
+        with connection.transaction():
+            locked = sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE NOWAIT")
+            connection.execute(locked.format(sql.Identifier(*table.split(".", 1))))
+            connection.execute("SELECT brin_summarize_new_values(%s::oid)", (index,))
+    except errors.LockNotAvailable:
+        return
