@@ -8,7 +8,8 @@ BIN := .venv/bin
 # Stamp of the environment: newer than the lock file means that it is installed.
 READY := .venv/.installed
 PATHS := etl_assets etl_assets_tests benchmarks
-WORKERS ?= 2
+# One more than two cores: some tests wait for a server or a daemon.
+WORKERS ?= 3
 # Stamp of the byte code of the libraries. The tests start many processes, and where Python may not write byte code each
 # of them would compile Dagster again.
 COMPILED := .venv/.compiled
