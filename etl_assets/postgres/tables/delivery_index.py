@@ -43,9 +43,9 @@ def create_index(connection: Connection, table: str, name: str) -> None:
 
 
 def cover_new_rows(connection: Connection, table: str) -> None:
-    """Let the index cover the rows inserted since it was last made to; a search reads rows that it does not cover.
+    """Update the index for rows that were inserted since the last update; until then, each search reads these rows.
 
-    Does not wait for another session that does the same, or for VACUUM, which does it too.
+    Does nothing while another session updates the index, as VACUUM does too.
     """
     index = find_index(connection, table)
     if index is None:

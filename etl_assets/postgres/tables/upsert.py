@@ -301,6 +301,9 @@ class TableWriter:
     ) -> int:
         """Delete rows of the delivery that its reloaded records no longer yield.
 
+        Finds them by the index of deliveries. For a table without statistics, as after its first load, the planner
+        would choose to read the whole table.
+
         Args:
             produced: Every row that the records yield now: the key's columns and ``RECORD_NO``.
             records: The first and the last record that is reloaded.
@@ -309,9 +312,6 @@ class TableWriter:
 
         Returns:
             How many rows were deleted.
-
-        The rows of the delivery are found by the index of deliveries. The planner of a table without statistics, as one
-        is that was just loaded, would read the whole table for each batch.
         """
         mark = pl.col(RECORD_NO).alias(ROW_HASH)
         kept = produced.select(pl.lit(0, dtype=pl.Int32).alias(_PLACE), mark, *self._schema.key)
