@@ -8,7 +8,8 @@ import polars as pl
 from psycopg import errors, sql
 
 from etl_assets.errors import LoadError
-from etl_assets.postgres.tables.ddl import exists, identifier
+from etl_assets.postgres.tables.ddl import exists
+from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from etl_assets.model.counts import RECORDS, ROWS
-from etl_assets.postgres.tables.ddl import exists, identifier
+from etl_assets.postgres.tables.ddl import exists
+from etl_assets.postgres.tables.names import identifier
 
 if TYPE_CHECKING:
     from typing import LiteralString

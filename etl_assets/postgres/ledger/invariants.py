@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from psycopg import sql
 
 from etl_assets.model.counts import RECORDS, ROWS
-from etl_assets.postgres.tables.ddl import identifier
+from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import DELIVERY_ID, RECORD_NO
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from etl_assets.errors import IncompatibleTableError
 from etl_assets.postgres.tables.delivery_index import create_index, find_index
+from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import BOOKKEEPING, DELIVERY_ID
 
 if TYPE_CHECKING:
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 
 _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 _LOCK: Final = "etl_assets ddl"
-
-
-def identifier(table: str) -> sql.Identifier:
-    """Return ``schema.table`` as a quoted identifier."""
-    return sql.Identifier(*table.split(".", 1))
 
 
 def ensure_table(connection: Connection, table: str, schema: Schema) -> None:

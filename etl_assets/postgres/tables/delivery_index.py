@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg import errors, sql
 
+from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import DELIVERY_ID
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def create_index(connection: Connection, table: str, name: str) -> None:
         connection.execute(
             sql.SQL("CREATE INDEX {} ON {} USING brin ({} int8_minmax_multi_ops) WITH (pages_per_range = {})").format(
                 sql.Identifier(name),
-                sql.Identifier(*table.split(".", 1)),
+                identifier(table),
                 sql.Identifier(DELIVERY_ID),
                 sql.Literal(_PAGES_PER_RANGE),
             )
@@ -53,7 +54,7 @@ def cover_new_rows(connection: Connection, table: str) -> None:
     try:
         with connection.transaction():
             locked = sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE NOWAIT")
-            connection.execute(locked.format(sql.Identifier(*table.split(".", 1))))
+            connection.execute(locked.format(identifier(table)))
             connection.execute("SELECT brin_summarize_new_values(%s::oid)", (index,))
     except errors.LockNotAvailable:
         return

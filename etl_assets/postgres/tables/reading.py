@@ -12,7 +12,7 @@ from psycopg import sql
 from pyarrow import csv
 
 from etl_assets.errors import LoadError
-from etl_assets.postgres.tables.ddl import identifier
+from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import BOOKKEEPING, DELIVERY_ID
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from psycopg import sql
 
 from etl_assets.postgres.tables.copy import copy_in, encode, wire_frame
-from etl_assets.postgres.tables.ddl import identifier
+from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import DELIVERY_ID
 
 if TYPE_CHECKING:

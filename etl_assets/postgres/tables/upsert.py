@@ -16,7 +16,7 @@ from psycopg import errors, sql
 
 from etl_assets.postgres.connection import planned_without
 from etl_assets.postgres.tables.copy import copy_in, encode, table_columns, wire_frame
-from etl_assets.postgres.tables.ddl import identifier
+from etl_assets.postgres.tables.names import identifier
 from etl_assets.postgres.tables.reading import fetch_frame
 from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
