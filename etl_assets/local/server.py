@@ -54,6 +54,7 @@ _CONFIGURATION = {
     "wal_level": "minimal",  # no server replicates from this one
     "max_wal_senders": "0",
     "jit": "off",
+    "scram_iterations": "4096",  # initdb hashed the superuser's random password once; people choose other passwords
     "timezone": "UTC",
     "log_timezone": "UTC",
     # the server releases the locks of a killed loader at once

@@ -244,6 +244,15 @@ def test_a_connection_needs_the_password(home: Path) -> None:
             psycopg.connect(host="127.0.0.1", port=server.port, user="etl_assets", password="guess", dbname="warehouse")
 
 
+def test_only_the_random_password_is_hashed_once(home: Path) -> None:
+    with embedded(home) as server, psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE chosen PASSWORD 'by a person'")
+        roles = "SELECT rolname, split_part(split_part(rolpassword, '$', 2), ':', 1) FROM pg_authid WHERE rolname = ANY(%s)"
+        hashes = dict(connection.execute(roles, [["etl_assets", "chosen"]]).fetchall())
+        connection.execute("DROP ROLE chosen")
+        assert hashes == {"etl_assets": "1", "chosen": "4096"}
+
+
 def test_only_this_user_can_read_the_password(home: Path) -> None:
     with embedded(home) as server:
         path = home / "postgres" / "password"
