@@ -42,10 +42,10 @@ class MonthOfZip(FileExtractor):
         if partition.start is None:
             raise ValueError("MonthOfZip needs partitions of time")
         with super().fetch(partition) as whole:
-            archive = io.BytesIO(whole.stream.read())
-            with ZipFile(archive) as files, files.open(files.namelist()[0]) as lines:
-                month = f"{partition.start.year},{partition.start.month},".encode()
-                taken = [next(lines), *(line for line in lines if line.startswith(month))]
+            with ZipFile(io.BytesIO(whole.stream.read())) as archive:
+                lines = io.BytesIO(archive.read(archive.namelist()[0]))
+            month = f"{partition.start.year},{partition.start.month},".encode()
+            taken = [next(lines), *(line for line in lines if line.startswith(month))]
             yield replace(whole, stream=io.BytesIO(b"".join(taken)), name=f"flights-{partition.start:%Y-%m}.csv")
 
 

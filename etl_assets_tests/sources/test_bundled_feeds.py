@@ -1,4 +1,4 @@
-"""The bundled feeds against what is known of them: how many rows, what is rejected, what is reported."""
+"""The bundled feeds and marts against what is known of them: how many rows, what is rejected, what is reported."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from etl_assets_tests.bundled import JANUARY, RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from dagster._core.execution.execute_in_process_result import ExecuteInProcessResult
 
     from etl_assets import Source
     from etl_assets_tests.bundled import Demo
@@ -139,6 +141,50 @@ def test_a_feeds_declaration_begins_with_what_people_must_know() -> None:
 def test_a_month_is_asked_of_partitions_of_time_alone() -> None:
     with pytest.raises(ValueError, match="partitions of time"), _sources()["flights"].extractor.fetch(Partition()):
         pass
+
+
+def test_delays_of_a_carrier_and_day_equal_those_of_the_flights(demo: Demo) -> None:
+    assert _compute_mart(demo, "carrier_delays_by_day").success
+    assert demo.query("SELECT min(day), max(day), sum(flights) FROM marts.carrier_delays_by_day") == [
+        (date(2013, 1, 1), date(2013, 1, 31), 26_324)
+    ]
+    assert demo.query("SELECT count(*) FROM marts.carrier_delays_by_day") == demo.query(
+        "SELECT count(DISTINCT (day, carrier)) FROM core.flights"
+    )
+    expected = demo.query(
+        "SELECT count(*), count(*) FILTER (WHERE dep_delay IS NULL), avg(dep_delay)::float8, avg(arr_delay)::float8 "
+        "FROM core.flights WHERE carrier = 'UA' AND month = 1 AND day = 13"
+    )
+    found = demo.query(
+        "SELECT flights, cancelled, departure_delay, arrival_delay FROM marts.carrier_delays_by_day "
+        "WHERE carrier = 'UA' AND day = '2013-01-13'"
+    )
+    assert found[0][:2] == expected[0][:2]
+    assert found[0][2:] == pytest.approx(expected[0][2:])
+
+
+def test_delays_have_the_weather_of_their_hour(demo: Demo) -> None:
+    assert _compute_mart(demo, "delays_against_weather").success
+    wrong = demo.query(
+        "SELECT count(*) FROM marts.delays_against_weather m LEFT JOIN core.weather w USING (origin, time_hour) "
+        "WHERE m.wind_speed IS DISTINCT FROM w.wind_speed OR m.visibility IS DISTINCT FROM w.visibility"
+    )
+    assert wrong == [(0,)]
+    assert demo.query("SELECT sum(flights) FROM marts.delays_against_weather") == [(26_324,)]
+
+
+def test_an_unchanged_mart_is_not_written_again(demo: Demo) -> None:
+    _compute_mart(demo, "carrier_delays_by_day")
+    again = _compute_mart(demo, "carrier_delays_by_day")
+    (event,) = again.get_asset_materialization_events()
+    assert event.materialization.metadata["status"].value == "unchanged"
+
+
+def _compute_mart(demo: Demo, name: str) -> ExecuteInProcessResult:
+    job = demo.defs.resolve_implicit_global_asset_job_def()
+    return job.execute_in_process(
+        instance=demo.instance, asset_selection=[dg.AssetKey(["marts", name])], partition_key=JANUARY
+    )
 
 
 def _data(package: str, *path: str) -> Path:
