@@ -154,7 +154,8 @@ def _initdb(programs: Binaries, draft: Path) -> list[str]:
         programs.program("initdb"),
         *("--pgdata", str(draft / "data"), "--username", USER, "--pwfile", str(draft / "password")),
         # many hashes slow down who guesses a password; nobody guesses the 24 random bytes of this one
-        *("--auth", "scram-sha-256", "--set", "scram_iterations=1", "--encoding", "UTF8", "--data-checksums", "--no-instructions"),
+        *("--auth", "scram-sha-256", "--set", "scram_iterations=1"),
+        *("--encoding", "UTF8", "--data-checksums", "--no-instructions"),
         # text sorts and changes case in the same way on every machine, whatever locales it has
         *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,20 @@ def instance() -> Iterator[dg.DagsterInstance]:
     """An instance that keeps runs and events in memory."""
     with dg.DagsterInstance.ephemeral() as ephemeral:
         yield ephemeral
+
+
+@pytest.fixture(scope="session")
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of an instance that has run nothing; Dagster needs five times as long to create one as to copy it."""
+    home = tmp_path_factory.mktemp("dagster")
+    with dg.DagsterInstance.local_temp(str(home)):
+        return home
+
+
+@pytest.fixture
+def dagster_home(empty_home: Path, tmp_path: Path) -> str:
+    """A folder for ``DagsterInstance.local_temp``."""
+    return str(shutil.copytree(empty_home, tmp_path / "dagster"))
 
 
 @dataclass

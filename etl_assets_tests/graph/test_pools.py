@@ -11,15 +11,14 @@ from etl_assets.graph.pools import set_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from etl_assets_tests.graph.conftest import Bench
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def instance(dagster_home: str) -> Iterator[dg.DagsterInstance]:
     """An instance whose storage keeps limits."""
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as local:
+    with dg.DagsterInstance.local_temp(dagster_home) as local:
         yield local
 
 

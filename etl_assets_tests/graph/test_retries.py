@@ -76,10 +76,10 @@ def test_a_fetch_without_an_answer_is_retried_in_the_same_run(bench: Bench, monk
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def instance(dagster_home: str) -> Iterator[dg.DagsterInstance]:
     """An instance that retries runs as ``dagster.yaml`` says."""
     settings = yaml.safe_load(_INSTANCE.read_text())
-    with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"run_retries": settings["run_retries"]}) as local:
+    with dg.DagsterInstance.local_temp(dagster_home, overrides={"run_retries": settings["run_retries"]}) as local:
         yield local
 
 

@@ -14,7 +14,6 @@ from etl_assets.graph.keys import RUNS_PER_TICK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from etl_assets import Source
     from etl_assets_tests.graph.conftest import Bench
@@ -23,10 +22,9 @@ _AT = datetime(2024, 1, 4, 6, tzinfo=UTC)
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def instance(dagster_home: str) -> Iterator[dg.DagsterInstance]:
     """An instance with a home: Dagster evaluates schedules in another process, which opens the instance again."""
-    (tmp_path / "dagster").mkdir()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as local:
+    with dg.DagsterInstance.local_temp(dagster_home) as local:
         yield local
 
 

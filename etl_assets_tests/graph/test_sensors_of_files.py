@@ -13,7 +13,6 @@ from etl_assets_tests.graph.watcher import EVERY, Watcher, publish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from etl_assets_tests.graph.conftest import Bench
 
@@ -21,10 +20,9 @@ _GOOD = "1,Ada,36"
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def instance(dagster_home: str) -> Iterator[dg.DagsterInstance]:
     """An instance with a home; without a home no tick can read the partitions of files."""
-    (tmp_path / "dagster").mkdir()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as local:
+    with dg.DagsterInstance.local_temp(dagster_home) as local:
         yield local
 
 
