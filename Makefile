@@ -13,8 +13,9 @@ WORKERS ?= 3
 # Stamp of the byte code of the libraries. The tests start many processes, and where Python may not write byte code each
 # of them would compile Dagster again.
 COMPILED := .venv/.compiled
-# The tests of a file run in one process, so that they share what is expensive to prepare.
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# The tests of a file run in one process, so that they share what is expensive to prepare. For the same reason as above,
+# our own byte code is written even where Python may not.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The Python to use, if not the newest that is found.
 PYTHON ?=
 

@@ -28,6 +28,9 @@ _SCHEMAS = (
 )
 _PUBLIC_TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
 _TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'etl'::regnamespace AND relkind = 'r'"
+_FIRST_IDS = (
+    "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relnamespace = 'etl'::regnamespace AND relkind = 'S'"
+)
 _STRUCTURE = """
 SELECT
     (SELECT array_agg((relname, relkind, relacl)::text ORDER BY relname) FROM pg_class WHERE relnamespace = n.oid),
@@ -86,14 +89,17 @@ class Warehouses:
 
 
 def _empty(connection: Connection) -> None:
-    """Drop everything but schema etl, and empty its tables except the version of the migrations."""
+    """Drop everything but schema etl, and empty its tables except the version of the migrations.
+
+    Rows are deleted, since TRUNCATE creates the files of every table and index anew, which takes twenty times as long.
+    """
     for (schema,) in connection.execute(_SCHEMAS).fetchall():
         connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
     for (table,) in connection.execute(_PUBLIC_TABLES).fetchall():
         connection.execute(sql.SQL("DROP TABLE public.{} CASCADE").format(sql.Identifier(table)))
-    tables = [name for (name,) in connection.execute(_TABLES).fetchall() if "version" not in name]
-    connection.execute(
-        sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(
-            sql.SQL(", ").join(sql.Identifier("etl", name) for name in tables)
-        )
-    )
+    with connection.transaction():
+        connection.execute("SET LOCAL session_replication_role = replica")  # in any order: no foreign key is checked
+        for (name,) in connection.execute(_TABLES).fetchall():
+            if "version" not in name:
+                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier("etl", name)))
+        connection.execute(_FIRST_IDS)
