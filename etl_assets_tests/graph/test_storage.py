@@ -56,6 +56,7 @@ def test_a_connection_that_was_just_used_is_not_pinged(instance: dg.DagsterInsta
     dialect: Any = instance.run_storage._engine.dialect  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dialect, "do_ping", pings.append)
+        patch.setattr("etl_assets.graph.storage.IDLE_SECONDS", 60.0)
         instance.get_runs()
         assert pings == []
         patch.setattr("etl_assets.graph.storage.IDLE_SECONDS", 0.0)
