@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -17,6 +18,7 @@ from etl_assets.landing.store import LandingStore
 from etl_assets.model.partitions import Static
 from etl_assets.postgres.connection import connect, connected
 from etl_assets.postgres.ledger import locks, quarantine
+from etl_assets.postgres.ledger.invariants import OF_THE_LEDGER
 from etl_assets.postgres.migrations.migrate import migrate
 from etl_assets.schema import Column, Schema
 from etl_assets.settings import with_database
@@ -288,6 +290,21 @@ def test_a_temporary_staging_table_of_a_load_is_no_violation(practice: Practice)
     with connected(practice.url) as load:
         load.execute("CREATE TEMP TABLE etl_probe (id integer)")
         assert practice.examine() == []
+
+
+def test_a_temporary_staging_table_of_a_load_that_has_just_ended_is_no_violation(practice: Practice) -> None:
+    (invariant,) = (each for each in OF_THE_LEDGER if each.name == "no_staging_is_left")
+    with connected(practice.url) as doctor_connection:
+        with connected(practice.url) as load:
+            load.execute("CREATE TEMP TABLE etl_probe (id integer)")
+            doctor_connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            seen = doctor_connection.execute("SELECT count(*) FROM pg_class WHERE relname = 'etl_probe'").fetchone()
+            pid = load.info.backend_pid
+        with psycopg.connect(practice.url, autocommit=True) as witness:
+            while witness.execute("SELECT FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone():
+                time.sleep(0.01)
+        assert seen == (1,)
+        assert invariant.examine(doctor_connection) == []
 
 
 def test_a_delivery_whose_run_was_killed_is_found(practice: Practice) -> None:
