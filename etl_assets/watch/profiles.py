@@ -49,6 +49,7 @@ def profile_batch(schema: Schema, rows: pl.DataFrame) -> bytes:
     Returns:
         One part, for `merge`.
     """
+    rows = rows.with_columns(_unsigned_zeros(column.name) for column in schema.columns if column.type.name == "float")
     step = 1 << max(0, (2 * rows.height // SAMPLED_FROM).bit_length() - 1)
     sampled = _sample_rows(rows.height, step)
     numbers = rows.select(_number(column) for column in schema.columns if _shows_values(column))
@@ -173,6 +174,11 @@ def _number(column: Column) -> pl.Expr:
             return cell.to_physical().cast(pl.Float64) / _UNITS.get(column.type.name, 1)
         case _:
             return cell.cast(pl.Float64)
+
+
+def _unsigned_zeros(name: str) -> pl.Expr:
+    """Replace -0.0 by 0.0 in a column of floats: they are equal, but their texts differ."""
+    return pl.when(pl.col(name) == 0).then(0.0).otherwise(pl.col(name)).alias(name)
 
 
 def _exact(column: Column, cells: pl.Series, numbers: pl.Series) -> dict[str, Any]:

@@ -96,6 +96,13 @@ def test_parts_add_up_to_the_whole(rows: list[dict[str, Any]], at: int) -> None:
         assert one.quantiles == pytest.approx(other.quantiles, rel=1e-12)
 
 
+def test_a_negative_zero_is_a_zero_whichever_comes_first() -> None:
+    column = Column("number", "float")
+    for batches in ([[0.0, -0.0]], [[-0.0, 0.0]], [[0.0], [-0.0]], [[-0.0], [0.0]]):
+        found = profile(column, *batches)
+        assert (found.minimum, found.maximum, found.top) == ("0.0", "0.0", (("0.0", 2),))
+
+
 @given(ROWS, st.integers(0, 40))
 @settings(deadline=None)
 def test_the_order_of_parts_does_not_matter(rows: list[dict[str, Any]], at: int) -> None:
