@@ -13,8 +13,8 @@ WORKERS ?= 3
 # Stamp of the byte code of the libraries. The tests start many processes, and where Python may not write byte code each
 # of them would compile Dagster again.
 COMPILED := .venv/.compiled
-# The tests of a file run in one process, so that they share what is expensive to prepare. For the same reason as above,
-# our own byte code is written even where Python may not.
+# The tests of a file run in one process, so that they share what is expensive to prepare. Byte code of this project is
+# written too, whatever the environment says.
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The Python to use, if not the newest that is found.
 PYTHON ?=
@@ -33,8 +33,7 @@ dev: $(READY) ## The same data in the Dagster UI
 check: lint $(COMPILED) ## The fast part: lint, and the tests that need no database
 	$(PYTEST) -m "not database and not docker and not slow"
 
-# Types are checked beside the tests: in a fresh checkout they take a core twenty seconds, and the other would have nothing
-# to do.
+# In a fresh checkout mypy needs twenty seconds and one core. The tests run at the same time on the other.
 test: style $(COMPILED) ## Everything that must hold, except what needs Docker
 	@$(MAKE) --no-print-directory -j 2 types tests
 

@@ -17,8 +17,6 @@ from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dagster import EventLogEntry
     from dagster._core.storage.config import PostgresStorageConfig
     from dagster._serdes import ConfigurableClassData
@@ -45,8 +43,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
             env: ETL_ASSETS_DAGSTER_STORAGE_URL
     ```
 
-    A connection that was idle for a second or more is checked before it is used, and replaced if the server has closed
-    it.
+    A connection that was idle for a second or more is tested before use, and replaced if the server has closed it.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -82,14 +79,15 @@ class PooledPostgresStorage(DagsterPostgresStorage):
 
 
 class LeanEventLogStorage(PostgresEventLogStorage):
-    """The event log, without what `PostgresEventLogStorage` does again for each event.
+    """An event log that sends fewer statements than `PostgresEventLogStorage`, and stores the same.
 
-    It looks up once whether a table or a column exists, and notifies no listeners, of which Dagster has none any more.
+    It looks up a table or column of Dagster's schema once, and sends no NOTIFY: Dagster no longer listens for it.
     """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         """Create the storage with the arguments of `PostgresEventLogStorage`."""
-        self._found: set[tuple[str, str]] = set()
+        self._tables: set[str] = set()
+        self._asset_key_columns: set[str] = set()
         super().__init__(*arguments, **settings)
 
     def store_event(self, event: EventLogEntry) -> None:
@@ -97,21 +95,23 @@ class LeanEventLogStorage(PostgresEventLogStorage):
         SqlEventLogStorage.store_event(self, event)
 
     def has_table(self, table_name: str) -> bool:
-        """Return whether a table exists. Only a migration adds tables, so one that exists is looked up once."""
-        return self._is_found(("table", table_name), lambda: super(LeanEventLogStorage, self).has_table(table_name))
+        """Return whether a table exists. Migrations only add tables, so each is looked up until it is found."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
 
     def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
-        inherited = super()._has_asset_key_col_on_connection
-        return self._is_found(("column", column_name), lambda: inherited(conn, column_name))
-
-    def _is_found(self, name: tuple[str, str], look_up: Callable[[], bool]) -> bool:
-        if name not in self._found and look_up():
-            self._found.add(name)
-        return name in self._found
+        columns = self._asset_key_columns
+        if column_name not in columns and super()._has_asset_key_col_on_connection(conn, column_name):
+            columns.add(column_name)
+        return column_name in columns
 
 
 def _check_idle_connections(engine: Engine) -> None:
-    """Make a pool ping a connection only after `IDLE_SECONDS`; its own option pings before every statement."""
+    """Make a pool ping a connection before use if it was idle for `IDLE_SECONDS`.
+
+    The pool's own option, ``pool_pre_ping``, pings before every use, and Dagster takes a connection for each statement.
+    """
 
     @event.listens_for(engine, "checkin")
     def remember(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
@@ -119,7 +119,8 @@ def _check_idle_connections(engine: Engine) -> None:
 
     @event.listens_for(engine, "checkout")
     def ping(connection: DBAPIConnection, entry: ConnectionPoolEntry, _: object) -> None:
-        if time.monotonic() - entry.info.get("idle_since", time.monotonic()) < IDLE_SECONDS:
+        idle_since = entry.info.get("idle_since")
+        if idle_since is None or time.monotonic() - idle_since < IDLE_SECONDS:
             return
         try:
             engine.dialect.do_ping(connection)

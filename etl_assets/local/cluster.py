@@ -153,7 +153,7 @@ def _initdb(programs: Binaries, draft: Path) -> list[str]:
     return [
         programs.program("initdb"),
         *("--pgdata", str(draft / "data"), "--username", USER, "--pwfile", str(draft / "password")),
-        # many hashes slow down who guesses a password; nobody guesses the 24 random bytes of this one
+        # repeated hashing protects passwords that can be guessed; the 24 random bytes of this one cannot
         *("--auth", "scram-sha-256", "--set", "scram_iterations=1"),
         *("--encoding", "UTF8", "--data-checksums", "--no-instructions"),
         # text sorts and changes case in the same way on every machine, whatever locales it has

@@ -54,7 +54,7 @@ _CONFIGURATION = {
     "wal_level": "minimal",  # no server replicates from this one
     "max_wal_senders": "0",
     "jit": "off",
-    "scram_iterations": "4096",  # initdb hashed the superuser's random password once; people choose other passwords
+    "scram_iterations": "4096",  # for the passwords that people choose; initdb hashed the random one once
     "timezone": "UTC",
     "log_timezone": "UTC",
     # the server releases the locks of a killed loader at once

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def instance(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
     """An instance whose dagster.yaml names the pooled storage."""
-    monkeypatch.setenv("ETL_ASSETS_DAGSTER_STORAGE_URL", database_url.replace("postgresql:", "postgresql+psycopg2:"))
+    _store_in(database_url, monkeypatch)
     with _instance(tmp_path / "pooled", "etl_assets.graph.storage", "PooledPostgresStorage") as pooled:
         yield pooled
 
@@ -50,25 +50,27 @@ def test_an_idle_connection_that_the_server_closed_is_replaced(
     assert instance.get_runs() == []
 
 
-def test_a_connection_that_was_just_used_is_not_pinged(instance: dg.DagsterInstance) -> None:
+def test_a_connection_that_was_just_used_is_not_pinged(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     instance.get_runs()
     pings: list[object] = []
-    dialect: Any = instance.run_storage._engine.dialect  # type: ignore[attr-defined]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dialect, "do_ping", pings.append)
-        patch.setattr("etl_assets.graph.storage.IDLE_SECONDS", 60.0)
-        instance.get_runs()
-        assert pings == []
-        patch.setattr("etl_assets.graph.storage.IDLE_SECONDS", 0.0)
-        instance.get_runs()
-        assert len(pings) == 1
+    runs, _, _ = _engines(instance)
+    monkeypatch.setattr(runs.dialect, "do_ping", pings.append)
+    monkeypatch.setattr("etl_assets.graph.storage.IDLE_SECONDS", 60.0)
+    instance.get_runs()
+    assert pings == []
+    monkeypatch.setattr("etl_assets.graph.storage.IDLE_SECONDS", 0.0)
+    instance.get_runs()
+    assert len(pings) == 1
 
 
 def test_the_second_run_of_a_process_reads_no_catalog_and_notifies_nobody(
     bench: Bench, instance: dg.DagsterInstance
 ) -> None:
     statements: list[str] = []
-    event.listen(_events(instance), "before_cursor_execute", lambda *given: statements.append(given[2]))
+    _, events, _ = _engines(instance)
+    event.listen(events, "before_cursor_execute", lambda *given: statements.append(given[2]))
     built = definitions({"people": bench.people("1,Ada,36")})
     assert bench.run_job(built, "people").success
     assert [each for each in statements if "pg_catalog" in each]
@@ -83,13 +85,13 @@ def test_a_run_stores_what_dagsters_own_storage_stores(
 ) -> None:
     built = definitions({"people": bench.people("1,Ada,36", "2,Eve,1")})
     assert bench.run_job(built, "people").success
-    pooled = _stored(_events(instance))
+    pooled = _stored(instance)
     with fresh_database(database_url) as url:
-        monkeypatch.setenv("ETL_ASSETS_DAGSTER_STORAGE_URL", url.replace("postgresql:", "postgresql+psycopg2:"))
+        _store_in(url, monkeypatch)
         with _instance(tmp_path / "own", "dagster_postgres", "DagsterPostgresStorage") as own:
             bench.instance = own
             assert bench.run_job(built, "people").success
-            assert _stored(_events(own)) == pooled
+            assert _stored(own) == pooled
     assert len(pooled["asset_check_executions"]) > 5
 
 
@@ -102,6 +104,10 @@ def test_other_processes_receive_the_name_of_the_variable_and_not_the_password(
     assert password not in sent
     with dg.DagsterInstance.from_ref(instance.get_ref()) as another:
         assert all(isinstance(engine.pool, QueuePool) for engine in _engines(another))
+
+
+def _store_in(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ETL_ASSETS_DAGSTER_STORAGE_URL", url.replace("postgresql:", "postgresql+psycopg2:"))
 
 
 @contextmanager
@@ -119,12 +125,7 @@ def _engines(instance: dg.DagsterInstance) -> list[Engine]:
     return [part._engine for part in parts]
 
 
-def _events(instance: dg.DagsterInstance) -> Engine:
-    storage: Any = instance.event_log_storage
-    return storage._engine  # type: ignore[no-any-return]
-
-
-def _stored(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
+def _stored(instance: dg.DagsterInstance) -> dict[str, list[tuple[Any, ...]]]:
     """Return what a run has stored, without ids and times."""
     questions = {
         "event_logs": "SELECT dagster_event_type, step_key, asset_key, partition FROM event_logs ORDER BY id",
@@ -133,7 +134,8 @@ def _stored(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
         "asset_check_executions": "SELECT asset_key, check_name, partition, execution_status, "
         "materialization_event_storage_id IS NULL FROM asset_check_executions ORDER BY id",
     }
-    with engine.connect() as connection:
+    _, events, _ = _engines(instance)
+    with events.connect() as connection:
         return {
             table: [tuple(row) for row in connection.execute(text(question))] for table, question in questions.items()
         }

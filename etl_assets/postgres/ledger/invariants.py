@@ -208,7 +208,7 @@ OF_THE_LEDGER: Final = (
         "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' "
         "AND c.relname IN ('etl_staging', 'etl_probe', 'etl_rejected', 'etl_kept') "
         "AND (n.nspname NOT LIKE 'pg\\_temp%' "
-        # a load that ends drops its tables before its connection is gone: ask whether they exist after asking for that
+        # a load may end during this query: its tables go before its connection, so whether they exist is asked last
         "OR CASE WHEN EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = current_database() "
         "AND a.application_name = 'etl_assets' AND a.pid <> pg_backend_pid()) THEN false "
         "ELSE pg_table_size(c.oid) IS NOT NULL END) ORDER BY 1",
