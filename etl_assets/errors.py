@@ -58,6 +58,10 @@ class DeliveryIncompleteError(DeliveryError):
     """The bytes are truncated, or the publisher is still writing them."""
 
 
+class DeliveryDamagedError(DeliveryError):
+    """The landing store's bytes differ from those that were fetched: fetch them again or restore them."""
+
+
 class DeliveryUnreachableError(DeliveryError):
     """The publisher does not answer, or cannot deliver now: a retry may succeed."""
 

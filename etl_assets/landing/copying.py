@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
+
+from etl_assets.landing.digests import Digester
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
     from types import TracebackType
+
+    from etl_assets.landing.digests import Digests
 
 _CHUNK: Final = 4 * 1024 * 1024
 _HEAD: Final = 8
 
 
 class Copying(io.RawIOBase):
-    """Returns a stream's bytes once, and copies all of them. Leaving the block copies the rest.
-
-    Attributes:
-        size: Number of bytes copied.
-    """
+    """Returns a stream's bytes once, and copies all of them. Leaving the block copies the rest."""
 
     def __init__(self, source: BinaryIO, target: BinaryIO) -> None:
         """Connect two streams.
@@ -30,10 +29,9 @@ class Copying(io.RawIOBase):
             target: The copy is written to it.
         """
         super().__init__()
-        self.size = 0
         self._source = source
         self._target = target
-        self._digest = sha256()
+        self._digester = Digester()
         self._ready = b""
         self._worker = ThreadPoolExecutor(1, "etl-assets-copying")
         self._last: Future[None] | None = None
@@ -51,10 +49,9 @@ class Copying(io.RawIOBase):
         finally:
             self._worker.shutdown()
 
-    @property
-    def sha256(self) -> str:
-        """SHA-256 (hex) of all bytes; read it after the block."""
-        return self._digest.hexdigest()
+    def digests(self) -> Digests:
+        """Return the digests of all bytes; call it once, after the block."""
+        return self._digester.digests()
 
     def readable(self) -> bool:
         """True."""
@@ -85,12 +82,11 @@ class Copying(io.RawIOBase):
         chunk = self._source.read(size)
         if chunk:
             self._finish()
-            self.size += len(chunk)
             self._last = self._worker.submit(self._copy_chunk, chunk)
         return chunk
 
     def _copy_chunk(self, chunk: bytes) -> None:
-        self._digest.update(chunk)
+        self._digester.update(chunk)
         view = memoryview(chunk)
         while view:
             view = view[self._target.write(view) :]

@@ -51,14 +51,21 @@ def land(extractor: Extractor, partition: Partition, store: LandingStore) -> Man
                 results.append(error)
 
     with extractor.fetch(partition) as fetched:
-        digest, size = store.freeze(fetched, index_unpacked)
-        manifest = Manifest(digest, size, fetched.name, fetched.origin, dict(fetched.validators))
+        digests = store.freeze(fetched, index_unpacked)
+        manifest = Manifest(
+            digests.sha256,
+            digests.size,
+            fetched.name,
+            fetched.origin,
+            dict(fetched.validators),
+            blocks=digests.blocks,
+        )
     if not results:
         return index(extractor, store, manifest)
     (result,) = results
     if isinstance(result, DeliveryError):
         raise result
-    return _store_manifest(store, replace(manifest, members=(replace(result, size=size),)))
+    return _store_manifest(store, replace(manifest, members=(replace(result, size=digests.size),)))
 
 
 def index(extractor: Extractor, store: LandingStore, manifest: Manifest) -> Manifest:
@@ -78,7 +85,7 @@ def index(extractor: Extractor, store: LandingStore, manifest: Manifest) -> Mani
     members: list[MemberIndex] = []
     after: Span | None = None
     with (
-        store.open(manifest.sha256) as stream,
+        store.open(manifest) as stream,
         unpack(stream, manifest.name, extractor.member) as files,
     ):
         for member, file in files:
@@ -117,7 +124,7 @@ def batches(
     if not left:
         return
     with (
-        store.open(manifest.sha256) as stream,
+        store.open(manifest) as stream,
         unpack(stream, manifest.name, extractor.member) as files,
     ):
         for name, file in files:

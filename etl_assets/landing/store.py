@@ -1,6 +1,7 @@
 """LandingStore: frozen bytes, identified by their SHA-256, in a folder or in any storage that fsspec reaches.
 
-This module writes bytes once, reads them back, and stores the manifest beside them. `land` reads their contents.
+This module writes bytes once, reads them back verified, and stores the manifest beside them. `land` reads their
+contents.
 """
 
 from __future__ import annotations
@@ -18,18 +19,20 @@ from fsspec.implementations.local import LocalFileSystem
 from etl_assets.errors import DeliveryError, DeliveryMissingError
 from etl_assets.extract.location import without_secrets
 from etl_assets.landing.copying import Copying
+from etl_assets.landing.digests import VerifiedStream, damaged, digests_of
 from etl_assets.model.delivery import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from etl_assets.extract.base import Fetched
+    from etl_assets.landing.digests import Digests
 
 _CHUNK: Final = 1024 * 1024
 
 
 class LandingStore:
-    """Keeps fetched bytes for ever and unchanged.
+    """Keeps fetched bytes for ever and unchanged. Bytes that were changed are never returned.
 
     The bytes of a delivery are stored at ``ab/abcdef….bytes`` and its manifest at ``ab/abcdef….json``, where
     ``abcdef…`` is the SHA-256. Two fetches of the same bytes share one file.
@@ -46,17 +49,17 @@ class LandingStore:
         self._root = root.rstrip("/")
         self._local = isinstance(self._system, LocalFileSystem)
 
-    def freeze(self, fetched: Fetched, inspect: Callable[[Copying], None] | None = None) -> tuple[str, int]:
+    def freeze(self, fetched: Fetched, inspect: Callable[[Copying], None] | None = None) -> Digests:
         """Store the bytes of a fetch.
 
-        A file gets its final name only when it is complete.
+        A file gets its final name only when it is complete. It replaces a file of that name with other contents.
 
         Args:
             fetched: Is read from start to end.
             inspect: Reads the bytes, as far as it wants, while they are being stored.
 
         Returns:
-            SHA-256 (hex) and number of bytes.
+            The digests of the bytes.
 
         Raises:
             DeliveryError: If there are no bytes, or they cannot be fetched completely.
@@ -70,38 +73,44 @@ class LandingStore:
                 with Copying(fetched.stream, cast("BinaryIO", file)) as copying:
                     if inspect is not None:
                         inspect(copying)
-                digest, size = copying.sha256, copying.size
+                digests = copying.digests()
                 if self._local:
                     os.fsync(file.fileno())
-            if size == 0:
+            if digests.size == 0:
                 raise DeliveryError(
                     f"{fetched.origin} is empty. Nothing was written. Check the feed: no bytes are no delivery."
                 )
-            self._move_into_store(temporary, digest, size)
+            self._move_into_store(temporary, digests)
         finally:
             Path(temporary).unlink(missing_ok=True)
-        return digest, size
+        return digests
 
-    def open(self, sha256: str) -> BinaryIO:
-        """Open frozen bytes, seekable.
+    def open(self, manifest: Manifest) -> BinaryIO:
+        """Open the frozen bytes of a manifest, seekable. Reading verifies them, block by block.
+
+        The bytes of a manifest without digests of blocks, as earlier versions wrote them, are verified here as a whole.
 
         Raises:
             DeliveryMissingError: If the store does not have them.
+            DeliveryDamagedError: If they are not those that were fetched; from here, or from reading.
         """
-        path = self._path(sha256, "bytes")
+        where = f"The file {manifest.sha256} of {manifest.name} in the landing store {self._shown_url}"
+        file = self._open_file(manifest.sha256)
         try:
-            if self._local:
-                return cast("BinaryIO", open(path, "rb", buffering=0))  # noqa: PTH123 -- handed to the caller
-            with self._system.open(path, "rb") as remote:
-                spool = tempfile.TemporaryFile()  # noqa: SIM115 -- handed to the caller
-                shutil.copyfileobj(remote, spool, _CHUNK)
-        except FileNotFoundError:
-            raise DeliveryMissingError(
-                f"The landing store {without_secrets(self.url)} has no bytes {sha256}. Nothing was written. "
-                "Fetch the delivery again, or configure the store that has it (ETL_ASSETS_LANDING_URL)."
-            ) from None
-        spool.seek(0)
-        return cast("BinaryIO", spool)
+            size = file.seek(0, os.SEEK_END)
+            if size != manifest.size:
+                raise damaged(where, f"it has {size} bytes instead of {manifest.size}")
+            file.seek(0)
+            blocks = manifest.blocks
+            if not blocks:
+                digests = digests_of(file)
+                if digests.sha256 != manifest.sha256:
+                    raise damaged(where, "its SHA-256 is another")
+                blocks = digests.blocks
+        except BaseException:
+            file.close()
+            raise
+        return cast("BinaryIO", VerifiedStream(file, manifest.size, blocks, where))
 
     def put_manifest(self, manifest: Manifest) -> None:
         """Write a manifest beside its bytes; replace an earlier one."""
@@ -119,12 +128,22 @@ class LandingStore:
             Path(temporary).unlink(missing_ok=True)
 
     def manifest(self, sha256: str) -> Manifest | None:
-        """Return the manifest of some bytes; None if there is none."""
+        """Return the manifest of some bytes; None if there is none.
+
+        Raises:
+            DeliveryDamagedError: If the file is no manifest of these bytes.
+        """
         path = self._path(sha256, "json")
         if not self._system.exists(path):
             return None
-        values: dict[str, Any] = json.loads(self._system.cat_file(path))
-        return Manifest.from_json(values)
+        try:
+            values: dict[str, Any] = json.loads(self._system.cat_file(path))
+            manifest = Manifest.from_json(values)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise damaged(f"The manifest of {sha256} in {self._shown_url}", type(error).__name__) from None
+        if manifest.sha256 != sha256:
+            raise damaged(f"The manifest of {sha256} in {self._shown_url}", "it is of other bytes")
+        return manifest
 
     def size(self, sha256: str) -> int | None:
         """Return the number of bytes stored under a SHA-256; None if there are none."""
@@ -133,12 +152,32 @@ class LandingStore:
         except FileNotFoundError:
             return None
 
+    @property
+    def _shown_url(self) -> str:
+        return without_secrets(self.url)
+
     def _path(self, digest: str, ending: str) -> str:
         return f"{self._root}/{digest[:2]}/{digest}.{ending}"
 
-    def _move_into_store(self, temporary: str, digest: str, size: int) -> None:
-        path = self._path(digest, "bytes")
-        if self._system.exists(path) and self._system.size(path) == size:
+    def _open_file(self, sha256: str) -> BinaryIO:
+        """Open a file, not verified; a remote one is copied to this machine first."""
+        path = self._path(sha256, "bytes")
+        try:
+            if self._local:
+                return cast("BinaryIO", open(path, "rb", buffering=0))  # noqa: PTH123 -- handed to the caller
+            with self._system.open(path, "rb") as remote:
+                spool = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 -- handed to the caller
+                shutil.copyfileobj(remote, spool, _CHUNK)
+        except FileNotFoundError:
+            raise DeliveryMissingError(
+                f"The landing store {self._shown_url} has no bytes {sha256}. Nothing was written. "
+                "Fetch the delivery again, or configure the store that has it (ETL_ASSETS_LANDING_URL)."
+            ) from None
+        return cast("BinaryIO", spool)
+
+    def _move_into_store(self, temporary: str, digests: Digests) -> None:
+        path = self._path(digests.sha256, "bytes")
+        if self._has(path, digests):
             return
         if self._local:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -146,3 +185,10 @@ class LandingStore:
         else:
             self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
             self._system.put_file(temporary, path)
+
+    def _has(self, path: str, digests: Digests) -> bool:
+        """Return whether a file has the bytes of these digests; reads all of it if its size is right."""
+        if not self._system.exists(path) or self._system.size(path) != digests.size:
+            return False
+        with self._system.open(path, "rb") as file:
+            return digests_of(file).sha256 == digests.sha256

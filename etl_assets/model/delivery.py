@@ -67,6 +67,8 @@ class Manifest:
         origin: The location that the file was fetched from, without secrets.
         validators: The publisher's validators of the bytes (ETag, modification time), for the next poll.
         members: The files inside, in order.
+        blocks: SHA-256 (hex) of each block of the bytes, by which readers verify them; see ``landing.digests``. None in
+            a manifest that an earlier version wrote, or one without bytes.
     """
 
     sha256: str
@@ -75,6 +77,7 @@ class Manifest:
     origin: str
     validators: dict[str, str] = field(default_factory=dict)
     members: tuple[MemberIndex, ...] = ()
+    blocks: tuple[str, ...] = ()
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -107,7 +110,7 @@ class Manifest:
             )
             for member in values["members"]
         )
-        return cls(**{**values, "members": members})
+        return cls(**{**values, "members": members, "blocks": tuple(values.get("blocks", ()))})
 
 
 @dataclass(frozen=True)

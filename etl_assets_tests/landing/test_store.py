@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import uuid
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -11,8 +12,9 @@ from typing import BinaryIO, cast
 import fsspec
 import pytest
 
-from etl_assets.errors import DeliveryError, DeliveryIncompleteError, DeliveryMissingError
+from etl_assets.errors import DeliveryDamagedError, DeliveryError, DeliveryIncompleteError, DeliveryMissingError
 from etl_assets.extract.base import Fetched
+from etl_assets.landing.digests import BLOCK_BYTES
 from etl_assets.landing.store import LandingStore
 from etl_assets.model.delivery import Manifest, MemberIndex, Span
 
@@ -24,8 +26,14 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> LandingStore:
     )
 
 
-def freeze(store: LandingStore, data: bytes) -> tuple[str, int]:
-    return store.freeze(Fetched(io.BytesIO(data), "a.csv", "somewhere"))
+def freeze(store: LandingStore, data: bytes) -> Manifest:
+    digests = store.freeze(Fetched(io.BytesIO(data), "a.csv", "somewhere"))
+    return Manifest(digests.sha256, digests.size, "a.csv", "somewhere", blocks=digests.blocks)
+
+
+def overwrite(store: LandingStore, manifest: Manifest, data: bytes) -> None:
+    system, root = fsspec.core.url_to_fs(store.url)
+    system.pipe_file(f"{root}/{manifest.sha256[:2]}/{manifest.sha256}.bytes", data)
 
 
 def files(store: LandingStore) -> list[str]:
@@ -34,9 +42,9 @@ def files(store: LandingStore) -> list[str]:
 
 
 def test_frozen_bytes_are_found_under_their_hash_and_are_seekable(store: LandingStore) -> None:
-    digest, size = freeze(store, b"0123456789")
-    assert (digest, size) == (sha256(b"0123456789").hexdigest(), 10)
-    with store.open(digest) as stream:
+    manifest = freeze(store, b"0123456789")
+    assert (manifest.sha256, manifest.size) == (sha256(b"0123456789").hexdigest(), 10)
+    with store.open(manifest) as stream:
         stream.seek(4)
         assert stream.read() == b"456789"
 
@@ -70,37 +78,74 @@ def test_a_fetch_that_breaks_leaves_nothing_behind(store: LandingStore) -> None:
     assert files(store) == []
 
 
-def test_the_next_fetch_replaces_an_incomplete_file(tmp_path: Path) -> None:
-    store = LandingStore(str(tmp_path))
-    digest, _ = freeze(store, b"whole")
-    (tmp_path / digest[:2] / f"{digest}.bytes").write_bytes(b"wh")
+@pytest.mark.parametrize("wrong", [b"wh", b"w40le"])
+def test_the_next_fetch_replaces_a_file_with_other_bytes(store: LandingStore, wrong: bytes) -> None:
+    manifest = freeze(store, b"whole")
+    overwrite(store, manifest, wrong)
     freeze(store, b"whole")
-    with store.open(digest) as stream:
+    with store.open(manifest) as stream:
         assert stream.read() == b"whole"
+
+
+def test_a_flipped_bit_is_not_read(store: LandingStore) -> None:
+    manifest = freeze(store, b"k,v\n1,5\n")
+    overwrite(store, manifest, b"k,v\n1,4\n")
+    with store.open(manifest) as stream, pytest.raises(DeliveryDamagedError, match=r"bytes 0 to 8 differ.*--force"):
+        stream.read(2)
+
+
+def test_the_blocks_before_a_flipped_bit_are_read(store: LandingStore) -> None:
+    data = bytes(BLOCK_BYTES) + b"end"
+    manifest = freeze(store, data)
+    assert len(manifest.blocks) == 2
+    overwrite(store, manifest, data[:-1] + b"D")
+    with store.open(manifest) as stream:
+        assert stream.read(BLOCK_BYTES) == data[:BLOCK_BYTES]
+        with pytest.raises(DeliveryDamagedError, match=f"bytes {BLOCK_BYTES} to {BLOCK_BYTES + 3} differ"):
+            stream.read(1)
+
+
+def test_bytes_of_another_size_are_not_opened(store: LandingStore) -> None:
+    manifest = freeze(store, b"whole")
+    overwrite(store, manifest, b"who")
+    with pytest.raises(DeliveryDamagedError, match="3 bytes instead of 5"):
+        store.open(manifest)
+
+
+def test_the_bytes_of_a_manifest_without_blocks_are_verified_as_a_whole(store: LandingStore) -> None:
+    manifest = replace(freeze(store, b"whole"), blocks=())
+    with store.open(manifest) as stream:
+        assert stream.read() == b"whole"
+    overwrite(store, manifest, b"w40le")
+    with pytest.raises(DeliveryDamagedError, match="its SHA-256 is another"):
+        store.open(manifest)
 
 
 def test_opening_bytes_that_are_not_stored_fails(store: LandingStore) -> None:
     with pytest.raises(DeliveryMissingError, match="has no bytes"):
-        store.open("0" * 64)
+        store.open(Manifest("0" * 64, 1, "a.csv", "somewhere"))
 
 
 def test_a_manifest_is_read_as_it_was_written(store: LandingStore) -> None:
-    digest, size = freeze(store, b"x")
-    manifest = Manifest(
-        digest,
-        size,
-        "é.zip",
-        "there",
-        {"etag": "7"},
-        (MemberIndex("a.csv", 9, ("a", ""), (Span(1, "a.csv", 2, 7, 1, 3, 2),)),),
-    )
-    assert store.manifest(digest) is None
+    members = (MemberIndex("a.csv", 9, ("a", ""), (Span(1, "a.csv", 2, 7, 1, 3, 2),)),)
+    manifest = replace(freeze(store, b"x"), name="é.zip", validators={"etag": "7"}, members=members)
+    assert store.manifest(manifest.sha256) is None
     store.put_manifest(manifest)
     store.put_manifest(manifest)
-    assert store.manifest(digest) == manifest
+    assert store.manifest(manifest.sha256) == manifest
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b'{"sha256": "x"}', b"\xff"])
+def test_a_damaged_manifest_is_not_read(store: LandingStore, text: bytes) -> None:
+    manifest = freeze(store, b"x")
+    store.put_manifest(manifest)
+    system, root = fsspec.core.url_to_fs(store.url)
+    system.pipe_file(f"{root}/{manifest.sha256[:2]}/{manifest.sha256}.json", text)
+    with pytest.raises(DeliveryDamagedError, match="differs from what was fetched"):
+        store.manifest(manifest.sha256)
 
 
 def test_an_error_text_does_not_contain_secrets_of_the_url() -> None:
     with pytest.raises(DeliveryMissingError) as caught:
-        LandingStore("memory://user:hunter2@x/landing").open("0" * 64)
+        LandingStore("memory://user:hunter2@x/landing").open(Manifest("0" * 64, 1, "a.csv", "somewhere"))
     assert "hunter2" not in str(caught.value)
