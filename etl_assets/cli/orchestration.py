@@ -102,9 +102,9 @@ class Orchestration:
         return list(source.partitions.keys(datetime.now(tz=UTC)))
 
     def incomplete(self, source: Source) -> list[str]:
-        """Return the partitions that are not complete, or that are not materialized in Dagster."""
+        """Return the partitions that are not complete or are stale, or that are not materialized in Dagster."""
         with connected(self._url) as connection:
-            complete = results.complete_partitions(connection, source.name)
+            complete = results.complete_partitions(connection, source.name, source.fingerprint)
         complete &= self.instance.get_materialized_partitions(core_key(source.name))
         return [key for key in self.partitions(source) if key not in complete]
 

@@ -13,8 +13,11 @@ import polars as pl
 
 from etl_assets import landing
 from etl_assets.errors import TransformError, raised_at
+from etl_assets.ingest.corrected_batch import CorrectedBatch
 from etl_assets.ingest.quarantined_batch import QuarantinedBatch
 from etl_assets.model.batch import Batch
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import quarantine
 from etl_assets.schema import RECORD_NO
 from etl_assets.schema.pandas_frames import to_pandas
 from etl_assets.validate import validate_rows
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from etl_assets.landing import LandingStore
+    from etl_assets.landing import LandingStore, Warehouse
     from etl_assets.model.batch import RawBatch, Verdict
     from etl_assets.model.delivery import Delivery, Manifest
     from etl_assets.postgres.ledger.quarantine import Rejected
@@ -35,15 +38,31 @@ if TYPE_CHECKING:
 
 
 def profiled_batches(
-    source: Source, partition: str, manifest: Manifest, store: LandingStore, skip: frozenset[int] = frozenset()
+    source: Source, delivery: Delivery, warehouse: Warehouse, skip: frozenset[int] = frozenset()
 ) -> Iterator[Batch]:
-    """Yield the same batches as `batches`, each with its part of the profile of the delivery."""
-    for batch in batches(source, partition, manifest, store, skip):
+    """Yield the batches of a delivery as `load` writes them, each with its part of the delivery's profile.
+
+    Args:
+        source: The declaration.
+        delivery: The delivery.
+        warehouse: Has its bytes, and its corrections if it was read before.
+        skip: Numbers of the batches to leave out.
+    """
+    corrected: Sequence[Rejected] = ()
+    if delivery.fingerprint:
+        with connected(warehouse.url) as connection:
+            corrected = quarantine.corrected(connection, delivery)
+    for batch in batches(source, delivery.partition, delivery.manifest, warehouse.store, skip, corrected):
         yield replace(batch, profile=batch_profile(source.schema, batch.raw, batch.rows))
 
 
 def batches(
-    source: Source, partition: str, manifest: Manifest, store: LandingStore, skip: frozenset[int] = frozenset()
+    source: Source,
+    partition: str,
+    manifest: Manifest,
+    store: LandingStore,
+    skip: frozenset[int] = frozenset(),
+    corrected: Sequence[Rejected] = (),
 ) -> Iterator[Batch]:
     """Read the batches of a delivery: parse, conform and validate, transform.
 
@@ -53,13 +72,26 @@ def batches(
         manifest: Of the delivery.
         store: Has its bytes.
         skip: Numbers of the batches to leave out.
+        corrected: Records to read as people corrected them.
 
     Yields:
         The batches, in order, ready for a loader.
     """
     wanted = frozenset(span.batch for span in manifest.spans) - skip
     for raw in landing.batches(source.extractor, store, manifest, wanted):
-        yield transform(source, partition, raw, source.validator.validate(raw, source.schema))
+        records = [r for r in corrected if raw.span.first_record <= r.record_no <= raw.span.last_record]
+        effective = _with_corrections(source, manifest, raw, records) if records else raw
+        batch = transform(source, partition, effective, source.validator.validate(effective, source.schema))
+        yield replace(batch, corrections={record.record_no: record.correction or {} for record in records})
+
+
+def _with_corrections(source: Source, manifest: Manifest, raw: RawBatch, records: Sequence[Rejected]) -> RawBatch:
+    """Return the batch with corrected records, except those whose number now belongs to other bytes."""
+    same = [record for record in records if raw.raw(record.record_no) == record.raw]
+    if not same:
+        return raw
+    corrected = QuarantinedBatch(source.extractor.format, source.schema, manifest.names, same, raw.span.batch)
+    return CorrectedBatch(raw, corrected, [record.record_no for record in same])
 
 
 def quarantined_batch(source: Source, delivery: Delivery, records: Sequence[Rejected], number: int) -> Batch:

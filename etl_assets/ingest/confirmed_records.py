@@ -11,9 +11,8 @@ import polars as pl
 
 from etl_assets.ingest.batch import batches, quarantined_batch
 from etl_assets.landing import index
-from etl_assets.load.prepare import AFTER_ALL
 from etl_assets.postgres.ledger import deliveries, quarantine
-from etl_assets.schema import RECORD_NO
+from etl_assets.schema import DELIVERY_ID, RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +46,7 @@ def read_confirmed(
         number: Of the current batch.
 
     Yields:
-        Columns of the schema and ``RECORD_NO``, which is ``AFTER_ALL`` in rows of another delivery.
+        Columns of the schema, ``RECORD_NO`` and ``DELIVERY_ID``.
     """
     for delivery_id in dict.fromkeys(entry.delivery_id for entry in reversed(confirmations)):
         later = deliveries.by_id(connection, delivery_id)
@@ -56,7 +55,7 @@ def read_confirmed(
         entries = [entry for entry in confirmations if entry.delivery_id == delivery_id]
         for rows in _rows_confirmed_by(source, later, store, connection, entries, number):
             connection.execute("SELECT")
-            yield rows if later.id == delivery.id else rows.with_columns(pl.lit(AFTER_ALL).alias(RECORD_NO))
+            yield rows.with_columns(pl.lit(delivery_id, dtype=pl.Int64).alias(DELIVERY_ID))
 
 
 def _rows_confirmed_by(
@@ -77,10 +76,9 @@ def _rows_confirmed_by(
         manifest = index(source.extractor, store, manifest)
         wanted = {span.batch for span in manifest.spans}
     near = wanted & {number - 1, number, number + 1}
-    not_as_delivered = pl.Series(
-        quarantine.record_numbers_not_as_delivered(connection, later), dtype=pl.Int64
-    ).implode()
+    rejected = pl.Series(quarantine.rejected_record_numbers(connection, later), dtype=pl.Int64).implode()
+    corrected = quarantine.corrected(connection, later)
     everything = frozenset(span.batch for span in manifest.spans)
     for chosen in filter(None, (near, wanted - near)):
-        for batch in batches(source, later.partition, manifest, store, everything - chosen):
-            yield batch.rows.filter(~pl.col(RECORD_NO).is_in(not_as_delivered))
+        for batch in batches(source, later.partition, manifest, store, everything - chosen, corrected):
+            yield batch.rows.filter(~pl.col(RECORD_NO).is_in(rejected))

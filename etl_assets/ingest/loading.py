@@ -46,7 +46,7 @@ def load(
         run_id=run_id,
         target=target_of(source, delivery, warehouse),
         delivery=delivery,
-        open_batches=partial(profiled_batches, source, delivery.partition, delivery.manifest, warehouse.store),
+        open_batches=partial(profiled_batches, source, delivery, warehouse),
         force=force,
         batches=frozenset(batches),
     )

@@ -26,8 +26,8 @@ OpenBatches: TypeAlias = "Callable[[frozenset[int]], Iterator[Batch]]"
 ReadConfirmed: TypeAlias = "Callable[[Connection, Sequence[Confirmation], int], Iterator[pl.DataFrame]]"
 """Reads again the rows that some ledger entries confirmed, to compare them with a batch, given by its number.
 
-The rows whose keys the batch probably has come first. Each frame has the schema's columns and ``RECORD_NO``, which is
-``AFTER_ALL`` in rows of another delivery."""
+The rows whose keys the batch probably has come first. Each frame has the schema's columns, ``DELIVERY_ID`` and
+``RECORD_NO``, and is of one delivery."""
 MakeBatch: TypeAlias = "Callable[[Sequence[Rejected], int], Batch]"
 """Makes a batch, with a given number, from records of the quarantine."""
 BeforeCommit: TypeAlias = "Callable[[Connection, Delivery, Entry], None]"

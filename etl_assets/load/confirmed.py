@@ -10,38 +10,43 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from etl_assets.schema import RECORD_NO
+from etl_assets.schema import DELIVERY_ID, RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from etl_assets.schema import Schema
 
-_CONFIRMING_ORDER = "#order"
-_CONFIRMING_RECORD = "#record"
+_OWN_ORDER = "#order"
+_OWN_RECORD = "#record"
 
 
-def confirmed_rows(candidates: pl.DataFrame, schema: Schema, confirming: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Find the rows that must stay unchanged. Read only as many confirming frames as needed.
+def confirmed_rows(
+    candidates: pl.DataFrame, schema: Schema, delivery_id: int, confirming: Iterable[pl.DataFrame]
+) -> pl.DataFrame:
+    """Find the rows that must keep their contents. Read only as many confirming frames as needed.
 
     Args:
         candidates: The key's columns, the order column if the schema has one, and ``RECORD_NO``, of rows that would be
             written or deleted; no key twice.
         schema: Of the table.
-        confirming: Frames with the same columns, of newer records; see `ReadConfirmed`.
+        delivery_id: Of the delivery that the candidates belong to.
+        confirming: Frames of newer records, with the same columns and ``DELIVERY_ID``; see `ReadConfirmed`.
 
     Returns:
-        The key's columns of those candidates for which there is a newer confirming row.
+        Of the newest record that confirms each of those rows: the key's columns, ``DELIVERY_ID`` and ``RECORD_NO``.
     """
-    columns = [*schema.key, *([schema.order_by] if schema.order_by else []), RECORD_NO]
-    remaining = candidates.select(*dict.fromkeys(columns))
-    parts = [remaining.select(schema.key).clear()]
+    own = [pl.col(RECORD_NO).alias(_OWN_RECORD)]
+    if schema.order_by is not None:
+        own.append(pl.col(schema.order_by).alias(_OWN_ORDER))
+    remaining = candidates.select(*schema.key, *own)
+    marks = [*schema.key, DELIVERY_ID, RECORD_NO]
+    parts = [remaining.select(schema.key).clear().with_columns(_no_marks())]
     for rows in confirming:
-        names = [pl.col(RECORD_NO).alias(_CONFIRMING_RECORD)]
-        if schema.order_by is not None:
-            names.append(pl.col(schema.order_by).alias(_CONFIRMING_ORDER))
-        matches = remaining.join(rows.select(*schema.key, *names), on=schema.key)
-        confirmed = matches.filter(_is_newer(schema)).select(schema.key).unique()
+        ordered = [schema.order_by] if schema.order_by else []
+        matches = rows.select(*dict.fromkeys([*marks, *ordered])).join(remaining, on=schema.key)
+        newest = matches.filter(_is_newer(schema, delivery_id)).sort([*ordered, RECORD_NO])
+        confirmed = newest.select(marks).unique(schema.key, keep="last")
         if confirmed.height:
             parts.append(confirmed)
             remaining = remaining.join(confirmed, on=schema.key, how="anti")
@@ -50,10 +55,14 @@ def confirmed_rows(candidates: pl.DataFrame, schema: Schema, confirming: Iterabl
     return pl.concat(parts)
 
 
-def _is_newer(schema: Schema) -> pl.Expr:
+def _no_marks() -> list[pl.Expr]:
+    return [pl.lit(None, dtype=pl.Int64).alias(name) for name in (DELIVERY_ID, RECORD_NO)]
+
+
+def _is_newer(schema: Schema, delivery_id: int) -> pl.Expr:
     """Whether a confirming row is newer than the candidate that it is joined with."""
-    later = pl.col(_CONFIRMING_RECORD) > pl.col(RECORD_NO)
+    later = (pl.col(DELIVERY_ID) != delivery_id) | (pl.col(RECORD_NO) > pl.col(_OWN_RECORD))
     if schema.order_by is None:
         return later
-    own, confirming = pl.col(schema.order_by), pl.col(_CONFIRMING_ORDER)
-    return (confirming > own) | ((confirming == own) & later)
+    order, own = pl.col(schema.order_by), pl.col(_OWN_ORDER)
+    return (order > own) | ((order == own) & later)

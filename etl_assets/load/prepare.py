@@ -37,7 +37,6 @@ class Prepared:
         rows: One row for each key, sorted by key, with the bookkeeping columns.
         produced: Number of rows before deduplication.
         duplicate: Number of rows left out because a newer row of the batch has the same key.
-        corrected: Number of rows left out because people corrected their records; the corrections are newer.
         rejected: The rejected records.
         rules: How many records broke each rule.
         encoded: The rows in the form sent to the database, if they were encoded ahead.
@@ -47,7 +46,6 @@ class Prepared:
     rows: pl.DataFrame
     produced: int
     duplicate: int
-    corrected: int
     rejected: tuple[NewRejected, ...]
     rules: Counter[str]
     encoded: bytes | None = None
@@ -86,7 +84,6 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
         rows=rows,
         produced=batch.rows.height,
         duplicate=duplicate,
-        corrected=0,
         rejected=rejected,
         rules=Counter(rule for rules in broken.values() for rule in rules),
     )

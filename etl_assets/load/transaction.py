@@ -7,7 +7,6 @@ rows without the order guard.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -15,12 +14,13 @@ import psycopg
 
 from etl_assets.errors import LoadError, TooManyRejectedError
 from etl_assets.load.confirmed import confirmed_rows
-from etl_assets.load.prepare import AFTER_ALL, prepare, without_rejected
+from etl_assets.load.prepare import AFTER_ALL, without_rejected
 from etl_assets.model.counts import Counts
 from etl_assets.postgres.connection import commit_without_waiting
 from etl_assets.postgres.faults import fault_of
 from etl_assets.postgres.ledger import deliveries, entries, locks, quarantine
 from etl_assets.postgres.ledger.entries import Entry
+from etl_assets.postgres.tables.reloading import remove_unproduced
 from etl_assets.postgres.watch import profiles
 from etl_assets.schema import RECORD_NO
 
@@ -105,7 +105,7 @@ class BatchTransaction:
             locks.fence(self.connection, self.holder)
             commit_without_waiting(self.connection)
             self.lock_writes()
-            prepared = self.without_corrected(prepared)
+            self.check_corrections(prepared)
             prepared, reported = self.look_up(prepared)
             self.stay_within_allowance(prepared)
             prepared, written, deleted = self.write_rows(prepared)
@@ -121,17 +121,16 @@ class BatchTransaction:
         locks.lock_writes(self.connection, self.delivery.source, shared=self.disjoint)
         self.writer.outranked_by = deliveries.newer(self.connection, self.delivery, same_partition=self.disjoint)
 
-    def without_corrected(self, prepared: Prepared) -> Prepared:
-        """Return the batch; if it is reloaded, without the rows of corrected records: the corrections are newer."""
+    def check_corrections(self, prepared: Prepared) -> None:
+        """Raise if a correction was entered after the batch was read with the corrections of that time."""
         if self.delivery.generation == 1:
-            return prepared
-        batch = prepared.batch
-        corrected = quarantine.corrected_record_numbers(self.connection, self.delivery)
-        rows = batch.rows.filter(~pl.col(RECORD_NO).is_in(corrected))
-        if (left_out := batch.rows.height - rows.height) == 0:
-            return prepared
-        again = prepare(replace(batch, rows=rows), self.target, self.delivery.id, self.seed)
-        return replace(again, produced=again.produced + left_out, corrected=again.corrected + left_out)
+            return
+        first, last = prepared.batch.span.first_record, prepared.batch.span.last_record
+        if quarantine.lock_corrections(self.connection, self.delivery, first, last) != prepared.batch.corrections:
+            raise LoadError(
+                f"Records of batch {prepared.batch.span.batch} of {self.delivery} were corrected while it was being "
+                "reloaded. The batch was not written; batches before it stay. Run it again."
+            )
 
     def look_up(self, prepared: Prepared) -> tuple[Prepared, Counter[str]]:
         """Reject records that lack a parent or claim a taken value; count those that are only reported."""
@@ -174,14 +173,36 @@ class BatchTransaction:
         if self.delivery.generation == 1 or self.kind == "replay":
             return self.writer.write(prepared.rows, prepared.encoded, protect=protect), 0
         first, last = self.extent(prepared)
-        corrected = quarantine.corrected_record_numbers(self.connection, self.delivery)
-        earlier = entries.find(self.connection, self.delivery).values()
-        in_order = all(entry.last_record < first for entry in earlier)
-        self.writer.pending_reload = (last, corrected) if in_order else None
-        deleted = self.writer.remove_unproduced(prepared.batch.rows, (first, last), spare=corrected, protect=protect)
+        in_order = all(entry.last_record < first for entry in entries.find(self.connection, self.delivery).values())
+        self.writer.pending_reload = last if in_order else None
+        deleted = remove_unproduced(
+            self.connection,
+            self.target.table,
+            self.target.schema,
+            self.delivery,
+            prepared.batch.rows,
+            (first, last),
+            protect,
+        )
+        if deleted:
+            self.ask_for_runners_up(itself=not in_order)
         written = self.writer.write(prepared.rows, protect=protect, reload=True)
         quarantine.supersede(self.connection, self.delivery, first, last)
         return written, deleted
+
+    def ask_for_runners_up(self, *, itself: bool) -> None:
+        """Mark the deliveries that must be reloaded, since they may have other versions of rows that were deleted.
+
+        Args:
+            itself: Whether earlier batches of this delivery may have them, and are not reloaded in this generation.
+        """
+        deliveries.need_reload(
+            self.connection,
+            self.delivery,
+            same_partition=self.disjoint,
+            newer_too=self.target.schema.order_by is not None,
+            itself=itself,
+        )
 
     def extent(self, prepared: Prepared) -> tuple[int, int]:
         """Return the first and last record of the batch; the last batch covers all later records, of any generation."""
@@ -201,7 +222,8 @@ class BatchTransaction:
         if not confirming:
             return None
         schema, number = self.target.schema, prepared.batch.span.batch
-        return lambda candidates: confirmed_rows(candidates, schema, read(self.connection, confirming, number))
+        own = self.delivery.id
+        return lambda candidates: confirmed_rows(candidates, schema, own, read(self.connection, confirming, number))
 
     def confirmed_after(self, prepared: Prepared) -> int:  # noqa: ARG002 -- replays need it
         """Return the record of this delivery after which records that are already written count as newer."""
@@ -244,7 +266,7 @@ class BatchTransaction:
             produced=prepared.produced,
             inserted=written.inserted,
             updated=written.updated,
-            unchanged=written.unchanged + prepared.corrected,
+            unchanged=written.unchanged,
             duplicate=prepared.duplicate,
             deleted=deleted,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -109,6 +109,7 @@ class Batch:
         rejected: ``record_no`` and ``rules``, as in `Verdict`.
         filtered: Number of records that the transformer left out.
         profile: Profile of the batch; None if it was not profiled.
+        corrections: The corrections with which records were read, by record number: published name to text.
     """
 
     raw: RawBatch
@@ -116,6 +117,7 @@ class Batch:
     rejected: pl.DataFrame
     filtered: int = 0
     profile: BatchProfile | None = None
+    corrections: Mapping[int, Mapping[str, str | None]] = field(default_factory=dict)
 
     @property
     def span(self) -> Span:

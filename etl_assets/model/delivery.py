@@ -129,6 +129,8 @@ class Delivery:
         generation: Number of times that it was read from its start: 1, and one more for each change of the declaration
             and each forced run.
         fingerprint: Of the declaration under which the current generation is read; empty before the first.
+        needs_reload: Whether it must be reloaded, since it may have other versions of rows that another delivery no
+            longer yields.
     """
 
     id: int
@@ -140,6 +142,7 @@ class Delivery:
     status: DeliveryStatus = "landed"
     generation: int = 1
     fingerprint: str = ""
+    needs_reload: bool = False
 
     def __str__(self) -> str:
         where = f" ({self.partition})" if self.partition else ""

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from etl_assets import ingest, watch
-from etl_assets.errors import DeliveryMissingError, TooManyRejectedError
+from etl_assets.errors import BusyError, DeliveryMissingError, TooManyRejectedError
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from etl_assets.landing import Warehouse
     from etl_assets.load import LoadReport
@@ -34,8 +34,9 @@ class Stream:
         force: Whether to reload the newest delivery even if it is complete.
         batches: Numbers of the batches of the newest delivery to reload; empty if all of it is loaded as usual.
         on_refusal: Called with a delivery that has too many rejected records, before the error is raised again.
-        reports: The reports of the deliveries, oldest first; empty until they are loaded. Their counts and rules are
-            those of the whole delivery, even when there was nothing to do.
+        reports: The reports of the pending deliveries, oldest first; empty until they are loaded. Their counts and rules
+            are those of the whole delivery, even when there was nothing to do.
+        reloaded: The reports of the other deliveries, of this partition or another, that were stale.
     """
 
     source: Source
@@ -45,9 +46,12 @@ class Stream:
     batches: tuple[int, ...]
     on_refusal: OnRefusal
     reports: list[LoadReport] = field(default_factory=list)
+    reloaded: list[LoadReport] = field(default_factory=list)
 
     def load(self, warehouse: Warehouse) -> None:
-        """Load the deliveries, oldest first; before that, conclude those that an earlier run loaded and left.
+        """Load the pending deliveries, oldest first, then reload the stale ones.
+
+        Before that, conclude the deliveries that an earlier run loaded and left.
 
         Raises:
             DeliveryMissingError: If no delivery was ever landed.
@@ -63,16 +67,49 @@ class Stream:
                 f"Materialize landing/{self.source.name} first."
             )
         self.reports.clear()
+        self.reloaded.clear()
         for delivery in pending:
             batches = self.batches if delivery is pending[-1] else ()
-            try:
-                report = ingest.load(self.source, delivery, warehouse, self.run_id, force=self.force, batches=batches)
-            except TooManyRejectedError as error:
-                self.on_refusal(delivery, error)
-                raise
-            with connected(warehouse.url) as connection:
-                watch.conclude(connection, self.source, report.delivery)
+            report = self._load_one(delivery, warehouse, batches, force=self.force)
             self.reports.append(_with_ledger_counts(report, warehouse))
+        self._reload_stale(warehouse)
+
+    def _load_one(
+        self, delivery: Delivery, warehouse: Warehouse, batches: tuple[int, ...] = (), *, force: bool = False
+    ) -> LoadReport:
+        try:
+            report = ingest.load(self.source, delivery, warehouse, self.run_id, force=force, batches=batches)
+        except TooManyRejectedError as error:
+            self.on_refusal(delivery, error)
+            raise
+        with connected(warehouse.url) as connection:
+            watch.conclude(connection, self.source, report.delivery)
+        return report
+
+    def _reload_stale(self, warehouse: Warehouse) -> None:
+        """Reload the stale deliveries of the partition, newest first, then those of others that hold a version of a row.
+
+        Newest first, each is reloaded once: what a newer one no longer yields is still missing when an older one is
+        read. Those of other partitions wait until every delivery was read under the declaration, for the same reason.
+        """
+        busy = set[str]()
+        while (delivery := self._next_stale(warehouse, busy)) is not None:
+            try:
+                self.reloaded.append(self._load_one(delivery, warehouse))
+            except BusyError:
+                if delivery.partition == self.partition.key:
+                    raise
+                busy.add(delivery.partition)  # its own run, or the next one of the source, reloads it
+
+    def _next_stale(self, warehouse: Warehouse, busy: Collection[str]) -> Delivery | None:
+        fingerprint = self.source.fingerprint
+        with connected(warehouse.url) as connection:
+            stale = deliveries.stale(connection, self.source.name, fingerprint)
+        own = [delivery for delivery in stale if delivery.partition == self.partition.key]
+        others = [delivery for delivery in stale if delivery.partition not in busy]
+        if not own and any(delivery.fingerprint != fingerprint for delivery in stale):
+            return None
+        return next(iter([*own, *others]), None)
 
 
 def _with_ledger_counts(report: LoadReport, warehouse: Warehouse) -> LoadReport:

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from etl_assets.model.delivery import Delivery, Manifest
 from etl_assets.postgres.ledger import entries, quarantine
 from etl_assets.postgres.ledger.order import newer as newer_than
-from etl_assets.postgres.ledger.order import order_of
+from etl_assets.postgres.ledger.order import newest_first, older, order_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from etl_assets.model.partitions import Partition
     from etl_assets.postgres.connection import Connection
 
-_COLUMNS: Final = "id, source, partition, rank, manifest, fetched_at, status, generation, fingerprint"
+_COLUMNS: Final = "id, source, partition, rank, manifest, fetched_at, status, generation, fingerprint, needs_reload"
 
 
 def record(connection: Connection, source: str, partition: Partition, manifest: Manifest) -> tuple[Delivery, bool]:
@@ -100,6 +100,24 @@ def deliveries_to_load(connection: Connection, source: str, partition: str) -> l
     return [_delivery(row) for row in rows]
 
 
+def stale(connection: Connection, source: str, fingerprint: str) -> list[Delivery]:
+    """Return the complete deliveries of a source that must be reloaded, newest first.
+
+    They were read under another declaration, or may have other versions of rows that another delivery no longer yields.
+
+    Args:
+        connection: To the warehouse.
+        source: Name of the source.
+        fingerprint: Of the declaration.
+    """
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM etl.delivery d WHERE source = %s AND status = 'complete' "
+        f"AND (fingerprint <> %s OR needs_reload) ORDER BY {newest_first()}",
+        (source, fingerprint),
+    ).fetchall()
+    return [_delivery(row) for row in rows]
+
+
 def deliveries_to_conclude(connection: Connection, source: str, partition: str) -> list[Delivery]:
     """Return the complete deliveries of a partition that are not concluded, oldest first.
 
@@ -136,7 +154,7 @@ def newer(connection: Connection, delivery: Delivery, *, same_partition: bool = 
 
 
 def begin(connection: Connection, delivery: Delivery, fingerprint: str, *, force: bool) -> Delivery:
-    """Mark a delivery as ``loading``; begin a new generation when the declaration changed, or when forced.
+    """Mark a delivery as ``loading``; begin a new generation if it is stale, or when forced.
 
     Args:
         connection: Of a session that holds the lock of the partition.
@@ -149,8 +167,9 @@ def begin(connection: Connection, delivery: Delivery, fingerprint: str, *, force
     """
     row = connection.execute(
         "UPDATE etl.delivery d SET refusal = NULL, fingerprint = %(new)s, manifest = %(manifest)s, "
-        "records = %(records)s, status = CASE WHEN status = 'complete' AND fingerprint = %(new)s AND NOT %(force)s "
-        "THEN 'complete' ELSE 'loading' END, generation = generation + CASE WHEN (fingerprint <> %(new)s OR %(force)s) "
+        "records = %(records)s, needs_reload = false, status = CASE WHEN status = 'complete' "
+        "AND fingerprint = %(new)s AND NOT needs_reload AND NOT %(force)s THEN 'complete' ELSE 'loading' END, "
+        "generation = generation + CASE WHEN (fingerprint <> %(new)s OR needs_reload OR %(force)s) "
         "AND EXISTS (SELECT FROM etl.batch b WHERE b.delivery_id = d.id AND b.generation = d.generation "
         f"AND b.kind = 'ingest') THEN 1 ELSE 0 END WHERE id = %(id)s RETURNING {_COLUMNS}",
         {
@@ -178,12 +197,12 @@ def begin_partial_reload(
         batches: Numbers of the batches to reload.
 
     Returns:
-        The updated delivery; None, with nothing changed, when it is not complete under that declaration.
+        The updated delivery; None, with nothing changed, when it is not complete, or is stale.
     """
     with connection.transaction():
         row = connection.execute(
             "UPDATE etl.delivery SET status = 'loading', generation = generation + 1 "
-            f"WHERE id = %s AND status = 'complete' AND fingerprint = %s RETURNING {_COLUMNS}",
+            f"WHERE id = %s AND status = 'complete' AND fingerprint = %s AND NOT needs_reload RETURNING {_COLUMNS}",
             (delivery.id, fingerprint),
         ).fetchone()
         if row is None:
@@ -212,6 +231,27 @@ def complete(connection: Connection, delivery: Delivery) -> bool:
     return row is not None
 
 
+def need_reload(
+    connection: Connection, delivery: Delivery, *, same_partition: bool, newer_too: bool, itself: bool
+) -> None:
+    """Mark the deliveries that may have other versions of rows which a delivery no longer yields; runs reload them.
+
+    Args:
+        connection: In the transaction that deletes the rows.
+        delivery: The delivery that had the rows.
+        same_partition: Only deliveries of its own partition, for disjoint partitions: they have no key in common.
+        newer_too: Newer deliveries as well as older ones: an order column decides which version is the newer.
+        itself: The delivery as well.
+    """
+    connection.execute(
+        "UPDATE etl.delivery d SET needs_reload = true WHERE source = %(source)s "
+        "AND status IN ('loading', 'complete') AND NOT needs_reload "
+        "AND (partition = %(partition)s OR NOT %(same_partition)s) "
+        f"AND (({older()}) OR (%(newer_too)s AND {newer_than()}) OR (%(itself)s AND id = %(id)s))",
+        {**order_of(delivery), "same_partition": same_partition, "newer_too": newer_too, "itself": itself},
+    )
+
+
 def refuse(connection: Connection, delivery: Delivery, why: str) -> None:
     """Mark a delivery as refused, with a reason that contains no record contents."""
     connection.execute("UPDATE etl.delivery SET status = 'refused', refusal = %s WHERE id = %s", (why, delivery.id))
@@ -230,7 +270,5 @@ def _update_validators(connection: Connection, delivery: Delivery, validators: M
 def _delivery(row: tuple[Any, ...] | Sequence[Any] | None) -> Delivery:
     if row is None:
         raise LookupError("a delivery vanished from etl.delivery while it was being read")
-    id_, source, partition, rank, manifest, fetched_at, status, generation, fingerprint = row
-    return Delivery(
-        id_, source, partition, rank, Manifest.from_json(manifest), fetched_at, status, generation, fingerprint
-    )
+    id_, source, partition, rank, manifest, *state = row
+    return Delivery(id_, source, partition, rank, Manifest.from_json(manifest), *state)

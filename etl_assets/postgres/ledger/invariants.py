@@ -172,7 +172,7 @@ OF_THE_LEDGER: Final = (
     ),
     QueriedInvariant(
         "replays_are_in_the_ledger",
-        "As many records are marked as replayed as the ledger says left the quarantine",
+        "The ledger has every try to replay a record, and at least as many replayed records as are marked",
         _BY_HAND,
         "WITH marked AS (SELECT delivery_id, count(*) FILTER (WHERE status = 'replayed') AS gone, sum(replays) AS "
         "tries FROM etl.rejected GROUP BY 1), entered AS (SELECT delivery_id, sum(read - rejected) AS gone, "
@@ -180,7 +180,8 @@ OF_THE_LEDGER: Final = (
         f"SELECT {DELIVERY}, format('%s records are marked as replayed in %s tries, and the ledger has %s in %s', "
         "coalesce(m.gone, 0), coalesce(m.tries, 0), coalesce(e.gone, 0), coalesce(e.tries, 0)) "
         "FROM etl.delivery d LEFT JOIN marked m ON m.delivery_id = d.id LEFT JOIN entered e ON e.delivery_id = d.id "
-        "WHERE (coalesce(m.gone, 0), coalesce(m.tries, 0)) <> (coalesce(e.gone, 0), coalesce(e.tries, 0)) "
+        # a reload may reject a replayed record again
+        "WHERE coalesce(m.gone, 0) > coalesce(e.gone, 0) OR coalesce(m.tries, 0) <> coalesce(e.tries, 0) "
         "ORDER BY d.id",
     ),
     QueriedInvariant(
@@ -206,7 +207,8 @@ OF_THE_LEDGER: Final = (
         "Drop it; the server drops temporary ones by itself when it vacuums",
         "SELECT 'table ' || n.nspname || '.' || c.relname, 'is a staging table, and no load is connected' "
         "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' "
-        "AND c.relname IN ('etl_staging', 'etl_probe', 'etl_rejected', 'etl_kept') "
+        "AND c.relname IN ('etl_staging', 'etl_probe', 'etl_rejected', 'etl_kept', 'etl_produced', "
+        "'etl_confirmed') "
         "AND (n.nspname NOT LIKE 'pg\\_temp%' "
         # a load may end during this query: its tables go before its connection, so whether they exist is asked last
         "OR CASE WHEN EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = current_database() "
@@ -251,9 +253,8 @@ OF_A_TABLE: Final = (
         "waiting_records_have_no_rows",
         "A record that waits in the quarantine has no row in the table",
         _ROWS_BY_HAND,
-        # A reloaded delivery may have a row that a later record with the same contents confirmed.
         f"SELECT {_RECORD}, 'waits, and table ' || %(table)s || ' has a row of it' FROM etl.rejected r "
-        "JOIN etl.delivery d ON d.id = r.delivery_id WHERE d.source = ANY (%(sources)s) AND d.generation = 1 "
+        "JOIN etl.delivery d ON d.id = r.delivery_id WHERE d.source = ANY (%(sources)s) AND d.status = 'complete' "
         "AND r.status IN ('open', 'parked') AND EXISTS (SELECT FROM {table} t WHERE t.{delivery} = r.delivery_id "
         "AND t.{record} = r.record_no) ORDER BY r.id",
     ),

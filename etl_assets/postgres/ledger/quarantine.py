@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Status = Literal["open", "parked", "replayed", "dismissed", "superseded"]
 STATUSES: Final[tuple[str, ...]] = get_args(Status)
 _WAITING: Final = ("open", "parked")
+_CORRECTED: Final = "correction IS NOT NULL AND replays > 0 AND status <> 'dismissed'"
+"""The condition that a record was replayed with a correction; a reload reads it as corrected."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ _COLUMNS: Final = ", ".join(Rejected.__dataclass_fields__)
 def put(connection: Connection, delivery: Delivery, run_id: str, records: Sequence[NewRejected]) -> None:
     """Put the rejected records of a batch into the quarantine, inside the batch's transaction.
 
-    A record that an earlier generation of the delivery rejected is updated; what people decided about it is kept.
+    A record that an earlier generation of the delivery rejected is updated; its correction and dismissal are kept. If it
+    was replayed or superseded meanwhile, it waits again.
     """
     if not records:
         return
@@ -91,9 +94,10 @@ def put(connection: Connection, delivery: Delivery, run_id: str, records: Sequen
         "rules, status, fingerprint, run_id) SELECT %(id)s, record_no, %(generation)s, %(source)s, %(partition)s, "
         "location, raw, fields, rules, status, %(fingerprint)s, %(run)s FROM pg_temp.etl_rejected ORDER BY record_no "
         "ON CONFLICT (delivery_id, record_no) DO UPDATE SET generation = excluded.generation, rules = excluded.rules, "
-        "location = excluded.location, raw = excluded.raw, fields = excluded.fields, run_id = excluded.run_id, "
-        "fingerprint = excluded.fingerprint, status = CASE WHEN r.status IN ('replayed', 'dismissed') THEN r.status "
-        "ELSE excluded.status END",
+        "location = excluded.location, raw = excluded.raw, run_id = excluded.run_id, "
+        "fields = CASE WHEN r.correction IS NULL THEN excluded.fields ELSE r.fields END, "
+        "fingerprint = excluded.fingerprint, "
+        "status = CASE WHEN r.status = 'dismissed' THEN r.status ELSE excluded.status END",
         {
             "id": delivery.id,
             "generation": delivery.generation,
@@ -131,20 +135,32 @@ def supersede(connection: Connection, delivery: Delivery, first_record: int, las
         )
 
 
-def corrected_record_numbers(connection: Connection, delivery: Delivery) -> list[int]:
-    """Return the numbers of the records that were corrected and replayed: their rows are newer than the bytes."""
+def corrected(connection: Connection, delivery: Delivery) -> list[Rejected]:
+    """Return the records of a delivery that a reload reads as people corrected them, by their number."""
+    with connection.cursor(row_factory=class_row(Rejected)) as cursor:
+        return cursor.execute(
+            f"SELECT {_COLUMNS} FROM etl.rejected WHERE delivery_id = %s AND {_CORRECTED} ORDER BY record_no",
+            (delivery.id,),
+        ).fetchall()
+
+
+def lock_corrections(
+    connection: Connection, delivery: Delivery, first_record: int, last_record: int
+) -> dict[int, dict[str, str | None]]:
+    """Lock the corrections of some records until the transaction ends, and return them by record number."""
     rows = connection.execute(
-        "SELECT record_no FROM etl.rejected WHERE delivery_id = %s AND status = 'replayed' AND correction IS NOT NULL",
-        (delivery.id,),
+        f"SELECT record_no, correction FROM etl.rejected WHERE delivery_id = %s AND {_CORRECTED} "
+        "AND record_no BETWEEN %s AND %s FOR UPDATE",
+        (delivery.id, first_record, last_record),
     ).fetchall()
-    return [record_no for (record_no,) in rows]
+    return dict(rows)
 
 
-def record_numbers_not_as_delivered(connection: Connection, delivery: Delivery) -> list[int]:
-    """Return the numbers of the records whose bytes differ from the table: those that are rejected or corrected."""
+def rejected_record_numbers(connection: Connection, delivery: Delivery) -> list[int]:
+    """Return the numbers of the records that are rejected at present, so that the table has no rows of them."""
     rows = connection.execute(
-        "SELECT record_no FROM etl.rejected WHERE delivery_id = %s AND CASE status WHEN 'replayed' "
-        "THEN correction IS NOT NULL ELSE status <> 'superseded' AND generation = %s END",
+        "SELECT record_no FROM etl.rejected WHERE delivery_id = %s AND generation = %s "
+        "AND status IN ('open', 'parked', 'dismissed')",
         (delivery.id, delivery.generation),
     ).fetchall()
     return [record_no for (record_no,) in rows]

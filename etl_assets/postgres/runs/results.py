@@ -46,12 +46,21 @@ def run_summary(connection: Connection, run_id: str, source: str, partition: str
     return RunSummary(status, delivery_id, Counts(*counts), dict(seconds), error_class, error)
 
 
-def complete_partitions(connection: Connection, source: str) -> set[str]:
-    """Return the partitions of a source whose newest delivery is complete and that have no other one to load."""
+def complete_partitions(connection: Connection, source: str, fingerprint: str) -> set[str]:
+    """Return the partitions of a source that need no run.
+
+    The newest delivery is complete, no other one is to be loaded, and none is stale.
+
+    Args:
+        connection: To the warehouse.
+        source: Name of the source.
+        fingerprint: Of its declaration.
+    """
     rows = connection.execute(
-        "SELECT partition FROM etl.delivery WHERE source = %s GROUP BY partition "
-        "HAVING (array_agg(status ORDER BY id DESC))[1] = 'complete' AND bool_and(status IN ('complete', 'refused'))",
-        (source,),
+        "SELECT partition FROM etl.delivery WHERE source = %(source)s GROUP BY partition "
+        "HAVING (array_agg(status ORDER BY id DESC))[1] = 'complete' AND bool_and(status IN ('complete', 'refused')) "
+        "AND bool_and(status <> 'complete' OR (fingerprint = %(fingerprint)s AND NOT needs_reload))",
+        {"source": source, "fingerprint": fingerprint},
     ).fetchall()
     return {partition for (partition,) in rows}
 

@@ -17,11 +17,11 @@ from psycopg import errors, sql
 from etl_assets.postgres.connection import planned_without
 from etl_assets.postgres.tables.copy import copy_in, encode, table_columns, wire_frame
 from etl_assets.postgres.tables.names import identifier
-from etl_assets.postgres.tables.reading import fetch_frame
+from etl_assets.postgres.tables.reloading import hand_over
 from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from etl_assets.postgres.connection import Connection
     from etl_assets.schema import Schema
@@ -37,7 +37,6 @@ _PROBE_ANSWER: Final = np.dtype(
         *(("l2", ">i4"), ("new", "u1"), ("l3", ">i4"), ("differs", "u1")),
     ]
 )
-_ANY_RECORD: Final = -1
 _COPY_HEADER: Final = 19
 _COPY_TRAILER: Final = 2
 
@@ -87,9 +86,8 @@ class TableWriter:
 
     Attributes:
         outranked_by: Ids of the deliveries whose rows this one must not overwrite; to be set in each transaction.
-        pending_reload: If the delivery is reloaded: the last record of the batch, and the records whose rows stay.
-            Other rows of the delivery from later records may be overwritten: later batches write them again if the
-            records still yield them. None otherwise.
+        pending_reload: If the delivery is reloaded: the last record of the batch. Rows of the delivery from later
+            records may be overwritten: later batches write them again if the records still yield them. None otherwise.
     """
 
     def __init__(
@@ -102,11 +100,12 @@ class TableWriter:
         refresh_hashes: bool = False,
     ) -> None:
         self._connection = connection
+        self._name = table
         self._table = identifier(table)
         self._schema = schema
         self._delivery_id = delivery_id
         self.outranked_by: Sequence[int] = ()
-        self.pending_reload: tuple[int, Sequence[int]] | None = None
+        self.pending_reload: int | None = None
         self._refresh_hashes = refresh_hashes
         self._columns = table_columns(schema)
         self._expect_new = False
@@ -152,7 +151,8 @@ class TableWriter:
         Args:
             rows: The schema's columns, typed, and the bookkeeping ones; no key twice; sorted by key.
             encoded: The same rows from `encode`, if they were encoded ahead.
-            protect: Returns which of the rows that would be changed must stay unchanged; None if no row needs this.
+            protect: Returns which of the rows that would be changed are confirmed by newer records: their keys, and the
+                marks of these records. Such a row keeps its contents and gets the mark. None if no row needs this.
             reload: Whether the delivery is reloaded, so that most rows are unchanged because they are its own.
 
         Returns:
@@ -258,6 +258,7 @@ class TableWriter:
         if protect is not None and (changing := self._changing_rows(rows)).height:
             protected = protect(changing)
             if protected.height:
+                hand_over(self._connection, self._name, self._schema, protected)
                 self._stage(rows.join(protected, on=self._schema.key, how="anti", maintain_order="left"))
         names = [name for name in self._columns if name not in self._schema.key]
         statement = sql.SQL(
@@ -296,65 +297,6 @@ class TableWriter:
         ).fetchall()
         return rows.filter(pl.col(RECORD_NO).is_in([record_no for (record_no,) in numbers]))
 
-    def remove_unproduced(
-        self, produced: pl.DataFrame, records: tuple[int, int], *, spare: Sequence[int], protect: Protect | None
-    ) -> int:
-        """Delete rows of the delivery that its reloaded records no longer yield.
-
-        Finds them by the index of deliveries. For a table without statistics, as after its first load, the planner
-        would choose to read the whole table.
-
-        Args:
-            produced: Every row that the records yield now: the key's columns and ``RECORD_NO``.
-            records: The first and the last record that is reloaded.
-            spare: Records whose rows stay, whatever the records yield.
-            protect: Returns which of the rows that would be deleted must stay; None if no row needs this.
-
-        Returns:
-            How many rows were deleted.
-        """
-        mark = pl.col(RECORD_NO).alias(ROW_HASH)
-        kept = produced.select(pl.lit(0, dtype=pl.Int32).alias(_PLACE), mark, *self._schema.key)
-        self._fill_probe(kept)
-        values = {"delivery": self._delivery_id, "first": records[0], "last": records[1], "spare": list(spare)}
-        if protect is not None and (to_delete := self._rows_to_delete(values)).height:
-            protected = protect(to_delete).select(
-                pl.lit(0, dtype=pl.Int32).alias(_PLACE),
-                pl.lit(_ANY_RECORD, dtype=pl.Int64).alias(ROW_HASH),
-                *self._schema.key,
-            )
-            self._fill_probe(pl.concat([kept, protected]))
-        statement = sql.SQL("DELETE FROM {} t WHERE {}").format(self._table, self._is_unproduced())
-        with planned_without(self._connection, "seqscan"):
-            return self._connection.execute(statement, values).rowcount
-
-    def _rows_to_delete(self, values: Mapping[str, object]) -> pl.DataFrame:
-        """Return the rows that would be deleted: key columns, the order column if there is one, and record number."""
-        order = self._schema.order_by
-        names = tuple(dict.fromkeys((*self._schema.key, *((order,) if order else ()), RECORD_NO)))
-        statement = sql.SQL("SELECT {} FROM {} t WHERE {}").format(
-            sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(name)) for name in names),
-            self._table,
-            self._is_unproduced(),
-        )
-        with planned_without(self._connection, "seqscan"):
-            return fetch_frame(self._connection, statement, values, names, self._schema)
-
-    def _is_unproduced(self) -> sql.Composable:
-        """The condition that a row of the table, ``t``, comes from a reloaded record that does not yield it."""
-        return sql.SQL(
-            "t.{delivery} = %(delivery)s AND t.{record} BETWEEN %(first)s AND %(last)s "
-            "AND t.{record} <> ALL (%(spare)s::bigint[]) AND NOT EXISTS (SELECT FROM {probe} p WHERE {match} "
-            "AND p.{mark} IN (t.{record}, {any}))"
-        ).format(
-            delivery=sql.Identifier(DELIVERY_ID),
-            record=sql.Identifier(RECORD_NO),
-            probe=_PROBE,
-            match=self._match("p"),
-            mark=sql.Identifier(ROW_HASH),
-            any=_ANY_RECORD,
-        )
-
     def _changes(self, new: str) -> sql.Composable:
         """The condition under which a new row is written over the row of the table, ``t``, that has its key."""
         return sql.SQL("{} AND {}").format(self._differs(new), self._guard(sql.SQL(new)))
@@ -381,18 +323,15 @@ class TableWriter:
             )
         if self.pending_reload is None:
             return sequence
-        return sql.SQL(
-            "({sequence} OR (t.{delivery} = %(delivery_id)s AND t.{record} > %(last)s "
-            "AND t.{record} <> ALL (%(spare)s::bigint[])))"
-        ).format(sequence=sequence, delivery=sql.Identifier(DELIVERY_ID), record=sql.Identifier(RECORD_NO))
+        return sql.SQL("({sequence} OR (t.{delivery} = %(delivery_id)s AND t.{record} > %(last)s))").format(
+            sequence=sequence, delivery=sql.Identifier(DELIVERY_ID), record=sql.Identifier(RECORD_NO)
+        )
 
     def _guard_values(self) -> dict[str, object]:
-        last, spare = self.pending_reload or (0, ())
         return {
             "outranked_by": list(self.outranked_by),
             "delivery_id": self._delivery_id,
-            "last": last,
-            "spare": list(spare),
+            "last": self.pending_reload,
         }
 
     def _refresh(self) -> None:

@@ -1,0 +1,133 @@
+"""Changes rows of a delivery that is reloaded, or written out of order, besides the upsert.
+
+Rows that the delivery no longer yields are deleted. Rows that something newer confirmed get its mark.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from psycopg import sql
+
+from etl_assets.postgres.connection import planned_without
+from etl_assets.postgres.tables.copy import copy_in, encode, wire_frame
+from etl_assets.postgres.tables.names import identifier
+from etl_assets.postgres.tables.reading import fetch_frame
+from etl_assets.schema import DELIVERY_ID, RECORD_NO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import polars as pl
+
+    from etl_assets.model.delivery import Delivery
+    from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.tables.upsert import Protect
+    from etl_assets.schema import Schema
+
+_PRODUCED: Final = "etl_produced"
+_CONFIRMED: Final = "etl_confirmed"
+
+
+def remove_unproduced(
+    connection: Connection,
+    table: str,
+    schema: Schema,
+    delivery: Delivery,
+    produced: pl.DataFrame,
+    records: tuple[int, int],
+    protect: Protect | None,
+) -> int:
+    """Delete rows of a delivery that its reloaded records no longer yield, or yield with another order.
+
+    A row whose order column changed is deleted and then written again, since rows of other deliveries may be newer now.
+    The rows are found by the index of deliveries. For a table without statistics, as after its first load, the planner
+    would choose to read the whole table.
+
+    Args:
+        connection: In the batch's transaction.
+        table: ``schema.table``.
+        schema: Of the table.
+        delivery: The delivery.
+        produced: Every row that the records yield now: the schema's columns and ``RECORD_NO``.
+        records: The first and the last record that is reloaded.
+        protect: See `TableWriter.write`.
+
+    Returns:
+        How many rows were deleted.
+    """
+    columns = tuple(dict.fromkeys((RECORD_NO, *schema.key, *((schema.order_by,) if schema.order_by else ()))))
+    _fill(connection, _PRODUCED, table, schema, produced.select(columns))
+    values = {"delivery": delivery.id, "first": records[0], "last": records[1]}
+    unproduced = _unproduced(schema)
+    with planned_without(connection, "seqscan"):
+        if protect is not None:
+            query = sql.SQL("SELECT {} FROM {} t WHERE {}").format(_listed(columns), identifier(table), unproduced)
+            candidates = fetch_frame(connection, query, values, columns, schema)
+            if candidates.height:
+                hand_over(connection, table, schema, protect(candidates))
+        statement = sql.SQL("DELETE FROM {} t WHERE {}").format(identifier(table), unproduced)
+        return connection.execute(statement, values).rowcount
+
+
+def hand_over(connection: Connection, table: str, schema: Schema, confirmed: pl.DataFrame) -> None:
+    """Set the marks of rows to those of the newer records that confirmed them; their contents stay.
+
+    Args:
+        connection: In the batch's transaction.
+        table: ``schema.table``.
+        schema: Of the table.
+        confirmed: The key's columns, and ``DELIVERY_ID`` and ``RECORD_NO`` of the records.
+    """
+    if confirmed.is_empty():
+        return
+    marks = (DELIVERY_ID, RECORD_NO)
+    _fill(connection, _CONFIRMED, table, schema, confirmed.select(*marks, *schema.key))
+    connection.execute(
+        sql.SQL("UPDATE {} t SET {} FROM {} s WHERE {}").format(
+            identifier(table),
+            sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in marks),
+            _temporary(_CONFIRMED),
+            _match(schema),
+        )
+    )
+
+
+def _unproduced(schema: Schema) -> sql.Composed:
+    """The condition that a row of the table, ``t``, comes from a reloaded record that does not yield it."""
+    order = schema.order_by
+    same_order = sql.SQL("AND s.{0} = t.{0}").format(sql.Identifier(order)) if order else sql.SQL("")
+    return sql.SQL(
+        "t.{delivery} = %(delivery)s AND t.{record} BETWEEN %(first)s AND %(last)s "
+        "AND NOT EXISTS (SELECT FROM {produced} s WHERE {match} AND s.{record} = t.{record} {same_order})"
+    ).format(
+        delivery=sql.Identifier(DELIVERY_ID),
+        record=sql.Identifier(RECORD_NO),
+        produced=_temporary(_PRODUCED),
+        match=_match(schema),
+        same_order=same_order,
+    )
+
+
+def _fill(connection: Connection, name: str, table: str, schema: Schema, rows: pl.DataFrame) -> None:
+    """Fill a temporary table with rows of some columns of a table; create it if the session does not have it."""
+    connection.execute(
+        sql.SQL("CREATE TEMP TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} t WITH NO DATA").format(
+            sql.Identifier(name), _listed(rows.columns), identifier(table)
+        )
+    )
+    connection.execute(sql.SQL("TRUNCATE {}").format(_temporary(name)))
+    copy_in(connection, _temporary(name), rows.columns, encode(wire_frame(rows, schema)))
+
+
+def _temporary(name: str) -> sql.Identifier:
+    return sql.Identifier("pg_temp", name)
+
+
+def _listed(names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(name)) for name in names)
+
+
+def _match(schema: Schema) -> sql.Composed:
+    """The condition that a row of the table, ``t``, and a row of a temporary one, ``s``, have the same key."""
+    return sql.SQL(" AND ").join(sql.SQL("t.{0} = s.{0}").format(sql.Identifier(name)) for name in schema.key)
