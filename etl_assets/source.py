@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -15,6 +14,7 @@ from etl_assets.model.checks import BUILT_IN
 from etl_assets.model.monitors import Monitors
 from etl_assets.model.partitions import Files, Partition
 from etl_assets.schema import BOOKKEEPING
+from etl_assets.user_code import code_of
 from etl_assets.validate.partition_rule import PartitionRule
 from etl_assets.validate.rule_validator import RuleValidator
 
@@ -194,7 +194,9 @@ class Source:
     def fingerprint(self) -> str:
         """SHA-256 (hex) of everything that decides which rows the same bytes become."""
         own = [stage for stage in (self.validator, self.transformer) if type(stage) not in {RuleValidator, type(None)}]
-        code = [inspect.getsource(type(stage)) for stage in own]
-        column = "" if self.partition_rule is None else self.partition_rule.declaration
-        parts = (self.schema.fingerprint, repr(self.extractor.format), *map(repr, own), *code, column)
-        return sha256("\0".join(parts).encode()).hexdigest()
+        rule = self.partition_rule
+        member = () if self.extractor.member == "*" else (self.extractor.member,)
+        stages = (self.extractor.format, self.validator, self.transformer, self.loader)
+        code = code_of(f"source {self.name!r}", *stages, self.schema, self.partitions)
+        parts = (self.schema.fingerprint, repr(self.extractor.format), *map(repr, own), *member, *code)
+        return sha256("\0".join((*parts, "" if rule is None else rule.declaration)).encode()).hexdigest()

@@ -10,12 +10,16 @@ import click
 from etl_assets import doctor
 from etl_assets.cli import UNSOUND
 from etl_assets.cli.environment import declared_sources, environment
+from etl_assets.cli.run import STALE
 from etl_assets.cli.terminal import console, count_text, emit, table
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import deliveries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from etl_assets.postgres.ledger.invariants import Invariant, Violation
+    from etl_assets.source import Source
 
 
 @click.command(name="doctor")
@@ -30,15 +34,29 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
 
     with environment() as env:
         violations = doctor.examine(env.warehouse)
-        violations += reconciliation.disagreements(env.url, declared_sources(env.settings))
+        sources = declared_sources(env.settings)
+        violations += reconciliation.disagreements(env.url, sources)
+        stale = _stale_partitions(env.url, sources)
     invariants = (*doctor.INVARIANTS, reconciliation.DAGSTER_AGREES)
     if as_json:
         names = [invariant.name for invariant in invariants]
-        emit({"examined": names, "violations": [asdict(violation) for violation in violations]})
+        emit({"examined": names, "violations": [asdict(violation) for violation in violations], "stale": stale})
     else:
         _print(invariants, violations)
+        for name, number in stale.items():
+            click.echo(f"{name}: {count_text(number, 'partition')} {STALE}. Run `etl-assets run {name}`.")
     if violations:
         ctx.exit(UNSOUND)
+
+
+def _stale_partitions(url: str, sources: Mapping[str, Source]) -> dict[str, int]:
+    """Return the number of partitions with deliveries to reload, by source; sources without any are left out."""
+    with connected(url) as connection:
+        stale = {
+            name: len({d.partition for d in deliveries.stale(connection, name, source.fingerprint)})
+            for name, source in sources.items()
+        }
+    return {name: number for name, number in stale.items() if number}
 
 
 def _print(invariants: Sequence[Invariant], violations: Sequence[Violation]) -> None:

@@ -101,12 +101,32 @@ class Orchestration:
             return list(add_files(source, self.instance))
         return list(source.partitions.keys(datetime.now(tz=UTC)))
 
-    def incomplete(self, source: Source) -> list[str]:
-        """Return the partitions that are not complete or are stale, or that are not materialized in Dagster."""
+    def plan(self, source: Source, *, everything: bool) -> list[str]:
+        """Return the partitions to run: those that are stale last and newest first, the others oldest first.
+
+        What a newer delivery no longer yields may be in an older one, which is therefore reloaded after it.
+
+        Args:
+            source: Its declaration.
+            everything: Whether to run complete partitions as well.
+        """
+        keys = self.partitions(source)
+        stale = self.stale(source)
+        if not everything and source.partitions is not None:
+            complete = self._complete(source)
+            keys = [key for key in keys if key not in complete]
+        return [*(key for key in keys if key not in stale), *(key for key in reversed(keys) if key in stale)]
+
+    def stale(self, source: Source) -> set[str]:
+        """Return the partitions with deliveries that must be reloaded."""
+        with connected(self._url) as connection:
+            return {d.partition for d in deliveries.stale(connection, source.name, source.fingerprint)}
+
+    def _complete(self, source: Source) -> set[str]:
+        """Return the partitions that are complete, not stale, and materialized in Dagster."""
         with connected(self._url) as connection:
             complete = results.complete_partitions(connection, source.name, source.fingerprint)
-        complete &= self.instance.get_materialized_partitions(core_key(source.name))
-        return [key for key in self.partitions(source) if key not in complete]
+        return complete & self.instance.get_materialized_partitions(core_key(source.name))
 
     def marts(self) -> list[tuple[dg.AssetKey, list[str]]]:
         """Return the assets computed from tables, with their partitions; each asset comes after its inputs."""

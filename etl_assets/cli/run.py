@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _FATAL: Final = frozenset({"SettingsError", "EnvironmentFaultError", "IncompatibleTableError", CANCELLED})
 """Errors that every further partition would have too, and the cancellation of the command by the user."""
+STALE: Final = "with deliveries to reload, which were read under another declaration or have what a newer one lost"
 
 
 @click.command(name="run")
@@ -49,7 +50,8 @@ def command(
 ) -> None:
     """Fetch, validate and load sources, parents first.
 
-    For a source with partitions, run every partition that is not complete. For a source of files, run every new file.
+    For a source with partitions, run every partition that is not complete, or that was read under another declaration.
+    For a source of files, run every new file.
     """
     if wanted and (everything or len(names) > 1):
         raise click.UsageError("--partition needs exactly one NAME, and excludes --all.")
@@ -70,6 +72,8 @@ def command(
                 for source in chosen
                 for key in _partitions(dagster, source, wanted, everything=everything or force)
             ]
+            if not as_json:
+                _print_stale(dagster, chosen)
             outcomes = []
             for outcome in run_partitions(dagster, plan, force=force, file=file, shown=not as_json):
                 outcomes.append(outcome)
@@ -155,9 +159,14 @@ def _partitions(dagster: Orchestration, source: Source, wanted: Sequence[str], *
     if wanted:
         known = dagster.partitions(source)
         return dict.fromkeys(matching_partition(key, known, source.name) for key in wanted)
-    if source.partitions is None or everything:
-        return dagster.partitions(source)
-    return dagster.incomplete(source)
+    return dagster.plan(source, everything=everything)
+
+
+def _print_stale(dagster: Orchestration, sources: Sequence[Source]) -> None:
+    """Print how many partitions must be reloaded."""
+    for source in sources:
+        if stale := len(dagster.stale(source)):
+            console().print(f"{source.name}: {count_text(stale, 'partition')} {STALE}.")
 
 
 def _report(outcomes: Sequence[Outcome], planned: int) -> None:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 def read_confirmed(
     source: Source,
-    delivery: Delivery,
     store: LandingStore,
     connection: Connection,
     confirmations: Sequence[Confirmation],
@@ -39,8 +38,7 @@ def read_confirmed(
 
     Args:
         source: The declaration.
-        delivery: The delivery that is being written.
-        store: Has the bytes of the others.
+        store: Has the bytes.
         connection: In the caller's transaction. It is kept from timing out while bytes are read.
         confirmations: The entries, oldest delivery first.
         number: Of the current batch.

@@ -44,7 +44,7 @@ def load(
     request = LoadRequest(
         url=warehouse.url,
         run_id=run_id,
-        target=target_of(source, delivery, warehouse),
+        target=target_of(source, warehouse),
         delivery=delivery,
         open_batches=partial(profiled_batches, source, delivery, warehouse),
         force=force,
@@ -53,15 +53,15 @@ def load(
     return source.loader.load(request)
 
 
-def target_of(source: Source, delivery: Delivery, warehouse: Warehouse) -> Target:
-    """Return the target of a source's delivery: its table and the conditions of the load."""
+def target_of(source: Source, warehouse: Warehouse) -> Target:
+    """Return the target of a source: its table and the conditions of the load."""
     return Target(
         table=source.table,
         schema=source.schema,
         fingerprint=source.fingerprint,
         max_rejected=source.max_rejected,
         partition_column=_partition_column(source),
-        read_confirmed=partial(read_confirmed, source, delivery, warehouse.store),
+        read_confirmed=partial(read_confirmed, source, warehouse.store),
     )
 
 

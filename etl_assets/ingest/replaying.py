@@ -96,7 +96,7 @@ def _replay_delivery(
     request = ReplayRequest(
         url=warehouse.url,
         run_id=run_id,
-        target=replace(target_of(source, delivery, warehouse), max_rejected=1.0),
+        target=replace(target_of(source, warehouse), max_rejected=1.0),
         delivery=delivery,
         ids=[record.id for record in records],
         make_batch=partial(quarantined_batch, source, delivery),

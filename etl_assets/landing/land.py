@@ -65,7 +65,7 @@ def land(extractor: Extractor, partition: Partition, store: LandingStore) -> Man
     (result,) = results
     if isinstance(result, DeliveryError):
         raise result
-    return _store_manifest(store, replace(manifest, members=(replace(result, size=digests.size),)))
+    return _store_manifest(store, replace(manifest, members=_with_a_batch([replace(result, size=digests.size)])))
 
 
 def index(extractor: Extractor, store: LandingStore, manifest: Manifest) -> Manifest:
@@ -91,10 +91,10 @@ def index(extractor: Extractor, store: LandingStore, manifest: Manifest) -> Mani
         for member, file in files:
             member_index = _index_member(extractor, member, file, after, manifest.size)
             members.append(member_index)
-            after = member_index.spans[-1] if member_index.spans else after
+            after = next((span for span in reversed(member_index.spans) if span.records), after)
     if extractor.format.naming == "header":
         _check_names(members, manifest.name)
-    return _store_manifest(store, replace(manifest, members=tuple(members)))
+    return _store_manifest(store, replace(manifest, members=_with_a_batch(members)))
 
 
 def batches(
@@ -147,13 +147,23 @@ def _index_member(
     spans: list[Span] = []
     for batch in extractor.format.read(file, member, after=after):
         names |= dict.fromkeys(batch.names)
-        if batch.span.records:
-            spans.append(batch.span)
+        spans.append(batch.span)
     size = packed_size
     if isinstance(file, Member):
         file.drain()
         size = file.position
     return MemberIndex(member, size, tuple(names), tuple(spans))
+
+
+def _with_a_batch(members: Sequence[MemberIndex]) -> tuple[MemberIndex, ...]:
+    """Leave out the batches without records, except one if no batch has any.
+
+    A reload of a delivery that has no records any more deletes its rows, in the transaction of this batch.
+    """
+    filled = [replace(member, spans=tuple(span for span in member.spans if span.records)) for member in members]
+    if not any(member.spans for member in filled):
+        filled[0] = replace(filled[0], spans=members[0].spans[:1])
+    return tuple(filled)
 
 
 def _check_names(members: Sequence[MemberIndex], name: str) -> None:

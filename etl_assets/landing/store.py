@@ -23,7 +23,7 @@ from etl_assets.landing.digests import VerifiedStream, damaged, digests_of
 from etl_assets.model.delivery import Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from etl_assets.extract.base import Fetched
     from etl_assets.landing.digests import Digests
@@ -97,16 +97,7 @@ class LandingStore:
         where = f"The file {manifest.sha256} of {manifest.name} in the landing store {self._shown_url}"
         file = self._open_file(manifest.sha256)
         try:
-            size = file.seek(0, os.SEEK_END)
-            if size != manifest.size:
-                raise damaged(where, f"it has {size} bytes instead of {manifest.size}")
-            file.seek(0)
-            blocks = manifest.blocks
-            if not blocks:
-                digests = digests_of(file)
-                if digests.sha256 != manifest.sha256:
-                    raise damaged(where, "its SHA-256 is another")
-                blocks = digests.blocks
+            blocks = _verified_blocks(file, manifest, where)
         except BaseException:
             file.close()
             raise
@@ -192,3 +183,17 @@ class LandingStore:
             return False
         with self._system.open(path, "rb") as file:
             return digests_of(file).sha256 == digests.sha256
+
+
+def _verified_blocks(file: BinaryIO, manifest: Manifest, where: str) -> Sequence[str]:
+    """Return the digests of the blocks of a manifest's bytes; if it has none, compute them, and verify the whole."""
+    size = file.seek(0, os.SEEK_END)
+    if size != manifest.size:
+        raise damaged(where, f"it has {size} bytes instead of {manifest.size}")
+    if manifest.blocks:
+        return manifest.blocks
+    file.seek(0)
+    digests = digests_of(file)
+    if digests.sha256 != manifest.sha256:
+        raise damaged(where, "its SHA-256 is another")
+    return digests.blocks

@@ -185,23 +185,22 @@ class BatchTransaction:
             protect,
         )
         if deleted:
-            self.ask_for_runners_up(itself=not in_order)
+            self.ask_for_runners_up()
         written = self.writer.write(prepared.rows, protect=protect, reload=True)
         quarantine.supersede(self.connection, self.delivery, first, last)
         return written, deleted
 
-    def ask_for_runners_up(self, *, itself: bool) -> None:
+    def ask_for_runners_up(self) -> None:
         """Mark the deliveries that must be reloaded, since they may have other versions of rows that were deleted.
 
-        Args:
-            itself: Whether earlier batches of this delivery may have them, and are not reloaded in this generation.
+        This delivery is one of them if batches of it stay as another run read them.
         """
         deliveries.need_reload(
             self.connection,
             self.delivery,
             same_partition=self.disjoint,
             newer_too=self.target.schema.order_by is not None,
-            itself=itself,
+            itself=entries.has_other_epochs(self.connection, self.delivery, self.holder),
         )
 
     def extent(self, prepared: Prepared) -> tuple[int, int]:

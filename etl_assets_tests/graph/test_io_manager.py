@@ -151,6 +151,19 @@ def test_replace_deletes_rows_of_the_partition_that_the_frame_no_longer_has(benc
     assert (counts["inserted"], counts["unchanged"], counts["deleted"]) == (1, 1, 2)
 
 
+@pytest.mark.parametrize("write", ["upsert", "replace"])
+@pytest.mark.parametrize("first", ["2024-01-01", "2024-01-02"])
+def test_a_frame_with_a_key_of_another_partition_is_refused_whichever_comes_first(
+    bench: Bench, write: str, first: str
+) -> None:
+    frames = {day: pd.DataFrame({"id": [1], "day": [day]}) for day in ("2024-01-01", "2024-01-02")}
+    (second,) = frames.keys() - {first}
+    assert _materialize(bench, _asset(frames, _DAYS, key=["id"], write=write), partition=first).success
+    result = _materialize(bench, _asset(frames, _DAYS, key=["id"], write=write), partition=second)
+    assert f"partition '{first}' has too. Nothing was written" in error_of(result)
+    assert bench.query("SELECT day FROM marts.things") == [(first,)]
+
+
 def test_replacing_by_an_empty_frame_empties_the_partition(bench: Bench) -> None:
     frame = pd.DataFrame({"id": [1, 2]})
     _materialize(bench, _asset(frame, key=["id"], write="replace"))

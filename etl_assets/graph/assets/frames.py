@@ -15,8 +15,7 @@ import pyarrow as pa
 from etl_assets.errors import DeclarationError, DeliveryError
 from etl_assets.graph.keys import delivered_as, table_of
 from etl_assets.load import LoadRequest, PostgresLoader, Target
-from etl_assets.load.replace_transaction import ReplaceTransaction
-from etl_assets.load.transaction import BatchTransaction
+from etl_assets.load.frame_transaction import FrameTransaction, ReplaceTransaction
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, Batch, RawBatch
 from etl_assets.model.delivery import Manifest, MemberIndex, Span
 from etl_assets.model.partitions import Partition
@@ -90,7 +89,8 @@ def write_frame(
     Raises:
         DeclarationError: If a column has no name or type in the database, or the key names no column.
         DeliveryError: If a row has no value in a key column. Nothing was written.
-        LoadError: If the database does not accept the frame. Nothing was written.
+        LoadError: If another partition has one of its keys, or the database does not accept the frame. Nothing was
+            written.
     """
     rows = as_polars(frame, target.where)
     schema = infer_schema(rows, target.key, target.where)
@@ -108,7 +108,7 @@ def write_frame(
             numbered = rows.with_columns(pl.int_range(1, rows.height + 1, dtype=pl.Int64).alias(RECORD_NO))
             yield Batch(FrameBatch(rows, manifest.spans[0]), numbered, pl.DataFrame(schema=_NO_REJECTED))
 
-    transaction = ReplaceTransaction if target.write == "replace" else BatchTransaction
+    transaction = ReplaceTransaction if target.write == "replace" else FrameTransaction
     table = Target(target.table, schema, schema.fingerprint)
     return PostgresLoader(transaction=transaction).load(LoadRequest(warehouse.url, run_id, table, delivery, batches))
 

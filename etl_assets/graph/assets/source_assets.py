@@ -31,6 +31,9 @@ from etl_assets.postgres.ledger import deliveries, entries, quarantine
 from etl_assets.postgres.runs.asset_metadata import sample_places
 from etl_assets.source import Source
 
+_LANDING_VERSION = "1"
+"""Which bytes are landed does not depend on the declaration of what they become."""
+
 
 def source_assets(
     source: Source, parents: Iterable[str] = (), upstream: Upstream | None = None, file: str | None = None
@@ -52,6 +55,7 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
 
     @dg.asset(
         key=landing_key(source.name),
+        code_version=_LANDING_VERSION,
         deps=upstream.deps if upstream is not None else (),
         automation_condition=upstream.condition if upstream is not None else None,
         description=f"Frozen deliveries of {source.name}, as published.\n\n{source.description.strip()}",
@@ -93,7 +97,9 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
             record.checks(landed.delivery.id, [passed])
             record.end(landed.delivery.id)
         yield dg.MaterializeResult(
-            metadata=metadata.landed(landed, shape, drift), check_results=[asset_check_result(passed)]
+            metadata=metadata.landed(landed, shape, drift),
+            check_results=[asset_check_result(passed)],
+            data_version=dg.DataVersion(landed.delivery.manifest.sha256),
         )
 
     return landing
@@ -104,6 +110,7 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
 
     @dg.asset(
         key=core_key(source.name),
+        code_version=source.fingerprint,
         deps=[landing_key(source.name), *(_parent_dep(name) for name in parents)],
         automation_condition=_automation_condition(source, landing_key(source.name)),
         description=metadata.description(source),
@@ -160,6 +167,7 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
 def _quarantine(source: Source) -> dg.AssetsDefinition:
     @dg.asset(
         key=quarantine_key(source.name),
+        code_version=source.fingerprint,
         deps=[core_key(source.name)],
         automation_condition=_automation_condition(source, core_key(source.name)),
         description=f"Records of {source.name} that broke a rule and wait to be corrected, replayed or dismissed.",

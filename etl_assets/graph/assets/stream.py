@@ -34,8 +34,8 @@ class Stream:
         force: Whether to reload the newest delivery even if it is complete.
         batches: Numbers of the batches of the newest delivery to reload; empty if all of it is loaded as usual.
         on_refusal: Called with a delivery that has too many rejected records, before the error is raised again.
-        reports: The reports of the pending deliveries, oldest first; empty until they are loaded. Their counts and rules
-            are those of the whole delivery, even when there was nothing to do.
+        reports: The reports of the pending deliveries, oldest first; empty until they are loaded. Their counts and
+            rules are those of the whole delivery, even when there was nothing to do.
         reloaded: The reports of the other deliveries, of this partition or another, that were stale.
     """
 
@@ -87,7 +87,7 @@ class Stream:
         return report
 
     def _reload_stale(self, warehouse: Warehouse) -> None:
-        """Reload the stale deliveries of the partition, newest first, then those of others that hold a version of a row.
+        """Reload the stale deliveries of the partition, newest first, then those of other partitions.
 
         Newest first, each is reloaded once: what a newer one no longer yields is still missing when an older one is
         read. Those of other partitions wait until every delivery was read under the declaration, for the same reason.

@@ -111,6 +111,16 @@ def has_gaps(connection: Connection, delivery: Delivery) -> bool:
     return bool(row and row[0])
 
 
+def has_other_epochs(connection: Connection, delivery: Delivery, holder: Holder) -> bool:
+    """Return whether a delivery's current generation has entries of batches that the holder did not write."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM etl.batch WHERE delivery_id = %s AND generation = %s AND kind = 'ingest' "
+        "AND epoch <> %s)",
+        (delivery.id, delivery.generation, holder.epoch),
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def next_number(connection: Connection, delivery: Delivery, kind: Kind) -> int:
     """Return the number of the next entry of that kind."""
     row = connection.execute(

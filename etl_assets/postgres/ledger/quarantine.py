@@ -75,8 +75,8 @@ _COLUMNS: Final = ", ".join(Rejected.__dataclass_fields__)
 def put(connection: Connection, delivery: Delivery, run_id: str, records: Sequence[NewRejected]) -> None:
     """Put the rejected records of a batch into the quarantine, inside the batch's transaction.
 
-    A record that an earlier generation of the delivery rejected is updated; its correction and dismissal are kept. If it
-    was replayed or superseded meanwhile, it waits again.
+    A record that an earlier generation of the delivery rejected is updated; its correction and dismissal are kept. If
+    it was replayed or superseded meanwhile, it waits again.
     """
     if not records:
         return

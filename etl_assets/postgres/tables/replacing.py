@@ -1,4 +1,7 @@
-"""Deletes the rows of a partition that its newest delivery, a complete copy of the partition, no longer has."""
+"""Compares the rows of a partition's newest delivery, a complete copy of the partition, with those of the table.
+
+The statements of a transaction share a temporary table of the delivery's keys, which `keep_keys` fills.
+"""
 
 from __future__ import annotations
 
@@ -20,32 +23,57 @@ if TYPE_CHECKING:
 _KEPT: Final = sql.Identifier("pg_temp", "etl_kept")
 
 
-def remove_absent(connection: Connection, table: str, schema: Schema, delivery: Delivery, rows: pl.DataFrame) -> int:
-    """Delete rows from any delivery of the same partition that are not among the rows of this delivery.
+def keep_keys(connection: Connection, table: str, schema: Schema, rows: pl.DataFrame) -> None:
+    """Fill the temporary table with the keys of all rows of a delivery.
 
     Args:
-        connection: In the batch's transaction.
+        connection: In the batch's transaction, at whose end the temporary table is dropped.
         table: ``schema.table``.
         schema: Of the table.
-        delivery: The newest delivery of its partition.
-        rows: All rows of the delivery, with the key's columns.
-
-    Returns:
-        How many rows were deleted.
+        rows: With the key's columns.
     """
-    key = sql.SQL(", ").join(map(sql.Identifier, schema.key))
     connection.execute(
         sql.SQL("CREATE TEMP TABLE etl_kept ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
-            key, identifier(table)
+            sql.SQL(", ").join(map(sql.Identifier, schema.key)), identifier(table)
         )
     )
     copy_in(connection, _KEPT, schema.key, encode(wire_frame(rows.select(schema.key), schema)))
     connection.execute(sql.SQL("ANALYZE {}").format(_KEPT))
-    match = sql.SQL(" AND ").join(sql.SQL("t.{0} = k.{0}").format(sql.Identifier(name)) for name in schema.key)
+
+
+def find_other_partition(connection: Connection, table: str, schema: Schema, delivery: Delivery) -> str | None:
+    """Return a partition that brought a row with one of the kept keys, other than that of the delivery; or None."""
+    row = connection.execute(
+        sql.SQL(
+            "SELECT d.partition FROM {kept} k JOIN {table} t ON {match} JOIN etl.delivery d ON d.id = t.{delivery} "
+            "WHERE d.partition <> %s ORDER BY 1 LIMIT 1"
+        ).format(kept=_KEPT, table=identifier(table), match=_match(schema), delivery=sql.Identifier(DELIVERY_ID)),
+        (delivery.partition,),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def remove_absent(connection: Connection, table: str, schema: Schema, delivery: Delivery) -> int:
+    """Delete rows from any delivery of the same partition whose keys are not kept.
+
+    Args:
+        connection: In the batch's transaction, after `keep_keys`.
+        table: ``schema.table``.
+        schema: Of the table.
+        delivery: The newest delivery of its partition.
+
+    Returns:
+        How many rows were deleted.
+    """
     return connection.execute(
         sql.SQL(
             "DELETE FROM {table} t WHERE t.{delivery} IN (SELECT id FROM etl.delivery WHERE source = %s "
             "AND partition = %s) AND NOT EXISTS (SELECT FROM {kept} k WHERE {match})"
-        ).format(table=identifier(table), delivery=sql.Identifier(DELIVERY_ID), kept=_KEPT, match=match),
+        ).format(table=identifier(table), delivery=sql.Identifier(DELIVERY_ID), kept=_KEPT, match=_match(schema)),
         (delivery.source, delivery.partition),
     ).rowcount
+
+
+def _match(schema: Schema) -> sql.Composed:
+    """The condition that a row of the table, ``t``, has a kept key, ``k``."""
+    return sql.SQL(" AND ").join(sql.SQL("t.{0} = k.{0}").format(sql.Identifier(name)) for name in schema.key)
