@@ -14,14 +14,13 @@ from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
 from importlib.util import resolve_name
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.errors import DeclarationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import ModuleType
 
 _PACKAGE = __name__.partition(".")[0]
 _USERS = (f"{_PACKAGE}.sources.", f"{_PACKAGE}.marts.")
@@ -101,8 +100,11 @@ def _add_module(where: str, module: ModuleType, modules: dict[str, str]) -> None
 
 def _source(where: str, thing: Any) -> str:
     try:
+        if isinstance(thing, ModuleType):
+            with tokenize.open(str(thing.__file__)) as file:
+                return file.read()
         return inspect.getsource(thing)
-    except (OSError, TypeError) as error:
+    except (OSError, TypeError, SyntaxError) as error:
         raise DeclarationError(
             where, thing.__name__, "has code that cannot be read", "Define it in a module, which has a file"
         ) from error

@@ -41,7 +41,7 @@ SOURCE = Source(
     name="readings",
     description="Readings.",
     owner="team:tests",
-    extractor=FileExtractor("/feeds/readings.csv", Csv()),
+    extractor=FileExtractor(location="/feeds/readings.csv", format=Csv()),
     schema=Schema(columns=(Column("id", "integer", required=True),), key=("id",)),
     transformer=Scaled(),
 )
@@ -88,7 +88,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
         ("scales", "frame * factor", "frame + factor"),
         ("units", "1", "1000"),
         ("readings", "Csv()", "Csv(null=('NA',))"),
-        ("readings", 'readings.csv", Csv()', 'readings.zip", Csv(), member="a*"'),
+        ("readings", "format=Csv()", 'format=Csv(), member="a*"'),
     ],
 )
 def test_a_change_that_may_change_rows_changes_the_fingerprint(folder: Folder, file: str, old: str, new: str) -> None:
@@ -136,7 +136,7 @@ def source(**changes: Any) -> Source:
         name="readings",
         description="Readings.",
         owner="team:tests",
-        extractor=FileExtractor("/feeds/*.csv", Csv()),
+        extractor=FileExtractor(location="/feeds/*.csv", format=Csv()),
         schema=Schema(columns=(column,), key=("id",)),
     )
     return replace(declared, **changes)
