@@ -17,6 +17,7 @@ import dagster as dg
 
 from etl_assets.cli.environment import declared_sources
 from etl_assets.cli.outcome import Failure, Outcome
+from etl_assets.graph.assets.touched import waiting_materialization
 from etl_assets.graph.keys import REPLAY, core_key, delivered_as, landing_key
 from etl_assets.graph.partitions import add_files
 from etl_assets.graph.pools import set_limits
@@ -31,9 +32,10 @@ from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.runs import results
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from etl_assets.cli.environment import Environment
+    from etl_assets.postgres.connection import Connection
     from etl_assets.source import Source
 
 REFUSING: Final = ("TooManyRejectedError", "ShapeError")
@@ -188,6 +190,14 @@ class Orchestration:
         (record,) = self.instance.get_run_records(dg.RunsFilter(run_ids=[run_id]))
         with connected(self._url) as connection:
             reconcile(connection, self.instance, record, self._sources)
+
+
+def report_reviewed(connection: Connection, source: Source, partitions: Iterable[str]) -> None:
+    """Materialize partitions of ``quarantine/x`` in which a person corrected or dismissed records."""
+    with dg.DagsterInstance.get() as instance:
+        for partition in partitions:
+            event = waiting_materialization(source, connection, partition, str(uuid4()))
+            instance.report_runless_asset_event(event)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -21,6 +21,7 @@ from etl_assets.postgres.migrations.migrate import require_current
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from etl_assets.cli.environment import Environment
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.quarantine import Rejected
     from etl_assets.source import Source
@@ -158,6 +159,7 @@ def fix(id_: int, changes: Sequence[str], nulls: Sequence[str], note: str | None
         except ValueError as error:
             raise click.UsageError(f"{error}. Nothing was changed.") from error
         quarantine.correct(connection, id_, correction, reviewer, note)
+        _materialize(env, connection, [record])
     console().print(f"Record {id_} is corrected and waits: etl-assets quarantine replay {record.source} {id_}")
 
 
@@ -173,8 +175,9 @@ def dismiss(ids: Sequence[int], source: str | None, rule: str | None, note: str 
         raise click.UsageError("Give either ids of records, or --source with or without --rule.")
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
-        chosen = ids or [record.id for record in quarantine.find(connection, source=source, rule=rule)]
-        dismissed = quarantine.dismiss(connection, chosen, reviewer, note)
+        chosen = quarantine.find(connection, ids=ids or None, source=source, rule=rule)
+        dismissed = quarantine.dismiss(connection, [record.id for record in chosen], reviewer, note)
+        _materialize(env, connection, chosen)
     console().print(f"{count_text(dismissed, 'record')} dismissed.")
     if ids and dismissed < len(set(ids)):
         raise QuarantineError(
@@ -219,6 +222,18 @@ def replay(ctx: click.Context, name: str, ids: Sequence[int], *, parked: bool, a
         if not as_json:
             click.echo(f"{outcome.error.name}: {outcome.error.message}", err=True)
         ctx.exit(1)
+
+
+def _materialize(env: Environment, connection: Connection, records: Sequence[Rejected]) -> None:
+    """Show in Dagster that the quarantine of the records' partitions has changed."""
+    from etl_assets.cli.orchestration import report_reviewed  # noqa: PLC0415 -- loads Dagster
+
+    declared = declared_sources(env.settings)
+    partitions: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for record in records:
+        partitions[record.source][record.partition] = None
+    for name in partitions.keys() & declared.keys():
+        report_reviewed(connection, declared[name], partitions[name])
 
 
 def _record(connection: Connection, id_: int) -> Rejected:

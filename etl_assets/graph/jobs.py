@@ -11,10 +11,11 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from etl_assets import ingest
-from etl_assets.graph.assets.metadata import counts_table
-from etl_assets.graph.keys import REPLAY, REPLAY_STEP, SOURCE_TAG, WAREHOUSE, asset_keys, core_key
+from etl_assets.graph.assets.touched import log_touched
+from etl_assets.graph.keys import REPLAY, REPLAY_STEP, SOURCE_TAG, WAREHOUSE, asset_keys
 from etl_assets.graph.runs.retries import retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord
+from etl_assets.postgres.connection import connected
 from etl_assets.source import Source
 
 if TYPE_CHECKING:
@@ -80,15 +81,6 @@ def _replay(context: dg.OpExecutionContext, source: Source, ids: Sequence[int] |
         record_ids = ingest.releasable_ids(source, warehouse) if released else ids
         report = ingest.replay(source, warehouse, context.run_id, record_ids)
     record.end()
-    context.log_event(
-        dg.AssetObservation(
-            core_key(source.name),
-            description=f"{report.replayed} records left the quarantine; {report.counts.rejected} still break rules.",
-            metadata={
-                "replayed": report.replayed,
-                "still rejected": report.counts.rejected,
-                "deliveries": report.deliveries,
-                "counts": counts_table({"replayed": report.counts}),
-            },
-        )
-    )
+    context.log.info("%d records left the quarantine; %d still break rules.", report.replayed, report.counts.rejected)
+    with connected(warehouse.url) as connection:
+        log_touched(context, source, connection, report.by_partition, REPLAY)

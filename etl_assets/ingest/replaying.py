@@ -33,12 +33,18 @@ class ReplayReport:
     """The result of a replay.
 
     Attributes:
-        counts: Of the records that were replayed: ``rejected`` are those that still break rules and keep waiting.
+        by_partition: Counts of the records that were replayed, by the key of their partition; ``rejected`` are those
+            that still break rules and keep waiting.
         deliveries: How many deliveries the records came from.
     """
 
-    counts: Counts
+    by_partition: Mapping[str, Counts]
     deliveries: int
+
+    @property
+    def counts(self) -> Counts:
+        """Counts of all records that were replayed."""
+        return sum(self.by_partition.values(), Counts())
 
     @property
     def replayed(self) -> int:
@@ -61,10 +67,10 @@ def replay(source: Source, warehouse: Warehouse, run_id: str, ids: Sequence[int]
     """
     with connected(warehouse.url) as connection:
         waiting = _by_delivery(connection, source, ids=ids)
-    counts = Counts()
+    counts: defaultdict[str, Counts] = defaultdict(Counts)
     for delivery, records in waiting:
-        counts += _replay_delivery(source, delivery, records, warehouse, run_id)
-    return ReplayReport(counts, len(waiting))
+        counts[delivery.partition] += _replay_delivery(source, delivery, records, warehouse, run_id)
+    return ReplayReport(dict(counts), len(waiting))
 
 
 def releasable_ids(source: Source, warehouse: Warehouse) -> list[int]:

@@ -20,6 +20,7 @@ from etl_assets import After, Column, Csv, Daily, FileExtractor, Files, Monthly,
 from etl_assets.errors import DeclarationError
 from etl_assets.graph.build import definitions
 from etl_assets.graph.partitions import partitions_definition
+from etl_assets.graph.run_config import replay_config
 from etl_assets.graph.triggers.conditions import follow
 from etl_assets.graph.triggers.lineage import comes_after, parents
 
@@ -108,6 +109,23 @@ def test_a_day_is_requested_once_the_same_day_upstream_is_loaded(bench: Bench) -
     automation.tick()
     automation.load("up", "2024-01-02")
     assert automation.tick() == _chain("down", "2024-01-02")
+
+
+def test_an_asset_follows_a_replay(bench: Bench) -> None:
+    @dg.asset(key_prefix="marts", deps=[["core", "people"]], automation_condition=follow())
+    def ages() -> None:
+        """Follow people."""
+
+    source = bench.people("1,Ada,36", "2,Alan,200", max_rejected=1.0)
+    automation = _automation(bench, source, marts=(ages,))
+    automation.tick()
+    assert bench.run_job(automation.built, "people").success
+    assert automation.tick() == {"marts/ages": {None}}
+    bench.instance.report_runless_asset_event(dg.AssetMaterialization(["marts", "ages"]))
+    assert automation.tick() == {}
+    bench.query('UPDATE etl.rejected SET correction = \'{"age": "41"}\'')
+    assert bench.run_job(automation.built, "replay", config=replay_config("people")).success
+    assert automation.tick() == {"marts/ages": {None}}
 
 
 def test_days_loaded_before_the_first_evaluation_are_not_requested(bench: Bench) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from etl_assets import Column, Csv, FileExtractor, Schema
+from etl_assets import Column, Csv, Daily, FileExtractor, Schema
 from etl_assets.graph.build import definitions
 from etl_assets.graph.run_config import replay_config
 from etl_assets.graph.runs import retries
@@ -96,12 +97,36 @@ def test_a_replay_loads_the_given_records_and_reports_the_result(bench: Bench) -
     result = bench.run_job(definitions({"people": source}), "replay", config=replay_config("people", ids[:1]))
     assert result.success
     assert bench.query("SELECT id, age FROM core.people ORDER BY id") == [(1, 36), (2, 41)]
-    records = bench.instance.get_records_for_run(result.run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION).records
-    (event,) = [record.event_log_entry.dagster_event for record in records]
-    assert event is not None
-    metadata = event.asset_observation_data.asset_observation.metadata
-    assert (metadata["replayed"].value, metadata["still rejected"].value) == (1, 0)
+    core, waiting = _materialized(bench, result.run_id)
+    counts = {row.data["count"]: row.data["replay"] for row in core.metadata["replay"].value.records}
+    assert (counts["read"], counts["inserted"], counts["rejected"]) == (1, 1, 0)
+    assert waiting.metadata["open"].value == 1
+    assert {check.passed for check in bench.checks(result).values()} == {True}
+    assert set(bench.checks(result)) == {"rejected_share", "conservation"}
     assert bench.query("SELECT status, read FROM etl.run WHERE run_id = %s", result.run_id) == [("succeeded", 1)]
+
+
+def _materialized(bench: Bench, run_id: str) -> list[Any]:
+    """Return the materializations of a run."""
+    records = bench.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
+    events = [record.event_log_entry.dagster_event for record in records]
+    return [event.step_materialization_data.materialization for event in events if event is not None]
+
+
+def test_a_replay_materializes_only_the_partitions_of_its_records(bench: Bench) -> None:
+    for day, age in ((1, 200), (2, 30)):
+        (bench.folder / f"2024-01-0{day}.csv").write_text(f"id,name,age\n{day},Ada,{age}\n")
+    source = bench.declare(
+        partitions=Daily(start=date(2024, 1, 1)),
+        extractor=FileExtractor(location=str(bench.folder / "{start:%Y-%m-%d}.csv"), format=Csv(), settle_seconds=0),
+        max_rejected=1.0,
+    )
+    for day in (1, 2):
+        assert bench.run(source, f"2024-01-0{day}").success
+    bench.query('UPDATE etl.rejected SET correction = \'{"age": "41"}\'')
+    result = bench.run_job(definitions({"people": source}), "replay", config=replay_config("people"))
+    events = [(event.asset_key.to_user_string(), event.partition) for event in _materialized(bench, result.run_id)]
+    assert events == [("core/people", "2024-01-01"), ("quarantine/people", "2024-01-01")]
 
 
 def test_a_replay_of_a_source_that_is_not_declared_names_those_that_are(bench: Bench) -> None:

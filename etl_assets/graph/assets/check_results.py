@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+        AssetCheckEvaluationTargetMaterializationData,
+    )
+
     from etl_assets.model.check_result import CheckResult, Fact
 
 RECORDS = "records"
@@ -27,13 +31,19 @@ def asset_check_result(result: CheckResult) -> dg.AssetCheckResult:
     )
 
 
-def asset_check_evaluation(result: CheckResult, key: dg.AssetKey, partition: str | None) -> dg.AssetCheckEvaluation:
-    """Return the result for a step that fails because of another error.
+def asset_check_evaluation(
+    result: CheckResult,
+    key: dg.AssetKey,
+    partition: str | None,
+    target: AssetCheckEvaluationTargetMaterializationData | None = None,
+) -> dg.AssetCheckEvaluation:
+    """Return the result for a step that does not yield it: one that fails, or that is not of the asset.
 
     Args:
         result: The result of a check of the asset.
         key: Key of the asset.
         partition: Key of the partition; None for an asset without partitions.
+        target: The materialization that was checked; None if there is none.
     """
     return dg.AssetCheckEvaluation(
         asset_key=key,
@@ -44,6 +54,7 @@ def asset_check_evaluation(result: CheckResult, key: dg.AssetKey, partition: str
         metadata=_metadata(result),
         blocking=result.blocking,
         partition=partition,
+        target_materialization_data=target,
     )
 
 

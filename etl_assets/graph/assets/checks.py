@@ -18,6 +18,7 @@ from etl_assets.graph.keys import core_key, landing_key
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.checks import CONSERVATION, DRIFT, REJECTED_SHARE, SHAPE
 from etl_assets.model.counts import Counts
+from etl_assets.postgres.ledger import entries
 from etl_assets.postgres.ledger.conservation import conservation
 from etl_assets.postgres.runs.asset_metadata import sample_places
 
@@ -59,24 +60,22 @@ def loaded_results(source: Source, connection: Connection, reports: Sequence[Loa
     """
     places = sample_places(connection, [report.delivery.id for report in reports])
     counts = sum((report.counts for report in reports), Counts())
-    violations = [
-        violation
-        for report in reports
-        for violation in conservation(connection, source.name, source.table, report.delivery)
-    ]
-    description = "; ".join(dict.fromkeys(violations))
+    loaded = [report.delivery for report in reports]
     return [
         *_rule_results(source, broken_rules(reports), counts.read, places),
         _rejected_share(source, counts.rejected, counts.read),
-        CheckResult(
-            CONSERVATION,
-            passed=not violations,
-            blocking=True,
-            description=description or "All sums agree.",
-            records=counts.read,
-        ),
+        _conservation_result(source, connection, loaded, counts.read),
         drift_result(source, connection, counts.read),
-        *_monitor_results(source, connection, [report.delivery for report in reports]),
+        *_monitor_results(source, connection, loaded),
+    ]
+
+
+def blocking_results(source: Source, connection: Connection, delivery: Delivery) -> list[CheckResult]:
+    """Return the results of the blocking checks of ``core/x`` for a complete delivery, from the ledger as it is now."""
+    counts, _ = entries.sum_entries(entries.find(connection, delivery))
+    return [
+        _rejected_share(source, counts.rejected, counts.read),
+        _conservation_result(source, connection, [delivery], counts.read),
     ]
 
 
@@ -117,6 +116,18 @@ def refused_results(
         *(result for result in _rule_results(source, rules, records, places) if not result.passed),
         _rejected_share(source, rejected, records),
     ]
+
+
+def _conservation_result(
+    source: Source, connection: Connection, deliveries: Sequence[Delivery], records: int
+) -> CheckResult:
+    violations = [
+        violation
+        for delivery in deliveries
+        for violation in conservation(connection, source.name, source.table, delivery)
+    ]
+    description = "; ".join(dict.fromkeys(violations)) or "All sums agree."
+    return CheckResult(CONSERVATION, passed=not violations, blocking=True, description=description, records=records)
 
 
 def _monitor_results(source: Source, connection: Connection, deliveries: Sequence[Delivery]) -> list[CheckResult]:

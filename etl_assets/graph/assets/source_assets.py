@@ -15,6 +15,7 @@ from etl_assets.errors import LoadError, ShapeError, TooManyRejectedError
 from etl_assets.graph.assets import checks, metadata
 from etl_assets.graph.assets.check_results import asset_check_evaluation, asset_check_result
 from etl_assets.graph.assets.stream import OnRefusal, Stream
+from etl_assets.graph.assets.touched import log_touched
 from etl_assets.graph.keys import WAREHOUSE, core_key, landing_key, quarantine_key
 from etl_assets.graph.partitions import partition_of, partitions_definition
 from etl_assets.graph.runs.retries import TRANSIENT_FETCH, retried_errors, retrying
@@ -31,6 +32,7 @@ from etl_assets.postgres.ledger import deliveries, entries, quarantine
 from etl_assets.postgres.runs.asset_metadata import sample_places
 from etl_assets.source import Source
 
+RELOAD = "reload"
 _LANDING_VERSION = "1"
 """Which bytes are landed does not depend on the declaration of what they become."""
 
@@ -149,6 +151,7 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
         with record.entering_errors():
             seconds = defaultdict[str, float](float, metadata.seconds(stream.reports))
             with stopwatch(seconds, "checks"), connected(warehouse.url) as connection:
+                log_touched(context, source, connection, stream.touched, RELOAD)
                 results = checks.loaded_results(source, connection, stream.reports)
             newest = stream.reports[-1]
             record.checks(newest.delivery.id, results)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from etl_assets import ingest, watch
 from etl_assets.errors import BusyError, DeliveryMissingError, TooManyRejectedError
+from etl_assets.model.counts import Counts
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, entries
 
@@ -47,6 +49,15 @@ class Stream:
     on_refusal: OnRefusal
     reports: list[LoadReport] = field(default_factory=list)
     reloaded: list[LoadReport] = field(default_factory=list)
+
+    @property
+    def touched(self) -> dict[str, Counts]:
+        """Counts of what was written in other partitions, by their keys."""
+        counts: defaultdict[str, Counts] = defaultdict(Counts)
+        for report in self.reloaded:
+            if report.delivery.partition != self.partition.key:
+                counts[report.delivery.partition] += report.written
+        return dict(counts)
 
     def load(self, warehouse: Warehouse) -> None:
         """Load the pending deliveries, oldest first, then reload the stale ones.
