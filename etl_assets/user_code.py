@@ -100,7 +100,7 @@ def _add_module(where: str, module: ModuleType, modules: dict[str, str]) -> None
 
 def _source(where: str, thing: Any) -> str:
     try:
-        if isinstance(thing, ModuleType):
+        if isinstance(thing, ModuleType) and Path(str(thing.__file__)).is_file():  # also if it is empty
             with tokenize.open(str(thing.__file__)) as file:
                 return file.read()
         return inspect.getsource(thing)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from etl_assets.model.batch import RawBatch
     from etl_assets.model.delivery import MemberIndex, Span
     from etl_assets.model.partitions import Partition
-    from etl_assets.model.rule import RuleInfo
+    from etl_assets.model.rule import OnBreach, RuleInfo
 
 Naming = Literal["declared", "header", "union"]
 BATCH_BYTES = 12 * 1024 * 1024
@@ -63,6 +63,11 @@ class Format(ABC):
     def decimal(self) -> str:
         """The character before the fraction of a number."""
         return "."
+
+    @property
+    def on_unterminated(self) -> OnBreach:
+        """What happens to the last record of a file that does not end with a line end; see `RawBatch.unterminated`."""
+        return "reject"
 
     @abstractmethod
     def read(

@@ -16,6 +16,7 @@ from etl_assets.errors import TransformError, raised_at
 from etl_assets.ingest.corrected_batch import CorrectedBatch
 from etl_assets.ingest.quarantined_batch import QuarantinedBatch
 from etl_assets.model.batch import Batch
+from etl_assets.model.rule import UNTERMINATED
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import quarantine
 from etl_assets.schema import RECORD_NO
@@ -81,7 +82,7 @@ def batches(
     for raw in landing.batches(source.extractor, store, manifest, wanted):
         records = [r for r in corrected if raw.span.first_record <= r.record_no <= raw.span.last_record]
         effective = _with_corrections(source, manifest, raw, records) if records else raw
-        batch = transform(source, partition, effective, source.validator.validate(effective, source.schema))
+        batch = transform(source, partition, effective, _verdict(source, effective, records))
         yield replace(batch, corrections={record.record_no: record.correction or {} for record in records})
 
 
@@ -92,6 +93,17 @@ def _with_corrections(source: Source, manifest: Manifest, raw: RawBatch, records
         return raw
     corrected = QuarantinedBatch(source.extractor.format, source.schema, manifest.names, same, raw.span.batch)
     return CorrectedBatch(raw, corrected, [record.record_no for record in same])
+
+
+def _verdict(source: Source, raw: RawBatch, corrected: Sequence[Rejected]) -> Verdict:
+    """Validate a batch; reject a last record that may have been cut, unless a person confirmed or corrected it."""
+    verdict = source.validator.validate(raw, source.schema)
+    record_no = raw.unterminated
+    if record_no is None or source.extractor.format.on_unterminated != "reject":
+        return verdict
+    if any(record.record_no == record_no for record in corrected):
+        return verdict
+    return verdict.without_record(UNTERMINATED, record_no)
 
 
 def quarantined_batch(source: Source, delivery: Delivery, records: Sequence[Rejected], number: int) -> Batch:
@@ -110,6 +122,8 @@ def quarantined_batch(source: Source, delivery: Delivery, records: Sequence[Reje
 def transform(source: Source, partition: str, raw: RawBatch, verdict: Verdict) -> Batch:
     """Transform the valid records of a batch, if the source has a transformer; reject records of other partitions."""
     batch = _transformed_batch(source, raw, verdict)
+    if raw.unterminated is not None and source.extractor.format.on_unterminated == "report":
+        batch = replace(batch, reported={UNTERMINATED: [raw.unterminated]})
     return batch if source.partition_rule is None else source.partition_rule.reject_outside(partition, batch)
 
 

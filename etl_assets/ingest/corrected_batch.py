@@ -32,15 +32,21 @@ class CorrectedBatch(RawBatch):
 
     @property
     def frame(self) -> pl.DataFrame:
-        """The well-formed records; a corrected one is well-formed. See `RawBatch.frame`."""
+        """The well-formed records. See `RawBatch.frame`."""
         others = self._published.frame.filter(~pl.col(RECORD_NO).is_in(self._numbers))
         frame = pl.concat([others, self._corrected.frame], how="diagonal").sort(RECORD_NO)
         return frame.select(*self.names, RECORD_NO)
 
     @property
+    def unterminated(self) -> int | None:
+        """The last record, if it may have been cut. See `RawBatch.unterminated`."""
+        return self._published.unterminated
+
+    @property
     def malformed(self) -> pl.DataFrame:
         """The records that cannot be parsed. See `RawBatch.malformed`."""
-        return self._published.malformed.filter(~pl.col(REJECTED_RECORD_NO).is_in(self._numbers))
+        others = self._published.malformed.filter(~pl.col(REJECTED_RECORD_NO).is_in(self._numbers))
+        return pl.concat([others, self._corrected.malformed]).sort(REJECTED_RECORD_NO)
 
     def raw(self, record_no: int) -> bytes:
         """Return the bytes of a record as delivered."""

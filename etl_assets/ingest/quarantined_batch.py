@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class QuarantinedBatch(RawBatch):
     """A batch of records of the quarantine: reads corrected records from their fields, the others from their bytes.
 
+    A correction without any change confirms a record as it was published.
+
     Args:
         format_: Reads the bytes.
         schema: Has the names under which a column is published.
@@ -37,13 +39,11 @@ class QuarantinedBatch(RawBatch):
     ) -> None:
         self._records = {record.record_no: record for record in records}
         self._corrections = {
-            record.record_no: _as_delivered(record.correction, schema, names)
-            for record in records
-            if record.correction is not None
+            record.record_no: _as_delivered(record.correction, schema, names) for record in records if record.correction
         }
         corrected = (name for correction in self._corrections.values() for name in correction)
         self.span = Span(number, "", 0, 0, records[0].record_no, len(records), 0)
-        self._read = format_.reread(names, {r.record_no: r.raw for r in records if r.correction is None})
+        self._read = format_.reread(names, {r.record_no: r.raw for r in records if not r.correction})
         self.names = tuple(dict.fromkeys([*names, *corrected, *self._read.names]))
         self.decimal = self._read.decimal
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from etl_assets.errors import DeliveryError
+from etl_assets.errors import DeliveryError, DeliveryIncompleteError
 from etl_assets.extract.unpack import Member, looks_packed, unpack
 from etl_assets.model.delivery import Manifest, MemberIndex
 
@@ -145,14 +145,24 @@ def _index_member(
 ) -> MemberIndex:
     names: dict[str, None] = {}
     spans: list[Span] = []
+    unterminated = False
     for batch in extractor.format.read(file, member, after=after):
         names |= dict.fromkeys(batch.names)
-        spans.append(batch.span)
+        unterminated = batch.unterminated is not None
+        if spans and not batch.span.records:  # lines after the last record
+            spans[-1] = replace(spans[-1], skipped=spans[-1].skipped + batch.span.skipped)
+        else:
+            spans.append(batch.span)
+    if unterminated and extractor.format.on_unterminated == "refuse":
+        raise DeliveryIncompleteError(
+            f"{member or 'The file'} does not end with a line end, so that its last record may have been cut. Nothing "
+            "was written. Fetch it again when it is whole, or declare unterminated='report' if it always ends so."
+        )
     size = packed_size
     if isinstance(file, Member):
         file.drain()
         size = file.position
-    return MemberIndex(member, size, tuple(names), tuple(spans))
+    return MemberIndex(member, size, tuple(names), tuple(spans), unterminated)
 
 
 def _with_a_batch(members: Sequence[MemberIndex]) -> tuple[MemberIndex, ...]:

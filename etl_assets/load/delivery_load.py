@@ -191,7 +191,7 @@ class DeliveryLoad:
 
     def _allowance(self) -> int:
         """Return how many more records of the delivery may be rejected."""
-        consent = int(self.target.max_rejected * self.delivery.manifest.records)
+        consent = self.delivery.manifest.consent(self.target.max_rejected)
         return consent - entries.sum_entries(entries.find(self.connection, self.delivery))[0].rejected
 
     def _reconnect(self, number: int) -> Entry | None:

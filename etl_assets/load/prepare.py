@@ -19,9 +19,11 @@ from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
 AFTER_ALL: Final = 2**62
 """A record number that is greater than that of any record."""
+MOST_PLACES: Final = 5
+"""Number of places that are kept for a rule which only reports."""
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from etl_assets.load.base import Target
     from etl_assets.model.batch import Batch
@@ -38,7 +40,8 @@ class Prepared:
         produced: Number of rows before deduplication.
         duplicate: Number of rows left out because a newer row of the batch has the same key.
         rejected: The rejected records.
-        rules: How many records broke each rule.
+        rules: How many records broke each rule, including the rules that only report.
+        places: Where the first records are that broke each rule which only reports.
         encoded: The rows in the form sent to the database, if they were encoded ahead.
     """
 
@@ -48,6 +51,7 @@ class Prepared:
     duplicate: int
     rejected: tuple[NewRejected, ...]
     rules: Counter[str]
+    places: Mapping[str, Sequence[str]]
     encoded: bytes | None = None
 
 
@@ -76,6 +80,8 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
         pl.lit(delivery_id, dtype=pl.Int64).alias(DELIVERY_ID),
         rows.select(schema.names).hash_rows(seed).reinterpret(signed=True).alias(ROW_HASH),
     )
+    reported = {rule: len(numbers) for rule, numbers in batch.reported.items()}
+    places = {rule: places_of(batch, numbers) for rule, numbers in batch.reported.items()}
     broken = dict(batch.rejected.select(REJECTED_RECORD_NO, REJECTED_RULES).iter_rows())
     rejected = tuple(rejected_records(batch, broken, schema))
     batch.raw.forget()
@@ -85,7 +91,8 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
         produced=batch.rows.height,
         duplicate=duplicate,
         rejected=rejected,
-        rules=Counter(rule for rules in broken.values() for rule in rules),
+        rules=Counter(rule for rules in broken.values() for rule in rules) + Counter(reported),
+        places=places,
     )
 
 
@@ -113,6 +120,11 @@ def without_rejected(
         rejected=pl.concat([batch.rejected.select(REJECTED_RECORD_NO, REJECTED_RULES), more]),
     )
     return prepare(batch, target, delivery_id, seed)
+
+
+def places_of(batch: Batch, record_numbers: Sequence[int]) -> list[str]:
+    """Return number and place of the first of some records of a batch, as people read them."""
+    return [f"record {number} at {batch.raw.location(number)}" for number in sorted(record_numbers)[:MOST_PLACES]]
 
 
 def rejected_records(batch: Batch, broken: Mapping[int, Iterable[str]], schema: Schema) -> Iterator[NewRejected]:

@@ -268,6 +268,7 @@ class BatchTransaction:
             unchanged=written.unchanged,
             duplicate=prepared.duplicate,
             deleted=deleted,
+            skipped=batch.span.skipped,
         )
         return Entry(
             number=batch.span.batch,
@@ -276,6 +277,7 @@ class BatchTransaction:
             counts=counts,
             rules=dict(prepared.rules + reported),
             confirmed=written.confirmed,
+            places=prepared.places,
         )
 
     def write_entry(self, entry: Entry) -> None:
@@ -294,7 +296,7 @@ class BatchTransaction:
         if len(prepared.rejected) <= self.allowance:
             return
         total = self.delivery.manifest.records
-        consent = int(self.target.max_rejected * total)
+        consent = self.delivery.manifest.consent(self.target.max_rejected)
         worst = ", ".join(f"{rule} ({number})" for rule, number in prepared.rules.most_common(5))
         first = prepared.rejected[0]
         raise TooManyRejectedError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from etl_assets.model.delivery import Span
 
@@ -45,6 +45,11 @@ class RawBatch(ABC):
     def malformed(self) -> pl.DataFrame:
         """The records that cannot be parsed: ``record_no`` (Int64) and ``rules`` (List of String) of the format."""
 
+    @property
+    def unterminated(self) -> int | None:
+        """Number of the last record, if the file ends after it without a line end; None otherwise."""
+        return None
+
     @abstractmethod
     def raw(self, record_no: int) -> bytes:
         """Return the bytes of one record as delivered, without its line end."""
@@ -70,6 +75,14 @@ class Verdict:
 
     rows: pl.DataFrame
     rejected: pl.DataFrame
+
+    def without_record(self, rule: str, record_no: int) -> Verdict:
+        """Return the verdict with one record rejected for one more rule, whether it was rejected before or not."""
+        own = pl.col(REJECTED_RECORD_NO) == record_no
+        if self.rejected.filter(own).is_empty():
+            return self.without(rule, self.rows.get_column(RECORD_NO) == record_no)
+        rules = pl.when(own).then(pl.col(REJECTED_RULES).list.concat([pl.lit([rule])])).otherwise(REJECTED_RULES)
+        return Verdict(self.rows, self.rejected.with_columns(rules.alias(REJECTED_RULES)))
 
     def without(self, rule: str, broken: pl.Series) -> Verdict:
         """Return the verdict with more records rejected.
@@ -108,6 +121,7 @@ class Batch:
         rows: Rows with every column of the schema, typed, and ``RECORD_NO`` last.
         rejected: ``record_no`` and ``rules``, as in `Verdict`.
         filtered: Number of records that the transformer left out.
+        reported: Records that broke rules which only report: rule to record numbers.
         profile: Profile of the batch; None if it was not profiled.
         corrections: The corrections with which records were read, by record number: published name to text.
     """
@@ -116,6 +130,7 @@ class Batch:
     rows: pl.DataFrame
     rejected: pl.DataFrame
     filtered: int = 0
+    reported: Mapping[str, Sequence[int]] = field(default_factory=dict)
     profile: BatchProfile | None = None
     corrections: Mapping[int, Mapping[str, str | None]] = field(default_factory=dict)
 

@@ -35,7 +35,8 @@ class Counts:
     """Numbers of records and rows, by what became of them.
 
     ``RECORDS`` and ``ROWS`` define which counts add up. *unchanged*: the table already had this row or a newer one.
-    *duplicate*: a later record of the batch had the same key. ``deleted`` is part of no sum.
+    *duplicate*: a later record of the batch had the same key. ``deleted`` is part of no sum, and neither is
+    ``skipped``: lines that are no records.
     """
 
     read: int = 0
@@ -48,6 +49,7 @@ class Counts:
     unchanged: int = 0
     duplicate: int = 0
     deleted: int = 0
+    skipped: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(mine + theirs for mine, theirs in zip(self.values, other.values, strict=True)))

@@ -23,6 +23,8 @@ class Span:
         first_record: Number of its first record in the delivery, from 1.
         records: Number of records.
         first_line: Line number of its first record in the member, from 1.
+        skipped: Number of lines before, among or after its records that are no records: comments, and lines before the
+            header. Blank lines do not count.
     """
 
     batch: int
@@ -32,6 +34,7 @@ class Span:
     first_record: int
     records: int
     first_line: int
+    skipped: int = 0
 
     @property
     def last_record(self) -> int:
@@ -48,12 +51,14 @@ class MemberIndex:
         size: Number of unpacked bytes.
         names: The published column names, in order.
         spans: The batches, in order; none for a member without records.
+        unterminated: Whether its last record is not followed by a line end, so that it may have been cut.
     """
 
     member: str
     size: int
     names: tuple[str, ...]
     spans: tuple[Span, ...]
+    unterminated: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,23 @@ class Manifest:
         return sum(span.records for span in self.spans)
 
     @property
+    def skipped(self) -> int:
+        """Number of lines in the delivery that are no records."""
+        return sum(span.skipped for span in self.spans)
+
+    @property
+    def unterminated(self) -> int:
+        """Number of files in the delivery whose last record may have been cut."""
+        return sum(member.unterminated for member in self.members)
+
+    def consent(self, share: float) -> int:
+        """Return how many records may be rejected, if a share of them may be: 0.0 to 1.0.
+
+        A last record that may have been cut does not count against the share.
+        """
+        return int(share * self.records) + self.unterminated
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The published column names, each once: those of the first member first."""
         return tuple(dict.fromkeys(name for member in self.members for name in member.names))
@@ -107,6 +129,7 @@ class Manifest:
                 size=member["size"],
                 names=tuple(member["names"]),
                 spans=tuple(Span(**span) for span in member["spans"]),
+                unterminated=member.get("unterminated", False),
             )
             for member in values["members"]
         )

@@ -12,10 +12,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-DriftKind = Literal["added", "removed", "renamed", "reordered", "retyped", "format", "null_word", "category"]
+DriftKind = Literal[
+    "added",
+    "removed",
+    "renamed",
+    "reordered",
+    "line_end",
+    "skipped_lines",
+    "retyped",
+    "format",
+    "null_word",
+    "category",
+]
 DRIFT_KINDS: Final[tuple[str, ...]] = get_args(DriftKind)
-STRUCTURE_KINDS: Final = ("added", "removed", "renamed", "reordered")
-"""Kinds that the published names alone show; known when a delivery has landed."""
+STRUCTURE_KINDS: Final = ("added", "removed", "renamed", "reordered", "line_end", "skipped_lines")
+"""Kinds that the published names and the index of a delivery show; known when it has landed."""
+_OPPOSITE: Final = {"missing": "present", "present": "missing", "some": "none", "none": "some"}
 CELL_KINDS: Final = ("retyped", "format", "null_word", "category")
 """Kinds that only the cells show; known when every batch of a delivery has been observed."""
 _CHANGED_PROPERTY: Final = {
@@ -36,6 +48,7 @@ class Change:
         kind: The kind of change.
         subject: Which name or column changed. For a change of published names: the name as it was before, the new name
             of an added column, or an empty text for a reordering. For a change of cells: the declared column's name.
+            For a change of the line end: ``missing`` or ``present``; of skipped lines: ``some`` or ``none``.
         replacement: The new name, for a renaming; empty otherwise.
         foreseen: Whether the declaration provides for it. Nobody is alerted about a foreseen change.
         blocking: Whether the delivery is refused because of it.
@@ -60,6 +73,10 @@ class Change:
                 return f"{self.subject!r} was renamed to {self.replacement!r}"
             case "reordered":
                 return "the columns were reordered"
+            case "line_end":
+                return f"the line end after the last record is {self.subject}"
+            case "skipped_lines":
+                return f"there are {self.subject} of the lines that are no records, such as comments"
             case "added" | "removed":
                 return f"{self.subject!r} was {self.kind}"
             case _:
@@ -88,6 +105,8 @@ class Change:
                 return "added", self.subject, ""
             case "renamed":
                 return "renamed", self.replacement, self.subject
+            case "line_end" | "skipped_lines":
+                return self.kind, _OPPOSITE[self.subject], ""
             case "retyped" | "format":
                 detail = {**self.detail, "before": self.detail["after"], "after": self.detail["before"]}
                 return replace(self, detail=detail).identity
@@ -119,10 +138,14 @@ class Published:
     Attributes:
         names: The published names, in order.
         values: Sketches of the values, by name; none for columns without values and for sensitive columns.
+        unterminated: Whether a file did not end with a line end; None if an earlier version did not observe it.
+        skipped: Whether there were lines that are no records; None if an earlier version did not observe it.
     """
 
     names: tuple[str, ...]
     values: Mapping[str, Values] = field(default_factory=dict)
+    unterminated: bool | None = None
+    skipped: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, Literal
+
+UNTERMINATED: Final = "record__unterminated"
+"""The rule that the last record of a file is followed by a line end."""
+OnBreach = Literal["reject", "report", "refuse"]
+"""What happens to records that break a rule: they are rejected, or only reported, or their delivery is refused."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Find changes between the published names of two deliveries, and decide which ones the declaration provides for.
+"""Find changes between the published names and the files of two deliveries, and which ones the declaration foresees.
 
 Module `cell_changes` compares the cells. Nothing is stored here.
 """
@@ -50,6 +50,23 @@ def changes(schema: Schema, before: Published, now: Published, open_: Iterable[C
     found += [terms.added(name) for name in added if name not in renamed.values()]
     if moved := moved_names(before.names, now.names):
         found.append(Change("reordered", "", foreseen=True, detail={"names": moved}))
+    return found
+
+
+def file_changes(before: Published, now: Published, *, declared: bool) -> list[Change]:
+    """Return what changed in the end of the files and in the lines that are no records.
+
+    Args:
+        before: What the delivery before published.
+        now: What this delivery publishes.
+        declared: Whether the declaration provides for files without a line end at their end.
+    """
+    found: list[Change] = []
+    if None not in (before.unterminated, now.unterminated) and before.unterminated != now.unterminated:
+        state = "missing" if now.unterminated else "present"
+        found.append(Change("line_end", state, foreseen=declared or not now.unterminated))
+    if None not in (before.skipped, now.skipped) and before.skipped != now.skipped:
+        found.append(Change("skipped_lines", "some" if now.skipped else "none", foreseen=not now.skipped))
     return found
 
 

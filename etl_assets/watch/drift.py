@@ -19,7 +19,7 @@ from etl_assets.postgres.watch import drift_events as memory
 from etl_assets.watch.cell_changes import cell_changes, is_undone, merge_changes
 from etl_assets.watch.cell_changes import is_declared_now as cells_declared
 from etl_assets.watch.cell_samples import from_json
-from etl_assets.watch.column_changes import changes, first_changes
+from etl_assets.watch.column_changes import changes, file_changes, first_changes
 from etl_assets.watch.column_changes import is_declared_now as names_declared
 from etl_assets.watch.proposals import propose
 from etl_assets.watch.renames import sketch
@@ -101,7 +101,7 @@ def observe_names(
     _accept_declared(connection, source, lambda event: names_declared(source.schema, event.change))
     if memory.names_observed(connection, delivery):
         return Drift()
-    records = sample().head(SKETCH_RECORDS) if delivery.manifest.spans else None
+    records = sample().head(SKETCH_RECORDS) if delivery.manifest.records else None
     with connection.transaction():
         memory.lock_source(connection, source.name)
         if memory.names_observed(connection, delivery):
@@ -222,24 +222,32 @@ def _alert(connection: Connection, source: Source, delivery: Delivery, drift: Dr
 def _compare_names(connection: Connection, source: Source, delivery: Delivery, sample: pl.DataFrame | None) -> Drift:
     """Compare a delivery's names with the delivery before, remember what was published, write the events."""
     schema = source.schema
-    now = Published(delivery.manifest.names, _sketches(schema, delivery.manifest.names, sample))
+    manifest = delivery.manifest
+    sketches = _sketches(schema, manifest.names, sample)
+    now = Published(manifest.names, sketches, manifest.unterminated > 0, manifest.skipped > 0)
+    format_ = source.extractor.format
+    declared = format_.on_unterminated == "report"
     baseline = memory.observation_before(connection, delivery)
     open_before = memory.find_open_before(connection, delivery, STRUCTURE_KINDS)
     if baseline is None:
         found = first_changes(schema, now)
     else:
         found = changes(schema, baseline.published, now, [event.change for event in open_before])
-    if source.extractor.format.naming == "union":
+        found += file_changes(baseline.published, now, declared=declared)
+    if format_.naming == "union":
         found = [change for change in found if change.kind != "reordered"]
     remembered = {} if baseline is None else baseline.published.values
     memory.remember(connection, delivery, _to_remember(schema, now, remembered))
     identities = {change.identity for change in found}
     undone = [event for event in open_before if event.change.inverse in identities]
-    decimal = source.extractor.format.decimal
-    proposed = [replace(change, proposal=propose(schema, change, sample, decimal)) for change in found]
+    proposed = [replace(change, proposal=propose(schema, change, sample, format_.decimal)) for change in found]
 
     def undone_later(change: Change, later: Observation) -> bool:
-        return change.inverse in {other.identity for other in changes(schema, now, later.published, [change])}
+        others = [
+            *changes(schema, now, later.published, [change]),
+            *file_changes(now, later.published, declared=declared),
+        ]
+        return change.inverse in {other.identity for other in others}
 
     return _write(connection, delivery, _Comparison(proposed, open_before, undone, undone_later))
 
@@ -334,7 +342,8 @@ def _to_remember(schema: Schema, now: Published, remembered: Mapping[str, Values
     known = {name for column in schema.published for name in column.published_names} | {*schema.ignored}
     kept = {name for name in now.names if name not in secret and (not secret or name in known)}
     values = {**remembered, **now.values}
-    return Published(now.names, {name: value.shortened(MOST_HASHES) for name, value in values.items() if name in kept})
+    kept_values = {name: value.shortened(MOST_HASHES) for name, value in values.items() if name in kept}
+    return replace(now, values=kept_values)
 
 
 def _sensitive_names(schema: Schema) -> frozenset[str]:

@@ -63,7 +63,7 @@ def loaded_results(source: Source, connection: Connection, reports: Sequence[Loa
     loaded = [report.delivery for report in reports]
     return [
         *_rule_results(source, broken_rules(reports), counts.read, places),
-        _rejected_share(source, counts.rejected, counts.read),
+        _rejected_share(source, loaded, counts.rejected, counts.read),
         _conservation_result(source, connection, loaded, counts.read),
         drift_result(source, connection, counts.read),
         *_monitor_results(source, connection, loaded),
@@ -74,7 +74,7 @@ def blocking_results(source: Source, connection: Connection, delivery: Delivery)
     """Return the results of the blocking checks of ``core/x`` for a complete delivery, from the ledger as it is now."""
     counts, _ = entries.sum_entries(entries.find(connection, delivery))
     return [
-        _rejected_share(source, counts.rejected, counts.read),
+        _rejected_share(source, [delivery], counts.rejected, counts.read),
         _conservation_result(source, connection, [delivery], counts.read),
     ]
 
@@ -101,20 +101,21 @@ def drift_result(source: Source, connection: Connection, records: int) -> CheckR
 
 
 def refused_results(
-    source: Source, rejected: int, rules: Mapping[str, int], records: int, places: Mapping[str, Sequence[str]]
+    source: Source, delivery: Delivery, rejected: int, rules: Mapping[str, int], places: Mapping[str, Sequence[str]]
 ) -> list[CheckResult]:
     """Return the results of the checks of ``core/x`` for a delivery that was refused.
 
     Args:
         source: The declaration.
+        delivery: The delivery.
         rejected: Number of records that were rejected until the run stopped.
         rules: Number of records that broke each rule until then.
-        records: Number of records of the whole delivery.
         places: Places of the first of them, by rule, in the batches that were written.
     """
+    records = delivery.manifest.records
     return [
         *(result for result in _rule_results(source, rules, records, places) if not result.passed),
-        _rejected_share(source, rejected, records),
+        _rejected_share(source, [delivery], rejected, records),
     ]
 
 
@@ -167,8 +168,8 @@ def _rule_results(
     ]
 
 
-def _rejected_share(source: Source, rejected: int, records: int) -> CheckResult:
-    consent = int(source.max_rejected * records)
+def _rejected_share(source: Source, deliveries: Sequence[Delivery], rejected: int, records: int) -> CheckResult:
+    consent = sum(delivery.manifest.consent(source.max_rejected) for delivery in deliveries)
     return CheckResult(
         REJECTED_SHARE,
         passed=rejected <= consent,

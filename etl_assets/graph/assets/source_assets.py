@@ -215,7 +215,7 @@ def _report_refusal(
             drift = checks.drift_result(source, connection, delivery.manifest.records)
         for rule, broken in error.rules.items():
             rules[rule] = rules.get(rule, 0) + broken
-        results = [*checks.refused_results(source, error.rejected, rules, delivery.manifest.records, places), drift]
+        results = [*checks.refused_results(source, delivery, error.rejected, rules, places), drift]
         record.checks(delivery.id, results)
         partition = context.partition_key if context.has_partition_key else None
         for result in results:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from psycopg.types.json import Jsonb
@@ -11,14 +11,14 @@ from etl_assets.model.counts import Counts
 from etl_assets.postgres.ledger.order import newer, oldest_first, order_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.locks import Holder
 
 Kind = Literal["ingest", "replay"]
-COUNT_NAMES: Final = tuple(field.name for field in fields(Counts))
+COUNT_NAMES: Final = tuple(count.name for count in fields(Counts))
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Entry:
         counts: What became of its records and rows.
         rules: Number of records that broke each rule.
         confirmed: At most so many of the unchanged rows have their contents from another delivery.
+        places: Places of the first records that broke each rule which only reports; empty in an entry that was read.
     """
 
     number: int
@@ -40,6 +41,7 @@ class Entry:
     counts: Counts
     rules: dict[str, int]
     confirmed: int = 0
+    places: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def enter(
@@ -56,7 +58,8 @@ def enter(
     placeholders = ", ".join(["%s"] * len(COUNT_NAMES))
     connection.execute(
         "INSERT INTO etl.batch (delivery_id, generation, kind, number, run_id, epoch, first_record, last_record, "
-        f"rules, hash_seed, confirmed, {columns}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {placeholders})",
+        f"rules, hash_seed, confirmed, places, {columns}) "
+        f"VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {placeholders})",
         (
             delivery.id,
             delivery.generation,
@@ -69,6 +72,7 @@ def enter(
             Jsonb(entry.rules),
             hash_seed,
             entry.confirmed,
+            Jsonb(dict(entry.places)),
             *entry.counts.values,
         ),
     )

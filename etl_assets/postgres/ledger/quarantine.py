@@ -9,6 +9,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from etl_assets.errors import QuarantineError
+from etl_assets.model.rule import UNTERMINATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -272,6 +273,9 @@ def finish_replay(
 ) -> None:
     """Write the outcome of a replay for its records, inside its transaction.
 
+    A record that may have been cut, and that a person replays as it came, gets a correction without any change: it is
+    whole, and a reload must not reject it again.
+
     Args:
         connection: In the transaction of the replay.
         outcomes: For each record its id, its new status, and the rules that it still breaks.
@@ -281,6 +285,10 @@ def finish_replay(
     with connection.cursor() as cursor:
         cursor.executemany(
             "UPDATE etl.rejected SET status = %s, rules = CASE WHEN %s::text[] = '{}' THEN rules ELSE %s::text[] END, "
-            "fingerprint = %s, replays = replays + 1 WHERE id = %s",
-            [(status, rules, rules, fingerprint_, id_) for status, rules, fingerprint_, id_ in values],
+            "fingerprint = %s, replays = replays + 1, correction = CASE WHEN %s = 'replayed' AND %s = ANY (rules) "
+            "THEN coalesce(correction, '{}') ELSE correction END WHERE id = %s",
+            [
+                (status, rules, rules, fingerprint_, status, UNTERMINATED, id_)
+                for status, rules, fingerprint_, id_ in values
+            ],
         )

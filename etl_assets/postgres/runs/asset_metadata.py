@@ -20,14 +20,23 @@ _SAMPLE_SIZE: Final = 5
 
 
 def sample_places(connection: Connection, delivery_ids: Sequence[int]) -> dict[str, list[str]]:
-    """Return the locations of the first rejected records of some deliveries, by rule; never their contents."""
+    """Return the locations of the first records of some deliveries that broke each rule; never their contents."""
     rows = connection.execute(
         "SELECT rule, (array_agg('record ' || record_no || ' at ' || location ORDER BY delivery_id, record_no))"
         "[1:%(limit)s::integer] FROM etl.rejected CROSS JOIN unnest(rules) rule "
         "WHERE delivery_id = ANY (%(ids)s) GROUP BY rule",
         {"ids": list(delivery_ids), "limit": _SAMPLE_SIZE},
     ).fetchall()
-    return dict(rows)
+    reported = connection.execute(
+        "SELECT b.places FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id AND d.generation = b.generation "
+        "WHERE d.id = ANY (%s) AND b.places <> '{}' ORDER BY d.id, b.number",
+        (list(delivery_ids),),
+    ).fetchall()
+    places: dict[str, list[str]] = dict(rows)
+    for (by_rule,) in reported:
+        for rule, found in by_rule.items():
+            places[rule] = [*places.get(rule, []), *found][:_SAMPLE_SIZE]
+    return places
 
 
 def row_counts(connection: Connection, table: str, source: str, partition: str) -> tuple[int, int]:

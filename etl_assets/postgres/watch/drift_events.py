@@ -228,4 +228,5 @@ def _event(row: tuple[Any, ...]) -> DriftEvent:
 def _observation(row: tuple[Any, ...]) -> Observation:
     delivery_id, published, cells = row
     values = {name: Values(kept["distinct"], tuple(kept["hashes"])) for name, kept in published["values"].items()}
-    return Observation(delivery_id, Published(tuple(published["names"]), values), cells)
+    remembered = Published(tuple(published["names"]), values, published.get("unterminated"), published.get("skipped"))
+    return Observation(delivery_id, remembered, cells)

@@ -17,7 +17,7 @@ from etl_assets.extract.formats.csv.records import field_counts, find_records, s
 from etl_assets.extract.formats.encoding import UTF8, encode_record
 from etl_assets.extract.formats.utf8 import invalid_utf8, is_utf8
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
-from etl_assets.model.rule import RuleInfo
+from etl_assets.model.rule import UNTERMINATED, RuleInfo
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ RULES: Final = (
     RuleInfo(ENCODING, "the record is in the declared encoding"),
     RuleInfo(NUL, "the record holds no NUL byte"),
     RuleInfo(QUOTING, "the record's quotes are opened and closed as declared"),
+    RuleInfo(UNTERMINATED, "the record ends with a line end, so that it was not cut"),
 )
 """The rules that a record of delimited text can break."""
 _MARK: Final = b"\xef\xbb\xbf"
@@ -65,6 +66,12 @@ class CsvBatch(RawBatch):
         self._codec = UTF8 if format_.transcoded else format_.codec
         self._bytes = data
         self._known = records
+
+    @property
+    def unterminated(self) -> int | None:
+        """The last record, if the bytes end with it; see `RawBatch`."""
+        ends_with_record = len(self._records) > 0 and int(self._records.stops[-1]) > self.span.length
+        return self.span.last_record if ends_with_record else None
 
     @property
     def frame(self) -> pl.DataFrame:

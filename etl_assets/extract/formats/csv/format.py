@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from etl_assets.extract.base import Naming
     from etl_assets.model.batch import RawBatch
     from etl_assets.model.delivery import MemberIndex, Span
-    from etl_assets.model.rule import RuleInfo
+    from etl_assets.model.rule import OnBreach, RuleInfo
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Csv(CsvOptions, Format):
     def rules(self) -> tuple[RuleInfo, ...]:
         """See `Format.rules`."""
         return RULES
+
+    @property
+    def on_unterminated(self) -> OnBreach:
+        """See `Format.on_unterminated`."""
+        return self.unterminated
 
     def read(
         self, stream: BinaryIO, member: str, *, after: Span | None = None, index: MemberIndex | None = None

@@ -14,12 +14,13 @@ The exact syntax:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from etl_assets.errors import DeclarationError
 from etl_assets.extract.base import BATCH_BYTES
 from etl_assets.extract.formats.csv.records import Layout
 from etl_assets.extract.formats.encoding import UTF8, canonical, reads_like_ascii
+from etl_assets.model.rule import OnBreach
 from etl_assets.schema import RECORD_NO
 
 _SMALLEST_BATCH: Final = 64
@@ -39,6 +40,8 @@ class CsvOptions:
         comment: The characters at the start of comment lines, which are no records; None when there are none.
         decimal: The character before the fraction of numbers.
         short_records: Whether a record may omit its last fields; they then have no value.
+        unterminated: What happens if a file does not end with a line end, so that its last record may have been cut:
+            ``"reject"`` that record, ``"report"`` it, or ``"refuse"`` the delivery.
         batch_bytes: Largest size of a batch.
     """
 
@@ -51,6 +54,7 @@ class CsvOptions:
     comment: str | None = None
     decimal: str = "."
     short_records: bool = False
+    unterminated: OnBreach = "reject"
     batch_bytes: int = BATCH_BYTES
 
     def __post_init__(self) -> None:
@@ -64,6 +68,8 @@ class CsvOptions:
             raise _error("null", "is not a tuple of words", "Write null=('NA',)")
         if self.skip_lines < 0:
             raise _error("skip_lines", "is below 0", "Write how many lines come before the header")
+        if self.unterminated not in get_args(OnBreach):
+            raise _error("unterminated", f"{self.unterminated!r} is unknown", "Write 'reject', 'report' or 'refuse'")
         if self.batch_bytes < _SMALLEST_BATCH:
             raise _error("batch_bytes", "is too small", f"Write at least {_SMALLEST_BATCH}")
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _MARK: Final = b"\xef\xbb\xbf"
 _HEAD: Final = 64 * 1024
+_BLANK: Final = (b"", b"\r")
 
 
 class CsvReader:
@@ -44,6 +45,7 @@ class CsvReader:
         self._where = member or "the file"
         raw = cast("BinaryIO", Transcoded(stream, format_.codec, self._where)) if format_.transcoded else stream
         self._blocks = Blocks(raw, self._where)
+        self._skipped = 0
 
     def indexed(self, index: MemberIndex) -> Iterator[CsvBatch]:
         """Read the batches of an index."""
@@ -82,9 +84,11 @@ class CsvReader:
                     f"has a line longer than {size} bytes, line {line}",
                     "Check whether it is delimited text with LF line ends, or raise batch_bytes",
                 )
-            if len(records) or (ended and number == first):
+            self._skipped += records.comments
+            if len(records) or (ended and (number == first or self._skipped)):
                 ahead = block.count(b"\n", 0, int(records.starts[0])) if len(records) else 0
-                span = Span(number, self._member, offset, length, record, len(records), line + ahead)
+                span = Span(number, self._member, offset, length, record, len(records), line + ahead, self._skipped)
+                self._skipped = 0
                 yield CsvBatch(self._format, span, names, block, records)
                 number += 1
                 record += len(records)
@@ -98,11 +102,13 @@ class CsvReader:
         """Return offset and number of the first line after the header, and the names; None if the header is cut off."""
         offset = self._check_head(head)
         text = ended_by_line_feed(head) if self._blocks.ended else head
-        line = 1
+        line, skipped = 1, 0
         while (feed := text.find(b"\n", offset)) >= 0:
             if line > self._format.skip_lines and not self._is_void(text, offset, feed):
                 break
+            skipped += text[offset:feed] not in _BLANK
             offset, line = feed + 1, line + 1
+        self._skipped = skipped
         if isinstance(self._format.header, tuple):
             return min(offset, len(head)), line, self._format.header
         if offset >= len(text):
@@ -123,7 +129,7 @@ class CsvReader:
     def _is_void(self, text: bytes, start: int, feed: int) -> bool:
         """Return whether a line is blank or a comment."""
         comment = self._layout.comment
-        return text[start:feed] in (b"", b"\r") or (bool(comment) and text.startswith(comment, start))
+        return text[start:feed] in _BLANK or (bool(comment) and text.startswith(comment, start))
 
     def _check_head(self, head: bytes) -> int:
         """Refuse a file that is not text in the declared encoding; return the length of its byte order mark."""

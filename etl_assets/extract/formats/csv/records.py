@@ -56,6 +56,7 @@ class Records:
         gapless: Whether the records cover the bytes from first to last, with nothing between them.
         consumed: Number of bytes up to the end of the last complete record; an open record follows.
         lines: Number of line ends in the consumed bytes.
+        comments: Number of comment lines in the consumed bytes.
         inside: For each byte, packed eight to one, whether it is inside quotes; None when there are no quotes.
     """
 
@@ -67,6 +68,7 @@ class Records:
     consumed: int
     lines: int
     inside: Words | None
+    comments: int = 0
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -212,16 +214,18 @@ def _collect(
     starts = np.concatenate((np.zeros(1, np.int64), stops[:-1]))
     ends = feeds - ((codes[feeds - 1] == CARRIAGE_RETURN) & (feeds > starts))
     kept = ends > starts
+    comments = 0
     if layout.comment:
         for index in np.flatnonzero(codes[starts] == layout.comment[0]):
             kept[index] = not data.startswith(layout.comment, int(starts[index]))
+            comments += not kept[index]
     consumed = int(stops[-1])
     lines = len(feeds) if inside is None else int(np.count_nonzero(codes[:consumed] == LINE_FEED))
     gapless = bool(kept.all())
     if not gapless:
         starts, ends, stops = starts[kept], ends[kept], stops[kept]
     flags = np.isin(starts, misquoted) if len(misquoted) else np.zeros(len(starts), bool)
-    return Records(starts, ends, stops, flags, gapless, consumed, lines, inside)
+    return Records(starts, ends, stops, flags, gapless, consumed, lines, inside, comments)
 
 
 def _recover(data: bytes, codes: Bytes, layout: Layout, *, final: bool) -> tuple[list[tuple[int, int]], Positions, int]:
