@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
+from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.postgres.ledger.quarantine import NewRejected
 from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
 AFTER_ALL: Final = 2**62
 """A record number that is greater than that of any record."""
+_CONTENTS: Final = "#contents"
 MOST_PLACES: Final = 5
 """Number of places that are kept for a rule which only reports."""
 
@@ -75,7 +77,12 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
         seed: From `hash_seed`.
     """
     schema = target.schema
-    rows, duplicate = _newest_of_each_key(batch.rows, schema)
+    rows, duplicate, repeated = _newest_of_each_key(batch.rows, schema, seed)
+    if repeated and schema.repeated_keys == "reject":
+        batch = _with_rejected(batch, {record_no: [KEY_UNIQUE] for record_no in repeated})
+        rows, duplicate, repeated = _newest_of_each_key(batch.rows, schema, seed)
+    if repeated:
+        batch = replace(batch, reported={**batch.reported, KEY_UNIQUE: repeated})
     rows = rows.with_columns(
         pl.lit(delivery_id, dtype=pl.Int64).alias(DELIVERY_ID),
         rows.select(schema.names).hash_rows(seed).reinterpret(signed=True).alias(ROW_HASH),
@@ -108,18 +115,21 @@ def without_rejected(
         delivery_id: Of the delivery it belongs to.
         seed: From `hash_seed`.
     """
-    batch = prepared.batch
+    return prepare(_with_rejected(prepared.batch, broken), target, delivery_id, seed)
+
+
+def _with_rejected(batch: Batch, broken: Mapping[int, Iterable[str]]) -> Batch:
+    """Return a batch with more records rejected, which have rows in it."""
     numbers = pl.Series(REJECTED_RECORD_NO, list(broken), dtype=pl.Int64)
     more = pl.DataFrame(
         {REJECTED_RECORD_NO: numbers, REJECTED_RULES: [list(rules) for rules in broken.values()]},
         schema={REJECTED_RECORD_NO: pl.Int64, REJECTED_RULES: pl.List(pl.String)},
     )
-    batch = replace(
+    return replace(
         batch,
         rows=batch.rows.filter(~pl.col(RECORD_NO).is_in(numbers.implode())),
         rejected=pl.concat([batch.rejected.select(REJECTED_RECORD_NO, REJECTED_RULES), more]),
     )
-    return prepare(batch, target, delivery_id, seed)
 
 
 def places_of(batch: Batch, record_numbers: Sequence[int]) -> list[str]:
@@ -148,11 +158,36 @@ def rejected_records(batch: Batch, broken: Mapping[int, Iterable[str]], schema: 
         )
 
 
-def _newest_of_each_key(rows: pl.DataFrame, schema: Schema) -> tuple[pl.DataFrame, int]:
-    """Return the newest row of each key, sorted by key, and the number of rows left out."""
+def _newest_of_each_key(rows: pl.DataFrame, schema: Schema, seed: int) -> tuple[pl.DataFrame, int, list[int]]:
+    """Find the newest row of each key.
+
+    Returns:
+        The newest row of each key, sorted by key; the number of rows left out; and the numbers of the records that have
+        other contents than the first one with their key and order, unless that does not matter.
+    """
     order = [schema.order_by] if schema.order_by else []
     rows = rows.sort([*schema.key, *order], maintain_order=True)
     same_as_next = pl.all_horizontal(pl.col(name).eq(pl.col(name).shift(-1)) for name in schema.key)
     newest = rows.select(same_as_next.fill_null(value=False).not_()).to_series()
     kept = int(newest.sum())
-    return (rows, 0) if kept == rows.height else (rows.filter(newest), rows.height - kept)
+    if kept == rows.height:
+        return rows, 0, []
+    repeated = [] if schema.repeated_keys == "last" else _repeated(rows, newest, schema, seed)
+    return rows.filter(newest), rows.height - kept, repeated
+
+
+def _repeated(rows: pl.DataFrame, newest: pl.Series, schema: Schema, seed: int) -> list[int]:
+    """Return the numbers of the records with other contents than the first record with their key and order.
+
+    Args:
+        rows: Sorted by key, order and record.
+        newest: For each row, whether the next one has another key.
+        schema: Of the rows.
+        seed: Of the hashes of contents.
+    """
+    sharing = rows.filter(~newest | ~newest.shift(1, fill_value=True))
+    contents = sharing.select(schema.names).hash_rows(seed).alias(_CONTENTS)
+    group = dict.fromkeys([*schema.key, *([schema.order_by] if schema.order_by else [])])
+    differs = pl.col(_CONTENTS) != pl.col(_CONTENTS).first().over(*group)
+    numbers = sharing.with_columns(contents).filter(differs)[RECORD_NO]
+    return numbers.unique().sort().to_list()

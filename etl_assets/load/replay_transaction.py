@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from etl_assets.load.prepare import prepare
+from etl_assets.load.prepare import AFTER_ALL, prepare
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.ledger import entries, locks, quarantine
 
@@ -70,6 +70,10 @@ class ReplayTransaction(BatchTransaction):
         """Return the ledger entry. Its range is from the first to the last replayed record, and may have gaps."""
         entry = super().entry(prepared, written, deleted, reported)
         return replace(entry, last_record=self._claimed[-1].record_no)
+
+    def earlier_than(self, prepared: Prepared) -> int | None:  # noqa: ARG002 -- batches need it
+        """Return a number beyond all: every row of the delivery was written before."""
+        return AFTER_ALL
 
     def confirmed_after(self, prepared: Prepared) -> int:
         """Return the first replayed record: later records of its delivery were written before, and are newer."""

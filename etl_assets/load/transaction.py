@@ -14,13 +14,14 @@ import psycopg
 
 from etl_assets.errors import LoadError, TooManyRejectedError
 from etl_assets.load.confirmed import confirmed_rows
-from etl_assets.load.prepare import AFTER_ALL, without_rejected
+from etl_assets.load.prepare import AFTER_ALL, MOST_PLACES, places_of, without_rejected
 from etl_assets.model.counts import Counts
+from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.postgres.connection import commit_without_waiting
 from etl_assets.postgres.faults import fault_of
 from etl_assets.postgres.ledger import deliveries, entries, locks, quarantine
 from etl_assets.postgres.ledger.entries import Entry
-from etl_assets.postgres.tables.reloading import remove_unproduced
+from etl_assets.postgres.tables.reloading import remove_unproduced, take_over
 from etl_assets.postgres.watch import profiles
 from etl_assets.schema import RECORD_NO
 
@@ -145,9 +146,18 @@ class BatchTransaction:
         for claim, record_numbers in self.lookups.taken_values(self.connection, prepared.rows):
             for record_no in record_numbers:
                 broken.setdefault(record_no, []).append(claim.rule)
+        self.writer.earlier_than = self.earlier_than(prepared)
+        if self.target.schema.repeated_keys == "reject" and self.writer.earlier_than is not None:
+            for record_no in self.writer.find_repeated(prepared.rows):
+                broken.setdefault(record_no, []).append(KEY_UNIQUE)
         return (
             without_rejected(prepared, broken, self.target, self.delivery.id, self.seed) if broken else prepared
         ), reported
+
+    def earlier_than(self, prepared: Prepared) -> int | None:
+        """Return the record before which the delivery's rows are of earlier batches; None if there can be none."""
+        first = prepared.batch.span.first_record
+        return first if first > 1 else None
 
     def write_rows(self, prepared: Prepared) -> tuple[Prepared, Written, int]:
         """Write the rows; find and reject the records that the database cannot store."""
@@ -168,7 +178,15 @@ class BatchTransaction:
         return self.write_rows(without_rejected(prepared, broken, self.target, self.delivery.id, self.seed))
 
     def write_generation(self, prepared: Prepared) -> tuple[Written, int]:
-        """Write the rows; if the delivery is reloaded, also delete rows that it no longer yields."""
+        """Write everything that the batch changes in the table. Subclasses add to it."""
+        written, deleted = self.write_changes(prepared)
+        if self.target.schema.repeated_keys == "reject":
+            # so that a later batch finds every key of this one among the delivery's own rows
+            take_over(self.connection, self.target.table, self.target.schema, prepared.rows, self.writer.outranked_by)
+        return written, deleted
+
+    def write_changes(self, prepared: Prepared) -> tuple[Written, int]:
+        """Write the rows that are new or differ; if the delivery is reloaded, delete those it no longer yields."""
         protect = self.protection(prepared)
         if self.delivery.generation == 1 or self.kind == "replay":
             return self.writer.write(prepared.rows, prepared.encoded, protect=protect), 0
@@ -257,6 +275,10 @@ class BatchTransaction:
         """Return the ledger entry of the batch."""
         batch = prepared.batch
         rejected = len(prepared.rejected)
+        rules, places = prepared.rules + reported, dict(prepared.places)
+        if written.repeated:
+            rules[KEY_UNIQUE] += len(written.repeated)
+            places[KEY_UNIQUE] = [*places.get(KEY_UNIQUE, ()), *places_of(batch, written.repeated)][:MOST_PLACES]
         counts = Counts(
             read=batch.read,
             rejected=rejected,
@@ -275,9 +297,9 @@ class BatchTransaction:
             first_record=batch.span.first_record,
             last_record=batch.span.last_record,
             counts=counts,
-            rules=dict(prepared.rules + reported),
+            rules=dict(rules),
             confirmed=written.confirmed,
-            places=prepared.places,
+            places=places,
         )
 
     def write_entry(self, entry: Entry) -> None:

@@ -7,6 +7,8 @@ from typing import Final, Literal
 
 UNTERMINATED: Final = "record__unterminated"
 """The rule that the last record of a file is followed by a line end."""
+KEY_UNIQUE: Final = "key__unique"
+"""The rule that no two records of a delivery have one key and different contents."""
 OnBreach = Literal["reject", "report", "refuse"]
 """What happens to records that break a rule: they are rejected, or only reported, or their delivery is refused."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from etl_assets.errors import DeclarationError
-from etl_assets.model.rule import RuleInfo
+from etl_assets.model.rule import KEY_UNIQUE, RuleInfo
 from etl_assets.schema.names import check_no_twins
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ class Schema:
         inputs: Columns that are published and validated and passed to the transformer, but are not in the table: for
             example those of a wide feed that is unpivoted.
         rules: The rules that each record as a whole must keep: `Rule`, `UniqueTogether`, `ForeignKey`.
+        repeated_keys: What happens to a record if an earlier one of its delivery has the same key, and the same value
+            of the order column, but other contents: ``"report"`` it, ``"reject"`` it, or nothing: the ``"last"`` wins,
+            as it does if it is reported.
     """
 
     columns: tuple[Column, ...]
@@ -39,6 +42,7 @@ class Schema:
     order_by: str | None = None
     inputs: tuple[Column, ...] = ()
     rules: tuple[RecordRule, ...] = ()
+    repeated_keys: Literal["report", "reject", "last"] = "report"
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -68,7 +72,11 @@ class Schema:
         """The descriptions of all rules, of columns and of whole records."""
         of_columns = (info for column in (*self.columns, *self.inputs) for info in column.rule_infos)
         of_records = (RuleInfo(rule.name, rule.words, rule.columns, rule.by_consent) for rule in self.rules)
-        return (*of_columns, *of_records)
+        infos = (*of_columns, *of_records)
+        if self.repeated_keys == "last" or any(info.name == KEY_UNIQUE for info in infos):
+            return infos
+        words = "no other record of the delivery has the same key and other contents"
+        return (*infos, RuleInfo(KEY_UNIQUE, words, self.key, by_consent=self.repeated_keys == "reject"))
 
     @cached_property
     def claims(self) -> tuple[UniqueClaim, ...]:
@@ -90,7 +98,9 @@ class Schema:
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the declaration; changes whenever a rule, a name or a type does."""
         rules = tuple(rule.identity for rule in self.rules)
-        declaration = (self.columns, self.key, self.ignored, self.order_by, self.inputs, rules)
+        declaration: tuple[object, ...] = (self.columns, self.key, self.ignored, self.order_by, self.inputs, rules)
+        if self.repeated_keys == "reject":
+            declaration = (*declaration, self.repeated_keys)
         return sha256(repr(declaration).encode()).hexdigest()
 
     def check(self, where: str) -> None:
@@ -106,6 +116,10 @@ class Schema:
             raise DeclarationError(where, "columns", "is empty", "Declare at least one column")
         if len(self.columns) > MAX_COLUMNS:
             raise DeclarationError(where, "columns", f"are more than {MAX_COLUMNS}", "Put the rest in one json column")
+        if self.repeated_keys not in ("report", "reject", "last"):
+            raise DeclarationError(
+                where, "repeated_keys", f"{self.repeated_keys!r} is unknown", "Write 'report', 'reject' or 'last'"
+            )
         for column in (*self.columns, *self.inputs):
             column.check(where)
         self._check_names(where)

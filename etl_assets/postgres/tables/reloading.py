@@ -13,10 +13,10 @@ from etl_assets.postgres.connection import planned_without
 from etl_assets.postgres.tables.copy import copy_in, encode, wire_frame
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.postgres.tables.reading import fetch_frame
-from etl_assets.schema import DELIVERY_ID, RECORD_NO
+from etl_assets.schema import BOOKKEEPING, DELIVERY_ID, RECORD_NO, ROW_HASH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import polars as pl
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _PRODUCED: Final = "etl_produced"
 _CONFIRMED: Final = "etl_confirmed"
+_CONFIRMED_ROWS: Final = "etl_confirmed_rows"
 
 
 def remove_unproduced(
@@ -90,6 +91,35 @@ def hand_over(connection: Connection, table: str, schema: Schema, confirmed: pl.
             _temporary(_CONFIRMED),
             _match(schema),
         )
+    )
+
+
+def take_over(
+    connection: Connection, table: str, schema: Schema, rows: pl.DataFrame, outranked_by: Sequence[int]
+) -> None:
+    """Set the marks of unchanged rows that are of older deliveries to those of the records that confirmed them.
+
+    Args:
+        connection: In the batch's transaction, after the rows were written.
+        table: ``schema.table``.
+        schema: Of the table.
+        rows: With the key's columns and the bookkeeping columns.
+        outranked_by: Ids of the newer deliveries.
+    """
+    _fill(connection, _CONFIRMED_ROWS, table, schema, rows.select(*BOOKKEEPING, *schema.key))
+    connection.execute(
+        sql.SQL(
+            "UPDATE {table} t SET {delivery} = s.{delivery}, {record} = s.{record} FROM {rows} s WHERE {match} "
+            "AND t.{hash} = s.{hash} AND t.{delivery} <> s.{delivery} AND t.{delivery} <> ALL (%s::bigint[])"
+        ).format(
+            table=identifier(table),
+            delivery=sql.Identifier(DELIVERY_ID),
+            record=sql.Identifier(RECORD_NO),
+            hash=sql.Identifier(ROW_HASH),
+            rows=_temporary(_CONFIRMED_ROWS),
+            match=_match(schema),
+        ),
+        (list(outranked_by),),
     )
 
 

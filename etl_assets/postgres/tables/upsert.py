@@ -7,7 +7,7 @@ go through a staging table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -37,6 +37,8 @@ _PROBE_ANSWER: Final = np.dtype(
         *(("l2", ">i4"), ("new", "u1"), ("l3", ">i4"), ("differs", "u1")),
     ]
 )
+_RETURNS_OLD: Final = 180_000
+"""The first version of the server whose RETURNING has the old row."""
 _COPY_HEADER: Final = 19
 _COPY_TRAILER: Final = 2
 
@@ -50,12 +52,15 @@ class Written:
         updated: Rows for which the table had an older row.
         unchanged: Rows for which the table had the same row, or a newer one.
         confirmed: How many of the unchanged rows, at most, have their contents from another delivery.
+        repeated: Numbers of the records that changed a row of an earlier batch of their delivery, and not to a newer
+            order, if the writer was to find them.
     """
 
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
     confirmed: int = 0
+    repeated: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ class TableWriter:
         outranked_by: Ids of the deliveries whose rows this one must not overwrite; to be set in each transaction.
         pending_reload: If the delivery is reloaded: the last record of the batch. Rows of the delivery from later
             records may be overwritten: later batches write them again if the records still yield them. None otherwise.
+        earlier_than: Rows of the delivery from records before this one are of earlier batches; None for the first.
     """
 
     def __init__(
@@ -106,6 +112,7 @@ class TableWriter:
         self._delivery_id = delivery_id
         self.outranked_by: Sequence[int] = ()
         self.pending_reload: int | None = None
+        self.earlier_than: int | None = None
         self._refresh_hashes = refresh_hashes
         self._columns = table_columns(schema)
         self._expect_new = False
@@ -173,7 +180,7 @@ class TableWriter:
         if not len(probe.differing) and self._copy_if_new(rows if len(probe.new) == rows.height else rows[probe.new]):
             return Written(inserted=len(probe.new), unchanged=unchanged, confirmed=confirmed)
         merged = self._merge(rows[np.sort(np.concatenate([probe.new, probe.differing]))], None, protect)
-        return Written(merged.inserted, merged.updated, merged.unchanged + unchanged, merged.confirmed + confirmed)
+        return replace(merged, unchanged=merged.unchanged + unchanged, confirmed=merged.confirmed + confirmed)
 
     def _copy_if_new(self, rows: pl.DataFrame, encoded: bytes | None = None) -> bool:
         """Copy rows straight into the table; return False and copy nothing if one of their keys exists."""
@@ -260,11 +267,25 @@ class TableWriter:
             if protected.height:
                 hand_over(self._connection, self._name, self._schema, protected)
                 self._stage(rows.join(protected, on=self._schema.key, how="anti", maintain_order="left"))
+        before_merge = self._find_repeated() if self._looks_for_repeated and not self._returns_old else ()
+        row = self._connection.execute(self._merge_statement(), self._guard_values()).fetchone()
+        inserted, written, repeated = row or (0, 0, None)
+        unchanged = rows.height - written
+        return Written(inserted, written - inserted, unchanged, unchanged, (*before_merge, *(repeated or ())))
+
+    def _merge_statement(self) -> sql.Composed:
+        """SQL that merges the staged rows; returns how many it inserted, wrote, and the repeated records."""
         names = [name for name in self._columns if name not in self._schema.key]
-        statement = sql.SQL(
+        repeated: sql.Composable = sql.SQL("NULL::bigint")
+        if self._looks_for_repeated and self._returns_old:
+            repeated = sql.SQL("CASE WHEN {} THEN new.{} END").format(
+                self._is_repeated("old", "new"), sql.Identifier(RECORD_NO)
+            )
+        return sql.SQL(
             "WITH written AS (INSERT INTO {table} AS t ({columns}) SELECT {columns} FROM {staging} "
             "ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE {changed} "
-            "RETURNING xmax = 0 AS fresh) SELECT count(*) FILTER (WHERE fresh), count(*) FROM written"
+            "RETURNING xmax = 0 AS fresh, {repeated} AS repeated) SELECT count(*) FILTER (WHERE fresh), count(*), "
+            "array_agg(DISTINCT repeated) FILTER (WHERE repeated IS NOT NULL) FROM written"
         ).format(
             table=self._table,
             staging=_STAGING,
@@ -272,11 +293,51 @@ class TableWriter:
             key=sql.SQL(", ").join(map(sql.Identifier, self._schema.key)),
             changes=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names),
             changed=self._changes("excluded"),
+            repeated=repeated,
         )
-        row = self._connection.execute(statement, self._guard_values()).fetchone()
-        inserted, written = row or (0, 0)
-        unchanged = rows.height - written
-        return Written(inserted, written - inserted, unchanged, unchanged)
+
+    @property
+    def _looks_for_repeated(self) -> bool:
+        return self.earlier_than is not None and self._schema.repeated_keys == "report"
+
+    @property
+    def _returns_old(self) -> bool:
+        """Whether the server can return the row that an upsert replaced; an older one must look before it."""
+        return self._connection.info.server_version >= _RETURNS_OLD
+
+    def find_repeated(self, rows: pl.DataFrame) -> tuple[int, ...]:
+        """Return the numbers of the records for whose keys an earlier batch wrote other contents of the same order."""
+        self._stage(rows)
+        return self._find_repeated()
+
+    def _find_repeated(self) -> tuple[int, ...]:
+        """Return the numbers of the staged records, as `find_repeated`."""
+        query = sql.SQL("SELECT DISTINCT s.{} FROM {} s JOIN {} t ON {} WHERE {} AND {} ORDER BY 1").format(
+            sql.Identifier(RECORD_NO),
+            _STAGING,
+            self._table,
+            self._match("s"),
+            self._differs("s"),
+            self._is_repeated("t", "s"),
+        )
+        with planned_without(self._connection, "hashjoin", "mergejoin"):
+            return tuple(number for (number,) in self._connection.execute(query, self._guard_values()).fetchall())
+
+    def _is_repeated(self, old: str, new: str) -> sql.Composable:
+        """The condition that a row is of an earlier batch of the delivery, and not of an older order than a new one."""
+        condition = sql.SQL(
+            "{old}.{delivery} = %(delivery_id)s AND {old}.{record} < least(%(earlier_than)s, {new}.{record})"
+        ).format(
+            old=sql.SQL(old),
+            new=sql.SQL(new),
+            delivery=sql.Identifier(DELIVERY_ID),
+            record=sql.Identifier(RECORD_NO),
+        )
+        if self._schema.order_by is None:
+            return condition
+        same_order = sql.SQL("{0}.{2} = {1}.{2}")
+        order = sql.Identifier(self._schema.order_by)
+        return sql.SQL(" AND ").join([condition, same_order.format(sql.SQL(old), sql.SQL(new), order)])
 
     def _stage(self, rows: pl.DataFrame, encoded: bytes | None = None) -> None:
         """Replace the contents of the staging table with rows."""
@@ -332,6 +393,7 @@ class TableWriter:
             "outranked_by": list(self.outranked_by),
             "delivery_id": self._delivery_id,
             "last": self.pending_reload,
+            "earlier_than": self.earlier_than,
         }
 
     def _refresh(self) -> None:

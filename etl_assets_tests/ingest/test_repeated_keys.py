@@ -1,0 +1,124 @@
+"""Two records of one delivery with one key and different contents: reported, rejected, or the last wins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from etl_assets import ingest
+from etl_assets.errors import DeclarationError
+from etl_assets.extract.formats.csv import Csv
+from etl_assets.graph.assets.checks import loaded_results
+from etl_assets.model.rule import KEY_UNIQUE
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.tables.upsert import TableWriter
+from etl_assets.schema import Column
+from etl_assets_tests.ingest.world import GOODS
+
+if TYPE_CHECKING:
+    from etl_assets_tests.ingest.world import World
+
+PAIR = ("plum,1,", "fig,1,", "plum,2,")
+LONG = "x" * 40
+
+
+@pytest.fixture(params=["one batch", "a batch each", "a batch each, on an older server"])
+def batched(request: pytest.FixtureRequest, world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A feed whose records are in one batch, or each in a batch of its own."""
+    if request.param != "one batch":
+        world.format = Csv(batch_bytes=64)
+    if "older" in request.param:
+        monkeypatch.setattr(TableWriter, "_returns_old", False)
+    return world
+
+
+def records(*lines: str) -> list[str]:
+    return [f"{line}{LONG}" for line in lines]
+
+
+def declare(world: World, repeated_keys: Any, **more: Any) -> None:
+    world.schema = replace(GOODS, repeated_keys=repeated_keys, **more)
+
+
+def test_a_record_with_the_key_of_an_earlier_one_is_reported_with_its_place_and_wins(batched: World) -> None:
+    report = batched.take(*records(*PAIR))
+    assert [row[:2] for row in batched.rows()] == [("fig", 1), ("plum", 2)]
+    assert report.rules == {KEY_UNIQUE: 1}
+    assert report.counts.rejected == 0
+    with connected(batched.url) as connection:
+        results = {result.name: result for result in loaded_results(batched.source, connection, [report])}
+    assert (results[KEY_UNIQUE].passed, results[KEY_UNIQUE].by_consent) == (False, False)
+    assert results[KEY_UNIQUE].places == ("record 3 at :4",)
+    assert batched.violations() == []
+
+
+def test_a_pair_is_reported_in_each_delivery_and_in_each_reload(batched: World) -> None:
+    for _ in range(2):
+        report = batched.take(*records(*PAIR))
+        assert report.rules == {KEY_UNIQUE: 1}
+        batched.take(*records("fig,1,"))
+    reloaded = ingest.load(batched.source, report.delivery, batched.warehouse, "run", force=True)
+    assert reloaded.rules == {KEY_UNIQUE: 1}
+
+
+def test_equal_twins_break_no_rule(batched: World) -> None:
+    report = batched.take(*records("plum,1,", "plum,1,", "fig,1,"))
+    assert report.rules == {}
+
+
+def test_a_record_with_the_key_of_an_earlier_one_can_be_rejected(batched: World) -> None:
+    declare(batched, "reject")
+    report = batched.take(*records(*PAIR, "plum,1,"))
+    assert [row[:2] for row in batched.rows()] == [("fig", 1), ("plum", 1)]
+    assert [(record.record_no, record.rules) for record in batched.waiting()] == [(3, [KEY_UNIQUE])]
+    assert report.counts.rejected == 1
+    assert batched.violations() == []
+
+
+def test_a_rejected_record_is_the_same_whatever_was_in_the_table(batched: World) -> None:
+    declare(batched, "reject")
+    for before in ("plum,1,", "plum,2,"):
+        batched.take(*records(before))
+        batched.take(*records(*PAIR))
+        assert [row[:2] for row in batched.rows()] == [("fig", 1), ("plum", 1)]
+
+
+def test_a_rejected_record_can_be_replayed_with_another_key(batched: World) -> None:
+    declare(batched, "reject")
+    batched.take(*records(*PAIR))
+    batched.replay()
+    (record,) = batched.waiting()
+    batched.correct(record, code="pear")
+    batched.replay()
+    assert [row[:2] for row in batched.rows()] == [("fig", 1), ("pear", 2), ("plum", 1)]
+
+
+def test_the_last_may_win_without_a_report(batched: World) -> None:
+    declare(batched, "last")
+    report = batched.take(*records(*PAIR))
+    assert [row[:2] for row in batched.rows()] == [("fig", 1), ("plum", 2)]
+    assert report.rules == {}
+    assert KEY_UNIQUE not in {rule.name for rule in batched.source.rules}
+
+
+def test_versions_of_a_declared_order_are_no_pair(batched: World) -> None:
+    ordered = (GOODS["code"], Column("amount", "integer", required=True), GOODS["note"])
+    declare(batched, "report", columns=ordered, order_by="amount")
+    report = batched.take(*records("plum,1,", "plum,2,"), f"fig,1,{LONG}", f"fig,1,y{LONG}")
+    assert report.rules == {KEY_UNIQUE: 1}
+
+
+def test_an_unknown_choice_is_refused(world: World) -> None:
+    declare(world, "first")
+    with pytest.raises(DeclarationError, match="repeated_keys 'first' is unknown"):
+        world.source  # noqa: B018 -- it is made here
+
+
+def test_only_rejecting_changes_the_fingerprint(world: World) -> None:
+    before = world.source.fingerprint
+    declare(world, "last")
+    assert world.source.fingerprint == before
+    declare(world, "reject")
+    assert world.source.fingerprint != before
