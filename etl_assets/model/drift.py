@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 DriftKind = Literal["added", "removed", "renamed", "reordered", "retyped", "format", "null_word", "category"]
-DRIFT_KINDS: Final[tuple[str, ...]] = get_args(DriftKind)
 STRUCTURE_KINDS: Final = ("added", "removed", "renamed", "reordered")
 """Kinds that the published names alone show; known when a delivery has landed."""
 CELL_KINDS: Final = ("retyped", "format", "null_word", "category")

@@ -8,19 +8,21 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import DeclarationError
+from etl_assets.model.declaration import Declaration
 from etl_assets.model.rule import RuleInfo
+from etl_assets.schema.column import Column
 from etl_assets.schema.names import check_no_twins
+from etl_assets.schema.rules import RecordRule
 
 if TYPE_CHECKING:
-    from etl_assets.schema.column import Column
-    from etl_assets.schema.rules import Lookup, RecordRule, UniqueClaim
+    from etl_assets.schema.rules import Lookup, UniqueClaim
     from etl_assets.schema.types import DataType
 
 MAX_COLUMNS: Final = 500
 
 
 @dataclass(frozen=True)
-class Schema:
+class Schema(Declaration):
     """The contract of one table.
 
     Attributes:
