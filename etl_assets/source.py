@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -15,7 +14,7 @@ from etl_assets.extract.base import Extractor
 from etl_assets.load.base import Loader
 from etl_assets.load.loader import PostgresLoader
 from etl_assets.model.alert import DEFAULT_ALERTS, AlertRule
-from etl_assets.model.asset_attributes import check_freshness, check_owner, check_tags
+from etl_assets.model.asset_attributes import check_freshness, check_name, check_owner, check_tags
 from etl_assets.model.checks import BUILT_IN
 from etl_assets.model.declaration import Declaration
 from etl_assets.model.expectation import Expectation
@@ -35,7 +34,6 @@ LANDING: Final = "landing"
 CORE: Final = "core"
 """Postgres schema of the tables that sources end in, and first part of their asset keys."""
 QUARANTINE: Final = "quarantine"
-_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,49}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +85,7 @@ class Source(Declaration):
         self._check_parts(where)
 
     def _check_values(self, where: str) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise DeclarationError(
-                where, "name", "cannot be a table's name", "Use lower-case letters, digits and underscores, at most 50"
-            )
+        check_name(self.name, where)
         if not self.description.strip():
             raise DeclarationError(where, "description", "is empty", "Write what the feed is and who publishes it")
         if not 0.0 <= self.max_rejected <= 1.0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
@@ -43,7 +43,7 @@ class Fetched:
 
 
 @dataclass(frozen=True)
-class Format(Declaration, ABC):
+class Format(Declaration):
     """Cuts the bytes of one file into records. A subclass is a frozen dataclass; its fields are its settings."""
 
     @property
@@ -106,7 +106,7 @@ class Format(Declaration, ABC):
 
 
 @dataclass(frozen=True)
-class Extractor(Declaration, ABC):
+class Extractor(Declaration):
     """Fetches the bytes of one partition.
 
     A subclass is a frozen dataclass; its fields are its settings.

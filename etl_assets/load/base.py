@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -143,7 +143,7 @@ class LoadReport:
 
 
 @dataclass(frozen=True)
-class Loader(Declaration, ABC):
+class Loader(Declaration):
     """Writes the batches of a delivery, each exactly once in effect.
 
     A subclass is a frozen dataclass; its fields are its settings.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from abc import ABC
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -27,7 +28,7 @@ _WITHOUT_NAME: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWO
 _WITH_NAME: Final = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
-class Declaration:
+class Declaration(ABC):  # noqa: B024 -- some of the classes that derive from it have abstract methods
     """Base class of everything that is declared, and of the stages that a source may bring itself.
 
     The arguments are compared with the parameters of ``__init__`` and their annotations before ``__init__`` is called,
@@ -38,15 +39,16 @@ class Declaration:
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Raise a `DeclarationError` if an argument is missing, unknown or not of its type."""
         parameters = _parameters(cls)
-        arguments = dict(zip(parameters.without_name, args, strict=False)) | kwargs
-        where = _where(cls, arguments.get("name"))
-        if inspect.isabstract(cls):
+        given = [*zip(parameters.without_name, args, strict=False)]
+        given += [(name, value) for name, value in kwargs.items() if name in parameters.with_name]
+        where = _where(cls, dict(given).get("name"))
+        if cls.__abstractmethods__:
             methods = ", ".join(sorted(cls.__abstractmethods__))
             raise DeclarationError(where, methods, "is not defined", f"Define it in {cls.__name__}")
         parameters.check_names(args, kwargs, where)
-        further = [(parameters.further, value) for value in args[len(parameters.without_name) :]]
-        for name, value in (*arguments.items(), *further):
-            if name in parameters.tests and not parameters.tests[name](value):
+        given += [(parameters.further, value) for value in args[len(parameters.without_name) :]]
+        for name, value in given:
+            if not parameters.tests[name](value):
                 check_value(value, parameters.types[name], where, name)
         return super().__new__(cls)
 
@@ -85,7 +87,7 @@ class _Parameters:
             raise DeclarationError(where, "arguments", problem, names)
         given = set(self.without_name[: len(args)])
         for name in kwargs:
-            if name in given:
+            if name in given and name in self.with_name:
                 raise DeclarationError(where, name, "is given twice", "Write it once")
             if name not in self.with_name and not self.is_open:
                 raise unknown_argument(where, name, self.with_name)

@@ -1,6 +1,6 @@
 """Compares values with the types that annotations declare, and describes these types in words.
 
-It knows the types that declarations use. A value of any other type is accepted: ``mypy`` knows more.
+It knows the kinds of types that declarations use. It accepts any value of another type; type checkers know more.
 """
 
 from __future__ import annotations
@@ -55,15 +55,15 @@ def test_of(type_: Any) -> Test:
         return lambda value: any(type(value) is type(part) and value == part for part in parts)
     if origin is type:
         return lambda value: isinstance(value, type) and issubclass(value, parts)
-    if origin is Callable or type_ is Callable:
+    if origin is Callable:
         return callable
     if inspect.isclass(origin) and issubclass(origin, Collection):
         return _test_of_collection(origin, parts)
     return _test_of_class(origin or type_)
 
 
-def _test_of_collection(origin: type, parts: tuple[Any, ...]) -> Test:
-    """Return the test of a collection and of what it contains; of a text, which contains texts, it is false."""
+def _test_of_collection(origin: type[Collection[Any]], parts: tuple[Any, ...]) -> Test:
+    """Return the test of a collection and of what it contains; a text, which contains texts, is none."""
     tests = tuple(test_of(part) for part in parts if part is not ...)
     if issubclass(origin, Mapping):
         of_key, of_value = tests
@@ -76,7 +76,8 @@ def _test_of_collection(origin: type, parts: tuple[Any, ...]) -> Test:
             and len(value) == len(tests)
             and all(test(part) for test, part in zip(tests, value, strict=True))
         )
-    return lambda value: isinstance(value, origin) and not isinstance(value, str | bytes) and all(map(tests[0], value))
+    test = tests[0]
+    return lambda value: isinstance(value, origin) and not isinstance(value, str | bytes) and all(map(test, value))
 
 
 def _test_of_class(type_: Any) -> Test:
@@ -100,32 +101,27 @@ def check_value(value: object, type_: Any, where: str, field: str) -> None:
         where: How the error names the declaration.
         field: The argument that the value was given for.
     """
-    if not test_of(type_)(value):
-        problem = f"is {_shown(value)}"
-        if isinstance(value, tuple) and (wrong := [part for part in value if not test_of(type_)((part,))]):
-            problem = f"contains {_shown(wrong[0])}"
-        raise DeclarationError(where, field, problem, _remedy(value, type_))
+    test = test_of(type_)
+    if test(value):
+        return
+    wrong = [part for part in value if not test((part,))] if isinstance(value, tuple) else []
+    problem = f"contains {_shown(wrong[0])}" if wrong else f"is {_shown(value)}"
+    raise DeclarationError(where, field, problem, _remedy(value, type_))
 
 
 def _remedy(value: object, type_: Any) -> str:
     """Return what to write: the same value in another form if that is of the type, else the type in words."""
-    if isinstance(value, type) and _has_instances(type_, value):
-        name = value.__name__
-        return (
-            f"Write an instance of a class that derives from {name}"
-            if inspect.isabstract(value)
-            else f"Add (): {name}()"
-        )
     if isinstance(value, str) and len(value) <= _LONGEST and test_of(type_)((value,)):
         return f"Write ({value!r},)"
     if isinstance(value, list | set | frozenset) and test_of(type_)(tuple(value)):
-        return "Write a tuple, which has round brackets: (first, second)"
+        return "Write a tuple, in round brackets: (first, second)"
+    if isinstance(value, type) and any(inspect.isclass(part) and issubclass(value, part) for part in _options(type_)):
+        return f"Write an instance of {'a class that derives from it' if inspect.isabstract(value) else 'it'}"
     return f"Write {words(type_)}"
 
 
-def _has_instances(type_: Any, class_: type) -> bool:
-    """Return whether an instance of a class would be of a type."""
-    return any(inspect.isclass(part) and issubclass(class_, part) for part in (type_, *get_args(type_)))
+def _options(type_: Any) -> tuple[Any, ...]:
+    return get_args(type_) if get_origin(type_) in (Union, UnionType) else (type_,)
 
 
 def _shown(value: object) -> str:
@@ -143,18 +139,20 @@ def _shown(value: object) -> str:
 def words(type_: Any) -> str:
     """Return a type in words: ``a tuple of texts or None``."""
     origin, parts = get_origin(type_), get_args(type_)
-    if type_ in _WORDS:
-        return _WORDS[type_]
     if origin in (Union, UnionType):
-        kinds = [words(part) for part in parts if part is not int or float not in parts]
-        return " or ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
+        return _either(*(words(part) for part in parts if part is not int or float not in parts))
     if origin is Literal:
-        return " or ".join(map(repr, parts))
+        return _either(*map(repr, parts))
     if origin is type:
         return f"a class that derives from {_name(parts[0])}"
     if origin is tuple:
         return f"a tuple of {_PLURALS.get(parts[0], words(parts[0]) if get_origin(parts[0]) else _name(parts[0]))}"
-    return _WORDS.get(origin, _with_article(_name(origin or type_)))
+    class_ = origin or type_
+    return _WORDS.get(class_, _with_article(_name(class_)))
+
+
+def _either(*kinds: str) -> str:
+    return " or ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
 
 
 def _name(type_: Any) -> str:

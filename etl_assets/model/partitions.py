@@ -5,7 +5,7 @@ This module only declares values; ``graph.partitions`` makes Dagster's partition
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -39,7 +39,7 @@ class Partition:
         return self.key or "the whole source"
 
 
-class Partitioning(Declaration, ABC):
+class Partitioning(Declaration):
     """A way of cutting a source into partitions.
 
     Attributes:
@@ -119,6 +119,8 @@ class Periods(Partitioning):
 
     def check(self, where: str) -> None:
         """Raise unless start is before end; subclasses check that it begins a period."""
+        if self.start.year == date.max.year:
+            raise DeclarationError(where, "partitions", f"start in {self.start.year}", "Write an earlier year")
         if self.end is not None and self.end <= self.start:
             raise DeclarationError(where, "partitions", "end before they start", "Let start be before end")
 

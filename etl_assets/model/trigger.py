@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from etl_assets.model.zones import check_zone
 _SHORTEST = timedelta(seconds=30)
 
 
-class Trigger(Declaration, ABC):
+class Trigger(Declaration):
     """A condition under which a source runs automatically."""
 
     @abstractmethod

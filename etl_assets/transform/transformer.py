@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Transformer(Declaration, ABC):
+class Transformer(Declaration):
     """Reshapes the valid records of a batch into rows.
 
     A subclass is a frozen dataclass; its fields are its settings. It gets one batch at a time and must keep no state

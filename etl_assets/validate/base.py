@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from etl_assets.model.declaration import Declaration
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from etl_assets.schema import Schema
 
 
-class Validator(Declaration, ABC):
+class Validator(Declaration):
     """Validates batches against schemas. A frozen dataclass, declared in a `Source` and shared by its runs."""
 
     def check(self, schema: Schema, where: str) -> None:

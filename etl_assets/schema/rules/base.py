@@ -6,7 +6,7 @@ validation, the lookups of the loader, checks, alerts, audits, documentation.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
@@ -72,7 +72,7 @@ class Lookup:
 
 
 @dataclass(frozen=True)
-class ColumnRule(Declaration, ABC):
+class ColumnRule(Declaration):
     """A rule that every value of a column must keep. A missing value keeps every rule except ``required``.
 
     The docstring of a kind is its entry in the documentation. Its field, if it has one, is the declared argument:
@@ -167,7 +167,7 @@ class ColumnRule(Declaration, ABC):
         return Expectation(expectation, name=self.name(column), blocking=True, description=text, **arguments)
 
 
-class RecordRule(Declaration, ABC):
+class RecordRule(Declaration):
     """A rule that a whole record must keep, declared in ``Schema(rules=...)``.
 
     Attributes:
