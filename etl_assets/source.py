@@ -98,11 +98,11 @@ class Source(Declaration):
             check_freshness(self.freshness, where)
 
     def _check_parts(self, where: str) -> None:
+        self.schema.check(where)
         if (self.schema.derived or self.schema.inputs) and self.transformer is None:
             raise DeclarationError(
                 where, "transformer", "is missing", "Derived columns and inputs need one to use them"
             )
-        self.schema.check(where)
         self.validator.check(self.schema, where)
         self.extractor.check(where)
         if self.partitions is not None:

@@ -104,8 +104,9 @@ def check_value(value: object, type_: Any, where: str, field: str) -> None:
     test = test_of(type_)
     if test(value):
         return
-    wrong = [part for part in value if not test((part,))] if isinstance(value, tuple) else []
-    problem = f"contains {_shown(wrong[0])}" if wrong else f"is {_shown(value)}"
+    problem = f"is {_shown(value)}"
+    if isinstance(value, tuple) and any(get_args(option)[-1:] == (...,) for option in _options(type_)):
+        problem = f"contains {_shown(next((part for part in value if not test((part,))), value))}"
     raise DeclarationError(where, field, problem, _remedy(value, type_))
 
 
@@ -146,9 +147,15 @@ def words(type_: Any) -> str:
     if origin is type:
         return f"a class that derives from {_name(parts[0])}"
     if origin is tuple:
-        return f"a tuple of {_PLURALS.get(parts[0], words(parts[0]) if get_origin(parts[0]) else _name(parts[0]))}"
+        return f"a tuple of {_several(parts[0])}" if ... in parts else f"a tuple ({', '.join(map(words, parts))})"
+    if inspect.isclass(origin) and issubclass(origin, Mapping):
+        return f"a mapping of {_several(parts[0])} to {_several(parts[1])}"
     class_ = origin or type_
     return _WORDS.get(class_, _with_article(_name(class_)))
+
+
+def _several(type_: Any) -> str:
+    return _PLURALS.get(type_, words(type_) if get_origin(type_) else _name(type_))
 
 
 def _either(*kinds: str) -> str:

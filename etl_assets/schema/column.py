@@ -14,7 +14,7 @@ from etl_assets.model.rule import RuleInfo
 from etl_assets.schema.names import BOOKKEEPING, KEPT_BY_POSTGRES, check_identifier
 from etl_assets.schema.rules import KINDS, ColumnRule
 from etl_assets.schema.rules.required import Required
-from etl_assets.schema.types import MAX_DECIMAL_DIGITS, DataType, TypeName  # noqa: TC001 -- read at runtime
+from etl_assets.schema.types import FALSE, MAX_DECIMAL_DIGITS, TRUE, DataType, TypeName  # noqa: TC001 -- read at runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +34,8 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "zone": None,
     "precision": MAX_DECIMAL_DIGITS,
     "scale": None,
-    "true": ("true",),
-    "false": ("false",),
+    "true": TRUE,
+    "false": FALSE,
     "null": (),
     "strip": False,
 }
@@ -84,8 +84,8 @@ class Column(Declaration):
         zone: str | None = None,
         precision: int = MAX_DECIMAL_DIGITS,
         scale: int | None = None,
-        true: tuple[str, ...] = ("true",),
-        false: tuple[str, ...] = ("false",),
+        true: tuple[str, ...] = TRUE,
+        false: tuple[str, ...] = FALSE,
         null: tuple[str, ...] = (),
         strip: bool = False,
         **rules: Unpack[RuleKeywords],
