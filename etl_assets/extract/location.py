@@ -53,7 +53,7 @@ def without_secrets(location: str) -> str:
 def check_location(location: str, where: str) -> None:
     """Raise a `DeclarationError` unless a location can be one, and every placeholder is known."""
     if not location.strip() or "\0" in location:
-        raise DeclarationError(where, "location", "is empty", "Write a path, a URL or package:NAME/path")
+        raise DeclarationError(where, "location", "is empty or has a NUL", "Write a path, a URL or package:NAME/path")
     if location.startswith(PACKAGE) and not _INSIDE_PACKAGE.fullmatch(location):
         raise DeclarationError(where, "location", "names no file of a package", "Write package:NAME/path")
     moment = datetime(2000, 1, 1, tzinfo=UTC)

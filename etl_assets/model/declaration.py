@@ -44,7 +44,7 @@ class Declaration(ABC):  # noqa: B024 -- some of the classes that derive from it
         where = _where(cls, dict(given).get("name"))
         if cls.__abstractmethods__:
             methods = ", ".join(sorted(cls.__abstractmethods__))
-            raise DeclarationError(where, methods, "is not defined", f"Define it in {cls.__name__}")
+            raise DeclarationError(where, methods, "is not defined", "Write an instance of a class that defines it")
         parameters.check_names(args, kwargs, where)
         given += [(parameters.further, value) for value in args[len(parameters.without_name) :]]
         for name, value in given:
@@ -131,21 +131,22 @@ def _type_of(parameter: Parameter, class_: type[Declaration]) -> Any:
     for base in class_.__mro__:
         if vars(base).get("__annotations__", {}).get(parameter.name) == parameter.annotation:
             return resolve(parameter.annotation, base.__module__)
-    return resolve(parameter.annotation, class_.__init__.__module__)
-
-
-@cache
-def _noun(class_: type[Declaration]) -> str:
-    """Return what a class declares, in words: the class directly below `Declaration` that it derives from."""
-    kind = next(base for base in reversed(class_.__mro__) if issubclass(base, Declaration) and base is not Declaration)
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()
+    annotation = Any if parameter.annotation is Parameter.empty else parameter.annotation
+    return resolve(annotation, class_.__init__.__module__)
 
 
 def _where(class_: type[Declaration], name: object) -> str:
-    noun = _noun(class_)
-    if isinstance(name, str):
-        return f"{noun} {name!r}"
-    return class_.__name__ if class_.__name__.lower() == noun else f"{noun} {class_.__name__}"
+    """Return how an error names a value of a class: by its own name, if it has one, or by its class."""
+    noun, alone = _nouns(class_)
+    return f"{noun} {name!r}" if isinstance(name, str) else alone
+
+
+@cache
+def _nouns(class_: type[Declaration]) -> tuple[str, str]:
+    """Return the class directly below `Declaration` in words, ``alert rule``, and the class: ``alert rule SlowRun``."""
+    kind = next(base for base in reversed(class_.__mro__) if issubclass(base, Declaration) and base is not Declaration)
+    noun = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()
+    return noun, class_.__name__ if kind is class_ else f"{noun} {class_.__name__}"
 
 
 def _copy(class_: type[D], attributes: Mapping[str, Any]) -> D:

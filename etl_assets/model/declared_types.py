@@ -112,8 +112,8 @@ def check_value(value: object, type_: Any, where: str, field: str) -> None:
 
 def _remedy(value: object, type_: Any) -> str:
     """Return what to write: the same value in another form if that is of the type, else the type in words."""
-    if isinstance(value, str) and len(value) <= _LONGEST and test_of(type_)((value,)):
-        return f"Write ({value!r},)"
+    if test_of(type_)((value,)):
+        return f"Write ({_shown(value)},)"
     if isinstance(value, list | set | frozenset) and test_of(type_)(tuple(value)):
         return "Write a tuple, in round brackets: (first, second)"
     if isinstance(value, type) and any(inspect.isclass(part) and issubclass(value, part) for part in _options(type_)):

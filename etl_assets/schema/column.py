@@ -192,6 +192,8 @@ class Column(Declaration):
             raise DeclarationError(
                 here, "name", "is a column that Postgres gives every table", "Choose another, and write published_as"
             )
+        if "\0" in self.description:
+            raise DeclarationError(here, "description", "has a NUL, which Postgres cannot store", "Leave it out")
         if self.derived and self.published_as is not None:
             raise DeclarationError(here, "published_as", "contradicts derived=True", "Remove one of the two")
         if self.published_as == ():

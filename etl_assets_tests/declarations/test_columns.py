@@ -42,6 +42,7 @@ COLUMNS: dict[str, Mistake] = {
     "derived and published": (column("a", derived=True, published_as="b"), "published_as", "Remove one of the two"),
     "derived by a word": (column("a", derived="yes"), "derived", "Write True or False"),
     "a description that is missing": (column("a", description=None), "description", "Write a text"),
+    "a description with a NUL": (column("a", description="a\0b"), "description", "Leave it out"),
     "sensitive by a word": (column("a", sensitive="no"), "sensitive", "Write True or False"),
     "stripped characters": (column("a", strip=" "), "strip", "Write True or False"),
     "a null word without a tuple": (column("a", null="NA"), "null", "Write ('NA',)"),

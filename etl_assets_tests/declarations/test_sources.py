@@ -65,7 +65,7 @@ SOURCES: dict[str, Mistake] = {
     "a name as the partitions": (lambda: source(partitions="daily"), "partitions", "Write a Partitioning or None"),
     "a class as the partitions": (lambda: source(partitions=E.Daily), "partitions", "Write an instance of it"),
     "a name as the alerts": (lambda: source(alerts="x"), "alerts", "Write a tuple of AlertRule"),
-    "a single alert rule": (lambda: source(alerts=E.RunFailed()), "alerts", "Write a tuple of AlertRule"),
+    "a single alert rule": (lambda: source(alerts=E.RunFailed()), "alerts", "Write (a RunFailed,)"),
     "the name of an expectation": (
         lambda: source(expectations=("expect_column_to_exist",)),
         "expectations",
@@ -105,6 +105,7 @@ SOURCES: dict[str, Mistake] = {
 }
 SCHEMAS: dict[str, Mistake] = {
     "no columns": (lambda: source(schema=E.Schema((), ())), "columns", "Declare at least one column"),
+    "a column without a comma": (lambda: E.Schema(KEY, ("k",)), "columns", "Write (a Column,)"),
     "columns in a list": (lambda: E.Schema([KEY], ("k",)), "columns", "Write a tuple, in round brackets"),
     "a name as a column": (lambda: schema("a"), "columns", "Write a tuple of Column"),
     "more columns than allowed": (
@@ -139,7 +140,7 @@ SCHEMAS: dict[str, Mistake] = {
         "required",
         "A key or order column is required=True",
     ),
-    "a single input": (lambda: schema(inputs=E.Column("a", "text")), "inputs", "Write a tuple of Column"),
+    "a single input": (lambda: schema(inputs=E.Column("a", "text")), "inputs", "Write (a Column,)"),
     "an expression as a rule": (lambda: schema(rules=("k > 0",)), "rules", "Write a tuple of RecordRule"),
     "a rule of a column as a rule of records": (
         lambda: schema(rules=(E.References("core.a.b"),)),

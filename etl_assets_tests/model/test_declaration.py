@@ -51,6 +51,13 @@ class _Unfinished(Transformer):
     """A stage without its method."""
 
 
+class _ByHand(Declaration):
+    """A class with a constructor of its own."""
+
+    def __init__(self, a, *, b: str) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001 -- as sources are written
+        self.pair = (a, b)
+
+
 class _Plain(Declaration):
     """A class without arguments."""
 
@@ -93,6 +100,13 @@ def test_arguments_of_their_types_are_accepted_and_so_are_types_that_are_not_kno
     assert (stage.factor, stage.price, stage.made) == (2, "not checked", 0)
 
 
+def test_a_parameter_without_an_annotation_accepts_any_value() -> None:
+    by_hand: Any = _ByHand
+    assert by_hand(5, b="c").pair == (5, "c")
+    with pytest.raises(DeclarationError, match=r"^_ByHand: b is 6\. Write a text\.$"):
+        by_hand(5, b=6)
+
+
 def test_a_misspelt_argument_is_refused_with_the_name_of_the_source_and_the_right_spelling() -> None:
     with pytest.raises(DeclarationError, match=r"^source 'feed': parttions is not known\. Write partitions\.$"):
         source(parttions=Daily(date(2024, 1, 1)))
@@ -120,7 +134,9 @@ def test_an_argument_that_is_given_twice_or_must_be_named_is_refused() -> None:
 
 def test_a_stage_without_one_of_its_methods_is_refused() -> None:
     unfinished: Any = _Unfinished
-    with pytest.raises(DeclarationError, match=r"^transformer _Unfinished: transform is not defined\. Define it in"):
+    with pytest.raises(
+        DeclarationError, match=r"^transformer _Unfinished: transform is not defined\. Write an instance of"
+    ):
         unfinished()
 
 
