@@ -3,41 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from etl_assets.errors import DeclarationError
+from etl_assets.extract.base import Extractor
+from etl_assets.load.base import Loader
 from etl_assets.load.loader import PostgresLoader
-from etl_assets.model.alert import DEFAULT_ALERTS
+from etl_assets.model.alert import DEFAULT_ALERTS, AlertRule
+from etl_assets.model.asset_attributes import check_freshness, check_name, check_owner, check_tags
 from etl_assets.model.checks import BUILT_IN
+from etl_assets.model.declaration import Declaration
+from etl_assets.model.expectation import Expectation
 from etl_assets.model.monitors import Monitors
-from etl_assets.model.partitions import Files, Partition
-from etl_assets.schema import BOOKKEEPING
+from etl_assets.model.partitions import Files, Partition, Partitioning
+from etl_assets.model.trigger import After, Trigger
+from etl_assets.schema import BOOKKEEPING, Schema
+from etl_assets.transform.transformer import Transformer
 from etl_assets.user_code import code_of
+from etl_assets.validate.base import Validator
 from etl_assets.validate.partition_rule import PartitionRule
 from etl_assets.validate.rule_validator import RuleValidator
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
-    from etl_assets.extract.base import Extractor
-    from etl_assets.load.base import Loader
-    from etl_assets.model.alert import AlertRule
-    from etl_assets.model.expectation import Expectation
-    from etl_assets.model.partitions import Partitioning
     from etl_assets.model.rule import RuleInfo
-    from etl_assets.model.trigger import Trigger
-    from etl_assets.schema import Schema
-    from etl_assets.transform.transformer import Transformer
-    from etl_assets.validate.base import Validator
 
-CORE = "core"
+LANDING: Final = "landing"
+CORE: Final = "core"
 """Postgres schema of the tables that sources end in, and first part of their asset keys."""
+QUARANTINE: Final = "quarantine"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class Source(Declaration):
     """One feed.
 
     Attributes:
@@ -85,34 +85,33 @@ class Source:
         self._check_parts(where)
 
     def _check_values(self, where: str) -> None:
-        if not self.name.isidentifier() or self.name != self.name.lower() or len(self.name) > 50:  # noqa: PLR2004
-            raise DeclarationError(
-                where, "name", "cannot be a table's name", "Use lower-case letters, digits and underscores, at most 50"
-            )
-        if not self.owner.startswith("team:") and "@" not in self.owner:
-            raise DeclarationError(
-                where, "owner", f"{self.owner!r} is not valid", "Write an e-mail address or 'team:name'"
-            )
+        check_name(self.name, where)
+        if not self.description.strip():
+            raise DeclarationError(where, "description", "is empty", "Write what the feed is and who publishes it")
         if not 0.0 <= self.max_rejected <= 1.0:
             raise DeclarationError(where, "max_rejected", f"{self.max_rejected} is not a share", "Write 0.0 to 1.0")
         if self.runs_at_once < 1:
             raise DeclarationError(where, "runs_at_once", f"{self.runs_at_once} is below 1", "Write 1 or more")
-        if self.write != "upsert":
-            raise DeclarationError(where, "write", f"{self.write!r} is unknown", "Write 'upsert'")
+        check_owner(self.owner, where)
+        check_tags(self.tags, where)
+        if self.freshness is not None:
+            check_freshness(self.freshness, where)
 
     def _check_parts(self, where: str) -> None:
+        self.schema.check(where)
         if (self.schema.derived or self.schema.inputs) and self.transformer is None:
             raise DeclarationError(
                 where, "transformer", "is missing", "Derived columns and inputs need one to use them"
             )
-        self.schema.check(where)
         self.validator.check(self.schema, where)
         self.extractor.check(where)
         if self.partitions is not None:
             self.partitions.check(where)
             self._check_partition_column(self.partitions.column, where)
+        self.extractor.check_partitions(self.partitions, where)
         if self.trigger is not None:
             self.trigger.check(where)
+            self._check_upstream(self.trigger, where)
         self.monitors.check(self.schema.names, where)
         self._check_expectations(where)
         for rule in self.alerts:
@@ -123,6 +122,17 @@ class Source:
             raise DeclarationError(where, "partitions", f"are cut by {column!r}, no column", "Name a declared column")
         if self.partition_rule is not None:
             self.partition_rule.check(self.schema, where)
+
+    def _check_upstream(self, trigger: Trigger, where: str) -> None:
+        """Raise if the source would wait for itself, or for partitions that nothing upstream has."""
+        if not isinstance(trigger, After):
+            return
+        if own := {f"{part}/{self.name}" for part in (LANDING, CORE, QUARANTINE)} & set(trigger.assets):
+            problem = f"names {own.pop()}, which is the source's own asset"
+            raise DeclarationError(where, "trigger", problem, "Name an asset of another source: After('core/airlines')")
+        if self.has_file_partitions:
+            remedy = "Write OnChange(every=timedelta(minutes=5)): only a poll finds the new files"
+            raise DeclarationError(where, "trigger", "is After, and each file is a partition", remedy)
 
     def _check_expectations(self, where: str) -> None:
         """Raise unless each expectation is valid, and each check has a unique name."""

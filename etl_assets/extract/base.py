@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import math
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Literal
+
+from etl_assets.errors import DeclarationError
+from etl_assets.model.declaration import Declaration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -12,11 +16,13 @@ if TYPE_CHECKING:
 
     from etl_assets.model.batch import RawBatch
     from etl_assets.model.delivery import MemberIndex, Span
-    from etl_assets.model.partitions import Partition
+    from etl_assets.model.partitions import Partition, Partitioning
     from etl_assets.model.rule import OnBreach, RuleInfo
 
 Naming = Literal["declared", "header", "union"]
 BATCH_BYTES = 12 * 1024 * 1024
+LARGEST_BATCH = 1024**3
+"""The largest size of a batch that a format accepts; several batches are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Fetched:
 
 
 @dataclass(frozen=True)
-class Format(ABC):
+class Format(Declaration):
     """Cuts the bytes of one file into records. A subclass is a frozen dataclass; its fields are its settings."""
 
     @property
@@ -105,7 +111,7 @@ class Format(ABC):
 
 
 @dataclass(frozen=True)
-class Extractor(ABC):
+class Extractor(Declaration):
     """Fetches the bytes of one partition.
 
     A subclass is a frozen dataclass; its fields are its settings.
@@ -157,5 +163,17 @@ class Extractor(ABC):
         """Return the names of the files to fetch, in any order, for a source with a partition for each file."""
         return ()
 
-    def check(self, where: str) -> None:  # noqa: B027 -- most have nothing to check
+    def check(self, where: str) -> None:
         """Raise a `DeclarationError` unless the declaration is sound; this reads no file."""
+        if not 0 <= self.settle_seconds < math.inf:
+            raise DeclarationError(where, "settle_seconds", f"is {self.settle_seconds}", "Write seconds, or 0 for none")
+        if not self.member:
+            raise DeclarationError(where, "member", "matches nothing", "Write a glob for the members: '*.csv'")
+
+    def check_partitions(self, partitions: Partitioning | None, where: str) -> None:
+        """Raise a `DeclarationError` unless the extractor can fetch the partitions of a source.
+
+        Args:
+            partitions: How the source is cut; None if it is not.
+            where: How the error names the source.
+        """

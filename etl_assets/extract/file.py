@@ -28,6 +28,7 @@ from etl_assets.errors import (
 )
 from etl_assets.extract.base import Extractor, Fetched
 from etl_assets.extract.location import (
+    check_location,
     check_placeholders,
     fill_in,
     fixed_folder,
@@ -39,12 +40,13 @@ from etl_assets.extract.location import (
 )
 from etl_assets.extract.validators import FileState, distinguishing, from_listing
 from etl_assets.extract.web import fetch_by_http, poll_by_http
+from etl_assets.model.partitions import Files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from etl_assets.model.partitions import Partition
+    from etl_assets.model.partitions import Partition, Partitioning
 
 _WEB_TIMEOUT: Final = 60.0
 _POLL_TIMEOUT: Final = 10.0
@@ -68,11 +70,14 @@ class FileExtractor(Extractor):
 
     def check(self, where: str) -> None:
         """Raise unless the location can be filled in."""
-        if not self.location:
-            raise DeclarationError(where, "location", "is empty", "Write a path, a URL or package:NAME/path")
-        check_placeholders(self.location, where)
-        if self.settle_seconds < 0:
-            raise DeclarationError(where, "settle_seconds", "is below 0", "Write 0 for no second check")
+        super().check(where)
+        check_location(self.location, where)
+
+    def check_partitions(self, partitions: Partitioning | None, where: str) -> None:
+        """Raise unless the placeholders have values, and a location for many files is a glob."""
+        check_placeholders(self.location, partitions, where)
+        if isinstance(partitions, Files) and not is_glob(self.location):
+            raise DeclarationError(where, "location", "is no glob, so that it lists no files", "Write one: feeds/*.csv")
 
     def fetch(self, partition: Partition) -> AbstractContextManager[Fetched]:
         """Open the partition's file; see `Extractor.fetch`."""

@@ -13,11 +13,13 @@ from string import Formatter
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import DeclarationError, DeliveryMissingError
+from etl_assets.model.partitions import Files, Periods
 
 if TYPE_CHECKING:
-    from etl_assets.model.partitions import Partition
+    from etl_assets.model.partitions import Partition, Partitioning
 
 PACKAGE: Final = "package:"
+_INSIDE_PACKAGE: Final = re.compile(r"package:[^\W\d]\w*/.+")
 _PLACEHOLDERS: Final = ("key", "start", "end")
 _WILD: Final = re.compile(r"[*?\[]")
 _SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+::?//|[a-zA-Z][a-zA-Z0-9+.-]+::")
@@ -48,17 +50,45 @@ def without_secrets(location: str) -> str:
     return re.sub(r"[?#].*", "?…", _USER.sub("", location), flags=re.DOTALL)
 
 
-def check_placeholders(location: str, where: str) -> None:
-    """Raise a `DeclarationError` unless every placeholder can be filled in."""
+def check_location(location: str, where: str) -> None:
+    """Raise a `DeclarationError` unless a location can be one, and every placeholder is known."""
+    if not location.strip() or "\0" in location:
+        raise DeclarationError(where, "location", "is empty or has a NUL", "Write a path, a URL or package:NAME/path")
+    if location.startswith(PACKAGE) and not _INSIDE_PACKAGE.fullmatch(location):
+        raise DeclarationError(where, "location", "names no file of a package", "Write package:NAME/path")
     moment = datetime(2000, 1, 1, tzinfo=UTC)
     try:
-        fields = {name for _, name, _, _ in Formatter().parse(location) if name is not None}
-        if unknown := sorted(fields - set(_PLACEHOLDERS)):
+        if unknown := sorted(_placeholders(location) - set(_PLACEHOLDERS)):
             raise ValueError(f"{{{unknown[0]}}} is no placeholder")  # noqa: TRY301 -- one remedy for every cause
         location.format(key="key", start=moment, end=moment)
-    except (ValueError, IndexError, KeyError) as error:
+    except (ValueError, LookupError) as error:
         remedy = "Use {key}, {start:%Y-%m-%d} or {end:%Y-%m-%d}; write a brace itself twice"
         raise DeclarationError(where, "location", f"cannot be filled in ({error})", remedy) from error
+
+
+def check_placeholders(location: str, partitions: Partitioning | None, where: str) -> None:
+    """Raise a `DeclarationError` unless the partitions of a source have a value for each placeholder."""
+    placeholders = sorted(_placeholders(location))
+    if placeholders and partitions is None:
+        problem = f"has {{{placeholders[0]}}}, and the source has no partitions"
+        raise DeclarationError(where, "location", problem, "Declare partitions, or leave the placeholder out")
+    if placeholders and isinstance(partitions, Files):
+        problem = f"has {{{placeholders[0]}}}, but the partitions are the files that it matches"
+        raise DeclarationError(where, "location", problem, "Write a glob without placeholders")
+    if {"start", "end"} & set(placeholders) and not isinstance(partitions, Periods):
+        problem = f"has {{{placeholders[-1]}}}, which only partitions of time have"
+        raise DeclarationError(where, "location", problem, "Use {key}, or declare Daily, Weekly or Monthly partitions")
+
+
+def _placeholders(location: str) -> set[str]:
+    """Return the names of the placeholders, and whatever else is in braces.
+
+    Raises:
+        ValueError: If a brace has no counterpart.
+    """
+    parts = list(Formatter().parse(location))
+    nested = {name for _, _, form, _ in parts if form for _, name, _, _ in Formatter().parse(form) if name is not None}
+    return {name for _, name, _, _ in parts if name is not None} | {f"{{{name}}}" for name in nested}
 
 
 def fill_in(location: str, partition: Partition) -> str:
@@ -67,9 +97,8 @@ def fill_in(location: str, partition: Partition) -> str:
     Raises:
         DeclarationError: If a placeholder needs a key or window that the partition does not have.
     """
-    fields = {name for _, name, _, _ in Formatter().parse(location) if name is not None}
     values = {"key": partition.key, "start": partition.start, "end": partition.end}
-    if missing := sorted(name for name in fields if not values[name]):
+    if missing := sorted(name for name in _placeholders(location) if not values[name]):
         raise DeclarationError(
             "extractor FileExtractor",
             "location",

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from etl_assets.source import CORE
+from etl_assets.source import CORE, LANDING, QUARANTINE
 
 if TYPE_CHECKING:
     from etl_assets.source import Source
 
-LANDING = "landing"
-QUARANTINE = "quarantine"
 WAREHOUSE = "warehouse"
 """Key of the resource that opens the warehouse."""
 REPLAY = "replay"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from etl_assets.model.counts import Counts
+from etl_assets.model.declaration import Declaration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -142,7 +143,7 @@ class LoadReport:
 
 
 @dataclass(frozen=True)
-class Loader(ABC):
+class Loader(Declaration):
     """Writes the batches of a delivery, each exactly once in effect.
 
     A subclass is a frozen dataclass; its fields are its settings.

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, ClassVar, Final, Literal, get_args
+from zoneinfo import ZoneInfo
 
 from etl_assets.errors import DeclarationError
-from etl_assets.model.drift import DRIFT_KINDS
-
-if TYPE_CHECKING:
-    from datetime import time
-
-    from etl_assets.model.drift import DriftKind
+from etl_assets.model.declaration import Declaration
+from etl_assets.model.drift import DriftKind
+from etl_assets.model.zones import check_zone
 
 Severity = Literal["info", "warning", "error", "critical"]
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
@@ -32,7 +29,7 @@ _DAYS_BACK: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quiet:
+class Quiet(Declaration):
     """Hours in which no notifications are sent; they wait until the hours end.
 
     Attributes:
@@ -61,14 +58,15 @@ class Quiet:
 
     def check(self, where: str) -> None:
         """Raise a `DeclarationError` unless the declaration is valid."""
-        _check_zone(self.zone, where)
-        _check_severities(self.but, where)
+        check_zone(self.zone, where, "alerts")
+        for clock in (self.start, self.end):
+            _check_clock(clock, where)
         if self.start == self.end:
             raise DeclarationError(where, "alerts", "are quiet all day", "Let Quiet begin and end at different times")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlertRule:
+class AlertRule(Declaration):
     """Base class of the alert rules.
 
     Attributes:
@@ -90,7 +88,6 @@ class AlertRule:
         Args:
             where: What to call the owner in the error, e.g. ``source 'flights'``.
         """
-        _check_severities((self.severity,), where)
         for channel in self.to:
             if not CHANNEL.fullmatch(channel):
                 raise DeclarationError(
@@ -180,6 +177,7 @@ class SlowRun(AlertRule):
         """Raise a `DeclarationError` unless the thresholds are valid."""
         AlertRule.check(self, where)
         _require(where, self, self.factor > 1.0, f"has factor={self.factor}", "Write a number above 1.0")
+        _require(where, self, self.at_least >= timedelta(), "has an at_least below 0", "Write a timedelta of 0 or more")
         _require(where, self, self.minimum_history >= 1, "has no minimum_history", "Write minimum_history=1 or more")
 
 
@@ -215,7 +213,8 @@ class NoDelivery(AlertRule):
     def check(self, where: str) -> None:
         """Raise a `DeclarationError` unless the days and the zone exist."""
         AlertRule.check(self, where)
-        _check_zone(self.zone, where)
+        check_zone(self.zone, where, "alerts")
+        _check_clock(self.by, where)
         for day in self.days:
             known = day in WEEKDAYS or (isinstance(day, int) and 1 <= day <= _LAST_DAY)
             _require(where, self, known, f"names the day {day!r}", "Write 'mon' to 'sun', or 1 to 28")
@@ -232,12 +231,6 @@ class DriftOpened(AlertRule):
     kind: ClassVar[str] = "drift_opened"
     kinds: tuple[DriftKind, ...] = ()
     severity: Severity = "warning"
-
-    def check(self, where: str) -> None:
-        """Raise a `DeclarationError` unless the kinds exist."""
-        AlertRule.check(self, where)
-        for kind in self.kinds:
-            _require(where, self, kind in DRIFT_KINDS, f"names {kind!r}", f"Use {', '.join(DRIFT_KINDS)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,16 +331,7 @@ def _require(where: str, rule: AlertRule, valid: Any, problem: str, remedy: str)
         raise DeclarationError(where, f"alerts, {type(rule).__name__}", problem, remedy)
 
 
-def _check_severities(severities: tuple[str, ...], where: str) -> None:
-    for severity in severities:
-        if severity not in SEVERITIES:
-            raise DeclarationError(where, "alerts", f"have the severity {severity!r}", f"Write {', '.join(SEVERITIES)}")
-
-
-def _check_zone(zone: str, where: str) -> None:
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise DeclarationError(
-            where, "alerts", f"name the zone {zone!r}", "Write an IANA zone: Europe/Paris"
-        ) from error
+def _check_clock(clock: time, where: str) -> None:
+    """Raise a `DeclarationError` if a time has a zone of its own, besides that of the rule."""
+    if clock.tzinfo is not None:
+        raise DeclarationError(where, "alerts", f"have the time {clock} with a tzinfo", "Write its zone as zone='…'")

@@ -24,7 +24,6 @@ DriftKind = Literal[
     "null_word",
     "category",
 ]
-DRIFT_KINDS: Final[tuple[str, ...]] = get_args(DriftKind)
 STRUCTURE_KINDS: Final = ("added", "removed", "renamed", "reordered", "line_end", "skipped_lines")
 """Kinds that the published names and the index of a delivery show; known when it has landed."""
 _OPPOSITE: Final = {"missing": "present", "present": "missing", "some": "none", "none": "some"}

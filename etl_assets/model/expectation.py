@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.errors import DeclarationError
+from etl_assets.model.declaration import Declaration
 from etl_assets.model.expectation_types import IN_DATABASE, OUTSIDE_DATABASE, ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
 _CHECK_NAME: Final = re.compile(r"[A-Za-z0-9_]+")
 _OWN_CLASS: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:(?P<name>[A-Za-z_]\w*)")
@@ -19,7 +21,7 @@ _SEVERAL_COLUMNS: Final = ("column_list", "column_set")
 
 
 @dataclass(frozen=True, init=False)
-class Expectation:
+class Expectation(Declaration):
     """An expectation about the stored table, which becomes an asset check.
 
     ``Expectation("expect_column_values_to_be_between", column="rate", min_value=0, mostly=0.99)``

@@ -5,17 +5,15 @@ This module only declares values; ``watch.anomaly`` compares a delivery with its
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from etl_assets.errors import DeclarationError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from etl_assets.model.declaration import Declaration
 
 
 @dataclass(frozen=True, kw_only=True)
-class Volume:
+class Volume(Declaration):
     """When the number of records of a delivery is anomalous.
 
     Attributes:
@@ -41,12 +39,14 @@ class Volume:
         _check_history(self.deviations, self.history, self.minimum_history, where, "monitors.volume")
         if self.tolerance < 0:
             raise DeclarationError(where, "monitors.volume", "has a tolerance below 0", "Write a share: 0.25")
+        if (self.at_least or 0) < 0 or (self.at_most or 0) < 0:
+            raise DeclarationError(where, "monitors.volume", "has a limit below 0", "Write 0 or more records")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
             raise DeclarationError(where, "monitors.volume", "has at_least above at_most", "Exchange them")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distribution:
+class Distribution(Declaration):
     """When the values of a column are anomalous: its nulls, its distinct values, its mean, deviation, quantiles, range.
 
     Attributes:
@@ -71,7 +71,7 @@ class Distribution:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Monitors:
+class Monitors(Declaration):
     """The monitors of a source and their thresholds.
 
     Attributes:

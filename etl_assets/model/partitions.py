@@ -5,16 +5,16 @@ This module only declares values; ``graph.partitions`` makes Dagster's partition
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from etl_assets.errors import DeclarationError
+from etl_assets.model.declaration import Declaration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import polars as pl
 
 
@@ -39,7 +39,7 @@ class Partition:
         return self.key or "the whole source"
 
 
-class Partitioning(ABC):
+class Partitioning(Declaration):
     """A way of cutting a source into partitions.
 
     Attributes:
@@ -75,7 +75,7 @@ class Partitioning(ABC):
         """Return the keys of all partitions that are complete at ``now``, oldest first; none if they must be listed."""
         return ()
 
-    def check(self, where: str) -> None:  # noqa: B027 -- most have nothing to check
+    def check(self, where: str) -> None:
         """Raise a `DeclarationError` unless the declaration is sound."""
 
 
@@ -119,6 +119,8 @@ class Periods(Partitioning):
 
     def check(self, where: str) -> None:
         """Raise unless start is before end; subclasses check that it begins a period."""
+        if self.start.year == date.max.year:
+            raise DeclarationError(where, "partitions", f"start in {self.start.year}", "Write an earlier year")
         if self.end is not None and self.end <= self.start:
             raise DeclarationError(where, "partitions", "end before they start", "Let start be before end")
 
@@ -190,9 +192,9 @@ class Static(Partitioning):
         """Raise unless there are names, each once, that Dagster accepts."""
         if not self.names or len(set(self.names)) < len(self.names):
             raise DeclarationError(where, "partitions", "are empty or name one twice", "Name each partition once")
-        if bad := [name for name in self.names if not name or "..." in name or "\n" in name or "," in name]:
+        if bad := [name for name in self.names if "..." in name or "," in name or not name.isprintable() or not name]:
             raise DeclarationError(
-                where, "partitions", f"cannot be named {bad[0]!r}", "Leave out '...', ',' and newlines"
+                where, "partitions", f"cannot be named {bad[0]!r}", "Leave out '...', ',' and control characters"
             )
 
 

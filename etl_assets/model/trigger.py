@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from datetime import timedelta
 
 from etl_assets.errors import DeclarationError
+from etl_assets.model.cron import problem_of
+from etl_assets.model.declaration import Declaration
+from etl_assets.model.zones import check_zone
 
-_CRON_FIELDS = 5
 _SHORTEST = timedelta(seconds=30)
 
 
-class Trigger(ABC):
+class Trigger(Declaration):
     """A condition under which a source runs automatically."""
 
     @abstractmethod
@@ -37,11 +39,11 @@ class Cron(Trigger):
     zone: str = "UTC"
 
     def check(self, where: str) -> None:
-        """Raise unless the expression has five fields; Dagster checks them when it builds the schedule."""
-        if len(self.expression.split()) != _CRON_FIELDS:
-            raise DeclarationError(
-                where, "trigger", f"{self.expression!r} is not a cron expression", "Write five fields: '30 4 * * *'"
-            )
+        """Raise unless the expression names moments that come, and the zone exists."""
+        if (problem := problem_of(self.expression)) is not None:
+            remedy = "Write minute, hour, day of the month, month and day of the week: '30 4 * * *'"
+            raise DeclarationError(where, "trigger", f"{self.expression!r} {problem}", remedy)
+        check_zone(self.zone, where, "trigger")
 
 
 @dataclass(frozen=True)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import builtins  # noqa: TC003 -- the class has an attribute of that name
 from dataclasses import dataclass
-from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from etl_assets.errors import DeclarationError
+from etl_assets.model.declaration import Declaration, unknown_argument
+from etl_assets.model.declared_types import check_value, resolve
 from etl_assets.model.rule import RuleInfo
-from etl_assets.schema.names import BOOKKEEPING, check_identifier
-from etl_assets.schema.rules import KINDS
+from etl_assets.schema.names import BOOKKEEPING, KEPT_BY_POSTGRES, check_identifier
+from etl_assets.schema.rules import KINDS, ColumnRule
 from etl_assets.schema.rules.required import Required
-from etl_assets.schema.types import MAX_DECIMAL_DIGITS, DataType
+from etl_assets.schema.types import FALSE, MAX_DECIMAL_DIGITS, TRUE, DataType, TypeName  # noqa: TC001 -- read at runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Unpack
 
-    from etl_assets.schema.rules import ColumnRule
     from etl_assets.schema.rules.keywords import RuleKeywords
-    from etl_assets.schema.types import TypeName
 
     Kind = TypeVar("Kind", bound=ColumnRule)
 
@@ -34,15 +34,15 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "zone": None,
     "precision": MAX_DECIMAL_DIGITS,
     "scale": None,
-    "true": ("true",),
-    "false": ("false",),
+    "true": TRUE,
+    "false": FALSE,
     "null": (),
     "strip": False,
 }
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class Column:
+class Column(Declaration):
     """One column of the table and the rules its values must keep.
 
     Attributes:
@@ -84,8 +84,8 @@ class Column:
         zone: str | None = None,
         precision: int = MAX_DECIMAL_DIGITS,
         scale: int | None = None,
-        true: tuple[str, ...] = ("true",),
-        false: tuple[str, ...] = ("false",),
+        true: tuple[str, ...] = TRUE,
+        false: tuple[str, ...] = FALSE,
         null: tuple[str, ...] = (),
         strip: bool = False,
         **rules: Unpack[RuleKeywords],
@@ -188,9 +188,15 @@ class Column:
         check_identifier(self.name, here, "name")
         if self.name in BOOKKEEPING:
             raise DeclarationError(here, "name", "is kept for bookkeeping", "Choose another name")
+        if self.name in KEPT_BY_POSTGRES:
+            raise DeclarationError(
+                here, "name", "is a column that Postgres gives every table", "Choose another, and write published_as"
+            )
+        if "\0" in self.description:
+            raise DeclarationError(here, "description", "has a NUL, which Postgres cannot store", "Leave it out")
         if self.derived and self.published_as is not None:
             raise DeclarationError(here, "published_as", "contradicts derived=True", "Remove one of the two")
-        if self.published_as == () or any(not isinstance(name, str) for name in self.published_names):
+        if self.published_as == ():
             raise DeclarationError(here, "published_as", "has no name", "Write the publisher's name or leave it out")
         self.type.check(here)
         for rule in self.rules:
@@ -202,9 +208,15 @@ class Column:
 def _declared_rules(column: str, type_: DataType, arguments: Mapping[str, Any]) -> tuple[ColumnRule, ...]:
     """Return the rules that the arguments declare, and those that come with the type."""
     known = [kind for kind, rule in KINDS.items() if rule.keyword]
-    for unknown in arguments.keys() - set(known):
-        close = get_close_matches(unknown, [*known, *_DEFAULTS], n=1)
-        remedy = f"Write {close[0]}" if close else f"Write one of {', '.join([*known, *_DEFAULTS])}"
-        raise DeclarationError(f"column {column!r}", unknown, "is not known", remedy)
+    for kind, argument in arguments.items():
+        if kind not in known:
+            raise unknown_argument(f"column {column!r}", kind, [*known, *_DEFAULTS])
+        check_value(argument, _type_of_argument(KINDS[kind]), f"column {column!r}", kind)
     rules = (rule.declared(arguments.get(kind)) or rule.of_type(type_) for kind, rule in KINDS.items())
     return tuple(rule for rule in rules if rule is not None)
+
+
+@cache
+def _type_of_argument(rule: type[ColumnRule]) -> Any:
+    """Return the type of the argument that declares a kind of rule; None is the same as to leave it out."""
+    return resolve(f"{rule.keyword} | None", rule.__module__)

@@ -16,6 +16,8 @@ ROW_HASH: Final = "_row_hash"
 BOOKKEEPING: Final = (DELIVERY_ID, RECORD_NO, ROW_HASH)
 """Columns that every table has besides the declared ones; no declared column may have these names."""
 
+KEPT_BY_POSTGRES: Final = frozenset({"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"})
+"""Columns that Postgres itself gives every table; it creates none with these names."""
 MAX_IDENTIFIER_BYTES: Final = 63
 _IDENTIFIER: Final = re.compile(r"[a-z_][a-z0-9_]*")
 

@@ -8,19 +8,21 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal
 
 from etl_assets.errors import DeclarationError
+from etl_assets.model.declaration import Declaration
 from etl_assets.model.rule import KEY_UNIQUE, RuleInfo
+from etl_assets.schema.column import Column
 from etl_assets.schema.names import check_no_twins
+from etl_assets.schema.rules import RecordRule
 
 if TYPE_CHECKING:
-    from etl_assets.schema.column import Column
-    from etl_assets.schema.rules import Lookup, RecordRule, UniqueClaim
+    from etl_assets.schema.rules import Lookup, UniqueClaim
     from etl_assets.schema.types import DataType
 
 MAX_COLUMNS: Final = 500
 
 
 @dataclass(frozen=True)
-class Schema:
+class Schema(Declaration):
     """The contract of one table.
 
     Attributes:
@@ -116,10 +118,6 @@ class Schema:
             raise DeclarationError(where, "columns", "is empty", "Declare at least one column")
         if len(self.columns) > MAX_COLUMNS:
             raise DeclarationError(where, "columns", f"are more than {MAX_COLUMNS}", "Put the rest in one json column")
-        if self.repeated_keys not in ("report", "reject", "last"):
-            raise DeclarationError(
-                where, "repeated_keys", f"{self.repeated_keys!r} is unknown", "Write 'report', 'reject' or 'last'"
-            )
         for column in (*self.columns, *self.inputs):
             column.check(where)
         self._check_names(where)

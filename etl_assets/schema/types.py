@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 from polars.exceptions import PolarsError
 
 from etl_assets.errors import DeclarationError
+from etl_assets.model.zones import check_zone
 from etl_assets.schema.date_formats import DEFAULT_FORMATS, check_format
 
 TypeName = Literal["text", "integer", "float", "decimal", "boolean", "date", "timestamp", "time", "json", "uuid"]
@@ -23,6 +23,8 @@ Bound: TypeAlias = int | float | Decimal | date | datetime | time
 """A bound with which the values of an ordered type are compared."""
 
 MAX_DECIMAL_DIGITS: Final = 38
+TRUE: Final = ("true",)
+FALSE: Final = ("false",)
 _ORDERED: Final = frozenset({"integer", "float", "decimal", "date", "timestamp", "time"})
 _POLARS: Final[dict[str, pl.DataType]] = {
     "text": pl.String(),
@@ -65,8 +67,8 @@ class DataType:
     zone: str | None = None
     precision: int = MAX_DECIMAL_DIGITS
     scale: int | None = None
-    true: tuple[str, ...] = ("true",)
-    false: tuple[str, ...] = ("false",)
+    true: tuple[str, ...] = TRUE
+    false: tuple[str, ...] = FALSE
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -127,8 +129,7 @@ class DataType:
         self._check_formats(where)
         self._check_zone(where)
         self._check_decimal(where)
-        if set(self.true) & set(self.false):
-            raise DeclarationError(where, "true and false", "share a word", "Use each word only once")
+        self._check_boolean(where)
 
     def _check_formats(self, where: str) -> None:
         if self.declared_formats is not None and (self.name not in DEFAULT_FORMATS or not self.declared_formats):
@@ -148,12 +149,12 @@ class DataType:
             return
         if self.name != "timestamp":
             raise DeclarationError(where, "zone", "is for timestamps", "Remove it")
+        check_zone(self.zone, where, "zone")
         try:
-            ZoneInfo(self.zone)
             pl.Series(["2000-01-01"]).str.to_datetime("%Y-%m-%d").dt.replace_time_zone(self.zone)
-        except (ZoneInfoNotFoundError, ValueError, PolarsError) as error:
+        except PolarsError as error:
             raise DeclarationError(
-                where, "zone", f"{self.zone!r} is not an IANA zone", "Write one like 'Europe/Paris' or 'UTC'"
+                where, "zone", f"{self.zone!r} is not known to Polars", "Write one like 'Europe/Paris' or 'UTC'"
             ) from error
 
     def _check_decimal(self, where: str) -> None:
@@ -167,3 +168,12 @@ class DataType:
             raise DeclarationError(
                 where, "precision", "does not fit", f"Keep 0 <= scale <= precision <= {MAX_DECIMAL_DIGITS}"
             )
+
+    def _check_boolean(self, where: str) -> None:
+        if self.name != "boolean":
+            if (self.true, self.false) != (TRUE, FALSE):
+                raise DeclarationError(where, "true and false", "are for booleans", "Remove them")
+            return
+        if not self.true or not self.false or set(self.true) & set(self.false):
+            problem = "share a word, or one has none"
+            raise DeclarationError(where, "true and false", problem, "Write a word for each, and each word only once")

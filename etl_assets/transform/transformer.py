@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from etl_assets.model.declaration import Declaration
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 @dataclass(frozen=True)
-class Transformer(ABC):
+class Transformer(Declaration):
     """Reshapes the valid records of a batch into rows.
 
     A subclass is a frozen dataclass; its fields are its settings. It gets one batch at a time and must keep no state

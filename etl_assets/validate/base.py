@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING
+
+from etl_assets.model.declaration import Declaration
 
 if TYPE_CHECKING:
     from etl_assets.model.batch import RawBatch, Verdict
@@ -11,10 +13,10 @@ if TYPE_CHECKING:
     from etl_assets.schema import Schema
 
 
-class Validator(ABC):
+class Validator(Declaration):
     """Validates batches against schemas. A frozen dataclass, declared in a `Source` and shared by its runs."""
 
-    def check(self, schema: Schema, where: str) -> None:  # noqa: B027 -- most can evaluate every sound schema
+    def check(self, schema: Schema, where: str) -> None:
         """Raise a `DeclarationError` unless the validator can evaluate a schema.
 
         Args:

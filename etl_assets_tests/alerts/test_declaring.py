@@ -14,7 +14,6 @@ from etl_assets import (
     CheckFailed,
     Column,
     Csv,
-    DriftOpened,
     FileExtractor,
     NoDelivery,
     QuarantineAgeing,
@@ -43,21 +42,21 @@ _MOMENTS = st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1), timezones=st
 @pytest.mark.parametrize(
     "rule",
     [
-        RunFailed(severity="bad"),  # type: ignore[arg-type]
         RunFailed(to=("Ops",)),
         RunFailed(to=("",)),
         RunFailed(quiet=Quiet(start=time(7), end=time(7))),
         RunFailed(quiet=Quiet(start=time(7), end=time(8), zone="Paris")),
-        RunFailed(quiet=Quiet(start=time(7), end=time(8), but=("bad",))),  # type: ignore[arg-type]
+        RunFailed(quiet=Quiet(start=time(7), end=time(8, tzinfo=UTC))),
         RejectedShare(above=1.5),
         RejectedCount(above=-1),
         VolumeDrop(by=2),
         SlowRun(factor=1.0),
         SlowRun(minimum_history=0),
+        SlowRun(at_least=timedelta(minutes=-1)),
         NoDelivery(by=time(8), zone="../etc"),
+        NoDelivery(by=time(8, tzinfo=UTC)),
         NoDelivery(by=time(8), days=("monday",)),
         NoDelivery(by=time(8), days=(29,)),
-        DriftOpened(kinds=("dropped",)),  # type: ignore[arg-type]
         QuarantineGrowing(by=0),
         QuarantineAgeing(older_than=timedelta()),
     ],

@@ -114,7 +114,7 @@ class TestReferences(RuleSuite):
     wrong = (
         {"type": "text", "references": "parents.code"},
         {"type": "text", "references": "core.Parents.code"},
-        {"type": "text", "references": References("core.a.b", missing="lose")},  # type: ignore[arg-type]
+        {"type": "text", "references": ("core.a.b",)},
     )
     parents = ("a", "b")
 

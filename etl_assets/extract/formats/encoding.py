@@ -21,7 +21,9 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_STATEFUL: Final = ("iso2022", "hz", "utf-7")
+_STATEFUL: Final = ("iso2022", "hz")
+_NOT_OF_FILES: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
+"""Encodings that are not of files, or that write a character in several ways, so that a record's bytes are lost."""
 _CHUNK: Final = 1024 * 1024
 
 
@@ -29,9 +31,11 @@ def canonical(encoding: str) -> str:
     """Return Python's name of an encoding; ``utf-8-sig`` becomes ``utf-8``.
 
     Raises:
-        LookupError: If there is no such text encoding.
+        LookupError: If there is no such text encoding, or files in it cannot be read.
     """
     name = codecs.lookup(encoding).name
+    if name in _NOT_OF_FILES:
+        raise LookupError(name)
     "".encode(name)
     return UTF8 if name == "utf-8-sig" else name
 

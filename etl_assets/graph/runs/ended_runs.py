@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 
 from etl_assets import alerts, errors
-from etl_assets.graph.keys import LANDING, QUARANTINE, REPLAY, REPLAY_STEP, delivered_as
+from etl_assets.graph.keys import REPLAY, REPLAY_STEP, delivered_as
 from etl_assets.graph.runs.run_record import ASKED_TO_END, enter_checks
 from etl_assets.model.alert import DEFAULT_ALERTS
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.run import RunKey
 from etl_assets.postgres.runs import history
+from etl_assets.source import LANDING, QUARANTINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

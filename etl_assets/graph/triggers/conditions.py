@@ -98,24 +98,16 @@ def upstream(source: Source, known: Mapping[dg.AssetKey, dg.PartitionsDefinition
         known: Every asset, with its partitions.
 
     Raises:
-        DeclarationError: If a named asset does not exist or is the source's own; or if each file of the source is a
-            partition, because no asset upstream has those partitions.
+        DeclarationError: If a named asset does not exist.
     """
     if not isinstance(source.trigger, After):
         return None
-    where = f"source {source.name!r}"
-    if source.has_file_partitions:
-        remedy = "Write OnChange(every=timedelta(minutes=5)): only a poll finds the new files"
-        raise DeclarationError(where, "trigger", "is After, and each file is a partition", remedy)
     keys = [dg.AssetKey.from_user_string(name) for name in source.trigger.assets]
-    own = set(asset_keys(source))
     for key in keys:
-        if key in own or key not in known:
-            others = ", ".join(sorted(other.to_user_string() for other in known.keys() - own))
-            problem = "which is the source's own asset" if key in own else "which does not exist"
-            raise DeclarationError(
-                where, "trigger", f"names {key.to_user_string()}, {problem}", f"Name one of {others}"
-            )
+        if key not in known:
+            others = ", ".join(sorted(other.to_user_string() for other in known.keys() - set(asset_keys(source))))
+            problem = f"names {key.to_user_string()}, which does not exist"
+            raise DeclarationError(f"source {source.name!r}", "trigger", problem, f"Name one of {others}")
     partitions = partitions_definition(source.partitions, source.name)
     deps = {key: _mapping(known[key], partitions) for key in keys}
     whole = {key for key in keys if partitions is not None and isinstance(deps[key], dg.AllPartitionMapping)}

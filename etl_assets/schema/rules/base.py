@@ -6,11 +6,12 @@ validation, the lookups of the loader, checks, alerts, audits, documentation.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
 from etl_assets.errors import DeclarationError
+from etl_assets.model.declaration import Declaration
 from etl_assets.model.expectation import Expectation
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Lookup:
 
 
 @dataclass(frozen=True)
-class ColumnRule(ABC):
+class ColumnRule(Declaration):
     """A rule that every value of a column must keep. A missing value keeps every rule except ``required``.
 
     The docstring of a kind is its entry in the documentation. Its field, if it has one, is the declared argument:
@@ -120,9 +121,7 @@ class ColumnRule(ABC):
             where: How the error names the column.
         """
 
-    def check_beside(  # noqa: B027 -- most rules contradict none
-        self, rules: Sequence[ColumnRule], type_: DataType, where: str
-    ) -> None:
+    def check_beside(self, rules: Sequence[ColumnRule], type_: DataType, where: str) -> None:
         """Raise a `DeclarationError` if the rule contradicts another of the same column.
 
         Args:
@@ -168,7 +167,7 @@ class ColumnRule(ABC):
         return Expectation(expectation, name=self.name(column), blocking=True, description=text, **arguments)
 
 
-class RecordRule(ABC):
+class RecordRule(Declaration):
     """A rule that a whole record must keep, declared in ``Schema(rules=...)``.
 
     Attributes:

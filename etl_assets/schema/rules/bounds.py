@@ -15,12 +15,13 @@ from etl_assets.errors import DeclarationError
 from etl_assets.model.expectation_types import ROWS
 from etl_assets.schema import sql
 from etl_assets.schema.rules.base import ColumnRule
+from etl_assets.schema.types import Bound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from etl_assets.model.expectation import Expectation
-    from etl_assets.schema.types import Bound, DataType
+    from etl_assets.schema.types import DataType
 
 _EXACT: Final = Context(prec=80)
 _NEVER: Final = False

@@ -6,7 +6,7 @@ It needs the database, so the loader evaluates it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from etl_assets.errors import DeclarationError
 from etl_assets.model.expectation_types import ROWS
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from etl_assets.schema.rules.base import Audit
     from etl_assets.schema.types import DataType
-
-_ON_MISSING: Final = get_args(OnMissing)
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,6 @@ class References(ColumnRule):
         """See `ColumnRule.check`."""
         if self.column.count(".") != 2:  # noqa: PLR2004 -- schema.table.column
             raise DeclarationError(where, "references", f"{self.column!r} is not a column", "Write schema.table.column")
-        _check_missing(self.missing, where, "references")
         for part in self.column.split("."):
             check_identifier(part, where, "references")
 
@@ -128,7 +125,6 @@ class ForeignKey(RecordRule):
             raise DeclarationError(
                 where, "rules", f"compare {len(self.columns)} columns with {len(self.parent_columns)}", "Name as many"
             )
-        _check_missing(self.missing, where, "rules")
         for part in (*self.table.split("."), *self.parent_columns):
             check_identifier(part, where, "rules")
 
@@ -145,8 +141,3 @@ class ForeignKey(RecordRule):
 
 
 _REPORTED: Final = NotAudited("rows without a parent are loaded by consent")
-
-
-def _check_missing(missing: str, where: str, field: str) -> None:
-    if missing not in _ON_MISSING:
-        raise DeclarationError(where, field, f"missing={missing!r} is unknown", "Write park, reject or report")

@@ -14,13 +14,12 @@ The exact syntax:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 from etl_assets.errors import DeclarationError
-from etl_assets.extract.base import BATCH_BYTES
+from etl_assets.extract.base import BATCH_BYTES, LARGEST_BATCH
 from etl_assets.extract.formats.csv.records import Layout
 from etl_assets.extract.formats.encoding import UTF8, canonical, reads_like_ascii
-from etl_assets.model.rule import OnBreach
 from etl_assets.schema import RECORD_NO
 
 _SMALLEST_BATCH: Final = 64
@@ -54,7 +53,7 @@ class CsvOptions:
     comment: str | None = None
     decimal: str = "."
     short_records: bool = False
-    unterminated: OnBreach = "reject"
+    unterminated: Literal["reject", "report", "refuse"] = "reject"
     batch_bytes: int = BATCH_BYTES
 
     def __post_init__(self) -> None:
@@ -62,16 +61,14 @@ class CsvOptions:
         self._check_names()
         try:
             canonical(self.encoding)
-        except LookupError as error:
-            raise _error("encoding", f"{self.encoding!r} is unknown", "Write one like 'utf-8' or 'cp1252'") from error
-        if any(not isinstance(word, str) for word in self.null) or not isinstance(self.null, tuple):
-            raise _error("null", "is not a tuple of words", "Write null=('NA',)")
+        except (LookupError, ValueError) as error:
+            problem = f"{self.encoding!r} is not known, or not of text files"
+            raise _error("encoding", problem, "Write one like 'utf-8' or 'cp1252'") from error
         if self.skip_lines < 0:
             raise _error("skip_lines", "is below 0", "Write how many lines come before the header")
-        if self.unterminated not in get_args(OnBreach):
-            raise _error("unterminated", f"{self.unterminated!r} is unknown", "Write 'reject', 'report' or 'refuse'")
-        if self.batch_bytes < _SMALLEST_BATCH:
-            raise _error("batch_bytes", "is too small", f"Write at least {_SMALLEST_BATCH}")
+        if not _SMALLEST_BATCH <= self.batch_bytes <= LARGEST_BATCH:
+            remedy = f"Write {_SMALLEST_BATCH} to {LARGEST_BATCH} (1 GiB)"
+            raise _error("batch_bytes", f"is {self.batch_bytes}", remedy)
 
     def _check_characters(self) -> None:
         for field, value in (("delimiter", self.delimiter), ("quote", '"' if self.quote is None else self.quote)):
@@ -79,7 +76,9 @@ class CsvOptions:
                 raise _error(field, f"{value!r} is not one ASCII character", "Write one, e.g. ';' or '\\t'")
         if self.delimiter == self.quote:
             raise _error("quote", "is the delimiter too", "Write quote=None when nothing is quoted")
-        if self.comment is not None and (not self.comment or not self.comment.isascii() or "\n" in self.comment):
+        if self.comment is not None and (
+            not self.comment or not self.comment.isascii() or set("\r\n") & set(self.comment)
+        ):
             raise _error("comment", f"{self.comment!r} cannot begin a line", "Write ASCII characters, e.g. '#'")
         if self.comment and self.comment[0] in (self.quote, self.delimiter):
             raise _error("comment", "begins like a record", "Begin it with neither quote nor delimiter")
@@ -87,12 +86,11 @@ class CsvOptions:
             raise _error("decimal", f"{self.decimal!r} is unknown", "Write '.' or ','")
 
     def _check_names(self) -> None:
-        header: object = self.header
+        header = self.header
         if header is True:
             return
-        if not isinstance(header, tuple) or not header:
-            remedy = "Write True, or the column names of a file without them: ('a', 'b')"
-            raise _error("header", f"is {self.header!r}", remedy)
+        if not header or not all(header):
+            raise _error("header", "names nothing, or a column ''", "Write all column names of the file: ('a', 'b')")
         if len(set(header)) < len(header) or RECORD_NO in header:
             raise _error("header", "names a column twice", f"Give each a name of its own, other than {RECORD_NO}")
 

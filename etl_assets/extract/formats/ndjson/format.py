@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from etl_assets.errors import DeclarationError
-from etl_assets.extract.base import BATCH_BYTES, Format
+from etl_assets.extract.base import BATCH_BYTES, LARGEST_BATCH, Format
 from etl_assets.extract.formats.ndjson.batch import RULES, NdjsonBatch
 from etl_assets.extract.formats.ndjson.reader import NdjsonReader
 from etl_assets.model.delivery import Span
@@ -41,10 +41,9 @@ class Ndjson(Format):
     batch_bytes: int = BATCH_BYTES
 
     def __post_init__(self) -> None:
-        if any(not isinstance(word, str) for word in self.null) or not isinstance(self.null, tuple):
-            raise DeclarationError("format Ndjson", "null", "is not a tuple of texts", 'Write null=("NA",)')
-        if self.batch_bytes < 1:
-            raise DeclarationError("format Ndjson", "batch_bytes", "is below 1", "Write the bytes of a batch")
+        if not 1 <= self.batch_bytes <= LARGEST_BATCH:
+            remedy = f"Write 1 to {LARGEST_BATCH} (1 GiB)"
+            raise DeclarationError("format Ndjson", "batch_bytes", f"is {self.batch_bytes}", remedy)
 
     @property
     def naming(self) -> Naming:
