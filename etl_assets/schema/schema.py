@@ -74,11 +74,15 @@ class Schema(Declaration):
         """The descriptions of all rules, of columns and of whole records."""
         of_columns = (info for column in (*self.columns, *self.inputs) for info in column.rule_infos)
         of_records = (RuleInfo(rule.name, rule.words, rule.columns, rule.by_consent) for rule in self.rules)
-        infos = (*of_columns, *of_records)
-        if self.repeated_keys == "last" or any(info.name == KEY_UNIQUE for info in infos):
-            return infos
+        return (*of_columns, *self._of_keys, *of_records)
+
+    @property
+    def _of_keys(self) -> tuple[RuleInfo, ...]:
+        """The rule that no key is repeated with other contents; none if it does not matter."""
+        if self.repeated_keys == "last":
+            return ()
         words = "no other record of the delivery has the same key and other contents"
-        return (*infos, RuleInfo(KEY_UNIQUE, words, self.key, by_consent=self.repeated_keys == "reject"))
+        return (RuleInfo(KEY_UNIQUE, words, self.key, by_consent=self.repeated_keys == "reject"),)
 
     @cached_property
     def claims(self) -> tuple[UniqueClaim, ...]:
