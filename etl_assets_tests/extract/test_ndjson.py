@@ -113,9 +113,10 @@ def test_quotes_in_keys_and_values_are_not_taken_for_a_repeated_key(record: byte
     [
         (b"", "m is empty. Nothing was written."),
         (b"\xff\xfe{\0}\0", "begins with the byte order mark of utf-16"),
-        (b'{"_record_no": 1}', "has records with the key '_record_no'"),
+        (b'{"_record_no": 1}', "publishes the name '_record_no'"),
         (b'{"a": "' + b"x" * 300 + b'"}', "has a line longer than 200 bytes, line 1"),
-        (b"\n".join(b'{"k%d": 1}' % n for n in range(2001)), "has records with more than 2,000 different keys"),
+        (b"\n".join(b'{"k%d": 1}' % n for n in range(2001)), "2,001 different names; at most 2,000 can be read"),
+        (rb'{"a\u0000b": 1}', "publishes names with a NUL character: 'a\\x00b'"),
     ],
 )
 def test_an_unusable_file_is_refused_with_a_remedy(data: bytes, problem: str) -> None:

@@ -94,7 +94,7 @@ def find_records(data: bytes, layout: Layout, *, final: bool) -> Records:
     limit = data.rfind(b"\n") + 1
     codes = np.frombuffer(data, np.uint8, limit) if limit else np.zeros(0, np.uint8)
     none = np.zeros(0, np.int64)
-    if not layout.quote or layout.quote not in data:
+    if not limit or not layout.quote or layout.quote not in data:
         return _collect(data, codes, np.flatnonzero(codes == LINE_FEED), None, none, layout)
     inside = None if layout.comment else _inside(codes, layout)
     if inside is not None:

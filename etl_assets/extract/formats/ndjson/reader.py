@@ -9,8 +9,8 @@ from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.blocks import Blocks
 from etl_assets.extract.formats.encoding import UTF8, foreign_mark
 from etl_assets.extract.formats.ndjson.batch import NdjsonBatch
+from etl_assets.extract.formats.published_names import check_names
 from etl_assets.model.delivery import Span
-from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,15 +90,7 @@ class NdjsonReader:
 
     def _check_names(self, names: tuple[str, ...]) -> None:
         self._names |= dict.fromkeys(names)
-        if RECORD_NO in self._names:
-            raise self._refused(
-                f"has records with the key {RECORD_NO!r}, which is reserved for bookkeeping", "Ask for another name"
-            )
-        if len(self._names) > _MOST_NAMES:
-            raise self._refused(
-                f"has records with more than {_MOST_NAMES:,} different keys",
-                "Keys that are data belong in an object of their own; ask the publisher for one",
-            )
+        check_names(self._names, self._where, "Ask the publisher for another key", most=_MOST_NAMES)
 
     def _refused(self, problem: str, remedy: str) -> DeliveryError:
         return DeliveryError(f"{self._where} {problem}. Nothing was written. {remedy}.")
