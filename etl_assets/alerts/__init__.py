@@ -7,6 +7,7 @@ only on time. ``send`` empties the outbox.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.alerts import rules as alert_rules
@@ -93,12 +94,14 @@ def update_for_drift(
     """
     reasons = alert_rules.reasons_of_drift(rules, opened, partition)
     now = alerts.clock(connection)
+    subjects: dict[str, set[str]] = defaultdict(set)
     for event in closed:
         by = f" by {event.reviewer}" if event.reviewer else " by a later delivery"
-        evaluation = Evaluation(
-            {DriftOpened.kind: {alert_rules.drift_subject(event.change)}}, [], f"The drift is {event.status}{by}."
+        subjects[f"The drift is {event.status}{by}."].add(alert_rules.drift_subject(event.change))
+    for resolution, closed_subjects in subjects.items():
+        update_alerts(
+            connection, rules, source, "", Evaluation({DriftOpened.kind: closed_subjects}, [], resolution), now
         )
-        update_alerts(connection, rules, source, "", evaluation, now)
     update_alerts(connection, rules, source, "", Evaluation({}, reasons, ""), now)
 
 

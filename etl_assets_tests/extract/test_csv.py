@@ -216,6 +216,14 @@ def test_blank_lines_and_comments_are_no_records() -> None:
     assert [batch.location(n) for n in (1, 2)] == [":5", ":8"]
 
 
+@pytest.mark.parametrize("comment", [b"#\xff\n", b"#\0\n"])
+def test_a_comment_may_contain_any_bytes_also_in_a_file_without_records(comment: bytes) -> None:
+    for records in (b"", b"1,2\n"):
+        batch = only(b"a,b\n" + comment + records + comment, Csv(comment="#"))
+        assert rows(batch) == [("1", "2")][: len(records)]
+        assert batch.malformed.is_empty()
+
+
 def test_a_location_names_member_and_line_and_counts_lines_within_fields() -> None:
     (batch,) = read(b'a,b\n1,"x\ny\nz"\n2,q\n', member="flights.csv")
     assert [batch.location(n) for n in (1, 2)] == ["flights.csv:2", "flights.csv:5"]
@@ -270,7 +278,7 @@ def test_a_header_longer_than_the_first_block_is_read_completely() -> None:
         (b"a,,\n1,2,3\n", Csv(), "more than one column named ''"),
         (b"a,,a," + b"," * 40 + b"b,b\n", Csv(), "more than one column named '', 'a', 'b'"),
         (b"a,_record_no\n", Csv(), "bookkeeping"),
-        (b"a," + b"b" * 1001 + b"\n", Csv(), "names longer than 1,000 bytes: 'b{60}…'"),
+        (b"a," + b"b" * 1001 + b"\n", Csv(), "names longer than 1,000 bytes: 'b{100}…'"),
         (b",".join(b"%d" % n for n in range(10_001)), Csv(), "10,001 different names; at most 10,000 .*delimiter"),
         ("é,b\n".encode("latin-1"), Csv(), "header that is not in the declared encoding utf-8"),
         ("a,b\n".encode("utf-16"), Csv(), "encoding='utf-16'"),

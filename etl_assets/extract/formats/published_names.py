@@ -9,17 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import DeliveryError
+from etl_assets.model.text import names_text
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
 
 MOST_NAMES: Final = 10_000
 """The largest number of names that a delivery may publish, mapped or not."""
 LONGEST_NAME: Final = 1_000
 """The largest length of a published name, in bytes of UTF-8."""
-_MOST_SHOWN: Final = 20
-_SHOWN_CHARACTERS: Final = 60
 
 
 def check_names(names: Collection[str], where: str, remedy: str, *, most: int = MOST_NAMES) -> None:
@@ -45,13 +44,6 @@ def check_names(names: Collection[str], where: str, remedy: str, *, most: int = 
         raise _refused(where, f"publishes names longer than {LONGEST_NAME:,} bytes: {names_text(too_long)}", remedy)
     if with_nul := [name for name in names if "\0" in name]:
         raise _refused(where, f"publishes names with a NUL character: {names_text(with_nul)}", remedy)
-
-
-def names_text(names: Sequence[str]) -> str:
-    """Return names as text for an error: the first ones, each shortened, and the number of the others."""
-    shown = [repr(name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}…") for name in names]
-    more = f" and {len(names) - _MOST_SHOWN:,} more" if len(names) > _MOST_SHOWN else ""
-    return f"{', '.join(shown[:_MOST_SHOWN])}{more}"
 
 
 def _refused(where: str, problem: str, remedy: str) -> DeliveryError:

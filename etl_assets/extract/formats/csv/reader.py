@@ -14,8 +14,9 @@ from etl_assets.extract.formats.blocks import Blocks
 from etl_assets.extract.formats.csv.batch import CsvBatch, ended_by_line_feed
 from etl_assets.extract.formats.csv.records import MISQUOTED, OPEN, find_records, record_end, split_fields
 from etl_assets.extract.formats.encoding import UTF8, Transcoded, foreign_mark
-from etl_assets.extract.formats.published_names import check_names, names_text
+from etl_assets.extract.formats.published_names import check_names
 from etl_assets.model.delivery import Span
+from etl_assets.model.text import names_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

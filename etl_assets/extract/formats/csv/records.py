@@ -74,8 +74,9 @@ class Records:
     def holding(self, positions: Positions) -> Positions:
         """Return the indices, each once, of the records that contain the bytes at some positions."""
         indices = np.searchsorted(self.starts, positions, side="right") - 1
-        indices = indices[(indices >= 0) & (positions < self.ends[indices])]
-        return np.unique(indices)
+        after_first = indices >= 0
+        indices, positions = indices[after_first], positions[after_first]
+        return np.unique(indices[positions < self.ends[indices]])
 
 
 def find_records(data: bytes, layout: Layout, *, final: bool) -> Records:
