@@ -28,8 +28,9 @@ def harmless_bytes(raw: bytes) -> str:
 
 
 def emit(value: object) -> None:
-    """Print a value as one line of JSON."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+    """Print a value as one line of JSON, with an escape for every character that is not printable."""
+    line = json.dumps(value, ensure_ascii=False, default=str)
+    click.echo("".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line))
 
 
 def count_text(number: int, noun: str, several: str = "") -> str:

@@ -18,15 +18,25 @@ def escape_control_characters(text: str) -> str:
     return text if text.isprintable() else "".join(char if char.isprintable() else _escape(char) for char in text)
 
 
+def escape_lines(text: str) -> str:
+    """Return lines of text with an escape for every other character that a terminal might execute or not show."""
+    return "\n".join(map(escape_control_characters, text.split("\n")))
+
+
 def names_text(names: Sequence[str]) -> str:
     """Return names in quotes: the first ones, each cut if it is long, and the number of the others.
 
     Args:
         names: The names, as published.
     """
-    shown = [repr(name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}…") for name in names]
     more = f" and {len(names) - _MOST_SHOWN:,} more" if len(names) > _MOST_SHOWN else ""
-    return f"{', '.join(shown[:_MOST_SHOWN])}{more}"
+    return f"{', '.join(map(quoted, names[:_MOST_SHOWN]))}{more}"
+
+
+def quoted(name: str) -> str:
+    """Return a name in quotes, escaped, and cut if it is long."""
+    cut = name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}…"
+    return f"'{escape_control_characters(cut)}'"
 
 
 def _escape(char: str) -> str:
