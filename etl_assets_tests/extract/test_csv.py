@@ -279,7 +279,11 @@ def test_a_header_longer_than_the_first_block_is_read_completely() -> None:
         (b"a,,a," + b"," * 40 + b"b,b\n", Csv(), "more than one column named '', 'a', 'b'"),
         (b"a,_record_no\n", Csv(), "bookkeeping"),
         (b"a," + b"b" * 1001 + b"\n", Csv(), "names longer than 1,000 bytes: 'b{100}…'"),
-        (b",".join(b"%d" % n for n in range(10_001)), Csv(), "10,001 different names; at most 10,000 .*delimiter"),
+        (
+            b",".join(b"%d" % n for n in range(10_001)),
+            Csv(),
+            "10,001 different names; at most 10,000 .*Check how the format is declared",
+        ),
         ("é,b\n".encode("latin-1"), Csv(), "header that is not in the declared encoding utf-8"),
         ("a,b\n".encode("utf-16"), Csv(), "encoding='utf-16'"),
         ("a,b\n".encode("utf-8-sig"), Csv(encoding="latin-1"), "encoding='utf-8'"),

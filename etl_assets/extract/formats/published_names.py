@@ -36,7 +36,7 @@ def check_names(names: Collection[str], where: str, remedy: str, *, most: int = 
     if len(names) > most:
         raise DeliveryError(
             f"{where} publishes {len(names):,} different names; at most {most:,} can be read. Nothing was written. "
-            "Check the delimiter; names that are data belong into records, so ask the publisher for those."
+            "Check how the format is declared; if the names are data, ask the publisher to write them as values."
         )
     if RECORD_NO in names:
         raise _refused(where, f"publishes the name {RECORD_NO!r}, which is reserved for bookkeeping", remedy)
