@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from etl_assets.model.alert import (
         CheckFailed,
         DriftOpened,
+        FilesSetAside,
         NoDelivery,
         QuarantineAgeing,
         QuarantineGrowing,
@@ -59,6 +60,7 @@ __all__ = [
     "Fetched",
     "FileExtractor",
     "Files",
+    "FilesSetAside",
     "ForeignKey",
     "Format",
     "Loader",
@@ -103,6 +105,7 @@ _NAMES_BY_MODULE = {
     "model.alert": (
         "CheckFailed",
         "DriftOpened",
+        "FilesSetAside",
         "NoDelivery",
         "QuarantineAgeing",
         "QuarantineGrowing",

@@ -1,12 +1,13 @@
 """Alerts: open and resolve them, and send their notifications.
 
 ``update_for_run``, ``update_for_checks`` and ``update_for_drift`` are called in the transaction that writes the cause
-of an alert, so that the alert exists exactly when its cause does. ``update_for_time`` evaluates the rules that depend
-only on time. ``send`` empties the outbox.
+of an alert, so that the alert exists exactly when its cause does. ``update_for_file_names`` is called when the files of
+a source are listed. ``update_for_time`` evaluates the rules that depend only on time. ``send`` empties the outbox.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.alerts import rules as alert_rules
@@ -15,6 +16,7 @@ from etl_assets.alerts.sender import Dispatch, send
 from etl_assets.model.alert import (
     CheckFailed,
     DriftOpened,
+    FilesSetAside,
     NoDelivery,
     QuarantineAgeing,
     QuarantineGrowing,
@@ -37,7 +39,15 @@ if TYPE_CHECKING:
     from etl_assets.model.run import RunEnd
     from etl_assets.postgres.connection import Connection
 
-__all__ = ["Dispatch", "send", "update_for_checks", "update_for_drift", "update_for_run", "update_for_time"]
+__all__ = [
+    "Dispatch",
+    "send",
+    "update_for_checks",
+    "update_for_drift",
+    "update_for_file_names",
+    "update_for_run",
+    "update_for_time",
+]
 
 _TIME_RULES: Final = (NoDelivery, QuarantineGrowing, QuarantineAgeing)
 
@@ -93,13 +103,36 @@ def update_for_drift(
     """
     reasons = alert_rules.reasons_of_drift(rules, opened, partition)
     now = alerts.clock(connection)
+    subjects: dict[str, set[str]] = defaultdict(set)
     for event in closed:
         by = f" by {event.reviewer}" if event.reviewer else " by a later delivery"
-        evaluation = Evaluation(
-            {DriftOpened.kind: {alert_rules.drift_subject(event.change)}}, [], f"The drift is {event.status}{by}."
+        subjects[f"The drift is {event.status}{by}."].add(alert_rules.drift_subject(event.change))
+    for resolution, closed_subjects in subjects.items():
+        update_alerts(
+            connection, rules, source, "", Evaluation({DriftOpened.kind: closed_subjects}, [], resolution), now
         )
-        update_alerts(connection, rules, source, "", evaluation, now)
     update_alerts(connection, rules, source, "", Evaluation({}, reasons, ""), now)
+
+
+def update_for_file_names(
+    connection: Connection, rules: Sequence[AlertRule], source: str, set_aside: Mapping[str, str]
+) -> None:
+    """Open or resolve the alert about the names of files that cannot be keys of partitions.
+
+    The alert of a source counts its reason again only when the names have changed: they are listed often.
+
+    Args:
+        connection: In a transaction.
+        rules: Of the source.
+        source: Its name.
+        set_aside: The names, and why, as a clause.
+    """
+    kinds = {FilesSetAside.kind}
+    reasons = alert_rules.reasons_of_file_names(rules, set_aside)
+    known = {alert.summary for alert in alerts.lock_open_alerts(connection, source, "", kinds)}
+    changed = any(reason.summary not in known for reason in reasons)
+    evaluation = Evaluation(dict.fromkeys(kinds), reasons, "The names are gone.", again=changed)
+    update_alerts(connection, rules, source, "", evaluation, alerts.clock(connection))
 
 
 def update_for_time(connection: Connection, rules: Mapping[str, Sequence[AlertRule]], now: datetime) -> None:

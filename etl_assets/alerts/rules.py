@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from etl_assets.model.alert import (
     AlertRule,
     CheckFailed,
     DriftOpened,
+    FilesSetAside,
     Reason,
     RejectedCount,
     RejectedShare,
@@ -16,9 +18,10 @@ from etl_assets.model.alert import (
     VolumeDrop,
 )
 from etl_assets.model.checks import DRIFT, VOLUME
+from etl_assets.model.text import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from etl_assets.model.alert import (
@@ -35,6 +38,7 @@ Rule = TypeVar("Rule", bound=AlertRule)
 
 REPLAY: Final = "replay"
 """Subject of the alerts about runs that replay records of the quarantine."""
+_MOST_NAMES: Final = 20
 _QUARANTINE_REMEDY: Final = "Review them: etl-assets quarantine list --source {}."
 
 
@@ -138,6 +142,22 @@ def reasons_of_checks(
         for result in results
         if not result.passed and _applies_to(rule, result, dropped=dropped)
     ]
+
+
+def reasons_of_file_names(rules: Sequence[AlertRule], set_aside: Mapping[str, str]) -> list[Reason]:
+    """Return the reasons for an alert about names of files that cannot be keys of partitions.
+
+    Args:
+        rules: Of the source.
+        set_aside: The names, and why, as a clause.
+    """
+    if not set_aside:
+        return []
+    shown = [f"{quoted(name)} {why}" for name, why in islice(set_aside.items(), _MOST_NAMES)]
+    more = f"; and {len(set_aside) - len(shown):,} more" if len(set_aside) > len(shown) else ""
+    summary = f"Files that are not loaded, because of their names: {len(set_aside):,}. {'; '.join(shown)}{more}."
+    remedy = "Have the publisher rename them; until then everything else is loaded."
+    return [Reason(rule, summary, remedy) for rule in enabled_rules(rules, FilesSetAside)]
 
 
 def reasons_of_drift(rules: Sequence[AlertRule], opened: Iterable[DriftEvent], partition: str) -> list[Reason]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 
 from etl_assets.errors import DeclarationError, EtlAssetsError, SettingsError
+from etl_assets.model.text import escape_lines
 
 FAILED: Final = 1
 WRONG_SETTINGS: Final = 3
@@ -32,7 +33,7 @@ _COMMANDS: Final = {
 _EPILOG: Final = """\b
 Exit codes
   0  done
-  1  a run failed, or its delivery was refused
+  1  a run failed, its delivery was refused, or the name of a file was set aside
   2  the command line is wrong
   3  a setting, a declaration or the database must be corrected first
   4  doctor found a violation, or audit a table that is not as declared
@@ -71,7 +72,7 @@ class Commands(click.Group):
         except EtlAssetsError as error:
             if ctx.params.get("verbose"):
                 click.echo(traceback.format_exc(), err=True)
-            click.echo(f"{type(error).__name__}: {error}", err=True)
+            click.echo(escape_lines(f"{type(error).__name__}: {error}"), err=True)
             ctx.exit(WRONG_SETTINGS if isinstance(error, SettingsError | DeclarationError) else FAILED)
 
 

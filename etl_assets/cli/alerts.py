@@ -11,8 +11,9 @@ import click
 from etl_assets.alerts.notification_text import trial
 from etl_assets.alerts.sender import deliver, send, unconfigured
 from etl_assets.cli.environment import environment
-from etl_assets.cli.terminal import console, count_text, emit, escape_control_characters, table
+from etl_assets.cli.terminal import console, count_text, emit, table
 from etl_assets.errors import AlertError
+from etl_assets.model.text import escape_control_characters
 from etl_assets.postgres.alerts import alerts, notifications
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.migrations.migrate import require_current

@@ -14,6 +14,7 @@ from etl_assets.cli.migrate import migrate_databases
 from etl_assets.cli.run import in_order, run_partitions
 from etl_assets.cli.terminal import console, count_text, progress, table
 from etl_assets.model.counts import Counts
+from etl_assets.model.text import escape_lines
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.runs.results import waiting_by_source
 
@@ -60,7 +61,7 @@ def command(ctx: click.Context) -> None:
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     for outcome in failed:
         if outcome.error is not None:
-            click.echo(f"{outcome.source} {outcome.partition or ''}: {outcome.error.message}", err=True)
+            click.echo(escape_lines(f"{outcome.source} {outcome.partition or ''}: {outcome.error.message}"), err=True)
     if failed:
         ctx.exit(FAILED)
     click.echo(_NEXT)

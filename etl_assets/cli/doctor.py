@@ -12,6 +12,7 @@ from etl_assets.cli import UNSOUND
 from etl_assets.cli.environment import declared_sources, environment
 from etl_assets.cli.run import STALE
 from etl_assets.cli.terminal import console, count_text, emit, table
+from etl_assets.model.text import escape_lines
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
 
@@ -69,5 +70,6 @@ def _print(invariants: Sequence[Invariant], violations: Sequence[Violation]) -> 
     for invariant in invariants:
         for violation in violations:
             if violation.invariant == invariant.name:
-                click.echo(f"\n{invariant.name}: {violation.subject} {violation.problem}.\n  {violation.remedy}.")
+                text = f"\n{invariant.name}: {violation.subject} {violation.problem}.\n  {violation.remedy}."
+                click.echo(escape_lines(text))
     click.echo(f"\n{count_text(len(violations), 'violation')} of {count_text(len(violated), 'invariant')}.")

@@ -10,9 +10,10 @@ import click
 from etl_assets import watch
 from etl_assets.cli.environment import declared_sources, environment
 from etl_assets.cli.masking import MASK
-from etl_assets.cli.terminal import console, count_text, emit, escape_control_characters, table
+from etl_assets.cli.terminal import console, count_text, emit, table
 from etl_assets.errors import DriftError
 from etl_assets.model.drift import DRIFT_STATUSES
+from etl_assets.model.text import escape_control_characters
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.migrations.migrate import require_current

@@ -45,13 +45,19 @@ NO_RETRIES_TAG: Final = "dagster/max_retries"
 
 
 class Orchestration:
-    """Dagster's definitions and instance, for the duration of a command."""
+    """Dagster's definitions and instance, for the duration of a command.
+
+    Attributes:
+        instance: The instance.
+        set_aside: By source whose files were listed: names of files that cannot be keys of partitions, and why.
+    """
 
     def __init__(self, env: Environment, definitions: dg.Definitions, instance: dg.DagsterInstance, log: str) -> None:
         self._url = env.url
         self._sources = declared_sources(env.settings)
         self._definitions = definitions
         self.instance = instance
+        self.set_aside: dict[str, Mapping[str, str]] = {}
         self._log = {"loggers": {"console": {"config": {"log_level": log}}}}
 
     def run(self, source: Source, partition: str, *, force: bool = False, file: str | None = None) -> Outcome:
@@ -96,11 +102,16 @@ class Orchestration:
         return self._outcome(None, delivered_as(key), partition, key, {})
 
     def partitions(self, source: Source) -> list[str]:
-        """Return every partition that a source has now, oldest first; add new files as partitions."""
+        """Return every partition that a source has now, oldest first; add new files as partitions.
+
+        Names of files that cannot be keys are entered in `set_aside`.
+        """
         if source.partitions is None:
             return [""]
         if source.has_file_partitions:
-            return list(add_files(source, self.instance))
+            names = add_files(source, self.instance, self._url)
+            self.set_aside[source.name] = names.set_aside
+            return list(names.keys)
         return list(source.partitions.keys(datetime.now(tz=UTC)))
 
     def plan(self, source: Source, *, everything: bool) -> list[str]:

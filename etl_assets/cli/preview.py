@@ -25,6 +25,8 @@ from etl_assets.cli.terminal import console, count_text, emit, harmless_bytes, p
 from etl_assets.errors import DeclarationError
 from etl_assets.landing import LandingStore, land
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
+from etl_assets.model.partitions import Files
+from etl_assets.model.text import escape_control_characters
 from etl_assets.schema import RECORD_NO
 from etl_assets.validate import resolve
 
@@ -150,8 +152,8 @@ def _partition_key(source: Source, key: str | None) -> str | None:
             raise click.UsageError(f"Source {source.name!r} has no partitions: leave out --partition.")
         return None
     known: Sequence[str] = source.partitions.keys(datetime.now(tz=UTC))
-    if source.has_file_partitions:
-        known = sorted(source.extractor.list(), key=lambda name: (source.partition(name).rank, name))
+    if isinstance(source.partitions, Files):
+        known = source.partitions.keys_of(source.extractor.list()).keys
     if key is not None:
         return matching_partition(key, known, source.name)
     if not known:
@@ -173,7 +175,7 @@ def _source_of_file(path: Path) -> Source:
 
 def _print(facts: Mapping[str, Any], preview: Preview) -> None:
     out = console()
-    name = f"{facts['source']} {facts['partition'] or ''}".strip()
+    name = escape_control_characters(f"{facts['source']} {facts['partition'] or ''}".strip())
     out.print(f"{name}: {facts['file']} from {facts['origin']}, {facts['size']:,} bytes", markup=False)
     rejected, rows = count_text(preview.rejected, "record"), count_text(preview.rows, "row")
     out.print(

@@ -11,9 +11,10 @@ import click
 from etl_assets.cli.environment import declared_sources, environment, source_named
 from etl_assets.cli.masking import MASK, Masking
 from etl_assets.cli.quarantine_export import export
-from etl_assets.cli.terminal import console, count_text, emit, escape_control_characters, harmless_bytes, table
+from etl_assets.cli.terminal import console, count_text, emit, harmless_bytes, table
 from etl_assets.errors import QuarantineError
 from etl_assets.ingest.replaying import published_correction
+from etl_assets.model.text import escape_control_characters
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, quarantine
 from etl_assets.postgres.migrations.migrate import require_current

@@ -12,6 +12,7 @@ from etl_assets.cli.environment import declared_sources, environment, source_nam
 from etl_assets.cli.outcome import print_outcomes
 from etl_assets.cli.terminal import console, count_text, emit, progress
 from etl_assets.graph.triggers.lineage import comes_after
+from etl_assets.model.text import escape_control_characters, escape_lines, quoted
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.migrations.migrate import require_current
 from etl_assets.postgres.runs.history import CANCELLED
@@ -79,10 +80,12 @@ def command(
                 outcomes.append(outcome)
                 if as_json:
                     emit(outcome.as_json())
+            set_aside = {} if wanted else {name: names for name, names in dagster.set_aside.items() if names}
         if not as_json:
             _report(outcomes, len(plan))
             _print_releasable(env, sources, {source.table for source in chosen})
-    if any(outcome.error for outcome in outcomes):
+        _report_set_aside(set_aside)
+    if set_aside or any(outcome.error for outcome in outcomes):
         ctx.exit(FAILED)
 
 
@@ -125,7 +128,7 @@ def run_partitions(
     with progress(shown=shown) as bar:
         task = bar.add_task("", total=len(plan))
         for source, key in plan:
-            bar.update(task, description=f"{source.name} {key}".strip())
+            bar.update(task, description=escape_control_characters(f"{source.name} {key}".strip()))
             outcome = dagster.run(source, key, force=force, file=file)
             bar.advance(task)
             yield outcome
@@ -148,8 +151,10 @@ def matching_partition(key: str, known: Sequence[str], name: str) -> str:
     if len(matching) == 1:
         return matching[0]
     if matching:
-        raise click.UsageError(f"{key!r} matches {len(matching)} partitions of {name}: {matching[0]} … {matching[-1]}.")
-    existing = f"It has {known[0]} to {known[-1]}" if known else "It has no partitions yet"
+        first, last = escape_control_characters(matching[0]), escape_control_characters(matching[-1])
+        raise click.UsageError(f"{key!r} matches {len(matching)} partitions of {name}: {first} … {last}.")
+    first, last = (escape_control_characters(edge) for edge in (known[0], known[-1])) if known else ("", "")
+    existing = f"It has {first} to {last}" if known else "It has no partitions yet"
     raise click.UsageError(f"Source {name!r} has no partition {key!r}. {existing}.")
 
 
@@ -177,12 +182,21 @@ def _report(outcomes: Sequence[Outcome], planned: int) -> None:
     for outcome in outcomes:
         if outcome.error is not None:
             name = f"{outcome.source} {outcome.partition or ''}".strip()
-            click.echo(f"{name}: {outcome.error.name}: {outcome.error.message}", err=True)
+            click.echo(escape_lines(f"{name}: {outcome.error.name}: {outcome.error.message}"), err=True)
     if len(outcomes) < planned:
         error = outcomes[-1].error
         interrupted = error is not None and error.name == CANCELLED
         why = "the command was interrupted" if interrupted else "they would fail for the same reason"
         click.echo(f"{count_text(planned - len(outcomes), 'run')} not started: {why}.", err=True)
+
+
+def _report_set_aside(set_aside: Mapping[str, Mapping[str, str]]) -> None:
+    """Print which files are not loaded because their names cannot be keys of partitions."""
+    for source, names in set_aside.items():
+        files = count_text(len(names), "file is", "files are")
+        click.echo(f"{source}: {files} set aside because of the name, and not loaded. Have it renamed:", err=True)
+        for name, why in names.items():
+            click.echo(f"  {quoted(name)} {why}", err=True)
 
 
 def _print_releasable(env: Environment, sources: Mapping[str, Source], arrived: Collection[str]) -> None:

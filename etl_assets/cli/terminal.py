@@ -13,18 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from etl_assets.model.text import escape_control_characters
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_ESCAPED_BYTE: Final = 0xDC00
-"""The offset that Python's ``surrogateescape`` adds to bytes that are not UTF-8."""
 _WIDTH: Final = 160
 """Characters of a line if the output is not a terminal."""
-
-
-def escape_control_characters(text: str) -> str:
-    """Return a text with an escape for every character that a terminal might execute or not show."""
-    return "".join(char if char.isprintable() else _escape(char) for char in text)
 
 
 def harmless_bytes(raw: bytes) -> str:
@@ -32,16 +27,10 @@ def harmless_bytes(raw: bytes) -> str:
     return escape_control_characters(raw.decode("utf-8", "surrogateescape"))
 
 
-def _escape(char: str) -> str:
-    byte = ord(char) - _ESCAPED_BYTE
-    if 0x80 <= byte <= 0xFF:  # noqa: PLR2004 -- a byte that is not UTF-8
-        return f"\\x{byte:02x}"
-    return char.encode("unicode_escape").decode()
-
-
 def emit(value: object) -> None:
-    """Print a value as one line of JSON."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+    """Print a value as one line of JSON, with an escape for every character that is not printable."""
+    line = json.dumps(value, ensure_ascii=False, default=str)
+    click.echo("".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line))
 
 
 def count_text(number: int, noun: str, several: str = "") -> str:

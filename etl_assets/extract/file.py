@@ -12,8 +12,6 @@ import stat
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from glob import glob
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
@@ -24,9 +22,9 @@ from etl_assets.errors import (
     DeliveryError,
     DeliveryIncompleteError,
     DeliveryMissingError,
-    DeliveryUnreachableError,
 )
 from etl_assets.extract.base import Extractor, Fetched
+from etl_assets.extract.globs import absolute_pattern, fsspec_errors, inside, matching_files, path_of_key
 from etl_assets.extract.location import (
     check_location,
     check_placeholders,
@@ -41,6 +39,7 @@ from etl_assets.extract.location import (
 from etl_assets.extract.validators import FileState, distinguishing, from_listing
 from etl_assets.extract.web import fetch_by_http, poll_by_http
 from etl_assets.model.partitions import Files
+from etl_assets.model.text import escape_control_characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -107,22 +106,16 @@ class FileExtractor(Extractor):
         """Return the paths, below the glob's fixed part, of the files that match it now."""
         if not is_glob(self.location):
             return ()
-        pattern = _pattern(self.location)
+        pattern = absolute_pattern(self.location)
         folder = fixed_folder(pattern)
-        return [path.removeprefix(folder) for path in _matches(pattern)]
+        return [path.removeprefix(folder) for path in matching_files(pattern)]
 
     def _file_of_glob(self, location: str, partition: Partition) -> str:
         """Return the file of a glob that belongs to a partition; the only file when there are no partitions."""
-        pattern = _pattern(location)
+        pattern = absolute_pattern(location)
         if partition.key and location == self.location:
-            path = fixed_folder(pattern) + partition.key
-            if ".." in PurePosixPath(partition.key).parts or not fnmatchcase(path, pattern):
-                raise DeliveryMissingError(
-                    f"{partition.key!r} is no file of {without_secrets(location)}. Nothing was written. "
-                    "Name one that it matches."
-                )
-            return path
-        files = _matches(pattern)
+            return inside(path_of_key(partition.key, pattern), pattern)
+        files = matching_files(pattern)
         if not files:
             raise DeliveryMissingError(
                 f"No file matches {without_secrets(location)}. Nothing was written. Check the location."
@@ -132,7 +125,7 @@ class FileExtractor(Extractor):
                 f"{len(files)} files match {without_secrets(location)}. Nothing was written. "
                 "Declare partitions=Files() to load each, or a location that only one file matches."
             )
-        return files[0]
+        return inside(files[0], pattern)
 
 
 class _Watched(io.RawIOBase):
@@ -173,7 +166,8 @@ def _fetched_local(path: str, settle_seconds: float) -> Iterator[Fetched]:
     with file:
         if FileState.at(os.fstat(file.fileno())) != first:
             raise _still_written(path)
-        yield Fetched(cast("BinaryIO", _Watched(file, path, first)), Path(path).name, path, first.validators)
+        shown = without_secrets(path)
+        yield Fetched(cast("BinaryIO", _Watched(file, path, first)), Path(shown).name, shown, first.validators)
 
 
 def _status(path: str) -> os.stat_result:
@@ -183,7 +177,8 @@ def _status(path: str) -> os.stat_result:
         raise _unreadable(path, error) from error
     if not stat.S_ISREG(status.st_mode):
         raise DeliveryError(
-            f"{path} is no regular file. Nothing was written. Name a file; for the files of a folder, write a glob."
+            f"{without_secrets(path)} is no regular file. Nothing was written. "
+            "Name a file; for the files of a folder, write a glob."
         )
     return status
 
@@ -191,40 +186,25 @@ def _status(path: str) -> os.stat_result:
 def _unreadable(path: str, error: OSError) -> DeliveryError:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return DeliveryMissingError(
-            f"There is no file {path}. Nothing was written. Correct the location, or wait until it is published."
+            f"There is no file {without_secrets(path)}. Nothing was written. "
+            "Correct the location, or wait until it is published."
         )
     return DeliveryError(
-        f"{path} cannot be read ({error.strerror}). Nothing was written. Give this user the right to read it."
+        f"{without_secrets(path)} cannot be read ({error.strerror}). Nothing was written. "
+        "Give this user the right to read it."
     )
 
 
 def _still_written(path: str) -> DeliveryIncompleteError:
     return DeliveryIncompleteError(
-        f"{path} changed between two checks: it is still being written. Nothing was written. "
+        f"{without_secrets(path)} changed between two checks: it is still being written. Nothing was written. "
         "Run again when it is finished; have the publisher write it under another name and rename it at the end."
     )
 
 
 @contextmanager
-def _fsspec_errors(url: str) -> Iterator[None]:
-    """Replace an error of fsspec by one of ours; its own text is left out, since it may contain secrets."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise DeliveryMissingError(
-            f"There is nothing at {without_secrets(url)}. Nothing was written. Correct the location, or wait for it."
-        ) from None
-    except (OSError, ImportError, ValueError) as error:
-        kind = DeliveryUnreachableError if isinstance(error, ConnectionError | TimeoutError) else DeliveryError
-        raise kind(
-            f"{without_secrets(url)} cannot be opened ({type(error).__name__}). Nothing was written. "
-            "Check the address, the rights, and whether fsspec's package for the scheme is installed."
-        ) from None
-
-
-@contextmanager
 def _fetched_remote(url: str) -> Iterator[Fetched]:
-    with _fsspec_errors(url):
+    with fsspec_errors(url):
         system, path = fsspec.core.url_to_fs(url)
         info = system.info(path)
         if info.get("type") == "directory":
@@ -234,14 +214,15 @@ def _fetched_remote(url: str) -> Iterator[Fetched]:
         stream = system.open(path, "rb")
     with stream:
         body = _Counted(stream, without_secrets(url), info.get("size"))
-        yield Fetched(cast("BinaryIO", body), PurePosixPath(path).name, without_secrets(url), from_listing(info))
+        name = escape_control_characters(PurePosixPath(path).name)
+        yield Fetched(cast("BinaryIO", body), name, without_secrets(url), from_listing(info))
 
 
 def _poll_file(location: str, *, listed: bool = True) -> Mapping[str, str] | None:
     """Return the validators of a file; with ``listed``, its folder was just listed and is not listed again."""
     if not is_remote(location):
         return FileState.at(_status(location)).validators
-    with _fsspec_errors(location):
+    with fsspec_errors(location):
         system, path = fsspec.core.url_to_fs(location)
         if not listed:
             system.invalidate_cache()
@@ -276,23 +257,3 @@ class _Counted(io.RawIOBase):
         return DeliveryIncompleteError(
             f"{self._where} was cut short while it was fetched ({detail}). Nothing was written. Run again."
         )
-
-
-def _pattern(location: str) -> str:
-    """Return a glob in the same notation as the paths that match it."""
-    if not is_remote(location):
-        return local_path(location)
-    with _fsspec_errors(location):
-        system, path = fsspec.core.url_to_fs(location)
-        return str(system.unstrip_protocol(path))
-
-
-def _matches(pattern: str) -> Sequence[str]:
-    """Return the files, without folders, that match a glob, sorted by name."""
-    if not is_remote(pattern):
-        return sorted(path for path in glob(pattern, recursive=True) if Path(path).is_file())  # noqa: PTH207 -- absolute patterns
-    with _fsspec_errors(pattern):
-        system, path = fsspec.core.url_to_fs(pattern)
-        system.invalidate_cache()  # otherwise a long-lived process would never see a new file
-        matches = system.glob(path, detail=True)
-        return sorted(system.unstrip_protocol(name) for name, info in matches.items() if info.get("type") == "file")

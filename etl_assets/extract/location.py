@@ -8,12 +8,14 @@ from __future__ import annotations
 import importlib.util
 import re
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import DeclarationError, DeliveryMissingError
 from etl_assets.model.partitions import Files, Periods
+from etl_assets.model.text import escape_control_characters
 
 if TYPE_CHECKING:
     from etl_assets.model.partitions import Partition, Partitioning
@@ -44,10 +46,13 @@ def is_glob(location: str) -> bool:
 
 
 def without_secrets(location: str) -> str:
-    """Return a location without the parts that may be secret: user, password, query and fragment."""
-    if not is_remote(location):
-        return location
-    return re.sub(r"[?#].*", "?…", _USER.sub("", location), flags=re.DOTALL)
+    """Return a location as it is shown to people: characters that could control a terminal are escaped.
+
+    The parts that may be secret are left out: user, password, query and fragment.
+    """
+    if is_remote(location):
+        location = re.sub(r"[?#].*", "?…", _USER.sub("", location), flags=re.DOTALL)
+    return escape_control_characters(location)
 
 
 def check_location(location: str, where: str) -> None:
@@ -131,3 +136,15 @@ def fixed_folder(pattern: str) -> str:
     """Return the part of a glob before the first path segment with a wildcard, with its last slash."""
     wild = _WILD.search(pattern)
     return pattern[: pattern.rfind("/", 0, wild.start() if wild else len(pattern)) + 1]
+
+
+def matches_glob(path: str, pattern: str) -> bool:
+    """Return whether a path matches a glob, segment by segment; ``**`` stands for any number of segments, also none."""
+    segments = path.split("/")
+    matched = {0}
+    for part in pattern.split("/"):
+        if part == "**":
+            matched = set(range(min(matched, default=len(segments) + 1), len(segments) + 1))
+        else:
+            matched = {n + 1 for n in matched if n < len(segments) and fnmatchcase(segments[n], part)}
+    return len(segments) in matched

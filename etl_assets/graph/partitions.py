@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from etl_assets import alerts
 from etl_assets.errors import DeliveryError
+from etl_assets.model.partition_keys import problem_of_key
 from etl_assets.model.partitions import Daily, Files, Monthly, Periods, Static, Weekly
+from etl_assets.postgres.connection import connected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
+    from etl_assets.model.partition_keys import FileNames
     from etl_assets.model.partitions import Partition, Partitioning
     from etl_assets.source import Source
 
@@ -20,7 +24,6 @@ _PERIODS: dict[type[Periods], Callable[..., dg.PartitionsDefinition[str]]] = {
     Weekly: dg.WeeklyPartitionsDefinition,
     Monthly: dg.MonthlyPartitionsDefinition,
 }
-_UNUSABLE = ("...", "\n", "\r", "\0")
 
 
 def partitions_definition(partitions: Partitioning | None, name: str) -> dg.PartitionsDefinition[str] | None:
@@ -56,40 +59,43 @@ def check_key(key: str) -> str:
     """Return the key unchanged if it can be the key of a partition.
 
     Raises:
-        DeliveryError: If Dagster would read the key as something else.
+        DeliveryError: If it cannot.
     """
-    if not key or key != key.strip() or any(part in key for part in _UNUSABLE):
+    if problem := problem_of_key(key):
         raise DeliveryError(
-            f"{key!r} cannot be the key of a partition. Nothing was written. Rename the file: no '...', no line ends, "
-            "no blanks at either end."
+            f"{key!r} cannot be the key of a partition: it {problem}. Nothing was written. Rename the file."
         )
     return key
 
 
-def files_of(source: Source) -> Sequence[str]:
-    """Return the keys of all files that the publisher has now, oldest first.
+def files_of(source: Source, url: str) -> FileNames:
+    """Return the names of all files that the publisher has now; open or resolve the alert about those set aside.
+
+    Args:
+        source: A source in which each file is a partition.
+        url: URL of the warehouse.
 
     Raises:
-        DeliveryError: If a file's name cannot be a key, or the files cannot be listed.
+        DeliveryError: If the files cannot be listed.
     """
-    return sorted({check_key(name) for name in source.extractor.list()}, key=lambda k: (source.partition(k).rank, k))
+    if not isinstance(source.partitions, Files):
+        raise TypeError(f"source {source.name!r} has no partition for each file")
+    names = source.partitions.keys_of(source.extractor.list())
+    with connected(url) as connection, connection.transaction():
+        alerts.update_for_file_names(connection, source.alert_rules, source.name, names.set_aside)
+    return names
 
 
-def add_files(source: Source, instance: dg.DagsterInstance) -> Sequence[str]:
-    """Add a partition for every file that the publisher has now.
+def add_files(source: Source, instance: dg.DagsterInstance, url: str) -> FileNames:
+    """Add a partition for every file that the publisher has now and whose name can be a key; see `files_of`.
 
     Args:
         source: A source in which each file is a partition.
         instance: The instance of Dagster that keeps the partitions.
-
-    Returns:
-        The keys of all files that the publisher has now, oldest first.
-
-    Raises:
-        DeliveryError: If a file's name cannot be a key. No partition was added.
+        url: URL of the warehouse.
     """
-    keys = files_of(source)
+    names = files_of(source, url)
     known = set(instance.get_dynamic_partitions(source.name))
-    if new := [key for key in keys if key not in known]:
+    if new := [key for key in names.keys if key not in known]:
         instance.add_dynamic_partitions(source.name, new)
-    return keys
+    return names

@@ -56,7 +56,7 @@ class QuarantinedBatch(RawBatch):
             for record_no, correction in self._corrections.items()
         ]
         frame = pl.DataFrame(corrected, schema={**text, RECORD_NO: pl.Int64})
-        return pl.concat([frame, self._read.frame], how="diagonal").select(*self.names, RECORD_NO).sort(RECORD_NO)
+        return pl.concat([frame, self._read.frame], how="diagonal")[[*self.names, RECORD_NO]].sort(RECORD_NO)
 
     @property
     def malformed(self) -> pl.DataFrame:

@@ -290,6 +290,13 @@ class QuarantineAgeing(AlertRule):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FilesSetAside(AlertRule):
+    """Names of files cannot be keys of partitions, so these files are not loaded; resolved when the names are gone."""
+
+    kind: ClassVar[str] = "files_set_aside"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChannelLost(AlertRule):
     """A channel takes no notifications; the others are notified. Not declared by a source: it holds for all of them."""
 
@@ -321,6 +328,7 @@ DEFAULT_ALERTS: tuple[AlertRule, ...] = (
     VolumeDrop(),
     DriftOpened(),
     QuarantineAgeing(),
+    FilesSetAside(),
 )
 """The rules of a source that declares none: those that need no threshold for the feed. A record that was rejected by
 consent is a reason for none of them, until it has waited for a week."""

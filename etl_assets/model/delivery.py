@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from etl_assets.model.text import escape_control_characters
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -168,5 +170,5 @@ class Delivery:
     needs_reload: bool = False
 
     def __str__(self) -> str:
-        where = f" ({self.partition})" if self.partition else ""
+        where = f" ({escape_control_characters(self.partition)})" if self.partition else ""
         return f"delivery {self.id} of {self.source}{where}"

@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING
 
 from etl_assets.errors import DeclarationError
 from etl_assets.model.declaration import Declaration
+from etl_assets.model.partition_keys import FileNames, problem_of_key, problem_of_length
+from etl_assets.model.text import escape_control_characters
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import polars as pl
 
 
@@ -36,7 +40,7 @@ class Partition:
     end: datetime | None = None
 
     def __str__(self) -> str:
-        return self.key or "the whole source"
+        return escape_control_characters(self.key) or "the whole source"
 
 
 class Partitioning(Declaration):
@@ -223,6 +227,30 @@ class Files(Partitioning):
     def partition(self, key: str) -> Partition:
         """Return the partition of the file of that name."""
         return Partition(key, self.rank(key) if self.rank else key)
+
+    def keys_of(self, names: Iterable[str]) -> FileNames:
+        """Return which names of files are keys, oldest first, and which are set aside; each is examined by itself."""
+        problems = {name: self._problem(name) for name in names}
+        keys = [name for name, problem in problems.items() if not problem]
+        return FileNames(
+            tuple(sorted(keys, key=lambda key: (self.partition(key).rank, key))),
+            {name: problem for name, problem in sorted(problems.items()) if problem},
+        )
+
+    def _problem(self, name: str) -> str:
+        """Return why a name cannot be a key, as a clause; the empty text if it can."""
+        if problem := problem_of_key(name):
+            return problem
+        for argument, function in (("rank", self.rank), ("value", self.value)):
+            try:
+                text: object = name if function is None else function(name)
+            except Exception as error:  # noqa: BLE001 -- a source's own Python may raise anything; the reason is kept
+                return f"makes {argument} raise {type(error).__name__}"
+            if not isinstance(text, str):
+                return f"makes {argument} return no text"
+            if problem := problem_of_length(text):
+                return f"makes {argument} return a text that {problem}"
+        return ""
 
 
 def _midnight(day: date) -> datetime:

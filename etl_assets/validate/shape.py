@@ -8,14 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import ShapeError
+from etl_assets.model.text import names_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from etl_assets.schema import Column, Schema
+
+_MOST_DESCRIBED: Final = 20
+"""Of more missing columns, an error only lists the names: each is compared with every unmapped name."""
+_MOST_COMPARED: Final = 1_000
+"""Only so many unmapped names are compared with a missing column."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +67,15 @@ def resolve(schema: Schema, names: Sequence[str], what: str) -> Shape:
     return Shape(MappingProxyType(columns), unmapped, tuple(column.name for column in absent))
 
 
-def _missing_text(needed: Iterable[Column], unmapped: Sequence[str], what: str) -> str:
+def _missing_text(needed: Sequence[Column], unmapped: Sequence[str], what: str) -> str:
     lines = [f"{what} lacks required columns: {', '.join(column.name for column in needed)}. Nothing was written."]
-    for column in needed:
+    compared = unmapped[:_MOST_COMPARED]
+    for column in needed[:_MOST_DESCRIBED]:
         expected = " or ".join(repr(name) for name in column.published_names)
-        nearest = _nearest(column, unmapped)
+        nearest = _nearest(column, compared)
         hint = f"; the nearest published name is {nearest!r}" if nearest else ""
         lines.append(f"Column {column.name!r} was expected as {expected}{hint}.")
-    unused = ", ".join(map(repr, unmapped)) if unmapped else "none"
-    lines.append(f"Published names that no column uses: {unused}.")
+    lines.append(f"Published names that no column uses: {names_text(unmapped) or 'none'}.")
     lines.append("If the publisher renamed a column, add the new name to its published_as; if not, ask the publisher.")
     return " ".join(lines)
 

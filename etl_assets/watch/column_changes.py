@@ -38,19 +38,36 @@ def changes(schema: Schema, before: Published, now: Published, open_: Iterable[C
         Renamings, removals and additions in the order of the names, and last a reordering.
     """
     terms = NameChanges(schema, now.names)
-    removed = [name for name in before.names if name not in now.names]
-    added = [name for name in now.names if name not in before.names]
-    returned = {change.inverse for change in open_}
-    renamed = {old: new for old in removed for new in added if ("renamed", old, new) in returned}
+    removed = _without(before.names, now.names)
+    added = _without(now.names, before.names)
+    returned = {change.inverse: change for change in open_}
+    renamed = _renamed_back(returned.values(), frozenset(removed), frozenset(added))
+    taken = frozenset(renamed.values())
     old_names = [name for name in removed if name not in renamed and ("removed", name, "") not in returned]
-    new_names = [name for name in added if name not in renamed.values() and ("added", name, "") not in returned]
+    new_names = [name for name in added if name not in taken and ("added", name, "") not in returned]
     renamed |= find_renames(schema, old_names, new_names, before.values, now.values)
+    taken = frozenset(renamed.values())
     found = [terms.renamed(old, renamed[old]) for old in removed if old in renamed]
     found += [terms.removed(name) for name in removed if name not in renamed]
-    found += [terms.added(name) for name in added if name not in renamed.values()]
+    found += [terms.added(name) for name in added if name not in taken]
     if moved := moved_names(before.names, now.names):
         found.append(Change("reordered", "", foreseen=True, detail={"names": moved}))
     return found
+
+
+def _without(names: Iterable[str], others: Iterable[str]) -> list[str]:
+    """Return the names that are not among the others, in their order."""
+    unwanted = frozenset(others)
+    return [name for name in names if name not in unwanted]
+
+
+def _renamed_back(open_: Iterable[Change], removed: frozenset[str], added: frozenset[str]) -> dict[str, str]:
+    """Return the renamings, old name to new name, that take an open renaming back."""
+    return {
+        change.replacement: change.subject
+        for change in open_
+        if change.kind == "renamed" and change.replacement in removed and change.subject in added
+    }
 
 
 def file_changes(before: Published, now: Published, *, declared: bool) -> list[Change]:

@@ -42,6 +42,8 @@ HISTORY: Final = 8
 """Maximum number of earlier deliveries with which the cells of a delivery are compared."""
 SKETCH_RECORDS: Final = 4096
 """Maximum number of records from which the sketches of a delivery's columns are made."""
+SKETCH_CELLS: Final = 400_000
+"""Approximate maximum number of cells from which they are made."""
 MOST_HASHES: Final = 64
 """Maximum number of remembered hashes of a column: the smallest ones, so that equal values have equal hashes."""
 
@@ -101,7 +103,7 @@ def observe_names(
     _accept_declared(connection, source, lambda event: names_declared(source.schema, event.change))
     if memory.names_observed(connection, delivery):
         return Drift()
-    records = sample().head(SKETCH_RECORDS) if delivery.manifest.records else None
+    records = sample().head(_records_to_sketch(delivery)) if delivery.manifest.records else None
     with connection.transaction():
         memory.lock_source(connection, source.name)
         if memory.names_observed(connection, delivery):
@@ -259,7 +261,7 @@ def _compare_cells(connection: Connection, source: Source, delivery: Delivery, c
     earlier = [from_json(past) for past in memory.cells_before(connection, delivery, HISTORY)]
     open_before = memory.find_open_before(connection, delivery, CELL_KINDS)
     undone = [event for event in open_before if is_undone(schema, event.change, now)]
-    former = {event.change.slot: event.change for event in open_before if event not in undone}
+    former = {event.change.slot: event.change for event in _without(open_before, undone)}
     found = [
         merge_changes(former[change.slot], change) if change.slot in former and not change.foreseen else change
         for change in cell_changes(schema, earlier, now)
@@ -292,7 +294,7 @@ class _Comparison:
 def _write(connection: Connection, delivery: Delivery, comparison: _Comparison) -> Drift:
     """Close events that were taken back, open new ones, and move on the last delivery of those that stay open."""
     closed = memory.resolve(connection, delivery.id, comparison.undone)
-    still_open = [event for event in comparison.open_before if event not in comparison.undone]
+    still_open = _without(comparison.open_before, comparison.undone)
     memory.move_last_delivery(connection, delivery, still_open)
     amendable = {event.id for event in still_open}
     by_slot = {event.change.slot: event for event in open_events(connection, delivery.source)}
@@ -316,12 +318,22 @@ def _write(connection: Connection, delivery: Delivery, comparison: _Comparison) 
     return Drift(tuple(opened), tuple(closed))
 
 
+def _without(events: Iterable[DriftEvent], others: Iterable[DriftEvent]) -> list[DriftEvent]:
+    unwanted = {event.id for event in others}
+    return [event for event in events if event.id not in unwanted]
+
+
 def _changes_to_report(connection: Connection, delivery: Delivery, comparison: _Comparison) -> list[Change]:
     """Return the changes that do not take back an open event and were not ignored."""
     ignored = memory.find(connection, source=delivery.source, statuses=("ignored",))
     unreported = {event.change.inverse for event in (*comparison.undone, *ignored)}
     unreported |= {event.change.identity for event in ignored}
     return [change for change in comparison.changes if change.identity not in unreported]
+
+
+def _records_to_sketch(delivery: Delivery) -> int:
+    """Return the number of records from which to make sketches: fewer if there are many names."""
+    return max(MOST_HASHES, min(SKETCH_RECORDS, SKETCH_CELLS // max(1, len(delivery.manifest.names))))
 
 
 def _sketches(schema: Schema, names: Sequence[str], sample: pl.DataFrame | None) -> dict[str, Values]:

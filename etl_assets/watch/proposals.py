@@ -76,8 +76,8 @@ def column_name(published: str, taken: Sequence[str] = ()) -> str:
 
 def _new_column(schema: Schema, published: str, sample: pl.DataFrame | None, decimal: str) -> str:
     best = Guess("text")
-    if sample is not None and published in sample.columns:
-        best = guess(sample.get_column(published), decimal)
+    if sample is not None and (cells := sample.get_column(published, default=None)) is not None:
+        best = guess(cells, decimal)
     name = column_name(published, [*schema.names, *(column.name for column in schema.inputs)])
     return repr(Column(name, best.type, published_as=None if name == published else published, formats=best.formats))
 

@@ -7,20 +7,29 @@ columns contain the same values. This module only suggests pairs; its callers de
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from difflib import SequenceMatcher
 from hashlib import blake2b
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.model.drift import Values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import polars as pl
 
     from etl_assets.schema import Schema
 
 _HASH_BYTES: Final = 6
+MOST_PAIRS: Final = 4_000
+"""From this number of pairs on, names are compared only where the declaration or equal words suggest a renaming."""
+_MOST_EQUALS: Final = 5
+_DIFFERENT: Final = 0.99
+"""The largest similarity of names that differ in more than case and separators."""
+_COMPARED: Final = 100
+"""Only so many first characters of different names are compared: the time grows with the square of their length."""
 _FEW: Final = 10
 """With fewer distinct values, equal values prove little; different values still count against a renaming."""
 _MANY: Final = 50
@@ -68,12 +77,13 @@ def overlap(one: Values, other: Values) -> tuple[float, float]:
 
 def similarity(one: str, other: str) -> float:
     """Return how similar two names are, from 0.0 to 1.0. Names with 1.0 differ at most in case and separators."""
-    words = [_words(name) for name in (one, other)]
-    plain = ["".join(parts) for parts in words]
-    if plain[0] == plain[1]:
+    if _plain(one) == _plain(other):
         return 1.0
+    words = [_words(name[:_COMPARED]) for name in (one, other)]
+    plain = ["".join(parts) for parts in words]
     shorter, longer = sorted(plain, key=lambda name: (len(name), name))
-    alike = max(SequenceMatcher(None, *pair, autojunk=False).ratio() for pair in ((shorter, longer), (longer, shorter)))
+    both_ways = ((shorter, longer), (longer, shorter))
+    alike = min(_DIFFERENT, max(SequenceMatcher(None, *pair, autojunk=False).ratio() for pair in both_ways))
     fewer, more = sorted(map(set, words), key=len)
     numbers = [re.findall("[0-9]+", name) for name in plain]
     if all(numbers) and numbers[0] != numbers[1]:
@@ -107,15 +117,39 @@ def find_renames(
     meaning = _meanings(schema)
     scored = [
         (score, old, new)
-        for old in removed
-        for new in added
+        for old, new in _candidates(removed, added, meaning)
         if (score := _score(old, new, meaning, before.get(old), after.get(new))) is not None
     ]
     pairs: dict[str, str] = {}
+    taken: set[str] = set()
     for _, old, new in sorted(scored, key=lambda pair: (-pair[0], sorted(pair[1:]))):
-        if old not in pairs and new not in pairs.values():
+        if old not in pairs and new not in taken:
             pairs[old] = new
+            taken.add(new)
     return pairs
+
+
+def _candidates(removed: Sequence[str], added: Sequence[str], meaning: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Return the pairs to score: all, or, if those are too many, only pairs of one declared column or of equal words.
+
+    Of the names that are equal to each other in that way, only the first few are paired.
+    """
+    if len(removed) * len(added) <= MOST_PAIRS:
+        return product(removed, added)
+    by_trait: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for new in added:
+        for trait in _traits(new, meaning):
+            by_trait[trait].append(new)
+    return dict.fromkeys(
+        (old, new) for old in removed for trait in _traits(old, meaning) for new in by_trait[trait][:_MOST_EQUALS]
+    )
+
+
+def _traits(name: str, meaning: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what makes two names candidates for a renaming by itself."""
+    yield "words", _plain(name)
+    if column := meaning.get(name):
+        yield "column", column
 
 
 def _score(old: str, new: str, meaning: Mapping[str, str], before: Values | None, after: Values | None) -> float | None:
@@ -158,6 +192,11 @@ def _meanings(schema: Schema) -> dict[str, str]:
     """Map each declared published name to its column's name, and each ignored name to an empty text."""
     columns = {name: column.name for column in schema.published for name in column.published_names}
     return {**dict.fromkeys(schema.ignored, _IGNORED), **columns}
+
+
+def _plain(name: str) -> str:
+    """Return a name without separators, in lower case."""
+    return "".join(_words(name))
 
 
 def _words(name: str) -> list[str]:

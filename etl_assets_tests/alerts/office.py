@@ -114,6 +114,11 @@ class Office:
             (self.delivery(), seconds, read, number),
         )
 
+    def list_files(self, *rules: AlertRule, **set_aside: str) -> None:
+        """List files, of whose names some are set aside."""
+        with self.connection.transaction():
+            alerts.update_for_file_names(self.connection, rules, "people", set_aside)
+
     def time(self, *rules: AlertRule, at: datetime | None = None) -> None:
         """Evaluate the rules that depend only on time."""
         alerts.update_for_time(self.connection, {"people": rules}, at or self.now)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from etl_assets import (
     CheckFailed,
     DriftOpened,
+    FilesSetAside,
     NoDelivery,
     QuarantineAgeing,
     QuarantineGrowing,
@@ -284,6 +285,29 @@ def test_an_ageing_quarantine_opens_an_alert_until_it_is_emptied(office: Office)
     office.query("UPDATE etl.rejected SET status = 'replayed' RETURNING 1")
     office.time(QuarantineAgeing())
     assert [status for _, _, status in office.alerts()] == ["resolved"]
+
+
+def test_names_that_are_set_aside_are_one_alert_which_counts_only_changes(office: Office) -> None:
+    for _ in range(3):
+        office.list_files(FilesSetAside(), a="is not UTF-8")
+    office.list_files(FilesSetAside(), a="is not UTF-8", b="is empty")
+    assert office.query("SELECT times, status, remedy LIKE '%%rename%%' FROM etl.alert") == [(2, "open", True)]
+    office.list_files(FilesSetAside())
+    office.list_files(FilesSetAside())
+    assert office.alerts() == [("files_set_aside", "", "resolved")]
+    assert [event for event, _, _ in office.messages()] == ["opened", "resolved"]
+
+
+def test_of_many_names_that_are_set_aside_the_first_are_listed(office: Office) -> None:
+    office.list_files(FilesSetAside(), **{f"n{number:02}": "is empty" for number in range(30)})
+    ((summary,),) = office.query("SELECT summary FROM etl.alert")
+    assert summary.startswith("Files that are not loaded, because of their names: 30. 'n00' is empty; 'n01'")
+    assert summary.endswith("'n19' is empty; and 10 more.")
+
+
+def test_names_are_set_aside_without_an_alert_if_its_rule_is_off(office: Office) -> None:
+    office.list_files(FilesSetAside(off=True), a="is empty")
+    assert office.alerts() == []
 
 
 def _quiet_now(office: Office) -> Quiet:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets.cli.quarantine_export import escape_formula, write_csv
-from etl_assets.cli.terminal import escape_control_characters, harmless_bytes
+from etl_assets.cli.terminal import harmless_bytes
+from etl_assets.model.text import escape_control_characters
 
 if TYPE_CHECKING:
     from etl_assets_tests.cli.conftest import Prepared

@@ -129,3 +129,30 @@ def test_a_whole_key_selects_its_partition_even_if_another_key_begins_with_it() 
 def test_migrate_prints_both_revisions_and_can_be_repeated(desk: Desk) -> None:
     assert f"Schema etl went from nothing to {newest()}." in desk.succeed("migrate")
     assert f"Schema etl is at revision {newest()}." in desk.succeed("migrate")
+
+
+def test_names_that_cannot_be_keys_are_reported_and_the_other_files_are_loaded(ready: Desk) -> None:
+    ready.publish("parcels/a.csv", "id\n1\n")
+    for name in ("b\x1b\n.csv", "caf\udce9.csv"):
+        ready.publish(f"parcels/{name}", "id\n2\n")
+    result = ready.type("run", "parcels")
+    assert result.exit_code == 1
+    assert "parcels: 2 files are set aside because of the name, and not loaded. Have it renamed:\n" in result.stderr
+    assert r"  'b\x1b\n.csv' contains '\n'" in result.stderr
+    assert r"  'caf\xe9.csv' is not UTF-8" in result.stderr
+    assert ready.query("SELECT id FROM core.parcels") == [(1,)]
+    assert ready.query("SELECT rule, status FROM etl.alert") == [("files_set_aside", "open")]
+    ready.succeed("run", "parcels", "--partition", "a.csv")
+    for path in (ready.folder / "feeds" / "parcels").glob("[bc]*"):
+        path.unlink()
+    ready.succeed("run", "parcels")
+    assert ready.query("SELECT status FROM etl.alert") == [("resolved",)]
+
+
+def test_names_are_printed_without_characters_that_could_control_the_terminal(ready: Desk) -> None:
+    ready.publish("parcels/\x1b[31m\u202e.csv", "id\nx\n")
+    for arguments in (("run", "parcels"), ("run", "parcels", "--json"), ("run", "parcels", "--partition", "x")):
+        result = ready.type(*arguments)
+        assert result.exit_code != 0
+        assert "31m" in result.output
+        assert all(line.isprintable() for line in result.output.splitlines()), arguments

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -82,6 +84,29 @@ def test_any_bytes_give_the_same_records_whatever_the_batch_size(lead: int, part
     cut = read(data, Csv(batch_bytes=64))
     assert [row for batch in cut for row in batch.frame.rows()] == whole.frame.rows()
     assert [row for batch in cut for row in batch.malformed.rows()] == whole.malformed.rows()
+
+
+_pieces = st.sampled_from([b'"', b",", b"\n", b"\r\n", b"\r", b"a", b"#", b"\xff", b"\0", b'"x"', b'""', b"y" * 40])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(_pieces, max_size=60),
+    st.integers(64, 300),
+    st.sampled_from([Csv(header=("h", "i")), Csv(), Csv(quote=None), Csv(comment="#"), Csv(encoding="cp1252")]),
+)
+def test_records_that_fit_into_a_batch_are_the_same_in_batches_of_any_size(
+    parts: list[bytes], size: int, format_: Csv
+) -> None:
+    data = b"h,i\n" + b"".join(parts)
+    (whole,) = read(data, format_)
+    well_formed = [whole.raw(number) for number in whole.frame[RECORD_NO]]
+    fit = all(len(line) + 2 <= size for line in (*data.split(b"\n"), *well_formed))
+    with nullcontext() if fit else suppress(DeliveryError):
+        cut = read(data, replace(format_, batch_bytes=size))
+        cut_rows = [row for batch in cut for row in batch.frame.rows()]
+        cut_malformed = [row for batch in cut for row in batch.malformed.rows()]
+        assert not fit or (cut_rows, cut_malformed) == (whole.frame.rows(), whole.malformed.rows())
 
 
 def test_cells_without_a_value_and_null_words_are_null_quoted_or_not() -> None:
@@ -191,6 +216,14 @@ def test_blank_lines_and_comments_are_no_records() -> None:
     assert [batch.location(n) for n in (1, 2)] == [":5", ":8"]
 
 
+@pytest.mark.parametrize("comment", [b"#\xff\n", b"#\0\n"])
+def test_a_comment_may_contain_any_bytes_also_in_a_file_without_records(comment: bytes) -> None:
+    for records in (b"", b"1,2\n"):
+        batch = only(b"a,b\n" + comment + records + comment, Csv(comment="#"))
+        assert rows(batch) == [("1", "2")][: len(records)]
+        assert batch.malformed.is_empty()
+
+
 def test_a_location_names_member_and_line_and_counts_lines_within_fields() -> None:
     (batch,) = read(b'a,b\n1,"x\ny\nz"\n2,q\n', member="flights.csv")
     assert [batch.location(n) for n in (1, 2)] == ["flights.csv:2", "flights.csv:5"]
@@ -243,7 +276,14 @@ def test_a_header_longer_than_the_first_block_is_read_completely() -> None:
         (b"\n\n", Csv(), "has no header"),
         (b"a,b,a\n1,2,3\n", Csv(), "more than one column named 'a'.*header="),
         (b"a,,\n1,2,3\n", Csv(), "more than one column named ''"),
+        (b"a,,a," + b"," * 40 + b"b,b\n", Csv(), "more than one column named '', 'a', 'b'"),
         (b"a,_record_no\n", Csv(), "bookkeeping"),
+        (b"a," + b"b" * 1001 + b"\n", Csv(), "names longer than 1,000 bytes: 'b{100}…'"),
+        (
+            b",".join(b"%d" % n for n in range(10_001)),
+            Csv(),
+            "10,001 different names; at most 10,000 .*Check how the format is declared",
+        ),
         ("é,b\n".encode("latin-1"), Csv(), "header that is not in the declared encoding utf-8"),
         ("a,b\n".encode("utf-16"), Csv(), "encoding='utf-16'"),
         ("a,b\n".encode("utf-8-sig"), Csv(encoding="latin-1"), "encoding='utf-8'"),
@@ -252,6 +292,9 @@ def test_a_header_longer_than_the_first_block_is_read_completely() -> None:
         (b'a,b"c\n1,2\n', Csv(), "stray quote"),
         (b'a,"b\n1,2\n', Csv(), "does not end"),
         (b"a,b\n" + b"x" * 1000, Csv(batch_bytes=64), "line longer than 64 bytes, line 2"),
+        (b'a,b\n1,"' + b"x" * 1000, Csv(batch_bytes=64), "line longer than 64 bytes, line 2"),
+        (b'"' * 1000, Csv(batch_bytes=64), "header that does not end"),
+        ("a,b\n".encode("utf-16-le"), Csv(encoding="utf-16"), "no byte order mark.*encoding='utf-16-le'"),
     ],
 )
 def test_a_file_unlike_its_declaration_is_refused_with_a_remedy(data: bytes, format_: Csv, words: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 from etl_assets.errors import DeclarationError, DeliveryError, DeliveryIncompleteError, DeliveryMissingError
 from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
+from etl_assets.extract.location import matches_glob
 from etl_assets.model.partitions import Partition
 
 if TYPE_CHECKING:
@@ -74,7 +75,66 @@ def test_the_files_of_a_remote_glob_can_be_listed_and_fetched() -> None:
     assert fetched(extractor.location, Partition("a.csv")) == b"a"
 
 
-@pytest.mark.parametrize("key", ["../secret.csv", "x.txt", "/etc/passwd"])
+def test_a_file_directly_in_the_folder_of_a_recursive_glob_can_be_fetched(tmp_path: Path) -> None:
+    (tmp_path / "deep" / "deeper").mkdir(parents=True)
+    for name in ("b.csv", "deep/a.csv", "deep/deeper/c.csv"):
+        (tmp_path / name).write_text(name)
+    extractor = FileExtractor(location=str(tmp_path / "**" / "*.csv"), format=Csv(), settle_seconds=0)
+    assert [fetched(extractor.location, Partition(key)).decode() for key in extractor.list()] == extractor.list()
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern", "matches"),
+    [
+        ("/in/a.csv", "/in/**/*.csv", True),
+        ("/in/x/y/a.csv", "/in/**/*.csv", True),
+        ("/in/x/y/a.csv", "/in/**/y/**/*.csv", True),
+        ("/in/x/a.csv", "/in/**/y/*.csv", False),
+        ("/in/x/a.csv", "/in/*.csv", False),
+        ("/in/a\n[1].csv", "/in/*.csv", True),
+        ("/in/A.csv", "/in/a.csv", False),
+        ("/out/a.csv", "/in/**", False),
+    ],
+)
+def test_a_glob_matches_paths_segment_by_segment(path: str, pattern: str, matches: bool) -> None:  # noqa: FBT001 -- a table
+    assert matches_glob(path, pattern) == matches
+
+
+def test_a_link_is_followed_within_the_folder_of_a_glob_and_never_out_of_it(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "secret.csv").write_bytes(b"secret")
+    (tmp_path / "in" / "a.csv").write_bytes(b"a")
+    (tmp_path / "in" / "inside.csv").symlink_to("a.csv")
+    (tmp_path / "in" / "outside.csv").symlink_to(tmp_path / "secret.csv")
+    (tmp_path / "in" / "nowhere.csv").symlink_to("missing")
+    (tmp_path / "in" / "loop.csv").symlink_to("loop.csv")
+    extractor = FileExtractor(location=str(tmp_path / "in" / "*.csv"), format=Csv(), settle_seconds=0)
+    assert extractor.list() == ["a.csv", "inside.csv", "loop.csv", "outside.csv"]
+    assert fetched(extractor.location, Partition("inside.csv")) == b"a"
+    for read in (extractor.fetch, extractor.poll):
+        with pytest.raises(DeliveryError, match="is a link out of the folder of"):
+            read(Partition("outside.csv"))
+    with pytest.raises(DeliveryError, match="cannot be read"):
+        fetched(extractor.location, Partition("loop.csv"))
+
+
+def test_a_name_of_undecodable_bytes_is_shown_escaped(tmp_path: Path) -> None:
+    name = b"caf\xe9\x1b.csv".decode("utf-8", "surrogateescape")
+    (tmp_path / name).write_bytes(b"x")
+    with FileExtractor(location=str(tmp_path / "*.csv"), format=Csv(), settle_seconds=0).fetch(
+        Partition()
+    ) as delivered:
+        assert delivered.name == r"caf\xe9\x1b.csv"
+        assert delivered.origin == str(tmp_path / r"caf\xe9\x1b.csv")
+
+
+def test_a_remote_name_that_would_name_two_locations_is_refused() -> None:
+    folder = f"memory://{uuid.uuid4().hex}"
+    with pytest.raises(DeliveryError, match="contains '::'"):
+        fetched(f"{folder}/*.csv", Partition("a::file:.csv"))
+
+
+@pytest.mark.parametrize("key", ["../secret.csv", "x.txt", "/etc/passwd", "./x.csv", "x/../x.csv", "x//x.csv"])
 def test_a_key_that_the_glob_does_not_match_is_never_opened(tmp_path: Path, key: str) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "secret.csv").write_bytes(b"secret")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets.errors import DeclarationError, DeliveryError
-from etl_assets.extract.formats.ndjson import Ndjson
+from etl_assets.extract.formats.ndjson import Ndjson, reader
 from etl_assets.extract.formats.ndjson.batch import NdjsonBatch
 from etl_assets.model.delivery import MemberIndex
 from etl_assets.schema import RECORD_NO
@@ -113,9 +113,10 @@ def test_quotes_in_keys_and_values_are_not_taken_for_a_repeated_key(record: byte
     [
         (b"", "m is empty. Nothing was written."),
         (b"\xff\xfe{\0}\0", "begins with the byte order mark of utf-16"),
-        (b'{"_record_no": 1}', "has records with the key '_record_no'"),
+        (b'{"_record_no": 1}', "publishes the name '_record_no'"),
         (b'{"a": "' + b"x" * 300 + b'"}', "has a line longer than 200 bytes, line 1"),
-        (b"\n".join(b'{"k%d": 1}' % n for n in range(2001)), "has records with more than 2,000 different keys"),
+        (b"\n".join(b'{"k%d": 1}' % n for n in range(2001)), "2,001 different names; at most 2,000 can be read"),
+        (rb'{"a\u0000b": 1}', "publishes names with a NUL character: 'a\\x00b'"),
     ],
 )
 def test_an_unusable_file_is_refused_with_a_remedy(data: bytes, problem: str) -> None:
@@ -159,7 +160,10 @@ _VALUES = st.recursive(
 )
 
 
-@given(st.lists(st.dictionaries(st.text(CHARACTERS, max_size=3), _VALUES, max_size=4), min_size=1, max_size=8))
+_KEYS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=3)
+
+
+@given(st.lists(st.dictionaries(_KEYS, _VALUES, max_size=4), min_size=1, max_size=8))
 def test_any_json_value_is_read_unchanged(records: list[dict[str, Any]]) -> None:
     records = [{key: value for key, value in record.items() if key != RECORD_NO} for record in records]
     lines = [json.dumps(record, ensure_ascii=bool(len(record) % 2)).encode() for record in records]
@@ -173,3 +177,20 @@ def test_any_json_value_is_read_unchanged(records: list[dict[str, Any]]) -> None
                 assert cell == value
             else:
                 assert (None if cell is None else json.loads(cell)) == value
+
+
+def test_a_batch_whose_records_have_few_of_many_keys_is_cut_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "MOST_CELLS", 100)
+    data = b"\xef\xbb\xbf\n" + b"".join(b'{"k%d": %d}\n\n' % (number % 50, number) for number in range(200))
+    batches = read(data)
+    assert max(batch.span.records * len(batch.names) for batch in batches) <= 100
+    firsts = [batch.span.first_record for batch in batches]
+    places = [batch.location(first) for batch, first in zip(batches, firsts, strict=True)]
+    assert places == [f"m:{2 * first}" for first in firsts]
+    names = tuple(dict.fromkeys(name for batch in batches for name in batch.names))
+    index = MemberIndex("", len(data), names, tuple(batch.span for batch in batches))
+    (*again,) = Ndjson().read(io.BytesIO(data), "", index=index)
+    rows = [row for batch in again for row in batch.frame.rows(named=True)]
+    assert [row["_record_no"] for row in rows] == list(range(1, 201))
+    assert all(row[f"k{number % 50}"] == str(number) for number, row in enumerate(rows))
+    assert all(batch.frame.columns == [*names, "_record_no"] for batch in again)

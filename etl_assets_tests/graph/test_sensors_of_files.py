@@ -42,6 +42,16 @@ def test_each_new_file_becomes_a_partition_and_a_run(bench: Bench) -> None:
     assert watcher.requested_keys() == ["a.csv", "c.csv"]
 
 
+def test_a_name_that_cannot_be_a_key_stops_no_other_file_and_every_tick_shows_it(bench: Bench) -> None:
+    for name in ("a\nb", "c"):
+        publish(bench.folder / "in" / f"{name}.csv", _GOOD)
+    watcher = _files(bench)
+    assert watcher.poll() == [True]
+    assert watcher.tick() == []
+    assert watcher.message == r"a\nb.csv: is set aside, because it contains '\n'."
+    assert bench.query("SELECT rule, status FROM etl.alert") == [("files_set_aside", "open")]
+
+
 def test_many_new_files_are_requested_in_several_ticks(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(change_sensor, "RUNS_PER_TICK", 2)
     names = [f"{number}.csv" for number in range(5)]

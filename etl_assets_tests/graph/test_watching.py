@@ -34,7 +34,7 @@ def _day(bench: Bench, source: Source, day: int, size: int, age: str = "36") -> 
     """Publish and load the file of a day."""
     lines = [f"{number},Ada,{age}" for number in range(1, size + 1)]
     (bench.folder / f"{day}.csv").write_text("\n".join(["id,name,age", *lines, ""]))
-    add_files(source, bench.instance)
+    add_files(source, bench.instance, bench.url)
     return bench.run(source, f"{day}.csv")
 
 

@@ -44,6 +44,13 @@ def test_a_second_replay_does_nothing(world: World) -> None:
     assert world.violations() == []
 
 
+@pytest.mark.parametrize("name", ["*", "^.*$"])
+def test_a_record_of_a_delivery_with_a_name_that_polars_expands_is_replayed(world: World, name: str) -> None:
+    world.take("apple,3,,", "plum,many,,", header=f"code,amount,note,{name}")
+    world.correct(world.waiting()[0], amount="5")
+    assert world.replay().replayed == 1
+
+
 def test_a_record_that_still_breaks_rules_keeps_waiting_with_the_rules_that_it_breaks_now(world: World) -> None:
     world.take("Plum,many,")
     world.correct(world.waiting()[0], amount="5")

@@ -51,3 +51,14 @@ def test_the_error_names_every_missing_required_column_with_expected_and_similar
     assert "'country-code', 'colour'" in text
     assert "published_as" in text
     assert "ask the publisher" in text
+
+
+def test_the_error_lists_only_the_first_of_very_many_names() -> None:
+    columns = tuple(Column(f"needed_{n}", "text", required=True) for n in range(100))
+    with pytest.raises(ShapeError) as raised:
+        resolve(Schema(columns, ("needed_0",)), [f"published_{n}" for n in range(5_000)], "Delivery 7")
+    text = str(raised.value)
+    assert "needed_99. Nothing was written." in text
+    assert "Column 'needed_19' was expected" in text
+    assert "Column 'needed_20' was expected" not in text
+    assert "'published_19' and 4,980 more." in text

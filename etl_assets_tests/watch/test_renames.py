@@ -133,3 +133,22 @@ def test_names_that_are_declared_for_different_columns_are_not_paired_however_si
     columns = (Column("a", "text", required=True, published_as="Code"), Column("b", "text", published_as="CODE"))
     schema = Schema(columns, ("a",), ignored=("code",))
     assert renamed({"Code": None}, {"CODE": None, "code": None}, schema) == {}
+
+
+def test_names_that_differ_only_behind_their_first_hundred_characters_are_similar_and_not_the_same() -> None:
+    assert 0.9 < similarity("a" * 200, "a" * 200 + "b") < 1
+
+
+def test_of_very_many_names_only_those_of_equal_words_or_of_one_column_are_paired() -> None:
+    schema = Schema((Column("code", "text", required=True, published_as=("code", "id")),), ("code",))
+    removed = {f"Measure {n}": None for n in range(1000)} | {"confirmed_case": None, "id": None}
+    added = {f"measure_{n}": None for n in range(1000)} | {"confirmed_cases": None, "code": None}
+    pairs = renamed(removed, added, schema)
+    assert pairs == {f"Measure {n}": f"measure_{n}" for n in range(1000)} | {"id": "code"}
+
+
+def test_of_very_many_names_of_equal_words_each_is_paired_once() -> None:
+    removed = {f"a{'-' * n}b": None for n in range(200)}
+    added = {f"a{'_' * n}b": None for n in range(1, 200)}
+    pairs = renamed(removed, added)
+    assert 0 < len(pairs) == len(set(pairs.values()))

@@ -123,7 +123,12 @@ class Transcoded(io.RawIOBase):
         self._ended = not chunk
         try:
             text = self._decoder.decode(chunk, final=self._ended)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
+            if not isinstance(error, UnicodeDecodeError):
+                raise DeliveryError(
+                    f"{self._where} has no byte order mark, which {self._encoding} needs. Nothing was written. "
+                    f"Declare the order of its bytes: encoding='{self._encoding}-le' or '{self._encoding}-be'."
+                ) from None
             if self._ended:
                 raise DeliveryIncompleteError(
                     f"{self._where} ends inside a character of {self._encoding}. Nothing was written. "

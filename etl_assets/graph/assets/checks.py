@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
     from etl_assets.source import Source
+
+_MOST_FACTS: Final = 100
+"""The check ``drift`` shows so many open changes, the newest; the command ``drift list`` shows all."""
 
 
 def landing_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) -> list[dg.AssetCheckSpec]:
@@ -96,7 +99,7 @@ def drift_result(source: Source, connection: Connection, records: int) -> CheckR
         passed=not events,
         description=f"Open changes of what is published: {kinds}. {remedy}" if events else "No change is open.",
         records=records,
-        facts=tuple(watch.facts(events)),
+        facts=tuple(watch.facts(events[-_MOST_FACTS:])),
     )
 
 

@@ -9,6 +9,7 @@ import dagster as dg
 
 from etl_assets.graph.assets.plots import Bar, bars
 from etl_assets.model.counts import Counts
+from etl_assets.model.text import names_text
 from etl_assets.postgres.runs.asset_metadata import recent_deliveries, row_counts
 from etl_assets.schema.rules.required import Required
 from etl_assets.schema.rules.type import WrittenAsType
@@ -83,7 +84,7 @@ def landed(result: Landed, shape: Shape, drift: Drift) -> Metadata:
         "size": dg.MetadataValue.int(manifest.size),
         "records": dg.MetadataValue.int(manifest.records),
         "members": dg.MetadataValue.int(len(manifest.members)),
-        "unmapped columns": dg.MetadataValue.text(", ".join(map(repr, shape.unmapped)) or "none"),
+        "unmapped columns": dg.MetadataValue.text(names_text(shape.unmapped) or "none"),
         "missing columns": dg.MetadataValue.text(", ".join(shape.missing) or "none"),
         "changes": dg.MetadataValue.text("; ".join(map(str, drift.opened)) or "none"),
         "taken back": dg.MetadataValue.text("; ".join(map(str, drift.closed)) or "none"),

@@ -6,7 +6,7 @@ deliveries and batches. The annotations are not postponed here, because Dagster 
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 
@@ -35,6 +35,8 @@ from etl_assets.source import Source
 RELOAD = "reload"
 _LANDING_VERSION = "1"
 """Which bytes are landed does not depend on the declaration of what they become."""
+_MOST_LOGGED: Final = 20
+"""A run logs so many changes of what is published one by one."""
 
 
 def source_assets(
@@ -83,8 +85,11 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
         with retrying(tries, TRANSIENT_FETCH), record.entering_errors(retried_errors(tries, TRANSIENT_FETCH)):
             landed = ingest.land(source, partition, warehouse, context.op_execution_context.op_config.get("file"))
             drift = watch.observe_delivery(source, landed.delivery, warehouse)
-            for event in drift.unforeseen:
+            for event in drift.unforeseen[:_MOST_LOGGED]:
                 context.log.warning("%s: %s. See `etl-assets drift show %d`.", landed.delivery, event, event.id)
+            if more := len(drift.unforeseen[_MOST_LOGGED:]):
+                text = "%s: %d more changes. See `etl-assets drift list --source %s`."
+                context.log.warning(text, landed.delivery, more, source.name)
             try:
                 shape = ingest.admit(source, landed.delivery, warehouse)
             except ShapeError as error:

@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from etl_assets.extract.validators import modification_time, same_state
+from etl_assets.model.text import escape_control_characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -208,7 +209,7 @@ def summary(notes: Iterable[tuple[str, str]], polled: int) -> str:
         notes: Partition and the note about it.
         polled: Number of partitions that were polled.
     """
-    texts = [f"{key or 'the whole source'}: {note}" for key, note in notes if note]
+    texts = [f"{escape_control_characters(key) or 'the whole source'}: {note}" for key, note in notes if note]
     if not texts:
         return f"Nothing has changed; {polled} polled."
     more = f" And {len(texts) - _NOTES} more." if len(texts) > _NOTES else ""

@@ -17,6 +17,7 @@ from etl_assets.graph.keys import RUNS_PER_TICK, SOURCE_TAG
 from etl_assets.graph.partitions import files_of
 from etl_assets.graph.resource import open_warehouse
 from etl_assets.graph.triggers.arrivals import Arrival, Attempt, Decider, Decision, Memory, summary
+from etl_assets.model.partition_keys import FileNames
 from etl_assets.model.partitions import Periods
 from etl_assets.model.trigger import OnChange
 from etl_assets.postgres.connection import connected
@@ -56,15 +57,18 @@ def change_sensor(source: Source, trigger: OnChange, job: UnresolvedAssetJobDefi
     def poll_publisher(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = datetime.now(UTC)
         memory = Memory.read(context.cursor)
-        with connected(open_warehouse().url) as connection:
+        warehouse = open_warehouse()
+        with connected(warehouse.url) as connection:
             fetched = deliveries.last_fetches(connection, source.name)
-        keys = _to_poll(source, fetched, memory, now)
+        files = files_of(source, warehouse.url) if source.has_file_partitions else FileNames()
+        keys = files.keys or _to_poll(source, fetched, memory, now)
         tick = _Tick(source, Decider(trigger, source.extractor.settle_seconds, now), context.instance, memory)
         last = tick.poll_all(_after(keys, memory.last), fetched)
         present = set(keys)
         memory = Memory(last, {key: arrival for key, arrival in tick.arrivals.items() if key in present})
-        message = summary(tick.notes.items(), len(keys))
-        if tick.requests and any(tick.notes.values()):
+        notes = {**tick.notes, **{name: f"is set aside, because it {why}" for name, why in files.set_aside.items()}}
+        message = summary(notes.items(), len(keys))
+        if tick.requests and any(notes.values()):
             context.log.info(message)
         return dg.SensorResult(
             run_requests=tick.requests,
@@ -145,8 +149,6 @@ def _to_poll(source: Source, fetched: Mapping[str, LastFetch], memory: Memory, n
     """Return the partitions to poll, oldest first."""
     if source.partitions is None:
         return [""]
-    if source.has_file_partitions:
-        return files_of(source)
     complete = source.partitions.keys(now)
     if not isinstance(source.partitions, Periods):
         return complete

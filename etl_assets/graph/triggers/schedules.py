@@ -12,6 +12,7 @@ from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from etl_assets.graph.keys import RUNS_PER_TICK, asset_keys, core_key
 from etl_assets.graph.partitions import add_files, partitions_definition
+from etl_assets.graph.resource import open_warehouse
 from etl_assets.model.trigger import Cron
 from etl_assets.source import Source
 
@@ -57,7 +58,7 @@ def cron_schedule(source: Source, trigger: Cron, job: UnresolvedAssetJobDefiniti
 def _complete(source: Source, instance: dg.DagsterInstance, at: datetime) -> Sequence[str]:
     """Return the partitions that can be fetched, oldest first."""
     if source.has_file_partitions:
-        return add_files(source, instance)
+        return add_files(source, instance, open_warehouse().url).keys
     return source.partitions.keys(at) if source.partitions else ()
 
 

@@ -6,6 +6,7 @@ batches, whatever sizes the stream returns them in.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from etl_assets.errors import DeliveryError
@@ -13,8 +14,9 @@ from etl_assets.extract.formats.blocks import Blocks
 from etl_assets.extract.formats.csv.batch import CsvBatch, ended_by_line_feed
 from etl_assets.extract.formats.csv.records import MISQUOTED, OPEN, find_records, record_end, split_fields
 from etl_assets.extract.formats.encoding import UTF8, Transcoded, foreign_mark
+from etl_assets.extract.formats.published_names import check_names
 from etl_assets.model.delivery import Span
-from etl_assets.schema import RECORD_NO
+from etl_assets.model.text import names_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,10 +159,9 @@ class CsvReader:
                 "Declare its encoding, e.g. encoding='cp1252'",
             ) from None
         remedy = "Name the columns yourself: header=(...), with skip_lines= to skip the publisher's header"
-        if twins := sorted({name for name in names if names.count(name) > 1}):
-            raise self._refused(f"publishes more than one column named {', '.join(map(repr, twins))}", remedy)
-        if RECORD_NO in names:
-            raise self._refused(f"publishes a column named {RECORD_NO!r}, which is reserved for bookkeeping", remedy)
+        check_names(names, self._where, remedy)
+        if twins := sorted(name for name, count in Counter(names).items() if count > 1):
+            raise self._refused(f"publishes more than one column named {names_text(twins)}", remedy)
         return tuple(names)
 
     def _refused(self, problem: str, remedy: str) -> DeliveryError:

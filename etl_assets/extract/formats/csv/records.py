@@ -76,8 +76,9 @@ class Records:
     def holding(self, positions: Positions) -> Positions:
         """Return the indices, each once, of the records that contain the bytes at some positions."""
         indices = np.searchsorted(self.starts, positions, side="right") - 1
-        indices = indices[(indices >= 0) & (positions < self.ends[indices])]
-        return np.unique(indices)
+        after_first = indices >= 0
+        indices, positions = indices[after_first], positions[after_first]
+        return np.unique(indices[positions < self.ends[indices]])
 
 
 def find_records(data: bytes, layout: Layout, *, final: bool) -> Records:
@@ -96,7 +97,7 @@ def find_records(data: bytes, layout: Layout, *, final: bool) -> Records:
     limit = data.rfind(b"\n") + 1
     codes = np.frombuffer(data, np.uint8, limit) if limit else np.zeros(0, np.uint8)
     none = np.zeros(0, np.int64)
-    if not layout.quote or layout.quote not in data:
+    if not limit or not layout.quote or layout.quote not in data:
         return _collect(data, codes, np.flatnonzero(codes == LINE_FEED), None, none, layout)
     inside = None if layout.comment else _inside(codes, layout)
     if inside is not None:

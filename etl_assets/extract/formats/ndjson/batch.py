@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import msgspec
@@ -76,8 +76,15 @@ class NdjsonBatch(RawBatch):
         """The records that are objects; see `RawBatch`."""
         objects = [object_ for object_ in self._objects if object_ is not None]
         numbers = [number for number, object_ in zip(self._numbers, self._objects, strict=True) if object_ is not None]
-        columns = {name: _column([object_.get(name, _NULL) for object_ in objects], self._null) for name in self.names}
-        return pl.DataFrame({**columns, RECORD_NO: pl.Series(numbers, dtype=pl.Int64)})
+        present = frozenset(chain.from_iterable(objects))
+        columns = {
+            name: _column([object_.get(name, _NULL) for object_ in objects], self._null)
+            for name in self.names
+            if name in present
+        }
+        frame = pl.DataFrame({**columns, RECORD_NO: pl.Series(numbers, dtype=pl.Int64)})
+        absent = [pl.lit(None, pl.String()).alias(name) for name in self.names if name not in present]
+        return frame.with_columns(absent)[[*self.names, RECORD_NO]]
 
     @property
     def malformed(self) -> pl.DataFrame:

@@ -9,16 +9,18 @@ from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.blocks import Blocks
 from etl_assets.extract.formats.encoding import UTF8, foreign_mark
 from etl_assets.extract.formats.ndjson.batch import NdjsonBatch
+from etl_assets.extract.formats.published_names import check_names
 from etl_assets.model.delivery import Span
-from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from etl_assets.model.delivery import MemberIndex
 
 
 _MOST_NAMES: Final = 2_000
+MOST_CELLS: Final = 5_000_000
+"""The largest number of records times keys of a batch: a batch whose records have few of many keys is cut further."""
 _JSON_BLANKS: Final = b" \t\r"
 
 
@@ -48,30 +50,42 @@ class NdjsonReader:
     def through(self, after: Span | None) -> Iterator[NdjsonBatch]:
         """Cut the whole file into batches, each with the names that its own records have."""
         number, record = (after.batch + 1, after.last_record + 1) if after else (1, 1)
-        first = number
+        first, line = number, 1
+        for start, whole in self._whole_lines():
+            offset, parts = start, [whole]
+            while parts:
+                data = parts.pop()
+                lines = [index for index, _ in _records(data)]
+                ahead = min(lines, default=0)
+                span = Span(number, self._member, offset, len(data), record, len(lines), line + ahead)
+                batch = self._batch(span, data, None)
+                self._check_names(batch.names)
+                if halves := _halves(data, len(lines) * len(batch.names)):
+                    parts += halves
+                    continue
+                if lines or number == first:
+                    yield batch
+                    number, record = number + 1, record + len(lines)
+                offset += len(data)
+                line += data.count(b"\n")
+
+    def _whole_lines(self) -> Iterator[tuple[int, bytes]]:
+        """Yield blocks of whole lines, and the offset of each."""
         block = self._blocks.fill(b"", self._size)
         offset, line = self._check_head(block), 1
         block = block[offset:]
-        while block or number == first:
+        while True:
             length = len(block) if self._blocks.ended else block.rfind(b"\n") + 1
             if block and not length:
                 raise self._refused(
                     f"has a line longer than {self._size} bytes, line {line}",
                     "Check whether it has one JSON object a line, or raise batch_bytes",
                 )
-            data = block[:length]
-            lines = [index for index, _ in _records(data)]
-            if lines or number == first:
-                span = Span(number, self._member, offset, length, record, len(lines), line + min(lines, default=0))
-                batch = self._batch(span, data, None)
-                self._check_names(batch.names)
-                yield batch
-                number += 1
-                record += len(lines)
-            offset += length
-            line += data.count(b"\n")
+            yield offset, block[:length]
             if self._blocks.ended:
                 return
+            offset += length
+            line += block.count(b"\n", 0, length)
             block = self._blocks.fill(block[length:], self._size)
 
     def _batch(self, span: Span, data: bytes, names: tuple[str, ...] | None) -> NdjsonBatch:
@@ -90,18 +104,16 @@ class NdjsonReader:
 
     def _check_names(self, names: tuple[str, ...]) -> None:
         self._names |= dict.fromkeys(names)
-        if RECORD_NO in self._names:
-            raise self._refused(
-                f"has records with the key {RECORD_NO!r}, which is reserved for bookkeeping", "Ask for another name"
-            )
-        if len(self._names) > _MOST_NAMES:
-            raise self._refused(
-                f"has records with more than {_MOST_NAMES:,} different keys",
-                "Keys that are data belong in an object of their own; ask the publisher for one",
-            )
+        check_names(self._names, self._where, "Ask the publisher for another key", most=_MOST_NAMES)
 
     def _refused(self, problem: str, remedy: str) -> DeliveryError:
         return DeliveryError(f"{self._where} {problem}. Nothing was written. {remedy}.")
+
+
+def _halves(data: bytes, cells: int) -> Sequence[bytes]:
+    """Return the second and the first half of the lines of a batch with too many cells; nothing for any other batch."""
+    middle = data.rfind(b"\n", 0, len(data) // 2) + 1
+    return (data[middle:], data[:middle]) if cells > MOST_CELLS and middle else ()
 
 
 def _records(data: bytes) -> Iterator[tuple[int, bytes]]:

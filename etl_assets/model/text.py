@@ -1,0 +1,46 @@
+"""Text from outside as text for people: escaped where it could control a terminal, and cut where it is long."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ESCAPED_BYTE: Final = 0xDC00
+"""The offset that Python's ``surrogateescape`` adds to bytes that are not UTF-8."""
+_MOST_SHOWN: Final = 20
+_SHOWN_CHARACTERS: Final = 100
+
+
+def escape_control_characters(text: str) -> str:
+    """Return a text with an escape for every character that a terminal might execute or not show."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def escape_lines(text: str) -> str:
+    """Return lines of text with an escape for every other character that a terminal might execute or not show."""
+    return "\n".join(map(escape_control_characters, text.split("\n")))
+
+
+def names_text(names: Sequence[str]) -> str:
+    """Return names in quotes: the first ones, each cut if it is long, and the number of the others.
+
+    Args:
+        names: The names, as published.
+    """
+    more = f" and {len(names) - _MOST_SHOWN:,} more" if len(names) > _MOST_SHOWN else ""
+    return f"{', '.join(map(quoted, names[:_MOST_SHOWN]))}{more}"
+
+
+def quoted(name: str) -> str:
+    """Return a name in quotes, escaped, and cut if it is long."""
+    cut = name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}…"
+    return f"'{escape_control_characters(cut)}'"
+
+
+def _escape(char: str) -> str:
+    byte = ord(char) - _ESCAPED_BYTE
+    if 0x80 <= byte <= 0xFF:  # noqa: PLR2004 -- a byte that is not UTF-8
+        return f"\\x{byte:02x}"
+    return char.encode("unicode_escape").decode()
