@@ -79,7 +79,7 @@ class Guard:
         if not pages and (scope["path"] == _GRAPHQL or scope.get("method") not in _SAFE):
             pages = headers.getlist("referer")
         own = headers["host"].lower()
-        return all(urlsplit(page).netloc.lower() == own or _host(page) in self.hosts for page in pages)
+        return all(_address(page) == own or _host(page) in self.hosts for page in pages)
 
     def _is_own(self, host: str | None) -> bool:
         if host is None or host == "localhost" or host in self.hosts:
@@ -88,6 +88,11 @@ class Guard:
             return ip_address(host).is_loopback
         except ValueError:
             return False
+
+
+def _address(page: str) -> str:
+    """Return host and port of a page in lower case, as a browser writes them in ``Host``."""
+    return page.lower().partition("://")[2].partition("/")[0]
 
 
 def _host(url: str) -> str | None:
