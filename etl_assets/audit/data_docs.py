@@ -2,7 +2,8 @@
 
 Great Expectations renders the expectations and their results. Our own frame and style are in ``pages``, because the
 library's pages are unreadable without style sheets and scripts from six other sites. A page shows counts, and the keys
-of a few rows unless a key column is sensitive; it shows no other values of records. Only this account can read the folder.
+of a few rows unless a key column is sensitive; it shows no other values of records. Only this account can read the
+folder.
 
 ```
 data_docs/index.html                    every table with its last audits

@@ -9,20 +9,24 @@ server.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
+import psycopg
 from psycopg import sql
 
-if TYPE_CHECKING:
-    from typing import Any
-
-    import psycopg
-
+ADDRESS: Final = "127.0.0.1"
 SUPERUSER: Final = "etl_assets"
 LOADER: Final = "etl_assets_loader"
-DATABASES: Final = ("warehouse", "dagster")
-"""The database of the tables, and that of Dagster's own storage."""
 
+WAREHOUSE: Final = "warehouse"
+"""The database of the tables."""
+
+DAGSTER: Final = "dagster"
+"""The database of Dagster's own storage."""
+
+DATABASES: Final = (WAREHOUSE, DAGSTER)
+
+_Connection = psycopg.Connection[tuple[Any, ...]]
 _LOADER: Final = sql.Identifier(LOADER)
 _BELONGINGS: Final = """
 WITH extension_member AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e')
@@ -34,7 +38,9 @@ SELECT format('ALTER TABLE %s', oid::regclass)
 FROM pg_class
 WHERE relowner = 10 AND oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
   AND (SELECT nspname FROM pg_namespace WHERE pg_namespace.oid = relnamespace) !~ '^pg_'
-  AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND relkind = 'S' AND deptype IN ('a', 'i'))
+  AND (relkind <> 'S' OR oid NOT IN (  -- the sequence of a column follows its table
+    SELECT objid FROM pg_depend WHERE classid = 'pg_class'::regclass AND deptype IN ('a', 'i')
+  ))
   AND ('pg_class'::regclass, oid) NOT IN (TABLE extension_member)
 UNION ALL
 SELECT format('ALTER ROUTINE %s', oid::regprocedure)
@@ -54,19 +60,55 @@ WHERE typowner = 10 AND oid >= 16384 AND typtype IN ('c', 'd', 'e', 'r') AND typ
 """
 
 
-def loader_password(secret: str) -> str:
+def superuser_url(port: int, password: str, database: str = "postgres") -> str:
+    """Return the URL of a database for the superuser, in libpq's form.
+
+    Args:
+        port: Port of the server.
+        password: Password of the superuser.
+        database: Name of the database.
+    """
+    return f"postgresql://{SUPERUSER}:{password}@{ADDRESS}:{port}/{database}"
+
+
+def loader_url(port: int, password: str, database: str) -> str:
+    """Return the URL of a database for the loader; the arguments are those of `superuser_url`."""
+    return f"postgresql://{LOADER}:{_loader_password(password)}@{ADDRESS}:{port}/{database}"
+
+
+def set_up(port: int, password: str) -> None:
+    """Create the loader and its databases; hand over databases that were created before there was a loader.
+
+    Args:
+        port: Port of the server.
+        password: Password of the superuser.
+
+    Raises:
+        psycopg.OperationalError: If the server does not accept connections.
+    """
+    with psycopg.connect(superuser_url(port, password), autocommit=True) as connection:
+        missing = _missing(connection)
+        if missing:
+            _create_loader(connection, _loader_password(password))
+        existing = [name for name in missing if not _create_database(connection, name)]
+    for name in existing:
+        with psycopg.connect(superuser_url(port, password, name), autocommit=True) as connection:
+            _hand_over(connection, name)
+
+
+def _loader_password(secret: str) -> str:
     """Return the password of the loader. It is derived from that of the superuser, which it does not reveal."""
     return hashlib.sha256(f"{LOADER} {secret}".encode()).hexdigest()
 
 
-def missing(connection: psycopg.Connection[tuple[Any, ...]]) -> list[str]:
+def _missing(connection: _Connection) -> list[str]:
     """Return the databases that do not exist or do not belong to the loader."""
     query = "SELECT datname FROM pg_database WHERE datdba = (SELECT oid FROM pg_roles WHERE rolname = %s)"
     owned = {name for (name,) in connection.execute(query, (LOADER,))}
     return [name for name in DATABASES if name not in owned]
 
 
-def create_loader(connection: psycopg.Connection[tuple[Any, ...]], password: str) -> None:
+def _create_loader(connection: _Connection, password: str) -> None:
     """Create the loader, or give an existing one its password and rights.
 
     Sessions keep the texts of errors out of the server's log, because they contain values of records. Processes of the
@@ -85,7 +127,7 @@ def create_loader(connection: psycopg.Connection[tuple[Any, ...]], password: str
         connection.execute("ALTER ROLE ALL SET log_min_messages = 'log'")
 
 
-def create_database(connection: psycopg.Connection[tuple[Any, ...]], name: str) -> bool:
+def _create_database(connection: _Connection, name: str) -> bool:
     """Create a database of the loader; return False if the database exists."""
     if connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone() is not None:
         return False
@@ -93,7 +135,7 @@ def create_database(connection: psycopg.Connection[tuple[Any, ...]], name: str) 
     return True
 
 
-def hand_over(connection: psycopg.Connection[tuple[Any, ...]], name: str) -> None:
+def _hand_over(connection: _Connection, name: str) -> None:
     """Give the loader a database of the superuser, with everything in it, all or nothing.
 
     Args:

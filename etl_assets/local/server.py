@@ -25,19 +25,19 @@ from etl_assets.errors import SettingsError
 from etl_assets.local import cluster, roles, supervisor
 from etl_assets.local.account import account_for
 from etl_assets.local.binaries import binaries
+from etl_assets.local.roles import ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from etl_assets.local.account import Account
 
-_ADDRESS = "127.0.0.1"
 _START_SECONDS = 90.0
 _RETRY_SECONDS = 0.1
 _END_BY_ITSELF_SECONDS = 5.0
 _PORT_TRIES = 5
 _CONFIGURATION = {
-    "listen_addresses": _ADDRESS,
+    "listen_addresses": ADDRESS,
     "unix_socket_directories": "",
     "max_connections": "100",
     # sized for bulk upserts on a small machine; fsync, synchronous_commit and full_page_writes keep their safe defaults
@@ -100,20 +100,17 @@ class EmbeddedServer:
 
     def superuser_url(self, database: str = "postgres") -> str:
         """Return the URL of one database for the superuser, in libpq's form, with the password."""
-        return _url(roles.SUPERUSER, self._password, self.port, database)
+        return roles.superuser_url(self.port, self._password, database)
 
     @property
     def url(self) -> str:
         """The URL of the warehouse, for the loader."""
-        return self._loader_url(roles.DATABASES[0])
+        return roles.loader_url(self.port, self._password, roles.WAREHOUSE)
 
     @property
     def dagster_url(self) -> str:
         """The URL of the database for Dagster's storage, for the loader."""
-        return self._loader_url(roles.DATABASES[1])
-
-    def _loader_url(self, database: str) -> str:
-        return _url(roles.LOADER, roles.loader_password(self._password), self.port, database)
+        return roles.loader_url(self.port, self._password, roles.DAGSTER)
 
     def close(self) -> None:
         """Release the hold. If no other process holds the server, wait until it has stopped.
@@ -187,7 +184,7 @@ def _running(folder: Path, declared: int | None, password: str) -> int:
     while True:
         port = _port_of_running_server(folder, declared) or _start(folder, declared)
         try:
-            _set_up(port, password)
+            roles.set_up(port, password)
         except psycopg.OperationalError as error:
             if time.monotonic() > deadline:
                 raise SettingsError(
@@ -301,7 +298,7 @@ def _port(folder: Path, declared: int | None) -> int:
     if remembered.exists() and _is_free(port := int(remembered.read_text())):
         return port
     with socket.socket() as listener:
-        listener.bind((_ADDRESS, 0))
+        listener.bind((ADDRESS, 0))
         return int(listener.getsockname()[1])
 
 
@@ -310,23 +307,7 @@ def _is_free(port: int) -> bool:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((_ADDRESS, port))
+            listener.bind((ADDRESS, port))
         except OSError:
             return False
     return True
-
-
-def _url(user: str, password: str, port: int, database: str) -> str:
-    return f"postgresql://{user}:{password}@{_ADDRESS}:{port}/{database}"
-
-
-def _set_up(port: int, password: str) -> None:
-    """Create the loader and its databases; hand over databases that were created before there was a loader."""
-    with psycopg.connect(_url(roles.SUPERUSER, password, port, "postgres"), autocommit=True) as connection:
-        missing = roles.missing(connection)
-        if missing:
-            roles.create_loader(connection, roles.loader_password(password))
-        existing = [name for name in missing if not roles.create_database(connection, name)]
-    for name in existing:
-        with psycopg.connect(_url(roles.SUPERUSER, password, port, name), autocommit=True) as connection:
-            roles.hand_over(connection, name)
