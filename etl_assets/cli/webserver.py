@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _CODE: Final = "etl_assets.definitions"
 _CODE_SERVER_LOG: Final = "warning"
+_CLOSE_SECONDS: Final = 5
 _END_SECONDS: Final = 20.0
 _POLL_MILLISECONDS: Final = 2000
 _STATEMENT_MILLISECONDS: Final = 15_000
@@ -64,7 +65,9 @@ def main(host: str, port: int, log_level: str, folder: str) -> None:
         )
         app = create_app_from_workspace_process_context(context, "", _POLL_MILLISECONDS)
         guarded = Guard(app, settings.ui_hosts)
-        config = uvicorn.Config(guarded, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)
+        config = uvicorn.Config(
+            guarded, host=host, port=port, log_level="warning", lifespan="off", timeout_graceful_shutdown=_CLOSE_SECONDS
+        )
         server = uvicorn.Server(config)
         threading.Thread(target=_end_with, args=(daemon, server), daemon=True).start()
         server.run()  # raises KeyboardInterrupt after a SIGINT

@@ -226,7 +226,7 @@ def _start(folder: Path, declared: int | None) -> int:
     cluster.prepare(folder, data, programs, account)
     for _ in range(_PORT_TRIES):
         port = _port(folder, declared)
-        (folder / "port").write_text(str(port))
+        _remember(port, folder / "port")
         command = [programs.program("postgres"), "-D", str(data), "-p", str(port)]
         command += [f"--{name}={value}" for name, value in _CONFIGURATION.items()]
         user, group = (None, None) if account.is_current else (account.uid, account.gid)
@@ -300,6 +300,13 @@ def _port(folder: Path, declared: int | None) -> int:
     with socket.socket() as listener:
         listener.bind((ADDRESS, 0))
         return int(listener.getsockname()[1])
+
+
+def _remember(port: int, path: Path) -> None:
+    """Write the port to a file that no other account can change, because passwords are sent to that port."""
+    path.touch(0o600)
+    path.chmod(0o600)
+    path.write_text(str(port))
 
 
 def _is_free(port: int) -> bool:

@@ -79,7 +79,7 @@ def supervise(orders: SupervisorInput) -> None:
     server = _start(orders, server_lock) if own_lock is not None and server_lock is not None else None
     ready = server is not None and _is_ready(server, Path(orders["data"]))
     if ready:
-        marker.touch()
+        marker.touch(0o600)
     sys.stdout.write(json.dumps({"ready": ready}) + "\n")
     sys.stdout.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,10 +148,10 @@ def test_the_ui_serves_every_source(live: Live) -> None:
     "headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}], ids=["another page", "a rebound name"]
 )
 def test_a_page_of_another_site_can_do_nothing(live: Live, headers: dict[str, str]) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=60)
     body = json.dumps({"query": "mutation {reloadWorkspace {__typename}}"})
-    connection.request("POST", "/graphql", body, {"Content-Type": "application/json", **headers})
-    assert connection.getresponse().status == 403
+    with closing(http.client.HTTPConnection("127.0.0.1", live.port, timeout=60)) as connection:
+        connection.request("POST", "/graphql", body, {"Content-Type": "application/json", **headers})
+        assert connection.getresponse().status == 403
 
 
 @pytest.mark.slow
@@ -187,7 +188,7 @@ def test_no_process_is_left_when_it_ends(live: Live) -> None:
 def test_commands_import_nothing_from_the_current_folder(desk: Desk) -> None:
     desk.publish("stations.csv", "code\na\n")
     current = _folder_of_impostors(desk.folder)
-    for arguments in (["run", "stations"], ["doctor"]):
+    for arguments in (["migrate"], ["run", "stations"], ["doctor"]):
         subprocess.run(
             [Path(sys.executable).with_name("etl-assets"), *arguments],
             check=True,

@@ -269,6 +269,18 @@ def test_only_this_user_can_read_the_password(home: Path) -> None:
         assert path.read_text() in server.superuser_url()
 
 
+def test_other_accounts_can_read_and_change_none_of_its_files(new_home: Path) -> None:
+    former = os.umask(0)
+    try:
+        with embedded(new_home):
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (new_home / "postgres").iterdir()}
+    finally:
+        os.umask(former)
+    assert modes.keys() >= {"data", "password", "port", "ready", "server.log"}
+    opened = {name for name, mode in modes.items() if mode & 0o077 and not name.startswith("binaries-")}
+    assert opened == set(), "only the copied programs may be read by others"
+
+
 def test_the_server_is_durable_and_listens_only_on_loopback(home: Path) -> None:
     with embedded(home) as server:
         expected = {
