@@ -41,7 +41,14 @@ _DROPPED_BY_THE_LOADER: tuple[LiteralString, ...] = (
 
 @pytest.mark.parametrize(
     "statement",
-    ["COPY (SELECT 1) TO PROGRAM 'true'", "SELECT pg_read_file('PG_VERSION')", "ALTER SYSTEM SET fsync = off"],
+    [
+        "COPY (SELECT 1) TO PROGRAM 'true'",
+        "SELECT pg_read_file('PG_VERSION')",
+        "ALTER SYSTEM SET fsync = off",
+        "SET log_min_messages = 'error'",
+        "GRANT pg_execute_server_program TO etl_assets_loader",
+        "ALTER ROLE etl_assets PASSWORD 'known'",
+    ],
 )
 def test_the_loader_reaches_neither_programs_nor_files_nor_settings_of_the_server(
     home: Path, statement: LiteralString
