@@ -55,7 +55,7 @@ def main(
     work = work.absolute()
     work.mkdir(parents=True, exist_ok=True)
     with EmbeddedServer.start(work) as server:
-        databases = Databases(server.url_of("postgres"))
+        databases = Databases(server.superuser_url())
         measured: list[Measured] = []
         profiling: dict[int, Report] = {}
         for size, usual in plan.items():

@@ -9,6 +9,8 @@
 ``ETL_ASSETS_PORT``         TCP port of the embedded server; chosen by the operating system by default
 ``ETL_ASSETS_CHANNEL_NAME`` Apprise URL of the channel ``name`` for alerts; one variable for each channel
 ``ETL_ASSETS_UI_URL``       URL of the Dagster UI, for links in notifications; ``http://127.0.0.1:3000`` by default
+``ETL_ASSETS_UI_HOSTS``     hosts under which ``etl-assets dev`` answers, separated by commas, besides loopback and the
+                            host of ``ETL_ASSETS_UI_URL``
 =========================== ==========================================================================================
 """
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _HIGHEST_PORT = 65535
 _CHANNEL = re.compile(r"ETL_ASSETS_CHANNEL_([A-Z][A-Z0-9_]*)")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]*")
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -59,6 +62,9 @@ class Settings:
 
     ui_url: str = "http://127.0.0.1:3000"
     """URL of the Dagster UI, without a slash at the end."""
+
+    ui_hosts: frozenset[str] = frozenset()
+    """Hosts under which the UI is reached, in lower case and without ports, in addition to those of loopback."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -92,6 +98,7 @@ class Settings:
                 if (match := _CHANNEL.fullmatch(name))
             },
             ui_url=_ui_url(given["ETL_ASSETS_UI_URL"]) if "ETL_ASSETS_UI_URL" in given else cls.ui_url,
+            ui_hosts=_ui_hosts(given),
         )
 
     def __repr__(self) -> str:
@@ -168,6 +175,19 @@ def _ui_url(value: str) -> str:
             "ETL_ASSETS_UI_URL is not the URL of a web page. Nothing was started. Write http://host:port."
         )
     return url
+
+
+def _ui_hosts(given: Mapping[str, str]) -> frozenset[str]:
+    """Return the hosts that are declared, and that of the URL of the UI."""
+    hosts = {name.strip().lower() for name in given.get("ETL_ASSETS_UI_HOSTS", "").split(",") if name.strip()}
+    if wrong := sorted(name for name in hosts if not _HOST.fullmatch(name)):
+        raise SettingsError(
+            f"ETL_ASSETS_UI_HOSTS names {wrong[0]!r}, which is not a host. Nothing was started. Write names such as "
+            "dagster.example.org, without http:// and without a port, separated by commas."
+        )
+    if (host := urlsplit(given.get("ETL_ASSETS_UI_URL", "").strip()).hostname) is not None:
+        hosts.add(host)
+    return frozenset(hosts)
 
 
 def _masked(value: object) -> object:

@@ -44,10 +44,10 @@ def postgres_url() -> Iterator[str]:
     home.chmod(0o711)
     try:
         with embedded(home) as server:
-            with psycopg.connect(server.url, autocommit=True) as connection:
+            with psycopg.connect(server.superuser_url(), autocommit=True) as connection:
                 for statement in (*_FASTER, "SELECT pg_reload_conf()"):
                     connection.execute(statement)
-            yield server.url_of("postgres")
+            yield server.superuser_url()
     finally:
         shutil.rmtree(home)
 

@@ -130,3 +130,15 @@ def test_the_url_of_the_ui_loses_its_last_slash_and_must_be_a_web_page() -> None
 
 def test_with_database_changes_only_the_name_of_the_database() -> None:
     assert with_database("postgresql://u:p@db:1/a?x=1", "b") == "postgresql://u:p@db:1/b?x=1"
+
+
+def test_hosts_of_the_ui_are_those_declared_and_that_of_its_url() -> None:
+    assert Settings.from_environment({}).ui_hosts == frozenset()
+    given = {"ETL_ASSETS_UI_HOSTS": " Dagster.test,10.0.0.1, ", "ETL_ASSETS_UI_URL": "https://UI.test:8443/x"}
+    assert Settings.from_environment(given).ui_hosts == {"dagster.test", "10.0.0.1", "ui.test"}
+
+
+@pytest.mark.parametrize("value", ["http://dagster.test", "dagster.test:3000", "*", "a b"])
+def test_a_host_of_the_ui_has_neither_scheme_nor_port(value: str) -> None:
+    with pytest.raises(SettingsError, match="ETL_ASSETS_UI_HOSTS names"):
+        Settings.from_environment({"ETL_ASSETS_UI_HOSTS": value})

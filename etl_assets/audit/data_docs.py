@@ -2,7 +2,8 @@
 
 Great Expectations renders the expectations and their results. Our own frame and style are in ``pages``, because the
 library's pages are unreadable without style sheets and scripts from six other sites. A page shows counts, and the keys
-of a few rows unless a key column is sensitive; it shows no other values of records.
+of a few rows unless a key column is sensitive; it shows no other values of records. Only this account can read the
+folder.
 
 ```
 data_docs/index.html                    every table with its last audits
@@ -73,7 +74,8 @@ def publish(home: Path, examination: TableAudit, run_id: str) -> Path:
         The page of the newest audit of the table.
     """
     newest = page_of(home, examination.source)
-    newest.parent.mkdir(parents=True, exist_ok=True)
+    index_of(home).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    newest.parent.mkdir(mode=0o700, exist_ok=True)
     name = f"{examination.at:%Y%m%dT%H%M%SZ}"
     met = sum(result.passed for result in examination.answers)
     entry = _Entry(

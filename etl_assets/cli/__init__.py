@@ -41,7 +41,7 @@ Exit codes
 \b
 Environment variables: ETL_ASSETS_HOME, ETL_ASSETS_DATABASE_URL, ETL_ASSETS_DAGSTER_URL,
 ETL_ASSETS_LANDING_URL, ETL_ASSETS_SOURCES, ETL_ASSETS_PORT, ETL_ASSETS_UI_URL,
-ETL_ASSETS_CHANNEL_NAME for each channel of alerts. Without a database URL, etl-assets
+ETL_ASSETS_UI_HOSTS, ETL_ASSETS_CHANNEL_NAME for each channel of alerts. Without a database URL, etl-assets
 uses an embedded PostgreSQL in ETL_ASSETS_HOME (.etl_assets by default).
 """
 

@@ -27,9 +27,9 @@ from etl_assets.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 _PR_SET_PDEATHSIG: Final = 1
-_QUIET: Final = ("-W", "ignore:Function `dev_command` is superseded")
 _HOST: Final = "127.0.0.1"
 _POLL_SECONDS: Final = 0.5
 _END_SECONDS: Final = 30.0
@@ -44,15 +44,27 @@ def command(ctx: click.Context, port: int) -> None:
     with environment() as env:
         for storage, _, after in migrate_databases(env):
             console(err=True).print(f"{storage} is at revision {after}.")
-        arguments = ["dev", "-m", "etl_assets.definitions", "-h", _HOST, "-p", str(port)]
-        if not ctx.obj["verbose"]:
-            arguments += ["--log-level", "warning"]
-        with _ending_on_signals() as ended, _running([sys.executable, *_QUIET, "-m", "dagster", *arguments]) as dagster:
+        folder = env.settings.home / "dagster"
+        arguments = ["--host", _HOST, "--port", str(port), "--folder", str(folder)]
+        arguments += ["--log-level", "info" if ctx.obj["verbose"] else "warning"]
+        command = [sys.executable, "-P", "-m", "etl_assets.cli.webserver", *arguments]
+        with _ending_on_signals() as ended, _running(command, _child_environment(folder)) as dagster:
             _wait(dagster, f"http://{_HOST}:{port}", ended)
             failed = not ended and dagster.returncode != 0
     if failed:
         click.echo("Dagster ended unexpectedly; see its last messages above. The data are safe.", err=True)
         ctx.exit(FAILED)
+
+
+def _child_environment(folder: Path) -> dict[str, str]:
+    """Return the environment of Dagster's processes, in which none imports what the current folder happens to contain.
+
+    Args:
+        folder: A folder without modules. While Dagster loads code, it leaves the first folder of the path out, because
+            that is usually the script's; this one takes its place, so that those in ``PYTHONPATH`` stay.
+    """
+    path = [str(folder), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {**os.environ, "DAGSTER_IS_DEV_CLI": "1", "PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(path)}
 
 
 def _require_free(port: int) -> None:
@@ -83,10 +95,11 @@ def _ending_on_signals() -> Iterator[list[int]]:
 
 
 @contextlib.contextmanager
-def _running(arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+def _running(arguments: list[str], environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command in its own process group; end every process of the group at the end of the block."""
     process = subprocess.Popen(  # noqa: S603 -- composed above
         arguments,
+        env=environ,
         start_new_session=True,
         preexec_fn=_end_with_this_process(),  # noqa: PLW1509 -- this process has no threads yet
     )

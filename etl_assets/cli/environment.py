@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from etl_assets.source import Source
 
 _INSTANCE_FILE = "dagster.yaml"
+_PRIVATE_FOLDERS = ("dagster", "data_docs", "landing")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def environment() -> Iterator[Environment]:
         SettingsError: If a setting is wrong, or the database does not answer.
     """
     settings = Settings.from_environment()
+    _make_private(settings.home)
     with database(settings) as databases:
         os.environ.update(
             ETL_ASSETS_HOME=str(settings.home),
@@ -82,13 +84,24 @@ def source_named(sources: Mapping[str, Source], name: str) -> Source:
     return sources[name]
 
 
+def _make_private(home: Path) -> None:
+    """Let no other account read the folders in a home, of which earlier versions created some readable.
+
+    The home itself stays as it is: it may be a folder that has other things, and root's database server passes through.
+    """
+    for folder in (home / name for name in _PRIVATE_FOLDERS):
+        if folder.is_dir() and folder.stat().st_uid == os.geteuid():
+            folder.chmod(0o700)
+
+
 def _dagster_home(settings: Settings) -> Path:
     """Return Dagster's home: ``DAGSTER_HOME`` if that has an instance file, else a folder in our home."""
     configured = os.environ.get("DAGSTER_HOME", "")
     if configured and Path(configured, _INSTANCE_FILE).is_file():
         return Path(configured).absolute()
     home = settings.home / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
+    settings.home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, exist_ok=True)
     text = files("etl_assets.cli").joinpath(_INSTANCE_FILE).read_text()
     instance_file = home / _INSTANCE_FILE
     if not instance_file.is_file() or instance_file.read_text() != text:

@@ -35,7 +35,8 @@ class LandingStore:
     """Keeps fetched bytes for ever and unchanged. Bytes that were changed are never returned.
 
     The bytes of a delivery are stored at ``ab/abcdef….bytes`` and its manifest at ``ab/abcdef….json``, where
-    ``abcdef…`` is the SHA-256. Two fetches of the same bytes share one file.
+    ``abcdef…`` is the SHA-256. Two fetches of the same bytes share one file. In a folder, only this account can read
+    them.
     """
 
     def __init__(self, url: str) -> None:
@@ -66,7 +67,7 @@ class LandingStore:
         """
         folder = self._root if self._local else None
         if folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
+            Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=".landing-", dir=folder)
         try:
             with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 -- a descriptor
@@ -171,7 +172,7 @@ class LandingStore:
         if self._has(path, digests):
             return
         if self._local:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).parent.mkdir(mode=0o700, exist_ok=True)
             Path(temporary).replace(path)
         else:
             self._system.makedirs(path.rpartition("/")[0], exist_ok=True)

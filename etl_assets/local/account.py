@@ -1,7 +1,7 @@
 """The OS account that runs PostgreSQL, and which files it can reach. PostgreSQL refuses to run as root.
 
 If this process is an ordinary user, the server runs as the same user. If it is root, the server runs as an account that
-owns nothing. Neither this module nor the rest of the package changes the permissions of existing files or folders.
+owns nothing. This module changes no permissions of files or folders.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.errors import SettingsError
 from etl_assets.local.binaries import MAJOR_VERSION
+from etl_assets.local.roles import SUPERUSER
 
 if TYPE_CHECKING:
     from etl_assets.local.account import Account
@@ -25,22 +26,23 @@ if TYPE_CHECKING:
 OUTSIDE_FOLDER = Path("/var/lib/etl_assets")
 """Folder of data that the server's account could not reach in their home; root and that account can read them."""
 
-USER = "etl_assets"
-"""The database superuser; the only role of a new data folder that may log in."""
-
 
 def working_folder(home: Path) -> Path:
     """Create ``<home>/postgres`` if it is missing: the folder of the server's locks, password, log and data.
+
+    Other accounts cannot read it, nor a home that is created here. If this process is root, they can pass through both
+    if they know the name of a file, because the account of root's server must reach its data.
 
     Raises:
         SettingsError: If the folder cannot be created or belongs to another user.
     """
     folder = home / "postgres"
+    mode = 0o711 if os.geteuid() == 0 else 0o700
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        if not folder.is_dir():
-            folder.mkdir(exist_ok=True)
-            folder.chmod(0o711 if os.geteuid() == 0 else 0o700)  # the account of root's server must pass through
+        if not home.is_dir():
+            home.mkdir(parents=True, exist_ok=True)
+            home.chmod(mode)
+        folder.mkdir(mode=mode, exist_ok=True)
     except OSError as error:
         raise SettingsError(
             f"The embedded PostgreSQL cannot keep its files in {folder} ({error.strerror}). Nothing was started. "
@@ -51,6 +53,7 @@ def working_folder(home: Path) -> Path:
             f"{folder} belongs to uid {folder.stat().st_uid}, and this process runs as uid {os.geteuid()}. Nothing "
             "was started. Run as that user, or set ETL_ASSETS_HOME to a folder that you own."
         )
+    folder.chmod(mode)
     return folder
 
 
@@ -152,7 +155,7 @@ def prepare(folder: Path, data: Path, programs: Binaries, account: Account) -> N
 def _initdb(programs: Binaries, draft: Path) -> list[str]:
     return [
         programs.program("initdb"),
-        *("--pgdata", str(draft / "data"), "--username", USER, "--pwfile", str(draft / "password")),
+        *("--pgdata", str(draft / "data"), "--username", SUPERUSER, "--pwfile", str(draft / "password")),
         # repeated hashing protects passwords that can be guessed; the 24 random bytes of this one cannot
         *("--auth", "scram-sha-256", "--set", "scram_iterations=1"),
         *("--encoding", "UTF8", "--data-checksums", "--no-instructions"),

@@ -2,7 +2,8 @@
 
 ``with embedded(home) as server`` returns the same server in any number of processes. The server runs while any process
 holds it, and stops when the last holder closes it or ends in any way. The data are stored below the home and survive.
-The server listens only on 127.0.0.1 and requires a password, which only processes of this user can read.
+The server listens only on 127.0.0.1 and requires a password, which only processes of this user can read. The URLs that
+it hands out are those of an ordinary role, which owns both databases; see `roles`.
 """
 
 from __future__ import annotations
@@ -19,30 +20,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import psycopg
-from psycopg import sql
 
 from etl_assets.errors import SettingsError
-from etl_assets.local import cluster, supervisor
+from etl_assets.local import cluster, roles, supervisor
 from etl_assets.local.account import account_for
 from etl_assets.local.binaries import binaries
+from etl_assets.local.roles import ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from etl_assets.local.account import Account
 
-WAREHOUSE = "warehouse"
-"""The database of the tables."""
-
-DAGSTER = "dagster"
-"""The database of Dagster's own storage."""
-
-_ADDRESS = "127.0.0.1"
 _START_SECONDS = 90.0
+_RETRY_SECONDS = 0.1
 _END_BY_ITSELF_SECONDS = 5.0
 _PORT_TRIES = 5
 _CONFIGURATION = {
-    "listen_addresses": _ADDRESS,
+    "listen_addresses": ADDRESS,
     "unix_socket_directories": "",
     "max_connections": "100",
     # sized for bulk upserts on a small machine; fsync, synchronous_commit and full_page_writes keep their safe defaults
@@ -59,9 +54,12 @@ _CONFIGURATION = {
     "log_timezone": "UTC",
     # the server releases the locks of a killed loader at once
     "client_connection_check_interval": "500ms",
-    # errors go only to the client that caused them: their texts contain record contents, which must not be in a log
-    "log_min_messages": "log",
+    # Texts of errors, their details and statements contain values of records. Sessions log no errors (see roles.py);
+    # these are the errors of the server's own processes, and what it logs when it starts, stops or recovers.
+    "log_min_messages": "error",
     "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_line_prefix": "%m [%p] %b %e ",
     "log_checkpoints": "off",
 }
 
@@ -95,26 +93,24 @@ class EmbeddedServer:
             hold = _locked(folder / "holders.lock", fcntl.LOCK_SH)  # waits while the previous server is stopping
             try:
                 password = cluster.password(folder)
-                server = cls(folder, _port_of_running_server(folder, port) or _start(folder, port), password, hold)
-                _create_databases(server.url_of("postgres"))
+                return cls(folder, _running(folder, port, password), password, hold)
             except BaseException:
                 os.close(hold)
                 raise
-        return server
 
-    def url_of(self, database: str) -> str:
-        """Return the URL of one database, in libpq's form, with the password."""
-        return f"postgresql://{cluster.USER}:{self._password}@{_ADDRESS}:{self.port}/{database}"
+    def superuser_url(self, database: str = "postgres") -> str:
+        """Return the URL of one database for the superuser, in libpq's form, with the password."""
+        return roles.superuser_url(self.port, self._password, database)
 
     @property
     def url(self) -> str:
-        """The URL of the warehouse."""
-        return self.url_of(WAREHOUSE)
+        """The URL of the warehouse, for the loader."""
+        return roles.loader_url(self.port, self._password, roles.WAREHOUSE)
 
     @property
     def dagster_url(self) -> str:
-        """The URL of the database for Dagster's storage."""
-        return self.url_of(DAGSTER)
+        """The URL of the database for Dagster's storage, for the loader."""
+        return roles.loader_url(self.port, self._password, roles.DAGSTER)
 
     def close(self) -> None:
         """Release the hold. If no other process holds the server, wait until it has stopped.
@@ -178,6 +174,28 @@ def _has_holders(folder: Path) -> bool:
     return _is_locked(holders) and not _is_locked(holders, fcntl.LOCK_SH)
 
 
+def _running(folder: Path, declared: int | None, password: str) -> int:
+    """Return the port of a server that runs and is set up. A server may end, or restart after a crash, at any moment.
+
+    Raises:
+        SettingsError: If there is none within ``_START_SECONDS``.
+    """
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        port = _port_of_running_server(folder, declared) or _start(folder, declared)
+        try:
+            roles.set_up(port, password)
+        except psycopg.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise SettingsError(
+                    f"The PostgreSQL of {folder} does not accept connections. Nothing was written. Read "
+                    f"{folder / 'server.log'}, then try again. Its message: {str(error).strip()}"
+                ) from None
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return port
+
+
 def _port_of_running_server(folder: Path, declared: int | None) -> int | None:
     """Return the port of the server that already runs, or None. Wait for a server that is starting or stopping."""
     deadline = time.monotonic() + _START_SECONDS
@@ -204,11 +222,11 @@ def _start(folder: Path, declared: int | None) -> int:
     account = account_for(folder / "data")
     data = cluster.locate_data(folder, account)
     programs = binaries(account, data.parent)
+    _end_orphan(folder, data, account, [programs.program("pg_ctl"), "stop", "--pgdata", str(data), "--mode", "fast"])
     cluster.prepare(folder, data, programs, account)
-    _end_orphan(folder, account, [programs.program("pg_ctl"), "stop", "--pgdata", str(data), "--mode", "fast"])
     for _ in range(_PORT_TRIES):
         port = _port(folder, declared)
-        (folder / "port").write_text(str(port))
+        _remember(port, folder / "port")
         command = [programs.program("postgres"), "-D", str(data), "-p", str(port)]
         command += [f"--{name}={value}" for name, value in _CONFIGURATION.items()]
         user, group = (None, None) if account.is_current else (account.uid, account.gid)
@@ -245,14 +263,26 @@ def _start_supervisor(folder: Path, orders: supervisor.SupervisorInput) -> bool:
     return bool(json.loads(answer or '{"ready": false}')["ready"])
 
 
-def _end_orphan(folder: Path, account: Account, stop: list[str]) -> None:
-    """Stop a server whose supervisor was killed, unless it ends by itself, as it does on Linux."""
-    deadline = time.monotonic() + _END_BY_ITSELF_SECONDS
+def _end_orphan(folder: Path, data: Path, account: Account, stop: list[str]) -> None:
+    """Stop a server whose supervisor was killed, unless it ends by itself, as it does on Linux.
+
+    A session in a long statement does not notice that its server was killed too; so end the processes that are left.
+    """
+    if _has_ended(folder, _END_BY_ITSELF_SECONDS):
+        return
+    account.run(stop)
+    supervisor.end_processes(data)
+    _has_ended(folder, _END_BY_ITSELF_SECONDS)
+
+
+def _has_ended(folder: Path, seconds: float) -> bool:
+    """Wait for every process of the server to end; return whether they did in time."""
+    deadline = time.monotonic() + seconds
     while _is_locked(folder / "server.lock"):
         if time.monotonic() > deadline:
-            account.run(stop)
-            return
+            return False
         time.sleep(0.02)
+    return True
 
 
 def _port(folder: Path, declared: int | None) -> int:
@@ -268,8 +298,15 @@ def _port(folder: Path, declared: int | None) -> int:
     if remembered.exists() and _is_free(port := int(remembered.read_text())):
         return port
     with socket.socket() as listener:
-        listener.bind((_ADDRESS, 0))
+        listener.bind((ADDRESS, 0))
         return int(listener.getsockname()[1])
+
+
+def _remember(port: int, path: Path) -> None:
+    """Write the port to a file that no other account can change, because passwords are sent to that port."""
+    path.touch(0o600)
+    path.chmod(0o600)
+    path.write_text(str(port))
 
 
 def _is_free(port: int) -> bool:
@@ -277,16 +314,7 @@ def _is_free(port: int) -> bool:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((_ADDRESS, port))
+            listener.bind((ADDRESS, port))
         except OSError:
             return False
     return True
-
-
-def _create_databases(url: str) -> None:
-    """Create those of the two databases that are missing."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        present = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
-        for name in (WAREHOUSE, DAGSTER):
-            if name not in present:
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

@@ -79,7 +79,7 @@ def supervise(orders: SupervisorInput) -> None:
     server = _start(orders, server_lock) if own_lock is not None and server_lock is not None else None
     ready = server is not None and _is_ready(server, Path(orders["data"]))
     if ready:
-        marker.touch()
+        marker.touch(0o600)
     sys.stdout.write(json.dumps({"ready": ready}) + "\n")
     sys.stdout.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -88,6 +88,7 @@ def supervise(orders: SupervisorInput) -> None:
             _watch(server, folder, events)
         marker.unlink(missing_ok=True)
         _stop(server)
+        end_processes(Path(orders["data"]))
     if server_lock is not None:
         os.close(server_lock)
         if (free := _take_server_lock(folder / "server.lock")) is not None:  # every process of the server has ended
@@ -183,6 +184,18 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
             return
 
 
+def end_processes(data: Path) -> None:
+    """End what a killed server has left: its other processes go on with their statements. Only Linux lists them.
+
+    The server itself must have ended. Its processes are those whose current folder is the data folder and whose program
+    is ``postgres``.
+    """
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # a process that has ended, or one of another user
+            if (process / "cwd").readlink() == data and (process / "exe").readlink().name == "postgres":
+                os.kill(int(process.name), signal.SIGQUIT)
+
+
 def _log(folder: Path) -> Path:
     return folder / "server.log"
 
@@ -190,7 +203,9 @@ def _log(folder: Path) -> Path:
 def _trim(log: Path) -> None:
     """If the log is large, copy it to a second file and empty it. The server continues to append to it."""
     if log.exists() and log.stat().st_size > _LOG_BYTES:
-        log.with_suffix(".log.1").write_bytes(log.read_bytes())
+        former = log.with_suffix(".log.1")
+        former.touch(0o600)
+        former.write_bytes(log.read_bytes())
         os.truncate(log, 0)
 
 

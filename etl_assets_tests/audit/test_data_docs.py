@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -89,6 +91,15 @@ def test_a_page_shows_the_expectations_and_those_not_met(tmp_path: Path) -> None
     assert "code exists in core.parents.code" in page.text
     assert r"Postgres has no equivalent of \bx" in page.text
     assert "run-1" in page.text
+
+
+def test_other_accounts_cannot_enter_the_folder(tmp_path: Path) -> None:
+    former = os.umask(0)
+    try:
+        index = publish(tmp_path / "home", examined(), "run").parents[1]
+    finally:
+        os.umask(former)
+    assert stat.S_IMODE(index.stat().st_mode) == 0o700
 
 
 def test_pages_load_nothing_and_run_nothing(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ The tests share one process and come in this order: they are slow because they r
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -13,7 +14,9 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -31,6 +34,7 @@ _DATABASE = f"live_{os.getpid()}"
 _JOBS = "{repositoriesOrError{... on RepositoryConnection{nodes{jobs{name}}}}}"
 _PATIENCE = 240.0
 _SOURCE = """
+import in_pythonpath
 from datetime import timedelta
 from etl_assets import After, Column, Csv, FileExtractor, OnChange, Schema, Source, Static
 
@@ -49,6 +53,7 @@ _DECLARED = {
     "parts": ("/{key}.csv", "partitions=Static(('a', 'b')),"),
     "copies": ("/{key}.csv", "partitions=Static(('a', 'b')), trigger=After('core/parts'), max_rejected=1.0,"),
 }
+_IMPOSTORS = ("dagster", "dagster_webserver", "etl_assets", "polars", "psycopg", "random", "uvicorn", "yaml")
 _BACKFILL = """
 mutation ($keys: [AssetKeyInput!]!) {
   launchPartitionBackfill(backfillParams: {assetSelection: $keys, partitionNames: ["a", "b"]}) {
@@ -93,6 +98,15 @@ class Live:
         return data
 
 
+def _folder_of_impostors(folder: Path) -> Path:
+    """Create a folder of modules that have the names of others, and end the process that imports them."""
+    current = folder / "current"
+    current.mkdir()
+    for name in _IMPOSTORS:
+        (current / f"{name}.py").write_text("raise SystemExit(f'{__file__} was imported')")
+    return current
+
+
 @pytest.fixture(scope="module")
 def live(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     desk = Desk(create_database(postgres_url, _DATABASE), tmp_path_factory.mktemp("live"))
@@ -102,8 +116,14 @@ def live(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-c", _COMMAND, "dev", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **desk.environment})
+    library = desk.folder / "library"
+    library.mkdir()
+    (library / "in_pythonpath.py").touch()
+    command = [sys.executable, "-P", "-c", _COMMAND, "dev", "--port", str(port)]
+    environ = {**os.environ, **desk.environment, "PYTHONPATH": str(library)}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environ, cwd=_folder_of_impostors(desk.folder)
+    )
     try:
         assert process.stdout is not None
         address = next(line for line in process.stdout if "Dagster is at" in line)
@@ -121,6 +141,17 @@ def live(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_the_ui_serves_every_source(live: Live) -> None:
     nodes = live.ask(_JOBS)["repositoriesOrError"]["nodes"]
     assert {"stations", "readings", "replay"} <= {job["name"] for node in nodes for job in node["jobs"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}], ids=["another page", "a rebound name"]
+)
+def test_a_page_of_another_site_can_do_nothing(live: Live, headers: dict[str, str]) -> None:
+    body = json.dumps({"query": "mutation {reloadWorkspace {__typename}}"})
+    with closing(http.client.HTTPConnection("127.0.0.1", live.port, timeout=60)) as connection:
+        connection.request("POST", "/graphql", body, {"Content-Type": "application/json", **headers})
+        assert connection.getresponse().status == 403
 
 
 @pytest.mark.slow
@@ -151,6 +182,20 @@ def test_no_process_is_left_when_it_ends(live: Live) -> None:
     live.process.send_signal(signal.SIGTERM)
     assert live.process.wait(60) == 0
     assert psutil.wait_procs(family, timeout=10)[1] == []
+
+
+@pytest.mark.slow
+def test_commands_import_nothing_from_the_current_folder(desk: Desk) -> None:
+    desk.publish("stations.csv", "code\na\n")
+    current = _folder_of_impostors(desk.folder)
+    for arguments in (["migrate"], ["run", "stations"], ["doctor"]):
+        subprocess.run(
+            [Path(sys.executable).with_name("etl-assets"), *arguments],
+            check=True,
+            env={**os.environ, **desk.environment},
+            cwd=current,
+            stdout=subprocess.DEVNULL,
+        )
 
 
 def test_a_port_that_is_taken_is_an_error_before_anything_starts(desk: Desk) -> None:

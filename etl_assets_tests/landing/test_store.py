@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 import uuid
 from dataclasses import replace
 from hashlib import sha256
@@ -52,6 +54,17 @@ def test_frozen_bytes_are_found_under_their_hash_and_are_seekable(store: Landing
 def test_the_same_bytes_are_kept_once(store: LandingStore) -> None:
     assert freeze(store, b"same") == freeze(store, b"same")
     assert files(store) == [sha256(b"same").hexdigest() + ".bytes"]
+
+
+def test_other_accounts_can_read_nothing_in_a_folder(tmp_path: Path) -> None:
+    former = os.umask(0)
+    try:
+        freeze(LandingStore(str(tmp_path / "landing")), b"secret")
+    finally:
+        os.umask(former)
+    created = [tmp_path / "landing", *(tmp_path / "landing").rglob("*")]
+    assert len(created) == 3
+    assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in created)
 
 
 def test_a_fetch_without_bytes_is_refused(store: LandingStore) -> None:

@@ -62,6 +62,24 @@ def test_data_that_the_account_can_no_longer_reach_are_an_error(tmp_path: Path, 
         EmbeddedServer.start(closed / "home")
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_other_accounts_can_read_neither_a_new_home_nor_an_older_folder_of_the_server(
+    new_home: Path, umask: int
+) -> None:
+    mode = 0o711 if os.geteuid() == 0 else 0o700
+    former = os.umask(umask)
+    try:
+        folder = working_folder(new_home)
+        assert _modes(new_home, folder) == [(mode, os.geteuid())] * 2
+        folder.chmod(0o777)
+        assert _modes(working_folder(new_home)) == [(mode, os.geteuid())]
+        new_home.chmod(0o755)  # may be a folder that has other things
+        working_folder(new_home)
+        assert _modes(new_home) == [(0o755, os.geteuid())]
+    finally:
+        os.umask(former)
+
+
 def test_a_data_link_without_a_target_is_an_error(new_home: Path) -> None:
     folder = working_folder(new_home)
     (folder / "data").symlink_to(new_home / "gone")

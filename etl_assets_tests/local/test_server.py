@@ -7,7 +7,9 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +51,12 @@ def _wait_until_nothing_is_left(home: Path, seconds: float = 15) -> None:
 
 def _postmaster(home: Path) -> int:
     return int((home / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0])
+
+
+def _supervisor(home: Path) -> int:
+    parent = int(Path(f"/proc/{_postmaster(home)}/stat").read_text().rpartition(")")[2].split()[1])
+    assert "supervisor.py" in Path(f"/proc/{parent}/cmdline").read_text()
+    return parent
 
 
 def test_a_first_start_creates_two_empty_databases(new_home: Path) -> None:
@@ -146,9 +154,7 @@ def test_a_start_after_a_kill_waits_until_the_old_server_has_ended(home: Path, h
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the next start ends the orphan")
 def test_the_server_ends_when_its_supervisor_is_killed(home: Path, holders: Holders) -> None:
     owner = holders.start(home)
-    parent = int(Path(f"/proc/{_postmaster(home)}/stat").read_text().rpartition(")")[2].split()[1])
-    assert "supervisor.py" in Path(f"/proc/{parent}/cmdline").read_text()
-    os.kill(parent, signal.SIGKILL)
+    os.kill(_supervisor(home), signal.SIGKILL)
     _wait_until_nothing_is_left(home)
     with embedded(home) as server:
         assert _answers(server.url)
@@ -239,18 +245,19 @@ def test_a_server_that_does_not_start_is_an_error_with_the_end_of_its_log(spare_
 def test_a_connection_needs_the_password(home: Path) -> None:
     with embedded(home) as server:
         trusted = "SELECT count(*) FROM pg_hba_file_rules WHERE auth_method <> 'scram-sha-256'"
-        assert _ask(server.url, trusted) == 0
+        assert _ask(server.superuser_url(), trusted) == 0
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(host="127.0.0.1", port=server.port, user="etl_assets", password="guess", dbname="warehouse")
 
 
-def test_only_the_random_password_is_hashed_once(home: Path) -> None:
-    with embedded(home) as server, psycopg.connect(server.url, autocommit=True) as connection:
+def test_only_the_random_passwords_are_hashed_once(home: Path) -> None:
+    with embedded(home) as server, psycopg.connect(server.superuser_url(), autocommit=True) as connection:
         connection.execute("CREATE ROLE chosen PASSWORD 'by a person'")
-        roles = "SELECT rolname, rolpassword FROM pg_authid WHERE rolname IN ('etl_assets', 'chosen')"
+        roles = "SELECT rolname, rolpassword FROM pg_authid WHERE rolpassword IS NOT NULL"
         passwords: dict[str, str] = dict(connection.execute(roles).fetchall())
         connection.execute("DROP ROLE chosen")
-    assert passwords["etl_assets"].startswith("SCRAM-SHA-256$1:")
+    for name in ("etl_assets", "etl_assets_loader"):
+        assert passwords[name].startswith("SCRAM-SHA-256$1:")
     assert passwords["chosen"].startswith("SCRAM-SHA-256$4096:")
 
 
@@ -259,7 +266,19 @@ def test_only_this_user_can_read_the_password(home: Path) -> None:
         path = home / "postgres" / "password"
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert path.read_text() not in repr(server)
-        assert path.read_text() in server.url
+        assert path.read_text() in server.superuser_url()
+
+
+def test_other_accounts_can_read_and_change_none_of_its_files(new_home: Path) -> None:
+    former = os.umask(0)
+    try:
+        with embedded(new_home):
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (new_home / "postgres").iterdir()}
+    finally:
+        os.umask(former)
+    assert modes.keys() >= {"data", "password", "port", "ready", "server.log"}
+    opened = {name for name, mode in modes.items() if mode & 0o077 and not name.startswith("binaries-")}
+    assert opened == set(), "only the copied programs may be read by others"
 
 
 def test_the_server_is_durable_and_listens_only_on_loopback(home: Path) -> None:
@@ -274,7 +293,7 @@ def test_the_server_is_durable_and_listens_only_on_loopback(home: Path) -> None:
             "client_connection_check_interval": "500ms",
             "server_encoding": "UTF8",
         }
-        assert {name: _ask(server.url, f"SHOW {name}") for name in expected} == expected
+        assert {name: _ask(server.superuser_url(), f"SHOW {name}") for name in expected} == expected
 
 
 def test_the_server_releases_the_locks_of_a_killed_client_at_once(home: Path) -> None:
@@ -303,12 +322,80 @@ def test_the_log_contains_no_record_contents(home: Path) -> None:
         assert "Jane" not in (home / "postgres" / "server.log").read_text()
 
 
+def test_the_log_says_why_a_session_crashed_but_not_what_its_statement_was(home: Path) -> None:
+    with embedded(home) as server:
+        with psycopg.connect(server.url) as connection:
+            pid = connection.info.backend_pid
+            threading.Timer(0.1, os.kill, (pid, signal.SIGKILL)).start()
+            with pytest.raises(psycopg.OperationalError):
+                connection.execute("SELECT 'Jane Roe', pg_sleep(60)")
+        log = home / "postgres" / "server.log"
+        deadline = time.monotonic() + 15
+        while (
+            "database system is ready" not in log.read_text().rpartition(f"(PID {pid}) was terminated by signal 9")[2]
+        ):
+            assert time.monotonic() < deadline, "the log does not say that the session crashed"
+            time.sleep(0.01)
+        assert "Jane" not in log.read_text()
+
+
+def test_a_command_waits_while_the_server_recovers_from_a_crash(home: Path) -> None:
+    with embedded(home) as server:
+        with psycopg.connect(server.url) as connection:
+            os.kill(connection.info.backend_pid, signal.SIGKILL)
+        with embedded(home) as second:
+            assert _answers(second.url)
+
+
+def test_errors_of_sessions_are_not_logged_and_those_of_the_server_are(home: Path) -> None:
+    with embedded(home) as server:
+        assert _ask(server.url, "SHOW log_min_messages") == "log"
+        command = Path(f"/proc/{_postmaster(home)}/cmdline").read_bytes().split(b"\0")
+        assert b"--log_min_messages=error" in command
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists the processes of a server that was killed")
+def test_a_start_ends_the_long_statement_of_a_server_that_was_killed(home: Path) -> None:
+    with embedded(home) as server, psycopg.connect(server.url) as connection:
+        endless = "DO 'DECLARE n bigint := 0; BEGIN LOOP n := n + 1; END LOOP; END'"
+        with ThreadPoolExecutor() as pool:
+            statement = pool.submit(connection.execute, endless)
+            while _ask(server.url, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO %'") == 0:
+                time.sleep(0.01)
+            os.kill(_postmaster(home), signal.SIGKILL)
+            began = time.monotonic()
+            with embedded(home) as second:
+                assert _answers(second.url)
+            assert time.monotonic() - began < supervisor._ORPHAN_SECONDS / 2
+            assert isinstance(statement.exception(), psycopg.OperationalError)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists the processes of a server that was killed")
+def test_a_start_ends_the_long_statement_of_a_server_that_was_killed_with_its_supervisor(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etl_assets.local.server._END_BY_ITSELF_SECONDS", 1.0)
+    with embedded(home) as server, psycopg.connect(server.url) as connection:
+        endless = "DO 'DECLARE n bigint := 0; BEGIN LOOP n := n + 1; END LOOP; END'"
+        with ThreadPoolExecutor() as pool:
+            statement = pool.submit(connection.execute, endless)
+            while _ask(server.url, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO %'") == 0:
+                time.sleep(0.01)
+            for pid in (_supervisor(home), _postmaster(home)):
+                os.kill(pid, signal.SIGKILL)
+            with embedded(home) as second:
+                assert _answers(second.url)
+            assert isinstance(statement.exception(), psycopg.OperationalError)
+
+
 def test_a_large_log_is_cut_at_the_next_start(home: Path) -> None:
     log = home / "postgres" / "server.log"
     log.write_text("x" * (supervisor._LOG_BYTES + 1))
     with embedded(home):
+        former = home / "postgres" / "server.log.1"
         assert log.stat().st_size < 10_000
-        assert (home / "postgres" / "server.log.1").stat().st_size > supervisor._LOG_BYTES
+        assert former.stat().st_size > supervisor._LOG_BYTES
+        assert stat.S_IMODE(former.stat().st_mode) == 0o600
 
 
 def test_text_sorts_and_changes_case_alike_on_every_machine(home: Path) -> None:
