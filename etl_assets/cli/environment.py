@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
+from stamina.instrumentation import set_on_retry_hooks
 
 from etl_assets import catalog
+from etl_assets.errors import EtlAssetsError
 from etl_assets.landing import Warehouse
 from etl_assets.landing.store import LandingStore
 from etl_assets.local import database
@@ -20,10 +23,13 @@ from etl_assets.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from stamina.instrumentation import RetryDetails
+
     from etl_assets.local import Database
     from etl_assets.source import Source
 
 _INSTANCE_FILE = "dagster.yaml"
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ def environment() -> Iterator[Environment]:
         SettingsError: If a setting is wrong, or the database does not answer.
     """
     settings = Settings.from_environment()
+    set_on_retry_hooks([_log_retry])
     with database(settings) as databases:
         os.environ.update(
             ETL_ASSETS_HOME=str(settings.home),
@@ -80,6 +87,12 @@ def source_named(sources: Mapping[str, Source], name: str) -> Source:
         known = ", ".join(sources) or "none"
         raise click.UsageError(f"There is no source {name!r}. Declared sources: {known}.")
     return sources[name]
+
+
+def _log_retry(retry: RetryDetails) -> None:
+    """Log that something is tried again; the default hook of stamina would write to standard output."""
+    if isinstance(retry.caused_by, EtlAssetsError):
+        _LOG.warning("Trying again in %.1f seconds. %s", retry.wait_for, retry.caused_by)
 
 
 def _dagster_home(settings: Settings) -> Path:

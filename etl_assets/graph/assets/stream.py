@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from etl_assets import ingest, watch
 from etl_assets.errors import DeliveryMissingError, TooManyRejectedError
-from etl_assets.postgres.connection import connected
+from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries, entries
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from etl_assets.load import LoadReport
     from etl_assets.model.delivery import Delivery
     from etl_assets.model.partitions import Partition
+    from etl_assets.postgres.connection import Connection
     from etl_assets.source import Source
 
 
@@ -53,10 +55,7 @@ class Stream:
             DeliveryMissingError: If no delivery was ever landed.
             EtlAssetsError: Any error of `ingest.load`; the deliveries before it stay loaded.
         """
-        with connected(warehouse.url) as connection:
-            for delivery in deliveries.deliveries_to_conclude(connection, self.source.name, self.partition.key):
-                watch.conclude(connection, self.source, delivery)
-            pending = deliveries.deliveries_to_load(connection, self.source.name, self.partition.key)
+        pending = in_session(warehouse.url, self._pending)
         if not pending:
             raise DeliveryMissingError(
                 f"Nothing was ever landed of source {self.source.name!r} for {self.partition}. Nothing was written. "
@@ -70,15 +69,19 @@ class Stream:
             except TooManyRejectedError as error:
                 self.on_refusal(delivery, error)
                 raise
-            with connected(warehouse.url) as connection:
-                watch.conclude(connection, self.source, report.delivery)
+            in_session(warehouse.url, partial(watch.conclude, source=self.source, delivery=report.delivery))
             self.reports.append(_with_ledger_counts(report, warehouse))
+
+    def _pending(self, connection: Connection) -> list[Delivery]:
+        """Conclude the deliveries that an earlier run loaded and left; return those that wait to be loaded."""
+        for delivery in deliveries.deliveries_to_conclude(connection, self.source.name, self.partition.key):
+            watch.conclude(connection, self.source, delivery)
+        return deliveries.deliveries_to_load(connection, self.source.name, self.partition.key)
 
 
 def _with_ledger_counts(report: LoadReport, warehouse: Warehouse) -> LoadReport:
     """Return the report; if the loader had nothing to do, with the delivery's counts and rules from the ledger."""
     if report.status != "unchanged":
         return report
-    with connected(warehouse.url) as connection:
-        counts, rules = entries.sum_entries(entries.find(connection, report.delivery))
+    counts, rules = entries.sum_entries(in_session(warehouse.url, partial(entries.find, delivery=report.delivery)))
     return replace(report, counts=counts, rules=rules)

@@ -87,7 +87,7 @@ class Presence:
         self.parts: set[tuple[str, str]] = set()
         self._url = url
         self._number = run_lock_number(run_id)
-        self._connection = self._connect()
+        self._connection = self._connect(wait=True)
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._keep_open, name=f"presence of run {run_id}", daemon=True)
         self._thread.start()
@@ -102,8 +102,8 @@ class Presence:
         self._ending.set()
         self._thread.join()
 
-    def _connect(self) -> Connection:
-        connection = connect(self._url)
+    def _connect(self, *, wait: bool) -> Connection:
+        connection = connect(self._url, wait=wait)
         try:
             connection.execute(_SETTINGS)
             connection.execute("SELECT pg_advisory_lock_shared(%s)", (self._number,))
@@ -121,7 +121,7 @@ class Presence:
                 if not self.parts:
                     return
                 with suppress(psycopg.Error, SettingsError):  # the server is still down: the next check tries again
-                    self._connection = self._connect()
+                    self._connection = self._connect(wait=False)
         self._connection.close()
 
 
