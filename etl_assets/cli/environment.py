@@ -89,10 +89,10 @@ def source_named(sources: Mapping[str, Source], name: str) -> Source:
     return sources[name]
 
 
-def _log_retry(retry: RetryDetails) -> None:
+def _log_retry(details: RetryDetails) -> None:
     """Log that something is tried again; the default hook of stamina would write to standard output."""
-    if isinstance(retry.caused_by, EtlAssetsError):
-        _LOG.warning("Trying again in %.1f seconds. %s", retry.wait_for, retry.caused_by)
+    if isinstance(details.caused_by, EtlAssetsError):
+        _LOG.warning("Trying again in %.1f seconds. %s", details.wait_for, details.caused_by)
 
 
 def _dagster_home(settings: Settings) -> Path:

@@ -162,14 +162,10 @@ def translating(action: str = "") -> Iterator[None]:
 
 def database_error_in(error: BaseException) -> BaseException | None:
     """Return the driver's error that caused another error, such as one of SQLAlchemy; None if there is none."""
-    seen: set[int] = set()
     cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        if hasattr(cause, "diag"):
-            return cause
-        cause = getattr(cause, "orig", None) or cause.__cause__ or cause.__context__
-    return None
+    while cause is not None and not hasattr(cause, "diag"):
+        cause = getattr(cause, "orig", None) or cause.__cause__
+    return cause
 
 
 def _sqlstate(error: BaseException) -> str:
