@@ -21,8 +21,9 @@ C = TypeVar("C")
 
 _LOG: Final = logging.getLogger(__name__)
 _FIRST_WAIT: Final = 0.5
+_JITTER: Final = 1.0
 _LONGEST_WAIT: Final = 15.0
-"""In seconds, like the first wait; each wait is about twice as long as the one before, and random."""
+"""All in seconds: each wait is twice as long as the one before, and up to ``_JITTER`` longer."""
 _reached: Final[set[str]] = set()
 """The servers that this process was connected to."""
 _given_up: Final[set[str]] = set()
@@ -62,7 +63,12 @@ def _wait(server: str, open_: Callable[[], C], lost: type[Exception], error: Exc
         )
         try:
             for attempt in stamina.retry_context(
-                on=lost, attempts=None, timeout=seconds, wait_initial=_FIRST_WAIT, wait_max=_LONGEST_WAIT
+                on=lost,
+                attempts=None,
+                timeout=seconds,
+                wait_initial=_FIRST_WAIT,
+                wait_jitter=_JITTER,
+                wait_max=_LONGEST_WAIT,
             ):
                 with attempt:
                     connection = open_()
