@@ -130,3 +130,11 @@ def test_the_url_of_the_ui_loses_its_last_slash_and_must_be_a_web_page() -> None
 
 def test_with_database_changes_only_the_name_of_the_database() -> None:
     assert with_database("postgresql://u:p@db:1/a?x=1", "b") == "postgresql://u:p@db:1/b?x=1"
+
+
+def test_the_wait_for_a_database_is_a_whole_number_of_seconds() -> None:
+    assert Settings.from_environment({}).database_wait == 300
+    assert Settings.from_environment({"ETL_ASSETS_DATABASE_WAIT": "0"}).database_wait == 0
+    for value in ("soon", "-1", "1.5"):
+        with pytest.raises(SettingsError, match="ETL_ASSETS_DATABASE_WAIT is not a number of seconds"):
+            Settings.from_environment({"ETL_ASSETS_DATABASE_WAIT": value})

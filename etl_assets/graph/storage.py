@@ -152,7 +152,7 @@ class _RepeatingConnection(Connection):
         try:
             return super().execute(statement, *arguments, **options)
         except DBAPIError as error:
-            in_transaction = self.get_execution_options().get("isolation_level") != "AUTOCOMMIT"
+            in_transaction = "isolation_level" in self.get_execution_options()  # Dagster sets it for a transaction
             if in_transaction or not error.connection_invalidated or not _may_be_repeated(statement):
                 raise
         self.rollback()  # of nothing: each statement was committed by itself

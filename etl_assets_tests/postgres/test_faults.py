@@ -76,9 +76,10 @@ def test_every_remedy_is_a_sentence() -> None:
 
 
 def test_an_error_contains_none_of_the_values_that_the_database_quotes(migrated_url: str) -> None:
-    with connected(migrated_url) as connection, pytest.raises(psycopg.Error) as caught, connection.transaction():
-        connection.execute("CREATE TEMPORARY TABLE people (name text PRIMARY KEY)")
-        connection.execute("INSERT INTO people VALUES ('Ada'), ('Ada')")
+    with connected(migrated_url) as connection, pytest.raises(psycopg.Error) as caught:
+        connection.execute(
+            "CREATE TEMPORARY TABLE people (name text PRIMARY KEY); INSERT INTO people VALUES ('Ada'), ('Ada')"
+        )
     assert "Ada" in str(caught.value)
     assert describe(caught.value) == "UniqueViolation (23505, table people, constraint people_pkey)"
     assert "Ada" not in str(translate(caught.value))
@@ -94,9 +95,8 @@ def test_an_error_that_leaves_the_block_of_a_connection_has_its_remedy(migrated_
 
 def test_the_error_of_a_driver_is_found_behind_those_of_libraries(migrated_url: str) -> None:
     engine = create_engine(migrated_url.replace("postgresql:", "postgresql+psycopg2:"))
-    with pytest.raises(DBAPIError) as caught, engine.connect() as connection:
-        connection.execute(text("SET TRANSACTION READ ONLY"))
-        connection.execute(text("CREATE TABLE etl.x ()"))
+    with engine.connect() as connection, pytest.raises(DBAPIError) as caught:
+        connection.execute(text("SET TRANSACTION READ ONLY; CREATE TABLE etl.x ()"))
     engine.dispose()
     outer = RuntimeError("of a library")
     outer.__cause__ = caught.value
