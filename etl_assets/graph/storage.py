@@ -21,6 +21,7 @@ from dagster_postgres.utils import create_pg_engine, get_token_provider_from_con
 from sqlalchemy import Connection, Select, Update, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 
+from etl_assets.postgres.connection import without_password
 from etl_assets.postgres.outages import open_waiting
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _watch_connections(engine: Engine) -> None:
     """
     engine._connection_cls = _RepeatingConnection  # noqa: SLF001 -- there is no other way to set it
     database_error = engine.dialect.loaded_dbapi.OperationalError
-    server = engine.url.set(drivername="postgresql", password=None, query={}).render_as_string()
+    server = without_password(engine.url.set(drivername="postgresql").render_as_string())
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Dialect, _: object, arguments: Any, settings: Any) -> DBAPIConnection:

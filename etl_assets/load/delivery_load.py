@@ -150,7 +150,7 @@ class DeliveryLoad:
         """Return the error of a load that broke off; its text has the number of batches that stay."""
         fault = translate(error, str(self.delivery)) if isinstance(error, psycopg.Error) else error
         batches = len(self.delivery.manifest.spans)
-        return type(fault)(f"{fault} Of the {batches} batches, this run committed {self.committed}, which stay.")
+        return type(fault)(f"{fault} Batches that this run committed, and that stay: {self.committed} of {batches}.")
 
     def close(self) -> None:
         """Release the lock of the partition."""

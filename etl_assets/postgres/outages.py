@@ -74,6 +74,9 @@ def _wait(server: str, open_: Callable[[], C], lost: type[Exception], error: Exc
                     connection = open_()
         except lost as last:
             error = last
+        except BaseException:  # the process was asked to end: what it still enters must not wait again
+            _given_up.add(server)
+            raise
         else:
             _LOG.warning("The database at %s answers again.", server)
             return connection

@@ -9,7 +9,6 @@ import dagster as dg
 import psycopg
 import pytest
 import yaml
-from psycopg2 import OperationalError
 from sqlalchemy import QueuePool, event, text
 
 from etl_assets.graph.build import definitions
@@ -168,11 +167,8 @@ def test_other_processes_receive_the_name_of_the_variable_and_not_the_password(
 
 
 def _report(instance: dg.DagsterInstance, message: str) -> None:
-    instance.event_log_storage.store_event(
-        dg.EventLogEntry(
-            error_info=None, level=20, user_message=message, run_id="one", timestamp=0.0, step_key=None, job_name="x"
-        )
-    )
+    entry: Any = dg.EventLogEntry
+    instance.event_log_storage.store_event(entry(None, 20, message, "one", 0.0))
 
 
 def _reported(instance: dg.DagsterInstance) -> list[str]:
@@ -187,7 +183,7 @@ def _break(engine: Engine, statement: str, *, answer_lost: bool) -> None:
         if sent.startswith(statement) and not broken:
             broken.append(connection)
             connection.connection.dbapi_connection.close()
-            raise OperationalError("server closed the connection unexpectedly")
+            raise engine.dialect.loaded_dbapi.OperationalError("server closed the connection unexpectedly")
 
     event.listen(engine, "after_cursor_execute" if answer_lost else "before_cursor_execute", break_once)
 

@@ -112,7 +112,7 @@ def test_a_transaction_is_done_exactly_once_even_if_the_answer_to_commit_is_lost
     answer_lost: bool,  # noqa: FBT001 -- a parameter of the test
 ) -> None:
     commit = psycopg.Transaction._commit_gen
-    broken = []
+    broken: list[psycopg.Transaction] = []
 
     def breaking(transaction: psycopg.Transaction) -> Iterator[object]:
         if not broken:

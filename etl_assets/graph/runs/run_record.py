@@ -7,10 +7,11 @@ these tables.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 RUN_RETRY_TAG: Final = "dagster/retry_number"
 ASKED_TO_END: Final = "A person or the machine asked the run to end before it was complete."
+_LOG: Final = logging.getLogger(__name__)
 _INTERRUPTS: Final = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 
 
@@ -132,11 +134,11 @@ class RunRecord:
         try:
             yield
         except _INTERRUPTS:
-            with suppress(SettingsError, LoadError):  # the reaper finds the run
+            with _leaving_to_the_reaper(ASKED_TO_END):
                 self._enter_end(self._enter_cancelled)
             raise
         except Exception as error:
-            with suppress(SettingsError, LoadError):  # the reaper finds the run
+            with _leaving_to_the_reaper(history.error_text(error)):
                 self._enter_failed(error, again=isinstance(error, retried))
             raise
 
@@ -164,8 +166,19 @@ class RunRecord:
             if end is not None:
                 alerts.update_for_run(connection, self.rules, end)
 
-        in_transaction(self.url, enter_with_alerts)
-        liveness.leave(self.url, self.run_id, (self.source, self.partition))
+        try:
+            in_transaction(self.url, enter_with_alerts)
+        finally:
+            liveness.leave(self.url, self.run_id, (self.source, self.partition))
+
+
+@contextmanager
+def _leaving_to_the_reaper(end: str) -> Iterator[None]:
+    """Log how a run ended if the block cannot enter it; the reaper enters it later."""
+    try:
+        yield
+    except (SettingsError, LoadError) as error:
+        _LOG.error("The end of the run cannot be entered now; the next command or sensor enters it. %s %s", end, error)
 
 
 def record_of_asset(url: str, context: dg.AssetExecutionContext, source: Source, partition: str) -> RunRecord:
