@@ -26,11 +26,22 @@ _SESSION = {
     "DateStyle": "ISO",
     "idle_in_transaction_session_timeout": "5min",
     "client_connection_check_interval": "500ms",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
     "lock_timeout": "60s",
     "work_mem": "64MB",
     "random_page_cost": "1.1",
     "jit": "off",
 }
+"""With the keepalives, the server notices within half a minute that a machine is gone, and releases its locks."""
+_KEEPALIVES: Final[dict[str, Any]] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""The same for the server's machine; the last number is in milliseconds."""
 _MINIMUM_VERSION = 150_000
 _TRIES: Final = 5
 
@@ -136,7 +147,7 @@ def _was_committed(connection: Connection, transaction: str) -> bool:
 def _open(url: str) -> Connection:
     options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
     return psycopg.connect(
-        url, autocommit=True, options=options, application_name="etl_assets", connect_timeout=15, keepalives_idle=30
+        url, autocommit=True, options=options, application_name="etl_assets", connect_timeout=15, **_KEEPALIVES
     )
 
 

@@ -248,6 +248,22 @@ def test_a_run_waits_for_another_that_has_locked_its_partition(bench: Bench, mon
     assert bench.query("SELECT status, error FROM etl.run") == [("succeeded", None)]
 
 
+def test_a_database_error_leaves_no_record_contents_in_history_and_events(bench: Bench) -> None:
+    assert bench.run(bench.people("1,Ada,36")).success
+    bench.query(
+        "CREATE FUNCTION core.refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'not %%', NEW.name USING DETAIL = NEW.name, HINT = NEW.name; END $$"
+    )
+    bench.query("CREATE TRIGGER refuse BEFORE INSERT ON core.people FOR EACH ROW EXECUTE FUNCTION core.refuse()")
+    result = bench.run(bench.people("1,Ada,36", "2,Ignatius,40"))
+    assert not result.success
+    ((error,),) = bench.query("SELECT error FROM etl.run WHERE status = 'failed'")
+    assert "The server's log has the statement" in error
+    stored = [record.event_log_entry.to_json() for record in bench.instance.get_records_for_run(result.run_id).records]
+    assert any("RaiseException (P0001)" in event for event in stored)
+    assert not [text for text in (error, *stored) if "Ignatius" in text]
+
+
 def test_an_error_in_a_sources_own_python_leaves_no_record_contents_in_the_history(bench: Bench) -> None:
     result = bench.run(bench.people(*_GOOD, transformer=_Stumbling()))
     assert not result.success

@@ -25,11 +25,6 @@ CHECK_SECONDS: Final = 5.0
 """How many seconds pass between two checks of a run's session."""
 _RUN: Final = "\0run"
 """Takes the place of a source in the number of a run's lock."""
-_SETTINGS: Final = (
-    "SELECT set_config('idle_session_timeout', '0', false), set_config('tcp_keepalives_idle', '10', false), "
-    "set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)"
-)
-"""With these settings, the server notices within half a minute that a whole machine is gone."""
 
 _presences: Final[dict[tuple[str, str], Presence]] = {}
 _presences_lock: Final = threading.Lock()
@@ -105,7 +100,7 @@ class Presence:
     def _connect(self, *, wait: bool) -> Connection:
         connection = connect(self._url, wait=wait)
         try:
-            connection.execute(_SETTINGS)
+            connection.execute("SET idle_session_timeout = 0")
             connection.execute("SELECT pg_advisory_lock_shared(%s)", (self._number,))
         except psycopg.Error:
             connection.close()
