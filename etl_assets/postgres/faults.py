@@ -42,9 +42,11 @@ _OF_SCHEMA: Final = Fault(
     "If schema etl is missing or older than this version, run: etl-assets migrate",
 )
 
+_LOST: Final = Fault("transient", "the connection to the database was lost", _AGAIN)
+
 FAULTS: Final[Mapping[str, Fault]] = {
-    "": Fault("transient", "the connection to the database was lost", _AGAIN),
-    "08": Fault("transient", "the connection to the database was lost", _AGAIN),
+    "": _LOST,
+    "08": _LOST,
     "22": Fault("data", "the database cannot store a value", "Correct the declaration of its column"),
     "23": Fault("data", "a constraint of the table does not allow a row", "Correct the declaration or the constraint"),
     "25006": Fault(
@@ -104,14 +106,18 @@ _UNKNOWN: Final = Fault(
     "the database refused a statement",
     "The server's log has the statement; report it if the declaration is correct",
 )
-_UNSTORABLE: Final = Fault("data", "a value cannot be sent to the database", "Correct the declaration of its column")
+_WITHOUT_CODE: Final[Mapping[str, Fault]] = {
+    "DataError": Fault("data", "a value cannot be sent to the database", "Correct the declaration of its column"),
+    "ProgrammingError": Fault("bug", "a statement cannot be sent to the database", "Report it"),
+}
+"""By the class of an error that the driver raises before it asks the server."""
 
 
 def fault_of(error: BaseException) -> Fault:
     """Return what an error of psycopg, or of psycopg2, means."""
     code = _sqlstate(error)
-    if not code and type(error).__name__ == "DataError":
-        return _UNSTORABLE
+    if not code and (fault := _WITHOUT_CODE.get(type(error).__name__)):
+        return fault
     return FAULTS.get(code) or FAULTS.get(code[:2], _UNKNOWN)
 
 
@@ -137,7 +143,8 @@ def translate(error: BaseException, action: str = "") -> LoadError:
     """
     fault = fault_of(error)
     problem = f"{action}: {fault.problem}" if action else fault.problem[0].upper() + fault.problem[1:]
-    text = f"{problem}: {describe(error)}. The transaction was rolled back and wrote nothing. {fault.remedy}."
+    undone = "What was not committed was rolled back" if fault is _LOST else "The transaction wrote nothing"
+    text = f"{problem}: {describe(error)}. {undone}. {fault.remedy}."
     match fault.kind:
         case "transient":
             return TransientLoadError(text)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
+from dagster._serdes import serialize_value
 from polars import col
 
 from etl_assets import Column, Csv, FileExtractor, Monthly, Rule, Schema, Transformer, UniqueTogether
@@ -259,7 +260,8 @@ def test_a_database_error_leaves_no_record_contents_in_history_and_events(bench:
     assert not result.success
     ((error,),) = bench.query("SELECT error FROM etl.run WHERE status = 'failed'")
     assert "The server's log has the statement" in error
-    stored = [record.event_log_entry.to_json() for record in bench.instance.get_records_for_run(result.run_id).records]
+    records = bench.instance.get_records_for_run(result.run_id).records
+    stored = [serialize_value(record.event_log_entry) for record in records]
     assert any("RaiseException (P0001)" in event for event in stored)
     assert not [text for text in (error, *stored) if "Ignatius" in text]
 

@@ -58,13 +58,14 @@ def test_an_sqlstate_decides_the_error_and_its_words(
     assert type(translated) is class_
     assert str(translated).startswith("batch 3: ")
     assert problem in str(translated)
-    assert f"({code})" in str(translated)
-    assert "was rolled back and wrote nothing. " in str(translated)
+    undone = "What was not committed was rolled back" if code == "08006" else "The transaction wrote nothing"
+    assert f"({code}). {undone}. " in str(translated)
     assert remedy in str(translated)
 
 
 def test_a_lost_connection_without_an_sqlstate_is_transient_and_a_value_that_cannot_be_sent_is_not() -> None:
     assert fault_of(psycopg.OperationalError("the connection is closed")).kind == "transient"
+    assert fault_of(psycopg.ProgrammingError("the query has 0 placeholders")).kind == "bug"
     assert fault_of(psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")).kind == "data"
 
 
