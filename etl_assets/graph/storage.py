@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import sqlalchemy
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
 from dagster._core.storage.event_log import SqlEventLogStorage, SqlEventLogStorageTable
+from dagster._core.storage.runs.schema import RunTagsTable
 from dagster._serdes import serialize_value
-from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
+from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage, PostgresRunStorage
 from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config, pg_url_from_config
 from sqlalchemy import Connection, Select, Update, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
@@ -25,7 +26,7 @@ from etl_assets.postgres.connection import without_password
 from etl_assets.postgres.outages import open_waiting
 
 if TYPE_CHECKING:
-    from dagster import EventLogEntry
+    from dagster import DagsterRun, EventLogEntry
     from dagster._core.storage.config import PostgresStorageConfig
     from dagster._serdes import ConfigurableClassData
     from sqlalchemy import CursorResult, Engine, Executable
@@ -59,6 +60,9 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         """Create the storage with the settings of `DagsterPostgresStorage`."""
         super().__init__(**settings)
         token_provider = settings.get("token_provider")
+        self._run_storage = RepeatingRunStorage(
+            self.postgres_url, should_autocreate_tables=False, token_provider=token_provider
+        )
         self._event_log_storage = LeanEventLogStorage(
             self.postgres_url, should_autocreate_tables=False, token_provider=token_provider
         )
@@ -85,6 +89,27 @@ class PooledPostgresStorage(DagsterPostgresStorage):
             should_autocreate_tables=config_value.get("should_autocreate_tables", True),
             token_provider=get_token_provider_from_config(config_value),
         )
+
+
+class RepeatingRunStorage(PostgresRunStorage):
+    """A run storage that looks up a run whose connection broke while it was stored, and stores what is missing."""
+
+    def add_run(self, dagster_run: DagsterRun) -> DagsterRun:
+        """Store a run and its tags."""
+        try:
+            return super().add_run(dagster_run)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        if not self.has_run(dagster_run.run_id):
+            return super().add_run(dagster_run)
+        run_id, tags = dagster_run.run_id, dagster_run.tags_for_storage()
+        with self.connect() as connection:
+            connection.execute(RunTagsTable.delete().where(RunTagsTable.c.run_id == run_id))
+            if tags:
+                rows = [{"run_id": run_id, "key": key, "value": value} for key, value in tags.items()]
+                connection.execute(RunTagsTable.insert(), rows)
+        return dagster_run
 
 
 class LeanEventLogStorage(PostgresEventLogStorage):

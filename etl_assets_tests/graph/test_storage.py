@@ -122,6 +122,19 @@ def test_a_materialization_is_complete_although_its_connection_broke(
         assert connection.execute(text("SELECT count(*) FROM event_logs WHERE asset_key IS NOT NULL")).scalar() == 1
 
 
+@pytest.mark.parametrize("statement", ["INSERT INTO runs", "INSERT INTO run_tags"])
+@pytest.mark.parametrize("answer_lost", [False, True])
+def test_a_run_is_stored_with_its_tags_although_its_connection_broke(
+    instance: dg.DagsterInstance,
+    statement: str,
+    answer_lost: bool,  # noqa: FBT001 -- a parameter of the test
+) -> None:
+    runs, _, _ = _engines(instance)
+    _break(runs, statement, answer_lost=answer_lost)
+    instance.add_run(dg.DagsterRun("people", run_id="6b8b0c5c-0000-4000-8000-000000000001", tags={"a": "b"}))
+    assert [run.tags["a"] for run in instance.get_runs(dg.RunsFilter(tags={"a": "b"}))] == ["b"]
+
+
 def test_a_query_whose_connection_breaks_is_sent_again(instance: dg.DagsterInstance) -> None:
     runs, _, _ = _engines(instance)
     _break(runs, "SELECT", answer_lost=True)
