@@ -102,7 +102,7 @@ class TransientLoadError(LoadError):
 
 
 class EnvironmentFaultError(LoadError):
-    """Disk full, out of memory, no permission: the data are not the cause; correct the database, then run again."""
+    """Disk full, no memory, no permission, a server that stays away: the data are not the cause; correct it first."""
 
 
 class IncompatibleTableError(LoadError):

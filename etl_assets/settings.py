@@ -1,17 +1,18 @@
 """The settings, read once from the environment. No other module reads ``ETL_ASSETS_*``.
 
-=========================== ==========================================================================================
-``ETL_ASSETS_HOME``         folder of all local files; ``.etl_assets`` in the current folder by default
-``ETL_ASSETS_DATABASE_URL`` the warehouse, ``postgresql://user:password@host:port/name``; an embedded server by default
-``ETL_ASSETS_DAGSTER_URL``  Dagster's storage; the database ``<name>_dagster`` on the warehouse's server by default
-``ETL_ASSETS_LANDING_URL``  the landing store, a folder or an fsspec URL; ``<home>/landing`` by default
-``ETL_ASSETS_SOURCES``      packages and folders with sources, separated by colons, besides the bundled ones
-``ETL_ASSETS_PORT``         TCP port of the embedded server; chosen by the operating system by default
-``ETL_ASSETS_CHANNEL_NAME`` Apprise URL of the channel ``name`` for alerts; one variable for each channel
-``ETL_ASSETS_UI_URL``       URL of the Dagster UI, for links in notifications; ``http://127.0.0.1:3000`` by default
-``ETL_ASSETS_UI_HOSTS``     hosts under which ``etl-assets dev`` answers, separated by commas, besides loopback and the
-                            host of ``ETL_ASSETS_UI_URL``
-=========================== ==========================================================================================
+============================ =========================================================================================
+``ETL_ASSETS_HOME``          folder of all local files; ``.etl_assets`` in the current folder by default
+``ETL_ASSETS_DATABASE_URL``  the warehouse, ``postgresql://user:password@host:port/name``; an embedded server by default
+``ETL_ASSETS_DAGSTER_URL``   Dagster's storage; the database ``<name>_dagster`` on the warehouse's server by default
+``ETL_ASSETS_LANDING_URL``   the landing store, a folder or an fsspec URL; ``<home>/landing`` by default
+``ETL_ASSETS_SOURCES``       packages and folders with sources, separated by colons, besides the bundled ones
+``ETL_ASSETS_PORT``          TCP port of the embedded server; chosen by the operating system by default
+``ETL_ASSETS_DATABASE_WAIT`` seconds that a run waits for a database that is away; 300 by default
+``ETL_ASSETS_CHANNEL_NAME``  Apprise URL of the channel ``name`` for alerts; one variable for each channel
+``ETL_ASSETS_UI_URL``        URL of the Dagster UI, for links in notifications; ``http://127.0.0.1:3000`` by default
+``ETL_ASSETS_UI_HOSTS``      hosts under which ``etl-assets dev`` answers, separated by commas, besides loopback and the
+                             host of ``ETL_ASSETS_UI_URL``
+============================ =========================================================================================
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
 _HIGHEST_PORT = 65535
+_DATABASE_WAIT = 300.0
 _CHANNEL = re.compile(r"ETL_ASSETS_CHANNEL_([A-Z][A-Z0-9_]*)")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]*")
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -65,6 +67,8 @@ class Settings:
 
     ui_hosts: frozenset[str] = frozenset()
     """Hosts under which the UI is reached, in lower case and without ports, in addition to those of loopback."""
+    database_wait: float = _DATABASE_WAIT
+    """Seconds that a run waits for a database that is away."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -99,6 +103,7 @@ class Settings:
             },
             ui_url=_ui_url(given["ETL_ASSETS_UI_URL"]) if "ETL_ASSETS_UI_URL" in given else cls.ui_url,
             ui_hosts=_ui_hosts(given),
+            database_wait=database_wait(given),
         )
 
     def __repr__(self) -> str:
@@ -109,6 +114,24 @@ class Settings:
 def with_database(url: str, name: str) -> str:
     """Return the URL of another database of the same server; ``name`` must be percent-encoded already."""
     return _joined(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def database_wait(environ: Mapping[str, str] | None = None) -> float:
+    """Return how many seconds a run waits for a database that is away.
+
+    Args:
+        environ: Variables and their values; the environment of this process by default.
+
+    Raises:
+        SettingsError: If ``ETL_ASSETS_DATABASE_WAIT`` is not a number of seconds.
+    """
+    value = (os.environ if environ is None else environ).get("ETL_ASSETS_DATABASE_WAIT", "").strip()
+    if not value.isdecimal() and value:
+        raise SettingsError(
+            "ETL_ASSETS_DATABASE_WAIT is not a number of seconds. Nothing was started. Write a whole number, such as "
+            f"{_DATABASE_WAIT:g}; with 0, no run waits."
+        )
+    return float(value) if value else _DATABASE_WAIT
 
 
 def _database_url(given: Mapping[str, str], variable: str) -> str | None:

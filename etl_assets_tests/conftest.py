@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from etl_assets.local import embedded
+from etl_assets.postgres import outages
 from etl_assets.postgres.migrations import migrate
 from etl_assets_tests.databases import fresh_database
 from etl_assets_tests.warehouses import Warehouses
@@ -80,3 +81,11 @@ def warehouse_url(postgres_url: str) -> Iterator[str]:
     with fresh_database(postgres_url, "warehouse") as url:
         migrate(url)
         yield url
+
+
+@pytest.fixture
+def quick_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the waits for a database that is away short."""
+    monkeypatch.setattr(outages, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(outages, "_JITTER", 0.0)
+    monkeypatch.setattr(outages, "_LONGEST_WAIT", 0.05)

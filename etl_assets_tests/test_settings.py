@@ -142,3 +142,11 @@ def test_hosts_of_the_ui_are_those_declared_and_that_of_its_url() -> None:
 def test_a_host_of_the_ui_has_neither_scheme_nor_port(value: str) -> None:
     with pytest.raises(SettingsError, match="ETL_ASSETS_UI_HOSTS names"):
         Settings.from_environment({"ETL_ASSETS_UI_HOSTS": value})
+
+
+def test_the_wait_for_a_database_is_a_whole_number_of_seconds() -> None:
+    assert Settings.from_environment({}).database_wait == 300
+    assert Settings.from_environment({"ETL_ASSETS_DATABASE_WAIT": "0"}).database_wait == 0
+    for value in ("soon", "-1", "1.5"):
+        with pytest.raises(SettingsError, match="ETL_ASSETS_DATABASE_WAIT is not a number of seconds"):
+            Settings.from_environment({"ETL_ASSETS_DATABASE_WAIT": value})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.audit.auditor import open_auditor
 from etl_assets.audit.suite import compile_suite
-from etl_assets.postgres.connection import connected
+from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.tables.ddl import exists
 
 if TYPE_CHECKING:
@@ -64,9 +64,8 @@ def audit_table(source: Source, url: str) -> TableAudit | None:
         TransientLoadError: If the database broke off.
         LoadError: If the table cannot be read.
     """
-    with connected(url) as connection:
-        if not exists(connection, source.table):
-            return None
+    if not in_session(url, lambda connection: exists(connection, source.table)):
+        return None
     suite = compile_suite(source.schema)
     at = datetime.now(UTC)
     with open_auditor(url, source.schema, source.table) as table_auditor:

@@ -57,7 +57,7 @@ class Session:
             except Exception as error:  # noqa: BLE001 -- expectations raise anything; texts may contain values
                 result = type(error).__name__
         for fault in self.faults:
-            if fault_of(fault) in _NOT_CAUSED_BY_QUERY:
+            if fault_of(fault).kind in _NOT_CAUSED_BY_QUERY:
                 raise translate(fault, f"Checking {self.table} against its expectations") from None
         return result
 

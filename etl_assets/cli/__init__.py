@@ -11,12 +11,13 @@ from typing import Any, Final
 
 import click
 
-from etl_assets.errors import DeclarationError, EtlAssetsError, SettingsError
+from etl_assets.errors import DeclarationError, EnvironmentFaultError, EtlAssetsError, SettingsError
 from etl_assets.model.text import escape_lines
 
 FAILED: Final = 1
 WRONG_SETTINGS: Final = 3
 UNSOUND: Final = 4
+_MUST_BE_CORRECTED: Final = (SettingsError, DeclarationError, EnvironmentFaultError)
 
 _COMMANDS: Final = {
     "demo": "Ingest every bundled feed through Dagster and print a summary.",
@@ -40,7 +41,7 @@ Exit codes
 
 \b
 Environment variables: ETL_ASSETS_HOME, ETL_ASSETS_DATABASE_URL, ETL_ASSETS_DAGSTER_URL,
-ETL_ASSETS_LANDING_URL, ETL_ASSETS_SOURCES, ETL_ASSETS_PORT, ETL_ASSETS_UI_URL,
+ETL_ASSETS_LANDING_URL, ETL_ASSETS_SOURCES, ETL_ASSETS_PORT, ETL_ASSETS_DATABASE_WAIT, ETL_ASSETS_UI_URL,
 ETL_ASSETS_UI_HOSTS, ETL_ASSETS_CHANNEL_NAME for each channel of alerts. Without a database URL, etl-assets
 uses an embedded PostgreSQL in ETL_ASSETS_HOME (.etl_assets by default).
 """
@@ -66,14 +67,28 @@ class Commands(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; print an error of this package as plain text, and exit with its code."""
+        """Run a command; print an error of this package or of a database as plain text, and exit with its code."""
         try:
             return super().invoke(ctx)
-        except EtlAssetsError as error:
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as raised:
+            if (error := _known(raised)) is None:
+                raise
             if ctx.params.get("verbose"):
                 click.echo(traceback.format_exc(), err=True)
             click.echo(escape_lines(f"{type(error).__name__}: {error}"), err=True)
-            ctx.exit(WRONG_SETTINGS if isinstance(error, SettingsError | DeclarationError) else FAILED)
+            ctx.exit(WRONG_SETTINGS if isinstance(error, _MUST_BE_CORRECTED) else FAILED)
+
+
+def _known(error: Exception) -> EtlAssetsError | None:
+    """Return the error with its remedy: itself, or that of the database error which caused it; None for a bug."""
+    if isinstance(error, EtlAssetsError):
+        return error
+    from etl_assets.postgres.faults import database_error_in, translate  # noqa: PLC0415 -- loads psycopg
+
+    cause = database_error_in(error)
+    return None if cause is None else translate(cause)
 
 
 @click.group(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
+from stamina.instrumentation import set_on_retry_hooks
 
 from etl_assets import catalog
+from etl_assets.errors import EtlAssetsError
 from etl_assets.landing import Warehouse
 from etl_assets.landing.store import LandingStore
 from etl_assets.local import database
@@ -20,11 +23,14 @@ from etl_assets.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from stamina.instrumentation import RetryDetails
+
     from etl_assets.local import Database
     from etl_assets.source import Source
 
 _INSTANCE_FILE = "dagster.yaml"
 _PRIVATE_FOLDERS = ("dagster", "data_docs", "landing")
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ def environment() -> Iterator[Environment]:
     """
     settings = Settings.from_environment()
     _make_private(settings.home)
+    set_on_retry_hooks([_log_retry])
     with database(settings) as databases:
         os.environ.update(
             ETL_ASSETS_HOME=str(settings.home),
@@ -92,6 +99,12 @@ def _make_private(home: Path) -> None:
     for folder in (home / name for name in _PRIVATE_FOLDERS):
         if folder.is_dir() and folder.stat().st_uid == os.geteuid():
             folder.chmod(0o700)
+
+
+def _log_retry(details: RetryDetails) -> None:
+    """Log that something is tried again; the default hook of stamina would write to standard output."""
+    if isinstance(details.caused_by, EtlAssetsError):
+        _LOG.warning("Trying again in %.1f seconds. %s", details.wait_for, details.caused_by)
 
 
 def _dagster_home(settings: Settings) -> Path:

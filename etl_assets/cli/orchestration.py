@@ -9,6 +9,7 @@ import logging
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -17,6 +18,7 @@ import dagster as dg
 
 from etl_assets.cli.environment import declared_sources
 from etl_assets.cli.outcome import Failure, Outcome
+from etl_assets.errors import LoadError
 from etl_assets.graph.assets.touched import waiting_materialization
 from etl_assets.graph.keys import REPLAY, core_key, delivered_as, landing_key
 from etl_assets.graph.partitions import add_files
@@ -27,7 +29,7 @@ from etl_assets.graph.runs.reaper import reap
 from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.model.checks import AUDIT
 from etl_assets.model.counts import Counts
-from etl_assets.postgres.connection import connected
+from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.runs import results
 
@@ -132,14 +134,13 @@ class Orchestration:
 
     def stale(self, source: Source) -> set[str]:
         """Return the partitions with deliveries that must be reloaded."""
-        with connected(self._url) as connection:
-            return {d.partition for d in deliveries.stale(connection, source.name, source.fingerprint)}
+        stale = partial(deliveries.stale, source=source.name, fingerprint=source.fingerprint)
+        return {delivery.partition for delivery in in_session(self._url, stale)}
 
     def _complete(self, source: Source) -> set[str]:
         """Return the partitions that are complete, not stale, and materialized in Dagster."""
-        with connected(self._url) as connection:
-            complete = results.complete_partitions(connection, source.name, source.fingerprint)
-        return complete & self.instance.get_materialized_partitions(core_key(source.name))
+        complete = partial(results.complete_partitions, source=source.name, fingerprint=source.fingerprint)
+        return in_session(self._url, complete) & self.instance.get_materialized_partitions(core_key(source.name))
 
     def marts(self) -> list[tuple[dg.AssetKey, list[str]]]:
         """Return the assets computed from tables, with their partitions; each asset comes after its inputs."""
@@ -179,11 +180,20 @@ class Orchestration:
                 run_id=record.run_id,
                 tags={NO_RETRIES_TAG: "0"},
             )
-        self._reconcile(record.run_id)
         took = time.perf_counter() - began
-        with connected(self._url) as connection:
-            summary = results.run_summary(connection, result.run_id, name, partition)
-            newest = deliveries.newest(connection, name, partition) if job != REPLAY else None
+        try:
+            self._reconcile(record.run_id)
+            summary, newest = in_session(
+                self._url,
+                lambda connection: (
+                    results.run_summary(connection, result.run_id, name, partition),
+                    deliveries.newest(connection, name, partition) if job != REPLAY else None,
+                ),
+            )
+        except LoadError:
+            if result.success:
+                raise
+            summary = newest = None  # the database is away, and the failure of the run says so
         failure = None if result.success else _failure(result, summary)
         return Outcome(
             source=name,
@@ -199,8 +209,7 @@ class Orchestration:
     def _reconcile(self, run_id: str) -> None:
         """Complete the run history of a run, as the sensor does where a daemon runs."""
         (record,) = self.instance.get_run_records(dg.RunsFilter(run_ids=[run_id]))
-        with connected(self._url) as connection:
-            reconcile(connection, self.instance, record, self._sources)
+        in_session(self._url, lambda connection: reconcile(connection, self.instance, record, self._sources))
 
 
 def report_reviewed(connection: Connection, source: Source, partitions: Iterable[str]) -> None:

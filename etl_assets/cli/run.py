@@ -13,7 +13,7 @@ from etl_assets.cli.outcome import print_outcomes
 from etl_assets.cli.terminal import console, count_text, emit, progress
 from etl_assets.graph.triggers.lineage import comes_after
 from etl_assets.model.text import escape_control_characters, escape_lines, quoted
-from etl_assets.postgres.connection import connected
+from etl_assets.postgres.connection import connected, in_session
 from etl_assets.postgres.migrations.migrate import require_current
 from etl_assets.postgres.runs.history import CANCELLED
 from etl_assets.postgres.runs.results import waiting_by_source
@@ -201,8 +201,7 @@ def _report_set_aside(set_aside: Mapping[str, Mapping[str, str]]) -> None:
 
 def _print_releasable(env: Environment, sources: Mapping[str, Source], arrived: Collection[str]) -> None:
     """Print how many parked records can be replayed, because their parents have been loaded."""
-    with connected(env.url) as connection:
-        parked = {name for name, counts in waiting_by_source(connection).items() if counts["parked"]}
+    parked = {name for name, counts in in_session(env.url, waiting_by_source).items() if counts["parked"]}
     for name in sorted(parked & sources.keys()):
         source = sources[name]
         if (source.parents | {source.table}) & set(arrived) and (ids := ingest.releasable_ids(source, env.warehouse)):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import IntegrityError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -34,5 +36,8 @@ def set_limits(instance: dg.DagsterInstance, sources: Iterable[Source]) -> dict[
     known = {pool.name: pool.limit for pool in storage.get_pool_limits() if not pool.from_default}
     changed = {source.name: source.runs_at_once for source in sources if known.get(source.name) != source.runs_at_once}
     for name, limit in changed.items():
-        storage.set_concurrency_slots(name, limit)
+        try:
+            storage.set_concurrency_slots(name, limit)
+        except IntegrityError:  # another process has just created the pool, so that its row can be locked now
+            storage.set_concurrency_slots(name, limit)
     return changed

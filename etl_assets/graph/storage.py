@@ -7,21 +7,30 @@ as the load. Here each of the three storages of a process keeps one connection a
 
 from __future__ import annotations
 
+import select
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from dagster._core.storage.event_log import SqlEventLogStorage
-from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
+import sqlalchemy
+from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
+from dagster._core.storage.event_log import SqlEventLogStorage, SqlEventLogStorageTable
+from dagster._core.storage.runs.schema import RunTagsTable
+from dagster._serdes import serialize_value
+from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage, PostgresRunStorage
 from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config, pg_url_from_config
-from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy import Connection, Select, Update, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
+
+from etl_assets.postgres.connection import without_password
+from etl_assets.postgres.outages import open_waiting
 
 if TYPE_CHECKING:
-    from dagster import EventLogEntry
+    from dagster import DagsterRun, EventLogEntry
     from dagster._core.storage.config import PostgresStorageConfig
     from dagster._serdes import ConfigurableClassData
-    from sqlalchemy import Connection, Engine
-    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy import CursorResult, Engine, Executable
+    from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
     from sqlalchemy.pool import ConnectionPoolEntry
 
 POOL_SIZE: Final = 1
@@ -43,13 +52,17 @@ class PooledPostgresStorage(DagsterPostgresStorage):
             env: ETL_ASSETS_DAGSTER_STORAGE_URL
     ```
 
-    A connection that was idle for a second or more is tested before use, and replaced if the server has closed it.
+    A connection that the server has closed is replaced before use. If the server is away, the run waits for it as it
+    does for the warehouse.
     """
 
     def __init__(self, **settings: Any) -> None:
         """Create the storage with the settings of `DagsterPostgresStorage`."""
         super().__init__(**settings)
         token_provider = settings.get("token_provider")
+        self._run_storage = RepeatingRunStorage(
+            self.postgres_url, should_autocreate_tables=False, token_provider=token_provider
+        )
         self._event_log_storage = LeanEventLogStorage(
             self.postgres_url, should_autocreate_tables=False, token_provider=token_provider
         )
@@ -63,7 +76,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
                 max_overflow=MAX_OVERFLOW,
                 pool_recycle=RECYCLE_SECONDS,
             )
-            _check_idle_connections(storage._engine)  # noqa: SLF001
+            _watch_connections(storage._engine)  # noqa: SLF001
 
     @classmethod
     def from_config_value(  # type: ignore[override]  # as in the class it derives from
@@ -76,6 +89,27 @@ class PooledPostgresStorage(DagsterPostgresStorage):
             should_autocreate_tables=config_value.get("should_autocreate_tables", True),
             token_provider=get_token_provider_from_config(config_value),
         )
+
+
+class RepeatingRunStorage(PostgresRunStorage):
+    """A run storage that looks up a run whose connection broke while it was stored, and stores what is missing."""
+
+    def add_run(self, dagster_run: DagsterRun) -> DagsterRun:
+        """Store a run and its tags."""
+        try:
+            return super().add_run(dagster_run)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        if not self.has_run(dagster_run.run_id):
+            return super().add_run(dagster_run)
+        run_id, tags = dagster_run.run_id, dagster_run.tags_for_storage()
+        with self.connect() as connection:
+            connection.execute(RunTagsTable.delete().where(RunTagsTable.c.run_id == run_id))
+            if tags:
+                rows = [{"run_id": run_id, "key": key, "value": value} for key, value in tags.items()]
+                connection.execute(RunTagsTable.insert(), rows)
+        return dagster_run
 
 
 class LeanEventLogStorage(PostgresEventLogStorage):
@@ -91,8 +125,37 @@ class LeanEventLogStorage(PostgresEventLogStorage):
         super().__init__(*arguments, **settings)
 
     def store_event(self, event: EventLogEntry) -> None:
-        """Store an event as every SQL storage does; the class it derives from also sends NOTIFY."""
-        SqlEventLogStorage.store_event(self, event)
+        """Store an event as every SQL storage does; the class it derives from also sends NOTIFY.
+
+        If the connection breaks, so that it is unknown whether the event was stored, look it up and store what is
+        missing.
+        """
+        try:
+            SqlEventLogStorage.store_event(self, event)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            if (event_id := self._find(event)) is None:
+                SqlEventLogStorage.store_event(self, event)
+            else:
+                self._store_what_follows(event, event_id)
+
+    def _find(self, event: EventLogEntry) -> int | None:
+        table = SqlEventLogStorageTable.c
+        same = sqlalchemy.select(table.id).where(table.run_id == event.run_id, table.event == serialize_value(event))
+        with self.run_connection(event.run_id) as connection:
+            row = connection.execute(same).fetchone()
+        return None if row is None else int(row[0])
+
+    def _store_what_follows(self, event: EventLogEntry, event_id: int) -> None:
+        """Store what `SqlEventLogStorage.store_event` stores after the event."""
+        if event.dagster_event_type in ASSET_EVENTS and event.get_dagster_event().asset_key:
+            with self.index_transaction() as connection:
+                self._store_asset_event_tags(connection, [event], [event_id])
+                self._store_asset_event(connection, event, event_id)
+        if event.dagster_event_type in ASSET_CHECK_EVENTS:
+            with suppress(IntegrityError):  # it is stored already
+                self.store_asset_check_event(event, event_id)
 
     def has_table(self, table_name: str) -> bool:
         """Return whether a table exists. Migrations only add tables, so each is looked up until it is found."""
@@ -107,22 +170,60 @@ class LeanEventLogStorage(PostgresEventLogStorage):
         return column_name in columns
 
 
-def _check_idle_connections(engine: Engine) -> None:
-    """Make a pool ping a connection before use if it was idle for `IDLE_SECONDS`.
+class _RepeatingConnection(Connection):
+    """A connection that executes a statement again if it broke and to execute the statement twice does no harm."""
 
-    The pool's own option, ``pool_pre_ping``, pings before every use, and Dagster takes a connection for each statement.
+    def execute(self, statement: Executable, *arguments: Any, **options: Any) -> CursorResult[Any]:
+        """Execute a statement; outside a transaction, on a new connection if this one is broken."""
+        try:
+            return super().execute(statement, *arguments, **options)
+        except DBAPIError as error:
+            in_transaction = "isolation_level" in self.get_execution_options()  # Dagster sets it for a transaction
+            if in_transaction or not error.connection_invalidated or not _may_be_repeated(statement):
+                raise
+        self.rollback()  # of nothing: each statement was committed by itself
+        return super().execute(statement, *arguments, **options)
+
+
+def _may_be_repeated(statement: Executable) -> bool:
+    """Return whether a statement of Dagster leaves the same if it is executed twice."""
+    return isinstance(statement, Select | Update) or "ON CONFLICT" in str(statement).upper()
+
+
+def _watch_connections(engine: Engine) -> None:
+    """Make an engine wait for a server that is away, and replace the connections that it has closed.
+
+    A connection is pinged before use if it was idle for `IDLE_SECONDS`, or if the server has sent something since: a
+    server that ends a session says so. The pool's own option, ``pool_pre_ping``, pings before every use, and Dagster
+    takes a connection for each statement.
     """
+    engine._connection_cls = _RepeatingConnection  # noqa: SLF001 -- there is no other way to set it
+    database_error = engine.dialect.loaded_dbapi.OperationalError
+    server = without_password(engine.url.set(drivername="postgresql").render_as_string())
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Dialect, _: object, arguments: Any, settings: Any) -> DBAPIConnection:
+        return open_waiting(server, lambda: dialect.connect(*arguments, **settings), database_error)
 
     @event.listens_for(engine, "checkin")
     def remember(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
         entry.info["idle_since"] = time.monotonic()
 
     @event.listens_for(engine, "checkout")
-    def ping(connection: DBAPIConnection, entry: ConnectionPoolEntry, _: object) -> None:
+    def ping(connection: Any, entry: ConnectionPoolEntry, _: object) -> None:
         idle_since = entry.info.get("idle_since")
-        if idle_since is None or time.monotonic() - idle_since < IDLE_SECONDS:
+        if idle_since is None or (time.monotonic() - idle_since < IDLE_SECONDS and not _has_sent(connection)):
             return
         try:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
             raise DisconnectionError from error  # the pool replaces the connection and tries again
+
+
+def _has_sent(connection: Any) -> bool:
+    """Return whether a server has sent something on an idle connection; this asks only the operating system."""
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

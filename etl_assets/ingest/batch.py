@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -17,7 +18,7 @@ from etl_assets.ingest.corrected_batch import CorrectedBatch
 from etl_assets.ingest.quarantined_batch import QuarantinedBatch
 from etl_assets.model.batch import Batch
 from etl_assets.model.rule import UNTERMINATED
-from etl_assets.postgres.connection import connected
+from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import quarantine
 from etl_assets.schema import RECORD_NO
 from etl_assets.schema.pandas_frames import to_pandas
@@ -51,8 +52,7 @@ def profiled_batches(
     """
     corrected: Sequence[Rejected] = ()
     if delivery.fingerprint:
-        with connected(warehouse.url) as connection:
-            corrected = quarantine.corrected(connection, delivery)
+        corrected = in_session(warehouse.url, partial(quarantine.corrected, delivery=delivery))
     for batch in batches(source, delivery.partition, delivery.manifest, warehouse.store, skip, corrected):
         yield replace(batch, profile=batch_profile(source.schema, batch.raw, batch.rows))
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from etl_assets import landing
 from etl_assets.errors import ShapeError
 from etl_assets.extract.file import FileExtractor
-from etl_assets.postgres.connection import connected
-from etl_assets.postgres.faults import translating
+from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.validate import resolve
 
@@ -53,8 +52,11 @@ def land(source: Source, partition: Partition, warehouse: Warehouse, file: str |
     manifest = landing.land(extractor, partition, warehouse.store)
     if file is not None:
         manifest = replace(manifest, validators={})  # they do not come from the publisher
-    with translating(f"entering a delivery of {source.name}"), connected(warehouse.url) as connection:
-        delivery, new = deliveries.record(connection, source.name, partition, manifest)
+    delivery, new = in_session(
+        warehouse.url,
+        lambda connection: deliveries.record(connection, source.name, partition, manifest),
+        f"entering a delivery of {source.name}",
+    )
     return Landed(delivery, new)
 
 
@@ -68,6 +70,10 @@ def admit(source: Source, delivery: Delivery, warehouse: Warehouse) -> Shape:
     try:
         return resolve(source.schema, delivery.manifest.names, str(delivery))
     except ShapeError as error:
-        with translating(f"refusing {delivery}"), connected(warehouse.url) as connection:
-            deliveries.refuse(connection, delivery, str(error))
+        reason = str(error)
+        in_session(
+            warehouse.url,
+            lambda connection: deliveries.refuse(connection, delivery, reason),
+            f"refusing {delivery}",
+        )
         raise

@@ -15,7 +15,7 @@ from etl_assets.ingest.loading import target_of
 from etl_assets.load import ReplayRequest, Target
 from etl_assets.load.lookups import Lookups
 from etl_assets.model.counts import Counts
-from etl_assets.postgres.connection import connected
+from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries, quarantine
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def replay(source: Source, warehouse: Warehouse, run_id: str, ids: Sequence[int]
         BusyError: If a run is loading the partition of a delivery; replays of deliveries before it stay committed.
         LoadError: If the database refuses the records of a delivery; replays of deliveries before it stay committed.
     """
-    with connected(warehouse.url) as connection:
-        waiting = _by_delivery(connection, source, ids=ids)
+    waiting = in_session(warehouse.url, partial(_by_delivery, source=source, ids=ids))
     counts: defaultdict[str, Counts] = defaultdict(Counts)
     for delivery, records in waiting:
         counts[delivery.partition] += _replay_delivery(source, delivery, records, warehouse, run_id)
@@ -80,19 +79,21 @@ def releasable_ids(source: Source, warehouse: Warehouse) -> list[int]:
         source: The declaration.
         warehouse: Has the quarantine and the parents.
     """
+    return in_session(warehouse.url, partial(_find_releasable, source=source))
+
+
+def _find_releasable(connection: Connection, source: Source) -> list[int]:
     ids: list[int] = []
-    target = Target(source.table, source.schema, source.fingerprint)
-    with connected(warehouse.url) as connection:
-        lookups = Lookups(target)
-        for delivery, parked in _by_delivery(connection, source, statuses=("parked",)):
-            rows = quarantined_batch(source, delivery, parked, 0).rows
-            orphans = {
-                number
-                for lookup, missing in lookups.missing_parents(connection, rows)
-                if lookup.missing != "report"
-                for number in missing
-            }
-            ids += [record.id for record in parked if record.record_no not in orphans]
+    lookups = Lookups(Target(source.table, source.schema, source.fingerprint))
+    for delivery, parked in _by_delivery(connection, source, statuses=("parked",)):
+        rows = quarantined_batch(source, delivery, parked, 0).rows
+        orphans = {
+            number
+            for lookup, missing in lookups.missing_parents(connection, rows)
+            if lookup.missing != "report"
+            for number in missing
+        }
+        ids += [record.id for record in parked if record.record_no not in orphans]
     return ids
 
 

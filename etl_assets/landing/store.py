@@ -6,29 +6,33 @@ contents.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import tempfile
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from etl_assets.errors import DeliveryError, DeliveryMissingError
+from etl_assets.errors import DeliveryError, DeliveryMissingError, EnvironmentFaultError
 from etl_assets.extract.location import without_secrets
 from etl_assets.landing.copying import Copying
 from etl_assets.landing.digests import VerifiedStream, damaged, digests_of
 from etl_assets.model.delivery import Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from etl_assets.extract.base import Fetched
     from etl_assets.landing.digests import Digests
 
 _CHUNK: Final = 1024 * 1024
+_NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NOT_WRITABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST})
 
 
 class LandingStore:
@@ -64,7 +68,12 @@ class LandingStore:
 
         Raises:
             DeliveryError: If there are no bytes, or they cannot be fetched completely.
+            EnvironmentFaultError: If the store has no space left, or cannot be written. Nothing of them is kept.
         """
+        with self._writing("The bytes of the delivery were"):
+            return self._freeze(fetched, inspect)
+
+    def _freeze(self, fetched: Fetched, inspect: Callable[[Copying], None] | None) -> Digests:
         folder = self._root if self._local else None
         if folder:
             Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -105,7 +114,15 @@ class LandingStore:
         return cast("BinaryIO", VerifiedStream(file, manifest.size, blocks, where))
 
     def put_manifest(self, manifest: Manifest) -> None:
-        """Write a manifest beside its bytes; replace an earlier one."""
+        """Write a manifest beside its bytes; replace an earlier one.
+
+        Raises:
+            EnvironmentFaultError: If the store has no space left, or cannot be written.
+        """
+        with self._writing("The manifest of a delivery was"):
+            self._put_manifest(manifest)
+
+    def _put_manifest(self, manifest: Manifest) -> None:
         path = self._path(manifest.sha256, "json")
         text = json.dumps(manifest.to_json(), ensure_ascii=False, indent=1).encode()
         if not self._local:
@@ -176,7 +193,37 @@ class LandingStore:
             Path(temporary).replace(path)
         else:
             self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
-            self._system.put_file(temporary, path)
+            try:
+                self._system.put_file(temporary, path)
+            except OSError:
+                with suppress(OSError):  # there may be no part of it
+                    self._system.rm_file(path)
+                raise
+
+    @contextmanager
+    def _writing(self, what: str) -> Iterator[None]:
+        """Raise the error of this package if the store refuses what a block writes; other errors are not its own.
+
+        Args:
+            what: What is not written then, as a clause.
+        """
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _NO_SPACE:
+                problem, remedy = "has no space left", "Free space in it or enlarge it"
+            elif error.errno in _NOT_WRITABLE:
+                problem, remedy = (
+                    "cannot be written",
+                    "Let this user write it, or name another in ETL_ASSETS_LANDING_URL",
+                )
+            else:
+                raise
+            place = "" if self._local else f", or the folder {tempfile.gettempdir()} for temporary files,"
+            raise EnvironmentFaultError(
+                f"The landing store {without_secrets(self.url)}{place} {problem} ({errno.errorcode[error.errno]}). "
+                f"{what} not written, and no row was. {remedy}, then run it again."
+            ) from None
 
     def _has(self, path: str, digests: Digests) -> bool:
         """Return whether a file has the bytes of these digests; reads all of it if its size is right."""

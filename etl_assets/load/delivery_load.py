@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 import psycopg
-import stamina
 
-from etl_assets.errors import LoadError, TransientLoadError
+from etl_assets.errors import LoadError
 from etl_assets.load.lookups import Lookups
 from etl_assets.load.partition_lock import PartitionLock
 from etl_assets.load.prepare import hash_seed, prepare
 from etl_assets.load.transaction import BatchTransaction
-from etl_assets.postgres.faults import translate
+from etl_assets.postgres.connection import retries
+from etl_assets.postgres.faults import translate, translating
 from etl_assets.postgres.ledger import deliveries, entries, locks, partitions
 from etl_assets.postgres.tables.ddl import ensure_table
 from etl_assets.postgres.tables.delivery_index import cover_new_rows
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from etl_assets.postgres.ledger.entries import Entry
 
 Transaction = TypeVar("Transaction", bound=BatchTransaction)
-_TRIES: Final = 5
 
 
 class DeliveryLoad:
@@ -47,6 +46,7 @@ class DeliveryLoad:
     Attributes:
         target: The table to load into.
         delivery: The delivery, in its state in the database.
+        committed: How many batches this load has committed.
 
     Raises:
         BusyError: If another run has locked the partition.
@@ -57,6 +57,7 @@ class DeliveryLoad:
     ) -> None:
         self.target = target
         self.delivery = delivery
+        self.committed = 0
         self._lock = PartitionLock(url, delivery.source, delivery.partition, run_id)
         self._seed = hash_seed(target.schema)
         self._lookups = Lookups(target)
@@ -145,6 +146,12 @@ class DeliveryLoad:
                     "remove column= from the source's partitions."
                 )
 
+    def fault(self, error: psycopg.Error | LoadError) -> LoadError:
+        """Return the error of a load that broke off; its text has the number of batches that stay."""
+        fault = translate(error, str(self.delivery)) if isinstance(error, psycopg.Error) else error
+        batches = len(self.delivery.manifest.spans)
+        return type(fault)(f"{fault} Batches that this run committed, and that stay: {self.committed} of {batches}.")
+
     def close(self) -> None:
         """Release the lock of the partition."""
         self._lock.release()
@@ -161,14 +168,14 @@ class DeliveryLoad:
 
         If the answer to COMMIT was lost, the ledger shows whether the batch was committed.
         """
-        for attempt in stamina.retry_context(on=TransientLoadError, attempts=_TRIES, wait_initial=0.2, wait_max=5.0):
-            with attempt:
-                if attempt.num > 1 and (entry := self._reconnect(prepared.batch.span.batch)) is not None:
-                    return entry
-                try:
-                    return self.transaction(transaction, allowance=self._allowance()).run(prepared)
-                except psycopg.Error as error:
-                    raise translate(error, f"batch {prepared.batch.span.batch} of {self.delivery}") from None
+        number = prepared.batch.span.batch
+        for attempt in retries():
+            with attempt, translating(f"batch {number} of {self.delivery}"):
+                entry = self._reconnect(number) if attempt.num > 1 else None
+                if entry is None:
+                    entry = self.transaction(transaction, allowance=self._allowance()).run(prepared)
+                self.committed += 1
+                return entry
         raise AssertionError("a retry loop ends by returning or raising")
 
     def transaction(self, kind: type[Transaction], *, allowance: int) -> Transaction:
@@ -196,9 +203,6 @@ class DeliveryLoad:
 
     def _reconnect(self, number: int) -> Entry | None:
         """Reconnect and lock the partition again; return the ledger entry of a batch if the batch was committed."""
-        try:
-            self._lock.reconnect()
-            self.open_table()
-        except psycopg.Error as error:
-            raise translate(error, f"reconnecting for {self.delivery}") from None
+        self._lock.reconnect()
+        self.open_table()
         return entries.find(self.connection, self.delivery).get(number)

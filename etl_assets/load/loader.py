@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 
-from etl_assets.errors import TooManyRejectedError, TransientLoadError
+from etl_assets.errors import EnvironmentFaultError, TooManyRejectedError, TransientLoadError
 from etl_assets.load.base import Loader, LoadReport
 from etl_assets.load.delivery_load import DeliveryLoad
 from etl_assets.load.prefetch import Prefetch
@@ -69,8 +69,8 @@ class PostgresLoader(Loader):
                 return LoadReport(load.delivery, "unchanged")
             load.open_table()
             return self._load_missing(load, request.open_batches)
-        except psycopg.Error as error:
-            raise translate(error, str(request.delivery)) from None
+        except (psycopg.Error, TransientLoadError, EnvironmentFaultError) as error:
+            raise load.fault(error) from None
         except TooManyRejectedError as error:
             deliveries.refuse(load.connection, load.delivery, str(error))
             raise

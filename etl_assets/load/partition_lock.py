@@ -18,7 +18,8 @@ from etl_assets.postgres.ledger import locks
 if TYPE_CHECKING:
     from etl_assets.postgres.ledger.locks import Holder
 
-_LOCK_SECONDS: Final = 15.0
+_LOCK_SECONDS: Final = 40.0
+"""Longer than the server needs to notice that the machine of a session, or the network to it, is gone."""
 
 
 class PartitionLock:

@@ -166,7 +166,7 @@ class BatchTransaction:
                 rows, deleted = self.write_generation(prepared)
                 return prepared, rows, deleted
         except psycopg.Error as error:
-            if fault_of(error) != "data" or self.connection.broken:
+            if fault_of(error).kind != "data" or self.connection.broken:
                 raise
         unstorable = self.find_unstorable(prepared.rows)
         if not unstorable:
@@ -254,7 +254,7 @@ class BatchTransaction:
             with self.connection.transaction(force_rollback=True):
                 self.writer.write(rows)
         except psycopg.Error as error:
-            if fault_of(error) != "data":
+            if fault_of(error).kind != "data":
                 raise
         else:
             return []

@@ -1,53 +1,72 @@
-"""Connections to the warehouse, with the session settings that every writer needs."""
+"""Connections to the warehouse, with the session settings that every writer needs, and what is done if one breaks."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
+import stamina
 from psycopg import sql
 
-from etl_assets.errors import SettingsError
+from etl_assets.errors import SettingsError, TransientLoadError
+from etl_assets.postgres.faults import translating
+from etl_assets.postgres.outages import open_waiting, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+T = TypeVar("T")
 
 _SESSION = {
     "TimeZone": "UTC",
     "DateStyle": "ISO",
     "idle_in_transaction_session_timeout": "5min",
     "client_connection_check_interval": "500ms",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
     "lock_timeout": "60s",
     "work_mem": "64MB",
     "random_page_cost": "1.1",
     "jit": "off",
 }
+"""With the keepalives, the server notices within half a minute that a machine is gone, and releases its locks."""
+_KEEPALIVES: Final[dict[str, Any]] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""The same for the server's machine; the last number is in milliseconds."""
 _MINIMUM_VERSION = 150_000
+_TRIES: Final = 5
 
 
-def connect(url: str) -> Connection:
+def connect(url: str, *, wait: bool = True) -> Connection:
     """Open a connection in autocommit mode; callers begin transactions where they need them.
+
+    If this process was connected to the database before, wait for it; see `outages`.
 
     Args:
         url: ``postgresql://user:password@host:port/database``.
+        wait: Whether to wait at all.
 
     Raises:
         SettingsError: If no server answers there, or its version is older than PostgreSQL 15.
+        EnvironmentFaultError: If a server answered before, and did not come back in time.
     """
-    options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
+    server = without_password(url)
     try:
-        connection = psycopg.connect(
-            url, autocommit=True, options=options, application_name="etl_assets", connect_timeout=15, keepalives_idle=30
-        )
+        connection = open_waiting(server, partial(_open, url), psycopg.OperationalError) if wait else _open(url)
     except psycopg.OperationalError as error:
         raise SettingsError(
-            f"No database answers at {without_password(url)} ({type(error).__name__}). Nothing was written. "
+            f"The database at {server} does not accept a connection: {reason(error)}. Nothing was written. "
             "Start the server, or correct ETL_ASSETS_DATABASE_URL."
-        ) from error
+        ) from None
     if connection.info.server_version < _MINIMUM_VERSION:
         version = connection.info.server_version // 10_000
         connection.close()
@@ -56,13 +75,80 @@ def connect(url: str) -> Connection:
 
 
 @contextmanager
-def connected(url: str) -> Iterator[Connection]:
-    """Open a connection for a block, and close it at the end."""
-    connection = connect(url)
+def connected(url: str, *, wait: bool = True) -> Iterator[Connection]:
+    """Open a connection for a block, and close it at the end; arguments and errors are those of `connect`.
+
+    Raises:
+        LoadError: For an error of psycopg that leaves the block.
+    """
+    connection = connect(url, wait=wait)
     try:
-        yield connection
+        with translating():
+            yield connection
     finally:
         connection.close()
+
+
+def retries() -> Iterable[stamina.Attempt]:
+    """Return the attempts of whatever may be done again after a transient fault, each on a connection of its own."""
+    return stamina.retry_context(on=TransientLoadError, attempts=_TRIES, timeout=None, wait_initial=0.2, wait_max=5.0)
+
+
+def in_session(url: str, work: Callable[[Connection], T], action: str = "") -> T:
+    """Do some work on a connection; after a transient fault, do all of it again on another one.
+
+    Args:
+        url: Of the warehouse.
+        work: Gets a connection in autocommit. It must be harmless to do twice, because the answer of the database can
+            be lost after it has committed.
+        action: What the work does, as for `translate`.
+
+    Returns:
+        What the work returns.
+
+    Raises:
+        LoadError: If the database refuses a statement, or fails again and again.
+    """
+    for attempt in retries():
+        with attempt, connected(url) as connection, translating(action):
+            return work(connection)
+    raise AssertionError("a retry loop ends by returning or raising")
+
+
+def in_transaction(url: str, work: Callable[[Connection], T]) -> T:
+    """Do some work in one transaction, exactly once; arguments, result and errors are those of `in_session`.
+
+    If the answer to COMMIT is lost, the database is asked whether the transaction was committed.
+    """
+    done: list[tuple[str, T]] = []
+
+    def once(connection: Connection) -> T:
+        if done and _was_committed(connection, done[-1][0]):
+            return done[-1][1]
+        with connection.transaction():
+            result = work(connection)
+            row = connection.execute("SELECT pg_current_xact_id()::text").fetchone()
+            done.append((row[0] if row else "", result))
+        return result
+
+    return in_session(url, once)
+
+
+def _was_committed(connection: Connection, transaction: str) -> bool:
+    row = connection.execute("SELECT pg_xact_status(%s::xid8)", (transaction,)).fetchone()
+    status = row[0] if row else None
+    if status == "in progress":
+        raise TransientLoadError(
+            "The session of a lost connection has not ended yet. Nothing is known of its transaction. Run it again."
+        )
+    return bool(status == "committed")
+
+
+def _open(url: str) -> Connection:
+    options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
+    return psycopg.connect(
+        url, autocommit=True, options=options, application_name="etl_assets", connect_timeout=15, **_KEEPALIVES
+    )
 
 
 def without_password(url: str) -> str:

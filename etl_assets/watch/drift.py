@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from etl_assets import alerts
 from etl_assets.landing import batches
 from etl_assets.model.drift import CELL_KINDS, STRUCTURE_KINDS, Published
-from etl_assets.postgres.connection import connected
-from etl_assets.postgres.faults import translating
+from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.watch import drift_events as memory
 from etl_assets.watch.cell_changes import cell_changes, is_undone, merge_changes
@@ -81,8 +80,11 @@ def observe_delivery(source: Source, delivery: Delivery, warehouse: Warehouse) -
         first = frozenset(span.batch for span in delivery.manifest.spans[:1])
         return next(iter(batches(source.extractor, warehouse.store, delivery.manifest, first))).frame
 
-    with translating(f"comparing {delivery} with those before it"), connected(warehouse.url) as connection:
-        return observe_names(connection, source, delivery, sample)
+    return in_session(
+        warehouse.url,
+        lambda connection: observe_names(connection, source, delivery, sample),
+        f"comparing {delivery} with those before it",
+    )
 
 
 def observe_names(

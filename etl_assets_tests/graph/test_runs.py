@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
+from dagster._serdes import serialize_value
 from polars import col
 
 from etl_assets import Column, Csv, FileExtractor, Monthly, Rule, Schema, Transformer, UniqueTogether
@@ -246,6 +247,23 @@ def test_a_run_waits_for_another_that_has_locked_its_partition(bench: Bench, mon
     assert retried
     assert "Another run is loading people" in retried[0].step_retry_data.error.to_string()
     assert bench.query("SELECT status, error FROM etl.run") == [("succeeded", None)]
+
+
+def test_a_database_error_leaves_no_record_contents_in_history_and_events(bench: Bench) -> None:
+    assert bench.run(bench.people("1,Ada,36")).success
+    bench.query(
+        "CREATE FUNCTION core.refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'not %%', NEW.name USING DETAIL = NEW.name, HINT = NEW.name; END $$"
+    )
+    bench.query("CREATE TRIGGER refuse BEFORE INSERT ON core.people FOR EACH ROW EXECUTE FUNCTION core.refuse()")
+    result = bench.run(bench.people("1,Ada,36", "2,Ignatius,40"))
+    assert not result.success
+    ((error,),) = bench.query("SELECT error FROM etl.run WHERE status = 'failed'")
+    assert "The server's log has the statement" in error
+    records = bench.instance.get_records_for_run(result.run_id).records
+    stored = [serialize_value(record.event_log_entry) for record in records]
+    assert any("RaiseException (P0001)" in event for event in stored)
+    assert not [text for text in (error, *stored) if "Ignatius" in text]
 
 
 def test_an_error_in_a_sources_own_python_leaves_no_record_contents_in_the_history(bench: Bench) -> None:

@@ -6,12 +6,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import psycopg
 import pytest
 import yaml
 from sqlalchemy import QueuePool, event, text
 
 from etl_assets.graph.build import definitions
 from etl_assets_tests.databases import fresh_database
+from etl_assets_tests.graph.stored import stored_in
+from etl_assets_tests.proxy import proxied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +83,76 @@ def test_the_second_run_of_a_process_reads_no_catalog_and_notifies_nobody(
     assert [each for each in statements if "pg_catalog" in each or "NOTIFY" in each] == []
 
 
+def test_an_event_is_stored_once_although_the_server_closed_the_connection_between_two_events(
+    instance: dg.DagsterInstance, database_url: str
+) -> None:
+    _report(instance, "first")
+    with psycopg.connect(database_url) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+            "AND datname = current_database()"
+        )
+    _report(instance, "second")
+    assert _reported(instance) == ["first", "second"]
+
+
+@pytest.mark.parametrize("answer_lost", [False, True])
+def test_an_event_is_stored_once_although_its_connection_broke(
+    instance: dg.DagsterInstance,
+    answer_lost: bool,  # noqa: FBT001 -- a parameter of the test
+) -> None:
+    _, events, _ = _engines(instance)
+    _break(events, "INSERT INTO event_logs", answer_lost=answer_lost)
+    _report(instance, "first")
+    assert _reported(instance) == ["first"]
+
+
+@pytest.mark.parametrize("statement", ["INSERT INTO asset_keys", "INSERT INTO event_logs"])
+@pytest.mark.parametrize("answer_lost", [False, True])
+def test_a_materialization_is_complete_although_its_connection_broke(
+    instance: dg.DagsterInstance,
+    statement: str,
+    answer_lost: bool,  # noqa: FBT001 -- a parameter of the test
+) -> None:
+    _, events, _ = _engines(instance)
+    _break(events, statement, answer_lost=answer_lost)
+    instance.report_runless_asset_event(dg.AssetMaterialization("people"))
+    assert instance.get_latest_materialization_event(dg.AssetKey("people")) is not None
+    with events.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM event_logs WHERE asset_key IS NOT NULL")).scalar() == 1
+
+
+@pytest.mark.parametrize("statement", ["INSERT INTO runs", "INSERT INTO run_tags"])
+@pytest.mark.parametrize("answer_lost", [False, True])
+def test_a_run_is_stored_with_its_tags_although_its_connection_broke(
+    instance: dg.DagsterInstance,
+    statement: str,
+    answer_lost: bool,  # noqa: FBT001 -- a parameter of the test
+) -> None:
+    runs, _, _ = _engines(instance)
+    _break(runs, statement, answer_lost=answer_lost)
+    instance.add_run(dg.DagsterRun("people", run_id="6b8b0c5c-0000-4000-8000-000000000001", tags={"a": "b"}))
+    assert [run.tags["a"] for run in instance.get_runs(dg.RunsFilter(tags={"a": "b"}))] == ["b"]
+
+
+def test_a_query_whose_connection_breaks_is_sent_again(instance: dg.DagsterInstance) -> None:
+    runs, _, _ = _engines(instance)
+    _break(runs, "SELECT", answer_lost=True)
+    assert instance.get_runs() == []
+
+
+def test_dagsters_storage_is_waited_for(
+    database_url: str,
+    tmp_path: Path,
+    quick_waits: None,  # noqa: ARG001 -- sets the waits
+) -> None:
+    with proxied(database_url) as proxy, stored_in(proxy.url, tmp_path) as instance:
+        assert instance.get_runs() == []
+        proxy.go_away(returns_after=8)
+        assert instance.get_runs() == []
+        assert proxy.refused == 8
+
+
 def test_a_run_stores_what_dagsters_own_storage_stores(
     bench: Bench, instance: dg.DagsterInstance, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +177,28 @@ def test_other_processes_receive_the_name_of_the_variable_and_not_the_password(
     assert password not in sent
     with dg.DagsterInstance.from_ref(instance.get_ref()) as another:
         assert all(isinstance(engine.pool, QueuePool) for engine in _engines(another))
+
+
+def _report(instance: dg.DagsterInstance, message: str) -> None:
+    entry: Any = dg.EventLogEntry
+    instance.event_log_storage.store_event(entry(None, 20, message, "one", 0.0))
+
+
+def _reported(instance: dg.DagsterInstance) -> list[str]:
+    return [entry.user_message for entry in instance.event_log_storage.get_logs_for_run("one")]
+
+
+def _break(engine: Engine, statement: str, *, answer_lost: bool) -> None:
+    """Break the connection of an engine once, before or after it executes a statement."""
+    broken: list[object] = []
+
+    def break_once(connection: Any, _: object, sent: str, *__: object) -> None:
+        if sent.startswith(statement) and not broken:
+            broken.append(connection)
+            connection.connection.dbapi_connection.close()
+            raise engine.dialect.loaded_dbapi.OperationalError("server closed the connection unexpectedly")
+
+    event.listen(engine, "after_cursor_execute" if answer_lost else "before_cursor_execute", break_once)
 
 
 def _store_in(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

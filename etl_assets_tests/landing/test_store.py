@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
+import subprocess
+import sys
 import uuid
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
-from etl_assets.errors import DeliveryDamagedError, DeliveryError, DeliveryIncompleteError, DeliveryMissingError
+from etl_assets.errors import (
+    DeliveryDamagedError,
+    DeliveryError,
+    DeliveryIncompleteError,
+    DeliveryMissingError,
+    EnvironmentFaultError,
+)
 from etl_assets.extract.base import Fetched
 from etl_assets.landing.digests import BLOCK_BYTES
 from etl_assets.landing.store import LandingStore
@@ -162,3 +172,58 @@ def test_an_error_text_does_not_contain_secrets_of_the_url() -> None:
     with pytest.raises(DeliveryMissingError) as caught:
         LandingStore("memory://user:hunter2@x/landing").open(Manifest("0" * 64, 1, "a.csv", "somewhere"))
     assert "hunter2" not in str(caught.value)
+
+
+_FREEZE_WITH_LITTLE_SPACE = """
+import io, resource, sys
+from etl_assets.errors import EnvironmentFaultError
+from etl_assets.extract.base import Fetched
+from etl_assets.landing.store import LandingStore
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    LandingStore(sys.argv[1]).freeze(Fetched(io.BytesIO(bytes(5000)), "a.csv", "somewhere"))
+except EnvironmentFaultError as error:
+    print(error)
+"""
+
+
+def test_a_folder_without_space_is_an_error_that_says_so_and_keeps_no_part(tmp_path: Path) -> None:
+    arguments = [sys.executable, "-c", _FREEZE_WITH_LITTLE_SPACE, str(tmp_path)]
+    shown = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
+    assert f"The landing store {tmp_path} has no space left (EFBIG). The bytes of the delivery were not" in shown
+    assert "Free space in it or enlarge it, then run it again." in shown
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+class _Full(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """A remote store that has room for ten bytes of a file."""
+
+    protocol = "full"
+
+    def put_file(self, lpath: str, rpath: str, **options: Any) -> None:  # noqa: ARG002 -- fsspec's signature
+        self.pipe_file(rpath, Path(lpath).read_bytes()[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_remote_store_without_space_keeps_no_part_either() -> None:
+    fsspec.register_implementation("full", _Full, clobber=True)
+    store = LandingStore(f"full://{uuid.uuid4().hex}")
+    with pytest.raises(EnvironmentFaultError, match=r"has no space left \(ENOSPC\)"):
+        freeze(store, b"more than ten bytes")
+    assert files(store) == []
+
+
+def test_a_store_that_cannot_be_written_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    store = LandingStore(str(tmp_path / "file" / "landing"))
+    with pytest.raises(EnvironmentFaultError, match=r"file/landing cannot be written \(ENOTDIR\).*ETL_ASSETS_LANDING"):
+        freeze(store, b"x")
+
+
+def test_an_error_of_the_machine_that_does_not_concern_the_store_is_not_taken_for_one(store: LandingStore) -> None:
+    class Failing(io.RawIOBase):
+        def read(self, _: int = -1, /) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output error"):
+        store.freeze(Fetched(cast("BinaryIO", Failing()), "a.csv", "somewhere"))

@@ -19,7 +19,7 @@ from etl_assets.graph.runs.retries import retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.expectation import Expectation
-from etl_assets.postgres.connection import connected
+from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.tables.audit_queries import deliveries_of
 from etl_assets.postgres.tables.ddl import exists
@@ -68,10 +68,14 @@ def expectation_checks(source: Source) -> list[dg.AssetChecksDefinition]:
 
 def _validate(source: Source, url: str, partition: str) -> tuple[int | None, list[CheckResult]]:
     """Return the id of the newest delivery concerned, and one check result for each expectation."""
-    with connected(url) as connection:
-        newest = deliveries.newest(connection, source.name, partition)
-        brought = deliveries_of(connection, source.name, partition) if partition else None
-        table_exists = exists(connection, source.table)
+    newest, brought, table_exists = in_session(
+        url,
+        lambda session: (
+            deliveries.newest(session, source.name, partition),
+            deliveries_of(session, source.name, partition) if partition else None,
+            exists(session, source.table),
+        ),
+    )
     if not table_exists:
         missing = f"There is no table {source.table}; materialize {core_key(source.name).to_user_string()} first."
         return None, [

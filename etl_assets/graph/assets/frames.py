@@ -19,7 +19,7 @@ from etl_assets.load.frame_transaction import FrameTransaction, ReplaceTransacti
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, Batch, RawBatch
 from etl_assets.model.delivery import Manifest, MemberIndex, Span
 from etl_assets.model.partitions import Partition
-from etl_assets.postgres.connection import connected
+from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.schema import RECORD_NO, Column, Schema
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from etl_assets.landing import Warehouse
     from etl_assets.load import LoadReport
+    from etl_assets.model.delivery import Delivery
+    from etl_assets.postgres.connection import Connection
 
 _SCALES: Final = (9, 18, 38)
 _NO_REJECTED: Final[dict[str, pl.DataType]] = {REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String)}
@@ -97,11 +99,7 @@ def write_frame(
     rows = rows.cast({column.name: column.type.polars for column in schema.columns})
     _check_keys(rows, target)
     manifest = _manifest(rows, target)
-    with connected(warehouse.url) as connection:
-        delivery, _ = deliveries.record(connection, target.name, target.partition, manifest)
-        for older in deliveries.deliveries_to_load(connection, target.name, target.partition.key):
-            if older.id != delivery.id and older.status != "complete":
-                deliveries.refuse(connection, older, "The run ended before this frame was written.")
+    delivery = in_session(warehouse.url, lambda session: _enter(session, target, manifest))
 
     def batches(skip: frozenset[int]) -> Iterator[Batch]:
         if 1 not in skip:
@@ -111,6 +109,15 @@ def write_frame(
     transaction = ReplaceTransaction if target.write == "replace" else FrameTransaction
     table = Target(target.table, schema, schema.fingerprint)
     return PostgresLoader(transaction=transaction).load(LoadRequest(warehouse.url, run_id, table, delivery, batches))
+
+
+def _enter(connection: Connection, target: FrameTarget, manifest: Manifest) -> Delivery:
+    """Enter the frame as a delivery, and refuse the unfinished ones before it, whose frames are gone."""
+    delivery, _ = deliveries.record(connection, target.name, target.partition, manifest)
+    for older in deliveries.deliveries_to_load(connection, target.name, target.partition.key):
+        if older.id != delivery.id and older.status != "complete":
+            deliveries.refuse(connection, older, "The run ended before this frame was written.")
+    return delivery
 
 
 class FrameBatch(RawBatch):

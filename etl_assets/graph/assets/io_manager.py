@@ -19,14 +19,12 @@ from etl_assets.graph.keys import delivered_as, table_of
 from etl_assets.graph.resource import open_warehouse
 from etl_assets.graph.runs.retries import retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord
-from etl_assets.postgres.connection import connected
+from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.tables.reading import read_table
 from etl_assets.source import CORE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from etl_assets.landing import Warehouse
+    from collections.abc import Sequence
 
 
 class PostgresIOManager(dg.IOManager):
@@ -42,13 +40,7 @@ class PostgresIOManager(dg.IOManager):
     An asset downstream receives the table without its bookkeeping columns, and only the rows that the partitions it
     depends on brought. The frame is Arrow-backed pandas, or Polars if the input is annotated so. Metadata ``columns``
     of the input names the wanted columns.
-
-    Args:
-        open_warehouse: Returns the warehouse; called during a run.
     """
-
-    def __init__(self, open_warehouse: Callable[[], Warehouse] = open_warehouse) -> None:
-        self._open = open_warehouse
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Write the output of an asset. A landing returns None, for which nothing is written.
@@ -83,37 +75,41 @@ class PostgresIOManager(dg.IOManager):
         """
         columns: Sequence[str] | None = (context.definition_metadata or {}).get("columns")
         partitions = list(context.asset_partition_keys) if context.has_asset_partitions else None
-        with connected(self._open().url) as connection:
-            frame = read_table(
-                connection, table_of(context.asset_key), columns, delivered_as(context.asset_key), partitions
-            )
+        key = context.asset_key
+        frame = in_session(
+            open_warehouse(wait=True).url,
+            lambda session: read_table(session, table_of(key), columns, delivered_as(key), partitions),
+        )
         if context.dagster_type.typing_type is pl.DataFrame:
             return pl.DataFrame(frame)
         return frame.to_pandas(types_mapper=pd.ArrowDtype)
 
     def _load(self, context: dg.OutputContext, stream: Stream) -> None:
-        warehouse = self._open()
+        warehouse = open_warehouse(wait=True)
         step = context.step_context
         tries = step.previous_attempt_count
         record = RunRecord.of(warehouse.url, step.dagster_run, stream.source, stream.partition.key, CORE, tries)
         with record.entering_errors(retried_errors(tries)):
             stream.load(warehouse)
-            with connected(warehouse.url) as connection:
-                loaded = metadata.loaded(
-                    connection, stream.source.table, stream.source.name, stream.partition, stream.reports
-                )
+            source, reports = stream.source, stream.reports
+            loaded = in_session(
+                warehouse.url,
+                lambda session: metadata.loaded(session, source.table, source.name, stream.partition, reports),
+            )
         context.add_output_metadata(loaded)
 
     def _write(self, context: dg.OutputContext, frame: pd.DataFrame | pl.DataFrame) -> None:
         target = FrameTarget.of(context)
-        warehouse = self._open()
+        warehouse = open_warehouse(wait=True)
         step = context.step_context
         tries = step.previous_attempt_count
         record = RunRecord.of(warehouse.url, step.dagster_run, target.name, target.partition.key, "asset", tries)
         record.start()
         with record.entering_errors(retried_errors(tries)):
             report = write_frame(frame, target, warehouse, context.run_id)
-            with connected(warehouse.url) as connection:
-                loaded = metadata.loaded(connection, target.table, target.name, target.partition, [report])
+            loaded = in_session(
+                warehouse.url,
+                lambda session: metadata.loaded(session, target.table, target.name, target.partition, [report]),
+            )
         record.end(report.delivery.id, report.seconds)
         context.add_output_metadata(loaded)

@@ -27,7 +27,7 @@ from etl_assets.model.check_result import CheckResult
 from etl_assets.model.checks import SHAPE
 from etl_assets.model.delivery import Delivery
 from etl_assets.model.trigger import After
-from etl_assets.postgres.connection import connected
+from etl_assets.postgres.connection import Connection, in_session
 from etl_assets.postgres.ledger import deliveries, entries, quarantine
 from etl_assets.postgres.runs.asset_metadata import sample_places
 from etl_assets.source import Source
@@ -94,8 +94,7 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
                 shape = ingest.admit(source, landed.delivery, warehouse)
             except ShapeError as error:
                 failed = CheckResult(SHAPE, passed=False, blocking=True, description=str(error))
-                with connected(warehouse.url) as connection:
-                    drift_result = checks.drift_result(source, connection, 0)
+                drift_result = in_session(warehouse.url, lambda session: checks.drift_result(source, session, 0))
                 record.checks(None, [failed, drift_result])
                 context.log_event(asset_check_evaluation(drift_result, core_key(source.name), partition.key or None))
                 yield asset_check_result(failed)
@@ -155,9 +154,13 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
         yield dg.Output(stream)
         with record.entering_errors():
             seconds = defaultdict[str, float](float, metadata.seconds(stream.reports))
-            with stopwatch(seconds, "checks"), connected(warehouse.url) as connection:
-                log_touched(context, source, connection, stream.touched, RELOAD)
-                results = checks.loaded_results(source, connection, stream.reports)
+            with stopwatch(seconds, "checks"):
+                if stream.touched:
+                    with connected(warehouse.url) as connection:
+                        log_touched(context, source, connection, stream.touched, RELOAD)
+                results = in_session(
+                    warehouse.url, lambda session: checks.loaded_results(source, session, stream.reports)
+                )
             newest = stream.reports[-1]
             record.checks(newest.delivery.id, results)
             yield from map(asset_check_result, results)
@@ -191,9 +194,13 @@ def _quarantine(source: Source) -> dg.AssetsDefinition:
     def waiting(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         warehouse, record = _begin(source, context)
         with record.entering_errors():
-            with connected(warehouse.url) as connection:
-                counts = quarantine.count_waiting(connection, source.name, record.partition)
-                reasons = quarantine.counts(connection, source.name)
+            counts, reasons = in_session(
+                warehouse.url,
+                lambda session: (
+                    quarantine.count_waiting(session, source.name, record.partition),
+                    quarantine.counts(session, source.name),
+                ),
+            )
             record.end()
         return dg.MaterializeResult(metadata=metadata.waiting(counts, reasons))
 
@@ -207,17 +214,23 @@ def _begin(source: Source, context: dg.AssetExecutionContext) -> tuple[Warehouse
     return warehouse, record
 
 
+def _refused(
+    source: Source, connection: Connection, delivery: Delivery
+) -> tuple[Delivery, dict[str, int], dict[str, list[str]], CheckResult]:
+    """Return a refused delivery as it is now, its broken rules, places of rejected records, and the result of drift."""
+    delivery = deliveries.by_id(connection, delivery.id) or delivery
+    _, rules = entries.sum_entries(entries.find(connection, delivery))
+    places = sample_places(connection, [delivery.id])
+    return delivery, rules, places, checks.drift_result(source, connection, delivery.manifest.records)
+
+
 def _report_refusal(
     source: Source, context: dg.AssetExecutionContext, warehouse: Warehouse, record: RunRecord
 ) -> OnRefusal:
     """Return a function that reports the check results of a refused delivery, whose asset is not materialized."""
 
     def report(delivery: Delivery, error: TooManyRejectedError) -> None:
-        with connected(warehouse.url) as connection:
-            delivery = deliveries.by_id(connection, delivery.id) or delivery
-            _, rules = entries.sum_entries(entries.find(connection, delivery))
-            places = sample_places(connection, [delivery.id])
-            drift = checks.drift_result(source, connection, delivery.manifest.records)
+        delivery, rules, places, drift = in_session(warehouse.url, lambda session: _refused(source, session, delivery))
         for rule, broken in error.rules.items():
             rules[rule] = rules.get(rule, 0) + broken
         results = [*checks.refused_results(source, delivery, error.rejected, rules, places), drift]

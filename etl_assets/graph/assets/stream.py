@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from etl_assets import ingest, watch
 from etl_assets.errors import BusyError, DeliveryMissingError, TooManyRejectedError
 from etl_assets.model.counts import Counts
-from etl_assets.postgres.connection import connected
+from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries, entries
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from etl_assets.load import LoadReport
     from etl_assets.model.delivery import Delivery
     from etl_assets.model.partitions import Partition
+    from etl_assets.postgres.connection import Connection
     from etl_assets.source import Source
 
 
@@ -68,10 +70,7 @@ class Stream:
             DeliveryMissingError: If no delivery was ever landed.
             EtlAssetsError: Any error of `ingest.load`; the deliveries before it stay loaded.
         """
-        with connected(warehouse.url) as connection:
-            for delivery in deliveries.deliveries_to_conclude(connection, self.source.name, self.partition.key):
-                watch.conclude(connection, self.source, delivery)
-            pending = deliveries.deliveries_to_load(connection, self.source.name, self.partition.key)
+        pending = in_session(warehouse.url, self._pending)
         if not pending:
             raise DeliveryMissingError(
                 f"Nothing was ever landed of source {self.source.name!r} for {self.partition}. Nothing was written. "
@@ -93,8 +92,7 @@ class Stream:
         except TooManyRejectedError as error:
             self.on_refusal(delivery, error)
             raise
-        with connected(warehouse.url) as connection:
-            watch.conclude(connection, self.source, report.delivery)
+        in_session(warehouse.url, partial(watch.conclude, source=self.source, delivery=report.delivery))
         return report
 
     def _reload_stale(self, warehouse: Warehouse) -> None:
@@ -114,19 +112,24 @@ class Stream:
 
     def _next_stale(self, warehouse: Warehouse, busy: Collection[str]) -> Delivery | None:
         fingerprint = self.source.fingerprint
-        with connected(warehouse.url) as connection:
-            stale = deliveries.stale(connection, self.source.name, fingerprint)
+        find = partial(deliveries.stale, source=self.source.name, fingerprint=fingerprint)
+        stale = in_session(warehouse.url, find)
         own = [delivery for delivery in stale if delivery.partition == self.partition.key]
         others = [delivery for delivery in stale if delivery.partition not in busy]
         if not own and any(delivery.fingerprint != fingerprint for delivery in stale):
             return None
         return next(iter([*own, *others]), None)
 
+    def _pending(self, connection: Connection) -> list[Delivery]:
+        """Conclude the deliveries that an earlier run loaded and left; return those that wait to be loaded."""
+        for delivery in deliveries.deliveries_to_conclude(connection, self.source.name, self.partition.key):
+            watch.conclude(connection, self.source, delivery)
+        return deliveries.deliveries_to_load(connection, self.source.name, self.partition.key)
+
 
 def _with_ledger_counts(report: LoadReport, warehouse: Warehouse) -> LoadReport:
     """Return the report; if the loader had nothing to do, with the delivery's counts and rules from the ledger."""
     if report.status != "unchanged":
         return report
-    with connected(warehouse.url) as connection:
-        counts, rules = entries.sum_entries(entries.find(connection, report.delivery))
+    counts, rules = entries.sum_entries(in_session(warehouse.url, partial(entries.find, delivery=report.delivery)))
     return replace(report, counts=counts, rules=rules)

@@ -7,22 +7,23 @@ these tables.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 import dagster as dg
-import psycopg
 
 from etl_assets import alerts
-from etl_assets.errors import SettingsError
+from etl_assets.errors import LoadError, SettingsError
 from etl_assets.graph.keys import asset_keys
 from etl_assets.model.alert import DEFAULT_ALERTS
 from etl_assets.model.run import RunKey
-from etl_assets.postgres.connection import connected
+from etl_assets.postgres.connection import in_session, in_transaction
 from etl_assets.postgres.runs import history, liveness
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 RUN_RETRY_TAG: Final = "dagster/retry_number"
 ASKED_TO_END: Final = "A person or the machine asked the run to end before it was complete."
+_LOG: Final = logging.getLogger(__name__)
 _INTERRUPTS: Final = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 
 
@@ -93,17 +95,19 @@ class RunRecord:
     def start(self) -> None:
         """Enter that the run starts or continues. From now on it counts as alive as long as its process lives."""
         liveness.appear(self.url, self.run_id, (self.source, self.partition))
-        with connected(self.url) as connection:
-            history.run_started(
-                connection,
-                self.key,
+        in_transaction(
+            self.url,
+            partial(
+                history.run_started,
+                key=self.key,
                 step=self.step,
                 job=self.job,
                 host=socket.gethostname(),
                 process=os.getpid(),
                 attempt=self.attempt,
                 again=self.again,
-            )
+            ),
+        )
 
     def end(self, delivery_id: int | None = None, seconds: Mapping[str, float] | None = None) -> None:
         """Enter that the step succeeded; if it is the last one, enter that the run succeeded.
@@ -118,8 +122,7 @@ class RunRecord:
                 lambda connection: history.run_succeeded(connection, self.key, delivery_id=delivery_id, seconds=spent)
             )
             return
-        with connected(self.url) as connection:
-            history.step_ended(connection, self.key, delivery_id=delivery_id, seconds=spent)
+        in_session(self.url, partial(history.step_ended, key=self.key, delivery_id=delivery_id, seconds=spent))
 
     @contextmanager
     def entering_errors(self, retried: tuple[type[Exception], ...] = ()) -> Iterator[None]:
@@ -131,26 +134,26 @@ class RunRecord:
         try:
             yield
         except _INTERRUPTS:
-            with suppress(SettingsError, psycopg.Error):
+            with _leaving_to_the_reaper(ASKED_TO_END):
                 self._enter_end(self._enter_cancelled)
             raise
         except Exception as error:
-            with suppress(SettingsError, psycopg.Error):
+            with _leaving_to_the_reaper(history.error_text(error)):
                 self._enter_failed(error, again=isinstance(error, retried))
             raise
 
     def checks(self, delivery_id: int | None, results: Sequence[CheckResult]) -> None:
         """Enter check results."""
-        with connected(self.url) as connection, connection.transaction():
-            enter_checks(connection, self.rules, self.key, delivery_id, results)
+        in_transaction(
+            self.url, lambda connection: enter_checks(connection, self.rules, self.key, delivery_id, results)
+        )
 
     def _enter_failed(self, error: Exception, *, again: bool) -> None:
         if not again:
             name, text = type(error).__name__, history.error_text(error)
             self._enter_end(lambda connection: history.run_failed(connection, self.key, name, text, step=self.step))
             return
-        with connected(self.url) as connection:
-            history.step_failed(connection, self.key, error)
+        in_session(self.url, lambda connection: history.step_failed(connection, self.key, error))
 
     def _enter_cancelled(self, connection: Connection) -> RunEnd | None:
         return history.run_interrupted(
@@ -158,11 +161,24 @@ class RunRecord:
         )
 
     def _enter_end(self, enter: Callable[[Connection], RunEnd | None]) -> None:
-        with connected(self.url) as connection, connection.transaction():
+        def enter_with_alerts(connection: Connection) -> None:
             end = enter(connection)
             if end is not None:
                 alerts.update_for_run(connection, self.rules, end)
-        liveness.leave(self.url, self.run_id, (self.source, self.partition))
+
+        try:
+            in_transaction(self.url, enter_with_alerts)
+        finally:
+            liveness.leave(self.url, self.run_id, (self.source, self.partition))
+
+
+@contextmanager
+def _leaving_to_the_reaper(end: str) -> Iterator[None]:
+    """Log how a run ended if the block cannot enter it; the reaper enters it later."""
+    try:
+        yield
+    except (SettingsError, LoadError) as error:
+        _LOG.error("The end of the run cannot be entered now; the next command or sensor enters it. %s %s", end, error)
 
 
 def record_of_asset(url: str, context: dg.AssetExecutionContext, source: Source, partition: str) -> RunRecord:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import SettingsError
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.faults import translate
 from etl_assets.postgres.roles import ensure_reader
 
 if TYPE_CHECKING:
@@ -41,10 +42,21 @@ def require_current(connection: Connection) -> None:
     Raises:
         SettingsError: If it is not. The text has the command that upgrades it.
     """
-    if (revision := current(connection)) != newest():
+    revision = current(connection)
+    _refuse_newer(revision)
+    if revision != newest():
         raise SettingsError(
             f"Schema etl of the database is at revision {revision or 'none'}; this version needs {newest()}. "
             "Nothing was written. Run: etl-assets migrate"
+        )
+
+
+def _refuse_newer(revision: str | None) -> None:
+    if revision is not None and revision > newest():
+        raise SettingsError(
+            f"Schema etl of the database is at revision {revision}, which is newer than this version of etl_assets "
+            f"knows: it knows {newest()}. Nothing was written. Install the version that migrated the database, or a "
+            "newer one."
         )
 
 
@@ -56,15 +68,24 @@ def migrate(url: str) -> tuple[str | None, str]:
 
     Returns:
         The revision before and the revision after.
+
+    Raises:
+        SettingsError: If the database has a newer revision than this version knows.
+        LoadError: If the database refuses the migration. Schema etl is unchanged.
     """
     with connected(url) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         before = current(connection)
+        _refuse_newer(before)
         if before != newest():
             connection.execute("CREATE SCHEMA IF NOT EXISTS etl")
             from alembic import command  # noqa: PLC0415 -- the import takes half a second, and is seldom needed
+            from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 -- as above
 
-            command.upgrade(alembic_config(url), "head")
+            try:
+                command.upgrade(alembic_config(url), "head")
+            except DBAPIError as error:
+                raise translate(error.orig or error, "migrating schema etl") from None
         if (reason := ensure_reader(connection)) is not None:
             _LOG.warning(reason)
         return before, newest()

@@ -25,11 +25,6 @@ CHECK_SECONDS: Final = 5.0
 """How many seconds pass between two checks of a run's session."""
 _RUN: Final = "\0run"
 """Takes the place of a source in the number of a run's lock."""
-_SETTINGS: Final = (
-    "SELECT set_config('idle_session_timeout', '0', false), set_config('tcp_keepalives_idle', '10', false), "
-    "set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)"
-)
-"""With these settings, the server notices within half a minute that a whole machine is gone."""
 
 _presences: Final[dict[tuple[str, str], Presence]] = {}
 _presences_lock: Final = threading.Lock()
@@ -87,7 +82,7 @@ class Presence:
         self.parts: set[tuple[str, str]] = set()
         self._url = url
         self._number = run_lock_number(run_id)
-        self._connection = self._connect()
+        self._connection = self._connect(wait=True)
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._keep_open, name=f"presence of run {run_id}", daemon=True)
         self._thread.start()
@@ -102,10 +97,10 @@ class Presence:
         self._ending.set()
         self._thread.join()
 
-    def _connect(self) -> Connection:
-        connection = connect(self._url)
+    def _connect(self, *, wait: bool) -> Connection:
+        connection = connect(self._url, wait=wait)
         try:
-            connection.execute(_SETTINGS)
+            connection.execute("SET idle_session_timeout = 0")
             connection.execute("SELECT pg_advisory_lock_shared(%s)", (self._number,))
         except psycopg.Error:
             connection.close()
@@ -121,7 +116,7 @@ class Presence:
                 if not self.parts:
                     return
                 with suppress(psycopg.Error, SettingsError):  # the server is still down: the next check tries again
-                    self._connection = self._connect()
+                    self._connection = self._connect(wait=False)
         self._connection.close()
 
 
