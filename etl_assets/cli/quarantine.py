@@ -16,7 +16,7 @@ from etl_assets.errors import QuarantineError
 from etl_assets.ingest.replaying import published_correction
 from etl_assets.model.text import escape_control_characters
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger import deliveries, quarantine
+from etl_assets.postgres.ledger import cases, deliveries, quarantine
 from etl_assets.postgres.migrations.migrate import require_current
 
 if TYPE_CHECKING:
@@ -61,12 +61,13 @@ def list_(source: str | None, statuses: Sequence[str], rule: str | None, limit: 
             count for count in quarantine.counts(connection, source) if count[1] in chosen and rule in {None, count[2]}
         ]
         records = quarantine.find(connection, source=source, statuses=chosen, rule=rule, limit=limit)
+        seen = cases.times_seen(connection, [record.id for record in records])
     if as_json:
         keys = ("source", "status", "rule", "records")
         emit(
             {
                 "summary": [dict(zip(keys, count, strict=True)) for count in summary],
-                "records": [_without_contents(record) for record in records],
+                "records": [{**_without_contents(record), "deliveries": seen[record.id]} for record in records],
             }
         )
         return
@@ -75,11 +76,11 @@ def list_(source: str | None, statuses: Sequence[str], rule: str | None, limit: 
         return
     table(("source", "status", "rule", "records"), summary)
     console().print()
-    columns = ("id", "source", "partition", "at", "broke", "status", "replays")
+    columns = ("id", "source", "partition", "at", "broke", "status", "deliveries", "replays")
     table(
         columns,
         (
-            (str(r.id), r.source, r.partition, r.location, ", ".join(r.rules), r.status, r.replays)
+            (str(r.id), r.source, r.partition, r.location, ", ".join(r.rules), r.status, seen[r.id], r.replays)
             for r in records
         ),
     )  # fmt: skip
@@ -97,6 +98,7 @@ def show(id_: int, *, reveal: bool, as_json: bool) -> None:
         require_current(connection)
         record = _record(connection, id_)
         delivery = deliveries.by_id(connection, record.delivery_id)
+        seen = cases.times_seen(connection, [id_])[id_]
     source = declared_sources(env.settings).get(record.source)
     masking = Masking(source, reveal)
     fields = masking.fields(record.fields)
@@ -104,14 +106,24 @@ def show(id_: int, *, reveal: bool, as_json: bool) -> None:
     raw = MASK if masking.hides_raw else harmless_bytes(record.raw)
     rules = {rule: _requirement(source, rule) for rule in record.rules}
     if as_json:
-        emit({**_without_contents(record), "asks": rules, "fields": fields, "correction": correction, "raw": raw})
+        emit(
+            {
+                **_without_contents(record),
+                "deliveries": seen,
+                "asks": rules,
+                "fields": fields,
+                "correction": correction,
+                "raw": raw,
+            }
+        )
         return
     manifest = delivery.manifest if delivery else None
     shown = {
         "source": f"{record.source} {record.partition}".strip(),
         "delivery": f"{record.delivery_id}, {manifest.name} from {manifest.origin}" if manifest else record.delivery_id,
         "record": f"{record.record_no} at {record.location}",
-        "status": record.status,
+        "status": f"{record.status} by delivery {record.closed_by}" if record.closed_by else record.status,
+        "seen": f"in {count_text(seen, 'delivery', 'deliveries')}",
         "rejected": f"{record.rejected_at:%Y-%m-%d %H:%M:%S} UTC by run {record.run_id}",
         "replays": record.replays,
         "reviewed": f"{record.reviewed_at:%Y-%m-%d %H:%M:%S} UTC by {record.reviewer}" if record.reviewed_at else None,

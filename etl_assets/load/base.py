@@ -64,6 +64,7 @@ class Target:
         max_rejected: The share of a delivery's records that may be rejected.
         partition_column: The column that makes the partitions disjoint; None if they may share keys. Disjoint
             partitions are written side by side.
+        keys_are_published: Whether the table has the keys that are published: no transformer can change them.
         read_confirmed: Reads the rows that newer ledger entries confirmed; None if there can be no newer entries.
     """
 
@@ -72,6 +73,7 @@ class Target:
     fingerprint: str
     max_rejected: float = 0.0
     partition_column: PartitionColumn | None = None
+    keys_are_published: bool = False
     read_confirmed: ReadConfirmed | None = None
 
 

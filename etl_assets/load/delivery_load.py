@@ -11,11 +11,11 @@ import psycopg
 from etl_assets.errors import LoadError
 from etl_assets.load.lookups import Lookups
 from etl_assets.load.partition_lock import PartitionLock
-from etl_assets.load.prepare import hash_seed, prepare
+from etl_assets.load.prepare import hash_seed, prepare, published_keys
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.connection import retries
 from etl_assets.postgres.faults import translate, translating
-from etl_assets.postgres.ledger import deliveries, entries, locks, partitions
+from etl_assets.postgres.ledger import cases, deliveries, entries, locks, partitions
 from etl_assets.postgres.tables.ddl import ensure_table
 from etl_assets.postgres.tables.delivery_index import cover_new_rows
 from etl_assets.postgres.tables.upsert import TableWriter
@@ -99,6 +99,7 @@ class DeliveryLoad:
         if self.delivery.generation > 1:
             cover_new_rows(self.connection, self.target.table)
         self._ensure_disjoint()
+        self._watches_keys = self.target.keys_are_published and cases.are_watched(self.connection, self.delivery.source)
         self._writer = TableWriter(
             self.connection,
             self.target.table,
@@ -159,7 +160,8 @@ class DeliveryLoad:
     def prepare_batches(self, batches: Iterator[Batch]) -> Iterator[Prepared]:
         """Prepare batches for their transactions, in the thread that iterates."""
         for batch in batches:
-            ready = prepare(batch, self.target, self.delivery.id, self._seed)
+            keys = published_keys(batch, self.target.schema) if self._watches_keys else None
+            ready = replace(prepare(batch, self.target, self.delivery.id, self._seed), keys=keys)
             writer = self._writer
             yield replace(ready, encoded=writer.encode(ready.rows)) if writer.sends_everything else ready
 

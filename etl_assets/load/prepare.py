@@ -45,6 +45,8 @@ class Prepared:
         rules: How many records broke each rule, including the rules that only report.
         places: Where the first records are that broke each rule which only reports.
         encoded: The rows in the form sent to the database, if they were encoded ahead.
+        keys: The keys of its records as published: ``RECORD_NO`` and a String column for each part; None if no rejected
+            record is to be recognised by its key.
     """
 
     batch: Batch
@@ -55,6 +57,16 @@ class Prepared:
     rules: Counter[str]
     places: Mapping[str, Sequence[str]]
     encoded: bytes | None = None
+    keys: pl.DataFrame | None = None
+
+
+def published_keys(batch: Batch, schema: Schema) -> pl.DataFrame | None:
+    """Return the keys of a batch's records as published; see `Prepared.keys`."""
+    names = schema.published_key(batch.raw.names)
+    if not names:
+        return None
+    parts = [pl.col(name).str.strip_chars(" ").alias(f"#{place}") for place, name in enumerate(names)]
+    return batch.raw.frame.select(RECORD_NO, *parts)
 
 
 def hash_seed(schema: Schema) -> int:

@@ -19,7 +19,7 @@ from etl_assets.model.counts import Counts
 from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.postgres.connection import commit_without_waiting
 from etl_assets.postgres.faults import fault_of
-from etl_assets.postgres.ledger import deliveries, entries, locks, quarantine
+from etl_assets.postgres.ledger import cases, deliveries, entries, locks, quarantine
 from etl_assets.postgres.ledger.entries import Entry
 from etl_assets.postgres.tables.reloading import remove_unproduced, take_over
 from etl_assets.postgres.watch import profiles
@@ -107,11 +107,13 @@ class BatchTransaction:
             commit_without_waiting(self.connection)
             self.lock_writes()
             self.check_corrections(prepared)
+            keys = prepared.keys
             prepared, reported = self.look_up(prepared)
             self.stay_within_allowance(prepared)
             prepared, written, deleted = self.write_rows(prepared)
             self.stay_within_allowance(prepared)
             self.write_rejected(prepared)
+            self.close_corrected(prepared, keys)
             entry = self.entry(prepared, written, deleted, reported)
             self.write_entry(entry)
             self.write_profile(prepared)
@@ -268,8 +270,33 @@ class BatchTransaction:
         ]
 
     def write_rejected(self, prepared: Prepared) -> None:
-        """Put the rejected records in the quarantine."""
-        quarantine.put(self.connection, self.delivery, self.holder.run_id, prepared.rejected)
+        """Put the rejected records in the quarantine, and find whether their cases are known."""
+        if not prepared.rejected:
+            return
+        span, target = prepared.batch.span, self.target
+        key_names = target.schema.published_key(prepared.batch.raw.names) if target.keys_are_published else ()
+        quarantine.put(
+            self.connection,
+            self.delivery,
+            self.holder.run_id,
+            prepared.rejected,
+            key_names,
+            same_partition=self.disjoint,
+        )
+        cases.relate(self.connection, self.delivery, span.first_record, span.last_record)
+
+    def close_corrected(self, prepared: Prepared, keys: pl.DataFrame | None) -> None:
+        """Close the records of older deliveries whose keys this batch brought valid.
+
+        Args:
+            prepared: The batch.
+            keys: The keys of all its records as published; None if there are none to close.
+        """
+        if keys is None:
+            return
+        rejected = pl.Series([record.record_no for record in prepared.rejected], dtype=pl.Int64).implode()
+        valid = keys.filter(~pl.col(RECORD_NO).is_in(rejected))
+        cases.close_corrected(self.connection, self.delivery, valid, same_partition=self.disjoint)
 
     def entry(self, prepared: Prepared, written: Written, deleted: int, reported: Counter[str]) -> Entry:
         """Return the ledger entry of the batch."""

@@ -15,6 +15,8 @@ from etl_assets.schema.names import check_no_twins
 from etl_assets.schema.rules import RecordRule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from etl_assets.schema.rules import Lookup, UniqueClaim
     from etl_assets.schema.types import DataType
 
@@ -95,6 +97,13 @@ class Schema(Declaration):
         """The references of rows to rows of other tables, or of their own."""
         of_columns = (rule.lookup(column.name) for column in self.columns for rule in column.rules)
         return tuple(lookup for lookup in (*of_columns, *(rule.lookup for rule in self.rules)) if lookup is not None)
+
+    def published_key(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the names under which a delivery publishes the key's columns; none if it does not publish all."""
+        published = [next((name for name in self[key].published_names if name in names), None) for key in self.key]
+        if any(self[key].derived for key in self.key):
+            return ()
+        return tuple(name for name in published if name is not None) if None not in published else ()
 
     def types(self) -> dict[str, DataType]:
         """Return the types of the table's columns, by name."""

@@ -27,7 +27,7 @@ from etl_assets.model.check_result import CheckResult
 from etl_assets.model.checks import SHAPE
 from etl_assets.model.delivery import Delivery
 from etl_assets.model.trigger import After
-from etl_assets.postgres.connection import Connection, in_session
+from etl_assets.postgres.connection import Connection, connected, in_session
 from etl_assets.postgres.ledger import deliveries, entries, quarantine
 from etl_assets.postgres.runs.asset_metadata import sample_places
 from etl_assets.source import Source

@@ -186,11 +186,14 @@ OF_THE_LEDGER: Final = (
     ),
     QueriedInvariant(
         "statuses_are_earned",
-        "A parked record lacks only a parent, a dismissed one names its reviewer, a superseded one was reloaded",
+        "A parked record lacks only a parent, a dismissed one names its reviewer, a superseded one was reloaded, and "
+        "a repeated, known or corrected one names the delivery that closed it",
         _BY_HAND,
         f"SELECT {_RECORD}, CASE r.status WHEN 'parked' THEN 'is parked, and breaks more than references' "
         "WHEN 'dismissed' THEN 'is dismissed, without a reviewer' WHEN 'superseded' THEN 'is superseded, and no later "
         "generation read it' WHEN 'replayed' THEN 'is replayed, and no replay read it' "
+        "WHEN 'repeated' THEN 'is repeated, by no delivery' WHEN 'known' THEN 'is known, from no delivery' "
+        "WHEN 'corrected' THEN 'is corrected, by no delivery' "
         "ELSE 'waits, and a later generation did not reject it' END "
         "FROM etl.rejected r JOIN etl.delivery d ON d.id = r.delivery_id WHERE CASE r.status "
         "WHEN 'parked' THEN EXISTS (SELECT FROM unnest(r.rules) rule WHERE rule NOT LIKE '%\\_\\_references') "
@@ -199,6 +202,8 @@ OF_THE_LEDGER: Final = (
         "WHEN 'superseded' THEN r.generation >= d.generation "
         "WHEN 'replayed' THEN NOT EXISTS (SELECT FROM etl.batch b WHERE b.delivery_id = d.id AND b.kind = 'replay' "
         "AND r.record_no BETWEEN b.first_record AND b.last_record) "
+        "WHEN 'repeated' THEN r.closed_by IS NULL WHEN 'known' THEN r.closed_by IS NULL "
+        "WHEN 'corrected' THEN r.closed_by IS NULL "
         "ELSE d.status = 'complete' AND r.generation < d.generation AND r.correction IS NULL END ORDER BY r.id",
     ),
     QueriedInvariant(

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from etl_assets.errors import QuarantineError
 from etl_assets.model.rule import UNTERMINATED
+from etl_assets.postgres.ledger.cases import IDENTITY, KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
 
-Status = Literal["open", "parked", "replayed", "dismissed", "superseded"]
+Status = Literal["open", "parked", "replayed", "dismissed", "superseded", "repeated", "known", "corrected"]
 STATUSES: Final[tuple[str, ...]] = get_args(Status)
 _WAITING: Final = ("open", "parked")
 _CORRECTED: Final = "correction IS NOT NULL AND replays > 0 AND status <> 'dismissed'"
@@ -68,16 +69,33 @@ class Rejected:
     reviewer: str | None
     reviewed_at: datetime | None
     note: str | None
+    closed_by: int | None
 
 
 _COLUMNS: Final = ", ".join(Rejected.__dataclass_fields__)
 
 
-def put(connection: Connection, delivery: Delivery, run_id: str, records: Sequence[NewRejected]) -> None:
+def put(
+    connection: Connection,
+    delivery: Delivery,
+    run_id: str,
+    records: Sequence[NewRejected],
+    key_names: Sequence[str] = (),
+    *,
+    same_partition: bool = False,
+) -> None:
     """Put the rejected records of a batch into the quarantine, inside the batch's transaction.
 
     A record that an earlier generation of the delivery rejected is updated; its correction and dismissal are kept. If
-    it was replayed or superseded meanwhile, it waits again.
+    it was closed otherwise meanwhile, it waits again.
+
+    Args:
+        connection: In the batch's transaction.
+        delivery: The batch's delivery.
+        run_id: Id of the run.
+        records: The rejected records.
+        key_names: The published names of the key's columns; none if records cannot be recognised by their key.
+        same_partition: Whether records of two partitions with one key are different cases.
     """
     if not records:
         return
@@ -92,12 +110,13 @@ def put(connection: Connection, delivery: Delivery, run_id: str, records: Sequen
             copy.write_row((new.record_no, new.location, new.raw, fields, list(new.rules), new.status))
     connection.execute(
         "INSERT INTO etl.rejected AS r (delivery_id, record_no, generation, source, partition, location, raw, fields, "
-        "rules, status, fingerprint, run_id) SELECT %(id)s, record_no, %(generation)s, %(source)s, %(partition)s, "
-        "location, raw, fields, rules, status, %(fingerprint)s, %(run)s FROM pg_temp.etl_rejected ORDER BY record_no "
+        "rules, status, fingerprint, run_id, key, identity) SELECT %(id)s, record_no, %(generation)s, %(source)s, "
+        "%(partition)s, location, raw, fields, rules, status, %(fingerprint)s, %(run)s, k.key, "
+        f"{IDENTITY} FROM pg_temp.etl_rejected CROSS JOIN LATERAL (SELECT {KEY} AS key) k ORDER BY record_no "
         "ON CONFLICT (delivery_id, record_no) DO UPDATE SET generation = excluded.generation, rules = excluded.rules, "
         "location = excluded.location, raw = excluded.raw, run_id = excluded.run_id, "
         "fields = CASE WHEN r.correction IS NULL THEN excluded.fields ELSE r.fields END, "
-        "fingerprint = excluded.fingerprint, "
+        "fingerprint = excluded.fingerprint, key = excluded.key, identity = excluded.identity, closed_by = NULL, "
         "status = CASE WHEN r.status = 'dismissed' THEN r.status ELSE excluded.status END",
         {
             "id": delivery.id,
@@ -106,6 +125,8 @@ def put(connection: Connection, delivery: Delivery, run_id: str, records: Sequen
             "partition": delivery.partition,
             "fingerprint": delivery.fingerprint,
             "run": run_id,
+            "key_names": list(key_names),
+            "key_scope": delivery.partition if same_partition else "",
         },
     )
     connection.execute("TRUNCATE pg_temp.etl_rejected")
@@ -161,7 +182,7 @@ def rejected_record_numbers(connection: Connection, delivery: Delivery) -> list[
     """Return the numbers of the records that are rejected at present, so that the table has no rows of them."""
     rows = connection.execute(
         "SELECT record_no FROM etl.rejected WHERE delivery_id = %s AND generation = %s "
-        "AND status IN ('open', 'parked', 'dismissed')",
+        "AND status NOT IN ('replayed', 'superseded')",
         (delivery.id, delivery.generation),
     ).fetchall()
     return [record_no for (record_no,) in rows]
@@ -230,12 +251,12 @@ def correct(connection: Connection, id_: int, correction: dict[str, str | None],
     """Store a correction, published name to the text it should have had, and set the record to ``open``.
 
     Raises:
-        QuarantineError: If the record was replayed or superseded, or there is none of that id.
+        QuarantineError: If the record was closed otherwise than by a dismissal, or there is none of that id.
     """
     row = connection.execute(
         "UPDATE etl.rejected SET correction = coalesce(correction, '{}') || %s, reviewer = %s, "
-        "reviewed_at = clock_timestamp(), note = coalesce(%s, note), status = 'open' "
-        "WHERE id = %s AND status IN ('open', 'parked', 'dismissed') RETURNING id",
+        "reviewed_at = clock_timestamp(), note = coalesce(%s, note), status = 'open', closed_by = NULL "
+        "WHERE id = %s AND status IN ('open', 'parked', 'dismissed', 'known') RETURNING id",
         (Jsonb(correction), who, note, id_),
     ).fetchone()
     if row is None:
