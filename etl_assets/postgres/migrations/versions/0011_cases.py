@@ -11,6 +11,7 @@ ALTER TABLE etl.rejected ADD COLUMN identity bytea;
 ALTER TABLE etl.rejected ADD COLUMN closed_by bigint REFERENCES etl.delivery;
 UPDATE etl.rejected SET identity = sha256(convert_to('content ' || partition || chr(10), 'UTF8') || raw);
 ALTER TABLE etl.rejected ALTER COLUMN identity SET NOT NULL;
+ALTER TABLE etl.rejected ALTER COLUMN identity SET DEFAULT uuid_send(gen_random_uuid());
 COMMENT ON COLUMN etl.rejected.key IS
     'Texts of the key''s columns as published; null if one is missing, or the transformer may change them.';
 COMMENT ON COLUMN etl.rejected.identity IS
