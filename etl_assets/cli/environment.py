@@ -18,8 +18,9 @@ from etl_assets.local import database
 from etl_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from etl_assets.catalog import Catalog
     from etl_assets.local import Database
     from etl_assets.source import Source
 
@@ -65,21 +66,24 @@ def environment() -> Iterator[Environment]:
         yield Environment(settings, Warehouse(databases.url, LandingStore(settings.landing_url)), databases)
 
 
-def declared_sources(settings: Settings | None = None) -> Mapping[str, Source]:
-    """Return every declared source, by name."""
-    return catalog.find((settings or Settings.from_environment()).sources)
+def declared(settings: Settings | None = None) -> Catalog:
+    """Load every file of sources that the settings name."""
+    return catalog.load((settings or Settings.from_environment()).sources)
 
 
-def source_named(sources: Mapping[str, Source], name: str) -> Source:
+def source_named(declared: Catalog, name: str) -> Source:
     """Return the source with a name.
 
     Raises:
+        BrokenFileError: If its file does not load.
         click.UsageError: If there is none.
     """
-    if name not in sources:
-        known = ", ".join(sources) or "none"
-        raise click.UsageError(f"There is no source {name!r}. Declared sources: {known}.")
-    return sources[name]
+    if name in declared.sources:
+        return declared.sources[name]
+    if name in declared.broken:
+        raise declared.broken[name].error
+    known = ", ".join(declared.sources) or "none"
+    raise click.UsageError(f"There is no source {name!r}. Declared sources: {known}.")
 
 
 def _dagster_home(settings: Settings) -> Path:

@@ -16,6 +16,7 @@ from etl_assets.errors import DeliveryError, DeliveryMissingError
 from etl_assets.graph.keys import RUNS_PER_TICK, SOURCE_TAG
 from etl_assets.graph.partitions import files_of
 from etl_assets.graph.resource import open_warehouse
+from etl_assets.graph.runs.one_by_one import Failures
 from etl_assets.graph.triggers.arrivals import Arrival, Attempt, Decider, Decision, Memory, summary
 from etl_assets.model.partitions import Periods
 from etl_assets.model.trigger import OnChange
@@ -63,7 +64,9 @@ def change_sensor(source: Source, trigger: OnChange, job: UnresolvedAssetJobDefi
         last = tick.poll_all(_after(keys, memory.last), fetched)
         present = set(keys)
         memory = Memory(last, {key: arrival for key, arrival in tick.arrivals.items() if key in present})
-        message = summary(tick.notes.items(), len(keys))
+        with connected(open_warehouse().url) as connection:
+            tick.failures.report(connection, f"{source.name}_sensor")
+        message = f"{summary(tick.notes.items(), len(keys))}{tick.failures}"
         if tick.requests and any(tick.notes.values()):
             context.log.info(message)
         return dg.SensorResult(
@@ -86,6 +89,7 @@ class _Tick:
         self._attempts = _attempts(instance, memory.arrivals.values())
         self.arrivals = dict(memory.arrivals)
         self.notes: dict[str, str] = {}
+        self.failures = Failures()
         self.requests: list[dg.RunRequest] = []
 
     def poll_all(self, keys: Sequence[str], fetched: Mapping[str, LastFetch]) -> str | None:
@@ -98,7 +102,8 @@ class _Tick:
         for count, key in enumerate(keys):
             if count and (len(self.requests) >= RUNS_PER_TICK or time.monotonic() > until):
                 return keys[count - 1]
-            self._apply(key, self._poll(key, fetched.get(key)))
+            with self.failures.of(key or self._source.name):
+                self._apply(key, self._poll(key, fetched.get(key)))
         return None
 
     def new_partitions(self) -> Sequence[dg.AddDynamicPartitionsRequest]:

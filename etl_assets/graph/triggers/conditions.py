@@ -20,8 +20,12 @@ from etl_assets.model.trigger import After
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import TypeAlias
 
     from etl_assets.source import Source
+
+    Partitions: TypeAlias = Mapping[dg.AssetKey, dg.PartitionsDefinition[str] | None]
+    """Assets, each with its partitions."""
 
 SENSOR_SECONDS: Final = 30
 _NEW: Final[AutomationCondition[Any]] = AutomationCondition.newly_missing().since_last_handled()
@@ -90,7 +94,7 @@ def automation_sensor() -> dg.AutomationConditionSensorDefinition:
     )
 
 
-def upstream(source: Source, known: Mapping[dg.AssetKey, dg.PartitionsDefinition[str] | None]) -> Upstream | None:
+def upstream(source: Source, known: Partitions) -> Upstream | None:
     """Return the assets that a source comes after by its trigger; None if the trigger is not `After`.
 
     Args:

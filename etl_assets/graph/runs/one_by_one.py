@@ -1,0 +1,59 @@
+"""Handles the runs or sources of a tick one by one: one that fails does not stop the others, and is reported."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from etl_assets import alerts
+from etl_assets.errors import EtlAssetsError, SettingsError, raised_at
+from etl_assets.model.texts import storable
+from etl_assets.postgres.faults import fault_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from etl_assets.postgres.connection import Connection
+
+_OF_ALL: Final = ("transient", "environment")
+"""Faults of the database that do not depend on what it is asked."""
+
+
+@dataclass(frozen=True)
+class Failures:
+    """What failed at a tick of a sensor, or at the start of a command.
+
+    Attributes:
+        errors: The error of each run or source that failed, by its id or name, without record contents.
+    """
+
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, item: str) -> Iterator[None]:
+        """Remember the error that a block raises, and do not raise it, unless all others would fail too.
+
+        Raises:
+            SettingsError: If no database answers.
+            psycopg.Error: If the database fails for a time, or cannot continue.
+        """
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, SettingsError) or (isinstance(error, psycopg.Error) and fault_of(error) in _OF_ALL):
+                raise
+            text = f": {error}" if isinstance(error, EtlAssetsError) else f" at {raised_at(error, __file__)}"
+            self.errors[item] = storable(f"{type(error).__name__}{text}".removesuffix("."))
+
+    def report(self, connection: Connection, sensor: str) -> None:
+        """Open and resolve the alerts about what fails at the ticks of a sensor."""
+        alerts.update_for_tick(connection, sensor, self.errors)
+
+    def __str__(self) -> str:
+        """The failures as sentences to show; the empty text if nothing failed."""
+        return "".join(
+            f" Failed, and tried again at the next tick: {item}: {text}" for item, text in self.errors.items()
+        )
