@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import psycopg
 
 from etl_assets import alerts
-from etl_assets.errors import EtlAssetsError, SettingsError, raised_at
+from etl_assets.errors import EtlAssetsError, SettingsError
 from etl_assets.model.texts import storable
 from etl_assets.postgres.faults import fault_of
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from etl_assets.postgres.connection import Connection
 
+_PACKAGE: Final = Path(__file__).parents[2]
 _OF_ALL: Final = ("transient", "environment")
 """Faults of the database that do not depend on what it is asked."""
 
@@ -45,7 +48,7 @@ class Failures:
         except Exception as error:
             if isinstance(error, SettingsError) or (isinstance(error, psycopg.Error) and fault_of(error) in _OF_ALL):
                 raise
-            text = f": {error}" if isinstance(error, EtlAssetsError) else f" at {raised_at(error, __file__)}"
+            text = f": {error}" if isinstance(error, EtlAssetsError) else f" at {_place(error)}"
             self.errors[item] = storable(f"{type(error).__name__}{text}".removesuffix("."))
 
     def report(self, connection: Connection, sensor: str) -> None:
@@ -54,6 +57,11 @@ class Failures:
 
     def __str__(self) -> str:
         """The failures as sentences to show; the empty text if nothing failed."""
-        return "".join(
-            f" Failed, and tried again at the next tick: {item}: {text}" for item, text in self.errors.items()
-        )
+        return "".join(f" {item} failed, and is tried again: {text}." for item, text in self.errors.items())
+
+
+def _place(error: Exception) -> str:
+    """Return the deepest line of this package that an error came through, as ``name.py:12``."""
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = next(frame for frame in reversed(frames) if Path(frame.filename).is_relative_to(_PACKAGE))
+    return f"{Path(frame.filename).name}:{frame.lineno}"
