@@ -40,7 +40,7 @@ def test_a_source_and_an_asset_written_by_hand_run_together(documented: Desk) ->
     assert documented.query("SELECT half, pieces FROM marts.sales_by_half ORDER BY 1") == [("first", 5), ("second", 7)]
     assert documented.lines("run", "marts/sales_by_half", "--json") == []
     (line,) = documented.lines("run", "marts/sales_by_half", "--partition", "sec", "--json")
-    assert (line["status"], line["unchanged"]) == ("loaded", 1)
+    assert (line["status"], line["partition"]) == ("unchanged", "second")
 
 
 def test_an_asset_written_by_hand_loads_no_file(documented: Desk) -> None:

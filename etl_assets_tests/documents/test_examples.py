@@ -36,7 +36,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Example]:
     folder = tmp_path_factory.mktemp("examples")
     files = {_file_of(folder, example): example for example in EXAMPLES}
     for path, example in files.items():
-        path.parent.mkdir(exist_ok=True)
+        if path.parent != folder:
+            path.parent.mkdir(exist_ok=True)
+            (path.parent / "__init__.py").touch()
         path.write_text(example.code, "utf-8")
     return files
 
