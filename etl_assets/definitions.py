@@ -6,11 +6,14 @@ Loading reads neither the database nor any secret. A file that does not load bec
 from __future__ import annotations
 
 from etl_assets import catalog
+from etl_assets.graph import last_good
 from etl_assets.graph.build import location
 from etl_assets.settings import Settings
 
-_CATALOG = catalog.load(Settings.from_environment().sources)
-LOCATION = location(_CATALOG.sources, _CATALOG.modules, _CATALOG.broken.values())
+_SETTINGS = Settings.from_environment()
+_CATALOG = catalog.load(_SETTINGS.sources)
+_REMEMBERED = last_good.read(_SETTINGS.home) if _CATALOG.broken else {}
+LOCATION = location(_CATALOG.sources, _CATALOG.modules, _CATALOG.broken.values(), _REMEMBERED)
 
 """What the files define, and which of them are broken."""
 

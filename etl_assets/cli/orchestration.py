@@ -18,6 +18,7 @@ import dagster as dg
 
 from etl_assets.cli.environment import declared
 from etl_assets.cli.outcome import Failure, Outcome
+from etl_assets.graph import last_good
 from etl_assets.graph.keys import REPLAY, asset_keys, core_key, delivered_as, landing_key
 from etl_assets.graph.partitions import add_files
 from etl_assets.graph.pools import set_limits
@@ -193,6 +194,7 @@ def orchestration(env: Environment, *, verbose: bool) -> Iterator[Orchestration]
 
     logging.getLogger("dagster").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     with dg.DagsterInstance.get() as instance:
+        last_good.write(env.settings.home, LOCATION.assets)
         sources = declared(env.settings).sources
         set_limits(instance, sources.values())
         failures = Failures()

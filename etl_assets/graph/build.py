@@ -14,6 +14,7 @@ from etl_assets.catalog import by_name
 from etl_assets.graph.assets.audit import audit_job, audit_schedule
 from etl_assets.graph.assets.broken import broken_asset
 from etl_assets.graph.assets.by_hand import own_assets
+from etl_assets.graph.assets.conflicts import without_conflicts
 from etl_assets.graph.assets.expectations import expectation_checks
 from etl_assets.graph.assets.io_manager import PostgresIOManager
 from etl_assets.graph.assets.source_assets import source_assets
@@ -31,11 +32,12 @@ from etl_assets.graph.triggers.release_sensor import release_sensor
 from etl_assets.source_files import SourceFile, set_aside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from types import ModuleType
 
     from etl_assets.graph.assets.by_hand import OwnAssets
-    from etl_assets.graph.triggers.conditions import Partitions
+    from etl_assets.graph.assets.conflicts import Built
+    from etl_assets.graph.partitions import Partitions
     from etl_assets.source import Source
     from etl_assets.source_files import BrokenFile
 
@@ -49,10 +51,12 @@ class Location:
     Attributes:
         definitions: Everything that Dagster loads.
         broken: The files that do not load, or whose definitions are wrong, by the name of their asset.
+        assets: The assets of each other file, by its path.
     """
 
     definitions: dg.Definitions
     broken: Mapping[str, BrokenFile]
+    assets: Mapping[str, Partitions]
 
 
 def definitions(
@@ -63,7 +67,10 @@ def definitions(
 
 
 def location(
-    sources: Mapping[str, Source], modules: Mapping[SourceFile, ModuleType], not_loaded: Iterable[BrokenFile] = ()
+    sources: Mapping[str, Source],
+    modules: Mapping[SourceFile, ModuleType],
+    not_loaded: Iterable[BrokenFile] = (),
+    remembered: Mapping[str, Partitions] | None = None,
 ) -> Location:
     """Build a code location.
 
@@ -71,50 +78,58 @@ def location(
         sources: All known sources, by name.
         modules: Modules with assets and asset checks that were written by hand, by file.
         not_loaded: The files that do not load.
+        remembered: The assets of files, by path, as they were when the files loaded last.
     """
     broken = list(not_loaded)
     files = {name: _file_of(source, modules) for name, source in sources.items()}
-    of_sources = {key: _partitions(source) for source in sources.values() for key in asset_keys(source)}
-    owners = {key: f"file {files[name].path}" for name, source in sources.items() for key in asset_keys(source)}
-    own = own_assets(modules, owners, broken)
-    known: Partitions = {
-        **{core_key(file.name): None for file in broken},
-        **of_sources,
-        **{key: partitions for assets in own.values() for key, partitions in assets.partitions.items()},
-    }
+    assets = [(files[name], _assets_of(source)) for name, source in sources.items()]
+    own = own_assets(modules, {key: f"file {file.path}" for file, keys in assets for key in keys}, broken)
+    assets += [(file, each.partitions) for file, each in own.items()]
+    known: dict[dg.AssetKey, dg.PartitionsDefinition[str] | None] = {core_key(file.name): None for file in broken}
+    for file in broken:
+        known |= (remembered or {}).get(file.path, {})
+    for _, partitions in assets:
+        known |= partitions
     built = [*_built_sources(sources, files, known, broken), *_built_by_hand(own, known, broken)]
-    of_all = dg.Definitions.merge(*built, _of_all_sources(sources))
+    of_all = dg.Definitions.merge(*without_conflicts(built, broken), _of_all_sources(sources))
     named = by_name(broken, _names(of_all))
-    red = dg.Definitions(assets=_red_assets(named, known, of_all), sensors=[declaration_sensor(named)])
-    return Location(dg.Definitions.merge(of_all, red), named)
+    good: dict[str, Partitions] = {}
+    for source_file, partitions in assets:
+        if source_file.path and source_file.path not in {file.path for file in broken}:
+            good[source_file.path] = {**good.get(source_file.path, {}), **partitions}
+    red = dg.Definitions(assets=_red_assets(named, known, of_all), sensors=[declaration_sensor(named, good)])
+    return Location(dg.Definitions.merge(of_all, red), named, good)
 
 
 def _built_sources(
     sources: Mapping[str, Source], files: Mapping[str, SourceFile], known: Partitions, broken: list[BrokenFile]
-) -> Iterator[dg.Definitions]:
-    """Yield the definitions of each source: of its assets, checks, job and trigger."""
+) -> Built:
+    """Return the definitions of each source: of its assets, checks, job and trigger."""
     parents_by_name = parents(sources)
+    built: Built = []
     for name, source in sources.items():
         with set_aside(files[name], broken):
             job = source_job(source)
             trigger = trigger_of(source, job)
-            yield dg.Definitions(
+            definitions = dg.Definitions(
                 assets=source_assets(source, parents_by_name[name], upstream(source, known), files[name].path or None),
                 asset_checks=expectation_checks(source),
                 jobs=[job],
                 schedules=[trigger] if isinstance(trigger, dg.ScheduleDefinition) else [],
                 sensors=[trigger] if isinstance(trigger, dg.SensorDefinition) else [],
             )
+            built.append((files[name], definitions))
+    return built
 
 
-def _built_by_hand(
-    own: Mapping[SourceFile, OwnAssets], known: Partitions, broken: list[BrokenFile]
-) -> Iterator[dg.Definitions]:
-    """Yield the definitions of each file with assets or checks that were written by hand."""
+def _built_by_hand(own: Mapping[SourceFile, OwnAssets], known: Partitions, broken: list[BrokenFile]) -> Built:
+    """Return the definitions of each file with assets or checks that were written by hand."""
+    built: Built = []
     for file, assets in own.items():
         with set_aside(file, broken):
             assets.validate(known, _RESOURCES)
-            yield dg.Definitions(assets=assets.assets, asset_checks=assets.checks)
+            built.append((file, dg.Definitions(assets=assets.assets, asset_checks=assets.checks)))
+    return built
 
 
 def _of_all_sources(sources: Mapping[str, Source]) -> dg.Definitions:
@@ -158,9 +173,10 @@ def _file_of(source: Source, modules: Mapping[SourceFile, ModuleType]) -> Source
     return next((file for file in declaring if file.name == source.name), SourceFile(source.name, ""))
 
 
-def _partitions(source: Source) -> dg.PartitionsDefinition[str] | None:
-    """Return the partitions of a source; None if Dagster has no counterpart, which then fails the source by itself."""
+def _assets_of(source: Source) -> Partitions:
+    """Return the assets of a source; without partitions if Dagster has no counterpart, which then fails the source."""
     try:
-        return partitions_definition(source.partitions, source.name)
+        partitions = partitions_definition(source.partitions, source.name)
     except TypeError:
-        return None
+        partitions = None
+    return dict.fromkeys(asset_keys(source), partitions)

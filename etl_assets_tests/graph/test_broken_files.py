@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
 
 from etl_assets import After, Static, catalog
+from etl_assets.graph import last_good
 from etl_assets.graph.build import location
 from etl_assets.graph.triggers.declaration_sensor import declaration_sensor
 from etl_assets_tests.declared_files import source_text, write_files
@@ -31,10 +33,10 @@ def _asset(name: str, arguments: str = "", inputs: str = "") -> str:
     return _ASSET.format(name=name, arguments=arguments, inputs=inputs)
 
 
-def _location(folder: Path, **files: str) -> Location:
+def _location(folder: Path, home: Path | None = None, **files: str) -> Location:
     """Return the location of some files beside the bundled ones; Dagster accepts it."""
     loaded = catalog.load([str(write_files(folder, **files))])
-    built = location(loaded.sources, loaded.modules, loaded.broken.values())
+    built = location(loaded.sources, loaded.modules, loaded.broken.values(), last_good.read(home) if home else {})
     dg.Definitions.validate_loadable(built.definitions)
     return built
 
@@ -74,7 +76,75 @@ def test_a_source_whose_trigger_is_wrong_keeps_its_keys_and_partitions_and_stops
         assert graph.get(dg.AssetKey([layer, "up"])).partitions_def == dg.StaticPartitionsDefinition(["a", "b"])
     materializable = {key.to_user_string() for key in graph.materializable_asset_keys}
     assert materializable == {"core/up", "landing/down", "core/down", "quarantine/down"}
-    assert built.definitions.resolve_job_def("down")
+    assert built.definitions.resolve_job_def("down").name == "down"
+
+
+def test_sources_that_come_after_each_other_are_broken_and_stop_no_other(bench: Bench) -> None:
+    sources = {
+        "a": bench.declare(name="a", trigger=After("core/b")),
+        "b": bench.declare(name="b", trigger=After("core/a")),
+        "c": bench.declare(name="c", trigger=After("core/a")),
+    }
+    built = location(sources, {})
+    dg.Definitions.validate_loadable(built.definitions)
+    assert sorted(built.broken) == ["a", "b"]
+    assert "an asset comes after itself: core/" in built.broken["a"].problem
+
+
+def test_a_source_with_the_name_of_a_job_is_broken(bench: Bench) -> None:
+    built = location({"replay": bench.declare(name="replay")}, {})
+    assert "Choose another name" in built.broken["replay"].problem
+    dg.Definitions.validate_loadable(built.definitions)
+
+
+def test_of_two_checks_of_the_same_name_the_second_is_broken(tmp_path: Path) -> None:
+    check = """
+        import dagster as dg
+
+        @dg.asset_check(asset=["core", "flights"], name={name!r})
+        def check() -> dg.AssetCheckResult: ...
+    """
+    built = _location(tmp_path, a=check.format(name="x"), b=check.format(name="x"), c=check.format(name="drift"))
+    assert sorted(built.broken) == ["b", "c"]
+    assert "check drift of core/flights exists already" in built.broken["c"].problem
+
+
+def test_a_file_that_breaks_keeps_the_keys_and_partitions_that_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = _asset("days", "partitions_def=dg.DailyPartitionsDefinition('2024-01-01')")
+    sales = source_text("sales", more="partitions=Static(('a', 'b')),").replace(
+        "import Column", "import Static, Column"
+    )
+    folder = write_files(tmp_path / "f", days=days, sales=sales)
+    good = catalog.load([str(folder)])
+    last_good.write(tmp_path, location(good.sources, good.modules).assets)
+    for file in good.modules:
+        if file.name in {"days", "sales"}:
+            monkeypatch.delitem(sys.modules, file.module)
+    later = source_text("later", more="trigger=After('landing/sales'),").replace(
+        "import Column", "import After, Column"
+    )
+    down = _asset("down", "ins={'x': dg.AssetIn(['days'])}", "x")
+    built = _location(folder, tmp_path, days="import nonesuch", sales="import nonesuch", later=later, down=down)
+    assert sorted(built.broken) == ["days", "sales"]
+    graph = built.definitions.resolve_asset_graph()
+    partitions = {key: graph.get(dg.AssetKey(key.split("/"))).partitions_def for key in ("days", "core/sales")}
+    assert partitions == {
+        "days": dg.DailyPartitionsDefinition("2024-01-01"),
+        "core/sales": dg.StaticPartitionsDefinition(["a", "b"]),
+    }
+
+
+def test_what_is_remembered_of_a_file_is_kept_while_it_exists(tmp_path: Path) -> None:
+    file, gone = tmp_path / "x.py", tmp_path / "gone.py"
+    file.touch()
+    assets = {dg.AssetKey(["marts", "x/y"]): None}
+    last_good.write(tmp_path, {str(file): assets, str(gone): assets})
+    last_good.write(tmp_path, {})
+    assert last_good.read(tmp_path) == {str(file): assets}
+    (tmp_path / "assets_of_files.json").write_text("{")
+    assert last_good.read(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +174,7 @@ def test_an_asset_that_a_neighbour_imports_is_one_asset(tmp_path: Path) -> None:
 
 def _tick(bench: Bench, built: Location, cursor: str | None) -> str | None:
     context = dg.build_sensor_context(instance=bench.instance, cursor=cursor)
-    return declaration_sensor(built.broken).evaluate_tick(context).cursor
+    return declaration_sensor(built.broken, built.assets).evaluate_tick(context).cursor
 
 
 def test_the_sensor_alerts_once_for_each_error_and_resolves_the_alert_when_the_file_loads(

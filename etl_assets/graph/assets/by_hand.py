@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import ModuleType
 
-    from etl_assets.graph.triggers.conditions import Partitions
+    from etl_assets.graph.partitions import Partitions
     from etl_assets.source_files import BrokenFile, SourceFile
 
 

@@ -19,13 +19,10 @@ from etl_assets.graph.partitions import partitions_definition
 from etl_assets.model.trigger import After
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import TypeAlias
+    from collections.abc import Iterable
 
+    from etl_assets.graph.partitions import Partitions
     from etl_assets.source import Source
-
-    Partitions: TypeAlias = Mapping[dg.AssetKey, dg.PartitionsDefinition[str] | None]
-    """Assets, each with its partitions."""
 
 SENSOR_SECONDS: Final = 30
 _NEW: Final[AutomationCondition[Any]] = AutomationCondition.newly_missing().since_last_handled()

@@ -10,16 +10,19 @@ from typing import Final
 import dagster as dg
 
 from etl_assets import alerts
+from etl_assets.graph import last_good
 from etl_assets.graph.keys import core_key
+from etl_assets.graph.partitions import Partitions
 from etl_assets.graph.resource import open_warehouse
 from etl_assets.model.checks import DECLARATION
 from etl_assets.postgres.connection import connected
+from etl_assets.settings import Settings
 from etl_assets.source_files import BrokenFile
 
 DECLARATION_SECONDS: Final = 30
 
 
-def declaration_sensor(broken: Mapping[str, BrokenFile]) -> dg.SensorDefinition:
+def declaration_sensor(broken: Mapping[str, BrokenFile], good: Mapping[str, Partitions]) -> dg.SensorDefinition:
     """Return the sensor that reports files that do not load.
 
     It opens and resolves alerts, and fails the check ``declaration`` of the asset of each file. It launches no runs.
@@ -27,6 +30,7 @@ def declaration_sensor(broken: Mapping[str, BrokenFile]) -> dg.SensorDefinition:
 
     Args:
         broken: The files that do not load, by the name of their asset.
+        good: The assets of the other files, by path; the sensor remembers them in the home.
     """
     errors = {name: str(file.error) for name, file in broken.items()}
 
@@ -37,6 +41,7 @@ def declaration_sensor(broken: Mapping[str, BrokenFile]) -> dg.SensorDefinition:
         description="Alerts about files of sources that do not load.",
     )
     def report_broken_files(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        last_good.write(Settings.from_environment().home, good)
         reported: dict[str, str] = json.loads(context.cursor or "{}")
         if errors != reported:
             with connected(open_warehouse().url) as connection:
