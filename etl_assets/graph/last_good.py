@@ -24,7 +24,7 @@ _FILE: Final = "assets_of_files.json"
 def read(home: Path) -> dict[str, Partitions]:
     """Return the remembered assets of each file, with their partitions, by path of the file."""
     return {
-        path: {dg.AssetKey.from_user_string(key): _partitions(text) for key, text in assets.items()}
+        path: {dg.AssetKey(json.loads(key)): _partitions(text) for key, text in assets.items()}
         for path, assets in _read(home).items()
     }
 
@@ -39,7 +39,7 @@ def write(home: Path, assets: Mapping[str, Partitions]) -> None:
     before = _read(home)
     kept = {path: known for path, known in before.items() if Path(path).exists()}
     after = kept | {
-        path: {key.to_user_string(): _text(partitions) for key, partitions in known.items()}
+        path: {json.dumps(list(key.path)): _text(partitions) for key, partitions in known.items()}
         for path, known in assets.items()
     }
     if after != before:

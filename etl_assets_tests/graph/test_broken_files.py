@@ -88,7 +88,7 @@ def test_sources_that_come_after_each_other_are_broken_and_stop_no_other(bench: 
     built = location(sources, {})
     dg.Definitions.validate_loadable(built.definitions)
     assert sorted(built.broken) == ["a", "b"]
-    assert "an asset comes after itself: core/" in built.broken["a"].problem
+    assert "the assets: form a circle: " in built.broken["a"].problem
 
 
 def test_a_source_with_the_name_of_a_job_is_broken(bench: Bench) -> None:
@@ -106,7 +106,7 @@ def test_of_two_checks_of_the_same_name_the_second_is_broken(tmp_path: Path) -> 
     """
     built = _location(tmp_path, a=check.format(name="x"), b=check.format(name="x"), c=check.format(name="drift"))
     assert sorted(built.broken) == ["b", "c"]
-    assert "check drift of core/flights exists already" in built.broken["c"].problem
+    assert "asset core/flights: check drift exists already" in built.broken["c"].problem
 
 
 def test_a_file_that_breaks_keeps_the_keys_and_partitions_that_it_had(
@@ -152,8 +152,8 @@ def test_what_is_remembered_of_a_file_is_kept_while_it_exists(tmp_path: Path) ->
     [
         ("ins={'x': dg.AssetIn(['core', 'nonesuch'])}", "x", "nonesuch"),
         ("required_resource_keys={'spaceship'}", "", "'spaceship'"),
-        ("key=['core', 'flights']", "", "asset core/flights is also in file"),
-        ("key=['good']", "", "asset good is also in file"),
+        ("key=['core', 'flights']", "", "asset core/flights: key is also in file"),
+        ("key=['good']", "", "asset good: key is also in file"),
     ],
 )
 def test_an_asset_written_by_hand_whose_definition_is_wrong_stops_no_other(

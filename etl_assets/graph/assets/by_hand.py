@@ -70,20 +70,18 @@ def own_assets(
         checks = [item for item in items if isinstance(item, dg.AssetChecksDefinition)]
         own = OwnAssets([item for item in items if not isinstance(item, dg.AssetChecksDefinition)], checks)
         with set_aside(file, broken):
-            _require_free(file, own, owners)
+            _require_free(own, owners)
             owners.update(dict.fromkeys(own.partitions, f"file {file.path}"))
             if items:
                 collected[file] = own
     return collected
 
 
-def _require_free(file: SourceFile, own: OwnAssets, owners: Mapping[dg.AssetKey, str]) -> None:
+def _require_free(own: OwnAssets, owners: Mapping[dg.AssetKey, str]) -> None:
     for key in own.partitions:
         if key in owners:
-            name = f"asset {key.to_user_string()}"
-            raise DeclarationError(
-                f"file {file.path}", name, f"is also in {owners[key]}", "Give each asset its own key"
-            )
+            asset = f"asset {key.to_user_string()}"
+            raise DeclarationError(asset, "key", f"is also in {owners[key]}", "Give each asset its own key")
 
 
 def _definitions(module: ModuleType) -> Iterator[Any]:
