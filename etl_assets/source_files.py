@@ -101,7 +101,8 @@ def find(places: Iterable[str]) -> list[SourceFile]:
 
 def file_at(path: Path) -> SourceFile:
     """Return the file at a path, as a module of the package that its folder is."""
-    return SourceFile(f"{_package(path.resolve().parent)}.{path.stem}", str(path.resolve()))
+    folder = path.parent.resolve()
+    return SourceFile(f"{_package(folder)}.{path.stem}", str(folder / path.name))
 
 
 def is_source_module(name: str) -> bool:

@@ -71,19 +71,19 @@ def declared(settings: Settings | None = None) -> Catalog:
     return catalog.load((settings or Settings.from_environment()).sources)
 
 
-def source_named(declared: Catalog, name: str) -> Source:
+def source_named(known: Catalog, name: str) -> Source:
     """Return the source with a name.
 
     Raises:
         BrokenFileError: If its file does not load.
         click.UsageError: If there is none.
     """
-    if name in declared.sources:
-        return declared.sources[name]
-    if name in declared.broken:
-        raise declared.broken[name].error
-    known = ", ".join(declared.sources) or "none"
-    raise click.UsageError(f"There is no source {name!r}. Declared sources: {known}.")
+    if name in known.sources:
+        return known.sources[name]
+    if name in known.broken:
+        raise known.broken[name].error
+    names = ", ".join(known.sources) or "none"
+    raise click.UsageError(f"There is no source {name!r}. Declared sources: {names}.")
 
 
 def _dagster_home(settings: Settings) -> Path:

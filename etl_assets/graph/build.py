@@ -93,10 +93,7 @@ def location(
     built = [*_built_sources(sources, files, known, broken), *_built_by_hand(own, known, broken)]
     of_all = dg.Definitions.merge(*without_conflicts(built, broken), _of_all_sources(sources))
     named = by_name(broken, _names(of_all))
-    good: dict[str, Partitions] = {}
-    for source_file, partitions in assets:
-        if source_file.path and source_file.path not in {file.path for file in broken}:
-            good[source_file.path] = {**good.get(source_file.path, {}), **partitions}
+    good = _by_path(assets, broken)
     red = dg.Definitions(assets=_red_assets(named, known, of_all), sensors=[declaration_sensor(named, good)])
     return Location(dg.Definitions.merge(of_all, red), named, good)
 
@@ -156,6 +153,16 @@ def _red_assets(
     missing = [key for key in known if key not in present]
     about = "The file that declares it does not load, or its definitions are wrong; the asset of that file shows why."
     return [*red, *(dg.AssetSpec(key, partitions_def=known[key], description=about) for key in missing)]
+
+
+def _by_path(assets: Iterable[tuple[SourceFile, Partitions]], broken: Iterable[BrokenFile]) -> dict[str, Partitions]:
+    """Return the assets of each file that is not broken, by its path."""
+    not_good = {"", *(file.path for file in broken)}
+    good: dict[str, Partitions] = {}
+    for file, partitions in assets:
+        if file.path not in not_good:
+            good[file.path] = {**good.get(file.path, {}), **partitions}
+    return good
 
 
 def _names(definitions: dg.Definitions) -> set[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,7 +43,9 @@ def write(home: Path, assets: Mapping[str, Partitions]) -> None:
         path: {json.dumps(list(key.path)): _text(partitions) for key, partitions in known.items()}
         for path, known in assets.items()
     }
-    if after != before:
+    if after == before:
+        return
+    with suppress(OSError):  # a home that cannot be written costs the memory and nothing else
         home.mkdir(parents=True, exist_ok=True)
         written = home / f"{_FILE}.{os.getpid()}"
         written.write_text(json.dumps(after), "utf-8")

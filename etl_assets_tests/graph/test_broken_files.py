@@ -11,6 +11,7 @@ import pytest
 from etl_assets import After, Static, catalog
 from etl_assets.graph import last_good
 from etl_assets.graph.build import location
+from etl_assets.graph.runs.watch_sensor import watch_sensor
 from etl_assets.graph.triggers.declaration_sensor import declaration_sensor
 from etl_assets_tests.declared_files import source_text, write_files
 from etl_assets_tests.graph.conftest import error_of
@@ -61,6 +62,10 @@ def test_a_file_that_does_not_load_is_an_asset_that_fails_at_once_with_its_error
     check = bench.checks(result)["declaration"]
     assert (check.passed, check.blocking) == (False, True)
     assert "No module named 'nonesuch'" in (check.description or "")
+    watch_sensor({}).evaluate_tick(dg.build_sensor_context(instance=bench.instance))
+    ((source, status, error_class, text),) = bench.query("SELECT source, status, error_class, error FROM etl.run")
+    assert (source, status, error_class) == ("sales", "failed", "BrokenFileError")
+    assert text.startswith(f"File {tmp_path}/f/sales.py does not load. Line 1: ModuleNotFoundError")
 
 
 def test_a_source_whose_trigger_is_wrong_keeps_its_keys_and_partitions_and_stops_no_other(bench: Bench) -> None:
@@ -88,7 +93,7 @@ def test_sources_that_come_after_each_other_are_broken_and_stop_no_other(bench: 
     built = location(sources, {})
     dg.Definitions.validate_loadable(built.definitions)
     assert sorted(built.broken) == ["a", "b"]
-    assert "the assets: form a circle: " in built.broken["a"].problem
+    assert ": deps form a circle: " in built.broken["a"].problem
 
 
 def test_a_source_with_the_name_of_a_job_is_broken(bench: Bench) -> None:

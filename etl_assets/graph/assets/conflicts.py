@@ -28,11 +28,11 @@ def without_conflicts(built: Built, broken: list[BrokenFile]) -> list[dg.Definit
     files = _with_checks_of_their_own(built, broken)
     while circle := _circle(definitions for _, definitions in files):
         text = " after ".join(key.to_user_string() for key in reversed(circle))
-        in_circle = [file for file, definitions in files if not set(circle).isdisjoint(_dependencies(definitions))]
-        for file in in_circle:
+        in_circle = {file for file, definitions in files if not set(circle).isdisjoint(_dependencies(definitions))}
+        for file in sorted(in_circle, key=lambda file: file.path):
             with set_aside(file, broken):
                 remedy = "Take one of them out of the trigger or the inputs of another"
-                raise DeclarationError("the assets", "form a circle:", text, remedy)
+                raise DeclarationError(f"asset {circle[0].to_user_string()}", "deps", f"form a circle: {text}", remedy)
         files = [(file, definitions) for file, definitions in files if file not in in_circle]
     return [definitions for _, definitions in files]
 
