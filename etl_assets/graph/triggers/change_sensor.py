@@ -57,14 +57,15 @@ def change_sensor(source: Source, trigger: OnChange, job: UnresolvedAssetJobDefi
     def poll_publisher(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = datetime.now(UTC)
         memory = Memory.read(context.cursor)
-        with connected(open_warehouse().url) as connection:
+        url = open_warehouse().url
+        with connected(url) as connection:
             fetched = deliveries.last_fetches(connection, source.name)
         keys = _to_poll(source, fetched, memory, now)
         tick = _Tick(source, Decider(trigger, source.extractor.settle_seconds, now), context.instance, memory)
         last = tick.poll_all(_after(keys, memory.last), fetched)
         present = set(keys)
         memory = Memory(last, {key: arrival for key, arrival in tick.arrivals.items() if key in present})
-        with connected(open_warehouse().url) as connection:
+        with connected(url) as connection:
             tick.failures.report(connection, f"{source.name}_sensor")
         message = f"{summary(tick.notes.items(), len(keys))}{tick.failures}"
         if tick.requests and any(tick.notes.values()):
