@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pytest
 
-from etl_assets import Column, Csv, FileExtractor, NoDelivery, OnChange, References, Schema, Static
+from etl_assets import Column, Csv, FileExtractor, Files, NoDelivery, OnChange, References, Schema, Static
+from etl_assets.errors import DeliveryUnreachableError
 from etl_assets.graph.build import definitions
 from etl_assets.graph.runs.alert_sensor import alert_sensor
 from etl_assets.graph.runs.one_by_one import Failures
@@ -24,7 +25,7 @@ from etl_assets_tests.alerts.stubs import http_stub
 from etl_assets_tests.graph.watcher import Watcher, publish
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from etl_assets import Partition, Source
     from etl_assets_tests.graph.conftest import Bench
@@ -185,3 +186,20 @@ def test_a_partition_whose_poll_raises_an_error_does_not_stop_the_others(bench: 
     watcher = Watcher(bench, bench.declare(extractor=extractor, partitions=Static(("a", "b", "c")), trigger=trigger))
     assert watcher.requested_keys() == ["a", "c"]
     assert bench.query(_OPEN) == [("people_sensor b",)]
+
+
+class Unlisted(FileExtractor):
+    """A publisher whose files cannot be listed."""
+
+    def list(self) -> Sequence[str]:
+        raise DeliveryUnreachableError("The server does not answer. Nothing was written. Try again later.")
+
+
+def test_a_source_whose_files_cannot_be_listed_fails_its_own_ticks_alone(bench: Bench) -> None:
+    publish(bench.folder / "people.csv", "1,Ada,36")
+    trigger = OnChange(every=timedelta(minutes=1))
+    extractor = Unlisted(location=str(bench.folder / "*.csv"), format=Csv())
+    awry = Watcher(bench, bench.declare(name="awry", extractor=extractor, partitions=Files(), trigger=trigger))
+    with pytest.raises(DeliveryUnreachableError):
+        awry.tick()
+    assert len(Watcher(bench, bench.declare(trigger=trigger)).tick()) == 1

@@ -43,9 +43,9 @@ def _with_checks_of_their_own(built: Built, broken: list[BrokenFile]) -> Built:
     for file, definitions in built:
         keys = {key for item in _definitions(definitions) for key in item.check_keys}
         with set_aside(file, broken):
-            for key in sorted(keys & taken):
-                asset = f"asset {key.asset_key.to_user_string()}"
-                raise DeclarationError(asset, f"check {key.name}", "exists already", "Give the check another name")
+            if twice := sorted(keys & taken):
+                asset, check = f"asset {twice[0].asset_key.to_user_string()}", f"check {twice[0].name}"
+                raise DeclarationError(asset, check, "exists already", "Give the check another name")
             taken |= keys
             files.append((file, definitions))
     return files
