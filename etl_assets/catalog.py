@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from etl_assets.errors import DeclarationError
 from etl_assets.source import Source
-from etl_assets.source_files import BUNDLED, file_at, find, set_aside
+from etl_assets.source_files import BUNDLED, BrokenFile, file_at, find, set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
     from types import ModuleType
 
-    from etl_assets.source_files import BrokenFile, SourceFile
+    from etl_assets.source_files import SourceFile
 
 
 @dataclass(frozen=True)
@@ -70,17 +70,17 @@ def load(places: Iterable[str] = ()) -> Catalog:
 def load_file(path: Path) -> Source:
     """Load the source that one file declares; the settings need not name its folder.
 
+    The error has the error of the file as its cause, which may contain secrets.
+
     Raises:
         BrokenFileError: If the file does not load.
         DeclarationError: If it declares no source.
     """
     file = file_at(path)
-    broken: list[BrokenFile] = []
-    source = None
-    with set_aside(file, broken):
+    try:
         source = source_of(file, importlib.import_module(file.module))
-    if broken:
-        raise broken[0].error
+    except (Exception, SystemExit) as error:
+        raise BrokenFile.of(file, error).error from error
     if source is None:
         raise DeclarationError(f"file {path}", "SOURCE", "is missing", "Write SOURCE = Source(...)")
     return source

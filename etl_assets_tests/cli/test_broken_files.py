@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from etl_assets.cli import main
 from etl_assets_tests.cli.test_run import prepare_run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from etl_assets_tests.cli.conftest import Prepared
     from etl_assets_tests.cli.desk import Desk
 
@@ -52,3 +56,13 @@ def test_a_source_whose_trigger_is_wrong_does_not_run(ready: Desk) -> None:
     result = ready.type("run", "sites")
     assert result.exit_code == 3
     assert "trigger names core/nonesuch, which does not exist" in result.stderr
+
+
+def test_the_whole_error_of_a_file_is_printed_on_request(tmp_path: Path) -> None:
+    file = tmp_path / "awry.py"
+    file.write_text("raise ValueError('of the file')\n")
+    runner = CliRunner()
+    assert "of the file" not in runner.invoke(main, ["preview", str(file)]).stderr
+    shown = runner.invoke(main, ["--verbose", "preview", str(file)])
+    assert shown.exit_code == 3
+    assert "ValueError: of the file" in shown.stderr
