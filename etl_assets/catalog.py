@@ -1,103 +1,123 @@
-"""Finds every declared source: in this package, and in the packages and folders that the environment names.
+"""Loads every declared source: those of this package, and of the packages and folders that the environment names.
 
 A module that declares a feed has a `Source` named ``SOURCE``. A module may also contain other things, such as Dagster
-assets. Callers that need those use `modules`.
+assets, or what its neighbours import. A file that does not load is set aside, and all others are loaded.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import pkgutil
-import sys
-from hashlib import sha256
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING
 
-from etl_assets.errors import DeclarationError, SettingsError
+from etl_assets.errors import DeclarationError
 from etl_assets.source import Source
+from etl_assets.source_files import BUNDLED, BrokenFile, file_at, find, set_aside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Mapping
+    from pathlib import Path
     from types import ModuleType
 
-BUNDLED: Final = ("etl_assets.sources", "etl_assets.marts")
+    from etl_assets.source_files import SourceFile
 
 
-def modules(places: Iterable[str]) -> Iterator[ModuleType]:
-    """Import every module of some packages and folders.
+@dataclass(frozen=True)
+class Catalog:
+    """What the files of sources declare.
+
+    Attributes:
+        sources: Every source, by name.
+        modules: Every module that was loaded, with or without a source, by file.
+        broken: Every file that does not load, by the name of its asset, which no source has.
+    """
+
+    sources: Mapping[str, Source]
+    modules: Mapping[SourceFile, ModuleType]
+    broken: Mapping[str, BrokenFile]
+
+
+def load(places: Iterable[str] = ()) -> Catalog:
+    """Load the bundled sources, and those of other packages and folders.
+
+    Of two files that declare the same source, the second is broken.
 
     Args:
-        places: Names of packages, or paths of folders whose ``*.py`` files are modules.
-
-    Yields:
-        The modules, by place and then by name, without those whose names begin with an underscore.
+        places: Names of packages, and paths of folders whose ``*.py`` files are modules. Modules whose names begin
+            with an underscore are not loaded by themselves.
 
     Raises:
-        SettingsError: If a package or folder does not exist.
+        SettingsError: If a package does not exist.
     """
-    for place in places:
-        if Path(place).is_dir():
-            yield from _modules_of_folder(Path(place).resolve())
-        else:
-            yield from _modules_of_package(place)
+    sources: dict[str, Source] = {}
+    modules: dict[SourceFile, ModuleType] = {}
+    broken: list[BrokenFile] = []
+    for file in find([*BUNDLED, *places]):
+        with set_aside(file, broken):
+            module = importlib.import_module(file.module)
+            source = source_of(file, module)
+            if source is not None and source.name in sources:
+                raise DeclarationError(
+                    f"file {file.path}", "name", f"{source.name!r} is taken", "Give each source its own name"
+                )
+            modules[file] = module
+            if source is not None:
+                sources[source.name] = source
+    return Catalog(sources, modules, by_name(broken, sources))
 
 
-def sources(imported: Iterable[ModuleType]) -> Mapping[str, Source]:
-    """Return the sources that some modules declare, by name.
+def load_file(path: Path) -> Source:
+    """Load the source that one file declares; the settings need not name its folder.
+
+    The error has the error of the file as its cause, which may contain secrets.
 
     Raises:
-        DeclarationError: If a file is not named like its source, or two sources have one name.
+        BrokenFileError: If the file does not load.
+        DeclarationError: If it declares no source.
     """
-    declared: dict[str, Source] = {}
-    for module in imported:
-        source = getattr(module, "SOURCE", None)
-        if source is None:
-            continue
-        where = f"file {module.__file__}"
-        if not isinstance(source, Source):
-            raise DeclarationError(where, "SOURCE", "is not a Source", "Write SOURCE = Source(...)")
-        if source.name != Path(module.__file__ or "").stem:
-            raise DeclarationError(where, "name", f"is {source.name!r}", "Name the file like the source")
-        if source.name in declared:
-            raise DeclarationError(where, "name", f"{source.name!r} is taken", "Give each source its own name")
-        declared[source.name] = source
-    return declared
-
-
-def find(places: Iterable[str] = ()) -> Mapping[str, Source]:
-    """Return every source by name: the bundled ones, and those of other packages and folders."""
-    return sources(modules([*BUNDLED, *places]))
-
-
-def _modules_of_package(name: str) -> Iterator[ModuleType]:
+    file = file_at(path)
     try:
-        package = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
-            raise
-        raise SettingsError(
-            f"There is no package or folder {name!r} with sources. Nothing was loaded. Correct "
-            "ETL_ASSETS_SOURCES: write names of packages or paths of folders, separated by ':'."
-        ) from error
-    for info in pkgutil.iter_modules(package.__path__):
-        if not info.name.startswith("_"):
-            yield importlib.import_module(f"{name}.{info.name}")
+        source = source_of(file, importlib.import_module(file.module))
+    except (Exception, SystemExit) as error:
+        raise BrokenFile.of(file, error).error from error
+    if source is None:
+        raise DeclarationError(f"file {path}", "SOURCE", "is missing", "Write SOURCE = Source(...)")
+    return source
 
 
-def _modules_of_folder(folder: Path) -> Iterator[ModuleType]:
-    prefix = f"etl_assets_from_{sha256(str(folder).encode()).hexdigest()[:12]}"
-    for path in sorted(folder.glob("[!_]*.py")):
-        name = f"{prefix}_{path.stem}"
-        if name not in sys.modules:
-            spec = importlib.util.spec_from_file_location(name, path)
-            if spec is None or spec.loader is None:
-                raise SettingsError(f"{path} cannot be imported. Nothing was loaded. Check its name and permissions.")
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[name] = module
-            try:
-                spec.loader.exec_module(module)
-            except BaseException:
-                del sys.modules[name]
-                raise
-        yield sys.modules[name]
+def source_of(file: SourceFile, module: ModuleType) -> Source | None:
+    """Return the source that a module declares; None if it declares none.
+
+    Raises:
+        DeclarationError: If its ``SOURCE`` is no source, or the file is not named like it.
+    """
+    source = getattr(module, "SOURCE", None)
+    if source is None:
+        return None
+    where = f"file {file.path}"
+    if not isinstance(source, Source):
+        raise DeclarationError(where, "SOURCE", "is not a Source", "Write SOURCE = Source(...)")
+    if source.name != file.name:
+        remedy = f"Name the file like the source, or import that of a neighbour as SOURCE as {source.name.upper()}"
+        raise DeclarationError(where, "name", f"is {source.name!r}", remedy)
+    return source
+
+
+def by_name(broken: Iterable[BrokenFile], sources: Collection[str]) -> dict[str, BrokenFile]:
+    """Return broken files by the names of their assets; one whose name is taken gets a number: ``sales_2``.
+
+    Args:
+        broken: The files.
+        sources: Names of the sources that are loaded.
+    """
+    named: dict[str, BrokenFile] = {}
+    for file in broken:
+        free = _free_name(file.name, {*sources, *named})
+        named[free] = replace(file, name=free)
+    return named
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    numbered = (f"{name}_{number}" for number in count(2))
+    return name if name not in taken else next(candidate for candidate in numbered if candidate not in taken)

@@ -1,14 +1,20 @@
 """The definitions that Dagster loads: every declared source, and every asset that is written by hand beside them.
 
-Loading reads neither the database nor any secret. A wrong declaration fails here, and the error says what to write.
+Loading reads neither the database nor any secret. A file that does not load becomes an asset that shows the error.
 """
 
 from __future__ import annotations
 
 from etl_assets import catalog
-from etl_assets.graph.build import definitions
+from etl_assets.graph import last_good
+from etl_assets.graph.build import location
 from etl_assets.settings import Settings
 
-_MODULES = tuple(catalog.modules([*catalog.BUNDLED, *Settings.from_environment().sources]))
+_SETTINGS = Settings.from_environment()
+_CATALOG = catalog.load(_SETTINGS.sources)
+_REMEMBERED = last_good.read(_SETTINGS.home) if _CATALOG.broken else {}
+LOCATION = location(_CATALOG.sources, _CATALOG.modules, _CATALOG.broken.values(), _REMEMBERED)
 
-defs = definitions(catalog.sources(_MODULES), _MODULES)
+"""What the files define, and which of them are broken."""
+
+defs = LOCATION.definitions

@@ -42,6 +42,23 @@ class DeclarationError(EtlAssetsError):
         self.field = field
 
 
+class BrokenFileError(DeclarationError):
+    """A file of sources does not load: correct the file. All other files are loaded."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        """Compose the text.
+
+        Args:
+            path: Path of the file.
+            problem: Where the error was raised and what it says, as a sentence.
+        """
+        EtlAssetsError.__init__(
+            self, f"File {path} does not load. {problem} Nothing of it can run; correct the file, then load it again."
+        )
+        self.where = f"file {path}"
+        self.field = ""
+
+
 class SettingsError(EtlAssetsError):
     """A setting or the machine is not usable: correct a setting, then start again."""
 

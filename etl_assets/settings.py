@@ -22,7 +22,7 @@ import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from etl_assets.errors import SettingsError
 
@@ -34,6 +34,8 @@ _HIGHEST_PORT = 65535
 _DATABASE_WAIT = 300.0
 _CHANNEL = re.compile(r"ETL_ASSETS_CHANNEL_([A-Z][A-Z0-9_]*)")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]*")
+_SECRET = re.compile("PASS|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|URL|DSN|CHANNEL", re.IGNORECASE)
+_SHORTEST_SECRET = 4
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -109,6 +111,16 @@ class Settings:
     def __repr__(self) -> str:
         values = ((attribute.name, getattr(self, attribute.name)) for attribute in fields(self))
         return f"Settings({', '.join(f'{name}={_masked(value)!r}' for name, value in values)})"
+
+
+def mask_secrets(text: str) -> str:
+    """Mask in a text the values of all environment variables whose names suggest a secret, and passwords of URLs."""
+    values = [value for name, value in os.environ.items() if _SECRET.search(name)]
+    values += [urlsplit(value).password or "" for value in os.environ.values() if "://" in value]
+    values += [unquote(value) for value in values]
+    for value in sorted({value for value in values if len(value) >= _SHORTEST_SECRET}, key=len, reverse=True):
+        text = text.replace(value, "***")
+    return text
 
 
 def with_database(url: str, name: str) -> str:

@@ -31,6 +31,12 @@ class Example:
     def __str__(self) -> str:
         return f"{self.document}:{self.line}"
 
+    @property
+    def file(self) -> str | None:
+        """The path that the first line of the block names, as a comment; None if it names none."""
+        path = re.match(r"# (\S+\.py)\n", self.code)
+        return path and path[1]
+
     def module(self) -> ModuleType:
         """Return the block as a module; `inspect` can read its source."""
         name = re.sub(r"\W", "_", str(self))

@@ -16,14 +16,17 @@ from etl_assets.alerts.sender import Dispatch, send
 from etl_assets.model.alert import (
     CheckFailed,
     DriftOpened,
+    FileBroken,
     FilesSetAside,
     NoDelivery,
     QuarantineAgeing,
     QuarantineGrowing,
+    Reason,
     RejectedCount,
     RejectedShare,
     RunFailed,
     SlowRun,
+    TickFailed,
     VolumeDrop,
 )
 from etl_assets.model.checks import VOLUME
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from etl_assets.model.alert import AlertRule, Reason
+    from etl_assets.model.alert import AlertRule
     from etl_assets.model.check_result import CheckResult
     from etl_assets.model.drift import DriftEvent
     from etl_assets.model.run import RunEnd
@@ -45,10 +48,15 @@ __all__ = [
     "update_for_checks",
     "update_for_drift",
     "update_for_file_names",
+    "update_for_files",
     "update_for_run",
+    "update_for_tick",
     "update_for_time",
 ]
 
+_SUBJECT_LENGTH: Final = 400
+"""The most characters of an error in the subject of an alert: it is part of an index."""
+_TICK_REMEDY: Final = "The log of the code server shows where it was raised; report it if the cause is not yours."
 _TIME_RULES: Final = (NoDelivery, QuarantineGrowing, QuarantineAgeing)
 
 
@@ -135,20 +143,58 @@ def update_for_file_names(
     update_alerts(connection, rules, source, "", evaluation, alerts.clock(connection))
 
 
-def update_for_time(connection: Connection, rules: Mapping[str, Sequence[AlertRule]], now: datetime) -> None:
+def update_for_files(connection: Connection, errors: Mapping[str, str], before: Collection[str]) -> None:
+    """Open and resolve the alerts about files that do not load. An error with another text is another alert.
+
+    Args:
+        connection: To the warehouse.
+        errors: The error of each file that does not load, by the name of its asset.
+        before: Names of the files that did not load before.
+    """
+    now = alerts.clock(connection)
+    remedy = "Correct the file, then load the code location again."
+    with connection.transaction():
+        for name in sorted({*errors, *before}):
+            error = errors.get(name)
+            reasons = [] if error is None else [Reason(FileBroken(), error, remedy, error[:_SUBJECT_LENGTH])]
+            resolution = "The file fails with another error." if reasons else "The file loads again, or is gone."
+            evaluation = Evaluation({FileBroken.kind: None}, reasons, resolution, again=False)
+            update_alerts(connection, (), name, "", evaluation, now)
+
+
+def update_for_tick(connection: Connection, sensor: str, errors: Mapping[str, str]) -> None:
+    """Open and resolve the alerts about runs and sources for which a tick of a sensor failed.
+
+    Args:
+        connection: To the warehouse.
+        sensor: Name of the sensor.
+        errors: The error of each run or source that failed at the newest tick.
+    """
+    with connection.transaction():
+        reasons = [
+            Reason(TickFailed(), f"{error}. The sensor goes on with all others.", _TICK_REMEDY, f"{sensor} {item}")
+            for item, error in errors.items()
+        ]
+        before = [alert.subject for alert in alerts.lock_open_alerts(connection, "", "", [TickFailed.kind])]
+        subjects = [subject for subject in before if subject.startswith(f"{sensor} ")]
+        evaluation = Evaluation({TickFailed.kind: subjects}, reasons, "A later tick did not fail.", again=False)
+        update_alerts(connection, (), "", "", evaluation, alerts.clock(connection))
+
+
+def update_for_time(connection: Connection, source: str, rules: Sequence[AlertRule], now: datetime) -> None:
     """Open and resolve the alerts that depend only on time: missed deadlines, a quarantine that grows or ages.
 
     Args:
-        connection: To the warehouse, outside a transaction: each source gets one of its own.
-        rules: By source.
+        connection: To the warehouse.
+        source: Name of the source.
+        rules: Of the source.
         now: The current time.
     """
-    for source, source_rules in rules.items():
-        with connection.transaction():
-            reasons = _time_reasons(connection, source, source_rules, now)
-            evaluated = dict.fromkeys(kind.kind for kind in _TIME_RULES)
-            evaluation = Evaluation(evaluated, reasons, "There is no reason for it any more.", again=False)
-            update_alerts(connection, source_rules, source, "", evaluation, now)
+    with connection.transaction():
+        reasons = _time_reasons(connection, source, rules, now)
+        evaluated = dict.fromkeys(kind.kind for kind in _TIME_RULES)
+        evaluation = Evaluation(evaluated, reasons, "There is no reason for it any more.", again=False)
+        update_alerts(connection, rules, source, "", evaluation, now)
 
 
 def _evaluate_successful_run(connection: Connection, rules: Sequence[AlertRule], run: RunEnd) -> Evaluation:

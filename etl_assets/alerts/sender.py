@@ -102,7 +102,7 @@ def send(
             if claimed is None:
                 break
             notification, alert = claimed
-            if (error := deliver(channels[channel], text_of(alert, notification.event, ui_url))) is not None:
+            if (error := _try(channels[channel], text_of(alert, notification.event, ui_url))) is not None:
                 notifications.mark_failed(connection, notification.id, error)
                 break
             notifications.mark_sent(connection, notification.id)
@@ -110,6 +110,14 @@ def send(
     states = notifications.channel_states(connection)
     _alert_of_lost_channels(connection, states, channels, now)
     return Dispatch(sent, dropped, states, frozenset(state.channel for state in states) - channels.keys())
+
+
+def _try(url: str, notification: NotificationText) -> str | None:
+    """Send one notification; return the class of an error that the service raises, whose text may contain secrets."""
+    try:
+        return deliver(url, notification)
+    except Exception as error:  # noqa: BLE001 -- a service may raise anything, and another channel must get its own
+        return f"The service for the channel's URL failed with {type(error).__name__}."
 
 
 def deliver(url: str, notification: NotificationText, seconds: float = SEND_SECONDS) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from etl_assets.cli import FAILED, UNSOUND
-from etl_assets.cli.environment import declared_sources, environment, source_named
+from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.terminal import console, count_text, emit, table
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.migrations.migrate import require_current
@@ -55,13 +55,15 @@ def command(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> Non
     with environment() as env:
         with connected(env.url) as connection:
             require_current(connection)
-        sources = declared_sources(env.settings)
-        chosen = [source_named(sources, name).name for name in names]
+        known = declared(env.settings)
+        chosen = [source_named(known, name).name for name in names]
         from etl_assets.cli.orchestration import orchestration  # noqa: PLC0415 -- loads Dagster
 
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
             observations, error = dagster.audit(chosen)
         tables = [_audited(observation) for observation in observations]
+    for file in () if names else known.broken.values():
+        click.echo(f"Its table was not audited: {file.error}", err=True)
     for audited in tables if as_json else ():
         emit(asdict(audited))
     if not as_json and not (error and not tables):

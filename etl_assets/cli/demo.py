@@ -8,26 +8,27 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from etl_assets import catalog
-from etl_assets.cli import FAILED
+from etl_assets.cli import FAILED, WRONG_SETTINGS
 from etl_assets.cli.environment import environment
 from etl_assets.cli.migrate import migrate_databases
 from etl_assets.cli.run import in_order, run_partitions
-from etl_assets.cli.terminal import console, count_text, progress, table
+from etl_assets.cli.terminal import console, count_text, table
 from etl_assets.model.counts import Counts
 from etl_assets.model.text import escape_lines
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.runs.results import waiting_by_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from etl_assets.cli.orchestration import Orchestration
+    from etl_assets.cli.orchestration import Orchestration, Runnable
     from etl_assets.cli.outcome import Outcome
 
 _COLUMNS: Final = (
     "table", "runs", "read", "rejected", "parked now", "filtered", "produced", "inserted", "updated", "unchanged",
     "duplicate", "seconds",
 )  # fmt: skip
+_MARTS: Final = "marts"
 _NEXT: Final = """
 What to look at next:
   etl-assets dev               the same data in the Dagster UI: lineage, checks, runs
@@ -47,35 +48,31 @@ def command(ctx: click.Context) -> None:
     """
     with environment() as env:
         migrate_databases(env)
-        sources = catalog.find()
+        bundled = catalog.load()
         from etl_assets.cli.orchestration import orchestration  # noqa: PLC0415 -- loads Dagster
 
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
-            plan = [(source, key) for source in in_order(sources, sources) for key in dagster.partitions(source)]
-            outcomes = list(run_partitions(dagster, plan))
+            sources = in_order(bundled.sources, bundled.sources)
+            outcomes = list(run_partitions(dagster, _every_partition(dagster, sources)))
             if not any(outcome.error for outcome in outcomes):
-                outcomes += _marts(dagster)
+                marts = [key for key in dagster.own_assets() if key.path[0] == _MARTS]
+                outcomes += run_partitions(dagster, _every_partition(dagster, marts))
         with connected(env.url) as connection:
             parked = {name: counts["parked"] for name, counts in waiting_by_source(connection).items()}
     _print(outcomes, parked)
+    for file in bundled.broken.values():
+        click.echo(f"Not loaded: {file.error}", err=True)
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     for outcome in failed:
         if outcome.error is not None:
             click.echo(escape_lines(f"{outcome.source} {outcome.partition or ''}: {outcome.error.message}"), err=True)
-    if failed:
-        ctx.exit(FAILED)
+    if failed or bundled.broken:
+        ctx.exit(FAILED if failed else WRONG_SETTINGS)
     click.echo(_NEXT)
 
 
-def _marts(dagster: Orchestration) -> Iterator[Outcome]:
-    """Compute every partition of every mart."""
-    plan = [(key, partition) for key, partitions in dagster.marts() for partition in partitions]
-    with progress() as bar:
-        task = bar.add_task("", total=len(plan))
-        for key, partition in plan:
-            bar.update(task, description=f"{'.'.join(key.path)} {partition}".strip())
-            yield dagster.compute(key, partition)
-            bar.advance(task)
+def _every_partition(dagster: Orchestration, chosen: Iterable[Runnable]) -> list[tuple[Runnable, str]]:
+    return [(what, key) for what in chosen for key in dagster.partitions(what)]
 
 
 def _print(outcomes: Iterable[Outcome], parked: Mapping[str, int]) -> None:

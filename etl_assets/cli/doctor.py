@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from etl_assets import doctor
 from etl_assets.cli import UNSOUND
-from etl_assets.cli.environment import declared_sources, environment
+from etl_assets.cli.environment import declared, environment
 from etl_assets.cli.run import STALE
 from etl_assets.cli.terminal import console, count_text, emit, table
 from etl_assets.model.text import escape_lines
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
+from etl_assets.postgres.ledger.invariants import Invariant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from etl_assets.postgres.ledger.invariants import Invariant, Violation
+    from etl_assets.postgres.ledger.invariants import Violation
     from etl_assets.source import Source
+
+_FILES_LOAD: Final = Invariant(
+    "files_load",
+    "Every file of sources loads",
+    "Correct the file, then load the code location again. All other files are loaded",
+)
 
 
 @click.command(name="doctor")
@@ -32,13 +39,18 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
     Exits with 4 if an invariant is violated. Loads may run at the same time.
     """
     from etl_assets.cli import reconciliation  # noqa: PLC0415 -- loads Dagster
+    from etl_assets.definitions import LOCATION  # noqa: PLC0415 -- its contents depend on the environment
 
     with environment() as env:
         violations = doctor.examine(env.warehouse)
-        sources = declared_sources(env.settings)
+        sources = declared(env.settings).sources
         violations += reconciliation.disagreements(env.url, sources)
         stale = _stale_partitions(env.url, sources)
-    invariants = (*doctor.INVARIANTS, reconciliation.DAGSTER_AGREES)
+    violations += [
+        _FILES_LOAD.violation(file.path, f"does not load. {file.problem.removesuffix('.')}")
+        for file in LOCATION.broken.values()
+    ]
+    invariants = (*doctor.INVARIANTS, reconciliation.DAGSTER_AGREES, _FILES_LOAD)
     if as_json:
         names = [invariant.name for invariant in invariants]
         emit({"examined": names, "violations": [asdict(violation) for violation in violations], "stale": stale})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from etl_assets import watch
-from etl_assets.cli.environment import declared_sources, environment
+from etl_assets.cli.environment import declared, environment
 from etl_assets.cli.masking import MASK
 from etl_assets.cli.terminal import console, count_text, emit, table
 from etl_assets.errors import DriftError
@@ -93,7 +93,7 @@ def show(id_: int, *, as_json: bool) -> None:
             "until": _delivery(connection, event.last_delivery),
             "taken back by": _delivery(connection, event.closed_delivery),
         }
-        column = _column(declared_sources(env.settings).get(event.source), event)
+        column = _column(declared(env.settings).sources.get(event.source), event)
     proposal, detail = _proposal(column, event), _detail(column, event)
     if as_json:
         emit({**_without_values(event), "detail": detail, "proposal": proposal, "deliveries": concerned})
@@ -140,7 +140,7 @@ def _decide(decision: Callable[..., DriftEvent], ids: Sequence[int], reviewer: s
     """Close all of the events or none; return how many."""
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
-        sources = declared_sources(env.settings)
+        sources = declared(env.settings).sources
         with connection.transaction():
             for id_ in sorted(set(ids)):
                 source = sources.get(_event(connection, id_).source)

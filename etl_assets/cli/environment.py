@@ -21,10 +21,11 @@ from etl_assets.local import database
 from etl_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from stamina.instrumentation import RetryDetails
 
+    from etl_assets.catalog import Catalog
     from etl_assets.local import Database
     from etl_assets.source import Source
 
@@ -74,21 +75,24 @@ def environment() -> Iterator[Environment]:
         yield Environment(settings, Warehouse(databases.url, LandingStore(settings.landing_url)), databases)
 
 
-def declared_sources(settings: Settings | None = None) -> Mapping[str, Source]:
-    """Return every declared source, by name."""
-    return catalog.find((settings or Settings.from_environment()).sources)
+def declared(settings: Settings | None = None) -> Catalog:
+    """Load every file of sources that the settings name."""
+    return catalog.load((settings or Settings.from_environment()).sources)
 
 
-def source_named(sources: Mapping[str, Source], name: str) -> Source:
+def source_named(known: Catalog, name: str) -> Source:
     """Return the source with a name.
 
     Raises:
+        BrokenFileError: If its file does not load.
         click.UsageError: If there is none.
     """
-    if name not in sources:
-        known = ", ".join(sources) or "none"
-        raise click.UsageError(f"There is no source {name!r}. Declared sources: {known}.")
-    return sources[name]
+    if name in known.sources:
+        return known.sources[name]
+    if name in known.broken:
+        raise known.broken[name].error
+    names = ", ".join(known.sources) or "none"
+    raise click.UsageError(f"There is no source {name!r}. Declared sources: {names}.")
 
 
 def _make_private(home: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from etl_assets.cli.environment import declared_sources, environment
+from etl_assets.cli.environment import declared, environment
 from etl_assets.cli.terminal import console
 from etl_assets.postgres.migrations.migrate import migrate
 
@@ -41,7 +41,7 @@ def migrate_databases(env: Environment) -> list[tuple[str, str | None, str | Non
         earlier = instance.run_storage.alembic_version()
         instance.upgrade()
         later = instance.run_storage.alembic_version()
-        set_limits(instance, declared_sources(env.settings).values())
+        set_limits(instance, declared(env.settings).sources.values())
     return [
         ("Schema etl", before, after),
         ("Dagster's storage", earlier[0] if earlier else None, later[0] if later else None),

@@ -14,17 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+import click
 import dagster as dg
 
-from etl_assets.cli.environment import declared_sources
+from etl_assets.cli.environment import declared
 from etl_assets.cli.outcome import Failure, Outcome
 from etl_assets.errors import LoadError
+from etl_assets.graph import last_good
 from etl_assets.graph.assets.touched import waiting_materialization
-from etl_assets.graph.keys import REPLAY, core_key, delivered_as, landing_key
+from etl_assets.graph.keys import REPLAY, asset_keys, core_key, delivered_as, landing_key
 from etl_assets.graph.partitions import add_files
 from etl_assets.graph.pools import set_limits
 from etl_assets.graph.run_config import audit_config, replay_config
 from etl_assets.graph.runs.ended_runs import reconcile, rules_of
+from etl_assets.graph.runs.one_by_one import Failures
 from etl_assets.graph.runs.reaper import reap
 from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.model.checks import AUDIT
@@ -35,13 +38,17 @@ from etl_assets.postgres.runs import results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import TypeAlias
 
     from etl_assets.cli.environment import Environment
+    from etl_assets.graph.build import Location
     from etl_assets.postgres.connection import Connection
     from etl_assets.source import Source
 
+    Runnable: TypeAlias = Source | dg.AssetKey
+    """A declared source, or the key of an asset that was written by hand."""
+
 REFUSING: Final = ("TooManyRejectedError", "ShapeError")
-MARTS: Final = "marts"
 NO_RETRIES_TAG: Final = "dagster/max_retries"
 """The daemon cannot retry a run that a command started: the user repeats the command instead."""
 
@@ -50,31 +57,35 @@ class Orchestration:
     """Dagster's definitions and instance, for the duration of a command.
 
     Attributes:
-        instance: The instance.
+        broken: The files that do not load, or whose definitions are wrong, by the name of their asset.
+        instance: Dagster's instance.
         set_aside: By source whose files were listed: names of files that cannot be keys of partitions, and why.
     """
 
-    def __init__(self, env: Environment, definitions: dg.Definitions, instance: dg.DagsterInstance, log: str) -> None:
+    def __init__(self, env: Environment, location: Location, instance: dg.DagsterInstance, log: str) -> None:
         self._url = env.url
-        self._sources = declared_sources(env.settings)
-        self._definitions = definitions
+        self._sources = declared(env.settings).sources
+        self._definitions = location.definitions
+        self.broken = location.broken
         self.instance = instance
         self.set_aside: dict[str, Mapping[str, str]] = {}
         self._log = {"loggers": {"console": {"config": {"log_level": log}}}}
 
-    def run(self, source: Source, partition: str, *, force: bool = False, file: str | None = None) -> Outcome:
-        """Fetch, validate and load a partition of a source.
+    def run(self, what: Runnable, partition: str, *, force: bool = False, file: str | None = None) -> Outcome:
+        """Fetch, validate and load a partition of a source, or materialize one of an asset written by hand.
 
         Args:
-            source: Its declaration.
-            partition: Key of the partition; the empty text for a source without partitions.
+            what: The declaration of the source, or the key of the asset.
+            partition: Key of the partition; the empty text if there are no partitions.
             force: Whether to reload a complete delivery.
             file: Path of a file to load instead of the publisher's.
         """
-        ops: dict[str, Any] = {core_key(source.name).to_python_identifier(): {"config": {"force": force}}}
+        if isinstance(what, dg.AssetKey):
+            return self._outcome(None, delivered_as(what), partition, what, {})
+        ops: dict[str, Any] = {core_key(what.name).to_python_identifier(): {"config": {"force": force}}}
         if file is not None:
-            ops[landing_key(source.name).to_python_identifier()] = {"config": {"file": str(Path(file).absolute())}}
-        return self._outcome(source.name, source.name, partition, core_key(source.name), {"ops": ops})
+            ops[landing_key(what.name).to_python_identifier()] = {"config": {"file": str(Path(file).absolute())}}
+        return self._outcome(what.name, what.name, partition, core_key(what.name), {"ops": ops})
 
     def replay(self, source: str, ids: Sequence[int] | None, *, released: bool) -> Outcome:
         """Replay records of the quarantine: those with some ids, all that wait, or those whose parents have arrived."""
@@ -99,36 +110,39 @@ class Orchestration:
         ]
         return observations, "" if result.success else _failure(result, None).message
 
-    def compute(self, key: dg.AssetKey, partition: str) -> Outcome:
-        """Materialize a partition of an asset that is written by hand."""
-        return self._outcome(None, delivered_as(key), partition, key, {})
+    def partitions(self, what: Runnable) -> list[str]:
+        """Return every partition that there is now, oldest first; add new files as partitions.
 
-    def partitions(self, source: Source) -> list[str]:
-        """Return every partition that a source has now, oldest first; add new files as partitions.
-
-        Names of files that cannot be keys are entered in `set_aside`.
+        A source or an asset without partitions has one, whose key is the empty text. Names of files that cannot be keys
+        are entered in `set_aside`.
         """
-        if source.partitions is None:
+        if isinstance(what, dg.AssetKey):
+            definition = self._definitions.resolve_asset_graph().get(what).partitions_def
+            store = self.instance
+            return [""] if definition is None else list(definition.get_partition_keys(dynamic_partitions_store=store))
+        if what.partitions is None:
             return [""]
-        if source.has_file_partitions:
-            names = add_files(source, self.instance, self._url)
-            self.set_aside[source.name] = names.set_aside
+        if what.has_file_partitions:
+            names = add_files(what, self.instance, self._url)
+            self.set_aside[what.name] = names.set_aside
             return list(names.keys)
-        return list(source.partitions.keys(datetime.now(tz=UTC)))
+        return list(what.partitions.keys(datetime.now(tz=UTC)))
 
-    def plan(self, source: Source, *, everything: bool) -> list[str]:
+    def plan(self, what: Runnable, *, everything: bool) -> list[str]:
         """Return the partitions to run: those that are stale last and newest first, the others oldest first.
 
         What a newer delivery no longer yields may be in an older one, which is therefore reloaded after it.
 
         Args:
-            source: Its declaration.
+            what: The declaration of the source, or the key of the asset.
             everything: Whether to run complete partitions as well.
         """
-        keys = self.partitions(source)
-        stale = self.stale(source)
-        if not everything and source.partitions is not None:
-            complete = self._complete(source)
+        keys = self.partitions(what)
+        if isinstance(what, dg.AssetKey):
+            complete, stale = self.instance.get_materialized_partitions(what), set[str]()
+        else:
+            complete, stale = self._complete(what), self.stale(what)
+        if not everything and keys != [""]:
             keys = [key for key in keys if key not in complete]
         return [*(key for key in keys if key not in stale), *(key for key in reversed(keys) if key in stale)]
 
@@ -142,21 +156,12 @@ class Orchestration:
         complete = partial(results.complete_partitions, source=source.name, fingerprint=source.fingerprint)
         return in_session(self._url, complete) & self.instance.get_materialized_partitions(core_key(source.name))
 
-    def marts(self) -> list[tuple[dg.AssetKey, list[str]]]:
-        """Return the assets computed from tables, with their partitions; each asset comes after its inputs."""
+    def own_assets(self) -> list[dg.AssetKey]:
+        """Return the assets that were written by hand; each comes after its inputs."""
         graph = self._definitions.resolve_asset_graph()
-        marts = []
-        for key in graph.toposorted_asset_keys:
-            node = graph.get(key)
-            if key.path[0] == MARTS and node.is_materializable:
-                definition = node.partitions_def
-                keys = (
-                    [""]
-                    if definition is None
-                    else list(definition.get_partition_keys(dynamic_partitions_store=self.instance))
-                )
-                marts.append((key, keys))
-        return marts
+        others = {key for source in self._sources.values() for key in asset_keys(source)}
+        others |= {core_key(name) for name in self.broken}
+        return [key for key in graph.toposorted_asset_keys if key not in others and graph.get(key).is_materializable]
 
     def _outcome(
         self, job: str | None, name: str, partition: str, key: dg.AssetKey | None, config: Mapping[str, Any]
@@ -228,14 +233,18 @@ def orchestration(env: Environment, *, verbose: bool) -> Iterator[Orchestration]
         env: The settings and databases of the command.
         verbose: Whether Dagster's log goes to standard error.
     """
-    from etl_assets.definitions import defs  # noqa: PLC0415 -- its contents depend on the environment
+    from etl_assets.definitions import LOCATION  # noqa: PLC0415 -- its contents depend on the environment
 
     logging.getLogger("dagster").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     with dg.DagsterInstance.get() as instance:
-        sources = declared_sources(env.settings)
+        last_good.write(env.settings.home, LOCATION.assets)
+        sources = declared(env.settings).sources
         set_limits(instance, sources.values())
-        reap(instance, env.url, sources)
-        yield Orchestration(env, defs, instance, "DEBUG" if verbose else "CRITICAL")
+        failures = Failures()
+        reap(instance, env.url, sources, failures)
+        if failures.errors:
+            click.echo(f"The run history is not complete.{failures}", err=True)
+        yield Orchestration(env, LOCATION, instance, "DEBUG" if verbose else "CRITICAL")
 
 
 def _status(result: dg.ExecuteInProcessResult, key: dg.AssetKey | None, failure: Failure | None) -> str:

@@ -6,7 +6,6 @@ references and unique values, because they need the tables.
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,11 +17,10 @@ import click
 import polars as pl
 
 from etl_assets import catalog, ingest
-from etl_assets.cli.environment import declared_sources, source_named
+from etl_assets.cli.environment import declared, source_named
 from etl_assets.cli.masking import MASK, Masking
 from etl_assets.cli.run import matching_partition
 from etl_assets.cli.terminal import console, count_text, emit, harmless_bytes, progress, table
-from etl_assets.errors import DeclarationError
 from etl_assets.landing import LandingStore, land
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
 from etl_assets.model.partitions import Files
@@ -51,7 +49,9 @@ def command(name: str, key: str | None, limit: int, *, as_json: bool) -> None:
     Name a source, or the FILE of a declaration. Values of sensitive columns are masked. References and unique values
     are not checked, because they need the tables.
     """
-    source = _source_of_file(Path(name)) if name.endswith(".py") else source_named(declared_sources(), name)
+    if name.endswith(".py") and not Path(name).is_file():
+        raise click.UsageError(f"There is no file {name}.")
+    source = catalog.load_file(Path(name)) if name.endswith(".py") else source_named(declared(), name)
     partition = source.partition(_partition_key(source, key))
     with TemporaryDirectory(prefix="etl-assets-preview-") as folder:
         store = LandingStore(folder)
@@ -159,18 +159,6 @@ def _partition_key(source: Source, key: str | None) -> str | None:
     if not known:
         raise click.UsageError(f"Source {source.name!r} has no partitions yet. There is nothing to preview.")
     return known[-1]
-
-
-def _source_of_file(path: Path) -> Source:
-    """Return the source that a file declares; the settings need not name its folder."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise click.UsageError(f"There is no file {path}.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    for source in catalog.sources([module]).values():
-        return source
-    raise DeclarationError(f"file {path}", "SOURCE", "is missing", "Write SOURCE = Source(...)")
 
 
 def _print(facts: Mapping[str, Any], preview: Preview) -> None:

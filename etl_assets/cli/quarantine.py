@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from etl_assets.cli.environment import declared_sources, environment, source_named
+from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.masking import MASK, Masking
 from etl_assets.cli.quarantine_export import export
 from etl_assets.cli.terminal import console, count_text, emit, harmless_bytes, table
@@ -99,7 +99,7 @@ def show(id_: int, *, reveal: bool, as_json: bool) -> None:
         record = _record(connection, id_)
         delivery = deliveries.by_id(connection, record.delivery_id)
         seen = cases.times_seen(connection, [id_])[id_]
-    source = declared_sources(env.settings).get(record.source)
+    source = declared(env.settings).sources.get(record.source)
     masking = Masking(source, reveal)
     fields = masking.fields(record.fields)
     correction = masking.fields(record.correction)
@@ -166,7 +166,7 @@ def fix(id_: int, changes: Sequence[str], nulls: Sequence[str], note: str | None
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
         record = _record(connection, id_)
-        source = source_named(declared_sources(env.settings), record.source)
+        source = source_named(declared(env.settings), record.source)
         try:
             correction = published_correction(source, record, wanted)
         except ValueError as error:
@@ -212,7 +212,7 @@ def replay(ctx: click.Context, name: str, ids: Sequence[int], *, parked: bool, a
     if parked and ids:
         raise click.UsageError("--parked selects the records: leave out the ids.")
     with environment() as env:
-        source_named(declared_sources(env.settings), name)
+        source_named(declared(env.settings), name)
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
             outcome = dagster.replay(name, list(ids) or None, released=parked)
         with connected(env.url) as connection:
@@ -241,12 +241,12 @@ def _materialize(env: Environment, connection: Connection, records: Sequence[Rej
     """Show in Dagster that the quarantine of the records' partitions has changed."""
     from etl_assets.cli.orchestration import report_reviewed  # noqa: PLC0415 -- loads Dagster
 
-    declared = declared_sources(env.settings)
+    sources = declared(env.settings).sources
     partitions: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for record in records:
         partitions[record.source][record.partition] = None
-    for name in partitions.keys() & declared.keys():
-        report_reviewed(connection, declared[name], partitions[name])
+    for name in partitions.keys() & sources.keys():
+        report_reviewed(connection, sources[name], partitions[name])
 
 
 def _record(connection: Connection, id_: int) -> Rejected:

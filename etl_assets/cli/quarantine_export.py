@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
-from etl_assets.cli.environment import declared_sources, environment
+from etl_assets.cli.environment import declared, environment
 from etl_assets.cli.masking import MASK, Masking
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import quarantine
@@ -47,7 +47,7 @@ def export(source: str | None, statuses: Sequence[str], format_: str, path: Path
     """
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
-        known = declared_sources(env.settings)
+        known = declared(env.settings).sources
         records = quarantine.find(connection, source=source, statuses=statuses or quarantine.STATUSES)
     rows = [_exported(record, known, reveal=reveal) for record in records]
     with _opened(path) as file:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import click
+import dagster as dg
 
 from etl_assets import ingest
 from etl_assets.cli import FAILED
-from etl_assets.cli.environment import declared_sources, environment, source_named
+from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.outcome import print_outcomes
 from etl_assets.cli.terminal import console, count_text, emit, progress
 from etl_assets.graph.triggers.lineage import comes_after
@@ -21,8 +22,9 @@ from etl_assets.postgres.runs.results import waiting_by_source
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from etl_assets.catalog import Catalog
     from etl_assets.cli.environment import Environment
-    from etl_assets.cli.orchestration import Orchestration
+    from etl_assets.cli.orchestration import Orchestration, Runnable
     from etl_assets.cli.outcome import Outcome
     from etl_assets.source import Source
 
@@ -49,10 +51,10 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Fetch, validate and load sources, parents first.
+    """Fetch, validate and load sources, parents first; then materialize assets that were written by hand.
 
-    For a source with partitions, run every partition that is not complete, or that was read under another declaration.
-    For a source of files, run every new file.
+    NAME is the name of a source, or the key of an asset, as marts/x. For a source with partitions, run every partition
+    that is not complete, or that was read under another declaration. For a source of files, run every new file.
     """
     if wanted and (everything or len(names) > 1):
         raise click.UsageError("--partition needs exactly one NAME, and excludes --all.")
@@ -61,17 +63,17 @@ def command(
     with environment() as env:
         with connected(env.url) as connection:
             require_current(connection)
-        sources = declared_sources(env.settings)
-        chosen = in_order(sources, {source_named(sources, name).name for name in names})
+        known = declared(env.settings)
         from etl_assets.cli.orchestration import orchestration  # noqa: PLC0415 -- loads Dagster
 
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
-            if file is not None and chosen[0].partitions is not None and not wanted:
-                raise click.UsageError(f"Source {chosen[0].name!r} has partitions: name one with --partition.")
+            chosen = _chosen(dagster, known, names)
+            if file is not None:
+                _require_file_for_one(chosen[0], wanted)
             plan = [
-                (source, key)
-                for source in chosen
-                for key in _partitions(dagster, source, wanted, everything=everything or force)
+                (what, key)
+                for what in chosen
+                for key in _partitions(dagster, what, wanted, everything=everything or force)
             ]
             if not as_json:
                 _print_stale(dagster, chosen)
@@ -83,7 +85,8 @@ def command(
             set_aside = {} if wanted else {name: names for name, names in dagster.set_aside.items() if names}
         if not as_json:
             _report(outcomes, len(plan))
-            _print_releasable(env, sources, {source.table for source in chosen})
+            arrived = {what.table for what in chosen if not isinstance(what, dg.AssetKey)}
+            _print_releasable(env, known.sources, arrived)
         _report_set_aside(set_aside)
     if set_aside or any(outcome.error for outcome in outcomes):
         ctx.exit(FAILED)
@@ -107,7 +110,7 @@ def in_order(sources: Mapping[str, Source], names: Collection[str]) -> list[Sour
 
 def run_partitions(
     dagster: Orchestration,
-    plan: Sequence[tuple[Source, str]],
+    plan: Sequence[tuple[Runnable, str]],
     *,
     force: bool = False,
     file: str | None = None,
@@ -117,7 +120,7 @@ def run_partitions(
 
     Args:
         dagster: Runs the partitions.
-        plan: Pairs of a source and the key of a partition.
+        plan: Pairs of a source, or an asset, and the key of a partition.
         force: Whether to reload complete deliveries.
         file: Path of a file to load instead of the publisher's.
         shown: Whether a progress bar may be shown.
@@ -127,9 +130,9 @@ def run_partitions(
     """
     with progress(shown=shown) as bar:
         task = bar.add_task("", total=len(plan))
-        for source, key in plan:
-            bar.update(task, description=escape_control_characters(f"{source.name} {key}".strip()))
-            outcome = dagster.run(source, key, force=force, file=file)
+        for what, key in plan:
+            bar.update(task, description=escape_control_characters(f"{_name(what)} {key}".strip()))
+            outcome = dagster.run(what, key, force=force, file=file)
             bar.advance(task)
             yield outcome
             if outcome.error is not None and outcome.error.name in _FATAL:
@@ -158,20 +161,49 @@ def matching_partition(key: str, known: Sequence[str], name: str) -> str:
     raise click.UsageError(f"Source {name!r} has no partition {key!r}. {existing}.")
 
 
-def _partitions(dagster: Orchestration, source: Source, wanted: Sequence[str], *, everything: bool) -> Iterable[str]:
-    if wanted and source.partitions is None:
-        raise click.UsageError(f"Source {source.name!r} has no partitions: leave out --partition.")
-    if wanted:
-        known = dagster.partitions(source)
-        return dict.fromkeys(matching_partition(key, known, source.name) for key in wanted)
-    return dagster.plan(source, everything=everything)
+def _chosen(dagster: Orchestration, known: Catalog, names: Sequence[str]) -> list[Runnable]:
+    """Return the named sources, parents first, and then the named assets, inputs first.
+
+    Raises:
+        BrokenFileError: If the file of one does not load.
+        click.UsageError: If there is no source and no asset of a name.
+    """
+    own = {key.to_user_string(): key for key in dagster.own_assets()}
+    sources = set()
+    for name in names:
+        if name in dagster.broken:
+            raise dagster.broken[name].error
+        if name not in own:
+            sources.add(source_named(known, name).name)
+    return [*in_order(known.sources, sources), *(key for name, key in own.items() if name in names)]
 
 
-def _print_stale(dagster: Orchestration, sources: Sequence[Source]) -> None:
-    """Print how many partitions must be reloaded."""
-    for source in sources:
-        if stale := len(dagster.stale(source)):
-            console().print(f"{source.name}: {count_text(stale, 'partition')} {STALE}.")
+def _require_file_for_one(what: Runnable, wanted: Sequence[str]) -> None:
+    """Raise unless a file that was brought by hand can be loaded: into a source, and into one partition of it."""
+    if isinstance(what, dg.AssetKey):
+        raise click.UsageError(f"Asset {_name(what)} was written by hand and loads no file: leave out --file.")
+    if what.partitions is not None and not wanted:
+        raise click.UsageError(f"Source {what.name!r} has partitions: name one with --partition.")
+
+
+def _name(what: Runnable) -> str:
+    return what.to_user_string() if isinstance(what, dg.AssetKey) else what.name
+
+
+def _partitions(dagster: Orchestration, what: Runnable, wanted: Sequence[str], *, everything: bool) -> Iterable[str]:
+    if not wanted:
+        return dagster.plan(what, everything=everything)
+    known = dagster.partitions(what)
+    if known == [""]:
+        raise click.UsageError(f"{_name(what)} has no partitions: leave out --partition.")
+    return dict.fromkeys(matching_partition(key, known, _name(what)) for key in wanted)
+
+
+def _print_stale(dagster: Orchestration, chosen: Sequence[Runnable]) -> None:
+    """Print how many partitions of sources must be reloaded."""
+    for what in chosen:
+        if not isinstance(what, dg.AssetKey) and (stale := len(dagster.stale(what))):
+            console().print(f"{what.name}: {count_text(stale, 'partition')} {STALE}.")
 
 
 def _report(outcomes: Sequence[Outcome], planned: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import dagster as dg
 
@@ -13,12 +13,14 @@ from etl_assets.model.partitions import Daily, Files, Monthly, Periods, Static, 
 from etl_assets.postgres.connection import connected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from etl_assets.model.partition_keys import FileNames
     from etl_assets.model.partitions import Partition, Partitioning
     from etl_assets.source import Source
 
+Partitions: TypeAlias = "Mapping[dg.AssetKey, dg.PartitionsDefinition[str] | None]"
+"""Assets, each with its partitions."""
 _PERIODS: dict[type[Periods], Callable[..., dg.PartitionsDefinition[str]]] = {
     Daily: dg.DailyPartitionsDefinition,
     Weekly: dg.WeeklyPartitionsDefinition,

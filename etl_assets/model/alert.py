@@ -303,6 +303,20 @@ class ChannelLost(AlertRule):
     kind: ClassVar[str] = "channel_lost"
 
 
+@dataclass(frozen=True, kw_only=True)
+class FileBroken(AlertRule):
+    """A file of sources does not load. Not declared by a source: a file that does not load declares nothing."""
+
+    kind: ClassVar[str] = "file_broken"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TickFailed(AlertRule):
+    """A tick of a sensor failed for one run or source, and went on with the others. Not declared by a source."""
+
+    kind: ClassVar[str] = "tick_failed"
+
+
 @dataclass(frozen=True)
 class Reason:
     """What a rule found, for which an alert is open.

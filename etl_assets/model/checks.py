@@ -12,4 +12,6 @@ VOLUME: Final = "volume"
 DISTRIBUTION: Final = "distribution"
 AUDIT: Final = "audit"
 """Also the name of the job that checks stored tables against their declarations."""
-BUILT_IN: Final = frozenset({SHAPE, REJECTED_SHARE, CONSERVATION, DRIFT, VOLUME, DISTRIBUTION, AUDIT})
+DECLARATION: Final = "declaration"
+"""The check of a file that does not load: it fails until the file loads."""
+BUILT_IN: Final = frozenset({SHAPE, REJECTED_SHARE, CONSERVATION, DRIFT, VOLUME, DISTRIBUTION, AUDIT, DECLARATION})

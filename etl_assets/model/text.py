@@ -1,7 +1,8 @@
-"""Text from outside as text for people: escaped where it could control a terminal, and cut where it is long."""
+"""Text from outside: escaped where it could control a terminal or no database stores it, and cut where it is long."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
 
 _ESCAPED_BYTE: Final = 0xDC00
 """The offset that Python's ``surrogateescape`` adds to bytes that are not UTF-8."""
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _MOST_SHOWN: Final = 20
 _SHOWN_CHARACTERS: Final = 100
 
@@ -21,6 +23,15 @@ def escape_control_characters(text: str) -> str:
 def escape_lines(text: str) -> str:
     """Return lines of text with an escape for every other character that a terminal might execute or not show."""
     return "\n".join(map(escape_control_characters, text.split("\n")))
+
+
+def storable(text: str) -> str:
+    r"""Return a text with an escape for each character that no database stores; all other texts unchanged.
+
+    These are NUL (``\x00``), the bytes of a file name that are not UTF-8 (``\xff``), and other lone surrogates
+    (``\ud800``).
+    """
+    return _UNSTORABLE.sub(lambda match: _escape(match[0]), text)
 
 
 def names_text(names: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -10,13 +11,18 @@ from urllib.parse import quote, unquote, urlsplit
 import psycopg
 import stamina
 from psycopg import sql
+from psycopg.types.json import set_json_dumps
+from psycopg.types.string import StrBinaryDumper, StrDumper, StrDumperUnknown
 
 from etl_assets.errors import SettingsError, TransientLoadError
+from etl_assets.model.text import storable
 from etl_assets.postgres.faults import translating
 from etl_assets.postgres.outages import open_waiting, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from psycopg.abc import Buffer
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 T = TypeVar("T")
@@ -71,7 +77,44 @@ def connect(url: str, *, wait: bool = True) -> Connection:
         version = connection.info.server_version // 10_000
         connection.close()
         raise SettingsError(f"The server is PostgreSQL {version}. Nothing was written. Use PostgreSQL 15 or later.")
+    for dumper in (_BinaryText, _Text, _UntypedText):  # the last one is the default
+        connection.adapters.register_dumper(str, dumper)
+    set_json_dumps(_storable_json, connection)
     return connection
+
+
+class _BinaryText(StrBinaryDumper):
+    """Sends texts in binary form, with an escape for what no database stores: see `storable`."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        return super().dump(storable(obj))
+
+
+class _Text(StrDumper):
+    """Sends texts in lists, with the same escapes."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        return super().dump(storable(obj))
+
+
+class _UntypedText(StrDumperUnknown):
+    """Sends texts that Postgres may cast to another type, with the same escapes."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        return super().dump(storable(obj))
+
+
+def _storable_json(value: object) -> str:
+    r"""Return JSON without ``\u0000`` and lone surrogates, which ``jsonb`` refuses."""
+    return json.dumps(_storable(value))
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {_storable(name): _storable(item) for name, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 @contextmanager

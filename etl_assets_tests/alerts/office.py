@@ -121,7 +121,7 @@ class Office:
 
     def time(self, *rules: AlertRule, at: datetime | None = None) -> None:
         """Evaluate the rules that depend only on time."""
-        alerts.update_for_time(self.connection, {"people": rules}, at or self.now)
+        alerts.update_for_time(self.connection, "people", rules, at or self.now)
 
     def send(self, later: timedelta = timedelta(), **more: Any) -> Dispatch:
         """Send the outbox, now or later."""

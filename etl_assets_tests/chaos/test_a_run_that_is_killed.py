@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pytest
 
-from etl_assets.cli.environment import declared_sources, environment
+from etl_assets.cli.environment import declared, environment
 from etl_assets.graph.runs.watch_sensor import watch_sensor
 from etl_assets_tests.chaos.halted import RECORDS, declare_counters, halted
 
@@ -23,7 +23,7 @@ def _tick(cursor: str | None = None) -> dg.SensorExecutionData:
     """Evaluate one tick of the sensor, as the daemon does."""
     with environment() as env, dg.DagsterInstance.get() as instance:
         context = dg.build_sensor_context(instance=instance, cursor=cursor)
-        return watch_sensor(declared_sources(env.settings)).evaluate_tick(context)
+        return watch_sensor(declared(env.settings).sources).evaluate_tick(context)
 
 
 def _dagster_runs() -> list[tuple[str, dict[str, str]]]:

@@ -22,8 +22,8 @@ def ready(prepared: Prepared) -> Desk:
 def test_a_warehouse_without_violations_exits_with_0(ready: Desk) -> None:
     (output,) = ready.lines("doctor", "--json")
     assert output["violations"] == []
-    assert output["examined"] == [*(invariant.name for invariant in INVARIANTS), "dagster_agrees"]
-    assert f"All {len(INVARIANTS) + 1} invariants hold" in ready.succeed("doctor")
+    assert output["examined"] == [*(invariant.name for invariant in INVARIANTS), "dagster_agrees", "files_load"]
+    assert f"All {len(INVARIANTS) + 2} invariants hold" in ready.succeed("doctor")
 
 
 def test_a_violation_exits_with_4_and_says_what_to_do(ready: Desk) -> None:

@@ -38,7 +38,7 @@ SOURCE = Source(
 
 def observe(desk: Desk, *keys: str) -> None:
     """Freeze what is published and observe its drift, as a run would."""
-    source = catalog.find((str(desk.folder / "declared"),))["shirts"]
+    source = catalog.load((str(desk.folder / "declared"),)).sources["shirts"]
     warehouse = Warehouse(desk.url, LandingStore(str(desk.folder / "landing")))
     with connected(desk.url) as connection:
         watch = Watch(source, warehouse, connection)

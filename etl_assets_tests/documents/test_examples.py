@@ -24,6 +24,8 @@ EXAMPLES = [
 
 def _file_of(folder: Path, example: Example) -> Path:
     """The path of an example; the rule of CONTRIBUTING is imported by its test under the name it will have."""
+    if example.file is not None:
+        return folder / example.file
     name = "starts_with.py" if "class StartsWith" in example.code else f"example_{EXAMPLES.index(example)}.py"
     return folder / name
 
@@ -34,6 +36,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Example]:
     folder = tmp_path_factory.mktemp("examples")
     files = {_file_of(folder, example): example for example in EXAMPLES}
     for path, example in files.items():
+        if path.parent != folder:
+            path.parent.mkdir(exist_ok=True)
+            (path.parent / "__init__.py").touch()
         path.write_text(example.code, "utf-8")
     return files
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from etl_assets import PostgresLoader
+from etl_assets.graph.runs.one_by_one import Failures
 from etl_assets.graph.runs.reaper import reap
 from etl_assets_tests.proxy import proxied
 
@@ -61,7 +62,7 @@ def test_a_run_whose_warehouse_stays_away_is_entered_as_failed_when_it_is_back(
     source = bench.people("1,Ada,36", loader=_GoingAway(proxy=proxy, returns_after=None))
     assert not bench.run(source).success
     assert bench.query("SELECT status FROM etl.run") == [("started",)]
-    reap(bench.instance, bench.url, {"people": source})
+    reap(bench.instance, bench.url, {"people": source}, Failures())
     ((status, name, error),) = bench.query("SELECT status, error_class, error FROM etl.run")
     assert (status, name) == ("failed", "EnvironmentFaultError")
     assert "no longer answers" in error

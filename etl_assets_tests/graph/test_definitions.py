@@ -95,11 +95,27 @@ def test_sources_and_assets_of_other_folders_are_loaded_beside_the_bundled_ones(
     assert second == "['is_well']"
 
 
-def test_a_wrong_declaration_fails_the_code_location_with_what_to_write_instead(tmp_path: Path) -> None:
-    folder = _folder(tmp_path, another=_ANOTHER.format(owner="nobody"))
-    process = _python("import etl_assets.definitions", ETL_ASSETS_SOURCES=str(folder))
-    assert process.returncode == 1
-    assert "DeclarationError: source 'another': owner 'nobody' is not valid. Write an e-mail address" in process.stderr
+def test_sensors_and_other_sources_are_there_although_every_own_file_is_broken(tmp_path: Path) -> None:
+    folder = _folder(
+        tmp_path, another=_ANOTHER.format(owner="nobody"), syntax="SOURCE = Source(", end="raise SystemExit"
+    )
+    process = _python(
+        """
+        from etl_assets.definitions import LOCATION, defs
+        repository = defs.get_repository_def()
+        sensors = {"alerts", "watch_runs", "release_parked", "automation", "declarations"}
+        assert sensors <= {sensor.name for sensor in repository.sensor_defs}
+        assert repository.has_job("flights")
+        for name, file in sorted(LOCATION.broken.items()):
+            print(name, file.problem)
+        """,
+        ETL_ASSETS_SOURCES=str(folder),
+    )
+    assert process.returncode == 0, process.stderr
+    another, end, syntax = process.stdout.splitlines()
+    assert "DeclarationError: source 'another': owner 'nobody' is not valid. Write an e-mail address" in another
+    assert end.startswith("end Line 1: SystemExit")
+    assert syntax == "syntax Line 1: SyntaxError: '(' was never closed."
 
 
 def _asset(built: dg.Definitions, *key: str) -> dg.AssetSpec:

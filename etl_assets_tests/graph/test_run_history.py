@@ -26,6 +26,7 @@ from etl_assets.graph.runs.reaper import is_ours
 from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.graph.runs.watch_sensor import Cursor, ended_since, watch_sensor
 from etl_assets.postgres.runs import liveness
+from etl_assets.source_files import SourceFile
 from etl_assets_tests.graph.conftest import error_of
 
 if TYPE_CHECKING:
@@ -323,7 +324,7 @@ def _with_marts(source: Source) -> dg.Definitions:
     module = ModuleType("by_hand")
     for definition in (ages, report, nobody_is_old, somebody_is_there):
         setattr(module, definition.op.name, definition)
-    return definitions({source.name: source}, [module])
+    return definitions({source.name: source}, {SourceFile("by_hand", "by_hand.py"): module})
 
 
 def _materialize(bench: Bench, built: dg.Definitions, *keys: list[str]) -> str:

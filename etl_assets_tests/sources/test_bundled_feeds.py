@@ -36,7 +36,7 @@ _ROWS = {
 
 
 def _sources() -> dict[str, Source]:
-    return dict(catalog.sources(catalog.modules(["etl_assets.sources"])))
+    return dict(catalog.load().sources)
 
 
 def test_these_feeds_are_bundled() -> None:

@@ -9,7 +9,7 @@ import dagster as dg
 
 from etl_assets.graph.assets.plots import Bar, bars
 from etl_assets.model.counts import Counts
-from etl_assets.model.text import names_text
+from etl_assets.model.text import names_text, storable
 from etl_assets.postgres.runs.asset_metadata import recent_deliveries, row_counts
 from etl_assets.schema.rules.required import Required
 from etl_assets.schema.rules.type import WrittenAsType
@@ -50,7 +50,7 @@ def declared_in(file: str | None) -> Link:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
-        reference = dg.LocalFileCodeReference(file_path=file, line_number=1, label="declaration")
+        reference = dg.LocalFileCodeReference(file_path=storable(file), line_number=1, label="declaration")
         return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}
 
 

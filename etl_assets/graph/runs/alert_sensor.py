@@ -11,11 +11,13 @@ import dagster as dg
 
 from etl_assets import alerts
 from etl_assets.graph.resource import open_warehouse
+from etl_assets.graph.runs.one_by_one import Failures
 from etl_assets.postgres.alerts.alerts import clock
 from etl_assets.postgres.connection import connected
 from etl_assets.settings import Settings
 from etl_assets.source import Source
 
+ALERTS: Final = "alerts"
 ALERT_SECONDS: Final = 30
 
 
@@ -30,7 +32,7 @@ def alert_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
     rules = {name: source.alert_rules for name, source in sources.items()}
 
     @dg.sensor(
-        name="alerts",
+        name=ALERTS,
         minimum_interval_seconds=ALERT_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Checks for missed deadlines and an ageing quarantine; sends alerts to their channels.",
@@ -39,8 +41,12 @@ def alert_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
         settings = Settings.from_environment()
         with connected(open_warehouse().url) as connection:
             now = clock(connection)
-            alerts.update_for_time(connection, rules, now)
+            failures = Failures()
+            for name, source_rules in rules.items():
+                with failures.of(name):
+                    alerts.update_for_time(connection, name, source_rules, now)
+            failures.report(connection, ALERTS)
             dispatch = alerts.send(connection, settings.channels, settings.ui_url, now)
-        return dg.SkipReason("\n".join(dispatch.lines))
+        return dg.SkipReason("\n".join(dispatch.lines) + str(failures))
 
     return send_alerts

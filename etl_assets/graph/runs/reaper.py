@@ -23,6 +23,7 @@ from etl_assets.postgres.runs import history, missed_runs
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from etl_assets.graph.runs.one_by_one import Failures
     from etl_assets.model.run import RunEnd
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.runs.missed_runs import StartedRun
@@ -39,7 +40,11 @@ _AD_HOC_JOB: Final = "__ASSET_JOB"
 
 
 def reap(
-    instance: dg.DagsterInstance, url: str, sources: Mapping[str, Source], location: str | None = None
+    instance: dg.DagsterInstance,
+    url: str,
+    sources: Mapping[str, Source],
+    failures: Failures,
+    location: str | None = None,
 ) -> list[RunEnd]:
     """Check every run that is under way, and enter those whose process is missing for the second time.
 
@@ -50,6 +55,7 @@ def reap(
         instance: The instance of Dagster that has the runs.
         url: URL of the warehouse.
         sources: All known sources, by name.
+        failures: The runs that cannot be checked or entered are added to it, and the others are handled.
         location: Check only runs of this code location and those of none; None checks all runs.
 
     Returns:
@@ -60,16 +66,30 @@ def reap(
     with connected(url) as connection:
         started = missed_runs.find(connection, under_way.keys())
         for run_id in dict.fromkeys(row.key.run_id for row in started):
-            run = under_way.get(run_id) or instance.get_run_by_id(run_id)
-            if not is_ours(run, location):
-                continue
             rows = [row for row in started if row.key.run_id == run_id]
-            if run is not None and run.is_finished:
-                for record in instance.get_run_records(dg.RunsFilter(run_ids=[run_id])):
-                    reconcile(connection, instance, record, sources)
-            elif (run is None or _in_one_process(run, rows)) and _is_gone(connection, rows):
-                ends += _enter_ends(connection, rows, run, sources)
-                _report_to_dagster(instance, run)
+            with failures.of(run_id):
+                run = under_way.get(run_id) or instance.get_run_by_id(run_id)
+                if is_ours(run, location):
+                    ends += _check_run(connection, instance, rows, run, sources)
+    return ends
+
+
+def _check_run(
+    connection: Connection,
+    instance: dg.DagsterInstance,
+    rows: Collection[StartedRun],
+    run: dg.DagsterRun | None,
+    sources: Mapping[str, Source],
+) -> list[RunEnd]:
+    """Enter the end of a run that has ended or whose process is gone; return what was entered as an end."""
+    if run is not None and run.is_finished:
+        for record in instance.get_run_records(dg.RunsFilter(run_ids=[run.run_id])):
+            reconcile(connection, instance, record, sources)
+        return []
+    if (run is not None and not _in_one_process(run, rows)) or not _is_gone(connection, rows):
+        return []
+    ends = _enter_ends(connection, rows, run, sources)
+    _report_to_dagster(instance, run)
     return ends
 
 

@@ -4,7 +4,7 @@ It is switched on from the start. The annotations are not postponed here, becaus
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
@@ -13,10 +13,12 @@ import dagster as dg
 
 from etl_assets.graph.resource import open_warehouse
 from etl_assets.graph.runs.ended_runs import reconcile
+from etl_assets.graph.runs.one_by_one import Failures
 from etl_assets.graph.runs.reaper import is_ours, reap
 from etl_assets.postgres.connection import connected
 from etl_assets.source import Source
 
+WATCH: Final = "watch_runs"
 WATCH_SECONDS: Final = 15
 """The first tick after a run is killed finds it missing, and the second gives it up: within a minute."""
 RUNS_PER_TICK: Final = 50
@@ -34,10 +36,12 @@ class Cursor:
     Attributes:
         at: When the newest handled run ended, or was tagged last.
         seen: The handled runs of the overlap before `at`: id of the run, and when it was updated.
+        failed: Ids of the runs that could not be handled. Each tick tries them again, at most `RUNS_PER_TICK`.
     """
 
     at: datetime
     seen: Mapping[str, str] = field(default_factory=dict)
+    failed: Sequence[str] = ()
 
     @classmethod
     def read(cls, text: str | None, now: datetime) -> Self:
@@ -45,17 +49,17 @@ class Cursor:
         if not text:
             return cls(now - FIRST_PERIOD)
         state = json.loads(text)
-        return cls(datetime.fromisoformat(state["at"]), state["seen"])
+        return cls(datetime.fromisoformat(state["at"]), state["seen"], state.get("failed", ()))
 
     def __str__(self) -> str:
-        return json.dumps({"at": self.at.isoformat(), "seen": self.seen})
+        return json.dumps({"at": self.at.isoformat(), "seen": self.seen, "failed": list(self.failed)})
 
-    def after(self, records: Sequence[dg.RunRecord]) -> Self:
-        """Return the cursor after more runs have been handled."""
+    def after(self, records: Sequence[dg.RunRecord], failed: Iterable[str] = ()) -> Self:
+        """Return the cursor after more runs have been handled, some of which failed."""
         at = max([self.at, *(record.update_timestamp for record in records)])
         seen = {**self.seen, **{record.dagster_run.run_id: record.update_timestamp.isoformat() for record in records}}
         kept = {run_id: updated for run_id, updated in seen.items() if datetime.fromisoformat(updated) > at - OVERLAP}
-        return type(self)(at, kept)
+        return type(self)(at, kept, list(dict.fromkeys(failed))[-RUNS_PER_TICK:])
 
 
 def watch_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
@@ -66,7 +70,7 @@ def watch_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
     """
 
     @dg.sensor(
-        name="watch_runs",
+        name=WATCH,
         minimum_interval_seconds=WATCH_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Enters crashed runs in etl.run, and the results of checks written by hand in etl.check_result.",
@@ -75,15 +79,22 @@ def watch_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
         url = open_warehouse().url
         origin = context.code_location_origin
         location = origin.location_name if origin is not None else None
-        crashed = reap(context.instance, url, sources, location)
+        failures = Failures()
+        crashed = reap(context.instance, url, sources, failures, location)
         cursor = Cursor.read(context.cursor, datetime.now(UTC))
         ended = ended_since(context.instance, cursor)
+        failed: list[str] = []
         with connected(url) as connection:
-            for record in ended:
-                if is_ours(record.dagster_run, location):
-                    reconcile(connection, context.instance, record, sources)
-        context.update_cursor(str(cursor.after(ended)))
-        return dg.SkipReason(f"{len(crashed)} runs crashed, {len(ended)} ended since the last tick.")
+            for record in (*_records(context.instance, cursor.failed), *ended):
+                run = record.dagster_run
+                with failures.of(run.run_id):
+                    if is_ours(run, location):
+                        reconcile(connection, context.instance, record, sources)
+                if run.run_id in failures.errors:
+                    failed.append(run.run_id)
+            failures.report(connection, WATCH)
+        context.update_cursor(str(cursor.after(ended, failed)))
+        return dg.SkipReason(f"{len(crashed)} runs crashed, {len(ended)} ended since the last tick.{failures}")
 
     return watch
 
@@ -101,3 +112,8 @@ def ended_since(instance: dg.DagsterInstance, cursor: Cursor) -> list[dg.RunReco
         for record in records
         if cursor.seen.get(record.dagster_run.run_id) != record.update_timestamp.isoformat()
     ]
+
+
+def _records(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> Sequence[dg.RunRecord]:
+    """Return the runs with some ids, except those that were deleted."""
+    return instance.get_run_records(dg.RunsFilter(run_ids=list(run_ids))) if run_ids else []

@@ -16,6 +16,7 @@ from etl_assets.errors import DeliveryError, DeliveryMissingError
 from etl_assets.graph.keys import RUNS_PER_TICK, SOURCE_TAG
 from etl_assets.graph.partitions import files_of
 from etl_assets.graph.resource import open_warehouse
+from etl_assets.graph.runs.one_by_one import Failures
 from etl_assets.graph.triggers.arrivals import Arrival, Attempt, Decider, Decision, Memory, summary
 from etl_assets.model.partition_keys import FileNames
 from etl_assets.model.partitions import Periods
@@ -57,17 +58,19 @@ def change_sensor(source: Source, trigger: OnChange, job: UnresolvedAssetJobDefi
     def poll_publisher(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = datetime.now(UTC)
         memory = Memory.read(context.cursor)
-        warehouse = open_warehouse()
-        with connected(warehouse.url) as connection:
+        url = open_warehouse().url
+        with connected(url) as connection:
             fetched = deliveries.last_fetches(connection, source.name)
-        files = files_of(source, warehouse.url) if source.has_file_partitions else FileNames()
+        files = files_of(source, url) if source.has_file_partitions else FileNames()
         keys = files.keys or _to_poll(source, fetched, memory, now)
         tick = _Tick(source, Decider(trigger, source.extractor.settle_seconds, now), context.instance, memory)
         last = tick.poll_all(_after(keys, memory.last), fetched)
         present = set(keys)
         memory = Memory(last, {key: arrival for key, arrival in tick.arrivals.items() if key in present})
+        with connected(url) as connection:
+            tick.failures.report(connection, f"{source.name}_sensor")
         notes = {**tick.notes, **{name: f"is set aside, because it {why}" for name, why in files.set_aside.items()}}
-        message = summary(notes.items(), len(keys))
+        message = f"{summary(notes.items(), len(keys))}{tick.failures}"
         if tick.requests and any(notes.values()):
             context.log.info(message)
         return dg.SensorResult(
@@ -90,6 +93,7 @@ class _Tick:
         self._attempts = _attempts(instance, memory.arrivals.values())
         self.arrivals = dict(memory.arrivals)
         self.notes: dict[str, str] = {}
+        self.failures = Failures()
         self.requests: list[dg.RunRequest] = []
 
     def poll_all(self, keys: Sequence[str], fetched: Mapping[str, LastFetch]) -> str | None:
@@ -102,7 +106,8 @@ class _Tick:
         for count, key in enumerate(keys):
             if count and (len(self.requests) >= RUNS_PER_TICK or time.monotonic() > until):
                 return keys[count - 1]
-            self._apply(key, self._poll(key, fetched.get(key)))
+            with self.failures.of(key or self._source.name):
+                self._apply(key, self._poll(key, fetched.get(key)))
         return None
 
     def new_partitions(self) -> Sequence[dg.AddDynamicPartitionsRequest]:

@@ -19,8 +19,9 @@ from etl_assets.graph.partitions import partitions_definition
 from etl_assets.model.trigger import After
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
+    from etl_assets.graph.partitions import Partitions
     from etl_assets.source import Source
 
 SENSOR_SECONDS: Final = 30
@@ -90,7 +91,7 @@ def automation_sensor() -> dg.AutomationConditionSensorDefinition:
     )
 
 
-def upstream(source: Source, known: Mapping[dg.AssetKey, dg.PartitionsDefinition[str] | None]) -> Upstream | None:
+def upstream(source: Source, known: Partitions) -> Upstream | None:
     """Return the assets that a source comes after by its trigger; None if the trigger is not `After`.
 
     Args:

@@ -4,7 +4,7 @@ The annotations are not postponed here, because Dagster reads those of the senso
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
@@ -15,12 +15,14 @@ from etl_assets import ingest
 from etl_assets.graph.keys import REPLAY, SOURCE_TAG
 from etl_assets.graph.resource import open_warehouse
 from etl_assets.graph.run_config import replay_config
+from etl_assets.graph.runs.one_by_one import Failures
 from etl_assets.landing import Warehouse
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import quarantine
 from etl_assets.postgres.runs.asset_metadata import newest_batch
 from etl_assets.source import Source
 
+RELEASE: Final = "release_parked"
 RELEASE_SECONDS: Final = 60
 
 
@@ -36,7 +38,7 @@ def release_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
     parking = {name: source for name, source in sources.items() if parked_on(source)}
 
     @dg.sensor(
-        name="release_parked",
+        name=RELEASE,
         job_name=REPLAY,
         minimum_interval_seconds=RELEASE_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -47,27 +49,31 @@ def release_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
         requests: list[dg.RunRequest] = []
         warehouse = open_warehouse()
         at = datetime.now(UTC)
+        failures = Failures()
         for name, source in parking.items():
-            state = _state(source, sources, warehouse, at)
-            if handled.get(name) == state:
-                continue
-            ids = ingest.releasable_ids(source, warehouse)
-            if not ids:
-                handled[name] = state
-                continue
-            requests.append(
-                dg.RunRequest(
-                    run_key=f"{name} {sha256(repr(ids).encode()).hexdigest()} {at:%Y-%m-%dT%H}",
-                    run_config=replay_config(name, released=True),
-                    tags={SOURCE_TAG: name},
-                )
-            )
+            with failures.of(name):
+                state = _state(source, sources, warehouse, at)
+                if handled.get(name) != state and (ids := ingest.releasable_ids(source, warehouse)):
+                    requests.append(_request(name, ids, at))
+                else:
+                    handled[name] = state
+        with connected(warehouse.url) as connection:
+            failures.report(connection, RELEASE)
         if not requests:
             context.update_cursor(json.dumps(handled))
-            return dg.SkipReason("No parent of a parked record has arrived.")
+            return dg.SkipReason(f"No parent of a parked record has arrived.{failures}")
         return dg.SensorResult(run_requests=requests, cursor=json.dumps(handled))
 
     return release
+
+
+def _request(name: str, ids: Sequence[int], at: datetime) -> dg.RunRequest:
+    """Return the request to replay records of a source; the same records are requested once an hour."""
+    return dg.RunRequest(
+        run_key=f"{name} {sha256(repr(ids).encode()).hexdigest()} {at:%Y-%m-%dT%H}",
+        run_config=replay_config(name, released=True),
+        tags={SOURCE_TAG: name},
+    )
 
 
 def parked_on(source: Source) -> frozenset[str]:
