@@ -61,6 +61,11 @@ def hash_seed(schema: Schema) -> int:
     return int.from_bytes(sha256(inputs.encode()).digest()[:8], "big") >> 1
 
 
+def row_hashes(rows: pl.DataFrame, schema: Schema, seed: int) -> pl.Series:
+    """Return the row hash of each row, as the column ``ROW_HASH``."""
+    return rows.select(schema.names).hash_rows(seed).reinterpret(signed=True).alias(ROW_HASH)
+
+
 def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepared:
     """Prepare a batch for its transaction.
 
@@ -74,7 +79,7 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
     rows, duplicate = _newest_of_each_key(batch.rows, schema)
     rows = rows.with_columns(
         pl.lit(delivery_id, dtype=pl.Int64).alias(DELIVERY_ID),
-        rows.select(schema.names).hash_rows(seed).reinterpret(signed=True).alias(ROW_HASH),
+        row_hashes(rows, schema, seed),
     )
     broken = dict(batch.rejected.select(REJECTED_RECORD_NO, REJECTED_RULES).iter_rows())
     rejected = tuple(rejected_records(batch, broken, schema))
