@@ -5,11 +5,14 @@ This package repairs nothing, and it does not know Dagster. The command line com
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.doctor.declarations import compare_declarations
 from etl_assets.doctor.frozen_bytes import BYTES_ARE_FROZEN, MANIFESTS_DESCRIBE_BYTES, examine_store, verify_bytes
+from etl_assets.doctor.sample import lot
 from etl_assets.doctor.source_reading import OF_READING, Extent, SourceReading
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import examination, invariants
@@ -17,9 +20,10 @@ from etl_assets.postgres.ledger.delivery_invariants import CONSTRAINTS_ARE_THERE
 from etl_assets.postgres.migrations.migrate import require_current
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from etl_assets.landing import Warehouse
+    from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.invariants import Violation
     from etl_assets.source import Source
 
@@ -33,7 +37,7 @@ INVARIANTS: Final = (
 )
 """Every invariant that this package examines."""
 SAMPLE_BYTES: Final = 32 * 1024 * 1024
-"""How many bytes the samples of all sources together read at most."""
+"""How many bytes the samples of all sources together read at most; more than the largest batch that is usual."""
 
 __all__ = ["INVARIANTS", "Extent", "Rereading", "examine", "reread"]
 
@@ -85,19 +89,27 @@ def reread(warehouse: Warehouse, sources: Collection[Source], *, whole: bool) ->
     """
     extents: list[Extent] = []
     violations: list[Violation] = []
+    today, budget = datetime.now(UTC).date(), SAMPLE_BYTES
     with connected(warehouse.url) as connection:
         require_current(connection)
         if whole:
             violations += verify_bytes(connection, warehouse.store)
-        for source in sources:
-            with connection.transaction(force_rollback=True):
-                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        for position, source in enumerate(sorted(sources, key=lambda source: lot(today, source.name))):
+            with _one_snapshot(connection):
                 reading = SourceReading(source, warehouse, connection)
                 if whole:
                     reading.read_all()
                 else:
-                    reading.read_some(SAMPLE_BYTES // len(sources))
+                    budget -= reading.read_some(budget // (len(sources) - position), today)
             extents.append(reading.extent)
             violations += reading.violations
-    return Rereading(extents, violations)
+    return Rereading(sorted(extents, key=lambda extent: extent.source), violations)
+
+
+@contextmanager
+def _one_snapshot(connection: Connection) -> Iterator[None]:
+    """Let all statements of a block see the database as it is at the first, and roll back what they write."""
+    with connection.transaction(force_rollback=True):
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        yield

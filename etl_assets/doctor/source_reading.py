@@ -7,7 +7,6 @@ that depend on other rows, such as references, are not evaluated again.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from etl_assets import ingest, landing
@@ -25,6 +24,7 @@ from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from datetime import date
 
     import polars as pl
 
@@ -114,20 +114,24 @@ class SourceReading:
         self._check_marks(comparison, own)
         self._check_newest(comparison)
 
-    def read_some(self, budget: int) -> None:
+    def read_some(self, budget: int, today: date) -> int:
         """Read a sample. It finds less: what is wrong with a mark shows only when all deliveries are read.
 
         Args:
             budget: How many bytes may be read.
+            today: The sample is another one on each day.
+
+        Returns:
+            How many bytes were read.
         """
         current = [loaded.id for loaded in self._loaded if loaded.current]
         if not self._comparable or not current:
-            return
+            return 0
         comparison = self._open_comparison()
-        today = datetime.now(UTC).date()
-        chosen = sample(current, self._delivery, budget, today, seekable=self._store.is_local)
+        chosen, read = sample(current, self._delivery, budget, today, seekable=self._store.is_local)
         for delivery, order in self._deliveries(chosen):
             self._read(delivery, order, chosen[delivery.id], comparison)
+        return read
 
     def _open_comparison(self) -> Comparison:
         hashes = not entries.other_seeds(self._connection, self._source.name, self._seed)
