@@ -43,7 +43,8 @@ def command(ctx: click.Context, *, deep: bool, as_json: bool) -> None:
     with environment() as env:
         sources = declared_sources(env.settings)
         violations = doctor.examine(env.warehouse, sources.values())
-        reread = doctor.reread(env.warehouse, sources.values(), whole=deep)
+        sample_bytes = None if deep else doctor.SAMPLE_BYTES
+        reread = doctor.reread(env.warehouse, sources.values(), sample_bytes=sample_bytes)
         violations += reread.violations
         violations += reconciliation.disagreements(env.url, sources)
         stale = _stale_partitions(env.url, sources)

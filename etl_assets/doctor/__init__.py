@@ -37,9 +37,9 @@ INVARIANTS: Final = (
 )
 """Every invariant that this package examines."""
 SAMPLE_BYTES: Final = 32 * 1024 * 1024
-"""How many bytes the samples of all sources together read at most; more than the largest batch that is usual."""
+"""The usual size of a sample: more than the largest batch that is usual, and read within a second or two."""
 
-__all__ = ["INVARIANTS", "Extent", "Rereading", "examine", "reread"]
+__all__ = ["INVARIANTS", "SAMPLE_BYTES", "Extent", "Rereading", "examine", "reread"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def examine(warehouse: Warehouse, sources: Collection[Source] = ()) -> list[Viol
         ]
 
 
-def reread(warehouse: Warehouse, sources: Collection[Source], *, whole: bool) -> Rereading:
+def reread(warehouse: Warehouse, sources: Collection[Source], *, sample_bytes: int | None = None) -> Rereading:
     """Read deliveries again and compare them with the database; nothing is changed.
 
     Each source is compared with one snapshot of the database, so that loads may run at the same time. A run that has
@@ -81,7 +81,8 @@ def reread(warehouse: Warehouse, sources: Collection[Source], *, whole: bool) ->
     Args:
         warehouse: The warehouse to examine.
         sources: The declarations under which to read.
-        whole: Whether to read everything and verify all frozen bytes; else a sample.
+        sample_bytes: Read only a sample, of at most so many bytes; if None, read everything, and verify all frozen
+            bytes.
 
     Raises:
         SettingsError: If the database is not migrated, or does not answer.
@@ -89,18 +90,18 @@ def reread(warehouse: Warehouse, sources: Collection[Source], *, whole: bool) ->
     """
     extents: list[Extent] = []
     violations: list[Violation] = []
-    today, budget = datetime.now(UTC).date(), SAMPLE_BYTES
+    today = datetime.now(UTC).date()
     with connected(warehouse.url) as connection:
         require_current(connection)
-        if whole:
+        if sample_bytes is None:
             violations += verify_bytes(connection, warehouse.store)
         for position, source in enumerate(sorted(sources, key=lambda source: lot(today, source.name))):
             with _one_snapshot(connection):
                 reading = SourceReading(source, warehouse, connection)
-                if whole:
+                if sample_bytes is None:
                     reading.read_all()
                 else:
-                    budget -= reading.read_some(budget // (len(sources) - position), today)
+                    sample_bytes -= reading.read_some(sample_bytes // (len(sources) - position), today)
             extents.append(reading.extent)
             violations += reading.violations
     return Rereading(sorted(extents, key=lambda extent: extent.source), violations)

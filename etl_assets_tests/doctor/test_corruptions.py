@@ -70,7 +70,7 @@ def shallow(world: World) -> set[str]:
 
 def deep(world: World) -> set[str]:
     """Return the names of the invariants that are violated as reading everything again shows."""
-    rereading = doctor.reread(world.warehouse, [world.source], whole=True)
+    rereading = doctor.reread(world.warehouse, [world.source])
     return shallow(world) | {violation.invariant for violation in rereading.violations}
 
 

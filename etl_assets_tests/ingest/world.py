@@ -116,7 +116,7 @@ class World:
     def violations(self) -> list[str]:
         """Return the violations that the doctor finds, also by reading every delivery again."""
         sources = [self.source]
-        found = doctor.examine(self.warehouse, sources) + doctor.reread(self.warehouse, sources, whole=True).violations
+        found = doctor.examine(self.warehouse, sources) + doctor.reread(self.warehouse, sources).violations
         return [f"{violation.invariant}: {violation.subject} {violation.problem}" for violation in found]
 
     def other(self, **changes: Any) -> World:
