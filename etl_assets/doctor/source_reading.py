@@ -101,17 +101,17 @@ class SourceReading:
         self.violations: list[Violation] = []
 
     def read_all(self) -> None:
-        """Read every delivery, the newest first."""
+        """Read every delivery, the oldest first."""
         if not self._comparable:
             return
         comparison = self._open_comparison()
-        own: dict[int, int] = {}
+        located: dict[int, int] = {}
         for delivery, order in self._deliveries([loaded.id for loaded in self._loaded]):
             numbers = frozenset(span.batch for span in delivery.manifest.spans)
             compared = self._read(delivery, order, numbers, comparison, with_index=True)
             if compared is not None:
-                own[delivery.id] = compared.own
-        self._check_marks(comparison, own)
+                located[delivery.id] = compared.own + compared.changed.rows
+        self._check_marks(comparison, located)
         self._check_newest(comparison)
 
     def read_some(self, budget: int, today: date) -> int:
@@ -141,9 +141,8 @@ class SourceReading:
         return deliveries.by_id(self._connection, id_)
 
     def _deliveries(self, ids: Collection[int]) -> Iterator[tuple[Delivery, Order]]:
-        """Yield those of some deliveries that can be compared, the newest first, each with its place among all."""
-        for place in reversed(range(len(self._loaded))):
-            loaded = self._loaded[place]
+        """Yield those of some deliveries that can be compared, the oldest first, each with its place among all."""
+        for place, loaded in enumerate(self._loaded):
             if loaded.current and loaded.id in ids and (delivery := self._delivery(loaded.id)) is not None:
                 yield delivery, Order(loaded.id, place, [newer.id for newer in self._loaded[place + 1 :]])
 
@@ -168,8 +167,8 @@ class SourceReading:
             self.violations.append(BYTES_ARE_FROZEN.violation(str(delivery), problem))
             self.extent.skipped.append(delivery.id)
             return None
-        self._report_rows(delivery, compared.changed, "rows of its records have other contents than they yield")
-        self._report_rows(delivery, compared.missing, "rows that its records yield are not in the table")
+        self._report_rows(delivery, compared.changed, "has {} rows with other contents than records of {} yield")
+        self._report_rows(delivery, compared.missing, "lacks {} rows that records of {} yield")
         return compared
 
     def _batches(self, delivery: Delivery, numbers: frozenset[int]) -> Iterator[Batch]:
@@ -207,19 +206,17 @@ class SourceReading:
             problem = "has other members or batches in the database than its bytes have"
             self.violations.append(MANIFESTS_DESCRIBE_BYTES.violation(str(delivery), problem))
 
-    def _check_marks(self, comparison: Comparison, own: dict[int, int]) -> None:
-        """Compare the number of rows with the marks of each delivery with the number of those that it yields.
+    def _check_marks(self, comparison: Comparison, located: dict[int, int]) -> None:
+        """Find rows with the mark of a delivery, none of whose records has their key and that number.
 
         Args:
             comparison: Has compared all of these deliveries.
-            own: By id of a delivery, how many rows of the table have the mark of one of its records and its contents.
+            located: By id of a delivery, how many rows of the table have the mark and the key of one of its records.
         """
         marked = comparison.rows_by_delivery()
-        for id_, yielded in own.items():
-            if (rows := marked.get(id_, 0)) != yielded:
-                problem = (
-                    f"has {rows} rows with marks of delivery {id_}, and {yielded} of them are what their records yield"
-                )
+        for id_, rows in located.items():
+            if others := marked.get(id_, 0) - rows:
+                problem = f"has {others} rows with marks of {self._delivery(id_)} whose records do not yield their keys"
                 self.violations.append(ROWS_ARE_AS_READ.violation(f"table {self._source.table}", problem))
 
     def _check_newest(self, comparison: Comparison) -> None:
@@ -227,12 +224,12 @@ class SourceReading:
         unread = [place for place, loaded in enumerate(self._loaded) if loaded.id in skipped]
         for id_, found in comparison.outdated(unread).items():
             delivery = self._delivery(id_)
-            self._report_rows(delivery, found, "rows of older records have other contents than its records yield")
+            self._report_rows(delivery, found, "has {} rows that are older than what records of {} yield")
 
     def _report_rows(self, delivery: Delivery | None, found: Found, problem: str) -> None:
         if found.rows:
-            text = f"table {self._source.table}: {found.rows} {problem}, the first of record {found.first_record}"
-            self.violations.append(ROWS_ARE_AS_READ.violation(f"{delivery}", text))
+            text = f"{problem.format(found.rows, delivery)}, the first of record {found.first_record}"
+            self.violations.append(ROWS_ARE_AS_READ.violation(f"table {self._source.table}", text))
 
     def _report_batch(self, invariant: Invariant, delivery: Delivery, batch: Batch, problem: str) -> None:
         subject = f"{delivery}, batch {batch.span.batch}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 
 from etl_assets import doctor
+from etl_assets.extract.formats.csv import Csv
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.migrations.migrate import migrate
 from etl_assets.schema import Column, Schema
@@ -41,8 +42,7 @@ def sound(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """A warehouse with two deliveries of many batches and one corrected record; every test damages a copy of it."""
     with fresh_database(postgres_url, _DATABASE) as url:
         migrate(url)
-        world = World(url, tmp_path_factory.mktemp("sound"), _SCHEMA, files=True)
-        world.format = replace(world.format, batch_bytes=200)
+        world = World(url, tmp_path_factory.mktemp("sound"), _SCHEMA, files=True, format=Csv(batch_bytes=200))
         world.take(*_lines(1), file=_MONDAY, header="code,amount,note")
         world.take(*_lines(2), file=_TUESDAY, header="code,amount,note")
         record = world.waiting()[0]

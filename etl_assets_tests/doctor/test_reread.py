@@ -196,7 +196,7 @@ def test_a_changed_row_of_the_sample_is_found(world: World) -> None:
 def test_a_sample_is_another_one_on_each_day_and_stays_within_its_budget(world: World) -> None:
     report = world.take(*_LINES)
     lengths = {span.batch: span.length for span in report.delivery.manifest.spans}
-    chosen = set()
+    chosen = set[int]()
     with connected(world.url) as connection:
         for day in _DAYS:
             numbers, read_bytes = sample(

@@ -1,7 +1,7 @@
 """Compares rows that were read again from their deliveries with the rows of a table, a batch at a time, by key.
 
-The database compares. Its temporary tables hold a batch, and for some keys of the table the newest record that was
-read. Nothing of the table is changed.
+The database compares. Its temporary tables hold a batch, and the keys of the table for which a newer record yields
+other contents. Nothing of the table is changed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from etl_assets.schema import Schema
 
 _REREAD: Final = sql.Identifier("pg_temp", "etl_reread")
-_NEWEST: Final = sql.Identifier("pg_temp", "etl_newest")
+_OUTDATED: Final = sql.Identifier("pg_temp", "etl_outdated")
 _ORDER: Final = sql.Identifier("#order")
 """No declared column has such a name."""
 
@@ -93,6 +93,7 @@ class Comparison:
         self._schema = schema
         self._compared = (*schema.names, ROW_HASH) if hashes else schema.names
         self._columns = (*schema.names, RECORD_NO, ROW_HASH)
+        self._any_outdated = False
         self._key = sql.SQL(", ").join(map(sql.Identifier, schema.key))
         order = sql.Identifier(schema.order_by) if schema.order_by else sql.SQL("0::integer")
         connection.execute(
@@ -102,14 +103,17 @@ class Comparison:
         )
         connection.execute(
             sql.SQL(
-                'CREATE TEMP TABLE etl_newest ON COMMIT DROP AS SELECT {key}, {order} AS {alias}, 0 AS "#place", '
-                '0::bigint AS "#delivery", 0::bigint AS "#record", false AS "#same" FROM {table} WITH NO DATA'
+                'CREATE TEMP TABLE etl_outdated ON COMMIT DROP AS SELECT {key}, {order} AS {alias}, 0 AS "#place", '
+                '0::bigint AS "#delivery", 0::bigint AS "#record" FROM {table} WITH NO DATA'
             ).format(key=self._key, order=order, alias=_ORDER, table=self._table)
         )
-        connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(_NEWEST, self._key))
+        connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(_OUTDATED, self._key))
 
     def compare(self, rows: pl.DataFrame, order: Order) -> Compared:
-        """Compare the rows of a batch with the table, and keep which records are newer than the marks of their rows.
+        """Compare the rows of a batch with the table; keep the keys for which the table has something older.
+
+        Such a key is dropped again if a newer record, of this or a later batch, yields what the table has. So
+        deliveries must come oldest first.
 
         Args:
             rows: The schema's columns, ``RECORD_NO`` and ``ROW_HASH``; no record has a key twice.
@@ -118,14 +122,19 @@ class Comparison:
         self._connection.execute(sql.SQL("TRUNCATE {}").format(_REREAD))
         if rows.is_empty():
             return Compared()
-        data = encode(wire_frame(rows.select(self._columns), self._schema))
+        rows = rows.select(self._columns).sort(self._schema.key)  # the table is then read in the order of its index
+        data = encode(wire_frame(rows, self._schema))
         copy_in(self._connection, _REREAD, self._columns, data)
         values = {"delivery": order.delivery_id, "place": order.place, "newer": list(order.newer)}
         # by the index of the key, or each batch would read the whole table
         with planned_without(self._connection, "hashjoin", "mergejoin"):
             row = self._connection.execute(self._compare_query(), values).fetchone()
-            self._connection.execute(self._newest_statement(), values)
-        own, changed, first_changed, missing, first_missing = row or (0,) * 5
+            own, changed, first_changed, missing, first_missing, outdated = row or (0,) * 6
+            if outdated:
+                self._connection.execute(self._outdated_statement(), values)
+            self._any_outdated |= outdated > 0
+            if self._any_outdated:
+                self._connection.execute(self._confirmed_statement(), values)
         return Compared(own, Found(changed, first_changed), Found(missing, first_missing))
 
     def rows_by_delivery(self) -> dict[int, int]:
@@ -150,9 +159,9 @@ class Comparison:
         if self._schema.order_by is not None and least >= 0:
             return {}
         rows = self._connection.execute(
-            sql.SQL(
-                'SELECT "#delivery", count(*), min("#record") FROM {} WHERE NOT "#same" AND "#place" > %s GROUP BY 1'
-            ).format(_NEWEST),
+            sql.SQL('SELECT "#delivery", count(*), min("#record") FROM {} WHERE "#place" > %s GROUP BY 1').format(
+                _OUTDATED
+            ),
             (least,),
         ).fetchall()
         return {delivery: Found(number, first) for delivery, number, first in rows}
@@ -161,39 +170,57 @@ class Comparison:
         return sql.SQL(
             "SELECT count(*) FILTER (WHERE own AND same), count(*) FILTER (WHERE own AND NOT same), "
             "coalesce(min(record) FILTER (WHERE own AND NOT same), 0), count(*) FILTER (WHERE missing), "
-            "coalesce(min(record) FILTER (WHERE missing), 0) FROM (SELECT s.{record} AS record, "
-            "t.{record} IS NULL AS missing, {own} AS own, {same} AS same "
+            "coalesce(min(record) FILTER (WHERE missing), 0), "
+            "count(*) FILTER (WHERE NOT missing AND NOT own AND NOT same AND older) FROM (SELECT s.{record} AS record, "
+            "t.{record} IS NULL AS missing, {own} AS own, {same} AS same, {older} AS older "
             "FROM {reread} s LEFT JOIN {table} t ON {match}) c"
         ).format(**self._parts())
 
-    def _newest_statement(self) -> sql.Composed:
-        """Keep, of the records that are newer than the mark of their row, the newest for each key."""
-        order = sql.Identifier("s", self._schema.order_by) if self._schema.order_by else sql.SQL("0::integer")
+    def _outdated_statement(self) -> sql.Composed:
+        """Keep the newest record for each key whose row in the table is older, and has other contents."""
         return sql.SQL(
-            'INSERT INTO {newest} AS n ({key}, {alias}, "#place", "#delivery", "#record", "#same") '
-            "SELECT DISTINCT ON ({keys}) {keys}, {order}, %(place)s, %(delivery)s, s.{record}, {same} "
-            "FROM {reread} s JOIN {table} t ON {match} WHERE NOT ({own}) AND {older} "
+            'INSERT INTO {outdated} AS o ({key}, {alias}, "#place", "#delivery", "#record") '
+            "SELECT DISTINCT ON ({keys}) {keys}, {order}, %(place)s, %(delivery)s, s.{record} "
+            "FROM {reread} s JOIN {table} t ON {match} WHERE NOT ({own}) AND NOT {same} AND {older} "
             "ORDER BY {keys}, {order} DESC, s.{record} DESC "
             'ON CONFLICT ({key}) DO UPDATE SET {alias} = excluded.{alias}, "#place" = excluded."#place", '
-            '"#delivery" = excluded."#delivery", "#record" = excluded."#record", "#same" = excluded."#same" '
-            'WHERE (excluded.{alias}, excluded."#place", excluded."#record") > (n.{alias}, n."#place", n."#record")'
-        ).format(**self._parts(), newest=_NEWEST, alias=_ORDER, order=order, older=self._older())
+            '"#delivery" = excluded."#delivery", "#record" = excluded."#record" '
+            'WHERE (excluded.{alias}, excluded."#place", excluded."#record") > (o.{alias}, o."#place", o."#record")'
+        ).format(**self._parts())
+
+    def _confirmed_statement(self) -> sql.Composed:
+        """Drop the keys for which a record that is newer than the one that was kept yields what the table has."""
+        return sql.SQL(
+            "DELETE FROM {outdated} o USING {reread} s JOIN {table} t ON {match} WHERE {kept} AND {same} "
+            'AND ({order}, %(place)s, s.{record}) > (o.{alias}, o."#place", o."#record")'
+        ).format(**self._parts(), kept=self._match("o"))
 
     def _parts(self) -> dict[str, sql.Composable]:
         """Return what both queries consist of; ``t`` is a row of the table and ``s`` one that was read again."""
-        both = sql.SQL("t.{0} = s.{0}")
+        order = self._schema.order_by
         return {
+            "outdated": _OUTDATED,
+            "alias": _ORDER,
+            "order": sql.Identifier("s", order) if order else sql.SQL("0::integer"),
             "table": self._table,
             "reread": _REREAD,
             "key": self._key,
             "keys": sql.SQL(", ").join(sql.Identifier("s", name) for name in self._schema.key),
             "record": sql.Identifier(RECORD_NO),
-            "match": sql.SQL(" AND ").join(both.format(sql.Identifier(name)) for name in self._schema.key),
+            "match": self._match("t"),
+            "older": self._older(),
             "own": sql.SQL("t.{} = %(delivery)s AND t.{record} = s.{record}").format(
                 sql.Identifier(DELIVERY_ID), record=sql.Identifier(RECORD_NO)
             ),
             "same": sql.SQL("ROW ({}) IS NOT DISTINCT FROM ROW ({})").format(*map(self._listed, "ts")),
         }
+
+    def _match(self, other: str) -> sql.Composed:
+        """The condition that a row of another table and one that was read again, ``s``, have the same key."""
+        return sql.SQL(" AND ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(other, name), sql.Identifier("s", name))
+            for name in self._schema.key
+        )
 
     def _listed(self, row: str) -> sql.Composed:
         return sql.SQL(", ").join(sql.Identifier(row, name) for name in self._compared)
