@@ -14,6 +14,7 @@ from etl_assets.doctor.batch_checks import effective_rows, entry_problem, reject
 from etl_assets.doctor.frozen_bytes import BYTES_ARE_FROZEN, MANIFESTS_DESCRIBE_BYTES
 from etl_assets.doctor.sample import sample
 from etl_assets.errors import DeliveryError
+from etl_assets.load import PostgresLoader
 from etl_assets.load.prepare import hash_seed, row_hashes
 from etl_assets.postgres.ledger import deliveries, entries, quarantine
 from etl_assets.postgres.ledger.invariants import BY_HAND, Invariant
@@ -66,7 +67,7 @@ class Extent:
         batches: How many of them were read.
         records: How many records these have.
         skipped: Ids of deliveries that cannot be compared: a run is to reload them or to go on with them, their bytes
-            cannot be read, or the table lacks its key or a column.
+            cannot be read, the table lacks its key or a column, or a loader of the source's own writes it.
     """
 
     source: str
@@ -95,7 +96,8 @@ class SourceReading:
         self._connection = connection
         self._seed = hash_seed(source.schema)
         self._loaded = loaded_deliveries(connection, source.name, source.fingerprint)
-        self._comparable = is_comparable(connection, source.table, source.schema)
+        ours = isinstance(source.loader, PostgresLoader)
+        self._comparable = ours and is_comparable(connection, source.table, source.schema)
         skipped = [loaded.id for loaded in self._loaded if not (loaded.current and self._comparable)]
         self.extent = Extent(source.name, sum(loaded.batches for loaded in self._loaded), skipped=skipped)
         self.violations: list[Violation] = []

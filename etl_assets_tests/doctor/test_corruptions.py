@@ -140,6 +140,10 @@ _SHOWN_BY_THE_DATABASE: Final = {
         f"UPDATE etl.rejected SET status = 'replayed' WHERE id = {_LAST}",
         "statuses_are_earned",
     ),
+    "a replayed record is marked as open": _By(
+        "UPDATE etl.rejected SET status = 'open' WHERE status = 'replayed'",
+        "waiting_records_have_no_rows",
+    ),
     "a delivery is deleted with all that refers to it": _By(
         "DELETE FROM etl.observation WHERE delivery_id = 2; DELETE FROM etl.rejected WHERE delivery_id = 2; "
         "DELETE FROM etl.batch WHERE delivery_id = 2; DELETE FROM etl.profile_part WHERE delivery_id = 2; "

@@ -12,6 +12,7 @@ import pytest
 from etl_assets import doctor, ingest
 from etl_assets.doctor.sample import sample
 from etl_assets.extract.formats.csv import Csv
+from etl_assets.load import Loader
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from etl_assets.load import LoadReport, LoadRequest, ReplayRequest
     from etl_assets.model.batch import RawBatch, Verdict
+    from etl_assets.model.counts import Counts
     from etl_assets.schema import Schema
 
 _LINES = [f"{'abcdefgh'[n // 8]}{'abcdefgh'[n % 8]},{n},{'x' * 20}" for n in range(64)]
@@ -103,6 +106,25 @@ def test_an_older_row_that_nothing_newer_confirms_is_found(world: World) -> None
     with connected(world.url) as connection:
         connection.execute("UPDATE core.goods SET _delivery_id = 1, amount = 1, note = 'first'")
     assert found(world) == {"rows_are_as_read"}
+
+
+@dataclass(frozen=True)
+class Elsewhere(Loader):
+    """Would write what only it knows."""
+
+    def load(self, request: LoadRequest) -> LoadReport:
+        raise NotImplementedError
+
+    def replay(self, request: ReplayRequest) -> Counts:
+        raise NotImplementedError
+
+
+def test_what_a_loader_of_its_own_writes_is_not_compared(world: World) -> None:
+    delivery = world.take(*_LINES).delivery
+    own = world.other(more={"loader": Elsewhere()})
+    with connected(world.url) as connection:
+        connection.execute("UPDATE etl.delivery SET fingerprint = %s", (own.source.fingerprint,))
+    assert read(own).skipped == [delivery.id]
 
 
 @dataclass(frozen=True)
