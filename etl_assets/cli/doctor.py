@@ -1,4 +1,7 @@
-"""``etl-assets doctor``: checks every invariant in the database, the landing store and Dagster."""
+"""``etl-assets doctor``: checks every invariant in the database, the landing store and Dagster.
+
+It reads deliveries again and compares them with the tables: a sample of them, or all.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from etl_assets.postgres.ledger.invariants import Invariant
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from etl_assets.doctor import Extent
     from etl_assets.postgres.ledger.invariants import Violation
     from etl_assets.source import Source
 
@@ -31,10 +35,14 @@ _FILES_LOAD: Final = Invariant(
 
 
 @click.command(name="doctor")
+@click.option("--deep", is_flag=True, help="Read all deliveries again and compare them, not only a sample.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
-def command(ctx: click.Context, *, as_json: bool) -> None:
+def command(ctx: click.Context, *, deep: bool, as_json: bool) -> None:
     """Check every invariant of the warehouse; nothing is changed.
+
+    Reads a sample of the deliveries again and compares it with the tables, the quarantine and the ledger; with --deep,
+    reads all of them, and verifies all frozen bytes.
 
     Exits with 4 if an invariant is violated. Loads may run at the same time.
     """
@@ -42,8 +50,11 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
     from etl_assets.definitions import LOCATION  # noqa: PLC0415 -- its contents depend on the environment
 
     with environment() as env:
-        violations = doctor.examine(env.warehouse)
         sources = declared(env.settings).sources
+        violations = doctor.examine(env.warehouse, sources.values())
+        sample_bytes = None if deep else doctor.SAMPLE_BYTES
+        reread = doctor.reread(env.warehouse, sources.values(), sample_bytes=sample_bytes)
+        violations += reread.violations
         violations += reconciliation.disagreements(env.url, sources)
         stale = _stale_partitions(env.url, sources)
     violations += [
@@ -53,9 +64,18 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
     invariants = (*doctor.INVARIANTS, reconciliation.DAGSTER_AGREES, _FILES_LOAD)
     if as_json:
         names = [invariant.name for invariant in invariants]
-        emit({"examined": names, "violations": [asdict(violation) for violation in violations], "stale": stale})
+        emit(
+            {
+                "examined": names,
+                "violations": [asdict(violation) for violation in violations],
+                "stale": stale,
+                "deep": deep,
+                "read": [asdict(extent) for extent in reread.extents],
+            }
+        )
     else:
         _print(invariants, violations)
+        _print_extents(reread.extents, deep=deep)
         for name, number in stale.items():
             click.echo(f"{name}: {count_text(number, 'partition')} {STALE}. Run `etl-assets run {name}`.")
     if violations:
@@ -85,3 +105,13 @@ def _print(invariants: Sequence[Invariant], violations: Sequence[Violation]) -> 
                 text = f"\n{invariant.name}: {violation.subject} {violation.problem}.\n  {violation.remedy}."
                 click.echo(escape_lines(text))
     click.echo(f"\n{count_text(len(violations), 'violation')} of {count_text(len(violated), 'invariant')}.")
+
+
+def _print_extents(extents: Sequence[Extent], *, deep: bool) -> None:
+    """Print how much was read again, of the sources with batches in the ledger."""
+    rows = [(e.source, e.batches, e.loaded, e.records, len(e.skipped)) for e in extents if e.loaded]
+    if rows:
+        click.echo()
+        table(("read again", "batches", "of", "records", "deliveries skipped"), rows)
+    if not deep:
+        click.echo("\nThis is a sample. `etl-assets doctor --deep` reads everything.")

@@ -82,6 +82,11 @@ def index(extractor: Extractor, store: LandingStore, manifest: Manifest) -> Mani
     Raises:
         DeliveryError: If the bytes are not of that format, or members publish different names.
     """
+    return _store_manifest(store, replace(manifest, members=members_of(extractor, store, manifest)))
+
+
+def members_of(extractor: Extractor, store: LandingStore, manifest: Manifest) -> tuple[MemberIndex, ...]:
+    """Return the index of each member of frozen bytes; see `index`. Nothing is written."""
     members: list[MemberIndex] = []
     after: Span | None = None
     with (
@@ -94,7 +99,7 @@ def index(extractor: Extractor, store: LandingStore, manifest: Manifest) -> Mani
             after = next((span for span in reversed(member_index.spans) if span.records), after)
     if extractor.format.naming == "header":
         _check_names(members, manifest.name)
-    return _store_manifest(store, replace(manifest, members=_with_a_batch(members)))
+    return _with_a_batch(members)
 
 
 def batches(

@@ -113,6 +113,19 @@ class LandingStore:
             raise
         return cast("BinaryIO", VerifiedStream(file, manifest.size, blocks, where))
 
+    def verify(self, manifest: Manifest) -> None:
+        """Read all frozen bytes of a manifest and compare them with it.
+
+        Raises:
+            DeliveryMissingError: If the store does not have them.
+            DeliveryDamagedError: If they are not those that were fetched.
+        """
+        with self.open(manifest) as stream:
+            digests = digests_of(stream)
+        if digests.sha256 != manifest.sha256:
+            where = f"The file {manifest.sha256} of {manifest.name} in the landing store {self._shown_url}"
+            raise damaged(where, "its SHA-256 is another")
+
     def put_manifest(self, manifest: Manifest) -> None:
         """Write a manifest beside its bytes; replace an earlier one.
 
@@ -160,6 +173,11 @@ class LandingStore:
             return int(self._system.size(self._path(sha256, "bytes")))
         except FileNotFoundError:
             return None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether a reader can seek in the bytes; those of another store are copied to this machine as a whole."""
+        return self._local
 
     @property
     def _shown_url(self) -> str:

@@ -79,6 +79,11 @@ def hash_seed(schema: Schema) -> int:
     return int.from_bytes(sha256(inputs.encode()).digest()[:8], "big") >> 1
 
 
+def row_hashes(rows: pl.DataFrame, schema: Schema, seed: int) -> pl.Series:
+    """Return the row hash of each row, as the column ``ROW_HASH``."""
+    return rows.select(schema.names).hash_rows(seed).reinterpret(signed=True).alias(ROW_HASH)
+
+
 def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepared:
     """Prepare a batch for its transaction.
 
@@ -97,7 +102,7 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
         batch = replace(batch, reported={**batch.reported, KEY_UNIQUE: repeated})
     rows = rows.with_columns(
         pl.lit(delivery_id, dtype=pl.Int64).alias(DELIVERY_ID),
-        rows.select(schema.names).hash_rows(seed).reinterpret(signed=True).alias(ROW_HASH),
+        row_hashes(rows, schema, seed),
     )
     reported = {rule: len(numbers) for rule, numbers in batch.reported.items()}
     places = {rule: places_of(batch, numbers) for rule, numbers in batch.reported.items()}

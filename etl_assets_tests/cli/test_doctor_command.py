@@ -23,7 +23,23 @@ def test_a_warehouse_without_violations_exits_with_0(ready: Desk) -> None:
     (output,) = ready.lines("doctor", "--json")
     assert output["violations"] == []
     assert output["examined"] == [*(invariant.name for invariant in INVARIANTS), "dagster_agrees", "files_load"]
-    assert f"All {len(INVARIANTS) + 2} invariants hold" in ready.succeed("doctor")
+    shown = ready.succeed("doctor")
+    assert f"All {len(INVARIANTS) + 2} invariants hold" in shown
+    assert "This is a sample." in shown
+
+
+def test_everything_is_read_again_if_that_is_wanted(ready: Desk) -> None:
+    (output,) = ready.lines("doctor", "--deep", "--json")
+    assert output["deep"]
+    assert [(extent["source"], extent["records"], extent["skipped"]) for extent in output["read"] if extent["loaded"]]
+    assert all(extent["batches"] == extent["loaded"] for extent in output["read"])
+    assert "This is a sample." not in ready.succeed("doctor", "--deep")
+
+
+def test_a_changed_value_exits_with_4(ready: Desk) -> None:
+    ready.execute("UPDATE core.readings SET celsius = 99")
+    (output,) = ready.lines("doctor", "--deep", "--json", exit_code=4)
+    assert [violation["invariant"] for violation in output["violations"]] == ["rows_are_as_read"]
 
 
 def test_a_violation_exits_with_4_and_says_what_to_do(ready: Desk) -> None:
@@ -33,7 +49,8 @@ def test_a_violation_exits_with_4_and_says_what_to_do(ready: Desk) -> None:
     assert "table core.readings has 0 rows, and the ledger inserted 1 and deleted 0." in result.stdout
     assert "restore it from a backup" in result.stdout
     (output,) = ready.lines("doctor", "--json", exit_code=4)
-    assert [violation["invariant"] for violation in output["violations"]] == ["rows_are_as_many_as_entered"]
+    invariants = [violation["invariant"] for violation in output["violations"]]
+    assert invariants == ["rows_are_as_many_as_entered", "rows_are_as_read"]
 
 
 def test_a_partition_missing_in_dagster_is_found_and_repaired_by_a_run(ready: Desk) -> None:

@@ -114,8 +114,10 @@ class World:
         return ingest.replay(self.source, self.warehouse, "replay", list(ids) or None)
 
     def violations(self) -> list[str]:
-        """Return the violations that the doctor finds."""
-        return [f"{violation.subject} {violation.problem}" for violation in doctor.examine(self.warehouse)]
+        """Return the violations that the doctor finds, also by reading every delivery again."""
+        sources = [self.source]
+        found = doctor.examine(self.warehouse, sources) + doctor.reread(self.warehouse, sources).violations
+        return [f"{violation.invariant}: {violation.subject} {violation.problem}" for violation in found]
 
     def other(self, **changes: Any) -> World:
         """Return the same source with another declaration."""

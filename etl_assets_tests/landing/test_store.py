@@ -144,6 +144,21 @@ def test_the_bytes_of_a_manifest_without_blocks_are_verified_as_a_whole(store: L
         store.open(manifest)
 
 
+def test_frozen_bytes_are_verified_to_their_end(store: LandingStore) -> None:
+    manifest = freeze(store, b"a" * BLOCK_BYTES + b"end")
+    store.verify(manifest)
+    overwrite(store, manifest, b"a" * BLOCK_BYTES + b"enD")
+    with pytest.raises(DeliveryDamagedError, match="differ"):
+        store.verify(manifest)
+
+
+def test_bytes_that_agree_with_their_blocks_alone_are_not_verified(store: LandingStore) -> None:
+    manifest, other = freeze(store, b"whole"), freeze(store, b"other")
+    overwrite(store, manifest, b"other")
+    with pytest.raises(DeliveryDamagedError, match="its SHA-256 is another"):
+        store.verify(replace(manifest, blocks=other.blocks))
+
+
 def test_opening_bytes_that_are_not_stored_fails(store: LandingStore) -> None:
     with pytest.raises(DeliveryMissingError, match="has no bytes"):
         store.open(Manifest("0" * 64, 1, "a.csv", "somewhere"))

@@ -137,6 +137,26 @@ def by_id(connection: Connection, delivery_id: int) -> Delivery | None:
     return _delivery(row) if row else None
 
 
+def ranks(connection: Connection, source: str) -> list[tuple[str, str, str]]:
+    """Return, of each delivery of a source, its description, the key of its partition and its rank."""
+    rows = connection.execute(
+        "SELECT id, partition, rank FROM etl.delivery WHERE source = %s ORDER BY id", (source,)
+    ).fetchall()
+    return [
+        (f"delivery {id_} of {source}{partition and f' ({partition})'}", partition, rank)
+        for id_, partition, rank in rows
+    ]
+
+
+def any_loaded(connection: Connection, source: str, fingerprint: str) -> bool:
+    """Return whether a delivery of a source was read completely under a declaration."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM etl.delivery WHERE source = %s AND fingerprint = %s AND status = 'complete')",
+        (source, fingerprint),
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def newer(connection: Connection, delivery: Delivery, *, same_partition: bool = False) -> list[int]:
     """Return the ids of newer deliveries of the source, whose rows this one must never overwrite.
 

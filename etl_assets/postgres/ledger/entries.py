@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["ingest", "replay"]
 COUNT_NAMES: Final = tuple(count.name for count in fields(Counts))
+_COLUMNS: Final = f"number, first_record, last_record, rules, coalesce(confirmed, unchanged), {', '.join(COUNT_NAMES)}"
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,20 @@ def enter(
 def find(connection: Connection, delivery: Delivery, kind: Kind = "ingest") -> dict[int, Entry]:
     """Return the entries of a delivery's current generation, by batch number."""
     rows = connection.execute(
-        "SELECT number, first_record, last_record, rules, coalesce(confirmed, unchanged), "
-        f"{', '.join(COUNT_NAMES)} FROM etl.batch "
-        "WHERE delivery_id = %s AND generation = %s AND kind = %s ORDER BY number",
+        f"SELECT {_COLUMNS} FROM etl.batch WHERE delivery_id = %s AND generation = %s AND kind = %s ORDER BY number",
         (delivery.id, delivery.generation, kind),
     ).fetchall()
     return {row[0]: _entry(row) for row in rows}
+
+
+def find_batch(connection: Connection, delivery: Delivery, number: int) -> Entry | None:
+    """Return the entry of one batch of a delivery's current generation; None if the ledger has none."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM etl.batch WHERE delivery_id = %s AND generation = %s AND kind = 'ingest' "
+        "AND number = %s",
+        (delivery.id, delivery.generation, number),
+    ).fetchone()
+    return None if row is None else _entry(row)
 
 
 def carry_over(connection: Connection, delivery: Delivery, reloaded: Collection[int]) -> None:

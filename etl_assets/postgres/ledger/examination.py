@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
+from etl_assets.postgres.connection import planned_without
+from etl_assets.postgres.ledger.delivery_invariants import HAS_A_KEY, OF_DELIVERIES
 from etl_assets.postgres.ledger.invariants import (
     DELIVERY,
     NO_RUN_IS_ABANDONED,
@@ -16,9 +18,12 @@ from etl_assets.postgres.ledger.invariants import (
     TABLES_ARE_THERE,
 )
 from etl_assets.postgres.ledger.locks import held_lock_numbers, lock_number
+from etl_assets.postgres.ledger.structure import missing_constraints
 from etl_assets.schema import BOOKKEEPING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.invariants import Violation
 
@@ -29,29 +34,39 @@ _LOADING: Final = (
 )
 
 
-def examine(connection: Connection) -> list[Violation]:
+def examine(connection: Connection, declared: Mapping[str, str]) -> list[Violation]:
     """Find every violation of an invariant, in one snapshot of the database.
+
+    Only tables that the ledger or a declaration names are examined; others are of another hand.
 
     Args:
         connection: In autocommit, to the warehouse; it is only read.
+        declared: The table, ``schema.table``, of each declared source, by the source's name.
 
     Returns:
         The violations, by invariant; those of tables last.
     """
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        violations = [violation for invariant in OF_THE_LEDGER for violation in invariant.examine(connection)]
+        of_etl = (*OF_THE_LEDGER, *OF_DELIVERIES)
+        violations = [violation for invariant in of_etl for violation in invariant.examine(connection)]
+        violations += missing_constraints(connection)
         sources = _sources_of_tables(connection)
+        entered = _entered_tables(connection)
         present = loaded_tables(connection)
         violations += [
             TABLES_ARE_THERE.violation(
                 f"table {table}", "is gone, or lacks its bookkeeping columns, and the ledger has deliveries of it"
             )
-            for table in sorted(sources.keys() - present)
+            for table in sorted(entered - set(present))
         ]
-        for table in present:
-            for invariant in OF_A_TABLE:
-                violations += invariant.examine_table(connection, table, sources[table])
+        for name, table in declared.items():
+            sources.setdefault(table, [name])
+        # without statistics, as after a first load, the planner would search the index of deliveries for each record
+        with planned_without(connection, "bitmapscan"):
+            for table in filter(sources.__contains__, present):
+                for invariant in (*OF_A_TABLE, HAS_A_KEY):
+                    violations += invariant.examine_table(connection, table, sources[table])
     return violations
 
 
@@ -76,17 +91,16 @@ def find_abandoned(connection: Connection) -> list[Violation]:
     ]
 
 
-def expected_landed_bytes(connection: Connection) -> list[tuple[str, str, int]]:
-    """Return what the landing store must have: for each fetched delivery its description, SHA-256 and size in bytes.
+def fetched_deliveries(connection: Connection) -> list[tuple[int, str, str, int]]:
+    """Return what the landing store must have: each delivery's id, description, SHA-256 and size in bytes.
 
     Deliveries that an asset computed are left out: they were never fetched, and name the asset as their origin.
     """
-    rows = connection.execute(
-        f"SELECT {DELIVERY}, d.sha256, d.size FROM etl.delivery d "
+    return connection.execute(
+        f"SELECT d.id, {DELIVERY}, d.sha256, d.size FROM etl.delivery d "
         "WHERE NOT starts_with(d.manifest ->> 'origin', 'asset ') "
         "ORDER BY d.id"
     ).fetchall()
-    return [(delivery, sha256, size) for delivery, sha256, size in rows]
 
 
 def loaded_tables(connection: Connection) -> list[str]:
@@ -101,14 +115,19 @@ def loaded_tables(connection: Connection) -> list[str]:
 
 
 def _sources_of_tables(connection: Connection) -> defaultdict[str, list[str]]:
-    """Return the tables that have ledger entries, each with the source names of its deliveries."""
-    rows = connection.execute(
-        "SELECT DISTINCT d.source FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id ORDER BY 1"
-    ).fetchall()
+    """Return the tables that have deliveries, each with the source names of its deliveries."""
     sources: defaultdict[str, list[str]] = defaultdict(list)
-    for (name,) in rows:
+    for (name,) in connection.execute("SELECT DISTINCT source FROM etl.delivery ORDER BY 1").fetchall():
         sources[_table_of(name)].append(name)
     return sources
+
+
+def _entered_tables(connection: Connection) -> set[str]:
+    """Return the tables that have ledger entries."""
+    rows = connection.execute(
+        "SELECT DISTINCT d.source FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id"
+    ).fetchall()
+    return {_table_of(name) for (name,) in rows}
 
 
 def _table_of(name: str) -> str:

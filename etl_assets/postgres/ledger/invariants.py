@@ -90,9 +90,9 @@ DELIVERY: Final = (
     "'delivery ' || d.id || ' of ' || d.source || CASE d.partition WHEN '' THEN '' ELSE ' (' || d.partition || ')' END"
 )
 """SQL that describes a delivery ``d``."""
-_ENTRY: Final = DELIVERY + " || ', ' || b.kind || ' batch ' || b.number || ' of generation ' || b.generation"
+ENTRY: Final = DELIVERY + " || ', ' || b.kind || ' batch ' || b.number || ' of generation ' || b.generation"
 _RECORD: Final = DELIVERY + " || ', quarantined record ' || r.id || ' (' || r.location || ')'"
-_BY_HAND: Final = (
+BY_HAND: Final = (
     "Somebody changed the tables of schema etl by hand: restore them from a backup, or reload the delivery with "
     "`etl-assets run NAME --partition KEY --force`"
 )
@@ -109,8 +109,8 @@ def _adds_up(what: LiteralString, sum_: Sum) -> QueriedInvariant:
     return QueriedInvariant(
         f"{what}_add_up",
         f"Every ledger entry accounts for each of its {what}: {sum_}",
-        _BY_HAND,
-        f"SELECT {_ENTRY}, format('{sum_.total} %s, but {terms}', b.{sum_.total}, {', '.join(parts)}) FROM etl.batch b "
+        BY_HAND,
+        f"SELECT {ENTRY}, format('{sum_.total} %s, but {terms}', b.{sum_.total}, {', '.join(parts)}) FROM etl.batch b "
         f"JOIN etl.delivery d ON d.id = b.delivery_id WHERE b.{sum_.total} <> {' + '.join(parts)} ORDER BY b.id",
     )
 
@@ -121,8 +121,8 @@ OF_THE_LEDGER: Final = (
     QueriedInvariant(
         "lines_span_their_records",
         "Every ledger entry of a batch reads the records from its first to its last; that of a replay, some of them",
-        _BY_HAND,
-        f"SELECT {_ENTRY}, format('read %s records from %s to %s', b.read, b.first_record, b.last_record) "
+        BY_HAND,
+        f"SELECT {ENTRY}, format('read %s records from %s to %s', b.read, b.first_record, b.last_record) "
         "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id WHERE CASE b.kind WHEN 'ingest' "
         "THEN b.read <> b.last_record - b.first_record + 1 "
         "ELSE b.read NOT BETWEEN 1 AND b.last_record - b.first_record + 1 END ORDER BY b.id",
@@ -130,11 +130,11 @@ OF_THE_LEDGER: Final = (
     QueriedInvariant(
         "ledger_covers_deliveries",
         "The ledger of a complete delivery covers records 1 to the last, each once; that of any other, none twice",
-        _BY_HAND,
+        BY_HAND,
         "WITH line AS (SELECT b.*, lag(b.last_record, 1, 0) OVER (PARTITION BY b.delivery_id ORDER BY b.number) "
         "AS previous FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id AND d.generation = b.generation "
         "WHERE b.kind = 'ingest'), violation AS ("
-        f"SELECT d.id, b.number, {_ENTRY} AS subject, format('begins at record %s after record %s', b.first_record, "
+        f"SELECT d.id, b.number, {ENTRY} AS subject, format('begins at record %s after record %s', b.first_record, "
         "b.previous) AS problem FROM line b JOIN etl.delivery d ON d.id = b.delivery_id "
         "WHERE b.first_record <= b.previous OR (d.status = 'complete' AND b.first_record <> b.previous + 1) "
         f"UNION ALL SELECT d.id, 0, {DELIVERY}, format('is complete with %s records, and its ledger has %s up to "
@@ -146,7 +146,7 @@ OF_THE_LEDGER: Final = (
     QueriedInvariant(
         "manifests_count_their_records",
         "A delivery has as many records as the batches of its manifest",
-        _BY_HAND,
+        BY_HAND,
         f"SELECT {DELIVERY}, format('has %s records, and %s in its manifest', d.records, m.records) "
         "FROM etl.delivery d CROSS JOIN LATERAL (SELECT coalesce(sum((span ->> 'records')::bigint), 0) AS records "
         "FROM jsonb_path_query(d.manifest, '$.members[*].spans[*]') span) m WHERE d.records <> m.records ORDER BY d.id",
@@ -154,8 +154,8 @@ OF_THE_LEDGER: Final = (
     QueriedInvariant(
         "rejected_are_quarantined",
         "The quarantine contains exactly the records that a batch rejected",
-        _BY_HAND,
-        f"SELECT {_ENTRY}, format('rejected %s records, and %s are in the quarantine', b.rejected, q.records) "
+        BY_HAND,
+        f"SELECT {ENTRY}, format('rejected %s records, and %s are in the quarantine', b.rejected, q.records) "
         "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id AND d.generation = b.generation "
         "CROSS JOIN LATERAL (SELECT count(*) AS records FROM etl.rejected r WHERE r.delivery_id = d.id "
         "AND r.generation = d.generation AND r.record_no BETWEEN b.first_record AND b.last_record) q "
@@ -164,7 +164,7 @@ OF_THE_LEDGER: Final = (
     QueriedInvariant(
         "quarantined_were_rejected",
         "Every record of the quarantine was rejected by a batch in the ledger",
-        _BY_HAND,
+        BY_HAND,
         f"SELECT {_RECORD}, format('no batch of generation %s read record %s', r.generation, r.record_no) "
         "FROM etl.rejected r JOIN etl.delivery d ON d.id = r.delivery_id WHERE NOT EXISTS (SELECT FROM etl.batch b "
         "WHERE b.delivery_id = d.id AND b.generation = r.generation AND b.kind = 'ingest' AND b.rejected > 0 "
@@ -173,7 +173,7 @@ OF_THE_LEDGER: Final = (
     QueriedInvariant(
         "replays_are_in_the_ledger",
         "The ledger has every try to replay a record, and at least as many replayed records as are marked",
-        _BY_HAND,
+        BY_HAND,
         "WITH marked AS (SELECT delivery_id, count(*) FILTER (WHERE status = 'replayed') AS gone, sum(replays) AS "
         "tries FROM etl.rejected GROUP BY 1), entered AS (SELECT delivery_id, sum(read - rejected) AS gone, "
         "sum(read) AS tries FROM etl.batch WHERE kind = 'replay' GROUP BY 1) "
@@ -188,7 +188,7 @@ OF_THE_LEDGER: Final = (
         "statuses_are_earned",
         "A parked record lacks only a parent, a dismissed one names its reviewer, a superseded one was reloaded, and "
         "a repeated, known or corrected one names the delivery that closed it",
-        _BY_HAND,
+        BY_HAND,
         f"SELECT {_RECORD}, CASE r.status WHEN 'parked' THEN 'is parked, and breaks more than references' "
         "WHEN 'dismissed' THEN 'is dismissed, without a reviewer' WHEN 'superseded' THEN 'is superseded, and no later "
         "generation read it' WHEN 'replayed' THEN 'is replayed, and no replay read it' "
@@ -200,8 +200,8 @@ OF_THE_LEDGER: Final = (
         "OR (d.status = 'complete' AND r.generation < d.generation) "
         "WHEN 'dismissed' THEN r.reviewer IS NULL OR r.reviewed_at IS NULL "
         "WHEN 'superseded' THEN r.generation >= d.generation "
-        "WHEN 'replayed' THEN NOT EXISTS (SELECT FROM etl.batch b WHERE b.delivery_id = d.id AND b.kind = 'replay' "
-        "AND r.record_no BETWEEN b.first_record AND b.last_record) "
+        "WHEN 'replayed' THEN r.replays = 0 OR NOT EXISTS (SELECT FROM etl.batch b WHERE b.delivery_id = d.id "
+        "AND b.kind = 'replay' AND r.record_no BETWEEN b.first_record AND b.last_record) "
         "WHEN 'repeated' THEN r.closed_by IS NULL WHEN 'known' THEN r.closed_by IS NULL "
         "WHEN 'corrected' THEN r.closed_by IS NULL "
         "ELSE d.status = 'complete' AND r.generation < d.generation AND r.correction IS NULL END ORDER BY r.id",

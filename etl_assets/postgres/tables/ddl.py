@@ -48,6 +48,27 @@ def ensure_table(connection: Connection, table: str, schema: Schema) -> None:
         _describe(connection, table, schema)
 
 
+def differences(connection: Connection, table: str, schema: Schema) -> list[str]:
+    """Return what a table lacks of what `ensure_table` gives it, as clauses; nothing if it lacks nothing."""
+    existing, key = _columns(connection, table), _key(connection, table)
+    unique = set(_unique_indexes(connection, table, primary=False))
+    nullable = _nullable(connection, table)
+    declared = _declared_types(schema).items()
+    return [
+        *(f"lacks the column {name} of type {type_}" for name, type_ in declared if existing.get(name) != type_),
+        *([f"has the key ({', '.join(key)}), not ({', '.join(schema.key)})"] if key not in {(), schema.key} else []),
+        *(f"lacks the unique index of {claim.rule}" for claim in schema.claims if claim.columns not in unique),
+        *(f"lets {name} be null" for name in (*schema.key, *BOOKKEEPING) if name in nullable),
+    ]
+
+
+def is_comparable(connection: Connection, table: str, schema: Schema) -> bool:
+    """Return whether a table has the key and the columns of a schema, so that rows can be compared with it by key."""
+    return _declared_types(schema).items() <= _columns(connection, table).items() and (
+        _key(connection, table) == schema.key
+    )
+
+
 def _is_as_declared(connection: Connection, table: str, schema: Schema) -> bool:
     return (
         _columns(connection, table) == _declared_types(schema)
@@ -74,6 +95,15 @@ def _columns(connection: Connection, table: str) -> dict[str, str]:
         (table,),
     ).fetchall()
     return dict(rows)
+
+
+def _nullable(connection: Connection, table: str) -> set[str]:
+    rows = connection.execute(
+        "SELECT a.attname FROM pg_attribute a WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 "
+        "AND NOT a.attisdropped AND NOT a.attnotnull",
+        (table,),
+    ).fetchall()
+    return {name for (name,) in rows}
 
 
 def _key(connection: Connection, table: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -17,7 +18,7 @@ from etl_assets.landing import Warehouse
 from etl_assets.landing.store import LandingStore
 from etl_assets.model.partitions import Static
 from etl_assets.postgres.connection import connect, connected
-from etl_assets.postgres.ledger import locks, quarantine
+from etl_assets.postgres.ledger import locks, quarantine, structure
 from etl_assets.postgres.ledger.invariants import OF_THE_LEDGER
 from etl_assets.postgres.migrations.migrate import migrate
 from etl_assets.schema import Column, Schema
@@ -168,14 +169,15 @@ def test_an_entry_whose_records_do_not_add_up_is_found(practice: Practice) -> No
     practice.execute(
         "ALTER TABLE etl.batch DROP CONSTRAINT records_add_up", "UPDATE etl.batch SET filtered = 1 WHERE id = 1"
     )
-    assert practice.violated() == {"records_add_up"}
+    assert practice.violated() == {"records_add_up", "constraints_are_there"}
 
 
 def test_an_entry_whose_rows_do_not_add_up_is_found(practice: Practice) -> None:
     practice.execute(
-        "ALTER TABLE etl.batch DROP CONSTRAINT rows_add_up", "UPDATE etl.batch SET unchanged = 1 WHERE id = 1"
+        "ALTER TABLE etl.batch DROP CONSTRAINT rows_add_up",
+        "UPDATE etl.batch SET unchanged = 1, confirmed = 1 WHERE id = 1",
     )
-    assert practice.violated() == {"rows_add_up"}
+    assert practice.violated() == {"rows_add_up", "constraints_are_there"}
 
 
 def test_an_entry_with_fewer_records_than_it_spans_is_found(practice: Practice) -> None:
@@ -203,7 +205,9 @@ def test_records_that_were_read_twice_are_found_in_an_incomplete_delivery(practi
 
 
 def test_a_delivery_with_more_records_than_its_manifest_is_found(practice: Practice) -> None:
-    practice.execute("UPDATE etl.delivery SET records = records + 1, status = 'refused' WHERE id = 2")
+    practice.execute(
+        "UPDATE etl.delivery SET records = records + 1, status = 'refused', refusal = 'Too few.' WHERE id = 2"
+    )
     assert practice.violated() == {"manifests_count_their_records"}
 
 
@@ -346,4 +350,42 @@ def test_a_computed_table_is_examined_without_the_landing_store(practice: Practi
         "INSERT INTO etl.delivery (source, partition, rank, sha256, size, records, manifest) "
         "SELECT 'marts.warmest', '', '', 'none', 0, 0, '{\"origin\": \"asset marts/warmest\", \"members\": []}'",
     )  # fmt: skip
-    assert practice.violated() == {"rows_come_from_deliveries", "rows_are_as_many_as_entered"}
+    assert practice.violated() == {
+        "rows_come_from_deliveries",
+        "rows_are_as_many_as_entered",
+        "constraints_are_there",
+    }
+
+
+def test_a_table_of_another_hand_is_left_alone(practice: Practice) -> None:
+    practice.execute("CREATE TABLE core.readings_before AS SELECT * FROM core.readings")
+    assert practice.examine() == []
+
+
+def test_a_table_of_a_declared_source_without_deliveries_is_examined(practice: Practice) -> None:
+    practice.execute("CREATE TABLE core.visits (LIKE core.readings INCLUDING ALL)")
+    practice.execute("INSERT INTO core.visits SELECT * FROM core.readings")
+    visits = replace(practice.readings, name="visits")
+    found = {violation.invariant for violation in doctor.examine(practice.warehouse, [visits])}
+    assert found == {"rows_come_from_deliveries", "rows_are_as_many_as_entered"}
+
+
+def test_the_constraints_that_must_be_there_are_those_of_the_newest_migration(migrated_url: str) -> None:
+    with connected(migrated_url) as connection:
+        assert {table: set(names) for table, names in structure.CONSTRAINTS.items()} == {
+            table: structure.constraints(connection, table) for table in structure.CONSTRAINTS
+        }
+        assert {table: set(names) for table, names in structure.NULLABLE.items()} == {
+            table: structure.nullable(connection, table) for table in structure.NULLABLE
+        }
+
+
+def test_the_rank_of_a_partition_that_is_no_longer_declared_is_not_compared(practice: Practice) -> None:
+    without = replace(practice.readings, partitions=Static(("monday",)))
+    assert doctor.examine(practice.warehouse, [without]) == []
+
+
+def test_a_declaration_under_which_nothing_was_loaded_yet_is_not_compared_with_the_table(practice: Practice) -> None:
+    columns = (*practice.readings.schema.columns, Column("sensor", "text", unique=True))
+    changed = replace(practice.readings, schema=replace(practice.readings.schema, columns=columns))
+    assert doctor.examine(practice.warehouse, [changed]) == []

@@ -1,0 +1,48 @@
+"""Compares the database with the declared sources: ranks of deliveries, keys and constraints of tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from etl_assets.postgres.ledger import deliveries
+from etl_assets.postgres.ledger.delivery_invariants import CONSTRAINTS_ARE_THERE, DELIVERIES_ARE_AS_ENTERED
+from etl_assets.postgres.tables import ddl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.ledger.invariants import Violation
+    from etl_assets.source import Source
+
+
+def compare_declarations(connection: Connection, sources: Iterable[Source]) -> Iterator[Violation]:
+    """Yield the places where the database differs from the declarations.
+
+    Args:
+        connection: In autocommit, to the warehouse.
+        sources: The declarations.
+    """
+    for source in sources:
+        yield from _ranks(connection, source)
+        yield from _structure(connection, source)
+
+
+def _ranks(connection: Connection, source: Source) -> Iterator[Violation]:
+    """Compare the rank of each delivery with that of its partition; partitions that are not declared are left out."""
+    for subject, partition, rank in deliveries.ranks(connection, source.name):
+        try:
+            declared = source.partition(partition).rank
+        except ValueError:
+            continue
+        if rank != declared:
+            yield DELIVERIES_ARE_AS_ENTERED.violation(subject, f"has the rank {rank!r}, and its partition {declared!r}")
+
+
+def _structure(connection: Connection, source: Source) -> Iterator[Violation]:
+    """Compare the table with the schema, if it was loaded under this declaration; the next load changes any other."""
+    if not deliveries.any_loaded(connection, source.name, source.fingerprint):
+        return
+    if ddl.exists(connection, source.table):
+        for problem in ddl.differences(connection, source.table, source.schema):
+            yield CONSTRAINTS_ARE_THERE.violation(f"table {source.table}", problem)
