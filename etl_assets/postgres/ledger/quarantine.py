@@ -68,7 +68,8 @@ class Rejected:
     note: str | None
 
 
-COLUMNS: Final = ", ".join(Rejected.__dataclass_fields__)
+COLUMNS: Final = tuple(Rejected.__dataclass_fields__)
+_COLUMNS: Final = ", ".join(COLUMNS)
 
 
 def put(connection: Connection, delivery: Delivery, run_id: str, records: pl.DataFrame) -> None:
@@ -160,7 +161,7 @@ def corrected(connection: Connection, delivery: Delivery, first_record: int, las
     """Return some of the records that a reload reads as people corrected them, by their number."""
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
         return cursor.execute(
-            f"SELECT {COLUMNS} FROM etl.rejected WHERE delivery_id = %s AND {_CORRECTED} "
+            f"SELECT {_COLUMNS} FROM etl.rejected WHERE delivery_id = %s AND {_CORRECTED} "
             "AND record_no BETWEEN %s AND %s ORDER BY record_no",
             (delivery.id, first_record, last_record),
         ).fetchall()
@@ -211,7 +212,7 @@ def stream(connection: Connection, **filters: Unpack[Filters]) -> Iterator[Rejec
     ids = filters.get("ids")
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
         yield from cursor.stream(
-            f"SELECT {COLUMNS} FROM etl.rejected WHERE (%(source)s::text IS NULL OR source = %(source)s) "
+            f"SELECT {_COLUMNS} FROM etl.rejected WHERE (%(source)s::text IS NULL OR source = %(source)s) "
             "AND (%(ids)s::bigint[] IS NOT NULL OR status = ANY (%(statuses)s)) "
             "AND (%(rule)s::text IS NULL OR %(rule)s = ANY (rules)) "
             "AND (%(ids)s::bigint[] IS NULL OR id = ANY (%(ids)s)) ORDER BY id LIMIT %(limit)s",

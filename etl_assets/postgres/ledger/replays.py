@@ -24,6 +24,9 @@ PAGE: Final = 10_000
 """The largest number of records of a page."""
 _PAGE_BYTES: Final = 16 * 1024 * 1024
 """A page has no further record once it has so many bytes."""
+_COLUMNS: Final = ", ".join(
+    "CASE WHEN correction IS NOT NULL THEN fields END AS fields" if name == "fields" else name for name in COLUMNS
+)
 
 
 def delivery_ids(
@@ -84,18 +87,18 @@ def pages(
 
 
 def read(connection: Connection, ids: Sequence[int]) -> list[Rejected]:
-    """Return the records of a page, by their number."""
+    """Return the records of a page, by their number; with fields only if they are corrected, for the bytes suffice."""
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
         return cursor.execute(
-            f"SELECT {COLUMNS} FROM etl.rejected WHERE id = ANY (%s) ORDER BY record_no", (list(ids),)
+            f"SELECT {_COLUMNS} FROM etl.rejected WHERE id = ANY (%s) ORDER BY record_no", (list(ids),)
         ).fetchall()
 
 
 def claim(connection: Connection, ids: Sequence[int]) -> list[Rejected]:
-    """Lock waiting records for a replay, inside its transaction; skip those that no longer wait."""
+    """Lock waiting records for a replay, inside its transaction, and return them as `read` does; skip all others."""
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
         return cursor.execute(
-            f"SELECT {COLUMNS} FROM etl.rejected WHERE id = ANY (%s) AND status = ANY (%s) "
+            f"SELECT {_COLUMNS} FROM etl.rejected WHERE id = ANY (%s) AND status = ANY (%s) "
             "ORDER BY record_no FOR UPDATE",
             (list(ids), list(WAITING)),
         ).fetchall()
