@@ -44,9 +44,11 @@ class QuarantinedBatch(RawBatch):
         }
         corrected = (name for correction in self._corrections.values() for name in correction)
         self.span = Span(number, "", 0, 0, records[0].record_no, len(records), 0)
-        self._numbers = pl.Series(list(self._corrections), dtype=pl.Int64).implode()
-        reread = {r.record_no: r.raw for r in records if not r.correction or r.fields is None}
-        self._read = format_.reread(names, reread)
+        self._read = format_.reread(names, {r.record_no: r.raw for r in records if not r.correction})
+        self._fields = {r.record_no: r.fields or {} for r in records if r.correction}
+        without_fields = {r.record_no: r.raw for r in records if r.correction and r.fields is None}
+        for row in format_.reread(names, without_fields).frame.iter_rows(named=True):
+            self._fields[row[RECORD_NO]] = row
         self.names = tuple(dict.fromkeys([*names, *corrected, *self._read.names]))
         self.decimal = self._read.decimal
 
@@ -54,25 +56,17 @@ class QuarantinedBatch(RawBatch):
     def frame(self) -> pl.DataFrame:
         """Corrected and re-read records. See `RawBatch.frame`."""
         text = dict.fromkeys(self.names, pl.String)
-        is_corrected = pl.col(RECORD_NO).is_in(self._numbers)
-        without_fields = {row[RECORD_NO]: row for row in self._read.frame.filter(is_corrected).iter_rows(named=True)}
         corrected = [
-            {
-                **(self._records[record_no].fields or without_fields.get(record_no, {})),
-                **correction,
-                RECORD_NO: record_no,
-            }
+            {**self._fields[record_no], **correction, RECORD_NO: record_no}
             for record_no, correction in self._corrections.items()
         ]
         frame = pl.DataFrame(corrected, schema={**text, RECORD_NO: pl.Int64})
-        others = self._read.frame.filter(~is_corrected)
-        return pl.concat([frame, others], how="diagonal")[[*self.names, RECORD_NO]].sort(RECORD_NO)
+        return pl.concat([frame, self._read.frame], how="diagonal")[[*self.names, RECORD_NO]].sort(RECORD_NO)
 
     @property
     def malformed(self) -> pl.DataFrame:
         """Records whose bytes still cannot be parsed. See `RawBatch.malformed`."""
-        malformed = self._read.malformed.select(REJECTED_RECORD_NO, REJECTED_RULES)
-        return malformed.filter(~pl.col(REJECTED_RECORD_NO).is_in(self._numbers))
+        return self._read.malformed.select(REJECTED_RECORD_NO, REJECTED_RULES)
 
     def raw(self, record_no: int) -> bytes:
         """The bytes of a record as delivered."""

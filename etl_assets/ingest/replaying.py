@@ -17,6 +17,7 @@ from etl_assets.load import ReplayRequest, Target
 from etl_assets.load.lookups import Lookups
 from etl_assets.model.counts import Counts
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.faults import translating
 from etl_assets.postgres.ledger import deliveries, quarantine, replays
 
 if TYPE_CHECKING:
@@ -72,25 +73,23 @@ def replay(
     counts: defaultdict[str, Counts] = defaultdict(Counts)
     touched: set[int] = set()
     pages = 0
-    with connected(warehouse.url) as connection:
-        for delivery, page_ids in _pages(connection, source, quarantine.WAITING, ids, page):
-            try:
+    try:
+        with connected(warehouse.url) as connection, translating(f"reading the quarantine of {source.name}"):
+            for delivery, page_ids in _pages(connection, source, quarantine.WAITING, ids, page):
                 counts[delivery.partition] += _replay_page(source, delivery, page_ids, warehouse, run_id)
-            except EtlAssetsError as error:
-                if pages:
-                    error.args = (f"{error} {_kept(pages, ReplayReport(counts, 0).counts)}", *error.args[1:])
-                raise
-            touched.add(delivery.id)
-            pages += 1
+                touched.add(delivery.id)
+                pages += 1
+    except EtlAssetsError as error:
+        if pages:
+            error.args = (f"{error} {_kept(pages, ReplayReport(counts, 0).counts)}", *error.args[1:])
+        raise
     return ReplayReport(dict(counts), len(touched))
 
 
 def _kept(pages: int, counts: Counts) -> str:
-    """Return what an interrupted replay leaves."""
-    return (
-        f"The replay had committed {pages} transaction{'s' if pages > 1 else ''} before, with {counts.read} records, "
-        "which stay; replay again for the others."
-    )
+    """Return what stays of a replay that an error ended."""
+    transactions = "1 transaction" if pages == 1 else f"{pages} transactions"
+    return f"The replay had committed {transactions} with {counts.read} records before, which stay; replay again."
 
 
 def releasable_ids(source: Source, warehouse: Warehouse, *, page: int = replays.PAGE) -> list[int]:

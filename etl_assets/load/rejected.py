@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from etl_assets.model.batch import Batch, RawBatch
     from etl_assets.schema import Schema
 
-_NUL: Final = r"(?:^|[^\\])(?:\\\\)*\\u0000"
+_NUL: Final = r"[^\\](?:\\\\)*\\u0000"
 """Matches JSON with a NUL character in a text, which jsonb cannot store."""
 
 

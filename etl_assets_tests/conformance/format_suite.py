@@ -154,7 +154,7 @@ class FormatSuite:
             every = range(batch.span.first_record, batch.span.last_record + 1)
             for numbers in (every, every[::2], every[::-1], every[:0]):
                 raws, locations = batch.raws(numbers), batch.locations(numbers)
-                assert (raws.dtype, locations.dtype) == (pl.Binary, pl.String)
+                assert (raws.dtype, locations.dtype) == (pl.Binary(), pl.String())
                 assert raws.to_list() == [batch.raw(number) for number in numbers]
                 assert locations.to_list() == [batch.location(number) for number in numbers]
 
