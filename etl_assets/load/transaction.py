@@ -319,13 +319,13 @@ class BatchTransaction:
             return
         total = self.delivery.manifest.records
         consent = self.delivery.manifest.consent(self.target.max_rejected)
-        first = prepared.rejected["location"][0]
-        worst = ", ".join(f"{rule} ({number})" for rule, number in prepared.rules.most_common(5))
+        worst = ", ".join(f"{rule} ({number})" for rule, number in prepared.rules.most_common(5)) or "no rule"
+        first = "".join(f"; first at {location}" for location in prepared.rejected["location"].head(1))
         raise TooManyRejectedError(
             f"{self.delivery}: at least {consent - self.allowance + len(prepared.rejected)} of {total} records break "
             f"rules, and max_rejected={self.target.max_rejected} consents to {consent}. Most broken in batch "
-            f"{prepared.batch.span.batch}: {worst}; first at {first}. Nothing of this batch or of later "
-            "batches was written or quarantined. Inspect the records with `etl-assets preview`, then correct the "
+            f"{prepared.batch.span.batch}: {worst}{first}. Nothing of this batch or of later batches "
+            "was written or quarantined. Inspect the records with `etl-assets preview`, then correct the "
             "declaration, ask the publisher, or raise max_rejected.",
             rejected=consent - self.allowance + len(prepared.rejected),
             rules=prepared.rules,
