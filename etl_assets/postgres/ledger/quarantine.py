@@ -28,8 +28,6 @@ STATUSES: Final[tuple[str, ...]] = get_args(Status)
 WAITING: Final = ("open", "parked")
 _CORRECTED: Final = "correction IS NOT NULL AND replays > 0 AND status <> 'dismissed'"
 """The condition that a record was replayed with a correction; a reload reads it as corrected."""
-
-
 NEW_REJECTED: Final[dict[str, pl.DataType]] = {
     "record_no": pl.Int64(),
     "location": pl.String(),
