@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,14 +20,13 @@ from etl_assets.postgres.ledger import cases, deliveries, quarantine
 from etl_assets.postgres.migrations.migrate import require_current
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from etl_assets.cli.environment import Environment
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.quarantine import Rejected
     from etl_assets.source import Source
 
-_WAITING: Final = ("open", "parked")
 _STATUS = click.option(
     "--status", "statuses", multiple=True, type=click.Choice(quarantine.STATUSES), help="Open and parked by default."
 )
@@ -54,20 +53,22 @@ command.add_command(export)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_(source: str | None, statuses: Sequence[str], rule: str | None, limit: int, *, as_json: bool) -> None:
     """List records without their contents, and count how many broke each rule."""
-    chosen = statuses or _WAITING
+    chosen = statuses or quarantine.WAITING
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
         summary = [
             count for count in quarantine.counts(connection, source) if count[1] in chosen and rule in {None, count[2]}
         ]
-        records = quarantine.find(connection, source=source, statuses=chosen, rule=rule, limit=limit)
-        seen = cases.times_seen(connection, [record.id for record in records])
+        found = quarantine.stream(connection, source=source, statuses=chosen, rule=rule, limit=limit)
+        records = [_without_contents(record) for record in found]
+        seen = cases.times_seen(connection, [record["id"] for record in records])
+    records = [{**record, "deliveries": seen[record["id"]]} for record in records]
     if as_json:
         keys = ("source", "status", "rule", "records")
         emit(
             {
                 "summary": [dict(zip(keys, count, strict=True)) for count in summary],
-                "records": [{**_without_contents(record), "deliveries": seen[record.id]} for record in records],
+                "records": records,
             }
         )
         return
@@ -77,13 +78,9 @@ def list_(source: str | None, statuses: Sequence[str], rule: str | None, limit: 
     table(("source", "status", "rule", "records"), summary)
     console().print()
     columns = ("id", "source", "partition", "at", "broke", "status", "deliveries", "replays")
-    table(
-        columns,
-        (
-            (str(r.id), r.source, r.partition, r.location, ", ".join(r.rules), r.status, seen[r.id], r.replays)
-            for r in records
-        ),
-    )  # fmt: skip
+    shown = ("source", "partition", "location", "rules", "status", "deliveries", "replays")
+    cells = ((str(r["id"]), *(r[name] if name != "rules" else ", ".join(r[name]) for name in shown)) for r in records)
+    table(columns, cells)
     if len(records) == limit:
         console().print(f"\nThese are the first {limit}; --limit shows more.")
 
@@ -172,7 +169,7 @@ def fix(id_: int, changes: Sequence[str], nulls: Sequence[str], note: str | None
         except ValueError as error:
             raise click.UsageError(f"{error}. Nothing was changed.") from error
         quarantine.correct(connection, id_, correction, reviewer, note)
-        _materialize(env, connection, [record])
+        _materialize(env, connection, [(record.source, record.partition)])
     console().print(f"Record {id_} is corrected and waits: etl-assets quarantine replay {record.source} {id_}")
 
 
@@ -188,9 +185,10 @@ def dismiss(ids: Sequence[int], source: str | None, rule: str | None, note: str 
         raise click.UsageError("Give either ids of records, or --source with or without --rule.")
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
-        chosen = quarantine.find(connection, ids=ids or None, source=source, rule=rule)
-        dismissed = quarantine.dismiss(connection, [record.id for record in chosen], reviewer, note)
-        _materialize(env, connection, chosen)
+        found = quarantine.stream(connection, ids=ids or None, source=source, rule=rule)
+        chosen = {record.id: (record.source, record.partition) for record in found}
+        dismissed = quarantine.dismiss(connection, chosen, reviewer, note)
+        _materialize(env, connection, chosen.values())
     console().print(f"{count_text(dismissed, 'record')} dismissed.")
     if ids and dismissed < len(set(ids)):
         raise QuarantineError(
@@ -216,10 +214,10 @@ def replay(ctx: click.Context, name: str, ids: Sequence[int], *, parked: bool, a
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
             outcome = dagster.replay(name, list(ids) or None, released=parked)
         with connected(env.url) as connection:
-            records = quarantine.find(connection, source=name, ids=list(ids) or None)
-    waiting = [record for record in records if record.status in _WAITING]
+            records = quarantine.stream(connection, source=name, ids=list(ids) or None)
+            waiting = [_without_contents(record) for record in records if record.status in quarantine.WAITING]
     if as_json:
-        emit({**outcome.as_json(), "waiting": [_without_contents(record) for record in waiting]})
+        emit({**outcome.as_json(), "waiting": waiting})
     elif outcome.error is None:
         counts = outcome.counts
         console().print(
@@ -229,7 +227,7 @@ def replay(ctx: click.Context, name: str, ids: Sequence[int], *, parked: bool, a
             f"{count_text(counts.filtered, 'record')} filtered); still waiting: {len(waiting)}."
         )
         if waiting:
-            broken = Counter(rule for record in waiting for rule in record.rules)
+            broken = Counter(rule for record in waiting for rule in record["rules"])
             table(("rule", "records"), broken.most_common())
     if outcome.error is not None:
         if not as_json:
@@ -237,14 +235,14 @@ def replay(ctx: click.Context, name: str, ids: Sequence[int], *, parked: bool, a
         ctx.exit(1)
 
 
-def _materialize(env: Environment, connection: Connection, records: Sequence[Rejected]) -> None:
-    """Show in Dagster that the quarantine of the records' partitions has changed."""
+def _materialize(env: Environment, connection: Connection, touched: Iterable[tuple[str, str]]) -> None:
+    """Show in Dagster that the quarantine of some partitions, each of a source, has changed."""
     from etl_assets.cli.orchestration import report_reviewed  # noqa: PLC0415 -- loads Dagster
 
     sources = declared(env.settings).sources
     partitions: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    for record in records:
-        partitions[record.source][record.partition] = None
+    for source, partition in touched:
+        partitions[source][partition] = None
     for name in partitions.keys() & sources.keys():
         report_reviewed(connection, sources[name], partitions[name])
 

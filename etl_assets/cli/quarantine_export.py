@@ -7,6 +7,7 @@ import json
 import sys
 from base64 import b64encode
 from contextlib import nullcontext
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -48,16 +49,16 @@ def export(source: str | None, statuses: Sequence[str], format_: str, path: Path
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
         known = declared(env.settings).sources
-        records = quarantine.find(connection, source=source, statuses=statuses or quarantine.STATUSES)
-    rows = [_exported(record, known, reveal=reveal) for record in records]
-    with _opened(path) as file:
-        if format_ == "csv":
-            write_csv(file, rows)
-        else:
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=True, default=str) + "\n")
+        records = quarantine.stream(connection, source=source, statuses=statuses or quarantine.STATUSES)
+        numbers = count()
+        rows = (_exported(record, known, reveal=reveal) for record, _ in zip(records, numbers, strict=False))
+        with _opened(path) as file:
+            if format_ == "csv":
+                write_csv(file, rows)
+            else:
+                file.writelines(json.dumps(row, ensure_ascii=True, default=str) + "\n" for row in rows)
     if path is not None:
-        click.echo(f"{len(rows)} records are in {path}.", err=True)
+        click.echo(f"{next(numbers)} records are in {path}.", err=True)
 
 
 def write_csv(file: TextIO, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from etl_assets.load.prepare import rejected_records
+from etl_assets.load.rejected import rejected_records
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
 from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.schema import RECORD_NO
@@ -100,8 +102,11 @@ def _rules_problem(record: Rejected, broken: Collection[str] | None, elsewhere: 
 def _other_contents(batch: Batch, stored: Sequence[Rejected], schema: Schema) -> Iterator[int]:
     """Yield the numbers of the records whose bytes, fields or location differ from those in the quarantine."""
     by_number = {record.record_no: record for record in stored}
-    for now in rejected_records(batch, {number: record.rules for number, record in by_number.items()}, schema):
-        then = by_number[now.record_no]
-        same_fields = then.correction is not None or now.fields == then.fields
-        if now.raw != then.raw or now.location != then.location or not same_fields:
-            yield now.record_no
+    numbers = pl.Series(REJECTED_RECORD_NO, list(by_number), dtype=pl.Int64)
+    rules = pl.Series(REJECTED_RULES, [record.rules for record in stored], dtype=pl.List(pl.String))
+    read = rejected_records(replace(batch, rejected=pl.DataFrame([numbers, rules])), schema)
+    for record_no, location, raw, fields in read.select(REJECTED_RECORD_NO, "location", "raw", "fields").iter_rows():
+        then = by_number[record_no]
+        same_fields = then.correction is not None or then.fields == (None if fields is None else json.loads(fields))
+        if raw != then.raw or location != then.location or not same_fields:
+            yield record_no

@@ -6,6 +6,7 @@ that depend on other rows, such as references, are not evaluated again.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ from etl_assets.doctor.sample import sample
 from etl_assets.errors import DeliveryError
 from etl_assets.load import PostgresLoader
 from etl_assets.load.prepare import hash_seed, row_hashes
-from etl_assets.postgres.ledger import deliveries, entries, quarantine
+from etl_assets.postgres.ledger import deliveries, entries
 from etl_assets.postgres.ledger.invariants import BY_HAND, Invariant
 from etl_assets.postgres.ledger.rereading import any_replayed, loaded_deliveries, rejected_now
 from etl_assets.postgres.tables.comparison import Compared, Comparison, Order
@@ -174,7 +175,7 @@ class SourceReading:
         return compared
 
     def _batches(self, delivery: Delivery, numbers: frozenset[int]) -> Iterator[Batch]:
-        corrected = quarantine.corrected(self._connection, delivery)
+        corrected = ingest.corrected_records(delivery, lambda: nullcontext(self._connection))
         skip = frozenset(span.batch for span in delivery.manifest.spans) - numbers
         return ingest.batches(self._source, delivery.partition, delivery.manifest, self._store, skip, corrected)
 

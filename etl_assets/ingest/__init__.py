@@ -3,7 +3,7 @@
 Contains neither Dagster nor SQL: it calls the stages, and ``postgres`` for earlier deliveries.
 """
 
-from etl_assets.ingest.batch import batches
+from etl_assets.ingest.batch import batches, corrected_records
 from etl_assets.ingest.landing import Landed, admit, land
 from etl_assets.ingest.loading import load
 from etl_assets.ingest.replaying import ReplayReport, published_correction, releasable_ids, replay
@@ -13,6 +13,7 @@ __all__ = [
     "ReplayReport",
     "admit",
     "batches",
+    "corrected_records",
     "land",
     "load",
     "published_correction",

@@ -6,9 +6,10 @@ Contains neither Dagster nor SQL.
 from __future__ import annotations
 
 import inspect
+from bisect import bisect_left, bisect_right
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import polars as pl
 
@@ -18,7 +19,7 @@ from etl_assets.ingest.corrected_batch import CorrectedBatch
 from etl_assets.ingest.quarantined_batch import QuarantinedBatch
 from etl_assets.model.batch import Batch
 from etl_assets.model.rule import UNTERMINATED
-from etl_assets.postgres.connection import in_session
+from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import quarantine
 from etl_assets.schema import RECORD_NO
 from etl_assets.schema.pandas_frames import to_pandas
@@ -26,17 +27,46 @@ from etl_assets.validate import validate_rows
 from etl_assets.watch import batch_profile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import pandas as pd
 
     from etl_assets.landing import LandingStore, Warehouse
     from etl_assets.model.batch import RawBatch, Verdict
-    from etl_assets.model.delivery import Delivery, Manifest
+    from etl_assets.model.delivery import Delivery, Manifest, Span
+    from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.quarantine import Rejected
     from etl_assets.schema import Schema
     from etl_assets.source import Source
     from etl_assets.transform.transformer import Transformer
+
+
+ReadCorrected: TypeAlias = "Callable[[Span], Sequence[Rejected]]"
+"""Returns the records of a batch that are read as people corrected them, by their number."""
+
+
+def corrected_records(delivery: Delivery, connect: Callable[[], AbstractContextManager[Connection]]) -> ReadCorrected:
+    """Return a function that reads the corrected records of one batch at a time, and only if the batch has some.
+
+    Args:
+        delivery: The delivery.
+        connect: Opens a connection to the warehouse for a block.
+    """
+    with connect() as connection:
+        numbers = quarantine.corrected_record_numbers(connection, delivery)
+
+    def read(span: Span) -> Sequence[Rejected]:
+        if bisect_left(numbers, span.first_record) == bisect_right(numbers, span.last_record):
+            return ()
+        with connect() as connection:
+            return quarantine.corrected(connection, delivery, span.first_record, span.last_record)
+
+    return read
+
+
+def _none_corrected(_: Span) -> Sequence[Rejected]:
+    return ()
 
 
 def profiled_batches(
@@ -50,9 +80,8 @@ def profiled_batches(
         warehouse: Has its bytes, and its corrections if it was read before.
         skip: Numbers of the batches to leave out.
     """
-    corrected: Sequence[Rejected] = ()
-    if delivery.fingerprint:
-        corrected = in_session(warehouse.url, partial(quarantine.corrected, delivery=delivery))
+    read_before = bool(delivery.fingerprint)
+    corrected = corrected_records(delivery, partial(connected, warehouse.url)) if read_before else _none_corrected
     for batch in batches(source, delivery.partition, delivery.manifest, warehouse.store, skip, corrected):
         yield replace(batch, profile=batch_profile(source.schema, batch.raw, batch.rows))
 
@@ -63,7 +92,7 @@ def batches(
     manifest: Manifest,
     store: LandingStore,
     skip: frozenset[int] = frozenset(),
-    corrected: Sequence[Rejected] = (),
+    corrected: ReadCorrected = _none_corrected,
 ) -> Iterator[Batch]:
     """Read the batches of a delivery: parse, conform and validate, transform.
 
@@ -73,14 +102,14 @@ def batches(
         manifest: Of the delivery.
         store: Has its bytes.
         skip: Numbers of the batches to leave out.
-        corrected: Records to read as people corrected them.
+        corrected: Returns the records of a batch to read as people corrected them.
 
     Yields:
         The batches, in order, ready for a loader.
     """
     wanted = frozenset(span.batch for span in manifest.spans) - skip
     for raw in landing.batches(source.extractor, store, manifest, wanted):
-        records = [r for r in corrected if raw.span.first_record <= r.record_no <= raw.span.last_record]
+        records = corrected(raw.span)
         effective = _with_corrections(source, manifest, raw, records) if records else raw
         batch = transform(source, partition, effective, _verdict(source, effective, records))
         yield replace(batch, corrections={record.record_no: record.correction or {} for record in records})

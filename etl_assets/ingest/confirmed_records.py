@@ -5,13 +5,14 @@ This is needed only if rows are written out of order and would change rows of th
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from etl_assets.ingest.batch import batches, quarantined_batch
+from etl_assets.ingest.batch import batches, corrected_records, quarantined_batch
 from etl_assets.landing import index
-from etl_assets.postgres.ledger import deliveries, quarantine
+from etl_assets.postgres.ledger import deliveries, quarantine, replays
 from etl_assets.schema import DELIVERY_ID, RECORD_NO
 
 if TYPE_CHECKING:
@@ -66,16 +67,15 @@ def _rows_confirmed_by(
 ) -> Iterator[pl.DataFrame]:
     """Read the rows that ledger entries of one delivery confirmed."""
     if any(entry.kind == "replay" for entry in entries):
-        replayed = quarantine.find(connection, delivery_id=later.id, statuses=("replayed",))
-        if replayed:
-            yield quarantined_batch(source, later, sorted(replayed, key=lambda record: record.record_no), 0).rows
+        for page in replays.pages(connection, later.id, ("replayed",), last_first=True):
+            yield quarantined_batch(source, later, replays.read(connection, page), 0).rows
     manifest, wanted = later.manifest, {entry.number for entry in entries if entry.kind == "ingest"}
     if wanted and later.fingerprint != source.fingerprint:  # the current declaration may cut other batches
         manifest = index(source.extractor, store, manifest)
         wanted = {span.batch for span in manifest.spans}
     near = wanted & {number - 1, number, number + 1}
     rejected = pl.Series(quarantine.rejected_record_numbers(connection, later), dtype=pl.Int64).implode()
-    corrected = quarantine.corrected(connection, later)
+    corrected = corrected_records(later, lambda: nullcontext(connection))
     everything = frozenset(span.batch for span in manifest.spans)
     for chosen in filter(None, (near, wanted - near)):
         for batch in batches(source, later.partition, manifest, store, everything - chosen, corrected):

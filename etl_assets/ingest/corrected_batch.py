@@ -10,6 +10,8 @@ from etl_assets.model.batch import REJECTED_RECORD_NO, RawBatch
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from etl_assets.ingest.quarantined_batch import QuarantinedBatch
 
 
@@ -55,6 +57,14 @@ class CorrectedBatch(RawBatch):
     def location(self, record_no: int) -> str:
         """Return member and line of a record."""
         return self._published.location(record_no)
+
+    def raws(self, record_numbers: Sequence[int]) -> pl.Series:
+        """Return the bytes of some records as delivered. See `RawBatch.raws`."""
+        return self._published.raws(record_numbers)
+
+    def locations(self, record_numbers: Sequence[int]) -> pl.Series:
+        """Return member and line of some records. See `RawBatch.locations`."""
+        return self._published.locations(record_numbers)
 
     def forget(self) -> None:
         """Free the parsed records; see `RawBatch.forget`."""

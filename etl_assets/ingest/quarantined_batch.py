@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class QuarantinedBatch(RawBatch):
     """A batch of records of the quarantine: reads corrected records from their fields, the others from their bytes.
 
+    If the quarantine has no fields of a corrected record, they are those of its bytes, as far as these can be parsed.
     A correction without any change confirms a record as it was published.
 
     Args:
@@ -44,6 +45,10 @@ class QuarantinedBatch(RawBatch):
         corrected = (name for correction in self._corrections.values() for name in correction)
         self.span = Span(number, "", 0, 0, records[0].record_no, len(records), 0)
         self._read = format_.reread(names, {r.record_no: r.raw for r in records if not r.correction})
+        self._fields = {r.record_no: r.fields or {} for r in records if r.correction}
+        without_fields = {r.record_no: r.raw for r in records if r.correction and r.fields is None}
+        for row in format_.reread(names, without_fields).frame.iter_rows(named=True):
+            self._fields[row[RECORD_NO]] = row
         self.names = tuple(dict.fromkeys([*names, *corrected, *self._read.names]))
         self.decimal = self._read.decimal
 
@@ -52,7 +57,7 @@ class QuarantinedBatch(RawBatch):
         """Corrected and re-read records. See `RawBatch.frame`."""
         text = dict.fromkeys(self.names, pl.String)
         corrected = [
-            {**(self._records[record_no].fields or {}), **correction, RECORD_NO: record_no}
+            {**self._fields[record_no], **correction, RECORD_NO: record_no}
             for record_no, correction in self._corrections.items()
         ]
         frame = pl.DataFrame(corrected, schema={**text, RECORD_NO: pl.Int64})

@@ -10,16 +10,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from etl_assets.errors import EtlAssetsError
 from etl_assets.ingest.batch import quarantined_batch
 from etl_assets.ingest.loading import target_of
 from etl_assets.load import ReplayRequest, Target
 from etl_assets.load.lookups import Lookups
 from etl_assets.model.counts import Counts
-from etl_assets.postgres.connection import in_session
-from etl_assets.postgres.ledger import deliveries, quarantine
+from etl_assets.postgres.connection import connected, in_session
+from etl_assets.postgres.faults import translating
+from etl_assets.postgres.ledger import deliveries, quarantine, replays
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from etl_assets.landing import Warehouse
     from etl_assets.model.delivery import Delivery
@@ -52,40 +54,60 @@ class ReplayReport:
         return self.counts.read - self.counts.rejected
 
 
-def replay(source: Source, warehouse: Warehouse, run_id: str, ids: Sequence[int] | None = None) -> ReplayReport:
-    """Replay waiting records of a source.
+def replay(
+    source: Source, warehouse: Warehouse, run_id: str, ids: Sequence[int] | None = None, *, page: int = replays.PAGE
+) -> ReplayReport:
+    """Replay waiting records of a source, in pages: each is committed before the next one is read.
 
     Args:
         source: The declaration, as it is now.
         warehouse: Has the quarantine and the table.
         run_id: Id of the run that replays.
         ids: Only these records; all that are open or parked when None.
+        page: The largest number of records of one transaction.
 
     Raises:
-        BusyError: If a run is loading the partition of a delivery; replays of deliveries before it stay committed.
-        LoadError: If the database refuses the records of a delivery; replays of deliveries before it stay committed.
+        BusyError: If a run is loading the partition of a delivery; pages before stay committed, as the text says.
+        LoadError: If the database refuses the records of a page; pages before stay committed, as the text says.
     """
-    waiting = in_session(warehouse.url, partial(_by_delivery, source=source, ids=ids))
     counts: defaultdict[str, Counts] = defaultdict(Counts)
-    for delivery, records in waiting:
-        counts[delivery.partition] += _replay_delivery(source, delivery, records, warehouse, run_id)
-    return ReplayReport(dict(counts), len(waiting))
+    touched: set[int] = set()
+    pages = 0
+    try:
+        with connected(warehouse.url) as connection, translating(f"reading the quarantine of {source.name}"):
+            for delivery, page_ids in _pages(connection, source, quarantine.WAITING, ids, page):
+                counts[delivery.partition] += _replay_page(source, delivery, page_ids, warehouse, run_id)
+                touched.add(delivery.id)
+                pages += 1
+    except EtlAssetsError as error:
+        if pages:
+            error.args = (f"{error} {_kept(pages, ReplayReport(counts, 0).counts)}", *error.args[1:])
+        raise
+    return ReplayReport(dict(counts), len(touched))
 
 
-def releasable_ids(source: Source, warehouse: Warehouse) -> list[int]:
+def _kept(pages: int, counts: Counts) -> str:
+    """Return what stays of a replay that an error ended."""
+    transactions = "1 transaction" if pages == 1 else f"{pages} transactions"
+    return f"The replay had committed {transactions} with {counts.read} records before, which stay; replay again."
+
+
+def releasable_ids(source: Source, warehouse: Warehouse, *, page: int = replays.PAGE) -> list[int]:
     """Return the ids of parked records whose parents have all arrived.
 
     Args:
         source: The declaration.
         warehouse: Has the quarantine and the parents.
+        page: The largest number of records in memory.
     """
-    return in_session(warehouse.url, partial(_find_releasable, source=source))
+    return in_session(warehouse.url, partial(_find_releasable, source=source, page=page))
 
 
-def _find_releasable(connection: Connection, source: Source) -> list[int]:
+def _find_releasable(connection: Connection, source: Source, page: int) -> list[int]:
     ids: list[int] = []
     lookups = Lookups(Target(source.table, source.schema, source.fingerprint))
-    for delivery, parked in _by_delivery(connection, source, statuses=("parked",)):
+    for delivery, page_ids in _pages(connection, source, ("parked",), None, page):
+        parked = replays.read(connection, page_ids)
         rows = quarantined_batch(source, delivery, parked, 0).rows
         orphans = {
             number
@@ -97,15 +119,13 @@ def _find_releasable(connection: Connection, source: Source) -> list[int]:
     return ids
 
 
-def _replay_delivery(
-    source: Source, delivery: Delivery, records: Sequence[Rejected], warehouse: Warehouse, run_id: str
-) -> Counts:
+def _replay_page(source: Source, delivery: Delivery, ids: Sequence[int], warehouse: Warehouse, run_id: str) -> Counts:
     request = ReplayRequest(
         url=warehouse.url,
         run_id=run_id,
         target=replace(target_of(source, warehouse), max_rejected=1.0),
         delivery=delivery,
-        ids=[record.id for record in records],
+        ids=ids,
         make_batch=partial(quarantined_batch, source, delivery),
     )
     return source.loader.replay(request)
@@ -135,17 +155,13 @@ def published_correction(source: Source, record: Rejected, changes: Mapping[str,
     return correction
 
 
-def _by_delivery(
-    connection: Connection,
-    source: Source,
-    *,
-    statuses: Sequence[str] = ("open", "parked"),
-    ids: Sequence[int] | None = None,
-) -> list[tuple[Delivery, list[Rejected]]]:
-    """Return waiting records grouped by delivery: the oldest delivery first, records by their number."""
-    grouped: defaultdict[int, list[Rejected]] = defaultdict(list)
-    for record in quarantine.find(connection, source=source.name, statuses=statuses, ids=ids):
-        grouped[record.delivery_id].append(record)
-    stored = [deliveries.by_id(connection, id_) for id_ in grouped]
-    ordered = sorted(filter(None, stored), key=lambda delivery: (delivery.rank, delivery.id))
-    return [(delivery, sorted(grouped[delivery.id], key=lambda record: record.record_no)) for delivery in ordered]
+def _pages(
+    connection: Connection, source: Source, statuses: Sequence[str], ids: Sequence[int] | None, size: int
+) -> Iterator[tuple[Delivery, list[int]]]:
+    """Yield the ids of records, page by page: the oldest delivery first, its records by their number."""
+    if size < 1:
+        raise ValueError(f"A page of {size} records is too small. Nothing was replayed. Write 1 or more.")
+    stored = [deliveries.by_id(connection, id_) for id_ in replays.delivery_ids(connection, source.name, statuses, ids)]
+    for delivery in sorted(filter(None, stored), key=lambda delivery: (delivery.rank, delivery.id)):
+        for page in replays.pages(connection, delivery.id, statuses, ids, size=size):
+            yield delivery, page

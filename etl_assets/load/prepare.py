@@ -1,4 +1,4 @@
-"""Prepares a batch for its transaction: deduplicates, sorts and hashes rows; collects the bytes of rejected records.
+"""Prepares a batch for its transaction: deduplicates, sorts and hashes rows; collects the rejected records.
 
 All of this happens ahead of the database work, in the thread that reads.
 """
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from etl_assets.load.rejected import rejected_records
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
 from etl_assets.model.rule import KEY_UNIQUE
-from etl_assets.postgres.ledger.quarantine import NewRejected
 from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
 AFTER_ALL: Final = 2**62
@@ -25,7 +25,7 @@ MOST_PLACES: Final = 5
 """Number of places that are kept for a rule which only reports."""
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from etl_assets.load.base import Target
     from etl_assets.model.batch import Batch
@@ -41,7 +41,7 @@ class Prepared:
         rows: One row for each key, sorted by key, with the bookkeeping columns.
         produced: Number of rows before deduplication.
         duplicate: Number of rows left out because a newer row of the batch has the same key.
-        rejected: The rejected records.
+        rejected: The rejected records, from `rejected_records`.
         rules: How many records broke each rule, including the rules that only report.
         places: Where the first records are that broke each rule which only reports.
         encoded: The rows in the form sent to the database, if they were encoded ahead.
@@ -53,7 +53,7 @@ class Prepared:
     rows: pl.DataFrame
     produced: int
     duplicate: int
-    rejected: tuple[NewRejected, ...]
+    rejected: pl.DataFrame
     rules: Counter[str]
     places: Mapping[str, Sequence[str]]
     encoded: bytes | None = None
@@ -106,8 +106,7 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
     )
     reported = {rule: len(numbers) for rule, numbers in batch.reported.items()}
     places = {rule: places_of(batch, numbers) for rule, numbers in batch.reported.items()}
-    broken = dict(batch.rejected.select(REJECTED_RECORD_NO, REJECTED_RULES).iter_rows())
-    rejected = tuple(rejected_records(batch, broken, schema))
+    rejected = rejected_records(batch, schema)
     batch.raw.forget()
     return Prepared(
         batch=batch,
@@ -115,7 +114,7 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
         produced=batch.rows.height,
         duplicate=duplicate,
         rejected=rejected,
-        rules=Counter(rule for rules in broken.values() for rule in rules) + Counter(reported),
+        rules=Counter(rejected[REJECTED_RULES].explode().drop_nulls().to_list()) + Counter(reported),
         places=places,
     )
 
@@ -152,27 +151,6 @@ def _with_rejected(batch: Batch, broken: Mapping[int, Iterable[str]]) -> Batch:
 def places_of(batch: Batch, record_numbers: Sequence[int]) -> list[str]:
     """Return number and place of the first of some records of a batch, as people read them."""
     return [f"record {number} at {batch.raw.location(number)}" for number in sorted(record_numbers)[:MOST_PLACES]]
-
-
-def rejected_records(batch: Batch, broken: Mapping[int, Iterable[str]], schema: Schema) -> Iterator[NewRejected]:
-    """Yield the records of a batch that broke rules, with their bytes and, if they could be parsed, their fields."""
-    if not broken:
-        return
-    raw = batch.raw
-    numbers = pl.Series(list(broken), dtype=pl.Int64)
-    parsed = raw.frame.filter(pl.col(RECORD_NO).is_in(numbers.implode()))
-    fields = {row.pop(RECORD_NO): row for row in parsed.iter_rows(named=True)}
-    parking = {lookup.rule for lookup in schema.lookups if lookup.missing == "park"}
-    for record_no in sorted(broken):
-        rules = tuple(broken[record_no])
-        yield NewRejected(
-            record_no=record_no,
-            location=raw.location(record_no),
-            raw=raw.raw(record_no),
-            fields=fields.get(record_no),
-            rules=rules,
-            status="parked" if set(rules) <= parking else "open",
-        )
 
 
 def _newest_of_each_key(rows: pl.DataFrame, schema: Schema, seed: int) -> tuple[pl.DataFrame, int, list[int]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.load.prepare import AFTER_ALL, prepare
 from etl_assets.load.transaction import BatchTransaction
-from etl_assets.postgres.ledger import entries, locks, quarantine
+from etl_assets.postgres.ledger import entries, locks, replays
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from etl_assets.load.prepare import Prepared
     from etl_assets.model.batch import Batch
     from etl_assets.postgres.ledger.entries import Entry, Kind
-    from etl_assets.postgres.ledger.quarantine import Rejected, Status
+    from etl_assets.postgres.ledger.quarantine import Rejected
     from etl_assets.postgres.tables.upsert import Written
 
 
@@ -41,7 +41,7 @@ class ReplayTransaction(BatchTransaction):
         """
         with self.connection.transaction():
             locks.fence(self.connection, self.holder)
-            self._claimed = quarantine.claim(self.connection, ids)
+            self._claimed = replays.claim(self.connection, ids)
             if not self._claimed:
                 return None
             self.lock_writes()
@@ -57,14 +57,7 @@ class ReplayTransaction(BatchTransaction):
 
     def write_rejected(self, prepared: Prepared) -> None:
         """Update every claimed record in the quarantine: replayed, or still waiting with the rules it breaks."""
-        rejected = {record.record_no: record for record in prepared.rejected}
-        outcomes: list[tuple[int, Status, Sequence[str]]] = [
-            (claimed.id, new.status, new.rules)
-            if (new := rejected.get(claimed.record_no)) is not None
-            else (claimed.id, "replayed", ())
-            for claimed in self._claimed
-        ]
-        quarantine.finish_replay(self.connection, outcomes, self.target.fingerprint)
+        replays.finish(self.connection, self._claimed, prepared.rejected, self.target.fingerprint)
 
     def entry(self, prepared: Prepared, written: Written, deleted: int, reported: Counter[str]) -> Entry:
         """Return the ledger entry. Its range is from the first to the last replayed record, and may have gaps."""

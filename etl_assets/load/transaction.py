@@ -15,6 +15,7 @@ import psycopg
 from etl_assets.errors import LoadError, TooManyRejectedError
 from etl_assets.load.confirmed import confirmed_rows
 from etl_assets.load.prepare import AFTER_ALL, MOST_PLACES, places_of, without_rejected
+from etl_assets.model.batch import REJECTED_RECORD_NO
 from etl_assets.model.counts import Counts
 from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.postgres.connection import commit_without_waiting
@@ -271,7 +272,7 @@ class BatchTransaction:
 
     def write_rejected(self, prepared: Prepared) -> None:
         """Put the rejected records in the quarantine, and find whether their cases are known."""
-        if not prepared.rejected:
+        if prepared.rejected.is_empty():
             return
         span, target = prepared.batch.span, self.target
         key_names = target.schema.published_key(prepared.batch.raw.names) if target.keys_are_published else ()
@@ -294,8 +295,8 @@ class BatchTransaction:
         """
         if keys is None:
             return
-        rejected = pl.Series([record.record_no for record in prepared.rejected], dtype=pl.Int64).implode()
-        valid = keys.filter(~pl.col(RECORD_NO).is_in(rejected))
+        rejected = prepared.rejected[REJECTED_RECORD_NO]
+        valid = keys.filter(~pl.col(RECORD_NO).is_in(rejected.implode()))
         cases.close_corrected(self.connection, self.delivery, valid, same_partition=self.disjoint)
 
     def entry(self, prepared: Prepared, written: Written, deleted: int, reported: Counter[str]) -> Entry:
@@ -346,13 +347,13 @@ class BatchTransaction:
             return
         total = self.delivery.manifest.records
         consent = self.delivery.manifest.consent(self.target.max_rejected)
-        worst = ", ".join(f"{rule} ({number})" for rule, number in prepared.rules.most_common(5))
-        first = prepared.rejected[0]
+        worst = ", ".join(f"{rule} ({number})" for rule, number in prepared.rules.most_common(5)) or "no rule"
+        first = "".join(f"; first at {location}" for location in prepared.rejected["location"].head(1))
         raise TooManyRejectedError(
             f"{self.delivery}: at least {consent - self.allowance + len(prepared.rejected)} of {total} records break "
             f"rules, and max_rejected={self.target.max_rejected} consents to {consent}. Most broken in batch "
-            f"{prepared.batch.span.batch}: {worst}; first at {first.location}. Nothing of this batch or of later "
-            "batches was written or quarantined. Inspect the records with `etl-assets preview`, then correct the "
+            f"{prepared.batch.span.batch}: {worst}{first}. Nothing of this batch or of later batches "
+            "was written or quarantined. Inspect the records with `etl-assets preview`, then correct the "
             "declaration, ask the publisher, or raise max_rejected.",
             rejected=consent - self.allowance + len(prepared.rejected),
             rules=prepared.rules,

@@ -58,6 +58,22 @@ class RawBatch(ABC):
     def location(self, record_no: int) -> str:
         """Return member and line of a record, for people: ``flights.csv:17``, or ``:17`` without a member."""
 
+    def raws(self, record_numbers: Sequence[int]) -> pl.Series:
+        """Return the bytes of some records, as `raw` does; formats override this where they are faster for many.
+
+        Returns:
+            Binary, in the order of the numbers.
+        """
+        return pl.Series([self.raw(number) for number in record_numbers], dtype=pl.Binary)
+
+    def locations(self, record_numbers: Sequence[int]) -> pl.Series:
+        """Return the locations of some records, as `location` does; formats override this where they are faster.
+
+        Returns:
+            String, in the order of the numbers.
+        """
+        return pl.Series([self.location(number) for number in record_numbers], dtype=pl.String)
+
     def forget(self) -> None:  # noqa: B027 -- for batches that keep what they parsed
         """Free the parsed records; the batch parses them again on the next use."""
 

@@ -149,6 +149,22 @@ class FormatSuite:
         assert len(set(places)) == self.records
         assert all(place.startswith("member") for place in places)
 
+    def test_bytes_and_locations_of_many_records_are_those_of_each(self) -> None:
+        for batch in self.read():
+            every = range(batch.span.first_record, batch.span.last_record + 1)
+            for numbers in (every, every[::2], every[::-1], every[:0]):
+                raws, locations = batch.raws(numbers), batch.locations(numbers)
+                assert (raws.dtype, locations.dtype) == (pl.Binary(), pl.String())
+                assert raws.to_list() == [batch.raw(number) for number in numbers]
+                assert locations.to_list() == [batch.location(number) for number in numbers]
+
+    def test_a_record_of_another_batch_is_an_error(self) -> None:
+        batch = self.read()[1]
+        for number in (batch.span.first_record - 1, batch.span.last_record + 1):
+            for many in (batch.raws, batch.locations):
+                with pytest.raises(IndexError):
+                    many([batch.span.first_record, number])
+
     def test_a_record_that_is_reread_from_its_bytes_is_the_same(self) -> None:
         for batch in self.again(self.read()):
             numbers = range(batch.span.first_record, batch.span.last_record + 1)

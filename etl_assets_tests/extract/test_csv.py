@@ -237,6 +237,37 @@ def test_locations_are_right_in_later_batches() -> None:
     assert places == [f":{2 * n}" for n in range(1, 51)]
 
 
+_ENCODINGS = st.sampled_from(["utf-8", "latin-1", "utf-16", "utf-16-be", "shift_jis"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.text(st.sampled_from('",\n\r# aé\0'), max_size=60),
+    _ENCODINGS,
+    st.sampled_from([None, "#"]),
+)
+def test_bytes_and_locations_of_many_records_are_those_of_each(text: str, encoding: str, comment: str | None) -> None:
+    data = f"a,b\n{text}".encode(encoding, "replace")
+    for batch in read(data, Csv(encoding=encoding, comment=comment, batch_bytes=64), "m.csv"):
+        numbers = range(batch.span.first_record, batch.span.last_record + 1)
+        for chosen in (numbers, numbers[1::2]):
+            assert batch.raws(chosen).to_list() == [batch.raw(number) for number in chosen]
+            assert batch.locations(chosen).to_list() == [batch.location(number) for number in chosen]
+
+
+@given(st.binary(max_size=60))
+def test_bytes_of_many_records_are_those_of_each_whatever_the_bytes(data: bytes) -> None:
+    with suppress(DeliveryError):
+        for batch in read(b"a,b\n" + data):
+            numbers = range(batch.span.first_record, batch.span.last_record + 1)
+            assert batch.raws(numbers).to_list() == [batch.raw(number) for number in numbers]
+
+
+def test_bytes_of_many_records_refer_to_those_of_the_batch() -> None:
+    batch = only(b"a,b\n" + b"%s,2\n" % (b"x" * 1000) * 1000)
+    assert batch.raws(range(1, 1001)).estimated_size() < 2_000_000
+
+
 def test_a_carriage_return_is_part_of_the_line_end_before_a_line_feed_and_else_of_the_value() -> None:
     assert rows(only(b"a,b\r\n1,x\ry\r\n2,z\n3,w\r")) == [("1", "x\ry"), ("2", "z"), ("3", "w")]
 

@@ -179,6 +179,15 @@ def test_any_json_value_is_read_unchanged(records: list[dict[str, Any]]) -> None
                 assert (None if cell is None else json.loads(cell)) == value
 
 
+@given(st.lists(st.sampled_from([b"{}", b'{"a": 1}', b"[1]", b"", b" \t", b"\xff", b"{}\r"]), min_size=1, max_size=20))
+def test_bytes_and_locations_of_many_records_are_those_of_each(lines: list[bytes]) -> None:
+    for batch in read(b"\n".join([b"{}", *lines]), Ndjson(batch_bytes=16)):
+        numbers = range(batch.span.first_record, batch.span.last_record + 1)
+        for chosen in (numbers, numbers[1::2]):
+            assert batch.raws(chosen).to_list() == [batch.raw(number) for number in chosen]
+            assert batch.locations(chosen).to_list() == [batch.location(number) for number in chosen]
+
+
 def test_a_batch_whose_records_have_few_of_many_keys_is_cut_further(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "MOST_CELLS", 100)
     data = b"\xef\xbb\xbf\n" + b"".join(b'{"k%d": %d}\n\n' % (number % 50, number) for number in range(200))

@@ -105,3 +105,33 @@ def test_members_of_an_archive_may_publish_different_names(orders: World) -> Non
     assert landed.delivery.manifest.names == ("id", "note", "total", "more")
     orders.load(landed.delivery)
     assert [row[:3] for row in orders.rows()] == [(1, None, "a"), (2, Decimal("2.5"), None), (3, None, None)]
+
+
+def test_a_record_with_a_nul_character_waits_with_its_bytes_and_without_fields(orders: World) -> None:
+    published = r'{"id": 2, "note": "a\u0000b", "total": 5}'
+    report = take(orders, '{"id": 1, "note": "a"}', published, r'{"id": "x", "note": "a\\u0000b"}')
+    assert (report.counts.inserted, report.counts.rejected) == (1, 2)
+    nul, escaped = orders.waiting()
+    assert (nul.rules, nul.raw, nul.fields) == (["record__nul"], published.encode(), None)
+    assert escaped.fields == {"id": "x", "note": r"a\u0000b", "total": None}
+    assert orders.violations() == []
+
+
+def test_a_correction_of_a_record_with_a_nul_character_keeps_its_other_fields(orders: World) -> None:
+    take(orders, '{"id": 1, "note": "a"}', r'{"id": 2, "note": "a\u0000b", "total": 5}')
+    orders.correct(orders.waiting()[0], total="6")
+    assert orders.replay().replayed == 0
+    orders.correct(orders.waiting()[0], note="ab")
+    assert orders.replay().replayed == 1
+    assert orders.rows()[1] == (2, Decimal(6), "ab", None)
+    assert orders.violations() == []
+
+
+def test_fields_are_the_published_texts_whatever_they_contain(orders: World) -> None:
+    record: dict[str, Any] = {"id": "x", 'a"\\\n\tü': 'b"\\\n\x01\x7f\u2028é😀', "*": "", "note": None}
+    take(orders, record, {"id": "y"}, "{}", "[]")
+    first, second, third, malformed = orders.waiting()
+    assert first.fields == record
+    assert second.fields == {**dict.fromkeys(record), "id": "y"}
+    assert third.fields == dict.fromkeys(record)
+    assert malformed.fields is None

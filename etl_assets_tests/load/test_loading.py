@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from etl_assets.errors import BusyError, IncompatibleTableError, TooManyRejectedError
+from etl_assets.errors import BusyError, IncompatibleTableError, TooManyRejectedError, TransientLoadError
 from etl_assets.load import LoadRequest, PostgresLoader, Target
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, locks
@@ -104,6 +104,16 @@ def test_a_refused_delivery_can_be_loaded_when_max_rejected_is_raised(feed: Feed
         feed.load(delivery)
     feed.max_rejected = 0.5
     assert feed.load(delivery).counts.inserted == 2
+
+
+def test_a_load_is_stopped_if_the_batches_before_rejected_more_than_is_consented_to_now(feed: Feed) -> None:
+    delivery = feed.send([("a", 1, None)], AB, rejected={2: ["amount__type"]})
+    feed.open = lambda skip: iter(feed.batches(delivery)[:1] if not skip else feed.batches(delivery)[1:])
+    with pytest.raises(TransientLoadError):
+        feed.load(delivery)
+    feed.max_rejected = 0.0
+    with pytest.raises(TooManyRejectedError, match="at least 1 of 4 records"):
+        feed.load(delivery)
 
 
 def test_the_allowance_applies_to_the_delivery_and_not_to_a_batch(feed: Feed) -> None:

@@ -1,19 +1,24 @@
-"""The quarantine ``etl.rejected``: add, find, correct and dismiss records, and mark them as replayed."""
+"""The quarantine ``etl.rejected``: add, find, correct and dismiss records.
+
+Its replays are in `replays`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack, get_args
 
+import polars as pl
+from psycopg import sql
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from etl_assets.errors import QuarantineError
-from etl_assets.model.rule import UNTERMINATED
 from etl_assets.postgres.ledger.cases import IDENTITY, KEY
+from etl_assets.postgres.tables.copy import copy_in, encode, wire_jsonb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from etl_assets.model.delivery import Delivery
@@ -21,30 +26,21 @@ if TYPE_CHECKING:
 
 Status = Literal["open", "parked", "replayed", "dismissed", "superseded", "repeated", "known", "corrected"]
 STATUSES: Final[tuple[str, ...]] = get_args(Status)
-_WAITING: Final = ("open", "parked")
+WAITING: Final = ("open", "parked")
 _CORRECTED: Final = "correction IS NOT NULL AND replays > 0 AND status <> 'dismissed'"
 """The condition that a record was replayed with a correction; a reload reads it as corrected."""
-
-
-@dataclass(frozen=True)
-class NewRejected:
-    """A rejected record that is not in the quarantine yet.
-
-    Attributes:
-        record_no: Its number in its delivery.
-        location: Its member and line, as shown to people.
-        raw: Its bytes as delivered.
-        fields: Published name to text; None if it could not be parsed.
-        rules: Every rule that it broke.
-        status: ``parked`` if it lacks only a parent that may arrive, else ``open``.
-    """
-
-    record_no: int
-    location: str
-    raw: bytes
-    fields: dict[str, str | None] | None
-    rules: tuple[str, ...]
-    status: Status
+NEW_REJECTED: Final[dict[str, pl.DataType]] = {
+    "record_no": pl.Int64(),
+    "location": pl.String(),
+    "raw": pl.Binary(),
+    "fields": pl.String(),
+    "rules": pl.List(pl.String()),
+    "status": pl.String(),
+}
+"""The columns of rejected records that are not in the quarantine yet; see `put`."""
+_STAGED: Final = "record_no bigint, location text, raw bytea, fields jsonb, rules text[], status text"
+_STAGED_AT_ONCE: Final = 10_000
+"""The largest number of records that are encoded at a time."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +68,15 @@ class Rejected:
     closed_by: int | None
 
 
-_COLUMNS: Final = ", ".join(Rejected.__dataclass_fields__)
+COLUMNS: Final = tuple(Rejected.__dataclass_fields__)
+_COLUMNS: Final = ", ".join(COLUMNS)
 
 
 def put(
     connection: Connection,
     delivery: Delivery,
     run_id: str,
-    records: Sequence[NewRejected],
+    records: pl.DataFrame,
     key_names: Sequence[str] = (),
     *,
     same_partition: bool = False,
@@ -90,24 +87,18 @@ def put(
     it was closed otherwise meanwhile, it waits again.
 
     Args:
-        connection: In the batch's transaction.
-        delivery: The batch's delivery.
-        run_id: Id of the run.
-        records: The rejected records.
+        connection: In the transaction.
+        delivery: The delivery that the records came in.
+        run_id: Id of the run that rejected them.
+        records: The columns of `NEW_REJECTED`; no number twice. ``fields`` is a JSON object of published name to text,
+            null if the record could not be parsed or holds a NUL character. ``status`` is ``parked`` if the record
+            lacks only a parent that may arrive, else ``open``.
         key_names: The published names of the key's columns; none if records cannot be recognised by their key.
         same_partition: Whether records of two partitions with one key are different cases.
     """
-    if not records:
+    if records.is_empty():
         return
-    connection.execute(
-        "CREATE TEMP TABLE IF NOT EXISTS etl_rejected (record_no bigint, location text, raw bytea, fields jsonb, "
-        "rules text[], status text) ON COMMIT DELETE ROWS"
-    )
-    with connection.cursor() as cursor, cursor.copy("COPY pg_temp.etl_rejected FROM STDIN (FORMAT BINARY)") as copy:
-        copy.set_types(["int8", "text", "bytea", "jsonb", "text[]", "text"])
-        for new in records:
-            fields = None if new.fields is None else Jsonb(new.fields)
-            copy.write_row((new.record_no, new.location, new.raw, fields, list(new.rules), new.status))
+    stage(connection, records)
     connection.execute(
         "INSERT INTO etl.rejected AS r (delivery_id, record_no, generation, source, partition, location, raw, fields, "
         "rules, status, fingerprint, run_id, key, identity) SELECT %(id)s, record_no, %(generation)s, %(source)s, "
@@ -130,6 +121,19 @@ def put(
         },
     )
     connection.execute("TRUNCATE pg_temp.etl_rejected")
+
+
+def stage(connection: Connection, records: pl.DataFrame) -> None:
+    """Copy rejected records into the temporary table ``etl_rejected``, which is empty again after the transaction.
+
+    Args:
+        connection: In the transaction.
+        records: Some columns of `NEW_REJECTED`; the others are null.
+    """
+    connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS etl_rejected ({_STAGED}) ON COMMIT DELETE ROWS")
+    for part in records.iter_slices(_STAGED_AT_ONCE):
+        wire = part.with_columns(wire_jsonb("fields")) if "fields" in part.columns else part
+        copy_in(connection, sql.Identifier("pg_temp", "etl_rejected"), wire.columns, encode(wire))
 
 
 def carry_over(connection: Connection, delivery: Delivery) -> None:
@@ -157,12 +161,22 @@ def supersede(connection: Connection, delivery: Delivery, first_record: int, las
         )
 
 
-def corrected(connection: Connection, delivery: Delivery) -> list[Rejected]:
-    """Return the records of a delivery that a reload reads as people corrected them, by their number."""
+def corrected_record_numbers(connection: Connection, delivery: Delivery) -> list[int]:
+    """Return the numbers of the records of a delivery that a reload reads as people corrected them, in order."""
+    rows = connection.execute(
+        f"SELECT record_no FROM etl.rejected WHERE delivery_id = %s AND {_CORRECTED} ORDER BY record_no",
+        (delivery.id,),
+    ).fetchall()
+    return [record_no for (record_no,) in rows]
+
+
+def corrected(connection: Connection, delivery: Delivery, first_record: int, last_record: int) -> list[Rejected]:
+    """Return some of the records that a reload reads as people corrected them, by their number."""
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
         return cursor.execute(
-            f"SELECT {_COLUMNS} FROM etl.rejected WHERE delivery_id = %s AND {_CORRECTED} ORDER BY record_no",
-            (delivery.id,),
+            f"SELECT {_COLUMNS} FROM etl.rejected WHERE delivery_id = %s AND {_CORRECTED} "
+            "AND record_no BETWEEN %s AND %s ORDER BY record_no",
+            (delivery.id, first_record, last_record),
         ).fetchall()
 
 
@@ -188,43 +202,46 @@ def rejected_record_numbers(connection: Connection, delivery: Delivery) -> list[
     return [record_no for (record_no,) in rows]
 
 
-def find(
-    connection: Connection,
-    *,
-    source: str | None = None,
-    delivery_id: int | None = None,
-    statuses: Sequence[str] = _WAITING,
-    rule: str | None = None,
-    ids: Sequence[int] | None = None,
-    limit: int | None = None,
-) -> list[Rejected]:
-    """Return records of the quarantine, oldest first.
+class Filters(TypedDict, total=False):
+    """Which records of the quarantine to find.
 
-    Args:
-        connection: To the warehouse.
+    Attributes:
         source: Only records of this source.
-        delivery_id: Only records of this delivery.
-        statuses: Only records with one of these; ignored when ids are given.
+        statuses: Only records with one of these, by default those that wait; ignored when ids are given.
         rule: Only records that broke this rule.
         ids: Only records with these ids.
-        limit: The largest number of records to return.
+        limit: The largest number of records.
     """
+
+    source: str | None
+    statuses: Sequence[str]
+    rule: str | None
+    ids: Sequence[int] | None
+    limit: int | None
+
+
+def stream(connection: Connection, **filters: Unpack[Filters]) -> Iterator[Rejected]:
+    """Yield records of the quarantine, oldest first, one at a time; the connection is busy until the last one."""
+    ids = filters.get("ids")
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
-        return cursor.execute(
+        yield from cursor.stream(
             f"SELECT {_COLUMNS} FROM etl.rejected WHERE (%(source)s::text IS NULL OR source = %(source)s) "
-            "AND (%(delivery)s::bigint IS NULL OR delivery_id = %(delivery)s) "
             "AND (%(ids)s::bigint[] IS NOT NULL OR status = ANY (%(statuses)s)) "
             "AND (%(rule)s::text IS NULL OR %(rule)s = ANY (rules)) "
             "AND (%(ids)s::bigint[] IS NULL OR id = ANY (%(ids)s)) ORDER BY id LIMIT %(limit)s",
             {
-                "source": source,
-                "delivery": delivery_id,
-                "statuses": list(statuses),
-                "rule": rule,
+                "source": filters.get("source"),
+                "statuses": list(filters.get("statuses", WAITING)),
+                "rule": filters.get("rule"),
                 "ids": None if ids is None else list(ids),
-                "limit": limit,
+                "limit": filters.get("limit"),
             },
-        ).fetchall()
+        )
+
+
+def find(connection: Connection, **filters: Unpack[Filters]) -> list[Rejected]:
+    """Return records of the quarantine, oldest first; with their bytes, so only where they are known to be few."""
+    return list(stream(connection, **filters))
 
 
 def counts(connection: Connection, source: str | None = None) -> list[tuple[str, str, str, int]]:
@@ -242,9 +259,9 @@ def count_waiting(connection: Connection, source: str, partition: str | None = N
     rows = connection.execute(
         "SELECT status, count(*) FROM etl.rejected WHERE source = %(source)s AND status = ANY (%(waiting)s) "
         "AND (%(partition)s::text IS NULL OR partition = %(partition)s) GROUP BY 1",
-        {"source": source, "partition": partition, "waiting": list(_WAITING)},
+        {"source": source, "partition": partition, "waiting": list(WAITING)},
     ).fetchall()
-    return dict.fromkeys(_WAITING, 0) | dict(rows)
+    return dict.fromkeys(WAITING, 0) | dict(rows)
 
 
 def correct(connection: Connection, id_: int, correction: dict[str, str | None], who: str, note: str | None) -> None:
@@ -277,39 +294,3 @@ def dismiss(connection: Connection, ids: Iterable[int], who: str, note: str | No
         "note = coalesce(%s, note) WHERE id = ANY (%s) AND status IN ('open', 'parked')",
         (who, note, list(ids)),
     ).rowcount
-
-
-def claim(connection: Connection, ids: Sequence[int]) -> list[Rejected]:
-    """Lock waiting records for a replay, inside its transaction; skip those that no longer wait."""
-    with connection.cursor(row_factory=class_row(Rejected)) as cursor:
-        return cursor.execute(
-            f"SELECT {_COLUMNS} FROM etl.rejected WHERE id = ANY (%s) AND status IN ('open', 'parked') "
-            "ORDER BY record_no FOR UPDATE",
-            (list(ids),),
-        ).fetchall()
-
-
-def finish_replay(
-    connection: Connection, outcomes: Iterable[tuple[int, Status, Sequence[str]]], fingerprint: str
-) -> None:
-    """Write the outcome of a replay for its records, inside its transaction.
-
-    A record that may have been cut, and that a person replays as it came, gets a correction without any change: it is
-    whole, and a reload must not reject it again.
-
-    Args:
-        connection: In the transaction of the replay.
-        outcomes: For each record its id, its new status, and the rules that it still breaks.
-        fingerprint: Of the declaration.
-    """
-    values: list[tuple[Any, ...]] = [(status, list(rules), fingerprint, id_) for id_, status, rules in outcomes]
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "UPDATE etl.rejected SET status = %s, rules = CASE WHEN %s::text[] = '{}' THEN rules ELSE %s::text[] END, "
-            "fingerprint = %s, replays = replays + 1, correction = CASE WHEN %s = 'replayed' AND %s = ANY (rules) "
-            "THEN coalesce(correction, '{}') ELSE correction END WHERE id = %s",
-            [
-                (status, rules, rules, fingerprint_, status, UNTERMINATED, id_)
-                for status, rules, fingerprint_, id_ in values
-            ],
-        )

@@ -34,8 +34,13 @@ def wire_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
         if column.type.name == "uuid":
             converted.append(pl.col(column.name).str.replace_all("-", "", literal=True).str.decode("hex"))
         elif column.type.name == "json":
-            converted.append(pl.concat_str(pl.lit(_JSONB_VERSION), pl.col(column.name)).alias(column.name))
+            converted.append(wire_jsonb(column.name))
     return rows.with_columns(converted) if converted else rows
+
+
+def wire_jsonb(name: str) -> pl.Expr:
+    """Convert a column of JSON texts to the binary values of jsonb."""
+    return pl.concat_str(pl.lit(_JSONB_VERSION), pl.col(name)).alias(name)
 
 
 def encode(frame: pl.DataFrame) -> bytes:

@@ -7,10 +7,11 @@ parser cannot change the result.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.csv.records import field_counts, find_records, split_fields
@@ -21,7 +22,7 @@ from etl_assets.model.rule import UNTERMINATED, RuleInfo
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from etl_assets.extract.formats.csv.bits import Flags, Positions
     from etl_assets.extract.formats.csv.options import CsvOptions
@@ -94,6 +95,24 @@ class CsvBatch(RawBatch):
     def location(self, record_no: int) -> str:
         """Return member and line of a record."""
         return f"{self.span.member}:{self._lines[self._index(record_no)]}"
+
+    def raws(self, record_numbers: Sequence[int]) -> pl.Series:
+        """Return the bytes of some records; they are not copied, unless the file was transcoded."""
+        if self._format.transcoded:
+            return super().raws(record_numbers)
+        return _slices(self._data, self._records.starts, self._records.ends).gather(self._indices(record_numbers))
+
+    def locations(self, record_numbers: Sequence[int]) -> pl.Series:
+        """Return member and line of some records."""
+        lines = pl.Series(self._lines[self._indices(record_numbers)], dtype=pl.Int64)
+        return f"{self.span.member}:" + lines.cast(pl.String)
+
+    def _indices(self, record_numbers: Sequence[int]) -> Positions:
+        indices: Positions = np.asarray(record_numbers, np.int64) - self.span.first_record
+        if len(indices):
+            self._index(int(indices.min()) + self.span.first_record)
+            self._index(int(indices.max()) + self.span.first_record)
+        return indices
 
     def _index(self, record_no: int) -> int:
         index = record_no - self.span.first_record
@@ -219,6 +238,15 @@ class CsvBatch(RawBatch):
 def ended_by_line_feed(data: bytes) -> bytes:
     """Return the bytes with a line feed at their end."""
     return data if not data or data.endswith(b"\n") else data + b"\n"
+
+
+def _slices(data: bytes, starts: Positions, ends: Positions) -> pl.Series:
+    """Return ascending parts of some bytes that do not overlap, as Binary that refers to the bytes."""
+    offsets = np.column_stack((starts, ends)).astype(np.int64, copy=False)
+    # every second value of the array is what lies between two parts
+    buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data)]
+    parts = pa.Array.from_buffers(pa.large_binary(), max(offsets.size - 1, 0), buffers)
+    return cast("pl.Series", pl.from_arrow(parts)).gather_every(2)
 
 
 def _records_of(body: bytes, layout: Layout) -> Iterator[bytes]:
