@@ -104,19 +104,7 @@ def show(id_: int, *, as_json: bool) -> None:
         values = {"detail": detail, "proposal": proposal, "deliveries": concerned, "emptied_column": nulls}
         emit({**_without_values(event), **values})
         return
-    shown = {
-        "source": event.source,
-        "kind": event.change.kind,
-        "what": _subject(event),
-        **{name: _plain(value) for name, value in detail.items()},
-        **concerned,
-        "NULL": f"{emptied.name!r} in {count_of_nulls(emptied)}" if emptied else None,
-        "status": event.status,
-        "delivery refused": "yes" if event.change.blocking else None,
-        "closed": f"{event.closed_at:%Y-%m-%d %H:%M:%S} UTC" if event.closed_at else None,
-        "by": event.reviewer or None,
-        "note": event.note or None,
-    }
+    shown = {**_described(event, detail, concerned), "NULL": None if emptied is None else count_of_nulls(emptied)}
     table((f"change {id_}", ""), ((name, value) for name, value in shown.items() if value is not None))
     if proposal:
         console().print("\nTo keep the change, declare:\n")
@@ -191,6 +179,24 @@ def _without_values(event: DriftEvent) -> dict[str, Any]:
     """Return the fields of an event, without values of records."""
     change = {name: value for name, value in vars(event.change).items() if name != "detail"}
     return {**{name: value for name, value in vars(event).items() if name != "change"}, **change}
+
+
+def _described(
+    event: DriftEvent, detail: Mapping[str, Any], concerned: Mapping[str, str | None]
+) -> dict[str, str | None]:
+    """Return an event as rows for people; None where it has no such thing."""
+    return {
+        "source": event.source,
+        "kind": event.change.kind,
+        "what": _subject(event),
+        **{name: _plain(value) for name, value in detail.items()},
+        **concerned,
+        "status": event.status,
+        "delivery refused": "yes" if event.change.blocking else None,
+        "closed": f"{event.closed_at:%Y-%m-%d %H:%M:%S} UTC" if event.closed_at else None,
+        "by": event.reviewer or None,
+        "note": event.note or None,
+    }
 
 
 def _subject(event: DriftEvent) -> str:

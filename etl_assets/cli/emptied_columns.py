@@ -30,7 +30,7 @@ def as_json(column: EmptiedColumn) -> dict[str, Any]:
 
 def count_of_nulls(column: EmptiedColumn) -> str:
     """Return in words how many rows have NULL in the column."""
-    return f"{column.nulls:,} of {count_text(column.rows, 'row')} loaded since {column.since}"
+    return f"in {column.name!r} of {column.nulls:,} of {count_text(column.rows, 'row')} loaded since {column.since}"
 
 
 def confirm_empty(emptied: Iterable[tuple[DriftEvent, EmptiedColumn]]) -> None:
@@ -57,7 +57,7 @@ def _description(event: DriftEvent, column: EmptiedColumn) -> str:
     """Return what accepting an event means for its column, and what to declare instead."""
     return (
         f"Change {event.id}: {event}. Column {column.name!r} is not published under any declared name since "
-        f"{column.since}, first seen {event.opened_at:%Y-%m-%d %H:%M} UTC. NULL in it: {count_of_nulls(column)}. "
+        f"{column.since}, first seen {event.opened_at:%Y-%m-%d %H:%M} UTC. NULL is {count_of_nulls(column)}. "
         f"Accepting does not change that. Declare instead, then run `etl-assets run {event.source}`:\n"
         f"    {event.change.proposal}"
     )

@@ -84,7 +84,7 @@ def answer(desk: Desk, text: str) -> tuple[int, str]:
 
 
 def test_show_counts_the_rows_that_are_empty_since(renamed: Desk) -> None:
-    assert f"'tint' in {COUNT}" in renamed.succeed("drift", "show", "1")
+    assert f"in 'tint' of {COUNT}" in renamed.succeed("drift", "show", "1")
     (shown,) = renamed.lines("drift", "show", "1", "--json")
     assert shown["proposal"] == BOTH
     assert shown["emptied_column"] == {
