@@ -1,7 +1,7 @@
 """The feed of the backfill: a compressed file of readings for each day, three of them bad, and the table they make.
 
-The table is computed from the files by plain Python, which shares no code with the package. Half of the readings of a
-day are published again by the next day, with other temperatures.
+The table is computed from the files by plain Python, which shares no code with the package. Each day publishes seven
+eighths of the readings of the day before again, with other temperatures, so that days have keys in common.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class BackfillFeed:
         days: Number of days, from `FIRST_DAY` on; at least 4.
         cut: Whether the third bad file is cut short, which is tried again for two minutes. Otherwise it is an archive
             with nothing in it, which is refused at once.
-        records: Number of records a day; an even number.
+        records: Number of records a day; a multiple of 8.
     """
 
     folder: Path
@@ -127,7 +127,7 @@ class BackfillFeed:
         chance = random.Random(f"{SEED} {key}")  # noqa: S311 -- no secret
         lines = ["reading_id,day,station,temperature"]
         for record in range(self.records):
-            reading = number * (self.records // 2) + record
+            reading = number * (self.records // 8) + record
             degrees = "warm" if chance.random() < bad_share else f"{chance.randint(-200, 450) / 10}"
             lines.append(f"{reading},{key},STN{chance.randint(0, 999):03d},{degrees}")
         return lines
