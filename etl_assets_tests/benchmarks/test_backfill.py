@@ -70,6 +70,6 @@ def test_a_backfill_loads_all_but_the_bad_days_and_another_one_follows_a_stricte
         Path(folder).chmod(0o711)  # so that root's server, which runs under an account of its own, can enter it
         work = Path(folder, "work")
         command = [sys.executable, "-m", "benchmarks.backfill", "--days=6", "--no-cut", "--again", f"--work={work}"]
-        ended = subprocess.run([*command, "--deadline=240"], cwd=ROOT, capture_output=True, text=True, check=False)
+        ended = subprocess.run([*command, "--deadline=400"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.count("6 days: ") == 2
