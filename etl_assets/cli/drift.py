@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from etl_assets import watch
+from etl_assets.cli.emptied_columns import as_json as nulls_as_json
+from etl_assets.cli.emptied_columns import confirm_empty, count_of_nulls
 from etl_assets.cli.environment import declared, environment
 from etl_assets.cli.masking import MASK
 from etl_assets.cli.terminal import console, count_text, emit, table
@@ -20,7 +22,7 @@ from etl_assets.postgres.migrations.migrate import require_current
 from etl_assets.postgres.watch import drift_events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from etl_assets.model.drift import DriftEvent
     from etl_assets.postgres.connection import Connection
@@ -93,23 +95,16 @@ def show(id_: int, *, as_json: bool) -> None:
             "until": _delivery(connection, event.last_delivery),
             "taken back by": _delivery(connection, event.closed_delivery),
         }
-        column = _column(declared(env.settings).sources.get(event.source), event)
+        source = declared(env.settings).sources.get(event.source)
+        column = _column(source, event)
+        emptied = None if source is None else watch.emptied_column(connection, source, event)
     proposal, detail = _proposal(column, event), _detail(column, event)
     if as_json:
-        emit({**_without_values(event), "detail": detail, "proposal": proposal, "deliveries": concerned})
+        nulls = None if emptied is None else nulls_as_json(emptied)
+        values = {"detail": detail, "proposal": proposal, "deliveries": concerned, "emptied_column": nulls}
+        emit({**_without_values(event), **values})
         return
-    shown = {
-        "source": event.source,
-        "kind": event.change.kind,
-        "what": _subject(event),
-        **{name: _plain(value) for name, value in detail.items()},
-        **concerned,
-        "status": event.status,
-        "delivery refused": "yes" if event.change.blocking else None,
-        "closed": f"{event.closed_at:%Y-%m-%d %H:%M:%S} UTC" if event.closed_at else None,
-        "by": event.reviewer or None,
-        "note": event.note or None,
-    }
+    shown = {**_described(event, detail, concerned), "NULL": None if emptied is None else count_of_nulls(emptied)}
     table((f"change {id_}", ""), ((name, value) for name, value in shown.items() if value is not None))
     if proposal:
         console().print("\nTo keep the change, declare:\n")
@@ -120,9 +115,13 @@ def show(id_: int, *, as_json: bool) -> None:
 @click.argument("ids", metavar="ID...", nargs=-1, type=int, required=True)
 @_NOTE
 @_REVIEWER
-def accept(ids: Sequence[int], note: str | None, reviewer: str) -> None:
-    """Close changes: what is published now becomes normal, and undoing it would be a new change."""
-    closed = _decide(watch.accept, ids, reviewer, note)
+@click.option("--yes", is_flag=True, help="Do not ask, even if a column stays empty.")
+def accept(ids: Sequence[int], note: str | None, reviewer: str, *, yes: bool) -> None:
+    """Close changes: what is published now becomes normal, and undoing it would be a new change.
+
+    If a change took the only name of a declared column, every row since has NULL in it, and this asks for confirmation.
+    """
+    closed = _decide(watch.accept, ids, reviewer, note, ask=not yes)
     console().print(f"{count_text(closed, 'change')} accepted.")
 
 
@@ -136,16 +135,32 @@ def ignore(ids: Sequence[int], note: str | None, reviewer: str) -> None:
     console().print(f"{count_text(closed, 'change')} ignored from now on.")
 
 
-def _decide(decision: Callable[..., DriftEvent], ids: Sequence[int], reviewer: str, note: str | None) -> int:
-    """Close all of the events or none; return how many."""
+def _decide(
+    decision: Callable[..., DriftEvent], ids: Sequence[int], reviewer: str, note: str | None, *, ask: bool = False
+) -> int:
+    """Close all of the events or none; return how many. If asked to, ask before a column is left empty."""
     with environment() as env, connected(env.url) as connection:
         require_current(connection)
         sources = declared(env.settings).sources
+        events = [_event(connection, id_) for id_ in sorted(set(ids))]
+        if ask:
+            confirm_empty(_left_empty(connection, sources, events))
         with connection.transaction():
-            for id_ in sorted(set(ids)):
-                source = sources.get(_event(connection, id_).source)
-                decision(connection, source.alert_rules if source else (), id_, reviewer, note)
-    return len(set(ids))
+            for event in events:
+                source = sources.get(event.source)
+                decision(connection, source.alert_rules if source else (), event.id, reviewer, note)
+    return len(events)
+
+
+def _left_empty(
+    connection: Connection, sources: Mapping[str, Source], events: Iterable[DriftEvent]
+) -> Iterator[tuple[DriftEvent, watch.EmptiedColumn]]:
+    """Return the open events that leave a declared column without a published name, with the column."""
+    for event in events:
+        source = sources.get(event.source)
+        column = None if source is None or event.status != "open" else watch.emptied_column(connection, source, event)
+        if column is not None and not column.published:
+            yield event, column
 
 
 def _event(connection: Connection, id_: int) -> DriftEvent:
@@ -164,6 +179,24 @@ def _without_values(event: DriftEvent) -> dict[str, Any]:
     """Return the fields of an event, without values of records."""
     change = {name: value for name, value in vars(event.change).items() if name != "detail"}
     return {**{name: value for name, value in vars(event).items() if name != "change"}, **change}
+
+
+def _described(
+    event: DriftEvent, detail: Mapping[str, Any], concerned: Mapping[str, str | None]
+) -> dict[str, str | None]:
+    """Return an event as rows for people; None where it has no such thing."""
+    return {
+        "source": event.source,
+        "kind": event.change.kind,
+        "what": _subject(event),
+        **{name: _plain(value) for name, value in detail.items()},
+        **concerned,
+        "status": event.status,
+        "delivery refused": "yes" if event.change.blocking else None,
+        "closed": f"{event.closed_at:%Y-%m-%d %H:%M:%S} UTC" if event.closed_at else None,
+        "by": event.reviewer or None,
+        "note": event.note or None,
+    }
 
 
 def _subject(event: DriftEvent) -> str:

@@ -5,16 +5,19 @@ anomaly is only reported. No row is rejected for it: the rows keep every rule, a
 """
 
 from etl_assets.watch.drift import Drift, accept, facts, ignore, observe_delivery, open_events
+from etl_assets.watch.emptied_columns import EmptiedColumn, emptied_column
 from etl_assets.watch.monitors import checks_of, conclude, examine
 from etl_assets.watch.parts import batch_profile
 from etl_assets.watch.proposals import with_members
 
 __all__ = [
     "Drift",
+    "EmptiedColumn",
     "accept",
     "batch_profile",
     "checks_of",
     "conclude",
+    "emptied_column",
     "examine",
     "facts",
     "ignore",

@@ -88,6 +88,24 @@ def read_table(
     return _parse_csv(content, {name: types[name] for name in names})
 
 
+def count_nulls(connection: Connection, table: str, column: str, deliveries: Sequence[int]) -> tuple[int, int]:
+    """Return how many rows some deliveries gave their contents, and how many of them have NULL in a column.
+
+    Args:
+        connection: To the warehouse.
+        table: ``schema.table``; without it, or without the column, both numbers are 0.
+        column: Name of the column.
+        deliveries: Ids of the deliveries.
+    """
+    if column not in _column_types(connection, table):
+        return 0, 0
+    query = sql.SQL("SELECT count(*), count(*) FILTER (WHERE {} IS NULL) FROM {} WHERE {} = ANY (%s)").format(
+        sql.Identifier(column), identifier(table), sql.Identifier(DELIVERY_ID)
+    )
+    row = connection.execute(query, (list(deliveries),)).fetchone()
+    return (0, 0) if row is None else (row[0], row[1])
+
+
 def fetch_frame(
     connection: Connection,
     query: sql.Composed,

@@ -48,6 +48,14 @@ def cells_observed(connection: Connection, delivery: Delivery) -> bool:
     )
 
 
+def published_names(connection: Connection, delivery_id: int) -> frozenset[str]:
+    """Return the published names of a delivery; none if it was not compared."""
+    row = connection.execute(
+        "SELECT published -> 'names' FROM etl.observation WHERE delivery_id = %s", (delivery_id,)
+    ).fetchone()
+    return frozenset(row[0]) if row else frozenset()
+
+
 def observation_before(connection: Connection, delivery: Delivery) -> Observation | None:
     """Return the nearest delivery before this one: its baseline."""
     row = connection.execute(
