@@ -55,7 +55,7 @@ def _try(arguments: argparse.Namespace, owned: Server, report: Report) -> None:
         outcome = carry_out(random_history(seed, in_dagster=seed % 40 == 39), owned)
         report.add(outcome)
         if arguments.verbose:
-            _print(f"{seed} {outcome.history.cut} {outcome.seconds:.1f} s, {outcome.runs} runs")
+            _print(f"{seed} {outcome.history.cut} {outcome.seconds:.1f} s, {outcome.runs} runs, {outcome.faulted.total()} met by a fault")
         if outcome.violations:
             _print(shown(outcome))
 

@@ -203,7 +203,7 @@ class _Maker:
         keys = PARTITIONS[self._cut]
         steps = [self._publish(key) for key in keys if self._random.random() < 0.8]
         steps += [self._run("run", key) for key in keys if self._random.random() < 0.6]
-        for _ in range(self._random.randint(7, 13)):
+        for _ in range(self._random.randint(9, 16)):
             step = self._step(declared)
             declared = step.declared or declared
             steps.append(step)

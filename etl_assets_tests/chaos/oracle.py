@@ -6,71 +6,17 @@ error of the project can be in both.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import psycopg
+
+from etl_assets_tests.chaos.expected import fields_of, merged, names_of, row_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from etl_assets_tests.chaos.history import Cut, Declared
-
-Fields = dict[str, str | None]
-Row = tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Content:
-    """Bytes that were published for a partition.
-
-    Attributes:
-        partition: Key of the partition.
-        names: The published names.
-        records: The bytes of each record, in order, without the line's end.
-        data: All bytes of the file.
-    """
-
-    partition: str
-    names: tuple[str, ...]
-    records: tuple[bytes, ...]
-    data: bytes
-
-
-@dataclass
-class Log:
-    """What the harness has done; the oracle knows nothing else about the history.
-
-    Attributes:
-        source: Name of the source in ``etl.delivery``.
-        table: ``schema.table``.
-        cut: How the source is cut.
-        replaces: For a DataFrame asset: whether a frame replaces the rows of its partition.
-        declared: The last declaration.
-        published: Everything that was published, by its SHA-256.
-        current: The SHA-256 of what is published now, by partition.
-        landed: Partition and SHA-256 of every landing that succeeded.
-        corrections: What a person entered, in order, by delivery id and record number.
-        acknowledged: The records for which a replay succeeded after their last correction.
-        tries: How many replays may have read a record, by delivery id and record number.
-        dismissed: The records that a person dismissed and did not correct afterwards.
-        killed: How many runs were killed.
-    """
-
-    source: str
-    table: str
-    cut: Cut
-    replaces: bool
-    declared: Declared
-    published: dict[str, Content] = field(default_factory=dict)
-    current: dict[str, str] = field(default_factory=dict)
-    landed: list[tuple[str, str]] = field(default_factory=list)
-    corrections: defaultdict[tuple[int, int], list[Fields]] = field(default_factory=lambda: defaultdict(list))
-    acknowledged: set[tuple[int, int]] = field(default_factory=set)
-    tries: Counter[tuple[int, int]] = field(default_factory=Counter)
-    dismissed: set[tuple[int, int]] = field(default_factory=set)
-    killed: int = 0
+    from etl_assets_tests.chaos.expected import Fields, Log, Row
 
 
 @dataclass(frozen=True)
@@ -144,8 +90,8 @@ class _Judgement:
         log = self._log
         known = {(each.partition, each.sha256) for each in self.delivered.values()}
         for each in self.delivered.values():
-            content = log.published.get(each.sha256)
-            if content is None or content.partition != each.partition:
+            content = log.published.get((each.partition, each.sha256))
+            if content is None:
                 differences.append(f"delivery {each.id} of {each.partition} has bytes that were never published")
             elif each.records != len(content.records):
                 differences.append(f"delivery {each.id} has {each.records} records instead of {len(content.records)}")
@@ -162,7 +108,7 @@ class _Judgement:
 
     def effective(self, delivery: Delivered, number: int) -> Fields | None:
         """Return the fields that a record counts with; None if it cannot be parsed."""
-        content = self._log.published[delivery.sha256]
+        content = self._log.published[delivery.partition, delivery.sha256]
         published = fields_of(content, number)
         kept = self._quarantined.get((delivery.id, number))
         entered = self._log.corrections.get((delivery.id, number))
@@ -222,7 +168,7 @@ class _Judgement:
         """Compare the quarantine with the records whose effective contents are invalid."""
         differences = []
         for each in self.delivered.values():
-            records = self._log.published[each.sha256].records
+            records = self._log.published[each.partition, each.sha256].records
             kept = {number: record for (id_, number), record in self._quarantined.items() if id_ == each.id}
             differences += [
                 f"record {number} of delivery {each.id} is kept as {record.raw!r}"
@@ -256,8 +202,8 @@ class _Judgement:
             entered = log.corrections.get(at)
             if record.correction != (merged(entered) if entered else None):
                 differences.append(f"the correction of {name} is {record.correction}, and {entered} was entered")
-            if record.replays > log.tries[at]:
-                differences.append(f"{name} was replayed {record.replays} times, and {log.tries[at]} times at most")
+            if record.replays > (tries := log.tries[at] + log.tries_of_all):
+                differences.append(f"{name} was replayed {record.replays} times, and {tries} times at most")
             if at in log.acknowledged and record.replays == 0:
                 differences.append(f"the replay of {name} is lost")
             if (record.status == "dismissed") != (at in log.dismissed):
@@ -313,57 +259,6 @@ class _Judgement:
         ]
 
 
-def names_of(log: Log) -> tuple[str, ...]:
-    """Return the columns of the table, those of the key first."""
-    if log.cut == "frames":
-        return ("part", "id", "amount")
-    day = ("day::text",) if log.cut == "days" else ()
-    return (*day, "code", "amount", "version", "pad", *(("extra",) if log.declared.extra else ()))
-
-
-def fields_of(content: Content, number: int) -> Fields | None:
-    """Return the published fields of a record; None if their number is wrong."""
-    fields = content.records[number - 1].decode().split(",")
-    return dict(zip(content.names, fields, strict=True)) if len(fields) == len(content.names) else None
-
-
-def merged(entered: list[Fields]) -> Fields:
-    """Return what several corrections of a record say together."""
-    return {name: value for correction in entered for name, value in correction.items()}
-
-
-def row_of(fields: Fields | None, log: Log, partition: str) -> Row | str | None:
-    """Return the row of a record; None if the transformer leaves it out, a text if it is invalid."""
-    if fields is None:
-        return "cannot be parsed"
-    if log.cut == "frames":
-        return partition, int(fields["id"] or 0), int(fields["amount"] or 0)
-    row = _transformed(fields, log.declared)
-    if log.cut == "files" or not isinstance(row, tuple):
-        return row
-    return (partition, *row) if fields.get("day") == partition else "is of another day"
-
-
-def _transformed(fields: Fields, declared: Declared) -> Row | str | None:
-    """Return the row without its day; None if the transformer leaves it out, a text if it is invalid."""
-    code, amount, version = fields.get("code"), _number(fields.get("amount")), _number(fields.get("version"))
-    if amount == "bad" or not code or not isinstance(version, int):
-        return "breaks a rule"
-    if amount == 2 and declared.two_is_null:
-        amount = None
-    if isinstance(amount, int) and declared.maximum is not None and amount > declared.maximum:
-        return "is above the maximum"
-    if declared.merged and version >= 3:
-        return None
-    if declared.merged and code == "b":
-        code = "a"
-    return (code, amount, version, fields.get("pad"), *((fields.get("extra"),) if declared.extra else ()))
-
-
-def _number(text: str | None) -> int | str | None:
-    return int(text) if text is not None and text.isdigit() else text and "bad"
-
-
 def _frozen(delivered: dict[int, Delivered], log: Log, landing: Path) -> list[str]:
     """Compare the bytes in the landing store with those published.
 
@@ -372,7 +267,7 @@ def _frozen(delivered: dict[int, Delivered], log: Log, landing: Path) -> list[st
     differences = []
     for each in delivered.values():
         path = landing / each.sha256[:2] / f"{each.sha256}.bytes"
-        if not path.exists() or path.read_bytes() != log.published[each.sha256].data:
+        if not path.exists() or path.read_bytes() != log.published[each.partition, each.sha256].data:
             differences.append(f"the bytes of delivery {each.id} are not those that were published")
     temporary = [path.name for path in landing.iterdir() if path.name.startswith(".")] if landing.exists() else []
     if len(temporary) > log.killed:

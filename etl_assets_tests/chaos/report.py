@@ -11,8 +11,8 @@ from etl_assets_tests.chaos.history import FAULTS, PAD
 from etl_assets_tests.documented import ROOT
 
 if TYPE_CHECKING:
+    from etl_assets_tests.chaos.execution import Outcome
     from etl_assets_tests.chaos.history import Step
-    from etl_assets_tests.chaos.trial import Outcome
 
 DOCUMENT: Final = ROOT / "docs" / "reliability.md"
 _BEGIN: Final = "<!-- The results of the trials: `make chaos OPTIONS=--write` writes them. -->\n"

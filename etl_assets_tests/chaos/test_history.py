@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from etl_assets_tests.chaos.execution import Outcome
 from etl_assets_tests.chaos.history import FAULTS, PARTITIONS, random_history
 from etl_assets_tests.chaos.report import DOCUMENT, Caught, Report, shown, with_results
-from etl_assets_tests.chaos.trial import Outcome
 
 SEEDS = range(300)
 
