@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from etl_assets_tests.chaos.history import random_history
+from etl_assets_tests.chaos.random_histories import random_history
 from etl_assets_tests.chaos.report import DOCUMENT, Caught, Report, shown, with_results
 from etl_assets_tests.chaos.server import server
 from etl_assets_tests.chaos.trial import carry_out
@@ -41,6 +41,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make chaos")
     parser.add_argument("--seed", type=int, default=0, help="of the first trial")
     parser.add_argument("--trials", type=int, default=0, help="how many trials")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no trial after so many seconds")
     parser.add_argument("--at-least", type=int, default=0, help="go on until so many runs have met a fault")
     parser.add_argument("--variants", nargs="*", default=[], help="names of variants to catch, or all")
     parser.add_argument("--write", action="store_true", help=f"write the results into {DOCUMENT.name}")
@@ -50,12 +51,15 @@ def _arguments() -> argparse.Namespace:
 
 def _try(arguments: argparse.Namespace, owned: Server, report: Report) -> None:
     """Carry out the trials."""
-    while report.trials < arguments.trials or report.faulted.total() < arguments.at_least:
+    while report.seconds < arguments.seconds and (
+        report.trials < arguments.trials or report.faulted.total() < arguments.at_least
+    ):
         seed = arguments.seed + report.trials
         outcome = carry_out(random_history(seed, in_dagster=seed % 40 == 39), owned)
         report.add(outcome)
         if arguments.verbose:
-            _print(f"{seed} {outcome.history.cut} {outcome.seconds:.1f} s, {outcome.runs} runs, {outcome.faulted.total()} met by a fault")
+            met = outcome.faulted.total()
+            _print(f"{seed} {outcome.history.cut} {outcome.seconds:.1f} s, {outcome.runs} runs, {met} with faults")
         if outcome.violations:
             _print(shown(outcome))
 

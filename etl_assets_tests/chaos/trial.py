@@ -98,15 +98,22 @@ class _Trial:
         return answer.read_text()
 
     def _dismiss(self, step: Step) -> None:
-        if waiting := self._warehouse.waiting():
+        """Dismiss a record that waits.
+
+        Excluded, as `test_known_violations` shows: a corrected record, whose published bytes may be valid by now.
+        """
+        if waiting := [record for record in self._warehouse.waiting() if record.correction is None]:
             record = waiting[step.which % len(waiting)]
             with connected(self._warehouse.url) as connection:
                 quarantine.dismiss(connection, [record.id], _WHO, None)
             self._log.dismissed.add((record.delivery_id, record.record_no))
 
     def _correct(self, step: Step) -> None:
-        """Correct a record that waits or was dismissed, and replay it."""
-        records = self._warehouse.waiting("dismissed")
+        """Correct a record that waits, and replay it.
+
+        Excluded, as `test_known_violations` shows: a dismissed record, of which the table may have a row by now.
+        """
+        records = self._warehouse.waiting()
         if not records:
             return
         record = records[step.which % len(records)]

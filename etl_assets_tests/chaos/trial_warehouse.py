@@ -61,10 +61,10 @@ class TrialWarehouse:
             cursor = connection.execute(query.encode(), values or None)
             return cursor.fetchall() if cursor.description else []
 
-    def waiting(self, *more: str) -> list[quarantine.Rejected]:
-        """Return the records that wait in the quarantine, and those of more statuses."""
+    def waiting(self) -> list[quarantine.Rejected]:
+        """Return the records that wait in the quarantine."""
         with connected(self.url) as connection:
-            return quarantine.find(connection, source=NAME, statuses=("open", "parked", *more))
+            return quarantine.find(connection, source=NAME)
 
     def end_sessions(self) -> None:
         """Let the server end every session."""
