@@ -20,7 +20,7 @@ PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist l
 PYTHON ?=
 # The first seed of `make chaos`, its number of trials, its variants, and more of its options; --write writes docs/reliability.md.
 SEED ?= 0
-TRIALS ?= 350
+TRIALS ?= 400
 VARIANTS ?= all
 OPTIONS ?=
 

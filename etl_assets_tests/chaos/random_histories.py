@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from etl_assets_tests.chaos.history import Action, Cut
 
 _WEIGHTS: Final = (30, 14, 10, 10, 2, 1, 9, 4, 4, 2, 4, 12)
+_PUBLISHED: Final = 0.6
+"""The share of runs before which something is published, so that there is something to load."""
 _ONE_BATCH: Final = 1_000_000
 _OF_FILES: Final = (DISK_FULL, CLOCK_STEPPED, BIT_FLIPPED)
 
@@ -95,6 +97,8 @@ class _Maker:
         for _ in range(self._random.randint(*self._length)):
             step = self._step(declared)
             declared = step.declared or declared
+            if step.action == "run" and self._random.random() < _PUBLISHED:
+                steps.append(self._publish(step.partition))
             steps.append(step)
             if step.action == "publish" and self._random.random() < 0.7:
                 steps.append(self._run("run", step.partition))
@@ -105,7 +109,7 @@ class _Maker:
         if self._cut == "frames":
             return self._random.choice([self._publish(key), self._run("run", key)])
         actions: tuple[Action, ...] = ("publish", "run", "land", "load", "reload", "replay", "correct", "dismiss")
-        action = self._random.choices((*actions, "declare"), (5, 5, 1, 3, 3, 1, 3, 1, 3))[0]
+        action = self._random.choices((*actions, "declare"), (4, 5, 1, 1, 5, 1, 3, 1, 3))[0]
         match action:
             case "publish":
                 return self._publish(key)
@@ -172,9 +176,11 @@ class _Maker:
     def _beside(self, action: Action) -> Step:
         """Return a run of any partition at the same time; sometimes it is met by a fault itself."""
         key = self._random.choice(PARTITIONS[self._cut])
-        actions: list[Action] = ["run", "run", "reload", "replay"]
-        if self._cut == "frames" or action == "run":
-            actions = ["run"] if self._cut == "frames" else ["run", "run", "run", "reload", "replay"]
+        actions: tuple[Action, ...] = ("run", "run", "reload", "replay")
+        if self._cut == "frames":
+            actions = ("run",)
+        elif action == "run":
+            actions = ("run", *actions)
         fault = self._kill() if self._random.random() < 0.2 else None
         return Step(self._random.choice(actions), key, fault=fault)
 
@@ -184,7 +190,7 @@ class _Maker:
     def _fault(self, action: Action) -> Fault:
         random = self._random
         kind = random.choices(self._kinds, self._weights)[0]
-        times, share = random.choice([1, 1, 1, 2, 2, 3]), random.random()
+        times, share = random.choice([1, 1, 1, 1, 2, 3]), random.random()
         if kind == CONNECTION_CUT:
             return Fault(kind, random.choice(CUTS), times, share)
         if kind in {KILLED_ANY_TIME, CONNECTION_DELAYED, DISK_FULL, CLOCK_STEPPED, BIT_FLIPPED, AT_ONCE}:
