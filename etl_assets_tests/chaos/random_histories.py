@@ -169,6 +169,8 @@ class _Maker:
             return Step(action, key, beside=tuple(self._beside(action) for _ in range(self._random.choice([1, 2, 2]))))
         if fault.kind == BIT_FLIPPED and action not in {"load", "reload"}:
             action = "reload"
+        if fault.kind in {DISK_FULL, CLOCK_STEPPED} and action not in {"run", "land"}:
+            action = "run"
         if fault.kind == ZOMBIE and declared is not None and self._random.random() < 0.6:
             return Step(action, key, declared=self.declaration(declared), fault=fault)
         return Step(action, key, fault=fault)
