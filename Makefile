@@ -18,8 +18,13 @@ COMPILED := .venv/.compiled
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The Python to use, if not the newest that is found.
 PYTHON ?=
+# The first seed of `make chaos`, its number of trials, its variants, and more of its options; --write writes docs/reliability.md.
+SEED ?= 0
+TRIALS ?= 400
+VARIANTS ?= all
+OPTIONS ?=
 
-.PHONY: help demo dev check test bench lint style types tests format wheel clean
+.PHONY: help demo dev check test chaos bench lint style types tests format wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +44,9 @@ test: style $(COMPILED) ## Everything that must hold, except what needs Docker
 
 tests: $(READY) $(COMPILED)
 	$(PYTEST) -m "not docker"
+
+chaos: $(READY) $(COMPILED) ## Kill, stop and disturb runs of random histories, and compare with an oracle
+	$(BIN)/python -m etl_assets_tests.chaos --seed $(SEED) --trials $(TRIALS) --variants $(VARIANTS) $(OPTIONS)
 
 bench: $(READY) ## Measure against a hand-written load
 	$(BIN)/python -m benchmarks

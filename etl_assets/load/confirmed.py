@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from etl_assets.schema import DELIVERY_ID, RECORD_NO
+from etl_assets.load.prepare import row_hashes
+from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,29 +23,33 @@ _OWN_RECORD = "#record"
 
 
 def confirmed_rows(
-    candidates: pl.DataFrame, schema: Schema, delivery_id: int, confirming: Iterable[pl.DataFrame]
+    candidates: pl.DataFrame, schema: Schema, delivery_id: int, seed: int, confirming: Iterable[pl.DataFrame]
 ) -> pl.DataFrame:
-    """Find the rows that must keep their contents. Read only as many confirming frames as needed.
+    """Find the rows that must not be changed. Read only as many confirming frames as needed.
 
     Args:
         candidates: The key's columns, the order column if the schema has one, and ``RECORD_NO``, of rows that would be
             written or deleted; no key twice.
         schema: Of the table.
         delivery_id: Of the delivery that the candidates belong to.
+        seed: Of the row hashes.
         confirming: Frames of newer records, with the same columns and ``DELIVERY_ID``; see `ReadConfirmed`.
 
     Returns:
-        Of the newest record that confirms each of those rows: the key's columns, ``DELIVERY_ID`` and ``RECORD_NO``.
+        Of the newest record that confirms each of those rows: the key's columns and the bookkeeping columns. A row of
+        the table with another hash has not the contents of that record.
     """
     own = [pl.col(RECORD_NO).alias(_OWN_RECORD)]
     if schema.order_by is not None:
         own.append(pl.col(schema.order_by).alias(_OWN_ORDER))
     remaining = candidates.select(*schema.key, *own)
-    marks = [*schema.key, DELIVERY_ID, RECORD_NO]
+    marks = [*schema.key, DELIVERY_ID, RECORD_NO, ROW_HASH]
     parts = [remaining.select(schema.key).clear().with_columns(_no_marks())]
     for rows in confirming:
         ordered = [schema.order_by] if schema.order_by else []
-        matches = rows.select(*dict.fromkeys([*marks, *ordered])).join(remaining, on=schema.key)
+        same_keys = rows.join(remaining, on=schema.key, how="semi")
+        hashed = same_keys.with_columns(row_hashes(same_keys, schema, seed))
+        matches = hashed.select(*dict.fromkeys([*marks, *ordered])).join(remaining, on=schema.key)
         newest = matches.filter(_is_newer(schema, delivery_id)).sort([*ordered, RECORD_NO])
         confirmed = newest.select(marks).unique(schema.key, keep="last")
         if confirmed.height:
@@ -56,7 +61,7 @@ def confirmed_rows(
 
 
 def _no_marks() -> list[pl.Expr]:
-    return [pl.lit(None, dtype=pl.Int64).alias(name) for name in (DELIVERY_ID, RECORD_NO)]
+    return [pl.lit(None, dtype=pl.Int64).alias(name) for name in (DELIVERY_ID, RECORD_NO, ROW_HASH)]
 
 
 def _is_newer(schema: Schema, delivery_id: int) -> pl.Expr:

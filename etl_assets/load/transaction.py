@@ -196,7 +196,7 @@ class BatchTransaction:
         first, last = self.extent(prepared)
         in_order = all(entry.last_record < first for entry in entries.find(self.connection, self.delivery).values())
         self.writer.pending_reload = last if in_order else None
-        deleted = remove_unproduced(
+        deleted, confirmed = remove_unproduced(
             self.connection,
             self.target.table,
             self.target.schema,
@@ -206,21 +206,24 @@ class BatchTransaction:
             protect,
         )
         if deleted:
-            self.ask_for_runners_up()
+            self.ask_for_runners_up(newer_too=confirmed or self.target.schema.order_by is not None)
         written = self.writer.write(prepared.rows, protect=protect, reload=True)
         quarantine.supersede(self.connection, self.delivery, first, last)
         return written, deleted
 
-    def ask_for_runners_up(self) -> None:
+    def ask_for_runners_up(self, *, newer_too: bool) -> None:
         """Mark the deliveries that must be reloaded, since they may have other versions of rows that were deleted.
 
         This delivery is one of them if batches of it stay as another run read them.
+
+        Args:
+            newer_too: Whether newer deliveries may have them as well as older ones.
         """
         deliveries.need_reload(
             self.connection,
             self.delivery,
             same_partition=self.disjoint,
-            newer_too=self.target.schema.order_by is not None,
+            newer_too=newer_too,
             itself=entries.has_other_epochs(self.connection, self.delivery, self.holder),
         )
 
@@ -242,8 +245,10 @@ class BatchTransaction:
         if not confirming:
             return None
         schema, number = self.target.schema, prepared.batch.span.batch
-        own = self.delivery.id
-        return lambda candidates: confirmed_rows(candidates, schema, own, read(self.connection, confirming, number))
+        own, seed = self.delivery.id, self.seed
+        return lambda candidates: confirmed_rows(
+            candidates, schema, own, seed, read(self.connection, confirming, number)
+        )
 
     def confirmed_after(self, prepared: Prepared) -> int:  # noqa: ARG002 -- replays need it
         """Return the record of this delivery after which records that are already written count as newer."""

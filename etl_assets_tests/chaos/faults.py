@@ -1,4 +1,4 @@
-"""Batch transactions that die or lose their connection, and variants that are built wrong on purpose."""
+"""Batch transactions that die or lose their connection."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ import signal
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import psycopg
-from psycopg import sql
 
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger import deliveries, entries
-from etl_assets.postgres.tables.upsert import TableWriter
 
 if TYPE_CHECKING:
     from etl_assets.load.prepare import Prepared
@@ -89,66 +86,6 @@ def dying_at(point: str) -> type[BatchTransaction]:
     return type("Dying", (DyingTransaction,), {"point": point})
 
 
-class LedgerApart(BatchTransaction):
-    """Wrong on purpose: writes the ledger entry in a transaction of its own, after the rows are committed."""
-
-    def run(self, prepared: Prepared) -> Entry:
-        entry = super().run(prepared)
-        if entry.number == FATAL_BATCH:
-            die()
-        self._enter(entry)
-        return entry
-
-    def write_entry(self, entry: Entry) -> None:
-        """Write nothing: `run` writes the entry."""
-
-    def _enter(self, entry: Entry) -> None:
-        entries.enter(self.connection, self.delivery, self.holder, entry, kind=self.kind, hash_seed=self.seed)
-
-
-class LedgerFirst(LedgerApart):
-    """Wrong on purpose: commits the ledger entry before the rows."""
-
-    def run(self, prepared: Prepared) -> Entry:
-        with connected(_url(self.connection)) as apart:
-            entry = self._expected_entry(prepared)
-            entries.enter(apart, self.delivery, self.holder, entry, kind=self.kind, hash_seed=self.seed)
-        if entry.number == FATAL_BATCH:
-            die()
-        BatchTransaction.run(self, prepared)
-        return entry
-
-    def _expected_entry(self, prepared: Prepared) -> Entry:
-        from etl_assets.postgres.tables.upsert import Written
-
-        return self.entry(prepared, Written(inserted=prepared.rows.height), 0, prepared.rules)
-
-
-class UnguardedWriter(TableWriter):
-    """Wrong on purpose: overwrites every row in the table, also a newer one."""
-
-    def _guard(self, new: sql.Composable) -> sql.Composable:
-        return sql.SQL("{}.{} IS NOT NULL").format(new, sql.Identifier(self._schema.key[0]))
-
-    def _guard_values(self) -> dict[str, object]:
-        return {}
-
-
-class Unguarded(BatchTransaction):
-    """Wrong on purpose: a transaction that writes with an `UnguardedWriter`."""
-
-    def write_generation(self, prepared: Prepared) -> Any:
-        self.writer.__class__ = UnguardedWriter
-        return super().write_generation(prepared)
-
-
-class OutOfTurn(BatchTransaction):
-    """Wrong on purpose: writes rows while another transaction writes rows of the same keys."""
-
-    def lock_writes(self) -> None:
-        self.writer.outranked_by = deliveries.newer(self.connection, self.delivery)
-
-
 class Disconnected(BatchTransaction):
     """A transaction whose session the server ends once, in the middle of the second batch."""
 
@@ -159,7 +96,7 @@ class Disconnected(BatchTransaction):
         if prepared.batch.span.batch == FATAL_BATCH and not type(self).ended:
             type(self).ended = True
             pid = self.connection.info.backend_pid
-            with connected(_url(self.connection)) as other:
+            with connected(url_of(self.connection)) as other:
                 other.execute("SELECT pg_terminate_backend(%s)", (pid,))
             self.connection.execute("SELECT 1")
 
@@ -178,6 +115,7 @@ class AnswerLost(BatchTransaction):
         return entry
 
 
-def _url(connection: psycopg.Connection[Any]) -> str:
+def url_of(connection: psycopg.Connection[Any]) -> str:
+    """Return the URL of the database of a connection."""
     info = connection.info
     return f"postgresql://{info.user}:{info.password}@{info.host}:{info.port}/{info.dbname}"

@@ -11,7 +11,7 @@ from etl_assets.errors import FencedError
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import locks
-from etl_assets_tests.chaos import faults
+from etl_assets_tests.chaos import faults, wrong_transactions
 from etl_assets_tests.chaos.victim import BATCHES, EXPECTED, REJECTED, load_in_a_process
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def test_the_variant_that_writes_the_ledger_entry_before_the_rows_fails(feed: Fe
 def test_only_with_the_guard_a_newer_row_is_kept_against_an_older_one(feed: Feed, guarded: bool) -> None:  # noqa: FBT001
     feed.take([("a", 2, "new")], partition="2")
     if not guarded:
-        feed.transaction = faults.Unguarded
+        feed.transaction = wrong_transactions.Unguarded
     feed.take([("a", 1, "old")], partition="1")
     assert feed.rows() == ([("a", 2, "new")] if guarded else [("a", 1, "old")])
 

@@ -25,7 +25,7 @@ def load_in_a_process(url: str, transaction: tuple[str, str]) -> int | None:
 
     Args:
         url: The database.
-        transaction: Name of a class in `faults`, and the point at which it dies.
+        transaction: Name of a class in `wrong_transactions`, or ``dying_at`` and the point at which it dies.
     """
     return in_a_process(_load, url, transaction)
 
@@ -38,7 +38,7 @@ def in_a_process(work: Callable[..., None], *args: object) -> int | None:
         args: Its arguments, which must be picklable.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["etl_assets_tests.chaos.faults", "etl_assets_tests.load.feed"])
+    context.set_forkserver_preload(["etl_assets_tests.chaos.wrong_transactions", "etl_assets_tests.load.feed"])
     process = context.Process(target=work, args=args)
     process.start()
     process.join(60)
@@ -46,10 +46,10 @@ def in_a_process(work: Callable[..., None], *args: object) -> int | None:
 
 
 def _load(url: str, transaction: tuple[str, str]) -> None:
-    from etl_assets_tests.chaos import faults
+    from etl_assets_tests.chaos import faults, wrong_transactions
 
     name, point = transaction
-    kind = faults.dying_at(point) if name == "dying_at" else getattr(faults, name)
+    kind = faults.dying_at(point) if name == "dying_at" else getattr(wrong_transactions, name)
     feed = Feed(url, transaction=kind)
     feed.load(feed.send(*BATCHES, rejected=REJECTED))
     sys.exit(0)

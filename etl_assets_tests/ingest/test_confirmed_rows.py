@@ -16,7 +16,7 @@ from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.schema import Column, Schema
 from etl_assets.transform import Transformer
-from etl_assets_tests.chaos import faults
+from etl_assets_tests.chaos.wrong_transactions import OutOfTurn
 from etl_assets_tests.ingest.world import GOODS
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ def test_a_row_that_a_newer_file_confirms_concurrently_is_kept_only_if_transacti
     waits: bool,  # noqa: FBT001
 ) -> None:
     """Neither of two concurrent transactions can see that the other is about to leave a row unchanged."""
-    kind = BatchTransaction if waits else faults.OutOfTurn
+    kind = BatchTransaction if waits else OutOfTurn
     filed.take("plum,9,", file="a.csv")
     filed.publish("plum,9,", file="c.csv")
     newer = filed.land("c.csv").delivery

@@ -112,10 +112,11 @@ def write_frame(
 
 
 def _enter(connection: Connection, target: FrameTarget, manifest: Manifest) -> Delivery:
-    """Enter the frame as a delivery, and refuse the unfinished ones before it, whose frames are gone."""
+    """Enter the frame as a delivery; complete or refuse the unfinished ones before it, whose frames are gone."""
     delivery, _ = deliveries.record(connection, target.name, target.partition, manifest)
     for older in deliveries.deliveries_to_load(connection, target.name, target.partition.key):
-        if older.id != delivery.id and older.status != "complete":
+        unfinished = older.id != delivery.id and older.status != "complete"
+        if unfinished and not deliveries.complete(connection, older):  # its run may have been killed after the commit
             deliveries.refuse(connection, older, "The run ended before this frame was written.")
     return delivery
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Status = Literal["open", "parked", "replayed", "dismissed", "superseded", "repeated", "known", "corrected"]
 STATUSES: Final[tuple[str, ...]] = get_args(Status)
 WAITING: Final = ("open", "parked")
-_CORRECTED: Final = "correction IS NOT NULL AND replays > 0 AND status <> 'dismissed'"
+_CORRECTED: Final = "correction IS NOT NULL AND replays > 0"
 """The condition that a record was replayed with a correction; a reload reads it as corrected."""
 NEW_REJECTED: Final[dict[str, pl.DataType]] = {
     "record_no": pl.Int64(),
@@ -108,7 +108,9 @@ def put(
         "location = excluded.location, raw = excluded.raw, run_id = excluded.run_id, "
         "fields = CASE WHEN r.correction IS NULL THEN excluded.fields ELSE r.fields END, "
         "fingerprint = excluded.fingerprint, key = excluded.key, identity = excluded.identity, closed_by = NULL, "
-        "status = CASE WHEN r.status = 'dismissed' THEN r.status ELSE excluded.status END",
+        # the last decision of a reviewer without a correction was to dismiss it
+        "status = CASE WHEN r.status = 'dismissed' OR (r.status = 'superseded' AND r.reviewer IS NOT NULL "
+        "AND r.correction IS NULL) THEN 'dismissed' ELSE excluded.status END",
         {
             "id": delivery.id,
             "generation": delivery.generation,
@@ -156,7 +158,7 @@ def supersede(connection: Connection, delivery: Delivery, first_record: int, las
     if delivery.generation > 1:
         connection.execute(
             "UPDATE etl.rejected SET status = 'superseded' WHERE delivery_id = %s AND generation < %s "
-            "AND record_no BETWEEN %s AND %s AND status IN ('open', 'parked')",
+            "AND record_no BETWEEN %s AND %s AND status NOT IN ('replayed', 'superseded')",
             (delivery.id, delivery.generation, first_record, last_record),
         )
 
@@ -268,7 +270,7 @@ def correct(connection: Connection, id_: int, correction: dict[str, str | None],
     """Store a correction, published name to the text it should have had, and set the record to ``open``.
 
     Raises:
-        QuarantineError: If the record was closed otherwise than by a dismissal, or there is none of that id.
+        QuarantineError: If the record was closed otherwise than by a decision, or there is none of that id.
     """
     row = connection.execute(
         "UPDATE etl.rejected SET correction = coalesce(correction, '{}') || %s, reviewer = %s, "
@@ -286,11 +288,18 @@ def correct(connection: Connection, id_: int, correction: dict[str, str | None],
 def dismiss(connection: Connection, ids: Iterable[int], who: str, note: str | None) -> int:
     """Dismiss records: close them for good, since they are known and not wanted.
 
+    Corrections of them are withdrawn. If one was tried before, the delivery must be reloaded: the published bytes count
+    again, and may be valid by now.
+
     Returns:
         Number of records that were waiting and are now dismissed.
     """
-    return connection.execute(
-        "UPDATE etl.rejected SET status = 'dismissed', reviewer = %s, reviewed_at = clock_timestamp(), "
-        "note = coalesce(%s, note) WHERE id = ANY (%s) AND status IN ('open', 'parked')",
-        (who, note, list(ids)),
-    ).rowcount
+    row = connection.execute(
+        f"WITH chosen AS (SELECT id, delivery_id, {_CORRECTED} AS corrected FROM etl.rejected WHERE id = ANY (%s) "
+        "AND status IN ('open', 'parked') FOR UPDATE), reloaded AS (UPDATE etl.delivery SET needs_reload = true "
+        "WHERE id IN (SELECT delivery_id FROM chosen WHERE corrected)), dismissed AS (UPDATE etl.rejected r "
+        "SET status = 'dismissed', correction = NULL, reviewer = %s, reviewed_at = clock_timestamp(), "
+        "note = coalesce(%s, note) FROM chosen c WHERE r.id = c.id RETURNING r.id) SELECT count(*) FROM dismissed",
+        (list(ids), who, note),
+    ).fetchone()
+    return int(row[0]) if row else 0

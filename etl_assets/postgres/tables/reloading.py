@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _PRODUCED: Final = "etl_produced"
 _CONFIRMED: Final = "etl_confirmed"
-_CONFIRMED_ROWS: Final = "etl_confirmed_rows"
 
 
 def remove_unproduced(
@@ -38,7 +37,7 @@ def remove_unproduced(
     produced: pl.DataFrame,
     records: tuple[int, int],
     protect: Protect | None,
-) -> int:
+) -> tuple[int, bool]:
     """Delete rows of a delivery that its reloaded records no longer yield, or yield with another order.
 
     A row whose order column changed is deleted and then written again, since rows of other deliveries may be newer now.
@@ -55,43 +54,51 @@ def remove_unproduced(
         protect: See `TableWriter.write`.
 
     Returns:
-        How many rows were deleted.
+        How many rows were deleted, and whether a newer record has the key of one of them with other contents.
     """
     columns = tuple(dict.fromkeys((RECORD_NO, *schema.key, *((schema.order_by,) if schema.order_by else ()))))
     _fill(connection, _PRODUCED, table, schema, produced.select(columns))
     values = {"delivery": delivery.id, "first": records[0], "last": records[1]}
     unproduced = _unproduced(schema)
+    others = 0
     with planned_without(connection, "seqscan"):
         if protect is not None:
             query = sql.SQL("SELECT {} FROM {} t WHERE {}").format(_listed(columns), identifier(table), unproduced)
             candidates = fetch_frame(connection, query, values, columns, schema)
             if candidates.height:
-                hand_over(connection, table, schema, protect(candidates))
+                confirmed = protect(candidates)
+                others = confirmed.height - hand_over(connection, table, schema, confirmed)
         statement = sql.SQL("DELETE FROM {} t WHERE {}").format(identifier(table), unproduced)
-        return connection.execute(statement, values).rowcount
+        return connection.execute(statement, values).rowcount, others > 0
 
 
-def hand_over(connection: Connection, table: str, schema: Schema, confirmed: pl.DataFrame) -> None:
-    """Set the marks of rows to those of the newer records that confirmed them; their contents stay.
+def hand_over(connection: Connection, table: str, schema: Schema, confirmed: pl.DataFrame) -> int:
+    """Set the marks of rows to those of the newer records that have the same contents.
 
     Args:
         connection: In the batch's transaction.
         table: ``schema.table``.
         schema: Of the table.
-        confirmed: The key's columns, and ``DELIVERY_ID`` and ``RECORD_NO`` of the records.
+        confirmed: The key's columns and the bookkeeping columns of the records.
+
+    Returns:
+        How many rows have the contents of their record.
     """
     if confirmed.is_empty():
-        return
-    marks = (DELIVERY_ID, RECORD_NO)
-    _fill(connection, _CONFIRMED, table, schema, confirmed.select(*marks, *schema.key))
-    connection.execute(
-        sql.SQL("UPDATE {} t SET {} FROM {} s WHERE {}").format(
+        return 0
+    _fill(connection, _CONFIRMED, table, schema, confirmed.select(*BOOKKEEPING, *schema.key))
+    marks = [sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in (DELIVERY_ID, RECORD_NO)]
+    return connection.execute(
+        sql.SQL("UPDATE {} t SET {} FROM {} s WHERE {} AND t.{hash} = s.{hash}").format(
             identifier(table),
-            sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in marks),
+            sql.SQL(", ").join(
+                sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in (DELIVERY_ID, RECORD_NO)
+            ),
             _temporary(_CONFIRMED),
             _match(schema),
+            hash=sql.Identifier(ROW_HASH),
         )
-    )
+    ).rowcount
 
 
 def take_over(
@@ -106,7 +113,7 @@ def take_over(
         rows: With the key's columns and the bookkeeping columns.
         outranked_by: Ids of the newer deliveries.
     """
-    _fill(connection, _CONFIRMED_ROWS, table, schema, rows.select(*BOOKKEEPING, *schema.key))
+    _fill(connection, _CONFIRMED, table, schema, rows.select(*BOOKKEEPING, *schema.key))
     connection.execute(
         sql.SQL(
             "UPDATE {table} t SET {delivery} = s.{delivery}, {record} = s.{record} FROM {rows} s WHERE {match} "
@@ -116,7 +123,7 @@ def take_over(
             delivery=sql.Identifier(DELIVERY_ID),
             record=sql.Identifier(RECORD_NO),
             hash=sql.Identifier(ROW_HASH),
-            rows=_temporary(_CONFIRMED_ROWS),
+            rows=_temporary(_CONFIRMED),
             match=_match(schema),
         ),
         (list(outranked_by),),

@@ -158,8 +158,9 @@ class TableWriter:
         Args:
             rows: The schema's columns, typed, and the bookkeeping ones; no key twice; sorted by key.
             encoded: The same rows from `encode`, if they were encoded ahead.
-            protect: Returns which of the rows that would be changed are confirmed by newer records: their keys, and the
-                marks of these records. Such a row keeps its contents and gets the mark. None if no row needs this.
+            protect: Returns which of the rows that would be changed have newer records: their keys, and the bookkeeping
+                columns of these records. Such a row keeps its contents, and gets the mark of a record that has the
+                same. None if no row needs this.
             reload: Whether the delivery is reloaded, so that most rows are unchanged because they are its own.
 
         Returns:

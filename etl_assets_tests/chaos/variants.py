@@ -1,0 +1,123 @@
+"""The package made wrong on purpose: each variant must be caught by trials within a few seeds.
+
+A variant replaces functions in a forked process, never in the package, and names the faults that show that it is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from etl_assets.graph import jobs
+from etl_assets.landing.digests import VerifiedStream
+from etl_assets.load.replay_transaction import ReplayTransaction
+from etl_assets.load.transaction import BatchTransaction
+from etl_assets.postgres.ledger import deliveries, locks
+from etl_assets.postgres.tables.upsert import TableWriter
+from etl_assets_tests.chaos.history import AT_ONCE, BIT_FLIPPED, CONNECTION_CUT, KILLED, ZOMBIE
+from etl_assets_tests.chaos.points import substitute
+from etl_assets_tests.chaos.wrong_transactions import OutOfTurn, UnguardedWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from etl_assets_tests.chaos.history import Cut
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way in which the package is wrong.
+
+    Attributes:
+        name: What is wrong.
+        install: Makes this process wrong; it is a forked child.
+        focus: The kinds of faults that its trials have.
+        cuts: How its sources are cut.
+        sign: A text in the violation that catches it.
+        in_dagster: Whether replays go through Dagster.
+    """
+
+    name: str
+    install: Callable[[], None]
+    focus: tuple[str, ...]
+    cuts: tuple[Cut, ...] = ("files",)
+    sign: str = ""
+    in_dagster: bool = False
+
+
+def _ledger_apart() -> None:
+    """Commit each ledger entry in a transaction of its own, after the rows."""
+    run, replay = BatchTransaction.run, ReplayTransaction.replay
+    write_entry = BatchTransaction.write_entry
+
+    def run_then_enter(self: BatchTransaction, prepared: Any) -> Any:
+        entry = run(self, prepared)
+        write_entry(self, entry)
+        return entry
+
+    def replay_then_enter(self: ReplayTransaction, *args: Any) -> Any:
+        entry = replay(self, *args)
+        if entry is not None:
+            write_entry(self, entry)
+        return entry
+
+    substitute(BatchTransaction, "run", run_then_enter)
+    substitute(ReplayTransaction, "replay", replay_then_enter)
+    substitute(BatchTransaction, "write_entry", lambda _self, _entry: None)
+
+
+def _no_guard() -> None:
+    """Overwrite newer rows."""
+    substitute(TableWriter, "_guard", UnguardedWriter._guard)
+    substitute(TableWriter, "_guard_values", UnguardedWriter._guard_values)
+
+
+def _no_fence() -> None:
+    """Let a run go on that was taken over."""
+    substitute(locks, "fence", lambda _connection, _holder: None)
+
+
+def _no_runner_up() -> None:
+    """Reload no delivery that may have another version of a row that was deleted."""
+    substitute(deliveries, "need_reload", lambda *_args, **_options: None)
+
+
+def _no_digests() -> None:
+    """Read frozen bytes without comparing their digests."""
+
+    def unverified(self: VerifiedStream, size: int = -1, /) -> bytes:
+        self._file.seek(self._position)
+        data = self._file.read(size if size >= 0 else -1) or b""
+        self._position += len(data)
+        return data
+
+    substitute(VerifiedStream, "read", unverified)
+
+
+def _unsorted() -> None:
+    """Write rows in any order, while other transactions write rows of the same keys."""
+    stage = TableWriter._stage
+
+    def shuffled(self: TableWriter, rows: Any, encoded: bytes | None = None) -> None:  # noqa: ARG001 -- it is sorted
+        stage(self, rows.sample(fraction=1.0, shuffle=True))
+
+    substitute(TableWriter, "_stage", shuffled)
+    substitute(TableWriter, "_copy_if_new", lambda _self, rows, _encoded=None: rows.is_empty())
+    substitute(BatchTransaction, "lock_writes", OutOfTurn.lock_writes)
+
+
+def _no_materialization() -> None:
+    """Show nothing in Dagster of what a replay changes."""
+    substitute(jobs, "log_touched", lambda *_args, **_options: None)
+
+
+VARIANTS: Final = (
+    Variant("ledger entry in a transaction of its own", _ledger_apart, (CONNECTION_CUT, KILLED)),
+    Variant("no order guard", _no_guard, (KILLED,)),
+    Variant("no fence", _no_fence, (ZOMBIE,)),
+    Variant("no runner-up", _no_runner_up, (KILLED,)),
+    Variant("no digests", _no_digests, (BIT_FLIPPED,)),
+    Variant("rows written unsorted and at once", _unsorted, (AT_ONCE,), sign="deadlock"),
+    Variant("replay without materialization", _no_materialization, (KILLED,), sign="Dagster", in_dagster=True),
+)
+"""Every variant, each with what its trials are about."""

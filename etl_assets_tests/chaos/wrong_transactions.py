@@ -1,0 +1,77 @@
+"""Batch transactions that are built wrong on purpose, each for a test that must catch it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from etl_assets.load.transaction import BatchTransaction
+from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import deliveries, entries
+from etl_assets.postgres.tables.upsert import TableWriter
+from etl_assets_tests.chaos import faults
+
+if TYPE_CHECKING:
+    from etl_assets.load.prepare import Prepared
+    from etl_assets.postgres.ledger.entries import Entry
+
+
+class LedgerApart(BatchTransaction):
+    """Wrong on purpose: writes the ledger entry in a transaction of its own, after the rows are committed."""
+
+    def run(self, prepared: Prepared) -> Entry:
+        entry = super().run(prepared)
+        if entry.number == faults.FATAL_BATCH:
+            faults.die()
+        self._enter(entry)
+        return entry
+
+    def write_entry(self, entry: Entry) -> None:
+        """Write nothing: `run` writes the entry."""
+
+    def _enter(self, entry: Entry) -> None:
+        entries.enter(self.connection, self.delivery, self.holder, entry, kind=self.kind, hash_seed=self.seed)
+
+
+class LedgerFirst(LedgerApart):
+    """Wrong on purpose: commits the ledger entry before the rows."""
+
+    def run(self, prepared: Prepared) -> Entry:
+        with connected(faults.url_of(self.connection)) as apart:
+            entry = self._expected_entry(prepared)
+            entries.enter(apart, self.delivery, self.holder, entry, kind=self.kind, hash_seed=self.seed)
+        if entry.number == faults.FATAL_BATCH:
+            faults.die()
+        BatchTransaction.run(self, prepared)
+        return entry
+
+    def _expected_entry(self, prepared: Prepared) -> Entry:
+        from etl_assets.postgres.tables.upsert import Written
+
+        return self.entry(prepared, Written(inserted=prepared.rows.height), 0, prepared.rules)
+
+
+class UnguardedWriter(TableWriter):
+    """Wrong on purpose: overwrites every row in the table, also a newer one."""
+
+    def _guard(self, new: sql.Composable) -> sql.Composable:
+        return sql.SQL("{}.{} IS NOT NULL").format(new, sql.Identifier(self._schema.key[0]))
+
+    def _guard_values(self) -> dict[str, object]:
+        return {}
+
+
+class Unguarded(BatchTransaction):
+    """Wrong on purpose: a transaction that writes with an `UnguardedWriter`."""
+
+    def write_generation(self, prepared: Prepared) -> Any:
+        self.writer.__class__ = UnguardedWriter
+        return super().write_generation(prepared)
+
+
+class OutOfTurn(BatchTransaction):
+    """Wrong on purpose: writes rows while another transaction writes rows of the same keys."""
+
+    def lock_writes(self) -> None:
+        self.writer.outranked_by = deliveries.newer(self.connection, self.delivery)
