@@ -91,9 +91,7 @@ def hand_over(connection: Connection, table: str, schema: Schema, confirmed: pl.
     return connection.execute(
         sql.SQL("UPDATE {} t SET {} FROM {} s WHERE {} AND t.{hash} = s.{hash}").format(
             identifier(table),
-            sql.SQL(", ").join(
-                sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in (DELIVERY_ID, RECORD_NO)
-            ),
+            sql.SQL(", ").join(marks),
             _temporary(_CONFIRMED),
             _match(schema),
             hash=sql.Identifier(ROW_HASH),
