@@ -58,6 +58,10 @@ def judge(url: str, log: Log, landing: Path) -> list[str]:
     return differences
 
 
+STATUSES = frozenset({"open", "parked", "replayed", "dismissed", "superseded", "repeated", "known", "corrected"})
+"""Every status of a record in the quarantine."""
+
+
 class _Judgement:
     """Compares the warehouse with the log."""
 
@@ -112,7 +116,7 @@ class _Judgement:
         published = fields_of(content, number)
         kept = self._quarantined.get((delivery.id, number))
         entered = self._log.corrections.get((delivery.id, number))
-        if kept is None or not entered or kept.replays == 0 or kept.status == "dismissed":
+        if kept is None or not entered or kept.replays == 0:
             return published
         return (published or {}) | merged(entered)
 
@@ -175,20 +179,20 @@ class _Judgement:
                 for number, record in kept.items()
                 if not 1 <= number <= len(records) or record.raw != records[number - 1]
             ]
-            waiting = {
+            rejected = {
                 number
                 for number, record in kept.items()
-                if record.generation == each.generation and record.status in {"open", "parked", "dismissed"}
+                if record.generation == each.generation and record.status not in {"replayed", "superseded"}
             }
             invalid = {
                 number
                 for number in range(1, len(records) + 1)
                 if isinstance(row_of(self.effective(each, number), self._log, each.partition), str)
             }
-            if waiting != invalid:
+            if rejected != invalid:
                 differences.append(
-                    f"the quarantine has the valid records {sorted(waiting - invalid)} of delivery {each.id}, "
-                    f"and lacks {sorted(invalid - waiting)}"
+                    f"the quarantine has the valid records {sorted(rejected - invalid)} of delivery {each.id}, "
+                    f"and lacks {sorted(invalid - rejected)}"
                 )
         return differences + self._people()
 
@@ -206,7 +210,8 @@ class _Judgement:
                 differences.append(f"{name} was replayed {record.replays} times, and {tries} times at most")
             if at in log.acknowledged and record.replays == 0:
                 differences.append(f"the replay of {name} is lost")
-            if (record.status == "dismissed") != (at in log.dismissed):
+            allowed = {"dismissed", "superseded"} if at in log.dismissed else STATUSES - {"dismissed"}
+            if record.status not in allowed:
                 differences.append(f"{name} is {record.status}")
         return differences
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DONE: Final = 0
+_WAIT_SECONDS: Final = "10"
+"""How long a run waits for a database that is away, which some faults keep away for good."""
 FAILED: Final = 3
 """The run raised an error of the package, or its connection was lost, which is a proper end."""
 BROKEN: Final = 4
@@ -132,6 +134,7 @@ def fork(work: Callable[[Flags], None], log: Path) -> Child:
 
 
 def _code_of(work: Callable[[Flags], None], flags: Flags) -> int:
+    os.environ["ETL_ASSETS_DATABASE_WAIT"] = _WAIT_SECONDS
     try:
         work(flags)
     except (EtlAssetsError, psycopg.OperationalError) as error:  # outside the loader, the driver's errors are raised

@@ -103,7 +103,9 @@ class _Trial:
             record = waiting[step.which % len(waiting)]
             with connected(self._warehouse.url) as connection:
                 quarantine.dismiss(connection, [record.id], _WHO, None)
-            self._log.dismissed.add((record.delivery_id, record.record_no))
+            at = (record.delivery_id, record.record_no)
+            self._log.dismissed.add(at)
+            self._log.corrections.pop(at, None)
 
     def _correct(self, step: Step) -> None:
         """Correct a record that waits, and replay it."""
