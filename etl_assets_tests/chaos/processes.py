@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DONE: Final = 0
-_WAIT_SECONDS: Final = "10"
-"""How long a run waits for a database that is away, which some faults keep away for good."""
 FAILED: Final = 3
 """The run raised an error of the package, or its connection was lost, which is a proper end."""
 BROKEN: Final = 4
 """The run raised anything else."""
 _PAUSE: Final = 0.002
 _LIMIT: Final = 120.0
+_WAIT_SECONDS: Final = "10"
+"""How long a run waits for a database that is away, which some faults keep away for good."""
 
 
 class Flags:
