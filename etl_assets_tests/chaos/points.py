@@ -22,7 +22,7 @@ from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.ledger import deliveries, locks
 from etl_assets.postgres.tables import reloading, upsert
 from etl_assets.postgres.tables.copy import copy_in
-from etl_assets_tests.chaos.history import CLOCK_STEPPED, DISK_FULL, KILLED
+from etl_assets_tests.chaos.history import CLOCK_STEPPED, CONNECTION_CUT, DISK_FULL, KILLED
 from etl_assets_tests.chaos.processes import Flags
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def arm(fault: Fault, flags: Flags) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (_SMALLEST_ROOM + int(fault.share * _ROOM), most))
     elif fault.kind == CLOCK_STEPPED:
         substitute(file, "time", SimpleNamespace(time=_stepping_clock(fault.share, flags), sleep=time.sleep))
+    elif fault.kind == CONNECTION_CUT:
+        return  # the proxy cuts it
     elif fault.point in _CALLS or fault.point in {"in COPY", "in COMMIT"}:
         _stop_at(fault.point, _Countdown(fault, flags))
 
