@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -52,8 +53,10 @@ def test_a_pool_that_another_process_creates_at_the_same_time_gets_its_limit(
         with psycopg.connect(database_url) as other:
             other.execute("INSERT INTO concurrency_limits (concurrency_key, \"limit\") VALUES ('people', 5)")
             changed = pool.submit(set_limits, instance, [bench.declare(runs_at_once=2)])
+            until = time.monotonic() + 30
             while not bench.query("SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"):
                 assert not changed.done()
+                assert time.monotonic() < until
         assert changed.result() == {"people": 2}
         assert _limits(instance) == {"people": 2}
 
