@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.model.expectation import Expectation
+from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.schema.rules import NotAudited
 from etl_assets.schema.rules.type import WrittenAsType
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 KEY: Final = "record__key"
 """Name of the expectation that no two rows share a key. The matching rule is the table's primary key."""
 _OF_INPUT: Final = NotAudited("the table does not have the column")
+_OF_RECORDS: Final = NotAudited("it compares the records of a delivery, and the table has one row for each key")
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ def _audits(schema: Schema) -> Iterator[tuple[str, Audit]]:
     for column in schema.inputs:
         for rule in column.rules:
             yield rule.name(column.name), _OF_INPUT
+    if schema.repeated_keys != "last":
+        yield KEY_UNIQUE, _OF_RECORDS
     for whole in schema.rules:
         of_table = set(whole.columns) <= set(schema.names)
         yield whole.name, whole.audit(schema.types(), schema.key) if of_table else _OF_INPUT
