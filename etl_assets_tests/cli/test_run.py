@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _KEYS = [
     "source", "partition", "delivery", "status", "read", "rejected", "filtered", "produced", "inserted", "updated",
-    "unchanged", "duplicate", "deleted", "seconds", "error",
+    "unchanged", "duplicate", "deleted", "skipped", "seconds", "error",
 ]  # fmt: skip
 
 
