@@ -11,12 +11,10 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from etl_assets import ingest
-from etl_assets.errors import DeclarationError
 from etl_assets.graph.assets.touched import log_touched
 from etl_assets.graph.keys import REPLAY, REPLAY_STEP, SOURCE_TAG, WAREHOUSE, asset_keys
 from etl_assets.graph.runs.retries import retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord
-from etl_assets.model.checks import AUDIT
 from etl_assets.postgres.connection import connected
 from etl_assets.source import Source
 
@@ -25,13 +23,7 @@ if TYPE_CHECKING:
 
 
 def source_job(source: Source) -> UnresolvedAssetJobDefinition:
-    """Return the job that fetches, validates and loads a partition of a source; it has the name of the source.
-
-    Raises:
-        DeclarationError: If another job has that name.
-    """
-    if source.name in {REPLAY, AUDIT}:
-        raise DeclarationError(f"source {source.name!r}", "name", "is that of another job", "Choose another name")
+    """Return the job that fetches, validates and loads a partition of a source; it has the name of the source."""
     return dg.define_asset_job(
         name=source.name,
         selection=dg.AssetSelection.assets(*asset_keys(source)),

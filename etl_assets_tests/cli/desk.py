@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+import psycopg
 from click.testing import CliRunner
 
 from etl_assets.cli import main
-from etl_assets.postgres.connection import connected
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,9 +122,9 @@ class Desk:
         return [json.loads(line) for line in result.stdout.splitlines()]
 
     def query(self, question: str) -> list[tuple[Any, ...]]:
-        with connected(self.url) as connection:
+        with psycopg.connect(self.url, autocommit=True) as connection:
             return connection.execute(question.encode()).fetchall()
 
     def execute(self, statement: str) -> None:
-        with connected(self.url) as connection:
+        with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(statement.encode())

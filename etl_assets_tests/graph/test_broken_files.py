@@ -96,12 +96,6 @@ def test_sources_that_come_after_each_other_are_broken_and_stop_no_other(bench: 
     assert ": deps form a circle: " in built.broken["a"].problem
 
 
-def test_a_source_with_the_name_of_a_job_is_broken(bench: Bench) -> None:
-    built = location({"replay": bench.declare(name="replay")}, {})
-    assert "Choose another name" in built.broken["replay"].problem
-    dg.Definitions.validate_loadable(built.definitions)
-
-
 def test_of_two_checks_of_the_same_name_the_second_is_broken(tmp_path: Path) -> None:
     check = """
         import dagster as dg
