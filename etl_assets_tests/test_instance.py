@@ -21,7 +21,7 @@ def test_dagster_accepts_the_instance_file_and_stores_in_postgres(
         "ETL_ASSETS_DAGSTER_STORAGE_URL", database_url.replace("postgresql://", "postgresql+psycopg2://")
     )
     with dg.DagsterInstance.from_config(str(_ROOT)) as instance:
-        assert type(instance.run_storage).__name__ == "PostgresRunStorage"
+        assert type(instance.run_storage).__name__ == "RepeatingRunStorage"
         assert instance.get_runs() == []
         assert not instance.telemetry_enabled
         assert not instance.nux_enabled

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.load.prepare import AFTER_ALL, prepare
 from etl_assets.load.transaction import BatchTransaction
-from etl_assets.postgres.ledger import entries, locks, replays
+from etl_assets.postgres.ledger import deliveries, entries, locks, replays
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -56,8 +56,12 @@ class ReplayTransaction(BatchTransaction):
         return entry
 
     def write_rejected(self, prepared: Prepared) -> None:
-        """Update every claimed record in the quarantine: replayed, or still waiting with the rules it breaks."""
+        """Update every claimed record in the quarantine: replayed, or still waiting with the rules it breaks.
+
+        If the delivery was loaded under another declaration, it is reloaded, even when that declaration comes back.
+        """
         replays.finish(self.connection, self._claimed, prepared.rejected, self.target.fingerprint)
+        deliveries.need_reload_if_loaded_otherwise(self.connection, self.delivery, self.target.fingerprint)
 
     def entry(self, prepared: Prepared, written: Written, deleted: int, reported: Counter[str]) -> Entry:
         """Return the ledger entry. Its range is from the first to the last replayed record, and may have gaps."""

@@ -60,9 +60,9 @@ def test_a_record_that_still_breaks_rules_keeps_waiting_with_the_rules_that_it_b
 
 
 def test_a_replayed_record_never_overwrites_a_newer_row(world: World) -> None:
-    world.take("plum,many,")
+    world.take("Plum,5,")
     world.take("plum,9,newer")
-    world.correct(next(record for record in world.waiting()), amount="5")
+    world.correct(world.waiting()[0], code="plum")
     report = world.replay()
     assert world.rows() == [("plum", 9, "newer")]
     assert report.counts.unchanged == 1
@@ -73,10 +73,10 @@ def test_a_replayed_record_never_overwrites_a_row_that_a_newer_delivery_confirme
     world: World,
 ) -> None:
     world.take("plum,9,")
-    world.take("plum,many,", "fig,1,")
+    world.take("Plum,5,", "fig,1,")
     world.take("plum,9,", "fig,2,")
     assert world.query("SELECT _delivery_id FROM core.goods WHERE code = 'plum'") == [(1,)]
-    world.correct(world.waiting()[0], amount="5")
+    world.correct(world.waiting()[0], code="plum")
     world.replay()
     assert ("plum", 9, None) in world.rows()
     assert world.violations() == []
@@ -103,9 +103,9 @@ def test_the_order_column_decides_whether_a_replay_overwrites_a_row(world: World
     version = Column("version", "integer", required=True)
     world.schema = replace(GOODS, columns=(*GOODS.columns, version), order_by="version")
     header = "code,amount,note,version"
-    world.take(f"plum,many,,{rank}", header=header)
+    world.take(f"Plum,5,,{rank}", header=header)
     world.take("plum,9,,2", header=header)
-    world.correct(world.waiting()[0], amount="5")
+    world.correct(world.waiting()[0], code="plum")
     world.replay()
     assert world.rows() == ([("plum", 5, None, 3)] if rank == 3 else [("plum", 9, None, 2)])
 
@@ -117,6 +117,19 @@ def test_an_older_file_that_is_restated_does_not_overwrite_a_row_that_a_newer_on
     report = world.take("plum,7,", "lime,1,", file="a.csv")
     assert world.rows() == [("fig", 1, None), ("lime", 1, None), ("plum", 1, None)]
     assert (report.counts.unchanged, report.counts.inserted) == (1, 1)
+    assert world.violations() == []
+
+
+def test_a_record_that_was_replayed_under_a_declaration_that_is_withdrawn_waits_after_the_next_load(
+    world: World,
+) -> None:
+    delivery = world.take("Plum,5,", "fig,1,").delivery
+    relaxed = replace(GOODS, columns=(Column("code", "text", required=True), *GOODS.columns[1:]))
+    world.other(schema=relaxed).replay()
+    assert world.rows() == [("Plum", 5, None), ("fig", 1, None)]
+    world.load(delivery)
+    assert world.rows() == [("fig", 1, None)]
+    assert [record.rules for record in world.waiting()] == [["code__pattern"]]
     assert world.violations() == []
 
 

@@ -81,12 +81,12 @@ def test_each_page_has_its_entry_in_the_ledger(world: World) -> None:
 
 def test_pages_are_of_one_delivery_and_the_oldest_comes_first(world: World) -> None:
     world.take("B,1,", "C,1,", "D,1,")
-    world.take("B,2,", "C,2,")
+    world.take("E,2,", "F,2,")
     report = replay(world.other(schema=RELAXED), 2)
     pages = world.query("SELECT delivery_id, first_record, read FROM etl.batch WHERE kind = 'replay' ORDER BY id")
     assert pages == [(1, 1, 2), (1, 3, 1), (2, 1, 2)]
     assert report.deliveries == 2
-    assert world.rows() == [("B", 2, None), ("C", 2, None), ("D", 1, None)]
+    assert world.rows() == [("B", 1, None), ("C", 1, None), ("D", 1, None), ("E", 2, None), ("F", 2, None)]
 
 
 def test_only_chosen_records_are_replayed_whatever_the_page(world: World) -> None:

@@ -272,6 +272,14 @@ def need_reload(
     )
 
 
+def need_reload_if_loaded_otherwise(connection: Connection, delivery: Delivery, fingerprint: str) -> None:
+    """Mark a delivery to be reloaded unless it was loaded under a declaration with this fingerprint."""
+    connection.execute(
+        "UPDATE etl.delivery SET needs_reload = true WHERE id = %s AND fingerprint <> %s AND NOT needs_reload",
+        (delivery.id, fingerprint),
+    )
+
+
 def refuse(connection: Connection, delivery: Delivery, why: str) -> None:
     """Mark a delivery as refused, with a reason that contains no record contents."""
     connection.execute("UPDATE etl.delivery SET status = 'refused', refusal = %s WHERE id = %s", (why, delivery.id))
