@@ -34,7 +34,7 @@ def _problem(folder: Path, text: str) -> str:
         ("x = 1\nSOURCE = Source(\n", "Line 2: SyntaxError: '(' was never closed."),
         ("\nimport nonesuch\n", "Line 2: ModuleNotFoundError: No module named 'nonesuch'."),
         ("from etl_assets import Sauce\n", "Line 1: ImportError: cannot import name 'Sauce' from 'etl_assets'"),
-        ("from etl_assets import Source\nSOURCE = Source(nam='x')\n", "Line 2: DeclarationError: Source: nam is not known. Write name."),
+        ("from etl_assets import Source as S\nS(nam='x')\n", "Line 2: DeclarationError: Source: nam is not known."),
         (source_text("broken", more="max_rejected=2.0"), "DeclarationError: source 'broken': max_rejected 2.0 is not"),
         (source_text("another"), "DeclarationError: file {path}: name is 'another'. Name the file like the source"),
         ("SOURCE = 1\n", "DeclarationError: file {path}: SOURCE is not a Source."),

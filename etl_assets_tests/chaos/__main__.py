@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from etl_assets_tests.chaos.server import Server
     from etl_assets_tests.chaos.variants import Variant
 
-_SEEDS_OF_A_VARIANT = 25
+_SEEDS_OF_A_VARIANT = 60
 
 
 def main() -> int:

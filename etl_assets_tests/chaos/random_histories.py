@@ -47,7 +47,8 @@ def random_history(
 
     Args:
         seed: Any number.
-        focus: Only these kinds of faults; all by default.
+        focus: Only these kinds of faults; all by default. Such a history is short, of many batches, and ends with
+            another declaration as often as not.
         cuts: Only sources that are cut so; by default most are cut into files.
         in_dagster: See `History`.
     """
@@ -57,7 +58,7 @@ def random_history(
     maker = _Maker(random, cut, focus, wide=wide, faulty=0.3 if in_dagster else 0.85)
     declared = Declared() if cut == "frames" else maker.declaration(Declared())
     steps = maker.steps(declared)
-    batch_bytes = random.choice([2_000, 4_000]) if wide else random.choice([64, 100, 4_096])
+    batch_bytes = random.choice([2_000, 4_000] if wide else [64, 100] if focus else [64, 100, 4_096])
     return History(
         seed=seed,
         cut=cut,
@@ -77,6 +78,7 @@ class _Maker:
         self._cut = cut
         self._wide = wide
         self._faulty = faulty
+        self._focused = bool(focus)
         self._length = (5, 9) if focus else (9, 16)
         kinds = focus or FAULTS
         if cut == "frames":
@@ -97,6 +99,8 @@ class _Maker:
             steps.append(step)
             if step.action == "publish" and self._random.random() < 0.7:
                 steps.append(self._run("run", step.partition))
+        if self._focused and self._cut != "frames" and self._random.random() < 0.5:
+            steps.append(Step("declare", declared=self.declaration(declared)))
         return tuple(steps)
 
     def _step(self, declared: Declared) -> Step:
@@ -138,14 +142,14 @@ class _Maker:
             records = [self._record(key, f"k{n % 60:02}") for n in range(random.randint(120, 240))]
             random.shuffle(records)
             return Step("publish", key, records=tuple(records))
-        number = random.choice([1, 2, 3, 3, 4, 6])
+        number = random.choice([3, 4, 6] if self._focused else [1, 2, 3, 3, 4, 6])
         malformed = [random.choice(["a", f"{self._record(key)},1"])] if random.random() < 0.15 else []
         return Step("publish", key, records=(*(self._record(key) for _ in range(number)), *malformed))
 
     def _record(self, key: str, code: str = "") -> str:
         random = self._random
         fields = [
-            code or random.choice("aaab"),
+            code or random.choice("aabcd" if self._focused else "aaab"),
             random.choice(["1", "1", "2", "7", "bad"] if not code else ["1", "2", "3", "7", "bad"]),
             random.choice("11123"),
             PAD,
@@ -166,7 +170,7 @@ class _Maker:
             action = "reload"
         if fault.kind in {DISK_FULL, CLOCK_STEPPED} and action not in {"run", "land"}:
             action = "run"
-        if fault.kind == ZOMBIE and declared is not None and self._random.random() < 0.6:
+        if fault.kind == ZOMBIE and declared is not None and self._random.random() < (0.9 if self._focused else 0.6):
             return Step(action, key, declared=self.declaration(declared), fault=fault)
         return Step(action, key, fault=fault)
 
