@@ -16,7 +16,7 @@ from etl_assets.errors import QuarantineError
 from etl_assets.ingest.replaying import published_correction
 from etl_assets.model.text import escape_control_characters
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger import cases, deliveries, quarantine
+from etl_assets.postgres.ledger import cases, decisions, deliveries, quarantine
 from etl_assets.postgres.migrations.migrate import require_current
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def fix(id_: int, changes: Sequence[str], nulls: Sequence[str], note: str | None
             correction = published_correction(source, record, wanted)
         except ValueError as error:
             raise click.UsageError(f"{error}. Nothing was changed.") from error
-        quarantine.correct(connection, id_, correction, reviewer, note)
+        decisions.correct(connection, id_, correction, reviewer, note)
         _materialize(env, connection, [(record.source, record.partition)])
     console().print(f"Record {id_} is corrected and waits: etl-assets quarantine replay {record.source} {id_}")
 
@@ -187,7 +187,7 @@ def dismiss(ids: Sequence[int], source: str | None, rule: str | None, note: str 
         require_current(connection)
         found = quarantine.stream(connection, ids=ids or None, source=source, rule=rule)
         chosen = {record.id: (record.source, record.partition) for record in found}
-        dismissed = quarantine.dismiss(connection, chosen, reviewer, note)
+        dismissed = decisions.dismiss(connection, chosen, reviewer, note)
         _materialize(env, connection, chosen.values())
     console().print(f"{count_text(dismissed, 'record')} dismissed.")
     if ids and dismissed < len(set(ids)):

@@ -92,8 +92,6 @@ def _rules_problem(record: Rejected, broken: Collection[str] | None, elsewhere: 
     """
     if record.status == "replayed":
         return "break rules and are marked as replayed" if broken is not None else ""
-    if record.correction is not None and record.replays:
-        return ""  # it may wait with a correction that no replay has tried yet
     if broken is None:
         return "" if set(record.rules) <= elsewhere else "are in the quarantine and break no rule"
     return "" if set(record.rules) == set(broken) else "break other rules than the quarantine has of them"

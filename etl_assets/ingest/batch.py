@@ -20,7 +20,7 @@ from etl_assets.ingest.quarantined_batch import QuarantinedBatch
 from etl_assets.model.batch import Batch
 from etl_assets.model.rule import UNTERMINATED
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger import quarantine
+from etl_assets.postgres.ledger import decisions
 from etl_assets.schema import RECORD_NO
 from etl_assets.schema.pandas_frames import to_pandas
 from etl_assets.validate import validate_rows
@@ -54,13 +54,13 @@ def corrected_records(delivery: Delivery, connect: Callable[[], AbstractContextM
         connect: Opens a connection to the warehouse for a block.
     """
     with connect() as connection:
-        numbers = quarantine.corrected_record_numbers(connection, delivery)
+        numbers = decisions.corrected_record_numbers(connection, delivery)
 
     def read(span: Span) -> Sequence[Rejected]:
         if bisect_left(numbers, span.first_record) == bisect_right(numbers, span.last_record):
             return ()
         with connect() as connection:
-            return quarantine.corrected(connection, delivery, span.first_record, span.last_record)
+            return decisions.corrected(connection, delivery, span.first_record, span.last_record)
 
     return read
 

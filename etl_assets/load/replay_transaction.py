@@ -41,10 +41,10 @@ class ReplayTransaction(BatchTransaction):
         """
         with self.connection.transaction():
             locks.fence(self.connection, self.holder)
+            self.lock_writes()
             self._claimed = replays.claim(self.connection, ids)
             if not self._claimed:
                 return None
-            self.lock_writes()
             number = entries.next_number(self.connection, self.delivery, self.kind)
             batch = make_batch(self._claimed, number)
             prepared = prepare(batch, self.target, self.delivery.id, self.seed)

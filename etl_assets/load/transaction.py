@@ -20,7 +20,7 @@ from etl_assets.model.counts import Counts
 from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.postgres.connection import commit_without_waiting
 from etl_assets.postgres.faults import fault_of
-from etl_assets.postgres.ledger import cases, deliveries, entries, locks, quarantine
+from etl_assets.postgres.ledger import cases, decisions, deliveries, entries, locks, quarantine
 from etl_assets.postgres.ledger.entries import Entry
 from etl_assets.postgres.tables.reloading import remove_unproduced, take_over
 from etl_assets.postgres.watch import profiles
@@ -130,7 +130,7 @@ class BatchTransaction:
         if self.delivery.generation == 1:
             return
         first, last = prepared.batch.span.first_record, prepared.batch.span.last_record
-        if quarantine.lock_corrections(self.connection, self.delivery, first, last) != prepared.batch.corrections:
+        if decisions.corrections(self.connection, self.delivery, first, last) != prepared.batch.corrections:
             raise LoadError(
                 f"Records of batch {prepared.batch.span.batch} of {self.delivery} were corrected while it was being "
                 "reloaded. The batch was not written; batches before it stay. Run it again."

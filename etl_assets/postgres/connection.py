@@ -70,8 +70,8 @@ def connect(url: str, *, wait: bool = True) -> Connection:
         connection = open_waiting(server, partial(_open, url), psycopg.OperationalError) if wait else _open(url)
     except psycopg.OperationalError as error:
         raise SettingsError(
-            f"The database at {server} does not accept a connection: {reason(error)}. Nothing was written. "
-            "Start the server, or correct ETL_ASSETS_DATABASE_URL."
+            f"The database at {server} does not accept a connection: {reason(error)}. Nothing more was "
+            "written. Start the server, or correct ETL_ASSETS_DATABASE_URL."
         ) from None
     if connection.info.server_version < _MINIMUM_VERSION:
         version = connection.info.server_version // 10_000

@@ -1,12 +1,14 @@
 """Waits for a server that this process was connected to before, while it is away.
 
 A server that was never reached may not exist: the first connection of a process fails at once. A server that was
-reached is restarting, or its network is interrupted, and a run that waits for it loses nothing.
+reached is restarting, or its network is interrupted, and a run that waits for it loses nothing. A server that answers
+that there is no such database, or no such user, is not away.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import stamina
@@ -24,6 +26,10 @@ _FIRST_WAIT: Final = 0.5
 _JITTER: Final = 1.0
 _LONGEST_WAIT: Final = 15.0
 """All in seconds: each wait is twice as long as the one before, and up to ``_JITTER`` longer."""
+_REFUSED: Final = re.compile(
+    r"FATAL: .*((database|role) \".*\" does not exist|authentication failed|no pg_hba\.conf entry|permission denied)"
+)
+"""What a server answers that will not accept this connection later either. The driver tells no SQLSTATE of it."""
 _reached: Final[set[str]] = set()
 """The servers that this process was connected to."""
 _given_up: Final[set[str]] = set()
@@ -40,12 +46,13 @@ def open_waiting(server: str, open_: Callable[[], C], lost: type[Exception]) -> 
 
     Raises:
         EnvironmentFaultError: If the server was reached before, and did not come back in time.
-        Exception: The error of the kind ``lost``, if the server was never reached.
+        Exception: The error of the kind ``lost``, if the server was never reached, or answers that it does not accept
+            this user or has no such database.
     """
     try:
         connection = open_()
     except lost as error:
-        if server not in _reached:
+        if server not in _reached or _REFUSED.search(str(error)):
             raise
         connection = _wait(server, open_, lost, error)
     _reached.add(server)
@@ -63,7 +70,7 @@ def _wait(server: str, open_: Callable[[], C], lost: type[Exception], error: Exc
         )
         try:
             for attempt in stamina.retry_context(
-                on=lost,
+                on=lambda error: isinstance(error, lost) and not _REFUSED.search(str(error)),
                 attempts=None,
                 timeout=seconds,
                 wait_initial=_FIRST_WAIT,

@@ -4,8 +4,8 @@ Publisher: European Central Bank (free to use, naming the source), eurofxref-his
 carries it. Each delivery is the whole history again, newest day first.
 
 Quirks: one column for each currency, with N/A on days on which the currency is not quoted; every line ends with a
-comma, so that the last column has neither name nor value. A currency that the bank begins to quote is drift until this
-file names it.
+comma, so that the last column has neither name nor value; some releases lack the last line end. A currency that the
+bank begins to quote is drift until this file names it.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,9 @@ SOURCE = Source(
     description=__doc__,
     owner="team:treasury",
     extractor=FileExtractor(
-        location="package:currency_converter/eurofxref-hist.zip", format=Csv(null=("N/A",)), member="*.csv"
+        location="package:currency_converter/eurofxref-hist.zip",
+        format=Csv(null=("N/A",), unterminated="report"),
+        member="*.csv",
     ),
     schema=Schema(
         columns=(

@@ -39,6 +39,7 @@ class Quarantined:
     status: str
     generation: int
     correction: Fields | None
+    correction_counts: bool
     replays: int
 
 
@@ -79,8 +80,8 @@ class _Judgement:
         self._quarantined = {
             (delivery, number): Quarantined(bytes(raw), *state)
             for delivery, number, raw, *state in self._query(
-                "SELECT delivery_id, record_no, raw, status, generation, correction, replays FROM etl.rejected "
-                "WHERE source = %s",
+                "SELECT delivery_id, record_no, raw, status, generation, correction, correction_counts, replays "
+                "FROM etl.rejected WHERE source = %s",
                 log.source,
             )
         }
@@ -116,7 +117,7 @@ class _Judgement:
         published = fields_of(content, number)
         kept = self._quarantined.get((delivery.id, number))
         entered = self._log.corrections.get((delivery.id, number))
-        if kept is None or not entered or kept.replays == 0:
+        if kept is None or not entered or not kept.correction_counts:
             return published
         return (published or {}) | merged(entered)
 
@@ -208,7 +209,7 @@ class _Judgement:
                 differences.append(f"the correction of {name} is {record.correction}, and {entered} was entered")
             if record.replays > (tries := log.tries[at] + log.tries_of_all):
                 differences.append(f"{name} was replayed {record.replays} times, and {tries} times at most")
-            if at in log.acknowledged and record.replays == 0:
+            if at in log.acknowledged and not record.correction_counts:
                 differences.append(f"the replay of {name} is lost")
             allowed = {"dismissed", "superseded"} if at in log.dismissed else STATUSES - {"dismissed"}
             if record.status not in allowed:

@@ -131,20 +131,17 @@ class Runs:
         """Return the SHA-256 under which a frame is delivered."""
         return frames._manifest(frame_of(key, records), self.frame_target(key)).sha256
 
-    def finish(self, declared: Declared, current: Mapping[str, Sequence[bytes]], unanswered: Sequence[int]) -> None:
+    def finish(self, declared: Declared, current: Mapping[str, Sequence[bytes]]) -> None:
         """Run every partition until nothing is stale, as a person does after faults.
 
         Args:
             declared: The last declaration.
             current: The partitions for which something is published, with its records.
-            unanswered: Ids of the records whose replay must be repeated, since its end is not known.
         """
         if self.history.cut == "frames":
             for key, records in current.items():
                 self.write_frame(key, records)
             return
-        if unanswered:
-            ingest.replay(self.source(declared), self.warehouse, RUN, unanswered)
         for _ in range(_PASSES):
             for key in current:
                 self.land(declared, key)

@@ -14,7 +14,7 @@ from etl_assets.graph.assets.frames import FrameTarget, write_frame
 from etl_assets.graph.assets.stream import Stream
 from etl_assets.model.partitions import Partition
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger import quarantine
+from etl_assets.postgres.ledger import decisions
 from etl_assets.schema import Column, Schema
 from etl_assets_tests.ingest.world import GOODS, World
 
@@ -77,7 +77,7 @@ def test_a_dismissed_correction_gives_way_to_bytes_that_became_valid(world: Worl
     world.schema = GOODS
     run(world)
     with connected(world.url) as connection:
-        quarantine.dismiss(connection, [record.id for record in world.waiting()], "ada", None)
+        decisions.dismiss(connection, [record.id for record in world.waiting()], "ada", None)
     run(world)
     assert world.rows() == [("plum", 7, None)]
 
@@ -87,7 +87,7 @@ def test_a_dismissed_record_whose_bytes_became_valid_cannot_be_corrected(world: 
     world.take("plum,7,")
     (record,) = world.waiting()
     with connected(world.url) as connection:
-        quarantine.dismiss(connection, [record.id], "ada", None)
+        decisions.dismiss(connection, [record.id], "ada", None)
     world.schema = GOODS
     run(world)
     with pytest.raises(QuarantineError, match="not waiting"):

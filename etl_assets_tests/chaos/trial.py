@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from etl_assets import ingest
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger import quarantine
+from etl_assets.postgres.ledger import decisions
 from etl_assets_tests.chaos.execution import Execution, Outcome
 from etl_assets_tests.chaos.expected import Content, Log
 from etl_assets_tests.chaos.history import SERVER_CRASH, SUPERVISOR_KILLED
@@ -102,7 +102,7 @@ class _Trial:
         if waiting := self._warehouse.waiting():
             record = waiting[step.which % len(waiting)]
             with connected(self._warehouse.url) as connection:
-                quarantine.dismiss(connection, [record.id], _WHO, None)
+                decisions.dismiss(connection, [record.id], _WHO, None)
             at = (record.delivery_id, record.record_no)
             self._log.dismissed.add(at)
             self._log.corrections.pop(at, None)
@@ -118,7 +118,7 @@ class _Trial:
         source = self._execution.runs().source(self._log.declared)
         with connected(self._warehouse.url) as connection:
             entered = ingest.published_correction(source, record, fields)
-            quarantine.correct(connection, record.id, entered, _WHO, None)
+            decisions.correct(connection, record.id, entered, _WHO, None)
         at = (record.delivery_id, record.record_no)
         self._log.corrections[at].append(entered)
         self._log.dismissed.discard(at)
@@ -132,12 +132,10 @@ class _Trial:
         if self._outcome.faulted[SERVER_CRASH] or self._outcome.faulted[SUPERVISOR_KILLED]:
             self._warehouse.drop_orphans()
         current = {key: self._log.published[key, sha].records for key, sha in sorted(self._log.current.items())}
-        unanswered = self._unanswered()
-        self._log.tries.update((record.delivery_id, record.record_no) for record in unanswered)
         runs, found = self._execution.runs(), self._warehouse.folder / "doctor"
 
         def finish(_: Flags) -> None:
-            runs.finish(self._log.declared, current, [record.id for record in unanswered])
+            runs.finish(self._log.declared, current)
             found.write_text("\n".join(runs.examine()))
 
         child = self._execution.fork(finish)
@@ -148,16 +146,3 @@ class _Trial:
         self._warehouse.wait_for_sessions()
         self._outcome.violations += [f"doctor: {line}" for line in found.read_text().splitlines()]
         self._outcome.violations += judge(self._warehouse.url, self._log, self._warehouse.folder / "landing")
-
-    def _unanswered(self) -> list[quarantine.Rejected]:
-        """Return the records that were replayed, then corrected, and whose next replay did not end.
-
-        A reload reads a record as corrected if it was ever replayed, even before the correction was entered. Until it
-        is replayed again, its row depends on whether the delivery is reloaded meanwhile.
-        """
-        again = self._log.corrections.keys() - self._log.acknowledged
-        return [
-            record
-            for record in self._warehouse.waiting()
-            if record.replays and (record.delivery_id, record.record_no) in again
-        ]

@@ -18,7 +18,7 @@ from etl_assets.landing import Warehouse
 from etl_assets.landing.store import LandingStore
 from etl_assets.model.partitions import Static
 from etl_assets.postgres.connection import connect, connected
-from etl_assets.postgres.ledger import locks, quarantine, structure
+from etl_assets.postgres.ledger import decisions, locks, quarantine, structure
 from etl_assets.postgres.ledger.invariants import OF_THE_LEDGER
 from etl_assets.postgres.migrations.migrate import migrate
 from etl_assets.schema import Column, Schema
@@ -88,7 +88,7 @@ class Practice:
         self.take(self.readings, "tuesday")
         with connected(self.url) as connection:
             cold = next(r for r in quarantine.find(connection, source="readings") if r.partition == "tuesday")
-            quarantine.correct(connection, cold.id, {"celsius": "-3"}, "tester", None)
+            decisions.correct(connection, cold.id, {"celsius": "-3"}, "tester", None)
         ingest.replay(self.readings, self.warehouse, "replay", [cold.id])
 
     def take(self, source: Source, key: str | None, *, force: bool = False) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets import Static, ingest
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger import cases, quarantine
+from etl_assets.postgres.ledger import cases, decisions, quarantine
 from etl_assets.schema import Column
 from etl_assets_tests.ingest.world import GOODS
 
@@ -28,7 +28,7 @@ def case(world: World) -> tuple[str, int]:
 
 def dismiss(world: World) -> None:
     with connected(world.url) as connection:
-        quarantine.dismiss(connection, [record.id for record in world.waiting()], "ada", None)
+        decisions.dismiss(connection, [record.id for record in world.waiting()], "ada", None)
 
 
 def test_only_the_newest_of_the_same_bad_records_waits_and_all_are_kept(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -146,6 +147,43 @@ def test_a_malformed_record_can_be_corrected_field_by_field(world: World) -> Non
     world.correct(world.waiting()[0], code="plum", amount="5")
     world.replay()
     assert ("plum", 5, None) in world.rows()
+
+
+def test_a_correction_counts_once_a_replay_has_read_it_and_not_when_it_is_entered(world: World) -> None:
+    delivery = world.take("plum,many,", "fig,1,").delivery
+    world.correct(world.waiting()[0], amount="too many")
+    world.replay()
+    world.correct(world.waiting()[0], amount="5")
+    world.load(delivery)
+    assert world.rows() == [("fig", 1, None)]
+    world.replay()
+    world.other(schema=replace(GOODS, key=("code",), repeated_keys="last")).load(delivery)
+    assert world.rows() == [("fig", 1, None), ("plum", 5, None)]
+
+
+def test_a_correction_that_was_replayed_gives_way_to_a_new_one_before_that_is_replayed(world: World) -> None:
+    world.schema = replace(GOODS, columns=(Column("code", "text", required=True), *GOODS.columns[1:]))
+    strict = world.other(schema=GOODS)
+    delivery = strict.take("Plum,5,", "fig,1,").delivery
+    strict.correct(strict.waiting()[0], code="Apple")
+    strict.replay()
+    strict.correct(strict.waiting()[0], code="apple")
+    world.load(delivery)
+    assert world.rows() == [("Plum", 5, None), ("fig", 1, None)]
+    assert world.violations() == []
+
+
+def test_a_correction_waits_for_the_batch_that_is_being_written(world: World) -> None:
+    world.take("plum,many,", "fig,1,")
+    record = world.waiting()[0]
+    with connected(world.url) as connection, ThreadPoolExecutor(1) as pool:
+        with connection.transaction():
+            locks.lock_writes(connection, "goods")
+            entered = pool.submit(world.correct, record, amount="5")
+            with pytest.raises(TimeoutError):
+                entered.result(0.5)
+        entered.result(10)
+    assert world.waiting()[0].correction == {"amount": "5"}
 
 
 def test_a_correction_of_a_name_that_is_no_column_is_refused(world: World) -> None:

@@ -164,6 +164,8 @@ def test_a_correction_that_is_entered_during_a_reload_stops_it(world: World) -> 
     with pytest.raises(LoadError, match="corrected while it was being reloaded"):
         world.load(world.land().delivery, Corrected)
     run(world)
+    assert world.rows() == []
+    world.replay()
     assert world.rows() == [("plum", 6, None)]
     assert world.violations() == []
 

@@ -13,7 +13,7 @@ from etl_assets.load import PostgresLoader
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.model.partitions import Files
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger import deliveries, quarantine
+from etl_assets.postgres.ledger import decisions, deliveries, quarantine
 from etl_assets.schema import Column, Schema
 from etl_assets.source import Source
 
@@ -108,7 +108,7 @@ class World:
     def correct(self, record: quarantine.Rejected, **changes: str | None) -> None:
         correction = ingest.published_correction(self.source, record, changes)
         with connected(self.url) as connection:
-            quarantine.correct(connection, record.id, correction, "ada", None)
+            decisions.correct(connection, record.id, correction, "ada", None)
 
     def replay(self, *ids: int) -> ingest.ReplayReport:
         return ingest.replay(self.source, self.warehouse, "replay", list(ids) or None)

@@ -11,6 +11,7 @@ import stamina
 
 from etl_assets.errors import EnvironmentFaultError, SettingsError, TransientLoadError
 from etl_assets.postgres.connection import connect, connected, in_session, in_transaction
+from etl_assets_tests.databases import fresh_database
 from etl_assets_tests.proxy import proxied
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def test_the_first_connection_of_a_process_fails_at_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("ETL_ASSETS_DATABASE_WAIT", "300")
-    with pytest.raises(SettingsError, match=r"nobody@127.0.0.1:1/x does not accept .*Nothing was") as caught:
+    with pytest.raises(SettingsError, match=r"nobody@127.0.0.1:1/x does not accept .*Nothing more was") as caught:
         connect("postgresql://nobody:secret@127.0.0.1:1/x")
     assert "secret" not in str(caught.value)
     assert caplog.records == []
@@ -70,6 +71,14 @@ def test_a_database_that_does_not_come_back_in_time_is_given_up_until_it_is_reac
     connect(proxy.url).close()
     proxy.go_away(returns_after=2)
     connect(proxy.url).close()
+
+
+def test_a_database_that_was_dropped_is_not_waited_for(postgres_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    with fresh_database(postgres_url) as url:
+        connect(url).close()
+    with pytest.raises(SettingsError, match=r"does not exist\. Nothing more was written"):
+        connect(url)
+    assert caplog.records == []
 
 
 def test_who_does_not_want_to_wait_does_not(proxy: Proxy) -> None:

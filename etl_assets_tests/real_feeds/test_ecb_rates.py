@@ -33,7 +33,7 @@ def releases() -> Source:
     """The bundled source, over the releases as files."""
     extractor = FileExtractor(
         location=f"{FEEDS / _FEED}/*.zip",
-        format=Csv(null=("N/A",), batch_bytes=700_000),
+        format=Csv(null=("N/A",), unterminated="report", batch_bytes=700_000),
         member="*.csv",
         settle_seconds=0,
     )

@@ -5,6 +5,7 @@ A place is a key, the newest report of it wins.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from etl_assets.extract.base import BATCH_BYTES
 from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.model.partitions import Files
+from etl_assets.model.rule import UNTERMINATED
 from etl_assets.schema import Column, Schema
 from etl_assets.source import Source
 from etl_assets_tests.real_feeds.taking import (
@@ -30,6 +32,7 @@ from etl_assets_tests.real_feeds.taking import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from etl_assets_tests.real_feeds.taking import Row, Taken
 
@@ -44,6 +47,7 @@ _RENAMED = {
     "Lat": "Latitude",
     "Long_": "Longitude",
 }
+_CSV = Csv(unterminated="report")
 _UNKNOWN = {"Incidence_Rate", "Case-Fatality_Ratio"}
 
 
@@ -117,15 +121,13 @@ def moment(text: str) -> datetime:
     return datetime(year, month, day_of_month, hour, minute, second, tzinfo=UTC)
 
 
-def reports(batch_bytes: int = BATCH_BYTES) -> Source:
-    """The source, read in batches of that size."""
+def reports(format_: Csv = _CSV) -> Source:
+    """The source, read so."""
     return Source(
         name=_FEED,
         description="Cases of COVID-19 by place; the newest report of each.",
         owner="team:health",
-        extractor=FileExtractor(
-            location=f"{FEEDS / _FEED}/*.csv", format=Csv(batch_bytes=batch_bytes), settle_seconds=0
-        ),
+        extractor=FileExtractor(location=f"{FEEDS / _FEED}/*.csv", format=format_, settle_seconds=0),
         schema=SCHEMA,
         partitions=Files(rank=by_day),
     )
@@ -136,7 +138,7 @@ def taken(
     request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Taken]:
     with warehouse(postgres_url, tmp_path_factory.mktemp("landing")) as kept:
-        yield take(reports(request.param), kept)
+        yield take(reports(replace(_CSV, batch_bytes=request.param)), kept)
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +203,18 @@ def test_codes_stay_texts_as_published_leading_zeros_or_not(taken: Taken) -> Non
     codes = {row[3] for row in taken.table}
     assert last <= codes
     assert {len(code) for code in last} == {2, 4, 5}
+
+
+def test_by_default_the_last_record_of_a_day_without_a_last_line_end_waits_and_no_other(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    with warehouse(postgres_url, tmp_path) as kept:
+        quarantined = take(reports(Csv()), kept).quarantined()
+    assert quarantined == {
+        (path.name, len(published(path)), (UNTERMINATED,))
+        for path in (FEEDS / _FEED).glob("*.csv")
+        if not path.read_bytes().endswith(b"\n")
+    }
 
 
 def test_the_doctor_finds_nothing_wrong_afterwards(taken: Taken) -> None:

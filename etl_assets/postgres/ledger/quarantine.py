@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack, get_args
 import polars as pl
 from psycopg import sql
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
-from etl_assets.errors import QuarantineError
 from etl_assets.postgres.ledger.cases import IDENTITY, KEY
 from etl_assets.postgres.tables.copy import copy_in, encode, wire_jsonb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from etl_assets.model.delivery import Delivery
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
 Status = Literal["open", "parked", "replayed", "dismissed", "superseded", "repeated", "known", "corrected"]
 STATUSES: Final[tuple[str, ...]] = get_args(Status)
 WAITING: Final = ("open", "parked")
-_CORRECTED: Final = "correction IS NOT NULL AND replays > 0"
-"""The condition that a record was replayed with a correction; a reload reads it as corrected."""
 NEW_REJECTED: Final[dict[str, pl.DataType]] = {
     "record_no": pl.Int64(),
     "location": pl.String(),
@@ -163,37 +159,6 @@ def supersede(connection: Connection, delivery: Delivery, first_record: int, las
         )
 
 
-def corrected_record_numbers(connection: Connection, delivery: Delivery) -> list[int]:
-    """Return the numbers of the records of a delivery that a reload reads as people corrected them, in order."""
-    rows = connection.execute(
-        f"SELECT record_no FROM etl.rejected WHERE delivery_id = %s AND {_CORRECTED} ORDER BY record_no",
-        (delivery.id,),
-    ).fetchall()
-    return [record_no for (record_no,) in rows]
-
-
-def corrected(connection: Connection, delivery: Delivery, first_record: int, last_record: int) -> list[Rejected]:
-    """Return some of the records that a reload reads as people corrected them, by their number."""
-    with connection.cursor(row_factory=class_row(Rejected)) as cursor:
-        return cursor.execute(
-            f"SELECT {_COLUMNS} FROM etl.rejected WHERE delivery_id = %s AND {_CORRECTED} "
-            "AND record_no BETWEEN %s AND %s ORDER BY record_no",
-            (delivery.id, first_record, last_record),
-        ).fetchall()
-
-
-def lock_corrections(
-    connection: Connection, delivery: Delivery, first_record: int, last_record: int
-) -> dict[int, dict[str, str | None]]:
-    """Lock the corrections of some records until the transaction ends, and return them by record number."""
-    rows = connection.execute(
-        f"SELECT record_no, correction FROM etl.rejected WHERE delivery_id = %s AND {_CORRECTED} "
-        "AND record_no BETWEEN %s AND %s FOR UPDATE",
-        (delivery.id, first_record, last_record),
-    ).fetchall()
-    return dict(rows)
-
-
 def rejected_record_numbers(connection: Connection, delivery: Delivery) -> list[int]:
     """Return the numbers of the records that are rejected at present, so that the table has no rows of them."""
     rows = connection.execute(
@@ -264,42 +229,3 @@ def count_waiting(connection: Connection, source: str, partition: str | None = N
         {"source": source, "partition": partition, "waiting": list(WAITING)},
     ).fetchall()
     return dict.fromkeys(WAITING, 0) | dict(rows)
-
-
-def correct(connection: Connection, id_: int, correction: dict[str, str | None], who: str, note: str | None) -> None:
-    """Store a correction, published name to the text it should have had, and set the record to ``open``.
-
-    Raises:
-        QuarantineError: If the record was closed otherwise than by a decision, or there is none of that id.
-    """
-    row = connection.execute(
-        "UPDATE etl.rejected SET correction = coalesce(correction, '{}') || %s, reviewer = %s, "
-        "reviewed_at = clock_timestamp(), note = coalesce(%s, note), status = 'open', closed_by = NULL "
-        "WHERE id = %s AND status IN ('open', 'parked', 'dismissed', 'known') RETURNING id",
-        (Jsonb(correction), who, note, id_),
-    ).fetchone()
-    if row is None:
-        raise QuarantineError(
-            f"Record {id_} is not waiting in the quarantine. Nothing was changed. "
-            "See `etl-assets quarantine list --status open` for those that are."
-        )
-
-
-def dismiss(connection: Connection, ids: Iterable[int], who: str, note: str | None) -> int:
-    """Dismiss records: close them for good, since they are known and not wanted.
-
-    Corrections of them are withdrawn. If one was tried before, the delivery must be reloaded: the published bytes count
-    again, and may be valid by now.
-
-    Returns:
-        Number of records that were waiting and are now dismissed.
-    """
-    row = connection.execute(
-        f"WITH chosen AS (SELECT id, delivery_id, {_CORRECTED} AS corrected FROM etl.rejected WHERE id = ANY (%s) "
-        "AND status IN ('open', 'parked') FOR UPDATE), reloaded AS (UPDATE etl.delivery SET needs_reload = true "
-        "WHERE id IN (SELECT delivery_id FROM chosen WHERE corrected)), dismissed AS (UPDATE etl.rejected r "
-        "SET status = 'dismissed', correction = NULL, reviewer = %s, reviewed_at = clock_timestamp(), "
-        "note = coalesce(%s, note) FROM chosen c WHERE r.id = c.id RETURNING r.id) SELECT count(*) FROM dismissed",
-        (list(ids), who, note),
-    ).fetchone()
-    return int(row[0]) if row else 0

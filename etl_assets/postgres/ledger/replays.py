@@ -121,7 +121,8 @@ def finish(connection: Connection, claimed: Sequence[Rejected], rejected: pl.Dat
         "UPDATE etl.rejected r SET status = coalesce(s.status, 'replayed'), "
         "rules = coalesce(nullif(s.rules, '{}'), r.rules), fingerprint = %(fingerprint)s, replays = replays + 1, "
         "correction = CASE WHEN s.status IS NULL AND %(unterminated)s = ANY (r.rules) "
-        "THEN coalesce(correction, '{}') ELSE correction END "
+        "THEN coalesce(correction, '{}') ELSE correction END, "
+        "correction_counts = correction IS NOT NULL OR (s.status IS NULL AND %(unterminated)s = ANY (r.rules)) "
         "FROM unnest(%(ids)s::bigint[], %(numbers)s::bigint[]) AS c (id, record_no) "
         "LEFT JOIN pg_temp.etl_rejected s USING (record_no) WHERE r.id = c.id",
         {
