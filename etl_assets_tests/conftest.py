@@ -14,6 +14,7 @@ import pytest
 from etl_assets.local import embedded
 from etl_assets.postgres import outages
 from etl_assets.postgres.migrations import migrate
+from etl_assets.postgres.runs import liveness
 from etl_assets_tests.databases import fresh_database
 from etl_assets_tests.warehouses import Warehouses
 
@@ -72,6 +73,7 @@ def warehouses(postgres_url: str) -> Iterator[Warehouses]:
 def migrated_url(warehouses: Warehouses) -> Iterator[str]:
     """The URL of an empty, migrated warehouse; cheaper than `database_url` and `migrate`."""
     yield warehouses.lend()
+    liveness._end_all()  # the session of a run that a test left open would come back in the next test's warehouse
     warehouses.take_back()
 
 

@@ -123,7 +123,7 @@ class BatchTransaction:
     def lock_writes(self) -> None:
         """Wait until no other transaction writes rows that may share keys with this delivery; find newer deliveries."""
         locks.lock_writes(self.connection, self.delivery.source, shared=self.disjoint)
-        self.writer.outranked_by = deliveries.newer(self.connection, self.delivery, same_partition=self.disjoint)
+        self.writer.guard.outranked_by = deliveries.newer(self.connection, self.delivery, same_partition=self.disjoint)
 
     def check_corrections(self, prepared: Prepared) -> None:
         """Raise if a correction was entered after the batch was read with the corrections of that time."""
@@ -149,8 +149,8 @@ class BatchTransaction:
         for claim, record_numbers in self.lookups.taken_values(self.connection, prepared.rows):
             for record_no in record_numbers:
                 broken.setdefault(record_no, []).append(claim.rule)
-        self.writer.earlier_than = self.earlier_than(prepared)
-        if self.target.schema.repeated_keys == "reject" and self.writer.earlier_than is not None:
+        self.writer.guard.earlier_than = self.earlier_than(prepared)
+        if self.target.schema.repeated_keys == "reject" and self.writer.guard.earlier_than is not None:
             for record_no in self.writer.find_repeated(prepared.rows):
                 broken.setdefault(record_no, []).append(KEY_UNIQUE)
         return (
@@ -185,7 +185,9 @@ class BatchTransaction:
         written, deleted = self.write_changes(prepared)
         if self.target.schema.repeated_keys == "reject":
             # so that a later batch finds every key of this one among the delivery's own rows
-            take_over(self.connection, self.target.table, self.target.schema, prepared.rows, self.writer.outranked_by)
+            take_over(
+                self.connection, self.target.table, self.target.schema, prepared.rows, self.writer.guard.outranked_by
+            )
         return written, deleted
 
     def write_changes(self, prepared: Prepared) -> tuple[Written, int]:
@@ -195,7 +197,7 @@ class BatchTransaction:
             return self.writer.write(prepared.rows, prepared.encoded, protect=protect), 0
         first, last = self.extent(prepared)
         in_order = all(entry.last_record < first for entry in entries.find(self.connection, self.delivery).values())
-        self.writer.pending_reload = last if in_order else None
+        self.writer.guard.pending_reload = last if in_order else None
         deleted, confirmed = remove_unproduced(
             self.connection,
             self.target.table,
@@ -239,7 +241,7 @@ class BatchTransaction:
         """
         after = self.confirmed_after(prepared)
         read = self.target.read_confirmed
-        if read is None or (after == AFTER_ALL and not self.writer.outranked_by):
+        if read is None or (after == AFTER_ALL and not self.writer.guard.outranked_by):
             return None
         confirming = entries.find_confirmations(self.connection, self.delivery, after, same_partition=self.disjoint)
         if not confirming:

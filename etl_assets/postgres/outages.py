@@ -29,7 +29,7 @@ _LONGEST_WAIT: Final = 15.0
 _REFUSED: Final = re.compile(
     r"FATAL: .*((database|role) \".*\" does not exist|authentication failed|no pg_hba\.conf entry|permission denied)"
 )
-"""What a server answers that will not accept this connection later either. The driver tells no SQLSTATE of it."""
+"""What a server answers that will not accept this connection later either. The driver gives no SQLSTATE for it."""
 _reached: Final[set[str]] = set()
 """The servers that this process was connected to."""
 _given_up: Final[set[str]] = set()

@@ -12,13 +12,11 @@ from etl_assets_tests.chaos.random_histories import random_history
 from etl_assets_tests.chaos.report import DOCUMENT, Caught, Report, shown, with_results
 from etl_assets_tests.chaos.server import server
 from etl_assets_tests.chaos.trial import carry_out
-from etl_assets_tests.chaos.variants import VARIANTS
+from etl_assets_tests.chaos.variants import SEEDS_OF_A_VARIANT, VARIANTS
 
 if TYPE_CHECKING:
     from etl_assets_tests.chaos.server import Server
     from etl_assets_tests.chaos.variants import Variant
-
-_SEEDS_OF_A_VARIANT = 60
 
 
 def main() -> int:
@@ -67,12 +65,12 @@ def _try(arguments: argparse.Namespace, owned: Server, report: Report) -> None:
 def catch(variant: Variant, seed: int, owned: Server) -> Caught:
     """Try seeds until one catches a variant."""
     began = time.perf_counter()
-    for tried in range(1, _SEEDS_OF_A_VARIANT + 1):
+    for tried in range(1, SEEDS_OF_A_VARIANT + 1):
         history = random_history(seed + tried, variant.focus, variant.cuts, in_dagster=variant.in_dagster)
         for violation in carry_out(history, owned, variant.install).violations:
             if variant.sign in violation:
                 return Caught(variant.name, tried, violation, time.perf_counter() - began)
-    return Caught(variant.name, _SEEDS_OF_A_VARIANT, "", time.perf_counter() - began)
+    return Caught(variant.name, SEEDS_OF_A_VARIANT, "", time.perf_counter() - began)
 
 
 def _print(text: str) -> None:

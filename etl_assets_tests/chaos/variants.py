@@ -13,15 +13,19 @@ from etl_assets.landing.digests import VerifiedStream
 from etl_assets.load.replay_transaction import ReplayTransaction
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.ledger import deliveries, locks
+from etl_assets.postgres.tables.guard import Guard
 from etl_assets.postgres.tables.upsert import TableWriter
 from etl_assets_tests.chaos.history import AT_ONCE, BIT_FLIPPED, CONNECTION_CUT, KILLED, ZOMBIE
 from etl_assets_tests.chaos.points import substitute
-from etl_assets_tests.chaos.wrong_transactions import OutOfTurn, UnguardedWriter
+from etl_assets_tests.chaos.wrong_transactions import OpenGuard, OutOfTurn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from etl_assets_tests.chaos.history import Cut
+
+SEEDS_OF_A_VARIANT: Final = 60
+"""Within so many seeds a variant must be caught."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,7 @@ def _ledger_apart() -> None:
 
 def _no_guard() -> None:
     """Overwrite newer rows."""
-    substitute(TableWriter, "_guard", UnguardedWriter._guard)
-    substitute(TableWriter, "_guard_values", UnguardedWriter._guard_values)
+    substitute(Guard, "is_older", OpenGuard.is_older)
 
 
 def _no_fence() -> None:

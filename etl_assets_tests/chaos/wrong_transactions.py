@@ -9,7 +9,7 @@ from psycopg import sql
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, entries
-from etl_assets.postgres.tables.upsert import TableWriter
+from etl_assets.postgres.tables.guard import Guard
 from etl_assets_tests.chaos import faults
 
 if TYPE_CHECKING:
@@ -52,21 +52,18 @@ class LedgerFirst(LedgerApart):
         return self.entry(prepared, Written(inserted=prepared.rows.height), 0, prepared.rules)
 
 
-class UnguardedWriter(TableWriter):
-    """Wrong on purpose: overwrites every row in the table, also a newer one."""
+class OpenGuard(Guard):
+    """Wrong on purpose: lets every row of the table be overwritten, also a newer one."""
 
-    def _guard(self, new: sql.Composable) -> sql.Composable:
-        return sql.SQL("{}.{} IS NOT NULL").format(new, sql.Identifier(self._schema.key[0]))
-
-    def _guard_values(self) -> dict[str, object]:
-        return {}
+    def is_older(self, new: str) -> sql.Composable:
+        return sql.SQL("{}.{} IS NOT NULL").format(sql.SQL(new), sql.Identifier(self.schema.key[0]))
 
 
 class Unguarded(BatchTransaction):
-    """Wrong on purpose: a transaction that writes with an `UnguardedWriter`."""
+    """Wrong on purpose: a transaction that writes with an `OpenGuard`."""
 
     def write_generation(self, prepared: Prepared) -> Any:
-        self.writer.__class__ = UnguardedWriter
+        self.writer.guard.__class__ = OpenGuard
         return super().write_generation(prepared)
 
 
@@ -74,4 +71,4 @@ class OutOfTurn(BatchTransaction):
     """Wrong on purpose: writes rows while another transaction writes rows of the same keys."""
 
     def lock_writes(self) -> None:
-        self.writer.outranked_by = deliveries.newer(self.connection, self.delivery)
+        self.writer.guard.outranked_by = deliveries.newer(self.connection, self.delivery)

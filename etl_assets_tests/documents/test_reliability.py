@@ -6,6 +6,7 @@ import re
 
 from etl_assets_tests.chaos.history import FAULTS
 from etl_assets_tests.chaos.report import DOCUMENT
+from etl_assets_tests.chaos.variants import SEEDS_OF_A_VARIANT, VARIANTS
 
 RESULTS = DOCUMENT.read_text("utf-8").split("## Results", 1)[1]
 
@@ -17,8 +18,14 @@ def rows() -> dict[str, list[str]]:
 
 
 def test_no_fault_in_the_results_has_led_to_a_violation() -> None:
-    assert {kind: rows()[kind][-1] for kind in (*FAULTS, "all") if kind in rows() and rows()[kind][-1] != "0"} == {}
+    assert {kind: rows()[kind][-1] for kind in (*FAULTS, "all")} == dict.fromkeys((*FAULTS, "all"), "0")
 
 
-def test_every_variant_in_the_results_was_caught() -> None:
+def test_the_results_are_of_at_least_two_thousand_faulted_runs() -> None:
+    assert int(rows()["all"][1].replace(",", "")) >= 2_000
+
+
+def test_every_variant_was_caught_within_the_seeds_that_the_document_names() -> None:
+    assert {variant.name for variant in VARIANTS} <= rows().keys()
     assert "not caught" not in RESULTS
+    assert f"each must be caught within {SEEDS_OF_A_VARIANT} seeds" in DOCUMENT.read_text("utf-8")

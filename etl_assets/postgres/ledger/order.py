@@ -1,6 +1,6 @@
 """The order of a source's deliveries, in SQL: the delivery of the higher rank is newer; of equal rank, the higher id.
 
-Every query takes the order from here. The guard of `TableWriter` adds the order by ``order_by`` and by record.
+Every query takes the order from here. `Guard` adds the order by ``order_by`` and by record.
 """
 
 from __future__ import annotations

@@ -228,7 +228,7 @@ class Comparison:
     def _older(self) -> sql.Composed:
         """The condition that the mark of a row of the table, ``t``, is older than the record of ``s``.
 
-        It is the guard of `TableWriter`, by which the record would be written over the row.
+        It is `Guard.is_older`, by which the record would be written over the row.
         """
         sequence = sql.SQL(
             "t.{delivery} <> ALL (%(newer)s::bigint[]) AND (t.{delivery} <> %(delivery)s OR t.{record} < s.{record})"
