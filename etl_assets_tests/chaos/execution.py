@@ -176,7 +176,7 @@ class Execution:
 
         child = self.fork(work)
         if child.wait() == DONE:
-            replayed = [key for key, number in self._warehouse.query(_REPLAYS) if number != before[key]]
+            replayed = [key for key, number in self._warehouse.query(_REPLAYS) if number != before.get(key, 0)]
             wanted = {f"{asset}/{NAME} {key}" for asset in ("core", "quarantine") for key in replayed}
             if missing := wanted - set(answer.read_text().splitlines()):
                 self._outcome.violations.append(f"a replay did not show in Dagster: {sorted(missing)}")
