@@ -26,7 +26,7 @@ def broken_asset(file: BrokenFile, partitions: dg.PartitionsDefinition[str] | No
 
     @dg.asset(
         key=core_key(file.name),
-        description=f"**Does not load.** {file.error}",
+        description=str(file.error),
         group_name=file.name,
         check_specs=[
             dg.AssetCheckSpec(DECLARATION, asset=core_key(file.name), description=f"{file.path} loads.", blocking=True)
