@@ -47,7 +47,8 @@ class Log:
         current: The SHA-256 of what is published now, by partition.
         landed: Partition and SHA-256 of every landing that succeeded.
         corrections: What a person entered, in order, by delivery id and record number.
-        acknowledged: The records for which a replay succeeded after their last correction.
+        acknowledged: The records for which a replay succeeded after their last correction, if nobody dismissed them
+            since.
         tries: How many replays of a single record there were, by delivery id and record number.
         tries_of_all: How many replays there were of all records that waited.
         dismissed: The records that a person dismissed and did not correct afterwards.

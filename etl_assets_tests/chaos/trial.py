@@ -106,6 +106,7 @@ class _Trial:
             at = (record.delivery_id, record.record_no)
             self._log.dismissed.add(at)
             self._log.corrections.pop(at, None)
+            self._log.acknowledged.discard(at)
 
     def _correct(self, step: Step) -> None:
         """Correct a record that waits, and replay it."""
