@@ -20,7 +20,7 @@ from etl_assets.landing import LandingStore
 from etl_assets.load.replay_transaction import ReplayTransaction
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.ledger import deliveries, locks
-from etl_assets.postgres.tables import reloading, upsert
+from etl_assets.postgres.tables import probe, reloading, upsert
 from etl_assets.postgres.tables.copy import copy_in
 from etl_assets_tests.chaos.history import CLOCK_STEPPED, CONNECTION_CUT, DISK_FULL, KILLED
 from etl_assets_tests.chaos.processes import Flags
@@ -136,6 +136,7 @@ def _stop_in_copy(reached: _Countdown) -> None:
             copy.write(data[len(data) // 2 :])
 
     substitute(upsert, "copy_in", half)
+    substitute(probe, "copy_in", half)
     substitute(reloading, "copy_in", half)
 
 

@@ -139,13 +139,9 @@ def _code_of(work: Callable[[Flags], None], flags: Flags) -> int:
         work(flags)
     except (EtlAssetsError, psycopg.OperationalError) as error:  # outside the loader, the driver's errors are raised
         _write(f"{traceback.format_exc()}\n{type(error).__name__}: {error}")
-        return FAILED
-    except OSError as error:
-        _write(traceback.format_exc())
-        if error.errno == errno.EFBIG:
+        if isinstance(error.__context__, OSError) and error.__context__.errno == errno.EFBIG:
             flags.set(Flags.MET)
-            return FAILED
-        return BROKEN
+        return FAILED
     except BaseException:  # noqa: BLE001 -- whatever a run raises is shown, and is a violation
         _write(traceback.format_exc())
         return BROKEN

@@ -21,6 +21,10 @@ def test_no_fault_in_the_results_has_led_to_a_violation() -> None:
     assert {kind: rows()[kind][-1] for kind in (*FAULTS, "all")} == dict.fromkeys((*FAULTS, "all"), "0")
 
 
+def test_runs_have_met_every_kind_of_fault_in_the_results() -> None:
+    assert [kind for kind in FAULTS if rows()[kind][1] == "0"] == []
+
+
 def test_the_results_are_of_at_least_two_thousand_faulted_runs() -> None:
     assert int(rows()["all"][1].replace(",", "")) >= 2_000
 
