@@ -1,4 +1,4 @@
-"""Finds the files of sources, and says which modules are such files. Module `catalog` imports them.
+"""Finds the files of sources. Module `catalog` imports them.
 
 A folder is a package, and its name depends only on the path of the folder. So its files import each other with ``from
 .neighbour import NAME``, and files of the same name in two folders are two modules. A file that does not load is
@@ -34,8 +34,6 @@ _LENGTH: Final = 1000
 """The most characters of a description."""
 _SHOWN: Final = (EtlAssetsError, SyntaxError, ImportError, NameError, AttributeError, TypeError, RecursionError)
 """Errors whose texts name things of a program. The text of any other error may repeat a value, and is not shown."""
-_packages = set(BUNDLED)
-"""Every package of source files that this process knows."""
 
 
 @dataclass(frozen=True)
@@ -105,15 +103,6 @@ def file_at(path: Path) -> SourceFile:
     return SourceFile(f"{_package(folder)}.{path.stem}", str(folder / path.name))
 
 
-def is_source_module(name: str) -> bool:
-    """Return whether a module is a file of sources, or a helper beside one: bundled, or of any place in use.
-
-    Args:
-        name: The name of the module, as in ``sys.modules``.
-    """
-    return any(name == package or name.startswith(f"{package}.") for package in _packages)
-
-
 @contextmanager
 def set_aside(file: SourceFile, broken: list[BrokenFile]) -> Iterator[None]:
     """Add the file to the broken ones if the block raises an error, and do not raise it.
@@ -140,13 +129,11 @@ def _package(folder: Path) -> str:
         spec = ModuleSpec(name, loader=None, is_package=True)
         spec.submodule_search_locations = [str(folder)]
         sys.modules[name] = module_from_spec(spec)
-        _packages.add(name)
     return name
 
 
 def _of_package(name: str) -> Iterator[SourceFile]:
     """Yield the modules of a package; the package itself, if it does not load or is a single module."""
-    _packages.add(name)
     try:
         package = importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from etl_assets import catalog, source_files
+from etl_assets import catalog
 from etl_assets.errors import SettingsError
 from etl_assets_tests.declared_files import source_text, write_files
 
@@ -118,15 +117,6 @@ def test_a_module_is_imported_once_whatever_refers_to_it(tmp_path: Path) -> None
     assert modules["after"].SALES is loaded.sources["sales"]
     assert catalog.load_file(tmp_path / "sales.py") is loaded.sources["sales"]
     assert modules["helpers"].COUNT == [1]
-
-
-def test_the_modules_of_source_files_are_known_by_their_names(tmp_path: Path) -> None:
-    write_files(tmp_path, _helper="", sales="from . import _helper\n" + source_text("sales"))
-    (file,) = (file for file in _load(tmp_path).modules if file.name == "sales")
-    helper = file.module.replace("sales", "_helper")
-    assert sys.modules[helper].__file__ == str(tmp_path / "_helper.py")
-    assert all(map(source_files.is_source_module, (file.module, helper, "etl_assets.sources.flights")))
-    assert not any(map(source_files.is_source_module, ("etl_assets.source", "polars", "etl_assets.sources_of_others")))
 
 
 def test_files_that_begin_with_an_underscore_or_a_dot_are_not_loaded_by_themselves(tmp_path: Path) -> None:
