@@ -124,7 +124,7 @@ def test_a_load_killed_at_any_point_has_one_part_per_batch_and_its_repeat_leaves
     world = goods.other(name=f"dies_{point}")
     take(world, USUAL)
     delivery = land(world, CHANGED)
-    assert in_a_process(die_at, world, delivery, point) == -signal.SIGKILL
+    assert in_a_process(world.url, die_at, world, delivery, point) == -signal.SIGKILL
     batches, parts = _numbers(world, delivery)
     assert parts == batches
     assert batches in ([1], [1, 2])
@@ -135,7 +135,7 @@ def test_a_load_killed_at_any_point_has_one_part_per_batch_and_its_repeat_leaves
 def test_the_next_run_concludes_a_complete_delivery_whose_run_was_killed(goods: World, clean: Left) -> None:
     world = goods.other(name="unconcluded")
     take(world, USUAL)
-    assert in_a_process(die_unconcluded, world, land(world, CHANGED)) == -signal.SIGKILL
+    assert in_a_process(world.url, die_unconcluded, world, land(world, CHANGED)) == -signal.SIGKILL
     assert left(world).parts > 0
     run(world)
     assert left(world) == clean
@@ -144,7 +144,7 @@ def test_the_next_run_concludes_a_complete_delivery_whose_run_was_killed(goods: 
 @pytest.mark.parametrize("force", [False, True])
 def test_an_unconcluded_delivery_is_concluded_before_a_later_one(goods: World, clean: Left, force: bool) -> None:  # noqa: FBT001
     world = goods.other(name=f"overtaken_{force}".lower())
-    assert in_a_process(die_unconcluded, world, land(world, USUAL)) == -signal.SIGKILL
+    assert in_a_process(world.url, die_unconcluded, world, land(world, USUAL)) == -signal.SIGKILL
     land(world, CHANGED)
     run(world, force=force)
     assert left(world) == clean

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
+import time
 from typing import TYPE_CHECKING
+
+import psycopg
 
 from etl_assets_tests.load.feed import Feed
 
@@ -17,6 +20,12 @@ BATCHES = (
     [("e", 3, "three"), ("a", 3, "three")],
 )
 REJECTED = {4: ["amount__type"], 8: ["note__required", "amount__type"]}
+_LOCKS = (
+    "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+    "WHERE l.locktype = 'advisory' AND d.datname = current_database()"
+)
+_NOTICED = 10.0
+"""The most seconds that the server needs to notice that a process is gone."""
 EXPECTED = [("a", 3, "three"), ("b", 2, "two"), ("c", 1, None), ("d", 3, "again"), ("e", 3, "three")]
 
 
@@ -27,13 +36,16 @@ def load_in_a_process(url: str, transaction: tuple[str, str]) -> int | None:
         url: The database.
         transaction: Name of a class in `wrong_transactions`, or ``dying_at`` and the point at which it dies.
     """
-    return in_a_process(_load, url, transaction)
+    return in_a_process(url, _load, url, transaction)
 
 
-def in_a_process(work: Callable[..., None], *args: object) -> int | None:
+def in_a_process(url: str, work: Callable[..., None], *args: object) -> int | None:
     """Call a function in a fresh process; return its exit code, negative for the signal that ended it.
 
+    Returns when the server has noticed that the locks of the process have no owner.
+
     Args:
+        url: The database in which it works.
         work: A function of a module, so that it can be pickled.
         args: Its arguments, which must be picklable.
     """
@@ -42,6 +54,10 @@ def in_a_process(work: Callable[..., None], *args: object) -> int | None:
     process = context.Process(target=work, args=args)
     process.start()
     process.join(60)
+    until = time.monotonic() + _NOTICED
+    with psycopg.connect(url, autocommit=True) as connection:
+        while connection.execute(_LOCKS).fetchall() != [(0,)] and time.monotonic() < until:
+            time.sleep(0.01)
     return process.exitcode
 
 
