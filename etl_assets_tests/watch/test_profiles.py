@@ -91,7 +91,8 @@ def test_parts_add_up_to_the_whole(rows: list[dict[str, Any]], at: int) -> None:
     added = merge(SCHEMA, cut(rows, at))
     assert exact(added) == exact(whole)
     for one, other in zip(added, whole, strict=True):
-        assert one.mean == near(other.mean, rel=1e-9, abs=1e-6)
+        rounding = 1e-9 * (other.deviation or 0)  # of large values that cancel each other
+        assert one.mean == near(other.mean, rel=1e-9, abs=max(1e-6, rounding))
         assert one.deviation == near(other.deviation, rel=1e-6, abs=1e-3)
         assert one.quantiles == pytest.approx(other.quantiles, rel=1e-12)
 
