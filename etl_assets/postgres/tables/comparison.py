@@ -13,6 +13,7 @@ from psycopg import sql
 
 from etl_assets.postgres.connection import planned_without
 from etl_assets.postgres.tables.copy import copy_in, encode, wire_frame
+from etl_assets.postgres.tables.guard import same_key
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
@@ -193,7 +194,7 @@ class Comparison:
         return sql.SQL(
             "DELETE FROM {outdated} o USING {reread} s JOIN {table} t ON {match} WHERE {kept} AND {same} "
             'AND ({order}, %(place)s, s.{record}) > (o.{alias}, o."#place", o."#record")'
-        ).format(**self._parts(), kept=self._match("o"))
+        ).format(**self._parts(), kept=same_key(self._schema, "o", "s"))
 
     def _parts(self) -> dict[str, sql.Composable]:
         """Return what both queries consist of; ``t`` is a row of the table and ``s`` one that was read again."""
@@ -207,20 +208,13 @@ class Comparison:
             "key": self._key,
             "keys": sql.SQL(", ").join(sql.Identifier("s", name) for name in self._schema.key),
             "record": sql.Identifier(RECORD_NO),
-            "match": self._match("t"),
+            "match": same_key(self._schema, "t", "s"),
             "older": self._older(),
             "own": sql.SQL("t.{} = %(delivery)s AND t.{record} = s.{record}").format(
                 sql.Identifier(DELIVERY_ID), record=sql.Identifier(RECORD_NO)
             ),
             "same": sql.SQL("ROW ({}) IS NOT DISTINCT FROM ROW ({})").format(*map(self._listed, "ts")),
         }
-
-    def _match(self, other: str) -> sql.Composed:
-        """The condition that a row of another table and one that was read again, ``s``, have the same key."""
-        return sql.SQL(" AND ").join(
-            sql.SQL("{} = {}").format(sql.Identifier(other, name), sql.Identifier("s", name))
-            for name in self._schema.key
-        )
 
     def _listed(self, row: str) -> sql.Composed:
         return sql.SQL(", ").join(sql.Identifier(row, name) for name in self._compared)

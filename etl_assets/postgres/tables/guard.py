@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from etl_assets.schema import Schema
 
 
-def same_key(schema: Schema, other: str) -> sql.Composable:
-    """The condition that a row of the table and a row of another table have the same key."""
+def same_key(schema: Schema, one: str, other: str) -> sql.Composable:
+    """The condition that the rows of two tables with these aliases have the same key."""
     return sql.SQL(" AND ").join(
-        sql.SQL("t.{0} = {1}.{0}").format(sql.Identifier(name), sql.SQL(other)) for name in schema.key
+        sql.SQL("{} = {}").format(sql.Identifier(one, name), sql.Identifier(other, name)) for name in schema.key
     )
 
 

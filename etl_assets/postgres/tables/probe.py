@@ -93,7 +93,7 @@ class Probe:
             differs=differs("p"),
             probe=_PROBE,
             table=self._table,
-            match=same_key(self._schema, "p"),
+            match=same_key(self._schema, "t", "p"),
             conditions=sql.SQL(" OR ").join(conditions),
         )
         answer = np.frombuffer(self._read_by_index(query)[_COPY_HEADER:-_COPY_TRAILER], _ANSWER)

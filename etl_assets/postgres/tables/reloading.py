@@ -11,6 +11,7 @@ from psycopg import sql
 
 from etl_assets.postgres.connection import planned_without
 from etl_assets.postgres.tables.copy import copy_in, encode, wire_frame
+from etl_assets.postgres.tables.guard import same_key
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.postgres.tables.reading import fetch_frame
 from etl_assets.schema import BOOKKEEPING, DELIVERY_ID, RECORD_NO, ROW_HASH
@@ -93,7 +94,7 @@ def hand_over(connection: Connection, table: str, schema: Schema, confirmed: pl.
             identifier(table),
             sql.SQL(", ").join(marks),
             _temporary(_CONFIRMED),
-            _match(schema),
+            same_key(schema, "t", "s"),
             hash=sql.Identifier(ROW_HASH),
         )
     ).rowcount
@@ -122,7 +123,7 @@ def take_over(
             record=sql.Identifier(RECORD_NO),
             hash=sql.Identifier(ROW_HASH),
             rows=_temporary(_CONFIRMED),
-            match=_match(schema),
+            match=same_key(schema, "t", "s"),
         ),
         (list(outranked_by),),
     )
@@ -139,7 +140,7 @@ def _unproduced(schema: Schema) -> sql.Composed:
         delivery=sql.Identifier(DELIVERY_ID),
         record=sql.Identifier(RECORD_NO),
         produced=_temporary(_PRODUCED),
-        match=_match(schema),
+        match=same_key(schema, "t", "s"),
         same_order=same_order,
     )
 
@@ -161,8 +162,3 @@ def _temporary(name: str) -> sql.Identifier:
 
 def _listed(names: Iterable[str]) -> sql.Composed:
     return sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(name)) for name in names)
-
-
-def _match(schema: Schema) -> sql.Composed:
-    """The condition that a row of the table, ``t``, and a row of a temporary one, ``s``, have the same key."""
-    return sql.SQL(" AND ").join(sql.SQL("t.{0} = s.{0}").format(sql.Identifier(name)) for name in schema.key)

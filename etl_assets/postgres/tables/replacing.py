@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from psycopg import sql
 
 from etl_assets.postgres.tables.copy import copy_in, encode, wire_frame
+from etl_assets.postgres.tables.guard import same_key
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import DELIVERY_ID
 
@@ -47,7 +48,9 @@ def find_other_partition(connection: Connection, table: str, schema: Schema, del
         sql.SQL(
             "SELECT d.partition FROM {kept} k JOIN {table} t ON {match} JOIN etl.delivery d ON d.id = t.{delivery} "
             "WHERE d.partition <> %s ORDER BY 1 LIMIT 1"
-        ).format(kept=_KEPT, table=identifier(table), match=_match(schema), delivery=sql.Identifier(DELIVERY_ID)),
+        ).format(
+            kept=_KEPT, table=identifier(table), match=same_key(schema, "t", "k"), delivery=sql.Identifier(DELIVERY_ID)
+        ),
         (delivery.partition,),
     ).fetchone()
     return None if row is None else str(row[0])
@@ -69,11 +72,8 @@ def remove_absent(connection: Connection, table: str, schema: Schema, delivery: 
         sql.SQL(
             "DELETE FROM {table} t WHERE t.{delivery} IN (SELECT id FROM etl.delivery WHERE source = %s "
             "AND partition = %s) AND NOT EXISTS (SELECT FROM {kept} k WHERE {match})"
-        ).format(table=identifier(table), delivery=sql.Identifier(DELIVERY_ID), kept=_KEPT, match=_match(schema)),
+        ).format(
+            table=identifier(table), delivery=sql.Identifier(DELIVERY_ID), kept=_KEPT, match=same_key(schema, "t", "k")
+        ),
         (delivery.source, delivery.partition),
     ).rowcount
-
-
-def _match(schema: Schema) -> sql.Composed:
-    """The condition that a row of the table, ``t``, has a kept key, ``k``."""
-    return sql.SQL(" AND ").join(sql.SQL("t.{0} = k.{0}").format(sql.Identifier(name)) for name in schema.key)

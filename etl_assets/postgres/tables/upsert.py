@@ -229,7 +229,7 @@ class TableWriter:
             sql.Identifier(RECORD_NO),
             _STAGING,
             self._table,
-            same_key(self._schema, "s"),
+            same_key(self._schema, "t", "s"),
             differs("s"),
             self.guard.is_repeated("t", "s"),
         )
@@ -248,7 +248,7 @@ class TableWriter:
                 record=sql.Identifier(RECORD_NO),
                 staging=_STAGING,
                 table=self._table,
-                match=same_key(self._schema, "s"),
+                match=same_key(self._schema, "t", "s"),
                 changes=self.guard.changes("s"),
             ),
             self.guard.values(),
@@ -264,7 +264,7 @@ class TableWriter:
             table=self._table,
             staging=_STAGING,
             hash=sql.Identifier(ROW_HASH),
-            match=same_key(self._schema, "s"),
+            match=same_key(self._schema, "t", "s"),
             mine=sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(name)) for name in self._schema.names),
             theirs=sql.SQL(", ").join(sql.SQL("s.{}").format(sql.Identifier(name)) for name in self._schema.names),
         )
