@@ -29,7 +29,7 @@ _LONGEST_WAIT: Final = 15.0
 _REFUSED: Final = re.compile(
     r"FATAL: .*((database|role) \".*\" does not exist|authentication failed|no pg_hba\.conf entry|permission denied)"
 )
-"""What a server answers that will not accept this connection later either. The driver gives no SQLSTATE for it."""
+"""What a server answers then. The driver gives no SQLSTATE for it."""
 _reached: Final[set[str]] = set()
 """The servers that this process was connected to."""
 _given_up: Final[set[str]] = set()
@@ -52,7 +52,7 @@ def open_waiting(server: str, open_: Callable[[], C], lost: type[Exception]) -> 
     try:
         connection = open_()
     except lost as error:
-        if server not in _reached or _REFUSED.search(str(error)):
+        if server not in _reached or _is_refusal(error):
             raise
         connection = _wait(server, open_, lost, error)
     _reached.add(server)
@@ -70,7 +70,7 @@ def _wait(server: str, open_: Callable[[], C], lost: type[Exception], error: Exc
         )
         try:
             for attempt in stamina.retry_context(
-                on=lambda error: isinstance(error, lost) and not _REFUSED.search(str(error)),
+                on=lambda error: isinstance(error, lost) and not _is_refusal(error),
                 attempts=None,
                 timeout=seconds,
                 wait_initial=_FIRST_WAIT,
@@ -80,6 +80,8 @@ def _wait(server: str, open_: Callable[[], C], lost: type[Exception], error: Exc
                 with attempt:
                     connection = open_()
         except lost as last:
+            if _is_refusal(last):
+                raise
             error = last
         except BaseException:  # the process was asked to end: what it still enters must not wait again
             _given_up.add(server)
@@ -93,6 +95,11 @@ def _wait(server: str, open_: Callable[[], C], lost: type[Exception], error: Exc
         "(ETL_ASSETS_DATABASE_WAIT). What was committed before stays, and nothing else was written. Start the server, "
         "then run it again: a load resumes after its last committed batch."
     ) from None
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Return whether the server answered, and will not accept this connection later either."""
+    return _REFUSED.search(str(error)) is not None
 
 
 def reason(error: Exception) -> str:

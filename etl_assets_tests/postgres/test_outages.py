@@ -11,7 +11,7 @@ import stamina
 
 from etl_assets.errors import EnvironmentFaultError, SettingsError, TransientLoadError
 from etl_assets.postgres.connection import connect, connected, in_session, in_transaction
-from etl_assets_tests.databases import fresh_database
+from etl_assets_tests.databases import drop_database, fresh_database
 from etl_assets_tests.proxy import proxied
 
 if TYPE_CHECKING:
@@ -79,6 +79,20 @@ def test_a_database_that_was_dropped_is_not_waited_for(postgres_url: str, caplog
     with pytest.raises(SettingsError, match=r"does not exist\. Nothing more was written"):
         connect(url)
     assert caplog.records == []
+
+
+@pytest.mark.usefixtures("quick_waits")
+def test_a_server_that_comes_back_without_the_database_is_not_waited_for_any_longer(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ETL_ASSETS_DATABASE_WAIT", "300")
+    with fresh_database(postgres_url) as url, proxied(url) as proxy:
+        connect(proxy.url).close()
+        drop_database(postgres_url, url.rpartition("/")[2])
+        proxy.go_away(returns_after=2)
+        with pytest.raises(SettingsError, match="does not exist"):
+            connect(proxy.url)
+        assert proxy.refused == 2
 
 
 def test_who_does_not_want_to_wait_does_not(proxy: Proxy) -> None:
