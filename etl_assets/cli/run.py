@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _FATAL: Final = frozenset({"SettingsError", "EnvironmentFaultError", "IncompatibleTableError", CANCELLED})
 """Errors that every further partition would have too, and the cancellation of the command by the user."""
-STALE: Final = "with deliveries to reload: read under another declaration, or with rows that newer ones lost"
+STALE: Final = "to reload: read under another declaration, or with rows that another delivery no longer has"
 
 
 @click.command(name="run")

@@ -12,7 +12,7 @@ from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import locks
 from etl_assets_tests.chaos import faults, wrong_transactions
-from etl_assets_tests.chaos.victim import BATCHES, EXPECTED, REJECTED, load_in_a_process
+from etl_assets_tests.chaos.victim import BATCHES, EXPECTED, LOCKS, REJECTED, load_in_a_process
 
 if TYPE_CHECKING:
     from etl_assets.load import LoadReport
@@ -38,10 +38,7 @@ def violations(feed: Feed) -> list[str]:
         differences.append(f"quarantine {quarantine}")
     if (rejected, read) != (len(REJECTED), 10):
         differences.append(f"ledger of {rejected} rejected, {read} read")
-    if feed.query(
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
-        "(SELECT oid FROM pg_database WHERE datname = current_database())"
-    ) != [(0,)]:
+    if feed.query(LOCKS) != [(0,)]:
         differences.append("a lock is still held")
     if feed.query("SELECT relname FROM pg_class WHERE relname LIKE 'etl\\_%'"):
         differences.append("a staging table is left")

@@ -20,10 +20,11 @@ BATCHES = (
     [("e", 3, "three"), ("a", 3, "three")],
 )
 REJECTED = {4: ["amount__type"], 8: ["note__required", "amount__type"]}
-_LOCKS = (
+LOCKS = (
     "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
     "WHERE l.locktype = 'advisory' AND d.datname = current_database()"
 )
+"""Counts the locks of runs in a database."""
 _NOTICED = 10.0
 """The most seconds that the server needs to notice that a process is gone."""
 EXPECTED = [("a", 3, "three"), ("b", 2, "two"), ("c", 1, None), ("d", 3, "again"), ("e", 3, "three")]
@@ -56,7 +57,7 @@ def in_a_process(url: str, work: Callable[..., None], *args: object) -> int | No
     process.join(60)
     until = time.monotonic() + _NOTICED
     with psycopg.connect(url, autocommit=True) as connection:
-        while connection.execute(_LOCKS).fetchall() != [(0,)] and time.monotonic() < until:
+        while connection.execute(LOCKS).fetchall() != [(0,)] and time.monotonic() < until:
             time.sleep(0.01)
     return process.exitcode
 
