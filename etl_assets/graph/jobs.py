@@ -15,7 +15,6 @@ from etl_assets.graph.assets.touched import log_touched
 from etl_assets.graph.keys import REPLAY, REPLAY_STEP, SOURCE_TAG, WAREHOUSE, asset_keys
 from etl_assets.graph.runs.retries import retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord
-from etl_assets.postgres.connection import connected
 from etl_assets.source import Source
 
 if TYPE_CHECKING:
@@ -82,5 +81,4 @@ def _replay(context: dg.OpExecutionContext, source: Source, ids: Sequence[int] |
         report = ingest.replay(source, warehouse, context.run_id, record_ids)
     record.end()
     context.log.info("%d records left the quarantine; %d still break rules.", report.replayed, report.counts.rejected)
-    with connected(warehouse.url) as connection:
-        log_touched(context, source, connection, report.by_partition, REPLAY)
+    log_touched(context, source, warehouse.url, report.by_partition, REPLAY)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
+import pytest
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 from dagster._core.events import DagsterEvent
 from dagster._core.utils import make_new_run_id
 
-from etl_assets import After, Column, Csv, Daily, FileExtractor, Monthly, References, Schema, Static
+from etl_assets import After, Column, Csv, Daily, Expectation, FileExtractor, Monthly, References, Schema, Static
 from etl_assets.graph.build import definitions, location
 from etl_assets.graph.partitions import partitions_definition
 from etl_assets.graph.run_config import replay_config
@@ -113,12 +114,21 @@ def test_a_day_is_requested_once_the_same_day_upstream_is_loaded(bench: Bench) -
     assert automation.tick() == _chain("down", "2024-01-02")
 
 
-def test_an_asset_follows_a_replay(bench: Bench) -> None:
+@pytest.mark.parametrize(("oldest", "follows"), [(None, True), (50, True), (40, False)])
+def test_an_asset_follows_a_replay_if_the_blocking_expectations_are_met_afterwards(
+    bench: Bench,
+    oldest: int | None,
+    follows: bool,  # noqa: FBT001 -- a parameter of the test
+) -> None:
     @dg.asset(key_prefix="marts", deps=[["core", "people"]], automation_condition=follow())
     def ages() -> None:
         """Follow people."""
 
-    source = bench.people("1,Ada,36", "2,Alan,200", max_rejected=1.0)
+    nobody_is_older = Expectation(
+        "expect_column_max_to_be_between", name="nobody_is_older", column="age", max_value=oldest or 0, blocking=True
+    )
+    expectations = () if oldest is None else (nobody_is_older,)
+    source = bench.people("1,Ada,36", "2,Alan,200", max_rejected=1.0, expectations=expectations)
     automation = _automation(bench, source, marts=(ages,))
     automation.tick()
     assert bench.run_job(automation.built, "people").success
@@ -127,7 +137,7 @@ def test_an_asset_follows_a_replay(bench: Bench) -> None:
     assert automation.tick() == {}
     bench.query('UPDATE etl.rejected SET correction = \'{"age": "41"}\'')
     assert bench.run_job(automation.built, "replay", config=replay_config("people")).success
-    assert automation.tick() == {"marts/ages": {None}}
+    assert automation.tick() == ({"marts/ages": {None}} if follows else {})
 
 
 def test_days_loaded_before_the_first_evaluation_are_not_requested(bench: Bench) -> None:

@@ -4,7 +4,7 @@ The step imports Great Expectations, which queries Postgres; no row leaves the d
 postponed here, because Dagster reads those of steps.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
@@ -54,7 +54,7 @@ def expectation_checks(source: Source) -> list[dg.AssetChecksDefinition]:
         tries = context.retry_number
         record = RunRecord.of(warehouse.url, context.run, source, partition, PHASE, tries)
         with retrying(tries), record.entering_errors(retried_errors(tries)):
-            delivery, results = _validate(source, warehouse.url, partition)
+            delivery, results = _validate(source, warehouse.url, partition, source.expectations)
             record.checks(delivery, results)
             yield from map(asset_check_result, results)
             if unmet := [result.name for result in results if result.blocking and not result.passed]:
@@ -66,7 +66,21 @@ def expectation_checks(source: Source) -> list[dg.AssetChecksDefinition]:
     return [validate]
 
 
-def _validate(source: Source, url: str, partition: str) -> tuple[int | None, list[CheckResult]]:
+def blocking_results(source: Source, url: str, partition: str) -> list[CheckResult]:
+    """Return the results of the blocking expectations of a source, for what a partition brought, as the table is now.
+
+    Args:
+        source: The declaration.
+        url: Of the warehouse.
+        partition: Key of the partition; empty if the source has none.
+    """
+    blocking = tuple(expectation for expectation in source.expectations if expectation.blocking)
+    return _validate(source, url, partition, blocking)[1] if blocking else []
+
+
+def _validate(
+    source: Source, url: str, partition: str, expectations: Sequence[Expectation]
+) -> tuple[int | None, list[CheckResult]]:
     """Return the id of the newest delivery concerned, and one check result for each expectation."""
     newest, brought, table_exists = in_session(
         url,
@@ -80,10 +94,10 @@ def _validate(source: Source, url: str, partition: str) -> tuple[int | None, lis
         missing = f"There is no table {source.table}; materialize {core_key(source.name).to_user_string()} first."
         return None, [
             CheckResult(expectation.name, passed=False, blocking=expectation.blocking, description=missing)
-            for expectation in source.expectations
+            for expectation in expectations
         ]
     with open_auditor(url, source.schema, source.table, brought) as table_auditor:
-        return newest.id if newest else None, table_auditor.evaluate(source.expectations)
+        return newest.id if newest else None, table_auditor.evaluate(expectations)
 
 
 def _spec(

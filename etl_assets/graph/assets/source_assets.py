@@ -27,7 +27,7 @@ from etl_assets.model.check_result import CheckResult
 from etl_assets.model.checks import SHAPE
 from etl_assets.model.delivery import Delivery
 from etl_assets.model.trigger import After
-from etl_assets.postgres.connection import Connection, connected, in_session
+from etl_assets.postgres.connection import Connection, in_session
 from etl_assets.postgres.ledger import deliveries, entries, quarantine
 from etl_assets.postgres.runs.asset_metadata import sample_places
 from etl_assets.source import Source
@@ -156,8 +156,7 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
             seconds = defaultdict[str, float](float, metadata.seconds(stream.reports))
             with stopwatch(seconds, "checks"):
                 if stream.touched:
-                    with connected(warehouse.url) as connection:
-                        log_touched(context, source, connection, stream.touched, RELOAD)
+                    log_touched(context, source, warehouse.url, stream.touched, RELOAD)
                 results = in_session(
                     warehouse.url, lambda session: checks.loaded_results(source, session, stream.reports)
                 )

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
-from etl_assets.graph.assets import checks, metadata
+from etl_assets.graph.assets import checks, expectations, metadata
 from etl_assets.graph.assets.check_results import asset_check_evaluation
 from etl_assets.graph.keys import core_key, quarantine_key
+from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, quarantine
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ DATA_VERSION = "dagster/data_version"
 def log_touched(
     context: dg.OpExecutionContext | dg.AssetExecutionContext,
     source: Source,
-    connection: Connection,
+    url: str,
     counts: Mapping[str, Counts],
     what: str,
 ) -> None:
@@ -39,20 +40,24 @@ def log_touched(
     Args:
         context: Of the step that changed them.
         source: The declaration.
-        connection: To the warehouse.
+        url: Of the warehouse.
         counts: What the step did in each partition, by its key.
         what: What changed them, as the title of the counts.
     """
     key = core_key(source.name)
-    for partition, changed in counts.items():
-        shown = {what: metadata.counts_table({what: changed})}
-        context.log_event(_materialization(source, key, partition, context.run_id, shown))
-        context.log_event(waiting_materialization(source, connection, partition, context.run_id))
-    targets = _newest_materializations(context.instance, key, counts)
-    for partition in counts:
-        newest = deliveries.newest(connection, source.name, partition)
-        if newest is not None and newest.status == "complete" and partition in targets:
-            for result in checks.blocking_results(source, connection, newest):
+    with connected(url) as connection:
+        for partition, changed in counts.items():
+            shown = {what: metadata.counts_table({what: changed})}
+            context.log_event(_materialization(source, key, partition, context.run_id, shown))
+            context.log_event(waiting_materialization(source, connection, partition, context.run_id))
+        targets = _newest_materializations(context.instance, key, counts)
+        for partition in counts:
+            newest = deliveries.newest(connection, source.name, partition)
+            if newest is None or newest.status != "complete" or partition not in targets:
+                continue
+            results = checks.blocking_results(source, connection, newest)
+            results += expectations.blocking_results(source, url, partition)
+            for result in results:
                 evaluation: Any = asset_check_evaluation(result, key, partition or None, targets[partition])
                 context.log_event(evaluation)  # the type of an op's context does not mention evaluations
 
