@@ -46,7 +46,7 @@ def alert_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
                 with failures.of(name):
                     alerts.update_for_time(connection, name, source_rules, now)
             failures.report(connection, ALERTS)
-            dispatch = alerts.send(connection, settings.channels, settings.ui_url, now)
+            dispatch = alerts.send(connection, settings.channels, settings.ui_url, clock(connection))
         return dg.SkipReason("\n".join(dispatch.lines) + str(failures))
 
     return send_alerts
