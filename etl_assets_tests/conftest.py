@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from etl_assets.local import embedded
 from etl_assets.postgres import outages
@@ -27,6 +28,9 @@ _FASTER: tuple[LiteralString, ...] = (  # safe, because tests crash processes, n
     "ALTER SYSTEM SET full_page_writes = off",
     "ALTER SYSTEM SET deadlock_timeout = '200ms'",
 )
+
+settings.register_profile("etl_assets", deadline=None)  # a machine may be busy
+settings.load_profile("etl_assets")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NUMBER: Final = count(1)
 PARENTS: Final = ("a", "ab", "x")
 CHECKED_BY_VALUE: Final = {"required", "minimum", "maximum", "length", "pattern", "allowed"}
-FEW_EXAMPLES = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+FEW_EXAMPLES = settings(max_examples=20, suppress_health_check=list(HealthCheck))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
 import pytest
@@ -18,6 +18,9 @@ from etl_assets_tests.databases import create_database, database_exists, drop_da
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    Prepare: TypeAlias = Callable[[Desk], object]
+    Prepared: TypeAlias = Callable[[Prepare], Desk]
 
 _SET_BY_COMMANDS = (
     "ETL_ASSETS_DAGSTER_URL",
@@ -38,13 +41,6 @@ def desk(database_url: str, postgres_url: str, tmp_path: Path, monkeypatch: pyte
     drop_database(postgres_url, database_url.rpartition("/")[2].partition("?")[0] + "_dagster")
 
 
-class Prepared(Protocol):
-    """Returns a desk as a function prepares it."""
-
-    def __call__(self, name: str, prepare: Callable[[Desk], object]) -> Desk:
-        """Prepare a desk, or copy the desk that was prepared under a name before."""
-
-
 @dataclass
 class Desks:
     """Prepares a desk once for many tests, and gives each of them a copy.
@@ -55,13 +51,13 @@ class Desks:
         postgres_url: A superuser's database.
         folder: Of the desk and of what was saved.
         name: Of the desk's database.
-        environment: What commands have set while a desk was prepared, by the name under which it is saved.
+        environments: What commands have set while a function prepared a desk, by that function.
     """
 
     postgres_url: str
     folder: Path
     name: str = field(default_factory=lambda: f"desk_{uuid4().hex[:12]}")
-    environment: dict[str, dict[str, str]] = field(default_factory=dict)
+    environments: dict[Prepare, dict[str, str]] = field(default_factory=dict)
 
     def empty(self) -> Desk:
         self.discard()
@@ -69,16 +65,21 @@ class Desks:
         (self.folder / "desk").mkdir()
         return Desk(url, self.folder / "desk")
 
-    def save(self, name: str) -> None:
-        self.environment[name] = {variable: os.environ[variable] for variable in _SET_BY_COMMANDS}
+    def save(self, prepare: Prepare) -> None:
+        self.environments[prepare] = {variable: os.environ[variable] for variable in _SET_BY_COMMANDS}
+        name = self._saved_name(prepare)
         self._copy_databases(self.name, f"{self.name}_{name}")
         shutil.copytree(self.folder / "desk", self.folder / name, symlinks=True)
 
-    def copy(self, name: str) -> Desk:
+    def copy(self, prepare: Prepare) -> Desk:
         self.discard()
+        name = self._saved_name(prepare)
         self._copy_databases(f"{self.name}_{name}", self.name)
         shutil.copytree(self.folder / name, self.folder / "desk", symlinks=True)
         return Desk(with_database(self.postgres_url, self.name), self.folder / "desk")
+
+    def _saved_name(self, prepare: Prepare) -> str:
+        return str(list(self.environments).index(prepare))
 
     def _copy_databases(self, name: str, copy: str) -> None:
         """Copy the warehouse's database, and Dagster's if a command has created it."""
@@ -97,23 +98,23 @@ def desks(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     desks = Desks(postgres_url, tmp_path_factory.mktemp("desks"))
     yield desks
     desks.discard()
-    for name in desks.environment:
+    for name in range(len(desks.environments)):
         for ending in _DATABASES:
             drop_database(postgres_url, f"{desks.name}_{name}{ending}")
 
 
 @pytest.fixture
 def prepared(desks: Desks, monkeypatch: pytest.MonkeyPatch) -> Prepared:
-    """Prepares a desk once, and copies it for each test."""
+    """Prepares a desk once with a function, and copies it for each test that names the function."""
 
-    def copy(name: str, prepare: Callable[[Desk], object]) -> Desk:
-        if name not in desks.environment:
+    def copy(prepare: Prepare) -> Desk:
+        if prepare not in desks.environments:
             desk = desks.empty()
             _enter(desk, monkeypatch)
             prepare(desk)
-            desks.save(name)
-        desk = desks.copy(name)
-        _enter(desk, monkeypatch, desks.environment[name])
+            desks.save(prepare)
+        desk = desks.copy(prepare)
+        _enter(desk, monkeypatch, desks.environments[prepare])
         return desk
 
     return copy

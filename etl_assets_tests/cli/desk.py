@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from click.testing import CliRunner
@@ -100,14 +100,6 @@ class Desk:
         self.publish("2013-01-02.csv", "station,day,temp,keeper\nA,3,2.5,Ann\n")
         self.publish("2013-02-01.csv", "station,day,temp,keeper\nB,4,2.5,Ann\n")
 
-    def loaded(self, partition: str) -> Self:
-        """Publish everything, load the stations and one partition of the readings, and return the desk."""
-        self.publish_readings()
-        self.succeed("migrate")
-        self.succeed("run", "stations")
-        self.succeed("run", "readings", "--partition", partition)
-        return self
-
     def type(self, *arguments: str) -> Result:
         return CliRunner().invoke(main, list(arguments))
 
@@ -128,3 +120,23 @@ class Desk:
     def execute(self, statement: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(statement.encode())
+
+
+def prepare_published(desk: Desk) -> None:
+    """Publish everything, and load nothing."""
+    desk.publish_readings()
+    desk.succeed("migrate")
+
+
+def prepare_january(desk: Desk) -> None:
+    """Load the stations, and the first day of the readings."""
+    prepare_published(desk)
+    desk.succeed("run", "stations")
+    desk.succeed("run", "readings", "--partition", "2013-01-01")
+
+
+def prepare_february(desk: Desk) -> None:
+    """Load the stations, and the readings of February."""
+    prepare_published(desk)
+    desk.succeed("run", "stations")
+    desk.succeed("run", "readings", "--partition", "2013-02")

@@ -25,7 +25,7 @@ _MESSAGE = "INSERT INTO etl.notification (alert_id, event, channel) VALUES ({}, 
 @pytest.fixture
 def ready(prepared: Prepared) -> Desk:
     """Alert 1 has a notification for the channel default, alert 2 one for ops."""
-    return prepared("alerted", prepare_alerts)
+    return prepared(prepare_alerts)
 
 
 def prepare_alerts(desk: Desk) -> None:

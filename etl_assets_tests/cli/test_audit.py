@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from etl_assets.cli import UNSOUND, WRONG_SETTINGS
+from etl_assets_tests.cli.desk import prepare_february
 
 if TYPE_CHECKING:
     from etl_assets_tests.cli.conftest import Prepared
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def ready(prepared: Prepared) -> Desk:
-    return prepared("loaded_in_february", lambda desk: desk.loaded("2013-02"))
+    return prepared(prepare_february)
 
 
 def test_tables_as_declared_exit_with_0_and_have_pages_in_data_docs(ready: Desk) -> None:

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from etl_assets.cli import main
-from etl_assets_tests.cli.test_run import prepare_run
+from etl_assets_tests.cli.desk import prepare_published
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ _PROBLEM = "Line 1: ModuleNotFoundError: No module named 'nonesuch'."
 
 @pytest.fixture
 def ready(prepared: Prepared) -> Desk:
-    desk = prepared("migrated", prepare_run)
+    desk = prepared(prepare_published)
     (desk.folder / "declared" / "broken.py").write_text("import nonesuch\n")
     return desk
 

@@ -10,6 +10,7 @@ import pytest
 from psycopg import sql
 
 from etl_assets.cli import WRONG_SETTINGS
+from etl_assets_tests.cli.desk import prepare_published
 
 if TYPE_CHECKING:
     from etl_assets_tests.cli.conftest import Prepared
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def migrated(prepared: Prepared) -> Desk:
     """A desk with a migrated database."""
-    return prepared("migrated", lambda desk: desk.succeed("migrate"))
+    return prepared(prepare_published)
 
 
 def _refused(desk: Desk, *arguments: str) -> str:

@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from etl_assets.doctor import INVARIANTS
+from etl_assets_tests.cli.desk import prepare_february
 
 if TYPE_CHECKING:
     from etl_assets_tests.cli.conftest import Prepared
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def ready(prepared: Prepared) -> Desk:
-    return prepared("loaded_in_february", lambda desk: desk.loaded("2013-02"))
+    return prepared(prepare_february)
 
 
 def test_a_warehouse_without_violations_exits_with_0(ready: Desk) -> None:

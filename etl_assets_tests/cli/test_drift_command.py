@@ -57,7 +57,7 @@ def declare_shirts(desk: Desk, *, sensitive: bool) -> None:
 @pytest.fixture
 def ready(prepared: Prepared) -> Desk:
     """Change 1 is a new name, change 2 a new member of a category; both are open."""
-    return prepared("drifted", prepare_drift)
+    return prepared(prepare_drift)
 
 
 def prepare_drift(desk: Desk) -> None:

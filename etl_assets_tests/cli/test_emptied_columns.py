@@ -59,7 +59,7 @@ def prepare_renamed(desk: Desk) -> None:
 @pytest.fixture
 def renamed(prepared: Prepared) -> Desk:
     """Change 1 renamed an optional column, of which 100 of 200 rows are empty since."""
-    desk = prepared("renamed", prepare_renamed)
+    desk = prepared(prepare_renamed)
     declare(desk, TINT)
     return desk
 

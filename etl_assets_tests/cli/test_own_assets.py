@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from etl_assets_tests.cli.test_run import prepare_run
+from etl_assets_tests.cli.desk import prepare_published
 from etl_assets_tests.documented import examples
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def documented(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """A desk with the files of the document, and with what they load."""
-    desk = prepared("migrated", prepare_run)
+    desk = prepared(prepare_published)
     files = {block.file: block.code for block in examples("docs/declaring-a-source.md") if block.file is not None}
     assert sorted(files) == ["feeds/_shops.py", "feeds/sales.py", "feeds/sales_by_half.py"]
     for path, code in files.items():

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from etl_assets.cli.quarantine_export import escape_formula, write_csv
 from etl_assets.cli.terminal import harmless_bytes
 from etl_assets.model.text import escape_control_characters
+from etl_assets_tests.cli.desk import prepare_january
 
 if TYPE_CHECKING:
     from etl_assets_tests.cli.conftest import Prepared
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def ready(prepared: Prepared) -> Desk:
     """Record 1 is open and contains a formula, record 2 is parked."""
-    return prepared("loaded_in_january", lambda desk: desk.loaded("2013-01-01"))
+    return prepared(prepare_january)
 
 
 def test_the_list_counts_by_rule_and_shows_no_contents(ready: Desk) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from etl_assets.cli.run import matching_partition
 from etl_assets.postgres.migrations.migrate import newest
+from etl_assets_tests.cli.desk import prepare_published
 
 if TYPE_CHECKING:
     from etl_assets_tests.cli.conftest import Prepared
@@ -22,12 +23,7 @@ _KEYS = [
 
 @pytest.fixture
 def ready(prepared: Prepared) -> Desk:
-    return prepared("migrated", prepare_run)
-
-
-def prepare_run(desk: Desk) -> None:
-    desk.publish_readings()
-    desk.succeed("migrate")
+    return prepared(prepare_published)
 
 
 def test_each_partition_is_one_line_of_json_and_nothing_else_is_printed(ready: Desk) -> None:

@@ -97,7 +97,7 @@ class ValidatorSuite(ABC):
         assert first.rejected.equals(second.rejected)
 
     @given(st.lists(st.sampled_from(["good", "bad", "malformed"]), max_size=40))
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.differing_executors])
     def test_every_record_is_either_a_row_or_rejected_and_order_is_kept(self, kinds: list[str]) -> None:
         malformed = {number: ["record__nul"] for number, kind in enumerate(kinds, 1) if kind == "malformed"}
         records = [GOOD if kind == "good" else BAD for kind in kinds if kind != "malformed"]

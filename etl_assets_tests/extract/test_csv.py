@@ -49,7 +49,7 @@ _tables = st.integers(1, 5).flatmap(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     _tables,
     st.sampled_from(["\n", "\r\n"]),
@@ -72,7 +72,7 @@ def test_values_are_those_that_the_csv_module_reads(table: list[list[str]], end:
     assert all(batch.malformed.is_empty() for batch in batches)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.integers(0, 40),
     st.lists(st.sampled_from([b'"', b",", b"\n", b"\r\n", b"a", b"\xff", b"\0", b'"x"', b'""']), max_size=20),
@@ -89,7 +89,7 @@ def test_any_bytes_give_the_same_records_whatever_the_batch_size(lead: int, part
 _pieces = st.sampled_from([b'"', b",", b"\n", b"\r\n", b"\r", b"a", b"#", b"\xff", b"\0", b'"x"', b'""', b"y" * 40])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(_pieces, max_size=60),
     st.integers(64, 300),
@@ -240,7 +240,7 @@ def test_locations_are_right_in_later_batches() -> None:
 _ENCODINGS = st.sampled_from(["utf-8", "latin-1", "utf-16", "utf-16-be", "shift_jis"])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.text(st.sampled_from('",\n\r# aé\0'), max_size=60),
     _ENCODINGS,

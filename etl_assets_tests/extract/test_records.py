@@ -43,14 +43,14 @@ _texts = st.lists(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(_texts, st.sampled_from([_LAYOUT, _WITH_COMMENTS, _UNQUOTED]))
 def test_the_fast_scan_finds_the_records_of_the_slow_scan(parts: list[bytes], layout: Layout) -> None:
     data = b"".join(parts) + b"\n"
     assert fast_records(data, layout) == slow_records(data, layout)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_texts, st.sampled_from([_LAYOUT, _WITH_COMMENTS]))
 def test_bytes_cut_after_a_complete_record_have_the_same_records_as_before(parts: list[bytes], layout: Layout) -> None:
     data = b"".join(parts) + b"\n"
@@ -59,7 +59,7 @@ def test_bytes_cut_after_a_complete_record_have_the_same_records_as_before(parts
     assert fast_records(data[: found.consumed], layout) == fast_records(data, layout, final=False)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_texts, st.integers(1, 4))
 def test_fields_are_counted_as_they_are_split(parts: list[bytes], expected: int) -> None:
     data = b"".join(parts) + b"\n"

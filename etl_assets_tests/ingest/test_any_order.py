@@ -88,7 +88,7 @@ def correct(world: World, oracle: Oracle, which: int, amount: str) -> None:
         oracle.corrections[ids.index(record.delivery_id), record.record_no] = amount
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_the_table_is_as_the_feed_defines_whatever_the_order(world: World, steps: list[tuple[str, Any, Any]]) -> None:
     stripped = replace(GOODS, columns=(GOODS["code"], GOODS["amount"].replace(strip=True), GOODS["note"]))

@@ -212,7 +212,7 @@ class History:
         return [(code, amount, version, PAD) for code, (*_, amount, version) in sorted(best.items())]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS, last=st.permutations(range(3)), batch_bytes=st.sampled_from([64, 100, 4096]), declared=DECLARED)
 @example(
     # A file in between must not overwrite a row that a correction only confirmed.

@@ -153,7 +153,7 @@ def violating(connection: psycopg.Connection[Any], expectation: Expectation) -> 
 
 
 @given(condition=CONDITIONS, rows=ROWS)
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 def test_postgres_finds_the_rows_that_polars_finds(
     connection: psycopg.Connection[Any], condition: pl.Expr, rows: list[dict[str, Any]]
 ) -> None:

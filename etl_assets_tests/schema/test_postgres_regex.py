@@ -139,7 +139,7 @@ TEXTS = st.lists(st.one_of(st.text("abcABkK\u212a -.é5\u0665\n_", max_size=6), 
 
 
 @given(pattern=PATTERNS, texts=TEXTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_translated_pattern_matches_the_same_texts(
     session: psycopg.Connection, pattern: str, texts: list[str]
 ) -> None:

@@ -118,7 +118,7 @@ CELLS = {
     ),
     "text": st.one_of(st.text("abcdeéAC\n \0", max_size=7), st.text(max_size=3)),
 }
-CHECKED = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+CHECKED = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("what", COLUMNS)

@@ -125,7 +125,7 @@ MANY = (
         max_size=30,
     )
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_every_rule_that_a_record_breaks_is_listed_in_the_order_of_the_schema(
     records: list[tuple[str | None, ...]],
 ) -> None:

@@ -239,7 +239,7 @@ def test_rows_are_unchanged_after_a_conversion_to_pandas_and_back() -> None:
 
 
 @given(values=st.lists(st.floats() | st.decimals(-1000, 1000, places=2).map(float), max_size=30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_floats_become_decimals_only_where_their_shortest_text_does(values: list[float]) -> None:
     verdict = validate_rows(schema(DECIMAL), returned(pd.Series(values, dtype="double[pyarrow]")))
     plain = [format(Decimal(repr(value)), "f") if np.isfinite(value) else repr(value) for value in values]

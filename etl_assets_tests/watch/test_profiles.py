@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets.model.profile import RANKS, ColumnProfile
@@ -85,7 +85,6 @@ def test_every_type_has_its_column_here() -> None:
 
 
 @given(ROWS, st.integers(0, 40))
-@settings(deadline=None)
 def test_parts_add_up_to_the_whole(rows: list[dict[str, Any]], at: int) -> None:
     whole = merge(SCHEMA, [profile_batch(SCHEMA, frame(rows))])
     added = merge(SCHEMA, cut(rows, at))
@@ -105,14 +104,12 @@ def test_a_negative_zero_is_a_zero_whichever_comes_first() -> None:
 
 
 @given(ROWS, st.integers(0, 40))
-@settings(deadline=None)
 def test_the_order_of_parts_does_not_matter(rows: list[dict[str, Any]], at: int) -> None:
     parts = cut(rows, at)
     assert merge(SCHEMA, parts) == merge(SCHEMA, reversed(parts))
 
 
 @given(ROWS)
-@settings(deadline=None)
 def test_counts_and_extremes_are_what_python_says(rows: list[dict[str, Any]]) -> None:
     for found in merge(SCHEMA, [profile_batch(SCHEMA, frame(rows))]):
         values = [row[found.column] for row in rows if row[found.column] is not None]
@@ -122,7 +119,6 @@ def test_counts_and_extremes_are_what_python_says(rows: list[dict[str, Any]]) ->
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=1))
-@settings(deadline=None)
 def test_mean_and_deviation_are_what_python_says(values: list[int]) -> None:
     found = profile(COLUMNS["integer"], values[:1], values[1:])
     assert found.mean == pytest.approx(statistics.fmean(values), abs=1e-9)
