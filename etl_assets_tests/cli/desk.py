@@ -130,13 +130,15 @@ def prepare_published(desk: Desk) -> None:
 
 def prepare_january(desk: Desk) -> None:
     """Load the stations, and the first day of the readings."""
-    prepare_published(desk)
-    desk.succeed("run", "stations")
-    desk.succeed("run", "readings", "--partition", "2013-01-01")
+    _prepare_loaded(desk, "2013-01-01")
 
 
 def prepare_february(desk: Desk) -> None:
     """Load the stations, and the readings of February."""
+    _prepare_loaded(desk, "2013-02")
+
+
+def _prepare_loaded(desk: Desk, partition: str) -> None:
     prepare_published(desk)
     desk.succeed("run", "stations")
-    desk.succeed("run", "readings", "--partition", "2013-02")
+    desk.succeed("run", "readings", "--partition", partition)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import pytest
+from psycopg import sql
 
 from etl_assets import doctor, ingest
 from etl_assets.doctor.sample import sample
@@ -16,6 +17,7 @@ from etl_assets.load import Loader
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
+from etl_assets.postgres.tables.guard import Guard
 from etl_assets.schema import Column
 from etl_assets.transform import Transformer
 from etl_assets.validate import RuleValidator
@@ -105,6 +107,14 @@ def test_an_older_row_that_nothing_newer_confirms_is_found(world: World) -> None
     world.take("a,2,second", file="2.csv")
     with connected(world.url) as connection:
         connection.execute("UPDATE core.goods SET _delivery_id = 1, amount = 1, note = 'first'")
+    assert found(world) == {"rows_are_as_read"}
+
+
+def test_an_older_row_that_a_faulty_guard_has_kept_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Guard, "is_older", lambda _guard, _new: sql.SQL("false"))
+    world.take("a,1,first", file="1.csv")
+    world.take("a,2,second", file="2.csv")
+    assert world.rows() == [("a", 1, "first")]
     assert found(world) == {"rows_are_as_read"}
 
 

@@ -16,7 +16,7 @@ from etl_assets.model.asset_attributes import check_freshness, check_name, check
 from etl_assets.model.cron import problem_of
 from etl_assets.model.partitions import Static
 
-_FEWER = settings(max_examples=50)
+_FEWER_EXAMPLES = settings(max_examples=50)
 _NUMBERS = st.integers(0, 61).map(str)
 _PARTS = st.one_of(
     st.just("*"),
@@ -35,7 +35,7 @@ _EXPRESSIONS = st.lists(_FIELDS, min_size=5, max_size=5).map(" ".join)
 @example("0 0 29 2 *")
 @example("0 0 l * *")
 @example("0 0 1 * mon#1")
-@settings(_FEWER, max_examples=300)
+@settings(max_examples=300)
 def test_a_cron_expression_that_is_accepted_has_a_next_moment(expression: str) -> None:
     if problem_of(expression) is None:
         start = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -64,7 +64,7 @@ def test_usual_cron_expressions_are_accepted(expression: str) -> None:
 @example("team:a")
 @example("me@example.museum")
 @example(".me@example.org")
-@_FEWER
+@_FEWER_EXAMPLES
 def test_an_owner_that_is_accepted_is_one_for_dagster(owner: str) -> None:
     try:
         check_owner(owner, "here")
@@ -78,7 +78,7 @@ def test_an_owner_that_is_accepted_is_one_for_dagster(owner: str) -> None:
 )
 @example({"dagster/kind/csv": "", "a" * 63: "b" * 63, "team/a.b-c": "d"})
 @example({"a/b/c": "d"})
-@_FEWER
+@_FEWER_EXAMPLES
 def test_tags_that_are_accepted_are_tags_for_dagster(tags: dict[str, str]) -> None:
     try:
         check_tags(tags, "here")
@@ -88,7 +88,7 @@ def test_tags_that_are_accepted_are_tags_for_dagster(tags: dict[str, str]) -> No
 
 
 @given(st.from_regex(r"[a-z0-9_]{0,51}", fullmatch=True) | st.sampled_from(["config", "class", "type", "select"]))
-@_FEWER
+@_FEWER_EXAMPLES
 def test_a_name_that_is_accepted_is_one_for_a_job(name: str) -> None:
     try:
         check_name(name, "here")
@@ -98,7 +98,7 @@ def test_a_name_that_is_accepted_is_one_for_a_job(name: str) -> None:
 
 
 @given(st.text(max_size=5) | st.sampled_from(["a...b", "a,b", "a b", "\x7f", "é"]))
-@_FEWER
+@_FEWER_EXAMPLES
 def test_a_partition_name_that_is_accepted_is_one_for_dagster(name: str) -> None:
     try:
         Static((name,)).check("here")
@@ -110,7 +110,7 @@ def test_a_partition_name_that_is_accepted_is_one_for_dagster(name: str) -> None
 @given(st.timedeltas(timedelta(), timedelta(days=999)))
 @example(timedelta(minutes=1))
 @example(timedelta(seconds=59.9))
-@_FEWER
+@_FEWER_EXAMPLES
 def test_a_freshness_that_is_accepted_is_one_for_dagster(freshness: timedelta) -> None:
     try:
         check_freshness(freshness, "here")

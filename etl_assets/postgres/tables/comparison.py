@@ -222,7 +222,8 @@ class Comparison:
     def _older(self) -> sql.Composed:
         """The condition that the mark of a row of the table, ``t``, is older than the record of ``s``.
 
-        It is `Guard.is_older`, by which the record would be written over the row.
+        The record should then have been written over the row. The order is written out here again, and not taken from
+        `Guard`: what a fault in the guard does to a table must be found.
         """
         sequence = sql.SQL(
             "t.{delivery} <> ALL (%(newer)s::bigint[]) AND (t.{delivery} <> %(delivery)s OR t.{record} < s.{record})"

@@ -32,7 +32,7 @@ _COPY_TRAILER: Final = 2
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ProbeResult:
     """How some rows compare with the table.
 
     Attributes:
@@ -72,7 +72,7 @@ class Probe:
             )
         )
 
-    def compare(self, rows: pl.DataFrame, *, others_than: int | None = None) -> Comparison:
+    def compare(self, rows: pl.DataFrame, *, others_than: int | None = None) -> ProbeResult:
         """Find which rows are new or differ from those of the table.
 
         Args:
@@ -98,7 +98,7 @@ class Probe:
         )
         answer = np.frombuffer(self._read_by_index(query)[_COPY_HEADER:-_COPY_TRAILER], _ANSWER)
         place, new, differing = answer["place"].astype(np.int64), answer["new"] > 0, answer["differs"] > 0
-        return Comparison(
+        return ProbeResult(
             np.sort(place[new]), np.sort(place[differing & ~new]), int(np.count_nonzero(~differing & ~new))
         )
 
