@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 BYTES_ARE_FROZEN: Final = Invariant(
     "bytes_are_frozen",
     "The landing store has the bytes of every delivery",
-    "Check that ETL_ASSETS_LANDING_URL names the store that has them; if they are lost, restore them from a backup. "
-    "The rows are intact, but the delivery cannot be reloaded",
+    "Check that ETL_ASSETS_LANDING_URL names the store that has them. If they are lost or changed, run the partition "
+    "with `etl-assets run NAME --partition KEY --force`, which replaces them if the publisher still has the same; "
+    "otherwise restore them from a backup. The rows are intact, but until then the delivery cannot be reloaded",
 )
 MANIFESTS_DESCRIBE_BYTES: Final = Invariant(
     "manifests_describe_bytes",

@@ -66,6 +66,24 @@ def test_a_partition_missing_in_dagster_is_found_and_repaired_by_a_run(ready: De
     assert ready.type("doctor").exit_code == 0
 
 
+@pytest.mark.parametrize("found", [None, b"station,day,temp,keeper\nB,4,2.6,Ann\n"], ids=["lost", "changed"])
+def test_frozen_bytes_that_are_lost_or_changed_are_replaced_by_the_command_that_is_named(
+    ready: Desk, found: bytes | None
+) -> None:
+    fetched = (ready.folder / "feeds" / "2013-02-01.csv").read_bytes()
+    (frozen,) = (path for path in (ready.folder / "home").rglob("*.bytes") if path.read_bytes() == fetched)
+    frozen.unlink()
+    if found is not None:
+        frozen.write_bytes(found)
+    (output,) = ready.lines("doctor", "--json", exit_code=4)
+    assert {violation["invariant"] for violation in output["violations"]} == {"bytes_are_frozen"}
+    assert "`etl-assets run NAME --partition KEY --force`" in output["violations"][0]["remedy"]
+    ready.succeed("run", "readings", "--partition", "2013-02", "--force")
+    assert frozen.read_bytes() == fetched
+    assert ready.query("SELECT celsius FROM core.readings") == [(2.5,)]
+    assert ready.type("doctor").exit_code == 0
+
+
 def test_a_run_that_has_not_yet_reported_to_dagster_is_no_violation(ready: Desk) -> None:
     with dg.DagsterInstance.get() as instance:
         instance.wipe_assets([dg.AssetKey(["core", "stations"])])
