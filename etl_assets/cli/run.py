@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _FATAL: Final = frozenset({"SettingsError", "EnvironmentFaultError", "IncompatibleTableError", CANCELLED})
 """Errors that every further partition would have too, and the cancellation of the command by the user."""
-STALE: Final = "to reload: read under another declaration, or with rows that another delivery no longer has"
+STALE: Final = "to reload: the declaration changed, or another delivery lost rows that may be here too"
 
 
 @click.command(name="run")
