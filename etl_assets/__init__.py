@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from etl_assets.model.monitors import Distribution, Monitors, Volume
     from etl_assets.model.partitions import Daily, Files, Monthly, Partition, Static, Weekly
     from etl_assets.model.rule import RuleInfo
+    from etl_assets.model.secret import Secret
     from etl_assets.model.trigger import After, Cron, OnChange
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.entries import Entry
@@ -83,6 +84,7 @@ __all__ = [
     "RuleValidator",
     "RunFailed",
     "Schema",
+    "Secret",
     "SlowRun",
     "Source",
     "Static",
@@ -122,6 +124,7 @@ _NAMES_BY_MODULE = {
     "model.monitors": ("Distribution", "Monitors", "Volume"),
     "model.partitions": ("Daily", "Files", "Monthly", "Partition", "Static", "Weekly"),
     "model.rule": ("RuleInfo",),
+    "model.secret": ("Secret",),
     "model.trigger": ("After", "Cron", "OnChange"),
     "postgres.connection": ("Connection",),
     "postgres.ledger.entries": ("Entry",),

@@ -12,6 +12,7 @@
 ``ETL_ASSETS_UI_URL``        URL of the Dagster UI, for links in notifications; ``http://127.0.0.1:3000`` by default
 ``ETL_ASSETS_UI_HOSTS``      hosts under which ``etl-assets dev`` answers, separated by commas, besides loopback and the
                              host of ``ETL_ASSETS_UI_URL``
+``ETL_ASSETS_SECRETS``       folder of files with secrets, each named like its secret; ``/run/secrets`` by default
 ============================ =========================================================================================
 """
 
@@ -36,6 +37,9 @@ _CHANNEL = re.compile(r"ETL_ASSETS_CHANNEL_([A-Z][A-Z0-9_]*)")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]*")
 _SECRET = re.compile("PASS|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|URL|DSN|CHANNEL", re.IGNORECASE)
 _SHORTEST_SECRET = 4
+_SECRETS = "/run/secrets"
+_read_secrets: set[str] = set()
+"""The values that `read_secret` returned in this process."""
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -113,9 +117,40 @@ class Settings:
         return f"Settings({', '.join(f'{name}={_masked(value)!r}' for name, value in values)})"
 
 
+def read_secret(name: str) -> str:
+    """Return the value of a secret: of a variable, of the file that ``NAME_FILE`` names, or of the folder of secrets.
+
+    Line ends at the end of a file are no part of the value.
+
+    Raises:
+        SettingsError: If there is no value. The text has the name alone.
+    """
+    value = os.environ.get(name, "")
+    if not value:
+        folder = os.environ.get("ETL_ASSETS_SECRETS", "").strip() or _SECRETS
+        path = Path(os.environ.get(f"{name}_FILE", "").strip() or f"{folder}/{name}")
+        try:
+            value = path.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            raise SettingsError(
+                f"There is no secret {name}: the variable is not set, and its file cannot be read "
+                f"({type(error).__name__}). Nothing was fetched. Set {name}, or {name}_FILE to the path of a file."
+            ) from None
+    if not value:
+        raise SettingsError(
+            f"The secret {name} is empty. Nothing was fetched. Write its value to the file or variable."
+        )
+    _read_secrets.add(value)
+    return value
+
+
 def mask_secrets(text: str) -> str:
-    """Mask in a text the values of all environment variables whose names suggest a secret, and passwords of URLs."""
+    """Mask in a text the secrets that were read, passwords of URLs, and the values of variables that may be secrets.
+
+    The name of a variable suggests whether it is a secret.
+    """
     values = [value for name, value in os.environ.items() if _SECRET.search(name)]
+    values += _read_secrets
     values += [urlsplit(value).password or "" for value in os.environ.values() if "://" in value]
     values += [unquote(value) for value in values]
     for value in sorted({value for value in values if len(value) >= _SHORTEST_SECRET}, key=len, reverse=True):

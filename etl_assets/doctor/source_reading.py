@@ -205,7 +205,8 @@ class SourceReading:
 
     def _check_index(self, delivery: Delivery) -> None:
         """Index the bytes again, and compare the spans with those by which the delivery was read."""
-        if landing.members_of(self._source.extractor, self._store, delivery.manifest) != delivery.manifest.members:
+        extractor = self._source.extractor.of_partition(delivery.partition)
+        if landing.members_of(extractor, self._store, delivery.manifest) != delivery.manifest.members:
             problem = "has other members or batches in the database than its bytes have"
             self.violations.append(MANIFESTS_DESCRIBE_BYTES.violation(str(delivery), problem))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 
 from etl_assets.errors import DeclarationError
 from etl_assets.model.declaration import Declaration
@@ -71,9 +71,18 @@ class Format(Declaration):
         return "."
 
     @property
+    def seeks(self) -> bool:
+        """Whether `read` needs a stream that can seek; one that cannot is copied to a temporary file before."""
+        return False
+
+    @property
     def on_unterminated(self) -> OnBreach:
         """What happens to the last record of a file that does not end with a line end; see `RawBatch.unterminated`."""
         return "reject"
+
+    def of_partition(self, key: str) -> Format:  # noqa: ARG002 -- most feeds are written the same in each
+        """Return the format of the files of a partition."""
+        return self
 
     @abstractmethod
     def read(
@@ -85,7 +94,7 @@ class Format(Declaration):
         being read. To iterate over all batches for their spans and names alone is as cheap as the naming allows.
 
         Args:
-            stream: The unpacked file; it need not be seekable.
+            stream: The unpacked file, at its start; it need not be seekable, except as `seeks` says.
             member: Its name in the archive, for locations.
             after: The last batch of the previous member; the numbers of batches and records continue from there.
             index: An index of the same file, with the spans of the batches to read and the names of their columns.
@@ -94,16 +103,17 @@ class Format(Declaration):
             The batches, in order. A file with names but without a record yields one batch without records.
 
         Raises:
-            DeliveryError: If the file is empty.
+            DeliveryError: If the file is empty, or is not of this format.
         """
 
     @abstractmethod
-    def reread(self, names: Sequence[str], records: Mapping[int, bytes]) -> RawBatch:
+    def reread(self, names: Sequence[str], records: Mapping[int, bytes], context: str = "") -> RawBatch:
         """Parse single records of the quarantine again.
 
         Args:
             names: The published column names of their delivery.
             records: Record number to the bytes that `RawBatch.raw` returned.
+            context: Of the spans that they are from, which is the same for all of them.
 
         Returns:
             A batch of these records under their numbers; it does not know their member and line.
@@ -141,6 +151,11 @@ class Extractor(Declaration):
             DeliveryMissingError: If the publisher has nothing for the partition.
             DeliveryIncompleteError: If the bytes are still being written or are cut short.
         """
+
+    def of_partition(self, key: str) -> Self:
+        """Return the extractor with the format of the files of a partition."""
+        format_ = self.format.of_partition(key)
+        return self if format_ is self.format else replace(self, format=format_)
 
     def poll(self, partition: Partition) -> Mapping[str, str] | None:  # noqa: ARG002 -- most publishers have none
         """Return the validators of the publisher's current bytes for a partition, without fetching the bytes.

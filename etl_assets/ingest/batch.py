@@ -108,19 +108,22 @@ def batches(
         The batches, in order, ready for a loader.
     """
     wanted = frozenset(span.batch for span in manifest.spans) - skip
-    for raw in landing.batches(source.extractor, store, manifest, wanted):
+    for raw in landing.batches(source.extractor.of_partition(partition), store, manifest, wanted):
         records = corrected(raw.span)
-        effective = _with_corrections(source, manifest, raw, records) if records else raw
+        effective = _with_corrections(source, partition, manifest, raw, records) if records else raw
         batch = transform(source, partition, effective, _verdict(source, effective, records))
         yield replace(batch, corrections={record.record_no: record.correction or {} for record in records})
 
 
-def _with_corrections(source: Source, manifest: Manifest, raw: RawBatch, records: Sequence[Rejected]) -> RawBatch:
+def _with_corrections(
+    source: Source, partition: str, manifest: Manifest, raw: RawBatch, records: Sequence[Rejected]
+) -> RawBatch:
     """Return the batch with corrected records, except those whose number now belongs to other bytes."""
     same = [record for record in records if raw.raw(record.record_no) == record.raw]
     if not same:
         return raw
-    corrected = QuarantinedBatch(source.extractor.format, source.schema, manifest.names, same, raw.span.batch)
+    format_ = source.extractor.format.of_partition(partition)
+    corrected = QuarantinedBatch(format_, source.schema, manifest, same, raw.span.batch)
     return CorrectedBatch(raw, corrected, [record.record_no for record in same])
 
 
@@ -144,7 +147,8 @@ def quarantined_batch(source: Source, delivery: Delivery, records: Sequence[Reje
         records: In the order of their numbers; at least one.
         number: Of the batch.
     """
-    raw = QuarantinedBatch(source.extractor.format, source.schema, delivery.manifest.names, records, number)
+    format_ = source.extractor.format.of_partition(delivery.partition)
+    raw = QuarantinedBatch(format_, source.schema, delivery.manifest, records, number)
     return transform(source, delivery.partition, raw, source.validator.validate(raw, source.schema))
 
 

@@ -71,7 +71,7 @@ def _rows_confirmed_by(
             yield quarantined_batch(source, later, replays.read(connection, page), 0).rows
     manifest, wanted = later.manifest, {entry.number for entry in entries if entry.kind == "ingest"}
     if wanted and later.fingerprint != source.fingerprint:  # the current declaration may cut other batches
-        manifest = index(source.extractor, store, manifest)
+        manifest = index(source.extractor.of_partition(later.partition), store, manifest)
         wanted = {span.batch for span in manifest.spans}
     near = wanted & {number - 1, number, number + 1}
     rejected = pl.Series(quarantine.rejected_record_numbers(connection, later), dtype=pl.Int64).implode()

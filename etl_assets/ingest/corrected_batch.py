@@ -30,7 +30,7 @@ class CorrectedBatch(RawBatch):
         self._numbers = pl.Series(numbers, dtype=pl.Int64).implode()
         self.span = published.span
         self.names = tuple(dict.fromkeys([*published.names, *corrected.names]))
-        self.decimal = published.decimal
+        self.decimal, self.canonical, self.types = published.decimal, published.canonical, published.types
 
     @property
     def frame(self) -> pl.DataFrame:

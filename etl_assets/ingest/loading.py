@@ -40,7 +40,8 @@ def load(
         batches: Numbers of the batches of a complete delivery to reload; if empty, load the missing batches.
     """
     if delivery.fingerprint not in {"", source.fingerprint}:
-        delivery = replace(delivery, manifest=index(source.extractor, warehouse.store, delivery.manifest))
+        extractor = source.extractor.of_partition(delivery.partition)
+        delivery = replace(delivery, manifest=index(extractor, warehouse.store, delivery.manifest))
     request = LoadRequest(
         url=warehouse.url,
         run_id=run_id,

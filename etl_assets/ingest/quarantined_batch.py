@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
+from etl_assets.model.batch import NONE_MALFORMED, RawBatch
 from etl_assets.model.delivery import Span
 from etl_assets.schema import RECORD_NO
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from etl_assets.extract.base import Format
+    from etl_assets.model.delivery import Manifest
     from etl_assets.postgres.ledger.quarantine import Rejected
     from etl_assets.schema import Schema
 
@@ -30,27 +31,30 @@ class QuarantinedBatch(RawBatch):
     Args:
         format_: Reads the bytes.
         schema: Has the names under which a column is published.
-        names: The names that the delivery of the records published, in order.
+        manifest: Of the delivery of the records.
         records: In the order of their numbers.
         number: Of the batch in the ledger.
     """
 
     def __init__(
-        self, format_: Format, schema: Schema, names: Sequence[str], records: Sequence[Rejected], number: int
+        self, format_: Format, schema: Schema, manifest: Manifest, records: Sequence[Rejected], number: int
     ) -> None:
+        names = manifest.names
         self._records = {record.record_no: record for record in records}
         self._corrections = {
             record.record_no: _as_delivered(record.correction, schema, names) for record in records if record.correction
         }
         corrected = (name for correction in self._corrections.values() for name in correction)
         self.span = Span(number, "", 0, 0, records[0].record_no, len(records), 0)
-        self._read = format_.reread(names, {r.record_no: r.raw for r in records if not r.correction})
+        self._read = _reread(format_, manifest, [record for record in records if not record.correction])
         self._fields = {r.record_no: r.fields or {} for r in records if r.correction}
-        without_fields = {r.record_no: r.raw for r in records if r.correction and r.fields is None}
-        for row in format_.reread(names, without_fields).frame.iter_rows(named=True):
-            self._fields[row[RECORD_NO]] = row
-        self.names = tuple(dict.fromkeys([*names, *corrected, *self._read.names]))
-        self.decimal = self._read.decimal
+        without_fields = [record for record in records if record.correction and record.fields is None]
+        for batch in _reread(format_, manifest, without_fields):
+            self._fields |= {row[RECORD_NO]: row for row in batch.frame.iter_rows(named=True)}
+        read = [name for batch in self._read for name in batch.names]
+        self.names = tuple(dict.fromkeys([*names, *corrected, *read]))
+        first = self._read[0] if self._read else format_.reread(names, {})
+        self.decimal, self.canonical, self.types = first.decimal, first.canonical, first.types
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -61,12 +65,13 @@ class QuarantinedBatch(RawBatch):
             for record_no, correction in self._corrections.items()
         ]
         frame = pl.DataFrame(corrected, schema={**text, RECORD_NO: pl.Int64})
-        return pl.concat([frame, self._read.frame], how="diagonal")[[*self.names, RECORD_NO]].sort(RECORD_NO)
+        frames = [frame, *(batch.frame for batch in self._read)]
+        return pl.concat(frames, how="diagonal")[[*self.names, RECORD_NO]].sort(RECORD_NO)
 
     @property
     def malformed(self) -> pl.DataFrame:
         """Records whose bytes still cannot be parsed. See `RawBatch.malformed`."""
-        return self._read.malformed.select(REJECTED_RECORD_NO, REJECTED_RULES)
+        return pl.concat([NONE_MALFORMED, *(batch.malformed.select(NONE_MALFORMED.columns) for batch in self._read)])
 
     def raw(self, record_no: int) -> bytes:
         """The bytes of a record as delivered."""
@@ -75,6 +80,14 @@ class QuarantinedBatch(RawBatch):
     def location(self, record_no: int) -> str:
         """The location of a record in its delivery."""
         return self._records[record_no].location
+
+
+def _reread(format_: Format, manifest: Manifest, records: Sequence[Rejected]) -> list[RawBatch]:
+    """Read records from their bytes again, those of one context at a time."""
+    contexts: dict[str, dict[int, bytes]] = {}
+    for record in records:
+        contexts.setdefault(manifest.context_of(record.record_no), {})[record.record_no] = record.raw
+    return [format_.reread(manifest.names, contents, context) for context, contents in contexts.items()]
 
 
 def _as_delivered(correction: Mapping[str, str | None], schema: Schema, names: Sequence[str]) -> dict[str, str | None]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
+from etl_assets.extract.spool import readable_by
 from etl_assets.extract.unpack import Member, looks_packed, unpack
 from etl_assets.model.delivery import Manifest, MemberIndex
 
@@ -40,11 +41,12 @@ def land(extractor: Extractor, partition: Partition, store: LandingStore) -> Man
     Raises:
         DeliveryError: If there are no bytes, or they are not of that format.
     """
+    extractor = extractor.of_partition(partition.key)
     results: list[MemberIndex | DeliveryError] = []
 
     def index_unpacked(stream: Copying) -> None:
-        """Index a file that is not packed while it is being stored."""
-        if not looks_packed(stream.head()):
+        """Index a file that is not packed, and can be read from start to end, while it is being stored."""
+        if not extractor.format.seeks and not looks_packed(stream.head()):
             try:
                 results.append(_index_member(extractor, "", cast("BinaryIO", stream), None, 0))
             except DeliveryError as error:
@@ -72,7 +74,7 @@ def index(extractor: Extractor, store: LandingStore, manifest: Manifest) -> Mani
     """Index frozen bytes; may be called again, because the declared format may have changed.
 
     Args:
-        extractor: Knows the format.
+        extractor: Knows the format of the partition.
         store: Has the bytes.
         manifest: Of the bytes.
 
@@ -110,7 +112,7 @@ def batches(
     In a file that is not packed, seek to them; in a packed one, unpack the bytes before them and skip those.
 
     Args:
-        extractor: Knows the format.
+        extractor: Knows the format of the partition.
         store: Has the bytes.
         manifest: Of the delivery, with its index.
         numbers: Of the batches to read; all when None.
@@ -134,7 +136,8 @@ def batches(
     ):
         for name, file in files:
             if name in wanted:
-                yield from extractor.format.read(file, name, index=wanted[name])
+                with readable_by(extractor.format, file) as readable:
+                    yield from extractor.format.read(readable, name, index=wanted[name])
                 left -= 1
             if not left:
                 return
@@ -151,13 +154,14 @@ def _index_member(
     names: dict[str, None] = {}
     spans: list[Span] = []
     unterminated = False
-    for batch in extractor.format.read(file, member, after=after):
-        names |= dict.fromkeys(batch.names)
-        unterminated = batch.unterminated is not None
-        if spans and not batch.span.records:  # lines after the last record
-            spans[-1] = replace(spans[-1], skipped=spans[-1].skipped + batch.span.skipped)
-        else:
-            spans.append(batch.span)
+    with readable_by(extractor.format, file) as readable:
+        for batch in extractor.format.read(readable, member, after=after):
+            names |= dict.fromkeys(batch.names)
+            unterminated = batch.unterminated is not None
+            if spans and not batch.span.records:  # lines after the last record
+                spans[-1] = replace(spans[-1], skipped=spans[-1].skipped + batch.span.skipped)
+            else:
+                spans.append(batch.span)
     if unterminated and extractor.format.on_unterminated == "refuse":
         raise DeliveryIncompleteError(
             f"{member or 'The file'} does not end with a line end, so that its last record may have been cut. Nothing "

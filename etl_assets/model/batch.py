@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import polars as pl
 
@@ -17,6 +18,14 @@ RECORD_NO: Final = "_record_no"
 """The column with the number of the record in its delivery, counted from 1."""
 REJECTED_RECORD_NO: Final = "record_no"
 REJECTED_RULES: Final = "rules"
+NONE_MALFORMED: Final = pl.DataFrame(schema={REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String())})
+"""What `RawBatch.malformed` is if every record can be parsed."""
+
+
+PublishedType = Literal[
+    "text", "integer", "float", "decimal", "boolean", "date", "timestamp", "instant", "time", "json", "uuid"
+]
+"""The kind of values that a column has in a file with types: an instant is a timestamp with a zone."""
 
 
 class RawBatch(ABC):
@@ -26,18 +35,24 @@ class RawBatch(ABC):
         span: Where the batch is in its delivery.
         names: The published column names, in order.
         decimal: The character before the fraction of a number.
+        canonical: Whether the publisher's file has values, and the format writes them as text in the notation of
+            ``schema.canonical_type``, which is then read beside the declared one.
+        types: The kind of values of the columns that have only one in the file; see `PublishedType`.
     """
 
     span: Span
     names: tuple[str, ...]
     decimal: str = "."
+    canonical: bool = False
+    types: Mapping[str, PublishedType] = MappingProxyType({})
 
     @property
     @abstractmethod
     def frame(self) -> pl.DataFrame:
         """The well-formed records: a String column for each published name, and ``RECORD_NO`` (Int64) last.
 
-        Cells without a value, and the format's null words, are null. Nothing else is interpreted.
+        Cells without a value, and the format's null words, are null. Nothing else is interpreted. The values of a file
+        with types are written as text from which the declared type reads exactly the same value; see ``canonical``.
         """
 
     @property

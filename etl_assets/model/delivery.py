@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -20,13 +21,15 @@ class Span:
     Attributes:
         batch: Number of the batch in the delivery, from 1.
         member: Name of the archive member; the empty text for a file that is not an archive.
-        offset: First byte of the batch in the unpacked member.
-        length: Number of bytes.
+        offset: First byte of the batch in the unpacked member. A format without byte positions counts in a unit of its
+            own, such as rows.
+        length: Number of bytes, or of that unit.
         first_record: Number of its first record in the delivery, from 1.
         records: Number of records.
-        first_line: Line number of its first record in the member, from 1.
+        first_line: Line number of its first record in the member, from 1; or the number of another unit of the format.
         skipped: Number of lines before, among or after its records that are no records: comments, and lines before the
             header. Blank lines do not count.
+        context: What its format must know of the bytes before the batch to read the batch, or a record of it, alone.
     """
 
     batch: int
@@ -37,6 +40,7 @@ class Span:
     records: int
     first_line: int
     skipped: int = 0
+    context: str = ""
 
     @property
     def last_record(self) -> int:
@@ -105,6 +109,12 @@ class Manifest:
     def unterminated(self) -> int:
         """Number of files in the delivery whose last record may have been cut."""
         return sum(member.unterminated for member in self.members)
+
+    def context_of(self, record_no: int) -> str:
+        """Return the context of the batch of a record; see `Span`. Empty for a record that the index does not have."""
+        spans = self.spans
+        place = bisect_right(spans, record_no, key=lambda span: span.first_record) - 1
+        return spans[place].context if place >= 0 and record_no <= spans[place].last_record else ""
 
     def consent(self, share: float) -> int:
         """Return how many records may be rejected, if a share of them may be: 0.0 to 1.0.

@@ -10,7 +10,7 @@ from etl_assets.schema.names import BOOKKEEPING, DELIVERY_ID, ROW_HASH
 from etl_assets.schema.rules import ForeignKey, RecordRule, Rule, UniqueTogether
 from etl_assets.schema.rules.references import References
 from etl_assets.schema.schema import Schema
-from etl_assets.schema.types import DataType, TypeName
+from etl_assets.schema.types import DataType, TypeName, canonical_type
 
 __all__ = [
     "BOOKKEEPING",
@@ -26,4 +26,5 @@ __all__ = [
     "Schema",
     "TypeName",
     "UniqueTogether",
+    "canonical_type",
 ]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias, get_args
@@ -46,6 +46,30 @@ _POSTGRES: Final = {
     "json": "jsonb",
     "uuid": "uuid",
 }
+
+
+_CANONICAL_FORMATS: Final[dict[str, tuple[str, ...]]] = {
+    "date": ("%Y-%m-%d", "%Y-%m-%d 00:00:00"),
+    "timestamp": ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f"),
+    "time": ("%H:%M:%S", "%H:%M:%S.%f"),
+}
+
+
+def canonical_type(type_: DataType) -> DataType:
+    """Return a type that also reads the canonical notation of its values, in which formats write values as text.
+
+    Dates and times are written as ISO 8601 says, with a blank between date and time, a fraction of up to six digits if
+    there is one, and an offset if it is an instant: ``2024-01-31 08:05:00.5+00:00``. Truth values are ``true`` and
+    ``false``. Numbers have a point and no other separator. A date may be written as its midnight.
+    """
+    if type_.name == "boolean":
+        true, false = (*type_.true, *TRUE), (*type_.false, *FALSE)
+        return replace(type_, true=tuple(dict.fromkeys(true)), false=tuple(dict.fromkeys(false)))
+    formats = _CANONICAL_FORMATS.get(type_.name, ())
+    if type_.is_instant:
+        offset = tuple(f"{format_}%z" for format_ in formats)
+        formats = offset if type_.zone is None else (*formats, *offset)
+    return replace(type_, declared_formats=tuple(dict.fromkeys((*type_.formats, *formats)))) if formats else type_
 
 
 @dataclass(frozen=True)

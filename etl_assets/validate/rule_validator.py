@@ -7,17 +7,18 @@ expression, and `rule_masks` turns broken rules into rejected records.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from etl_assets.model.batch import REJECTED_RECORD_NO, Verdict
 from etl_assets.model.rule import RuleInfo
-from etl_assets.schema import RECORD_NO
+from etl_assets.schema import RECORD_NO, canonical_type
 from etl_assets.validate.base import Validator
 from etl_assets.validate.casts import cast, prepare
 from etl_assets.validate.defaults import check_defaults
 from etl_assets.validate.intermediate_columns import IntermediateColumns
+from etl_assets.validate.published_types import check_published_types
 from etl_assets.validate.rule_masks import NUL_RULE, cell_name, evaluate, every_mask, value_name
 from etl_assets.validate.shape import resolve
 
@@ -32,9 +33,7 @@ if TYPE_CHECKING:
 class RuleValidator(Validator):
     """Casts cells to the declared types and evaluates the declared rules, except those that need the table."""
 
-    _plans: dict[tuple[str, tuple[str, ...], str], _Plan] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _plans: dict[tuple[Any, ...], _Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def check(self, schema: Schema, where: str) -> None:
         """See `Validator.check`."""
@@ -48,9 +47,9 @@ class RuleValidator(Validator):
 
     def validate(self, raw: RawBatch, schema: Schema) -> Verdict:
         """See `Validator.validate`."""
-        key = (schema.fingerprint, raw.names, raw.decimal)
+        key = (schema.fingerprint, raw.names, raw.decimal, raw.canonical, tuple(raw.types.items()))
         if key not in self._plans:
-            self._plans[key] = _plan(schema, resolve(schema, raw.names, "The delivery").columns, raw.decimal)
+            self._plans[key] = _plan(schema, raw)
         verdict = self._plans[key].validate(raw.frame)
         malformed = raw.malformed
         if malformed.is_empty():
@@ -83,8 +82,10 @@ class _Plan:
         return Verdict(result.without(result.broken), result.rejected())
 
 
-def _plan(schema: Schema, published: Mapping[str, str], decimal: str) -> _Plan:
+def _plan(schema: Schema, raw: RawBatch) -> _Plan:
     columns = schema.published
+    published = resolve(schema, raw.names, "The delivery").columns
+    check_published_types(schema, published, raw.types)
     cells: list[pl.Expr] = []
     intermediate = IntermediateColumns()
     for index, column in enumerate(columns):
@@ -94,5 +95,6 @@ def _plan(schema: Schema, published: Mapping[str, str], decimal: str) -> _Plan:
         elif column.strip or column.null or column.default is not None:
             cells.append(prepare(column, pl.col(name)).alias(name))
         if column.type.name != "text":
-            intermediate.add(cast(column.type, pl.col(name), intermediate, decimal), value_name(index, column))
+            type_ = canonical_type(column.type) if raw.canonical else column.type
+            intermediate.add(cast(type_, pl.col(name), intermediate, raw.decimal), value_name(index, column))
     return _Plan(columns, published, cells, intermediate, every_mask(columns), schema.rules)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 import polars as pl
 
+from etl_assets.schema import canonical_type
 from etl_assets.schema.expressions import among
 from etl_assets.schema.rules.allowed import Allowed
 from etl_assets.validate.casts import cast, prepare
@@ -127,7 +128,7 @@ def observe(schema: Schema, raw: RawBatch) -> dict[str, Any]:
             for number, column in enumerate(columns)
         ]
     )
-    counter = _counter(columns, raw.decimal, schema.key)
+    counter = _counter(columns, raw.decimal, schema.key, raw.canonical)
     return {
         column.name: asdict(replace(cells, published=published[column.name]))
         for column, cells in zip(columns, counter.count(sample), strict=True)
@@ -168,8 +169,18 @@ def from_json(summary: Mapping[str, Any]) -> dict[str, ColumnCells]:
 
 
 @lru_cache(maxsize=64)
-def _counter(columns: tuple[Column, ...], decimal: str, key: tuple[str, ...]) -> _SampleCounter:
+def _counter(columns: tuple[Column, ...], decimal: str, key: tuple[str, ...], canonical: bool) -> _SampleCounter:  # noqa: FBT001 -- from `observe` alone
+    if canonical:
+        columns = tuple(_canonical(column) for column in columns)
     return _SampleCounter(columns, decimal, frozenset(key))
+
+
+def _canonical(column: Column) -> Column:
+    """Return the column with a type that also reads the canonical notation."""
+    type_ = canonical_type(column.type)
+    if type_.name == "boolean":
+        return column.replace(true=type_.true, false=type_.false)
+    return column.replace(formats=type_.declared_formats) if type_.declared_formats else column
 
 
 class _SampleCounter:

@@ -78,7 +78,8 @@ def observe_delivery(source: Source, delivery: Delivery, warehouse: Warehouse) -
 
     def sample() -> pl.DataFrame:
         first = frozenset(span.batch for span in delivery.manifest.spans[:1])
-        return next(iter(batches(source.extractor, warehouse.store, delivery.manifest, first))).frame
+        extractor = source.extractor.of_partition(delivery.partition)
+        return next(iter(batches(extractor, warehouse.store, delivery.manifest, first))).frame
 
     return in_session(
         warehouse.url,

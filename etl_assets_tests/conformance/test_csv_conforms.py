@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etl_assets.extract.formats.csv import Csv
-from etl_assets_tests.conformance.format_suite import FormatSuite
+from etl_assets.testing.format_suite import FormatSuite
 
 _LINES = [
     b"number,word,text\r\n",

@@ -17,7 +17,7 @@ import pytest
 from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.model.partitions import Partition
-from etl_assets_tests.conformance.extractor_suite import ExtractorSuite
+from etl_assets.testing.extractor_suite import ExtractorSuite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etl_assets.extract.formats.ndjson import Ndjson
-from etl_assets_tests.conformance.format_suite import FormatSuite
+from etl_assets.testing.format_suite import FormatSuite
 
 _RECORDS = [
     *(b'{"number": %d, "word": "w\\u00e9\\"", "price": 1.%02d}' % (n, n) for n in range(20)),

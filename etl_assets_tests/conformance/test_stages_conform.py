@@ -12,7 +12,7 @@ from etl_assets.load import PostgresLoader
 from etl_assets.model.partitions import Partition
 from etl_assets.postgres.connection import connected
 from etl_assets.schema import Column, Schema
-from etl_assets_tests.conformance.extractor_suite import ExtractorSuite
+from etl_assets.testing.extractor_suite import ExtractorSuite
 from etl_assets_tests.conformance.loader_suite import LoaderSuite
 from etl_assets_tests.conformance.validator_suite import ValidatorSuite
 from etl_assets_tests.documented import example

@@ -48,13 +48,13 @@ class AllInOnePlace(Altered):
 
 
 class NotReread(Csv):
-    def reread(self, names: Sequence[str], records: Mapping[int, bytes]) -> RawBatch:
+    def reread(self, names: Sequence[str], records: Mapping[int, bytes], context: str = "") -> RawBatch:
         raise NotImplementedError
 
 
 class RereadAsNothing(Csv):
-    def reread(self, names: Sequence[str], records: Mapping[int, bytes]) -> RawBatch:
-        return super().reread(names, dict(list(records.items())[:1]))
+    def reread(self, names: Sequence[str], records: Mapping[int, bytes], context: str = "") -> RawBatch:
+        return super().reread(names, dict(list(records.items())[:1]), context)
 
 
 class WithoutRules(Csv):

@@ -46,6 +46,6 @@ class Csv(CsvOptions, Format):
         reader = CsvReader(self, stream, member)
         return reader.through(after) if index is None else reader.indexed(index)
 
-    def reread(self, names: Sequence[str], records: Mapping[int, bytes]) -> RawBatch:
+    def reread(self, names: Sequence[str], records: Mapping[int, bytes], context: str = "") -> RawBatch:  # noqa: ARG002 -- has none
         """Parse single records again; see `Format.reread`."""
         return RereadRecords(self, names, records)

@@ -62,7 +62,7 @@ class Ndjson(Format):
         reader = NdjsonReader(stream, member, self.null, self.batch_bytes)
         return reader.through(after) if index is None else reader.indexed(index)
 
-    def reread(self, names: Sequence[str], records: Mapping[int, bytes]) -> RawBatch:
+    def reread(self, names: Sequence[str], records: Mapping[int, bytes], context: str = "") -> RawBatch:  # noqa: ARG002 -- has none
         """Parse single records again; see `Format.reread`."""
         span = Span(0, "", 0, 0, min(records, default=1), len(records), 0)
         batch = NdjsonBatch(span, list(records.values()), null=self.null, numbers=list(records))
