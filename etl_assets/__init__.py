@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from etl_assets.extract.file import FileExtractor
     from etl_assets.extract.formats.csv import Csv
     from etl_assets.extract.formats.ndjson import Ndjson
+    from etl_assets.extract.formats.one_of import Layout, OneOf
     from etl_assets.load.base import Loader
     from etl_assets.load.loader import PostgresLoader
     from etl_assets.model.alert import (
@@ -64,12 +65,14 @@ __all__ = [
     "FilesSetAside",
     "ForeignKey",
     "Format",
+    "Layout",
     "Loader",
     "Monitors",
     "Monthly",
     "Ndjson",
     "NoDelivery",
     "OnChange",
+    "OneOf",
     "Partition",
     "PostgresLoader",
     "QuarantineAgeing",
@@ -102,6 +105,7 @@ _NAMES_BY_MODULE = {
     "extract.file": ("FileExtractor",),
     "extract.formats.csv": ("Csv",),
     "extract.formats.ndjson": ("Ndjson",),
+    "extract.formats.one_of": ("Layout", "OneOf"),
     "load.base": ("Loader",),
     "load.loader": ("PostgresLoader",),
     "model.alert": (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 
 from etl_assets.errors import DeclarationError
 from etl_assets.model.declaration import Declaration
+from etl_assets.model.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 Naming = Literal["declared", "header", "union"]
 BATCH_BYTES = 12 * 1024 * 1024
+HEAD = 64 * 1024
+"""Number of bytes at the start of a file by which `Format.mismatch` recognises it."""
 LARGEST_BATCH = 1024**3
 """The largest size of a batch that a format accepts; several batches are in memory at a time."""
 
@@ -77,12 +80,20 @@ class Format(Declaration):
 
     @property
     def on_unterminated(self) -> OnBreach:
-        """What happens to the last record of a file that does not end with a line end; see `RawBatch.unterminated`."""
+        """What usually happens to the last record of a file that does not end with a line end; see `RawBatch`."""
         return "reject"
 
     def of_partition(self, key: str) -> Format:  # noqa: ARG002 -- most feeds are written the same in each
         """Return the format of the files of a partition."""
         return self
+
+    def mismatch(self, head: bytes) -> str | None:  # noqa: ARG002 -- some formats cannot be recognised
+        """Return why a file is not of this format, as a clause; None if it may be of it.
+
+        Args:
+            head: The first bytes of the file, at most ``HEAD`` of them, fewer only if the file has no more.
+        """
+        return None
 
     @abstractmethod
     def read(
@@ -130,11 +141,13 @@ class Extractor(Declaration):
         format: The format of the bytes.
         member: Glob for the archive members that contain records, read in the archive's order; other members are
             ignored. It has no effect on a file that is not an archive.
+        password: Of the encrypted members of a zip archive.
         settle_seconds: A file that changed more recently than this may still be being written.
     """
 
     format: Format
     member: str = field(default="*", kw_only=True)
+    password: Secret | None = field(default=None, kw_only=True)
     settle_seconds: float = field(default=2.0, kw_only=True)
 
     @abstractmethod

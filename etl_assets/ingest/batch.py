@@ -131,7 +131,7 @@ def _verdict(source: Source, raw: RawBatch, corrected: Sequence[Rejected]) -> Ve
     """Validate a batch; reject a last record that may have been cut, unless a person confirmed or corrected it."""
     verdict = source.validator.validate(raw, source.schema)
     record_no = raw.unterminated
-    if record_no is None or source.extractor.format.on_unterminated != "reject":
+    if record_no is None or raw.on_unterminated != "reject":
         return verdict
     if any(record.record_no == record_no for record in corrected):
         return verdict
@@ -155,7 +155,7 @@ def quarantined_batch(source: Source, delivery: Delivery, records: Sequence[Reje
 def transform(source: Source, partition: str, raw: RawBatch, verdict: Verdict) -> Batch:
     """Transform the valid records of a batch, if the source has a transformer; reject records of other partitions."""
     batch = _transformed_batch(source, raw, verdict)
-    if raw.unterminated is not None and source.extractor.format.on_unterminated == "report":
+    if raw.unterminated is not None and raw.on_unterminated == "report":
         batch = replace(batch, reported={UNTERMINATED: [raw.unterminated]})
     return batch if source.partition_rule is None else source.partition_rule.reject_outside(partition, batch)
 

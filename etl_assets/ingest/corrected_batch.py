@@ -31,6 +31,7 @@ class CorrectedBatch(RawBatch):
         self.span = published.span
         self.names = tuple(dict.fromkeys([*published.names, *corrected.names]))
         self.decimal, self.canonical, self.types = published.decimal, published.canonical, published.types
+        self.on_unterminated = published.on_unterminated
 
     @property
     def frame(self) -> pl.DataFrame:

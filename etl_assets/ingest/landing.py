@@ -48,7 +48,9 @@ def land(source: Source, partition: Partition, warehouse: Warehouse, file: str |
     """
     extractor = source.extractor
     if file is not None:
-        extractor = FileExtractor(location=file, format=extractor.format, member=extractor.member)
+        extractor = FileExtractor(
+            location=file, format=extractor.format, member=extractor.member, password=extractor.password
+        )
     manifest = landing.land(extractor, partition, warehouse.store)
     if file is not None:
         manifest = replace(manifest, validators={})  # they do not come from the publisher

@@ -6,6 +6,7 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
+from etl_assets.extract.unpack import HEAD
 from etl_assets.landing.digests import Digester
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from etl_assets.landing.digests import Digests
 
 _CHUNK: Final = 4 * 1024 * 1024
-_HEAD: Final = 8
 
 
 class Copying(io.RawIOBase):
@@ -59,9 +59,9 @@ class Copying(io.RawIOBase):
 
     def head(self) -> bytes:
         """Return the first bytes, which `read` will return again; call it before anything is read."""
-        while len(self._ready) < _HEAD and (more := self._advance(_CHUNK)):
+        while len(self._ready) < HEAD and (more := self._advance(_CHUNK)):
             self._ready += more
-        return self._ready[:_HEAD]
+        return self._ready[:HEAD]
 
     def read(self, size: int = -1, /) -> bytes:
         """Return at most that many bytes, all for -1; none at the end."""

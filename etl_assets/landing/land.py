@@ -93,7 +93,7 @@ def members_of(extractor: Extractor, store: LandingStore, manifest: Manifest) ->
     after: Span | None = None
     with (
         store.open(manifest) as stream,
-        unpack(stream, manifest.name, extractor.member) as files,
+        unpack(stream, manifest.name, extractor.member, extractor.password) as files,
     ):
         for member, file in files:
             member_index = _index_member(extractor, member, file, after, manifest.size)
@@ -132,7 +132,7 @@ def batches(
         return
     with (
         store.open(manifest) as stream,
-        unpack(stream, manifest.name, extractor.member) as files,
+        unpack(stream, manifest.name, extractor.member, extractor.password) as files,
     ):
         for name, file in files:
             if name in wanted:
@@ -153,16 +153,17 @@ def _index_member(
 ) -> MemberIndex:
     names: dict[str, None] = {}
     spans: list[Span] = []
-    unterminated = False
+    unterminated = refused = False
     with readable_by(extractor.format, file) as readable:
         for batch in extractor.format.read(readable, member, after=after):
             names |= dict.fromkeys(batch.names)
             unterminated = batch.unterminated is not None
+            refused = unterminated and batch.on_unterminated == "refuse"
             if spans and not batch.span.records:  # lines after the last record
                 spans[-1] = replace(spans[-1], skipped=spans[-1].skipped + batch.span.skipped)
             else:
                 spans.append(batch.span)
-    if unterminated and extractor.format.on_unterminated == "refuse":
+    if refused:
         raise DeliveryIncompleteError(
             f"{member or 'The file'} does not end with a line end, so that its last record may have been cut. Nothing "
             "was written. Fetch it again when it is whole, or declare unterminated='report' if it always ends so."

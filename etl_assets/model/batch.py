@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from etl_assets.model.delivery import Span
+    from etl_assets.model.rule import OnBreach
 
 RECORD_NO: Final = "_record_no"
 """The column with the number of the record in its delivery, counted from 1."""
@@ -38,6 +39,7 @@ class RawBatch(ABC):
         canonical: Whether the publisher's file has values, and the format writes them as text in the notation of
             ``schema.canonical_type``, which is then read beside the declared one.
         types: The kind of values of the columns that have only one in the file; see `PublishedType`.
+        on_unterminated: What happens to the record that `unterminated` names.
     """
 
     span: Span
@@ -45,6 +47,7 @@ class RawBatch(ABC):
     decimal: str = "."
     canonical: bool = False
     types: Mapping[str, PublishedType] = MappingProxyType({})
+    on_unterminated: OnBreach = "reject"
 
     @property
     @abstractmethod

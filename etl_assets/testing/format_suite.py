@@ -36,9 +36,9 @@ class OneWay(io.RawIOBase):
         return len(chunk)
 
 
-def one_way(data: bytes) -> BinaryIO:
+def one_way(data: bytes, step: int = 7) -> BinaryIO:
     """Return a stream that is not seekable and returns few bytes at a time."""
-    return cast("BinaryIO", OneWay(data))
+    return cast("BinaryIO", OneWay(data, step))
 
 
 def records_of(batch: RawBatch, names: Sequence[str]) -> tuple[list[Any], list[Any]]:

@@ -62,6 +62,7 @@ class CsvBatch(RawBatch):
         self.span = span
         self.names = names
         self.decimal = format_.decimal
+        self.on_unterminated = format_.unterminated
         self._format = format_
         self._layout = format_.layout
         self._codec = UTF8 if format_.transcoded else format_.codec

@@ -10,6 +10,7 @@ from etl_assets.extract.formats.csv.batch import RULES
 from etl_assets.extract.formats.csv.options import CsvOptions
 from etl_assets.extract.formats.csv.reader import CsvReader
 from etl_assets.extract.formats.csv.reread import RereadRecords
+from etl_assets.extract.formats.recognition import mismatch_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,10 @@ class Csv(CsvOptions, Format):
     def on_unterminated(self) -> OnBreach:
         """See `Format.on_unterminated`."""
         return self.unterminated
+
+    def mismatch(self, head: bytes) -> str | None:
+        """Return why a file is not of this format; see `Format.mismatch`. A header has at least two names."""
+        return mismatch_of_text(self, head, least_names=0 if isinstance(self.header, tuple) else 2)
 
     def read(
         self, stream: BinaryIO, member: str, *, after: Span | None = None, index: MemberIndex | None = None

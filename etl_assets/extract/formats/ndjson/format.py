@@ -17,6 +17,7 @@ from etl_assets.errors import DeclarationError
 from etl_assets.extract.base import BATCH_BYTES, LARGEST_BATCH, Format
 from etl_assets.extract.formats.ndjson.batch import RULES, NdjsonBatch
 from etl_assets.extract.formats.ndjson.reader import NdjsonReader
+from etl_assets.extract.formats.recognition import mismatch_of_text
 from etl_assets.model.delivery import Span
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class Ndjson(Format):
     def rules(self) -> tuple[RuleInfo, ...]:
         """See `Format.rules`."""
         return RULES
+
+    def mismatch(self, head: bytes) -> str | None:
+        """Return why a file is not of this format; see `Format.mismatch`."""
+        return mismatch_of_text(self, head)
 
     def read(
         self, stream: BinaryIO, member: str, *, after: Span | None = None, index: MemberIndex | None = None
