@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import tarfile
 import zipfile
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pytest
 
@@ -19,9 +20,11 @@ from etl_assets.model.partitions import Partition
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from etl_assets.model.delivery import Manifest
+    from etl_assets.model.batch import RawBatch
+    from etl_assets.model.delivery import Manifest, MemberIndex, Span
 
 _FORMAT = Csv(batch_bytes=64)
 _TEXT = b"a,b\n" + b"".join(b"%d,x\n" % n for n in range(100))
@@ -121,3 +124,47 @@ def test_frozen_bytes_are_indexed_again_when_the_declaration_changed(feed: Feed)
     assert reindexed.names == ("a", "b")
     assert reindexed.sha256 == manifest.sha256
     assert feed.store.manifest(manifest.sha256) == reindexed
+
+
+def tarred(**members: bytes) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, data in members.items():
+            header = tarfile.TarInfo(f"{name}.csv")
+            header.size = len(data)
+            archive.addfile(header, io.BytesIO(data))
+    return packed.getvalue()
+
+
+def test_members_of_a_packed_tar_archive_are_one_delivery(feed: Feed) -> None:
+    manifest = feed.land(tarred(a=_TEXT, b=b"a,b\n7,y\n"))
+    assert [(member.member, member.size) for member in manifest.members] == [("a.csv", len(_TEXT)), ("b.csv", 8)]
+    assert manifest.records == 101
+    assert feed.rows(manifest, manifest.spans[-1].batch) == [("7", "y", 101)]
+
+
+@dataclass(frozen=True)
+class Seeking(Csv):
+    """Delimited text that is read from a stream that can seek, as other formats need one."""
+
+    @property
+    def seeks(self) -> bool:
+        return True
+
+    def read(
+        self, stream: BinaryIO, member: str, *, after: Span | None = None, index: MemberIndex | None = None
+    ) -> Iterator[RawBatch]:
+        assert stream.seekable()
+        stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        return super().read(stream, member, after=after, index=index)
+
+
+@pytest.mark.parametrize("data", [_TEXT, gzip.compress(_TEXT), zipped(only=_TEXT), tarred(only=_TEXT)])
+def test_a_format_that_seeks_gets_a_stream_that_can(feed: Feed, data: bytes) -> None:
+    plain = feed.land(data)
+    seeking = Feed(feed.path.parent)
+    seeking.extractor = replace(feed.extractor, format=Seeking(batch_bytes=64))
+    manifest = seeking.land(data)
+    assert manifest.members == plain.members
+    assert seeking.rows(manifest) == feed.rows(plain)
