@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "demo": "Ingest every bundled feed through Dagster and print a summary.",
     "dev": "Run the Dagster UI and daemon over the local data.",
     "run": "Run sources, partition by partition, through Dagster.",
+    "infer": "Write the declaration of a source from one of its files.",
     "preview": "Show what a run of a source would load; nothing is written.",
     "quarantine": "List, show, correct, dismiss, replay and export rejected records.",
     "drift": "List, show, accept and ignore changes of what is published.",

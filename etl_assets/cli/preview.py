@@ -52,6 +52,18 @@ def command(name: str, key: str | None, limit: int, *, as_json: bool) -> None:
     if name.endswith(".py") and not Path(name).is_file():
         raise click.UsageError(f"There is no file {name}.")
     source = catalog.load_file(Path(name)) if name.endswith(".py") else source_named(declared(), name)
+    preview_source(source, key, limit, as_json=as_json)
+
+
+def preview_source(source: Source, key: str | None = None, limit: int = 10, *, as_json: bool = False) -> None:
+    """Print what a run of a source would load.
+
+    Args:
+        source: The source.
+        key: Key of the partition; the newest by default.
+        limit: Greatest number of rejected records, and of rows, to print.
+        as_json: Print one JSON object.
+    """
     partition = source.partition(_partition_key(source, key))
     with TemporaryDirectory(prefix="etl-assets-preview-") as folder:
         store = LandingStore(folder)

@@ -131,11 +131,11 @@ class Column(Declaration):
 
     def __repr__(self) -> str:
         """Return the declaration of the column, without arguments that have their defaults."""
-        named = [f"{name}={value!r}" for name, value in self._arguments.items()]
+        named = [f"{name}={value!r}" for name, value in self.arguments.items()]
         return f"Column({', '.join([repr(self.name), repr(self.type.name), *named])})"
 
     @property
-    def _arguments(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
         """The arguments after the first two that differ from their defaults, by name."""
         type_ = self.type
         of_type = {"formats": type_.declared_formats}
@@ -146,7 +146,7 @@ class Column(Declaration):
 
     def replace(self, **changes: Any) -> Column:
         """Return the column with other arguments; None removes a rule."""
-        arguments = {"name": self.name, "type": self.type.name, **self._arguments, **changes}
+        arguments = {"name": self.name, "type": self.type.name, **self.arguments, **changes}
         return Column(**arguments)
 
     def find(self, kind: builtins.type[Kind]) -> Kind | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import polars as pl
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from etl_assets.model.batch import RawBatch
 
 
+CUTS = 40
+"""Number of places at which the sample is cut, and changed."""
+READ_AHEAD = 64 * 1024
+"""Number of bytes that a format may read to recognise a file."""
+
+
 class OneWay(io.RawIOBase):
     """A stream that is not seekable and returns few bytes at a time, like a network."""
 
@@ -29,6 +36,11 @@ class OneWay(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    @property
+    def position(self) -> int:
+        """Number of bytes that were read."""
+        return self._data.tell()
 
     def readinto(self, buffer: Any, /) -> int:
         chunk = self._data.read(min(self._step, len(buffer)))
@@ -56,6 +68,12 @@ class FormatSuite:
         records: How many records it holds.
         empty: A file without records that is not an empty file; None if the format has no such file.
         in_file: Whether the bytes of a record are a part of the file. If not, the format writes them itself.
+        uncertain: Number of records at the end of a file that was cut that may not be those of the whole file.
+        marked: The sample with a byte order mark before it, if the format accepts one.
+        foreign: A file in another encoding than the format reads, with characters that show it, if it has encodings.
+        twins: A file with the same name twice, in the header or in a record, if names are in the file.
+        huge: A file of one record that is larger than ``format.batch_bytes``.
+        nul: A file of one record with a NUL character in a text, if the format can write one.
     """
 
     format: Format
@@ -63,6 +81,12 @@ class FormatSuite:
     records: int
     empty: bytes | None = None
     in_file: bool = True
+    uncertain: int = 1
+    marked: bytes | None = None
+    foreign: bytes | None = None
+    twins: bytes | None = None
+    huge: bytes | None = None
+    nul: bytes | None = None
 
     def read(self, stream: BinaryIO | None = None, **arguments: Any) -> Sequence[RawBatch]:
         return list(self.format.read(stream or io.BytesIO(self.sample), "member", **arguments))
@@ -203,3 +227,68 @@ class FormatSuite:
     def test_an_empty_file_is_refused(self) -> None:
         with pytest.raises(DeliveryError):
             self.read(io.BytesIO(b""))
+
+    def test_a_file_that_is_cut_anywhere_is_refused_or_has_the_records_before_the_cut(self) -> None:
+        whole = self.values(self.sample)
+        for length in range(1, len(self.sample), max(1, len(self.sample) // CUTS)):
+            try:
+                cut = self.values(self.sample[:length])
+            except DeliveryError:
+                continue
+            certain = max(0, len(cut) - self.uncertain)
+            assert cut[:certain] == whole[:certain]
+
+    def test_a_file_with_a_changed_byte_raises_nothing_but_an_error_of_the_delivery(self) -> None:
+        for place in range(0, len(self.sample), max(1, len(self.sample) // CUTS)):
+            for bits in (0x01, 0x80, 0xFF):
+                changed = bytearray(self.sample)
+                changed[place] ^= bits
+                with suppress(DeliveryError):
+                    self.values(bytes(changed))
+
+    def test_a_byte_order_mark_is_no_part_of_the_first_record(self) -> None:
+        if self.marked is not None:
+            assert self.values(self.marked) == self.values(self.sample)
+
+    def test_records_in_another_encoding_are_malformed_or_their_file_is_refused(self) -> None:
+        if self.foreign is not None:
+            assert self.is_refused_or_malformed(self.foreign)
+
+    def test_a_name_that_occurs_twice_hides_no_value(self) -> None:
+        if self.twins is not None:
+            assert self.is_refused_or_malformed(self.twins)
+
+    def test_a_record_larger_than_a_batch_is_malformed_or_its_file_is_refused_or_is_read(self) -> None:
+        if self.huge is not None and not self.is_refused_or_malformed(self.huge):
+            assert sum(batch.frame.height for batch in self.read(io.BytesIO(self.huge))) == 1
+
+    def test_a_nul_is_kept_or_makes_its_record_malformed_and_cuts_no_text(self) -> None:
+        if self.nul is not None and not self.is_refused_or_malformed(self.nul):
+            texts = [str(value) for value in self.values(self.nul)]
+            assert any("\\x00" in text for text in texts)
+
+    def test_a_batch_is_yielded_before_much_more_than_the_next_one_is_read(self) -> None:
+        if self.format.seeks:
+            return
+        stream = OneWay(self.sample)
+        size = max(batch.span.length for batch in self.read())
+        end = 0
+        for batch in self.format.read(cast("BinaryIO", stream), "member"):
+            end += batch.span.length
+            assert stream.position <= end + 4 * size + READ_AHEAD
+
+    def values(self, data: bytes) -> list[Any]:
+        """Return for each record of a file its values that are not null, or the rules that it breaks."""
+        values: dict[int, Any] = {}
+        for batch in self.read(io.BytesIO(data)):
+            for row in batch.frame.iter_rows(named=True):
+                values[row[RECORD_NO]] = {name: value for name, value in row.items() if value is not None}
+            values |= {number: sorted(rules) for number, rules in batch.malformed.iter_rows()}
+        return [values[number] for number in sorted(values)]
+
+    def is_refused_or_malformed(self, data: bytes) -> bool:
+        """Return whether a file is refused, or any of its records is malformed."""
+        try:
+            return any(batch.malformed.height for batch in self.read(io.BytesIO(data)))
+        except DeliveryError:
+            return True

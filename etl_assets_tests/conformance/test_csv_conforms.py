@@ -22,6 +22,12 @@ class TestCsvConforms(FormatSuite):
     sample = b"".join(_LINES)
     records = 41
     empty = b"number,word,text\r\n"
+    uncertain = 2  # a quoted text with a line end
+    marked = b"\xef\xbb\xbf" + sample
+    foreign = "number,word,text\n1,caf\u00e9,x\n".encode("latin-1")
+    twins = b"number,word,word\n1,2,3\n"
+    huge = b"number,word,text\n1,%s,x\n" % (b"x" * 1000)
+    nul = b"number,word,text\n1,\0,x\n"
 
 
 class TestTranscodedCsvConforms(FormatSuite):

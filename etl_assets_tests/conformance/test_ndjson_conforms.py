@@ -20,6 +20,11 @@ class TestNdjsonConforms(FormatSuite):
     sample = b"\n\n".join(_RECORDS) + b"\n"
     records = 41
     empty = b"\n"
+    marked = b"\xef\xbb\xbf" + sample
+    foreign = '{"a": "caf\u00e9"}\n'.encode("latin-1")
+    twins = b'{"a": 1, "a": 2}\n'
+    huge = b'{"a": "%s"}\n' % (b"x" * 1000)
+    nul = b'{"a": "x\\u0000y"}\n'
 
 
 class TestNdjsonWithMarkAndCarriageReturnsConforms(FormatSuite):

@@ -1,0 +1,68 @@
+"""``etl-assets infer``: writes the declaration of a source from one of its files, and previews it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from etl_assets import catalog
+from etl_assets.cli.environment import declared
+from etl_assets.cli.preview import preview_source
+from etl_assets.cli.terminal import count_text
+from etl_assets.infer import declaration, infer
+from etl_assets.model.secret import Secret
+from etl_assets.watch.proposals import column_name
+
+if TYPE_CHECKING:
+    from etl_assets.infer import Inference
+
+
+@click.command(name="infer")
+@click.argument("location", metavar="FILE|URL")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Write the declaration to this file, which must not exist."
+)
+@click.option("--name", help="Name of the source; that of the file by default.")
+@click.option("--member", default="*", show_default=True, help="Glob for the members of an archive.")
+@click.option("--part", help="The table, sheet or path of records, if the file has several.")
+@click.option("--password", metavar="NAME", help="Name of the secret that opens the archive or workbook.")
+def command(
+    location: str, out: Path | None, name: str | None, member: str, part: str | None, password: str | None
+) -> None:
+    """Write the declaration of a source from FILE or URL, with the evidence for each line in comments.
+
+    Without --out it is printed. With it, the file is written and then previewed like `etl-assets preview FILE`.
+    """
+    if out is not None and out.exists():
+        raise click.UsageError(f"{out} exists. Nothing was written. Name a new file, or delete that one.")
+    name = name or (out.stem if out is not None else _name_of(location))
+    secret = None if password is None else Secret(password)
+    with infer(location, name, declared().sources, member=member, part=part, password=secret) as inference:
+        text = declaration(inference)
+        summary = _summary(inference)
+    if out is None:
+        click.echo(text, nl=False)
+        click.echo(summary, err=True)
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8")
+    click.echo(summary)
+    click.echo(f"{out} is written. A run of it would load:\n")
+    preview_source(catalog.load_file(out))
+
+
+def _name_of(location: str) -> str:
+    """Return the name of a source for a file: its name without ending, as the name of a table."""
+    file = re.split(r"[/\\]", re.split(r"[?#]", location)[0].rstrip("/"))[-1]
+    return column_name(file.partition(".")[0])
+
+
+def _summary(inference: Inference) -> str:
+    doubts = len(inference.recognised.doubts) + sum(len(column.doubts) for column in inference.columns)
+    doubts += not inference.keys
+    columns = count_text(len(inference.columns), "column")
+    questions = f"{count_text(doubts, 'question')} for you in the comments" if doubts else "no question left open"
+    return f"{columns}, key {', '.join(inference.key)}; {questions}."

@@ -1,0 +1,143 @@
+"""What a column is inferred as, from its cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from etl_assets.infer.columns import PublishedColumn, infer_column
+from etl_assets.infer.readings import unreadable
+from etl_assets.schema import Column
+
+if TYPE_CHECKING:
+    from etl_assets.infer.columns import InferredColumn
+    from etl_assets.model.batch import PublishedType
+
+
+def inferred(*cells: str | None, name: str = "x", **about: Any) -> InferredColumn:
+    return infer_column(PublishedColumn(name, pl.Series(cells, dtype=pl.String), **about), "x")
+
+
+@pytest.mark.parametrize(
+    ("cells", "column"),
+    [
+        (("1", "-20", None), Column("x", "integer")),
+        (("1", "NA", "n/a"), Column("x", "integer", null=("NA", "n/a"))),
+        (("1", " 2 "), Column("x", "integer", strip=True)),
+        (("007", "010"), Column("x", "text")),
+        (("0", "10"), Column("x", "integer")),
+        (("1.5", "22.25", "1e3"), Column("x", "float")),
+        (("1.50", "22.25"), Column("x", "decimal", scale=2)),
+        (("0.1234567890123456789", "1"), Column("x", "decimal", scale=19)),
+        (("10.357019999999999", "1.5"), Column("x", "float")),
+        (("99999999999999999999", "1"), Column("x", "decimal", scale=0)),
+        (("true", "false", None), Column("x", "boolean")),
+        (("Y", "N", "Y"), Column("x", "boolean", true=("Y",), false=("N",))),
+        (("2024-01-31", "2023-02-28"), Column("x", "date")),
+        (("31.12.2024", "01.01.2024"), Column("x", "date", formats=("%d.%m.%Y",))),
+        (("12/31/2024", "1/2/2024"), Column("x", "date", formats=("%-m/%-d/%Y",))),
+        (
+            ("2024-01-31T10:00:00Z", "2024-01-31T10:00:00+02:00"),
+            Column("x", "timestamp", formats=("%Y-%m-%dT%H:%M:%S%z",)),
+        ),
+        (("10:00:00", "23:59:59"), Column("x", "time")),
+        (('{"a": 1}', "[]"), Column("x", "json")),
+        (("6ba7b810-9dad-11d1-80b4-00c04fd430c8",), Column("x", "uuid")),
+        (("a", "b"), Column("x", "text")),
+        ((None, None), Column("x", "text")),
+        (("NA", "GB"), Column("x", "text")),
+    ],
+)
+def test_the_narrowest_type_that_reads_every_cell_is_declared(cells: tuple[str | None, ...], column: Column) -> None:
+    assert inferred(*cells).column == column
+
+
+def test_several_formats_are_declared_if_one_does_not_read_every_cell() -> None:
+    column = inferred("2020-02-01 10:00", "2/28/20 11:19", "2/29/20 1:02").column
+    assert column == Column("x", "timestamp", formats=("%-m/%-d/%y %-H:%M", "%Y-%m-%d %H:%M"))
+
+
+@pytest.mark.parametrize("cells", [("01/02/2024", "03/04/2024"), ("1.2.2024 10:00", "3.4.2024 10:00")])
+def test_dates_that_could_be_read_in_two_ways_stay_text_with_both_ways_in_a_question(cells: tuple[str, ...]) -> None:
+    found = inferred(*cells)
+    if "/" in cells[0]:
+        assert found.column.type.name == "text"
+        assert any("%d/%m/%Y" in doubt and "%m/%d/%Y" in doubt for doubt in found.doubts)
+    else:
+        assert found.column.type.name == "timestamp"
+
+
+def test_digits_are_dates_only_if_all_of_many_are() -> None:
+    days = [f"{month:02}{day:02}17" for month in range(1, 13) for day in (1, 15, 28)]
+    assert inferred(*days).column == Column("x", "date", formats=("%m%d%y",))
+    assert inferred(*[f"2017{month:02}{day:02}" for month in range(1, 13) for day in (5, 28)]).column == Column(
+        "x", "date", formats=("%Y%m%d",)
+    )
+    assert inferred("20170101", "20170202").column == Column("x", "integer")
+    assert inferred(*days, "991317").column == Column("x", "text")
+
+
+def test_nearly_all_values_of_a_type_raise_a_question_with_the_odd_ones() -> None:
+    found = inferred(*map(str, range(100)), "12 345")
+    assert found.column == Column("x", "text")
+    assert found.doubts == ("integer but for 1 of 101 different values: '12 345'",)
+
+
+def test_a_null_word_in_a_text_is_a_question() -> None:
+    assert inferred("NA", "GB").doubts == ("'NA' may mean that there is no value: declare null=('NA',) if it does",)
+
+
+def test_few_values_that_each_occur_often_are_the_allowed_ones() -> None:
+    assert inferred(*["JFK", "LGA", "EWR"] * 20).column == Column("x", "text", allowed=("EWR", "JFK", "LGA"))
+    assert inferred(*["JFK", "LGA", "EWR"] * 19).column == Column("x", "text")
+
+
+@pytest.mark.parametrize(
+    ("type_", "cells", "column"),
+    [
+        ("integer", ("1", "2"), Column("x", "integer")),
+        ("text", ("1", "2"), Column("x", "integer")),
+        ("instant", ("2024-01-31 08:05:00+00:00",), Column("x", "timestamp", zone="UTC")),
+        ("decimal", ("1.50", "2.255"), Column("x", "decimal", scale=3)),
+        ("json", ("[1]",), Column("x", "json")),
+    ],
+)
+def test_a_type_of_the_file_itself_is_declared(type_: PublishedType, cells: tuple[str, ...], column: Column) -> None:
+    assert inferred(*cells, type=type_, canonical=True).column == column
+
+
+def test_a_decimal_comma_is_read_where_the_format_has_one() -> None:
+    assert inferred("1,50", "2,25", decimal=",").column == Column("x", "decimal", scale=2)
+
+
+_CELLS = st.one_of(
+    st.none(),
+    st.text(max_size=12),
+    st.integers().map(str),
+    st.floats(allow_nan=False).map(repr),
+    st.dates().map(str),
+    st.datetimes().map(str),
+    st.dates().map(lambda day: f"{day:%d/%m/%Y}"),
+    st.dates().map(lambda day: f"{day:%m%d%y}"),
+    st.decimals(allow_nan=False, allow_infinity=False).map(str),
+    st.sampled_from(["NA", "", " 1 ", "Y", "N", "true", "-", "[1]", "{}", "007"]),
+)
+
+
+@given(st.lists(_CELLS, min_size=1, max_size=30))
+def test_an_inferred_column_reads_every_cell_that_it_was_inferred_from(cells: list[str | None]) -> None:
+    column = inferred(*cells).column
+    assert unreadable(column, pl.Series(cells, dtype=pl.String)).to_list() == []
+
+
+@settings(max_examples=15)
+@given(st.one_of(*(st.lists(kind, min_size=2, max_size=30) for kind in (st.dates(), st.datetimes(), st.times()))))
+def test_any_moments_in_iso_notation_are_recognised_and_read(moments: list[Any]) -> None:
+    cells = [str(moment) for moment in moments]
+    column = inferred(*cells).column
+    assert column.type.name in {"date", "timestamp", "time", "text"}
+    assert unreadable(column, pl.Series(cells, dtype=pl.String)).to_list() == []
