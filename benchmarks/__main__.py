@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, get_args
 import click
 from rich.console import Console
 
+from benchmarks import reading
 from benchmarks.daily_feed import Keys
 from benchmarks.outcome import Measured, grids, machine, show, write_markdown
 from benchmarks.partition_outcome import order_grid, parallel_grid
@@ -69,7 +70,9 @@ def main(
         if only == "both":
             made += _measure_partitions(console, PartitionBench(databases, work, QUICK if quick else FULL))
         facts = machine(databases)
-    same = all(pair.same for one in measured for pair in one.pairs)
+    formats = _measure_formats(console, work, reading.QUICK if quick else reading.FULL) if only == "both" else []
+    made += [reading.reading_grid(formats)] if formats else []
+    same = all(pair.same for one in measured for pair in one.pairs) and all(one.same for one in formats)
     show(console, made, facts)
     target = output or (None if quick else RESULTS)
     if target is not None and only == "both":
@@ -107,6 +110,15 @@ def _measure_partitions(console: Console, bench: PartitionBench) -> list[Grid]:
             parallel += bench.at_once(keys)
     orders.sort(key=lambda loads: (loads.title, loads.keys, loads.days))
     return [order_grid(orders), parallel_grid(parallel)]
+
+
+def _measure_formats(console: Console, work: Path, plan: reading.Plan) -> list[reading.Compared]:
+    """Every format against the fastest library."""
+    compared = []
+    for name in reading.names():
+        with _step(console, f"reading {name}"):
+            compared.append(reading.compare(name, plan, work, lambda _: None))
+    return compared
 
 
 @contextmanager
