@@ -2,5 +2,7 @@
 
 A module for each format has three functions: ``write(path, megabytes)`` makes a file of about that size, ``ours(path)``
 reads it through the format into frames, and ``fastest(path)`` reads it with a library. The last two return the number
-of records. A format that does not stream has ``STREAMS = False``. ``python -m benchmarks.formats`` measures one side of one format, in a process of its own.
+of records. A format that does not stream has ``STREAMS = False``.
+
+``python -m benchmarks.formats`` measures one side of one format, in a process of its own.
 """

@@ -5,9 +5,12 @@ Nothing of the package imports this one. It needs pytest, which the package itse
 
 import pytest
 
-pytest.register_assert_rewrite("etl_assets.testing.extractor_suite", "etl_assets.testing.format_suite")
+pytest.register_assert_rewrite(
+    "etl_assets.testing.extractor_suite", "etl_assets.testing.format_suite", "etl_assets.testing.transformer_suite"
+)
 
 from etl_assets.testing.extractor_suite import ExtractorSuite  # noqa: E402 -- after its asserts are made to explain
 from etl_assets.testing.format_suite import FormatSuite  # noqa: E402 -- as above
+from etl_assets.testing.transformer_suite import TransformerSuite  # noqa: E402 -- as above
 
-__all__ = ["ExtractorSuite", "FormatSuite"]
+__all__ = ["ExtractorSuite", "FormatSuite", "TransformerSuite"]
