@@ -38,8 +38,8 @@ class Example:
         return path and path[1]
 
     def module(self) -> ModuleType:
-        """Return the block as a module; `inspect` can read its source."""
-        name = re.sub(r"\W", "_", str(self))
+        """Return the block as a module, which others can import if it names its file; `inspect` can read its source."""
+        name = Path(self.file).stem if self.file else re.sub(r"\W", "_", str(self))
         module = ModuleType(name)
         module.__file__ = f"<{self}>"
         sys.modules[name] = module

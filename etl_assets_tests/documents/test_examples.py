@@ -56,8 +56,9 @@ def test_the_examples_satisfy_mypy(written: dict[Path, Example]) -> None:
 
 def test_the_examples_satisfy_pyright(written: dict[Path, Example], tmp_path: Path) -> None:
     settings = tmp_path / "pyrightconfig.json"
+    paths = sorted({str(ROOT), *(str(path.parent) for path in written)})
     settings.write_text(
-        json.dumps({"include": _checked(written), "typeCheckingMode": "standard", "extraPaths": [str(ROOT)]}), "utf-8"
+        json.dumps({"include": _checked(written), "typeCheckingMode": "standard", "extraPaths": paths}), "utf-8"
     )
     command = [str(Path(sys.executable).parent / "basedpyright"), "--project", str(settings), "--outputjson"]
     command += ["--pythonpath", sys.executable]
