@@ -86,7 +86,7 @@ class InferredColumn:
 
 @dataclass
 class _Findings:
-    """What is to be declared and said about a column."""
+    """What is to be declared of a column, and what is doubtful."""
 
     type: TypeName = "text"
     arguments: dict[str, Any] = field(default_factory=dict)
