@@ -23,8 +23,10 @@ SEED ?= 0
 TRIALS ?= 400
 VARIANTS ?= all
 OPTIONS ?=
+# How long `make fuzz` reads mutated files of each format.
+SECONDS ?= 30
 
-.PHONY: help demo dev check test chaos bench lint style types tests format wheel clean
+.PHONY: help demo dev check test chaos fuzz bench lint style types tests format wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +49,9 @@ tests: $(READY) $(COMPILED)
 
 chaos: $(READY) $(COMPILED) ## Kill, stop and disturb runs of random histories, and compare with an oracle
 	$(BIN)/python -m etl_assets_tests.chaos --seed $(SEED) --trials $(TRIALS) --variants $(VARIANTS) $(OPTIONS)
+
+fuzz: $(READY) ## Read mutated files of every format, SECONDS for each
+	$(BIN)/python -m etl_assets_tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
 bench: $(READY) ## Measure against a hand-written load
 	$(BIN)/python -m benchmarks

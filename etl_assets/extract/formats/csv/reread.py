@@ -62,7 +62,9 @@ class RereadRecords(RawBatch):
         """Yield all records as one batch if none changes where another begins; else one batch for each record."""
         numbers = np.array(list(self._records), dtype=np.int64)
         codec = format_.codec if format_.transcoded else UTF8
-        lines = [(decode_record(raw, codec) if format_.transcoded else raw) + b"\n" for raw in self._records.values()]
+        lines = [
+            _with_line_end(decode_record(raw, codec) if format_.transcoded else raw) for raw in self._records.values()
+        ]
         whole = b"".join(lines)
         starts = np.concatenate([[0], np.cumsum([len(line) for line in lines])[:-1]]) if lines else numbers
         records = find_records(whole, format_.layout, final=True)
@@ -71,6 +73,11 @@ class RereadRecords(RawBatch):
             return
         for line, number in zip(lines, numbers, strict=True):
             yield CsvBatch(format_, _span(line, 1), self.names, line), np.array([number])
+
+
+def _with_line_end(record: bytes) -> bytes:
+    """Return a record with a line end, which takes away no carriage return at the end of the record."""
+    return record + (b"\r\n" if record.endswith(b"\r") else b"\n")
 
 
 def _span(data: bytes, records: int) -> Span:
