@@ -11,15 +11,11 @@ from random import Random
 
 import click
 
-from etl_assets_tests.fuzz.invariants import examine
-from etl_assets_tests.fuzz.mutations import mutated
-from etl_assets_tests.fuzz.targets import TARGETS
-
 CASES = Path(__file__).parent / "cases"
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=click.Choice([*TARGETS]))
+@click.argument("names", nargs=-1, metavar="NAME...")
 @click.option("--seconds", default=30.0, show_default=True, help="For each target.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--coverage", is_flag=True, help="Let atheris look for inputs that reach new code; of one target only.")
@@ -27,12 +23,18 @@ def main(names: tuple[str, ...], seconds: float, seed: int, *, coverage: bool) -
     """Fuzz the targets; exit with 1 if an invariant is broken."""
     if coverage:
         _with_atheris(names[0], seconds)
+    from etl_assets_tests.fuzz.targets import TARGETS
+
     broken = sum(_fuzz(name, seconds, seed) for name in names or TARGETS)
     sys.exit(1 if broken else 0)
 
 
 def _fuzz(name: str, seconds: float, seed: int) -> bool:
     """Return whether an invariant of a target is broken; write the first such input to its cases."""
+    from etl_assets_tests.fuzz.invariants import examine
+    from etl_assets_tests.fuzz.mutations import mutated
+    from etl_assets_tests.fuzz.targets import TARGETS
+
     target, end, count, read = TARGETS[name], time.monotonic() + seconds, 0, 0
     for data in mutated(target.samples, Random(seed)):  # noqa: S311 -- no secret
         if time.monotonic() > end:
@@ -59,6 +61,9 @@ def _with_atheris(name: str, seconds: float) -> None:
     """Fuzz a target, led by the coverage of the package; does not return."""
     import atheris
 
+    with atheris.instrument_imports(include=["etl_assets"]):  # so that nothing of it may be imported before
+        from etl_assets_tests.fuzz.invariants import examine
+        from etl_assets_tests.fuzz.targets import TARGETS
     target = TARGETS[name]
     corpus = CASES.parent / ".corpus" / name
     corpus.mkdir(parents=True, exist_ok=True)
@@ -72,7 +77,6 @@ def _with_atheris(name: str, seconds: float) -> None:
             keep(name, data)
             raise
 
-    atheris.instrument_all()
     atheris.Setup([sys.argv[0], str(corpus), f"-max_total_time={int(seconds)}", "-max_len=4096"], test)
     atheris.Fuzz()
 
