@@ -11,6 +11,7 @@ from etl_assets import Transformer
 from etl_assets.errors import TransformError
 from etl_assets.sources.fx_rates import CURRENCIES, SOURCE
 from etl_assets.testing import TransformerSuite
+from etl_assets_tests.documented import example
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,3 +80,7 @@ def test_the_suite_fails_for_a_wrong_transformer(wrong: type[_Altered], test: st
     suite.source = replace(SOURCE, transformer=wrong(SOURCE.transformer))
     with pytest.raises((AssertionError, TransformError)):
         getattr(suite, test)()
+
+
+class TestTheDocumentedTransformerConforms(example("docs/stages.md", "class Upper").TestUpper):  # type: ignore[misc]
+    """The suite as the document declares it."""
