@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from etl_assets.extract.base import Extractor, Fetched, Format
     from etl_assets.extract.file import FileExtractor
     from etl_assets.extract.formats.csv import Csv
+    from etl_assets.extract.formats.fixed_width import (
+        Field,
+        Filler,
+        FixedWidth,
+        HeaderRecord,
+        RecordCode,
+        TrailerRecord,
+    )
+    from etl_assets.extract.formats.lines import LineFormat
     from etl_assets.extract.formats.ndjson import Ndjson
     from etl_assets.load.base import Loader
     from etl_assets.load.loader import PostgresLoader
@@ -59,11 +68,16 @@ __all__ = [
     "Expectation",
     "Extractor",
     "Fetched",
+    "Field",
     "FileExtractor",
     "Files",
     "FilesSetAside",
+    "Filler",
+    "FixedWidth",
     "ForeignKey",
     "Format",
+    "HeaderRecord",
+    "LineFormat",
     "Loader",
     "Monitors",
     "Monthly",
@@ -76,6 +90,7 @@ __all__ = [
     "QuarantineGrowing",
     "Quiet",
     "RawBatch",
+    "RecordCode",
     "References",
     "RejectedCount",
     "RejectedShare",
@@ -88,6 +103,7 @@ __all__ = [
     "SlowRun",
     "Source",
     "Static",
+    "TrailerRecord",
     "Transformer",
     "UniqueTogether",
     "Validator",
@@ -101,6 +117,8 @@ _NAMES_BY_MODULE = {
     "extract.base": ("Extractor", "Fetched", "Format"),
     "extract.file": ("FileExtractor",),
     "extract.formats.csv": ("Csv",),
+    "extract.formats.fixed_width": ("Field", "Filler", "FixedWidth", "HeaderRecord", "RecordCode", "TrailerRecord"),
+    "extract.formats.lines": ("LineFormat",),
     "extract.formats.ndjson": ("Ndjson",),
     "load.base": ("Loader",),
     "load.loader": ("PostgresLoader",),

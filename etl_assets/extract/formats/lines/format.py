@@ -1,0 +1,258 @@
+"""LineFormat: the base class of formats with one record a line.
+
+The exact syntax, whatever the format:
+
+* Lines end with LF or CRLF, or with ``line_end``. An empty line is no record.
+* A value that is empty, or is one of the null words, is null.
+* No line is longer than a batch.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal
+
+import numpy as np
+import polars as pl
+
+from etl_assets.errors import DeclarationError, FormatError, MalformedRecordError, raised_at
+from etl_assets.extract.base import BATCH_BYTES, LARGEST_BATCH, Format
+from etl_assets.extract.formats.encoding import UTF8, canonical, reads_like_ascii
+from etl_assets.extract.formats.lines.batch import RereadLines
+from etl_assets.extract.formats.lines.lines import LineKind
+from etl_assets.extract.formats.lines.parsed import FIELD_COUNT, FIELD_COUNT_RULE, RULES, ParsedLines
+from etl_assets.extract.formats.lines.reader import LineReader
+from etl_assets.schema import RECORD_NO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from etl_assets.extract.base import Naming
+    from etl_assets.extract.formats.lines.lines import Flags, Kinds, Lines
+    from etl_assets.model.batch import RawBatch
+    from etl_assets.model.delivery import MemberIndex, Span
+    from etl_assets.model.rule import OnBreach, RuleInfo
+
+_SMALLEST_BATCH: Final = 64
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class LineFormat(Format):
+    """One record a line. A subclass defines ``names`` and ``parse``.
+
+    It may also define ``is_record``, ``line_end``, and ``rules`` with the rules that its ``parse`` adds. A format that
+    parses many lines at once defines ``parse_lines`` instead of ``parse``.
+
+    Attributes:
+        encoding: Encoding of the bytes. A byte order mark is accepted in UTF-8, UTF-16 and UTF-32.
+        skip_lines: Number of lines at the start of the file that are no records.
+        null: Words that mean 'no value' in every column.
+        decimal: The character before the fraction of numbers.
+        unterminated: What happens if a file does not end with a line end, so that its last record may have been cut:
+            ``"reject"`` that record, ``"report"`` it, or ``"refuse"`` the delivery.
+        batch_bytes: Largest size of a batch.
+    """
+
+    encoding: str = field(default=UTF8, kw_only=True)
+    skip_lines: int = field(default=0, kw_only=True)
+    null: tuple[str, ...] = field(default=(), kw_only=True)
+    decimal: str = field(default=".", kw_only=True)
+    unterminated: Literal["reject", "report", "refuse"] = field(default="reject", kw_only=True)
+    batch_bytes: int = field(default=BATCH_BYTES, kw_only=True)
+
+    def __post_init__(self) -> None:
+        here = type(self)
+        if here.parse is LineFormat.parse and here.parse_lines is LineFormat.parse_lines:
+            raise self._wrong("parse", "is not defined", "Define parse(line), which returns a value for each name")
+        try:
+            canonical(self.encoding)
+        except (LookupError, ValueError) as error:
+            problem = f"{self.encoding!r} is not known, or not of text files"
+            raise self._wrong("encoding", problem, "Write one like 'utf-8' or 'cp1252'") from error
+        if self.skip_lines < 0:
+            raise self._wrong("skip_lines", "is below 0", "Write how many lines come before the records")
+        if self.decimal not in (".", ","):
+            raise self._wrong("decimal", f"{self.decimal!r} is unknown", "Write '.' or ','")
+        if not _SMALLEST_BATCH <= self.batch_bytes <= LARGEST_BATCH:
+            remedy = f"Write {_SMALLEST_BATCH} to {LARGEST_BATCH} (1 GiB)"
+            raise self._wrong("batch_bytes", f"is {self.batch_bytes}", remedy)
+        if len(self.line_end) != 1 or not self.line_end.isascii():
+            raise self._wrong("line_end", f"{self.line_end!r} is not one ASCII character", "Return one, e.g. '\\n'")
+        self._check_names()
+
+    def _check_names(self) -> None:
+        names = self.names
+        if not names or not all(names):
+            raise self._wrong("names", "names nothing, or a column ''", "Return all names of the columns: ('a', 'b')")
+        if len(set(names)) < len(names) or RECORD_NO in names:
+            raise self._wrong("names", "names a column twice", f"Give each a name of its own, other than {RECORD_NO}")
+
+    def _wrong(self, argument: str, problem: str, remedy: str) -> DeclarationError:
+        return DeclarationError(f"format {type(self).__name__}", argument, problem, remedy)
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """The published names, in order."""
+
+    @property
+    def line_end(self) -> str:
+        """The ASCII character at the end of each line; a carriage return before a line feed belongs to it."""
+        return "\n"
+
+    def is_record(self, line: bytes) -> bool:  # noqa: ARG002 -- in most formats every line is one
+        """Return whether a line is a record. Other lines, such as comments, are skipped and counted.
+
+        This is called twice for each line, when the file is indexed and when it is read, so it must be cheap and depend
+        on the line alone.
+
+        Args:
+            line: The bytes of a line that is not empty, without its line end; UTF-8 if the encoding of the file does
+                not write ASCII characters as ASCII bytes.
+        """
+        return True
+
+    def parse(self, line: str) -> Sequence[str | None]:
+        """Return the values of a record, one for each name; None for no value.
+
+        Args:
+            line: The decoded line, without its line end.
+
+        Raises:
+            MalformedRecordError: If it is no record of this format. A wrong number of values is malformed too.
+        """
+        raise NotImplementedError
+
+    def parse_lines(self, lines: Lines, context: str) -> ParsedLines:  # noqa: ARG002 -- of the formats with headers
+        """Parse the lines of a batch, which can be decoded; a subclass may do it for all lines at once.
+
+        Args:
+            lines: The lines.
+            context: What `read_header` returned for their file.
+        """
+        rows: list[Sequence[str | None]] = []
+        broken: dict[str, Flags] = {}
+        for index, line in enumerate(lines.text):
+            try:
+                rows.append(self._values(line, lines.location(index)))
+            except MalformedRecordError as error:
+                broken.setdefault(error.rule, np.zeros(len(lines), bool))[index] = True
+        columns = zip(*rows, strict=True) if rows else [()] * len(self.names)
+        series = [pl.Series(name, cells, pl.String) for name, cells in zip(self.names, columns, strict=True)]
+        return ParsedLines(pl.DataFrame(series), broken)
+
+    def _values(self, line: str, location: str) -> Sequence[str | None]:
+        """Return the values of a record.
+
+        Raises:
+            MalformedRecordError: If it has none, or not one for each name.
+            FormatError: If ``parse`` raises anything else, or returns no texts.
+        """
+        try:
+            values = self.parse(line)
+        except MalformedRecordError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- the code of a source may raise anything; it is raised again
+            raise self._raised("parse", error, location) from None
+        if not isinstance(values, list | tuple) or not all(map(_is_text, values)):
+            raise self.failed("parse", f"returned no list of texts or None for the record at {location}")
+        if len(values) != len(self.names):
+            raise MalformedRecordError(FIELD_COUNT)
+        return values
+
+    def kinds(self, lines: Lines) -> Kinds:
+        """Return what each line is; see `LineKind`. By default those of which `is_record` is true are records."""
+        kinds = np.full(len(lines), LineKind.RECORD, np.uint8)
+        if type(self).is_record is LineFormat.is_record:
+            return kinds
+        for index, line in enumerate(lines):
+            try:
+                kinds[index] = LineKind.RECORD if self.is_record(line) else LineKind.SKIPPED
+            except Exception as error:  # noqa: BLE001 -- as in parse_lines
+                raise self._raised("is_record", error, lines.location(index)) from None
+        return kinds
+
+    def read_header(self, header: str | None, where: str) -> str:  # noqa: ARG002 -- most formats have none
+        """Return what each record of a file needs from its header: the context of its spans.
+
+        Args:
+            header: The first line of the file, if its kind is ``HEADER``; None otherwise.
+            where: How errors name the file.
+
+        Raises:
+            DeliveryError: If the header is missing or wrong.
+        """
+        return ""
+
+    def check_trailer(self, trailer: str | None, count: int, where: str) -> None:
+        """Check the end of a file.
+
+        Args:
+            trailer: The last line of the file, if its kind is ``TRAILER``; None otherwise.
+            count: Number of lines of the file, with header and trailer, without ``skip_lines`` and empty lines.
+            where: How errors name the file.
+
+        Raises:
+            DeliveryIncompleteError: If the file is cut short.
+        """
+
+    @property
+    def codec(self) -> str:
+        """Python's name of the encoding."""
+        return canonical(self.encoding)
+
+    @property
+    def transcoded(self) -> bool:
+        """Whether the stream must be transcoded to UTF-8 first; offsets then count bytes of the UTF-8 stream."""
+        return not reads_like_ascii(self.codec)
+
+    @property
+    def text_codec(self) -> str:
+        """The codec of the lines as they are parsed: UTF-8 if the stream is transcoded."""
+        return UTF8 if self.transcoded else self.codec
+
+    @property
+    def naming(self) -> Naming:
+        """See `Format.naming`."""
+        return "declared"
+
+    @property
+    def rules(self) -> tuple[RuleInfo, ...]:
+        """See `Format.rules`. A subclass adds its own: ``(*super().rules, RuleInfo(...))``."""
+        return (FIELD_COUNT_RULE, *RULES)
+
+    @property
+    def on_unterminated(self) -> OnBreach:
+        """See `Format.on_unterminated`."""
+        return self.unterminated
+
+    def read(
+        self, stream: BinaryIO, member: str, *, after: Span | None = None, index: MemberIndex | None = None
+    ) -> Iterator[RawBatch]:
+        """Cut a file into batches of at most ``batch_bytes``; see `Format.read`."""
+        reader = LineReader(self, stream, member)
+        return reader.through(after) if index is None else reader.indexed(index)
+
+    def reread(self, names: Sequence[str], records: Mapping[int, bytes], context: str = "") -> RawBatch:
+        """Parse single records again; see `Format.reread`."""
+        return RereadLines(self, names, records, context)
+
+    def failed(self, method: str, problem: str) -> FormatError:
+        """Return the error about a method of the format that did not do what it must."""
+        return FormatError(
+            f"{method} of the format {type(self).__name__} {problem}. The batch was not written. Correct it, and try "
+            "it with `etl-assets preview`."
+        )
+
+    def _raised(self, method: str, error: Exception, location: str) -> FormatError:
+        place = raised_at(error, str(sys.modules[type(self).__module__].__file__))
+        return self.failed(method, f"raised {type(error).__name__} at {place} on the record at {location}")
+
+
+def _is_text(value: object) -> bool:
+    """Return whether a value is None or a text that can be stored, which one with half a surrogate pair cannot."""
+    return value is None or (isinstance(value, str) and (value.isascii() or not _SURROGATE.search(value)))
