@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from etl_assets.extract.formats.encoding import UTF8
+from etl_assets.extract.formats.utf8 import is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,10 +90,8 @@ class Lines:
     @property
     def text(self) -> pl.Series:
         """The decoded lines: String. A byte that cannot be decoded becomes U+FFFD."""
-        if self.is_ascii or self.codec == UTF8:
-            text = self.raws.cast(pl.String, strict=False)
-            if not text.has_nulls():
-                return text
+        if self.is_ascii or (self.codec == UTF8 and is_utf8(self.data)):
+            return self.raws.cast(pl.String)
         return pl.Series([line.decode(self.codec, "replace") for line in self], dtype=pl.String)
 
 
