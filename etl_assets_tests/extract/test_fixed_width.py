@@ -157,27 +157,27 @@ def test_the_values_of_the_header_are_in_every_batch_and_survive_a_resume() -> N
 
 @pytest.mark.parametrize("lines", [b"D00001\n", b"", b"D00001\nH20031\n", b"\n"])
 def test_a_file_without_its_header_is_refused(lines: bytes) -> None:
-    with pytest.raises(DeliveryError, match="does not begin with a header, code 'H'. Nothing was written"):
+    with pytest.raises(DeliveryError, match="does not begin with a header, code 'H'"):
         read(b"\n" + lines + b"T0001\n"[: 6 * bool(lines.strip())], WITH_ENDS)
 
 
 @pytest.mark.parametrize("header", [b"H2003", b"H20\x0031", b"H\xff0031"])
 def test_a_header_that_cannot_be_read_is_refused(header: bytes) -> None:
-    with pytest.raises(DeliveryError, match="a header that is too short or not readable. Nothing was written"):
+    with pytest.raises(DeliveryError, match="a header that is too short or not readable"):
         read(header + b"\nD00001\nT0001 \n", WITH_ENDS)
 
 
 @pytest.mark.parametrize("size", [64, 1000])
 def test_a_second_header_is_refused_for_it_would_change_the_records_after_it(size: int) -> None:
     data = b"H20031\n" + b"D00001\n" * 20 + b"H21031\nT0021 \n"
-    with pytest.raises(DeliveryError, match="a header after its first line, line 22. Nothing was written"):
+    with pytest.raises(DeliveryError, match="a header after its first line, line 22"):
         read(data, FixedWidth(WITH_ENDS.fields, **_FILE, batch_bytes=size))
 
 
 @pytest.mark.parametrize("records", [5, 8, 20])
 def test_a_line_after_the_trailer_is_refused(records: int) -> None:
     data = b"H20031\n" + b"D00001\n" * records + b"T%04d \nD00002\n" % records
-    with pytest.raises(DeliveryError, match=f"a line after its trailer, line {records + 3}. Nothing was written"):
+    with pytest.raises(DeliveryError, match=f"a line after its trailer, line {records + 3}"):
         read(data, FixedWidth(WITH_ENDS.fields, **_FILE, batch_bytes=70))
 
 

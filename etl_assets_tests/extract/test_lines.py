@@ -202,9 +202,7 @@ def test_a_parse_that_returns_no_texts_is_an_error_that_names_format_and_line(va
 
 def test_a_parse_that_raises_is_an_error_that_names_format_and_line_and_nothing_of_the_record() -> None:
     (batch,) = read(b"good\nsecret\n", Raising())
-    with pytest.raises(
-        FormatError, match=r"Raising raised KeyError at test_lines.py:\d+ on the record at m:2"
-    ) as error:
+    with pytest.raises(FormatError, match=r"Raising raised KeyError at .*:\d+ on the record at m:2") as error:
         _ = batch.frame
     assert "secret" not in str(error.value)
     assert error.value.__cause__ is None
@@ -216,7 +214,7 @@ def test_a_record_of_the_quarantine_on_which_parse_raises_is_named_by_its_number
 
 
 def test_an_is_record_that_raises_is_an_error_when_the_file_is_indexed() -> None:
-    with pytest.raises(FormatError, match="is_record of the format Raising raised ValueError at .* at m:2") as error:
+    with pytest.raises(FormatError, match=r"is_record of the format Raising raised ValueError at .* at m:2") as error:
         read(b"good\nworse\n", Raising())
     assert "worse" not in str(error.value)
 

@@ -62,9 +62,8 @@ def _check_codes(format_: FixedWidth) -> None:
     codes += [("code", each) for each in (*(code.records or ()), *code.skipped)]
     for argument, each in codes:
         if len(each) != code.width:
-            raise _wrong(
-                argument, f"{each!r} is not as long as a code", f"Write a code of {code.width}, or correct its position"
-            )
+            remedy = f"Write a code of {code.width}, or correct its position"
+            raise _wrong(argument, f"{each!r} is not as long as the position of the code", remedy)
     every = [each for _, each in codes]
     for argument, each in codes:
         if every.count(each) > 1:
