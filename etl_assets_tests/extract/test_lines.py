@@ -193,7 +193,11 @@ def test_a_wrong_number_of_values_is_malformed(count: int) -> None:
     assert rules_of(b"a\nbad\n", Returning(value=["x"] * count)) == {2: ["record__field_count"]}
 
 
-@pytest.mark.parametrize("value", [None, "x", [1], [b"x"], ["\ud800"], 5])
+def test_a_value_with_half_a_surrogate_pair_cannot_be_stored_and_is_malformed() -> None:
+    assert rules_of(b"a\nbad\n", Returning(value=["\ud83d"])) == {2: ["record__encoding"]}
+
+
+@pytest.mark.parametrize("value", [None, "x", [1], [b"x"], 5])
 def test_a_parse_that_returns_no_texts_is_an_error_that_names_format_and_line(value: Any) -> None:
     (batch,) = read(b"a\nbad\n", Returning(value=value))
     with pytest.raises(FormatError, match="format Returning returned no list of texts or None for the record at m:2"):

@@ -23,7 +23,7 @@ from etl_assets.extract.base import BATCH_BYTES, LARGEST_BATCH, Format
 from etl_assets.extract.formats.encoding import UTF8, canonical, reads_like_ascii
 from etl_assets.extract.formats.lines.batch import RereadLines
 from etl_assets.extract.formats.lines.lines import LineKind
-from etl_assets.extract.formats.lines.parsed import FIELD_COUNT, FIELD_COUNT_RULE, RULES, ParsedLines
+from etl_assets.extract.formats.lines.parsed import ENCODING, FIELD_COUNT, FIELD_COUNT_RULE, RULES, ParsedLines
 from etl_assets.extract.formats.lines.reader import LineReader
 from etl_assets.schema import RECORD_NO
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from etl_assets.model.rule import OnBreach, RuleInfo
 
 _SMALLEST_BATCH: Final = 64
+_MOST_ROWS: Final = 100_000
+"""The largest number of rows that are kept as Python objects; a batch of short lines has millions."""
+_TEXTS: Final = frozenset((str, type(None)))
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -134,22 +137,30 @@ class LineFormat(Format):
             lines: The lines.
             context: What `read_header` returned for their file.
         """
+        frames: list[pl.DataFrame] = []
         rows: list[Sequence[str | None]] = []
         broken: dict[str, Flags] = {}
         for index, line in enumerate(lines.text):
             try:
-                rows.append(self._values(line, lines.location(index)))
+                rows.append(self._values(line, lines, index))
             except MalformedRecordError as error:
                 broken.setdefault(error.rule, np.zeros(len(lines), bool))[index] = True
-        columns = zip(*rows, strict=True) if rows else [()] * len(self.names)
-        series = [pl.Series(name, cells, pl.String) for name, cells in zip(self.names, columns, strict=True)]
-        return ParsedLines(pl.DataFrame(series), broken)
+            if len(rows) == _MOST_ROWS:
+                frames.append(self._frame(rows))
+                rows = []
+        return ParsedLines(pl.concat([*frames, self._frame(rows)]), broken)
 
-    def _values(self, line: str, location: str) -> Sequence[str | None]:
-        """Return the values of a record.
+    def _frame(self, rows: Sequence[Sequence[str | None]]) -> pl.DataFrame:
+        columns = zip(*rows, strict=True) if rows else [()] * len(self.names)
+        return pl.DataFrame(
+            [pl.Series(name, cells, pl.String) for name, cells in zip(self.names, columns, strict=True)]
+        )
+
+    def _values(self, line: str, lines: Lines, index: int) -> Sequence[str | None]:
+        """Return the values of one of the lines.
 
         Raises:
-            MalformedRecordError: If it has none, or not one for each name.
+            MalformedRecordError: If it has none, or not one for each name, or one with half a surrogate pair.
             FormatError: If ``parse`` raises anything else, or returns no texts.
         """
         try:
@@ -157,24 +168,27 @@ class LineFormat(Format):
         except MalformedRecordError:
             raise
         except Exception as error:  # noqa: BLE001 -- the code of a source may raise anything; it is raised again
-            raise self._raised("parse", error, location) from None
-        if not isinstance(values, list | tuple) or not all(map(_is_text, values)):
+            raise self._raised("parse", error, lines.location(index)) from None
+        if not isinstance(values, list | tuple) or not _TEXTS.issuperset(map(type, values)):
+            location = lines.location(index)
             raise self.failed("parse", f"returned no list of texts or None for the record at {location}")
         if len(values) != len(self.names):
             raise MalformedRecordError(FIELD_COUNT)
+        if any(not value.isascii() and _SURROGATE.search(value) for value in values if value):
+            raise MalformedRecordError(ENCODING)
         return values
 
     def kinds(self, lines: Lines) -> Kinds:
         """Return what each line is; see `LineKind`. By default those of which `is_record` is true are records."""
-        kinds = np.full(len(lines), LineKind.RECORD, np.uint8)
         if type(self).is_record is LineFormat.is_record:
-            return kinds
-        for index, line in enumerate(lines):
-            try:
-                kinds[index] = LineKind.RECORD if self.is_record(line) else LineKind.SKIPPED
-            except Exception as error:  # noqa: BLE001 -- as in parse_lines
-                raise self._raised("is_record", error, lines.location(index)) from None
-        return kinds
+            return np.full(len(lines), LineKind.RECORD, np.uint8)
+        flags: list[bool] = []
+        try:
+            for line in lines:
+                flags.append(bool(self.is_record(line)))  # noqa: PERF401 -- their number is that of the failed line
+        except Exception as error:  # noqa: BLE001 -- as in _values
+            raise self._raised("is_record", error, lines.location(len(flags))) from None
+        return np.where(np.array(flags, bool), LineKind.RECORD, LineKind.SKIPPED).astype(np.uint8)
 
     def read_header(self, header: str | None, where: str) -> str:  # noqa: ARG002 -- most formats have none
         """Return what each record of a file needs from its header: the context of its spans.
@@ -251,8 +265,3 @@ class LineFormat(Format):
     def _raised(self, method: str, error: Exception, location: str) -> FormatError:
         place = raised_at(error, str(sys.modules[type(self).__module__].__file__))
         return self.failed(method, f"raised {type(error).__name__} at {place} on the record at {location}")
-
-
-def _is_text(value: object) -> bool:
-    """Return whether a value is None or a text that can be stored, which one with half a surrogate pair cannot."""
-    return value is None or (isinstance(value, str) and (value.isascii() or not _SURROGATE.search(value)))
