@@ -83,7 +83,7 @@ class Lines:
         """The bytes of each line: Binary, which is not copied."""
         offsets = np.column_stack((self.starts, self.ends)).astype(np.int64, copy=False)
         # every second value of the array is what lies between two lines
-        buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(self.data)]
+        buffers = [None, pa.py_buffer(offsets.data), pa.py_buffer(self.data)]
         parts = pa.Array.from_buffers(pa.large_binary(), max(offsets.size - 1, 0), buffers)
         return cast("pl.Series", pl.from_arrow(parts)).gather_every(2)
 
