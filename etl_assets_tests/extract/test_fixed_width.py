@@ -214,6 +214,21 @@ def test_an_unterminated_trailer_is_no_unterminated_record() -> None:
     assert only(b"H20031\nD00001\nT0001 ", WITH_ENDS).unterminated is None
 
 
+@pytest.mark.parametrize(("last", "number"), [("fghij", None), ("fghi", 2), ("fgh", 2), ("fghijk", 2), ("éßüñö", None)])
+@pytest.mark.parametrize("short", [False, True])
+def test_a_last_record_with_all_its_characters_was_not_cut(last: str, number: int | None, short: bool) -> None:  # noqa: FBT001 -- both
+    assert only(f"abcde\n{last}".encode(), FixedWidth(_FIELDS, short_records=short)).unterminated == number
+
+
+def test_each_file_of_an_archive_has_the_values_of_its_own_header() -> None:
+    (first,) = read(b"H20031\nD00001\nT0001 \n", WITH_ENDS)
+    (second,) = WITH_ENDS.read(io.BytesIO(b"H21031\nD00002\nT0001 \n"), "m", after=first.span)
+    assert [batch.frame.rows() for batch in (first, second)] == [
+        [("D", "00001", "20", "031", 1)],
+        [("D", "00002", "21", "031", 2)],
+    ]
+
+
 def test_only_the_rules_that_a_declaration_can_break_are_listed() -> None:
     readable = ["record__encoding", "record__nul", "record__unterminated"]
     assert [rule.name for rule in FixedWidth(_FIELDS).rules] == ["record__length", *readable]

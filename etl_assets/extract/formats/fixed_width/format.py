@@ -19,8 +19,7 @@ import polars as pl
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
 from etl_assets.extract.formats.fixed_width.checks import check_records
 from etl_assets.extract.formats.fixed_width.fields import Field, Filler, HeaderRecord, RecordCode, TrailerRecord
-from etl_assets.extract.formats.lines import LineFormat, ParsedLines
-from etl_assets.extract.formats.lines.lines import LineKind
+from etl_assets.extract.formats.lines import LineFormat, LineKind, ParsedLines
 from etl_assets.extract.formats.lines.parsed import RULES
 from etl_assets.model.rule import RuleInfo
 
@@ -77,6 +76,10 @@ class FixedWidth(LineFormat):
         code = (_TYPE_RULE,) if self.code else ()
         filler = (_FILLER_RULE,) if self._blank else ()
         return (_LENGTH_RULE, *code, *filler, *RULES)
+
+    def is_whole(self, line: str) -> bool:
+        """Return whether a record has all its characters."""
+        return len(line) == self.width
 
     def kinds(self, lines: Lines) -> Kinds:
         """Return what each line is, by its record code."""

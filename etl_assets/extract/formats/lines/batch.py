@@ -44,9 +44,11 @@ class LineBatch(RawBatch):
     @property
     def unterminated(self) -> int | None:
         """The last record, if the bytes end with it; see `RawBatch`."""
-        end = self._format.line_end.encode()
-        cut = len(self._records) > 0 and self._data.find(end, int(self._records.starts[-1])) < 0
-        return self.span.last_record if cut else None
+        records = self._records
+        if not len(records) or self._data.find(self._format.line_end.encode(), int(records.starts[-1])) >= 0:
+            return None
+        line = records.line(-1).decode(records.codec, "replace")
+        return None if self._format.is_whole(line) else self.span.last_record
 
     @property
     def frame(self) -> pl.DataFrame:

@@ -119,6 +119,10 @@ class LineFormat(Format):
         """
         return True
 
+    def is_whole(self, line: str) -> bool:  # noqa: ARG002 -- most formats cannot know
+        """Return whether the last record of a file cannot have been cut, although no line end follows it."""
+        return False
+
     def parse(self, line: str) -> Sequence[str | None]:
         """Return the values of a record, one for each name; None for no value.
 
