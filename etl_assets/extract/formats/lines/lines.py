@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import numpy as np
 import polars as pl
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Flags: TypeAlias = NDArray[np.bool_]
     Kinds: TypeAlias = NDArray[np.uint8]
     Positions: TypeAlias = NDArray[np.int64]
+
+_ASCII: Final = 0x80
 
 
 class LineKind(IntEnum):
@@ -90,9 +92,22 @@ class Lines:
     @property
     def text(self) -> pl.Series:
         """The decoded lines: String. A byte that cannot be decoded becomes U+FFFD."""
-        if self.is_ascii or (self.codec == UTF8 and is_utf8(self.data)):
-            return self.raws.cast(pl.String)
-        return pl.Series([line.decode(self.codec, "replace") for line in self], dtype=pl.String)
+        raws = self.raws
+        if not self.is_ascii and not (self.codec == UTF8 and is_utf8(self.data)):
+            indices = self.beyond_ascii
+            decoded = [self.line(index).decode(self.codec, "replace").encode() for index in indices.tolist()]
+            raws = raws.scatter(indices, pl.Series(decoded, dtype=pl.Binary))
+        return raws.cast(pl.String)
+
+    @property
+    def beyond_ascii(self) -> Positions:
+        """The indices of the lines with other bytes than ASCII."""
+        return np.flatnonzero(self.holding(np.flatnonzero(np.frombuffer(self.data, np.uint8) >= _ASCII)))
+
+    def holding(self, positions: Positions) -> Flags:
+        """Return which lines contain a byte at one of the positions, which ascend."""
+        flags: Flags = np.searchsorted(positions, self.ends) > np.searchsorted(positions, self.starts)
+        return flags
 
 
 def find_lines(data: bytes, codec: str, line_end: bytes, *, first: int = 1, prefix: str = "") -> Lines:

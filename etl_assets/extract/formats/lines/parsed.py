@@ -79,20 +79,15 @@ def _unreadable(lines: Lines) -> dict[str, Flags]:
     """Return, for each rule that every line format has, which lines break it; only the rules that any line breaks."""
     broken: dict[str, Flags] = {}
     if b"\0" in lines.data:
-        broken[NUL] = _holding(lines, np.flatnonzero(np.frombuffer(lines.data, np.uint8) == 0))
+        broken[NUL] = lines.holding(np.flatnonzero(np.frombuffer(lines.data, np.uint8) == 0))
     if not lines.is_ascii:
         if lines.codec != UTF8:
-            broken[ENCODING] = np.array([not _decodes(line, lines.codec) for line in lines], bool)
+            broken[ENCODING] = np.zeros(len(lines), bool)
+            foreign = lines.beyond_ascii
+            broken[ENCODING][foreign] = [not _decodes(lines.line(index), lines.codec) for index in foreign.tolist()]
         elif not is_utf8(lines.data):
-            broken[ENCODING] = _holding(lines, invalid_utf8(lines.data))
+            broken[ENCODING] = lines.holding(invalid_utf8(lines.data))
     return {rule: flags for rule, flags in broken.items() if flags.any()}
-
-
-def _holding(lines: Lines, positions: Positions) -> Flags:
-    """Return which lines contain a byte at one of the positions."""
-    passed = np.searchsorted(positions, lines.starts), np.searchsorted(positions, lines.ends)
-    flags: Flags = passed[1] > passed[0]
-    return flags
 
 
 def _decodes(line: bytes, codec: str) -> bool:
