@@ -145,6 +145,11 @@ def test_a_quarantined_record_of_a_kind_that_is_skipped_now_stays_malformed() ->
     assert batch.frame.rows() == [("D", "00001", "20", None, 5)]
 
 
+def test_no_records_of_the_quarantine_are_an_empty_batch_without_a_header() -> None:
+    batch = WITH_ENDS.reread(WITH_ENDS.names, {})
+    assert (batch.names, batch.frame.height) == (WITH_ENDS.names, 0)
+
+
 def test_the_values_of_the_header_are_in_every_batch_and_survive_a_resume() -> None:
     format_ = FixedWidth(WITH_ENDS.fields, **_FILE, batch_bytes=64)
     data = b"H20   \n" + b"".join(b"D%05d\n" % n for n in range(40)) + b"T0040\n"

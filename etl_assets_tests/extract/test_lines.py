@@ -258,6 +258,12 @@ def test_records_of_the_quarantine_keep_their_numbers_and_their_bytes() -> None:
     assert (batch.raw(3), batch.location(3)) == (b"two\nlines", "record 3")
 
 
+def test_a_name_that_the_format_no_longer_has_is_null_in_records_of_the_quarantine() -> None:
+    batch = Whole().reread(("line", "gone"), {1: b"a"})
+    assert batch.frame.rows() == [("a", None, 1)]
+    assert Whole().reread(("gone",), {1: b"a"}).names == ("gone", "line")
+
+
 def test_a_freed_batch_parses_again() -> None:
     (batch,) = read(b"a\n")
     before = batch.frame

@@ -67,7 +67,7 @@ class FixedWidth(LineFormat):
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the fields, and then those of the header."""
-        fields = (*self.fields, *(self.header.fields if self.header else ()))
+        fields = (*self.fields, *self._header_fields)
         return tuple(part.name for part in fields if isinstance(part, Field))
 
     @property
@@ -101,10 +101,11 @@ class FixedWidth(LineFormat):
         good = np.ones(len(lines), bool)
         for flags in broken.values():
             good &= ~flags
-        header = {name: pl.lit(value, pl.String) for name, value in json.loads(context or "{}").items()}
+        values = json.loads(context or "{}")  # empty where there are no records
+        header = [pl.lit(values.get(part.name), pl.String).alias(part.name) for part in self._header_fields]
         cells = [_cell(pl.col("line"), part) for part in self.fields if isinstance(part, Field)]
         frame = text.alias("line").filter(pl.Series(good)).to_frame()
-        return ParsedLines(frame.select(*cells, **header), broken)
+        return ParsedLines(frame.select(*cells, *header), broken)
 
     def _broken(self, text: pl.Series, lengths: np.ndarray) -> dict[str, Flags]:
         """Return, for each rule, which lines break it; of a line whose kind is not known, the length is not checked."""
@@ -132,15 +133,15 @@ class FixedWidth(LineFormat):
                 f"{where} does not begin with a header, code {self.header.code!r}. Nothing was written. Check the "
                 "feed, and whether the code is declared as the publisher writes it."
             )
-        length = max((part.last for part in self.header.fields), default=0)
+        length = max((part.last for part in self._header_fields), default=0)
         if (len(header) < length and not self.short_records) or {"\0", "\ufffd"} & set(header):
             raise DeliveryError(
                 f"{where} has a header that is too short or not readable. Nothing was written. Check the feed, and "
                 "whether the fields of the header and the encoding are declared as the publisher writes them."
             )
         line = pl.Series("line", [header]).to_frame()
-        frame = line.select(_cell(pl.col("line"), part) for part in self.header.fields)
-        return json.dumps(frame.row(0, named=True) if self.header.fields else {})
+        cells = [_cell(pl.col("line"), part) for part in self._header_fields]
+        return json.dumps(line.select(cells).row(0, named=True) if cells else {})
 
     def check_trailer(self, trailer: str | None, count: int, where: str) -> None:
         """Compare the trailer's number of lines with those of the file."""
@@ -162,6 +163,10 @@ class FixedWidth(LineFormat):
                 f"{where} has {counted:,} lines, but its trailer has another number. Nothing was written. Fetch it "
                 "again when it is whole; if it is whole, correct which lines its trailer includes."
             )
+
+    @property
+    def _header_fields(self) -> tuple[Field, ...]:
+        return self.header.fields if self.header else ()
 
     @property
     def _blank(self) -> tuple[Filler, ...]:

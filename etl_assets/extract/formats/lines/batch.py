@@ -14,6 +14,7 @@ from etl_assets.extract.formats.lines.lines import LineKind, Lines, find_lines, 
 from etl_assets.extract.formats.lines.parsed import parse
 from etl_assets.model.batch import RawBatch
 from etl_assets.model.delivery import Span
+from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -127,7 +128,7 @@ class RereadLines(RawBatch):
 
     def __init__(self, format_: LineFormat, names: Sequence[str], records: Mapping[int, bytes], context: str) -> None:
         self.span = Span(0, "", 0, 0, min(records, default=1), len(records), 0, context=context)
-        self.names = tuple(names)
+        self.names = tuple(dict.fromkeys((*names, *format_.names)))
         self.decimal = format_.decimal
         self._bytes = records
         transcoded = format_.transcoded
@@ -137,8 +138,10 @@ class RereadLines(RawBatch):
 
     @property
     def frame(self) -> pl.DataFrame:
-        """The well-formed records. See `RawBatch.frame`."""
-        return self._parsed[0]
+        """The well-formed records. See `RawBatch.frame`. Names that the format no longer has are null."""
+        frame = self._parsed[0]
+        lacking = [pl.lit(None, pl.String).alias(name) for name in self.names if name not in frame.columns]
+        return frame.with_columns(lacking).select(*self.names, RECORD_NO)
 
     @property
     def malformed(self) -> pl.DataFrame:
