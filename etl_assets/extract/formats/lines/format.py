@@ -12,17 +12,17 @@ from __future__ import annotations
 import re
 import sys
 from abc import abstractmethod
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Final, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
 import polars as pl
 
-from etl_assets.errors import DeclarationError, FormatError, MalformedRecordError, raised_at
-from etl_assets.extract.base import BATCH_BYTES, LARGEST_BATCH, Format
-from etl_assets.extract.formats.encoding import UTF8, canonical, reads_like_ascii
+from etl_assets.errors import FormatError, MalformedRecordError, raised_at
+from etl_assets.extract.base import Format
 from etl_assets.extract.formats.lines.batch import RereadLines
 from etl_assets.extract.formats.lines.lines import LineKind
+from etl_assets.extract.formats.lines.options import LineOptions
 from etl_assets.extract.formats.lines.parsed import ENCODING, FIELD_COUNT, FIELD_COUNT_RULE, RULES, ParsedLines
 from etl_assets.extract.formats.lines.reader import LineReader
 from etl_assets.schema import RECORD_NO
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from etl_assets.model.delivery import MemberIndex, Span
     from etl_assets.model.rule import OnBreach, RuleInfo
 
-_SMALLEST_BATCH: Final = 64
 _MOST_ROWS: Final = 100_000
 """The largest number of rows that are kept as Python objects; a batch of short lines has millions."""
 _TEXTS: Final = frozenset((str, type(None)))
@@ -44,58 +43,28 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
-class LineFormat(Format):
-    """One record a line. A subclass defines ``names`` and ``parse``.
+class LineFormat(LineOptions, Format):
+    """One record a line. A subclass defines ``names`` and ``parse``; see `LineOptions` for the arguments.
 
     It may also define ``is_record``, ``line_end``, and ``rules`` with the rules that its ``parse`` adds. A format that
     parses many lines at once defines ``parse_lines`` instead of ``parse``.
-
-    Attributes:
-        encoding: Encoding of the bytes. A byte order mark is accepted in UTF-8, UTF-16 and UTF-32.
-        skip_lines: Number of lines at the start of the file that are no records.
-        null: Words that mean 'no value' in every column.
-        decimal: The character before the fraction of numbers.
-        unterminated: What happens if a file does not end with a line end, so that its last record may have been cut:
-            ``"reject"`` that record, ``"report"`` it, or ``"refuse"`` the delivery.
-        batch_bytes: Largest size of a batch.
     """
 
-    encoding: str = field(default=UTF8, kw_only=True)
-    skip_lines: int = field(default=0, kw_only=True)
-    null: tuple[str, ...] = field(default=(), kw_only=True)
-    decimal: str = field(default=".", kw_only=True)
-    unterminated: Literal["reject", "report", "refuse"] = field(default="reject", kw_only=True)
-    batch_bytes: int = field(default=BATCH_BYTES, kw_only=True)
-
     def __post_init__(self) -> None:
+        super().__post_init__()
         here = type(self)
         if here.parse is LineFormat.parse and here.parse_lines is LineFormat.parse_lines:
-            raise self._wrong("parse", "is not defined", "Define parse(line), which returns a value for each name")
-        try:
-            canonical(self.encoding)
-        except (LookupError, ValueError) as error:
-            problem = f"{self.encoding!r} is not known, or not of text files"
-            raise self._wrong("encoding", problem, "Write one like 'utf-8' or 'cp1252'") from error
-        if self.skip_lines < 0:
-            raise self._wrong("skip_lines", "is below 0", "Write how many lines come before the records")
-        if self.decimal not in (".", ","):
-            raise self._wrong("decimal", f"{self.decimal!r} is unknown", "Write '.' or ','")
-        if not _SMALLEST_BATCH <= self.batch_bytes <= LARGEST_BATCH:
-            remedy = f"Write {_SMALLEST_BATCH} to {LARGEST_BATCH} (1 GiB)"
-            raise self._wrong("batch_bytes", f"is {self.batch_bytes}", remedy)
+            raise self.wrong("parse", "is not defined", "Define parse(line), which returns a value for each name")
         if len(self.line_end) != 1 or not self.line_end.isascii():
-            raise self._wrong("line_end", f"{self.line_end!r} is not one ASCII character", "Return one, e.g. '\\n'")
+            raise self.wrong("line_end", f"{self.line_end!r} is not one ASCII character", "Return one, e.g. '\\n'")
         self._check_names()
 
     def _check_names(self) -> None:
         names = self.names
         if not names or not all(names):
-            raise self._wrong("names", "names nothing, or a column ''", "Return all names of the columns: ('a', 'b')")
+            raise self.wrong("names", "names nothing, or a column ''", "Return all names of the columns: ('a', 'b')")
         if len(set(names)) < len(names) or RECORD_NO in names:
-            raise self._wrong("names", "names a column twice", f"Give each a name of its own, other than {RECORD_NO}")
-
-    def _wrong(self, argument: str, problem: str, remedy: str) -> DeclarationError:
-        return DeclarationError(f"format {type(self).__name__}", argument, problem, remedy)
+            raise self.wrong("names", "names a column twice", f"Give each a name of its own, other than {RECORD_NO}")
 
     @property
     @abstractmethod
@@ -217,21 +186,6 @@ class LineFormat(Format):
         Raises:
             DeliveryIncompleteError: If the file is cut short.
         """
-
-    @property
-    def codec(self) -> str:
-        """Python's name of the encoding."""
-        return canonical(self.encoding)
-
-    @property
-    def transcoded(self) -> bool:
-        """Whether the stream must be transcoded to UTF-8 first; offsets then count bytes of the UTF-8 stream."""
-        return not reads_like_ascii(self.codec)
-
-    @property
-    def text_codec(self) -> str:
-        """The codec of the lines as they are parsed: UTF-8 if the stream is transcoded."""
-        return UTF8 if self.transcoded else self.codec
 
     @property
     def naming(self) -> Naming:
