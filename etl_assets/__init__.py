@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from etl_assets.extract.base import Extractor, Fetched, Format
     from etl_assets.extract.file import FileExtractor
     from etl_assets.extract.formats.csv import Csv
+    from etl_assets.extract.formats.fixed_width import (
+        Field,
+        Filler,
+        FixedWidth,
+        HeaderRecord,
+        RecordCode,
+        TrailerRecord,
+    )
+    from etl_assets.extract.formats.lines import LineFormat
     from etl_assets.extract.formats.ndjson import Ndjson
     from etl_assets.extract.formats.one_of import Layout, OneOf
     from etl_assets.load.base import Loader
@@ -60,12 +69,17 @@ __all__ = [
     "Expectation",
     "Extractor",
     "Fetched",
+    "Field",
     "FileExtractor",
     "Files",
     "FilesSetAside",
+    "Filler",
+    "FixedWidth",
     "ForeignKey",
     "Format",
+    "HeaderRecord",
     "Layout",
+    "LineFormat",
     "Loader",
     "Monitors",
     "Monthly",
@@ -79,6 +93,7 @@ __all__ = [
     "QuarantineGrowing",
     "Quiet",
     "RawBatch",
+    "RecordCode",
     "References",
     "RejectedCount",
     "RejectedShare",
@@ -91,6 +106,7 @@ __all__ = [
     "SlowRun",
     "Source",
     "Static",
+    "TrailerRecord",
     "Transformer",
     "UniqueTogether",
     "Validator",
@@ -104,6 +120,8 @@ _NAMES_BY_MODULE = {
     "extract.base": ("Extractor", "Fetched", "Format"),
     "extract.file": ("FileExtractor",),
     "extract.formats.csv": ("Csv",),
+    "extract.formats.fixed_width": ("Field", "Filler", "FixedWidth", "HeaderRecord", "RecordCode", "TrailerRecord"),
+    "extract.formats.lines": ("LineFormat",),
     "extract.formats.ndjson": ("Ndjson",),
     "extract.formats.one_of": ("Layout", "OneOf"),
     "load.base": ("Loader",),

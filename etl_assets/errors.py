@@ -110,6 +110,23 @@ class RuleError(EtlAssetsError):
     """A custom rule of a source raised, or returned no Boolean: the batch was not written; correct the rule."""
 
 
+class FormatError(EtlAssetsError):
+    """The code of a source's own format failed: the batch was not written; correct the format."""
+
+
+class MalformedRecordError(EtlAssetsError):
+    """A line cannot be parsed as a record. The ``parse`` of a `LineFormat` raises it; the record is quarantined.
+
+    Attributes:
+        rule: The rule that the record breaks; one of the ``rules`` of the format.
+    """
+
+    def __init__(self, rule: str) -> None:
+        """Take the rule, e.g. ``record__pattern``."""
+        super().__init__(f"A record breaks the rule {rule}. It is not written. Correct it in the quarantine.")
+        self.rule = rule
+
+
 class LoadError(EtlAssetsError):
     """The database did not accept a batch; the whole batch was rolled back."""
 
