@@ -37,6 +37,7 @@ class LineBatch(RawBatch):
         self.span = span
         self.names = format_.names
         self.decimal = format_.decimal
+        self.on_unterminated = format_.unterminated
         self._format = format_
         self._data = data
         if records is not None:

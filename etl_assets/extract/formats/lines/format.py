@@ -25,6 +25,7 @@ from etl_assets.extract.formats.lines.lines import LineKind
 from etl_assets.extract.formats.lines.options import LineOptions
 from etl_assets.extract.formats.lines.parsed import ENCODING, FIELD_COUNT, FIELD_COUNT_RULE, RULES, ParsedLines
 from etl_assets.extract.formats.lines.reader import LineReader
+from etl_assets.extract.formats.recognition import mismatch_of_text
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
@@ -201,6 +202,10 @@ class LineFormat(LineOptions, Format):
     def on_unterminated(self) -> OnBreach:
         """See `Format.on_unterminated`."""
         return self.unterminated
+
+    def mismatch(self, head: bytes) -> str | None:
+        """Return why a file is not of this format; see `Format.mismatch`."""
+        return mismatch_of_text(self, head)
 
     def read(
         self, stream: BinaryIO, member: str, *, after: Span | None = None, index: MemberIndex | None = None
