@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from etl_assets.extract.file import FileExtractor
     from etl_assets.extract.formats.csv import Csv
     from etl_assets.extract.formats.ndjson import Ndjson
+    from etl_assets.extract.formats.parquet import Parquet
+    from etl_assets.extract.formats.sqlite import Sqlite
     from etl_assets.load.base import Loader
     from etl_assets.load.loader import PostgresLoader
     from etl_assets.model.alert import (
@@ -70,6 +72,7 @@ __all__ = [
     "Ndjson",
     "NoDelivery",
     "OnChange",
+    "Parquet",
     "Partition",
     "PostgresLoader",
     "QuarantineAgeing",
@@ -87,6 +90,7 @@ __all__ = [
     "Secret",
     "SlowRun",
     "Source",
+    "Sqlite",
     "Static",
     "Transformer",
     "UniqueTogether",
@@ -102,6 +106,8 @@ _NAMES_BY_MODULE = {
     "extract.file": ("FileExtractor",),
     "extract.formats.csv": ("Csv",),
     "extract.formats.ndjson": ("Ndjson",),
+    "extract.formats.parquet": ("Parquet",),
+    "extract.formats.sqlite": ("Sqlite",),
     "load.base": ("Loader",),
     "load.loader": ("PostgresLoader",),
     "model.alert": (

@@ -6,6 +6,7 @@ has it. So the dictionaries are read first.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import pyarrow as pa
@@ -22,7 +23,7 @@ _WORST: Final = 4
 
 
 def rows_a_batch(stream: BinaryIO, metadata: pq.FileMetaData, group: int, size: int) -> int:
-    """Return how many rows of a row group have about a size, in bytes of values in memory.
+    """Return how many rows of a row group have at most about a size, in bytes of values in memory.
 
     Args:
         stream: The file.
@@ -40,7 +41,8 @@ def rows_a_batch(stream: BinaryIO, metadata: pq.FileMetaData, group: int, size: 
         values = max(column.num_values / rows, 1)
         usual += max(column.total_uncompressed_size / rows, (mean + _SMALLEST_CELL) * values)
         longest += (most + _SMALLEST_CELL) * values
-    return max(1, min(rows, int(min(size / usual, size * _WORST / longest))))
+    most_rows = max(1, int(min(size / usual, size * _WORST / longest)))
+    return math.ceil(rows / math.ceil(rows / most_rows))
 
 
 def _lengths(

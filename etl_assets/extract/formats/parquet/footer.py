@@ -26,7 +26,6 @@ _SMALLEST_BUFFER: Final = 64 * 1024
 _CELLS_A_BYTE: Final = 200
 _CELLS: Final = 10**8
 """A file may always claim so many cells, and more in proportion to its size."""
-_MOST_LEVELS: Final = 64
 _BROKEN: Final = (pa.ArrowException, OSError, ValueError, OverflowError)
 _SHOWN: Final = 200
 
@@ -68,11 +67,8 @@ def open_file(stream: BinaryIO, where: str) -> pq.ParquetFile:
             buffer_size=_buffer_size(metadata),
             page_checksum_verification=True,
         )
-        schema = file.schema_arrow
-        names = list(schema.names)
+        names = list(file.schema_arrow.names)
     _check_names(names, where)
-    for field in schema:
-        _check_depth(field.type, field.name, where, 1)
     return file
 
 
@@ -133,11 +129,3 @@ def _check_names(names: list[str], where: str) -> None:
         raise refused(where, "has no columns", "Check the feed")
     check_names(names, where, "Ask the publisher for another name")
 
-
-def _check_depth(type_: pa.DataType, name: str, where: str, depth: int) -> None:
-    if depth > _MOST_LEVELS:
-        raise refused(
-            where, f"has a column with more than {_MOST_LEVELS} nested levels, {name!r}", "Ask the publisher for fewer"
-        )
-    for index in range(type_.num_fields):
-        _check_depth(type_.field(index).type, name, where, depth + 1)

@@ -61,7 +61,7 @@ class ParquetReader:
             if offset != self._starts[group + 1]:
                 raise self._of_other_length(group)
         if number == first:
-            yield self._batch(self._span(number, 0, 0, record), self._file.schema_arrow.empty_table(), 0)
+            yield self._batch(self._span(number, 0, 0, record), pa.Table.from_batches([], self._file.schema_arrow), 0)
 
     def indexed(self, index: MemberIndex) -> Iterator[RowBatch]:
         """Read the batches of an index; of a row group, only the rows up to the last one that is needed."""
@@ -75,17 +75,18 @@ class ParquetReader:
 
     def _of_group(self, group: int, spans: Sequence[Span]) -> Iterator[RowBatch]:
         if not any(span.length for span in spans):
-            yield self._batch(spans[0], self._file.schema_arrow.empty_table(), group)
+            yield self._batch(spans[0], pa.Table.from_batches([], self._file.schema_arrow), group)
             return
         tables = self._tables(group, max(span.length for span in spans))
-        held, begin = self._file.schema_arrow.empty_table(), self._starts[group]
+        held, begin = pa.Table.from_batches([], self._file.schema_arrow), self._starts[group]
         for span in spans:
             while begin + held.num_rows < span.offset + span.length:
                 following = next(tables, None)
                 if following is None:
                     raise self._of_other_length(group)
                 gone = min(max(span.offset - begin, 0), held.num_rows)
-                held, begin = pa.concat_tables([held.slice(gone), following]), begin + gone
+                parts = [*held.slice(gone).to_batches(), *following.to_batches()]
+                held, begin = pa.Table.from_batches(parts, following.schema), begin + gone
             yield self._batch(span, held.slice(span.offset - begin, span.length), group)
 
     def _open(self) -> None:
