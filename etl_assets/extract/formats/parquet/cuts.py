@@ -31,12 +31,11 @@ def rows_a_batch(stream: BinaryIO, metadata: pq.FileMetaData, group: int, size: 
         group: The row group, from 0.
         size: Of a batch.
     """
+    lengths = _lengths(stream, metadata, group)
     chunks = metadata.row_group(group)
     rows = max(chunks.num_rows, 1)
-    columns = [chunks.column(index) for index in range(chunks.num_columns)]
-    paths = [column.path_in_schema for column in columns if column.physical_type == _TEXTS]
-    lengths = _lengths(stream, metadata, group, paths) if paths else [(0.0, 0)] * len(columns)
-    usual = longest = 0.0
+    columns = [chunks.column(index) for index in range(chunks.num_columns)] if lengths else []
+    usual = longest = 1.0
     for column, (mean, most) in zip(columns, lengths, strict=True):
         values = max(column.num_values / rows, 1)
         usual += max(column.total_uncompressed_size / rows, (mean + _SMALLEST_CELL) * values)
@@ -45,16 +44,19 @@ def rows_a_batch(stream: BinaryIO, metadata: pq.FileMetaData, group: int, size: 
     return math.ceil(rows / math.ceil(rows / most_rows))
 
 
-def _lengths(
-    stream: BinaryIO, metadata: pq.FileMetaData, group: int, paths: list[str]
-) -> list[tuple[float, int]]:
-    """Return the mean and the largest length of the texts in the dictionary of each column, in bytes; 0 for others."""
+def _lengths(stream: BinaryIO, metadata: pq.FileMetaData, group: int) -> list[tuple[float, int]]:
+    """Return the mean and the largest length of the texts in the dictionary of each column, in bytes; 0 for others.
+
+    It reads the first row, with all columns, and nothing if there is none.
+    """
+    columns = [metadata.schema.column(index) for index in range(metadata.num_columns)]
+    texts = [column.path for column in columns if column.physical_type == _TEXTS]
     file = pq.ParquetFile(
-        stream, metadata=metadata, read_dictionary=paths, pre_buffer=False, page_checksum_verification=True
+        stream, metadata=metadata, read_dictionary=texts, pre_buffer=False, page_checksum_verification=True
     )
     first = next(file.iter_batches(1, row_groups=[group], use_threads=False), None)
     if first is None:
-        return [(0.0, 0)] * metadata.num_columns
+        return []
     return [_lengths_of(leaf) for column in first.columns for leaf in _leaves(column)]
 
 

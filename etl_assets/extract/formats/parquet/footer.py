@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUFFERED: Final = 64 * 1024**2
-"""Row groups with more packed bytes are read in parts."""
+"""Row groups with more bytes are read in parts."""
 _MAGIC: Final = b"PAR1"
 _ENCRYPTED: Final = b"PARE"
 _TAIL: Final = 8
 _BLOCK: Final = 4 * 1024**2
+_SCANNED: Final = 64 * 1024
 _SMALLEST_BUFFER: Final = 64 * 1024
 _CELLS_A_BYTE: Final = 200
 _CELLS: Final = 10**8
@@ -36,6 +37,8 @@ def refusing(where: str) -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
+        if "crypt" in str(error):
+            raise refused(where, "is encrypted", "Have the publisher send it without encryption") from None
         problem = " ".join(str(error).split())[:_SHOWN] if isinstance(error, OSError | pa.ArrowException) else ""
         raise refused(
             where,
@@ -59,7 +62,7 @@ def open_file(stream: BinaryIO, where: str) -> pq.ParquetFile:
     size = _check_ends(stream, where)
     with refusing(where):
         metadata = pq.read_metadata(stream)
-        check_size(metadata, size, where)
+        _check_claims(metadata, size, where)
         file = pq.ParquetFile(
             stream,
             metadata=metadata,
@@ -69,6 +72,7 @@ def open_file(stream: BinaryIO, where: str) -> pq.ParquetFile:
         )
         names = list(file.schema_arrow.names)
     _check_names(names, where)
+    _check_nested(file, size, where)
     return file
 
 
@@ -92,32 +96,42 @@ def _check_ends(stream: BinaryIO, where: str) -> int:
     return size
 
 
-def check_size(metadata: pq.FileMetaData, size: int, where: str) -> None:
-    """Refuse a file that claims more values than its size makes credible."""
-    most = max(_CELLS, size * _CELLS_A_BYTE)
-    claimed = 0
+def _check_claims(metadata: pq.FileMetaData, size: int, where: str) -> None:
+    """Refuse a file that claims more rows than its size makes credible.
+
+    It does not use the metadata of single columns: if a column is encrypted, pyarrow ends the process there.
+    """
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    if any(group.num_columns != metadata.num_columns or group.num_rows < 0 for group in groups):
+        raise refused(where, "has a row group that does not fit its schema", "Check the file")
+    rows = sum(group.num_rows for group in groups)
+    _check_values(rows * metadata.num_columns, size, where)
+
+
+def _check_nested(file: pq.ParquetFile, size: int, where: str) -> None:
+    """Refuse a file whose nested columns have more values than its size makes credible; a row can have any number."""
+    schema, metadata = file.metadata.schema, file.metadata
+    if all(schema.column(index).max_repetition_level == 0 for index in range(metadata.num_columns)):
+        return
+    with refusing(where):
+        file.scan_contents(batch_size=_SCANNED)
+    values = 0
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        values = sum(max(group.column(index).num_values, group.num_rows) for index in range(group.num_columns))
-        claimed += values
-        if group.num_rows < 0 or values < 0:
-            raise refused(where, f"has a row group {number + 1} of a negative size", "Check the file")
-    if claimed > most or metadata.num_rows > most:
-        raise refused(
-            where,
-            f"claims {claimed:,} values in {metadata.num_rows:,} rows, in only {size:,} bytes",
-            "Check the file: it may be made to fill the memory",
-        )
+        values += sum(group.column(index).num_values for index in range(group.num_columns))
+    _check_values(values, size, where)
+
+
+def _check_values(values: int, size: int, where: str) -> None:
+    if values > max(_CELLS, size * _CELLS_A_BYTE):
+        problem = f"claims {values:,} values in only {size:,} bytes"
+        raise refused(where, problem, "Check the file: it may be made to fill the memory")
 
 
 def _buffer_size(metadata: pq.FileMetaData) -> int:
     """Return 0 to read the values of a column of a row group at once; else in how large parts."""
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
-    largest = max(
-        (sum(group.column(index).total_compressed_size for index in range(group.num_columns)) for group in groups),
-        default=0,
-    )
-    if largest <= BUFFERED:
+    if max((group.total_byte_size for group in groups), default=0) <= BUFFERED:
         return 0
     return max(_SMALLEST_BUFFER, min(_BLOCK, BUFFERED // max(metadata.num_columns, 1)))
 
