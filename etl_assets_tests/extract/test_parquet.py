@@ -136,6 +136,15 @@ def test_places_are_row_group_and_row_of_the_file() -> None:
     ]
 
 
+@pytest.mark.parametrize("null", [(), ("7",)])
+def test_names_that_polars_reads_as_patterns_are_only_names(null: tuple[str, ...]) -> None:
+    names = ["", "*", "^.*$", "a.b", 'é"']
+    (batch,) = read(parquet(pa.table([[1]] * 5, names=names)), Parquet(null=null))
+    assert batch.names == tuple(names)
+    assert batch.frame.rows() == [(*["1"] * 5, 1)]
+    assert Parquet().reread(names, {1: batch.raw(1)}).frame.rows() == batch.frame.rows()
+
+
 def test_the_types_of_columns_are_those_of_the_file() -> None:
     (batch,) = read(parquet(TABLE))
     assert batch.canonical

@@ -71,13 +71,11 @@ class RowBatch(RawBatch):
     def frame(self) -> pl.DataFrame:
         """The rows whose texts are UTF-8; see `RawBatch`."""
         numbers = pl.Series(RECORD_NO, self._numbers, dtype=pl.Int64)
-        frame = pl.DataFrame([*self._cells, numbers])
+        columns = [*self._cells, numbers]
         if self._malformed:
-            frame = frame.filter(~pl.col(RECORD_NO).is_in(list(self._malformed)))
-        texts = pl.col(self.names).cast(pl.String)
-        if self._null:
-            texts = pl.when(~among(texts, self._null)).then(texts)
-        return frame.with_columns(texts) if self.names else frame
+            well_formed = ~numbers.is_in(list(self._malformed))
+            columns = [column.filter(well_formed) for column in columns]
+        return pl.DataFrame([*(self._texts(cells) for cells in columns[:-1]), columns[-1]])
 
     @property
     def malformed(self) -> pl.DataFrame:
@@ -121,6 +119,15 @@ class RowBatch(RawBatch):
             if cell is not None and not _is_utf8(cell)
         )
         return {self._numbers[index]: ENCODING for index in rows} | dict(self._broken)
+
+    def _texts(self, cells: pl.Series) -> pl.Series:
+        """Return well-formed cells as String, without null words."""
+        texts = cells.cast(pl.String)
+        if not self._null:
+            return texts
+        cell = pl.col("cell")
+        without_null = pl.when(~among(cell, self._null)).then(cell)
+        return texts.alias("cell").to_frame().select(without_null).to_series().alias(cells.name)
 
     def _index(self, record_no: int) -> int:
         try:
