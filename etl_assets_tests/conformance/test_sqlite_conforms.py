@@ -14,7 +14,8 @@ RECORDS: Final = 200
 _ROWS: Final = """
     INSERT INTO {table}
     WITH RECURSIVE n(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 200)
-    SELECT n * 3 - 10, CASE n % 5 WHEN 0 THEN NULL WHEN 1 THEN n WHEN 2 THEN n / 4.0 WHEN 3 THEN 'é"' || n ELSE x'00ff' END,
+    SELECT n * 3 - 10,
+           CASE n % 5 WHEN 0 THEN NULL WHEN 1 THEN n WHEN 2 THEN n / 4.0 WHEN 3 THEN 'é"' || n ELSE x'00ff' END,
            CASE WHEN n IN (9, 150) THEN CAST(x'77ff' AS TEXT) ELSE 'word' END, ''
     FROM n
 """

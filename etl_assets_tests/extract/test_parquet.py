@@ -62,7 +62,10 @@ def cells(array: Any, format_: Parquet | None = None) -> list[str | None]:
         (pa.array([Decimal("1.10"), Decimal("-0.07")], pa.decimal128(5, 2)), ["1.10", "-0.07"]),
         (pa.array([Decimal("0.0000000001")], pa.decimal256(50, 10)), ["0.0000000001"]),
         (pa.array([True, False, None]), ["true", "false", None]),
-        (pa.array([0, 2_932_896, 2_932_897], pa.int32()).view(pa.date32()), ["1970-01-01", "9999-12-31", "2932897 days since zero"]),
+        (
+            pa.array([0, 2_932_896, 2_932_897], pa.int32()).view(pa.date32()),
+            ["1970-01-01", "9999-12-31", "2932897 days since zero"],
+        ),
         (pa.array([datetime(2024, 1, 31, 8, 5)], pa.timestamp("ms")), ["2024-01-31 08:05:00"]),  # noqa: DTZ001
         (pa.array([500_000_000, 1], pa.timestamp("ns")), ["1970-01-01 00:00:00.5", "1970-01-01 00:00:00.000000001"]),
         (pa.array([2**63 - 1], pa.timestamp("us")), ["9223372036854775807 us since zero"]),
@@ -243,7 +246,9 @@ def _encrypted(encryption: Any, column: str) -> bytes:
     return parquet(pa.table({"x": [1, 2], "y": ["a", "b"]}), encryption_properties=properties)
 
 
-def test_a_file_that_claims_more_values_than_its_size_makes_credible_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_claims_more_values_than_its_size_makes_credible_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     data = parquet(pa.table({"x": pa.array([None] * 200_000, pa.int8())}))
     assert len(read(data)) == 1
     monkeypatch.setattr(footer, "_CELLS", 10_000)

@@ -1,4 +1,4 @@
-"""Values of Parquet reach the typed rows unchanged: from the publisher's file through the landing store and the casts."""
+"""Values of Parquet reach the typed rows unchanged: from the publisher's file, through landing store and casts."""
 
 from __future__ import annotations
 

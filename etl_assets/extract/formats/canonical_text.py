@@ -6,7 +6,7 @@ A value that no declared type can hold, such as NaN or the year 10,000, becomes 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import polars as pl
 import pyarrow as pa
@@ -158,9 +158,7 @@ def _durations(array: pa.Array) -> pl.Series:
 
 
 def _series(array: pa.Array) -> pl.Series:
-    series = pl.from_arrow(array)
-    assert isinstance(series, pl.Series)
-    return series
+    return cast("pl.Series", pl.from_arrow(array))
 
 
 def _is_text(type_: pa.DataType) -> bool:

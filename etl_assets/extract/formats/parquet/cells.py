@@ -98,8 +98,7 @@ def _fragments(array: Any, binary: BinaryNotation) -> Sequence[str | None]:
 
 def _scalars(array: Any, binary: BinaryNotation) -> Sequence[str | None]:
     texts = [
-        text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text
-        for text in texts_of(array, binary)
+        text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text for text in texts_of(array, binary)
     ]
     if published_type(array.type) in ("integer", "float", "decimal", "boolean"):
         return texts

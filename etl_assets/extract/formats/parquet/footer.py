@@ -142,4 +142,3 @@ def _check_names(names: list[str], where: str) -> None:
     if not names:
         raise refused(where, "has no columns", "Check the feed")
     check_names(names, where, "Ask the publisher for another name")
-

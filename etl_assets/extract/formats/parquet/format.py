@@ -4,8 +4,8 @@ How values become text:
 
 * Whole numbers and decimals keep their digits. Other numbers have the fewest digits that are read as the same number,
   and no point if they are whole: ``3``. NaN and infinity become words, which no declared type takes.
-* Dates and times are written as ``schema.canonical_type`` describes, instants in UTC. Nanoseconds keep nine digits, which
-  no declared type takes unless the last three are zero. A duration is its count and its unit: ``90 s``.
+* Dates and times are written as ``schema.canonical_type`` describes, instants in UTC. Nanoseconds keep all digits; no
+  declared type takes more than six. A duration is its count and its unit: ``90 s``.
 * Texts are as published; an empty text is no null. Lists, structs and maps become JSON, in the same notation.
 """
 

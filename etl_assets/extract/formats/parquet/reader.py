@@ -9,7 +9,6 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from etl_assets.errors import DeliveryIncompleteError
 from etl_assets.extract.formats.parquet.cells import published_type, texts_of
@@ -38,9 +37,7 @@ class ParquetReader:
         size: Largest size of a batch, in bytes of values in memory.
     """
 
-    def __init__(
-        self, stream: BinaryIO, member: str, null: tuple[str, ...], binary: BinaryNotation, size: int
-    ) -> None:
+    def __init__(self, stream: BinaryIO, member: str, null: tuple[str, ...], binary: BinaryNotation, size: int) -> None:
         self._stream = stream
         self._member = member
         self._where = member or "the file"

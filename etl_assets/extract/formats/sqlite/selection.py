@@ -24,7 +24,7 @@ class Selection:
     """What is read.
 
     Attributes:
-        statement: Its first column is the rowid or NULL. Its parameter is the first rowid, or the number of rows before.
+        statement: Its first column is the rowid or NULL. Its parameter is the first rowid, or how many rows are before.
         names: The published names.
         label: The table in locations; empty for a query.
         has_rowid: Whether the rows have rowids.
@@ -72,13 +72,13 @@ def of_table(connection: sqlite3.Connection, table: str, where: str) -> Selectio
     key = [column[2] for column in connection.execute(f"PRAGMA index_info({quoted(name)})")]
     if key:
         order = ", ".join(map(quoted, key))
-        statement = f"SELECT NULL, * FROM {quoted(name)} ORDER BY {order} LIMIT -1 OFFSET ?"  # noqa: S608 -- quoted
+        statement = f"SELECT NULL, * FROM {quoted(name)} ORDER BY {order} LIMIT -1 OFFSET ?"
         return Selection(statement, names, name, has_rowid=False)
     taken = {column.lower() for column in names}
     rowid = next((alias for alias in _ROWID if alias not in taken), None)
     if rowid is None:
         raise refused(where, f"has a table whose rowid has no name, {name!r}", "Read it by a query")
-    statement = f"SELECT {rowid}, * FROM {quoted(name)} WHERE {rowid} >= ? ORDER BY {rowid}"  # noqa: S608 -- quoted
+    statement = f"SELECT {rowid}, * FROM {quoted(name)} WHERE {rowid} >= ? ORDER BY {rowid}"
     return Selection(statement, names, name, has_rowid=True)
 
 
@@ -90,11 +90,11 @@ def of_query(connection: sqlite3.Connection, query: str, where: str) -> Selectio
         sqlite3.Error: If it cannot be run.
     """
     inner = f"(\n{query.strip().rstrip(';')}\n)"
-    described = connection.execute(f"SELECT * FROM {inner} LIMIT 0").description  # noqa: S608 -- as declared
+    described = connection.execute(f"SELECT * FROM {inner} LIMIT 0").description
     names = tuple(column[0] for column in described)
     _check(names, where)
     order = ", ".join(f"{place} COLLATE BINARY" for place in range(2, len(names) + 2))
-    statement = f"SELECT NULL, * FROM {inner} ORDER BY {order} LIMIT -1 OFFSET ?"  # noqa: S608 -- as declared
+    statement = f"SELECT NULL, * FROM {inner} ORDER BY {order} LIMIT -1 OFFSET ?"
     return Selection(statement, names, "", has_rowid=False)
 
 
