@@ -142,7 +142,7 @@ def test_places_are_row_group_and_row_of_the_file() -> None:
 @pytest.mark.parametrize("null", [(), ("7",)])
 def test_names_that_polars_reads_as_patterns_are_only_names(null: tuple[str, ...]) -> None:
     names = ["", "*", "^.*$", "a.b", 'é"']
-    (batch,) = read(parquet(pa.table([[1]] * 5, names=names)), Parquet(null=null))
+    (batch,) = read(parquet(pa.table([pa.array([1])] * 5, names=names)), Parquet(null=null))
     assert batch.names == tuple(names)
     assert batch.frame.rows() == [(*["1"] * 5, 1)]
     assert Parquet().reread(names, {1: batch.raw(1)}).frame.rows() == batch.frame.rows()
@@ -196,7 +196,7 @@ def test_an_index_of_other_bytes_is_an_error() -> None:
         (b"PAR1", "is cut short"),
         (SAMPLE[:-8] + struct.pack("<I", 2**31) + b"PAR1", "is damaged"),
         (SAMPLE[:-_FOOTER] + b"\xff" * 64 + SAMPLE[64 - _FOOTER :], "is damaged"),
-        (parquet(pa.table([[1], [2]], names=["a", "a"])), "has two columns of one name: 'a'"),
+        (parquet(pa.table([pa.array([1])] * 2, names=["a", "a"])), "has two columns of one name: 'a'"),
         (parquet(pa.table({})), "has no columns"),
         (parquet(pa.table({RECORD_NO: [1]})), "publishes the name '_record_no'"),
         (parquet(pa.table({f"c{n}": [1] for n in range(10_001)})), "10,001 different names"),
@@ -297,7 +297,7 @@ def test_a_random_table_is_read_back_equal(rows: Sequence[tuple[Any, ...]]) -> N
     columns = list(zip(*rows, strict=True)) or [()] * len(_SCALARS)
     arrays = [pa.array(column, type_) for column, (type_, _) in zip(columns, _SCALARS.values(), strict=True)]
     batches = read(parquet(pa.table(arrays, names=list(_SCALARS)), row_group_size=7))
-    parse = {"integer": int, "float": float, "decimal": Decimal, "text": str, "json": json.loads}
+    parse: dict[str, Any] = {"integer": int, "float": float, "decimal": Decimal, "text": str, "json": json.loads}
     again = [
         tuple(None if cell is None else parse[name](cell) for name, cell in row.items() if name != RECORD_NO)
         for batch in batches

@@ -25,7 +25,7 @@ _LENGTH_OF_DATE: Final = len("2000-01-01 ")
 _MOST_POLARS_DIGITS: Final = 38
 
 
-def scalar_texts(array: pa.Array) -> pl.Series | None:
+def scalar_texts(array: pa.Array[Any]) -> pl.Series | None:
     """Return the values of an array without nested values as text.
 
     Returns:
@@ -60,22 +60,22 @@ def _plain(text: str) -> str:
     return format(number, "f") if abs(number.adjusted()) <= _MOST_PLACES else text
 
 
-def _numbers(array: pa.Array) -> pl.Series:
+def _numbers(array: pa.Array[Any]) -> pl.Series:
     return _series(array).cast(pl.String)
 
 
-def _floats(array: pa.Array) -> pl.Series:
+def _floats(array: pa.Array[Any]) -> pl.Series:
     return float_texts(_series(array))
 
 
-def _decimals(array: pa.Array) -> pl.Series:
+def _decimals(array: pa.Array[Any]) -> pl.Series:
     type_: Any = array.type
     if type_.precision <= _MOST_POLARS_DIGITS and type_.scale >= 0 and not pa.types.is_decimal256(type_):
         return _series(array).cast(pl.String)
     return _without_exponents(_series(array.cast(pa.large_string())), "E")
 
 
-def _texts(array: pa.Array) -> pl.Series:
+def _texts(array: pa.Array[Any]) -> pl.Series:
     """Return texts as String; as Binary if one of them is not UTF-8, which the reader of the file does not check."""
     try:
         array.validate(full=True)
@@ -84,7 +84,7 @@ def _texts(array: pa.Array) -> pl.Series:
     return _series(array)
 
 
-def _bytes(array: pa.Array) -> pl.Series:
+def _bytes(array: pa.Array[Any]) -> pl.Series:
     whole = array.cast(pa.binary()) if pa.types.is_fixed_size_binary(array.type) else array
     try:
         return _series(whole.cast(pa.large_string()))
@@ -92,11 +92,11 @@ def _bytes(array: pa.Array) -> pl.Series:
         return _series(whole)
 
 
-def _midnights(array: pa.Array) -> pl.Series:
+def _midnights(array: pa.Array[Any]) -> pl.Series:
     return _moments(_series(array.view(pa.int64())), "ms")
 
 
-def _timestamps(array: pa.Array) -> pl.Series:
+def _timestamps(array: pa.Array[Any]) -> pl.Series:
     type_: Any = array.type
     texts = _moments(_series(array.view(pa.int64())), type_.unit)
     return texts if type_.tz is None else texts + "+00:00"
@@ -109,14 +109,14 @@ def _moments(counts: pl.Series, unit: str) -> pl.Series:
     return _in_range(counts, first, last, unit, lambda values: _clock_texts(values, unit))
 
 
-def _times(array: pa.Array) -> pl.Series:
+def _times(array: pa.Array[Any]) -> pl.Series:
     type_: Any = array.type
     bits = pa.int32() if type_.bit_width == pa.int32().bit_width else pa.int64()
     counts, last = _series(array.view(bits)).cast(pl.Int64), _A_DAY * _A_SECOND[type_.unit] - 1
     return _in_range(counts, 0, last, type_.unit, lambda values: _time_texts(values, type_.unit))
 
 
-def _days(array: pa.Array) -> pl.Series:
+def _days(array: pa.Array[Any]) -> pl.Series:
     counts = _series(array.view(pa.int32()))
     return _in_range(counts, _FIRST_DAY, _LAST_DAY, "days", lambda days: days.cast(pl.Date).cast(pl.String))
 
@@ -151,13 +151,13 @@ def _in_range(
     return frame.select(pl.when("inside").then(within).otherwise(outside)).to_series()
 
 
-def _durations(array: pa.Array) -> pl.Series:
+def _durations(array: pa.Array[Any]) -> pl.Series:
     """Return ``90 s``: the count and its unit, as the file has them."""
     type_: Any = array.type
     return _series(array.view(pa.int64())).cast(pl.String) + f" {type_.unit}"
 
 
-def _series(array: pa.Array) -> pl.Series:
+def _series(array: pa.Array[Any]) -> pl.Series:
     return cast("pl.Series", pl.from_arrow(array))
 
 
@@ -175,7 +175,7 @@ def is_bytes(type_: pa.DataType) -> bool:
     )
 
 
-_NOTATIONS: Final[tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pl.Series]], ...]] = (
+_NOTATIONS: Final[tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array[Any]], pl.Series]], ...]] = (
     (_is_text, _texts),
     (pa.types.is_integer, _numbers),
     (pa.types.is_boolean, _numbers),

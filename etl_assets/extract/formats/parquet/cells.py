@@ -70,11 +70,11 @@ def texts_of(array: Any, binary: BinaryNotation) -> pl.Series:
     return texts
 
 
-def _hexadecimal(array: pa.Array) -> pl.Series:
+def _hexadecimal(array: pa.Array[Any]) -> pl.Series:
     return pl.Series(array.cast(pa.binary()).cast(pa.large_binary())).bin.encode("hex")
 
 
-def _uuids(array: pa.Array) -> pl.Series:
+def _uuids(array: pa.Array[Any]) -> pl.Series:
     digits = pl.col("digits")
     parts = pl.concat_str([digits.str.slice(start, length) for start, length in _UUID], separator="-")
     return _hexadecimal(array).alias("digits").to_frame().select(parts).to_series()
@@ -117,7 +117,7 @@ def _objects(array: Any, binary: BinaryNotation) -> Sequence[str | None]:
 def _arrays(array: Any, binary: BinaryNotation) -> Sequence[str | None]:
     """Return lists as arrays, and maps as objects."""
     if pa.types.is_map(array.type):
-        keys = [key if (key or "").startswith('"') else json.dumps(key) for key in _fragments(array.keys, binary)]
+        keys = [_key(key) for key in _fragments(array.keys, binary)]
         items, opening, closing = list(map(_pair, keys, _fragments(array.items, binary))), "{", "}"
     else:
         items, opening, closing = [item or "null" for item in _fragments(array.values, binary)], "[", "]"
@@ -129,6 +129,11 @@ def _arrays(array: Any, binary: BinaryNotation) -> Sequence[str | None]:
         opening + ", ".join(items[start:end]) + closing if valid else None
         for start, end, valid in zip(ends, ends[1:], array.is_valid().to_pylist(), strict=False)
     ]
+
+
+def _key(fragment: str | None) -> str:
+    """Return the key of a map as JSON writes keys, which are texts."""
+    return fragment if fragment and fragment.startswith('"') else json.dumps(fragment)
 
 
 def _pair(name: str, value: str | None) -> str:

@@ -60,7 +60,7 @@ def _lengths(stream: BinaryIO, metadata: pq.FileMetaData, group: int) -> list[tu
     return [_lengths_of(leaf) for column in first.columns for leaf in _leaves(column)]
 
 
-def _leaves(array: Any) -> Iterator[pa.Array]:
+def _leaves(array: Any) -> Iterator[pa.Array[Any]]:
     """Yield the columns that a nested column is stored as."""
     if pa.types.is_struct(array.type):
         for index in range(array.type.num_fields):
