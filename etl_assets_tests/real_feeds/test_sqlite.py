@@ -80,10 +80,21 @@ def test_a_text_among_integers_is_rejected_by_the_column_and_nothing_else_is() -
     assert verdict.rows["qty"].to_list() == [10, 5]
 
 
-def test_a_text_that_is_not_utf8_is_kept_alone() -> None:
+def test_a_blob_in_a_column_of_texts_is_written_as_digits() -> None:
     (batch,) = read(TORTURE / "bad-utf8.db", Sqlite(table="files"))
+    assert batch.malformed.is_empty()
+    assert batch.frame["filename"].to_list() == ["valid-file.txt", b"file\x96name.txt".hex(), "another-valid.txt"]
+
+
+def test_the_same_bytes_as_a_text_make_their_record_malformed(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    copy.write_bytes((TORTURE / "bad-utf8.db").read_bytes())
+    connection = sqlite3.connect(copy)
+    connection.execute("UPDATE files SET filename = CAST(filename AS TEXT)")
+    connection.commit()
+    connection.close()
+    (batch,) = read(copy, Sqlite(table="files"))
     assert batch.malformed.rows() == [(2, ["record__encoding"])]
-    assert batch.frame["filename"].to_list() == ["valid-file.txt", "another-valid.txt"]
     assert batch.raw(2) == b'{"id": "2", "filename": "file\x96name.txt"}'
 
 
