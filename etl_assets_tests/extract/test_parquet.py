@@ -178,6 +178,13 @@ def test_batches_do_not_depend_on_how_much_of_a_row_group_is_read() -> None:
             assert batch.frame["n"].to_list() == list(map(str, numbers))
 
 
+def test_a_large_row_group_is_read_in_parts_with_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = parquet(pa.table({"n": range(200_000), "x": [str(n) for n in range(200_000)]}), data_page_size=4096)
+    whole = [batch.frame for batch in read(data)]
+    monkeypatch.setattr(footer, "BUFFERED", 10_000)
+    assert all(one.equals(other) for one, other in zip(whole, [b.frame for b in read(data)], strict=True))
+
+
 def test_an_index_of_other_bytes_is_an_error() -> None:
     span = read(parquet(pa.table({"n": range(100)})))[0].span
     index = MemberIndex("m", 0, ("n",), (span,))
