@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from etl_assets.extract.formats.lines import LineFormat
     from etl_assets.extract.formats.ndjson import Ndjson
     from etl_assets.extract.formats.one_of import Layout, OneOf
+    from etl_assets.extract.formats.parquet import Parquet
+    from etl_assets.extract.formats.sqlite import Sqlite
     from etl_assets.load.base import Loader
     from etl_assets.load.loader import PostgresLoader
     from etl_assets.model.alert import (
@@ -87,6 +89,7 @@ __all__ = [
     "NoDelivery",
     "OnChange",
     "OneOf",
+    "Parquet",
     "Partition",
     "PostgresLoader",
     "QuarantineAgeing",
@@ -105,6 +108,7 @@ __all__ = [
     "Secret",
     "SlowRun",
     "Source",
+    "Sqlite",
     "Static",
     "TrailerRecord",
     "Transformer",
@@ -124,6 +128,8 @@ _NAMES_BY_MODULE = {
     "extract.formats.lines": ("LineFormat",),
     "extract.formats.ndjson": ("Ndjson",),
     "extract.formats.one_of": ("Layout", "OneOf"),
+    "extract.formats.parquet": ("Parquet",),
+    "extract.formats.sqlite": ("Sqlite",),
     "load.base": ("Loader",),
     "load.loader": ("PostgresLoader",),
     "model.alert": (

@@ -50,7 +50,7 @@ _POSTGRES: Final = {
 
 _CANONICAL_FORMATS: Final[dict[str, tuple[str, ...]]] = {
     "date": ("%Y-%m-%d", "%Y-%m-%d 00:00:00"),
-    "timestamp": ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f"),
+    "timestamp": ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d"),
     "time": ("%H:%M:%S", "%H:%M:%S.%f"),
 }
 
@@ -60,7 +60,8 @@ def canonical_type(type_: DataType) -> DataType:
 
     Dates and times are written as ISO 8601 says, with a blank between date and time, a fraction of up to six digits if
     there is one, and an offset if it is an instant: ``2024-01-31 08:05:00.5+00:00``. Truth values are ``true`` and
-    ``false``. Numbers have a point and no other separator. A date may be written as its midnight.
+    ``false``. Numbers have a point and no other separator. A date may be written as its midnight, and a midnight as its
+    date.
     """
     if type_.name == "boolean":
         true, false = (*type_.true, *TRUE), (*type_.false, *FALSE)

@@ -29,6 +29,14 @@ def ndjson(**arguments: Any) -> Callable[[], object]:
     return lambda: E.Ndjson(**arguments)
 
 
+def parquet(**arguments: Any) -> Callable[[], object]:
+    return lambda: E.Parquet(**arguments)
+
+
+def sqlite(**arguments: Any) -> Callable[[], object]:
+    return lambda: E.Sqlite(**arguments)
+
+
 EXTRACTORS: dict[str, Mistake] = {
     "no location": (extractor(location=" "), "location", "Write a path, a URL or package:NAME/path"),
     "a path that is no text": (extractor(location=Path("x.csv")), "location", "Write a text"),
@@ -111,6 +119,23 @@ FORMATS: dict[str, Mistake] = {
     "a batch of JSON of 0 bytes": (ndjson(batch_bytes=0), "batch_bytes", "Write 1 to"),
     "a batch of JSON of ten gigabytes": (ndjson(batch_bytes=10**10), "batch_bytes", "(1 GiB)"),
     "the encoding of JSON": (ndjson(encoding="utf-8"), "encoding", "Write one of null, batch_bytes"),
+    "a null word of Parquet without a tuple": (parquet(null="NA"), "null", "Write ('NA',)"),
+    "another notation of bytes": (parquet(binary="base64"), "binary", "Write 'text' or 'hex'"),
+    "a notation of bytes that is None": (parquet(binary=None), "binary", "Write 'text' or 'hex'"),
+    "a batch of Parquet of 0 bytes": (parquet(batch_bytes=0), "batch_bytes", "Write 1 to"),
+    "a batch of Parquet of ten gigabytes": (parquet(batch_bytes=10**10), "batch_bytes", "(1 GiB)"),
+    "the columns of Parquet": (parquet(columns=("a",)), "columns", "Write one of null, binary, batch_bytes"),
+    "neither a table nor a query": (sqlite(), "table", "Write one of them"),
+    "a table and a query": (sqlite(table="t", query="SELECT 1"), "table", "Write one of them"),
+    "a table without a name": (sqlite(table=" "), "table", "Write the name"),
+    "a table with a NUL": (sqlite(table="t\0"), "table", "Write the name"),
+    "a table in a tuple": (sqlite(table=("t",)), "table", "Write a text or None"),
+    "an empty query": (sqlite(query=""), "query", "Write the name, or a SELECT statement"),
+    "no seconds": (sqlite(table="t", seconds=0), "seconds", "Write seconds, more than 0"),
+    "seconds without end": (sqlite(table="t", seconds=float("inf")), "seconds", "Write seconds, more than 0"),
+    "seconds in a text": (sqlite(table="t", seconds="9"), "seconds", "Write a number"),
+    "a null word of SQLite without a tuple": (sqlite(table="t", null="NA"), "null", "Write ('NA',)"),
+    "a batch of SQLite of 0 bytes": (sqlite(table="t", batch_bytes=0), "batch_bytes", "Write 1 to"),
 }
 
 
@@ -137,3 +162,6 @@ def test_extractors_and_formats_with_every_argument_are_accepted() -> None:
     E.Csv("\t", None, "utf_16", ("a", "b"), 2, ("NA", ""), "#", ",", short_records=True, batch_bytes=2**30)
     E.Csv(quote="'", encoding="latin-1", header=True, comment=None)
     E.Ndjson(null=("",), batch_bytes=1)
+    E.Parquet(null=("",), binary="hex", batch_bytes=1)
+    E.Sqlite("orders", seconds=0.5, null=("",), batch_bytes=1)
+    E.Sqlite(query="SELECT 1 AS x")

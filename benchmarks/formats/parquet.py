@@ -1,0 +1,58 @@
+"""Parquet: twelve columns of many types, in row groups of 100,000 rows, snappy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from etl_assets.extract.formats.parquet import Parquet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_GROUP: Final = 100_000
+_BYTES_A_GROUP: Final = 5_500_000
+
+
+def write(path: Path, megabytes: int) -> None:
+    """Write a file of about a size."""
+    generator = np.random.default_rng(1)
+    first = _table(generator, 0)
+    with pq.ParquetWriter(path, first.schema, write_page_checksum=True) as writer:
+        for group in range(max(1, megabytes * 1_000_000 // _BYTES_A_GROUP)):
+            writer.write_table(_table(generator, group))
+
+
+def ours(path: Path) -> int:
+    """Read it into frames by the format."""
+    with path.open("rb") as file:
+        return sum(batch.frame.height for batch in Parquet().read(file, path.name))
+
+
+def fastest(path: Path) -> int:
+    """Read it into a frame of texts by Polars."""
+    return pl.read_parquet(path).select(pl.all().cast(pl.String)).height
+
+
+def _table(generator: np.random.Generator, group: int) -> pa.Table:
+    numbers = np.arange(group * _GROUP, (group + 1) * _GROUP)
+    moments = pa.array(generator.integers(0, 2**50, _GROUP))
+    columns: dict[str, pa.Array[pa.Scalar[pa.DataType]]] = {
+        "id": pa.array(numbers),
+        "code": pa.array([f"C{number % 977:05d}" for number in numbers]),
+        "name": pa.array([f"name of {number}" for number in numbers]),
+        "share": pa.array(generator.normal(size=_GROUP)),
+        "quantity": pa.array(generator.integers(0, 1000, _GROUP).astype("int32")),
+        "day": pa.array(generator.integers(0, 20_000, _GROUP).astype("int32")).cast(pa.date32()),
+        "reading": moments.cast(pa.timestamp("us")),
+        "instant": moments.cast(pa.timestamp("us", "UTC")),
+        "is_new": pa.array(generator.integers(0, 2, _GROUP).astype(bool)),
+        "price": pa.array(numbers % 1000).cast(pa.decimal128(21, 2)),
+        "note": pa.array([None if number % 3 else "x" * 20 for number in numbers]),
+        "whole": pa.array(np.floor(generator.normal(size=_GROUP) * 100)),
+    }
+    return pa.table(columns)

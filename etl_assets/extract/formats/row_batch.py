@@ -1,0 +1,202 @@
+"""A batch of rows of a format whose file has values and not text: `Parquet`, `Sqlite`.
+
+Such a file has no bytes of a single record. They are written here: a JSON object of its cells as text, from which the
+record is read again.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
+from etl_assets.model.delivery import Span
+from etl_assets.model.rule import RuleInfo
+from etl_assets.schema import RECORD_NO
+from etl_assets.schema.expressions import among
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from etl_assets.model.batch import PublishedType
+
+ENCODING: Final = "record__encoding"
+OBJECT: Final = "record__object"
+RULES: Final = (
+    RuleInfo(ENCODING, "every text of the record is UTF-8"),
+    RuleInfo(OBJECT, "the bytes in the quarantine are one JSON object of texts"),
+)
+"""The rules that a record can break."""
+_ESCAPE: Final = "surrogateescape"
+_NO_TYPES: Final[Mapping[str, PublishedType]] = MappingProxyType({})
+
+
+class RowBatch(RawBatch):
+    """Rows whose cells are known as text.
+
+    Args:
+        span: Where the rows are in the delivery.
+        names: The published names.
+        cells: Returns a Series for each name: String, or Binary if some of its cells are not UTF-8.
+        place: Returns the location of a row, by its position in the batch.
+        null: Texts that mean no value.
+        numbers: Numbers of the records; None for consecutive numbers from the span's first record on.
+        broken: Numbers of further malformed records, with the rule that they break.
+    """
+
+    def __init__(
+        self,
+        span: Span,
+        names: Sequence[str],
+        cells: Callable[[], Sequence[pl.Series]],
+        place: Callable[[int], str],
+        *,
+        null: tuple[str, ...] = (),
+        numbers: Sequence[int] | None = None,
+        broken: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
+        self.span = span
+        self.names = tuple(names)
+        self._read = cells
+        self._place = place
+        self._null = null
+        self._numbers = range(span.first_record, span.last_record + 1) if numbers is None else numbers
+        self._broken = broken
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The rows whose texts are UTF-8; see `RawBatch`."""
+        numbers = pl.Series(RECORD_NO, self._numbers, dtype=pl.Int64)
+        columns = [*self._cells, numbers]
+        if self._malformed:
+            well_formed = ~numbers.is_in(list(self._malformed))
+            columns = [column.filter(well_formed) for column in columns]
+        return pl.DataFrame([*(self._texts(cells) for cells in columns[:-1]), columns[-1]])
+
+    @property
+    def malformed(self) -> pl.DataFrame:
+        """The other rows; see `RawBatch`."""
+        schema = {REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String())}
+        broken = [(number, [rule]) for number, rule in sorted(self._malformed.items())]
+        return pl.DataFrame(broken, schema=schema, orient="row")
+
+    def raw(self, record_no: int) -> bytes:
+        """Return a JSON object of the cells: each a text or null. A text that is not UTF-8 keeps its bytes."""
+        index = self._index(record_no)
+        return _json_of(self.names, [cells[index] for cells in self._cells])
+
+    def raws(self, record_numbers: Sequence[int]) -> pl.Series:
+        """Return what `raw` does, for many."""
+        indices = [self._index(number) for number in record_numbers]
+        rows = zip(*(cells.gather(indices) for cells in self._cells), strict=True)
+        return pl.Series([_json_of(self.names, row) for row in rows], dtype=pl.Binary)
+
+    def location(self, record_no: int) -> str:
+        """Return the place of a row in its file."""
+        return self._place(self._index(record_no))
+
+    def forget(self) -> None:
+        """Free the texts; see `RawBatch.forget`."""
+        self.__dict__.pop("_cells", None)
+        self.__dict__.pop("_malformed", None)
+
+    @cached_property
+    def _cells(self) -> tuple[pl.Series, ...]:
+        return tuple(cells.alias(name) for name, cells in zip(self.names, self._read(), strict=True))
+
+    @cached_property
+    def _malformed(self) -> Mapping[int, str]:
+        """The rule that each malformed record breaks, by its number."""
+        rows = (
+            index
+            for cells in self._cells
+            if cells.dtype == pl.Binary
+            for index, cell in enumerate(cells)
+            if cell is not None and not _is_utf8(cell)
+        )
+        return {self._numbers[index]: ENCODING for index in rows} | dict(self._broken)
+
+    def _texts(self, cells: pl.Series) -> pl.Series:
+        """Return well-formed cells as String, without null words."""
+        texts = cells.cast(pl.String)
+        if not self._null:
+            return texts
+        cell = pl.col("cell")
+        without_null = pl.when(~among(cell, self._null)).then(cell)
+        return texts.alias("cell").to_frame().select(without_null).to_series().alias(cells.name)
+
+    def _index(self, record_no: int) -> int:
+        try:
+            return self._numbers.index(record_no)
+        except ValueError:
+            raise IndexError(f"record {record_no} is not in batch {self.span.batch}") from None
+
+
+def reread_rows(
+    names: Sequence[str],
+    records: Mapping[int, bytes],
+    null: tuple[str, ...],
+    *,
+    canonical: bool = False,
+    types: Mapping[str, PublishedType] = _NO_TYPES,
+) -> RowBatch:
+    """Read rows from what `RowBatch.raw` returned.
+
+    Args:
+        names: The published names of their delivery.
+        records: Record number to bytes.
+        null: Texts that mean no value.
+        canonical: See `RawBatch`.
+        types: See `RawBatch`.
+    """
+    rows = {number: _row_of(raw) for number, raw in records.items()}
+    every = tuple(dict.fromkeys((*names, *(name for row in rows.values() for name in row or ()))))
+    numbers = list(records)
+    batch = RowBatch(
+        Span(0, "", 0, 0, min(numbers, default=1), len(numbers), 0),
+        every,
+        lambda: [text_series([(row or {}).get(name) for row in rows.values()]) for name in every],
+        lambda index: f"record {numbers[index]}",
+        null=null,
+        numbers=numbers,
+        broken={number: OBJECT for number, row in rows.items() if row is None},
+    )
+    batch.canonical, batch.types = canonical, types
+    return batch
+
+
+def text_series(texts: Sequence[str | None]) -> pl.Series:
+    """Return texts as String; as Binary if one has bytes that are not UTF-8, which Python writes as surrogates."""
+    try:
+        return pl.Series(texts, dtype=pl.String)
+    except UnicodeEncodeError:
+        return pl.Series([None if text is None else text.encode("utf-8", _ESCAPE) for text in texts], dtype=pl.Binary)
+
+
+def _json_of(names: Sequence[str], cells: Sequence[str | bytes | None]) -> bytes:
+    texts = [cell.decode("utf-8", _ESCAPE) if isinstance(cell, bytes) else cell for cell in cells]
+    return json.dumps(dict(zip(names, texts, strict=True)), ensure_ascii=False).encode("utf-8", _ESCAPE)
+
+
+def _row_of(raw: bytes) -> dict[str, str | None] | None:
+    """Return the cells of a record; None if its bytes are not of `_json_of`, as if another format wrote them."""
+    try:
+        row = json.loads(raw.decode("utf-8", _ESCAPE))
+        json.dumps(row, ensure_ascii=False).encode("utf-8", _ESCAPE)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(row, dict) and all(cell is None or isinstance(cell, str) for cell in row.values()):
+        return row
+    return None
+
+
+def _is_utf8(cell: bytes) -> bool:
+    try:
+        cell.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
