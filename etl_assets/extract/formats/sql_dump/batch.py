@@ -153,15 +153,30 @@ class DumpBatch(RawBatch):
     def _parsed(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         first = self.span.first_record
         numbers = np.asarray(self._numbers or range(first, first + self.span.records), np.int64)
-        texts, broken = _as_utf8(self._cut.records, self._codec)
-        frame, rules = _read(texts, self._cut.odd, numbers, self._layout)
-        broken |= rules
+        frame, broken = self._whole_table(numbers) or self._of_records(numbers)
         if self._null:
             known = [pl.when(~among(pl.col(name), self._null)).then(pl.col(name)).alias(name) for name in self.names]
             frame = frame.with_columns(known)
         listed = sorted((int(numbers[index]), [rule]) for index, rule in broken.items())
         schema = {REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String())}
         return frame.select(*self.names, RECORD_NO), pl.DataFrame(listed, schema=schema, orient="row")
+
+    def _whole_table(self, numbers: Positions) -> tuple[pl.DataFrame, dict[int, str]] | None:
+        """Read the lines of a COPY without cutting them, if all are well-formed; None if any may not be."""
+        data, layout = self._data, self._layout
+        height, width = self.span.records, len(layout.columns)
+        if layout.kind != "copy" or not data or not columns.is_table(data, height, width):
+            return None
+        if not data.isascii() and not (self._codec == UTF8 and is_utf8(data)):
+            return None
+        found = columns.of_table(data, height, width)
+        return (_frame(layout.columns, found.values, numbers), {}) if found.usual.all() else None
+
+    def _of_records(self, numbers: Positions) -> tuple[pl.DataFrame, dict[int, str]]:
+        """Read each record that can be read, and return the rules that the others break, by their index."""
+        texts, broken = _as_utf8(self._cut.records, self._codec)
+        frame, rules = _read(texts, self._cut.odd, numbers, self._layout)
+        return frame, broken | rules
 
 
 def cut_of(data: bytes, layout: Layout, size: int) -> Cut:
@@ -211,9 +226,7 @@ def _columns(texts: Sequence[bytes], layout: Layout) -> columns.Columns:
     return columns.of_inserts(texts, width, backslash=grammar(layout.dialect).backslash)
 
 
-def _one_by_one(
-    texts: dict[int, bytes], layout: Layout
-) -> tuple[dict[int, Sequence[str | None]], dict[int, str]]:
+def _one_by_one(texts: dict[int, bytes], layout: Layout) -> tuple[dict[int, Sequence[str | None]], dict[int, str]]:
     """Return the values of the records that have them, and the rule that each of the others breaks."""
     rows: dict[int, Sequence[str | None]] = {}
     broken: dict[int, str] = {}

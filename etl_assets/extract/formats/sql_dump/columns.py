@@ -7,6 +7,7 @@ quotes, commas and brackets; or, in a COPY, if it has a field for each column.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
@@ -16,6 +17,8 @@ import pyarrow as pa
 from etl_assets.extract.formats.csv.bits import prefix_parity, words
 from etl_assets.extract.formats.sql_dump.literals import (
     BOOLEAN,
+    COPY_ESCAPES,
+    MYSQL_ESCAPES,
     NULL_WORD,
     NUMBER,
     ExpressionError,
@@ -24,7 +27,7 @@ from etl_assets.extract.formats.sql_dump.literals import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from etl_assets.extract.formats.csv.bits import Flags, Positions
 
@@ -33,7 +36,8 @@ _MOST_BLANKS: Final = 4
 _BACKSLASH: Final = 92
 _QUOTE: Final = 39
 _COMMA: Final = 44
-_TAB: Final = 9
+_OTHER_BYTES: Final = bytes(byte for byte in range(256) if byte not in b"\t\n")
+_MARK: Final = b"\xef\xbb\xbf"
 _LITERAL: Final = f"^(?:{NUMBER}|{NULL_WORD}|{BOOLEAN})$"
 
 
@@ -83,26 +87,45 @@ def of_inserts(records: Sequence[bytes], width: int, *, backslash: bool) -> Colu
 
 
 def of_lines(lines: Sequence[bytes], width: int) -> Columns:
-    """Read lines of a COPY, which are UTF-8; those with a field for each column are usual."""
-    data = b"\n".join(lines) + b"\n"
-    codes = np.frombuffer(data, np.uint8)
-    stops = np.cumsum(np.fromiter(map(len, lines), np.int64, len(lines)) + 1)
-    tabs = np.flatnonzero(codes == _TAB)
-    owners = np.searchsorted(stops, tabs, side="right")
-    usual = np.bincount(owners, minlength=len(lines)) == width - 1
-    if not usual.all():
-        tabs = tabs[usual[owners]]
-    begins = np.concatenate((np.zeros(1, np.int64), stops[:-1]))
-    starts = np.column_stack((begins[usual], tabs.reshape(-1, width - 1) + 1))
-    ends = np.column_stack((tabs.reshape(-1, width - 1), stops[usual] - 1))
-    values = [_slices(data, starts[:, index], ends[:, index]) for index in range(width)]
-    broken = np.zeros(len(starts), bool)
-    values = [_unescaped_fields(column, broken) if b"\\" in data else column for column in values]
-    if not broken.any():
-        return Columns(usual, values)
-    usual = usual.copy()
-    usual[np.flatnonzero(usual)[broken]] = False
-    return Columns(usual, [column.filter(pl.Series(~broken)) for column in values])
+    """Read lines of a COPY, which are UTF-8 without a raw carriage return; those with a field for each column are usual."""
+    usual = np.fromiter((line.count(b"\t") == width - 1 for line in lines), bool, len(lines))
+    found = of_table(b"".join(line + b"\n" for line in compress(lines, usual)), int(np.count_nonzero(usual)), width)
+    usual[np.flatnonzero(usual)[~found.usual]] = False
+    return Columns(usual, found.values)
+
+
+def of_table(data: bytes, height: int, width: int) -> Columns:
+    """Read whole lines of a COPY, each of which has a field for each column."""
+    schema = {str(index): pl.String() for index in range(width)}
+    frame = pl.DataFrame(schema=schema)
+    if width > 1 and height and not data.startswith(_MARK):
+        frame = pl.read_csv(
+            data,
+            has_header=False,
+            schema=schema,
+            separator="\t",
+            quote_char=None,
+            null_values=[r"\N"],
+            empty_string_is_null=False,
+        )
+    if frame.height != height:
+        fields = [field for line in data.split(b"\n")[:-1] for field in line.decode().split("\t")]
+        values = [None if field == r"\N" else field for field in fields]
+        frame = pl.DataFrame({str(index): values[index::width] for index in range(width)}, schema=schema)
+    broken = np.zeros(height, bool)
+    columns = frame.get_columns()
+    if b"\\" in data:
+        columns = [_decoded(column, COPY_ESCAPES, unescape_copy, broken) for column in columns]
+    if broken.any():
+        columns = [column.filter(pl.Series(~broken)) for column in columns]
+    return Columns(~broken, columns)
+
+
+def is_table(data: bytes, height: int, width: int) -> bool:
+    """Return whether each line has a field for each column, and nothing but a tab or a line feed ends a field."""
+    if b"\r" in data or b"\\\n" in data or b"\\\t" in data:
+        return False
+    return data.translate(None, _OTHER_BYTES) == (b"\t" * (width - 1) + b"\n") * height
 
 
 def _read(
@@ -159,29 +182,28 @@ def _literals(column: pl.Series, quoted: Flags, *, backslash: bool) -> tuple[pl.
 def _unquoted(column: pl.Series, *, backslash: bool) -> pl.Series:
     """Return strings without their escapes."""
     if backslash:
-        return _decoded(column, unescape_mysql, np.zeros(len(column), bool))
+        return _decoded(column, MYSQL_ESCAPES, unescape_mysql, np.zeros(len(column), bool))
     return column.str.replace_all("''", "'", literal=True)
 
 
-def _unescaped_fields(column: pl.Series, broken: Flags) -> pl.Series:
-    value = column.to_frame("cell").select(pl.when(pl.col("cell") != r"\N").then(pl.col("cell"))).get_column("cell")
-    return _decoded(value, unescape_copy, broken)
-
-
-def _decoded(column: pl.Series, unescape: Callable[[bytes], bytes], broken: Flags) -> pl.Series:
-    """Return a column with the cells that have an escape decoded; flag those that cannot be."""
-    escaped = column.str.contains(r"\\|''").fill_null(value=False)
-    if not escaped.any():
+def _decoded(
+    column: pl.Series, escapes: Mapping[str, str], unescape: Callable[[bytes], bytes], broken: Flags
+) -> pl.Series:
+    """Return a column without escapes: the usual ones at once, others cell by cell; flag cells that cannot be decoded."""
+    has_escape = column.str.contains(r"\\|''").fill_null(value=False)
+    if not has_escape.any():
         return column
-    indices = escaped.arg_true()
-    texts: list[str | None] = []
-    for index, text in zip(indices, column.gather(indices), strict=True):
+    indices = has_escape.arg_true()
+    cells = column.gather(indices)
+    letters = "".join(escape[1] for escape in escapes if escape[0] == "\\" and escape[1] != "\\")
+    usual = cells.str.contains(rf"\A(?s:[^\\]|\\[\\{letters}])*\z")
+    column = column.scatter(indices, cells.str.replace_many(list(escapes), list(escapes.values())))
+    for index, text in zip(indices.filter(~usual), cells.filter(~usual), strict=True):
         try:
-            texts.append(unescape(text.encode()).decode())
+            column[index] = unescape(text.encode()).decode()
         except (ExpressionError, UnicodeDecodeError):
             broken[index] = True
-            texts.append(None)
-    return column.scatter(indices, pl.Series(texts, dtype=pl.String))
+    return column
 
 
 def _escaped(codes: np.ndarray) -> Positions:

@@ -18,9 +18,7 @@ _IN_WORD: Final = rb"[\w$\x80-\xff]"
 _DOUBLED: Final = rb"'(?:[^']++|'')*+'(?=[^'])"
 _BACKSLASHED: Final = rb"'(?:[^'\\]++|\\.|'')*+'(?=[^'])"
 _E_STRING: Final = rb"(?<!" + _IN_WORD + rb")[eE]" + _BACKSLASHED
-_DOLLARS: Final = (
-    rb"(?<!" + _IN_WORD + rb")\$(?P<tag>(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*+)?+)\$(?>.*?\$(?P=tag)\$)"
-)
+_DOLLARS: Final = rb"(?<!" + _IN_WORD + rb")\$(?P<tag>(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*+)?+)\$(?>.*?\$(?P=tag)\$)"
 _QUOTED: Final = rb'"(?:[^"]++|"")*+"(?=[^"])'
 _MYSQL_TEXT: Final = rb'"(?:[^"\\]++|\\.|"")*+"(?=[^"])'
 _BACKQUOTED: Final = rb"`(?:[^`]++|``)*+`(?=[^`])"
@@ -29,9 +27,7 @@ _LINE_COMMENT: Final = rb"--[^\n]*+\n"
 _MYSQL_COMMENTS: Final = rb"--(?=\s)[^\n]*+\n|\#[^\n]*+\n"
 _COMMENT: Final = rb"/\*(?:[^*]++|\*(?=[^/]))*+\*/"
 
-IDENTIFIER: Final = (
-    rb'(?:"(?:[^"]++|"")*+"|`(?:[^`]++|``)*+`|\[[^\]]*+\]|\'(?:[^\']++|\'\')*+\'|[\w$\x80-\xff]++)'
-)
+IDENTIFIER: Final = rb'(?:"(?:[^"]++|"")*+"|`(?:[^`]++|``)*+`|\[[^\]]*+\]|\'(?:[^\']++|\'\')*+\'|[\w$\x80-\xff]++)'
 NAME: Final = IDENTIFIER + rb"(?:\s*+\.\s*+" + IDENTIFIER + rb")*+"
 
 

@@ -17,12 +17,20 @@ BOOLEAN: Final = r"(?i:true|false)"
 _CAST: Final = re.compile(rb"::[^,()'\[\]]++(?:\([0-9, ]*+\))?+[\w ]*+(?:\[\])*+")
 _MYSQL: Final = {b"0": b"\0", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a"}
 _E: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+MYSQL_ESCAPES: Final = {
+    **{"\\" + name.decode(): value.decode() for name, value in _MYSQL.items()},
+    "\\\\": "\\",
+    "\\'": "'",
+    '\\"': '"',
+    "''": "'",
+}
+"""What the usual escapes of MySQL mean."""
+COPY_ESCAPES: Final = {**{"\\" + name.decode(): value.decode() for name, value in _E.items()}, "\\\\": "\\"}
+"""What the usual escapes of a COPY mean."""
 _COPY_ESCAPE: Final = re.compile(rb"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.|\Z)", re.DOTALL)
 _MYSQL_ESCAPE: Final = re.compile(rb"\\(.)|''", re.DOTALL)
 _MYSQL_DOUBLE_ESCAPE: Final = re.compile(rb'\\(.)|""', re.DOTALL)
-_E_ESCAPE: Final = re.compile(
-    rb"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)|''", re.DOTALL
-)
+_E_ESCAPE: Final = re.compile(rb"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)|''", re.DOTALL)
 _ESCAPE_OR_TAB: Final = re.compile(rb"\\.|\t", re.DOTALL)
 _MOST_NESTED: Final = 8
 
@@ -90,7 +98,8 @@ def _patterns(dialect: Dialect) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     kinds = {
         "postgres": rb"[eE]" + backslashed + rb"|[nN]?" + plain + rb"|[xX]'(?P<xbits>[0-9a-fA-F]*)'"
         rb"|[bB]'(?P<bits>[01]*)'",
-        "mysql": rb"(?:_(?:binary|utf8|utf8mb3|utf8mb4)\s*+|[nN])?" + backslashed
+        "mysql": rb"(?:_(?:binary|utf8|utf8mb3|utf8mb4)\s*+|[nN])?"
+        + backslashed
         + rb'|(?:_(?:binary|utf8|utf8mb3|utf8mb4)\s*+)?"(?P<double>(?:[^"\\]++|\\.|"")*+)"'
         + rb"|(?:_(?:binary|utf8|utf8mb3|utf8mb4)\s*+)?(?:0x(?P<zerox>[0-9a-fA-F]++)|[xX]'(?P<hex>(?:[0-9a-fA-F]{2})*)')"
         rb"|(?:_binary\s*+)?[bB]'(?P<bits>[01]*)'|0b(?P<zerob>[01]++)",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from etl_assets.errors import DeliveryError
@@ -35,6 +36,25 @@ _BINARY: Final = {
     b"SQLite format 3\0": ("a database of SQLite and no dump of it", "Make a dump of it: sqlite3 FILE .dump"),
 }
 _RECORD: Final = "a record"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Consecutive records in a window.
+
+    Attributes:
+        at: Position of their bytes.
+        stop: Position after them.
+        first: Position of the first record.
+        records: Number of records.
+        cut: The records, if already cut.
+    """
+
+    at: int
+    stop: int
+    first: int
+    records: int
+    cut: Cut | None = None
 
 
 class DumpReader:
@@ -71,23 +91,22 @@ class DumpReader:
         scanner = Scanner(self._options, window, self._where)
         for layout in scanner.runs():
             self._check_names(layout)
-            for at, cut in self._cuts(window, layout):
-                line, base = window.line(cut.starts[0]), window.offset - window.at
-                cut.starts = [start - at for start in cut.starts]
+            for run in self._cuts(window, layout):
+                line, offset = window.line(run.first), window.offset
                 context = layout.context
-                span = Span(number, self._member, base + at, cut.stop - at, record, len(cut.starts), line, 0, context)
-                data = window.data[at : cut.stop]
-                window.at = cut.stop
+                span = Span(number, self._member, offset, run.stop - run.at, record, run.records, line, 0, context)
+                data = window.data[run.at : run.stop]
+                window.at = run.stop
                 scanner.rows = True
-                yield self._batch(span, layout, data, cut)
+                yield self._batch(span, layout, data, run.cut)
                 number, record = number + 1, record + span.records
         if number == first:
             layout = Layout("insert", self._options.dialect, scanner.columns_without_records())
             self._check_names(layout)
             yield self._batch(Span(number, self._member, 0, 0, record, 0, 1, 0, layout.context), layout, b"", None)
 
-    def _cuts(self, window: Window, layout: Layout) -> Iterator[tuple[int, Cut]]:
-        """Yield the records of a run of statements, and where their bytes begin; the caller moves the window."""
+    def _cuts(self, window: Window, layout: Layout) -> Iterator[Run]:
+        """Yield the records of a statement, and of like ones after it; the caller moves the window behind each run."""
         if layout.kind == "copy":
             yield from self._lines(window, layout)
             return
@@ -100,13 +119,15 @@ class DumpReader:
                 raise self._broken(window, *error.args) from None
             ended = cut.ended
             if cut.records:
-                yield at, cut
+                first = cut.starts[0]
+                cut.starts = [start - at for start in cut.starts]
+                yield Run(at, cut.stop, first, len(cut.records), cut)
             else:
                 window.more(_RECORD)
             if ended:
                 return
 
-    def _lines(self, window: Window, layout: Layout) -> Iterator[tuple[int, Cut]]:
+    def _lines(self, window: Window, layout: Layout) -> Iterator[Run]:
         while True:
             window.ensure(self._options.batch_bytes + HEAD)
             at = window.at
@@ -118,10 +139,7 @@ class DumpReader:
                     window.data, at, end
                 )
             if end > at:
-                cut = cut_copy(window.data[at:end], layout)
-                cut.starts = [start + at for start in cut.starts]
-                cut.stop = end
-                yield at, cut
+                yield Run(at, end, at, _count(window.data[at:end], layout))
             elif not match:
                 window.more("the data of a COPY")
             if match and whole:
@@ -188,3 +206,8 @@ def _line_end(data: bytes, at: int, end: int) -> int:
             return feed + 1
         end = feed
     return 0
+
+
+def _count(data: bytes, layout: Layout) -> int:
+    """Return the number of records in whole lines of a COPY."""
+    return len(cut_copy(data, layout).records) if b"\\\n" in data else data.count(b"\n")

@@ -196,7 +196,11 @@ class Scanner:
 
     def _change(self, match: re.Match[bytes]) -> None:
         """Refuse a statement after which the records that were inserted are not the rows of the table."""
-        text = text_of(self._window, self._dialect) if match["verb"][:5].upper() == b"ALTER" else match.string[match.end() : match.end() + HEAD]
+        text = (
+            text_of(self._window, self._dialect)
+            if match["verb"][:5].upper() == b"ALTER"
+            else match.string[match.end() : match.end() + HEAD]
+        )
         verb = b" ".join(match["verb"].upper().split())
         target = re.split(rb"(?i);|\b(?:SET|WHERE|VALUES)\b", text, maxsplit=1)[0]
         if not self._tables.mentions(target):

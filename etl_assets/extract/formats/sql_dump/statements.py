@@ -23,8 +23,11 @@ COMPLETED: Final = {
 }
 """The comment with which a program begins its dumps, and the one with which it ends them."""
 RESHAPES: Final = re.compile(
-    rb"\b(?:RENAME|CHANGE)\b|\bADD\s++(?!(?:" + _KEPT + rb"|GENERATED)\b)|\bDROP\s++(?!(?:"
-    + _KEPT + rb"|DEFAULT|NOT|IDENTITY|EXPRESSION)\b)",
+    rb"\b(?:RENAME|CHANGE)\b|\bADD\s++(?!(?:"
+    + _KEPT
+    + rb"|GENERATED)\b)|\bDROP\s++(?!(?:"
+    + _KEPT
+    + rb"|DEFAULT|NOT|IDENTITY|EXPRESSION)\b)",
     re.IGNORECASE,
 )
 """What an ALTER TABLE says if the columns are others after it."""
@@ -67,8 +70,16 @@ def statements(dialect: Dialect) -> Statements:
             rb"(?:INSERT|REPLACE)\b(?:" + blank + _MODIFIERS + rb")*+" + blank + rb"(?:INTO\b)?+" + blank + name
         ),
         rows=_compiled(
-            blank + rb"(?P<columns>" + list_ + rb")?+" + blank
-            + rb"(?:OVERRIDING\s++(?:SYSTEM|USER)\s++VALUE\b)?+" + blank + rb"VALUES?\b" + blank + rb"(?=\()"
+            blank
+            + rb"(?P<columns>"
+            + list_
+            + rb")?+"
+            + blank
+            + rb"(?:OVERRIDING\s++(?:SYSTEM|USER)\s++VALUE\b)?+"
+            + blank
+            + rb"VALUES?\b"
+            + blank
+            + rb"(?=\()"
         ),
         copy=_compiled(
             rb"COPY\s++" + name + rb"\s*+(?P<columns>" + list_ + rb")?+\s*+FROM\s++STDIN\b"
@@ -82,9 +93,7 @@ def statements(dialect: Dialect) -> Statements:
             rb"(?:USE\s++|SET\s++search_path\s*+(?:=|TO\b)\s*+|SELECT\s++pg_catalog\.set_config\('search_path',\s*+)"
             rb"(?P<name>" + IDENTIFIER + rb")"
         ),
-        changes=_compiled(
-            rb"(?P<verb>UPDATE|DELETE|TRUNCATE|MERGE|LOAD|RENAME|WITH|DROP\s++TABLE|ALTER\s++TABLE)\b"
-        ),
+        changes=_compiled(rb"(?P<verb>UPDATE|DELETE|TRUNCATE|MERGE|LOAD|RENAME|WITH|DROP\s++TABLE|ALTER\s++TABLE)\b"),
         routine=_compiled(
             rb"CREATE\b(?:\s++OR\s++REPLACE|\s++DEFINER\s*+=\s*+\S++|\s++AGGREGATE|\s++TEMP|\s++TEMPORARY|\s++CONSTRAINT)*+"
             rb"\s++(?:FUNCTION|PROCEDURE|TRIGGER|RULE|EVENT)\b"

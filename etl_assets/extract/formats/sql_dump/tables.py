@@ -54,7 +54,9 @@ class Tables:
         if not self._matches(full):
             return False
         if self._found is not None and self._found != (self.database, full):
-            places = " and ".join(shown(tuple(filter(None, (database, *table)))) for database, table in self._both(full))
+            places = " and ".join(
+                shown(tuple(filter(None, (database, *table)))) for database, table in self._both(full)
+            )
             raise DeliveryError(
                 f"{self._where} has more than one table that table={self._options.table!r} can mean: {places}. Nothing "
                 "was written. Declare the table with its schema, or make a dump of one database."
