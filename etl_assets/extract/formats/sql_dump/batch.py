@@ -152,7 +152,9 @@ class DumpBatch(RawBatch):
     @cached_property
     def _parsed(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         first = self.span.first_record
-        numbers = np.asarray(self._numbers or range(first, first + self.span.records), np.int64)
+        numbers = np.arange(first, first + self.span.records)
+        if self._numbers is not None:
+            numbers = np.asarray(self._numbers, np.int64)
         frame, broken = self._whole_table(numbers) or self._of_records(numbers)
         if self._null:
             known = [pl.when(~among(pl.col(name), self._null)).then(pl.col(name)).alias(name) for name in self.names]

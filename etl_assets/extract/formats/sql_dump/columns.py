@@ -36,7 +36,7 @@ _MOST_BLANKS: Final = 4
 _BACKSLASH: Final = 92
 _QUOTE: Final = 39
 _COMMA: Final = 44
-_OTHER_BYTES: Final = bytes(byte for byte in range(256) if byte not in b"\t\n")
+_OTHER_BYTES: Final = bytes(byte for byte in range(256) if byte not in b"\t\n\r")
 _MARK: Final = b"\xef\xbb\xbf"
 _LITERAL: Final = f"^(?:{NUMBER}|{NULL_WORD}|{BOOLEAN})$"
 
@@ -80,8 +80,9 @@ def of_inserts(records: Sequence[bytes], width: int, *, backslash: bool) -> Colu
     if not usual.all():
         commas = commas[usual[np.searchsorted(stops, commas, side="right")]]
     begins = np.concatenate((np.zeros(1, np.int64), stops[:-1]))
-    starts = np.column_stack((begins[usual], commas.reshape(-1, width - 1))) + 1
-    ends = np.column_stack((commas.reshape(-1, width - 1), stops[usual] - 1))
+    fields = commas.reshape(np.count_nonzero(usual), width - 1)
+    starts = np.column_stack((begins[usual], fields)) + 1
+    ends = np.column_stack((fields, stops[usual] - 1))
     _strip(codes, starts, ends)
     return _read(data, usual, starts, ends, closings, backslash=backslash)
 
@@ -123,7 +124,7 @@ def of_table(data: bytes, height: int, width: int) -> Columns:
 
 def is_table(data: bytes, height: int, width: int) -> bool:
     """Return whether each line has a field for each column, and nothing but a tab or a line feed ends a field."""
-    if b"\r" in data or b"\\\n" in data or b"\\\t" in data:
+    if b"\\\t" in data:
         return False
     return data.translate(None, _OTHER_BYTES) == (b"\t" * (width - 1) + b"\n") * height
 
@@ -190,7 +191,10 @@ def _decoded(
     column: pl.Series, escapes: Mapping[str, str], unescape: Callable[[bytes], bytes], broken: Flags
 ) -> pl.Series:
     """Return a column without escapes: the usual ones at once, others cell by cell; flag cells that cannot be decoded."""
-    has_escape = column.str.contains(r"\\|''").fill_null(value=False)
+    has_escape = column.str.contains("\\", literal=True)
+    if "''" in escapes:
+        has_escape |= column.str.contains("''", literal=True)
+    has_escape = has_escape.fill_null(value=False)
     if not has_escape.any():
         return column
     indices = has_escape.arg_true()

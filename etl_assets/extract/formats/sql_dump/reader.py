@@ -111,7 +111,7 @@ class DumpReader:
             yield from self._lines(window, layout)
             return
         while True:
-            window.ensure(self._options.batch_bytes + HEAD)
+            window.ensure(self._options.batch_bytes // 2 + HEAD)
             at = window.at
             try:
                 cut = cut_insert(window.data, at, layout, self._options.batch_bytes)
@@ -129,7 +129,7 @@ class DumpReader:
 
     def _lines(self, window: Window, layout: Layout) -> Iterator[Run]:
         while True:
-            window.ensure(self._options.batch_bytes + HEAD)
+            window.ensure(self._options.batch_bytes // 2 + HEAD)
             at = window.at
             match = COPY_END.search(window.data, at - 1)
             end = match.start() + 1 if match else window.data.rfind(b"\n", at, len(window.data) - window.ended) + 1
@@ -139,7 +139,7 @@ class DumpReader:
                     window.data, at, end
                 )
             if end > at:
-                yield Run(at, end, at, _count(window.data[at:end], layout))
+                yield Run(at, end, at, _count(window.data, at, end, layout))
             elif not match:
                 window.more("the data of a COPY")
             if match and whole:
@@ -208,6 +208,8 @@ def _line_end(data: bytes, at: int, end: int) -> int:
     return 0
 
 
-def _count(data: bytes, layout: Layout) -> int:
+def _count(data: bytes, at: int, end: int, layout: Layout) -> int:
     """Return the number of records in whole lines of a COPY."""
-    return len(cut_copy(data, layout).records) if b"\\\n" in data else data.count(b"\n")
+    if data.find(b"\\\n", at, end) >= 0:
+        return len(cut_copy(data[at:end], layout).records)
+    return data.count(b"\n", at, end)

@@ -33,7 +33,8 @@ class Window:
         self._where = where
         self._size = size
         self._base = 0
-        self._line = 1
+        self._first = 1
+        self._counted, self._line = 0, 1
         self.data = b""
         self.at = 0
         self.ended = False
@@ -46,7 +47,9 @@ class Window:
 
     def line(self, at: int) -> int:
         """Return the number of the line at a position in the bytes."""
-        return self._line + self.data.count(b"\n", 0, at)
+        begin, line = (self._counted, self._line) if at >= self._counted else (0, self._first)
+        self._counted, self._line = at, line + self.data.count(b"\n", begin, at)
+        return self._line
 
     def fill(self) -> bool:
         """Drop the bytes before the position and read on; return whether there are more bytes after the position."""
@@ -54,7 +57,8 @@ class Window:
             return False
         dropped = max(self.at - _MARGIN, 0)
         before = len(self.data) - self.at
-        self._line += self.data.count(b"\n", 0, dropped)
+        self._first = self.line(dropped)
+        self._counted = 0
         self._base += dropped
         self.at -= dropped
         self.data = self._blocks.fill(self.data[dropped:], self._size)
