@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import io
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from etl_assets.extract.formats.sql_dump import SqlDump
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from etl_assets.extract.formats.sql_dump.grammar import Dialect
 
 _NAMES: Final = ("id", "code", "name", "amount", "taken", "note")
 _TABLE: Final = b"CREATE TABLE `t` (`id` int, `code` text, `name` text, `amount` text, `taken` text, `note` text);\n"
@@ -65,9 +69,7 @@ def fastest_copy(path: Path) -> int:
     lines = path.read_bytes().partition(b"\n")[2].removesuffix(b"\\.\n")
     schema = dict.fromkeys(_NAMES, pl.String())
     source = io.BytesIO(lines)
-    frame = pl.read_csv(
-        source, has_header=False, schema=schema, separator="\t", quote_char=None, null_values=[r"\N"]
-    )
+    frame = pl.read_csv(source, has_header=False, schema=schema, separator="\t", quote_char=None, null_values=[r"\N"])
     return frame.height
 
 
@@ -77,8 +79,6 @@ def _records(megabytes: int) -> Iterator[tuple[bytes, ...]]:
         yield b"%d" % number, b"C%07d" % (number % 9973), name, b"%d.%02d" % (number, number % 100), b"2024-01-01", name
 
 
-def _height(path: Path, dialect: str) -> int:
-    from etl_assets import SqlDump
-
+def _height(path: Path, dialect: Dialect) -> int:
     with path.open("rb") as file:
-        return sum(batch.frame.height for batch in SqlDump("t", dialect).read(file, ""))  # type: ignore[arg-type]
+        return sum(batch.frame.height for batch in SqlDump("t", dialect).read(file, ""))

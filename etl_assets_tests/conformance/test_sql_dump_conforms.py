@@ -12,8 +12,16 @@ _PG_HEAD = (
     "    CONSTRAINT c CHECK ((id > 0))\n);\n"
     "COPY public.other (a, b) FROM stdin;\n1\tINSERT INTO public.words VALUES (1, 'no');\n\\.\n\n"
 )
-_PG_TAIL = "ALTER TABLE ONLY public.words ADD CONSTRAINT p PRIMARY KEY (id);\n--\n-- PostgreSQL database dump complete\n--\n"
-_LINES = [*(f"{n}\tw\\tö{n}" for n in range(20)), "20\ttoo\tmany", "21\tbad\\", *(f"{n}\t\\N" for n in range(22, 40)), "40\t"]
+_PG_TAIL = (
+    "ALTER TABLE ONLY public.words ADD CONSTRAINT p PRIMARY KEY (id);\n--\n-- PostgreSQL database dump complete\n--\n"
+)
+_LINES = [
+    *(f"{n}\tw\\tö{n}" for n in range(20)),
+    "20\ttoo\tmany",
+    "21\tbad\\",
+    *(f"{n}\t\\N" for n in range(22, 40)),
+    "40\t",
+]
 _COPY = "COPY public.words (id, word) FROM stdin;\n" + "\n".join(_LINES) + "\n\\.\n"
 _TUPLES = [
     *(f"({n},'it''s; ),({n}')" for n in range(20)),
@@ -42,7 +50,7 @@ class TestInsertsConform(FormatSuite):
 class TestInsertsOfOneRecordConform(FormatSuite):
     format = SqlDump('"Words"', "sqlite", batch_bytes=300, null=("",))
     sample = (
-        "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE Words(id, \"b;\" TEXT);\n"
+        'PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE Words(id, "b;" TEXT);\n'
         "CREATE TRIGGER t AFTER INSERT ON Words BEGIN INSERT INTO Words VALUES(1,2); END;\n"
         + "".join(f"INSERT INTO Words VALUES({n},'a\\''{n}');\n" for n in range(30))
         + "INSERT INTO Words VALUES(30,random());\nINSERT INTO Words VALUES(31,X'00fF');\n"

@@ -56,12 +56,24 @@ def incomplete(dump: str | bytes, *arguments: Any, **named: Any) -> str:
     ("dialect", "literals", "expected"),
     [
         ("postgres", "1|-2.50|1e-7|.5|NULL|null|TRUE|false", ("1", "-2.50", "1e-7", ".5", None, None, "true", "false")),
-        ("postgres", r"'a\n'|'it''s'|''|'NULL'|'(1),(2)'|'--'|'/*'", (r"a\n", "it's", "", "NULL", "(1),(2)", "--", "/*")),
+        (
+            "postgres",
+            r"'a\n'|'it''s'|''|'NULL'|'(1),(2)'|'--'|'/*'",
+            (r"a\n", "it's", "", "NULL", "(1),(2)", "--", "/*"),
+        ),
         ("postgres", r"E'a\n\'\\\x41\101\u00e9'|e''''", ("a\n'\\AA\u00e9", "'")),
         ("postgres", "'1'::integer|'{}'::character varying(3)[]|N'x'|B'01'|X'1f'", ("1", "{}", "x", "01", "00011111")),
         ("postgres", "1 /* a, /* b */ ' */|\n-- it's\n 'x'", ("1", "x")),
-        ("mysql", r"'a\n\t\\\'\"\0\Z\%\q'|'it''s'|" + '"d\\"o""u\'\'b"', ("a\n\t\\'\"\0\x1a\\%q", "it's", "d\"o\"u''b")),
-        ("mysql", "0xaBc|x'4D'|X''|b'01'|0b1|_binary 'x'|_utf8mb4'y'", (r"\x0abc", r"\x4d", r"\x", "01", "1", "x", "y")),
+        (
+            "mysql",
+            r"'a\n\t\\\'\"\0\Z\%\q'|'it''s'|" + '"d\\"o""u\'\'b"',
+            ("a\n\t\\'\"\0\x1a\\%q", "it's", "d\"o\"u''b"),
+        ),
+        (
+            "mysql",
+            "0xaBc|x'4D'|X''|b'01'|0b1|_binary 'x'|_utf8mb4'y'",
+            (r"\x0abc", r"\x4d", r"\x", "01", "1", "x", "y"),
+        ),
         ("mysql", "1 # it's\n|2 -- it's\n|'x'", ("1", "2", "x")),
         ("sqlite", r"'a\'|X'00fF'|1.0e+20|-9223372036854775808", ("a\\", r"\x00ff", "1.0e+20", "-9223372036854775808")),
         ("sqlite", r"replace(replace('a\r\nb','\r',char(13)),'\n',char(10))", ("a\r\nb",)),
@@ -110,8 +122,19 @@ def test_a_record_that_is_not_in_the_encoding_is_malformed() -> None:
 
 
 def test_the_escapes_of_a_copy_are_its_own() -> None:
-    dump = WORDS + "COPY words (id, word) FROM stdin;\n" + "\n".join(
-        [r"\N" + "\t" + r"a\tb\n\\N\q", "\t" + r"\x41\101\303\251\b", "2\tx\\", "y", "3\ta\\\tb", r"4" + "\t" + r"\\"]
+    dump = (
+        WORDS
+        + "COPY words (id, word) FROM stdin;\n"
+        + "\n".join(
+            [
+                r"\N" + "\t" + r"a\tb\n\\N\q",
+                "\t" + r"\x41\101\303\251\b",
+                "2\tx\\",
+                "y",
+                "3\ta\\\tb",
+                r"4" + "\t" + r"\\",
+            ]
+        )
     )
     assert rows(dump + "\n\\.\n") == [
         (None, "a\tb\n\\Nq"),
@@ -156,11 +179,15 @@ def test_null_words_have_no_value() -> None:
         ("postgres", "\\echo INSERT INTO words VALUES (9, 9);"),
         ("mysql", "INSERT INTO other VALUES ('\\';INSERT INTO words VALUES (9, 9);',\"'\",`'`);"),
         ("mysql", "# it's\n-- it's\n/* ' */"),
-        ("mysql", "DELIMITER ;;\n/*!50003 CREATE*/ /*!50003 TRIGGER t BEFORE INSERT ON words FOR EACH ROW BEGIN"
-                  " INSERT INTO words VALUES (9, ';;'); END */;;\nDELIMITER ;"),
+        (
+            "mysql",
+            "DELIMITER ;;\nCREATE TRIGGER t BEGIN INSERT INTO words VALUES (9, ';;'); END;;\nDELIMITER ;",
+        ),
         ("mysql", "/*!40000 ALTER TABLE `words` DISABLE KEYS */;\nLOCK TABLES `words` WRITE;"),
-        ("sqlite", "CREATE TRIGGER t AFTER INSERT ON words BEGIN SELECT CASE WHEN 1 THEN 2 END;"
-                   " INSERT INTO words VALUES (9, 9); END;"),
+        (
+            "sqlite",
+            "CREATE TRIGGER t BEGIN SELECT CASE WHEN 1 THEN 2 END; INSERT INTO words VALUES (9, 9); END;",
+        ),
         ("sqlite", "INSERT INTO \"wo;rds\" VALUES ('\\');CREATE INDEX [a;'b] ON words(id);"),
     ],
 )
@@ -257,8 +284,8 @@ def test_the_inserts_of_dump_programs_are_read(insert: str) -> None:
     ],
 )
 def test_statements_after_which_the_records_are_not_the_rows_are_refused(statement: str) -> None:
-    padding = "\n-- " + "x" * 300
-    error("INSERT INTO words (id) VALUES (1);\n" + statement + padding + "\n")
+    for padding in ("", "\n-- " + "x" * 300 + "\n"):
+        error("INSERT INTO words (id) VALUES (1);\n" + statement + padding)
 
 
 def test_what_mysql_executes_in_a_comment_is_refused() -> None:
@@ -272,10 +299,27 @@ def test_what_mysql_executes_in_a_comment_is_refused() -> None:
         "DROP TABLE IF EXISTS words;\nDELETE FROM words;",
         "UPDATE other SET x = 'words';",
         "ALTER TABLE ONLY words ADD CONSTRAINT p PRIMARY KEY (id);",
+        "ALTER TABLE other ADD COLUMN x int REFERENCES words;",
+        "DROP TABLE IF EXISTS words_of_others;\nDELETE FROM other WHERE id IN (SELECT id FROM words);",
     ],
 )
 def test_statements_that_change_no_record_are_skipped(statement: str) -> None:
-    assert rows(statement + "INSERT INTO words (id) VALUES (1);") == [("1",)]
+    insert = "INSERT INTO words (id) VALUES (1);\n"
+    assert rows(statement + insert) == [("1",)]
+    if not statement.startswith("DROP TABLE IF EXISTS words;"):
+        assert rows(insert + statement + insert) == [("1",), ("1",)]
+
+
+@pytest.mark.parametrize("dialect", ["postgres", "mysql", "sqlite"])
+@pytest.mark.parametrize("length", [*range(63 * 1024, 66 * 1024, 509)])
+def test_a_statement_behind_comments_across_the_end_of_a_window_is_seen(dialect: str, length: int) -> None:
+    for comment in ("-- " + "x" * length + "\n", "-- x\n" * (length // 5), "/* " + "x" * length + " */"):
+        assert rows(comment + "INSERT INTO words (id) VALUES (1);\n" + comment, dialect, batch_bytes=4096) == [("1",)]
+
+
+def test_inserts_with_another_delimiter_are_refused_and_so_is_a_table_made_from_a_query() -> None:
+    error("DELIMITER //\nINSERT INTO words (id) VALUES (1)//\n", "mysql")
+    error("CREATE TABLE words AS SELECT 1 AS id;\n", header=("id",))
 
 
 @pytest.mark.parametrize(
@@ -298,9 +342,9 @@ def test_a_dump_that_is_cut_short_is_incomplete(dump: str) -> None:
 
 
 def test_a_record_that_cannot_be_cut_refuses_the_delivery_with_its_line() -> None:
-    text = error("INSERT INTO words (id) VALUES\n(1),\n(2;\n(3);" + " " * 300)
+    text = error("INSERT INTO words (id) VALUES\n(1),\n(2;\n(3);")
     assert "on line 3" in text
-    assert "on line 2" in error("INSERT INTO words (id) VALUES (1),\n2, (3);" + " " * 300)
+    assert "on line 2" in error("INSERT INTO words (id) VALUES (1),\n2, (3);")
 
 
 @pytest.mark.parametrize(
@@ -325,7 +369,7 @@ def test_a_record_that_is_larger_than_a_batch_can_be_read_but_not_one_beyond_the
     assert "raise batch_bytes" in error(f"INSERT INTO words (id) VALUES ('{'x' * 200_000}'), (2);", batch_bytes=64)
 
 
-@pytest.mark.parametrize("shift", (0, 13))
+@pytest.mark.parametrize("shift", [0, 13])
 def test_dumps_of_many_windows_are_read_as_one(shift: int) -> None:
     """Other statements and records come to lie across the ends of windows."""
     text = "it''s -- /* $$ \\\\ ;" + "x" * shift
@@ -338,8 +382,13 @@ def test_dumps_of_many_windows_are_read_as_one(shift: int) -> None:
 
 
 def test_places_name_line_and_byte_of_a_record_and_the_line_of_a_copy() -> None:
-    (first, second) = batches(WORDS + "INSERT INTO words VALUES (1, 'a\n'),(2, 'b');\nCOPY words FROM stdin;\n3\tc\n\\.\n")
+    (first, second) = batches(
+        WORDS + "INSERT INTO words VALUES (1, 'a\n'),(2, 'b');\nCOPY words FROM stdin;\n3\tc\n\\.\n"
+    )
     data = (WORDS + "INSERT INTO words VALUES (1, 'a\n'),").encode()
-    assert [first.location(1), first.location(2)] == [f"dump.sql:2, byte {len(data) - 10}", f"dump.sql:3, byte {len(data)}"]
+    assert [first.location(1), first.location(2)] == [
+        f"dump.sql:2, byte {len(data) - 10}",
+        f"dump.sql:3, byte {len(data)}",
+    ]
     assert second.location(3) == "dump.sql:5"
     assert [first.raw(1), second.raw(3)] == [b"(1, 'a\n')", b"3\tc"]

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
     Table = Sequence[tuple[str | None, ...]]
 
-_TEXT = st.text(st.sampled_from("ab'\"\\\n\r\t(),;-/*#$`0N\u00e9\u20ac\0\x1a ") | st.characters(codec="utf-8"), max_size=12)
+_TEXT = st.text(
+    st.sampled_from("ab'\"\\\n\r\t(),;-/*#$`0N\u00e9\u20ac\0\x1a ") | st.characters(codec="utf-8"), max_size=12
+)
 TABLES = st.integers(1, 3).flatmap(
     lambda width: st.lists(st.tuples(*[st.none() | _TEXT | st.just("NULL")] * width), min_size=1, max_size=8)
 )
@@ -135,7 +137,7 @@ def test_sqlite_means_the_same_by_what_its_dumps_say(tables: Sequence[Table]) ->
     for table in map(without_nul, tables):
         connection = sqlite3.connect(":memory:")
         connection.execute(f"CREATE TABLE t ({columns(table)})")
-        connection.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(table[0]))})", table)  # noqa: S608 -- marks only
+        connection.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(table[0]))})", table)
         dump = "".join(line + "\n" for line in connection.iterdump())
         connection.close()
         assert read(dump.encode(), "sqlite") == table
@@ -194,9 +196,11 @@ def test_dumps_of_pg_dump_are_read_back_in_each_form(database_url: str) -> None:
         connection.cursor().executemany(statement, rows)
     for options in ((), ("--inserts",), ("--column-inserts",), ("--inserts", "--rows-per-insert=2"), ("--data-only",)):
         command = [program, "--dbname", database_url, *options]
-        done = subprocess.run(command, capture_output=True, check=False, env=dict(os.environ))  # noqa: S603 -- of the test
+        done = subprocess.run(command, capture_output=True, check=False, env=dict(os.environ))
         if b"server version mismatch" in done.stderr:
             pytest.skip("pg_dump is older than the server")
-        found = [row for batch in SqlDump('"T;"', "postgres").read(io.BytesIO(done.stdout), "") for row in batch.frame.rows()]
+        found = [
+            row for batch in SqlDump('"T;"', "postgres").read(io.BytesIO(done.stdout), "") for row in batch.frame.rows()
+        ]
         words = {"true": "t", "false": "f"}
         assert [tuple(words.get(value, value) if value else value for value in row[:-1]) for row in found] == rows

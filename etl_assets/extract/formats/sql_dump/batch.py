@@ -103,7 +103,8 @@ class DumpBatch(RawBatch):
 
     def forget(self) -> None:
         """Free the parsed records; see `RawBatch.forget`."""
-        self.__dict__.pop("_parsed", None)
+        for name in ("_parsed", "_cut", "_feeds") if self._data else ("_parsed",):
+            self.__dict__.pop(name, None)
 
     def _index(self, record_no: int) -> int:
         numbers = self._numbers or range(self.span.first_record, self.span.first_record + self.span.records)
@@ -144,8 +145,9 @@ class DumpBatch(RawBatch):
                 cut = Cut()
         if len(cut.records) != self.span.records:
             raise DeliveryError(
-                f"Batch {self.span.batch} of {self.span.member or 'the file'} has {len(cut.records)} records, its index "
-                f"says {self.span.records}. The batch was not written. Index the delivery again: its format changed."
+                f"Batch {self.span.batch} of {self.span.member or 'the file'} has {len(cut.records)} records, its "
+                f"index says {self.span.records}. The batch was not written. Index the delivery again: its format "
+                "changed."
             )
         return cut
 
@@ -183,7 +185,7 @@ class DumpBatch(RawBatch):
 
 def cut_of(data: bytes, layout: Layout, size: int) -> Cut:
     """Cut the records of a span."""
-    return cut_copy(data, layout) if layout.kind == "copy" else cut_insert(data + b"\n", 0, layout, size)
+    return cut_copy(data, layout) if layout.kind == "copy" else cut_insert(data + b"\n", 0, layout, size, final=True)
 
 
 def _as_utf8(records: Sequence[bytes], codec: str) -> tuple[dict[int, bytes], dict[int, str]]:

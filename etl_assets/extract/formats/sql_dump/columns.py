@@ -1,7 +1,7 @@
 """Reads the values of many records at once, as columns; records that are unusual in any way are left to `literals`.
 
-A record is usual if each value is a number, NULL, TRUE, FALSE or one plain string, which is proved from the positions of
-quotes, commas and brackets; or, in a COPY, if it has a field for each column.
+A record is usual if each value is a number, NULL, TRUE, FALSE or one plain string, which is proved from the positions
+of quotes and commas; or, in a COPY, if it has a field for each column.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def of_inserts(records: Sequence[bytes], width: int, *, backslash: bool) -> Colu
 
 
 def of_lines(lines: Sequence[bytes], width: int) -> Columns:
-    """Read lines of a COPY, which are UTF-8 without a raw carriage return; those with a field for each column are usual."""
+    """Read lines of a COPY, which are UTF-8 without carriage returns; those with a field for each column are usual."""
     usual = np.fromiter((line.count(b"\t") == width - 1 for line in lines), bool, len(lines))
     found = of_table(b"".join(line + b"\n" for line in compress(lines, usual)), int(np.count_nonzero(usual)), width)
     usual[np.flatnonzero(usual)[~found.usual]] = False
@@ -155,7 +155,7 @@ def _read(
 
 
 def _whole(starts: Positions, ends: Positions, quoted: Flags, closings: Positions) -> Flags:
-    """Return the records in which each value that begins with a quote ends with its closing one, and no other has one."""
+    """Return the records in which each value that begins with a quote ends with it, and no other value has one."""
     before = np.searchsorted(closings, starts)
     count = np.searchsorted(closings, ends) - before
     last = closings[np.minimum(before, max(len(closings) - 1, 0))] == ends - 1 if len(closings) else quoted & False
@@ -190,7 +190,7 @@ def _unquoted(column: pl.Series, *, backslash: bool) -> pl.Series:
 def _decoded(
     column: pl.Series, escapes: Mapping[str, str], unescape: Callable[[bytes], bytes], broken: Flags
 ) -> pl.Series:
-    """Return a column without escapes: the usual ones at once, others cell by cell; flag cells that cannot be decoded."""
+    """Return a column without escapes: the usual ones at once, others by the cell; flag what cannot be decoded."""
     has_escape = column.str.contains("\\", literal=True)
     if "''" in escapes:
         has_escape |= column.str.contains("''", literal=True)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from etl_assets.extract.formats.sql_dump.grammar import grammar
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from etl_assets.extract.formats.sql_dump.layout import Layout
 
 _NO_CONFLICT = rb"(?:(?i:ON\s++CONFLICT(?:\s*+\([^()]*+\))?+\s++DO\s++NOTHING)"
+
+_AFTER: Final = 256
+"""More bytes than what may follow a record has, without comments."""
 
 
 class BrokenError(Exception):
@@ -55,7 +58,7 @@ def _patterns(dialect: Dialect, header: str) -> tuple[re.Pattern[bytes], re.Patt
     )
 
 
-def cut_insert(data: bytes, at: int, layout: Layout, size: int) -> Cut:
+def cut_insert(data: bytes, at: int, layout: Layout, size: int, *, final: bool) -> Cut:
     """Cut the records of an INSERT, and of those that follow it and begin with the same words.
 
     Args:
@@ -63,6 +66,7 @@ def cut_insert(data: bytes, at: int, layout: Layout, size: int) -> Cut:
         at: Position of the first record, or of the white space before it.
         layout: How they are written.
         size: Largest number of bytes; one record may be larger.
+        final: Whether no more bytes follow.
 
     Returns:
         The records that are complete, with what follows each of them.
@@ -77,7 +81,7 @@ def cut_insert(data: bytes, at: int, layout: Layout, size: int) -> Cut:
     while True:
         match = plain.match(data, cut.stop)
         if match is None:
-            if not _cut_odd(data, cut, layout, limit):
+            if not _cut_odd(data, cut, layout, limit, final=final):
                 return cut
         else:
             if match.end() > limit and records:
@@ -90,12 +94,12 @@ def cut_insert(data: bytes, at: int, layout: Layout, size: int) -> Cut:
             return cut
 
 
-def _cut_odd(data: bytes, cut: Cut, layout: Layout, limit: int) -> bool:
+def _cut_odd(data: bytes, cut: Cut, layout: Layout, limit: int, *, final: bool) -> bool:
     """Cut one more record, token by token; return whether it is complete and within the limit."""
     _, before, after = _patterns(layout.dialect, layout.header)
     blank = before.match(data, cut.stop)
     start = blank.end() if blank else cut.stop
-    if start >= len(data) - 1:
+    if start >= len(data) - (0 if final else _AFTER):
         return False
     end = record_end(data, start, layout.dialect)
     if end is None:
@@ -103,7 +107,7 @@ def _cut_odd(data: bytes, cut: Cut, layout: Layout, limit: int) -> bool:
     match = after.match(data, end)
     if match is None:
         rest = before.match(data, end)
-        if rest and rest.end() < len(data) - 256:
+        if rest and rest.end() < len(data) - (0 if final else _AFTER):
             raise BrokenError(start, end)
         return False
     if match.end() > limit and cut.records:

@@ -12,7 +12,6 @@ from functools import cache
 from typing import Final, Literal
 
 Dialect = Literal["postgres", "mysql", "sqlite"]
-DIALECTS: Final = ("postgres", "mysql", "sqlite")
 
 _IN_WORD: Final = rb"[\w$\x80-\xff]"
 _DOUBLED: Final = rb"'(?:[^']++|'')*+'(?=[^'])"
@@ -64,6 +63,7 @@ class Grammar:
 def grammar(dialect: Dialect) -> Grammar:
     """Return the patterns of a dialect."""
     extra = b""
+    others: tuple[bytes, ...]
     if dialect == "postgres":
         plain, others = _DOUBLED, (_E_STRING, _QUOTED, _DOLLARS)
         comments, opening, letters = _LINE_COMMENT + rb"|" + _nested(4), rb"'\"$/\-", rb"eE"

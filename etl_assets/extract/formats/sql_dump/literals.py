@@ -98,10 +98,10 @@ def _patterns(dialect: Dialect) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     kinds = {
         "postgres": rb"[eE]" + backslashed + rb"|[nN]?" + plain + rb"|[xX]'(?P<xbits>[0-9a-fA-F]*)'"
         rb"|[bB]'(?P<bits>[01]*)'",
-        "mysql": rb"(?:_(?:binary|utf8|utf8mb3|utf8mb4)\s*+|[nN])?"
+        "mysql": rb"(?:_(?:binary|utf8(?:mb[34])?)\s*+|[nN])?"
         + backslashed
-        + rb'|(?:_(?:binary|utf8|utf8mb3|utf8mb4)\s*+)?"(?P<double>(?:[^"\\]++|\\.|"")*+)"'
-        + rb"|(?:_(?:binary|utf8|utf8mb3|utf8mb4)\s*+)?(?:0x(?P<zerox>[0-9a-fA-F]++)|[xX]'(?P<hex>(?:[0-9a-fA-F]{2})*)')"
+        + rb'|(?:_(?:binary|utf8(?:mb[34])?)\s*+)?"(?P<double>(?:[^"\\]++|\\.|"")*+)"'
+        + rb"|(?:_(?:binary|utf8(?:mb[34])?)\s*+)?(?:0x(?P<zerox>[0-9a-fA-F]++)|[xX]'(?P<hex>(?:[0-9a-fA-F]{2})*)')"
         rb"|(?:_binary\s*+)?[bB]'(?P<bits>[01]*)'|0b(?P<zerob>[01]++)",
         "sqlite": plain + rb"|[xX]'(?P<hex>(?:[0-9a-fA-F]{2})*)'",
     }
@@ -122,23 +122,27 @@ def _value(record: bytes, at: int, dialect: Dialect, literal: re.Pattern[bytes])
 
 
 def _meaning(kind: str, text: bytes, dialect: Dialect) -> bytes | None:
-    if kind == "null":
-        return None
-    if kind == "plain":
-        return text.replace(b"''", b"'")
-    if kind == "double":
-        return _MYSQL_DOUBLE_ESCAPE.sub(_mysql, text)
-    if kind == "escaped":
-        return unescape_mysql(text) if dialect == "mysql" else _E_ESCAPE.sub(_e, text)
-    if kind in ("hex", "zerox"):
-        return rb"\x" + (b"0" * (len(text) % 2) + text).lower()
-    if kind == "xbits":
-        return b"".join(b"%04d" % int(bin(int(digit, 16))[2:]) for digit in text.decode())
-    return text.lower() if kind == "boolean" else text
+    """Return the value of a literal, by the name of its group in the pattern."""
+    match kind:
+        case "null":
+            value = None
+        case "plain":
+            value = text.replace(b"''", b"'")
+        case "double":
+            value = _MYSQL_DOUBLE_ESCAPE.sub(_mysql, text)
+        case "escaped":
+            value = unescape_mysql(text) if dialect == "mysql" else _E_ESCAPE.sub(_e, text)
+        case "hex" | "zerox":
+            value = rb"\x" + (b"0" * (len(text) % 2) + text).lower()
+        case "xbits":
+            value = "".join(f"{int(digit, 16):04b}" for digit in text.decode()).encode()
+        case _:
+            value = text.lower() if kind == "boolean" else text
+    return value
 
 
 def _replaced(record: bytes, at: int) -> tuple[bytes, int] | None:
-    """Return the value of ``replace('…','\\n',char(10))``, as sqlite3 writes a text with line ends."""
+    r"""Return the value of ``replace('…','\n',char(10))``, as sqlite3 writes a text with line ends."""
     match = re.compile(rb"((?:replace\(){1,%d})'((?:[^']++|'')*+)'" % _MOST_NESTED).match(record, at)
     if match is None:
         return None

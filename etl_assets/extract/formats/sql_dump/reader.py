@@ -15,7 +15,7 @@ from etl_assets.extract.formats.blocks import Blocks
 from etl_assets.extract.formats.encoding import UTF8, Transcoded, foreign_mark
 from etl_assets.extract.formats.published_names import check_names
 from etl_assets.extract.formats.sql_dump.batch import DumpBatch
-from etl_assets.extract.formats.sql_dump.cutting import BrokenError, Cut, cut_copy, cut_insert
+from etl_assets.extract.formats.sql_dump.cutting import BrokenError, cut_copy, cut_insert
 from etl_assets.extract.formats.sql_dump.layout import Layout
 from etl_assets.extract.formats.sql_dump.scanner import Scanner
 from etl_assets.extract.formats.sql_dump.skipping import HEAD
@@ -27,6 +27,7 @@ from etl_assets.model.text import names_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from etl_assets.extract.formats.sql_dump.cutting import Cut
     from etl_assets.extract.formats.sql_dump.options import SqlDumpOptions
     from etl_assets.model.delivery import MemberIndex
 
@@ -114,7 +115,7 @@ class DumpReader:
             window.ensure(self._options.batch_bytes // 2 + HEAD)
             at = window.at
             try:
-                cut = cut_insert(window.data, at, layout, self._options.batch_bytes)
+                cut = cut_insert(window.data, at, layout, self._options.batch_bytes, final=window.ended)
             except BrokenError as error:
                 raise self._broken(window, *error.args) from None
             ended = cut.ended
@@ -182,8 +183,8 @@ class DumpReader:
             self._names = layout.columns
         elif difference := set(self._names) ^ set(layout.columns):
             raise self._refused(
-                f"has statements for {self._options.table} with different columns: {names_text(sorted(difference))} are "
-                "in only some of them",
+                f"has statements for {self._options.table} with different columns: {names_text(sorted(difference))} "
+                "are in only some of them",
                 "Make a dump in which each INSERT has all columns",
             )
 

@@ -33,6 +33,10 @@ _OTHER_STRINGS: Final = {
     "postgres": re.compile(rb"standard_conforming_strings['\s]*+(?:=|TO|,)\s*+'?(?:off|false|0)\b", re.IGNORECASE),
     "mysql": re.compile(rb"NO_BACKSLASH_ESCAPES", re.IGNORECASE),
 }
+_TARGET_ENDS: Final = re.compile(
+    rb";|\b(?:SET|WHERE|VALUES|USING|ADD|ALTER|CHANGE|DISABLE|DROP|ENABLE|MODIFY|OWNER|RENAME)\b", re.IGNORECASE
+)
+_FROM_QUERY: Final = re.compile(rb"\bAS\s*+\(?+\s*+(?:SELECT|WITH|TABLE|VALUES|EXECUTE)\b", re.IGNORECASE)
 _ALWAYS_REFUSED: Final = (b"LOAD", b"MERGE", b"WITH", b"RENAME")
 
 
@@ -62,7 +66,7 @@ class Scanner:
         self.rows = False
 
     def runs(self) -> Iterator[Layout]:
-        """Yield how the next records are written, with the window at the first; the caller moves the window behind them.
+        """Yield how the next records are written, with the window at the first; the caller moves it behind them.
 
         Raises:
             DeliveryIncompleteError: If the dump is cut short.
@@ -98,6 +102,8 @@ class Scanner:
         if self._is_command():
             return None
         if self._delimiter != b";":
+            if (match := window.match(patterns.insert)) and self._tables.is_wanted(match["name"]):
+                raise self._refused("inserts while DELIMITER is no semicolon", "Make the dump with mysqldump", match)
             skip_routine(window, self._dialect, self._delimiter)
         elif match := window.match(patterns.copy):
             return self._copy(match)
@@ -181,13 +187,15 @@ class Scanner:
             if verb == b"ROLLBACK" and self.rows:
                 raise self._refused("takes its records back: ROLLBACK", "Check how the dump was made", match)
             self._in_transaction = verb in (b"BEGIN", b"START")
-        elif (match := window.match(_ANY_COPY)) and self._tables.mentions(match["name"]):
+        elif (match := window.match(_ANY_COPY)) and self._tables.are_in(match["name"]):
             raise self._refused("has a COPY from another file", "Make a dump with COPY … FROM stdin", match)
 
     def _create(self, match: re.Match[bytes]) -> None:
         if not self._tables.is_wanted(match["name"]):
             return
         text = text_of(self._window, self._dialect)[match.end() - match.start() :]
+        if _FROM_QUERY.search(text):
+            raise self._refused("makes the table from a query", "Make a dump of the table's rows", match)
         try:
             self._tables.columns = columns_of_table(text, self._dialect, self._codec)
         except UnicodeDecodeError:
@@ -196,14 +204,11 @@ class Scanner:
 
     def _change(self, match: re.Match[bytes]) -> None:
         """Refuse a statement after which the records that were inserted are not the rows of the table."""
-        text = (
-            text_of(self._window, self._dialect)
-            if match["verb"][:5].upper() == b"ALTER"
-            else match.string[match.end() : match.end() + HEAD]
-        )
         verb = b" ".join(match["verb"].upper().split())
-        target = re.split(rb"(?i);|\b(?:SET|WHERE|VALUES)\b", text, maxsplit=1)[0]
-        if not self._tables.mentions(target):
+        text = match.string[match.end() : match.end() + HEAD]
+        if verb == b"ALTER TABLE":
+            text = text_of(self._window, self._dialect)[len(match[0]) :]
+        if not self._tables.are_in(_TARGET_ENDS.split(text, maxsplit=1)[0]):
             return
         reshapes = verb == b"ALTER TABLE" and RESHAPES.search(text) and self._tables.found
         changes = self.rows and verb != b"ALTER TABLE"
@@ -219,7 +224,7 @@ class Scanner:
             return
         self._check_strings(_OTHER_STRINGS["mysql"], blank)
         for match in _EXECUTED.finditer(blank):
-            if self._tables.mentions(match[0]):
+            if self._tables.are_in(match[0]):
                 raise self._refused("changes rows in a comment that MySQL executes", "Make the dump with mysqldump")
 
     def _check_strings(self, other: re.Pattern[bytes], text: bytes) -> None:
@@ -231,8 +236,8 @@ class Scanner:
         if not completed or self._in_transaction:
             lacks = "COMMIT" if self._in_transaction else "comment of the program that the dump is complete"
             raise DeliveryIncompleteError(
-                f"{self._where} ends without the {lacks}: it is cut short. Nothing was written. Fetch it again once the "
-                "publisher has finished it."
+                f"{self._where} ends without the {lacks}: it is cut short. Nothing was written. Fetch it again once "
+                "the publisher has finished it."
             )
 
     def _refused(self, problem: str, remedy: str, match: re.Match[bytes] | None = None) -> DeliveryError:

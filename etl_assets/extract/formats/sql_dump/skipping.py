@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 HEAD: Final = 64 * 1024
 """The number of bytes within which the beginning of a statement must end."""
+_COMMENTS: Final = {
+    "postgres": (b"/*", b"--"),
+    "mysql": (b"/*", b"#", b"-- ", b"--\t", b"--\r", b"--\n"),
+    "sqlite": (b"/*", b"--"),
+}
 _STATEMENT: Final = "a statement"
 _OPENINGS: Final = {b"begin": 1, b"case": 1, b"end": -1}
 
@@ -23,17 +28,15 @@ def skip_blank(window: Window, dialect: Dialect) -> bytes:
     blank = re.compile(grammar(dialect).blank, re.DOTALL)
     skipped = b""
     while True:
-        window.ensure(HEAD)
         match = window.match(blank)
         end = match.end() if match else window.at
         skipped = (skipped + window.data[window.at : end])[-HEAD:]
         window.at = end
-        if window.at == len(window.data) and not window.ended:
-            window.fill()
-        elif window.data.startswith((b"/*", *((b"--",) if dialect != "mysql" else (b"#",))), window.at):
-            window.more("a comment")
-        else:
+        if len(window.data) - window.at < HEAD and window.fill():
+            continue
+        if not window.data.startswith(_COMMENTS[dialect], window.at):
             return skipped
+        window.more("a comment")
 
 
 def skip_statement(window: Window, dialect: Dialect) -> None:
@@ -49,7 +52,7 @@ def skip_statement(window: Window, dialect: Dialect) -> None:
 
 
 def skip_routine(window: Window, dialect: Dialect, delimiter: bytes) -> None:
-    """Move behind a statement whose body may have semicolons: in BEGIN … END, in round brackets, or until a delimiter."""
+    """Move behind a statement that may have semicolons in BEGIN … END and round brackets, or up to a delimiter."""
     token = grammar(dialect).token
     depth = 0
     while True:

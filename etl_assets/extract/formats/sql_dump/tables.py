@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import DeliveryError
+from etl_assets.extract.formats.sql_dump.grammar import NAME
 from etl_assets.extract.formats.sql_dump.names import parts, shown
 
 if TYPE_CHECKING:
     from etl_assets.extract.formats.sql_dump.options import SqlDumpOptions
 
+_NAME: Final = re.compile(NAME)
 _MOST_SHOWN: Final = 50
 _MOST_KEPT: Final = 10_000
 
@@ -64,9 +67,9 @@ class Tables:
         self._found = (self.database, full)
         return True
 
-    def mentions(self, text: bytes) -> bool:
-        """Return whether a part of a statement may contain the name of the declared table."""
-        return self._wanted[-1].lower().encode() in text.lower()
+    def are_in(self, text: bytes) -> bool:
+        """Return whether a part of a statement has a name that can mean the declared table."""
+        return any(self._matches(self._full(name[0])) for name in _NAME.finditer(text))
 
     def missing(self) -> DeliveryError:
         """Return the error that the dump does not have the declared table."""
