@@ -10,6 +10,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
+import numpy as np
+
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.blocks import Blocks
 from etl_assets.extract.formats.encoding import UTF8, Transcoded, foreign_mark
@@ -211,6 +213,8 @@ def _line_end(data: bytes, at: int, end: int) -> int:
 
 def _count(data: bytes, at: int, end: int, layout: Layout) -> int:
     """Return the number of records in whole lines of a COPY."""
-    if data.find(b"\\\n", at, end) >= 0:
+    codes = np.frombuffer(data, np.uint8, end - at, at)
+    feeds = np.flatnonzero(codes == ord("\n"))
+    if (codes[feeds - 1] == ord("\\")).any():
         return len(cut_copy(data[at:end], layout).records)
-    return data.count(b"\n", at, end)
+    return len(feeds)
