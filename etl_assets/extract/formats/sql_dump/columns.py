@@ -68,10 +68,7 @@ def of_inserts(records: Sequence[bytes], width: int, *, backslash: bool) -> Colu
     data = b"".join(records)
     codes = np.frombuffer(data, np.uint8)
     stops = np.cumsum(np.fromiter(map(len, records), np.int64, len(records)))
-    quotes = codes == _QUOTE
-    if backslash and b"\\" in data:
-        quotes[_escaped(codes)] = False
-    inside = np.unpackbits(prefix_parity(words(quotes)).view(np.uint8), count=len(codes), bitorder="little").view(bool)
+    quotes, inside = _quotes(data, backslash=backslash)
     commas = np.flatnonzero((codes == _COMMA) & ~inside)
     usual = np.bincount(np.searchsorted(stops, commas, side="right"), minlength=len(records)) == width - 1
     closing = quotes & ~inside
@@ -125,9 +122,27 @@ def of_table(data: bytes, height: int, width: int) -> Columns:
 def is_table(data: bytes, height: int, width: int) -> bool:
     """Return whether each line has a field for each column.
 
-    A tab or a line feed behind a backslash counts as the end of a field too: then `of_table` finds half an escape in it.
+    A tab or a line feed behind a backslash ends a field too; then `of_table` finds half an escape in that field.
     """
     return data.translate(None, _OTHER_BYTES) == (b"\t" * (width - 1) + b"\n") * height
+
+
+def brackets(data: bytes, *, backslash: bool) -> tuple[Positions, Positions]:
+    """Return the positions of the round brackets outside strings: of those that open, and behind those that close."""
+    codes = np.frombuffer(data, np.uint8)
+    _, inside = _quotes(data, backslash=backslash)
+    opening, closing = (np.flatnonzero((codes == bracket) & ~inside) for bracket in b"()")
+    return opening, closing + 1
+
+
+def _quotes(data: bytes, *, backslash: bool) -> tuple[Flags, Flags]:
+    """Return which bytes are quotes that begin or end strings, and which are inside of strings."""
+    codes = np.frombuffer(data, np.uint8)
+    quotes = codes == _QUOTE
+    if backslash and b"\\" in data:
+        quotes[_escaped(codes)] = False
+    parity = prefix_parity(words(quotes)).view(np.uint8)
+    return quotes, np.unpackbits(parity, count=len(codes), bitorder="little").view(bool)
 
 
 def _read(

@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
+from etl_assets.extract.formats.sql_dump.columns import brackets
 from etl_assets.extract.formats.sql_dump.grammar import grammar
 
 if TYPE_CHECKING:
@@ -45,16 +46,33 @@ class Cut:
     ended: bool = False
 
 
+@dataclass(frozen=True)
+class _Patterns:
+    """The patterns of an INSERT.
+
+    Attributes:
+        plain: A plain record with what follows it.
+        run: Any number of plain records with nothing but commas and white space between and behind them.
+        before: What may be before a record.
+        after: What follows a record: a comma, or a semicolon, perhaps with the same header again.
+    """
+
+    plain: re.Pattern[bytes]
+    run: re.Pattern[bytes]
+    before: re.Pattern[bytes]
+    after: re.Pattern[bytes]
+
+
 @lru_cache(maxsize=64)
-def _patterns(dialect: Dialect, header: str) -> tuple[re.Pattern[bytes], re.Pattern[bytes], re.Pattern[bytes]]:
-    """Return the patterns of a plain record with what follows it, of what is before one, and of what follows one."""
+def _patterns(dialect: Dialect, header: str) -> _Patterns:
     rules = grammar(dialect)
     again = re.escape(header.encode("latin-1"))
     after = rules.blank + _NO_CONFLICT + rules.blank + rb")?+(?:,|;(?:" + rules.blank + again + rb"(?=\()|()))"
-    return (
-        re.compile(rules.blank + rb"(" + rules.record + rb")" + after, re.DOTALL),
-        re.compile(rules.blank, re.DOTALL),
-        re.compile(after, re.DOTALL),
+    return _Patterns(
+        plain=re.compile(rules.blank + rb"(" + rules.record + rb")" + after, re.DOTALL),
+        run=re.compile(rb"(?:\s*+" + rules.record + rb"\s*+,)*+", re.DOTALL),
+        before=re.compile(rules.blank, re.DOTALL),
+        after=re.compile(after, re.DOTALL),
     )
 
 
@@ -74,7 +92,7 @@ def cut_insert(data: bytes, at: int, layout: Layout, size: int, *, final: bool) 
     Raises:
         BrokenError: If a record cannot be cut.
     """
-    plain, _, _ = _patterns(layout.dialect, layout.header)
+    plain = _patterns(layout.dialect, layout.header).plain
     cut = Cut(stop=at)
     records, starts = cut.records, cut.starts
     limit = at + size
@@ -90,23 +108,37 @@ def cut_insert(data: bytes, at: int, layout: Layout, size: int, *, final: bool) 
             starts.append(match.start(1))
             cut.stop = match.end()
             cut.ended = match.lastindex == 2  # noqa: PLR2004 -- the empty group after a semicolon
+            if data.startswith(b",", cut.stop - 1):
+                _cut_run(data, cut, layout, limit)
         if cut.ended:
             return cut
 
 
+def _cut_run(data: bytes, cut: Cut, layout: Layout, limit: int) -> None:
+    """Cut plain records at once, as many as follow each other."""
+    match = _patterns(layout.dialect, layout.header).run.match(data, cut.stop, limit)
+    if match is None or not match[0]:
+        return
+    run = match[0]
+    starts, ends = brackets(run, backslash=grammar(layout.dialect).backslash)
+    cut.records += [run[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    cut.starts += (starts + cut.stop).tolist()
+    cut.stop = match.end()
+
+
 def _cut_odd(data: bytes, cut: Cut, layout: Layout, limit: int, *, final: bool) -> bool:
     """Cut one more record, token by token; return whether it is complete and within the limit."""
-    _, before, after = _patterns(layout.dialect, layout.header)
-    blank = before.match(data, cut.stop)
+    patterns = _patterns(layout.dialect, layout.header)
+    blank = patterns.before.match(data, cut.stop)
     start = blank.end() if blank else cut.stop
     if start >= len(data) - (0 if final else _AFTER):
         return False
     end = record_end(data, start, layout.dialect)
     if end is None:
         return False
-    match = after.match(data, end)
+    match = patterns.after.match(data, end)
     if match is None:
-        rest = before.match(data, end)
+        rest = patterns.before.match(data, end)
         if rest and rest.end() < len(data) - (0 if final else _AFTER):
             raise BrokenError(start, end)
         return False
