@@ -121,6 +121,12 @@ def test_a_record_that_is_not_in_the_encoding_is_malformed() -> None:
     assert rows(dump, encoding="cp1252") == [("1", "\u00e9"), ("2", "b")]
 
 
+def test_a_value_that_only_begins_like_a_string_may_end_inside_no_character() -> None:
+    dump = r"INSERT INTO words (id, word) VALUES (1, 'a\q' ö), (2, 'b\q');"
+    assert rules(dump, "mysql") == [(1, ["record__expression"])]
+    assert rows(dump, "mysql") == [("2", "bq")]
+
+
 def test_the_escapes_of_a_copy_are_its_own() -> None:
     dump = (
         WORDS
@@ -177,6 +183,7 @@ def test_null_words_have_no_value() -> None:
         ("postgres", "-- INSERT INTO words VALUES (9, 9);"),
         ("postgres", "COMMENT ON TABLE words IS 'INSERT INTO words VALUES (9, 9);';"),
         ("postgres", "\\echo INSERT INTO words VALUES (9, 9);"),
+        ("postgres", "\\connect -\n\\restrict x"),
         ("mysql", "INSERT INTO other VALUES ('\\';INSERT INTO words VALUES (9, 9);',\"'\",`'`);"),
         ("mysql", "# it's\n-- it's\n/* ' */"),
         (

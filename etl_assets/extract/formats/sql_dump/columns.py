@@ -149,6 +149,7 @@ def _read(
     data: bytes, usual: Flags, starts: Positions, ends: Positions, closings: Positions, *, backslash: bool
 ) -> Columns:
     """Read the values between some positions, of records by columns."""
+    begins = starts
     codes = np.frombuffer(data, np.uint8)
     empty = starts >= ends
     quoted = (codes[np.minimum(starts, len(codes) - 1)] == _QUOTE) & ~empty
@@ -157,6 +158,7 @@ def _read(
     if not np.array_equal(closed, closings):
         good &= _whole(starts, ends, quoted, closings)
     starts, ends = starts + quoted, ends - quoted
+    starts[~good] = ends[~good] = begins[~good]  # what is no string may end inside a character
     values = []
     for index in range(starts.shape[1]):
         column = _slices(data, starts[:, index], np.maximum(ends[:, index], starts[:, index]))
@@ -218,12 +220,15 @@ def _decoded(
     letters = "".join(escape[1] for escape in escapes if escape[0] == "\\" and escape[1] != "\\")
     usual = cells.str.contains(rf"\A(?s:[^\\]|\\[\\{letters}])*\z")
     column = column.scatter(indices, cells.str.replace_many(list(escapes), list(escapes.values())))
-    for index, text in zip(indices.filter(~usual), cells.filter(~usual), strict=True):
+    indices = indices.filter(~usual)
+    texts: list[str | None] = []
+    for index, text in zip(indices, cells.filter(~usual), strict=True):
         try:
-            column[index] = unescape(text.encode()).decode()
+            texts.append(unescape(text.encode()).decode())
         except (ExpressionError, UnicodeDecodeError):
             broken[index] = True
-    return column
+            texts.append(None)
+    return column.scatter(indices, pl.Series(texts, dtype=pl.String)) if texts else column
 
 
 def _escaped(codes: np.ndarray) -> Positions:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
 from etl_assets.extract.formats.sql_dump.layout import Layout
-from etl_assets.extract.formats.sql_dump.names import columns_of_list, columns_of_table, parts
+from etl_assets.extract.formats.sql_dump.names import columns_of_list, columns_of_table
 from etl_assets.extract.formats.sql_dump.skipping import (
     HEAD,
     skip_blank,
@@ -121,8 +121,8 @@ class Scanner:
     def _is_command(self) -> bool:
         """Move behind a command to psql or mysql, which no semicolon ends; return whether there was one."""
         if self._dialect == "postgres" and (match := self._window.match(_COMMAND)):
-            if match[1]:
-                self._tables.database = parts(match[1], "postgres", "latin-1")[0]
+            if match[1] not in (None, b"-"):
+                self._tables.database = match[1].decode("latin-1")
                 self._tables.schema = ""
         elif self._dialect == "mysql" and (match := self._window.match(_DELIMITER)):
             self._delimiter = match[1]
@@ -179,7 +179,7 @@ class Scanner:
         if match := window.match(patterns.create):
             self._create(match)
         elif (match := window.match(patterns.schema)) and self._dialect != "sqlite":
-            self._tables.schema = parts(match["name"], self._dialect, "latin-1")[0]
+            self._tables.use(match["name"])
         elif match := window.match(patterns.changes):
             self._change(match)
         elif match := window.match(patterns.transaction):

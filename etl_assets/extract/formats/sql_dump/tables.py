@@ -45,6 +45,10 @@ class Tables:
         """Whether the dump has the declared table."""
         return self._found is not None
 
+    def use(self, schema: bytes) -> None:
+        """Remember the schema of the names without one."""
+        self.schema = self._parts(schema)[0]
+
     def is_wanted(self, name: bytes) -> bool:
         """Return whether a name means the declared table, and remember that the dump has this table.
 
@@ -82,13 +86,16 @@ class Tables:
         )
 
     def _full(self, name: bytes) -> tuple[str, ...]:
-        try:
-            full = parts(name, self._options.dialect, self._codec)
-        except UnicodeDecodeError:
-            full = parts(name, self._options.dialect, "latin-1")
+        full = self._parts(name)
         if self._options.dialect == "sqlite":
             full = tuple(part.lower() for part in full)
         return (self.schema, *full) if len(full) == 1 and self.schema else full
+
+    def _parts(self, name: bytes) -> tuple[str, ...]:
+        try:
+            return parts(name, self._options.dialect, self._codec)
+        except UnicodeDecodeError:
+            return parts(name, self._options.dialect, "latin-1")
 
     @property
     def _codec(self) -> str:
