@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from etl_assets.extract.formats.ndjson import Ndjson
     from etl_assets.extract.formats.one_of import Layout, OneOf
     from etl_assets.extract.formats.parquet import Parquet
+    from etl_assets.extract.formats.sql_dump import SqlDump
     from etl_assets.extract.formats.sqlite import Sqlite
     from etl_assets.load.base import Loader
     from etl_assets.load.loader import PostgresLoader
@@ -108,6 +109,7 @@ __all__ = [
     "Secret",
     "SlowRun",
     "Source",
+    "SqlDump",
     "Sqlite",
     "Static",
     "TrailerRecord",
@@ -129,6 +131,7 @@ _NAMES_BY_MODULE = {
     "extract.formats.ndjson": ("Ndjson",),
     "extract.formats.one_of": ("Layout", "OneOf"),
     "extract.formats.parquet": ("Parquet",),
+    "extract.formats.sql_dump": ("SqlDump",),
     "extract.formats.sqlite": ("Sqlite",),
     "load.base": ("Loader",),
     "load.loader": ("PostgresLoader",),

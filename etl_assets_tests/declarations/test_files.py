@@ -37,6 +37,10 @@ def sqlite(**arguments: Any) -> Callable[[], object]:
     return lambda: E.Sqlite(**arguments)
 
 
+def dump(**arguments: Any) -> Callable[[], object]:
+    return lambda: E.SqlDump(**{"table": "t", "dialect": "mysql"} | arguments)
+
+
 EXTRACTORS: dict[str, Mistake] = {
     "no location": (extractor(location=" "), "location", "Write a path, a URL or package:NAME/path"),
     "a path that is no text": (extractor(location=Path("x.csv")), "location", "Write a text"),
@@ -118,6 +122,19 @@ FORMATS: dict[str, Mistake] = {
     "a null word of JSON without a tuple": (ndjson(null="NA"), "null", "Write ('NA',)"),
     "a batch of JSON of 0 bytes": (ndjson(batch_bytes=0), "batch_bytes", "Write 1 to"),
     "a batch of JSON of ten gigabytes": (ndjson(batch_bytes=10**10), "batch_bytes", "(1 GiB)"),
+    "a dump without a table": (lambda: E.SqlDump(dialect="mysql"), "table", "Write table=…: a text"),
+    "a table that is no name": (dump(table="a b"), "table", "Write one like 'album'"),
+    "an empty table": (dump(table=""), "table", "Write one like 'album'"),
+    "tables in a tuple": (dump(table=("a", "b")), "table", "Write a text"),
+    "a dump without a dialect": (lambda: E.SqlDump("t"), "dialect", "Write dialect=…"),
+    "an unknown dialect": (dump(dialect="oracle"), "dialect", "'postgres'"),
+    "an encoding of a dump that does not exist": (dump(encoding="klingon"), "encoding", "Write one like 'utf-8'"),
+    "a header of a dump with an empty name": (dump(header=("a", "")), "header", "Write the columns of the table"),
+    "a header of a dump that names a column twice": (dump(header=("a", "a")), "header", "Give each a name"),
+    "a header of a dump that is a text": (dump(header="abc"), "header", "Write ('abc',)"),
+    "a null word of a dump without a tuple": (dump(null="NA"), "null", "Write ('NA',)"),
+    "a batch of a dump of 0 bytes": (dump(batch_bytes=0), "batch_bytes", "Write 64 to"),
+    "a batch of a dump of ten gigabytes": (dump(batch_bytes=10**10), "batch_bytes", "(1 GiB)"),
     "the encoding of JSON": (ndjson(encoding="utf-8"), "encoding", "Write one of null, batch_bytes"),
     "a null word of Parquet without a tuple": (parquet(null="NA"), "null", "Write ('NA',)"),
     "another notation of bytes": (parquet(binary="base64"), "binary", "Write 'text' or 'hex'"),

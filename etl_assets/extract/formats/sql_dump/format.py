@@ -1,0 +1,61 @@
+"""SqlDump: the format of SQL dumps, which combines its options and its reader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from etl_assets.extract.base import Format
+from etl_assets.extract.formats.encoding import UTF8, decode_record
+from etl_assets.extract.formats.sql_dump.batch import RULES, DumpBatch
+from etl_assets.extract.formats.sql_dump.cutting import Cut, odd_records
+from etl_assets.extract.formats.sql_dump.layout import Layout
+from etl_assets.extract.formats.sql_dump.options import SqlDumpOptions
+from etl_assets.extract.formats.sql_dump.reader import DumpReader
+from etl_assets.model.delivery import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from etl_assets.extract.base import Naming
+    from etl_assets.model.batch import RawBatch
+    from etl_assets.model.delivery import MemberIndex
+    from etl_assets.model.rule import RuleInfo
+
+
+@dataclass(frozen=True)
+class SqlDump(SqlDumpOptions, Format):
+    """One table of a plain SQL dump; see `SqlDumpOptions` for the arguments."""
+
+    @property
+    def naming(self) -> Naming:
+        """See `Format.naming`."""
+        return "declared" if self.header else "header"
+
+    @property
+    def rules(self) -> tuple[RuleInfo, ...]:
+        """See `Format.rules`."""
+        return RULES
+
+    def read(
+        self, stream: BinaryIO, member: str, *, after: Span | None = None, index: MemberIndex | None = None
+    ) -> Iterator[RawBatch]:
+        """Cut the records of the table into batches; see `Format.read`."""
+        reader = DumpReader(self, stream, member)
+        return reader.through(after) if index is None else reader.indexed(index)
+
+    def reread(self, names: Sequence[str], records: Mapping[int, bytes], context: str = "") -> RawBatch:
+        """Parse single records again; see `Format.reread`."""
+        layout = Layout.of_context(context) if context else Layout("insert", self.dialect, tuple(names))
+        codec = self.codec if self.transcoded else None
+        texts = [decode_record(record, codec) if codec else record for record in records.values()]
+        return DumpBatch(
+            Span(0, "", 0, 0, min(records, default=1), len(records), 0, context=context),
+            layout,
+            names=tuple(names),
+            null=self.null,
+            codec=UTF8 if codec else self.codec,
+            original=codec,
+            cut=Cut(texts, odd=odd_records(texts, layout)),
+            numbers=list(records),
+        )
