@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from etl_assets.extract.formats.json.alike import columns_of_alike
 from etl_assets.extract.formats.json.columns import table
 from etl_assets.extract.formats.json.explode import (
     MOST_REPEATED,
@@ -18,7 +19,7 @@ from etl_assets.extract.formats.json.explode import (
     repeated,
 )
 from etl_assets.extract.formats.json.objects import flattened, members_of, objects_of
-from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
+from etl_assets.model.batch import NONE_MALFORMED, REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
@@ -88,6 +89,10 @@ class JsonBatch(RawBatch):
     @property
     def frame(self) -> pl.DataFrame:
         """The well-formed records; see `RawBatch`."""
+        if (columns := self._alike) is not None:
+            absent = pl.repeat(None, len(self._bytes), dtype=pl.String(), eager=True)
+            numbers = pl.Series(self._numbers, dtype=pl.Int64)
+            return pl.DataFrame({**{name: columns.get(name, absent) for name in self.names}, RECORD_NO: numbers})
         records = zip(self._numbers, self._records, strict=True)
         good = [(number, record) for number, record in records if not isinstance(record, str)]
         if self._options.explode is None:
@@ -100,6 +105,8 @@ class JsonBatch(RawBatch):
     @property
     def malformed(self) -> pl.DataFrame:
         """The other records; see `RawBatch`."""
+        if self._alike is not None:
+            return NONE_MALFORMED
         broken = [
             (number, [record])
             for number, record in zip(self._numbers, self._records, strict=True)
@@ -132,7 +139,7 @@ class JsonBatch(RawBatch):
 
     def forget(self) -> None:
         """Free the parsed records; see `RawBatch.forget`."""
-        for parsed in ("_objects", "_flat", "_elements"):
+        for parsed in ("_alike", "_objects", "_flat", "_elements"):
             self.__dict__.pop(parsed, None)
 
     def _index(self, record_no: int) -> int:
@@ -149,6 +156,8 @@ class JsonBatch(RawBatch):
     @property
     def _published(self) -> tuple[str, ...]:
         """The names that the records have."""
+        if self._alike is not None:
+            return tuple(self._alike)
         explode = self._options.explode
         if explode is not None:
             return names_of(self._flat, self._elements, explode)
@@ -158,6 +167,14 @@ class JsonBatch(RawBatch):
     def _records(self) -> Sequence[Object | str]:
         """The fields of each record, or the rule that it breaks; of an element without those that are repeated."""
         return self._flat if self._options.explode is None else [element.fields for element in self._elements]
+
+    @cached_property
+    def _alike(self) -> dict[str, pl.Series] | None:
+        """The columns of the batch, if all its records are written alike and none is taken apart further."""
+        options = self._options
+        if options.flatten or options.explode is not None or self._key_name is not None:
+            return None
+        return columns_of_alike(self._bytes, options.null)
 
     @cached_property
     def _objects(self) -> list[Object | str]:

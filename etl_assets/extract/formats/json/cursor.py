@@ -9,7 +9,7 @@ import msgspec
 
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
 from etl_assets.extract.formats.json.extent import INCOMPLETE, member_end, value_end
-from etl_assets.extract.formats.utf8 import is_utf8
+from etl_assets.extract.formats.json.objects import is_json
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -90,7 +90,7 @@ class Cursor:
         offset, text = self._take(_key_end)
         try:
             key = msgspec.json.decode(text, type=str)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise self.invalid(offset) from None
         self._pass(b":")
         self.next()
@@ -177,15 +177,6 @@ class Cursor:
         self._at = 0
         self._data = self._blocks.fill(rest, self._size)
         return len(self._data) > len(rest)
-
-
-def is_json(value: bytes) -> bool:
-    """Return whether bytes are one valid JSON value in UTF-8."""
-    try:
-        msgspec.json.decode(value, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return is_utf8(value)
 
 
 def _key_end(data: bytes, start: int, *, final: bool) -> int:

@@ -94,6 +94,15 @@ def flattened(object_: Object, options: ObjectOptions, prefix: str = "", level: 
     return columns
 
 
+def is_json(value: bytes) -> bool:
+    """Return whether bytes are one valid JSON value in UTF-8."""
+    try:
+        msgspec.json.decode(value, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return is_utf8(value)
+
+
 def object_of(record: bytes) -> Object | str:
     """Return the values of an object, as published, by key; or the rule that it breaks."""
     try:

@@ -120,5 +120,5 @@ def _key_step(member: bytes) -> str:
     key = member[: text_end(member, 0)]
     try:
         return step_of(msgspec.json.decode(key, type=str))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return f"[{key.decode(errors='replace')}]"
