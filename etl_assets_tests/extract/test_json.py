@@ -53,7 +53,9 @@ def places(batch: RawBatch) -> list[str]:
         ("$.g[*].i", '{"g": [{"i": {"a": 1}}, {"i": [{"a": 2}]}]}', ["m:$.g[0].i", "m:$.g[1].i[0]"]),
     ],
 )
-def test_records_are_found_at_their_path_and_their_places_name_it(records: str, document: str, found: list[str]) -> None:
+def test_records_are_found_at_their_path_and_their_places_name_it(
+    records: str, document: str, found: list[str]
+) -> None:
     batch = only(document.encode(), Json(records))
     assert places(batch) == found
     assert batch.frame["a"].to_list() == [str(number) for number in range(1, len(found) + 1)]
@@ -138,7 +140,10 @@ def test_a_key_that_stands_twice_within_a_value_that_stays_json_is_kept_as_publi
         (b"3", "has a number at $, where the declared path needs an object. "),
         (b'{"r": [{"a": "' + b"x" * 300 + b'"}]}', "has a value longer than 200 bytes, at byte 7. "),
         (b'{"r": [{"_record_no": 1}]}', "publishes the name '_record_no'"),
-        (b'{"r": [' + b",".join(b'{"k%d": 1}' % n for n in range(2001)) + b"]}", "2,001 different names; at most 2,000"),
+        (
+            b'{"r": [' + b",".join(b'{"k%d": 1}' % n for n in range(2001)) + b"]}",
+            "2,001 different names; at most 2,000",
+        ),
         (b'{"x": ' + b"[" * 100_000 + b'], "r": []}', "is nested more than 200 levels deep. "),
     ],
 )
@@ -161,7 +166,7 @@ def test_a_document_that_is_cut_short_anywhere_is_incomplete() -> None:
 
 @pytest.mark.parametrize("batch_bytes", [30, 31, 47, 64, 1000])
 def test_what_is_outside_the_path_is_read_in_blocks_of_any_size(batch_bytes: int) -> None:
-    beside = json.dumps({"a": [{"b": "x" * 20, "c": [1, 2.5, None]}] * 9, "d": {"e": "\\\"]}"}})
+    beside = json.dumps({"a": [{"b": "x" * 20, "c": [1, 2.5, None]}] * 9, "d": {"e": '\\"]}'}})
     document = f'{{"before": {beside},\n "r": [{{"x": 1}},  {{"x": 2}}], "after" : {beside} }} \n'.encode()
     assert rows(document, Json("$.r", batch_bytes=batch_bytes)) == [{"x": "1"}, {"x": "2"}]
 
@@ -176,7 +181,12 @@ def test_groups_without_the_key_count_as_skipped_and_a_document_without_any_is_r
 
 def test_flattened_objects_are_columns_and_others_stay_json() -> None:
     data = b'[{"a": {"b": 1, "c": {"d": "x"}}, "e": {"f": 2}}, {"a": null}, {"a": "text"}, {"a": {}}]'
-    assert rows(data, Json(flatten=("a",))) == [{"a.b": "1", "a.c": '{"d": "x"}', "e": '{"f": 2}'}, {}, {"a": "text"}, {}]
+    assert rows(data, Json(flatten=("a",))) == [
+        {"a.b": "1", "a.c": '{"d": "x"}', "e": '{"f": 2}'},
+        {},
+        {"a": "text"},
+        {},
+    ]
     assert rows(data, Json(flatten=("a", "a.c")))[0] == {"a.b": "1", "a.c.d": "x", "e": '{"f": 2}'}
     assert rows(data, Json(flatten=True))[0] == {"a.b": "1", "a.c.d": "x", "e.f": "2"}
     assert rows(b'{"a": {"b": 1}}', Ndjson(flatten=True)) == [{"a.b": "1"}]
@@ -278,9 +288,17 @@ def test_a_batch_in_the_middle_of_nested_arrays_is_read_alone_with_its_places() 
     ]
 
 
-_NAMES = st.text(CHARACTERS.filter(lambda character: character != "\0"), max_size=3).filter(lambda key: key != RECORD_NO)
+_NAMES = st.text(CHARACTERS.filter(lambda character: character != "\0"), max_size=3).filter(
+    lambda key: key != RECORD_NO
+)
 _VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.text(CHARACTERS, max_size=5), st.floats(allow_nan=False, allow_infinity=False)),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.text(CHARACTERS, max_size=5),
+        st.floats(allow_nan=False, allow_infinity=False),
+    ),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_NAMES, inner, max_size=3)),
     max_leaves=6,
 )
@@ -297,7 +315,9 @@ def test_any_json_value_is_read_unchanged(
 ) -> None:
     document = json.dumps({"x": beside, "r": records, "y": beside}, indent=indent, ensure_ascii=ensure_ascii)
     found = [
-        row for batch in read(document.encode(), Json("$.r", batch_bytes=3000)) for row in batch.frame.iter_rows(named=True)
+        row
+        for batch in read(document.encode(), Json("$.r", batch_bytes=3000))
+        for row in batch.frame.iter_rows(named=True)
     ]
     assert len(found) == len(records)
     for row, record in zip(found, records, strict=True):

@@ -2,7 +2,7 @@
 
 Most feeds are written by one serializer: all records have the same keys in the same order, with the same blanks. Then
 each is the same pieces of text with other values between them. The first record is parsed; for the others it is proved
-that they are its pieces with a valid JSON value in each gap. Wherever this cannot be proved, they are parsed one by one.
+that they are its pieces with a valid JSON value in each gap. Where this cannot be proved, they are parsed one by one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 import numpy as np
-import polars as pl
 
 from etl_assets.extract.formats.json.columns import Values, text_of
 from etl_assets.extract.formats.json.extent import text_end
@@ -21,6 +20,8 @@ from etl_assets.extract.formats.utf8 import is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    import polars as pl
 
     from etl_assets.extract.formats.csv.bits import Positions
 

@@ -23,7 +23,7 @@ from etl_assets.model.batch import NONE_MALFORMED, REJECTED_RECORD_NO, REJECTED_
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from etl_assets.extract.formats.json.explode import Element
     from etl_assets.extract.formats.json.objects import Object
@@ -44,7 +44,7 @@ class JsonBatch(RawBatch):
         key_name: The name under which the key of a member is published.
         numbers: Numbers of the records, one for each object; None for consecutive numbers from the span's first on.
         names: Names of the columns; None for those that the records have.
-        places: Location of each object, for people; None if only the numbers are known.
+        place: Returns the location of an object by its index, for people; None if only the numbers are known.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class JsonBatch(RawBatch):
         key_name: str | None = None,
         numbers: Sequence[int] | None = None,
         names: tuple[str, ...] | None = None,
-        places: Sequence[str] | None = None,
+        place: Callable[[int], str] | None = None,
     ) -> None:
         self.span = span
         self._bytes = objects
         self._options = options
         self._key_name = key_name
         self._given_numbers = numbers
-        self._places = places
+        self._place = place
         self.names = names or self._published
 
     @property
@@ -129,12 +129,12 @@ class JsonBatch(RawBatch):
     def location(self, record_no: int) -> str:
         """Return the place of a record: member and line, or member and path."""
         index = self._index(record_no)
-        if self._places is None:
+        if self._place is None:
             return f"record {record_no}"
         if self._options.explode is None:
-            return self._places[index]
+            return self._place(index)
         element = self._elements[index]
-        place = self._places[element.parent]
+        place = self._place(element.parent)
         return place if element.value is None else f"{place}.{self._options.explode}[{element.place}]"
 
     def forget(self) -> None:

@@ -82,11 +82,11 @@ def text_of(values: Values, null: tuple[str, ...]) -> pl.Series:
     cells = values.published
     first = np.frombuffer(values.data, np.uint8)[values.starts]
     if len(values.backslashes) and len(cells):
-        holders = np.unique(np.searchsorted(values.ends, values.backslashes, side="right"))
-        holders = holders[holders < len(cells)]
+        holders = np.searchsorted(values.ends, values.backslashes, side="right")
+        holders = np.unique(holders[values.backslashes >= np.append(values.starts, len(values.data))[holders]])
         holders = holders[values.quoted[holders]]
-        decoded = [
-            _decoded(values.data[start:end])
+        decoded: list[Any] = [
+            msgspec.json.decode(values.data[start:end])
             for start, end in zip(values.starts[holders].tolist(), values.ends[holders].tolist(), strict=True)
         ]
         cells = cells.scatter(holders, pl.Series(decoded, dtype=pl.String))
@@ -94,10 +94,6 @@ def text_of(values: Values, null: tuple[str, ...]) -> pl.Series:
         cells = cells.alias("cell").to_frame().select(pl.when(~among(pl.col("cell"), null)).then("cell")).to_series()
     is_null = first == _N
     return cells.scatter(np.flatnonzero(is_null), None) if is_null.any() else cells
-
-
-def _decoded(text: bytes) -> Any:
-    return msgspec.json.decode(text) if b"\\" in text else text[1:-1].decode()
 
 
 def _rows(objects: Sequence[Object], columns: Sequence[str]) -> Iterable[Iterable[msgspec.Raw]]:

@@ -12,6 +12,7 @@ from etl_assets.extract.formats.json.extent import INCOMPLETE, member_end, value
 from etl_assets.extract.formats.json.objects import is_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Protocol
 
     from etl_assets.extract.formats.blocks import Blocks
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 
 _BLANKS: Final = re.compile(rb"[ \t\r\n]*+")
 _NEXT: Final = re.compile(rb"[ \t\r\n]*+([,\]}])[ \t\r\n]*+(?=[^ \t\r\n])")
+_FLAT: Final = re.compile(
+    rb"""(\{[^\[\]{}"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^\[\]{}"]*+)*+\})"""
+    rb"[ \t\r\n]*+,[ \t\r\n]*+(?=[^ \t\r\n])",
+    re.DOTALL,
+)
+"""An object without arrays and objects in it, and the comma after it."""
 _DEEPEST: Final = 200
 END: Final = b""
 """What is next at the end of the document."""
@@ -96,13 +103,26 @@ class Cursor:
         self.next()
         return key
 
+    def elements(self) -> Iterator[tuple[int, bytes]]:
+        """Pass the elements of an array and its closing bracket, and yield the offset and the bytes of each element."""
+        inside = True
+        while inside:
+            while flat := _FLAT.match(self._data, self._at):
+                offset, self._at = self._offset + self._at, flat.end()
+                yield offset, flat[1]
+            yield self.value()
+            inside = self.follows(b"]")
+
+    def members(self) -> Iterator[tuple[int, bytes]]:
+        """Pass the members of an object and its closing bracket; yield the same for each, from its key to its value."""
+        inside = True
+        while inside:
+            yield self._take(member_end)
+            inside = self.follows(b"}")
+
     def value(self) -> tuple[int, bytes]:
         """Pass a value; return its offset and its bytes, which may be no valid JSON."""
         return self._take(value_end)
-
-    def member(self) -> tuple[int, bytes]:
-        """Pass a member of an object; return its offset and its bytes, from the key to the value."""
-        return self._take(member_end)
 
     def skip(self, level: int = 0) -> None:
         """Pass a value of any size, which must be valid JSON."""

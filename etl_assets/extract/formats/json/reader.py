@@ -63,7 +63,7 @@ class JsonReader:
         outer = tuple(map(int, span.context.split()))
         for found in Walk(cursor, self._path).records_from(outer, span.first_line - 1) if data else ():
             yield found
-            if found.end == span.offset + span.length:
+            if found.offset + len(found.data) == span.offset + span.length:
                 return
 
     def _batches(self) -> Iterator[JsonBatch]:
@@ -73,7 +73,7 @@ class JsonReader:
         walk = Walk(Cursor(self._blocks, head[mark:], size, self._where, mark), self._path)
         skipped, run = 0, list[Found]()
         for found in walk.records():
-            if run and found.end - run[0].offset > size:
+            if run and found.offset + len(found.data) - run[0].offset > size:
                 yield from self._cut(run, walk.skipped - skipped)
                 skipped, run = walk.skipped, []
             run.append(found)
@@ -98,14 +98,20 @@ class JsonReader:
         """Return the span of records that follow one another; its context has the indices of the first."""
         if not run:
             return Span(0, self._member, 0, 0, 0, 0, 1, skipped)
-        first, length = run[0], run[-1].end - run[0].offset
+        first, length = run[0], run[-1].offset + len(run[-1].data) - run[0].offset
         context = " ".join(map(str, first.outer))
         return Span(0, self._member, first.offset, length, 0, 0, first.place + 1, skipped, context)
 
     def _batch(self, span: Span, records: Sequence[Found], names: tuple[str, ...] | None) -> JsonBatch:
-        places = [f"{self._member}:{self._place(record)}" for record in records]
         objects = [record.data for record in records]
-        return JsonBatch(span, objects, self._options, key_name=self._key_name, names=names, places=places)
+        return JsonBatch(
+            span,
+            objects,
+            self._options,
+            key_name=self._key_name,
+            names=names,
+            place=lambda index: f"{self._member}:{self._place(records[index])}",
+        )
 
     def _place(self, record: Found) -> str:
         """Return the path to a record."""

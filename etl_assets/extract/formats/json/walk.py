@@ -37,11 +37,6 @@ class Found(NamedTuple):
     outer: tuple[int, ...]
     place: int
 
-    @property
-    def end(self) -> int:
-        """The offset after its last byte."""
-        return self.offset + len(self.data)
-
 
 class Walk:
     """The way through one document.
@@ -144,12 +139,9 @@ class Walk:
         if index == WHOLE:
             yield Found(*self._cursor.value(), outer, WHOLE)
             return
-        take, closing = (self._cursor.member, b"}") if self._path.members else (self._cursor.value, b"]")
-        while True:
-            yield Found(*take(), outer, index)
-            index += 1
-            if not self._cursor.follows(closing):
-                return
+        records = self._cursor.members() if self._path.members else self._cursor.elements()
+        for place, (offset, data) in enumerate(records, start=index):
+            yield Found(offset, data, outer, place)
 
     def _enter(self, brackets: bytes, level: int) -> bool:
         """Enter an object or array; refuse a document that has something else there."""

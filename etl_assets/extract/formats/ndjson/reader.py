@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from etl_assets.errors import DeliveryError
@@ -54,8 +55,7 @@ class NdjsonReader:
             offset, parts = start, [whole]
             while parts:
                 data = parts.pop()
-                ahead = min((index for index, _ in _records(data)), default=0)
-                batch = self._batch(Span(0, self._member, offset, len(data), 0, 0, line + ahead), data, None)
+                batch = self._batch(Span(0, self._member, offset, len(data), 0, 0, line), data, None)
                 self._check_names(batch.names)
                 if batch.too_large and (halves := _halves(data)):
                     parts += halves
@@ -84,10 +84,18 @@ class NdjsonReader:
             block = self._blocks.fill(block[length:], self._size)
 
     def _batch(self, span: Span, data: bytes, names: tuple[str, ...] | None) -> JsonBatch:
-        records = list(_records(data))
-        before = span.first_line - min((line for line, _ in records), default=0)
-        places = [f"{self._member}:{before + line}" for line, _ in records]
-        return JsonBatch(span, [record for _, record in records], self._options, names=names, places=places)
+        lines = list(_lines(data))
+        numbers, records = [number for number, _ in lines], [record for _, record in lines]
+        ahead = numbers[0] if numbers else 0
+        if names is None:
+            span = replace(span, first_line=span.first_line + ahead)
+        return JsonBatch(
+            span,
+            records,
+            self._options,
+            names=names,
+            place=lambda index: f"{self._member}:{span.first_line - ahead + numbers[index]}",
+        )
 
     def _check_names(self, names: tuple[str, ...]) -> None:
         self._names |= dict.fromkeys(names)
@@ -103,7 +111,7 @@ def _halves(data: bytes) -> Sequence[bytes]:
     return (data[middle:], data[:middle]) if middle else ()
 
 
-def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
+def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield each line that is not blank, without its end, and the number of lines before it."""
     for index, line in enumerate(data.split(b"\n")):
         if line.strip(_JSON_BLANKS):
