@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -15,10 +15,12 @@ from etl_assets.extract.formats.json import Json
 from etl_assets.extract.formats.json import batch as json_batch
 from etl_assets.extract.formats.json import explode as json_explode
 from etl_assets.extract.formats.ndjson import Ndjson
-from etl_assets.model.batch import RawBatch
 from etl_assets.model.delivery import MemberIndex
 from etl_assets.schema import RECORD_NO
 from etl_assets_tests.extract.test_ndjson import CHARACTERS
+
+if TYPE_CHECKING:
+    from etl_assets.model.batch import RawBatch
 
 
 def read(data: bytes, format_: Json | Ndjson | None = None) -> list[RawBatch]:
@@ -310,10 +312,8 @@ _VALUES = st.recursive(
     st.sampled_from([None, 1, "\t"]),
     st.booleans(),
 )
-def test_any_json_value_is_read_unchanged(
-    records: list[dict[str, Any]], beside: Any, indent: Any, ensure_ascii: bool
-) -> None:
-    document = json.dumps({"x": beside, "r": records, "y": beside}, indent=indent, ensure_ascii=ensure_ascii)
+def test_any_json_value_is_read_unchanged(records: list[dict[str, Any]], beside: Any, indent: Any, ascii_: Any) -> None:
+    document = json.dumps({"x": beside, "r": records, "y": beside}, indent=indent, ensure_ascii=ascii_)
     found = [
         row
         for batch in read(document.encode(), Json("$.r", batch_bytes=3000))

@@ -49,10 +49,10 @@ def alone(records: Sequence[bytes]) -> dict[str, list[str | None]]:
     st.booleans(),
 )
 def test_records_of_one_serializer_give_the_columns_of_each(
-    values: list[tuple[Any, ...]], separators: tuple[str, str], ensure_ascii: bool
+    values: list[tuple[Any, ...]], separators: tuple[str, str], ascii_: Any
 ) -> None:
     records = [
-        json.dumps({"a": a, 'b"\\': b, "ü": c}, separators=separators, ensure_ascii=ensure_ascii).encode()
+        json.dumps({"a": a, 'b"\\': b, "ü": c}, separators=separators, ensure_ascii=ascii_).encode()
         for a, b, c in values
     ]
     found = columns(records)
