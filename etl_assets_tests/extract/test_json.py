@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
@@ -306,6 +306,7 @@ _VALUES = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.dictionaries(_NAMES, _VALUES, max_size=4), max_size=6),
     _VALUES,
@@ -326,7 +327,10 @@ def test_any_json_value_is_read_unchanged(records: list[dict[str, Any]], beside:
             assert cell == value if isinstance(value, str) else (None if cell is None else json.loads(cell)) == value
 
 
-_SAMPLE = b'\xef\xbb\xbf{"a": {"b": [1, "\\""]}, "r": [{"x": {"y": "z\\u00e9"}, "l": [{"p": 1}, 2]},\n {"x": 1.5}], "c": true}'
+_SAMPLE = (
+    b'\xef\xbb\xbf{"a": {"b": [1, "\\""]}, "r": [{"x": {"y": "z\\u00e9"}, "l": [{"p": 1}, 2]},'
+    b'\n {"x": 1.5}], "c": true}'
+)
 _FORMATS = (
     Json("$.r", batch_bytes=64),
     Json("$", flatten=True, explode="r"),

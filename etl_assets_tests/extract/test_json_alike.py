@@ -6,11 +6,15 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from etl_assets.extract.formats.json.alike import columns_of_alike
+from etl_assets.extract.formats.json.columns import Values
+from etl_assets.extract.formats.json.objects import is_json
+from etl_assets.extract.formats.json.scalars import scalars
 from etl_assets.extract.formats.ndjson import Ndjson
 from etl_assets_tests.extract.test_ndjson import CHARACTERS
 
@@ -43,6 +47,7 @@ def alone(records: Sequence[bytes]) -> dict[str, list[str | None]]:
     return found
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(_VALUES, _SCALARS, _SCALARS), min_size=16, max_size=20),
     st.sampled_from([(", ", ": "), (",", ":"), (" ,  ", ":  "), (",\n", ": ")]),
@@ -112,3 +117,19 @@ def test_a_record_that_is_changed_anywhere_is_never_taken_for_another(
 
 def test_few_records_are_parsed_alone() -> None:
     assert columns([_GOOD] * 15) is None
+
+
+_LIKE_NUMBERS = r"[-+]?[0-9.eE]{0,5}|[+-]?(?:inf|nan|NaN|Infinity)|0x1|1_0|true|nul"
+
+
+@given(st.lists(st.from_regex(_LIKE_NUMBERS, fullmatch=True), min_size=1))
+def test_what_is_taken_for_a_number_is_a_number_of_json(texts: list[str]) -> None:
+    assume(all(texts))
+    data = "".join(texts).encode()
+    ends = np.cumsum([len(text) for text in texts])
+    starts = np.concatenate(([0], ends[:-1]))
+    nothing = np.array([], np.int64)
+    found = scalars(Values(data, starts, ends, np.zeros(len(texts), bool), nothing))
+    assert [text for text, flag in zip(texts, found, strict=True) if flag] == [
+        text for text in texts if is_json(text.encode())
+    ]

@@ -16,6 +16,7 @@ import numpy as np
 from etl_assets.extract.formats.json.columns import Values, text_of
 from etl_assets.extract.formats.json.extent import text_end
 from etl_assets.extract.formats.json.objects import is_json, object_of
+from etl_assets.extract.formats.json.scalars import scalars
 from etl_assets.extract.formats.utf8 import is_utf8
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 _QUOTE: Final = ord('"')
 _COLON: Final = ord(":")
 _SPACE: Final = ord(" ")
-_BLANKS: Final = b" \t\r\n"
-_SCALAR: Final = r"\A(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)\z"
+_BLANKS: Final = " \t\r\n"
 _FEWEST: Final = 16
 """The smallest number of records that are split at once."""
 
@@ -98,7 +98,7 @@ def _pieces(record: bytes) -> Pieces | None:
     for value in object_.values():
         opened = record.index(b'"', at)
         after = text_end(record, opened) + 1
-        start = after + len(record[after:]) - len(record[after:].lstrip(_BLANKS))
+        start = after + len(record[after:]) - len(record[after:].lstrip(_BLANKS.encode()))
         if record[after - 1] != _COLON:
             return None
         opens.append(opened)
@@ -158,13 +158,11 @@ def _is_text(codes: np.ndarray, begins: Positions, text: bytes) -> bool:
 
 def _proved_text(values: Values, null: tuple[str, ...]) -> pl.Series | None:
     """Return values as text; None unless each of them is one JSON value."""
+    others = values.at(np.flatnonzero(~values.quoted))
+    unproved = others.at(np.flatnonzero(~scalars(others))).published
+    if not all(is_json(value.encode()) and value.strip(_BLANKS) == value for value in unproved):
+        return None
     try:
-        text = text_of(values, null)
+        return text_of(values, null)
     except msgspec.DecodeError:
         return None
-    if not values.quoted.all():
-        others = values.at(np.flatnonzero(~values.quoted)).published
-        nested = others.filter(~others.str.contains(_SCALAR))
-        if not all(is_json(value.encode()) and value[0] in "[{" for value in nested):
-            return None
-    return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import msgspec
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from etl_assets.extract.formats.json.options import ObjectOptions
     from etl_assets.extract.formats.json.path import Path
     from etl_assets.model.delivery import MemberIndex
+
+_MOST_RECORDS: Final = 1_000_000
+"""The largest number of objects of a batch, however small they are."""
 
 
 class JsonReader:
@@ -73,7 +76,7 @@ class JsonReader:
         walk = Walk(Cursor(self._blocks, head[mark:], size, self._where, mark), self._path)
         skipped, run = 0, list[Found]()
         for found in walk.records():
-            if run and found.offset + len(found.data) - run[0].offset > size:
+            if run and (len(run) == _MOST_RECORDS or found.offset + len(found.data) - run[0].offset > size):
                 yield from self._cut(run, walk.skipped - skipped)
                 skipped, run = walk.skipped, []
             run.append(found)
