@@ -105,6 +105,7 @@ def test_records_are_parsed_alone_if_one_of_them_is_written_otherwise(record: by
         assert columns([*[_GOOD] * place, record, *[_GOOD] * (20 - place)]) is None
 
 
+@settings(max_examples=60)
 @given(st.integers(0, 31), st.binary(max_size=2), st.integers(0, 3), st.integers(0, 16))
 def test_a_record_that_is_changed_anywhere_is_never_taken_for_another(
     at: int, bytes_: bytes, removed: int, place: int

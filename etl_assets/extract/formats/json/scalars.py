@@ -40,7 +40,7 @@ def _numbers(values: Values) -> Flags:
     last = len(codes) - 1
     first = np.minimum(values.starts + (codes[values.starts] == _MINUS), last)
     second = np.minimum(first + 1, last)
-    leading_zero = (codes[first] == _ZERO) & _is_digit(codes[second]) & (second < values.ends)
+    leading_zero = (codes[first] == _ZERO) & _is_digit(codes[second]) & (first + 1 < values.ends)
     read = published.cast(pl.Float64(), strict=False).is_not_null()
     if b".e" in values.data or b".E" in values.data:
         read &= ~published.str.contains(r"\.[eE]")
