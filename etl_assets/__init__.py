@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         RecordCode,
         TrailerRecord,
     )
+    from etl_assets.extract.formats.json import Json
     from etl_assets.extract.formats.lines import LineFormat
     from etl_assets.extract.formats.ndjson import Ndjson
     from etl_assets.extract.formats.one_of import Layout, OneOf
@@ -81,6 +82,7 @@ __all__ = [
     "ForeignKey",
     "Format",
     "HeaderRecord",
+    "Json",
     "Layout",
     "LineFormat",
     "Loader",
@@ -127,6 +129,7 @@ _NAMES_BY_MODULE = {
     "extract.file": ("FileExtractor",),
     "extract.formats.csv": ("Csv",),
     "extract.formats.fixed_width": ("Field", "Filler", "FixedWidth", "HeaderRecord", "RecordCode", "TrailerRecord"),
+    "extract.formats.json": ("Json",),
     "extract.formats.lines": ("LineFormat",),
     "extract.formats.ndjson": ("Ndjson",),
     "extract.formats.one_of": ("Layout", "OneOf"),

@@ -25,6 +25,10 @@ def csv(**arguments: Any) -> Callable[[], object]:
     return lambda: E.Csv(**arguments)
 
 
+def json(*arguments: Any, **more: Any) -> Callable[[], object]:
+    return lambda: E.Json(*arguments, **more)
+
+
 def ndjson(**arguments: Any) -> Callable[[], object]:
     return lambda: E.Ndjson(**arguments)
 
@@ -135,6 +139,27 @@ FORMATS: dict[str, Mistake] = {
     "a null word of a dump without a tuple": (dump(null="NA"), "null", "Write ('NA',)"),
     "a batch of a dump of 0 bytes": (dump(batch_bytes=0), "batch_bytes", "Write 64 to"),
     "a batch of a dump of ten gigabytes": (dump(batch_bytes=10**10), "batch_bytes", "(1 GiB)"),
+    "an object to flatten without a tuple": (ndjson(flatten="address"), "flatten", "Write"),
+    "an object to flatten twice": (ndjson(flatten=("a", "a")), "flatten", "Name each object once"),
+    "an object to flatten without its outer one": (ndjson(flatten=("a.b",)), "flatten", "Name the outer one too: 'a'"),
+    "an array to flatten that is exploded": (ndjson(flatten=("a",), explode="a"), "flatten", "Leave it out"),
+    "an array to explode without a name": (ndjson(explode=""), "explode", "Write the key of an array"),
+    "several arrays to explode": (ndjson(explode=("a", "b")), "explode", "Write"),
+    "a path without $": (json("items"), "records", "Write a path such as $, $.items"),
+    "an empty path": (json(""), "records", "Write a path such as $, $.items"),
+    "a path with an index": (json("$.items[0]"), "records", "Write a path such as $, $.items"),
+    "a path with a filter": (json("$.items[?(@.x)]"), "records", "Write a path such as $, $.items"),
+    "a path to anything below": (json("$..items"), "records", "Write a path such as $, $.items"),
+    "a path that goes on after the members": (
+        json("$.*.a", key_name="k"),
+        "records",
+        "Write a path such as $, $.items",
+    ),
+    "a path of too many steps": (json("$" + ".a" * 17), "records", "Write a path such as $, $.items"),
+    "members without a name for their keys": (json("$.*"), "key_name", "Name the column of the keys"),
+    "a name for the keys of no members": (json("$.a", key_name="k"), "key_name", "End records with .*"),
+    "a name for keys that is taken": (json("$.*", key_name="_record_no"), "key_name", "Write another name"),
+    "a batch of a document of 0 bytes": (json(batch_bytes=0), "batch_bytes", "Write 1 to"),
     "the encoding of JSON": (ndjson(encoding="utf-8"), "encoding", "Write one of null, batch_bytes"),
     "a null word of Parquet without a tuple": (parquet(null="NA"), "null", "Write ('NA',)"),
     "another notation of bytes": (parquet(binary="base64"), "binary", "Write 'text' or 'hex'"),
@@ -182,3 +207,6 @@ def test_extractors_and_formats_with_every_argument_are_accepted() -> None:
     E.Parquet(null=("",), binary="hex", batch_bytes=1)
     E.Sqlite("orders", seconds=0.5, null=("",), batch_bytes=1)
     E.Sqlite(query="SELECT 1 AS x")
+    E.Ndjson(null=("",), batch_bytes=1, flatten=("a", "a.b", "lines.c"), explode="lines")
+    E.Json("$.a['b.c'][*].d[*]", null=("",), batch_bytes=1, flatten=True, explode="lines")
+    E.Json("$['x'].*", key_name="code")

@@ -11,19 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets.errors import DeclarationError, DeliveryError
-from etl_assets.extract.formats.ndjson import Ndjson, reader
-from etl_assets.extract.formats.ndjson.batch import NdjsonBatch
+from etl_assets.extract.formats.json import batch as json_batch
+from etl_assets.extract.formats.json.batch import JsonBatch
+from etl_assets.extract.formats.ndjson import Ndjson
 from etl_assets.model.delivery import MemberIndex
 from etl_assets.schema import RECORD_NO
 
 
-def read(data: bytes, format_: Ndjson | None = None) -> list[NdjsonBatch]:
+def read(data: bytes, format_: Ndjson | None = None) -> list[JsonBatch]:
     batches = list((format_ or Ndjson()).read(io.BytesIO(data), "m"))
-    assert all(isinstance(batch, NdjsonBatch) for batch in batches)
+    assert all(isinstance(batch, JsonBatch) for batch in batches)
     return batches  # type: ignore[return-value]
 
 
-def only(data: bytes, format_: Ndjson | None = None) -> NdjsonBatch:
+def only(data: bytes, format_: Ndjson | None = None) -> JsonBatch:
     (batch,) = read(data, format_)
     return batch
 
@@ -140,7 +141,7 @@ def test_blank_lines_count_in_locations() -> None:
     assert [batch.location(batch.span.first_record) for batch in again] == places
 
 
-def _index(batches: list[NdjsonBatch]) -> MemberIndex:
+def _index(batches: list[JsonBatch]) -> MemberIndex:
     return MemberIndex("m", 0, ("a",), tuple(batch.span for batch in batches))
 
 
@@ -189,7 +190,7 @@ def test_bytes_and_locations_of_many_records_are_those_of_each(lines: list[bytes
 
 
 def test_a_batch_whose_records_have_few_of_many_keys_is_cut_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "MOST_CELLS", 100)
+    monkeypatch.setattr(json_batch, "MOST_CELLS", 100)
     data = b"\xef\xbb\xbf\n" + b"".join(b'{"k%d": %d}\n\n' % (number % 50, number) for number in range(200))
     batches = read(data)
     assert max(batch.span.records * len(batch.names) for batch in batches) <= 100

@@ -45,7 +45,7 @@ def mismatch_of_text(format_: Format, head: bytes, least_names: int = 0) -> str 
 
 def _mismatch_of_records(batches: Sequence[RawBatch], least_names: int, *, cut: bool) -> str | None:
     if not batches:
-        return "has no record in its first bytes"
+        return None if cut else "has no record"
     if len(batches[0].names) < least_names:
         return f"would have {len(batches[0].names)} column in it"
     incomplete = batches[-1].span.last_record if cut else None

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from etl_assets.errors import DeclarationError
 from etl_assets.extract.base import BATCH_BYTES, LARGEST_BATCH, Format
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from etl_assets.model.batch import RawBatch
     from etl_assets.model.delivery import MemberIndex, Span
     from etl_assets.model.rule import RuleInfo
+
+
+_MAGIC: Final = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,10 @@ class Parquet(Format):
     def rules(self) -> tuple[RuleInfo, ...]:
         """See `Format.rules`."""
         return RULES
+
+    def mismatch(self, head: bytes) -> str | None:
+        """Return why a file is not of this format; see `Format.mismatch`."""
+        return None if head.startswith(_MAGIC) else "is no Parquet file"
 
     def read(
         self, stream: BinaryIO, member: str, *, after: Span | None = None, index: MemberIndex | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from etl_assets.extract.base import Format
 from etl_assets.extract.formats.encoding import UTF8, decode_record
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from etl_assets.model.rule import RuleInfo
 
 
+_BEGINS: Final = re.compile(
+    r"\s*(?:--|/\*|#|\\|(?:BEGIN|COPY|CREATE|DROP|INSERT|LOCK|PRAGMA|REPLACE|SELECT|SET|START|USE)\b)", re.IGNORECASE
+)
+
+
 @dataclass(frozen=True)
 class SqlDump(SqlDumpOptions, Format):
     """One table of a plain SQL dump; see `SqlDumpOptions` for the arguments."""
@@ -36,6 +42,13 @@ class SqlDump(SqlDumpOptions, Format):
     def rules(self) -> tuple[RuleInfo, ...]:
         """See `Format.rules`."""
         return RULES
+
+    def mismatch(self, head: bytes) -> str | None:
+        """Return why a file is not of this format; see `Format.mismatch`. A dump begins with a comment or a statement."""
+        text = head.decode("utf-16" if self.codec.startswith("utf-16") else "latin-1", "ignore").lstrip(
+            "\ufeff\xef\xbb\xbf"
+        )
+        return None if _BEGINS.match(text) else "begins with no statement of SQL"
 
     def read(
         self, stream: BinaryIO, member: str, *, after: Span | None = None, index: MemberIndex | None = None
