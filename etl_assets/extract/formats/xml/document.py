@@ -10,17 +10,26 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from xml.parsers import expat
 
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
-from etl_assets.extract.formats.encoding import canonical
+from etl_assets.extract.formats.encoding import UTF8, canonical
 from etl_assets.extract.formats.xml.paths import MOST_DEPTH, SEPARATOR, Element, Names, too_deep
 from etl_assets.extract.formats.xml.record import MOST_ATTRIBUTES, RecordHandlers, too_many_attributes
+from etl_assets.extract.formats.xml.shapes import learn
 from etl_assets.extract.formats.xml.tags import Tag
 from etl_assets.model.text import quoted
 
 if TYPE_CHECKING:
+    import re
+
+    from etl_assets.extract.formats.xml.shapes import Shape
     from etl_assets.extract.formats.xml.options import XmlOptions
 
 LONGEST_TOKEN: Final = 1024 * 1024
 """The largest size of a tag, a comment or a processing instruction, in bytes; a parser has all of it in memory."""
+_PIECE: Final = 64 * 1024
+_MOST_LESSONS: Final = 16
+"""The largest number of records from which a document tries to learn a shape."""
+_BYTES: Final = "latin-1"
+"""The encoding whose characters are the bytes."""
 _PARSERS: Final = {"utf-8": "UTF-8", "utf-16-le": "UTF-16LE", "utf-16-be": "UTF-16BE"}
 _CUT: Final = frozenset(
     expat.errors.codes[text]
@@ -82,6 +91,9 @@ class Document:
         self.declared = ""
         self.ancestors: tuple[Tag, ...] = ()
         self.record_start: int | None = None
+        self._codec = codec
+        self._shapes: list[Shape] = []
+        self._lessons = _MOST_LESSONS
         self._parser = self._new_parser(codec)
         self._leave_record()
 
@@ -106,14 +118,89 @@ class Document:
         Raises:
             DeliveryError: If the document is not well-formed, or exceeds a limit.
         """
-        self._fed += len(data)
-        self._parse(data, final=False)
+        origin, text = self._fed, data.decode(_BYTES)
+        position = 0
+        while position < len(data):
+            if self._shapes and self._is_between_records():
+                position = self._feed_alike(data, text, position)
+            piece = data[position : self._stop(data, position)]
+            known = len(self.records)
+            self._feed_piece(piece)
+            if len(self.records) > known:
+                self._learn(text, origin)
+            position += len(piece)
+
+    def _feed_piece(self, piece: bytes) -> None:
+        self._fed += len(piece)
+        self._parse(piece, final=False)
         if self._fed - self.position > LONGEST_TOKEN:
             raise self._refused(
                 f"has a tag, a comment or a processing instruction longer than {LONGEST_TOKEN:,} bytes"
                 f"{self._place(self._parser.CurrentLineNumber, self.position)}",
                 "Check the file: it may be made to exhaust memory",
             )
+
+    def _stop(self, data: bytes, position: int) -> int:
+        """Return the end of the next piece: after the end tag of a record if there are shapes, else a fixed size."""
+        limit = position + _PIECE
+        tail = self._shapes[0].tail.encode(_BYTES) if self._shapes else b""
+        found = data.find(tail, position, limit) if tail else -1
+        return limit if found < 0 else found + len(tail)
+
+    def _is_between_records(self) -> bool:
+        """Return whether the parser has read everything, and a record can come next."""
+        inside = len(self._steps) - 1
+        return (
+            self.record_start is None
+            and self._depth == len(self.ancestors) == inside
+            and inside > 0
+            and self.position == self._fed
+        )
+
+    def _feed_alike(self, data: bytes, text: str, position: int) -> int:
+        """Parse the records that have known shapes; return the position after them."""
+        found: list[tuple[Shape, re.Match[str]]] = []
+        end = position
+        while alike := self._match(text, end):
+            found.append(alike)
+            end = alike[1].end()
+        if not found:
+            return position
+        self._parser.StartElementHandler = self._parser.EndElementHandler = None
+        self._feed_piece(data[position:end])
+        self._leave_record()
+        origin = self._fed - end
+        for shape, match in found:
+            start, close = text.index("<", match.start()), match.end() - len(shape.tail)
+            cells = {**self._inherited, **shape.cells(match)}
+            self.records.append(Record(origin + start, origin + close, not shape.tail, cells, self.ancestors))
+        return end
+
+    def _match(self, text: str, position: int) -> tuple[Shape, re.Match[str]] | None:
+        """Return the shape of the record at a position; it is tried first for the next record."""
+        for index, shape in enumerate(self._shapes):
+            if match := shape.match(text, position):
+                if index:
+                    self._shapes.insert(0, self._shapes.pop(index))
+                return shape, match
+        return None
+
+    def _learn(self, text: str, origin: int) -> None:
+        """Learn the shape of the last record, if all of it is in a text that begins at a position of the document."""
+        record = self.records[-1]
+        if self._lessons == 0 or record.start < origin or record.cells is None or not self._is_utf8:
+            return
+        self._lessons -= 1
+        end = record.close - origin
+        if not (record.bare and text.endswith("/>", 0, end)):
+            end = text.index(">", end) + 1
+        own = {name: value for name, value in record.cells.items() if name not in self._inherited}
+        if shape := learn(text[record.start - origin : end], own):
+            self._shapes.insert(0, shape)
+
+    @property
+    def _is_utf8(self) -> bool:
+        return (self._codec or canonical(self.declared or UTF8)) == UTF8
 
     def close(self) -> None:
         """Declare that the document has ended.
@@ -160,10 +247,14 @@ class Document:
         else:
             self.ancestors = (*self.ancestors, Tag(name, tuple(attributes), namespaces))
             self._inherit()
+            if namespaces:
+                self._shapes.clear()
 
     def _end_around(self, _name: str) -> None:
         """Handle an end tag that is not in a record."""
         if len(self.ancestors) == self._depth:
+            if self.ancestors[-1].namespaces:
+                self._shapes.clear()
             self.ancestors = self.ancestors[:-1]
             self._inherit()
         self._depth -= 1
