@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from etl_assets.extract.file import FileExtractor
     from etl_assets.extract.formats.csv import Csv
     from etl_assets.extract.formats.ndjson import Ndjson
+    from etl_assets.extract.formats.xml import Xml
     from etl_assets.load.base import Loader
     from etl_assets.load.loader import PostgresLoader
     from etl_assets.model.alert import (
@@ -95,6 +96,7 @@ __all__ = [
     "Volume",
     "VolumeDrop",
     "Weekly",
+    "Xml",
 ]
 
 _NAMES_BY_MODULE = {
@@ -102,6 +104,7 @@ _NAMES_BY_MODULE = {
     "extract.file": ("FileExtractor",),
     "extract.formats.csv": ("Csv",),
     "extract.formats.ndjson": ("Ndjson",),
+    "extract.formats.xml": ("Xml",),
     "load.base": ("Loader",),
     "load.loader": ("PostgresLoader",),
     "model.alert": (

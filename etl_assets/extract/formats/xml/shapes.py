@@ -48,11 +48,11 @@ class Shape:
         values: tuple[Any, ...] = match.groups()
         record = match[0]
         if not record.isascii():
-            values = tuple(value.encode("latin-1").decode() for value in values)
+            values = tuple([value if value.isascii() else value.encode("latin-1").decode() for value in values])
         if "&" in record:
-            values = tuple(_REFERENCE.sub(_character, value) if "&" in value else value for value in values)
+            values = tuple([_REFERENCE.sub(_character, value) if "&" in value else value for value in values])
         if "" in values:
-            values = tuple(value or None for value in values)
+            values = tuple([value or None for value in values])
         return dict(zip(self._keys, values, strict=True))
 
 
