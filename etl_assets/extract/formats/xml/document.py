@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LONGEST_TOKEN: Final = 1024 * 1024
 """The largest size of a tag, a comment or a processing instruction, in bytes; a parser has all of it in memory."""
 _PIECE: Final = 64 * 1024
-_MOST_LESSONS: Final = 16
+MOST_LESSONS: Final = 16
 """The largest number of records from which a document tries to learn a shape."""
 _BYTES: Final = "latin-1"
 """The encoding whose characters are the bytes."""
@@ -93,7 +93,7 @@ class Document:
         self.record_start: int | None = None
         self._codec = codec
         self._shapes: list[Shape] = []
-        self._lessons = _MOST_LESSONS
+        self.lessons = MOST_LESSONS
         self._parser = self._new_parser(codec)
         self._leave_record()
 
@@ -188,9 +188,9 @@ class Document:
     def _learn(self, text: str, origin: int) -> None:
         """Learn the shape of the last record, if all of it is in a text that begins at a position of the document."""
         record = self.records[-1]
-        if self._lessons == 0 or record.start < origin or record.cells is None or not self._is_utf8:
+        if self.lessons == 0 or record.start < origin or record.cells is None or not self._is_utf8:
             return
-        self._lessons -= 1
+        self.lessons -= 1
         end = record.close - origin
         if not (record.bare and text.endswith("/>", 0, end)):
             end = text.index(">", end) + 1
