@@ -38,9 +38,7 @@ class TestTranscodedXmlConforms(FormatSuite):
 
 
 class TestXmlInGroupsWithNamespacesConforms(FormatSuite):
-    format = Xml(
-        record="/l:list/l:group/l:item", namespaces=(("l", "urn:list"),), repeated=("l:tag",), batch_bytes=400
-    )
+    format = Xml(record="/l:list/l:group/l:item", namespaces=(("l", "urn:list"),), repeated=("l:tag",), batch_bytes=400)
     sample = (
         '<list xmlns="urn:list" date="2024-01-01">'
         + "".join(

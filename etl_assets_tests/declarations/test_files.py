@@ -29,6 +29,10 @@ def ndjson(**arguments: Any) -> Callable[[], object]:
     return lambda: E.Ndjson(**arguments)
 
 
+def xml(**arguments: Any) -> Callable[[], object]:
+    return lambda: E.Xml(**{"record": "/list/item"} | arguments)
+
+
 EXTRACTORS: dict[str, Mistake] = {
     "no location": (extractor(location=" "), "location", "Write a path, a URL or package:NAME/path"),
     "a path that is no text": (extractor(location=Path("x.csv")), "location", "Write a text"),
@@ -110,6 +114,27 @@ FORMATS: dict[str, Mistake] = {
     "a null word of JSON without a tuple": (ndjson(null="NA"), "null", "Write ('NA',)"),
     "a batch of JSON of 0 bytes": (ndjson(batch_bytes=0), "batch_bytes", "Write 1 to"),
     "a batch of JSON of ten gigabytes": (ndjson(batch_bytes=10**10), "batch_bytes", "(1 GiB)"),
+    "no path of the records": (E.Xml, "record", "Write record=…: a text"),
+    "the records of any parent": (xml(record="//item"), "record", "Write all elements from the root to the record"),
+    "a path without the root": (xml(record="item"), "record", "Write all elements from the root to the record"),
+    "an attribute as the record": (xml(record="/list/@id"), "record", "Write all elements from the root to the record"),
+    "a record with a condition": (xml(record="/list/item[1]"), "record", "Write all elements from the root to the"),
+    "a prefix that is not declared": (xml(record="/a:list/item"), "namespaces", "Add it with its URI"),
+    "a prefix of a repeated path": (xml(repeated=("a/b:c",)), "namespaces", "Add it with its URI"),
+    "namespaces in a dictionary": (xml(namespaces={"a": "urn:a"}), "namespaces", "Write a tuple of"),
+    "a namespace without a tuple": (xml(namespaces=("a", "urn:a")), "namespaces", "Write (('a', 'urn:a'),)"),
+    "a namespace without a prefix": (xml(namespaces=(("", "urn:a"),)), "namespaces", "Write both"),
+    "a namespace without a URI": (xml(namespaces=(("a", ""),)), "namespaces", "Write both"),
+    "a prefix twice": (xml(namespaces=(("a", "u"), ("a", "v"))), "namespaces", "Give each URI one prefix"),
+    "a URI twice": (xml(namespaces=(("a", "u"), ("b", "u"))), "namespaces", "Give each URI one prefix"),
+    "a repeated path without a tuple": (xml(repeated="tag"), "repeated", "Write ('tag',)"),
+    "a repeated path from the root": (xml(repeated=("/list/item/tag",)), "repeated", "Write one like 'address'"),
+    "a repeated attribute": (xml(repeated=("@tag",)), "repeated", "Write one like 'address'"),
+    "a null word of XML without a tuple": (xml(null="NA"), "null", "Write ('NA',)"),
+    "an unknown encoding of XML": (xml(encoding="utf-9"), "encoding", "Write one like 'utf-8'"),
+    "an encoding of XML that is none of files": (xml(encoding="idna"), "encoding", "Write one like 'utf-8'"),
+    "a batch of XML of 0 bytes": (xml(batch_bytes=0), "batch_bytes", "Write 1 to"),
+    "a batch of XML of ten gigabytes": (xml(batch_bytes=10**10), "batch_bytes", "(1 GiB)"),
     "the encoding of JSON": (ndjson(encoding="utf-8"), "encoding", "Write one of null, batch_bytes"),
 }
 
@@ -137,3 +162,4 @@ def test_extractors_and_formats_with_every_argument_are_accepted() -> None:
     E.Csv("\t", None, "utf_16", ("a", "b"), 2, ("NA", ""), "#", ",", short_records=True, batch_bytes=2**30)
     E.Csv(quote="'", encoding="latin-1", header=True, comment=None)
     E.Ndjson(null=("",), batch_bytes=1)
+    E.Xml("/l:list/{urn:i}item", (("l", "urn:l"),), ("l:tag", "a/b.c-d", "xml:e"), ("NA",), "shift_jis", 1)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 FORMAT = Xml(record="/list/group/item", namespaces=(("p", "urn:p"),), batch_bytes=2_000)
 _NAMES = st.sampled_from(["a", "b", "item", "{urn:p}a", "{urn:q}b", "\u00e9"])
 _TEXTS = st.text(
-    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff\u0085") | st.sampled_from("\t\n <&>'\""),
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff\u0085")
+    | st.sampled_from("\t\n <&>'\""),
     max_size=6,
 )
 
@@ -109,21 +110,40 @@ def test_any_document_that_elementtree_writes_is_read_back(root: ET.Element, enc
 
 _PARTS = st.sampled_from(
     [
-        *("<item>", "</item>", "<item/>", "<a>", "</a>", "<a x='1'>", '<a  x="&lt;"/>', "x", " ", "\r\n", "&amp;", "&#233;"),
+        *(
+            "<item>",
+            "</item>",
+            "<item/>",
+            "<a>",
+            "</a>",
+            "<a x='1'>",
+            '<a  x="&lt;"/>',
+            "x",
+            " ",
+            "\r\n",
+            "&amp;",
+            "&#233;",
+        ),
         *("\u00e9", "<!-- <item> -->", "<![CDATA[</item>]]>", "<?p <item> ?>", "]]>", "&e;", "<item a='>'>", "\0"),
         *("<item><a>1</a><b>2</b></item>\n", "<item k='1'><a>x &gt; y</a></item>", "<item><a>\u00e9</a><b></b></item>"),
-        *("</group><group id='1'>", "</group><group xmlns='urn:p'><item/></group><group>", "<item xmlns='u'><a/></item>"),
+        *(
+            "</group><group id='1'>",
+            "</group><group xmlns='urn:p'><item/></group><group>",
+            "<item xmlns='u'><a/></item>",
+        ),
     ]
 )
 
 
 @given(st.lists(_PARTS, max_size=12), st.integers(1, 40))
 def test_records_that_are_matched_by_their_shape_are_those_that_the_parser_finds(parts: list[str], times: int) -> None:
-    data = f"<list><group>{''.join(part * (times if '</item>' in part else 1) for part in parts)}</group></list>".encode()
-    results = []
-    for lessons in (0, document.MOST_LESSONS):
+    data = (
+        f"<list><group>{''.join(part * (times if '</item>' in part else 1) for part in parts)}</group></list>".encode()
+    )
+    results: list[Any] = []
+    for lessons in (0, 16):
         parser = document.Document(FORMAT, "m")
-        parser.lessons = lessons
+        parser.shapes.lessons = lessons
         try:
             for start in range(0, len(data), 100):
                 parser.feed(data[start : start + 100])
@@ -156,8 +176,8 @@ def test_bytes_cut_or_changed_anywhere_are_refused_or_read(position: int, byte: 
 
 
 def test_alike_records_are_matched_by_their_shape(monkeypatch: pytest.MonkeyPatch) -> None:
-    learnt = []
-    monkeypatch.setattr(document.Document, "_feed_alike", _counting(document.Document._feed_alike, learnt))  # noqa: SLF001 -- whether it is used
+    learnt: list[int] = []
+    monkeypatch.setattr(document.Document, "_feed_alike", _counting(document.Document._feed_alike, learnt))
     data = b"<list><group>" + b"<item n='1'><a>x</a></item>\n" * 10_000 + b"</group></list>"
     assert len(_records(_read(data, Xml(record="/list/group/item")))) == 10_000
     assert sum(learnt) > 5_000

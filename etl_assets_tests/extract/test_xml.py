@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
 from etl_assets.extract.formats.xml import Xml, reader
-from etl_assets.model.batch import RawBatch
 from etl_assets.model.delivery import MemberIndex
 from etl_assets.schema import RECORD_NO
+
+if TYPE_CHECKING:
+    from etl_assets.model.batch import RawBatch
 
 ITEMS = Xml(record="/list/item")
 
@@ -45,7 +47,7 @@ def only(item: str, format_: Xml = ITEMS) -> dict[str, Any]:
         ("<item>\n <a> </a>\n</item>", {"a": " "}),
         ("<item><a>x<!-- c -->y<?p q?>z</a></item>", {"a": "xyz"}),
         ("<item><a><![CDATA[<b>&amp;]]></a></item>", {"a": "<b>&amp;"}),
-        ("<item><a>&lt;&amp;&#233;&#x1F600;&quot;</a></item>", {"a": "<&é😀\""}),
+        ("<item><a>&lt;&amp;&#233;&#x1F600;&quot;</a></item>", {"a": '<&é😀"'}),
         ("<item><a x='&#10; &lt;'/></item>", {"a/@x": "\n <"}),
         ("<item><a x='1'>t<b y='2'>u</b></a></item>", {"a": "t", "a/@x": "1", "a/b": "u", "a/b/@y": "2"}),
         ("<item>\n one <b>two</b> <i>three</i> four\n</item>", {".": "\n one  four\n", "b": "two", "i": "three"}),
@@ -67,7 +69,9 @@ def test_an_attribute_of_an_element_around_the_record_is_a_value_of_each_record_
 
 
 def test_elements_outside_the_path_of_the_records_are_no_records() -> None:
-    document = "<list><head><item>no</item></head>text<item>yes</item><items/><other><list><item/></list></other></list>"
+    document = (
+        "<list><head><item>no</item></head>text<item>yes</item><items/><other><list><item/></list></other></list>"
+    )
     assert rows(document) == [{".": "yes"}]
 
 
@@ -144,7 +148,11 @@ def test_null_words_are_no_values() -> None:
         (b"<list><x:item/></list>", "unbound prefix", "correct it"),
         (b"<rows><item/></rows>", "has the root 'rows', but records are declared below 'list'", "Correct record="),
         (b"<list xmlns='u'/>", "has the root '{u}list'", "namespaces="),
-        (b"<list><item _record_no='1'/><item>" + b"x" * 300 + b"</item></list>", "longer than 200 bytes, byte 28", "path"),
+        (
+            b"<list><item _record_no='1'/><item>" + b"x" * 300 + b"</item></list>",
+            "longer than 200 bytes, byte 28",
+            "path",
+        ),
         (b"<list><item><_record_no>1</_record_no></item></list>", "the name '_record_no'", "another name"),
         (b"<?xml version='1.0' encoding='Shift_JIS'?><list/>", "the encoding 'Shift_JIS'", "encoding='shift_jis'"),
         (b"<?xml version='1.0' encoding='nonsense'?><list/>", "the encoding 'nonsense'", "Write its encoding"),
@@ -162,10 +170,11 @@ def test_a_document_that_cannot_be_trusted_is_refused_with_its_place_and_a_remed
 
 
 @pytest.mark.parametrize(
-    "data", ["<list", "<list><item>", "<list><item>x</item>", "<list><!-- ", "<list><item><![CDATA[x", "<list><item>&am"]
+    "data",
+    ["<list", "<list><item>", "<list><item>x</item>", "<list><!-- ", "<list><item><![CDATA[x", "<list><item>&am"],
 )
 def test_a_document_that_is_cut_short_is_incomplete(data: str) -> None:
-    with pytest.raises(DeliveryIncompleteError, match="m is cut short: .*, line 1, byte "):
+    with pytest.raises(DeliveryIncompleteError, match=r"m is cut short: .*, line 1, byte "):
         read(data)
 
 
@@ -223,7 +232,9 @@ def test_the_bytes_of_a_record_begin_with_the_start_tags_around_it_that_have_att
     assert reread.frame.rows() == batch.frame.rows()
 
 
-@pytest.mark.parametrize("raw", [b"", b"<item>", b"<item/><item/>", b"<other/>", b"<item/>x", b"\xff", b"<item>\0</item>"])
+@pytest.mark.parametrize(
+    "raw", [b"", b"<item>", b"<item/><item/>", b"<other/>", b"<item/>x", b"\xff", b"<item>\0</item>"]
+)
 def test_bytes_that_are_no_record_are_malformed_when_they_are_reread(raw: bytes) -> None:
     (batch,) = read("<list day='1'><item>x</item></list>")
     reread = ITEMS.reread(batch.names, {1: raw, 2: b"<item><new>y</new></item>"}, batch.span.context)
@@ -233,7 +244,9 @@ def test_bytes_that_are_no_record_are_malformed_when_they_are_reread(raw: bytes)
 
 def test_an_ancestor_with_the_name_of_the_record_is_no_record_when_it_is_reread() -> None:
     format_ = Xml(record="/cube/cube/cube")
-    (batch,) = read("<cube a='1'><cube><cube><cube><cube/></cube></cube></cube><cube b='2'><cube/></cube></cube>", format_)
+    (batch,) = read(
+        "<cube a='1'><cube><cube><cube><cube/></cube></cube></cube><cube b='2'><cube/></cube></cube>", format_
+    )
     numbers = range(1, batch.span.records + 1)
     reread = format_.reread(batch.names, {number: batch.raw(number) for number in numbers}, batch.span.context)
     assert reread.frame.rows() == batch.frame.rows()
@@ -249,7 +262,9 @@ def test_a_batch_whose_records_have_few_of_many_names_is_cut_further(monkeypatch
 
 def test_what_is_between_records_does_not_stay_in_memory() -> None:
     filling = "<other>" + "x" * 100_000 + "</other>"
-    batches = read(f"<list><item>1</item>{filling * 3}<item>2</item></list>", Xml(record="/list/item", batch_bytes=50_000))
+    batches = read(
+        f"<list><item>1</item>{filling * 3}<item>2</item></list>", Xml(record="/list/item", batch_bytes=50_000)
+    )
     assert [batch.span.length for batch in batches] == [len("<item>1</item>")] * 2
 
 

@@ -9,7 +9,8 @@ import polars as pl
 
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.encoding import encode_record
-from etl_assets.extract.formats.xml.document import Document, Record, end_of
+from etl_assets.extract.formats.xml.document import Document
+from etl_assets.extract.formats.xml.found import end_of
 from etl_assets.extract.formats.xml.tags import Context, around, encoded
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
 from etl_assets.model.rule import RuleInfo
@@ -19,6 +20,7 @@ from etl_assets.schema.expressions import among
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from etl_assets.extract.formats.xml.found import Record
     from etl_assets.extract.formats.xml.options import XmlOptions
     from etl_assets.model.delivery import Span
 

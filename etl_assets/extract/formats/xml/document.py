@@ -6,59 +6,23 @@ the document is read. Elements, attributes and tokens are limited.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from xml.parsers import expat
 
-from etl_assets.errors import DeliveryError, DeliveryIncompleteError
 from etl_assets.extract.formats.encoding import UTF8, canonical
-from etl_assets.extract.formats.xml.paths import MOST_DEPTH, SEPARATOR, Element, Names, too_deep
-from etl_assets.extract.formats.xml.record import MOST_ATTRIBUTES, RecordHandlers, too_many_attributes
-from etl_assets.extract.formats.xml.shapes import learn
+from etl_assets.extract.formats.xml import refusals
+from etl_assets.extract.formats.xml.found import Record
+from etl_assets.extract.formats.xml.paths import SEPARATOR, Element, Names
+from etl_assets.extract.formats.xml.record import RecordHandlers
+from etl_assets.extract.formats.xml.shapes import Shapes
 from etl_assets.extract.formats.xml.tags import Tag
-from etl_assets.model.text import quoted
 
 if TYPE_CHECKING:
-    import re
-
-    from etl_assets.extract.formats.xml.shapes import Shape
     from etl_assets.extract.formats.xml.options import XmlOptions
 
-LONGEST_TOKEN: Final = 1024 * 1024
-"""The largest size of a tag, a comment or a processing instruction, in bytes; a parser has all of it in memory."""
-_PIECE: Final = 64 * 1024
-MOST_LESSONS: Final = 16
-"""The largest number of records from which a document tries to learn a shape."""
 _BYTES: Final = "latin-1"
 """The encoding whose characters are the bytes."""
 _PARSERS: Final = {"utf-8": "UTF-8", "utf-16-le": "UTF-16LE", "utf-16-be": "UTF-16BE"}
-_CUT: Final = frozenset(
-    expat.errors.codes[text]
-    for text in (
-        expat.errors.XML_ERROR_NO_ELEMENTS,
-        expat.errors.XML_ERROR_UNCLOSED_TOKEN,
-        expat.errors.XML_ERROR_PARTIAL_CHAR,
-        expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
-    )
-)
-"""The errors of expat about a document that ends early."""
-
-
-class Record(NamedTuple):
-    """A record as it was found.
-
-    Attributes:
-        start: Position of its start tag, in bytes from the start of the document.
-        close: Position of its end tag; the position after it if the element has no end tag.
-        bare: Whether it has neither texts nor elements.
-        cells: Text by published name, None for no value; None instead if an element occurs twice.
-        ancestors: The start tags of the elements around it, from the root on.
-    """
-
-    start: int
-    close: int
-    bare: bool
-    cells: dict[str, Any] | None
-    ancestors: tuple[Tag, ...]
 
 
 class Document:
@@ -75,6 +39,7 @@ class Document:
         records: The records that have ended since `take`.
         declared: The encoding that the document declares; empty if it declares none.
         ancestors: The start tags of the open elements that lead to records.
+        shapes: The known shapes of records.
         record_start: Position of the record that is being read; None between records.
     """
 
@@ -92,8 +57,7 @@ class Document:
         self.ancestors: tuple[Tag, ...] = ()
         self.record_start: int | None = None
         self._codec = codec
-        self._shapes: list[Shape] = []
-        self.lessons = MOST_LESSONS
+        self.shapes = Shapes()
         self._parser = self._new_parser(codec)
         self._leave_record()
 
@@ -121,9 +85,9 @@ class Document:
         origin, text = self._fed, data.decode(_BYTES)
         position = 0
         while position < len(data):
-            if self._shapes and self._is_between_records():
+            if self.shapes and self._is_between_records():
                 position = self._feed_alike(data, text, position)
-            piece = data[position : self._stop(data, position)]
+            piece = data[position : self.shapes.stop(data, position)]
             known = len(self.records)
             self._feed_piece(piece)
             if len(self.records) > known:
@@ -133,19 +97,8 @@ class Document:
     def _feed_piece(self, piece: bytes) -> None:
         self._fed += len(piece)
         self._parse(piece, final=False)
-        if self._fed - self.position > LONGEST_TOKEN:
-            raise self._refused(
-                f"has a tag, a comment or a processing instruction longer than {LONGEST_TOKEN:,} bytes"
-                f"{self._place(self._parser.CurrentLineNumber, self.position)}",
-                "Check the file: it may be made to exhaust memory",
-            )
-
-    def _stop(self, data: bytes, position: int) -> int:
-        """Return the end of the next piece: after the end tag of a record if there are shapes, else a fixed size."""
-        limit = position + _PIECE
-        tail = self._shapes[0].tail.encode(_BYTES) if self._shapes else b""
-        found = data.find(tail, position, limit) if tail else -1
-        return limit if found < 0 else found + len(tail)
+        if self._fed - self.position > refusals.LONGEST_TOKEN:
+            raise refusals.token_too_long(self.where, self._parser.CurrentLineNumber, self.position)
 
     def _is_between_records(self) -> bool:
         """Return whether the parser has read everything, and a record can come next."""
@@ -159,44 +112,30 @@ class Document:
 
     def _feed_alike(self, data: bytes, text: str, position: int) -> int:
         """Parse the records that have known shapes; return the position after them."""
-        found: list[tuple[Shape, re.Match[str]]] = []
-        end = position
-        while alike := self._match(text, end):
-            found.append(alike)
-            end = alike[1].end()
-        if not found:
+        alike = self.shapes.match(text, position)
+        if not alike:
             return position
+        end = alike[-1][1].end()
         self._parser.StartElementHandler = self._parser.EndElementHandler = None
         self._feed_piece(data[position:end])
         self._leave_record()
         origin = self._fed - end
-        for shape, match in found:
+        for shape, match in alike:
             start, close = text.index("<", match.start()), match.end() - len(shape.tail)
             cells = {**self._inherited, **shape.cells(match)}
             self.records.append(Record(origin + start, origin + close, not shape.tail, cells, self.ancestors))
         return end
 
-    def _match(self, text: str, position: int) -> tuple[Shape, re.Match[str]] | None:
-        """Return the shape of the record at a position; it is tried first for the next record."""
-        for index, shape in enumerate(self._shapes):
-            if match := shape.match(text, position):
-                if index:
-                    self._shapes.insert(0, self._shapes.pop(index))
-                return shape, match
-        return None
-
     def _learn(self, text: str, origin: int) -> None:
         """Learn the shape of the last record, if all of it is in a text that begins at a position of the document."""
         record = self.records[-1]
-        if self.lessons == 0 or record.start < origin or record.cells is None or not self._is_utf8:
+        if record.start < origin or record.cells is None or not self._is_utf8:
             return
-        self.lessons -= 1
         end = record.close - origin
         if not (record.bare and text.endswith("/>", 0, end)):
             end = text.index(">", end) + 1
         own = {name: value for name, value in record.cells.items() if name not in self._inherited}
-        if shape := learn(text[record.start - origin : end], own):
-            self._shapes.insert(0, shape)
+        self.shapes.learn(text[record.start - origin : end], own)
 
     @property
     def _is_utf8(self) -> bool:
@@ -225,36 +164,37 @@ class Document:
         try:
             self._parser.Parse(data, final)
         except expat.ExpatError as error:
-            raise self._not_well_formed(error) from None
+            position = self._origin + max(self._parser.ErrorByteIndex, 0)
+            raise refusals.not_well_formed(self.where, error, position) from None
         except (LookupError, ValueError):
-            raise self._unreadable(self.declared) from None
+            raise refusals.unreadable(self.where, self.declared) from None
 
     def _start_around(self, name: str, attributes: list[str]) -> None:
         """Handle a start tag that is not in a record."""
         self._depth = depth = self._depth + 1
-        if depth > MOST_DEPTH:
-            raise too_deep(self.where)
-        if max(len(attributes) // 2, len(self._namespaces)) > MOST_ATTRIBUTES:
-            raise too_many_attributes(self.where)
+        if depth > refusals.MOST_DEPTH:
+            raise refusals.too_deep(self.where)
+        if max(len(attributes) // 2, len(self._namespaces)) > refusals.MOST_ATTRIBUTES:
+            raise refusals.too_many_attributes(self.where)
         namespaces = tuple(self._namespaces)
         self._namespaces.clear()
         leads = len(self.ancestors) == depth - 1 and depth <= len(self._steps)
         if not leads or self._names.published(name) != self._steps[depth - 1]:
             if depth == 1:
-                raise self._another_root(name)
+                raise refusals.another_root(self.where, self._names.published(name), self._steps[0])
         elif depth == len(self._steps):
             self._enter_record(attributes)
         else:
             self.ancestors = (*self.ancestors, Tag(name, tuple(attributes), namespaces))
             self._inherit()
             if namespaces:
-                self._shapes.clear()
+                self.shapes.clear()
 
     def _end_around(self, _name: str) -> None:
         """Handle an end tag that is not in a record."""
         if len(self.ancestors) == self._depth:
             if self.ancestors[-1].namespaces:
-                self._shapes.clear()
+                self.shapes.clear()
             self.ancestors = self.ancestors[:-1]
             self._inherit()
         self._depth -= 1
@@ -297,60 +237,7 @@ class Document:
             try:
                 canonical(encoding)
             except (LookupError, ValueError):
-                raise self._unreadable(encoding) from None
+                raise refusals.unreadable(self.where, encoding) from None
 
     def _refuse_document_type(self, *_: object) -> None:
-        raise self._refused(
-            f"has a document type declaration (DOCTYPE){self._place(self._parser.CurrentLineNumber, self.position)}, "
-            "which can define entities and read other files",
-            "Ask the publisher for the document without it",
-        )
-
-    def _another_root(self, name: str) -> DeliveryError:
-        return self._refused(
-            f"has the root {quoted(self._names.published(name))}, but records are declared below {self._steps[0]!r}",
-            "Correct record=, and namespaces= if the names have a namespace",
-        )
-
-    def _unreadable(self, encoding: str) -> DeliveryError:
-        return self._refused(
-            f"is declared to be in the encoding {quoted(encoding)}, which cannot be read directly",
-            "Write its encoding in the format: encoding='shift_jis', for example",
-        )
-
-    def _not_well_formed(self, error: expat.ExpatError) -> DeliveryError:
-        place = self._place(error.lineno, self._origin + max(self._parser.ErrorByteIndex, 0))
-        if error.code in _CUT:
-            return DeliveryIncompleteError(
-                f"{self.where} is cut short: {expat.ErrorString(error.code)}{place}. Nothing was written. "
-                "Fetch it again once the publisher has finished it."
-            )
-        return self._refused(
-            f"is not well-formed XML: {expat.ErrorString(error.code)}{place}",
-            "Ask the publisher to correct it; what follows such a place cannot be trusted",
-        )
-
-    def _place(self, line: int, position: int) -> str:
-        return f", line {line}, byte {position}"
-
-    def _refused(self, problem: str, remedy: str) -> DeliveryError:
-        return DeliveryError(f"{self.where} {problem}. Nothing was written. {remedy}.")
-
-
-def end_of(record: Record, data: bytes | bytearray, origin: int, codec: str) -> int:
-    """Return the position after the end tag of a record.
-
-    Args:
-        record: The record.
-        data: Bytes of the document that contain the record.
-        origin: Position of the first of them in the document.
-        codec: Python's name of the encoding.
-    """
-    empty, mark = "/>".encode(codec), ">".encode(codec)
-    close = record.close - origin
-    if record.bare and data[close - len(empty) : close] == empty:
-        return record.close
-    end = data.find(mark, close)
-    while (end - close) % len(mark):
-        end = data.find(mark, end + 1)
-    return end + len(mark) + origin
+        raise refusals.document_type(self.where, self._parser.CurrentLineNumber, self.position)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.published_names import check_names
+from etl_assets.extract.formats.xml.refusals import MOST_DEPTH, too_deep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +18,6 @@ OWN_TEXT: Final = "."
 """The published name of the text of the record element itself."""
 SEPARATOR: Final = "}"
 """The character between the parts of a name of expat; no URI may contain it."""
-MOST_DEPTH: Final = 256
-"""The largest number of elements around each other."""
 _MOST_PATHS: Final = 2_000
 _XML: Final = "http://www.w3.org/XML/1998/namespace"
 
@@ -66,18 +64,19 @@ class Element(dict[str, "Element"]):
         path: The path, relative to the record; the empty text for the record.
 
     Attributes:
+        depth: Number of elements around it in the record.
         key: The path relative to the record, or to the repeated element around it.
         repeated: Whether the element may occur more than once.
         plain: Whether it is neither the record nor repeated, so that its text is one value.
         attributes: Key of each attribute, by its name as expat writes it.
     """
 
-    __slots__ = ("_depth", "above", "attributes", "key", "names", "path", "plain", "repeated")
+    __slots__ = ("above", "attributes", "depth", "key", "names", "path", "plain", "repeated")
 
     def __init__(self, names: Names, above: Element | None = None, path: str = "") -> None:
         super().__init__()
         self.names = names
-        self._depth = 0 if above is None else above._depth + 1
+        self.depth: int = 0 if above is None else above.depth + 1
         self.above = above
         self.path = path
         self.repeated = path in names.repeated
@@ -87,7 +86,7 @@ class Element(dict[str, "Element"]):
 
     def __missing__(self, name: str) -> Element:
         """Return the path of an element that was not met before."""
-        if self._depth >= MOST_DEPTH:
+        if self.depth >= MOST_DEPTH:
             raise too_deep(self.names.where)
         published = self.names.published(name)
         path = f"{self.path}/{published}" if self.path else published
@@ -118,11 +117,3 @@ def _scope(element: Element | None) -> str:
     while element is not None and not element.repeated:
         element = element.above
     return "" if element is None else f"{element.path}/"
-
-
-def too_deep(where: str) -> DeliveryError:
-    """Return the error about elements that are too deep."""
-    return DeliveryError(
-        f"{where} has more than {MOST_DEPTH} elements around each other. Nothing was written. "
-        "Check the file: it may be made to exhaust memory."
-    )

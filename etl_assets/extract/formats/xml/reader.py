@@ -9,19 +9,21 @@ from __future__ import annotations
 import codecs
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
-from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.blocks import Blocks
 from etl_assets.extract.formats.encoding import UTF8, Transcoded, canonical, foreign_mark
 from etl_assets.extract.formats.published_names import check_names
 from etl_assets.extract.formats.xml.batch import XmlBatch
-from etl_assets.extract.formats.xml.document import Document, end_of
+from etl_assets.extract.formats.xml.document import Document
+from etl_assets.extract.formats.xml.found import end_of
+from etl_assets.extract.formats.xml.refusals import refused
 from etl_assets.extract.formats.xml.tags import Context
 from etl_assets.model.delivery import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl_assets.extract.formats.xml.document import Record
+    from etl_assets.errors import DeliveryError
+    from etl_assets.extract.formats.xml.found import Record
     from etl_assets.extract.formats.xml.options import XmlOptions
     from etl_assets.model.delivery import MemberIndex
 
@@ -81,21 +83,19 @@ class XmlReader:
             DeliveryError: If the file is empty, or in another encoding than the declared one.
         """
         if not head:
-            raise self._refused("is empty", "Check the feed: an empty file is no delivery")
+            raise refused(self._where, "is empty", "Check the feed: an empty file is no delivery")
         if self._options.encoding:
             marked = foreign_mark(head, UTF8)
             if marked:
-                raise self._refused(
+                raise refused(
+                    self._where,
                     f"begins with the byte order mark of {marked} but is declared {self._options.encoding}",
                     f"Write encoding={marked!r}",
                 )
             return UTF8
         if foreign_mark(head, UTF8) == "utf-32":
-            raise self._refused("begins with the byte order mark of utf-32", "Write encoding='utf-32'")
+            raise refused(self._where, "begins with the byte order mark of utf-32", "Write encoding='utf-32'")
         return _UTF16.get(head[:2])
-
-    def _refused(self, problem: str, remedy: str) -> DeliveryError:
-        return DeliveryError(f"{self._where} {problem}. Nothing was written. {remedy}.")
 
 
 class _Cut:
@@ -196,7 +196,11 @@ class _Cut:
             context=str(Context(self._codec, tuple(map(str, ancestors)))),
         )
         data = bytes(self._data[start - self._origin : start - self._origin + span.length])
-        self._number, self._record, self._place = self._number + 1, self._record + len(records), self._place + len(records)
+        self._number, self._record, self._place = (
+            self._number + 1,
+            self._record + len(records),
+            self._place + len(records),
+        )
         self._records, self._names = [], {}
         return XmlBatch(self._options, span, names, data, records)
 
@@ -214,7 +218,5 @@ class _Cut:
         self._origin += count
 
     def _too_long(self, start: int) -> DeliveryError:
-        return DeliveryError(
-            f"{self._document.where} has a record longer than {self._options.batch_bytes} bytes, byte {start}. "
-            "Nothing was written. Check the path of the records, or raise batch_bytes."
-        )
+        problem = f"has a record longer than {self._options.batch_bytes} bytes, byte {start}"
+        return refused(self._document.where, problem, "Check the path of the records, or raise batch_bytes")

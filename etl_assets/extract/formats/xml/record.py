@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.xml.paths import OWN_TEXT
+from etl_assets.extract.formats.xml.refusals import MOST_ATTRIBUTES, too_many_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from etl_assets.extract.formats.xml.paths import Element
 
 _BLANKS: Final = " \t\r\n"
-MOST_ATTRIBUTES: Final = 1_000
-"""The largest number of attributes of an element."""
 
 
 class RecordHandlers:
@@ -148,11 +146,3 @@ class RecordHandlers:
 def _simplified(item: dict[str, Any]) -> Any:
     """Return what a repeated element becomes: its text if it has nothing else, else an object; None if it is empty."""
     return item.get(OWN_TEXT) if item.keys() <= {OWN_TEXT} else item
-
-
-def too_many_attributes(where: str) -> DeliveryError:
-    """Return the error about an element with too many attributes."""
-    return DeliveryError(
-        f"{where} has an element with more than {MOST_ATTRIBUTES:,} attributes. Nothing was written. "
-        "Check the file: it may be made to exhaust memory."
-    )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.encoding import decode_record
 from etl_assets.extract.formats.xml.batch import TWICE, WELL_FORMED, frame_of, malformed_of
-from etl_assets.extract.formats.xml.document import Document, Record, end_of
+from etl_assets.extract.formats.xml.document import Document
+from etl_assets.extract.formats.xml.found import end_of
 from etl_assets.extract.formats.xml.tags import Context, encoded
 from etl_assets.model.batch import RawBatch
 from etl_assets.model.delivery import Span
@@ -17,6 +16,9 @@ from etl_assets.model.delivery import Span
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import polars as pl
+
+    from etl_assets.extract.formats.xml.found import Record
     from etl_assets.extract.formats.xml.options import XmlOptions
 
 
@@ -30,9 +32,7 @@ class RereadRecords(RawBatch):
         context: Of their spans.
     """
 
-    def __init__(
-        self, options: XmlOptions, names: Sequence[str], records: Mapping[int, bytes], context: str
-    ) -> None:
+    def __init__(self, options: XmlOptions, names: Sequence[str], records: Mapping[int, bytes], context: str) -> None:
         self.span = Span(0, "", 0, 0, min(records, default=1), len(records), 0)
         self._raws = records
         parsed = {number: _record(options, raw, Context.of(context)) for number, raw in records.items()}

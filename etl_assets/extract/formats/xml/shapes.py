@@ -19,6 +19,9 @@ _TEXT: Final = re.compile(r"[^<]*")
 _BLANKS: Final = " \t\r\n"
 _REFERENCE: Final = re.compile(r"&(#x?)?([^;]+);")
 _NAMED: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+_PIECE: Final = 64 * 1024
+_MOST_LESSONS: Final = 16
+"""The largest number of records from which a shape is learnt."""
 _LONGEST: Final = 16 * 1024
 """The largest size of a record from which a shape is learnt, in bytes."""
 
@@ -56,13 +59,63 @@ class Shape:
         return dict(zip(self._keys, values, strict=True))
 
 
-def learn(record: str, cells: Mapping[str, Any]) -> Shape | None:
-    """Return the shape of a record; None if others can hardly be written like it.
+class Shapes:
+    """The shapes of the records of a document.
 
-    Args:
-        record: Bytes of UTF-8, as characters of Latin-1.
-        cells: What expat found in it, without the attributes of its ancestors.
+    Attributes:
+        lessons: The number of records from which it may still learn.
     """
+
+    def __init__(self) -> None:
+        self.lessons = _MOST_LESSONS
+        self._known: list[Shape] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+    def clear(self) -> None:
+        """Forget all shapes, since their names may have got another meaning."""
+        self._known.clear()
+
+    def learn(self, record: str, cells: Mapping[str, Any]) -> None:
+        """Learn the shape of a record that is malformed in no way.
+
+        Args:
+            record: Bytes of UTF-8, as characters of Latin-1.
+            cells: What expat found in it, without the attributes of its ancestors.
+        """
+        if self.lessons:
+            self.lessons -= 1
+            if shape := _learn(record, cells):
+                self._known.insert(0, shape)
+
+    def match(self, text: str, position: int) -> list[tuple[Shape, re.Match[str]]]:
+        """Return the shape of each record from a position on, until a record has none of the known ones."""
+        matches: list[tuple[Shape, re.Match[str]]] = []
+        while found := self._match(text, position):
+            matches.append(found)
+            position = found[1].end()
+        return matches
+
+    def stop(self, data: bytes, position: int) -> int:
+        """Return the end of what expat should parse next: after the end tag of a record, or at most 64 KiB."""
+        limit = position + _PIECE
+        tail = self._known[0].tail.encode("latin-1") if self._known else b""
+        found = data.find(tail, position, limit) if tail else -1
+        return limit if found < 0 else found + len(tail)
+
+    def _match(self, text: str, position: int) -> tuple[Shape, re.Match[str]] | None:
+        """Return the shape of the record at a position; it is tried first for the next record."""
+        for index, shape in enumerate(self._known):
+            if match := shape.match(text, position):
+                if index:
+                    self._known.insert(0, self._known.pop(index))
+                return shape, match
+        return None
+
+
+def _learn(record: str, cells: Mapping[str, Any]) -> Shape | None:
+    """Return the shape of a record; None if others can hardly be written like it."""
     pattern = _pattern(record) if len(record) <= _LONGEST else None
     if pattern is None:
         return None

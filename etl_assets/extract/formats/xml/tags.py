@@ -52,8 +52,8 @@ class Context:
     @classmethod
     def of(cls, text: str) -> Context:
         """Return the context that a span has; the default for the empty text."""
-        values = json.loads(text) if text else {"codec": UTF8, "tags": ()}
-        return cls(values["codec"], tuple(values["tags"]))
+        values = json.loads(text or "{}")
+        return cls(values.get("codec", UTF8), tuple(values.get("tags", ())))
 
     def __str__(self) -> str:
         return json.dumps({"codec": self.codec, "tags": self.tags}, ensure_ascii=False)
