@@ -44,7 +44,7 @@ SCHEMA = Schema(
         Column("number", "text", published_as="CcyNbr", pattern="[0-9]{3}"),
         Column("minor_units", "integer", published_as="CcyMnrUnts", null=("N.A.",)),
         Column("is_fund", "boolean", published_as="CcyNm/@IsFund"),
-        Column("published", "date", published_as="../../@Pblshd", formats=("%Y-%m-%d", "%B %d, %Y")),
+        Column("published", "date", published_as="../../@Pblshd", formats=("%Y-%m-%d", "%B %-d, %Y")),
     ),
     key=("country", "code"),
 )
