@@ -6,7 +6,8 @@ import io
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl_assets.errors import DeliveryError
@@ -16,8 +17,6 @@ from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pytest
 
     from etl_assets.model.batch import RawBatch
 
@@ -94,6 +93,7 @@ def _read(data: bytes, format_: Xml = FORMAT) -> list[RawBatch]:
     return list(format_.read(io.BytesIO(data), "m"))
 
 
+@settings(max_examples=40)
 @given(_documents(), st.sampled_from(["utf-8", "utf-16", "iso-8859-1"]))
 def test_any_document_that_elementtree_writes_is_read_back(root: ET.Element, encoding: str) -> None:
     data = ET.tostring(root, encoding)
@@ -127,6 +127,8 @@ _PARTS = st.sampled_from(
         *("\u00e9", "<!-- <item> -->", "<![CDATA[</item>]]>", "<?p <item> ?>", "]]>", "&e;", "<item a='>'>", "\0"),
         *("<item><a>1</a><b>2</b></item>\n", "<item k='1'><a>x &gt; y</a></item>", "<item><a>\u00e9</a><b></b></item>"),
         *(
+            "<item k='1' l='&lt;'/>",
+            "<row><![CDATA[<item><a>1</a><b>2</b></item>\n</item>]]></row>",
             "</group><group id='1'>",
             "</group><group xmlns='urn:p'><item/></group><group>",
             "<item xmlns='u'><a/></item>",
@@ -137,9 +139,7 @@ _PARTS = st.sampled_from(
 
 @given(st.lists(_PARTS, max_size=12), st.integers(1, 40))
 def test_records_that_are_matched_by_their_shape_are_those_that_the_parser_finds(parts: list[str], times: int) -> None:
-    data = (
-        f"<list><group>{''.join(part * (times if '</item>' in part else 1) for part in parts)}</group></list>".encode()
-    )
+    data = f"<list><group>{''.join(part * (times if '/' in part and '<item' in part else 1) for part in parts)}</group></list>".encode()
     results: list[Any] = []
     for lessons in (0, 16):
         parser = document.Document(FORMAT, "m")
@@ -175,10 +175,11 @@ def test_bytes_cut_or_changed_anywhere_are_refused_or_read(position: int, byte: 
         assert batch.frame.height + batch.malformed.height == batch.span.records
 
 
-def test_alike_records_are_matched_by_their_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("record", [b"<item n='1'><a>x</a></item>\n", b"<item n='1' m='&lt;'/>"])
+def test_alike_records_are_matched_by_their_shape(record: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     learnt: list[int] = []
     monkeypatch.setattr(document.Document, "_feed_alike", _counting(document.Document._feed_alike, learnt))
-    data = b"<list><group>" + b"<item n='1'><a>x</a></item>\n" * 10_000 + b"</group></list>"
+    data = b"<list><group>" + record * 10_000 + b"</group></list>"
     assert len(_records(_read(data, Xml(record="/list/group/item")))) == 10_000
     assert sum(learnt) > 5_000
 
@@ -191,3 +192,10 @@ def _counting(feed: Any, counts: list[int]) -> Any:
         return end
 
     return counted
+
+
+@pytest.mark.parametrize("around", [("<![CDATA[", "]]>"), ("<!--", "-->"), ("<?x ", "?>"), ("<other>", "</other>")])
+def test_what_looks_like_alike_records_but_is_none_is_left_out(around: tuple[str, str]) -> None:
+    record = "<item><a>1</a></item>\n"
+    data = f"<list><group>{record * 5_000}{around[0]}{record * 10_000}{around[1]}{record * 5}</group></list>".encode()
+    assert len(_records(_read(data, Xml(record="/list/group/item")))) == 5_005

@@ -56,6 +56,7 @@ class Document:
         self.declared = ""
         self.ancestors: tuple[Tag, ...] = ()
         self.record_start: int | None = None
+        self._in_cdata = False
         self._codec = codec
         self.shapes = Shapes()
         self._parser = self._new_parser(codec)
@@ -69,6 +70,8 @@ class Document:
         parser.XmlDeclHandler = self._declare
         parser.StartDoctypeDeclHandler = self._refuse_document_type
         parser.StartNamespaceDeclHandler = self._add_namespace
+        parser.StartCdataSectionHandler = self._start_cdata
+        parser.EndCdataSectionHandler = self._end_cdata
         return parser
 
     @property
@@ -105,6 +108,7 @@ class Document:
         inside = len(self._steps) - 1
         return (
             self.record_start is None
+            and not self._in_cdata
             and self._depth == len(self.ancestors) == inside
             and inside > 0
             and self.position == self._fed
@@ -121,9 +125,10 @@ class Document:
         self._leave_record()
         origin = self._fed - end
         for shape, match in alike:
-            start, close = text.index("<", match.start()), match.end() - len(shape.tail)
+            start = text.index("<", match.start())
+            close = match.end() - (0 if shape.is_empty else len(shape.tail))
             cells = {**self._inherited, **shape.cells(match)}
-            self.records.append(Record(origin + start, origin + close, not shape.tail, cells, self.ancestors))
+            self.records.append(Record(origin + start, origin + close, shape.is_empty, cells, self.ancestors))
         return end
 
     def _learn(self, text: str, origin: int) -> None:
@@ -229,6 +234,12 @@ class Document:
 
     def _add_namespace(self, prefix: str | None, uri: str | None) -> None:
         self._namespaces.append((prefix, uri))
+
+    def _start_cdata(self) -> None:
+        self._in_cdata = True
+
+    def _end_cdata(self) -> None:
+        self._in_cdata = False
 
     def _declare(self, _version: str, encoding: str | None, _standalone: int) -> None:
         """Handle the XML declaration."""

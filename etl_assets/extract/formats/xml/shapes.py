@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _TAG: Final = re.compile(r"<(/?)([^\s/>=\"'<]+)((?:\s+[^\s=\"'<>/]+=(?:\"[^\"<\t\r\n]*\"|'[^'<\t\r\n]*'))*)\s*(/?)>")
 _ATTRIBUTE: Final = re.compile(r"(\s+[^\s=\"'<>/]+=)([\"'])([^\"']*)\2")
 _TEXT: Final = re.compile(r"[^<]*")
+_EMPTY: Final = "/>"
 _BLANKS: Final = " \t\r\n"
 _REFERENCE: Final = re.compile(r"&(#x?)?([^;]+);")
 _NAMED: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
@@ -32,14 +33,18 @@ class Shape:
     Args:
         pattern: Matches a record, with a group for each value.
         keys: Published name of each value.
-        tail: The end tag of the record; empty if it has none.
+        tail: The end tag of the record, or the end of its only tag.
+
+    Attributes:
+        is_empty: Whether the record has no end tag.
     """
 
-    __slots__ = ("_keys", "match", "tail")
+    __slots__ = ("_keys", "is_empty", "match", "tail")
 
     def __init__(self, pattern: re.Pattern[str], keys: tuple[str, ...], tail: str) -> None:
         self.match = pattern.match
         self.tail = tail
+        self.is_empty = tail == _EMPTY
         self._keys = keys
 
     def cells(self, match: re.Match[str]) -> dict[str, str | None]:
@@ -123,7 +128,8 @@ def _learn(record: str, cells: Mapping[str, Any]) -> Shape | None:
     match = compiled.match(record)
     if match is None or match.end() != len(record) or compiled.groups != len(cells):
         return None
-    shape = Shape(compiled, tuple(cells), record[record.rfind("</") :] if not record.endswith("/>") else "")
+    tail = _EMPTY if record.endswith(_EMPTY) else record[record.rfind("</") :]
+    shape = Shape(compiled, tuple(cells), tail)
     return shape if list(shape.cells(match).items()) == list(cells.items()) else None
 
 
