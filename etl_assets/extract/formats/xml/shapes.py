@@ -147,7 +147,7 @@ def _pattern(record: str) -> str | None:
         content = record[tag.end() : position]
         opened = not closes and not empty
         parts.append(f"<{closes}{re.escape(name)}{_ATTRIBUTE.sub(_attribute, attributes)}{re.escape(_rest(tag))}")
-        if empty:
+        if empty and len(parts) > 1:  # an element in the record; the record itself has no text then
             parts.append("()")
         if opened and record.startswith(f"</{name}", position):
             parts.append(r"([^<\r]*)")
