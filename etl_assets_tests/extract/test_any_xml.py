@@ -200,3 +200,9 @@ def test_what_looks_like_alike_records_but_is_none_is_left_out(around: tuple[str
     record = "<item><a>1</a></item>\n"
     data = f"<list><group>{record * 5_000}{around[0]}{record * 10_000}{around[1]}{record * 5}</group></list>".encode()
     assert len(_records(_read(data, Xml(record="/list/group/item")))) == 5_005
+
+
+def test_a_long_comment_of_end_tags_is_read_in_time_that_grows_with_its_length() -> None:
+    records = "<item><a>1</a></item>\n" * 5_000
+    data = f"<list><group>{records}<!--{'</item>' * 100_000}-->{records}</group></list>".encode()
+    assert len(_records(_read(data, Xml(record="/list/group/item")))) == 10_000

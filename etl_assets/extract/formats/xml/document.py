@@ -14,12 +14,13 @@ from etl_assets.extract.formats.xml import refusals
 from etl_assets.extract.formats.xml.found import Record
 from etl_assets.extract.formats.xml.paths import SEPARATOR, Element, Names
 from etl_assets.extract.formats.xml.record import RecordHandlers
-from etl_assets.extract.formats.xml.shapes import Shapes
+from etl_assets.extract.formats.xml.shapes import PIECE, Shapes
 from etl_assets.extract.formats.xml.tags import Tag
 
 if TYPE_CHECKING:
     from etl_assets.extract.formats.xml.options import XmlOptions
 
+_LONG_TOKEN: Final = 1024
 _BYTES: Final = "latin-1"
 """The encoding whose characters are the bytes."""
 _PARSERS: Final = {"utf-8": "UTF-8", "utf-16-le": "UTF-16LE", "utf-16-be": "UTF-16BE"}
@@ -90,12 +91,16 @@ class Document:
         while position < len(data):
             if self.shapes and self._is_between_records():
                 position = self._feed_alike(data, text, position)
-            piece = data[position : self.shapes.stop(data, position)]
+            piece = data[position : self._stop(data, position)]
             known = len(self.records)
             self._feed_piece(piece)
             if len(self.records) > known:
                 self._learn(text, origin)
             position += len(piece)
+
+    def _stop(self, data: bytes, position: int) -> int:
+        """Return the end of the next piece; a large one in a long token, which expat reads from its start each time."""
+        return self.shapes.stop(data, position) if self._fed - self.position < _LONG_TOKEN else position + PIECE
 
     def _feed_piece(self, piece: bytes) -> None:
         self._fed += len(piece)

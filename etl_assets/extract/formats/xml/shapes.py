@@ -20,7 +20,8 @@ _EMPTY: Final = "/>"
 _BLANKS: Final = " \t\r\n"
 _REFERENCE: Final = re.compile(r"&(#x?)?([^;]+);")
 _NAMED: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
-_PIECE: Final = 64 * 1024
+PIECE: Final = 64 * 1024
+"""The largest number of bytes that expat parses at once."""
 _MOST_LESSONS: Final = 16
 """The largest number of records from which a shape is learnt."""
 _LONGEST: Final = 16 * 1024
@@ -103,8 +104,8 @@ class Shapes:
         return matches
 
     def stop(self, data: bytes, position: int) -> int:
-        """Return the end of what expat should parse next: after the end tag of a record, or at most 64 KiB."""
-        limit = position + _PIECE
+        """Return the end of what expat should parse next: after the end tag of a record, or after `PIECE`."""
+        limit = position + PIECE
         tail = self._known[0].tail.encode("latin-1") if self._known else b""
         found = data.find(tail, position, limit) if tail else -1
         return limit if found < 0 else found + len(tail)
