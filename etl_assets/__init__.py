@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from etl_assets.extract.formats.parquet import Parquet
     from etl_assets.extract.formats.sql_dump import SqlDump
     from etl_assets.extract.formats.sqlite import Sqlite
+    from etl_assets.extract.formats.xml import Xml
     from etl_assets.load.base import Loader
     from etl_assets.load.loader import PostgresLoader
     from etl_assets.model.alert import (
@@ -122,6 +123,7 @@ __all__ = [
     "Volume",
     "VolumeDrop",
     "Weekly",
+    "Xml",
 ]
 
 _NAMES_BY_MODULE = {
@@ -136,6 +138,7 @@ _NAMES_BY_MODULE = {
     "extract.formats.parquet": ("Parquet",),
     "extract.formats.sql_dump": ("SqlDump",),
     "extract.formats.sqlite": ("Sqlite",),
+    "extract.formats.xml": ("Xml",),
     "load.base": ("Loader",),
     "load.loader": ("PostgresLoader",),
     "model.alert": (

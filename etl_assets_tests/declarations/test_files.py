@@ -45,6 +45,10 @@ def dump(**arguments: Any) -> Callable[[], object]:
     return lambda: E.SqlDump(**{"table": "t", "dialect": "mysql"} | arguments)
 
 
+def xml(**arguments: Any) -> Callable[[], object]:
+    return lambda: E.Xml(**{"record": "/list/item"} | arguments)
+
+
 EXTRACTORS: dict[str, Mistake] = {
     "no location": (extractor(location=" "), "location", "Write a path, a URL or package:NAME/path"),
     "a path that is no text": (extractor(location=Path("x.csv")), "location", "Write a text"),
@@ -160,6 +164,27 @@ FORMATS: dict[str, Mistake] = {
     "a name for the keys of no members": (json("$.a", key_name="k"), "key_name", "End records with .*"),
     "a name for keys that is taken": (json("$.*", key_name="_record_no"), "key_name", "Write another name"),
     "a batch of a document of 0 bytes": (json(batch_bytes=0), "batch_bytes", "Write 1 to"),
+    "no path of the records": (E.Xml, "record", "Write record=…: a text"),
+    "the records of any parent": (xml(record="//item"), "record", "Write all elements from the root to the record"),
+    "a path without the root": (xml(record="item"), "record", "Write all elements from the root to the record"),
+    "an attribute as the record": (xml(record="/list/@id"), "record", "Write all elements from the root to the record"),
+    "a record with a condition": (xml(record="/list/item[1]"), "record", "Write all elements from the root to the"),
+    "a prefix that is not declared": (xml(record="/a:list/item"), "namespaces", "Add it with its URI"),
+    "a prefix of a repeated path": (xml(repeated=("a/b:c",)), "namespaces", "Add it with its URI"),
+    "namespaces in a dictionary": (xml(namespaces={"a": "urn:a"}), "namespaces", "Write a tuple of"),
+    "a namespace without a tuple": (xml(namespaces=("a", "urn:a")), "namespaces", "Write (a tuple,)"),
+    "a namespace without a prefix": (xml(namespaces=(("", "urn:a"),)), "namespaces", "Write both"),
+    "a namespace without a URI": (xml(namespaces=(("a", ""),)), "namespaces", "Write both"),
+    "a prefix twice": (xml(namespaces=(("a", "u"), ("a", "v"))), "namespaces", "Give each URI one prefix"),
+    "a URI twice": (xml(namespaces=(("a", "u"), ("b", "u"))), "namespaces", "Give each URI one prefix"),
+    "a repeated path without a tuple": (xml(repeated="tag"), "repeated", "Write ('tag',)"),
+    "a repeated path from the root": (xml(repeated=("/list/item/tag",)), "repeated", "Write one like 'address'"),
+    "a repeated attribute": (xml(repeated=("@tag",)), "repeated", "Write one like 'address'"),
+    "a null word of XML without a tuple": (xml(null="NA"), "null", "Write ('NA',)"),
+    "an unknown encoding of XML": (xml(encoding="utf-9"), "encoding", "Write one like 'utf-8'"),
+    "an encoding of XML that is none of files": (xml(encoding="idna"), "encoding", "Write one like 'utf-8'"),
+    "a batch of XML of 0 bytes": (xml(batch_bytes=0), "batch_bytes", "Write 1 to"),
+    "a batch of XML of ten gigabytes": (xml(batch_bytes=10**10), "batch_bytes", "(1 GiB)"),
     "the encoding of JSON": (ndjson(encoding="utf-8"), "encoding", "Write one of null, batch_bytes"),
     "a null word of Parquet without a tuple": (parquet(null="NA"), "null", "Write ('NA',)"),
     "another notation of bytes": (parquet(binary="base64"), "binary", "Write 'text' or 'hex'"),
@@ -210,3 +235,4 @@ def test_extractors_and_formats_with_every_argument_are_accepted() -> None:
     E.Ndjson(null=("",), batch_bytes=1, flatten=("a", "a.b", "lines.c"), explode="lines")
     E.Json("$.a['b.c'][*].d[*]", null=("",), batch_bytes=1, flatten=True, explode="lines")
     E.Json("$['x'].*", key_name="code")
+    E.Xml("/l:list/{urn:i}item", (("l", "urn:l"),), ("l:tag", "a/b.c-d", "xml:e"), ("NA",), "shift_jis", 1)

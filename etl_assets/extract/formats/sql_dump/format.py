@@ -44,10 +44,9 @@ class SqlDump(SqlDumpOptions, Format):
         return RULES
 
     def mismatch(self, head: bytes) -> str | None:
-        """Return why a file is not of this format; see `Format.mismatch`. A dump begins with a comment or a statement."""
-        text = head.decode("utf-16" if self.codec.startswith("utf-16") else "latin-1", "ignore").lstrip(
-            "\ufeff\xef\xbb\xbf"
-        )
+        """Return why a file is not of this format: it begins with a comment or a statement. See `Format.mismatch`."""
+        codec = "utf-16" if self.codec.startswith("utf-16") else "latin-1"
+        text = head.decode(codec, "ignore").lstrip("\ufeff\xef\xbb\xbf")
         return None if _BEGINS.match(text) else "begins with no statement of SQL"
 
     def read(

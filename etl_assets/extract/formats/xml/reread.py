@@ -1,0 +1,81 @@
+"""Parses single records of XML again, from the bytes in the quarantine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from etl_assets.errors import DeliveryError
+from etl_assets.extract.formats.encoding import decode_record
+from etl_assets.extract.formats.xml.batch import TWICE, WELL_FORMED, frame_of, malformed_of
+from etl_assets.extract.formats.xml.document import Document
+from etl_assets.extract.formats.xml.found import end_of
+from etl_assets.extract.formats.xml.tags import Context, encoded
+from etl_assets.model.batch import RawBatch
+from etl_assets.model.delivery import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import polars as pl
+
+    from etl_assets.extract.formats.xml.found import Record
+    from etl_assets.extract.formats.xml.options import XmlOptions
+
+
+class RereadRecords(RawBatch):
+    """Records by number, each parsed independently.
+
+    Args:
+        options: How the records are read.
+        names: The published names.
+        records: Record number to bytes, as `XmlBatch.raw` returned them.
+        context: Of their spans.
+    """
+
+    def __init__(self, options: XmlOptions, names: Sequence[str], records: Mapping[int, bytes], context: str) -> None:
+        self.span = Span(0, "", 0, 0, min(records, default=1), len(records), 0)
+        self._raws = records
+        parsed = {number: _record(options, raw, Context.of(context)) for number, raw in records.items()}
+        rows = {number: record and record.cells for number, record in parsed.items()}
+        self.names = tuple(dict.fromkeys((*names, *(name for row in rows.values() for name in row or ()))))
+        self._frame = frame_of(rows, self.names, options.null)
+        broken = {number: record for number, record in parsed.items() if rows[number] is None}
+        self._malformed = malformed_of({number: TWICE if record else WELL_FORMED for number, record in broken.items()})
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The well-formed records. See `RawBatch.frame`."""
+        return self._frame
+
+    @property
+    def malformed(self) -> pl.DataFrame:
+        """The other records. See `RawBatch.malformed`."""
+        return self._malformed
+
+    def raw(self, record_no: int) -> bytes:
+        """Return the bytes of a record, as given."""
+        return self._raws[record_no]
+
+    def location(self, record_no: int) -> str:
+        """Return the number of a record; its place in the document is not known here."""
+        return f"record {record_no}"
+
+
+def _record(options: XmlOptions, raw: bytes, context: Context) -> Record | None:
+    """Return the record that some bytes are, with or without start tags around it; None if they are none."""
+    data = decode_record(raw, options.transcoded) if options.transcoded else raw
+    for descends in (False, True):
+        document = Document(options, "the record", context.codec)
+        head = encoded(context.tags[:1], context.codec)
+        try:
+            document.feed(head)
+            if descends:
+                document.descend()
+            document.feed(data)
+        except DeliveryError:
+            continue
+        records = document.take()
+        length = len(head) + len(data)
+        if len(records) == 1 and end_of(records[0], data, len(head), context.codec) == length:
+            return records[0]
+    return None
