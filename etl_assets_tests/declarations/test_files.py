@@ -69,13 +69,12 @@ EXTRACTORS: dict[str, Mistake] = {
     "a wait that is a text": (extractor(settle_seconds="2s"), "settle_seconds", "Write a number"),
 }
 FORMATS: dict[str, Mistake] = {
-    "two delimiters": (csv(delimiter="||"), "delimiter", "Write one, e.g. ';'"),
-    "no delimiter": (csv(delimiter=""), "delimiter", "Write one, e.g. ';'"),
+    "no delimiter": (csv(delimiter=""), "delimiter", "Write them, e.g. ';'"),
     "a delimiter that is None": (csv(delimiter=None), "delimiter", "Write a text"),
-    "a delimiter beyond ASCII": (csv(delimiter="¦"), "delimiter", "Write one, e.g. ';'"),
+    "a delimiter beyond ASCII": (csv(delimiter="¦"), "delimiter", "Write them, e.g. ';'"),
     "the quote as the delimiter": (csv(delimiter='"'), "quote", "Write quote=None when nothing is quoted"),
-    "a newline as the delimiter": (csv(delimiter="\n"), "delimiter", "Write one, e.g. ';'"),
-    "two quotes": (csv(quote="''"), "quote", "Write one, e.g. ';'"),
+    "a newline as the delimiter": (csv(delimiter="\n"), "delimiter", "Write them, e.g. ';'"),
+    "two quotes": (csv(quote="''"), "quote", "Write one, e.g."),
     "False as the quote": (csv(quote=False), "quote", "Write a text or None"),
     "an encoding that does not exist": (csv(encoding="klingon"), "encoding", "Write one like 'utf-8'"),
     "an encoding with a NUL": (csv(encoding="utf\0"), "encoding", "Write one like 'utf-8'"),

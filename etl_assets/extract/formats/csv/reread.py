@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from etl_assets.extract.formats.csv.batch import CsvBatch
-from etl_assets.extract.formats.csv.records import find_records
-from etl_assets.extract.formats.encoding import UTF8, decode_record
+from etl_assets.extract.formats.csv.batch import CsvBatch, scan
+from etl_assets.extract.formats.encoding import decode_record
 from etl_assets.model.batch import REJECTED_RECORD_NO, RawBatch
 from etl_assets.model.delivery import Span
 from etl_assets.schema import RECORD_NO
@@ -59,18 +59,19 @@ class RereadRecords(RawBatch):
         return f"record {record_no}"
 
     def _parts(self, format_: CsvOptions) -> Iterator[tuple[CsvBatch, np.ndarray]]:
-        """Yield all records as one batch if none changes where another begins; else one batch for each record."""
+        """Yield all records as one batch if none changes where another ends; else one batch for each record."""
         numbers = np.array(list(self._records), dtype=np.int64)
-        codec = format_.codec if format_.transcoded else UTF8
-        lines = [(decode_record(raw, codec) if format_.transcoded else raw) + b"\n" for raw in self._records.values()]
+        records = [decode_record(raw, format_.codec) if format_.transcoded else raw for raw in self._records.values()]
+        lines = [record + format_.line_end.encode() for record in records]
         whole = b"".join(lines)
-        starts = np.concatenate([[0], np.cumsum([len(line) for line in lines])[:-1]]) if lines else numbers
-        records = find_records(whole, format_.layout, final=True)
-        if len(records) == len(lines) and bool(np.array_equal(records.starts, starts)):
-            yield CsvBatch(format_, _span(whole, len(lines)), self.names, whole, records), numbers
+        format_ = replace(format_, repeated_header="keep")
+        scanned = scan(whole, format_, self.names, final=True)
+        stops = np.cumsum([len(line) for line in lines], dtype=np.int64)
+        if np.array_equal(scanned[0].origins(scanned[1].stops), stops):
+            yield CsvBatch(format_, _span(whole, len(lines)), self.names, whole, scanned), numbers
             return
-        for line, number in zip(lines, numbers, strict=True):
-            yield CsvBatch(format_, _span(line, 1), self.names, line), np.array([number])
+        for record, number in zip(records, numbers, strict=True):
+            yield CsvBatch(format_, _span(record, 1), self.names, record), np.array([number])
 
 
 def _span(data: bytes, records: int) -> Span:
