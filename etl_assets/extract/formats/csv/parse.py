@@ -144,7 +144,8 @@ class Parser:
         if not body:
             return pl.DataFrame(schema=schema)
         words = list(dict.fromkeys(("", *map(self.text.rewritten, self.options.null))))
-        if not body.startswith(_MARK):
+        misread = body.startswith(_MARK) or b"\r" + layout.delimiter in body  # Polars drops the mark and the CR
+        if not misread:
             frame = pl.read_csv(
                 body,
                 has_header=False,

@@ -39,7 +39,7 @@ class Step:
     Attributes:
         original: The bytes that are replaced.
         written: The bytes that replace them.
-        meaning: What they mean in a value; empty if they are never part of a value.
+        meaning: What they mean in a value.
     """
 
     original: bytes
@@ -113,7 +113,7 @@ class PlainText:
     def _meanings(self) -> dict[str, str]:
         """What values contain instead of what is published."""
         steps = (*self.steps, *self.literals)
-        return {step.written.decode(): step.meaning.decode() for step in steps if step.meaning}
+        return {step.written.decode(): step.meaning.decode() for step in steps}
 
     @cached_property
     def _moves(self) -> tuple[Positions, Positions]:
@@ -171,7 +171,7 @@ def _steps(layout: Layout, mark: bytes, separator: bytes) -> tuple[tuple[Step, .
         characters = [bytes((code,)) for code in dict.fromkeys(layout.escape + layout.quote + layout.delimiter)]
         steps += [Step(layout.escape + end, next(codes), end) for end in (*characters, b"\r\n", b"\n", b"\r")]
     if layout.line_end == b"\r":
-        steps += [Step(b"\n", next(codes), b"\n"), Step(b"\r", b"\n", b"")]
+        steps += [Step(b"\n", next(codes), b"\n"), Step(b"\r", b"\n", b"\r")]
     if long:
         steps.append(Step(layout.delimiter, separator, layout.delimiter))
     literals = [Step(separator if long else layout.delimiter, next(codes), layout.delimiter)]

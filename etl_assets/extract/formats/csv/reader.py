@@ -201,8 +201,8 @@ class CsvReader:
             )
         if self._line_end == b"\n" and b"\n" not in head and b"\r" in head.rstrip(b"\r"):
             raise self._refused("has bare carriage returns for line ends", 'Declare them: line_end="\\r"')
-        if self._line_end == b"\r" and b"\r\n" in head:
-            raise self._refused("has line feeds after carriage returns", "Leave out line_end=")
+        if self._line_end == b"\r" and head.startswith(b"\r\n", max(head.find(b"\r"), 0)):
+            raise self._refused("has a line feed after its first carriage return", "Leave out line_end=")
         return len(_MARK) if self._format.codec == UTF8 and head.startswith(_MARK) else 0
 
     def _names(self, text: PlainText, record: bytes) -> tuple[str, ...]:

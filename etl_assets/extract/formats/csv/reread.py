@@ -61,17 +61,23 @@ class RereadRecords(RawBatch):
     def _parts(self, format_: CsvOptions) -> Iterator[tuple[CsvBatch, np.ndarray]]:
         """Yield all records as one batch if none changes where another ends; else one batch for each record."""
         numbers = np.array(list(self._records), dtype=np.int64)
-        records = [decode_record(raw, format_.codec) if format_.transcoded else raw for raw in self._records.values()]
-        lines = [record + format_.line_end.encode() for record in records]
-        whole = b"".join(lines)
         format_ = replace(format_, repeated_header="keep")
-        scanned = scan(whole, format_, self.names, final=True)
-        stops = np.cumsum([len(line) for line in lines], dtype=np.int64)
-        if np.array_equal(scanned[0].origins(scanned[1].stops), stops):
-            yield CsvBatch(format_, _span(whole, len(lines)), self.names, whole, scanned), numbers
+        records = [decode_record(raw, format_.codec) if format_.transcoded else raw for raw in self._records.values()]
+        line_end = b"\r" if format_.line_end == "\r" else b"\r\n"  # after LF alone, a last CR would be part of it
+        lines = [record + line_end for record in records]
+        if _are_records(lines, format_):
+            whole = b"".join(lines)
+            yield CsvBatch(format_, _span(whole, len(lines)), self.names, whole), numbers
             return
-        for record, number in zip(records, numbers, strict=True):
-            yield CsvBatch(format_, _span(record, 1), self.names, record), np.array([number])
+        for record, line, number in zip(records, lines, numbers, strict=True):
+            data = line if _are_records([line], format_) else record  # an escape at its end escapes no line end
+            yield CsvBatch(format_, _span(data, 1), self.names, data), np.array([number])
+
+
+def _are_records(lines: Sequence[bytes], format_: CsvOptions) -> bool:
+    """Return whether each line is one record where all of them follow each other."""
+    text, records = scan(b"".join(lines), format_, (), final=True)
+    return np.array_equal(text.origins(records.stops), np.cumsum([len(line) for line in lines], dtype=np.int64))
 
 
 def _span(data: bytes, records: int) -> Span:

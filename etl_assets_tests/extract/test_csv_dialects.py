@@ -1,0 +1,177 @@
+"""Csv in every dialect agrees with a slow reader and a slow writer, which share no code with it."""
+
+from __future__ import annotations
+
+import io
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from etl_assets.errors import DeliveryError
+from etl_assets.extract.formats.csv import Csv
+from etl_assets.model.delivery import MemberIndex
+from etl_assets.schema import RECORD_NO
+from etl_assets.testing.format_suite import one_way
+from etl_assets_tests.extract.slow_csv import Dialect, SlowRecord, slow_records, write_slowly
+
+if TYPE_CHECKING:
+    from etl_assets.model.batch import RawBatch
+
+NAMES = ("h", "i")
+CONTROLS = bytes((*range(1, 9), *range(14, 32), 127))
+DIALECTS = [
+    Dialect(),
+    Dialect(escape=b"\\"),
+    Dialect(quote=b"", escape=b"\\"),
+    Dialect(delimiter=b"||"),
+    Dialect(delimiter=b"~|~", comment=b"#"),
+    Dialect(delimiter=b"::", quote=b"'", escape=b"|"),
+    Dialect(delimiter=b"||", quote=b"", escape=b"\\"),
+    Dialect(delimiter=b"\t", line_end=b"\r"),
+    Dialect(delimiter=b"||", escape=b"\\", line_end=b"\r"),
+    Dialect(line_end=b"\r", comment=b"#"),
+]
+dialects = st.sampled_from(DIALECTS)
+
+
+def pieces(dialect: Dialect) -> list[bytes]:
+    special = [dialect.delimiter, dialect.delimiter[:1], dialect.quote, dialect.escape, dialect.line_end, b"#", b"N"]
+    return [
+        *(piece for piece in special if piece),
+        *(b"\n", b"\r", b"\r\n", b"a", b"A", b"\0", b"\xff", b"NA", b"\x01", b"\x02", CONTROLS),
+        dialect.quote + b"x" + dialect.delimiter + b"y" + dialect.quote,
+        dialect.escape * 2 + dialect.delimiter,
+    ]
+
+
+texts = dialects.flatmap(
+    lambda dialect: st.tuples(st.just(dialect), st.lists(st.sampled_from(pieces(dialect)), max_size=30).map(b"".join))
+)
+
+
+def format_of(dialect: Dialect, **more: Any) -> Csv:
+    return Csv(**{"header": NAMES, "null": ("NA", "\\N")} | dialect.arguments() | more)
+
+
+def read(data: bytes, format_: Csv, **arguments: Any) -> list[RawBatch]:
+    return list(format_.read(io.BytesIO(data), "", **arguments))
+
+
+def seen(batches: list[RawBatch]) -> dict[int, Any]:
+    """The values, or the broken rules, of each record, with its bytes and its place."""
+    found: dict[int, Any] = {}
+    for batch in batches:
+        values = {number: tuple(row) for *row, number in batch.frame.rows()}
+        values |= {number: set(rules) for number, rules in batch.malformed.rows()}
+        for number, value in values.items():
+            found[number] = (value, batch.raw(number), batch.location(number))
+    return found
+
+
+def expected_of(record: SlowRecord) -> Any:
+    """The values of a record, or the rules that it breaks."""
+    broken = set()
+    if record.fields is None:
+        broken.add("record__quoting")
+    elif len(record.fields) != len(NAMES):
+        broken.add("record__field_count")
+    if b"\0" in record.raw:
+        broken.add("record__nul")
+    if b"\xff" in record.raw:
+        broken.add("record__encoding")
+    if broken or record.fields is None:
+        return broken
+    words = (b"", b"NA", b"\\N")
+    return tuple(None if published in words else meant.decode() for published, meant in record.fields)
+
+
+@settings(max_examples=500)
+@given(texts)
+def test_any_bytes_are_read_as_the_slow_reader_reads_them(text: tuple[Dialect, bytes]) -> None:
+    dialect, data = text
+    data = dialect.line_end + data
+    with suppress(DeliveryError):
+        found = seen(read(data, format_of(dialect)))
+        expected = [(expected_of(one), one.raw, f":{one.line}") for one in slow_records(data, dialect)]
+        assert [found[number] for number in sorted(found)] == expected
+
+
+@settings(max_examples=300)
+@given(texts, st.integers(64, 200))
+def test_any_bytes_are_the_same_records_however_they_are_cut_resumed_and_reread(
+    text: tuple[Dialect, bytes], size: int
+) -> None:
+    dialect, data = text
+    data = dialect.line_end + data
+    longest = max((len(line.raw) for line in slow_records(data, dialect)), default=0)
+    lines = max(map(len, data.split(dialect.line_end)))
+    fits = max(longest, lines) + 2 <= size
+    try:
+        (whole,) = read(data, format_of(dialect))
+    except DeliveryError:
+        return
+    format_ = format_of(dialect, batch_bytes=size)
+    with nullcontext() if fits else suppress(DeliveryError):
+        cut = read(data, format_)
+        assert not fits or seen(cut) == seen([whole])
+        index = MemberIndex("", 0, NAMES, tuple(batch.span for batch in cut[1:]))
+        assert seen(list(format_.read(one_way(data), "", index=index))) == seen(cut[1:])
+        streamed = list(format_.read(one_way(data), ""))
+        assert [batch.span for batch in streamed] == [batch.span for batch in cut]
+        records = {number: raw for number, (_, raw, _) in seen(cut).items()}
+        reread = format_.reread(NAMES, records)
+        values = {number: value for number, (value, _, _) in seen(cut).items()}
+        again = {number: tuple(row) for *row, number in reread.frame.rows()}
+        assert again | {number: set(rules) for number, rules in reread.malformed.rows()} == values
+
+
+cells = st.lists(
+    st.sampled_from(['"', ",", "\n", "\r\n", "\r", " ", "a", "A", "é", "😀", "|", "~", ":", "'", "\\", "\t", "\x01", "#"]),
+    max_size=6,
+).map("".join)
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from([dialect for dialect in DIALECTS if dialect.quote or dialect.escape]),
+    st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(cells, min_size=width, max_size=width), max_size=8)),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["utf-8", "utf-16", "gb18030", "utf-16-be"]),
+    st.sampled_from([64, 1 << 20]),
+)
+def test_a_table_that_is_written_in_a_dialect_is_read_back(
+    dialect: Dialect, table: list[list[str]], quoted: bool, crlf: bool, encoding: str, size: int
+) -> None:
+    quoted = quoted and bool(dialect.quote)
+    if not table or not (quoted or dialect.escape):
+        return
+    rows = table
+    if not quoted:  # an escaped CR before the LF of the line would escape CRLF
+        rows = [[*row[:-1], row[-1].rstrip("\r")] for row in rows]
+        rows = [row for row in rows if len(row) > 1 or row[0]]
+    text = dialect.line_end.decode() + write_slowly(rows, dialect, quoted=quoted, crlf=crlf)
+    names = tuple(f"c{number}" for number in range(len(table[0])))
+    too_large = any(sum(len(cell.encode()) * 2 + 9 for cell in row) > size for row in rows)
+    comment = None if rows else dialect.arguments()["comment"]
+    format_ = format_of(
+        dialect, header=names, null=(), encoding=encoding, comment=comment, batch_bytes=1 << 20 if too_large else size
+    )
+    batches = read(text.encode(encoding), format_)
+    assert [list(row) for batch in batches for row in batch.frame.drop(RECORD_NO).rows()] == [
+        [cell or None for cell in row] for row in rows
+    ]
+    assert all(batch.malformed.is_empty() for batch in batches)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_text_with_every_control_character_is_read_as_other_text(dialect: Dialect) -> None:
+    records = [b"a" + CONTROLS + dialect.delimiter + b"b", b"c" + dialect.delimiter + CONTROLS + b"d"]
+    data = dialect.line_end.join((*records, b""))
+    (batch,) = read(data, format_of(dialect))
+    controls = CONTROLS.decode()
+    assert batch.frame.rows() == [(f"a{controls}", "b", 1), ("c", f"{controls}d", 2)]
+    assert [batch.raw(number) for number in (1, 2)] == records
