@@ -64,11 +64,10 @@ def slow_records(data: bytes, dialect: Dialect) -> Iterator[SlowRecord]:
         position = after
 
 
-def write_slowly(table: Sequence[Sequence[str]], dialect: Dialect, *, quoted: bool, crlf: bool) -> str:
+def write_slowly(table: Sequence[Sequence[str]], dialect: Dialect, line_end: str, *, quoted: bool) -> str:
     """Return a table as text: every field in quotes, or with an escape before each special character."""
-    end = "\r\n" if crlf and dialect.line_end == b"\n" else dialect.line_end.decode()
     rows = (dialect.delimiter.decode().join(_written(cell, dialect, quoted=quoted) for cell in row) for row in table)
-    return "".join(row + end for row in rows)
+    return "".join(row + line_end for row in rows)
 
 
 def _written(cell: str, dialect: Dialect, *, quoted: bool) -> str:
@@ -122,23 +121,30 @@ def _line(data: bytes, position: int, dialect: Dialect) -> tuple[int, int]:
 def _token(data: bytes, position: int, dialect: Dialect) -> tuple[str, bytes, int]:
     """Return the kind of the token at a position, what it means, and its length."""
     rest = data[position : position + 10]
-    if not rest:
-        return "end", b"", 0
-    if dialect.escape and rest.startswith(dialect.escape):
-        special = {dialect.escape, dialect.quote, b"\n", b"\r", *(bytes((code,)) for code in dialect.delimiter)}
-        if rest[1:3] == b"\r\n":
-            return "character", b"\r\n", 3
-        if rest[1:2] and rest[1:2] in special:
-            return "character", rest[1:2], 2
-        return "character", rest[:1], 1
+    escaped = _escaped(rest, dialect)
+    line_end = _line_end(rest, dialect)
+    if line_end is not None:
+        return "end", b"", len(line_end)
+    if escaped:
+        return "character", escaped, 1 + len(escaped)
     if rest.startswith(dialect.delimiter):
         return "delimiter", b"", len(dialect.delimiter)
     if dialect.quote and rest.startswith(dialect.quote):
         return "quote", b"", 1
-    ends = (b"\r\n", b"\n") if dialect.line_end == b"\n" else (b"\r",)
-    for end in ends:
-        if rest.startswith(end):
-            return "end", b"", len(end)
-    if dialect.line_end == b"\n" and rest == b"\r":
-        return "end", b"", 1
     return "character", rest[:1], 1
+
+
+def _escaped(rest: bytes, dialect: Dialect) -> bytes:
+    """Return what an escape character takes the meaning from, if some bytes begin with it."""
+    if not dialect.escape or not rest.startswith(dialect.escape):
+        return b""
+    characters = (dialect.escape, dialect.quote, *(bytes((code,)) for code in dialect.delimiter))
+    return next((text for text in (b"\r\n", b"\n", b"\r", *characters) if text and rest.startswith(text, 1)), b"")
+
+
+def _line_end(rest: bytes, dialect: Dialect) -> bytes | None:
+    """Return the line end with which some bytes begin; nothing ends the last line; None if there is none."""
+    if dialect.line_end == b"\r":
+        return b"\r" if rest.startswith(b"\r") else None if rest else b""
+    ends = [end for end in (b"\r\n", b"\n") if rest.startswith(end)]
+    return ends[0] if ends else rest if rest in (b"", b"\r") else None

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from etl_assets.extract.formats.csv.records import field_counts, field_spans, find_records, split_fields
+from etl_assets.extract.formats.csv.records import (
+    CARRIAGE_RETURN,
+    field_counts,
+    field_spans,
+    find_records,
+    split_fields,
+)
 from etl_assets.extract.formats.encoding import UTF8
 from etl_assets.extract.formats.utf8 import invalid_utf8, is_utf8
 from etl_assets.model.rule import UNTERMINATED, RuleInfo
@@ -144,8 +150,7 @@ class Parser:
         if not body:
             return pl.DataFrame(schema=schema)
         words = list(dict.fromkeys(("", *map(self.text.rewritten, self.options.null))))
-        misread = body.startswith(_MARK) or b"\r" + layout.delimiter in body  # Polars drops the mark and the CR
-        if not misread:
+        if not _is_misread(body, layout.delimiter):
             frame = pl.read_csv(
                 body,
                 has_header=False,
@@ -161,6 +166,14 @@ class Parser:
             for record in _records_of(body, layout)
         ]
         return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _is_misread(body: bytes, delimiter: bytes) -> bool:
+    """Return whether Polars drops bytes of values: a byte order mark at the start, or a CR before a delimiter."""
+    if body.startswith(_MARK) or b"\r" not in body:
+        return body.startswith(_MARK)
+    codes = np.frombuffer(body, np.uint8)
+    return bool((codes[np.flatnonzero(codes == CARRIAGE_RETURN) + 1] == delimiter[0]).any())
 
 
 def _records_of(body: bytes, layout: Layout) -> Iterator[bytes]:

@@ -48,6 +48,45 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Rewriting:
+    """The replacements that make text plain, in their order, each over all of it.
+
+    Attributes:
+        mark: The byte with which codes begin.
+        signs: For bytes of the original that are mark or separator.
+        escapes: For escape sequences; each is written in as many bytes as it has.
+        structure: For line ends and delimiters.
+        literals: How a quote and a delimiter are written that are part of a value and nothing else.
+    """
+
+    mark: bytes
+    signs: tuple[Step, ...]
+    escapes: tuple[Step, ...]
+    structure: tuple[Step, ...]
+    literals: tuple[Step, ...]
+
+    def apply(self, data: bytes) -> bytes:
+        """Return the text in the plain layout."""
+        for step in self.signs:
+            data = data.replace(step.original, step.written)
+        data = _with_codes(data, self.escapes)
+        for step in self.structure:
+            data = data.replace(step.original, step.written)
+        return data
+
+    @cached_property
+    def meanings(self) -> dict[str, str]:
+        """What values contain instead of what is published."""
+        steps = (*self.signs, *self.escapes, *self.structure, *self.literals)
+        return {step.written.decode(): step.meaning.decode() for step in steps}
+
+    @cached_property
+    def moving(self) -> tuple[Step, ...]:
+        """The replacements by which the bytes after them move."""
+        return tuple(step for step in (*self.signs, *self.structure) if len(step.original) != len(step.written))
+
+
+@dataclass(frozen=True)
 class PlainText:
     """A piece of delimited text in the plain layout.
 
@@ -55,15 +94,13 @@ class PlainText:
         data: The text; it ends with a line feed if it is the final piece.
         size: The number of its bytes, without a line feed that was added at the end.
         layout: The plain layout.
-        steps: How it was rewritten; none if the original is in the plain layout.
-        literals: How a quote and a delimiter are written that are part of a value and nothing else.
+        rewriting: How it was rewritten; None if the original is in the plain layout.
     """
 
     data: bytes
     size: int
     layout: Layout
-    steps: tuple[Step, ...] = ()
-    literals: tuple[Step, ...] = ()
+    rewriting: Rewriting | None = None
 
     def upto(self, end: int) -> PlainText:
         """Return the text that ends before a position."""
@@ -83,52 +120,43 @@ class PlainText:
 
     def rewritten(self, value: str) -> str:
         """Return how the text writes the characters of a value that are published as they are."""
-        data = value.encode()
-        for step in self.steps:
-            data = data.replace(step.original, step.written)
-        return data.decode()
+        return self.rewriting.apply(value.encode()).decode() if self.rewriting else value
 
     def literal(self, data: bytes) -> bytes:
         """Return how the text writes a value all of whose quotes and delimiters are part of it."""
-        for step in self.literals:
+        for step in self.rewriting.literals if self.rewriting else ():
             data = data.replace(step.original, step.written)
         return data
 
     def meaning(self, value: str) -> str:
         """Return the value that is published by what the text has for it."""
-        if not self._meanings:
+        if self.rewriting is None:
             return value
-        return re.sub("|".join(map(re.escape, self._meanings)), lambda found: self._meanings[found[0]], value)
+        meanings = self.rewriting.meanings
+        return re.sub("|".join(map(re.escape, meanings)), lambda found: meanings[found[0]], value)
 
     def meanings(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return a frame of values that the text has, as they are published."""
-        if not self._meanings or frame.is_empty():
+        if self.rewriting is None or frame.is_empty():
             return frame
-        signs = list({written[0] for written in self._meanings})
+        meanings = self.rewriting.meanings
+        signs = list({written[0] for written in meanings})
         found = frame.select(pl.col(pl.String).str.contains_any(signs).any())
         columns = [name for name in found.columns if found[name].item()]
-        return frame.with_columns(pl.col(columns).str.replace_many(self._meanings)) if columns else frame
-
-    @cached_property
-    def _meanings(self) -> dict[str, str]:
-        """What values contain instead of what is published."""
-        steps = (*self.steps, *self.literals)
-        return {step.written.decode(): step.meaning.decode() for step in steps}
+        return frame.with_columns(pl.col(columns).str.replace_many(meanings)) if columns else frame
 
     @cached_property
     def _moves(self) -> tuple[Positions, Positions]:
         """Where replacements of another length end, and how far the original is shifted before and after each."""
         codes = np.frombuffer(self.data, np.uint8)
         ends, shifts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        for step in self.steps:
-            length = len(step.written)
-            if len(step.original) == length or step.written not in self.data:
-                continue
-            at = np.flatnonzero(codes[: len(codes) - length + 1] == step.written[0])
-            if length > 1:
-                at = at[codes[at + 1] == step.written[1]]
-            ends.append(at + length)
-            shifts.append(np.full(len(at), len(step.original) - length))
+        for step in self.rewriting.moving if self.rewriting else ():
+            if step.written[:1] in self.data:
+                at = np.flatnonzero(codes == step.written[0])
+                for ahead in range(1, len(step.written)):
+                    at = at[codes[at + ahead] == step.written[ahead]]
+                ends.append(at + len(step.written))
+                shifts.append(np.full(len(at), len(step.original) - len(step.written)))
         order = np.argsort(np.concatenate(ends), kind="stable")
         total = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.concatenate(shifts)[order])))
         return np.concatenate(ends)[order], total
@@ -150,34 +178,56 @@ def plain_text(data: bytes, layout: Layout, *, final: bool) -> PlainText:
     taken = layout.delimiter + layout.quote + layout.comment + layout.escape
     free = [byte for byte in (bytes((code,)) for code in _CANDIDATES) if byte not in taken]
     mark, separator = sorted(free, key=data.__contains__)[:2]
-    steps, literals = _steps(layout, mark, separator)
-    for step in steps:
-        data = data.replace(step.original, step.written)
-    delimiter = separator if len(layout.delimiter) > 1 else layout.delimiter
-    plain = Layout(delimiter, layout.quote, layout.comment)
-    return PlainText(_ended(data) if final else data, len(data), plain, steps, literals)
+    rewriting = _rewriting(layout, mark, separator)
+    data = rewriting.apply(data)
+    plain = Layout(separator if len(layout.delimiter) > 1 else layout.delimiter, layout.quote, layout.comment)
+    return PlainText(_ended(data) if final else data, len(data), plain, rewriting)
 
 
 @lru_cache
-def _steps(layout: Layout, mark: bytes, separator: bytes) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-    """Return the replacements of the rewriting, in their order, and those of literals."""
-    long = len(layout.delimiter) > 1
+def _rewriting(layout: Layout, mark: bytes, separator: bytes) -> Rewriting:
+    """Return the replacements for a layout."""
     taken = layout.delimiter + layout.quote + layout.escape
-    codes = (mark + bytes((letter,)) for letter in _LETTERS if letter not in taken)
-    steps = [Step(mark, next(codes), mark)]
-    if long:
-        steps.append(Step(separator, next(codes), separator))
+    letters = (bytes((letter,)) for letter in _LETTERS if letter not in taken)
+    signs = [Step(mark, mark + next(letters), mark)]
+    escapes: list[Step] = []
+    structure: list[Step] = []
+    delimiter = layout.delimiter
+    if len(delimiter) > 1:
+        signs.append(Step(separator, mark + next(letters), separator))
+        delimiter = separator
     if layout.escape:
         characters = [bytes((code,)) for code in dict.fromkeys(layout.escape + layout.quote + layout.delimiter)]
-        steps += [Step(layout.escape + end, next(codes), end) for end in (*characters, b"\r\n", b"\n", b"\r")]
+        escapes = [
+            Step(layout.escape + escaped, mark + next(letters) * len(escaped), escaped)
+            for escaped in (b"\r\n", b"\n", b"\r", *characters)
+        ]
     if layout.line_end == b"\r":
-        steps += [Step(b"\n", next(codes), b"\n"), Step(b"\r", b"\n", b"\r")]
-    if long:
-        steps.append(Step(layout.delimiter, separator, layout.delimiter))
-    literals = [Step(separator if long else layout.delimiter, next(codes), layout.delimiter)]
+        structure += [Step(b"\n", mark + next(letters), b"\n"), Step(b"\r", b"\n", b"\r")]
+    if len(layout.delimiter) > 1:
+        structure.append(Step(layout.delimiter, separator, layout.delimiter))
+    literals = [Step(delimiter, mark + next(letters), layout.delimiter)]
     if layout.quote:
-        literals.append(Step(layout.quote, next(codes), layout.quote))
-    return tuple(steps), tuple(literals)
+        literals.append(Step(layout.quote, mark + next(letters), layout.quote))
+    return Rewriting(mark, tuple(signs), tuple(escapes), tuple(structure), tuple(literals))
+
+
+def _with_codes(data: bytes, escapes: tuple[Step, ...]) -> bytes:
+    """Return text with codes for its escape sequences: of several escape characters, each second one is escaped."""
+    if not escapes or escapes[0].original[:1] not in data:
+        return data
+    codes = np.frombuffer(data, np.uint8).copy()
+    at = np.flatnonzero(codes == escapes[0].original[0])
+    order = np.arange(len(at))
+    begins = np.concatenate((np.ones(1, bool), at[1:] != at[:-1] + 1))
+    at = at[(order - np.maximum.accumulate(np.where(begins, order, 0))) % 2 == 0]
+    for step in escapes:
+        found = at[at + len(step.original) <= len(codes)]
+        for ahead in range(1, len(step.original)):
+            found = found[codes[found + ahead] == step.original[ahead]]
+        for ahead, code in enumerate(step.written):
+            codes[found + ahead] = code
+    return codes.tobytes()
 
 
 def _ended(data: bytes) -> bytes:
