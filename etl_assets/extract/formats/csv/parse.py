@@ -76,7 +76,7 @@ class Parser:
         if codec != UTF8 and not body.isascii():
             body = body.decode(codec).encode(UTF8)
         frame = self._split(body, len(bad) - int(np.count_nonzero(bad)))
-        return self.text.meanings(frame), broken
+        return self.text.meanings(frame, body), broken
 
     def _broken(self, counts: Positions | None) -> dict[str, Flags]:
         """Return, for each rule that any record breaks, which records break it."""

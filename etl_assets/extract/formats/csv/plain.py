@@ -17,15 +17,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
+from etl_assets.extract.formats.csv.bits import rank, words
 from etl_assets.extract.formats.csv.records import Layout
 
 if TYPE_CHECKING:
-    from etl_assets.extract.formats.csv.bits import Positions
+    from etl_assets.extract.formats.csv.bits import Positions, Words
 
 _CANDIDATES: Final = bytes((*range(1, 9), *range(14, 32), 127))
 """Control characters that text does not have, as a rule."""
@@ -107,11 +109,10 @@ class PlainText:
         return self if end >= len(self.data) else replace(self, data=self.data[:end], size=min(self.size, end))
 
     def origins(self, positions: Positions) -> Positions:
-        """Return the positions in the original that belong to positions in the text, ascending or not."""
-        if not len(self._moves[0]):
-            return positions
-        ends, shifts = self._moves
-        original: Positions = positions + shifts[np.searchsorted(ends, positions, side="right")]
+        """Return the positions in the original that belong to positions in the text."""
+        original = positions
+        for shift, bits, before in self._moves:
+            original = original + shift * rank(bits, before, positions)
         return original
 
     def origin(self, position: int) -> int:
@@ -135,9 +136,14 @@ class PlainText:
         meanings = self.rewriting.meanings
         return re.sub("|".join(map(re.escape, meanings)), lambda found: meanings[found[0]], value)
 
-    def meanings(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return a frame of values that the text has, as they are published."""
-        if self.rewriting is None or frame.is_empty():
+    def meanings(self, frame: pl.DataFrame, body: bytes) -> pl.DataFrame:
+        """Return a frame of values that the text has, as they are published.
+
+        Args:
+            frame: The values.
+            body: The lines from which they were parsed.
+        """
+        if self.rewriting is None or not self._has_signs_in_values(body, *frame.shape):
             return frame
         meanings = self.rewriting.meanings
         signs = list({written[0] for written in meanings})
@@ -145,21 +151,27 @@ class PlainText:
         columns = [name for name in found.columns if found[name].item()]
         return frame.with_columns(pl.col(columns).str.replace_many(meanings)) if columns else frame
 
+    def _has_signs_in_values(self, body: bytes, height: int, width: int) -> bool:
+        """Return whether lines have more signs than those between values."""
+        between = {b"\n": height, self.layout.delimiter: height * (width - 1)}
+        codes = np.frombuffer(body, np.uint8)
+        signs = {written[:1].encode() for written in self.rewriting.meanings} if self.rewriting else set()
+        return any(np.count_nonzero(codes == sign[0]) > between.get(sign, 0) for sign in signs)
+
     @cached_property
-    def _moves(self) -> tuple[Positions, Positions]:
-        """Where replacements of another length end, and how far the original is shifted before and after each."""
+    def _moves(self) -> tuple[tuple[int, Words, Positions], ...]:
+        """How far each kind of replacement shifts what follows, where they begin, and how many before each word."""
         codes = np.frombuffer(self.data, np.uint8)
-        ends, shifts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        moves = []
         for step in self.rewriting.moving if self.rewriting else ():
             if step.written[:1] in self.data:
-                at = np.flatnonzero(codes == step.written[0])
+                begins = codes == step.written[0]
                 for ahead in range(1, len(step.written)):
-                    at = at[codes[at + ahead] == step.written[ahead]]
-                ends.append(at + len(step.written))
-                shifts.append(np.full(len(at), len(step.original) - len(step.written)))
-        order = np.argsort(np.concatenate(ends), kind="stable")
-        total = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.concatenate(shifts)[order])))
-        return np.concatenate(ends)[order], total
+                    begins[:-ahead] &= codes[ahead:] == step.written[ahead]
+                bits = np.append(words(begins), np.uint64(0))
+                before = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.bitwise_count(bits), dtype=np.int64)))
+                moves.append((len(step.original) - len(step.written), bits, before))
+        return tuple(moves)
 
 
 def plain_text(data: bytes, layout: Layout, *, final: bool) -> PlainText:
@@ -177,7 +189,8 @@ def plain_text(data: bytes, layout: Layout, *, final: bool) -> PlainText:
         return PlainText(_ended(data) if final else data, len(data), layout)
     taken = layout.delimiter + layout.quote + layout.comment + layout.escape
     free = [byte for byte in (bytes((code,)) for code in _CANDIDATES) if byte not in taken]
-    mark, separator = sorted(free, key=data.__contains__)[:2]
+    absent = list(islice((byte for byte in free if byte not in data), 2))
+    mark, separator = [*absent, *(byte for byte in free if byte not in absent)][:2]
     rewriting = _rewriting(layout, mark, separator)
     data = rewriting.apply(data)
     plain = Layout(separator if len(layout.delimiter) > 1 else layout.delimiter, layout.quote, layout.comment)
