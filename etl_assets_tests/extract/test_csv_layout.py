@@ -145,7 +145,7 @@ def test_the_beginning_of_the_header_is_in_the_declared_encoding() -> None:
 
 
 def test_a_file_without_its_header_is_refused() -> None:
-    for data in (b"x\n1,2\n", b"x\n" * 100):
+    for data in (b"x\n1,2\n", b"x\n" * 100, b"preamble\n" * 100):
         with pytest.raises(DeliveryError, match="no line that begins with 'Date,'"):
             read(data, Csv(header_begins="Date,", batch_bytes=64))
 

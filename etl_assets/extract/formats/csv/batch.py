@@ -126,7 +126,8 @@ class CsvBatch(RawBatch):
         else:
             text, records = self._known
             self._known = None
-            text = text.upto(records.consumed)
+            is_plain = text.rewriting is None  # it then shares the bytes of the span
+            text = plain_text(self._data, text.layout, final=True) if is_plain else text.upto(records.consumed)
         if len(records) != self.span.records:
             raise DeliveryError(
                 f"Batch {self.span.batch} of {self.span.member or 'the file'} has {len(records)} records, its index "

@@ -54,14 +54,12 @@ class Rewriting:
     """The replacements that make text plain, in their order, each over all of it.
 
     Attributes:
-        mark: The byte with which codes begin.
         signs: For bytes of the original that are mark or separator.
         escapes: For escape sequences; each is written in as many bytes as it has.
         structure: For line ends and delimiters.
         literals: How a quote and a delimiter are written that are part of a value and nothing else.
     """
 
-    mark: bytes
     signs: tuple[Step, ...]
     escapes: tuple[Step, ...]
     structure: tuple[Step, ...]
@@ -222,7 +220,7 @@ def _rewriting(layout: Layout, mark: bytes, separator: bytes) -> Rewriting:
     literals = [Step(delimiter, mark + next(letters), layout.delimiter)]
     if layout.quote:
         literals.append(Step(layout.quote, mark + next(letters), layout.quote))
-    return Rewriting(mark, tuple(signs), tuple(escapes), tuple(structure), tuple(literals))
+    return Rewriting(tuple(signs), tuple(escapes), tuple(structure), tuple(literals))
 
 
 def _with_codes(data: bytes, escapes: tuple[Step, ...]) -> bytes:

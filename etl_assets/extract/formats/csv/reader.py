@@ -98,7 +98,7 @@ class CsvReader:
             if block and not length:
                 raise self._refused(
                     f"has a line longer than {size} bytes, line {line}",
-                    "Check whether it is delimited text with LF line ends, or raise batch_bytes",
+                    "Check whether its lines end as declared, or raise batch_bytes",
                 )
             self._skipped += records.skipped
             if len(records) or (ended and (number == first or self._skipped)):
@@ -145,24 +145,11 @@ class CsvReader:
 
     def _header(self, head: bytes) -> tuple[int, int, tuple[str, ...]] | None:
         """Return offset and number of the first line after the header, and the names; None if the header is cut off."""
-        offset = self._check_head(head)
-        ended = self._blocks.ended
-        text = head + self._line_end if ended and not head.endswith(self._line_end) else head
-        line, skipped = 1, 0
-        while (end := text.find(self._line_end, offset)) >= 0:
-            if line > self._format.skip_lines and self._is_header(text, offset, end):
-                break
-            skipped += text[offset:end] not in _BLANK
-            offset, line = end + 1, line + 1
-        self._skipped = skipped
+        offset, line = self._first_line(head)
         if isinstance(self._format.header, tuple):
             return min(offset, len(head)), line, self._format.header
-        if offset >= len(text):
-            if ended or len(head) >= self._format.batch_bytes:
-                raise self._without_header(len(head))
-            return None
-        plain = plain_text(head[offset:], self._layout, final=ended)
-        end = record_end(plain.data, 0, plain.layout)
+        text = plain_text(head[offset:], self._layout, final=self._blocks.ended)
+        end = record_end(text.data, 0, text.layout)
         if end == OPEN:
             return None
         if end == MISQUOTED:
@@ -170,9 +157,28 @@ class CsvReader:
                 f"has a stray quote in its header, line {line}",
                 "Declare the quote character (quote=None for none), or skip_lines=... for lines before the header",
             )
-        names = self._names(plain, plain.data[:end].removesuffix(b"\r"))
-        line += head.count(self._line_end, offset, offset + plain.origin(end)) + 1
-        return min(offset + plain.origin(end + 1), len(head)), line, names
+        names = self._names(text, text.data[:end].removesuffix(b"\r"))
+        line += self._lines(head[offset:], text.origin(end)) + 1
+        return min(offset + text.origin(end + 1), len(head)), line, names
+
+    def _first_line(self, head: bytes) -> tuple[int, int]:
+        """Return offset and number of the line with which the header begins, or the first record if names are declared.
+
+        Until more bytes are read, it may be the last line of these bytes, which is cut off.
+        """
+        offset, line, skipped = self._check_head(head), 1, 0
+        ended = self._blocks.ended
+        text = head + self._line_end if ended and not head.endswith(self._line_end) else head
+        while (end := text.find(self._line_end, offset)) >= 0:
+            if line > self._format.skip_lines and self._is_header(text, offset, end):
+                break
+            skipped += text[offset:end] not in _BLANK
+            offset, line = end + 1, line + 1
+        self._skipped = skipped
+        no_more = ended or len(head) >= self._format.batch_bytes
+        if end < 0 and no_more and self._format.header is True and (self._header_begins or offset >= len(text)):
+            raise self._without_header(len(head))
+        return offset, line
 
     def _without_header(self, size: int) -> DeliveryError:
         """Return the error about a file without a header in its first bytes."""
