@@ -191,3 +191,33 @@ def test_text_with_every_control_character_is_read_as_other_text(dialect: Dialec
     controls = CONTROLS.decode()
     assert batch.frame.rows() == [(f"a{controls}", "b", 1), ("c", f"{controls}d", 2)]
     assert [batch.raw(number) for number in (1, 2)] == records
+
+
+@settings(max_examples=200)
+@given(
+    texts,
+    st.sampled_from(["h", None]),
+    st.sampled_from(["a", None]),
+    st.sampled_from(["reject", "trim", "join"]),
+    st.integers(64, 200),
+)
+def test_any_file_with_a_header_and_a_footer_gives_the_same_records_in_batches_of_any_size(
+    text: tuple[Dialect, bytes], header: str | None, footer: str | None, long: str, size: int
+) -> None:
+    dialect, data = text
+    names = dialect.delimiter.join((b"h", b"i")) + dialect.line_end
+    data = b"title" + dialect.line_end + names + data + dialect.line_end + names + b"a" + data[:5]
+    format_ = format_of(dialect, header=True, header_begins=header, footer_begins=footer, repeated_header="skip")
+    format_ = replace(format_, long_records=long, short_records=header is None, skip_lines=1)
+    try:
+        whole = read(data, format_)
+    except DeliveryError:
+        return
+    pieces_of = [*(raw for _, raw, _ in seen(whole).values()), *data.split(dialect.line_end)]
+    fits = all(len(piece) + 2 <= size for piece in pieces_of)
+    with nullcontext() if fits else suppress(DeliveryError):
+        cut = read(data, replace(format_, batch_bytes=size))
+        assert not fits or seen(cut) == seen(whole)
+        assert not fits or sum(one.span.skipped for one in cut) == sum(one.span.skipped for one in whole)
+        index = MemberIndex("", 0, cut[0].names, tuple(batch.span for batch in cut))
+        assert seen(list(format_.read(one_way(data), "", index=index))) == seen(cut)
