@@ -228,3 +228,23 @@ def test_a_joined_field_is_as_published_in_every_dialect() -> None:
     assert rows(only(b"a||b\n1||x||\\|y\n2\n", format_)) == [("1", "x|||y"), ("2", None)]
     only_column = Csv(header=("line",), quote=None, long_records="join")
     assert rows(only(b'5", x\ny\n', only_column)) == [('5", x',), ("y",)]
+
+
+@pytest.mark.parametrize("delimiter", [";", "~|~"])
+@pytest.mark.parametrize("comment", ["#", None])
+def test_a_closing_quote_is_seen_wherever_a_block_is_cut_after_it(delimiter: str, comment: str | None) -> None:
+    text = '1;x\r\n"a\n";"b\n"\r\n2;"c\n"\r\n' * 3
+    for size in range(64, 110):
+        format_ = Csv(delimiter=delimiter, header=("a", "b"), comment=comment, batch_bytes=size)
+        batches = read(text.replace(";", delimiter).encode(), format_)
+        found = [row for batch in batches for row in rows(batch)]
+        assert found == [("1", "x"), ("a\n", "b\n"), ("2", "c\n")] * 3
+
+
+def test_a_quoted_header_is_seen_wherever_its_first_block_is_cut() -> None:
+    for length in range(40, 64):
+        name = "n" * length
+        batch = only(f'"a\n"||"{name}"||"b"\r\n1||2||3\r\n'.encode(), Csv("||", batch_bytes=1 << 20))
+        assert batch.names == ("a\n", name, "b")
+        with_blocks = read(f'"a"||"{name}"\r\n'.encode(), Csv("||", batch_bytes=72))
+        assert with_blocks[0].names == ("a", name)

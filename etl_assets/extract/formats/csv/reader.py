@@ -149,7 +149,7 @@ class CsvReader:
         if isinstance(self._format.header, tuple):
             return min(offset, len(head)), line, self._format.header
         text = plain_text(head[offset:], self._layout, final=self._blocks.ended)
-        end = record_end(text.data, 0, text.layout)
+        end = record_end(text.data[: text.data.rfind(b"\n") + 1], 0, text.layout)  # what follows may be cut off
         if end == OPEN:
             return None
         if end == MISQUOTED:

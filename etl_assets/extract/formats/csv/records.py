@@ -132,7 +132,7 @@ def find_records(data: bytes, layout: Layout, *, final: bool) -> Records:
         whole = len(ends) > 0 and int(ends[-1]) == limit - 1
         if whole or (not final and len(ends) > 0):
             return _collect(data, codes, ends, inside, none, layout)
-    excluded, bad, limit = _recover(data, codes, layout, final=final)
+    excluded, bad, limit = _recover(data[:limit], codes, layout, final=final)
     codes = codes[:limit]
     quotes = codes == layout.quote[0]
     for start, stop in excluded:
@@ -159,7 +159,7 @@ def field_counts(data: bytes, records: Records, delimiter: bytes, expected: int)
     codes = np.frombuffer(data, np.uint8, records.consumed)
     delimiters = words(codes == delimiter[0])
     if records.inside is not None:
-        delimiters &= ~records.inside
+        delimiters &= ~records.inside[: len(delimiters)]  # an open record may follow the last complete one
     before = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.bitwise_count(delimiters), dtype=np.int64)))
     first = rank(delimiters, before, records.starts)
     counts = np.empty_like(first)
