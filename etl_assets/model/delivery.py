@@ -27,8 +27,8 @@ class Span:
         first_record: Number of its first record in the delivery, from 1.
         records: Number of records.
         first_line: Line number of its first record in the member, from 1; or the number of another unit of the format.
-        skipped: Number of lines before, among or after its records that are no records: comments, and lines before the
-            header. Blank lines do not count.
+        skipped: Number of lines before, among or after its records that are no records: comments, lines before the
+            header, repeated headers, and lines of the footer. Blank lines do not count.
         context: What its format must know of the bytes before the batch to read the batch, or a record of it, alone.
     """
 

@@ -15,7 +15,7 @@ from benchmarks.bad_records import KINDS
 from benchmarks.daily_feed import Days
 from benchmarks.feed import CATEGORIES, SCHEMA, VARIANTS
 from benchmarks.generate import generate
-from etl_assets.extract.formats.csv.batch import RULES
+from etl_assets.extract.formats.csv.parse import RULES
 from etl_assets.schema.rules.pattern import Pattern
 
 if TYPE_CHECKING:

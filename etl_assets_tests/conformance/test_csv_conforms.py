@@ -42,3 +42,41 @@ class TestCsvOfOneColumnConforms(FormatSuite):
     sample = b"".join(b'"%d"\n' % n for n in range(50)) + b'""\n\n\na,b\n'
     records = 52
     empty = b"\n"
+
+
+class TestCsvInAnotherDialectConforms(FormatSuite):
+    format = Csv(
+        delimiter="||",
+        escape="\\",
+        line_end="\r",
+        header_begins="number||",
+        footer_begins="Records:",
+        repeated_header="skip",
+        long_records="trim",
+        batch_bytes=200,
+    )
+    sample = b"".join(
+        (
+            b"Report\r",
+            b"number||word||text\r",
+            *(b'%d||a\\|\\|b||"some|| \\"text\\""\r' % n for n in range(20)),
+            b"20||too||many||fields\r",
+            b'21||"not closed||x\r',
+            b"22||w\xff||x\r",
+            b"number||word||text\r",
+            *(b'%d||||"two\r\nlines\\\\"||\r' % n for n in range(23, 40)),
+            b"40||escaped\\\r||line end\r",
+            b"Records: 41\r",
+        )
+    )
+    records = 41
+    empty = b"number||word||text\rRecords: 0\r"
+
+
+class TestTranscodedCsvInAnotherDialectConforms(FormatSuite):
+    format = Csv(delimiter="\t|", escape="\\", quote=None, encoding="utf-16", long_records="join", batch_bytes=100)
+    sample = "".join(
+        ("a\t|é\n", *(f"{n}\t|x\\\n|\\\t\t|more\t|{n}\n" for n in range(20)), "alone\n", "20\t|\0\r\n")
+    ).encode("utf-16")
+    records = 22
+    empty = "a\t|b\n".encode("utf-16")

@@ -89,13 +89,14 @@ EXTRACTORS: dict[str, Mistake] = {
     "a wait that is a text": (extractor(settle_seconds="2s"), "settle_seconds", "Write a number"),
 }
 FORMATS: dict[str, Mistake] = {
-    "two delimiters": (csv(delimiter="||"), "delimiter", "Write one, e.g. ';'"),
-    "no delimiter": (csv(delimiter=""), "delimiter", "Write one, e.g. ';'"),
+    "no delimiter": (csv(delimiter=""), "delimiter", "Write them, e.g. ';'"),
+    "a delimiter of nine characters": (csv(delimiter="|" * 9), "delimiter", "Write them, e.g. ';'"),
+    "a delimiter with a quote in it": (csv(delimiter='|"|'), "quote", "Write quote=None when nothing is quoted"),
     "a delimiter that is None": (csv(delimiter=None), "delimiter", "Write a text"),
-    "a delimiter beyond ASCII": (csv(delimiter="¦"), "delimiter", "Write one, e.g. ';'"),
+    "a delimiter beyond ASCII": (csv(delimiter="¦"), "delimiter", "Write them, e.g. ';'"),
     "the quote as the delimiter": (csv(delimiter='"'), "quote", "Write quote=None when nothing is quoted"),
-    "a newline as the delimiter": (csv(delimiter="\n"), "delimiter", "Write one, e.g. ';'"),
-    "two quotes": (csv(quote="''"), "quote", "Write one, e.g. ';'"),
+    "a newline as the delimiter": (csv(delimiter="\n"), "delimiter", "Write them, e.g. ';'"),
+    "two quotes": (csv(quote="''"), "quote", "Write one, e.g."),
     "False as the quote": (csv(quote=False), "quote", "Write a text or None"),
     "an encoding that does not exist": (csv(encoding="klingon"), "encoding", "Write one like 'utf-8'"),
     "an encoding with a NUL": (csv(encoding="utf\0"), "encoding", "Write one like 'utf-8'"),
@@ -125,6 +126,33 @@ FORMATS: dict[str, Mistake] = {
     "a batch in mebibytes": (csv(batch_bytes="12M"), "batch_bytes", "Write an integer"),
     "a batch of a float": (csv(batch_bytes=1e6), "batch_bytes", "Write an integer"),
     "a semicolon before the fraction": (csv(decimal=";"), "decimal", "Write '.' or ','"),
+    "two escapes": (csv(escape="\\\\"), "escape", "Write one, e.g."),
+    "no escape": (csv(escape=""), "escape", "or None"),
+    "the quote as the escape": (csv(escape='"'), "escape", "a quote in quotes is always written twice"),
+    "the delimiter as the escape": (csv(escape=","), "escape", "Write escape=None when nothing is escaped"),
+    "an escape with comments": (csv(escape="\\", comment="#"), "comment", "Leave one of them out"),
+    "a comment like a long delimiter": (
+        csv(delimiter="||", comment="#|"),
+        "comment",
+        "Write only the characters before",
+    ),
+    "both characters as the line end": (csv(line_end="\r\n"), "line_end", "Write"),
+    "a line end to guess": (csv(line_end=None), "line_end", "Write"),
+    "a header that begins with nothing": (csv(header_begins=""), "header_begins", "Write how the line begins"),
+    "a footer of two lines": (csv(footer_begins="Total\n"), "footer_begins", "Write how the line begins"),
+    "a footer in another encoding": (
+        csv(footer_begins="Сумма", encoding="latin-1"),
+        "footer_begins",
+        "Write how the line begins",
+    ),
+    "a header to find, and names": (csv(header=("a",), header_begins="a"), "header_begins", "leave out the names"),
+    "a header to skip, and names": (
+        csv(header=("a",), repeated_header="skip"),
+        "repeated_header",
+        "leave out the names",
+    ),
+    "an unknown treatment of headers": (csv(repeated_header="reject"), "repeated_header", "Write"),
+    "an unknown treatment of long records": (csv(long_records="cut"), "long_records", "Write"),
     "short records by a number": (csv(short_records=1), "short_records", "Write True or False"),
     "a misspelt option": (csv(seperator=";"), "seperator", "Write one of delimiter"),
     "a null word of JSON without a tuple": (ndjson(null="NA"), "null", "Write ('NA',)"),
@@ -228,6 +256,8 @@ def test_extractors_and_formats_with_every_argument_are_accepted() -> None:
     extractor(member="*.csv", settle_seconds=0)()
     E.Csv("\t", None, "utf_16", ("a", "b"), 2, ("NA", ""), "#", ",", short_records=True, batch_bytes=2**30)
     E.Csv(quote="'", encoding="latin-1", header=True, comment=None)
+    E.Csv("~|~", None, escape="\\", line_end="\r", header_begins="a~|~", footer_begins="€", repeated_header="skip")
+    E.Csv("\t|", comment="#", long_records="join", skip_lines=1)
     E.Ndjson(null=("",), batch_bytes=1)
     E.Parquet(null=("",), binary="hex", batch_bytes=1)
     E.Sqlite("orders", seconds=0.5, null=("",), batch_bytes=1)

@@ -337,7 +337,6 @@ def test_a_file_unlike_its_declaration_is_refused_with_a_remedy(data: bytes, for
     "arguments",
     [
         {"delimiter": ""},
-        {"delimiter": "||"},
         {"delimiter": "\n"},
         {"delimiter": '"'},
         {"quote": "«"},

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from etl_assets.extract.base import Format
-from etl_assets.extract.formats.csv.batch import RULES
 from etl_assets.extract.formats.csv.options import CsvOptions
+from etl_assets.extract.formats.csv.parse import RULES
 from etl_assets.extract.formats.csv.reader import CsvReader
 from etl_assets.extract.formats.csv.reread import RereadRecords
 from etl_assets.extract.formats.recognition import mismatch_of_text

@@ -9,7 +9,7 @@ line is *misquoted*, and reading continues at the next line. So one bad quote co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
@@ -17,6 +17,8 @@ import numpy as np
 from etl_assets.extract.formats.csv.bits import later, prefix_parity, rank, sooner, words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
     from etl_assets.extract.formats.csv.bits import Flags, Positions, Words
@@ -34,14 +36,25 @@ class Layout:
     """How delimited text is written, in bytes that mean the same in its encoding as in ASCII.
 
     Attributes:
-        delimiter: One byte.
+        delimiter: One or several bytes.
         quote: One byte, or empty when nothing is quoted.
         comment: The bytes at the start of comment lines, which are no records; empty when there are none.
+        escape: One byte, or empty when nothing is escaped.
+        line_end: LF, with or without a CR before it, or CR.
+        joined: Whether the last field may contain delimiters.
     """
 
     delimiter: bytes
     quote: bytes
     comment: bytes
+    escape: bytes = b""
+    line_end: bytes = b"\n"
+    joined: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether text of this layout is scanned and parsed as it is; all other text is rewritten by `plain`."""
+        return len(self.delimiter) == 1 and not self.escape and self.line_end == b"\n" and not self.joined
 
 
 @dataclass(frozen=True)
@@ -55,8 +68,7 @@ class Records:
         misquoted: Whether its quotes break the rule.
         gapless: Whether the records cover the bytes from first to last, with nothing between them.
         consumed: Number of bytes up to the end of the last complete record; an open record follows.
-        lines: Number of line ends in the consumed bytes.
-        comments: Number of comment lines in the consumed bytes.
+        skipped: Number of lines in the consumed bytes that are neither records nor blank.
         inside: For each byte, packed eight to one, whether it is inside quotes; None when there are no quotes.
     """
 
@@ -66,12 +78,27 @@ class Records:
     misquoted: Flags
     gapless: bool
     consumed: int
-    lines: int
     inside: Words | None
-    comments: int = 0
+    skipped: int = 0
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    def without(self, indices: Sequence[int]) -> Records:
+        """Return the records without some of them, which are skipped."""
+        if not indices:
+            return self
+        kept = np.ones(len(self), bool)
+        kept[list(indices)] = False
+        return replace(
+            self,
+            starts=self.starts[kept],
+            ends=self.ends[kept],
+            stops=self.stops[kept],
+            misquoted=self.misquoted[kept],
+            gapless=False,
+            skipped=self.skipped + len(indices),
+        )
 
     def holding(self, positions: Positions) -> Positions:
         """Return the indices, each once, of the records that contain the bytes at some positions."""
@@ -87,7 +114,7 @@ def find_records(data: bytes, layout: Layout, *, final: bool) -> Records:
     Args:
         data: Bytes that begin with a record. The final part ends with a line feed; in any other part, the bytes after
             the last line feed are left for the next part.
-        layout: How the text is written.
+        layout: How the text is written; it is plain.
         final: Whether no more bytes follow. A quote that is still open then makes a misquoted record, not an open one.
             An open record that fills all the bytes counts as misquoted too, so that memory stays bounded.
 
@@ -105,7 +132,7 @@ def find_records(data: bytes, layout: Layout, *, final: bool) -> Records:
         whole = len(ends) > 0 and int(ends[-1]) == limit - 1
         if whole or (not final and len(ends) > 0):
             return _collect(data, codes, ends, inside, none, layout)
-    excluded, bad, limit = _recover(data, codes, layout, final=final)
+    excluded, bad, limit = _recover(data[:limit], codes, layout, final=final)
     codes = codes[:limit]
     quotes = codes == layout.quote[0]
     for start, stop in excluded:
@@ -132,7 +159,7 @@ def field_counts(data: bytes, records: Records, delimiter: bytes, expected: int)
     codes = np.frombuffer(data, np.uint8, records.consumed)
     delimiters = words(codes == delimiter[0])
     if records.inside is not None:
-        delimiters &= ~records.inside
+        delimiters &= ~records.inside[: len(delimiters)]  # an open record may follow the last complete one
     before = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.bitwise_count(delimiters), dtype=np.int64)))
     first = rank(delimiters, before, records.starts)
     counts = np.empty_like(first)
@@ -175,19 +202,22 @@ def split_fields(record: bytes, layout: Layout) -> list[bytes]:
     delimiter, quote = layout.delimiter, layout.quote
     if not quote or quote not in record:
         return record.split(delimiter)
-    fields: list[bytes] = []
+    fields = (record[start:end] for start, end in field_spans(record, layout))
+    return [field[1:-1].replace(quote + quote, quote) if field.startswith(quote) else field for field in fields]
+
+
+def field_spans(record: bytes, layout: Layout) -> Iterator[tuple[int, int]]:
+    """Yield begin and end of each field of a well-formed record, with its quotes."""
     position = 0
     while True:
-        if record[position : position + 1] == quote:
-            closing = _closing_quote(record, position, quote)
-            fields.append(record[position + 1 : closing].replace(quote + quote, quote))
-            end = closing + 1
+        if layout.quote and record.startswith(layout.quote, position):
+            end = _closing_quote(record, position, layout.quote) + 1
         else:
-            end = record.find(delimiter, position)
+            end = record.find(layout.delimiter, position)
             end = len(record) if end < 0 else end
-            fields.append(record[position:end])
+        yield position, end
         if end >= len(record):
-            return fields
+            return
         position = end + 1
 
 
@@ -210,23 +240,22 @@ def _collect(
     """Build the records from the line feeds that end them, without blank lines and comments."""
     if len(feeds) == 0:
         none = np.zeros(0, np.int64)
-        return Records(none, none, none, none.astype(bool), gapless=True, consumed=0, lines=0, inside=inside)
+        return Records(none, none, none, none.astype(bool), gapless=True, consumed=0, inside=inside)
     stops = feeds + 1
     starts = np.concatenate((np.zeros(1, np.int64), stops[:-1]))
     ends = feeds - ((codes[feeds - 1] == CARRIAGE_RETURN) & (feeds > starts))
     kept = ends > starts
-    comments = 0
+    skipped = 0
     if layout.comment:
         for index in np.flatnonzero(codes[starts] == layout.comment[0]):
             kept[index] = not data.startswith(layout.comment, int(starts[index]))
-            comments += not kept[index]
+            skipped += not kept[index]
     consumed = int(stops[-1])
-    lines = len(feeds) if inside is None else int(np.count_nonzero(codes[:consumed] == LINE_FEED))
     gapless = bool(kept.all())
     if not gapless:
         starts, ends, stops = starts[kept], ends[kept], stops[kept]
     flags = np.isin(starts, misquoted) if len(misquoted) else np.zeros(len(starts), bool)
-    return Records(starts, ends, stops, flags, gapless, consumed, lines, inside, comments)
+    return Records(starts, ends, stops, flags, gapless, consumed, inside, skipped)
 
 
 def _recover(data: bytes, codes: Bytes, layout: Layout, *, final: bool) -> tuple[list[tuple[int, int]], Positions, int]:

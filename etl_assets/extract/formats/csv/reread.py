@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from etl_assets.extract.formats.csv.batch import CsvBatch
-from etl_assets.extract.formats.csv.records import find_records
-from etl_assets.extract.formats.encoding import UTF8, decode_record
+from etl_assets.extract.formats.csv.batch import CsvBatch, scan
+from etl_assets.extract.formats.encoding import decode_record
 from etl_assets.model.batch import REJECTED_RECORD_NO, RawBatch
 from etl_assets.model.delivery import Span
 from etl_assets.schema import RECORD_NO
@@ -59,25 +59,25 @@ class RereadRecords(RawBatch):
         return f"record {record_no}"
 
     def _parts(self, format_: CsvOptions) -> Iterator[tuple[CsvBatch, np.ndarray]]:
-        """Yield all records as one batch if none changes where another begins; else one batch for each record."""
+        """Yield all records as one batch if none changes where another ends; else one batch for each record."""
         numbers = np.array(list(self._records), dtype=np.int64)
-        codec = format_.codec if format_.transcoded else UTF8
-        lines = [
-            _with_line_end(decode_record(raw, codec) if format_.transcoded else raw) for raw in self._records.values()
-        ]
-        whole = b"".join(lines)
-        starts = np.concatenate([[0], np.cumsum([len(line) for line in lines])[:-1]]) if lines else numbers
-        records = find_records(whole, format_.layout, final=True)
-        if len(records) == len(lines) and bool(np.array_equal(records.starts, starts)):
-            yield CsvBatch(format_, _span(whole, len(lines)), self.names, whole, records), numbers
+        format_ = replace(format_, repeated_header="keep")
+        records = [decode_record(raw, format_.codec) if format_.transcoded else raw for raw in self._records.values()]
+        line_end = b"\r" if format_.line_end == "\r" else b"\r\n"  # after LF alone, a last CR would be part of it
+        lines = [record + line_end for record in records]
+        if _are_records(lines, format_):
+            whole = b"".join(lines)
+            yield CsvBatch(format_, _span(whole, len(lines)), self.names, whole), numbers
             return
-        for line, number in zip(lines, numbers, strict=True):
-            yield CsvBatch(format_, _span(line, 1), self.names, line), np.array([number])
+        for record, line, number in zip(records, lines, numbers, strict=True):
+            data = line if _are_records([line], format_) else record  # an escape at its end escapes no line end
+            yield CsvBatch(format_, _span(data, 1), self.names, data), np.array([number])
 
 
-def _with_line_end(record: bytes) -> bytes:
-    """Return a record with a line end, which takes away no carriage return at the end of the record."""
-    return record + (b"\r\n" if record.endswith(b"\r") else b"\n")
+def _are_records(lines: Sequence[bytes], format_: CsvOptions) -> bool:
+    """Return whether each line is one record where all of them follow each other."""
+    text, records = scan(b"".join(lines), format_, (), final=True)
+    return np.array_equal(text.origins(records.stops), np.cumsum([len(line) for line in lines], dtype=np.int64))
 
 
 def _span(data: bytes, records: int) -> Span:

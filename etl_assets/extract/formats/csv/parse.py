@@ -1,0 +1,198 @@
+"""Parses the records of a piece of delimited text: a frame of the well-formed ones, and which rules the others break.
+
+Polars splits the well-formed records. The records are found and their fields are counted before that, so that a lenient
+parser cannot change the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from etl_assets.extract.formats.csv.records import (
+    CARRIAGE_RETURN,
+    field_counts,
+    field_spans,
+    find_records,
+    split_fields,
+)
+from etl_assets.extract.formats.encoding import UTF8
+from etl_assets.extract.formats.utf8 import invalid_utf8, is_utf8
+from etl_assets.model.rule import UNTERMINATED, RuleInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from etl_assets.extract.formats.csv.bits import Flags, Positions
+    from etl_assets.extract.formats.csv.options import CsvOptions
+    from etl_assets.extract.formats.csv.plain import PlainText
+    from etl_assets.extract.formats.csv.records import Layout, Records
+
+QUOTING: Final = "record__quoting"
+FIELD_COUNT: Final = "record__field_count"
+NUL: Final = "record__nul"
+ENCODING: Final = "record__encoding"
+RULES: Final = (
+    RuleInfo(FIELD_COUNT, "the record has as many fields as the header"),
+    RuleInfo(ENCODING, "the record is in the declared encoding"),
+    RuleInfo(NUL, "the record holds no NUL byte"),
+    RuleInfo(QUOTING, "the record's quotes are opened and closed as declared"),
+    RuleInfo(UNTERMINATED, "the record ends with a line end, so that it was not cut"),
+)
+"""The rules that a record of delimited text can break."""
+_MARK: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Parser:
+    """Parses the records of a piece of text.
+
+    Attributes:
+        options: How the text is written.
+        names: The published names.
+        text: The text, rewritten.
+        records: Where its records begin and end.
+    """
+
+    options: CsvOptions
+    names: tuple[str, ...]
+    text: PlainText
+    records: Records
+
+    def parse(self) -> tuple[pl.DataFrame, dict[str, Flags]]:
+        """Return a frame of the well-formed records, and for each rule that any record breaks, which records break it.
+
+        The frame has a String column for each name; a value that is empty, or is a null word, is null.
+        """
+        counts = field_counts(self.text.data, self.records, self.text.layout.delimiter, len(self.names))
+        broken = self._broken(counts)
+        bad = np.zeros(len(self.records), bool)
+        for flags in broken.values():
+            bad |= flags
+        body, codec = self._body(~bad if broken else None, counts), self.options.read_codec
+        if codec != UTF8 and not body.isascii():
+            body = body.decode(codec).encode(UTF8)
+        frame = self._split(body, len(bad) - int(np.count_nonzero(bad)))
+        return self.text.meanings(frame, body), broken
+
+    def _broken(self, counts: Positions | None) -> dict[str, Flags]:
+        """Return, for each rule that any record breaks, which records break it."""
+        records, data = self.records, self.text.data
+        broken = {QUOTING: records.misquoted} if records.misquoted.any() else {}
+        if counts is not None:
+            wrong = self._miscounted(counts) & ~records.misquoted
+            if wrong.any():
+                broken[FIELD_COUNT] = wrong
+        if b"\0" in data:
+            positions = np.flatnonzero(np.frombuffer(data, np.uint8) == 0)
+            broken[NUL] = _flags(records.holding(positions), len(records))
+        if not data.isascii() and not _decodes(data, self.options.read_codec):
+            broken[ENCODING] = self._undecodable()
+        return broken
+
+    def _miscounted(self, counts: Positions) -> Flags:
+        """Return which records have a number of fields that is not accepted."""
+        expected, accepted = len(self.names), self.options.long_records
+        wrong: Flags = counts > expected if self.options.short_records else counts != expected
+        if accepted == "join":
+            wrong &= counts < expected
+        elif accepted == "trim":
+            for index in np.flatnonzero(wrong & (counts > expected)).tolist():
+                surplus = self.text.layout.delimiter * int(counts[index] - expected)
+                end = int(self.records.ends[index])
+                wrong[index] = not self.text.data.endswith(surplus, int(self.records.starts[index]), end)
+        return wrong
+
+    def _undecodable(self) -> Flags:
+        """Return which records contain bytes that cannot be decoded."""
+        records, data, codec = self.records, self.text.data, self.options.read_codec
+        if codec == UTF8:
+            return _flags(records.holding(invalid_utf8(data)), len(records))
+        ends = zip(records.starts.tolist(), records.ends.tolist(), strict=True)
+        return np.array([not _decodes(data[start:end], codec) for start, end in ends], bool)
+
+    def _body(self, good: Flags | None, counts: Positions | None) -> bytes:
+        """Return the lines of the well-formed records, each with all its delimiters."""
+        records, data = self.records, self.text.data
+        ragged = counts is not None and (self.options.short_records or self.options.long_records != "reject")
+        if good is None and records.gapless and not ragged:
+            return data
+        chosen = np.flatnonzero(good) if good is not None else np.arange(len(records))
+        if not len(chosen):
+            return b""
+        if ragged and counts is not None:
+            missing = (len(self.names) - counts[chosen]).tolist()
+            ends = zip(records.starts[chosen].tolist(), records.ends[chosen].tolist(), missing, strict=True)
+            return b"".join(self._whole(data[start:end], lacking) for start, end, lacking in ends)
+        starts, stops = records.starts[chosen], records.stops[chosen]
+        breaks = np.flatnonzero(starts[1:] != stops[:-1])
+        begins = np.concatenate((starts[:1], starts[1:][breaks])).tolist()
+        stopped = np.concatenate((stops[:-1][breaks], stops[-1:])).tolist()
+        return b"".join(data[begin:end] for begin, end in zip(begins, stopped, strict=True))
+
+    def _whole(self, record: bytes, missing: int) -> bytes:
+        """Return the line of a record with a delimiter for each missing field, or without what is too much."""
+        delimiter = self.text.layout.delimiter
+        if missing >= 0:
+            return record + delimiter * missing + b"\n"
+        if self.options.long_records == "trim":
+            return record[:missing] + b"\n"
+        *_, (last, _) = (span for span, _ in zip(field_spans(record, self.text.layout), self.names, strict=False))
+        return record[:last] + self.text.literal(record[last:]) + b"\n"
+
+    def _split(self, body: bytes, height: int) -> pl.DataFrame:
+        """Split complete UTF-8 records, each with as many fields as there are names."""
+        layout = self.text.layout
+        schema = dict.fromkeys(self.names, pl.String())
+        if not body:
+            return pl.DataFrame(schema=schema)
+        words = list(dict.fromkeys(("", *map(self.text.rewritten, self.options.null))))
+        if not _is_misread(body, layout.delimiter):
+            frame = pl.read_csv(
+                body,
+                has_header=False,
+                schema=schema,
+                separator=layout.delimiter.decode(),
+                quote_char=self.options.quote if layout.quote in body else None,
+                null_values=words,
+            )
+            if frame.height == height:
+                return frame
+        rows = [
+            [None if (text := field.decode(UTF8)) in words else text for field in split_fields(record, layout)]
+            for record in _records_of(body, layout)
+        ]
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _is_misread(body: bytes, delimiter: bytes) -> bool:
+    """Return whether Polars drops bytes of values: a byte order mark at the start, or a CR before a delimiter."""
+    if body.startswith(_MARK) or b"\r" not in body:
+        return body.startswith(_MARK)
+    codes = np.frombuffer(body, np.uint8)
+    return bool((codes[np.flatnonzero(codes == CARRIAGE_RETURN) + 1] == delimiter[0]).any())
+
+
+def _records_of(body: bytes, layout: Layout) -> Iterator[bytes]:
+    records = find_records(body, layout, final=True)
+    for start, end in zip(records.starts.tolist(), records.ends.tolist(), strict=True):
+        yield body[start:end]
+
+
+def _flags(indices: Positions, length: int) -> Flags:
+    flags = np.zeros(length, bool)
+    flags[indices] = True
+    return flags
+
+
+def _decodes(data: bytes, codec: str) -> bool:
+    if codec == UTF8:
+        return is_utf8(data)
+    try:
+        data.decode(codec)
+    except UnicodeDecodeError:
+        return False
+    return True
