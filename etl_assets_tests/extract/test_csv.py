@@ -389,3 +389,9 @@ def test_a_word_joiner_at_the_start_of_a_record_is_part_of_its_value() -> None:
 
 def test_a_frame_without_a_well_formed_record_still_has_its_columns() -> None:
     assert only(b"a,b\n1\n").frame.schema == {"a": pl.String, "b": pl.String, RECORD_NO: pl.Int64}
+
+
+@pytest.mark.parametrize("start", ["x^2", "x\x01y", "x^"])
+def test_a_record_that_begins_like_a_packed_stream_is_text(start: str) -> None:
+    (batch,) = Csv().read(io.BytesIO(f"a,b\n{start},1\n".encode()), "")
+    assert batch.frame.select("a", "b").rows() == [(start, "1")]

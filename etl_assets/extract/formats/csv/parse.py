@@ -43,7 +43,8 @@ RULES: Final = (
     RuleInfo(UNTERMINATED, "the record ends with a line end, so that it was not cut"),
 )
 """The rules that a record of delimited text can break."""
-_MARK: Final = b"\xef\xbb\xbf"
+_MISREAD: Final = (b"\xef\xbb\xbf", b"x\x01", b"x^")
+"""Bytes at the start that Polars takes for a byte order mark or for a packed stream (zlib), and not for text."""
 
 
 @dataclass(frozen=True)
@@ -169,9 +170,9 @@ class Parser:
 
 
 def _is_misread(body: bytes, delimiter: bytes) -> bool:
-    """Return whether Polars drops bytes of values: a byte order mark at the start, or a CR before a delimiter."""
-    if body.startswith(_MARK) or b"\r" not in body:
-        return body.startswith(_MARK)
+    """Return whether Polars would read other bytes: what `_MISREAD` says, or no CR where one is before a delimiter."""
+    if body.startswith(_MISREAD) or b"\r" not in body:
+        return body.startswith(_MISREAD)
     codes = np.frombuffer(body, np.uint8)
     return bool((codes[np.flatnonzero(codes == CARRIAGE_RETURN) + 1] == delimiter[0]).any())
 

@@ -57,7 +57,7 @@ class Rewriting:
         signs: For bytes of the original that are mark or separator.
         escapes: For escape sequences; each is written in as many bytes as it has.
         structure: For line ends and delimiters.
-        literals: How a quote and a delimiter are written that are part of a value and nothing else.
+        literals: How a quote, a delimiter and a line feed are written that are part of a value and nothing else.
     """
 
     signs: tuple[Step, ...]
@@ -122,7 +122,7 @@ class PlainText:
         return self.rewriting.apply(value.encode()).decode() if self.rewriting else value
 
     def literal(self, data: bytes) -> bytes:
-        """Return how the text writes a value all of whose quotes and delimiters are part of it."""
+        """Return how the text writes a value all of whose quotes, delimiters and line feeds are part of it."""
         for step in self.rewriting.literals if self.rewriting else ():
             data = data.replace(step.original, step.written)
         return data
@@ -217,7 +217,7 @@ def _rewriting(layout: Layout, mark: bytes, separator: bytes) -> Rewriting:
         structure += [Step(b"\n", mark + next(letters), b"\n"), Step(b"\r", b"\n", b"\r")]
     if len(layout.delimiter) > 1:
         structure.append(Step(layout.delimiter, separator, layout.delimiter))
-    literals = [Step(delimiter, mark + next(letters), layout.delimiter)]
+    literals = [Step(delimiter, mark + next(letters), layout.delimiter), Step(b"\n", mark + next(letters), b"\n")]
     if layout.quote:
         literals.append(Step(layout.quote, mark + next(letters), layout.quote))
     return Rewriting(tuple(signs), tuple(escapes), tuple(structure), tuple(literals))

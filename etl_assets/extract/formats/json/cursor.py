@@ -167,7 +167,7 @@ class Cursor:
     def _extent(self, extent: Extent) -> int:
         """Return where something ends in the bytes that are here; `INCOMPLETE` if it is larger than a block."""
         end = extent(self._data, self._at, final=self._blocks.ended)
-        if end == INCOMPLETE and self._refill():
+        if end == INCOMPLETE and (self._refill() or self._blocks.ended):
             end = extent(self._data, self._at, final=self._blocks.ended)
         return end
 

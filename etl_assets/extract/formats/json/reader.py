@@ -62,7 +62,7 @@ class JsonReader:
     def _of_span(self, span: Span, data: bytes) -> Iterator[Found]:
         """Yield the records of a span."""
         blocks = Blocks(io.BytesIO(), self._where)
-        cursor = Cursor(blocks, data, len(data), self._where, span.offset)
+        cursor = Cursor(blocks, data, len(data) + 1, self._where, span.offset)  # one more, so that it finds the end
         outer = tuple(map(int, span.context.split()))
         for found in Walk(cursor, self._path).records_from(outer, span.first_line - 1) if data else ():
             yield found
