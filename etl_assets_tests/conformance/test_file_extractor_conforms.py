@@ -14,6 +14,7 @@ import fsspec
 import pyarrow as pa
 import pytest
 
+from etl_assets.extract.access.http import Http
 from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.model.partitions import Partition
@@ -93,5 +94,6 @@ class TestWebFileExtractorConforms(_EveryPacking):
         with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
             threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
             location = f"http://127.0.0.1:{server.server_port}/" + "{key}"
-            yield FileExtractor(location=location, format=Csv(batch_bytes=128), member="*.csv")
+            access = Http(private=True)
+            yield FileExtractor(location=location, format=Csv(batch_bytes=128), member="*.csv", access=access)
             server.shutdown()
