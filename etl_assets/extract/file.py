@@ -77,9 +77,12 @@ class FileExtractor(Extractor):
             problem = "is declared, and the partitions are no files"
             raise DeclarationError(where, "move_to", problem, "Declare partitions=Files(), or leave it out")
 
-    @contextmanager
-    def fetch(self, partition: Partition) -> Iterator[Fetched]:
+    def fetch(self, partition: Partition) -> AbstractContextManager[Fetched]:
         """Open the partition's file, where it was moved to if it was; see `Extractor.fetch`."""
+        return self._fetch_from_both(partition)
+
+    @contextmanager
+    def _fetch_from_both(self, partition: Partition) -> Iterator[Fetched]:
         with ExitStack() as opened:
             try:
                 fetched = opened.enter_context(self._fetch(partition))

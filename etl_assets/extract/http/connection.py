@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
@@ -102,13 +103,13 @@ def guarded_pools(http: Http, host: str, deadline: Deadline) -> PoolManager:
         deadline: Of all connections.
 
     Raises:
-        DeclarationError: If the file of certificates cannot be read.
+        DeclarationError: If there is no such file of certificates.
     """
     guard = Guard(deadline, None if http.proxy else host * http.private)
     options = {
         "timeout": Timeout(connect=min(_CONNECT, http.timeout), read=http.timeout),
         "cert_reqs": "CERT_REQUIRED",
-        "ssl_context": _tls(http),
+        "ca_certs": _certificates(http),
     }
     if http.proxy:
         login = f"{http.proxy_user}:{http.proxy_password.read()}" if http.proxy_password is not None else None
@@ -123,14 +124,9 @@ def guarded_pools(http: Http, host: str, deadline: Deadline) -> PoolManager:
     return pools
 
 
-def _tls(http: Http) -> Any:
-    """Return the settings of TLS: certificates are always verified."""
-    import ssl  # noqa: PLC0415 -- takes a while, and files on disk need none
-
-    try:
-        return ssl.create_default_context(cafile=http.ca_file or None)
-    except OSError as error:
-        problem = f"{http.ca_file!r} cannot be read ({type(error).__name__})"
-        raise DeclarationError(
-            "access Http", "ca_file", problem, "Name a file of certificates in the PEM form"
-        ) from error
+def _certificates(http: Http) -> str | None:
+    """Return the path of the declared file of certificates; None for those of the system."""
+    if http.ca_file and not Path(http.ca_file).expanduser().is_file():
+        remedy = "Name a file of certificates in the PEM form"
+        raise DeclarationError("access Http", "ca_file", f"{http.ca_file!r} is no file", remedy)
+    return str(Path(http.ca_file).expanduser()) if http.ca_file else None

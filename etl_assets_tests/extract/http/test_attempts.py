@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -34,7 +34,7 @@ def polled(server: HostileServer) -> Mapping[str, str] | None:
     return FileExtractor(location=server.url(), format=Csv(), access=QUICK).poll(Partition())
 
 
-def _busy_then_good(times: int, status: str, **headers: str) -> Answer:
+def _busy_then_good(times: int, status: str, **headers: Any) -> Answer:
     left = [times]
 
     def answer(request: Request) -> None:

@@ -6,7 +6,7 @@ import gzip
 import re
 import time
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,8 +24,8 @@ TEXT = b"a,b\n" + b"".join(b"%d,x\n" % n for n in range(1000))
 OLD = {"Last_Modified": "Wed, 03 Jan 2024 06:00:00 GMT", "Date": "Thu, 04 Jan 2024 06:00:00 GMT"}
 
 
-def fetched(answer: Answer, **access: object) -> bytes:
-    declared = Http(**{"private": True, "wait": 0, "deadline": 20} | access)  # type: ignore[arg-type]  # as a test gives them
+def fetched(answer: Answer, **access: Any) -> bytes:
+    declared = Http(**{"private": True, "wait": 0, "deadline": 20} | access)
     with (
         HostileServer(answer) as server,
         FileExtractor(location=server.url("/a.csv?t=hunter2"), format=Csv(), access=declared).fetch(
@@ -129,7 +129,7 @@ def test_a_body_that_unpacks_to_too_much_is_refused() -> None:
         fetched(lambda request: request.answer(bomb, Content_Encoding="gzip"), max_bytes=1_000_000)
 
 
-def _in_pieces(piece: int, **headers: str) -> Answer:
+def _in_pieces(piece: int, **headers: Any) -> Answer:
     """Return a server that sends a piece of the text for each request, and ranges as they are asked for."""
 
     def answer(request: Request) -> None:

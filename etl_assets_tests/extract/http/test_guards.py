@@ -74,7 +74,7 @@ def test_a_redirect_to_a_private_address_is_refused() -> None:
         assert inner.requests == []
 
 
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://x", "http://[", "http:///x"])
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://x", "http://["])
 def test_a_redirect_to_another_scheme_or_to_no_address_is_refused(target: str) -> None:
     with (
         HostileServer(lambda request: request.answer(status="302 Found", Location=target)) as server,
