@@ -95,6 +95,7 @@ def ftp_server(folder: Path, *, cut_after: int | None = None) -> Iterator[int]:
         warnings.simplefilter("ignore", DeprecationWarning)  # of the module asyncore
         from pyftpdlib.authorizers import DummyAuthorizer
         from pyftpdlib.handlers import DTPHandler, FTPHandler
+        from pyftpdlib.ioloop import IOLoop
         from pyftpdlib.servers import FTPServer
 
     class Cut(DTPHandler):  # type: ignore[misc]  # pyftpdlib has no types
@@ -114,8 +115,9 @@ def ftp_server(folder: Path, *, cut_after: int | None = None) -> Iterator[int]:
         authorizer = users
         dtp_handler = Cut
         use_sendfile = False
+        auth_failed_timeout = 0
 
-    server = FTPServer(("127.0.0.1", 0), Handler)
+    server = FTPServer(("127.0.0.1", 0), Handler, ioloop=IOLoop())
     ending = threading.Event()
 
     def serve() -> None:

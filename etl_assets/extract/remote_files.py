@@ -80,7 +80,10 @@ def _connected(location: str, access: FileSystemAccess) -> Iterator[_Place]:
     with place_errors(location):
         system = access.connect(location)
         place = _Place(access, system, location, access.path(system, location))
-    yield place
+    try:
+        yield place
+    finally:
+        access.close(system)
 
 
 def list_remote(location: str, access: FileSystemAccess) -> Sequence[str]:

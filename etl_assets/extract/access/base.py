@@ -78,6 +78,9 @@ class FileSystemAccess(Access):
         """Open a file, to be read once from start to end."""
         return system.open(path, "rb", block_size=_READ_BYTES)
 
+    def close(self, system: Any) -> None:
+        """End the connection; one that ends itself with the last reference to the system needs nothing."""
+
     def move(self, system: Any, path: str, target: str) -> None:
         """Move a file, in place of another of that name; an interrupted move can be repeated."""
         system.cp_file(path, target)

@@ -58,7 +58,7 @@ class Ftp(FileSystemAccess):
             parts.port or 21,
             self.user or parts.username or "anonymous",
             self.password.read() if self.password is not None else parts.password or "",
-            timeout=min(self.timeout, self.deadline),
+            timeout=self.timeout,
             encoding=self.encoding,
             tls=self.tls,
             context=ssl.create_default_context(cafile=self.ca_file or None) if self.tls else None,
@@ -72,6 +72,10 @@ class Ftp(FileSystemAccess):
     def open(self, system: Any, path: str) -> Any:
         """Open a file as one transfer; fsspec would begin another for each of its blocks."""
         return io.BufferedReader(_Transfer(system.ftp, path))
+
+    def close(self, system: Any) -> None:
+        """See `FileSystemAccess.close`."""
+        system.ftp.close()
 
     def move(self, system: Any, path: str, target: str) -> None:
         """See `FileSystemAccess.move`."""

@@ -48,7 +48,11 @@ class S3(FileSystemAccess):
             endpoint_url=self.endpoint or None,
             anon=self.anonymous,
             client_kwargs=client,
-            config_kwargs={"read_timeout": self.timeout, "connect_timeout": min(10.0, self.timeout)},
+            config_kwargs={
+                "read_timeout": self.timeout,
+                "connect_timeout": min(10.0, self.timeout),
+                "retries": {"max_attempts": 1},  # s3fs tries again too, and so do runs
+            },
             use_listings_cache=False,
             skip_instance_cache=True,
         )
