@@ -96,8 +96,9 @@ def files_of(source: Source, url: str) -> FileNames:
 
 def _is_moved(source: Source, key: str, last: LastFetch | None) -> bool:
     """Finish what follows the load of a file; return whether the publisher no longer has it."""
-    loaded = last is not None and last.complete
-    return loaded and source.extractor.after_load(source.partition(key), last.validators)
+    if last is None or not last.complete:
+        return False
+    return source.extractor.after_load(source.partition(key), last.validators)
 
 
 def add_files(source: Source, instance: dg.DagsterInstance, url: str) -> FileNames:

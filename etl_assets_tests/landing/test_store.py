@@ -276,13 +276,6 @@ def test_of_a_remote_file_only_the_blocks_are_fetched_that_are_read(
     assert f"{2 * BLOCK_BYTES}-{3 * BLOCK_BYTES}" in ranges[0]
 
 
-def test_a_large_file_is_uploaded_in_parts_and_is_the_same(store_on_s3: LandingStore) -> None:
-    data = os.urandom(1024) * 120 * 1024
-    manifest = freeze(store_on_s3, data)
-    store_on_s3.verify(manifest)
-    assert store_on_s3.size(manifest.sha256) == len(data)
-
-
 class _Forgetful(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
     """A remote store that keeps other bytes than it is given."""
 

@@ -106,7 +106,7 @@ def guarded_pools(http: Http, host: str, deadline: Deadline) -> PoolManager:
         DeclarationError: If there is no such file of certificates.
     """
     guard = Guard(deadline, None if http.proxy else host * http.private)
-    options = {
+    options: dict[str, Any] = {
         "timeout": Timeout(connect=min(_CONNECT, http.timeout), read=http.timeout),
         "cert_reqs": "CERT_REQUIRED",
         "ca_certs": _certificates(http),

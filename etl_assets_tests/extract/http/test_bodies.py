@@ -200,9 +200,9 @@ def _then(first: Answer, second: Answer) -> Answer:
     return answer
 
 
-def _range(text: str, **headers: str) -> Callable[[Request], None]:
+def _range(text: str, **headers: Any) -> Callable[[Request], None]:
     return lambda request: request.answer(
-        TEXT[1000:], "206 Partial Content", Content_Range=text, **{"ETag": '"1"'} | headers
+        TEXT[1000:], "206 Partial Content", Content_Range=text, **({"ETag": '"1"'} | headers)
     )
 
 

@@ -102,8 +102,7 @@ class PlaceSuite(ABC):
             fetched.stream.read(1000)
             place.write("a.csv", b"y" * (self.large + 1))
             with pytest.raises(DeliveryIncompleteError, match="Nothing was written"):
-                while fetched.stream.read(2**20):
-                    pass
+                fetched.stream.read()
 
     def test_neither_the_declaration_nor_an_object_that_stays_contains_the_secret(self, place: Place) -> None:
         place.write("a.csv", TEXT)
@@ -171,20 +170,17 @@ def assert_a_wrong_login_is_refused(place: Place, access: Access) -> None:
     assert caught.value.__suppress_context__
 
 
-def assert_a_cut_is_no_delivery(proxy: Proxy, location: str, access: Access, size: int) -> None:
+def assert_a_cut_is_no_delivery(proxy: Proxy, location: str, access: Access) -> None:
     """Read a file through a proxy, cut the connection in the middle, and assert that this raises.
 
     Args:
         proxy: Before the server.
         location: Of the file, through the proxy.
         access: The access through the proxy.
-        size: How long the file is.
     """
     extractor = FileExtractor(location=location, format=Csv(), access=access)
     with extractor.fetch(Partition()) as fetched:
-        received = len(fetched.stream.read(1000))
+        fetched.stream.read(1000)
         proxy.go_away(10**6)
         with pytest.raises((DeliveryIncompleteError, DeliveryUnreachableError), match="Nothing was written"):
-            while chunk := fetched.stream.read(2**20):
-                received += len(chunk)
-    assert received < size
+            fetched.stream.read()

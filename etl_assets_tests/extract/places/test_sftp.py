@@ -61,7 +61,7 @@ class TestSftp(PlaceSuite):
 def test_a_connection_that_is_cut_in_the_middle_is_no_delivery(place: SftpPlace) -> None:
     place.write("a.csv", b"x" * 30_000_000)
     with proxied(place.server) as proxy:
-        assert_a_cut_is_no_delivery(proxy, f"{proxy.url}/in/a.csv", place.access, 30_000_000)
+        assert_a_cut_is_no_delivery(proxy, f"{proxy.url}/in/a.csv", place.access)
 
 
 def test_a_wrong_password_is_refused(place: SftpPlace) -> None:
@@ -78,7 +78,7 @@ def test_a_server_must_be_known_if_no_key_is_declared(place: SftpPlace, tmp_path
     place.write("a.csv", TEXT)
     known = tmp_path / "known_hosts"
     access = replace(place.access, host_key="", known_hosts=str(known))
-    with pytest.raises(EnvironmentFaultError, match="no file .* of known servers"):
+    with pytest.raises(EnvironmentFaultError, match=r"no file .* of known servers"):
         place.extractor(access=access).list()
     known.write_text("")
     with pytest.raises(DeliveryError, match="does not prove"):
