@@ -71,8 +71,11 @@ class _Place:
 
     def shown(self, path: str) -> str:
         """Return a path as it is shown to people: with its scheme and host, and without secrets."""
-        root = without_secrets(self.location.removesuffix(self.path.lstrip("/")))
-        return f"{root.rstrip('?…')}{escape_control_characters(path.lstrip('/'))}"
+        own = self.path.lstrip("/")
+        root = (
+            self.location.removesuffix(own) if self.location.endswith(own) else self.location.partition("//")[0] + "//"
+        )
+        return without_secrets(f"{root}{path.lstrip('/')}")
 
 
 @contextmanager

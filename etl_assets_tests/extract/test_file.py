@@ -214,6 +214,43 @@ def test_a_file_that_did_not_change_recently_is_fetched_at_once(tmp_path: Path) 
     assert time.monotonic() - begin < 10
 
 
+def _inbox(folder: Path, pattern: str = "*.csv") -> FileExtractor:
+    return FileExtractor(
+        location=str(folder / "in" / pattern), format=Csv(), settle_seconds=0, move_to=str(folder / "done/")
+    )
+
+
+@pytest.mark.parametrize("name", ["a.csv", "deep/a [1].csv"])
+def test_a_file_is_moved_from_an_inbox_only_as_long_as_it_is_the_file_that_was_loaded(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "in" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"old")
+    extractor = _inbox(tmp_path, "**/*.csv")
+    validators = extractor.poll(Partition(name))
+    assert validators is not None
+    path.write_bytes(b"newer")
+    assert not extractor.after_load(Partition(name), validators)
+    assert extractor.list() == [name]
+    assert extractor.after_load(Partition(name), extractor.poll(Partition(name)) or {})
+    assert extractor.list() == []
+    assert not extractor.after_load(Partition(name), validators)
+    with extractor.fetch(Partition(name)) as delivered:
+        assert delivered.stream.read() == b"newer"
+        assert delivered.origin == str(tmp_path / "done" / name)
+
+
+def test_a_file_that_cannot_be_moved_stays_and_its_error_names_both_places(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_bytes(b"x")
+    (tmp_path / "done").write_bytes(b"no folder")
+    extractor = _inbox(tmp_path)
+    with pytest.raises(DeliveryError, match=r"in/a\.csv cannot be moved to .*done/a\.csv .*Its rows are written"):
+        extractor.after_load(Partition("a.csv"), extractor.poll(Partition("a.csv")) or {})
+    assert extractor.list() == ["a.csv"]
+
+
 def _appended(path: Path) -> None:
     with path.open("ab") as file:
         file.write(b"more")

@@ -81,18 +81,6 @@ def test_a_later_file_of_the_same_name_is_a_new_delivery(bench: Bench) -> None:
     assert bench.query("SELECT count(*) FROM etl.delivery") == [(2,)]
 
 
-def test_a_file_that_was_replaced_while_it_was_loaded_is_not_moved(bench: Bench) -> None:
-    publish(inbox(bench), GOOD)
-    watcher = watcher_of(bench)
-    (request,) = watcher.tick()
-    extractor = watcher.source.extractor
-    publish(inbox(bench), GOOD, "2,Grace,36", age=30.0)
-    assert not extractor.after_load(watcher.source.partition("a.csv"), {"size": "1", "modified": "1"})
-    assert files(bench) == ["in/a.csv"]
-    assert watcher.start(request).success
-    assert names(bench) == [("Ada",), ("Grace",)]
-
-
 def test_a_partition_whose_file_was_moved_can_be_run_again(bench: Bench) -> None:
     publish(inbox(bench), GOOD)
     watcher = watcher_of(bench)
