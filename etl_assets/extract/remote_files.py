@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
-from etl_assets.errors import DeliveryError, DeliveryIncompleteError, DeliveryUnreachableError, EtlAssetsError
+from etl_assets.errors import (
+    DeliveryError,
+    DeliveryIncompleteError,
+    DeliveryMissingError,
+    DeliveryUnreachableError,
+    EtlAssetsError,
+)
 from etl_assets.extract.access.errors import place_errors
 from etl_assets.extract.base import Fetched
 from etl_assets.extract.globs import only_file, path_of_key
@@ -95,7 +101,8 @@ def list_remote(location: str, access: FileSystemAccess) -> Sequence[str]:
         matches = place.matches()
     folder = fixed_folder(place.path)
     files = {path.removeprefix(folder): about for path, about in matches.items()}
-    _listings[location, access] = (time.monotonic(), files)
+    if access.lists_validators:
+        _listings[location, access] = (time.monotonic(), files)
     return sorted(files)
 
 
@@ -141,12 +148,20 @@ def move_remote(location: str, access: FileSystemAccess, key: str, folder: str, 
         DeliveryMissingError: If there is no such file.
         DeliveryError: If it cannot be moved.
     """
-    with _connected(location, access) as place:
-        path = place.file(key)
-        if not same_state(from_listing(place.about(path)), known):
-            return False
-        with place_errors(place.shown(path)):
+    try:
+        with _connected(location, access) as place:
+            path = place.file(key)
+            if not same_state(from_listing(place.about(path)), known):
+                return False
             access.move(place.system, path, _moved(place, folder, key))
+    except DeliveryMissingError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- libraries share no base class; every error is raised again
+        raise DeliveryError(
+            f"{escape_control_characters(key)} of {without_secrets(location)} cannot be moved to "
+            f"{without_secrets(folder)} ({type(error).__name__}). Its rows are written, and the file was not lost. "
+            "Check that the place answers, and that its login may write both folders; then run it again."
+        ) from None
     _listings.pop((location, access), None)
     return True
 

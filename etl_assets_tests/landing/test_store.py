@@ -308,6 +308,7 @@ def test_a_remote_store_that_is_away_is_an_error_that_names_it(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()  # fsspec keeps one for each process
     store = LandingStore("s3://bucket/landing")
     with pytest.raises(EnvironmentFaultError, match=r"s3://bucket/landing cannot be read .*ETL_ASSETS_LANDING_URL"):
         freeze(store, b"x")

@@ -61,6 +61,9 @@ class FileSystemAccess(Access):
     Nothing keeps a file system when its block ends: it contains the values of secrets.
     """
 
+    lists_validators: ClassVar[bool] = False
+    """Whether a listing has the same validators of a file as a request for the file alone."""
+
     @abstractmethod
     def connect(self, location: str) -> Any:
         """Return the file system of a location, newly connected.

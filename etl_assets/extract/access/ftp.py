@@ -40,6 +40,7 @@ class Ftp(FileSystemAccess):
     encoding: str = field(default="utf-8", kw_only=True)
 
     schemes: ClassVar[tuple[str, ...]] = ("ftp",)
+    lists_validators: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.password is not None and not self.user:

@@ -32,6 +32,7 @@ class S3(FileSystemAccess):
     anonymous: bool = field(default=False, kw_only=True)
 
     schemes: ClassVar[tuple[str, ...]] = ("s3", "s3a")
+    lists_validators: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_together("access S3", key=self.key is not None, secret=self.secret is not None)

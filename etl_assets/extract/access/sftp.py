@@ -44,6 +44,7 @@ class Sftp(FileSystemAccess):
     known_hosts: str = field(default="~/.ssh/known_hosts", kw_only=True)
 
     schemes: ClassVar[tuple[str, ...]] = ("sftp",)
+    lists_validators: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         where = "access Sftp"

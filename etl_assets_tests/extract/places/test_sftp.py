@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from etl_assets import Partition, Secret
-from etl_assets.errors import DeliveryError, DeliveryUnreachableError, EnvironmentFaultError
+from etl_assets.errors import DeliveryError, DeliveryMissingError, DeliveryUnreachableError, EnvironmentFaultError
 from etl_assets.extract.access.sftp import Sftp
 from etl_assets_tests.extract.places.place_suite import (
     TEXT,
@@ -62,6 +62,27 @@ def test_a_connection_that_is_cut_in_the_middle_is_no_delivery(place: SftpPlace)
     place.write("a.csv", b"x" * 30_000_000)
     with proxied(place.server) as proxy:
         assert_a_cut_is_no_delivery(proxy, f"{proxy.url}/in/a.csv", place.access)
+
+
+def test_a_file_that_cannot_be_moved_is_reported_with_its_rows_as_written(place: SftpPlace) -> None:
+    place.write("a.csv", TEXT)
+    (place.folder / "in" / "done").write_bytes(b"no folder")
+    extractor = place.extractor(move_to="done")
+    with pytest.raises(DeliveryError, match=r"a\.csv of .* cannot be moved to .*/done .*Its rows are written"):
+        extractor.after_load(Partition("a.csv"), extractor.poll(Partition("a.csv")) or {})
+    assert extractor.list() == ["a.csv"]
+
+
+def test_the_files_of_a_glob_are_polled_by_one_listing(place: SftpPlace) -> None:
+    place.write("a.csv", TEXT)
+    extractor = place.extractor()
+    assert extractor.list() == ["a.csv"]
+    polled = extractor.poll(Partition("a.csv"))
+    (place.folder / "in" / "a.csv").unlink()
+    assert extractor.poll(Partition("a.csv")) == polled
+    assert extractor.list() == []
+    with pytest.raises(DeliveryMissingError):
+        extractor.poll(Partition("a.csv"))
 
 
 def test_a_wrong_password_is_refused(place: SftpPlace) -> None:
