@@ -17,6 +17,7 @@ import pytest
 from etl_assets.extract.access.http import Http
 from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
+from etl_assets.landing.store import LandingStore
 from etl_assets.model.partitions import Partition
 from etl_assets.testing.extractor_suite import ExtractorSuite
 
@@ -74,6 +75,12 @@ class TestFsspecFileExtractorConforms(_EveryPacking):
         with fsspec.open(f"{folder}/{name}", "wb") as file:
             file.write(_PACKED[name])
         return FileExtractor(location=folder + "/{key}", format=Csv(batch_bytes=128), member="*.csv")
+
+
+class TestFileExtractorConformsWithARemoteLandingStore(TestLocalFileExtractorConforms):
+    @pytest.fixture
+    def store(self) -> LandingStore:  # type: ignore[override]  # without the folder
+        return LandingStore(f"memory://{uuid.uuid4().hex}")
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 import uuid
+import zipfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,13 @@ def test_the_files_of_a_remote_glob_can_be_listed_and_fetched() -> None:
     extractor = FileExtractor(location=f"{folder}/*.csv", format=Csv())
     assert extractor.list() == ["a.csv"]
     assert fetched(extractor.location, Partition("a.csv")) == b"a"
+
+
+def test_a_file_inside_a_file_is_fetched_as_fsspec_names_it() -> None:
+    folder = f"memory://{uuid.uuid4().hex}"
+    with fsspec.open(f"{folder}/a.zip", "wb") as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("deep/a.csv", "x")
+    assert fetched(f"zip://deep/a.csv::{folder}/a.zip") == b"x"
 
 
 def test_a_file_directly_in_the_folder_of_a_recursive_glob_can_be_fetched(tmp_path: Path) -> None:

@@ -24,6 +24,10 @@ class Other(FileSystemAccess):
         """See `FileSystemAccess.connect`."""
         return fsspec.core.url_to_fs(location, skip_instance_cache=True)[0]
 
+    def path(self, system: Any, location: str) -> str:  # noqa: ARG002 -- of several file systems in one location
+        """Return the path in the outermost of the file systems that a location names."""
+        return str(fsspec.core.url_to_fs(location, skip_instance_cache=True)[1])
+
 
 def access_without_login(location: str) -> FileSystemAccess:
     """Return how a location is reached for which nothing is declared."""
