@@ -79,7 +79,7 @@ class TestFsspecFileExtractorConforms(_EveryPacking):
 
 class TestFileExtractorConformsWithARemoteLandingStore(TestLocalFileExtractorConforms):
     @pytest.fixture
-    def store(self) -> LandingStore:  # type: ignore[override]  # without the folder
+    def store(self) -> LandingStore:
         return LandingStore(f"memory://{uuid.uuid4().hex}")
 
 
