@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,9 @@ class FtpPlace(Place):
 
     def write(self, name: str, data: bytes) -> None:
         (self.folder / "in" / name).write_bytes(data)
+
+    def make_old(self, name: str) -> None:
+        os.utime(self.folder / "in" / name, (1e9, 1e9))
 
 
 @pytest.fixture(scope="module")
