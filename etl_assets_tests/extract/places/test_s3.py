@@ -51,7 +51,7 @@ class TestS3(PlaceSuite):
 
 
 def test_a_connection_that_is_cut_in_the_middle_is_no_delivery(place: S3Place) -> None:
-    place.write("a.csv", b"x" * 30_000_000)
+    place.write("a.csv", b"x" * 12_000_000)
     with proxied(place.access.endpoint) as proxy:
         access = replace(place.access, endpoint=proxy.url, timeout=1.0)
         assert_a_cut_is_no_delivery(proxy, f"{place.location}/a.csv", access)
