@@ -8,6 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from etl_assets.extract.access.azure import Azure
+    from etl_assets.extract.access.ftp import Ftp
+    from etl_assets.extract.access.gcs import Gcs
+    from etl_assets.extract.access.http import Http
+    from etl_assets.extract.access.s3 import S3
+    from etl_assets.extract.access.sftp import Sftp
     from etl_assets.extract.base import Extractor, Fetched, Format
     from etl_assets.extract.file import FileExtractor
     from etl_assets.extract.formats.csv import Csv
@@ -60,7 +66,9 @@ if TYPE_CHECKING:
     from etl_assets.validate.rule_validator import RuleValidator
 
 __all__ = [
+    "S3",
     "After",
+    "Azure",
     "CheckFailed",
     "Column",
     "Connection",
@@ -82,7 +90,10 @@ __all__ = [
     "FixedWidth",
     "ForeignKey",
     "Format",
+    "Ftp",
+    "Gcs",
     "HeaderRecord",
+    "Http",
     "Json",
     "Layout",
     "LineFormat",
@@ -110,6 +121,7 @@ __all__ = [
     "RunFailed",
     "Schema",
     "Secret",
+    "Sftp",
     "SlowRun",
     "Source",
     "SqlDump",
@@ -127,6 +139,12 @@ __all__ = [
 ]
 
 _NAMES_BY_MODULE = {
+    "extract.access.azure": ("Azure",),
+    "extract.access.ftp": ("Ftp",),
+    "extract.access.gcs": ("Gcs",),
+    "extract.access.http": ("Http",),
+    "extract.access.s3": ("S3",),
+    "extract.access.sftp": ("Sftp",),
     "extract.base": ("Extractor", "Fetched", "Format"),
     "extract.file": ("FileExtractor",),
     "extract.formats.csv": ("Csv",),

@@ -17,6 +17,7 @@ from etl_assets.postgres import outages
 from etl_assets.postgres.migrations import migrate
 from etl_assets.postgres.runs import liveness
 from etl_assets_tests.databases import fresh_database
+from etl_assets_tests.file_servers import s3_server
 from etl_assets_tests.warehouses import Warehouses
 
 if TYPE_CHECKING:
@@ -86,6 +87,13 @@ def warehouse_url(postgres_url: str) -> Iterator[str]:
     """The URL of one migrated warehouse for many tests; each test uses its own tables and sources in it."""
     with fresh_database(postgres_url, "warehouse") as url:
         migrate(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """The URL of a server of S3 for the tests of this process; each test uses its own bucket."""
+    with s3_server() as url:
         yield url
 
 

@@ -16,7 +16,7 @@ _DELIVERIES: Final = 10
 
 
 def sample(
-    ids: Sequence[int], delivery_of: Callable[[int], Delivery | None], budget: int, day: date, *, seekable: bool
+    ids: Sequence[int], delivery_of: Callable[[int], Delivery | None], budget: int, day: date
 ) -> tuple[dict[int, frozenset[int]], int]:
     """Choose some batches of some deliveries. The choice depends on the day and on the budget alone.
 
@@ -25,7 +25,6 @@ def sample(
         delivery_of: Returns the delivery of an id.
         budget: How many bytes may be read.
         day: Today.
-        seekable: Whether the landing store can be read from the middle.
 
     Returns:
         The numbers of the batches, by id of their delivery, and how many bytes reading them takes.
@@ -37,7 +36,7 @@ def sample(
         delivery = delivery_of(id_)
         if delivery is not None:
             share = left // (len(opened) - position)
-            chosen[id_], spent = _batches(delivery.manifest, share, day, seekable=seekable)
+            chosen[id_], spent = _batches(delivery.manifest, share, day)
             left -= spent
     return {id_: numbers for id_, numbers in chosen.items() if numbers}, budget - left
 
@@ -47,19 +46,19 @@ def lot(day: date, subject: object) -> bytes:
     return sha256(f"{day} {subject}".encode()).digest()
 
 
-def _batches(manifest: Manifest, budget: int, day: date, *, seekable: bool) -> tuple[frozenset[int], int]:
+def _batches(manifest: Manifest, budget: int, day: date) -> tuple[frozenset[int], int]:
     """Return the numbers of the batches that a budget is enough for, and the bytes that reading them takes."""
     numbers: set[int] = set()
     spent = 0
     for span in sorted(manifest.spans, key=lambda span: lot(day, span.batch)):
-        cost = _cost(span, manifest, seekable=seekable)
+        cost = _cost(span, manifest)
         if spent + cost <= budget:
             numbers.add(span.batch)
             spent += cost
     return frozenset(numbers), spent
 
 
-def _cost(span: Span, manifest: Manifest, *, seekable: bool) -> int:
+def _cost(span: Span, manifest: Manifest) -> int:
     """Return how many bytes are read for a batch: of a packed file, also those before it."""
     packed = any(member.member or member.size != manifest.size for member in manifest.members)
-    return span.length + (span.offset if packed else 0) + (0 if seekable else manifest.size)
+    return span.length + (span.offset if packed else 0)

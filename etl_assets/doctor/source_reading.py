@@ -131,7 +131,7 @@ class SourceReading:
         if not self._comparable or not current:
             return 0
         comparison = self._open_comparison()
-        chosen, read = sample(current, self._delivery, budget, today, seekable=self._store.is_local)
+        chosen, read = sample(current, self._delivery, budget, today)
         for delivery, order in self._deliveries(chosen):
             self._read(delivery, order, chosen[delivery.id], comparison)
         return read

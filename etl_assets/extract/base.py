@@ -191,6 +191,23 @@ class Extractor(Declaration):
         """Return the names of the files to fetch, in any order, for a source with a partition for each file."""
         return ()
 
+    def after_load(self, partition: Partition, validators: Mapping[str, str]) -> bool:  # noqa: ARG002 -- most do nothing
+        """Do what is to be done with the publisher's bytes once all rows of a delivery are committed.
+
+        It may be called again for the same delivery, after a run that died.
+
+        Args:
+            partition: The partition of the delivery.
+            validators: Of the bytes of the delivery. The publisher may have others by now.
+
+        Returns:
+            Whether the publisher no longer has anything for the partition.
+
+        Raises:
+            DeliveryError: If it cannot be done. The rows stay.
+        """
+        return False
+
     def check(self, where: str) -> None:
         """Raise a `DeclarationError` unless the declaration is sound; this reads no file."""
         if not 0 <= self.settle_seconds < math.inf:

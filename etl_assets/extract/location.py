@@ -71,6 +71,28 @@ def check_location(location: str, where: str) -> None:
         raise DeclarationError(where, "location", f"cannot be filled in ({error})", remedy) from error
 
 
+def check_move_to(folder: str, location: str, where: str) -> None:
+    """Raise a `DeclarationError` unless files can be moved from a glob to a folder, and are not listed there again."""
+    if not folder:
+        return
+    problem, pattern = "", location.removeprefix("file://")
+    inside, fixed = f"{folder.removeprefix('file://').rstrip('/')}/", fixed_folder(pattern)
+    if is_glob(folder) or is_web(folder) or folder.startswith(PACKAGE) or "{" in folder:
+        problem = "is no folder"
+    elif is_remote(folder) != is_remote(location) or _host(folder) != _host(location):
+        problem = "is another place than the location"
+    elif inside == fixed or ("**" in pattern and inside.startswith(fixed)):
+        problem = "is a folder whose files the location matches"
+    if problem:
+        raise DeclarationError(where, "move_to", problem, "Write another folder of the same place, such as feeds/done/")
+
+
+def _host(location: str) -> str:
+    """Return the scheme of a URL, and its host where that is no bucket."""
+    scheme, _, rest = location.partition("://") if is_remote(location) else ("", "", "")
+    return f"{scheme}://{rest.partition('/')[0]}" if scheme in {"sftp", "ftp"} else scheme
+
+
 def check_placeholders(location: str, partitions: Partitioning | None, where: str) -> None:
     """Raise a `DeclarationError` unless the partitions of a source have a value for each placeholder."""
     placeholders = sorted(_placeholders(location))
@@ -148,3 +170,8 @@ def matches_glob(path: str, pattern: str) -> bool:
         else:
             matched = {n + 1 for n in matched if n < len(segments) and fnmatchcase(segments[n], part)}
     return len(segments) in matched
+
+
+def path_after_host(location: str) -> str:
+    """Return all that follows the host of a URL, as it is written; at least a slash."""
+    return f"/{location.partition('://')[2].partition('/')[2]}"

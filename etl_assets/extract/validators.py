@@ -29,6 +29,8 @@ _LISTED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The names that fsspec's file systems use for each validator; the first one present is taken."""
 _NANOSECONDS: Final = 1_000_000_000
+_FTP_DIGITS: Final = 14
+"""The number of digits of a time in the protocol FTP: year to second, in UTC. Nanoseconds have more."""
 
 
 class FileState(NamedTuple):
@@ -71,7 +73,9 @@ def same_state(polled: Mapping[str, str], known: Mapping[str, str]) -> bool:
 def modification_time(validators: Mapping[str, str]) -> datetime | None:
     """Return when the bytes last changed, in UTC; None if the publisher does not say, or in no known notation."""
     text = validators.get(MODIFIED, "")
-    if text.isdigit():
+    if len(text) == _FTP_DIGITS and text.isdecimal():
+        text = f"{text[:8]}T{text[8:]}"
+    if text.isdecimal():
         return datetime.fromtimestamp(int(text) / _NANOSECONDS, UTC)
     for read in (parsedate_to_datetime, datetime.fromisoformat):
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import dagster as dg
@@ -11,12 +12,14 @@ from etl_assets.errors import DeliveryError
 from etl_assets.model.partition_keys import problem_of_key
 from etl_assets.model.partitions import Daily, Files, Monthly, Periods, Static, Weekly
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.ledger import deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from etl_assets.model.partition_keys import FileNames
     from etl_assets.model.partitions import Partition, Partitioning
+    from etl_assets.postgres.ledger.deliveries import LastFetch
     from etl_assets.source import Source
 
 Partitions: TypeAlias = "Mapping[dg.AssetKey, dg.PartitionsDefinition[str] | None]"
@@ -73,6 +76,8 @@ def check_key(key: str) -> str:
 def files_of(source: Source, url: str) -> FileNames:
     """Return the names of all files that the publisher has now; open or resolve the alert about those set aside.
 
+    What is to be done after a load, and was not because its run died, is done before.
+
     Args:
         source: A source in which each file is a partition.
         url: URL of the warehouse.
@@ -85,7 +90,15 @@ def files_of(source: Source, url: str) -> FileNames:
     names = source.partitions.keys_of(source.extractor.list())
     with connected(url) as connection, connection.transaction():
         alerts.update_for_file_names(connection, source.alert_rules, source.name, names.set_aside)
-    return names
+        fetched = deliveries.last_fetches(connection, source.name)
+    return replace(names, keys=tuple(key for key in names.keys if not _is_moved(source, key, fetched.get(key))))
+
+
+def _is_moved(source: Source, key: str, last: LastFetch | None) -> bool:
+    """Finish what follows the load of a file; return whether the publisher no longer has it."""
+    if last is None or not last.complete:
+        return False
+    return source.extractor.after_load(source.partition(key), last.validators)
 
 
 def add_files(source: Source, instance: dg.DagsterInstance, url: str) -> FileNames:

@@ -9,19 +9,19 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from etl_assets.errors import DeliveryError, DeliveryMissingError, EnvironmentFaultError
+from etl_assets.errors import DeliveryError, DeliveryMissingError, EnvironmentFaultError, SettingsError
 from etl_assets.extract.location import without_secrets
 from etl_assets.landing.copying import Copying
 from etl_assets.landing.digests import VerifiedStream, damaged, digests_of
+from etl_assets.landing.remote import NO_SPACE, NOT_WRITABLE, RemoteFile, remote_errors
 from etl_assets.model.delivery import Manifest
 
 if TYPE_CHECKING:
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 
     from etl_assets.extract.base import Fetched
     from etl_assets.landing.digests import Digests
-
-_CHUNK: Final = 1024 * 1024
-_NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_NOT_WRITABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST})
 
 
 class LandingStore:
@@ -47,10 +43,20 @@ class LandingStore:
         """Set the place of the store; nothing is written yet.
 
         Args:
-            url: A folder, or a URL that fsspec knows.
+            url: A folder, or a URL that fsspec knows. The login to a remote store is that of its own tools, such as
+                the variables ``AWS_…`` for ``s3://``.
+
+        Raises:
+            SettingsError: If the package for the URL is not installed.
         """
         self.url = url
-        self._system, root = fsspec.core.url_to_fs(url)
+        try:
+            self._system, root = fsspec.core.url_to_fs(url)
+        except ImportError:
+            raise SettingsError(
+                f"The package for the landing store {without_secrets(url)} is not installed. Nothing was started. "
+                "Install the extra for it: pip install 'etl-assets[s3]', or [gcs] or [azure]."
+            ) from None
         self._root = root.rstrip("/")
         self._local = isinstance(self._system, LocalFileSystem)
 
@@ -98,6 +104,8 @@ class LandingStore:
     def open(self, manifest: Manifest) -> BinaryIO:
         """Open the frozen bytes of a manifest, seekable. Reading verifies them, block by block.
 
+        Of a remote store, only the blocks that are read are fetched.
+
         The bytes of a manifest without digests of blocks, as earlier versions wrote them, are verified here as a whole.
 
         Raises:
@@ -139,7 +147,8 @@ class LandingStore:
         path = self._path(manifest.sha256, "json")
         text = json.dumps(manifest.to_json(), ensure_ascii=False, indent=1).encode()
         if not self._local:
-            self._system.pipe_file(path, text)
+            with remote_errors(self._shown_url, "written"):
+                self._system.pipe_file(path, text)
             return
         descriptor, temporary = tempfile.mkstemp(prefix=".manifest-", dir=self._root)
         try:
@@ -175,11 +184,6 @@ class LandingStore:
             return None
 
     @property
-    def is_local(self) -> bool:
-        """Whether a reader can seek in the bytes; those of another store are copied to this machine as a whole."""
-        return self._local
-
-    @property
     def _shown_url(self) -> str:
         return without_secrets(self.url)
 
@@ -187,20 +191,18 @@ class LandingStore:
         return f"{self._root}/{digest[:2]}/{digest}.{ending}"
 
     def _open_file(self, sha256: str) -> BinaryIO:
-        """Open a file, not verified; a remote one is copied to this machine first."""
+        """Open a file, not verified."""
         path = self._path(sha256, "bytes")
         try:
             if self._local:
                 return cast("BinaryIO", open(path, "rb", buffering=0))  # noqa: PTH123 -- handed to the caller
-            with self._system.open(path, "rb") as remote:
-                spool = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 -- handed to the caller
-                shutil.copyfileobj(remote, spool, _CHUNK)
+            with remote_errors(self._shown_url, "read"):
+                return cast("BinaryIO", RemoteFile(self._system.open(path, "rb", cache_type="none"), self._shown_url))
         except FileNotFoundError:
             raise DeliveryMissingError(
                 f"The landing store {self._shown_url} has no bytes {sha256}. Nothing was written. "
                 "Fetch the delivery again, or configure the store that has it (ETL_ASSETS_LANDING_URL)."
             ) from None
-        return cast("BinaryIO", spool)
 
     def _move_into_store(self, temporary: str, digests: Digests) -> None:
         path = self._path(digests.sha256, "bytes")
@@ -209,14 +211,23 @@ class LandingStore:
         if self._local:
             Path(path).parent.mkdir(mode=0o700, exist_ok=True)
             Path(temporary).replace(path)
-        else:
-            self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
-            try:
-                self._system.put_file(temporary, path)
-            except OSError:
-                with suppress(OSError):  # there may be no part of it
-                    self._system.rm_file(path)
-                raise
+            return
+        try:
+            self._put(temporary, path, digests)
+        except (OSError, EnvironmentFaultError):
+            with suppress(Exception):  # there may be no part of it, or no connection
+                self._system.rm_file(path)
+            raise
+
+    def _put(self, temporary: str, path: str, digests: Digests) -> None:
+        """Copy a file to a remote store, and read it again."""
+        with remote_errors(self._shown_url, "written"):
+            self._system.put_file(temporary, path)
+        if not self._has(path, digests):
+            raise EnvironmentFaultError(
+                f"The landing store {self._shown_url} returns other bytes than were written. The bytes of the delivery "
+                "were not kept, and no row was written. Check the store, then run it again."
+            )
 
     @contextmanager
     def _writing(self, what: str) -> Iterator[None]:
@@ -228,9 +239,9 @@ class LandingStore:
         try:
             yield
         except OSError as error:
-            if error.errno in _NO_SPACE:
+            if error.errno in NO_SPACE:
                 problem, remedy = "has no space left", "Free space in it or enlarge it"
-            elif error.errno in _NOT_WRITABLE:
+            elif error.errno in NOT_WRITABLE:
                 problem, remedy = (
                     "cannot be written",
                     "Let this user write it, or name another in ETL_ASSETS_LANDING_URL",
@@ -245,10 +256,11 @@ class LandingStore:
 
     def _has(self, path: str, digests: Digests) -> bool:
         """Return whether a file has the bytes of these digests; reads all of it if its size is right."""
-        if not self._system.exists(path) or self._system.size(path) != digests.size:
-            return False
-        with self._system.open(path, "rb") as file:
-            return digests_of(file).sha256 == digests.sha256
+        with remote_errors(self._shown_url, "read") if not self._local else nullcontext():
+            if not self._system.exists(path) or self._system.size(path) != digests.size:
+                return False
+            with self._system.open(path, "rb") as file:
+                return digests_of(file).sha256 == digests.sha256
 
 
 def _verified_blocks(file: BinaryIO, manifest: Manifest, where: str) -> Sequence[str]:

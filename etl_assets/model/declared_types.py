@@ -105,6 +105,8 @@ def check_value(value: object, type_: Any, where: str, field: str) -> None:
     if test(value):
         return
     problem = f"is {_shown(value)}"
+    if isinstance(value, str) and any(_name(option) == "Secret" for option in _options(type_)):
+        problem = "is a text, which may be the value and is not shown"
     if isinstance(value, tuple) and any(get_args(option)[-1:] == (...,) for option in _options(type_)):
         problem = f"contains {_shown(next((part for part in value if not test((part,))), value))}"
     raise DeclarationError(where, field, problem, _remedy(value, type_))

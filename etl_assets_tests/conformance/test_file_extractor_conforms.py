@@ -14,8 +14,10 @@ import fsspec
 import pyarrow as pa
 import pytest
 
+from etl_assets.extract.access.http import Http
 from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
+from etl_assets.landing.store import LandingStore
 from etl_assets.model.partitions import Partition
 from etl_assets.testing.extractor_suite import ExtractorSuite
 
@@ -75,6 +77,12 @@ class TestFsspecFileExtractorConforms(_EveryPacking):
         return FileExtractor(location=folder + "/{key}", format=Csv(batch_bytes=128), member="*.csv")
 
 
+class TestFileExtractorConformsWithARemoteLandingStore(TestLocalFileExtractorConforms):
+    @pytest.fixture
+    def store(self) -> LandingStore:
+        return LandingStore(f"memory://{uuid.uuid4().hex}")
+
+
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         data = _PACKED.get(self.path.strip("/"))
@@ -93,5 +101,6 @@ class TestWebFileExtractorConforms(_EveryPacking):
         with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
             threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
             location = f"http://127.0.0.1:{server.server_port}/" + "{key}"
-            yield FileExtractor(location=location, format=Csv(batch_bytes=128), member="*.csv")
+            access = Http(private=True)
+            yield FileExtractor(location=location, format=Csv(batch_bytes=128), member="*.csv", access=access)
             server.shutdown()

@@ -231,9 +231,7 @@ def test_a_sample_is_another_one_on_each_day_and_stays_within_its_budget(world: 
     chosen = set[int]()
     with connected(world.url) as connection:
         for day in _DAYS:
-            numbers, read_bytes = sample(
-                [report.delivery.id], lambda id_: deliveries.by_id(connection, id_), 450, day, seekable=True
-            )
+            numbers, read_bytes = sample([report.delivery.id], lambda id_: deliveries.by_id(connection, id_), 450, day)
             batches = numbers[report.delivery.id]
             assert sum(lengths[batch] for batch in batches) == read_bytes <= 450
             chosen |= batches
@@ -245,5 +243,5 @@ def test_of_a_packed_delivery_the_bytes_before_a_batch_count(world: World) -> No
     (member,) = report.delivery.manifest.members
     packed = replace(report.delivery.manifest, members=(replace(member, member="goods.csv"),))
     delivery = replace(report.delivery, manifest=packed)
-    numbers, _ = sample([delivery.id], lambda _: delivery, 250, _DAYS[0], seekable=True)
+    numbers, _ = sample([delivery.id], lambda _: delivery, 250, _DAYS[0])
     assert numbers == {delivery.id: frozenset({1})}

@@ -14,6 +14,7 @@ import pytest
 
 from etl_assets import Csv, FileExtractor, Partition
 from etl_assets.errors import DeliveryError, DeliveryMissingError, DeliveryUnreachableError
+from etl_assets.extract.access.http import Http
 from etl_assets.extract.validators import from_listing, modification_time, same_state
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ _MODIFIED = "Wed, 03 Jan 2024 06:00:00 GMT"
 
 
 def _poll(location: str, partition: Partition = _WHOLE) -> Mapping[str, str] | None:
-    return FileExtractor(location=location, format=Csv(), settle_seconds=0).poll(partition)
+    access = Http(private=True) if location.startswith("http") else None
+    return FileExtractor(location=location, format=Csv(), settle_seconds=0, access=access).poll(partition)
 
 
 def _validators(location: str) -> Mapping[str, str]:

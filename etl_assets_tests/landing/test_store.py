@@ -31,11 +31,22 @@ from etl_assets.landing.store import LandingStore
 from etl_assets.model.delivery import Manifest, MemberIndex, Span
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture(params=["folder", "memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> LandingStore:
+    if request.param == "s3":
+        return cast("LandingStore", request.getfixturevalue("store_on_s3"))
     return LandingStore(
         str(tmp_path / "new" / "landing") if request.param == "folder" else f"memory://{uuid.uuid4().hex}"
     )
+
+
+@pytest.fixture
+def s3_login(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the tools of AWS find the test server by the environment, as an operator does."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "landing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
 
 
 def freeze(store: LandingStore, data: bytes) -> Manifest:
@@ -50,6 +61,7 @@ def overwrite(store: LandingStore, manifest: Manifest, data: bytes) -> None:
 
 def files(store: LandingStore) -> list[str]:
     system, root = fsspec.core.url_to_fs(store.url)
+    system.invalidate_cache()
     return sorted(Path(path).name for path in system.find(root))
 
 
@@ -242,3 +254,61 @@ def test_an_error_of_the_machine_that_does_not_concern_the_store_is_not_taken_fo
 
     with pytest.raises(OSError, match="Input/output error"):
         store.freeze(Fetched(cast("BinaryIO", Failing()), "a.csv", "somewhere"))
+
+
+@pytest.fixture
+def store_on_s3(s3_login: None) -> LandingStore:  # noqa: ARG001 -- sets the environment
+    bucket = f"s3://b{uuid.uuid4().hex}"
+    fsspec.core.url_to_fs(bucket)[0].mkdir(bucket)
+    return LandingStore(f"{bucket}/landing")
+
+
+def test_of_a_remote_file_only_the_blocks_are_fetched_that_are_read(
+    store_on_s3: LandingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = b"".join(bytes([number]) * BLOCK_BYTES for number in range(4)) + b"end"
+    manifest = freeze(store_on_s3, data)
+    with caplog.at_level("DEBUG", "s3fs"), store_on_s3.open(manifest) as stream:
+        stream.seek(2 * BLOCK_BYTES + 5)
+        assert stream.read(10) == bytes([2]) * 10
+    ranges = [record.getMessage() for record in caplog.records if "Fetch: " in record.getMessage()]
+    assert len(ranges) == 1
+    assert f"{2 * BLOCK_BYTES}-{3 * BLOCK_BYTES}" in ranges[0]
+
+
+class _Forgetful(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """A remote store that keeps other bytes than it is given."""
+
+    protocol = "forgetful"
+
+    def put_file(self, lpath: str, rpath: str, **options: Any) -> None:  # noqa: ARG002 -- fsspec's signature
+        self.pipe_file(rpath, Path(lpath).read_bytes()[:-1] + b"?")
+
+
+def test_bytes_that_a_remote_store_does_not_return_as_they_were_are_not_kept() -> None:
+    fsspec.register_implementation("forgetful", _Forgetful, clobber=True)
+    store = LandingStore(f"forgetful://{uuid.uuid4().hex}")
+    with pytest.raises(EnvironmentFaultError, match="returns other bytes than were written"):
+        freeze(store, b"whole")
+    assert files(store) == []
+
+
+def test_a_bucket_that_does_not_exist_is_an_error_that_names_the_store_and_makes_none(
+    s3_login: None,  # noqa: ARG001 -- sets the environment
+) -> None:
+    store = LandingStore("s3://no-such-bucket-here/landing")
+    with pytest.raises(EnvironmentFaultError, match=r"s3://no-such-bucket-here/landing cannot be written.*login"):
+        freeze(store, b"x")
+    assert not fsspec.core.url_to_fs("s3://x")[0].exists("no-such-bucket-here")
+
+
+def test_a_remote_store_that_is_away_is_an_error_that_names_it(
+    monkeypatch: pytest.MonkeyPatch,
+    s3_login: None,  # noqa: ARG001 -- sets the environment
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()  # fsspec keeps one for each process
+    store = LandingStore("s3://bucket/landing")
+    with pytest.raises(EnvironmentFaultError, match=r"s3://bucket/landing cannot be read .*ETL_ASSETS_LANDING_URL"):
+        freeze(store, b"x")

@@ -169,6 +169,7 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
                     f"{'; '.join(result.description for result in failed)}. The written rows stay. Run "
                     "`etl-assets doctor` to see what is wrong."
                 )
+            source.extractor.after_load(stream.partition, newest.delivery.manifest.validators)
             record.end(newest.delivery.id, seconds)
 
     return core

@@ -20,6 +20,7 @@ from etl_assets.extract.formats.csv.records import (
     split_fields,
 )
 from etl_assets.extract.formats.encoding import UTF8
+from etl_assets.extract.formats.misread import MISREAD_STARTS
 from etl_assets.extract.formats.utf8 import invalid_utf8, is_utf8
 from etl_assets.model.rule import UNTERMINATED, RuleInfo
 
@@ -43,8 +44,6 @@ RULES: Final = (
     RuleInfo(UNTERMINATED, "the record ends with a line end, so that it was not cut"),
 )
 """The rules that a record of delimited text can break."""
-_MISREAD: Final = (b"\xef\xbb\xbf", b"x\x01", b"x^")
-"""Bytes at the start that Polars takes for a byte order mark or for a packed stream (zlib), and not for text."""
 
 
 @dataclass(frozen=True)
@@ -170,9 +169,9 @@ class Parser:
 
 
 def _is_misread(body: bytes, delimiter: bytes) -> bool:
-    """Return whether Polars would read other bytes: what `_MISREAD` says, or no CR where one is before a delimiter."""
-    if body.startswith(_MISREAD) or b"\r" not in body:
-        return body.startswith(_MISREAD)
+    """Return whether Polars would not read all bytes as they are: see `misread`; it drops a CR before a delimiter."""
+    if body.startswith(MISREAD_STARTS) or b"\r" not in body:
+        return body.startswith(MISREAD_STARTS)
     codes = np.frombuffer(body, np.uint8)
     return bool((codes[np.flatnonzero(codes == CARRIAGE_RETURN) + 1] == delimiter[0]).any())
 

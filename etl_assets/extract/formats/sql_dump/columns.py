@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from etl_assets.extract.formats.csv.bits import prefix_parity, words
+from etl_assets.extract.formats.misread import MISREAD_STARTS
 from etl_assets.extract.formats.sql_dump.literals import (
     BOOLEAN,
     COPY_ESCAPES,
@@ -37,7 +38,6 @@ _BACKSLASH: Final = 92
 _QUOTE: Final = 39
 _COMMA: Final = 44
 _OTHER_BYTES: Final = bytes(byte for byte in range(256) if byte not in b"\t\n\r")
-_MARK: Final = b"\xef\xbb\xbf"
 _LITERAL: Final = f"^(?:{NUMBER}|{NULL_WORD}|{BOOLEAN})$"
 
 
@@ -96,7 +96,7 @@ def of_table(data: bytes, height: int, width: int) -> Columns:
     """Read whole lines of a COPY, each of which has a field for each column."""
     schema = {str(index): pl.String() for index in range(width)}
     frame = pl.DataFrame(schema=schema)
-    if width > 1 and height and not data.startswith(_MARK):
+    if width > 1 and height and not data.startswith(MISREAD_STARTS):
         frame = pl.read_csv(
             data,
             has_header=False,

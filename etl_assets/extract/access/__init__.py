@@ -1,0 +1,1 @@
+"""How publishers are reached: logins, certificates, host keys and limits, declared for a kind of place."""

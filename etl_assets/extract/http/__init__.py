@@ -1,0 +1,5 @@
+"""Guarded HTTP: one transport for files and for interfaces that answer in pages."""
+
+from etl_assets.extract.http.session import HttpSession
+
+__all__ = ["HttpSession"]
