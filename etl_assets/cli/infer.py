@@ -14,7 +14,7 @@ from etl_assets.cli.preview import preview_source
 from etl_assets.cli.terminal import count_text
 from etl_assets.infer import declaration, infer
 from etl_assets.model.secret import Secret
-from etl_assets.watch.proposals import column_name
+from etl_assets.schema.names import column_name
 
 if TYPE_CHECKING:
     from etl_assets.infer import Inference

@@ -18,7 +18,7 @@ from etl_assets.infer.keys import key_candidates
 from etl_assets.infer.recognition import recognise
 from etl_assets.infer.references import likely_references
 from etl_assets.infer.sample import opened, read_sample
-from etl_assets.watch.proposals import column_name
+from etl_assets.schema.names import column_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -11,8 +11,8 @@ import polars as pl
 from etl_assets.infer.moments import find_moments
 from etl_assets.infer.readings import read_values, reads_all, unreadable
 from etl_assets.schema import Column
+from etl_assets.schema.type_inference import is_null_word
 from etl_assets.schema.types import MAX_DECIMAL_DIGITS
-from etl_assets.watch.type_inference import is_null_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

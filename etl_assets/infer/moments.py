@@ -10,7 +10,7 @@ import polars as pl
 from etl_assets.infer.readings import read_values
 from etl_assets.schema import Column
 from etl_assets.schema.date_formats import DEFAULT_FORMATS
-from etl_assets.watch.type_inference import KNOWN_FORMATS, is_moment
+from etl_assets.schema.type_inference import KNOWN_FORMATS, is_moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

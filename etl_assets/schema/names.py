@@ -9,7 +9,7 @@ from etl_assets.errors import DeclarationError
 from etl_assets.model.batch import RECORD_NO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 DELIVERY_ID: Final = "_delivery_id"
 ROW_HASH: Final = "_row_hash"
@@ -47,3 +47,20 @@ def check_no_twins(names: Iterable[str], where: str, field: str, problem: str) -
         if name in known:
             raise DeclarationError(where, field, problem.format(name), "Let each name mean one thing")
         known.add(name)
+
+
+def column_name(published: str, taken: Collection[str] = ()) -> str:
+    """Turn a published name into a column name: ``Case-Fatality_Ratio`` into ``case_fatality_ratio``.
+
+    Args:
+        published: As the publisher writes it.
+        taken: Names of the other columns. A name that is reserved is taken, too.
+    """
+    taken = {*taken, *BOOKKEEPING, *KEPT_BY_POSTGRES}
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", published)
+    plain = "_".join(re.findall("[a-z0-9]+", parted.lower())) or "column"
+    name = (f"_{plain}" if plain[0].isdigit() else plain)[: MAX_IDENTIFIER_BYTES - 3]
+    number = 2
+    while (chosen := name if number == 2 else f"{name}_{number - 1}") in taken:  # noqa: PLR2004 -- the first
+        number += 1
+    return chosen

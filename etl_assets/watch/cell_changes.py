@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.model.drift import Change
+from etl_assets.schema.type_inference import best_format
 from etl_assets.watch.cell_samples import MOST_MEMBERS, allowed_values
-from etl_assets.watch.type_inference import best_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -17,10 +17,7 @@ import polars as pl
 from etl_assets.schema import canonical_type
 from etl_assets.schema.expressions import among
 from etl_assets.schema.rules.allowed import Allowed
-from etl_assets.validate.casts import cast, prepare
-from etl_assets.validate.intermediate_columns import IntermediateColumns
-from etl_assets.validate.shape import resolve
-from etl_assets.watch.type_inference import (
+from etl_assets.schema.type_inference import (
     format_matches,
     in_format,
     is_boolean,
@@ -30,6 +27,9 @@ from etl_assets.watch.type_inference import (
     is_number,
     pattern,
 )
+from etl_assets.validate.casts import cast, prepare
+from etl_assets.validate.intermediate_columns import IntermediateColumns
+from etl_assets.validate.shape import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -5,13 +5,12 @@ A proposal is for people: they read it, copy it and decide. It is never executed
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.schema import Column
-from etl_assets.schema.names import MAX_IDENTIFIER_BYTES
+from etl_assets.schema.names import column_name
+from etl_assets.schema.type_inference import Guess, best_format, guess
 from etl_assets.watch.cell_samples import allowed_values
-from etl_assets.watch.type_inference import Guess, best_format, guess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,22 +55,6 @@ def with_members(column: Column, members: Sequence[str]) -> str:
     """Return Python for a column that allows more members. It contains the members: show it to a reviewer only."""
     new = map(int, members) if column.type.name == "integer" else members
     return repr(column.replace(allowed=(*(allowed_values(column) or ()), *new)))
-
-
-def column_name(published: str, taken: Sequence[str] = ()) -> str:
-    """Turn a published name into a column name: ``Case-Fatality_Ratio`` into ``case_fatality_ratio``.
-
-    Args:
-        published: As the publisher writes it.
-        taken: Names of the other columns.
-    """
-    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", published)
-    plain = "_".join(re.findall("[a-z0-9]+", parted.lower())) or "column"
-    name = (f"_{plain}" if plain[0].isdigit() else plain)[: MAX_IDENTIFIER_BYTES - 3]
-    number = 2
-    while (chosen := name if number == 2 else f"{name}_{number - 1}") in taken:  # noqa: PLR2004 -- the first
-        number += 1
-    return chosen
 
 
 def _new_column(schema: Schema, published: str, sample: pl.DataFrame | None, decimal: str) -> str:

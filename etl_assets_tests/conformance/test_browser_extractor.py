@@ -55,14 +55,14 @@ class Portal(BaseHTTPRequestHandler):
         else:
             self.answer(b"The password is wrong.")
 
-    def answer(self, body: bytes, status: int = 200, **headers: str) -> None:
+    def answer(self, body: bytes, status: int = 200, **headers: Any) -> None:
         self.send_response(status)
         for name, value in {"Content-Type": "text/html", "Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:  # type: ignore[override]
+    def log_message(self, *_: object) -> None:
         """Log nothing."""
 
 

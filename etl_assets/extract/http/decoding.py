@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
 from etl_assets.extract.http.body import too_large
 from etl_assets.extract.location import without_secrets
-from etl_assets.extract.unpack import MAX_RATIO, RATIO_FLOOR
+from etl_assets.extract.unpack.member import MAX_RATIO, RATIO_FLOOR
 
 if TYPE_CHECKING:
     from etl_assets.extract.http.body import Body
