@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import partial
 from math import floor, isinf
 from typing import TYPE_CHECKING, Final
 
@@ -20,14 +20,44 @@ from etl_assets.extract.formats.excel.child.number_formats import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 IS_NUMBER: Final = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][-+]?\d{1,4})?")
 _DIGITS_OF_A_DOUBLE: Final = 17
 _LARGEST_EXPONENT: Final = 40
 _DAY: Final = 86_400_000
 _FIRST_AFTER_THE_LEAP_DAY: Final = 61
-_CACHED: Final = 65_536
+_KEPT: Final = 65_536
+
+
+class Conversion(dict[str, str]):
+    """What makes cells of the digits of numbers: a mapping that computes a cell once, and keeps the last ones.
+
+    Args:
+        convert: Computes a cell.
+    """
+
+    def __init__(self, convert: Callable[[str], str]) -> None:
+        super().__init__()
+        self._convert = convert
+
+    def __missing__(self, digits: str) -> str:
+        """Compute a cell, and keep it."""
+        if len(self) >= _KEPT:
+            self.clear()
+        cell = self[digits] = self._convert(digits)
+        return cell
+
+    def column(self, values: Sequence[str]) -> list[str]:
+        """Return the cells of a column."""
+        if self._convert is number and "E" not in "".join(values):
+            return [f'"{digits}"' if len(digits) < _DIGITS_OF_A_DOUBLE else number(digits) for digits in values]
+        return list(map(self.__getitem__, values))
+
+
+def conversion(kind: str, percentages: str, *, from_1904: bool) -> Conversion:
+    """Return the conversion for a kind of number format; see `converter`."""
+    return Conversion(converter(kind, percentages, from_1904=from_1904))
 
 
 def converter(kind: str, percentages: str, *, from_1904: bool) -> Callable[[str], str]:
@@ -49,7 +79,7 @@ def converter(kind: str, percentages: str, *, from_1904: bool) -> Callable[[str]
 
 def number(digits: str) -> str:
     """Return a number as the workbook has it, without an exponent."""
-    if len(digits) < _DIGITS_OF_A_DOUBLE and "E" not in digits and "e" not in digits:
+    if "E" not in digits and "e" not in digits and (len(digits) < _DIGITS_OF_A_DOUBLE or repr(float(digits)) == digits):
         return f'"{digits}"'
     return literals.plain(exact(digits))
 
@@ -90,7 +120,6 @@ def _shortest(digits: str) -> str:
     return repr(value).removesuffix(".0")
 
 
-@lru_cache(_CACHED)
 def moment(digits: str, kind: str, *, from_1904: bool) -> str:
     """Return a date, a time, both, or a duration, to the millisecond; a cell without a date if it is none."""
     serial = float(digits)

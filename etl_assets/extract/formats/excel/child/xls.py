@@ -10,10 +10,10 @@ from etl_assets.extract.formats.excel.child.book import Merged, Row, Sheet
 from etl_assets.extract.formats.excel.child.encryption import refusal
 from etl_assets.extract.formats.excel.child.libraries import library
 from etl_assets.extract.formats.excel.child.number_formats import kind_of
-from etl_assets.extract.formats.excel.child.values import converter
+from etl_assets.extract.formats.excel.child.values import Conversion, conversion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from etl_assets.extract.formats.excel.child.book import Book
     from etl_assets.extract.formats.excel.child.request import Request
@@ -54,7 +54,7 @@ class Xls:
         self._book = book
         self._errors = errors
         self._percentages = percentages
-        self._converters: dict[int, Callable[[str], str]] = {}
+        self._conversions: dict[int, Conversion] = {}
         self.sheets = [
             Sheet(sheet.name, sheet.visibility != 0, True, str(place)) for place, sheet in enumerate(book.sheets())
         ]
@@ -81,20 +81,20 @@ class Xls:
         if type_ == _TEXT:
             return literals.text(value)
         if type_ in (_NUMBER, _DATE):
-            return self._converter(table.cell_xf_index(row, column))(repr(value).removesuffix(".0"))
+            return self._conversion(table.cell_xf_index(row, column))[repr(value).removesuffix(".0")]
         if type_ == _BOOLEAN:
             return literals.TRUE if value else literals.FALSE
         if type_ == _ERROR:
             return literals.error(self._errors.get(value, f"error {value}"))
         return literals.NULL
 
-    def _converter(self, style: int) -> Callable[[str], str]:
-        if style not in self._converters:
+    def _conversion(self, style: int) -> Conversion:
+        if style not in self._conversions:
             format_ = self._book.format_map.get(self._book.xf_list[style].format_key)
             kind = kind_of(format_.format_str if format_ else "General")
             from_1904 = self._book.datemode == 1
-            self._converters[style] = converter(kind, self._percentages, from_1904=from_1904)
-        return self._converters[style]
+            self._conversions[style] = conversion(kind, self._percentages, from_1904=from_1904)
+        return self._conversions[style]
 
 
 _TEXT, _NUMBER, _DATE, _BOOLEAN, _ERROR = range(1, 6)

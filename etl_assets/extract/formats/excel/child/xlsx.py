@@ -10,7 +10,7 @@ from etl_assets.extract.formats.excel.child.book import Merged, Sheet, column_of
 from etl_assets.extract.formats.excel.child.number_formats import BUILT_IN, NUMBER, kind_of
 from etl_assets.extract.formats.excel.child.package import CHUNK, feed, local, parser_of, relationships
 from etl_assets.extract.formats.excel.child.refusal import RefusalError, damaged
-from etl_assets.extract.formats.excel.child.values import converter
+from etl_assets.extract.formats.excel.child.values import conversion
 from etl_assets.extract.formats.excel.child.xlsx_rows import SheetPart
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Xlsx:
         """Yield the rows that have cells, in ascending order."""
         if self._strings is None:
             self._strings = self._read_strings()
-        part = SheetPart(sheet.place, self._strings, self._converters)
+        part = SheetPart(sheet.place, self._strings, self._conversions)
         with self._package.open(sheet.place) as stream:
             yield from part.rows(stream)
 
@@ -81,9 +81,9 @@ class Xlsx:
                 sheets.append(Sheet(attributes.get("name", ""), hidden, type_ == "worksheet", target))
 
         self._package.parse(workbook, start)
-        self._converters = [
-            converter(kind, self._percentages, from_1904=self._from_1904) for kind in self._read_styles()
-        ]
+        kinds = self._read_styles()
+        by_kind = {kind: conversion(kind, self._percentages, from_1904=self._from_1904) for kind in set(kinds)}
+        self._conversions = [by_kind[kind] for kind in kinds]
         return sheets
 
     def _read_styles(self) -> list[str]:

@@ -12,7 +12,9 @@ from etl_assets.extract.formats.excel.child.refusal import damaged
 from etl_assets.extract.formats.excel.child.values import IS_NUMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+
+    from etl_assets.extract.formats.excel.child.values import Conversion
 
 _REFERENCE: Final = re.compile(r"\$?([A-Z]{1,3})\$?\d{1,7}")
 _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)?T?(\d\d:\d\d:\d\d(?:\.\d+)?)?Z?")
@@ -29,7 +31,7 @@ class CellParser:
     Args:
         part: The name of the part.
         strings: The shared strings, as cells.
-        converters: For each style, what makes a cell of the digits of a number.
+        conversions: For each style, the cells by the digits of a number.
 
     Attributes:
         parser: The parser.
@@ -38,10 +40,10 @@ class CellParser:
         foreign: Whether the part is in another encoding than UTF-8.
     """
 
-    def __init__(self, part: str, strings: Sequence[str], converters: Sequence[Callable[[str], str]]) -> None:
+    def __init__(self, part: str, strings: Sequence[str], conversions: Sequence[Conversion]) -> None:
         self._part = part
         self._strings = strings
-        self._converters = converters
+        self._conversions = conversions
         self.parser = parser_of(part, self._start, self._end)
         self.parser.XmlDeclHandler = self._declare
         self.at_first_row = self.at_end_of_row = self.foreign = False
@@ -127,7 +129,8 @@ class CellParser:
 
     def _other_cell(self, value: str) -> str:
         if self._type == "s":
-            return shared(self._strings, value) if _integer(value, -1) in range(len(self._strings)) else _bad(value)
+            place = _integer(value, -1)
+            return self._strings[place] if 0 <= place < len(self._strings) else _bad(value)
         if self._type == "b":
             return _TRUTH.get(value) or _bad(value)
         if self._type == "e":
@@ -136,12 +139,7 @@ class CellParser:
             return _moment(value)
         if not IS_NUMBER.fullmatch(value):
             return _bad(value)
-        return self._converters[self._style if self._style < len(self._converters) else 0](value)
-
-
-def shared(strings: Sequence[str], place: str) -> str:
-    """Return a shared string, by its place."""
-    return strings[int(place)]
+        return self._conversions[self._style if self._style < len(self._conversions) else 0][value]
 
 
 def _integer(value: str | None, default: int) -> int:
