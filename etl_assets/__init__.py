@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from etl_assets.extract.base import Extractor, Fetched, Format
     from etl_assets.extract.file import FileExtractor
     from etl_assets.extract.formats.csv import Csv
+    from etl_assets.extract.formats.excel.format import Excel
     from etl_assets.extract.formats.ndjson import Ndjson
     from etl_assets.load.base import Loader
     from etl_assets.load.loader import PostgresLoader
@@ -56,6 +57,7 @@ __all__ = [
     "Distribution",
     "DriftOpened",
     "Entry",
+    "Excel",
     "Expectation",
     "Extractor",
     "Fetched",
@@ -101,6 +103,7 @@ _NAMES_BY_MODULE = {
     "extract.base": ("Extractor", "Fetched", "Format"),
     "extract.file": ("FileExtractor",),
     "extract.formats.csv": ("Csv",),
+    "extract.formats.excel.format": ("Excel",),
     "extract.formats.ndjson": ("Ndjson",),
     "load.base": ("Loader",),
     "load.loader": ("PostgresLoader",),

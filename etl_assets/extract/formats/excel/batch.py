@@ -1,4 +1,4 @@
-"""A batch of records of a workbook: JSON arrays of cells, which are parsed when they are needed."""
+"""A batch of records of a workbook: a JSON array of cells for each column, which are parsed when they are needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from etl_assets.model.delivery import Span
 
-    Cell = str | dict[str, Any] | None
 
 _RULES: Final = {
     "error": RuleInfo("record__error_cell", "no cell has an error such as #N/A"),
@@ -29,7 +28,9 @@ _RULES: Final = {
 }
 """The rules that a record can break, by the key of the object that stands for such a cell."""
 RULES: Final = tuple(_RULES.values())
-_DECODER: Final = msgspec.json.Decoder(list[list[str | None | dict[str, Any]]])
+_DECODER: Final = msgspec.json.Decoder(list[str | dict[str, Any] | None])
+_LITERALS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_NULL: Final = msgspec.Raw(b"null")
 
 
 class ExcelBatch(RawBatch):
@@ -38,7 +39,8 @@ class ExcelBatch(RawBatch):
     Args:
         span: Where the records are in the delivery.
         names: The published names.
-        data: The records as JSON arrays, each followed by a line feed.
+        columns: For each name a JSON array with the cells of its column, and one with those in columns without a name;
+            nothing if there are no records.
         null: Texts that mean no value.
         numbers: Numbers of the records; None for consecutive numbers from the span's first record on.
         rows: The number of the row of each record in the sheet; None if only the numbers of the records are known.
@@ -50,7 +52,7 @@ class ExcelBatch(RawBatch):
         self,
         span: Span,
         names: Sequence[str],
-        data: bytes,
+        columns: Sequence[bytes],
         *,
         null: tuple[str, ...],
         numbers: Sequence[int] | None = None,
@@ -58,7 +60,7 @@ class ExcelBatch(RawBatch):
     ) -> None:
         self.span = span
         self.names = tuple(names)
-        self._data = data
+        self._columns = columns or [b"[]"] * (len(self.names) + 1)
         self._null = null
         self._numbers = numbers or range(span.first_record, span.first_record + span.records)
         self._rows = rows
@@ -66,27 +68,26 @@ class ExcelBatch(RawBatch):
     @property
     def frame(self) -> pl.DataFrame:
         """The records that can be parsed; see `RawBatch`."""
-        broken = self._broken
-        records = [cells for place, cells in enumerate(self._records) if place not in broken]
-        numbers = [number for place, number in enumerate(self._numbers) if place not in broken]
-        columns = zip(*records, strict=True) if records else [()] * len(self.names)
-        frame = pl.DataFrame(
-            {name: pl.Series(column, dtype=pl.String) for name, column in zip(self.names, columns, strict=True)}
-        )
+        columns = zip(self.names, self._columns[:-1], strict=True)
+        frame = pl.DataFrame({name: self._column(column) for name, column in columns})
         if self._null:
-            frame = frame.with_columns(pl.when(~among(pl.col(name), self._null)).then(pl.col(name)) for name in self.names)
-        return frame.with_columns(pl.Series(RECORD_NO, numbers, dtype=pl.Int64))
+            kept = [pl.when(~among(pl.col(name), self._null)).then(pl.col(name)) for name in self.names]
+            frame = frame.with_columns(kept)
+        frame = frame.with_columns(pl.Series(RECORD_NO, self._numbers, dtype=pl.Int64))
+        return frame.filter(~pl.int_range(pl.len()).is_in(list(self._broken))) if self._broken else frame
 
     @property
     def malformed(self) -> pl.DataFrame:
         """The other records; see `RawBatch`."""
-        broken = [(self._numbers[place], rules) for place, rules in self._broken.items()]
+        broken = [(self._numbers[place], sorted(rules)) for place, rules in sorted(self._broken.items())]
         schema = {REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String())}
         return pl.DataFrame(broken, schema=schema, orient="row")
 
     def raw(self, record_no: int) -> bytes:
-        """Return the cells of a record as JSON."""
-        return self._lines[self._place(record_no)]
+        """Return the cells of a record as a JSON array; the last one has those in columns without a name, if any."""
+        place = self._place(record_no)
+        *cells, others = (column[place] for column in self._literals)
+        return b"[" + b",".join(cells if others == _NULL else [*cells, others]) + b"]"
 
     def location(self, record_no: int) -> str:
         """Return member, sheet and row of a record."""
@@ -97,7 +98,7 @@ class ExcelBatch(RawBatch):
 
     def forget(self) -> None:
         """Free the parsed records; see `RawBatch.forget`."""
-        for name in ("_records", "_broken", "_lines"):
+        for name in ("_broken", "_literals"):
             self.__dict__.pop(name, None)
 
     def _place(self, record_no: int) -> int:
@@ -106,28 +107,35 @@ class ExcelBatch(RawBatch):
         except ValueError:
             raise IndexError(f"record {record_no} is not in batch {self.span.batch}") from None
 
-    @cached_property
-    def _lines(self) -> list[bytes]:
-        return self._data.split(b"\n")[:-1]
+    def _column(self, column: bytes) -> pl.Series:
+        """Return the texts of a column; null for a cell that has none."""
+        cells = _DECODER.decode(column)
+        if b"{" in column:
+            cells = [None if isinstance(cell, dict) else cell for cell in cells]
+        return pl.Series(cells, dtype=pl.String)
 
     @cached_property
-    def _records(self) -> list[list[Cell]]:
-        """The cells of each record; errors whose text is a null word have no value."""
-        records = _DECODER.decode(b"[" + self._data[:-1].replace(b"\n", b",") + b"]")
-        for cells in records if b'{"error"' in self._data else ():
-            for place, cell in enumerate(cells):
-                if isinstance(cell, dict) and cell.get("error") in self._null:
-                    cells[place] = None
-        return records
+    def _literals(self) -> list[list[msgspec.Raw]]:
+        return [_LITERALS.decode(column) for column in self._columns]
 
     @cached_property
-    def _broken(self) -> dict[int, list[str]]:
-        """The rules that records break, by their places."""
-        if b"{" not in self._data:
-            return {}
-        broken: dict[int, list[str]] = {}
-        for place, cells in enumerate(self._records):
-            keys = {key for cell in cells if isinstance(cell, dict) for key in cell}
-            if keys:
-                broken[place] = sorted(_RULES[key].name for key in keys)
+    def _broken(self) -> dict[int, set[str]]:
+        """The rules that records break, by their places; an error whose text is a null word breaks none."""
+        broken: dict[int, set[str]] = {}
+        for column in self._columns:
+            if b"{" in column:
+                for place, cell in enumerate(_DECODER.decode(column)):
+                    if isinstance(cell, dict) and cell.get("error") not in self._null:
+                        broken.setdefault(place, set()).update(_RULES[key].name for key in cell)
         return broken
+
+
+def columns_of(records: Sequence[bytes], width: int) -> list[bytes]:
+    """Return the columns of records that `ExcelBatch.raw` returned.
+
+    Args:
+        records: The cells of each record.
+        width: Number of published names.
+    """
+    rows = [[*cells, _NULL][: width + 1] for cells in map(_LITERALS.decode, records)]
+    return [b"[" + b",".join(column) + b"]" for column in zip(*rows, strict=True)]

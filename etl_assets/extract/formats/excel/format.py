@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from etl_assets.extract.base import Format
-from etl_assets.extract.formats.excel.batch import RULES, ExcelBatch
+from etl_assets.extract.formats.excel.batch import RULES, ExcelBatch, columns_of
 from etl_assets.extract.formats.excel.options import ExcelOptions
 from etl_assets.extract.formats.excel.reader import ExcelReader
 from etl_assets.model.delivery import Span
@@ -44,5 +44,5 @@ class Excel(ExcelOptions, Format):
     def reread(self, names: Sequence[str], records: Mapping[int, bytes], context: str = "") -> RawBatch:
         """Parse single records again; see `Format.reread`."""
         span = Span(0, "", 0, len(records), min(records, default=1), len(records), 0, context=context)
-        data = b"".join(record + b"\n" for record in records.values())
-        return ExcelBatch(span, names, data, null=self.null, numbers=list(records))
+        columns = columns_of(list(records.values()), len(names))
+        return ExcelBatch(span, names, columns, null=self.null, numbers=list(records))

@@ -78,7 +78,9 @@ class ExcelOptions:
         if self.sheet is not None and not self.sheet:
             raise _error("sheet", "names nothing", "Write the name of the sheet, or None for the only one")
         if self.footer in ("", 0) or (isinstance(self.footer, int) and not 0 < self.footer <= _LAST_ROW):
-            raise _error("footer", f"is {self.footer!r}", "Write the number of last rows, a pattern like 'Total*', or None")
+            raise _error(
+                "footer", f"is {self.footer!r}", "Write the number of last rows, a pattern like 'Total*', or None"
+            )
         self._check_limits()
 
     @property

@@ -46,7 +46,7 @@ def messages(request: Request, where: str) -> Generator[Message]:
         DeliveryIncompleteError: If it is cut short.
         EnvironmentFaultError: If the library that reads it is missing.
     """
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 -- our own program
         [sys.executable, "-I", "-S", "-c", _PROGRAM, *filter(None, sys.path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

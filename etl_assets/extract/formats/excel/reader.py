@@ -60,7 +60,7 @@ class ExcelReader:
         filled = sorted((span for span in index.spans if span.records), key=lambda span: span.offset)
         for span in index.spans:
             if not span.records:
-                yield ExcelBatch(span, index.names, b"", null=self._options.null, rows=())
+                yield ExcelBatch(span, index.names, (), null=self._options.null, rows=())
         if not filled:
             return
         with file_of(self._stream) as path, closing(messages(self._request(path, filled), self._where)) as received:
@@ -72,7 +72,7 @@ class ExcelReader:
                     continue
                 span = next(wanted)
                 rows = _numbers(head["rows"])
-                yield ExcelBatch(span, index.names, data, null=self._options.null, rows=rows)
+                yield ExcelBatch(span, index.names, _columns(data), null=self._options.null, rows=rows)
             if next(wanted, None) is not None:
                 raise self._changed()
 
@@ -89,7 +89,7 @@ class ExcelReader:
             head["skipped"],
             head["sheet"],
         )
-        return ExcelBatch(span, names, data, null=self._options.null, rows=rows)
+        return ExcelBatch(span, names, _columns(data), null=self._options.null, rows=rows)
 
     def _request(self, path: Path, spans: Sequence[Span] | None) -> Request:
         options = self._options
@@ -120,6 +120,10 @@ class ExcelReader:
             f"{self._where} does not have the batches of its index. Nothing more was written. Land the delivery again: "
             "its index belongs to other bytes."
         )
+
+
+def _columns(data: bytes) -> Sequence[bytes]:
+    return data.split(b"\n") if data else ()
 
 
 def _numbers(runs: Sequence[tuple[int, int]]) -> Sequence[int]:

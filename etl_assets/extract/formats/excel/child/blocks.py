@@ -1,7 +1,7 @@
 """Writes the records as blocks, one for each batch, in the framing that the parent process reads.
 
 A message is the length of its head in 4 bytes, the head as JSON, and as many bytes of records as the head has under
-``bytes``: each record a JSON array, followed by a line feed.
+``bytes``: a JSON array for each column, joined by line feeds. The last one has the cells in columns without a name.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Writer:
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
-    def write(self, head: dict[str, Any], lines: Sequence[str] = ()) -> None:
+    def write(self, head: dict[str, Any], records: Sequence[Sequence[str]] = ()) -> None:
         """Write one message."""
-        data = ("\n".join(lines) + "\n").encode() if lines else b""
+        data = "\n".join([f"[{','.join(column)}]" for column in zip(*records, strict=True)]).encode()
         encoded = json.dumps({**head, "bytes": len(data)}).encode()
         self._stream.write(struct.pack(">I", len(encoded)) + encoded + data)
         self._stream.flush()
@@ -53,7 +53,7 @@ class Blocks:
         self._request = request
         self._spans = iter(request.spans) if request.spans is not None else None
         self._span = self._next_span()
-        self._held: tuple[dict[str, Any], list[str]] | None = None
+        self._held: tuple[dict[str, Any], list[Sequence[str]]] | None = None
         self._ordinal = self._skipped = 0
 
     @property
@@ -64,10 +64,10 @@ class Blocks:
     def add(self, table: Table, sheet: str) -> None:
         """Write the records of a sheet; a block never has records of two sheets."""
         counted = 0
-        for rows, lines, offset in self._cut(table):
+        for rows, records, offset in self._cut(table):
             self._skipped += table.skipped - counted
             counted = table.skipped
-            self._hold({"sheet": sheet, "offset": offset, "rows": rows}, lines)
+            self._hold({"sheet": sheet, "offset": offset, "rows": rows}, records)
         self._skipped += table.skipped - counted
 
     def end(self, sheet: str) -> None:
@@ -76,53 +76,52 @@ class Blocks:
             self._held = {"sheet": sheet, "offset": 0, "rows": []}, []
         self._hold(None, [])
 
-    def _hold(self, head: dict[str, Any] | None, lines: list[str]) -> None:
+    def _hold(self, head: dict[str, Any] | None, records: list[Sequence[str]]) -> None:
         if self._held is not None:
-            held_head, held_lines = self._held
-            self._writer.write({**held_head, "skipped": self._skipped}, held_lines)
+            held_head, held_records = self._held
+            self._writer.write({**held_head, "skipped": self._skipped}, held_records)
             self._skipped = 0
-        self._held = (head, lines) if head is not None else None
+        self._held = (head, records) if head is not None else None
 
-    def _cut(self, table: Table) -> Iterator[tuple[Rows, list[str], int]]:
+    def _cut(self, table: Table) -> Iterator[tuple[Rows, list[Sequence[str]], int]]:
         if self._spans is None:
             return self._by_size(table)
         return self._by_spans(table)
 
-    def _by_size(self, table: Table) -> Iterator[tuple[Rows, list[str], int]]:
+    def _by_size(self, table: Table) -> Iterator[tuple[Rows, list[Sequence[str]], int]]:
         most_records = max(1, self._request.batch_cells // len(table.names))
         rows: Rows = []
-        lines: list[str] = []
-        size = 0
-        for number, line in table.records():
-            length = len(line) + 1 if line.isascii() else len(line.encode()) + 1
-            if length > self._request.batch_bytes:
-                raise RefusalError(
-                    f"row {number} has more than {self._request.batch_bytes} bytes", "Raise batch_bytes"
-                )
-            if lines and (size + length > self._request.batch_bytes or len(lines) >= most_records):
-                yield rows, lines, self._ordinal - len(lines)
-                rows, lines, size = [], [], 0
+        records: list[Sequence[str]] = []
+        size = overhead = 3 * (len(table.names) + 1)
+        for number, cells, others in table.records():
+            whole = "".join(cells)
+            length = (len(whole) if whole.isascii() else len(whole.encode())) + len(others.encode()) + len(cells) + 1
+            if overhead + length > self._request.batch_bytes:
+                raise RefusalError(f"row {number} has more than {self._request.batch_bytes} bytes", "Raise batch_bytes")
+            if records and (size + length > self._request.batch_bytes or len(records) >= most_records):
+                yield rows, records, self._ordinal - len(records)
+                rows, records, size = [], [], overhead
             _append(rows, number)
-            lines.append(line)
+            records.append((*cells, others))
             size += length
             self._ordinal += 1
-        if lines:
-            yield rows, lines, self._ordinal - len(lines)
+        if records:
+            yield rows, records, self._ordinal - len(records)
 
-    def _by_spans(self, table: Table) -> Iterator[tuple[Rows, list[str], int]]:
+    def _by_spans(self, table: Table) -> Iterator[tuple[Rows, list[Sequence[str]], int]]:
         rows: Rows = []
-        lines: list[str] = []
-        for number, line in table.records():
+        records: list[Sequence[str]] = []
+        for number, cells, others in table.records():
             if self._span is None:
                 return
             offset, length = self._span
             if self._ordinal >= offset:
                 _append(rows, number)
-                lines.append(line)
+                records.append((*cells, others))
             self._ordinal += 1
-            if len(lines) == length:
-                yield rows, lines, offset
-                rows, lines = [], []
+            if len(records) == length:
+                yield rows, records, offset
+                rows, records = [], []
                 self._span = self._next_span()
 
     def _next_span(self) -> tuple[int, int] | None:

@@ -37,7 +37,7 @@ class Row(NamedTuple):
     number: int
     hidden: bool
     columns: tuple[int, ...]
-    cells: list[str]
+    cells: Sequence[str]
 
 
 class Merged(NamedTuple):
@@ -58,7 +58,7 @@ class Book(Protocol):
         type: Its type, as shown to people.
     """
 
-    sheets: Sequence[Sheet]
+    sheets: list[Sheet]
     lacks: frozenset[str]
     type: str
 

@@ -58,7 +58,7 @@ class Calamine:
             raise RefusalError(
                 "it is encrypted in a way that cannot be decrypted", "Ask the publisher for it without a password"
             ) from error
-        except BaseException as error:  # noqa: BLE001 -- a panic of the library is no Exception
+        except BaseException as error:
             raise _unreadable(error) from error
         visible = calamine.SheetVisibleEnum.Visible
         cells = calamine.SheetTypeEnum.WorkSheet
@@ -75,7 +75,7 @@ class Calamine:
             values = table.to_python(skip_empty_area=True)
         except RefusalError:
             raise
-        except BaseException as error:  # noqa: BLE001 -- a panic of the library is no Exception
+        except BaseException as error:
             raise _unreadable(error) from error
         top, left = table.start or (0, 0)
         columns = tuple(range(left, left + table.width))

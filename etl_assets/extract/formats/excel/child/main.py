@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -22,6 +23,7 @@ def main() -> None:
     """Read the workbook; whatever goes wrong is the last message."""
     request = Request(**json.loads(sys.stdin.buffer.read()))
     limit(request)
+    gc.disable()  # a reader makes millions of cells and hardly a cycle
     writer = Writer(sys.stdout.buffer)
     try:
         with open(request.path, "rb") as stream:  # noqa: PTH123 -- pathlib is slow to import

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from etl_assets.extract.formats.excel.child.book import Merged, Row, Sheet
+from etl_assets.extract.formats.excel.child.book import Merged, Sheet
 from etl_assets.extract.formats.excel.child.ods_rows import OdsParser, count, is_hidden
 from etl_assets.extract.formats.excel.child.package import CHUNK, feed, local, parser_of
 from etl_assets.extract.formats.excel.child.refusal import RefusalError
@@ -12,6 +12,7 @@ from etl_assets.extract.formats.excel.child.refusal import RefusalError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from etl_assets.extract.formats.excel.child.book import Row
     from etl_assets.extract.formats.excel.child.package import Package
 
 _CONTENT = "content.xml"
@@ -80,7 +81,7 @@ class Ods:
                 if depth == 1:
                     row = 0
                     hidden = local(attributes, "style-name") in hidden_styles
-                    sheets.append(Sheet(local(attributes, "name"), hidden, True, str(len(sheets))))
+                    sheets.append(Sheet(local(attributes, "name"), hidden, has_cells=True, place=str(len(sheets))))
             elif element == "table-row" and depth == 1:
                 row, column = row + count(attributes, "rows"), 0
             elif element in ("table-cell", "covered-table-cell") and depth == 1:

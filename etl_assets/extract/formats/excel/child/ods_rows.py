@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from etl_assets.extract.formats.excel.child import literals
 from etl_assets.extract.formats.excel.child.book import Row
@@ -12,7 +12,7 @@ from etl_assets.extract.formats.excel.child.refusal import damaged
 from etl_assets.extract.formats.excel.child.values import IS_NUMBER, clock, number, percentage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _DATE: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)(?:[.,](\d+))?)?")
 _DURATION: Final = re.compile(r"PT(\d{1,7})H(\d{1,2})M(\d{1,2})(?:[.,](\d+))?S")
@@ -59,6 +59,8 @@ class OdsParser:
         self._sheet, self._depth, self._ignored = -1, 0, 0
         self._number = 0
         self._row: dict[str, str] | None = None
+        self._columns: list[int] = []
+        self._cells: list[str] = []
         self._cell: dict[str, str] | None = None
         self._texts: list[str] = []
 
@@ -156,7 +158,12 @@ class OdsParser:
         digits = values.get("value", "")
         if not IS_NUMBER.fullmatch(digits):
             return literals.damaged(digits)
-        if shown.startswith("0") and shown.isascii() and shown.isdigit() and number(shown.lstrip("0")) == number(digits):
+        if (
+            shown.startswith("0")
+            and shown.isascii()
+            and shown.isdigit()
+            and number(shown.lstrip("0")) == number(digits)
+        ):
             return literals.plain(shown)
         return self._percentage(digits) if values["value-type"] == "percentage" else number(digits)
 
@@ -193,7 +200,7 @@ def _fraction(digits: str | None) -> str:
     return f".{digits}" if digits else ""
 
 
-_READERS: Final[dict[str, Any]] = {
+_READERS: Final[dict[str, Callable[[OdsParser, dict[str, str], str], str]]] = {
     "float": OdsParser._float,  # noqa: SLF001 -- a method of this module
     "percentage": OdsParser._float,  # noqa: SLF001 -- the same
     "currency": OdsParser._float,  # noqa: SLF001 -- the same

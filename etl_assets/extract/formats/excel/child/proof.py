@@ -8,6 +8,7 @@ and every ``<`` is either in such a row or begins an element without contents, w
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from etl_assets.extract.formats.excel.child import literals
@@ -66,9 +67,7 @@ class Proof:
             usual = 2 * len(found) + 4 * sum(len(column) - column.count("") for column in values)
             if text.count("<") != usual + text.count("/>"):
                 return None
-            cells = [
-                _column(convert, column) for convert, column in zip(shape.converters, values, strict=True)
-            ]
+            cells = [_column(convert, column) for convert, column in zip(shape.converters, values, strict=True)]
         except (IndexError, ValueError):
             return None
         self._widest = shape
@@ -113,7 +112,7 @@ class Proof:
 
     def _new_shape(self, letters: Sequence[str], styles: Sequence[str], types: Sequence[str]) -> _Shape | None:
         columns = tuple(map(column_of, letters))
-        ascending = all(column < following for column, following in zip(columns, columns[1:], strict=False))
+        ascending = all(column < following for column, following in pairwise(columns))
         if not ascending or columns[-1] > _LAST_COLUMN:
             return None
         converters = [self._convert(style, type_) for style, type_ in zip(styles, types, strict=True)]

@@ -38,7 +38,9 @@ def chosen(book: Book, request: Request) -> Sequence[Sheet]:
     raise RefusalError(f"{problem}; it has {_listed(book)}", _REMEDY)
 
 
-_REMEDY: Final = "Declare sheet= with the name of the sheet that has the records, and hidden_sheets=True if it is hidden"
+_REMEDY: Final = (
+    "Declare sheet= with the name of the sheet that has the records, and hidden_sheets=True if it is hidden"
+)
 
 
 def _has_a_value(book: Book, sheet: Sheet) -> bool:

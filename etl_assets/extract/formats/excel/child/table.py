@@ -13,13 +13,13 @@ from etl_assets.extract.formats.excel.child.header import names_of
 from etl_assets.extract.formats.excel.child.refusal import RefusalError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from etl_assets.extract.formats.excel.child.book import Book, Row, Sheet
     from etl_assets.extract.formats.excel.child.request import Request
 
-    Record = tuple[int, str]
-    """The number of a row, and its cells as a JSON array."""
+    Record = tuple[int, Sequence[str], str]
+    """The number of a row, its cells, and its cells in columns without a name; see `literals`."""
 
 _MOST_PLANS: Final = 5_000
 
@@ -95,18 +95,18 @@ class Table:
         following = self._first_row()
         ended = False
         for row in self._remaining():
-            first, line = self._line(row)
-            if not line:
+            cells, others = self._cells(row)
+            if others == literals.NULL and cells.count(literals.NULL) == len(cells):
                 continue
             if self._request.ends_at_blank_row and row.number > following:
                 ended = True
             following = row.number + 1
-            if not ended and ends is not None and (text := literals.shown(first)) is not None:
+            if not ended and ends is not None and (text := literals.shown(cells[self._leftmost])) is not None:
                 ended = ends(text) is not None
             if ended or (skip_hidden and row.hidden):
                 self.skipped += 1
                 continue
-            yield row.number, line
+            yield row.number, cells, others
 
     def _first_row(self) -> int:
         return self._request.header_row + self._request.header_rows
@@ -116,25 +116,20 @@ class Table:
         self._pending = []
         yield from self._rows
 
-    def _line(self, row: Row) -> tuple[str, str]:
-        """Return the first cell of a row, and the row as a JSON array; an empty text for a blank row."""
+    def _cells(self, row: Row) -> tuple[Sequence[str], str]:
+        """Return the cells of a row by the names, and its cells in columns without a name."""
         self.cells += max(len(row.cells), len(self._columns))
         if self.cells > self._request.most_cells:
             raise RefusalError(
                 f"its sheets have more than {self._request.most_cells:,} cells",
                 "Raise most_cells if the workbook is as large as it should be",
             )
-        cells = row.cells
-        if row.columns != self._exact:
-            plan, unnamed = self._plan(row.columns)
-            others = {letters(row.columns[place]): cells[place] for place in unnamed if cells[place] != literals.NULL}
-            cells = [*cells, literals.NULL]
-            cells = [cells[place] for place in plan]
-            if others:
-                return cells[self._leftmost], f"[{','.join(cells)},{literals.of_unnamed_columns(others)}]"
-        if cells.count(literals.NULL) == len(cells):
-            return literals.NULL, ""
-        return cells[self._leftmost], f"[{','.join(cells)}]"
+        if row.columns == self._exact:
+            return row.cells, literals.NULL
+        plan, unnamed = self._plan(row.columns)
+        cells = [*row.cells, literals.NULL]
+        others = {letters(row.columns[place]): cells[place] for place in unnamed if cells[place] != literals.NULL}
+        return [cells[place] for place in plan], literals.of_unnamed_columns(others) if others else literals.NULL
 
     def _plan(self, columns: tuple[int, ...]) -> tuple[list[int], list[int]]:
         """Return for cells of these columns where the cell of each name is, or -1, and where the other cells are."""

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 IS_NUMBER: Final = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][-+]?\d{1,4})?")
 _DIGITS_OF_A_DOUBLE: Final = 17
 _LARGEST_EXPONENT: Final = 40
+_LARGEST_SERIAL: Final = 10_000_000
 _DAY: Final = 86_400_000
-_FIRST_AFTER_THE_LEAP_DAY: Final = 61
+_FIRST_AFTER_THE_LEAP_LARGEST_SERIAL: Final = 10_000_000
+_DAY: Final = 61
 _KEPT: Final = 65_536
 
 
@@ -123,7 +125,7 @@ def _shortest(digits: str) -> str:
 def moment(digits: str, kind: str, *, from_1904: bool) -> str:
     """Return a date, a time, both, or a duration, to the millisecond; a cell without a date if it is none."""
     serial = float(digits)
-    if not -1e7 < serial < 1e7 or (serial < 0 and kind == DURATION):
+    if abs(serial) > _LARGEST_SERIAL or (serial < 0 and kind == DURATION):
         return literals.date(digits)
     if kind == DURATION:
         return literals.plain(clock(round(serial * _DAY)))

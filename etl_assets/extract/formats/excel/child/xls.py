@@ -10,13 +10,14 @@ from etl_assets.extract.formats.excel.child.book import Merged, Row, Sheet
 from etl_assets.extract.formats.excel.child.encryption import refusal
 from etl_assets.extract.formats.excel.child.libraries import library
 from etl_assets.extract.formats.excel.child.number_formats import kind_of
-from etl_assets.extract.formats.excel.child.values import Conversion, conversion
+from etl_assets.extract.formats.excel.child.values import conversion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from etl_assets.extract.formats.excel.child.book import Book
     from etl_assets.extract.formats.excel.child.request import Request
+    from etl_assets.extract.formats.excel.child.values import Conversion
 
 
 def open_xls(stream: IO[bytes], request: Request) -> Book:
@@ -56,7 +57,8 @@ class Xls:
         self._percentages = percentages
         self._conversions: dict[int, Conversion] = {}
         self.sheets = [
-            Sheet(sheet.name, sheet.visibility != 0, True, str(place)) for place, sheet in enumerate(book.sheets())
+            Sheet(sheet.name, sheet.visibility != 0, has_cells=True, place=str(place))
+            for place, sheet in enumerate(book.sheets())
         ]
 
     def rows(self, sheet: Sheet) -> Iterator[Row]:
@@ -77,7 +79,7 @@ class Xls:
         ranges = self._book.sheet_by_index(int(sheet.place)).merged_cells
         return [Merged(top + 1, bottom, left, right - 1) for top, bottom, left, right in ranges]
 
-    def _cell(self, table: Any, row: int, column: int, type_: int, value: Any) -> str:  # noqa: PLR0913 -- of one cell
+    def _cell(self, table: Any, row: int, column: int, type_: int, value: Any) -> str:
         if type_ == _TEXT:
             return literals.text(value)
         if type_ in (_NUMBER, _DATE):

@@ -5,21 +5,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from etl_assets.extract.formats.excel.child import literals
 from etl_assets.extract.formats.excel.child.book import Merged, Sheet, column_of
 from etl_assets.extract.formats.excel.child.number_formats import BUILT_IN, NUMBER, kind_of
 from etl_assets.extract.formats.excel.child.package import CHUNK, feed, local, parser_of, relationships
-from etl_assets.extract.formats.excel.child.refusal import RefusalError, damaged
+from etl_assets.extract.formats.excel.child.refusal import damaged
+from etl_assets.extract.formats.excel.child.shared_strings import SharedStrings
 from etl_assets.extract.formats.excel.child.values import conversion
 from etl_assets.extract.formats.excel.child.xlsx_rows import SheetPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from etl_assets.extract.formats.excel.child.book import Row
     from etl_assets.extract.formats.excel.child.package import Package
 
-_OBJECT_BYTES: Final = 64
 _RANGE: Final = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})(?::\$?([A-Z]{1,3})\$?(\d{1,7}))?")
 
 
@@ -117,54 +116,10 @@ class Xlsx:
 
     def _read_strings(self) -> list[str]:
         part = self._part("sharedStrings")
-        strings: list[str] = []
         if part is None:
-            return strings
-        parser = _strings_parser(part, strings, self._string_bytes)
+            return []
         with self._package.open(part) as stream:
-            while data := stream.read(CHUNK):
-                feed(parser, part, data)
-        feed(parser, part, b"", final=True)
-        return strings
-
-
-def _strings_parser(part: str, strings: list[str], most_bytes: int) -> Callable[..., object]:
-    """Return a parser that appends each shared string to a list; phonetic guides are no part of them."""
-    pieces: list[str] = []
-    size = 0
-    phonetic = False
-
-    def start(element: str, _: dict[str, str]) -> None:
-        nonlocal phonetic
-        if element == "si":
-            pieces.clear()
-        elif element == "rPh":
-            phonetic = True
-        elif element == "t" and not phonetic:
-            parser.CharacterDataHandler = collect
-
-    def collect(data: str) -> None:
-        nonlocal size
-        size += len(data)
-        pieces.append(data)
-        if size > most_bytes:
-            raise RefusalError(
-                f"its shared strings take more than {most_bytes:,} bytes",
-                "Raise memory_bytes if the workbook is as large as it should be",
-            )
-
-    def end(element: str) -> None:
-        nonlocal phonetic, size
-        if element == "t":
-            parser.CharacterDataHandler = None
-        elif element == "rPh":
-            phonetic = False
-        elif element == "si":
-            strings.append(literals.escaped_text("".join(pieces)))
-            size += _OBJECT_BYTES
-
-    parser = parser_of(part, start, end)
-    return parser
+            return SharedStrings(part, self._string_bytes).read(stream)
 
 
 def workbook_part(package: Package) -> str:
