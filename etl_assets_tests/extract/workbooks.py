@@ -68,7 +68,9 @@ def raw_workbook(rows: str, *, styles: Sequence[str] = (), date1904: bool = Fals
     cells = '<xf numFmtId="0"/>' + "".join(f'<xf numFmtId="{200 + n}"/>' for n in range(len(styles)))
     relationships = "".join(
         f'<Relationship Id="r{n}" Type="{_DOCUMENT}/{kind}" Target="{target}"/>'
-        for n, (kind, target) in enumerate((("worksheet", "sheet1.xml"), ("styles", "styles.xml"), ("sharedStrings", "s.xml")))
+        for n, (kind, target) in enumerate(
+            (("worksheet", "sheet1.xml"), ("styles", "styles.xml"), ("sharedStrings", "s.xml"))
+        )
     )
     files = {
         "[Content_Types].xml": "<Types/>",

@@ -67,7 +67,7 @@ def shown(literal: str) -> str | None:
 
 
 def _object(key: str, value: str) -> str:
-    return f'{{"{key}": {json.dumps(value)}}}'
+    return f'{{"{key}": {json.dumps(value.encode("utf-8", "backslashreplace").decode())}}}'
 
 
 def _can_be_kept(value: str) -> bool:
