@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Book(Protocol):
         """Return the merged ranges."""
 
 
+@cache
 def letters(column: int) -> str:
     """Return the letters of a column: A for 0."""
     name = ""

@@ -60,14 +60,14 @@ def read(stream: BinaryIO, request: Request, writer: Writer) -> None:
                 f"it is of the type {book.type}, of which {option}= cannot be kept",
                 f"Remove {option}=, or ask the publisher for xlsx",
             )
-    names: list[str] | None = None
+    table: Table | None = None
     blocks = Blocks(writer, request)
     sheets = chosen(book, request)
     for sheet in sheets:
-        table = Table(book, sheet, request, names)
-        if names is None:
-            names = table.names
-            writer.write({"names": names})
+        first = table is None
+        table = Table(book, sheet, request, table)
+        if first:
+            writer.write({"names": table.names})
         blocks.add(table, sheet.name)
         if blocks.complete:
             break

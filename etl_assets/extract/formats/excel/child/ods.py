@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.extract.formats.excel.child.book import Merged, Sheet
 from etl_assets.extract.formats.excel.child.ods_rows import OdsParser, count, is_hidden
-from etl_assets.extract.formats.excel.child.package import CHUNK, feed, local, parser_of
+from etl_assets.extract.formats.excel.child.package import CHUNK, Parser, local
 from etl_assets.extract.formats.excel.child.refusal import RefusalError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Ods:
         parser = OdsParser(_CONTENT, int(sheet.place), self._percentages)
         with self._package.open(_CONTENT) as stream:
             while not parser.ended and (data := stream.read(CHUNK)):
-                feed(parser.parser, _CONTENT, data)
+                parser.feed(data)
                 yield from parser.finished()
 
     def merged(self, sheet: Sheet) -> Sequence[Merged]:
@@ -92,11 +92,11 @@ class Ods:
             nonlocal depth
             depth -= element == "table"
 
-        parser = parser_of(_CONTENT, start, end)
+        parser = Parser(_CONTENT, start, end)
         with self._package.open(_CONTENT) as stream:
             while data := stream.read(CHUNK):
-                feed(parser, _CONTENT, data)
-        feed(parser, _CONTENT, b"", final=True)
+                parser.feed(data)
+        parser.feed(b"", final=True)
         return sheets
 
     def _note_merged(self, attributes: dict[str, str], place: str, row: int, column: int) -> None:

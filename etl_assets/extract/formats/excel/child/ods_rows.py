@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from etl_assets.extract.formats.excel.child import literals
 from etl_assets.extract.formats.excel.child.book import Row
-from etl_assets.extract.formats.excel.child.package import local, parser_of
+from etl_assets.extract.formats.excel.child.package import Parser, local
 from etl_assets.extract.formats.excel.child.refusal import damaged
 from etl_assets.extract.formats.excel.child.values import IS_NUMBER, clock, number, percentage
 
@@ -45,7 +45,6 @@ class OdsParser:
         percentages: ``seen`` or ``number``.
 
     Attributes:
-        parser: The parser.
         ended: Whether the sheet has ended.
     """
 
@@ -53,9 +52,9 @@ class OdsParser:
         self._part = part
         self._place = place
         self._percentage = percentage if percentages == "seen" else number
-        self.parser = parser_of(part, self._start, self._end)
+        self._parser = Parser(part, self._start, self._end)
         self.ended = False
-        self._rows: list[Row] = []
+        self._rows: list[tuple[Row, int]] = []
         self._sheet, self._depth, self._ignored = -1, 0, 0
         self._number = 0
         self._row: dict[str, str] | None = None
@@ -64,10 +63,15 @@ class OdsParser:
         self._cell: dict[str, str] | None = None
         self._texts: list[str] = []
 
+    def feed(self, data: bytes) -> None:
+        """Parse more bytes."""
+        self._parser.feed(data)
+
     def finished(self) -> Iterator[Row]:
-        """Yield the rows that have ended, each once."""
+        """Yield the rows that have ended, each once, and repeated ones as often as they are."""
         rows, self._rows = self._rows, []
-        return iter(rows)
+        for row, repeated in rows:
+            yield from (row._replace(number=number) for number in range(row.number, row.number + repeated))
 
     def _start(self, element: str, attributes: dict[str, str]) -> None:
         if element == "table":
@@ -92,7 +96,7 @@ class OdsParser:
             if self._paragraphs:
                 self._collect("\n")
             self._paragraphs += 1
-            self.parser.CharacterDataHandler = self._collect
+            self._parser.collect(self._collect)
         elif element == "s":
             spaces = local(attributes, "c", "1")
             self._collect(" " * (int(spaces) if spaces.isdigit() and len(spaces) < 7 else 1))  # noqa: PLR2004 -- see _LONGEST_CELL
@@ -115,7 +119,7 @@ class OdsParser:
         elif element in _NO_TEXT and self._cell is not None:
             self._ignored -= 1
         elif element == "p":
-            self.parser.CharacterDataHandler = None
+            self._parser.collect(None)
         elif element in _CELLS and self._cell is not None:
             self._end_cell(self._cell)
         elif element == "table-row" and self._row is not None and self._cell is None:
@@ -139,8 +143,7 @@ class OdsParser:
                 raise damaged(f"its part {self._part} has a row beyond the last one")
             hidden = local(attributes, "visibility", "visible") != "visible"
             columns = tuple(self._columns)
-            first = self._number + 1
-            self._rows += (Row(number, hidden, columns, self._cells) for number in range(first, first + repeated))
+            self._rows.append((Row(self._number + 1, hidden, columns, self._cells), repeated))
         self._number += repeated
         self._row = None
 

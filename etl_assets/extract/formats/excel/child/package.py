@@ -9,7 +9,7 @@ import posixpath
 import zipfile
 import zlib
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 from xml.parsers import expat
 
 from etl_assets.extract.formats.excel.child.refusal import RefusalError, damaged
@@ -17,11 +17,16 @@ from etl_assets.extract.formats.excel.child.refusal import RefusalError, damaged
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    Start = Callable[[str, dict[str, str]], object]
+    End = Callable[[str], object]
+
 CHUNK: Final = 256 * 1024
 MOST_PARTS: Final = 10_000
 LARGEST_PART: Final = 16 * 1024 * 1024
 """The largest size of a part that is kept in memory: lists of sheets, relationships, styles."""
 _DEEPEST: Final = 100
+_LONGEST_TAG: Final = 4 * 1024 * 1024
+_NO_MEMORY: Final = expat.errors.codes[expat.errors.XML_ERROR_NO_MEMORY]
 _FAULTS: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 
 
@@ -53,69 +58,71 @@ class Package:
                 f"its part {name} is cut short or damaged ({type(error).__name__})", "Fetch it again", "incomplete"
             ) from error
 
-    def parse(
-        self, name: str, start: Callable[[str, dict[str, str]], Any], end: Callable[[str], Any] | None = None
-    ) -> None:
-        """Parse a small part; see `parser_of`."""
-        parser = parser_of(name, start, end)
+    def parse(self, name: str, start: Start, end: End | None = None) -> None:
+        """Parse a small part; see `Parser`."""
         with self.open(name) as stream:
             data = stream.read(LARGEST_PART + 1)
         if len(data) > LARGEST_PART:
             raise damaged(f"its part {name} has more than {LARGEST_PART} bytes")
-        feed(parser, name, data, final=True)
+        Parser(name, start, end).feed(data, final=True)
 
 
-def parser_of(name: str, start: Callable[[str, dict[str, str]], Any], end: Callable[[str], Any] | None = None) -> Any:
-    """Return a parser that calls the functions with the names of elements, and of attributes, without prefixes.
+class Parser:
+    """Parses a part by Expat, and calls functions with the names of elements, without their prefixes.
 
     Args:
         name: Of the part, for errors.
         start: Called with the name and the attributes of an element.
         end: Called with the name of an element.
-
-    Raises:
-        RefusalError: If the part has a document type declaration, or is nested too deeply.
     """
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    depth = 0
 
-    def start_of_element(element: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
-        depth += 1
-        if depth > _DEEPEST:
-            raise damaged(f"its part {name} is nested deeper than {_DEEPEST} elements")
-        if ":" in element:
-            element = element.rpartition(":")[2]
-        start(element, attributes)
+    def __init__(self, name: str, start: Start, end: End | None = None) -> None:
+        self._name = name
+        self._start = start
+        self._end = end
+        self._fed = self._depth = 0
+        self.expat = expat.ParserCreate()
+        self.expat.buffer_text = True
+        self.expat.StartElementHandler = self._start_element
+        self.expat.EndElementHandler = self._end_element
+        self.expat.StartDoctypeDeclHandler = self._refuse_doctype
 
-    def end_of_element(element: str) -> None:
-        nonlocal depth
-        depth -= 1
-        if end is not None:
-            end(element.rpartition(":")[2] if ":" in element else element)
+    def feed(self, data: bytes, *, final: bool = False) -> None:
+        """Parse more bytes.
 
-    def start_of_doctype(*_: object) -> None:
-        raise damaged(f"its part {name} has a document type declaration, which no workbook has")
+        Raises:
+            RefusalError: If they are not well-formed, have a document type declaration, are nested too deeply, or have
+                a tag of many megabytes.
+        """
+        try:
+            self.expat.Parse(data, final)
+        except expat.ExpatError as error:
+            if error.code == _NO_MEMORY:
+                raise MemoryError from error
+            raise damaged(f"its part {self._name} is no well-formed XML ({expat.ErrorString(error.code)})") from error
+        except (LookupError, ValueError) as error:
+            raise damaged(f"its part {self._name} is in an encoding that cannot be read") from error
+        self._fed += len(data)
+        if self._fed - self.expat.CurrentByteIndex > _LONGEST_TAG and not final:
+            raise damaged(f"its part {self._name} has a tag of more than {_LONGEST_TAG} bytes")
 
-    parser.StartElementHandler = start_of_element
-    parser.EndElementHandler = end_of_element
-    parser.StartDoctypeDeclHandler = start_of_doctype
-    return parser
+    def collect(self, text: Callable[[str], object] | None) -> None:
+        """Call a function with the text that follows, or none."""
+        self.expat.CharacterDataHandler = text
 
+    def _start_element(self, element: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise damaged(f"its part {self._name} is nested deeper than {_DEEPEST} elements")
+        self._start(element.rpartition(":")[2] if ":" in element else element, attributes)
 
-def feed(parser: Any, name: str, data: bytes, *, final: bool = False) -> None:
-    """Give bytes to a parser.
+    def _end_element(self, element: str) -> None:
+        self._depth -= 1
+        if self._end is not None:
+            self._end(element.rpartition(":")[2] if ":" in element else element)
 
-    Raises:
-        RefusalError: If they are not well-formed.
-    """
-    try:
-        parser.Parse(data, final)
-    except expat.ExpatError as error:
-        raise damaged(f"its part {name} is no well-formed XML ({expat.ErrorString(error.code)})") from error
-    except (LookupError, ValueError) as error:
-        raise damaged(f"its part {name} is in an encoding that cannot be read") from error
+    def _refuse_doctype(self, *_: object) -> None:
+        raise damaged(f"its part {self._name} has a document type declaration, which no workbook has")
 
 
 def relationships(package: Package, part: str) -> dict[str, tuple[str, str]]:

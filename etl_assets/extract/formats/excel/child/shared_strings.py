@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import IO, Final
 
 from etl_assets.extract.formats.excel.child import literals
-from etl_assets.extract.formats.excel.child.package import CHUNK, feed, parser_of
+from etl_assets.extract.formats.excel.child.package import CHUNK, Parser
 from etl_assets.extract.formats.excel.child.refusal import RefusalError
 
 _OBJECT_BYTES: Final = 64
@@ -25,12 +25,11 @@ class SharedStrings:
 
     def __init__(self, part: str, most_bytes: int) -> None:
         self.cells: list[str] = []
-        self._part = part
         self._most_bytes = most_bytes
         self._size = 0
         self._pieces: list[str] = []
         self._phonetic = False
-        self._parser = parser_of(part, self._start, self._end)
+        self._parser = Parser(part, self._start, self._end)
 
     def read(self, stream: IO[bytes]) -> list[str]:
         """Return the strings of a part.
@@ -39,8 +38,8 @@ class SharedStrings:
             RefusalError: If they take too much memory.
         """
         while data := stream.read(CHUNK):
-            feed(self._parser, self._part, data)
-        feed(self._parser, self._part, b"", final=True)
+            self._parser.feed(data)
+        self._parser.feed(b"", final=True)
         return self.cells
 
     def _start(self, element: str, _: dict[str, str]) -> None:
@@ -49,7 +48,7 @@ class SharedStrings:
         elif element == "rPh":
             self._phonetic = True
         elif element == "t" and not self._phonetic:
-            self._parser.CharacterDataHandler = self._collect
+            self._parser.collect(self._collect)
 
     def _collect(self, data: str) -> None:
         self._pieces.append(data)
@@ -57,7 +56,7 @@ class SharedStrings:
 
     def _end(self, element: str) -> None:
         if element == "t":
-            self._parser.CharacterDataHandler = None
+            self._parser.collect(None)
         elif element == "rPh":
             self._phonetic = False
         elif element == "si":

@@ -31,26 +31,27 @@ class Table:
         book: The workbook.
         sheet: The sheet.
         request: How it is declared.
-        names: The names of the sheets before, whose order the records have; None for the first sheet.
+        before: The sheet before, whose names and their order the records have; None for the first sheet.
 
     Attributes:
         names: The published names, in order.
         skipped: Number of rows so far that have cells and are no records.
-        cells: Number of cells so far.
+        cells: Number of cells so far, with those of the sheets before.
     """
 
-    def __init__(self, book: Book, sheet: Sheet, request: Request, names: list[str] | None) -> None:
+    def __init__(self, book: Book, sheet: Sheet, request: Request, before: Table | None) -> None:
         self._request = request
-        self.skipped = self.cells = 0
+        self.skipped = 0
+        self.cells = before.cells if before else 0
         self._rows = book.rows(sheet)
         self._pending: list[Row] = []
         by_column = self._header(book, sheet)
-        if names is not None and sorted(names) != sorted(by_column.values()):
+        if before is not None and sorted(before.names) != sorted(by_column.values()):
             raise RefusalError(
                 f"sheet {sheet.name!r} does not have the names of the sheets before it",
                 "Declare one source for each set of names, with sheet= for its sheets",
             )
-        self.names = names or list(by_column.values())
+        self.names: list[str] = before.names if before else list(by_column.values())
         columns = {name: column for column, name in by_column.items()}
         self._columns = [columns[name] for name in self.names]
         self._exact = tuple(self._columns)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from etl_assets.extract.formats.excel.child.book import Merged, Sheet, column_of
 from etl_assets.extract.formats.excel.child.number_formats import BUILT_IN, NUMBER, kind_of
-from etl_assets.extract.formats.excel.child.package import CHUNK, feed, local, parser_of, relationships
+from etl_assets.extract.formats.excel.child.package import CHUNK, Parser, local, relationships
 from etl_assets.extract.formats.excel.child.refusal import damaged
 from etl_assets.extract.formats.excel.child.shared_strings import SharedStrings
 from etl_assets.extract.formats.excel.child.values import conversion
@@ -62,10 +62,10 @@ class Xlsx:
                 columns = column_of(left), column_of(right or left)
                 found.append(Merged(int(top), int(bottom or top), *columns))
 
-        parser = parser_of(sheet.place, start)
+        parser = Parser(sheet.place, start)
         with self._package.open(sheet.place) as stream:
             while data := stream.read(CHUNK):
-                feed(parser, sheet.place, data)
+                parser.feed(data)
         return found
 
     def _read_sheets(self, workbook: str) -> list[Sheet]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from etl_assets.extract.formats.excel.child import literals
 from etl_assets.extract.formats.excel.child.book import Row, column_of
-from etl_assets.extract.formats.excel.child.package import parser_of
+from etl_assets.extract.formats.excel.child.package import Parser
 from etl_assets.extract.formats.excel.child.refusal import damaged
 from etl_assets.extract.formats.excel.child.values import IS_NUMBER
 
@@ -44,8 +44,8 @@ class CellParser:
         self._part = part
         self._strings = strings
         self._conversions = conversions
-        self.parser = parser_of(part, self._start, self._end)
-        self.parser.XmlDeclHandler = self._declare
+        self.parser = Parser(part, self._start, self._end)
+        self.parser.expat.XmlDeclHandler = self._declare
         self.at_first_row = self.at_end_of_row = self.foreign = False
         self._rows: list[Row] = []
         self._number = 0
@@ -91,7 +91,7 @@ class CellParser:
             if element == "v":
                 self._value.clear()
             self._has_value = True
-            self.parser.CharacterDataHandler = self._collect
+            self.parser.collect(self._collect)
 
     def _collect(self, data: str) -> None:
         self._size += len(data)
@@ -101,7 +101,7 @@ class CellParser:
 
     def _end(self, element: str) -> None:
         if element in ("v", "t"):
-            self.parser.CharacterDataHandler = None
+            self.parser.collect(None)
         elif element == "rPh":
             self._phonetic = False
         elif element == "c" and self._within_cell and self._cells is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Final
 
-from etl_assets.extract.formats.excel.child.package import CHUNK, feed
+from etl_assets.extract.formats.excel.child.package import CHUNK
 from etl_assets.extract.formats.excel.child.proof import Proof
 from etl_assets.extract.formats.excel.child.refusal import damaged
 from etl_assets.extract.formats.excel.child.xlsx_cells import CellParser
@@ -87,10 +87,10 @@ class SheetPart:
         while _ROWS_BEGIN not in head and len(head) < _LONGEST_HEAD and (data := stream.read(CHUNK)):
             head += data
         before, begin, rest = head.partition(_ROWS_BEGIN)
-        feed(self._slow.parser, self._part, before + begin)
+        self._slow.parser.feed(before + begin)
         return rest, bool(begin) and self._slow.at_first_row and not self._slow.foreign
 
     def _parsed(self, data: bytes, *, final: bool = False) -> Iterator[Row]:
         """Give bytes to Expat; yield the rows that end in them."""
-        feed(self._slow.parser, self._part, data, final=final)
+        self._slow.parser.feed(data, final=final)
         yield from self._slow.finished()
