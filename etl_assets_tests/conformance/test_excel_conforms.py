@@ -37,12 +37,12 @@ class TestExcelOfSeveralSheetsConforms(FormatSuite):
         {
             "Part 1": [("Title",), (), ("", "Upper"), _NAMES, *_ROWS[:12], ("Total", 1)],
             "Notes": [("Nothing",)],
-            "Part 2": [(), (), ("", "Upper"), _NAMES, *_ROWS],
+            "Part 2": [(), (), ("", "Upper"), _NAMES, *_ROWS, ("Total of 2",)],
         },
         change=lambda writer, sheet: (_damage(writer, sheet), sheet.set_row(20, None, None, {"hidden": True})),
     )
     records = 41
-    empty = book({"Part 1": [(), (), ("", "Upper"), _NAMES]})
+    empty = book({"Part 1": [(), (), ("", "Upper"), _NAMES, ("Total", 0)]})
     in_file = False
 
 

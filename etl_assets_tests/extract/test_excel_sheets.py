@@ -82,7 +82,7 @@ def test_a_sheet_of_a_chart_has_no_cells() -> None:
 
 def test_rows_before_the_names_are_counted_as_skipped_unless_they_are_blank() -> None:
     read = of_table(("Title",), (), *_TABLE, header_row=3)
-    assert (read.names, read.records, read.skipped) == (("a", "b"), _READ, 2)
+    assert (read.names, read.records, read.skipped) == (("a", "b"), _READ, 1)
 
 
 def test_names_in_two_rows_are_joined_and_merged_cells_count_for_their_range() -> None:
@@ -146,24 +146,29 @@ def test_a_sheet_without_names_has_the_declared_ones() -> None:
 
 def test_a_blank_row_is_no_record() -> None:
     read = of_table(_TABLE[0], (), _TABLE[1], ("", ""), _TABLE[2])
-    assert (read.records, read.skipped) == (_READ, 1)
+    assert (read.records, read.skipped) == (_READ, 0)
     assert read.batches[0].location(2) == "!Sheet1:5"
 
 
 def test_a_declared_number_of_last_rows_is_no_record() -> None:
     read = of_table(*_TABLE, ("Total", 3), ("Source: us",), (), footer=2)
-    assert (read.records, read.skipped) == (_READ, 3)
+    assert (read.records, read.skipped) == (_READ, 2)
     assert of_table(*_TABLE, footer=5).records == []
 
 
 def test_the_table_ends_before_the_row_whose_first_cell_matches() -> None:
     read = of_table(*_TABLE, ("Total", 3), (4, "after"), footer="Total*")
-    assert (read.records, read.skipped) == (_READ, 3)
+    assert (read.records, read.skipped) == (_READ, 2)
+
+
+def test_a_footer_that_is_declared_and_not_there_is_refused() -> None:
+    text = refusal(workbook(*_TABLE, ("Sum", 3)), footer="Total*")
+    assert "sheet 'Sheet1' has no row whose first cell matches footer='Total*'. Nothing was written" in text
 
 
 def test_the_table_ends_before_a_blank_row_if_that_is_declared() -> None:
     read = of_table(*_TABLE, (), ("Notes", None, "far away"), ends_at_blank_row=True)
-    assert (read.records, read.skipped) == (_READ, 2)
+    assert (read.records, read.skipped) == (_READ, 1)
     assert of_table(_TABLE[0], (), *_TABLE[1:], ends_at_blank_row=True).records == []
 
 
@@ -174,7 +179,7 @@ def test_hidden_rows_are_read_unless_they_are_declared_as_skipped() -> None:
     data = workbook(*_TABLE, change=change)
     assert contents(data).records == _READ
     read = contents(data, hidden_rows="skip")
-    assert (read.records, read.skipped) == (_READ[1:], 2)
+    assert (read.records, read.skipped) == (_READ[1:], 1)
 
 
 def test_filtered_rows_of_open_document_are_hidden_and_its_hidden_tables_too() -> None:

@@ -42,7 +42,7 @@ class ExcelOptions:
         header_row: Number of the row with the names, from 1; or of the first record, if the names are declared.
         header_rows: Number of rows with names; the parts of a name are joined by ``" / "``, from top to bottom.
         footer: Number of last rows that are no records; or a glob: the table ends before the first row whose first cell
-            matches.
+            matches. A workbook without such a row is refused.
         ends_at_blank_row: Whether the table ends before the first blank row.
         columns: The first and the last column to read, like ``"B:H"``; None for all.
         hidden_rows: ``"read"`` or ``"skip"``.

@@ -35,12 +35,13 @@ class Table:
 
     Attributes:
         names: The published names, in order.
-        skipped: Number of rows so far that have cells and are no records.
+        skipped: Number of rows so far that have values, and are neither names nor records.
         cells: Number of cells so far, with those of the sheets before.
     """
 
     def __init__(self, book: Book, sheet: Sheet, request: Request, before: Table | None) -> None:
         self._request = request
+        self._sheet = sheet.name
         self.skipped = 0
         self.cells = before.cells if before else 0
         self._rows = book.rows(sheet)
@@ -82,7 +83,8 @@ class Table:
                 break
             if row.number in numbers:
                 header.append(row)
-            self.skipped += any(cell != literals.NULL for cell in row.cells)
+            else:
+                self.skipped += any(cell != literals.NULL for cell in row.cells)
         if request.header is not None:
             return dict(enumerate(request.header, start=request.columns[0]))
         merged = book.merged(sheet) if request.header_rows > 1 else ()
@@ -108,6 +110,11 @@ class Table:
                 self.skipped += 1
                 continue
             yield row.number, cells, others
+        if ends is not None and not ended and self._request.spans is None:
+            raise RefusalError(
+                f"sheet {self._sheet!r} has no row whose first cell matches footer={footer!r}",
+                "Correct footer= if the publisher has changed it, or remove it if there is none",
+            )
 
     def _first_row(self) -> int:
         return self._request.header_row + self._request.header_rows
