@@ -21,6 +21,11 @@ def _damage(writer: Any, sheet: Any) -> None:
     sheet.write_number(13, 2, 60, writer.add_format({"num_format": "yyyy-mm-dd"}))
 
 
+def _damage_and_hide(writer: Any, sheet: Any) -> None:
+    _damage(writer, sheet)
+    sheet.set_row(20, None, None, {"hidden": True})
+
+
 class TestExcelConforms(FormatSuite):
     format = Excel(batch_bytes=400)
     sample = workbook(_NAMES, *_ROWS, change=_damage)
@@ -39,7 +44,7 @@ class TestExcelOfSeveralSheetsConforms(FormatSuite):
             "Notes": [("Nothing",)],
             "Part 2": [(), (), ("", "Upper"), _NAMES, *_ROWS, ("Total of 2",)],
         },
-        change=lambda writer, sheet: (_damage(writer, sheet), sheet.set_row(20, None, None, {"hidden": True})),
+        change=_damage_and_hide,
     )
     records = 41
     empty = book({"Part 1": [(), (), ("", "Upper"), _NAMES, ("Total", 0)]})

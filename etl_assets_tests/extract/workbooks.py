@@ -6,7 +6,7 @@ import io
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-import xlsxwriter
+import xlsxwriter  # type: ignore[import-untyped]  # it has no types
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -72,7 +72,7 @@ def raw_workbook(rows: str, *, styles: Sequence[str] = (), date1904: bool = Fals
             (("worksheet", "sheet1.xml"), ("styles", "styles.xml"), ("sharedStrings", "s.xml"))
         )
     )
-    files = {
+    files: dict[str, str | bytes] = {
         "[Content_Types].xml": "<Types/>",
         "_rels/.rels": f'<Relationships xmlns="{_PACKAGE}"><Relationship Id="a" Type="{_DOCUMENT}/officeDocument" '
         'Target="xl/workbook.xml"/></Relationships>',

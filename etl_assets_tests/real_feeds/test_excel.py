@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import python_calamine
-import xlrd
+import xlrd  # type: ignore[import-untyped]  # it has no types
 
 from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.excel.format import Excel

@@ -64,16 +64,18 @@ class Proof:
             text = run.decode()
             found = shape.pattern.findall(text)
             numbers, *values = zip(*found, strict=True)
-            usual = 2 * len(found) + 4 * sum(len(column) - column.count("") for column in values)
+            empty = [column.count("") for column in values]
+            usual = 2 * len(found) + 4 * (len(values) * len(found) - sum(empty))
             if text.count("<") != usual + text.count("/>"):
                 return None
-            cells = [_column(convert, column) for convert, column in zip(shape.converters, values, strict=True)]
+            columns = zip(shape.converters, values, empty, strict=True)
+            cells = [_sparse(convert, column) if some else convert(column) for convert, column, some in columns]
         except (IndexError, ValueError):
             return None
         self._widest = shape
-        columns = shape.columns
+        places = shape.columns
         return (
-            Row(int(number), False, columns, row)  # noqa: FBT003 -- keywords take longer
+            Row(int(number), False, places, row)  # noqa: FBT003 -- keywords take longer
             for number, row in zip(numbers, zip(*cells, strict=True), strict=True)
         )
 
@@ -97,7 +99,7 @@ class Proof:
         if self._widest is None or len(shape.columns) >= len(self._widest.columns):
             self._widest = shape
         try:
-            row = [_column(convert, (value,))[0] for convert, value in zip(shape.converters, values, strict=True)]
+            row = [_sparse(convert, (value,))[0] for convert, value in zip(shape.converters, values, strict=True)]
         except (IndexError, ValueError):
             return None
         return Row(int(match[1]), False, shape.columns, row)  # noqa: FBT003 -- keywords take longer
@@ -132,7 +134,7 @@ class Proof:
 def _pattern(letters: Sequence[str], styles: Sequence[str], types: Sequence[str]) -> re.Pattern[str]:
     """Return the pattern of a row: its number, and the value of each cell or nothing."""
     cells = "".join(
-        rf'(?:<c r="{name}\1"{_attribute("s", style)}{_attribute("t", type_)}(?:/>|><v>({_VALUES[type_]})</v></c>))?'
+        rf'(?:<c r="{name}\1"{_attribute("s", style)}{_attribute("t", type_)}(?:><v>({_VALUES[type_]})</v></c>|/>))?'
         for name, style, type_ in zip(letters, styles, types, strict=True)
     )
     return re.compile(rf'<row r="([1-9]\d{{0,6}})"[^<>&/]*>{cells}</row>')
@@ -142,9 +144,7 @@ def _attribute(name: str, value: str) -> str:
     return f' {name}="{value}"' if value else ""
 
 
-def _column(convert: Convert, values: Sequence[str]) -> list[str]:
+def _sparse(convert: Convert, values: Sequence[str]) -> list[str]:
     """Return the cells of a column; null where it has no value."""
-    if "" not in values:
-        return convert(values)
     cells = iter(convert([value for value in values if value]))
     return [next(cells) if value else literals.NULL for value in values]

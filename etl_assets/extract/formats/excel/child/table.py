@@ -43,7 +43,7 @@ class Table:
         self._request = request
         self._sheet = sheet.name
         self.skipped = 0
-        self.cells = before.cells if before else 0
+        self.cells: int = before.cells if before else 0
         self._rows = book.rows(sheet)
         self._pending: list[Row] = []
         by_column = self._header(book, sheet)
@@ -99,7 +99,7 @@ class Table:
         ended = False
         for row in self._remaining():
             cells, others = self._cells(row)
-            if others == literals.NULL and cells.count(literals.NULL) == len(cells):
+            if cells[0] == literals.NULL == others and cells.count(literals.NULL) == len(cells):
                 continue
             if self._request.ends_at_blank_row and row.number > following:
                 ended = True

@@ -80,7 +80,7 @@ def converter(kind: str, percentages: str, *, from_1904: bool) -> Callable[[str]
 
 def number(digits: str) -> str:
     """Return a number as the workbook has it, without an exponent."""
-    if "E" not in digits and "e" not in digits and (len(digits) < _DIGITS_OF_A_DOUBLE or repr(float(digits)) == digits):
+    if len(digits) < _DIGITS_OF_A_DOUBLE and "E" not in digits and "e" not in digits:
         return f'"{digits}"'
     return literals.plain(exact(digits))
 
@@ -95,6 +95,8 @@ def percentage(digits: str) -> str:
 
 def code(digits: str, width: int) -> str:
     """Return an integer with the leading zeros that its format shows; any other number with all its digits."""
+    if digits.isdigit():
+        return f'"{digits.zfill(width)}"'
     whole = exact(digits)
     sign, absolute = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
     return literals.plain(sign + absolute.zfill(width)) if absolute.isdigit() else literals.plain(whole)
@@ -115,10 +117,14 @@ def exact(digits: str) -> str:
 
 
 def _shortest(digits: str) -> str:
-    value = float(digits)
-    if isinf(value) or Decimal(f"{value:.17g}") != Decimal(digits):
+    mantissa = digits.partition("E")[0].replace(".", "").lstrip("-0")
+    if len(mantissa) != _DIGITS_OF_A_DOUBLE:
         return digits
-    return repr(value).removesuffix(".0")
+    value = float(digits)
+    whole = f"{value:.17g}"
+    if whole == digits or (not isinf(value) and Decimal(whole) == Decimal(digits)):
+        return repr(value).removesuffix(".0")
+    return digits
 
 
 def moment(digits: str, kind: str, *, from_1904: bool) -> str:
