@@ -27,7 +27,7 @@ def _damage_and_hide(writer: Any, sheet: Any) -> None:
 
 
 class TestExcelConforms(FormatSuite):
-    format = Excel(batch_bytes=400)
+    format = Excel(batch_bytes=600)
     sample = workbook(_NAMES, *_ROWS, change=_damage)
     records = 30
     empty = workbook(_NAMES)
@@ -36,7 +36,7 @@ class TestExcelConforms(FormatSuite):
 
 class TestExcelOfSeveralSheetsConforms(FormatSuite):
     format = Excel(
-        sheet="Part *", batch_bytes=500, header_row=3, header_rows=2, footer="Total*", hidden_rows="skip", columns="A:C"
+        sheet="Part *", batch_bytes=900, header_row=3, header_rows=2, footer="Total*", hidden_rows="skip", columns="A:C"
     )
     sample = book(
         {

@@ -126,7 +126,7 @@ class _Pipe:
         """Raise the error for a process that ended before its last message."""
         self._process.stdout.close()  # type: ignore[union-attr]  # it is a pipe
         code = self._process.wait()
-        if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        if code == -signal.SIGXCPU:
             raise self._refused(f"reading it takes more than {self._request.seconds} seconds", "seconds")
         ended = "" if code == OUT_OF_MEMORY else f"; the process that reads it ended with {_named(code)}"
         memory = f"reading it takes more than {self._request.memory_bytes:,} bytes of memory"

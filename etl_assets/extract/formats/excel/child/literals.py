@@ -1,7 +1,7 @@
 """Cells as JSON: a text, null, or an object for a cell that has no value that can be read.
 
-A record is an array of such cells. So a text ``#N/A`` and the error of that name are told apart when the record is read
-again from its bytes.
+A record is an array of such cells. So a text ``#N/A`` and the error of that name differ when the record is read again
+from its bytes.
 """
 
 from __future__ import annotations

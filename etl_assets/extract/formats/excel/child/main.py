@@ -16,8 +16,6 @@ from etl_assets.extract.formats.excel.child.request import Request
 from etl_assets.extract.formats.excel.child.sheets import chosen
 from etl_assets.extract.formats.excel.child.table import Table
 
-_SECONDS_TO_END: Final = 5
-
 
 def main() -> None:
     """Read the workbook; whatever goes wrong is the last message."""
@@ -45,9 +43,15 @@ OUT_OF_MEMORY: Final = 77
 
 def limit(request: Request) -> None:
     """Limit memory and processor time of this process, and let it write no image of its memory."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (request.memory_bytes, request.memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (request.seconds, request.seconds + _SECONDS_TO_END))
+    for kind, most in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_AS, request.memory_bytes),
+        (resource.RLIMIT_CPU, request.seconds),
+    ):
+        _, hard = resource.getrlimit(kind)
+        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        # At a hard limit of processor time the process would be killed, without the signal that names the reason.
+        resource.setrlimit(kind, (allowed, hard if kind == resource.RLIMIT_CPU else allowed))
 
 
 def read(stream: BinaryIO, request: Request, writer: Writer) -> None:
