@@ -81,7 +81,7 @@ def sheets(draw: st.DrawFn) -> bytes:
     for number in range(1, draw(st.integers(1, 25))):
         odd = draw(st.sampled_from([False, False, False, True]))
         cells = draw(st.lists(st.sampled_from(_CELLS), max_size=5)) if odd else shape
-        attributes = draw(st.sampled_from(["", ' spans="1:5"', ' hidden="1"'])) if odd else ""
+        attributes = draw(st.sampled_from(["", "", "", "", ' spans="1:5"', ' hidden="1"']))
         inside = "".join(cell.format(at=f"{'ABCDE'[place]}{number}", n=number % 3) for place, cell in enumerate(cells))
         rows.append(
             f'<row r="{number}"{attributes}>{inside}</row>' + draw(st.sampled_from(["", "", "\n", "<!-- < -->"]))
