@@ -265,14 +265,14 @@ def test_a_cell_of_open_document_without_a_value_makes_its_record_malformed(xml:
 def test_what_calamine_reads_has_errors_at_their_places_and_no_date_that_may_be_wrong() -> None:
     def change(writer: Any, sheet: Any) -> None:
         day = writer.add_format({"num_format": "yyyy-mm-dd"})
-        sheet.write_row("C3", ["h", 1 / 7, True])
+        sheet.write_row("C3", ["h", 12345.678901, True])
         sheet.write_formula("D5", "=1/0", None, "#DIV/0!")
         sheet.write_row("C6", [44227, 60, 0.75, 1.5], day)
         sheet.write_number("E6", 0.75, writer.add_format({"num_format": "hh:mm"}))
 
     book = Calamine(io.BytesIO(workbook(change=change)), "xlsb")
     rows = {row.number: dict(zip(row.columns, row.cells, strict=True)) for row in book.rows(book.sheets[0])}
-    assert rows[3] == {2: '"h"', 3: '"0.1428571428571429"', 4: '"true"', 5: "null"}
+    assert rows[3] == {2: '"h"', 3: '"12345.678901"', 4: '"true"', 5: "null"}
     assert rows[5][3] == '{"error": "#DIV/0!"}'
     assert (rows[6][2], rows[6][4]) == ('"2021-01-31"', '"18:00:00"')
     assert rows[6][3].startswith('{"date": ')

@@ -110,7 +110,7 @@ class Table:
                 self.skipped += 1
                 continue
             yield row.number, cells, others
-        if ends is not None and not ended and self._request.spans is None:
+        if ends is not None and not ended:
             raise RefusalError(
                 f"sheet {self._sheet!r} has no row whose first cell matches footer={footer!r}",
                 "Correct footer= if the publisher has changed it, or remove it if there is none",
