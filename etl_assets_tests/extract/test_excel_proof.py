@@ -103,10 +103,42 @@ def test_rows_that_are_proven_are_those_that_expat_reads(data: bytes) -> None:
 
 def test_rows_within_a_comment_are_no_rows() -> None:
     row = '<row r="{n}"><c r="A{n}"><v>1</v></c></row>'
-    rows = "".join(row.format(n=n) for n in range(1, 40))
+    odd = '<row r="1"><c r="A1"><f>1</f><v>1</v></c></row>'
+    rows = odd + "".join(row.format(n=n) for n in range(2, 40))
     hidden = "<!-- " + "".join(row.format(n=n) for n in range(40, 80)) + " -->"
     after = "".join(row.format(n=n) for n in range(80, 90))
     assert [row.number for row in proven(sheet_xml(rows + hidden + after))] == [*range(1, 40), *range(80, 90)]
+
+
+_ONE = '<row r="{n}"><c r="A{n}"><v>1</v></c></row>'
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '<!-- /><row r="50"><c r="A50"><v>1</v></c></row> -->',
+        '<row r="50"><c r="A50"><f>/>/>/>/>/>/>/>/></f><v>1</v></c></row>',
+        '<x:row r="50"><c r="A50"><v>1</v></c></x:row>/>/>/>/>/>/>',
+        '<row r="50"><c r="A50"><v>1</v></c></row >',
+        "<row><c><v>1</v></c></row>",
+        '<row r="50"/>',
+        '<row r="50"><c r="A50" s="1"/></row>',
+        '<x a="/>"><row r="50"><c r="A50"><v>1</v></c></row></x>',
+    ],
+)
+def test_no_row_is_lost_or_won_where_the_proof_could_be_misled(odd: str) -> None:
+    rows = [_ONE.format(n=n) for n in range(1, 100) if n != 50]
+    data = sheet_xml("".join([*rows[:49], odd, *rows[49:]]), before="").replace(
+        b"<worksheet", b'<worksheet xmlns:x="x"'
+    )
+    assert values(proven(data)) == values(parsed(data))
+
+
+def test_a_row_that_does_not_end_is_refused_whatever_is_around_it() -> None:
+    rows = [_ONE.format(n=n) for n in range(1, 100)]
+    rows[49] = '<row r="50"><c r="A50"><v>1</v></c>/>/>/>/>/>/>'
+    with pytest.raises(RefusalError):
+        proven(sheet_xml("".join(rows)))
 
 
 def test_rows_that_are_alike_are_read_without_expat(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 The proof of a row: each of its cells is written in one of the usual ways, and no other ``<`` is in it. The proof of a
 run of rows: each has cells in the columns, with the types and styles, of one row before them, or lacks some of them;
-and every ``<`` is either in such a row or begins an element without contents, which has no value.
+every end of a row is the end of such a row; and every ``<`` is in such a row or begins an element without contents,
+which has no value.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ _CELL: Final = re.compile(
     r'<c r="([A-Z]{1,3})([1-9]\d{0,6})"(?: s="(\d{1,6})")?(?: t="([nsb])")?' rf"(?:/>|><v>({_NUMBER})</v></c>)"
 )
 _VALUES: Final = {"": _NUMBER, "n": _NUMBER, "s": r"\d{1,9}", "b": "[01]"}
+_WITHOUT_CONTENTS: Final = re.compile("<[^<>]*/>")
+_MARKS_OF_DOUBT: Final = (b"hidden", b"<!", b"<?", b":row")
+"""What a run of usual rows does not have: hidden rows, comments, instructions and prefixes."""
 _BOOLEANS: Final = {"1": literals.TRUE, "0": literals.FALSE}
 _MOST_SHAPES: Final = 2_000
 _MOST_GROUPS: Final = 2_000
@@ -58,7 +62,7 @@ class Proof:
     def of_run(self, run: bytes) -> Iterator[Row] | None:
         """Return the rows of a run of whole rows; None if there is no proof."""
         shape, self._widest = self._widest, None
-        if shape is None or shape.pattern is None or b"hidden" in run:
+        if shape is None or shape.pattern is None or any(mark in run for mark in _MARKS_OF_DOUBT):
             return None
         try:
             text = run.decode()
@@ -66,7 +70,7 @@ class Proof:
             numbers, *values = zip(*found, strict=True)
             empty = [column.count("") for column in values]
             usual = 2 * len(found) + 4 * (len(values) * len(found) - sum(empty))
-            if text.count("<") != usual + text.count("/>"):
+            if text.count("</row") != len(found) or text.count("<") != usual + _without_contents(text):
                 return None
             columns = zip(shape.converters, values, empty, strict=True)
             cells = [_sparse(convert, column) if some else convert(column) for convert, column, some in columns]
@@ -142,6 +146,11 @@ def _pattern(letters: Sequence[str], styles: Sequence[str], types: Sequence[str]
 
 def _attribute(name: str, value: str) -> str:
     return f' {name}="{value}"' if value else ""
+
+
+def _without_contents(text: str) -> int:
+    """Return the number of elements without contents."""
+    return len(_WITHOUT_CONTENTS.findall(text)) if "/>" in text else 0
 
 
 def _sparse(convert: Convert, values: Sequence[str]) -> list[str]:

@@ -35,6 +35,7 @@ class CellParser:
 
     Attributes:
         parser: The parser.
+        number: The number of the last row; a row without a number follows it.
         at_first_row: Whether the element of all rows has begun, and no row in it.
         at_end_of_row: Whether the last thing that was parsed is the end of a row.
         foreign: Whether the part is in another encoding than UTF-8.
@@ -48,7 +49,7 @@ class CellParser:
         self.parser.expat.XmlDeclHandler = self._declare
         self.at_first_row = self.at_end_of_row = self.foreign = False
         self._rows: list[Row] = []
-        self._number = 0
+        self.number = 0
         self._cells: dict[int, str] | None = None
         self._within_rows = self._within_cell = self._phonetic = False
 
@@ -65,7 +66,7 @@ class CellParser:
         if element == "sheetData":
             self.at_first_row = self._within_rows = True
         elif element == "row" and self._within_rows and self._cells is None:
-            self._number = _integer(attributes.get("r"), self._number + 1)
+            self.number = _integer(attributes.get("r"), self.number + 1)
             self._hidden = attributes.get("hidden") in _YES
             self._cells, self._column = {}, -1
         elif element == "c" and self._cells is not None and not self._within_cell:
@@ -77,7 +78,7 @@ class CellParser:
         match = _REFERENCE.fullmatch(attributes.get("r", ""))
         self._column = column_of(match[1]) if match else self._column + 1
         if self._column >= _COLUMNS or (self._cells is not None and self._column in self._cells):
-            raise damaged(f"its part {self._part} has a cell twice, or beyond the last column, in row {self._number}")
+            raise damaged(f"its part {self._part} has a cell twice, or beyond the last column, in row {self.number}")
         self._type, self._style = attributes.get("t", "n"), _integer(attributes.get("s"), 0)
         self._value: list[str] = []
         self._within_cell, self._has_value, self._formula, self._size = True, False, False, 0
@@ -110,7 +111,7 @@ class CellParser:
         elif element == "row" and self._cells is not None and not self._within_cell:
             columns = tuple(sorted(self._cells))
             cells = [self._cells[column] for column in columns]
-            self._rows.append(Row(self._number, self._hidden, columns, cells))
+            self._rows.append(Row(self.number, self._hidden, columns, cells))
             self._cells = None
             self.at_end_of_row = True
         elif element == "sheetData":

@@ -60,7 +60,9 @@ class SheetPart:
         while provable and (data := stream.read(CHUNK)):
             run, end, rest = (rest + data).rpartition(_ROW_END)
             if (rows := self._proof.of_run(run + end)) is not None:
-                yield from rows
+                for row in rows:
+                    yield row
+                    self._slow.number = row.number
             elif end:
                 for fragment in run.split(_ROW_END):
                     yield from self._row(fragment + _ROW_END, provable=provable)
@@ -76,8 +78,10 @@ class SheetPart:
         row = self._proof.of_row(fragment) if provable else None
         self._provable = provable
         if row is not None:
+            self._slow.number = row.number
             yield row
             return
+        self._slow.at_end_of_row = False
         yield from self._parsed(fragment)
         self._provable = provable and self._slow.at_end_of_row
 
