@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from etl_assets.extract.base import Extractor, Fetched, Format
     from etl_assets.extract.file import FileExtractor
     from etl_assets.extract.formats.csv import Csv
+    from etl_assets.extract.formats.excel.format import Excel
     from etl_assets.extract.formats.fixed_width import (
         Field,
         Filler,
@@ -79,6 +80,7 @@ __all__ = [
     "Distribution",
     "DriftOpened",
     "Entry",
+    "Excel",
     "Expectation",
     "Extractor",
     "Fetched",
@@ -148,6 +150,7 @@ _NAMES_BY_MODULE = {
     "extract.base": ("Extractor", "Fetched", "Format"),
     "extract.file": ("FileExtractor",),
     "extract.formats.csv": ("Csv",),
+    "extract.formats.excel.format": ("Excel",),
     "extract.formats.fixed_width": ("Field", "Filler", "FixedWidth", "HeaderRecord", "RecordCode", "TrailerRecord"),
     "extract.formats.json": ("Json",),
     "extract.formats.lines": ("LineFormat",),

@@ -1,0 +1,159 @@
+"""Reads rows of Office Open XML by regular expressions that prove that nothing else is in them.
+
+The proof of a row: each of its cells is written in one of the usual ways, and no other ``<`` is in it. The proof of a
+run of rows: each has cells in the columns, with the types and styles, of one row before them, or lacks some of them;
+every end of a row is the end of such a row; and every ``<`` is in such a row or begins an element without contents,
+which has no value.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from etl_assets.extract.formats.excel.child import literals
+from etl_assets.extract.formats.excel.child.book import Row, column_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from etl_assets.extract.formats.excel.child.values import Conversion
+
+    Convert = Callable[[Sequence[str]], list[str]]
+
+_ROW: Final = re.compile(r'\s*<row r="([1-9]\d{0,6})"([^<>&/]*)>')
+_NUMBER: Final = r"-?\d+(?:\.\d+)?(?:E[-+]?\d{1,3})?"
+_CELL: Final = re.compile(
+    r'<c r="([A-Z]{1,3})([1-9]\d{0,6})"(?: s="(\d{1,6})")?(?: t="([nsb])")?' rf"(?:/>|><v>({_NUMBER})</v></c>)"
+)
+_VALUES: Final = {"": _NUMBER, "n": _NUMBER, "s": r"\d{1,9}", "b": "[01]"}
+_WITHOUT_CONTENTS: Final = re.compile("<[^<>]*/>")
+_MARKS_OF_DOUBT: Final = (b"hidden", b"<!", b"<?", b":row")
+"""What a run of usual rows does not have: hidden rows, comments, instructions and prefixes."""
+_BOOLEANS: Final = {"1": literals.TRUE, "0": literals.FALSE}
+_MOST_SHAPES: Final = 2_000
+_MOST_GROUPS: Final = 2_000
+_LAST_COLUMN: Final = 16_383
+
+
+class _Shape(NamedTuple):
+    """What rows have in common: columns, what makes their cells, and the pattern of a run of such rows."""
+
+    columns: tuple[int, ...]
+    converters: list[Convert]
+    pattern: re.Pattern[str] | None
+
+
+class Proof:
+    """Reads rows and runs of rows.
+
+    Args:
+        strings: The shared strings, as cells.
+        conversions: For each style, the cells by the digits of a number.
+    """
+
+    def __init__(self, strings: Sequence[str], conversions: Sequence[Conversion]) -> None:
+        self._strings = strings
+        self._conversions = conversions
+        self._shapes: dict[tuple[tuple[str, ...], ...], _Shape | None] = {}
+        self._widest: _Shape | None = None
+
+    def of_run(self, run: bytes) -> Iterator[Row] | None:
+        """Return the rows of a run of whole rows; None if there is no proof."""
+        shape, self._widest = self._widest, None
+        if shape is None or shape.pattern is None or any(mark in run for mark in _MARKS_OF_DOUBT):
+            return None
+        try:
+            text = run.decode()
+            found = shape.pattern.findall(text)
+            numbers, *values = zip(*found, strict=True)
+            empty = [column.count("") for column in values]
+            usual = 2 * len(found) + 4 * (len(values) * len(found) - sum(empty))
+            if text.count("</row") != len(found) or text.count("<") != usual + _without_contents(text):
+                return None
+            columns = zip(shape.converters, values, empty, strict=True)
+            cells = [_sparse(convert, column) if some else convert(column) for convert, column, some in columns]
+        except (IndexError, ValueError):
+            return None
+        self._widest = shape
+        places = shape.columns
+        return (
+            Row(int(number), False, places, row)  # noqa: FBT003 -- keywords take longer
+            for number, row in zip(numbers, zip(*cells, strict=True), strict=True)
+        )
+
+    def of_row(self, fragment: bytes) -> Row | None:
+        """Return the row of a fragment that ends with its end tag; None if there is no proof."""
+        try:
+            text = fragment.decode()
+        except UnicodeDecodeError:
+            return None
+        match = _ROW.match(text)
+        cells = _CELL.findall(text, match.end()) if match else []
+        if match is None or not cells or "hidden" in match[2]:
+            return None
+        letters, numbers, styles, types, values = zip(*cells, strict=True)
+        empty = values.count("")
+        if text.count("<", match.end()) != 1 + 4 * len(cells) - 3 * empty or numbers.count(match[1]) != len(cells):
+            return None
+        shape = self._shape(letters, styles, types)
+        if shape is None:
+            return None
+        if self._widest is None or len(shape.columns) >= len(self._widest.columns):
+            self._widest = shape
+        try:
+            row = [_sparse(convert, (value,))[0] for convert, value in zip(shape.converters, values, strict=True)]
+        except (IndexError, ValueError):
+            return None
+        return Row(int(match[1]), False, shape.columns, row)  # noqa: FBT003 -- keywords take longer
+
+    def _shape(self, *shape: tuple[str, ...]) -> _Shape | None:
+        """Return the shape of a row; None if its columns do not ascend."""
+        if shape not in self._shapes:
+            if len(self._shapes) >= _MOST_SHAPES:
+                self._shapes.clear()
+            self._shapes[shape] = self._new_shape(*shape)
+        return self._shapes[shape]
+
+    def _new_shape(self, letters: Sequence[str], styles: Sequence[str], types: Sequence[str]) -> _Shape | None:
+        columns = tuple(map(column_of, letters))
+        ascending = all(column < following for column, following in pairwise(columns))
+        if not ascending or columns[-1] > _LAST_COLUMN:
+            return None
+        converters = [self._convert(style, type_) for style, type_ in zip(styles, types, strict=True)]
+        return _Shape(columns, converters, _pattern(letters, styles, types) if len(columns) < _MOST_GROUPS else None)
+
+    def _convert(self, style: str, type_: str) -> Convert:
+        """Return what makes cells of the values of a column."""
+        if type_ == "s":
+            strings = self._strings
+            return lambda places: list(map(strings.__getitem__, map(int, places)))
+        if type_ == "b":
+            return lambda values: list(map(_BOOLEANS.__getitem__, values))
+        place = int(style or 0)
+        return self._conversions[place if place < len(self._conversions) else 0].column
+
+
+def _pattern(letters: Sequence[str], styles: Sequence[str], types: Sequence[str]) -> re.Pattern[str]:
+    """Return the pattern of a row: its number, and the value of each cell or nothing."""
+    cells = "".join(
+        rf'(?:<c r="{name}\1"{_attribute("s", style)}{_attribute("t", type_)}(?:><v>({_VALUES[type_]})</v></c>|/>))?'
+        for name, style, type_ in zip(letters, styles, types, strict=True)
+    )
+    return re.compile(rf'<row r="([1-9]\d{{0,6}})"[^<>&/]*>{cells}</row>')
+
+
+def _attribute(name: str, value: str) -> str:
+    return f' {name}="{value}"' if value else ""
+
+
+def _without_contents(text: str) -> int:
+    """Return the number of elements without contents."""
+    return len(_WITHOUT_CONTENTS.findall(text)) if "/>" in text else 0
+
+
+def _sparse(convert: Convert, values: Sequence[str]) -> list[str]:
+    """Return the cells of a column; null where it has no value."""
+    cells = iter(convert([value for value in values if value]))
+    return [next(cells) if value else literals.NULL for value in values]
