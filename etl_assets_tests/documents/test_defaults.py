@@ -10,12 +10,29 @@ from typing import Any
 
 import pytest
 
-from etl_assets import Column, Csv, FileExtractor, Monitors, Ndjson, Schema, Source
+from etl_assets import (
+    Column,
+    Csv,
+    Excel,
+    FileExtractor,
+    Json,
+    Monitors,
+    Ndjson,
+    Parquet,
+    Schema,
+    Source,
+    SqlDump,
+    Sqlite,
+    Xml,
+)
 from etl_assets.schema.rules import KINDS
 from etl_assets_tests.documented import ROOT
 
-DECLARING = (ROOT / "docs" / "declaring-a-source.md").read_text("utf-8")
-DOCUMENTED = (Source, FileExtractor, Csv, Ndjson, Schema, Column)
+DECLARING = "\n".join((ROOT / "docs" / name).read_text("utf-8") for name in ("declaring-a-source.md", "formats.md"))
+DOCUMENTED = (
+    *(Source, FileExtractor, Schema, Column),
+    *(Csv, Ndjson, Json, Xml, Excel, Parquet, SqlDump, Sqlite),
+)
 NOTHING: tuple[Any, ...] = (None, (), "", {}, Monitors())
 """What a default in words may stand for: the class finds another value itself."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from etl_assets.extract.base import Format
 from etl_assets.extract.formats.excel.batch import RULES, ExcelBatch, columns_of
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from etl_assets.model.rule import RuleInfo
 
 
+_MAGIC: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x09\x00", b"\x09\x02", b"\x09\x04", b"\x09\x08")
+"""The first bytes of a zip archive, of an OLE container, and of an old workbook without one."""
+
+
 @dataclass(frozen=True)
 class Excel(ExcelOptions, Format):
     """A table in a workbook; see `ExcelOptions` for the arguments."""
@@ -33,6 +37,10 @@ class Excel(ExcelOptions, Format):
     def rules(self) -> tuple[RuleInfo, ...]:
         """See `Format.rules`."""
         return RULES
+
+    def mismatch(self, head: bytes) -> str | None:
+        """Return why a file is not of this format; see `Format.mismatch`."""
+        return None if head.startswith(_MAGIC) else "is no workbook"
 
     def read(
         self, stream: BinaryIO, member: str, *, after: Span | None = None, index: MemberIndex | None = None

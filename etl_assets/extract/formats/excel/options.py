@@ -11,7 +11,7 @@ What a record is:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from etl_assets.errors import DeclarationError
@@ -65,7 +65,7 @@ class ExcelOptions:
     columns: str | None = None
     hidden_rows: Literal["read", "skip"] = "read"
     percentages: Literal["seen", "number"] = "seen"
-    password: Secret | None = None
+    password: Secret | None = field(default=None, repr=False)  # so that it is no part of the fingerprint
     null: tuple[str, ...] = ()
     memory_bytes: int = 2 * 1024**3
     seconds: int = 3_600
@@ -121,9 +121,9 @@ class ExcelOptions:
             ("most_cells", self.most_cells, 1, _LARGEST_MEMORY),
             ("batch_bytes", self.batch_bytes, _SMALLEST_BATCH, LARGEST_BATCH),
         )
-        for field, value, smallest, largest in limits:
+        for name, value, smallest, largest in limits:
             if not smallest <= value <= largest:
-                raise _error(field, f"is {value}", f"Write {smallest} to {largest}")
+                raise _error(name, f"is {value}", f"Write {smallest} to {largest}")
 
 
 def _error(field: str, problem: str, remedy: str) -> DeclarationError:
