@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,7 +16,7 @@ from etl_assets.errors import DeliveryMissingError, DeliveryUnreachableError
 from etl_assets_tests.documented import example
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 DOCUMENT = "docs/browser.md"
 REPORT: Any = example(DOCUMENT, "class BrowserReport")
@@ -38,12 +39,12 @@ class Portal(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         if url.path != "/login" and "session=open" not in self.headers.get("Cookie", ""):
-            self.answer(b"", 303, Location="/login")
+            self.answer(b"", {"Location": "/login"}, 303)
         elif url.path in PAGES:
             self.answer(PAGES[url.path].encode())
         elif parse_qs(url.query).get("month") == ["2024-01"]:
             disposition = 'attachment; filename="report-2024-01.csv"'
-            self.answer(b"id,amount\n1,5\n2,7\n", **{"Content-Type": "text/csv", "Content-Disposition": disposition})
+            self.answer(b"id,amount\n1,5\n2,7\n", {"Content-Type": "text/csv", "Content-Disposition": disposition})
         else:
             self.answer(b"There is no report.")
 
@@ -51,11 +52,11 @@ class Portal(BaseHTTPRequestHandler):
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         self.asked.append(form["user"][0])
         if form["password"] == ["sesame-open"]:
-            self.answer(b"", 303, Location="/reports", **{"Set-Cookie": "session=open"})
+            self.answer(b"", {"Location": "/reports", "Set-Cookie": "session=open"}, 303)
         else:
             self.answer(b"The password is wrong.")
 
-    def answer(self, body: bytes, status: int = 200, **headers: Any) -> None:
+    def answer(self, body: bytes, headers: Mapping[str, str] = MappingProxyType({}), status: int = 200) -> None:
         self.send_response(status)
         for name, value in {"Content-Type": "text/html", "Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)

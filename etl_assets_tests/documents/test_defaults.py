@@ -54,8 +54,8 @@ def documented(section: str) -> dict[str, str]:
 
 def value_of(text: str) -> Any:
     """The Python value that a default's cell says; Ellipsis where it says it in words."""
-    if size := re.fullmatch(r"(\d+) MiB", text):
-        return int(size[1]) * 2**20
+    if size := re.fullmatch(r"(\d+) (MiB|GiB)", text):
+        return int(size[1]) * (2**20 if size[2] == "MiB" else 2**30)
     literal = re.match(r"`?([^`]*)`?", text)
     try:
         return ast.literal_eval(literal[1]) if literal else ...

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from etl_assets.model.drift import Change
 from etl_assets.schema import Column, References, Schema
+from etl_assets.schema.names import column_name
 from etl_assets.schema.type_inference import Guess, guess
 from etl_assets.watch.cell_samples import allowed_values
-from etl_assets.watch.proposals import column_name, propose, with_members
+from etl_assets.watch.proposals import propose, with_members
 
 COLUMNS = (
     Column("code", "text", required=True),
