@@ -115,9 +115,9 @@ def _measure_partitions(console: Console, bench: PartitionBench) -> list[Grid]:
 def _measure_formats(console: Console, work: Path, plan: reading.Plan) -> list[reading.Compared]:
     """Every format against the fastest library."""
     compared = []
-    for name in reading.names():
+    for name in reading.names(work):
         with _step(console, f"reading {name}"):
-            compared.append(reading.compare(name, plan, work, lambda _: None))
+            compared.append(reading.compare(name, plan, work))
     return compared
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import pkgutil
 import sys
 from dataclasses import dataclass
-from importlib import import_module
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks import formats
 from benchmarks.measure import measure
 from benchmarks.outcome import Grid, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from benchmarks.measure import Process
 
 LIMIT: Final = 1.5
 ROUNDING_LIMIT: Final = 2.5
@@ -85,47 +84,46 @@ class Compared:
         return len({reading.records for reading in (*self.ours, *self.fastest)}) == 1
 
 
-def names() -> list[str]:
+def names(work: Path) -> list[str]:
     """Return the names of the measured formats."""
-    return sorted(module.name for module in pkgutil.iter_modules(formats.__path__) if not module.name.startswith("_"))
+    found: list[str] = _run(work, "list")[0]
+    return found
 
 
-def compare(name: str, plan: Plan, work: Path, step: Callable[[str], Any]) -> Compared:
+def compare(name: str, plan: Plan, work: Path) -> Compared:
     """Measure a format.
 
     Args:
-        name: Of its module in ``benchmarks.formats``.
+        name: From `names`.
         plan: How much is read.
         work: Folder for the files.
-        step: Is called with what is done next.
     """
-    module = import_module(f"benchmarks.formats.{name}")
-    small, file = work / f"small.{name}", work / f"file.{name}"
-    step(f"{name}: a file of {plan.megabytes} MB")
-    module.write(small, _SMALL)
-    module.write(file, plan.megabytes)
+    small, file = work / "small.bin", work / "file.bin"
+    _run(work, "write", name, str(small), str(_SMALL))
+    about, _ = _run(work, "write", name, str(file), str(plan.megabytes))
     ours: list[Reading] = []
     fastest: list[Reading] = []
-    for number in range(1, plan.pairs + 1):
-        step(f"{name}: pair {number} of {plan.pairs}")
-        ours.append(_read(name, "ours", small, file, work))
-        fastest.append(_read(name, "fastest", small, file, work))
-    large_peak = None
-    size = file.stat().st_size / _MB
-    if plan.large is not None and getattr(module, "STREAMS", True):
-        step(f"{name}: memory for a file of {plan.large} MB")
-        module.write(file, plan.large)
-        large_peak = _read(name, "ours", small, file, work).peak_mb
+    for _ in range(plan.pairs):
+        ours.append(_read(work, "ours", name, small, file))
+        fastest.append(_read(work, "fastest", name, small, file))
+    size, large_peak = file.stat().st_size / _MB, None
+    if plan.large is not None and about["streams"]:
+        _run(work, "write", name, str(file), str(plan.large))
+        large_peak = _read(work, "ours", name, small, file).peak_mb
     small.unlink()
     file.unlink()
     return Compared(name, size, ours, fastest, large_peak)
 
 
-def _read(name: str, side: str, small: Path, file: Path, work: Path) -> Reading:
-    command = [sys.executable, "-m", "benchmarks.formats", name, side, str(small), str(file)]
-    process = measure(command, environment={}, work=work)
-    facts = json.loads(process.output)
+def _read(work: Path, side: str, name: str, small: Path, file: Path) -> Reading:
+    facts, process = _run(work, side, name, str(small), str(file))
     return Reading(facts["records"], facts["seconds"], facts["processor"], process.peak_bytes / _MB)
+
+
+def _run(work: Path, *arguments: str) -> tuple[Any, Process]:
+    """Run ``python -m benchmarks.formats``, so that this process stays small; return what it printed and took."""
+    process = measure([sys.executable, "-m", "benchmarks.formats", *arguments], environment={}, work=work)
+    return json.loads(process.output), process
 
 
 def reading_grid(compared: Sequence[Compared]) -> Grid:

@@ -23,10 +23,12 @@ FORMATS: Final = {
     "carriage_returns": Csv(line_end="\r"),
 }
 
+CASES: Final = tuple(FORMATS)
 
-def write(path: Path, megabytes: int, dialect: str = "plain") -> None:
+
+def write(path: Path, megabytes: int, case: str) -> None:
     """Write a file in a dialect; every fifth record has a delimiter, and every tenth a quote, inside quotes."""
-    format_ = FORMATS[dialect]
+    format_ = FORMATS[case]
     lines = [_line(number, format_) for number in range(1000)]
     chunk = "".join(lines).encode()
     with path.open("wb") as file:
@@ -35,19 +37,19 @@ def write(path: Path, megabytes: int, dialect: str = "plain") -> None:
             file.write(chunk)
 
 
-def ours(path: Path, dialect: str = "plain") -> int:
+def ours(path: Path, case: str) -> int:
     """Read the file through the format into frames; return the number of records."""
     records = 0
     with path.open("rb") as file:
-        for batch in FORMATS[dialect].read(file, ""):
+        for batch in FORMATS[case].read(file, ""):
             records += batch.frame.height
             batch.forget()
     return records
 
 
-def fastest(path: Path, dialect: str = "plain") -> int:
+def fastest(path: Path, case: str) -> int:
     """Read the file by the fastest library into a frame; return the number of records."""
-    return _READERS[dialect](path).height
+    return _READERS[case](path).height
 
 
 def _line(number: int, format_: Csv) -> str:

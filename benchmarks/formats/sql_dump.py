@@ -20,14 +20,29 @@ if TYPE_CHECKING:
 
     from etl_assets.extract.formats.sql_dump.grammar import Dialect
 
+CASES: Final = ("insert", "copy")
 _NAMES: Final = ("id", "code", "name", "amount", "taken", "note")
 _TABLE: Final = b"CREATE TABLE `t` (`id` int, `code` text, `name` text, `amount` text, `taken` text, `note` text);\n"
 _VALUE: Final = rb"(NULL|[-0-9.]+|'(?:[^'\\]|\\.)*')"
 _RECORD: Final = re.compile(rb"\(" + rb",".join([_VALUE] * len(_NAMES)) + rb"\)")
 
 
-def write(path: Path, megabytes: int) -> None:
-    """Write an INSERT of about that size."""
+def write(path: Path, megabytes: int, case: str) -> None:
+    """Write a dump of about that size."""
+    (_write_insert if case == "insert" else _write_copy)(path, megabytes)
+
+
+def ours(path: Path, case: str) -> int:
+    """Read it through the format into frames."""
+    return _height(path, "mysql" if case == "insert" else "postgres")
+
+
+def fastest(path: Path, case: str) -> int:
+    """Read it by the reference into a frame."""
+    return (_by_expression if case == "insert" else _by_polars)(path)
+
+
+def _write_insert(path: Path, megabytes: int) -> None:
     with path.open("wb") as file:
         file.write(_TABLE + b"INSERT INTO `t` VALUES ")
         for number, values in enumerate(_records(megabytes)):
@@ -37,20 +52,14 @@ def write(path: Path, megabytes: int) -> None:
         file.write(b";\n")
 
 
-def ours(path: Path) -> int:
-    """Read it through the format into frames."""
-    return _height(path, "mysql")
-
-
-def fastest(path: Path) -> int:
+def _by_expression(path: Path) -> int:
     """Find the records with a regular expression, and make a frame of them."""
     rows = _RECORD.findall(path.read_bytes())
     texts = [[value.decode() for value in row] for row in rows]
     return pl.DataFrame(texts, schema=list(_NAMES), orient="row").height
 
 
-def write_copy(path: Path, megabytes: int) -> None:
-    """Write a COPY of about that size."""
+def _write_copy(path: Path, megabytes: int) -> None:
     with path.open("wb") as file:
         file.write(b"COPY t (" + ", ".join(_NAMES).encode() + b") FROM stdin;\n")
         for number, values in enumerate(_records(megabytes)):
@@ -59,12 +68,7 @@ def write_copy(path: Path, megabytes: int) -> None:
         file.write(b"\\.\n")
 
 
-def ours_copy(path: Path) -> int:
-    """Read it through the format into frames."""
-    return _height(path, "postgres")
-
-
-def fastest_copy(path: Path) -> int:
+def _by_polars(path: Path) -> int:
     """Read the lines with Polars, which leaves the escapes in the values."""
     lines = path.read_bytes().partition(b"\n")[2].removesuffix(b"\\.\n")
     schema = dict.fromkeys(_NAMES, pl.String())
