@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from etl_assets.model.batch import RawBatch
 
 
-CUTS = 40
-"""Number of places at which the sample is cut, and changed."""
 READ_AHEAD = 64 * 1024
 """Number of bytes that a format may read to recognise a file."""
 
@@ -68,6 +66,7 @@ class FormatSuite:
         records: How many records it holds.
         empty: A file without records that is not an empty file; None if the format has no such file.
         in_file: Whether the bytes of a record are a part of the file. If not, the format writes them itself.
+        cuts: Number of places at which the sample is cut, and changed.
         uncertain: Number of records at the end of a file that was cut that may not be those of the whole file.
         marked: The sample with a byte order mark before it, if the format accepts one.
         foreign: A file in another encoding than the format reads, with characters that show it, if it has encodings.
@@ -81,6 +80,7 @@ class FormatSuite:
     records: int
     empty: bytes | None = None
     in_file: bool = True
+    cuts: int = 40
     uncertain: int = 1
     marked: bytes | None = None
     foreign: bytes | None = None
@@ -230,7 +230,7 @@ class FormatSuite:
 
     def test_a_file_that_is_cut_anywhere_is_refused_or_has_the_records_before_the_cut(self) -> None:
         whole = self.values(self.sample)
-        for length in range(1, len(self.sample), max(1, len(self.sample) // CUTS)):
+        for length in range(1, len(self.sample), max(1, len(self.sample) // self.cuts)):
             try:
                 cut = self.values(self.sample[:length])
             except DeliveryError:
@@ -239,7 +239,7 @@ class FormatSuite:
             assert cut[:certain] == whole[:certain]
 
     def test_a_file_with_a_changed_byte_raises_nothing_but_an_error_of_the_delivery(self) -> None:
-        for place in range(0, len(self.sample), max(1, len(self.sample) // CUTS)):
+        for place in range(0, len(self.sample), max(1, len(self.sample) // self.cuts)):
             for bits in (0x01, 0x80, 0xFF):
                 changed = bytearray(self.sample)
                 changed[place] ^= bits

@@ -30,6 +30,7 @@ class TestExcelConforms(FormatSuite):
     format = Excel(batch_bytes=600)
     sample = workbook(_NAMES, *_ROWS, change=_damage)
     records = 30
+    cuts = 8  # each is read in a process of its own
     empty = workbook(_NAMES)
     in_file = False
 
@@ -47,6 +48,7 @@ class TestExcelOfSeveralSheetsConforms(FormatSuite):
         change=_damage_and_hide,
     )
     records = 41
+    cuts = 8  # each is read in a process of its own
     empty = book({"Part 1": [(), (), ("", "Upper"), _NAMES, ("Total", 0)]})
     in_file = False
 
@@ -62,5 +64,6 @@ class TestExcelWithDeclaredNamesConforms(FormatSuite):
         )
     )
     records = 17
+    cuts = 8  # each is read in a process of its own
     empty = ods(ods_table(ods_row(ods_cell(""))))
     in_file = False

@@ -223,7 +223,7 @@ def test_a_transformer_that_loses_the_index_raises_an_error(world: World) -> Non
 
 def test_an_impossible_format_is_a_declaration_error() -> None:
     with pytest.raises(DeclarationError, match="delimiter"):
-        Csv(delimiter=";;")
+        Csv(delimiter="")
 
 
 def test_a_session_that_ends_while_a_delivery_is_entered_raises_an_error_and_a_retry_succeeds(world: World) -> None:
