@@ -106,7 +106,8 @@ def _plan(schema: Schema, raw: RawBatch, sources: Mapping[str, pl.DataType]) -> 
     intermediate = IntermediateColumns()
     for index, column in enumerate(columns):
         cell, name = pl.col(cell_name(index)), published.get(column.name)
-        value = read_typed(column, cell, sources[name], intermediate) if name in sources else None
+        source = None if name is None else sources.get(name)
+        value = None if source is None else read_typed(column, cell, source, intermediate)
         if name is None:
             cells.append(pl.lit(column.default, dtype=pl.String).alias(cell_name(index)))
         elif value is not None:

@@ -40,7 +40,7 @@ def values_of(array: Any) -> pl.Series | None:
 
 def _is_typed(type_: Any) -> bool:
     if pa.types.is_timestamp(type_):
-        return type_.unit != "s"
+        return bool(type_.unit != "s")
     if pa.types.is_decimal(type_):
-        return not pa.types.is_decimal256(type_) and type_.scale >= 0
+        return not pa.types.is_decimal256(type_) and bool(type_.scale >= 0)
     return any(is_type(type_) for is_type in _TYPED)
