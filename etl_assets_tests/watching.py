@@ -13,9 +13,8 @@ from etl_assets.watch import cell_samples, drift
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import polars as pl
-
     from etl_assets.landing import Warehouse
+    from etl_assets.model.batch import RawBatch
     from etl_assets.model.delivery import Delivery, Manifest
     from etl_assets.model.drift import Change, DriftEvent
     from etl_assets.postgres.connection import Connection
@@ -79,11 +78,11 @@ class Watch:
         for event in events:
             drift.ignore(self.connection, self.source.alert_rules, event.id, "ada", "noise")
 
-    def _first_batch(self, manifest: Manifest) -> pl.DataFrame:
+    def _first_batch(self, manifest: Manifest) -> RawBatch:
         self.reads += 1
         first = manifest.spans[0].batch
         (batch,) = batches(self.source.extractor, self.warehouse.store, manifest, {first})
-        return batch.frame
+        return batch
 
 
 def slots(events: Iterable[DriftEvent]) -> list[tuple[str, str, str]]:

@@ -14,6 +14,8 @@ from etl_assets.extract.formats.parquet import Parquet
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from etl_assets.model.batch import RawBatch
+
 _GROUP: Final = 100_000
 _BYTES_A_GROUP: Final = 5_500_000
 
@@ -28,14 +30,19 @@ def write(path: Path, megabytes: int) -> None:
 
 
 def ours(path: Path) -> int:
-    """Read it into frames by the format."""
+    """Read it by the format: the values, and texts where there are no others."""
     with path.open("rb") as file:
-        return sum(batch.frame.height for batch in Parquet().read(file, path.name))
+        return sum(map(_read, Parquet().read(file, path.name)))
 
 
 def fastest(path: Path) -> int:
-    """Read it into a frame of texts by Polars."""
-    return pl.read_parquet(path).select(pl.all().cast(pl.String)).height
+    """Read it into a frame by Polars, which does not verify the checksums of pages."""
+    return pl.read_parquet(path).height
+
+
+def _read(batch: RawBatch) -> int:
+    typed = batch.typed
+    return batch.texts([name for name in batch.names if name not in typed]).height
 
 
 def _table(generator: np.random.Generator, group: int) -> pa.Table:

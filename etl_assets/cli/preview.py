@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
-import polars as pl
 
 from etl_assets import catalog, ingest
 from etl_assets.cli.environment import declared, source_named
@@ -30,6 +29,8 @@ from etl_assets.validate import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    import polars as pl
 
     from etl_assets.model.batch import Batch
     from etl_assets.model.delivery import Manifest
@@ -144,7 +145,7 @@ def _rejected(batch: Batch, wanted: pl.DataFrame, shape: Shape, masking: Masking
     """Yield rejected records: location, broken rules, and the values of the columns of those rules."""
     if wanted.is_empty():
         return
-    parsed = batch.raw.frame.filter(pl.col(RECORD_NO).is_in(wanted[REJECTED_RECORD_NO].implode()))
+    parsed = batch.raw.texts_of(wanted[REJECTED_RECORD_NO])
     published = {row[RECORD_NO]: row for row in parsed.iter_rows(named=True)}
     for number, rules in wanted.select(REJECTED_RECORD_NO, REJECTED_RULES).iter_rows():
         names = dict.fromkeys(shape.columns[name] for rule in rules if (name := _column(rule)) in shape.columns)

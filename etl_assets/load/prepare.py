@@ -65,8 +65,9 @@ def published_keys(batch: Batch, schema: Schema) -> pl.DataFrame | None:
     names = schema.published_key(batch.raw.names)
     if not names:
         return None
-    parts = [pl.col(name).str.strip_chars(" ").alias(f"#{place}") for place, name in enumerate(names)]
-    return batch.raw.frame.select(RECORD_NO, *parts)
+    texts = batch.raw.texts(names)
+    parts = [texts.get_column(name).str.strip_chars(" ").alias(f"#{place}") for place, name in enumerate(names)]
+    return pl.DataFrame([texts.get_column(RECORD_NO), *parts])
 
 
 def hash_seed(schema: Schema) -> int:

@@ -51,7 +51,7 @@ def _lacks_only_parents(schema: Schema) -> pl.Expr:
 
 def _fields(raw: RawBatch, numbers: pl.Series) -> pl.DataFrame:
     """Return the fields of the records that could be parsed, as JSON; null if the database cannot store them."""
-    parsed = raw.frame.filter(pl.col(RECORD_NO).is_in(numbers.implode()))
+    parsed = raw.texts_of(numbers)
     cells = parsed.drop(RECORD_NO)
     if cells.width:
         encoded = cells.to_struct("fields").struct.json_encode()

@@ -23,6 +23,8 @@ NONE_MALFORMED: Final = pl.DataFrame(schema={REJECTED_RECORD_NO: pl.Int64(), REJ
 """What `RawBatch.malformed` is if every record can be parsed."""
 
 
+_NO_VALUES: Final[Mapping[str, pl.Series]] = MappingProxyType({})
+
 PublishedType = Literal[
     "text", "integer", "float", "decimal", "boolean", "date", "timestamp", "instant", "time", "json", "uuid"
 ]
@@ -57,6 +59,35 @@ class RawBatch(ABC):
         Cells without a value, and the format's null words, are null. Nothing else is interpreted. The values of a file
         with types are written as text from which the declared type reads exactly the same value; see ``canonical``.
         """
+
+    @property
+    def typed(self) -> Mapping[str, pl.Series]:
+        """The values of columns with a type in the file, by published name, for the same records in the same order.
+
+        They are read instead of the text, and are the values that the text means; null is no value. A column without
+        them is read from its text, for example if Polars has no type for all of its values, or if one record of the
+        batch was corrected. Text columns are never among them.
+        """
+        return _NO_VALUES
+
+    def texts(self, names: Sequence[str], places: pl.Series | None = None) -> pl.DataFrame:
+        """Return some of `frame`; a format with types overrides this, and writes only these values as text.
+
+        Args:
+            names: Of the published columns, each once.
+            places: Positions of records in the frame, from 0; all records when None.
+
+        Returns:
+            A String column for each name, and ``RECORD_NO`` (Int64) last.
+        """
+        frame = self.frame
+        columns = [frame.get_column(name) for name in (*names, RECORD_NO)]
+        return pl.DataFrame(columns if places is None else [column.gather(places) for column in columns])
+
+    def texts_of(self, record_numbers: pl.Series) -> pl.DataFrame:
+        """Return those of some records that are well-formed, as rows of `frame`."""
+        places = self.texts(()).get_column(RECORD_NO).is_in(record_numbers.implode()).arg_true()
+        return self.texts(self.names, places)
 
     @property
     @abstractmethod

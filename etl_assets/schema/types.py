@@ -55,22 +55,31 @@ _CANONICAL_FORMATS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def canonical_type(type_: DataType) -> DataType:
+def canonical_type(type_: DataType, *, first: bool = False) -> DataType:
     """Return a type that also reads the canonical notation of its values, in which formats write values as text.
 
     Dates and times are written as ISO 8601 says, with a blank between date and time, a fraction of up to six digits if
     there is one, and an offset if it is an instant: ``2024-01-31 08:05:00.5+00:00``. Truth values are ``true`` and
     ``false``. Numbers have a point and no other separator. A date may be written as its midnight, and a midnight as its
     date.
+
+    Args:
+        type_: The declared type.
+        first: Whether the canonical notation is tried before the declared one. It is for a column whose values have a
+            type in the file: with ``%Y-%d-%m``, a date of the file would become another one.
     """
     if type_.name == "boolean":
         true, false = (*type_.true, *TRUE), (*type_.false, *FALSE)
+        if first:
+            true = (*TRUE, *(word for word in type_.true if word not in FALSE))
+            false = (*FALSE, *(word for word in type_.false if word not in TRUE))
         return replace(type_, true=tuple(dict.fromkeys(true)), false=tuple(dict.fromkeys(false)))
     formats = _CANONICAL_FORMATS.get(type_.name, ())
     if type_.is_instant:
         offset = tuple(f"{format_}%z" for format_ in formats)
         formats = offset if type_.zone is None else (*formats, *offset)
-    return replace(type_, declared_formats=tuple(dict.fromkeys((*type_.formats, *formats)))) if formats else type_
+    ordered = (*formats, *type_.formats) if first else (*type_.formats, *formats)
+    return replace(type_, declared_formats=tuple(dict.fromkeys(ordered))) if formats else type_
 
 
 @dataclass(frozen=True)

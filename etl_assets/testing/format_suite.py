@@ -129,6 +129,22 @@ class FormatSuite:
             assert batch.frame.dtypes == [*[pl.String()] * len(batch.names), pl.Int64()]
             assert dict(batch.malformed.schema) == {"record_no": pl.Int64(), "rules": pl.List(pl.String())}
 
+    def test_any_part_of_the_frame_can_be_asked_for(self) -> None:
+        for batch in self.read():
+            frame, places = batch.frame, pl.Series([batch.frame.height - 1, 0], dtype=pl.UInt32)
+            names = batch.names[::-2]
+            assert batch.texts(()).equals(frame.select(RECORD_NO))
+            assert batch.texts(names).rows() == pl.DataFrame([frame[name] for name in (*names, RECORD_NO)]).rows()
+            assert batch.texts(batch.names, places).equals(frame[places])
+            assert batch.texts_of(frame[RECORD_NO].gather(places).sort()).equals(frame[places.unique()])
+
+    def test_typed_values_are_of_the_records_of_the_frame_and_missing_where_the_text_is(self) -> None:
+        for batch in self.read():
+            assert set(batch.typed) <= set(batch.names)
+            for name, values in batch.typed.items():
+                assert values.dtype != pl.String
+                assert values.is_null().to_list() == batch.frame[name].is_null().to_list()
+
     def test_batches_that_are_read_by_their_index_have_all_names_and_the_same_records(self) -> None:
         whole = self.read()
         again = self.again(whole)

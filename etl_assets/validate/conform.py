@@ -19,14 +19,13 @@ from polars.exceptions import PolarsError
 
 from etl_assets.errors import TransformError
 from etl_assets.validate.casts import cast, prepare
-from etl_assets.validate.dates_and_times import in_range, to_instants
+from etl_assets.validate.typed_values import as_date, as_time, as_timestamp, unless_changed
 
 if TYPE_CHECKING:
     from etl_assets.schema import Column, DataType
     from etl_assets.validate.intermediate_columns import IntermediateColumns
 
 _LARGEST_EXPONENT: Final = 400
-_MICROSECOND: Final = 1_000
 _WITH_TEXT: Final = (str, Integral, Real, Decimal, UUID)
 """Classes of Python objects that `_as_text` can write as text."""
 
@@ -73,11 +72,11 @@ def conform(column: Column, name: str, source: pl.DataType, intermediate: Interm
     elif column.type.name == "boolean" and source == pl.Boolean:
         value = cell
     elif column.type.name == "date":
-        value = _date(cell, source, intermediate)
+        value = as_date(cell, source, intermediate)
     elif column.type.name == "timestamp":
-        value = _timestamp(column.type, cell, source, intermediate)
-    elif column.type.name == "time" and source == pl.Time:
-        value = pl.when(cell.cast(pl.Int64) % _MICROSECOND == 0).then(cell)
+        value = as_timestamp(column.type, cell, source, intermediate)
+    elif column.type.name == "time":
+        value = as_time(cell, source)
     if value is None:
         raise TransformError(
             f"The transformer returned a column {column.name!r} of {source}, which is declared {column.type.name}. The "
@@ -130,15 +129,7 @@ def _number(type_: DataType, cell: pl.Expr, source: pl.DataType, intermediate: I
         return cast(type_, intermediate.add(text), intermediate)
     if source.is_integer():
         return cell.cast(type_.polars, strict=False)
-    return _unless_changed(cell, type_.polars, source, intermediate)
-
-
-def _unless_changed(
-    cell: pl.Expr, target: pl.DataType, source: pl.DataType, intermediate: IntermediateColumns
-) -> pl.Expr:
-    """Cast a value to another type; null if casting it back gives another value."""
-    value = intermediate.add(cell.cast(target, strict=False))
-    return pl.when(value.cast(source, strict=False) == cell).then(value)
+    return unless_changed(cell, type_.polars, source, intermediate)
 
 
 def _positional(texts: pl.Series) -> pl.Series:
@@ -148,33 +139,3 @@ def _positional(texts: pl.Series) -> pl.Series:
         return texts
     positional = [format(Decimal(text), "f") if power else text for text, power in zip(texts, scientific, strict=True)]
     return pl.Series(texts.name, positional, dtype=pl.String)
-
-
-def _date(cell: pl.Expr, source: pl.DataType, intermediate: IntermediateColumns) -> pl.Expr | None:
-    if isinstance(source, pl.Datetime) and source.time_zone is None:
-        cell = intermediate.add(_unless_changed(cell, pl.Date(), source, intermediate))
-    elif source != pl.Date:
-        return None
-    return pl.when(in_range(cell, pl.Date())).then(cell)
-
-
-def _timestamp(
-    type_: DataType, cell: pl.Expr, source: pl.DataType, intermediate: IntermediateColumns
-) -> pl.Expr | None:
-    """Keep wall-clock readings, convert instants to UTC; readings become instants only in a declared zone."""
-    if source == pl.Date:
-        value = pl.when(in_range(cell, pl.Date())).then(cell).cast(pl.Datetime("us"))
-    elif isinstance(source, pl.Datetime):
-        value = _unless_changed(cell, pl.Datetime("us", source.time_zone), source, intermediate)
-    else:
-        return None
-    if isinstance(source, pl.Datetime) and source.time_zone is not None:
-        if not type_.is_instant:
-            return None
-        value = value.dt.convert_time_zone("UTC")
-    elif type_.is_instant:
-        if type_.zone is None:
-            return None
-        value = to_instants(value, type_.zone, intermediate)
-    value = intermediate.add(value)
-    return pl.when(in_range(value, type_.polars)).then(value)

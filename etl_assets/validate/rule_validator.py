@@ -21,12 +21,13 @@ from etl_assets.validate.intermediate_columns import IntermediateColumns
 from etl_assets.validate.published_types import check_published_types
 from etl_assets.validate.rule_masks import NUL_RULE, cell_name, evaluate, every_mask, value_name
 from etl_assets.validate.shape import resolve
+from etl_assets.validate.typed_values import read_typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from etl_assets.model.batch import RawBatch
-    from etl_assets.schema import Column, RecordRule, Schema
+    from etl_assets.schema import Column, DataType, RecordRule, Schema
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,12 @@ class RuleValidator(Validator):
 
     def validate(self, raw: RawBatch, schema: Schema) -> Verdict:
         """See `Validator.validate`."""
-        key = (schema.fingerprint, raw.names, raw.decimal, raw.canonical, tuple(raw.types.items()))
+        typed = raw.typed
+        sources = {name: values.dtype for name, values in typed.items()}
+        key = (schema.fingerprint, raw.names, raw.decimal, raw.canonical, *raw.types.items(), *sources.items())
         if key not in self._plans:
-            self._plans[key] = _plan(schema, raw)
-        verdict = self._plans[key].validate(raw.frame)
+            self._plans[key] = _plan(schema, raw, sources)
+        verdict = self._plans[key].validate(raw, typed)
         malformed = raw.malformed
         if malformed.is_empty():
             return verdict
@@ -60,41 +63,66 @@ class RuleValidator(Validator):
 
 @dataclass(frozen=True)
 class _Plan:
-    """The expressions for the batches that have a certain set of published names."""
+    """The expressions for the batches that have a certain set of published names and types.
+
+    Attributes:
+        columns: The published columns of the schema.
+        published: Name of each column to the name under which it is published.
+        typed: The published names whose values are read, and not their texts.
+        cells: Prepares texts.
+        intermediate: Has the value of each column that is no text.
+        masks: From `every_mask`.
+        rules: Rules of whole records.
+    """
 
     columns: Sequence[Column]
     published: Mapping[str, str]
+    typed: frozenset[str]
     cells: Sequence[pl.Expr]
     intermediate: IntermediateColumns
     masks: Mapping[str, pl.Expr]
     rules: Sequence[RecordRule]
 
-    def validate(self, frame: pl.DataFrame) -> Verdict:
-        published_cells = [
-            frame.get_column(self.published[column.name]).alias(cell_name(index))
+    def validate(self, raw: RawBatch, typed: Mapping[str, pl.Series]) -> Verdict:
+        texts = raw.texts([name for name in self.published.values() if name not in self.typed])
+        cells = [
+            (typed[name] if name in self.typed else texts.get_column(name)).alias(cell_name(index))
             for index, column in enumerate(self.columns)
-            if column.name in self.published
+            if (name := self.published.get(column.name)) is not None
         ]
-        lazy = pl.DataFrame([*published_cells, frame.get_column(RECORD_NO)]).lazy()
+        lazy = pl.DataFrame([*cells, texts.get_column(RECORD_NO)]).lazy()
         result = evaluate(
             self.intermediate.added_to(lazy.with_columns(self.cells)), self.columns, self.masks, self.rules
         )
         return Verdict(result.without(result.broken), result.rejected())
 
 
-def _plan(schema: Schema, raw: RawBatch) -> _Plan:
+def _plan(schema: Schema, raw: RawBatch, sources: Mapping[str, pl.DataType]) -> _Plan:
     columns = schema.published
     published = resolve(schema, raw.names, "The delivery").columns
     check_published_types(schema, published, raw.types)
     cells: list[pl.Expr] = []
+    typed: set[str] = set()
     intermediate = IntermediateColumns()
     for index, column in enumerate(columns):
-        name = cell_name(index)
-        if column.name not in published:
-            cells.append(pl.lit(column.default, dtype=pl.String).alias(name))
+        cell, name = pl.col(cell_name(index)), published.get(column.name)
+        source = None if name is None else sources.get(name)
+        value = None if source is None else read_typed(column, cell, source, intermediate)
+        if name is None:
+            cells.append(pl.lit(column.default, dtype=pl.String).alias(cell_name(index)))
+        elif value is not None:
+            typed.add(name)
         elif column.strip or column.null or column.default is not None:
-            cells.append(prepare(column, pl.col(name)).alias(name))
-        if column.type.name != "text":
-            type_ = canonical_type(column.type) if raw.canonical else column.type
-            intermediate.add(cast(type_, pl.col(name), intermediate, raw.decimal), value_name(index, column))
-    return _Plan(columns, published, cells, intermediate, every_mask(columns), schema.rules)
+            cells.append(prepare(column, cell).alias(cell_name(index)))
+        if value is None and column.type.name != "text":
+            value = cast(_notation(column.type, raw, name), cell, intermediate, raw.decimal)
+        if value is not None:
+            intermediate.add(value, value_name(index, column))
+    return _Plan(columns, published, frozenset(typed), cells, intermediate, every_mask(columns), schema.rules)
+
+
+def _notation(type_: DataType, raw: RawBatch, name: str | None) -> DataType:
+    """Return the type with the notations in which the texts of a published column are read."""
+    if not raw.canonical:
+        return type_
+    return canonical_type(type_, first=name is not None and raw.types.get(name, "text") != "text")

@@ -120,14 +120,8 @@ def observe(schema: Schema, raw: RawBatch) -> dict[str, Any]:
     published = resolve(schema, raw.names, "The delivery").columns
     columns = tuple(column for column in schema.published if column.name in published)
     records = max(FEWEST, min(SAMPLE, CELLS // max(1, len(columns))))
-    frame = raw.frame
-    places = spread_places(frame.height, records)
-    sample = pl.DataFrame(
-        [
-            frame.get_column(published[column.name]).gather(places).alias(f"#{number}")
-            for number, column in enumerate(columns)
-        ]
-    )
+    texts = raw.texts([published[column.name] for column in columns], spread_places(raw.texts(()).height, records))
+    sample = pl.DataFrame([texts.to_series(number).alias(f"#{number}") for number in range(len(columns))])
     counter = _counter(columns, raw.decimal, schema.key, raw.canonical)
     return {
         column.name: asdict(replace(cells, published=published[column.name]))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+import polars as pl
+
 from etl_assets import alerts
 from etl_assets.landing import batches
 from etl_assets.model.drift import CELL_KINDS, STRUCTURE_KINDS, Published
@@ -26,10 +28,9 @@ from etl_assets.watch.renames import sketch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    import polars as pl
-
     from etl_assets.landing import Warehouse
     from etl_assets.model.alert import AlertRule
+    from etl_assets.model.batch import RawBatch
     from etl_assets.model.delivery import Delivery
     from etl_assets.model.drift import Change, DriftEvent, DriftStatus, Observation, Values
     from etl_assets.postgres.connection import Connection
@@ -76,20 +77,20 @@ def observe_delivery(source: Source, delivery: Delivery, warehouse: Warehouse) -
         LoadError: If the database broke off. Nothing was written; the delivery is compared when it is landed again.
     """
 
-    def sample() -> pl.DataFrame:
+    def first_batch() -> RawBatch:
         first = frozenset(span.batch for span in delivery.manifest.spans[:1])
         extractor = source.extractor.of_partition(delivery.partition)
-        return next(iter(batches(extractor, warehouse.store, delivery.manifest, first))).frame
+        return next(iter(batches(extractor, warehouse.store, delivery.manifest, first)))
 
     return in_session(
         warehouse.url,
-        lambda connection: observe_names(connection, source, delivery, sample),
+        lambda connection: observe_names(connection, source, delivery, first_batch),
         f"comparing {delivery} with those before it",
     )
 
 
 def observe_names(
-    connection: Connection, source: Source, delivery: Delivery, sample: Callable[[], pl.DataFrame]
+    connection: Connection, source: Source, delivery: Delivery, first_batch: Callable[[], RawBatch]
 ) -> Drift:
     """Compare the published names of a delivery with those of the delivery before, in a transaction of its own.
 
@@ -100,13 +101,12 @@ def observe_names(
         connection: In autocommit.
         source: The declaration.
         delivery: A landed delivery; it may still be refused.
-        sample: Returns records of its first batch, String columns by published name. Called once, if the delivery is
-            new and has records.
+        first_batch: Returns its first batch. Called once, if the delivery is new and has records.
     """
     _accept_declared(connection, source, lambda event: names_declared(source.schema, event.change))
     if memory.names_observed(connection, delivery):
         return Drift()
-    records = sample().head(_records_to_sketch(delivery)) if delivery.manifest.records else None
+    records = _first_texts(first_batch(), _records_to_sketch(delivery)) if delivery.manifest.records else None
     with connection.transaction():
         memory.lock_source(connection, source.name)
         if memory.names_observed(connection, delivery):
@@ -332,6 +332,12 @@ def _changes_to_report(connection: Connection, delivery: Delivery, comparison: _
     unreported = {event.change.inverse for event in (*comparison.undone, *ignored)}
     unreported |= {event.change.identity for event in ignored}
     return [change for change in comparison.changes if change.identity not in unreported]
+
+
+def _first_texts(batch: RawBatch, most: int) -> pl.DataFrame:
+    """Return the text of the first records of a batch."""
+    records = min(batch.texts(()).height, most)
+    return batch.texts(batch.names, pl.Series(range(records), dtype=pl.UInt32))
 
 
 def _records_to_sketch(delivery: Delivery) -> int:

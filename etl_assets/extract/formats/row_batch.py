@@ -7,9 +7,11 @@ record is read again.
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import polars as pl
 
@@ -32,16 +34,35 @@ RULES: Final = (
 )
 """The rules that a record can break."""
 _ESCAPE: Final = "surrogateescape"
+_LIKE_A_VALUE: Final = re.compile("-?(?:[0-9]|inf)|NaN|true|false")
+"""Matches the start of each text that a value with a type becomes."""
 _NO_TYPES: Final[Mapping[str, PublishedType]] = MappingProxyType({})
 
 
+@dataclass(frozen=True)
+class TypedCells:
+    """The cells of a column that have a type in the file.
+
+    Attributes:
+        values: The values.
+        texts: Returns the texts of the cells at some positions, or of all for None.
+    """
+
+    values: pl.Series
+    texts: Callable[[pl.Series | None], pl.Series]
+
+
+Cells: TypeAlias = pl.Series | TypedCells
+"""The cells of a column: String, or Binary if some of them are not UTF-8; or values with a type."""
+
+
 class RowBatch(RawBatch):
-    """Rows whose cells are known as text.
+    """Rows whose cells are known as text, or as values that are written as text where it is needed.
 
     Args:
         span: Where the rows are in the delivery.
         names: The published names.
-        cells: Returns a Series for each name: String, or Binary if some of its cells are not UTF-8.
+        cells: Returns the cells for each name.
         place: Returns the location of a row, by its position in the batch.
         null: Texts that mean no value.
         numbers: Numbers of the records; None for consecutive numbers from the span's first record on.
@@ -52,7 +73,7 @@ class RowBatch(RawBatch):
         self,
         span: Span,
         names: Sequence[str],
-        cells: Callable[[], Sequence[pl.Series]],
+        cells: Callable[[], Sequence[Cells]],
         place: Callable[[int], str],
         *,
         null: tuple[str, ...] = (),
@@ -70,12 +91,25 @@ class RowBatch(RawBatch):
     @property
     def frame(self) -> pl.DataFrame:
         """The rows whose texts are UTF-8; see `RawBatch`."""
-        numbers = pl.Series(RECORD_NO, self._numbers, dtype=pl.Int64)
-        columns = [*self._cells, numbers]
-        if self._malformed:
-            well_formed = ~numbers.is_in(list(self._malformed))
-            columns = [column.filter(well_formed) for column in columns]
-        return pl.DataFrame([*(self._texts(cells) for cells in columns[:-1]), columns[-1]])
+        return self.texts(self.names)
+
+    @property
+    def typed(self) -> Mapping[str, pl.Series]:
+        """The values of cells with a type; none if one of them may be a null word. See `RawBatch.typed`."""
+        if any(_LIKE_A_VALUE.match(word) for word in self._null):
+            return {}
+        kept = self._well_formed
+        typed = {name: cells.values for name, cells in self._cells.items() if isinstance(cells, TypedCells)}
+        return typed if kept is None else {name: values.gather(kept) for name, values in typed.items()}
+
+    def texts(self, names: Sequence[str], places: pl.Series | None = None) -> pl.DataFrame:
+        """Return the text of some columns; see `RawBatch.texts`."""
+        rows = self._well_formed
+        if places is not None:
+            rows = places if rows is None else rows.gather(places)
+        columns = [self._without_null(_texts_at(self._cells[name], rows).cast(pl.String)) for name in names]
+        numbers = self._record_numbers if rows is None else self._record_numbers.gather(rows)
+        return pl.DataFrame([*(column.alias(name) for name, column in zip(names, columns, strict=True)), numbers])
 
     @property
     def malformed(self) -> pl.DataFrame:
@@ -86,13 +120,12 @@ class RowBatch(RawBatch):
 
     def raw(self, record_no: int) -> bytes:
         """Return a JSON object of the cells: each a text or null. A text that is not UTF-8 keeps its bytes."""
-        index = self._index(record_no)
-        return _json_of(self.names, [cells[index] for cells in self._cells])
+        return bytes(self.raws([record_no]).item())
 
     def raws(self, record_numbers: Sequence[int]) -> pl.Series:
         """Return what `raw` does, for many."""
-        indices = [self._index(number) for number in record_numbers]
-        rows = zip(*(cells.gather(indices) for cells in self._cells), strict=True)
+        indices = pl.Series([self._index(number) for number in record_numbers], dtype=pl.UInt32)
+        rows = zip(*(_texts_at(cells, indices) for cells in self._cells.values()), strict=True)
         return pl.Series([_json_of(self.names, row) for row in rows], dtype=pl.Binary)
 
     def location(self, record_no: int) -> str:
@@ -100,34 +133,43 @@ class RowBatch(RawBatch):
         return self._place(self._index(record_no))
 
     def forget(self) -> None:
-        """Free the texts; see `RawBatch.forget`."""
+        """Free cells and texts; see `RawBatch.forget`."""
         self.__dict__.pop("_cells", None)
         self.__dict__.pop("_malformed", None)
 
     @cached_property
-    def _cells(self) -> tuple[pl.Series, ...]:
-        return tuple(cells.alias(name) for name, cells in zip(self.names, self._read(), strict=True))
+    def _cells(self) -> Mapping[str, Cells]:
+        return dict(zip(self.names, self._read(), strict=True))
 
     @cached_property
     def _malformed(self) -> Mapping[int, str]:
         """The rule that each malformed record breaks, by its number."""
         rows = (
             index
-            for cells in self._cells
-            if cells.dtype == pl.Binary
+            for cells in self._cells.values()
+            if isinstance(cells, pl.Series) and cells.dtype == pl.Binary
             for index, cell in enumerate(cells)
             if cell is not None and not _is_utf8(cell)
         )
         return {self._numbers[index]: ENCODING for index in rows} | dict(self._broken)
 
-    def _texts(self, cells: pl.Series) -> pl.Series:
-        """Return well-formed cells as String, without null words."""
-        texts = cells.cast(pl.String)
+    @property
+    def _record_numbers(self) -> pl.Series:
+        return pl.Series(RECORD_NO, self._numbers, dtype=pl.Int64)
+
+    @property
+    def _well_formed(self) -> pl.Series | None:
+        """The positions of the well-formed rows; None if all rows are."""
+        if not self._malformed:
+            return None
+        return (~self._record_numbers.is_in(list(self._malformed))).arg_true()
+
+    def _without_null(self, texts: pl.Series) -> pl.Series:
+        """Return texts without null words."""
         if not self._null:
             return texts
         cell = pl.col("cell")
-        without_null = pl.when(~among(cell, self._null)).then(cell)
-        return texts.alias("cell").to_frame().select(without_null).to_series().alias(cells.name)
+        return texts.alias("cell").to_frame().select(pl.when(~among(cell, self._null)).then(cell)).to_series()
 
     def _index(self, record_no: int) -> int:
         try:
@@ -175,6 +217,13 @@ def text_series(texts: Sequence[str | None]) -> pl.Series:
         return pl.Series(texts, dtype=pl.String)
     except UnicodeEncodeError:
         return pl.Series([None if text is None else text.encode("utf-8", _ESCAPE) for text in texts], dtype=pl.Binary)
+
+
+def _texts_at(cells: Cells, rows: pl.Series | None) -> pl.Series:
+    """Return the texts of the cells at some positions; of all cells for None."""
+    if isinstance(cells, TypedCells):
+        return cells.texts(rows)
+    return cells if rows is None else cells.gather(rows)
 
 
 def _json_of(names: Sequence[str], cells: Sequence[str | bytes | None]) -> bytes:

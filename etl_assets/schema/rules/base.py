@@ -136,7 +136,8 @@ class ColumnRule(Declaration):
 
         Args:
             type_: Type of the column.
-            cell: The text before the cast; null means no value.
+            cell: What was published, before the cast: a text, or a value of a file with types. Null means no value; a
+                rule asks for nothing else of it.
             value: The value after the cast.
 
         Returns:

@@ -14,15 +14,15 @@ from etl_assets.errors import DeliveryIncompleteError
 from etl_assets.extract.formats.parquet.cells import published_type, texts_of
 from etl_assets.extract.formats.parquet.cuts import rows_a_batch
 from etl_assets.extract.formats.parquet.footer import open_file, refused, refusing
-from etl_assets.extract.formats.row_batch import RowBatch
+from etl_assets.extract.formats.parquet.values import values_of
+from etl_assets.extract.formats.row_batch import RowBatch, TypedCells
 from etl_assets.model.delivery import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import polars as pl
-
     from etl_assets.extract.formats.parquet.cells import BinaryNotation
+    from etl_assets.extract.formats.row_batch import Cells
     from etl_assets.model.delivery import MemberIndex
 
 
@@ -129,14 +129,17 @@ class ParquetReader:
         )
 
 
-def _cells(table: pa.Table, binary: BinaryNotation, where: str) -> list[pl.Series]:
+def _cells(table: pa.Table, binary: BinaryNotation, where: str) -> list[Cells]:
     return [_column(name, table.column(name), binary, where) for name in table.column_names]
 
 
-def _column(name: str, column: Any, binary: BinaryNotation, where: str) -> pl.Series:
+def _column(name: str, column: Any, binary: BinaryNotation, where: str) -> Cells:
     chunk = column.combine_chunks()
     if isinstance(chunk, pa.ChunkedArray):
         chunk = pa.concat_arrays(chunk.chunks)
+    values = values_of(chunk)
+    if values is not None:
+        return TypedCells(values, lambda rows: texts_of(chunk if rows is None else chunk.take(rows.to_arrow()), binary))
     try:
         return texts_of(chunk, binary)
     except NotImplementedError as error:
