@@ -17,6 +17,7 @@ from etl_assets.load.rejected import rejected_records
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
 from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
+from etl_assets.schema.expressions import named
 
 AFTER_ALL: Final = 2**62
 """A record number that is greater than that of any record."""
@@ -65,7 +66,7 @@ def published_keys(batch: Batch, schema: Schema) -> pl.DataFrame | None:
     names = schema.published_key(batch.raw.names)
     if not names:
         return None
-    parts = [pl.col(name).str.strip_chars(" ").alias(f"#{place}") for place, name in enumerate(names)]
+    parts = [named(name).str.strip_chars(" ").alias(f"#{place}") for place, name in enumerate(names)]
     return batch.raw.frame.select(RECORD_NO, *parts)
 
 

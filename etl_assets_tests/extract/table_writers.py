@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from etl_assets import Format
 
-LONGEST: Final = 400
+LONGEST: Final = 100
 """The largest number of characters of a text."""
 _DIGITS: Final = re.compile("0[0-9]{1,14}")
 
@@ -48,22 +48,24 @@ class Form:
     """How a table is written in a format.
 
     Attributes:
-        format: Returns the format that reads the table, with batches of a size.
+        format: Returns the format that reads the table.
         write: Returns the bytes of a file.
-        forbidden: What no text of the table may have, as a class of a regular expression, for the format cannot hold it.
+        forbidden: The characters that the format cannot hold, as in a class of a regular expression.
         names: What names of columns are made of; None for any text that has nothing forbidden.
         prefix: What the published names have before the names of the table.
         read_as: Returns what a value is read as, where the format cannot hold a difference.
         blank_rows: Whether a row without any value is a record.
+        examples: How many random tables are tried.
     """
 
-    format: Callable[[Table, int], Format]
+    format: Callable[[Table], Format]
     write: Callable[[Table], bytes]
     forbidden: str = r"\0"
     names: str | None = None
     prefix: str = ""
     read_as: Callable[[str | None], str | None] = lambda value: value
     blank_rows: bool = True
+    examples: int = 25
 
 
 def empty_is_null(value: str | None) -> str | None:
@@ -133,10 +135,10 @@ def as_fixed_width(table: Table) -> bytes:
     return "".join("".join(f"{value or '':<{LONGEST}}" for value in row) + ".\r\n" for row in table.rows).encode()
 
 
-def fixed_width(table: Table, batch_bytes: int) -> FixedWidth:
+def fixed_width(table: Table) -> FixedWidth:
     """Return the format of what `as_fixed_width` writes."""
     fields = [Field(name, index * LONGEST + 1, length=LONGEST, strip="right") for index, name in enumerate(table.names)]
-    return FixedWidth(tuple(fields), length=len(fields) * LONGEST + 1, batch_bytes=max(batch_bytes, 4 * LONGEST * 4))
+    return FixedWidth(tuple(fields), length=len(fields) * LONGEST + 1)
 
 
 def as_sqlite(table: Table) -> bytes:
@@ -177,7 +179,7 @@ def as_workbook(table: Table) -> bytes:
 def sql_dump(dialect: str, write: Callable[[Sequence[str], Sequence[tuple[str | None, ...]]], str]) -> Form:
     """Return the form of a dump in a dialect."""
     return Form(
-        lambda _, size: SqlDump("t", dialect, batch_bytes=size),  # type: ignore[arg-type]  # one of the dialects
+        lambda _: SqlDump("t", dialect),  # type: ignore[arg-type]  # one of the dialects
         lambda table: write(table.names, table.rows).encode(),
     )
 
@@ -185,23 +187,23 @@ def sql_dump(dialect: str, write: Callable[[Sequence[str], Sequence[tuple[str | 
 _NOT_IN_XML: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff"
 _NAME_OF_XML: Final = "abcü.-_1"
 FORMS: Final = {
-    "csv": Form(lambda _, size: Csv(batch_bytes=size), as_csv(), read_as=empty_is_null),
+    "csv": Form(lambda _: Csv(), as_csv(), read_as=empty_is_null),
     "csv with escapes": Form(
-        lambda _, size: Csv(delimiter=";", escape="\\", batch_bytes=size),
+        lambda _: Csv(delimiter=";", escape="\\"),
         as_csv(delimiter=";", escapechar="\\", doublequote=False),
         read_as=empty_is_null,
     ),
-    "json": Form(lambda _, size: Json("$.rows", batch_bytes=size), as_json),
-    "ndjson": Form(lambda _, size: Ndjson(batch_bytes=size), as_json_lines),
+    "json": Form(lambda _: Json("$.rows"), as_json),
+    "ndjson": Form(lambda _: Ndjson(), as_json_lines),
     "elements of xml": Form(
-        lambda _, size: Xml("/rows/row", batch_bytes=size),
+        lambda _: Xml("/rows/row"),
         as_elements,
         forbidden=_NOT_IN_XML,
         names=_NAME_OF_XML,
         read_as=empty_is_null,
     ),
     "attributes of xml": Form(
-        lambda _, size: Xml("/rows/row", batch_bytes=size),
+        lambda _: Xml("/rows/row"),
         as_attributes,
         forbidden=_NOT_IN_XML,
         names=_NAME_OF_XML,
@@ -209,8 +211,8 @@ FORMS: Final = {
         read_as=empty_is_null,
     ),
     "fixed width": Form(fixed_width, as_fixed_width, forbidden=r"\0\r\n", read_as=stripped),
-    "sqlite": Form(lambda _, size: Sqlite("t", batch_bytes=size), as_sqlite),
-    "parquet": Form(lambda _, size: Parquet(batch_bytes=size), as_parquet),
-    "excel": Form(lambda _, size: Excel(batch_bytes=size), as_workbook, read_as=empty_is_null, blank_rows=False),
+    "sqlite": Form(lambda _: Sqlite("t"), as_sqlite),
+    "parquet": Form(lambda _: Parquet(), as_parquet),
+    "excel": Form(lambda _: Excel(), as_workbook, read_as=empty_is_null, blank_rows=False, examples=6),
     **{f"sql: {name}": sql_dump(*writer) for name, writer in WRITERS.items()},
 }
