@@ -38,7 +38,7 @@ class CorrectedBatch(RawBatch):
         """The well-formed records. See `RawBatch.frame`."""
         others = self._published.frame.filter(~pl.col(RECORD_NO).is_in(self._numbers))
         frame = pl.concat([others, self._corrected.frame], how="diagonal").sort(RECORD_NO)
-        return frame.select(*self.names, RECORD_NO)
+        return frame[[*self.names, RECORD_NO]]
 
     @property
     def unterminated(self) -> int | None:

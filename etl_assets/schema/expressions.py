@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
+from polars import selectors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FEW: Final = 8
+
+
+def named(name: str) -> pl.Expr:
+    """Return the column of a published name; ``pl.col`` takes ``*``, and names like ``^…$``, for patterns."""
+    return selectors.by_name(name).as_expr()
 
 
 def among(cell: pl.Expr, values: Sequence[object]) -> pl.Expr:

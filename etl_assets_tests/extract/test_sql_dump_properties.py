@@ -1,6 +1,6 @@
 """SQL dumps: any table is read back from what an independent writer makes of it, and no damage is lost silently.
 
-PostgreSQL and SQLite judge what strings mean. The writers below use nothing of the package.
+PostgreSQL and SQLite judge what strings mean. The writers use nothing of the package.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from psycopg import sql
 
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.sql_dump import SqlDump
+from etl_assets_tests.extract.sql_writers import WRITERS, as_copy, quoted_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    Table = Sequence[tuple[str | None, ...]]
+    from etl_assets_tests.extract.sql_writers import Table
 
 _TEXT = st.text(
     st.sampled_from("ab'\"\\\n\r\t(),;-/*#$`0N\u00e9\u20ac\0\x1a ") | st.characters(codec="utf-8"), max_size=12
@@ -34,52 +35,11 @@ _TEXT = st.text(
 TABLES = st.integers(1, 3).flatmap(
     lambda width: st.lists(st.tuples(*[st.none() | _TEXT | st.just("NULL")] * width), min_size=1, max_size=8)
 )
-_MYSQL = {"\0": "\\0", "\n": "\\n", "\r": "\\r", "\\": "\\\\", "'": "\\'", '"': '\\"', "\x1a": "\\Z"}
-_COPY = {"\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\"}
 EXAMPLES = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def columns(table: Table) -> str:
-    return ", ".join(f"c{index}" for index in range(len(table[0])))
-
-
-def as_copy(table: Table) -> str:
-    def field(value: str | None) -> str:
-        return "\\N" if value is None else "".join(_COPY.get(character, character) for character in value)
-
-    lines = ["\t".join(map(field, row)) for row in table]
-    return f"COPY public.t ({columns(table)}) FROM stdin;\n" + "".join(line + "\n" for line in lines) + "\\.\n\n"
-
-
-def as_inserts(quoted: Callable[[str], str], *, together: bool) -> Callable[[Table], str]:
-    def write(table: Table) -> str:
-        head = f"INSERT INTO public.t ({columns(table)}) VALUES "
-        every = ["(" + ", ".join("NULL" if value is None else quoted(value) for value in row) + ")" for row in table]
-        return head + ",\n".join(every) + ";\n" if together else "".join(head + one + ";\n" for one in every)
-
-    return write
-
-
-def doubled(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def as_mysql(text: str) -> str:
-    return "'" + "".join(_MYSQL.get(character, character) for character in text) + "'"
-
-
-def as_e_string(text: str) -> str:
-    return "E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-WRITERS: dict[str, tuple[str, Callable[[Table], str]]] = {
-    "copy": ("postgres", as_copy),
-    "inserts of postgres": ("postgres", as_inserts(doubled, together=False)),
-    "an insert of postgres": ("postgres", as_inserts(doubled, together=True)),
-    "strings with escapes": ("postgres", as_inserts(as_e_string, together=True)),
-    "an insert of mysql": ("mysql", as_inserts(as_mysql, together=True)),
-    "inserts of sqlite": ("sqlite", as_inserts(doubled, together=False)),
-}
+def names_of(table: Table) -> list[str]:
+    return [f"c{index}" for index in range(len(table[0]))]
 
 
 def read(data: bytes, dialect: Any, **arguments: Any) -> Table:
@@ -94,8 +54,8 @@ def read(data: bytes, dialect: Any, **arguments: Any) -> Table:
 @given(table=TABLES, size=st.sampled_from([64, 200, 10**6]), other=TABLES)
 def test_any_table_is_read_back_as_it_was_written(writer: str, table: Table, size: int, other: Table) -> None:
     dialect, write = WRITERS[writer]
-    before = write(other).replace("public.t", "public.other")
-    dump = (before + write(table) + before).encode()
+    before = write(names_of(other), other).replace("public.t", "public.other")
+    dump = (before + write(names_of(table), table) + before).encode()
     assert read(dump, dialect, batch_bytes=size) == table
 
 
@@ -106,7 +66,8 @@ def test_a_dump_that_is_cut_or_flipped_anywhere_raises_nothing_but_delivery_erro
     writer: str, table: Table, place: int, byte: int | None
 ) -> None:
     dialect, write = WRITERS[writer]
-    dump = bytearray((write(table).replace("public.t", "public.other") + write(table)).encode())
+    text = write(names_of(table), table)
+    dump = bytearray((text.replace("public.t", "public.other") + text).encode())
     place %= len(dump)
     dump[place:] = b"" if byte is None else bytes([byte]) + dump[place + 1 :]
     try:
@@ -120,7 +81,7 @@ def test_a_dump_that_is_cut_or_flipped_anywhere_raises_nothing_but_delivery_erro
 @given(table=TABLES, place=st.integers(0))
 def test_no_record_before_the_cut_of_a_dump_is_written(table: Table, place: int) -> None:
     """A COPY that is cut anywhere inside its data is refused as a whole."""
-    dump = as_copy(table).encode()
+    dump = as_copy(names_of(table), table).encode()
     begin = dump.index(b"\n") + 1
     cut = dump[: begin + place % (dump.rindex(b"\\.") - begin + 1)]
     with pytest.raises(DeliveryError):
@@ -136,7 +97,7 @@ def without_nul(table: Table) -> Table:
 def test_sqlite_means_the_same_by_what_its_dumps_say(tables: Sequence[Table]) -> None:
     for table in map(without_nul, tables):
         connection = sqlite3.connect(":memory:")
-        connection.execute(f"CREATE TABLE t ({columns(table)})")
+        connection.execute(f"CREATE TABLE t ({quoted_names(names_of(table))})")
         connection.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(table[0]))})", table)
         dump = "".join(line + "\n" for line in connection.iterdump())
         connection.close()

@@ -94,6 +94,13 @@ class World:
         self.publish(*lines, file=file, header=header)
         return self.load(self.land(file).delivery)
 
+    def take_bytes(self, data: bytes) -> LoadReport:
+        """Publish a file, land and load."""
+        path = self.folder / self.name / "goods.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        return self.load(self.land().delivery)
+
     def rows(self) -> list[tuple[Any, ...]]:
         return self.query(f"SELECT {', '.join(self.schema.names)} FROM core.{self.name} ORDER BY {self.schema.key[0]}")
 

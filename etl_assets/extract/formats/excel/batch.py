@@ -11,7 +11,7 @@ import polars as pl
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
 from etl_assets.model.rule import RuleInfo
 from etl_assets.schema import RECORD_NO
-from etl_assets.schema.expressions import among
+from etl_assets.schema.expressions import among, named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ class ExcelBatch(RawBatch):
         columns = zip(self.names, self._columns[:-1], strict=True)
         frame = pl.DataFrame({name: self._column(column) for name, column in columns})
         if self._null:
-            kept = [pl.when(~among(pl.col(name), self._null)).then(pl.col(name)) for name in self.names]
+            kept = [pl.when(~among(named(name), self._null)).then(named(name)) for name in self.names]
             frame = frame.with_columns(kept)
         frame = frame.with_columns(pl.Series(RECORD_NO, self._numbers, dtype=pl.Int64))
         return frame.filter(~pl.int_range(pl.len()).is_in(list(self._broken))) if self._broken else frame

@@ -142,7 +142,7 @@ class RereadLines(RawBatch):
         """The well-formed records. See `RawBatch.frame`. Names that the format no longer has are null."""
         frame = self._parsed[0]
         lacking = [pl.lit(None, pl.String).alias(name) for name in self.names if name not in frame.columns]
-        return frame.with_columns(lacking).select(*self.names, RECORD_NO)
+        return frame.with_columns(lacking)[[*self.names, RECORD_NO]]
 
     @property
     def malformed(self) -> pl.DataFrame:

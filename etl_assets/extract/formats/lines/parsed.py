@@ -13,7 +13,7 @@ from etl_assets.extract.formats.utf8 import invalid_utf8, is_utf8
 from etl_assets.model.batch import NONE_MALFORMED, REJECTED_RECORD_NO, REJECTED_RULES
 from etl_assets.model.rule import UNTERMINATED, RuleInfo
 from etl_assets.schema import RECORD_NO
-from etl_assets.schema.expressions import among
+from etl_assets.schema.expressions import among, named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +71,7 @@ def parse(format_: LineFormat, lines: Lines, numbers: Positions, context: str) -
     bad = _any(broken, len(lines))
     _check(format_, parsed.frame, broken, len(lines) - int(np.count_nonzero(bad)))
     words = ("", *format_.null)
-    cells = parsed.frame.select(pl.when(~among(pl.col(name), words)).then(pl.col(name)) for name in format_.names)
+    cells = parsed.frame.select(pl.when(~among(named(name), words)).then(named(name)) for name in format_.names)
     return cells.with_columns(pl.Series(RECORD_NO, numbers[~bad], dtype=pl.Int64)), _malformed(numbers, bad, broken)
 
 

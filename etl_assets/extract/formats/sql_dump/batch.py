@@ -18,7 +18,7 @@ from etl_assets.extract.formats.utf8 import is_utf8
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
 from etl_assets.model.rule import RuleInfo
 from etl_assets.schema import RECORD_NO
-from etl_assets.schema.expressions import among
+from etl_assets.schema.expressions import among, named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,11 +159,11 @@ class DumpBatch(RawBatch):
             numbers = np.asarray(self._numbers, np.int64)
         frame, broken = self._whole_table(numbers) or self._of_records(numbers)
         if self._null:
-            known = [pl.when(~among(pl.col(name), self._null)).then(pl.col(name)).alias(name) for name in self.names]
+            known = [pl.when(~among(named(name), self._null)).then(named(name)) for name in self.names]
             frame = frame.with_columns(known)
         listed = sorted((int(numbers[index]), [rule]) for index, rule in broken.items())
         schema = {REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String())}
-        return frame.select(*self.names, RECORD_NO), pl.DataFrame(listed, schema=schema, orient="row")
+        return frame[[*self.names, RECORD_NO]], pl.DataFrame(listed, schema=schema, orient="row")
 
     def _whole_table(self, numbers: Positions) -> tuple[pl.DataFrame, dict[int, str]] | None:
         """Read the lines of a COPY without cutting them, if all are well-formed; None if any may not be."""
