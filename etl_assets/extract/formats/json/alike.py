@@ -86,7 +86,7 @@ def alike(records: Sequence[bytes], null: tuple[str, ...]) -> Alike | None:
         records: The bytes of each.
         null: Texts that mean no value.
     """
-    columns, end = _columns(records) if len(records) >= _FEWEST and is_utf8(records[0]) else ([], "")
+    columns, end = _columns(records) if len(records) >= _FEWEST else ([], "")
     if not columns or sum(len(column.piece) for column in columns) > _LONGEST:
         return None
     rest = _texts(records)
@@ -114,7 +114,8 @@ def _texts(records: Sequence[bytes]) -> pl.Series:
 def _columns(records: Sequence[bytes]) -> tuple[list[Column], str]:
     """Return how the columns of the first record are written, and the text after the last; none if it is malformed."""
     record = records[0]
-    objects = [object_of(other) for other in records[:: -(-len(records) // _SAMPLE)]]
+    sample = records[:: -(-len(records) // _SAMPLE)]
+    objects = [object_of(other) if is_utf8(other) else "" for other in sample]
     first = objects[0]
     if isinstance(first, str):
         return [], ""
