@@ -1,4 +1,4 @@
-"""Records that are written alike are split at once: always the same columns as from records that are parsed alone."""
+"""Records that are written alike are cut at once: always the same columns as from records that are parsed alone."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl_assets.extract.formats.json.alike import columns_of_alike
-from etl_assets.extract.formats.json.columns import Values
-from etl_assets.extract.formats.json.objects import is_json
-from etl_assets.extract.formats.json.scalars import scalars
+from etl_assets.extract.formats.json.alike import alike
+from etl_assets.extract.formats.json.columns import table
+from etl_assets.extract.formats.json.objects import is_json, object_of
 from etl_assets.extract.formats.ndjson import Ndjson
+from etl_assets.schema import RECORD_NO
 from etl_assets_tests.extract.test_ndjson import CHARACTERS
 
 if TYPE_CHECKING:
@@ -28,29 +27,36 @@ _SCALARS = st.one_of(
     st.text(CHARACTERS, max_size=6),
     st.floats(allow_nan=False, allow_infinity=False),
 )
-_VALUES = st.one_of(_SCALARS, st.lists(_SCALARS, max_size=2), st.just({"x": [1, "}"], 'y"': None}))
+_DEEP: list[Any] = [{"x": [1, "}"], 'y"': None}, [[]]]
+_VALUES = st.one_of(
+    _SCALARS,
+    st.lists(_SCALARS, max_size=2),
+    st.dictionaries(st.text(CHARACTERS, max_size=2), _SCALARS, max_size=2),
+    st.sampled_from(_DEEP),
+)
+_SAMPLED = 16
 
 
-def columns(records: Sequence[bytes]) -> dict[str, list[str | None]] | None:
-    found = columns_of_alike(records, ())
-    return None if found is None else {name: series.to_list() for name, series in found.items()}
+def all_at_once(records: Sequence[bytes]) -> tuple[list[int], dict[str, list[str | None]]]:
+    """Return which of the records are written alike, and their columns."""
+    found = alike(records, ())
+    assert found is not None
+    columns = {name: series.to_list() for name, series in found.columns.items()}
+    return found.matched.arg_true().to_list(), columns
 
 
 def alone(records: Sequence[bytes]) -> dict[str, list[str | None]]:
-    """Return the columns of records that are parsed in batches of fewer than are split at once."""
-    found: dict[str, list[str | None]] = {}
-    for record in records:
-        (batch,) = Ndjson().read(io.BytesIO(record.replace(b"\n", b" ")), "m")
-        assert batch.malformed.is_empty()
-        for name in batch.names:
-            found.setdefault(name, []).append(batch.frame[name].item())
-    return found
+    """Return the columns of well-formed records that are parsed one by one."""
+    objects = [object_ for object_ in map(object_of, records) if not isinstance(object_, str)]
+    assert len(objects) == len(records)
+    names = list(dict.fromkeys(name for object_ in objects for name in object_))
+    return {name: cells.to_list() for name, cells in zip(names, table(objects, names, ()), strict=True)}
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(_VALUES, _SCALARS, _SCALARS), min_size=16, max_size=20),
-    st.sampled_from([(", ", ": "), (",", ":"), (" ,  ", ":  "), (",\n", ": ")]),
+    st.sampled_from([(", ", ": "), (",", ":"), (" ,  ", ":  "), (",\n", ": "), (", ", " : ")]),
     st.booleans(),
 )
 def test_records_of_one_serializer_give_the_columns_of_each(
@@ -60,10 +66,25 @@ def test_records_of_one_serializer_give_the_columns_of_each(
         json.dumps({"a": a, 'b"\\': b, "ü": c}, separators=separators, ensure_ascii=ascii_).encode()
         for a, b, c in values
     ]
-    found = columns(records)
-    nested = {type(a) is dict for a, _, _ in values}
-    assert found is not None or len(nested) == 2
-    assert found in (None, alone(records))
+    matched, columns = all_at_once(records)
+    shallow = [index for index, (a, _, _) in enumerate(values) if a not in _DEEP]
+    assert set(matched) <= set(shallow)
+    assert len(records) > _SAMPLED or matched == shallow
+    assert columns == (alone([records[index] for index in matched]) or {"a": [], 'b"\\': [], "ü": []})
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 40), st.integers(0, 2), st.sets(st.integers(0, 19)))
+def test_records_of_many_columns_give_the_columns_of_each(count: int, kinds: int, nulls: set[int]) -> None:
+    kinds_of = [lambda index: index, lambda index: f"text {index}", lambda index: [index, str(index)][index % 2]]
+    values = [
+        {f"name {place}": None if index in nulls else kinds_of[(place + kinds) % 3](index) for place in range(count)}
+        for index in range(20)
+    ]
+    records = [json.dumps(value).encode() for value in values]
+    matched, columns = all_at_once(records)
+    assert columns == alone([records[index] for index in matched])
+    assert len(matched) > 2
 
 
 _GOOD = b'{"a": 1, "b": "x:y", "c": null}'
@@ -99,10 +120,12 @@ _GOOD = b'{"a": 1, "b": "x:y", "c": null}'
         b"",
     ],
 )
-def test_records_are_parsed_alone_if_one_of_them_is_written_otherwise(record: bytes) -> None:
-    assert columns([_GOOD] * 20) is not None
-    for place in (0, 7, 20):
-        assert columns([*[_GOOD] * place, record, *[_GOOD] * (20 - place)]) is None
+def test_a_record_that_is_written_otherwise_is_parsed_alone(record: bytes) -> None:
+    for place in (1, 7, 20):
+        matched, _ = all_at_once([*[_GOOD] * place, record, *[_GOOD] * (20 - place)])
+        assert matched == [*range(place), *range(place + 1, 21)]
+    found = alike([record, *[_GOOD] * 20], ())
+    assert found is None or found.matched.sum() <= 1
 
 
 @settings(max_examples=60)
@@ -112,25 +135,43 @@ def test_a_record_that_is_changed_anywhere_is_never_taken_for_another(
 ) -> None:
     changed = (_GOOD[:at] + bytes_ + _GOOD[at + removed :]).replace(b"\n", b" ")
     records = [*[_GOOD] * place, changed, *[_GOOD] * (16 - place)]
-    found = columns(records)
-    assert found is None or found == alone(records)
+    found = alike(records, ())
+    if found is not None:
+        matched = [record for record, match in zip(records, found.matched, strict=True) if match]
+        columns = {name: series.to_list() for name, series in found.columns.items()}
+        assert columns == alone(matched) or not matched
 
 
 def test_few_records_are_parsed_alone() -> None:
-    assert columns([_GOOD] * 15) is None
+    assert alike([_GOOD] * 15, ()) is None
 
 
-_LIKE_NUMBERS = r"[-+]?[0-9.eE]{0,5}|[+-]?(?:inf|nan|NaN|Infinity)|0x1|1_0|true|nul"
+def test_records_with_a_very_long_key_are_parsed_alone() -> None:
+    assert alike([json.dumps({"k" * 5_000: 1}).encode()] * 16, ()) is None
 
 
-@given(st.lists(st.from_regex(_LIKE_NUMBERS, fullmatch=True), min_size=1))
-def test_what_is_taken_for_a_number_is_a_number_of_json(texts: list[str]) -> None:
-    assume(all(texts))
-    data = "".join(texts).encode()
-    ends = np.cumsum([len(text) for text in texts])
-    starts = np.concatenate(([0], ends[:-1]))
-    nothing = np.array([], np.int64)
-    found = scalars(Values(data, starts, ends, np.zeros(len(texts), bool), nothing))
-    assert [text for text, flag in zip(texts, found, strict=True) if flag] == [
-        text for text in texts if is_json(text.encode())
-    ]
+def test_records_that_are_parsed_alone_stay_between_the_others() -> None:
+    others = {3: b'{"c": 1, "d": 2}', 5: b"[1]", 19: b'{"b": "last"}'}
+    lines = [others.get(index, b'{"a": %d, "b": "x"}' % index) for index in range(20)]
+    (batch,) = Ndjson().read(io.BytesIO(b"\n".join(lines)), "m")
+    assert batch.names == ("a", "b", "c", "d")
+    assert batch.frame[RECORD_NO].to_list() == [number for number in range(1, 21) if number != 6]
+    assert batch.frame.row(3) == (None, None, "1", "2", 4)
+    assert batch.frame.row(-1) == (None, "last", None, None, 20)
+    assert batch.malformed.rows() == [(6, ["record__object"])]
+
+
+_LIKE_VALUES = (
+    r'[-+]?[0-9.eE]{0,5}|[+-]?(?:inf|nan|NaN|Infinity)|0x1|1_0|true|nul|"\\\\?[u"nx]?[dD89abc]{0,4}(?:\\\\uDc00)?"'
+)
+
+
+@settings(max_examples=300)
+@given(st.from_regex(_LIKE_VALUES, fullmatch=True), st.sampled_from(['""', "0", "null"]), st.booleans())
+def test_what_is_taken_for_a_value_is_a_value_of_json(text: str, other: str, nested: Any) -> None:
+    value = f"[{text}]" if nested else text
+    records = [b'{"a": %s}' % other.encode(), b'{"a": %s}' % value.encode()] * 8
+    found = alike(records, ())
+    assert found is not None
+    assert found.matched[0]
+    assert found.matched[1] == is_json(value.encode())

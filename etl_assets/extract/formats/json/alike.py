@@ -1,168 +1,152 @@
-"""Records that are written alike are split all at once, without an object for each value.
+"""Records that are written alike are cut into their values all at once, by a regular expression.
 
 Most feeds are written by one serializer: all records have the same keys in the same order, with the same blanks. Then
-each is the same pieces of text with other values between them. The first record is parsed; for the others it is proved
-that they are its pieces with a valid JSON value in each gap. Where this cannot be proved, they are parsed one by one.
+each is the same pieces of text with other values between them. The expression is made of the pieces of the first record
+and of the grammar of JSON values, so that a record it matches is a well-formed object. The others are parsed alone.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import msgspec
-import numpy as np
+import polars as pl
 
-from etl_assets.extract.formats.json.columns import Values, text_of
-from etl_assets.extract.formats.json.extent import text_end
-from etl_assets.extract.formats.json.objects import is_json, object_of
-from etl_assets.extract.formats.json.scalars import scalars
+from etl_assets.extract.formats.json.columns import unescaped, without_words
+from etl_assets.extract.formats.json.extent import COLON, text_end
+from etl_assets.extract.formats.json.objects import object_of
 from etl_assets.extract.formats.utf8 import is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import polars as pl
-
-    from etl_assets.extract.formats.csv.bits import Positions
-
-_QUOTE: Final = ord('"')
-_COLON: Final = ord(":")
-_SPACE: Final = ord(" ")
-_BLANKS: Final = " \t\r\n"
 _FEWEST: Final = 16
-"""The smallest number of records that are split at once."""
+"""The smallest number of records that are cut at once."""
+_SAMPLE: Final = 16
+"""Number of records that show which kinds of values a column has."""
+_MOST_GROUPS: Final = 14
+"""The largest number of groups before the last column of an expression: one of more than 16 groups is slow."""
+_LONGEST: Final = 4_000
+"""The largest number of characters in the pieces of a record."""
+
+_HEX: Final = "[0-9a-fA-F]"
+_UNIT: Final = rf"[0-9a-ce-fA-CE-F]{_HEX}{{3}}|[dD](?:[0-7]{_HEX}{{2}}|[89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}})"
+_CHARACTERS: Final = rf'(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u(?:{_UNIT})))*'
+_PLAIN: Final = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false"
+_BLANKS: Final = r"[ \t\r\n]*"
+_SCALAR: Final = f'(?:"{_CHARACTERS}"|{_PLAIN}|null){_BLANKS}'
+_MEMBER: Final = f'"{_CHARACTERS}"{_BLANKS}:{_BLANKS}{_SCALAR}'
+_NESTED: Final = (
+    rf"\[{_BLANKS}(?:{_SCALAR}(?:,{_BLANKS}{_SCALAR})*)?\]|\{{{_BLANKS}(?:{_MEMBER}(?:,{_BLANKS}{_MEMBER})*)?\}}"
+)
+"""An array or object of scalar values; those of others are too many states for a fast expression."""
 
 
-class Pieces(NamedTuple):
-    """How a record is written.
+class Alike(NamedTuple):
+    """The records of a batch that are written alike.
 
     Attributes:
-        names: The key of each value.
-        opens: Position of the first quote of each key in the record.
-        texts: The bytes before each value, and those after the last.
-        leads: How many bytes each of these texts has before its key.
+        columns: The values of each column as text, in the order of the keys.
+        matched: For each record of the batch, whether it is one of them.
     """
 
-    names: tuple[str, ...]
-    opens: tuple[int, ...]
-    texts: tuple[bytes, ...]
-    leads: tuple[int, ...]
+    columns: dict[str, pl.Series]
+    matched: pl.Series
 
 
-class Quotes(NamedTuple):
-    """The texts in quotes of some records, keys among them.
+class Expression(NamedTuple):
+    """What matches some columns of a record.
 
     Attributes:
-        opens: Position of the first quote of each text.
-        closes: Position of its last quote.
-        keys: Which of the texts are keys: for each record, those of its top level in order.
+        pattern: A regular expression, whose last group is the rest of the record.
+        groups: The key of each other group, and whether it is the characters of a text.
     """
 
-    opens: Positions
-    closes: Positions
-    keys: Positions
+    pattern: str
+    groups: list[tuple[str, bool]]
 
 
-def columns_of_alike(records: Sequence[bytes], null: tuple[str, ...]) -> dict[str, pl.Series] | None:
-    """Return the values of each column as text, in the order of the keys; None unless all records are alike.
+class Column(NamedTuple):
+    """How the values of a column are written.
+
+    Attributes:
+        name: Its key.
+        piece: The text before each value.
+        kinds: The first bytes of some of the values.
+    """
+
+    name: str
+    piece: str
+    kinds: set[int]
+
+
+def alike(records: Sequence[bytes], null: tuple[str, ...]) -> Alike | None:
+    """Return the columns of the records that are written like the first; None if that is malformed, or has no key.
 
     Args:
         records: The bytes of each.
         null: Texts that mean no value.
     """
-    pieces = _pieces(records[0]) if len(records) >= _FEWEST else None
-    if pieces is None:
+    columns, end = _columns(records) if len(records) >= _FEWEST else ([], "")
+    if not columns or sum(len(column.piece) for column in columns) > _LONGEST:
         return None
-    data = b"\n".join(records) + b"\n"
-    codes = np.frombuffer(data, np.uint8)
-    blanks = sum(byte < _SPACE for text in pieces.texts for byte in text) + 1
-    if np.count_nonzero(codes < _SPACE) != blanks * len(records) or not is_utf8(data):
-        return None
-    quotes = _quotes(data, pieces, len(records), len(records[0]))
-    if quotes is None:
-        return None
-    ends = np.cumsum(np.fromiter(map(len, records), np.int64, len(records)) + 1) - 1
-    columns = list(_values(data, codes, pieces, quotes, ends))
-    texts = [_proved_text(values, null) for values in columns if values is not None]
-    proved = {name: text for name, text in zip(pieces.names, texts, strict=False) if text is not None}
-    return proved if len(proved) == len(pieces.names) else None
+    rest = _texts(records)
+    cells: dict[str, pl.Series] = {}
+    for expression in _expressions(columns):
+        *found, rest = rest.str.extract_groups(expression.pattern).struct.unnest().get_columns()
+        for (name, is_text), group in zip(expression.groups, found, strict=True):
+            values = unescaped(group) if is_text else group
+            cells[name] = values.zip_with(values.is_not_null(), cells[name]) if name in cells else values
+    matched = (rest == end).fill_null(value=False)
+    if not matched.all():
+        cells = {name: values.filter(matched) for name, values in cells.items()}
+    return Alike({name: without_words(values, null) for name, values in cells.items()}, matched)
 
 
-def _pieces(record: bytes) -> Pieces | None:
-    """Return how a record is written; None if it is malformed, or is not written as serializers do."""
-    object_ = object_of(record) if is_utf8(record) else ""
-    if isinstance(object_, str) or not object_:
-        return None
-    opens, texts, leads, at = [], [], [], 0
-    for value in object_.values():
-        opened = record.index(b'"', at)
-        after = text_end(record, opened) + 1
-        start = after + len(record[after:]) - len(record[after:].lstrip(_BLANKS.encode()))
-        if record[after - 1] != _COLON:
-            return None
-        opens.append(opened)
-        texts.append(record[at:start])
-        leads.append(opened - at)
-        at = start + len(value)
-    return Pieces(tuple(object_), tuple(opens), (*texts, record[at:]), tuple(leads))
-
-
-def _quotes(data: bytes, pieces: Pieces, count: int, first: int) -> Quotes | None:
-    """Return the texts of all records; None if they do not all have as many keys as the first."""
-    if b"\\" in data:
-        data = data.replace(b"\\\\", b"  ").replace(b'\\"', b"  ")
-    codes = np.frombuffer(data, np.uint8)
-    positions = np.flatnonzero(codes == _QUOTE)
-    if len(positions) % 2:
-        return None
-    opens, closes = positions[::2], positions[1::2]
-    keys = np.flatnonzero(codes[closes + 1] == _COLON)
-    each = int(np.searchsorted(opens[keys], first))
-    if len(keys) != count * each:
-        return None
-    own = np.searchsorted(opens[keys[:each]], pieces.opens)
-    if own[-1] >= each:
-        return None
-    return Quotes(np.append(opens, -1), np.append(closes, -1), keys.reshape(count, each)[:, own])
-
-
-def _values(
-    data: bytes, codes: np.ndarray, pieces: Pieces, quotes: Quotes, record_ends: Positions
-) -> Iterator[Values | None]:
-    """Yield the values of each column; None where a record has other bytes between them, or no single value."""
-    backslashes = np.flatnonzero(codes == ord("\\")) if b"\\" in data else np.array([], np.int64)
-    record_starts = np.concatenate(([0], record_ends[:-1] + 1))
-    begins = [quotes.opens[quotes.keys[:, place]] - lead for place, lead in enumerate(pieces.leads)]
-    begins.append(record_ends - len(pieces.texts[-1]))
-    if not np.array_equal(begins[0], record_starts) or not _is_text(codes, begins[-1], pieces.texts[-1]):
-        return
-    for place, (begin, end) in enumerate(pairwise(begins)):
-        text = pieces.texts[place]
-        start = begin + len(text)
-        if not (start < end).all() or not _is_text(codes, begin, text):
-            return
-        values = Values(data, start, end, codes[start] == _QUOTE, backslashes)
-        follows = quotes.keys[:, place] + 1
-        whole = (quotes.opens[follows] == start) & (quotes.closes[follows] == end - 1)
-        yield values if (whole | ~values.quoted).all() else None
-
-
-def _is_text(codes: np.ndarray, begins: Positions, text: bytes) -> bool:
-    """Return whether the bytes at all positions are a text."""
-    if begins.min() < 0 or begins.max() + len(text) > len(codes):
-        return False
-    windows = np.lib.stride_tricks.sliding_window_view(codes, len(text))
-    return bool((windows[begins] == np.frombuffer(text, np.uint8)).all())
-
-
-def _proved_text(values: Values, null: tuple[str, ...]) -> pl.Series | None:
-    """Return values as text; None unless each of them is one JSON value."""
-    others = values.at(np.flatnonzero(~values.quoted))
-    unproved = others.at(np.flatnonzero(~scalars(others))).published
-    if not all(is_json(value.encode()) and value.strip(_BLANKS) == value for value in unproved):
-        return None
+def _texts(records: Sequence[bytes]) -> pl.Series:
+    """Return records as text; null for those that are not UTF-8."""
     try:
-        return text_of(values, null)
-    except msgspec.DecodeError:
-        return None
+        return pl.Series(records, dtype=pl.Binary()).cast(pl.String())
+    except pl.exceptions.ComputeError:
+        known = [record if is_utf8(record) else None for record in records]
+        return pl.Series(known, dtype=pl.Binary()).cast(pl.String())
+
+
+def _columns(records: Sequence[bytes]) -> tuple[list[Column], str]:
+    """Return how the columns of the first record are written, and the text after the last; none if it is malformed."""
+    record = records[0]
+    sample = records[:: -(-len(records) // _SAMPLE)]
+    objects = [object_of(other) if is_utf8(other) else "" for other in sample]
+    first = objects[0]
+    if isinstance(first, str):
+        return [], ""
+    columns, at = [], 0
+    for name, value in first.items():
+        colon = COLON.match(record, text_end(record, record.index(b'"', at)))
+        start = colon.end() if colon else at
+        same = (object_ for object_ in objects if not isinstance(object_, str) and name in object_)
+        kinds = {memoryview(object_[name])[0] for object_ in same}
+        columns.append(Column(name, record[at:start].decode(), kinds))
+        at = start + len(value)
+    return columns, record[at:].decode()
+
+
+def _expressions(columns: Sequence[Column]) -> Iterator[Expression]:
+    """Yield expressions that match a record one after another."""
+    pattern, groups = "", list[tuple[str, bool]]()
+    for column in columns:
+        if len(groups) >= _MOST_GROUPS:
+            yield Expression(f"^{pattern}((?s:.*))$", groups)
+            pattern, groups = "", []
+        values = _values(column.kinds)
+        groups += [(column.name, is_text) for is_text in values]
+        pattern += f"{pl.escape_regex(column.piece)}(?:{'|'.join(values.values())}|null)"
+    yield Expression(f"^{pattern}((?s:.*))$", groups)
+
+
+def _values(kinds: set[int]) -> dict[bool, str]:
+    """Return the groups that match the values of a column but null: those of texts, and those of other values."""
+    others = kinds - set(b'"n')
+    nested = f"|{_NESTED}" if others & set(b"[{") else ""
+    every = {True: f'"({_CHARACTERS})"', False: f"({_PLAIN}{nested})"}
+    seen = {True: ord('"') in kinds, False: bool(others)}
+    return {is_text: group for is_text, group in every.items() if seen[is_text] or not any(seen.values())}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from itertools import chain
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import polars as pl
 
-from etl_assets.extract.formats.json.alike import columns_of_alike
+from etl_assets.extract.formats.json.alike import alike
 from etl_assets.extract.formats.json.columns import table
 from etl_assets.extract.formats.json.explode import (
     MOST_REPEATED,
@@ -19,17 +20,19 @@ from etl_assets.extract.formats.json.explode import (
     repeated,
 )
 from etl_assets.extract.formats.json.objects import flattened, members_of, objects_of
-from etl_assets.model.batch import NONE_MALFORMED, REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
+from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from etl_assets.extract.formats.json.alike import Alike
     from etl_assets.extract.formats.json.explode import Element
     from etl_assets.extract.formats.json.objects import Object
     from etl_assets.extract.formats.json.options import ObjectOptions
     from etl_assets.model.delivery import Span
 
+_T = TypeVar("_T")
 MOST_CELLS: Final = 5_000_000
 """The largest number of records times keys of a batch: a batch whose records have few of many keys is cut further."""
 
@@ -89,29 +92,18 @@ class JsonBatch(RawBatch):
     @property
     def frame(self) -> pl.DataFrame:
         """The well-formed records; see `RawBatch`."""
-        if (columns := self._alike) is not None:
-            absent = pl.repeat(None, len(self._bytes), dtype=pl.String(), eager=True)
-            numbers = pl.Series(self._numbers, dtype=pl.Int64)
-            return pl.DataFrame({**{name: columns.get(name, absent) for name in self.names}, RECORD_NO: numbers})
-        records = zip(self._numbers, self._records, strict=True)
-        good = [(number, record) for number, record in records if not isinstance(record, str)]
-        if self._options.explode is None:
-            cells = table([record for _, record in good], self.names, self._options.null)
-        else:
-            cells = columns_of(self._flat, self._elements, self.names, self._options)
-        numbers = pl.Series([number for number, _ in good], dtype=pl.Int64)
-        return pl.DataFrame({**dict(zip(self.names, cells, strict=True)), RECORD_NO: numbers})
+        if self._alike is None:
+            return self._parsed
+        numbers = pl.Series(self._numbers, dtype=pl.Int64()).filter(self._alike.matched)
+        absent = pl.repeat(None, len(numbers), dtype=pl.String(), eager=True)
+        cells = {name: self._alike.columns.get(name, absent) for name in self.names}
+        frame = pl.DataFrame({**cells, RECORD_NO: numbers})
+        return pl.concat((frame, self._parsed)).sort(RECORD_NO) if self._flat else frame
 
     @property
     def malformed(self) -> pl.DataFrame:
         """The other records; see `RawBatch`."""
-        if self._alike is not None:
-            return NONE_MALFORMED
-        broken = [
-            (number, [record])
-            for number, record in zip(self._numbers, self._records, strict=True)
-            if isinstance(record, str)
-        ]
+        broken = [(number, [record]) for number, record in self._numbered if isinstance(record, str)]
         schema = {REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String())}
         return pl.DataFrame(broken, schema=schema, orient="row")
 
@@ -156,30 +148,46 @@ class JsonBatch(RawBatch):
     @property
     def _published(self) -> tuple[str, ...]:
         """The names that the records have."""
-        if self._alike is not None:
-            return tuple(self._alike)
         explode = self._options.explode
         if explode is not None:
             return names_of(self._flat, self._elements, explode)
-        return tuple(dict.fromkeys(name for record in self._flat if not isinstance(record, str) for name in record))
+        parsed = (record for record in self._flat if not isinstance(record, str))
+        return tuple(dict.fromkeys(chain(self._alike.columns if self._alike else (), *parsed)))
 
     @property
-    def _records(self) -> Sequence[Object | str]:
-        """The fields of each record, or the rule that it breaks; of an element without those that are repeated."""
-        return self._flat if self._options.explode is None else [element.fields for element in self._elements]
+    def _parsed(self) -> pl.DataFrame:
+        """The well-formed records that are parsed alone."""
+        good = [(number, record) for number, record in self._numbered if not isinstance(record, str)]
+        if self._options.explode is None:
+            cells = table([record for _, record in good], self.names, self._options.null)
+        else:
+            cells = columns_of(self._flat, self._elements, self.names, self._options)
+        numbers = pl.Series([number for number, _ in good], dtype=pl.Int64())
+        return pl.DataFrame({**dict(zip(self.names, cells, strict=True)), RECORD_NO: numbers})
+
+    @property
+    def _numbered(self) -> Iterator[tuple[int, Object | str]]:
+        """The number and the fields of each record that is parsed alone, or the rule that it breaks.
+
+        The fields of an element lack those that are repeated.
+        """
+        if self._options.explode is not None:
+            return zip(self._numbers, (element.fields for element in self._elements), strict=True)
+        return zip(self._alone(self._numbers), self._flat, strict=True)
 
     @cached_property
-    def _alike(self) -> dict[str, pl.Series] | None:
-        """The columns of the batch, if all its records are written alike and none is taken apart further."""
+    def _alike(self) -> Alike | None:
+        """The records that are written alike, if none is taken apart further."""
         options = self._options
         if options.flatten or options.explode is not None or self._key_name is not None:
             return None
-        return columns_of_alike(self._bytes, options.null)
+        return alike(self._bytes, options.null)
 
     @cached_property
     def _objects(self) -> list[Object | str]:
-        """The values of each object by key; or the rule that a malformed one breaks."""
-        return objects_of(self._bytes) if self._key_name is None else members_of(self._bytes, self._key_name)
+        """The values by key of each object that is parsed alone; or the rule that a malformed one breaks."""
+        records = self._alone(self._bytes)
+        return objects_of(records) if self._key_name is None else members_of(records, self._key_name)
 
     @cached_property
     def _flat(self) -> list[Object | str]:
@@ -193,3 +201,7 @@ class JsonBatch(RawBatch):
         alone = self._given_numbers is not None
         sizes = [len(object_) for object_ in self._bytes]
         return list(elements_of(self._flat, sizes, self._options, one_each=alone))
+
+    def _alone(self, each: Sequence[_T]) -> Sequence[_T]:
+        """Return what belongs to the objects that are parsed alone, of what belongs to each object."""
+        return each if self._alike is None else [each[index] for index in (~self._alike.matched).arg_true()]

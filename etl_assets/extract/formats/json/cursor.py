@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -12,7 +13,7 @@ from etl_assets.extract.formats.json.extent import INCOMPLETE, member_end, value
 from etl_assets.extract.formats.json.objects import is_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Protocol
 
     from etl_assets.extract.formats.blocks import Blocks
@@ -26,12 +27,9 @@ if TYPE_CHECKING:
 
 _BLANKS: Final = re.compile(rb"[ \t\r\n]*+")
 _NEXT: Final = re.compile(rb"[ \t\r\n]*+([,\]}])[ \t\r\n]*+(?=[^ \t\r\n])")
-_FLAT: Final = re.compile(
-    rb"""(\{[^\[\]{}"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^\[\]{}"]*+)*+\})"""
-    rb"[ \t\r\n]*+,[ \t\r\n]*+(?=[^ \t\r\n])",
-    re.DOTALL,
-)
-"""An object without arrays and objects in it, and the comma after it."""
+_RUN: Final = 1024 * 1024
+"""The largest number of bytes of elements that are cut at once."""
+_DECODE_ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _DEEPEST: Final = 200
 END: Final = b""
 """What is next at the end of the document."""
@@ -105,12 +103,13 @@ class Cursor:
 
     def elements(self) -> Iterator[tuple[int, bytes]]:
         """Pass the elements of an array and its closing bracket, and yield the offset and the bytes of each element."""
-        inside = True
+        inside, failed = True, -1
         while inside:
-            while flat := _FLAT.match(self._data, self._at):
-                offset, self._at = self._offset + self._at, flat.end()
-                yield offset, flat[1]
             yield self.value()
+            if self._offset != failed:
+                run = self._run()
+                yield from run
+                failed = -1 if run else self._offset
             inside = self.follows(b"]")
 
     def members(self) -> Iterator[tuple[int, bytes]]:
@@ -158,6 +157,29 @@ class Cursor:
     def refused(self, problem: str, remedy: str) -> DeliveryError:
         """Return the error for a document that cannot be read."""
         return DeliveryError(f"{self._where} {problem}. Nothing was written. {remedy}.")
+
+    def _run(self) -> Sequence[tuple[int, bytes]]:
+        """Pass the elements that follow an element here, and return the same for each; none if they must be cut alone.
+
+        They must be valid JSON, and have the same blanks between them.
+        """
+        comma = _NEXT.match(self._data, self._at)
+        if comma is None or comma[1] != b",":
+            return ()
+        between, start = comma[0], comma.end()
+        end = self._data.rfind(b"}" + between + b"{", start, start + _RUN) + 1
+        if not end:
+            return ()
+        run = self._data[start:end]
+        try:
+            elements = _DECODE_ARRAY(b"[%b]" % run)
+        except (msgspec.DecodeError, RecursionError):
+            return ()
+        if between.join(elements) != run:
+            return ()
+        self._at = end
+        ends = accumulate((len(element) + len(between) for element in elements), initial=self._offset + start)
+        return list(zip(ends, map(bytes, elements), strict=False))
 
     def _pass(self, byte: bytes) -> None:
         if self.next() != byte:

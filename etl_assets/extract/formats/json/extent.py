@@ -18,7 +18,8 @@ _OPENING: Final = 1
 _CLOSING: Final = 2
 _TEXT: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _WORD: Final = re.compile(rb'[^ \t\r\n\[\]{}",:]*+')
-_COLON: Final = re.compile(rb"[ \t\r\n]*+:[ \t\r\n]*+")
+COLON: Final = re.compile(rb"[ \t\r\n]*+:[ \t\r\n]*+")
+"""What is between a key and its value."""
 _PAIRS: Final = (b"{}", b"[]")
 
 
@@ -50,7 +51,7 @@ def member_end(data: bytes, start: int, *, final: bool) -> int:
     key = text_end(data, start)
     if key == INCOMPLETE:
         return INCOMPLETE
-    colon = _COLON.match(data, key)
+    colon = COLON.match(data, key)
     if colon is None:
         return start if final or data[key:].strip(b" \t\r\n") else INCOMPLETE
     if colon.end() == len(data):

@@ -84,8 +84,9 @@ class NdjsonReader:
             block = self._blocks.fill(block[length:], self._size)
 
     def _batch(self, span: Span, data: bytes, names: tuple[str, ...] | None) -> JsonBatch:
-        lines = list(_lines(data))
-        numbers, records = [number for number, _ in lines], [record for _, record in lines]
+        lines = data.split(b"\n")
+        numbers = [number for number, line in enumerate(lines) if line.strip(_JSON_BLANKS)]
+        records = [lines[number].removesuffix(b"\r") for number in numbers]
         ahead = numbers[0] if numbers else 0
         if names is None:
             span = replace(span, first_line=span.first_line + ahead)
@@ -109,10 +110,3 @@ def _halves(data: bytes) -> Sequence[bytes]:
     """Return the second and the first half of the lines of a batch; nothing if it is one line."""
     middle = data.rfind(b"\n", 0, len(data) // 2) + 1
     return (data[middle:], data[:middle]) if middle else ()
-
-
-def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield each line that is not blank, without its end, and the number of lines before it."""
-    for index, line in enumerate(data.split(b"\n")):
-        if line.strip(_JSON_BLANKS):
-            yield index, line.removesuffix(b"\r")
