@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from etl_assets import (
     Csv,
+    Excel,
     Field,
     Filler,
     FixedWidth,
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """A format and its samples."""
+    """A format, its samples, and how many mutated files the tests read."""
 
     format: Format
     samples: tuple[bytes, ...]
+    inputs: int = 150
 
 
 _CSV: Final = b'id,word,"a b"\r\n1,x,"y, ""z"\r\nz"\r\n2,,\r\n\r\n# no\n3,"\xc3\xa9",x\n'
@@ -82,6 +84,24 @@ def _parquet() -> bytes:
     return sink.getvalue()
 
 
+def _workbook() -> bytes:
+    """Return a workbook that is not packed, so that mutations reach its XML."""
+    import zipfile
+
+    import xlsxwriter
+
+    packed, plain = io.BytesIO(), io.BytesIO()
+    with xlsxwriter.Workbook(packed, {"in_memory": True}) as book:
+        sheet = book.add_worksheet("Data")
+        sheet.write_row(0, 0, ["a", "b", "c"])
+        for row in range(1, 20):
+            sheet.write_row(row, 0, [row, f"text {row % 4}", row / 8])
+    with zipfile.ZipFile(packed) as source, zipfile.ZipFile(plain, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    return plain.getvalue()
+
+
 def _sqlite() -> bytes:
     import sqlite3
 
@@ -103,6 +123,7 @@ TARGETS: Final = {
         (b'title\ra||b\r1||"x||y"\ra||b\r2||z\rTotal||2\r',),
     ),
     "csv_long": Target(Csv(batch_bytes=64, long_records="join"), (b"a,b\n1,x,y,z\n2,x\n", _CSV)),
+    "excel": Target(Excel(batch_bytes=200), (_workbook(),), inputs=12),
     "fixed_width": Target(_FIXED, (_FIXED_SAMPLE,)),
     "fixed_width_cp1252": Target(
         FixedWidth((Field("a", 1, 3), Field("b", 5, 8)), encoding="cp1252", batch_bytes=64, short_records=True),

@@ -13,14 +13,13 @@ from etl_assets_tests.fuzz.mutations import mutated
 from etl_assets_tests.fuzz.targets import TARGETS
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*/*"))
-INPUTS = 150
 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_mutated_files_keep_the_invariants(name: str) -> None:
     target = TARGETS[name]
     assert all(examine(target.format, sample) > 0 for sample in target.samples)
-    for data in islice(mutated(target.samples, Random(name)), INPUTS):  # noqa: S311 -- no secret
+    for data in islice(mutated(target.samples, Random(name)), target.inputs):  # noqa: S311 -- no secret
         examine(target.format, data)
 
 
