@@ -81,8 +81,8 @@ class RawBatch(ABC):
             A String column for each name, and ``RECORD_NO`` (Int64) last.
         """
         frame = self.frame
-        columns = [frame.get_column(name) for name in (*names, RECORD_NO)]
-        return pl.DataFrame(columns if places is None else [column.gather(places) for column in columns])
+        texts = pl.DataFrame({name: frame.get_column(name) for name in (*names, RECORD_NO)})
+        return texts if places is None else texts[places]
 
     def texts_of(self, record_numbers: pl.Series) -> pl.DataFrame:
         """Return those of some records that are well-formed, as rows of `frame`."""

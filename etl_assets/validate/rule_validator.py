@@ -1,7 +1,7 @@
 """The default validator: evaluates a schema as Polars expressions, over a whole batch in one pass.
 
-The expressions are built once for each set of published names. `casts` casts the cells, each kind of rule has its own
-expression, and `rule_masks` turns broken rules into rejected records.
+The expressions are built once for each set of published names and types. `casts` casts texts, `typed_values` converts
+values with a type, each kind of rule has its own expression, and `rule_masks` turns broken rules into rejected records.
 """
 
 from __future__ import annotations

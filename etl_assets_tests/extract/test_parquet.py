@@ -144,6 +144,7 @@ def test_names_that_polars_reads_as_patterns_are_only_names(null: tuple[str, ...
     names = ["", "*", "^.*$", "a.b", 'é"']
     (batch,) = read(parquet(pa.table([pa.array([1])] * 5, names=names)), Parquet(null=null))
     assert batch.names == tuple(names)
+    assert batch.frame.columns == [*names, RECORD_NO]
     assert batch.frame.rows() == [(*["1"] * 5, 1)]
     assert Parquet().reread(names, {1: batch.raw(1)}).frame.rows() == batch.frame.rows()
 

@@ -107,9 +107,9 @@ class RowBatch(RawBatch):
         rows = self._well_formed
         if places is not None:
             rows = places if rows is None else rows.gather(places)
-        columns = [self._without_null(_texts_at(self._cells[name], rows).cast(pl.String)) for name in names]
+        columns = {name: self._without_null(_texts_at(self._cells[name], rows).cast(pl.String)) for name in names}
         numbers = self._record_numbers if rows is None else self._record_numbers.gather(rows)
-        return pl.DataFrame([*(column.alias(name) for name, column in zip(names, columns, strict=True)), numbers])
+        return pl.DataFrame({**columns, RECORD_NO: numbers})
 
     @property
     def malformed(self) -> pl.DataFrame:
