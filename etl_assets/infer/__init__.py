@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from etl_assets.extract.formats.csv import Csv
+from etl_assets.extract.formats.csv.options import CsvOptions
+from etl_assets.extract.formats.lines.options import LineOptions
 from etl_assets.infer.columns import PublishedColumn, infer_column
 from etl_assets.infer.declaration import Inference, declaration
+from etl_assets.infer.file import opened
 from etl_assets.infer.keys import key_candidates
 from etl_assets.infer.recognition import recognise
 from etl_assets.infer.references import likely_references
-from etl_assets.infer.sample import opened, read_sample
+from etl_assets.infer.sample import read_sample
 from etl_assets.schema.names import column_name
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def infer(
         location: Path or URL of the file.
         name: Of the source.
         sources: The sources that are declared already, for references.
-        member: Glob for the members of an archive; the first one that matches is read.
+        member: Glob for the members of an archive; the largest one that matches is read.
         part: The table, sheet or path of records to read, if the file has several.
         password: Of an encrypted archive or workbook.
 
@@ -57,11 +59,12 @@ def infer(
     with opened(location, member, password) as file:
         recognised = recognise(file, part, password)
         sample = read_sample(file, recognised.format)
-        if isinstance(recognised.format, Csv) and not sample.unterminated:
+        if isinstance(recognised.format, CsvOptions | LineOptions) and not sample.unterminated:
             recognised = replace(recognised, format=replace(recognised.format, unterminated="reject"))
         columns = _columns(sample)
         keys = key_candidates(sample.frame, columns)
-        yield Inference(name, file, recognised, sample, columns, keys, likely_references(columns, sources, name))
+        references = likely_references(columns, sources, name)
+        yield Inference(name, file, recognised, sample, columns, keys, references, password)
 
 
 def _columns(sample: Sample) -> Sequence[InferredColumn]:
