@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from etl_assets.infer.columns import InferredColumn
+    from etl_assets.infer.file import File
+    from etl_assets.infer.recognised import Recognised
     from etl_assets.infer.sample import Sample
     from etl_assets.model.secret import Secret
     from etl_assets.source import Source
 
-__all__ = ["Inference", "declaration", "infer"]
+__all__ = ["Inference", "declaration", "infer", "infer_columns"]
 
 
 @contextmanager
@@ -58,16 +60,28 @@ def infer(
     """
     with opened(location, member, password) as file:
         recognised = recognise(file, part, password)
-        sample = read_sample(file, recognised.format)
+        recognised, sample = _read(file, recognised)
         if isinstance(recognised.format, CsvOptions | LineOptions) and not sample.unterminated:
             recognised = replace(recognised, format=replace(recognised.format, unterminated="reject"))
-        columns = _columns(sample)
+        columns = infer_columns(sample)
         keys = key_candidates(sample.frame, columns)
         references = likely_references(columns, sources, name)
         yield Inference(name, file, recognised, sample, columns, keys, references, password)
 
 
-def _columns(sample: Sample) -> Sequence[InferredColumn]:
+def _read(file: File, recognised: Recognised) -> tuple[Recognised, Sample]:
+    """Read a sample; if bytes far behind the first ones are no UTF-8, read it in another encoding."""
+    sample = read_sample(file, recognised.format)
+    format_ = recognised.format
+    if "record__encoding" not in sample.malformed or not isinstance(format_, CsvOptions | LineOptions):
+        return recognised, sample
+    doubt = f"{sample.malformed['record__encoding']:,} records are not {format_.encoding}; latin-1 is a guess"
+    other = replace(format_, encoding="latin-1")
+    return replace(recognised, format=other, doubts=(*recognised.doubts, doubt)), read_sample(file, other)
+
+
+def infer_columns(sample: Sample) -> Sequence[InferredColumn]:
+    """Infer the columns of a sample, those without a name left out."""
     taken: list[str] = []
     columns: list[InferredColumn] = []
     for published in filter(None, sample.frame.columns):

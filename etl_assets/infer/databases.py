@@ -41,7 +41,11 @@ def _rows(file: File) -> dict[str, int]:
 
     limit = TimeLimit(_SECONDS)
     file.stream.seek(0)
-    with file_of(file.stream) as path, opened(path, file.shown, limit, BATCH_BYTES) as connection:
-        with refusing(file.shown, [], BATCH_BYTES), limit:
-            names = [name for (name,) in connection.execute(_TABLES)]
-            return {name: connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0] for name in names}
+    with (
+        file_of(file.stream) as path,
+        opened(path, file.shown, limit, BATCH_BYTES) as connection,
+        refusing(file.shown, [], BATCH_BYTES),
+        limit,
+    ):
+        names = [name for (name,) in connection.execute(_TABLES)]
+        return {name: connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0] for name in names}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.extract.location import without_secrets
+from etl_assets.infer.keys import can_identify
 from etl_assets.infer.python import argument, call, class_names, text_of, written
 from etl_assets.model.text import escape_control_characters, names_text
 
@@ -50,8 +52,11 @@ class Inference:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The key to declare: the likeliest candidate, or all columns."""
-        return self.keys[0] if self.keys else tuple(inferred.column.name for inferred in self.columns)
+        """The key to declare: the likeliest candidate, or all columns that may be part of one."""
+        if self.keys:
+            return self.keys[0]
+        able = [column for column in self.columns if can_identify(column)] or self.columns[:1]
+        return tuple(inferred.column.name for inferred in able)
 
 
 def declaration(inference: Inference) -> str:
@@ -153,11 +158,19 @@ def _column(inferred: InferredColumn, inference: Inference) -> Iterator[str]:
     column = inferred.column
     arguments = [text_of(column.name), text_of(column.type.name)]
     if column.name in inference.key:
-        arguments.append('default="-"' if inferred.nulls else "required=True")
+        arguments.append("required=True")
         if inferred.nulls:
+            arguments.append(f"default={text_of(_free_default(inferred, inference))}")
             yield from _comment("A key needs a value where there is none.", _INDENT)
-    named = [argument(name, value) for name, value in column.arguments.items()]
+    without = {"allowed"} if inferred.nulls and column.name in inference.key else set()
+    named = [argument(name, value) for name, value in column.arguments.items() if name not in without]
     yield from written(call("Column", [*arguments, *named]), _INDENT)
+
+
+def _free_default(inferred: InferredColumn, inference: Inference) -> str:
+    """Return a text that is no value of the column."""
+    values = set(inference.sample.frame.get_column(inferred.published).drop_nulls().to_list())
+    return next(text for text in map("-".__mul__, count(1)) if text not in values and text not in inferred.column.null)
 
 
 def _key(inference: Inference) -> Iterator[str]:

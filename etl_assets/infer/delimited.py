@@ -11,6 +11,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import polars as pl
+
 from etl_assets.errors import DeclarationError, DeliveryError
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.infer.recognised import Recognised, frames, sample_of
@@ -18,8 +20,6 @@ from etl_assets.infer.text import encoding_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import polars as pl
 
 _WEIGHTS: Final = {",": 1.0, ";": 1.6, "\t": 1.6, "|": 1.6, "^": 0.8, "~": 0.8, "\x1f": 1.6, "\x01": 1.6, ":": 0.5}
 """How likely each character is the delimiter if it divides all lines alike: others than commas are rare in texts."""
@@ -147,6 +147,9 @@ def _with_header(format_: Csv, sample: bytes, doubts: list[str]) -> Recognised:
     if _has_decimal_commas(format_, body):
         format_ = replace(format_, decimal=",")
         doubts.append("a comma in numbers is read as the point before their fraction")
+    if body.height and body.filter(pl.all_horizontal(pl.col(n) == n for n in names if n)).height:
+        doubts.append("the header is repeated among the records; it is skipped there")
+        return Recognised(replace(format_, repeated_header="skip"), tuple(doubts))
     repeated = [n for n in names if body.height and n in body.get_column(n).head(_MOST_CHECKED).to_list()]
     numbers = [name for name in names if name and re.fullmatch(r"[+-]?[0-9]*[.,]?[0-9]+", name)]
     if "" in names and not numbers:

@@ -34,7 +34,7 @@ _SIGNS: Final[dict[Dialect, re.Pattern[bytes]]] = {
         re.MULTILINE | re.IGNORECASE,
     ),
     "mysql": re.compile(
-        rb"-- (?:MySQL|MariaDB) dump|`|\bENGINE\s*=|\bAUTO_INCREMENT\b|^/\*!|^LOCK TABLES", re.MULTILINE
+        rb"-- (?:MySQL|MariaDB) dump|`|\bENGINE\s*=|\bAUTO_INCREMENT\b|^/\*!|^LOCK TABLES|^SET @|SQL_MODE", re.MULTILINE
     ),
     "sqlite": re.compile(rb"^PRAGMA |^BEGIN TRANSACTION;|\bAUTOINCREMENT\b|sqlite_|\bchar\(10\)", re.MULTILINE),
 }

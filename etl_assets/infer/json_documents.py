@@ -12,6 +12,7 @@ from etl_assets.extract.formats.json import Json
 from etl_assets.extract.formats.json.path import step_of
 from etl_assets.extract.formats.ndjson import Ndjson
 from etl_assets.infer.recognised import Recognised, other_parts
+from etl_assets.infer.text import whole_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,7 @@ _ALIKE: Final = 0.5
 """The members of an object are records if they have this share of their names in common."""
 _SAMPLE: Final = 1_000
 _MOST_SHOWN: Final = 5
+_MOST_LINES: Final = 20
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,17 @@ class _Place:
     inside: bool
 
 
-def recognise_json(file: File, lines: bytes, part: str | None) -> Recognised | None:
+def recognise_json(file: File, part: str | None) -> Recognised | None:
     """Return objects in lines, or a document with the path of its records; None if it is neither.
 
     Args:
         file: The file.
-        lines: Its first bytes, up to the end of a line.
         part: The path of the records, if it is known.
     """
-    if part is None and _has_objects_in_lines(lines):
-        first = [json.loads(line, parse_int=str) for line in lines.splitlines()[:1]]
-        return Recognised(Ndjson(), _nested(first))
     head = file.head(_HEAD)
     cut = len(head) == _HEAD
+    if part is None and (objects := _objects_in_lines(whole_lines(head) if cut else head)):
+        return Recognised(Ndjson(), _nested(objects))
     document = _decoded(head, cut=cut)
     if document is None:
         return None
@@ -70,18 +70,16 @@ def recognise_json(file: File, lines: bytes, part: str | None) -> Recognised | N
     return _of_places(places, cut=cut)
 
 
-def _has_objects_in_lines(lines: bytes) -> bool:
-    """Return whether there are at least two lines with an object each."""
-    whole = [line for line in lines.removeprefix(b"\xef\xbb\xbf").split(b"\n", 20) if line.strip()]
-    looks_alike = len(whole) > 1 and all(line.lstrip().startswith(b"{") for line in whole)
-    return looks_alike and Ndjson().mismatch(lines) is None and _is_object(whole[0])
-
-
-def _is_object(line: bytes) -> bool:
+def _objects_in_lines(lines: bytes) -> list[dict[str, Any]]:
+    """Return the objects of the first lines; none if there are not two of them, or a line is no object."""
+    first = [
+        line for line in lines.removeprefix(b"\xef\xbb\xbf").split(b"\n", _MOST_LINES)[:_MOST_LINES] if line.strip()
+    ]
     try:
-        return isinstance(json.loads(line, parse_int=str), dict)
+        values = [json.loads(line, parse_int=str) for line in first]
     except (ValueError, RecursionError):
-        return False
+        return []
+    return values if len(values) > 1 and all(map(_is_dict, values)) else []
 
 
 def _of_places(places: list[_Place], *, cut: bool) -> Recognised | None:

@@ -56,6 +56,6 @@ def _recognise_text(file: File, head: bytes, part: str | None) -> Recognised | N
     lines = whole_lines(head) if len(head) == HEAD else head
     if first == b"<" and (recognised := recognise_xml(file, part)) is not None:
         return recognised
-    if first in (b"{", b"[") and (recognised := recognise_json(file, lines, part)) is not None:
+    if first in (b"{", b"[") and (recognised := recognise_json(file, part)) is not None:
         return recognised
     return recognise_dump(file, lines, part) or recognise_delimited(lines) or recognise_positions(lines)
