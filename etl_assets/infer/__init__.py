@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from etl_assets.extract.formats.csv.options import CsvOptions
-from etl_assets.extract.formats.lines.options import LineOptions
+from etl_assets.extract.formats.csv import Csv
+from etl_assets.extract.formats.fixed_width import FixedWidth
 from etl_assets.infer.columns import PublishedColumn, infer_column
 from etl_assets.infer.declaration import Inference, declaration
 from etl_assets.infer.file import opened
@@ -61,7 +61,7 @@ def infer(
     with opened(location, member, password) as file:
         recognised = recognise(file, part, password)
         recognised, sample = _read(file, recognised)
-        if isinstance(recognised.format, CsvOptions | LineOptions) and not sample.unterminated:
+        if isinstance(recognised.format, Csv | FixedWidth) and not sample.unterminated:
             recognised = replace(recognised, format=replace(recognised.format, unterminated="reject"))
         columns = infer_columns(sample)
         keys = key_candidates(sample.frame, columns)
@@ -73,7 +73,7 @@ def _read(file: File, recognised: Recognised) -> tuple[Recognised, Sample]:
     """Read a sample; if bytes far behind the first ones are no UTF-8, read it in another encoding."""
     sample = read_sample(file, recognised.format)
     format_ = recognised.format
-    if "record__encoding" not in sample.malformed or not isinstance(format_, CsvOptions | LineOptions):
+    if "record__encoding" not in sample.malformed or not isinstance(format_, Csv | FixedWidth):
         return recognised, sample
     doubt = f"{sample.malformed['record__encoding']:,} records are not {format_.encoding}; latin-1 is a guess"
     other = replace(format_, encoding="latin-1")

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import polars as pl
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _WEIGHTS: Final = {",": 1.0, ";": 1.6, "\t": 1.6, "|": 1.6, "^": 0.8, "~": 0.8, "\x1f": 1.6, "\x01": 1.6, ":": 0.5}
 """How likely each character is the delimiter if it divides all lines alike: others than commas are rare in texts."""
 _WEIGHT_OF_SEVERAL: Final = 1.8
+_IGNORING_QUOTES: Final = 0.4
 _SEVERAL: Final = re.compile(r"[|:;,~^@#$&*+=<>!%/\t-]{2,8}")
 """Characters that may be a delimiter together."""
 _MOST_SEVERAL: Final = 3
@@ -61,9 +62,9 @@ class _Dialect(NamedTuple):
     def likeliness(self, sample: bytes) -> float:
         """Return a number that is greater for more columns, and less for malformed records and unlikely settings."""
         ignores_quotes = self.format.quote is None and b'"' in sample
-        unlikely = 0.5 * ignores_quotes + 0.7 * (self.format.skip_lines > 0) + 0.7 * self.format.short_records
+        unlikely = 0.7 * (self.format.skip_lines > 0) + 0.7 * self.format.short_records
         unlikely += 0.2 * (self.format.escape is not None)
-        weight = _WEIGHTS.get(self.format.delimiter, _WEIGHT_OF_SEVERAL)
+        weight = _WEIGHTS.get(self.format.delimiter, _WEIGHT_OF_SEVERAL) * (_IGNORING_QUOTES if ignores_quotes else 1)
         return weight * self.columns * (1 - self.malformed / _TOLERATED) - unlikely
 
 
@@ -78,22 +79,18 @@ def _dialect(format_: Csv, sample: bytes) -> _Dialect:
 
 def _candidates(sample: bytes, encoding: str) -> Iterator[Csv]:
     text = sample.decode(encoding, "replace").removeprefix("\ufeff")
-    line_end = "\r" if "\r" in text and "\n" not in text else "\n"
+    line_end: Literal["\n", "\r"] = "\r" if "\r" in text and "\n" not in text else "\n"
     lines = text.splitlines()
     comment = "#" if any(line.startswith("#") for line in lines[:_MOST_LINES_BEFORE]) else None
     for delimiter in (*(character for character in _WEIGHTS if character in text), *_several(lines)):
         for quote in _QUOTES:
             if (quote is not None and quote not in text and quote != '"') or (quote and quote in delimiter):
                 continue
-            for escape in (
-                (None, "\\") if re.search(rf"\\[{re.escape(delimiter + (quote or ''))}\r\n]", text) else (None,)
-            ):
-                try:
-                    csv = Csv(delimiter, quote, encoding, escape=escape, unterminated="report")
-                    csv = replace(csv, line_end=line_end, comment=None if escape else comment)
-                except DeclarationError:  # the characters exclude one another
-                    continue
-                yield replace(csv, skip_lines=_lines_before(lines, delimiter, quote))
+            before = _lines_before(lines, delimiter, quote)
+            csv = Csv(delimiter, quote, encoding, skip_lines=before, line_end=line_end, unterminated="report")
+            yield from _with_comments(csv, comment)
+            if "\\" not in delimiter and re.search(rf"\\[{re.escape(delimiter + (quote or ''))}\r\n]", text):
+                yield replace(csv, escape="\\")
 
 
 def _with_comments(csv: Csv, comment: str | None) -> Iterator[Csv]:

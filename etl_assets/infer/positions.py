@@ -67,7 +67,8 @@ def _fields(lines: Sequence[str], width: int) -> list[tuple[int, int]]:
     blank = characters == ord(" ")
     digit = (characters >= ord("0")) & (characters <= ord("9"))
     used = ~blank.all(axis=0)
-    digits, letters = digit.all(axis=0), ~(digit.any(axis=0)) & used
+    digits: Flags = np.asarray(digit.all(axis=0))
+    letters: Flags = np.asarray(~digit.any(axis=0) & used)
     starts = [
         place
         for place in range(width)
