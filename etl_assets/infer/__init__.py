@@ -12,23 +12,27 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from etl_assets.extract.formats.csv import Csv
+from etl_assets.extract.formats.fixed_width import FixedWidth
 from etl_assets.infer.columns import PublishedColumn, infer_column
 from etl_assets.infer.declaration import Inference, declaration
+from etl_assets.infer.file import opened
 from etl_assets.infer.keys import key_candidates
 from etl_assets.infer.recognition import recognise
 from etl_assets.infer.references import likely_references
-from etl_assets.infer.sample import opened, read_sample
+from etl_assets.infer.sample import read_sample
 from etl_assets.schema.names import column_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from etl_assets.infer.columns import InferredColumn
+    from etl_assets.infer.file import File
+    from etl_assets.infer.recognised import Recognised
     from etl_assets.infer.sample import Sample
     from etl_assets.model.secret import Secret
     from etl_assets.source import Source
 
-__all__ = ["Inference", "declaration", "infer"]
+__all__ = ["Inference", "declaration", "infer", "infer_columns"]
 
 
 @contextmanager
@@ -47,7 +51,7 @@ def infer(
         location: Path or URL of the file.
         name: Of the source.
         sources: The sources that are declared already, for references.
-        member: Glob for the members of an archive; the first one that matches is read.
+        member: Glob for the members of an archive; the largest one that matches is read.
         part: The table, sheet or path of records to read, if the file has several.
         password: Of an encrypted archive or workbook.
 
@@ -56,15 +60,28 @@ def infer(
     """
     with opened(location, member, password) as file:
         recognised = recognise(file, part, password)
-        sample = read_sample(file, recognised.format)
-        if isinstance(recognised.format, Csv) and not sample.unterminated:
+        recognised, sample = _read(file, recognised)
+        if isinstance(recognised.format, Csv | FixedWidth) and not sample.unterminated:
             recognised = replace(recognised, format=replace(recognised.format, unterminated="reject"))
-        columns = _columns(sample)
+        columns = infer_columns(sample)
         keys = key_candidates(sample.frame, columns)
-        yield Inference(name, file, recognised, sample, columns, keys, likely_references(columns, sources, name))
+        references = likely_references(columns, sources, name)
+        yield Inference(name, file, recognised, sample, columns, keys, references, password)
 
 
-def _columns(sample: Sample) -> Sequence[InferredColumn]:
+def _read(file: File, recognised: Recognised) -> tuple[Recognised, Sample]:
+    """Read a sample; if bytes far behind the first ones are no UTF-8, read it in another encoding."""
+    sample = read_sample(file, recognised.format)
+    format_ = recognised.format
+    if "record__encoding" not in sample.malformed or not isinstance(format_, Csv | FixedWidth):
+        return recognised, sample
+    doubt = f"{sample.malformed['record__encoding']:,} records are not {format_.encoding}; latin-1 is a guess"
+    other = replace(format_, encoding="latin-1")
+    return replace(recognised, format=other, doubts=(*recognised.doubts, doubt)), read_sample(file, other)
+
+
+def infer_columns(sample: Sample) -> Sequence[InferredColumn]:
+    """Infer the columns of a sample, those without a name left out."""
     taken: list[str] = []
     columns: list[InferredColumn] = []
     for published in filter(None, sample.frame.columns):

@@ -31,7 +31,9 @@ _FEWEST_OF_A_MEMBER: Final = 20
 _LONGEST_MEMBER: Final = 30
 _NEARLY_ALL: Final = 0.95
 _SHOWN: Final = 3
-_CODE_WORDS: Final = frozenset({"code", "zip", "postcode", "postal", "fips", "phone", "tel", "iban", "isbn", "ean"})
+_NEVER_NUMBERS: Final = frozenset({"zip", "postcode", "postal", "fips", "phone", "tel", "iban", "isbn", "ean"})
+"""Digits in columns with such a name are not for computing, and may begin with zeros in other deliveries."""
+_CODE_WORDS: Final = _NEVER_NUMBERS | {"code"}
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,9 @@ def _type_of(published: PublishedColumn, values: pl.Series) -> _Findings:
         return _Findings(doubts=[doubt])
     stripped = values.str.strip_chars()
     padded = int((stripped != values).sum())
-    for findings in _candidates(stripped.unique().sort(), published.decimal):
+    for findings in _candidates(
+        stripped.unique().sort(), published.decimal, numbers_are_codes=_has_word(published.name, _NEVER_NUMBERS)
+    ):
         if padded:
             findings.arguments["strip"] = True
         if _reads(findings, published, values):
@@ -164,16 +168,17 @@ def _of_published_type(type_: PublishedType, values: pl.Series) -> _Findings:
     return _Findings(type_)
 
 
-def _candidates(values: pl.Series, decimal: str) -> Iterator[_Findings]:
+def _candidates(values: pl.Series, decimal: str, *, numbers_are_codes: bool) -> Iterator[_Findings]:
     """Yield the types that values may have, with their notation, the narrowest first."""
     for true, false in _BOOLEANS:
-        if set(values.to_list()) == {true, false}:
+        found = set(values.to_list())
+        if found == {true, false} or (true.lower() == "true" and found <= {true, false}):
             words = {} if (true, false) == ("true", "false") else {"true": (true,), "false": (false,)}
             yield _Findings("boolean", words)
     yield _Findings("uuid")
     if (moments := find_moments(values)) is not None:
         yield from _of_moments(moments)
-    if not values.str.contains(r"\A[+-]?0[0-9]").any():
+    if not numbers_are_codes and not values.str.contains(r"\A[+-]?0[0-9]").any():
         yield _Findings("integer")
         yield from _of_fractions(values, decimal)
     if values.str.contains(r"\A[\[{]").all():
@@ -250,12 +255,12 @@ def _describe_text(findings: _Findings, published: PublishedColumn, counts: pl.D
         and words.is_empty()
     ):
         findings.arguments["allowed"] = tuple(values.to_list())
-    if _is_code(published.name) and not values.is_empty() and values.str.contains(r"\A[0-9]+\z").all():
-        findings.doubts.append("digits with leading zeros: a code, not a number")
+    if _has_word(published.name, _CODE_WORDS) and not values.is_empty() and values.str.contains(r"\A[0-9]+\z").all():
+        findings.doubts.append("digits, kept as text: a code and not a number")
 
 
-def _is_code(name: str) -> bool:
-    return not _CODE_WORDS.isdisjoint(name.lower().replace("-", "_").replace(" ", "_").split("_"))
+def _has_word(name: str, words: frozenset[str]) -> bool:
+    return not words.isdisjoint(name.lower().replace("-", "_").replace(" ", "_").split("_"))
 
 
 def _evidence(published: PublishedColumn, column: Column, nulls: int, values: pl.Series) -> str:

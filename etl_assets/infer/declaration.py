@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import MISSING, dataclass, fields
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Final
 
-from etl_assets.model.text import escape_control_characters
+from etl_assets.extract.location import without_secrets
+from etl_assets.infer.keys import can_identify
+from etl_assets.infer.python import argument, call, class_names, text_of, written
+from etl_assets.model.text import escape_control_characters, names_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from etl_assets.extract.base import Format
     from etl_assets.infer.columns import InferredColumn
+    from etl_assets.infer.file import File
     from etl_assets.infer.recognised import Recognised
-    from etl_assets.infer.sample import File, Sample
+    from etl_assets.infer.sample import Sample
+    from etl_assets.model.secret import Secret
 
 _WIDTH: Final = 120
 _INDENT: Final = " " * 12
+_MOST_MEMBERS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class Inference:
         columns: Its columns.
         keys: Candidates for the key, the likeliest first; empty if nothing identifies a record.
         references: Likely references, each column name to a text.
+        password: Of an encrypted archive or workbook.
     """
 
     name: str
@@ -41,24 +48,32 @@ class Inference:
     columns: Sequence[InferredColumn]
     keys: Sequence[tuple[str, ...]]
     references: Mapping[str, str]
+    password: Secret | None = None
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The key to declare: the likeliest candidate, or all columns."""
-        return self.keys[0] if self.keys else tuple(inferred.column.name for inferred in self.columns)
+        """The key to declare: the likeliest candidate, or all columns that may be part of one."""
+        if self.keys:
+            return self.keys[0]
+        able = [column for column in self.columns if can_identify(column)] or self.columns[:1]
+        return tuple(inferred.column.name for inferred in able)
 
 
 def declaration(inference: Inference) -> str:
     """Return the file of the source."""
-    names = sorted({"Column", "FileExtractor", "Schema", "Source", *_class_names(inference.recognised.format)})
+    names = {"Column", "FileExtractor", "Schema", "Source", *class_names(inference.recognised.format)}
+    if inference.password is not None:
+        names.add("Secret")
+    one_line = f"from etl_assets import {', '.join(sorted(names))}"
+    lines = [one_line] if len(one_line) <= _WIDTH else _lines_of_import(sorted(names))
     return "\n".join(
         [
             *_docstring(inference),
             "",
-            *_wrapped_import(names),
+            *lines,
             "",
             "SOURCE = Source(",
-            f"    name={_quoted(inference.name)},",
+            f"    name={text_of(inference.name)},",
             "    description=__doc__,",
             '    owner="team:unknown",  # Who is responsible?',
             *_extractor(inference),
@@ -75,76 +90,63 @@ def declaration(inference: Inference) -> str:
     )
 
 
-def expression(value: Any) -> str:
-    """Return Python for a declared value, without arguments that have their defaults."""
-    if hasattr(value, "__dataclass_fields__"):
-        given = (
-            (field.name, getattr(value, field.name))
-            for field in fields(value)
-            if field.init and getattr(value, field.name) != _default(field)
-        )
-        return f"{type(value).__name__}({', '.join(f'{name}={expression(part)}' for name, part in given)})"
-    if isinstance(value, tuple):
-        parts = ", ".join(expression(part) for part in value)
-        return f"({parts},)" if len(value) == 1 else f"({parts})"
-    return _quoted(value) if isinstance(value, str) else repr(value)
-
-
-def _default(field: Any) -> Any:
-    return field.default_factory() if field.default_factory is not MISSING else field.default
-
-
-def _quoted(text: str) -> str:
-    """Return a text in double quotes if it contains none, as the formatter writes it."""
-    return repr(text) if '"' in text else '"' + repr(text)[1:-1].replace("\\'", "'") + '"'
-
-
-def _class_names(format_: Format) -> set[str]:
-    found = {type(format_).__name__}
-    for field in fields(format_):
-        parts = getattr(format_, field.name)
-        for part in parts if isinstance(parts, tuple) else (parts,):
-            if hasattr(part, "__dataclass_fields__"):
-                found |= _class_names(part)
-    return found
-
-
-def _wrapped_import(names: Sequence[str]) -> list[str]:
-    return [f"from etl_assets import {', '.join(names)}"]
+def _lines_of_import(names: Sequence[str]) -> list[str]:
+    return ["from etl_assets import (", *(f"    {name}," for name in names), ")"]
 
 
 def _docstring(inference: Inference) -> Iterator[str]:
     sample, file = inference.sample, inference.file
     read = f"all {sample.records:,} records" if sample.whole else f"the first {sample.records:,} records"
-    yield f'"""{inference.name}: what is this feed, and who publishes it?'
+    yield f'"""{_in_docstring(inference.name)}: what is this feed, and who publishes it?'
     yield ""
-    shown = escape_control_characters(file.name).replace("\\", "\\\\").replace('"', "'")
-    member = escape_control_characters(file.member).replace("\\", "\\\\").replace('"', "'")
+    member = f", member {_in_docstring(file.member)}" if file.member else ""
     text = (
-        f"`etl-assets infer` wrote this from {read} of {shown}{f', member {member}' if member else ''}. It accepts "
-        "them all. Whether it is right, a person decides: each comment is what was seen, or a question."
+        f"`etl-assets infer` wrote this from {read} of {_in_docstring(file.name)}{member}. It accepts them all but for "
+        "those that are counted below. Whether it is right, a person decides: each comment is what was seen, or a "
+        "question."
     )
-    yield from textwrap.wrap(text, _WIDTH)
+    yield from textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
     yield '"""'
+
+
+def _in_docstring(text: str) -> str:
+    return escape_control_characters(text).replace("\\", "\\\\").replace('"', "'")
 
 
 def _extractor(inference: Inference) -> Iterator[str]:
     file, recognised = inference.file, inference.recognised
     for doubt in recognised.doubts:
-        yield from _comment(f"{doubt}.", "    ")
+        yield from _comment(f"{doubt[:1].upper()}{doubt[1:]}.", "    ")
     for other in recognised.others:
         yield from _comment(f"The file also has {other}.", "    ")
     if inference.sample.malformed:
-        broken = ", ".join(f"{rule} {count:,}" for rule, count in sorted(inference.sample.malformed.items()))
+        broken = ", ".join(f"{rule} {count:,}" for rule, count in inference.sample.malformed.items())
         yield from _comment(f"Malformed records, which are rejected: {broken}.", "    ")
     yield "    extractor=FileExtractor("
-    yield f"        location={_quoted(file.location)},"
-    yield from _broken_lines(f"        format={expression(recognised.format)},", "        ")
-    if file.member:
-        if file.members > 1:
-            yield from _comment(f"{file.members} members of the archive match; this is the first.", "        ")
-        yield f"        member={_quoted(file.member)},"
+    yield from _location(file)
+    yield from written(argument("format", recognised.format), "        ")
+    if file.others:
+        shown = names_text(file.others[:_MOST_MEMBERS])
+        yield from _comment(f"{len(file.others):,} smaller members of the archive match, too: {shown}.", "        ")
+    if file.pattern != "*":
+        yield from written(argument("member", file.pattern), "        ")
+    if inference.password is not None and file.member:
+        yield from written(argument("password", inference.password), "        ")
     yield "    ),"
+
+
+def _location(file: File) -> Iterator[str]:
+    """Write the location, without what may be secret in a URL."""
+    shown = without_secrets(file.location)
+    if shown == escape_control_characters(file.location):
+        yield f"        location={text_of(file.location)},"
+        return
+    yield from _comment(
+        "User, password and query of the URL are left out, because they may be secret: access= declares a login "
+        "with Secret('NAME').",
+        "        ",
+    )
+    yield f"        location={text_of(shown.removesuffix('?…'))},"
 
 
 def _column(inferred: InferredColumn, inference: Inference) -> Iterator[str]:
@@ -154,21 +156,30 @@ def _column(inferred: InferredColumn, inference: Inference) -> Iterator[str]:
     if (reference := inference.references.get(inferred.column.name)) is not None:
         yield from _comment(reference, _INDENT)
     column = inferred.column
-    arguments = [_quoted(column.name), _quoted(column.type.name)]
+    arguments = [text_of(column.name), text_of(column.type.name)]
     if column.name in inference.key:
-        arguments.append('default="-"' if inferred.nulls else "required=True")
+        arguments.append("required=True")
         if inferred.nulls:
+            arguments.append(f"default={text_of(_free_default(inferred, inference))}")
             yield from _comment("A key needs a value where there is none.", _INDENT)
-    arguments += [f"{name}={expression(value)}" for name, value in column.arguments.items()]
-    yield from _broken_lines(f"{_INDENT}Column({', '.join(arguments)}),", _INDENT)
+    without = {"allowed"} if inferred.nulls and column.name in inference.key else set()
+    named = [argument(name, value) for name, value in column.arguments.items() if name not in without]
+    yield from written(call("Column", [*arguments, *named]), _INDENT)
+
+
+def _free_default(inferred: InferredColumn, inference: Inference) -> str:
+    """Return a text that is no value of the column."""
+    values = set(inference.sample.frame.get_column(inferred.published).drop_nulls().to_list())
+    return next(text for text in map("-".__mul__, count(1)) if text not in values and text not in inferred.column.null)
 
 
 def _key(inference: Inference) -> Iterator[str]:
     if not inference.keys:
         yield from _comment("No columns, up to three together, identify a record. Which do?", "        ")
     for other in inference.keys[1:]:
-        yield from _comment(f"These identify a record, too: {expression(other)}.", "        ")
-    yield from _broken_lines(f"        key={expression(inference.key)},", "        ")
+        shown = ", ".join(other)
+        yield from _comment(f"These identify a record, too: {shown}.", "        ")
+    yield from written(argument("key", inference.key), "        ")
     if "" in inference.sample.frame.columns:
         yield '        ignored=("",),'
 
@@ -185,35 +196,3 @@ def _comment(text: str, indent: str) -> Iterator[str]:
     plain = escape_control_characters(text)
     for line in textwrap.wrap(plain, _WIDTH - len(indent) - 2, break_long_words=False, break_on_hyphens=False):
         yield f"{indent}# {line}"
-
-
-def _broken_lines(line: str, indent: str) -> Iterator[str]:
-    """Return a call in one line, or with one argument a line if it is too long."""
-    if len(line) <= _WIDTH:
-        yield line
-        return
-    opening = line.index("(", len(indent)) + 1
-    yield line[:opening]
-    for argument in _arguments(line[opening:-2]):
-        yield f"{indent}    {argument},"
-    yield f"{indent}),"
-
-
-def _arguments(text: str) -> Iterator[str]:
-    """Split the arguments of a call at the commas between them."""
-    depth, start, quote = 0, 0, ""
-    for place, character in enumerate(text):
-        if quote:
-            if character == quote and text[place - 1] != "\\":
-                quote = ""
-        elif character in "\"'":
-            quote = character
-        elif character in "([{":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-        elif character == "," and depth == 0:
-            yield text[start:place].strip()
-            start = place + 1
-    if rest := text[start:].strip():
-        yield rest

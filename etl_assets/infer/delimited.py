@@ -1,37 +1,39 @@
-"""Recognises delimited text: encoding, delimiter, quotes, lines before the header, and whether there is a header.
+"""Recognises delimited text: delimiter, quotes, escapes, lines before the header, and whether there is a header.
 
 A dialect is taken only if `Csv` itself reads the sample with it. What the sample does not decide becomes a doubt.
 """
 
 from __future__ import annotations
 
-import codecs
 import re
+from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from etl_assets.errors import DeliveryError
+import polars as pl
+
+from etl_assets.errors import DeclarationError, DeliveryError
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.extract.formats.encoding import UTF8
-from etl_assets.extract.formats.utf8 import is_utf8
 from etl_assets.infer.recognised import Recognised, frames, sample_of
+from etl_assets.infer.text import encoding_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-_DELIMITERS: Final = (",", ";", "\t", "|", "^", "~", "\x1f", ":")
+_WEIGHTS: Final = {",": 1.0, ";": 1.6, "\t": 1.6, "|": 1.6, "^": 0.8, "~": 0.8, "\x1f": 1.6, "\x01": 1.6, ":": 0.5}
+"""How likely each character is the delimiter if it divides all lines alike: others than commas are rare in texts."""
+_WEIGHT_OF_SEVERAL: Final = 1.8
+_IGNORING_QUOTES: Final = 0.4
+_SEVERAL: Final = re.compile(r"[|:;,~^@#$&*+=<>!%/\t-]{2,8}")
+"""Characters that may be a delimiter together."""
+_MOST_SEVERAL: Final = 3
 _QUOTES: Final = ('"', "'", None)
 _MOST_LINES_BEFORE: Final = 30
 _MOST_LINES_COUNTED: Final = 1_000
 _TOLERATED: Final = 0.05
 """A larger share of malformed records is another dialect."""
-_MARKS: Final = (
-    (codecs.BOM_UTF8, UTF8),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+_MOST_CHECKED: Final = 1_000
 
 
 def recognise_delimited(sample: bytes) -> Recognised | None:
@@ -40,7 +42,7 @@ def recognise_delimited(sample: bytes) -> Recognised | None:
     Args:
         sample: The first bytes of the file, up to the end of a line.
     """
-    encoding, doubts = _encoding(sample)
+    encoding, doubts = encoding_of(sample)
     dialects = [_dialect(format_, sample) for format_ in _candidates(sample, encoding)]
     best = max(dialects, key=lambda dialect: dialect.likeliness(sample), default=None)
     if best is None or best.malformed > _TOLERATED or best.columns < 2:  # noqa: PLR2004 -- of one, nothing is divided
@@ -51,7 +53,7 @@ def recognise_delimited(sample: bytes) -> Recognised | None:
 
 
 class _Dialect(NamedTuple):
-    """A dialect, the number of columns that it makes of a sample, and the share of malformed records."""
+    """A dialect, the number of columns with a name that it makes of a sample, and the share of malformed records."""
 
     format: Csv
     columns: int
@@ -60,8 +62,10 @@ class _Dialect(NamedTuple):
     def likeliness(self, sample: bytes) -> float:
         """Return a number that is greater for more columns, and less for malformed records and unlikely settings."""
         ignores_quotes = self.format.quote is None and b'"' in sample
-        unlikely = 0.5 * ignores_quotes + 0.7 * (self.format.skip_lines > 0) + 0.7 * self.format.short_records
-        return self.columns * (1 - self.malformed / _TOLERATED) - unlikely
+        unlikely = 0.7 * (self.format.skip_lines > 0) + 0.7 * self.format.short_records
+        unlikely += 0.2 * (self.format.escape is not None)
+        weight = _WEIGHTS.get(self.format.delimiter, _WEIGHT_OF_SEVERAL) * (_IGNORING_QUOTES if ignores_quotes else 1)
+        return weight * self.columns * (1 - self.malformed / _TOLERATED) - unlikely
 
 
 def _dialect(format_: Csv, sample: bytes) -> _Dialect:
@@ -73,35 +77,43 @@ def _dialect(format_: Csv, sample: bytes) -> _Dialect:
     return _Dialect(short, *_measured(short, sample))
 
 
-def _encoding(sample: bytes) -> tuple[str, list[str]]:
-    """Return the encoding of some bytes, and what is not sure of it."""
-    for mark, encoding in _MARKS:
-        if sample.startswith(mark):
-            return encoding, []
-    if sample[1::2].count(0) > len(sample) // 4 or sample[::2].count(0) > len(sample) // 4:
-        return ("utf-16-le" if sample[1::2].count(0) > sample[::2].count(0) else "utf-16-be"), []
-    if is_utf8(sample):
-        return UTF8, []
-    doubt = "the bytes are not UTF-8; cp1252 is usual in Western Europe: look at the accented letters"
-    try:
-        sample.decode("cp1252")
-    except UnicodeDecodeError:
-        return "latin-1", [doubt.replace("cp1252", "latin-1")]
-    return "cp1252", [doubt]
-
-
 def _candidates(sample: bytes, encoding: str) -> Iterator[Csv]:
     text = sample.decode(encoding, "replace").removeprefix("\ufeff")
+    line_end: Literal["\n", "\r"] = "\r" if "\r" in text and "\n" not in text else "\n"
     lines = text.splitlines()
-    for delimiter in _DELIMITERS:
-        if delimiter not in text:
-            continue
-        comment = "#" if any(line.startswith("#") for line in lines[:_MOST_LINES_BEFORE]) else None
+    comment = "#" if any(line.startswith("#") for line in lines[:_MOST_LINES_BEFORE]) else None
+    for delimiter in (*(character for character in _WEIGHTS if character in text), *_several(lines)):
         for quote in _QUOTES:
-            if quote is not None and quote not in text and quote != '"':
+            if (quote is not None and quote not in text and quote != '"') or (quote and quote in delimiter):
                 continue
-            csv = Csv(delimiter=delimiter, quote=quote, encoding=encoding, comment=comment, unterminated="report")
-            yield replace(csv, skip_lines=_lines_before(lines, delimiter, quote))
+            before = _lines_before(lines, delimiter, quote)
+            csv = Csv(delimiter, quote, encoding, skip_lines=before, line_end=line_end, unterminated="report")
+            yield from _with_comments(csv, comment)
+            if "\\" not in delimiter and re.search(rf"\\[{re.escape(delimiter + (quote or ''))}\r\n]", text):
+                yield replace(csv, escape="\\")
+
+
+def _with_comments(csv: Csv, comment: str | None) -> Iterator[Csv]:
+    """Yield a dialect with comments, if they can be told from records."""
+    try:
+        yield replace(csv, comment=comment)
+    except DeclarationError:
+        yield csv
+
+
+def _several(lines: Sequence[str]) -> list[str]:
+    """Return sequences of characters that occur equally often in most lines, the most frequent first."""
+    counted = lines[:_MOST_LINES_COUNTED]
+    in_lines = [Counter(_SEVERAL.findall(line)) for line in counted]
+    totals: Counter[str] = sum(in_lines, Counter())
+    alike = [several for several in totals if _usual([line[several] for line in in_lines]) > 0]
+    return sorted(alike, key=lambda several: -totals[several])[:_MOST_SEVERAL]
+
+
+def _usual(counts: Sequence[int]) -> int:
+    """Return the number that most of some numbers are; 0 if they are not alike."""
+    ((usual, times),) = Counter(counts).most_common(1) or [(0, 0)]
+    return usual if 2 * times > len(counts) else 0
 
 
 def _lines_before(lines: list[str], delimiter: str, quote: str | None) -> int:
@@ -114,14 +126,14 @@ def _lines_before(lines: list[str], delimiter: str, quote: str | None) -> int:
 
 
 def _measured(format_: Csv, sample: bytes) -> tuple[int, float]:
-    """Return the number of columns, and the share of malformed records."""
+    """Return the number of columns that have names, and the share of malformed records."""
     try:
         batches = sample_of(format_, sample)
     except DeliveryError:
         return 0, 1.0
     records = sum(batch.span.records for batch in batches)
     malformed = sum(batch.malformed.height for batch in batches)
-    return len(batches[0].names), malformed / records if records else 0.0
+    return sum(map(bool, batches[0].names)), malformed / records if records else 0.0
 
 
 def _with_header(format_: Csv, sample: bytes, doubts: list[str]) -> Recognised:
@@ -129,13 +141,42 @@ def _with_header(format_: Csv, sample: bytes, doubts: list[str]) -> Recognised:
     batches = sample_of(format_, sample)
     names = batches[0].names
     body = frames(batches)
-    repeated = [name for name in names if body.height and name in body.get_column(name).head(1000).to_list()]
-    numbers = [name for name in names if name.replace(".", "", 1).replace("-", "", 1).isdigit()]
-    if numbers or "" in names or (repeated and len(repeated) > len(names) // 2):
-        if "" in names and not numbers:
-            doubts.append("the header has a column without a name; it is ignored")
-            return Recognised(format_, tuple(doubts))
+    if _has_decimal_commas(format_, body):
+        format_ = replace(format_, decimal=",")
+        doubts.append("a comma in numbers is read as the point before their fraction")
+    if body.height and body.filter(pl.all_horizontal(pl.col(n) == n for n in names if n)).height:
+        doubts.append("the header is repeated among the records; it is skipped there")
+        return Recognised(replace(format_, repeated_header="skip"), tuple(doubts))
+    repeated = [n for n in names if body.height and n in body.get_column(n).head(_MOST_CHECKED).to_list()]
+    numbers = [name for name in names if name and re.fullmatch(r"[+-]?[0-9]*[.,]?[0-9]+", name)]
+    if "" in names and not numbers:
+        doubts.append("the header has a column without a name; it is ignored")
+    elif (numbers and not _are_years(numbers)) or (repeated and len(repeated) > len(names) // 2):
         doubts.append("the first record has values and no names: name the columns")
         numbered = tuple(f"column_{number}" for number in range(1, len(names) + 1))
         return Recognised(replace(format_, header=numbered), tuple(doubts))
     return Recognised(format_, tuple(doubts))
+
+
+def _are_years(numbers: Sequence[str]) -> bool:
+    """Return whether numbers in a header are consecutive ones, such as years, which name columns."""
+    if not all(number.isdigit() for number in numbers) or len(numbers) < 2:  # noqa: PLR2004 -- consecutive
+        return False
+    values = [int(number) for number in numbers]
+    steps = {after - before for before, after in pairwise(values)}
+    return steps in ({1}, {-1})
+
+
+def _has_decimal_commas(format_: Csv, body: pl.DataFrame) -> bool:
+    """Return whether a column has nothing but numbers, some with a comma, and no column has fractions with a point."""
+    if format_.delimiter == ",":
+        return False
+    cells = [body.get_column(name).head(_MOST_CHECKED).drop_nulls().str.strip_chars() for name in body.columns]
+    with_comma = any(
+        _all_are(r"\A[+-]?[0-9]+(?:,[0-9]+)?\z", column) and column.str.contains(",").any() for column in cells
+    )
+    return with_comma and not any(_all_are(r"\A[+-]?[0-9]+\.[0-9]+\z", column) for column in cells)
+
+
+def _all_are(pattern: str, cells: pl.Series) -> bool:
+    return not cells.is_empty() and bool(cells.str.contains(pattern).all())

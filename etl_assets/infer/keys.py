@@ -20,6 +20,7 @@ _SAMPLE: Final = 20_000
 _MOST_CANDIDATES: Final = 5
 _WEIGHT_OF_PLACE: Final = 0.02
 """Between columns that are alike, the first is the likelier."""
+_WEIGHT_OF_NULLS: Final = 1.0
 _LONGEST_CODE: Final = 24
 """Longer texts are descriptions."""
 _MEASURES: Final = frozenset({"float", "decimal", "boolean", "json"})
@@ -41,10 +42,19 @@ def key_candidates(frame: pl.DataFrame, columns: Sequence[InferredColumn]) -> li
     Returns:
         Names of columns, as declared. Columns with empty cells are in them only if nothing else identifies a record.
     """
-    usable = [column for column in columns if column.distinct > 1 and column.column.type.name not in _MEASURES]
+    usable = [column for column in columns if column.distinct > 1 and can_identify(column)]
     filled = [column for column in usable if not column.nulls]
     found = _unique_sets(frame, filled) or _unique_sets(frame, usable)
     return [tuple(column.column.name for column in chosen) for chosen in found[:_MOST_CANDIDATES]]
+
+
+def can_identify(column: InferredColumn) -> bool:
+    """Return whether a column may be part of a key: no measure, and a text if it has empty cells.
+
+    Only a text has a default for them that is no value of its own.
+    """
+    type_ = column.column.type.name
+    return type_ not in _MEASURES and (not column.nulls or type_ == "text")
 
 
 def _unique_sets(frame: pl.DataFrame, columns: Sequence[InferredColumn]) -> list[tuple[InferredColumn, ...]]:
@@ -86,4 +96,5 @@ def _unlikeliness(column: InferredColumn, place: int) -> tuple[float, int]:
     if column.column.type.name == "text":
         rank += 1.0 if column.longest > _LONGEST_CODE else 0.0
         rank -= 0.5 if column.same_length else 0.0
+    rank += _WEIGHT_OF_NULLS * (column.nulls > 0)
     return rank + min(place, _MOST_COLUMNS) * _WEIGHT_OF_PLACE, place

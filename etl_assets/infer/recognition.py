@@ -2,35 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import DeliveryError
-from etl_assets.extract.formats.ndjson import Ndjson
+from etl_assets.infer.databases import is_sqlite, recognise_sqlite
 from etl_assets.infer.delimited import recognise_delimited
-from etl_assets.infer.recognised import Recognised
+from etl_assets.infer.dumps import recognise_dump
+from etl_assets.infer.file import HEAD
+from etl_assets.infer.json_documents import recognise_json
+from etl_assets.infer.parquet_files import is_parquet, recognise_parquet
+from etl_assets.infer.positions import recognise_positions
+from etl_assets.infer.text import is_text, whole_lines
+from etl_assets.infer.workbooks import is_workbook, recognise_workbook
+from etl_assets.infer.xml_documents import recognise_xml
 
 if TYPE_CHECKING:
-    from etl_assets.infer.sample import File
+    from etl_assets.infer.file import File
+    from etl_assets.infer.recognised import Recognised
     from etl_assets.model.secret import Secret
 
+_BLANKS: Final = b" \t\r\n\xef\xbb\xbf\0\xff\xfe"
 
-def recognise(file: File, part: str | None, password: Secret | None) -> Recognised:  # noqa: ARG001 -- not yet
+
+def recognise(file: File, part: str | None, password: Secret | None) -> Recognised:
     """Return the format of a file, with the settings to declare.
 
     Args:
         file: The file.
-        part: The table, sheet or path of records to read, if the file has several; the first one by default.
+        part: The table, sheet or path of records to read, if the file has several; the likeliest one by default.
         password: Of an encrypted workbook.
 
     Raises:
         DeliveryError: If no format is recognised.
     """
     head = file.head()
-    if head.lstrip().startswith(b"{") and Ndjson().mismatch(head) is None:
-        return Recognised(Ndjson())
-    if (recognised := recognise_delimited(head)) is not None:
+    if is_parquet(head):
+        return recognise_parquet(file)
+    if is_sqlite(head):
+        return recognise_sqlite(file, part)
+    if is_workbook(head):
+        return recognise_workbook(file, part, password)
+    recognised = _recognise_text(file, head, part) if is_text(head) else None
+    if recognised is None:
+        raise DeliveryError(
+            f"The format of {file.shown} is not recognised. Nothing was inferred. "
+            "Declare the source by hand, as docs/declaring-a-source.md says, and try it with `etl-assets preview FILE`."
+        )
+    return recognised
+
+
+def _recognise_text(file: File, head: bytes, part: str | None) -> Recognised | None:
+    first = head.lstrip(_BLANKS)[:1]
+    lines = whole_lines(head) if len(head) == HEAD else head
+    if first == b"<" and (recognised := recognise_xml(file, part)) is not None:
         return recognised
-    raise DeliveryError(
-        f"The format of {file.name} is not recognised. Nothing was inferred. "
-        "Declare the source by hand, as docs/declaring-a-source.md says, and try it with `etl-assets preview FILE`."
-    )
+    if first in (b"{", b"[") and (recognised := recognise_json(file, part)) is not None:
+        return recognised
+    return recognise_dump(file, lines, part) or recognise_delimited(lines) or recognise_positions(lines)

@@ -29,6 +29,7 @@ class Member(io.RawIOBase):
     Attributes:
         member: Its name in the archive; the empty text when the delivery is one file.
         position: Number of bytes read so far; the size of the member, once it is read to the end.
+        packed: Packed size, in bytes.
     """
 
     def __init__(self, stream: Any, member: str, where: str, packed: int, damage: type[Exception] = EOFError) -> None:
@@ -44,6 +45,7 @@ class Member(io.RawIOBase):
         super().__init__()
         self.member = member
         self.position = 0
+        self.packed = packed
         self._stream = stream
         self._ready = b""
         self._where = where
