@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from etl_assets.extract.formats.csv.bits import Positions
+    from etl_assets.extract.formats.bits import Positions
 
 _ASCII: Final = 0x80
 _CONTINUATION: Final = 0xC0

@@ -24,7 +24,7 @@ from etl_assets.schema import RECORD_NO
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl_assets.extract.formats.csv.bits import Flags, Positions
+    from etl_assets.extract.formats.bits import Flags, Positions
     from etl_assets.extract.formats.csv.options import CsvOptions
     from etl_assets.extract.formats.csv.plain import PlainText
     from etl_assets.extract.formats.csv.records import Records

@@ -27,7 +27,7 @@ from etl_assets.model.rule import UNTERMINATED, RuleInfo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl_assets.extract.formats.csv.bits import Flags, Positions
+    from etl_assets.extract.formats.bits import Flags, Positions
     from etl_assets.extract.formats.csv.options import CsvOptions
     from etl_assets.extract.formats.csv.plain import PlainText
     from etl_assets.extract.formats.csv.records import Layout, Records

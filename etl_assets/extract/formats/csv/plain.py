@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from etl_assets.extract.formats.csv.bits import rank, words
+from etl_assets.extract.formats.bits import rank, words
 from etl_assets.extract.formats.csv.records import Layout
 
 if TYPE_CHECKING:
-    from etl_assets.extract.formats.csv.bits import Positions, Words
+    from etl_assets.extract.formats.bits import Positions, Words
 
 _CANDIDATES: Final = bytes((*range(1, 9), *range(14, 32), 127))
 """Control characters that text does not have, as a rule."""

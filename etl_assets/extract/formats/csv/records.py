@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from etl_assets.extract.formats.csv.bits import later, prefix_parity, rank, sooner, words
+from etl_assets.extract.formats.bits import later, prefix_parity, rank, sooner, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from etl_assets.extract.formats.csv.bits import Flags, Positions, Words
+    from etl_assets.extract.formats.bits import Flags, Positions, Words
 
     Bytes: TypeAlias = NDArray[np.uint8]
 

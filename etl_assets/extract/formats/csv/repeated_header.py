@@ -12,7 +12,7 @@ from etl_assets.extract.formats.csv.records import split_fields
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl_assets.extract.formats.csv.bits import Positions
+    from etl_assets.extract.formats.bits import Positions
     from etl_assets.extract.formats.csv.plain import PlainText
     from etl_assets.extract.formats.csv.records import Bytes, Records
 

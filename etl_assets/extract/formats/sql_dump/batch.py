@@ -23,7 +23,7 @@ from etl_assets.schema.expressions import among, named
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl_assets.extract.formats.csv.bits import Positions
+    from etl_assets.extract.formats.bits import Positions
     from etl_assets.extract.formats.sql_dump.layout import Layout
     from etl_assets.model.delivery import Span
 

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from etl_assets.extract.formats.csv.bits import prefix_parity, words
+from etl_assets.extract.formats.bits import prefix_parity, words
 from etl_assets.extract.formats.misread import MISREAD_STARTS
 from etl_assets.extract.formats.sql_dump.literals import (
     BOOLEAN,
@@ -30,7 +30,7 @@ from etl_assets.extract.formats.sql_dump.literals import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from etl_assets.extract.formats.csv.bits import Flags, Positions
+    from etl_assets.extract.formats.bits import Flags, Positions
 
 _BLANKS: Final = (9, 10, 13, 32)
 _MOST_BLANKS: Final = 4
