@@ -45,7 +45,7 @@ def recognised(folder: Path, data: bytes, part: str | None = None) -> Format:
         (b"a||b\n1||x\n2||y\n", Csv("||")),
         (b"a,b\r1,x\r2,y\r", Csv(line_end="\r")),
         (b"a;b\n1,5;x\n2,25;y\n", Csv(";", decimal=",")),
-        (b"a,b\n1\\,5,x\n2\\,6,y\n", Csv(escape="\\")),
+        (b"a,b\n1,x\n2\\,6,y\n3,z\n", Csv(escape="\\")),
     ],
 )
 def test_a_text_is_recognised_by_its_contents(tmp_path: Path, data: bytes, format_: Format | type[Format]) -> None:
