@@ -90,7 +90,8 @@ def _candidates(sample: bytes, encoding: str) -> Iterator[Csv]:
             csv = Csv(delimiter, quote, encoding, skip_lines=before, line_end=line_end, unterminated="report")
             yield from _with_comments(csv, comment)
             if "\\" not in delimiter and re.search(rf"\\[{re.escape(delimiter + (quote or ''))}\r\n]", text):
-                yield replace(csv, escape="\\")
+                plain = [re.sub(r"\\.", "", line) for line in lines[:_MOST_LINES_COUNTED]]
+                yield replace(csv, escape="\\", skip_lines=_lines_before(plain, delimiter, quote))
 
 
 def _with_comments(csv: Csv, comment: str | None) -> Iterator[Csv]:
