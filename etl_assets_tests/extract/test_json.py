@@ -356,3 +356,38 @@ def test_bytes_that_are_changed_anywhere_give_records_or_a_delivery_error(
         assert reread.frame.equals(batch.frame)
         assert reread.malformed.equals(batch.malformed)
         assert all(batch.location(number).startswith("m:") for number in numbers)
+
+
+_ELEMENTS = [
+    b'{"a": 1}',
+    b'{"a": "}, {"}',
+    b'{"a": [{"b": 1}, {"c": 2}]}',
+    b'{"a": "\xff"}',
+    b'{"a": {"b": "\\"},{"}}',
+    b"{}",
+    b"7",
+    b'["}", "{"]',
+    b'{"a" 1}',
+    b'{"a": 01}',
+]
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(st.tuples(st.sampled_from(_ELEMENTS), st.sampled_from([b",", b", ", b" ,\n"])), min_size=1),
+    st.sampled_from([b",", None]),
+    st.sampled_from([64, 200, 10_000]),
+)
+def test_elements_are_cut_alike_whether_at_once_or_alone(
+    elements: list[tuple[bytes, bytes]], comma: bytes | None, size: int
+) -> None:
+    parts = [part for element, own in elements for part in (comma or own, element)]
+    document = b'{"x": 1, "i": [' + b"".join(parts[1:]) + b" ]}"
+    batches = list(Json("$.i", batch_bytes=size).read(io.BytesIO(document), "m"))
+    spans = [range(batch.span.first_record, batch.span.last_record + 1) for batch in batches]
+    raws = [batch.raw(number) for batch, span in zip(batches, spans, strict=True) for number in span]
+    assert raws == [element for element, _ in elements]
+    for batch in batches:
+        published = document[batch.span.offset : batch.span.offset + batch.span.length]
+        assert published.startswith(batch.raw(batch.span.first_record))
+        assert published.endswith(batch.raw(batch.span.last_record))

@@ -54,7 +54,10 @@ def _counts() -> Iterator[tuple[str, Counter[str]]]:
     yield "defusedxml, as `Xml`", _of_files(xml, lambda path: Xml(_ROOTS.get(path.name, "/root/element")))
     for title in ("calamine", "xlrd", "frictionless"):
         yield f"{title}, workbooks as `Excel`", _of_workbooks(_files(title, *SUFFIXES))
-    yield "pgloader, tables of SQLite files as `Sqlite`", _of_databases(_files("pgloader", ".db", ".sqlite", ".sqlite3"))
+    yield (
+        "pgloader, tables of SQLite files as `Sqlite`",
+        _of_databases(_files("pgloader", ".db", ".sqlite", ".sqlite3")),
+    )
 
 
 def _files(folder: str, *suffixes: str) -> list[Path]:
@@ -97,7 +100,9 @@ def _of_databases(files: list[Path]) -> Counter[str]:
     found: Counter[str] = Counter()
     for path in files:
         with sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True) as connection:
-            names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+            names = connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+            )
             found.update(outcome(Sqlite(table=name), path) for (name,) in names.fetchall())
     return found
 
