@@ -95,7 +95,7 @@ def _candidates(sample: bytes, encoding: str) -> Iterator[Csv]:
 
 
 def _with_comments(csv: Csv, comment: str | None) -> Iterator[Csv]:
-    """Yield a dialect with comments, if they can be told from records."""
+    """Yield a dialect with comments, if comments can be distinguished from records."""
     try:
         yield replace(csv, comment=comment)
     except DeclarationError:

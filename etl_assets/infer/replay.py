@@ -35,10 +35,6 @@ class Replay(io.RawIOBase):
         """True."""
         return True
 
-    def tell(self) -> int:
-        """Return the position."""
-        return self._at
-
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Move to a position; the bytes up to the end are fetched only if it is relative to the end."""
         if whence == io.SEEK_END:

@@ -18,7 +18,7 @@ from etl_assets.schema import RECORD_NO
 from etl_assets_tests.extract.test_ndjson import CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 _SCALARS = st.one_of(
     st.none(),
@@ -76,23 +76,12 @@ def test_records_of_one_serializer_give_the_columns_of_each(
 @settings(max_examples=40)
 @given(st.integers(1, 40), st.integers(0, 2), st.sets(st.integers(0, 19)))
 def test_records_of_many_columns_give_the_columns_of_each(count: int, kinds: int, nulls: set[int]) -> None:
-<<<<<<< HEAD
-    kinds_of: list[Callable[[int], object]] = [
-        lambda index: index,
-        lambda index: f"text {index}",
-        lambda index: [index, str(index)][index % 2],
-    ]
-    values = [
-        {f"name {place}": None if index in nulls else kinds_of[(place + kinds) % 3](index) for place in range(count)}
-        for index in range(20)
-=======
     def value(place: int, index: int) -> int | str | None:
         text = f"text {index}"
         return None if index in nulls else (index, text, (index, text)[index % 2])[(place + kinds) % 3]
 
     records = [
         json.dumps({f"name {place}": value(place, index) for place in range(count)}).encode() for index in range(20)
->>>>>>> d94384bf0f2eb768cb46e41476bfb2b147e6429a
     ]
     matched, columns = all_at_once(records)
     assert columns == alone([records[index] for index in matched])
