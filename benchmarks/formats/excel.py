@@ -17,7 +17,7 @@ _RECORDS_OF_A_SHEET: Final = 1_000_000
 
 def write(path: Path, megabytes: int) -> None:
     """Write a workbook of about that size, with a sheet for each million records."""
-    import xlsxwriter  # type: ignore[import-untyped]  # noqa: PLC0415 -- a tool of the tests
+    import xlsxwriter
 
     records = megabytes * 1_000_000 // _BYTES_OF_A_RECORD
     book = xlsxwriter.Workbook(path, {"constant_memory": False, "in_memory": False, "tmpdir": str(path.parent)})

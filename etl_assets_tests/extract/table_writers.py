@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import xlsxwriter  # type: ignore[import-untyped]  # it has no types
+import xlsxwriter
 
 from etl_assets import Csv, Excel, Field, FixedWidth, Json, Ndjson, Parquet, SqlDump, Sqlite, Xml
 from etl_assets_tests.extract.sql_writers import WRITERS, quoted_names

@@ -6,7 +6,7 @@ import io
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-import xlsxwriter  # type: ignore[import-untyped]  # it has no types
+import xlsxwriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

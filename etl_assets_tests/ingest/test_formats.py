@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import xlsxwriter  # type: ignore[import-untyped]  # it has no types
+import xlsxwriter
 
 from etl_assets import Excel, Field, FixedWidth, Json, Parquet, SqlDump, Sqlite, Xml
 from etl_assets.model.counts import Counts
