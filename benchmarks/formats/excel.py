@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+import xlsxwriter
+
 from etl_assets.extract.formats.excel.format import Excel
 
 if TYPE_CHECKING:
@@ -17,8 +19,6 @@ _RECORDS_OF_A_SHEET: Final = 1_000_000
 
 def write(path: Path, megabytes: int) -> None:
     """Write a workbook of about that size, with a sheet for each million records."""
-    import xlsxwriter
-
     records = megabytes * 1_000_000 // _BYTES_OF_A_RECORD
     book = xlsxwriter.Workbook(path, {"constant_memory": False, "in_memory": False, "tmpdir": str(path.parent)})
     day, padded = book.add_format({"num_format": "yyyy-mm-dd"}), book.add_format({"num_format": "00000"})
