@@ -12,6 +12,7 @@ from etl_assets.extract.formats.excel.format import Excel
 if TYPE_CHECKING:
     from pathlib import Path
 
+STREAMS: Final = False
 _BYTES_OF_A_RECORD: Final = 67
 """Packed."""
 _RECORDS_OF_A_SHEET: Final = 1_000_000
