@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow as pa
 import pytest
 import pyzipper
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
@@ -274,6 +274,12 @@ def test_an_encrypted_member_that_is_not_wanted_does_not_matter() -> None:
     assert contents(packed.getvalue(), "*.txt") == [("b.txt", b"open")]
 
 
+def test_a_tar_that_ends_within_a_member_that_is_not_wanted_is_incomplete() -> None:
+    archive = tarred([("a.csv", _TEXT[:3000]), ("b.txt", _TEXT[3000:9000])])
+    with pytest.raises(DeliveryIncompleteError, match="damaged or cut short"):
+        contents(archive[:8000], "*.csv")
+
+
 @given(
     pack=st.sampled_from([bytes, gzip.compress, bz2.compress, lzma.compress, _zst]),
     archive=st.sampled_from([tarred, zipped]),
@@ -281,6 +287,7 @@ def test_an_encrypted_member_that_is_not_wanted_does_not_matter() -> None:
     bits=st.integers(1, 255),
     cut=st.booleans(),
 )
+@example(pack=bytes, archive=tarred, at=0.5, bits=1, cut=True)
 def test_bytes_cut_or_changed_anywhere_raise_nothing_but_an_error_of_the_delivery(
     pack: Pack, archive: Callable[[Sequence[tuple[str, bytes]]], bytes], at: float, bits: int, *, cut: bool
 ) -> None:

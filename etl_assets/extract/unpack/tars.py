@@ -43,10 +43,7 @@ class _Header(tarfile.TarInfo):
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the stubs lack it
             raise
         except tarfile.TarError as error:
-            raise DeliveryIncompleteError(
-                f"{archive.name!r} is a tar archive that is damaged or cut short ({type(error).__name__} at byte "
-                f"{archive.offset}). Nothing was written. Fetch it again; if that does not help, ask the publisher."
-            ) from None
+            raise _damaged(archive, error) from None
 
 
 def is_tar(head: bytes) -> bool:
@@ -59,7 +56,7 @@ def tar_members(stream: BinaryIO | Member, name: str, pattern: str) -> Iterator[
     files: list[str] = []
     wanted: set[str] = set()
     with tarfile.open(name, mode="r|", fileobj=cast("Any", stream), tarinfo=_Header) as archive:
-        for header in archive:
+        for header in _headers(archive):
             if header.isdir():
                 continue
             files.append(header.name)
@@ -72,6 +69,24 @@ def tar_members(stream: BinaryIO | Member, name: str, pattern: str) -> Iterator[
             yield header.name, _opened(archive, header, name)
     if not wanted:
         raise no_member_matches(name, files, pattern)
+
+
+def _headers(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    while True:
+        try:
+            header = archive.next()
+        except tarfile.TarError as error:  # the bytes end before the next header
+            raise _damaged(archive, error) from None
+        if header is None:
+            return
+        yield header
+
+
+def _damaged(archive: tarfile.TarFile, error: tarfile.TarError) -> DeliveryIncompleteError:
+    return DeliveryIncompleteError(
+        f"{archive.name!r} is a tar archive that is damaged or cut short ({type(error).__name__} at byte "
+        f"{archive.offset}). Nothing was written. Fetch it again; if that does not help, ask the publisher."
+    )
 
 
 def _opened(archive: tarfile.TarFile, header: tarfile.TarInfo, name: str) -> BinaryIO:
