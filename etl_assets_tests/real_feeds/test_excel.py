@@ -15,11 +15,13 @@ from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.excel.format import Excel
 from etl_assets.model.counts import Counts
 from etl_assets.model.partitions import Files
+from etl_assets.postgres.connection import connected
 from etl_assets.schema import Column, Schema
 from etl_assets.source import Source
 from etl_assets_tests.extract.excel_reading import contents, refusal
 from etl_assets_tests.real_feeds.taking import FEEDS, take, warehouse, with_real_feeds
 from etl_assets_tests.real_feeds.workbook_survey import SUFFIXES, survey
+from etl_assets_tests.watching import Watch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +72,20 @@ def test_every_daily_workbook_is_loaded_and_the_columns_that_came_later_are_foun
     assert [str(row[0]) for row in taken.table] == sorted(about["DateVal"] for about in known.values())
     unmapped = {file: set(_LATER) if about["ncols"] == 13 else set() for file, about in known.items()}
     assert taken.unmapped == unmapped
+
+
+def test_the_workbook_that_first_has_other_columns_is_named_with_them_and_no_other(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    source = daily()
+    with warehouse(postgres_url, tmp_path) as kept, connected(kept.url) as connection:
+        watch = Watch(source, kept, connection)
+        found = {key: watch.poll(key) for key in sorted(source.extractor.list())}
+    assert len(found) == len(truth()["DailyIndicators"])
+    opened = {key: [(event.change.kind, event.change.subject) for event in each.opened] for key, each in found.items()}
+    first = next(about["file"] for about in truth()["DailyIndicators"] if about["ncols"] == 13)
+    assert {key: changes for key, changes in opened.items() if changes} == {first: [("added", name) for name in _LATER]}
+    assert not any(each.closed for each in found.values())
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,14 @@ import pytest
 
 from etl_assets import Column, Field, FileExtractor, Files, Filler, FixedWidth, Schema, Source
 from etl_assets.landing import batches
+from etl_assets.postgres.connection import connected
+from etl_assets.watch.drift import Drift
 from etl_assets_tests.real_feeds.taking import FEEDS, take, warehouse, with_real_feeds
+from etl_assets_tests.watching import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from etl_assets_tests.real_feeds.taking import Row, Taken
 
@@ -200,6 +204,26 @@ def counts_of_ach(counted: dict[str, Counter[Any]]) -> dict[str, Any]:
         "routing_leading0": sum(value[0] == "0" for value in keys),
         "phone_0": counted["telephone"]["0000000000"],
     }
+
+
+@pytest.mark.parametrize("source", [FED_ACH, FEDWIRE], ids=lambda source: source.name)
+def test_between_the_two_deliveries_nothing_drifted(source: Source, postgres_url: str, tmp_path: Path) -> None:
+    with warehouse(postgres_url, tmp_path) as kept, connected(kept.url) as connection:
+        watch = Watch(source, kept, connection)
+        assert [watch.poll(key) for key in sorted(source.extractor.list())] == [Drift()] * 2
+
+
+def test_dates_that_begin_with_the_month_are_of_another_type_than_declared(postgres_url: str, tmp_path: Path) -> None:
+    *_, last = sorted(FEDWIRE.extractor.list())
+    published = [line[:-8] + line[-4:] + line[-8:-4] for line in records(last) if line.strip()]
+    (tmp_path / "fpddir_1.txt").write_bytes((FEEDS / _FEED / last).read_bytes())
+    (tmp_path / "fpddir_2.txt").write_text("".join(f"{line}\r\n" for line in published), "ascii", newline="")
+    source = replace(FEDWIRE, extractor=replace(FEDWIRE.extractor, location=f"{tmp_path}/fpddir_*.txt"))  # type: ignore[call-arg]
+    with warehouse(postgres_url, tmp_path / "landing") as kept, connected(kept.url) as connection:
+        watch = Watch(source, kept, connection)
+        assert watch.poll("fpddir_1.txt") == Drift()
+        (event,) = watch.poll("fpddir_2.txt").opened
+    assert (event.change.kind, event.change.subject) == ("retyped", "revision_date")
 
 
 def test_a_layout_that_is_one_character_too_short_makes_every_record_malformed() -> None:
