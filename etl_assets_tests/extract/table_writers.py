@@ -132,7 +132,9 @@ def _xml(text: str) -> str:
 
 def as_fixed_width(table: Table) -> bytes:
     """Write the values one after the other, filled up with blanks."""
-    return "".join("".join(f"{value or '':<{LONGEST}}" for value in row) + ".\r\n" for row in table.rows).encode()
+    text = "".join("".join(f"{value or '':<{LONGEST}}" for value in row) + ".\r\n" for row in table.rows)
+    starts_with_mark = text.startswith("\ufeff")  # which is a value only after another mark
+    return text.encode("utf-8-sig" if starts_with_mark else "utf-8")
 
 
 def fixed_width(table: Table) -> FixedWidth:
