@@ -47,6 +47,11 @@ class Span:
         """Number of the last record; ``first_record - 1`` when there is none."""
         return self.first_record + self.records - 1
 
+    @property
+    def numbers(self) -> range:
+        """The numbers of its records."""
+        return range(self.first_record, self.first_record + self.records)
+
 
 @dataclass(frozen=True)
 class MemberIndex:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import polars as pl
 
-from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
-from etl_assets.model.delivery import Span
+from etl_assets.extract.formats.malformed import malformed_of
+from etl_assets.extract.formats.reread import span_of
+from etl_assets.extract.formats.span_records import index_of
+from etl_assets.model.batch import RawBatch
 from etl_assets.model.rule import RuleInfo
 from etl_assets.schema import RECORD_NO
 from etl_assets.schema.expressions import among
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from etl_assets.model.batch import PublishedType
+    from etl_assets.model.delivery import Span
 
 ENCODING: Final = "record__encoding"
 OBJECT: Final = "record__object"
@@ -85,7 +88,7 @@ class RowBatch(RawBatch):
         self._read = cells
         self._place = place
         self._null = null
-        self._numbers = range(span.first_record, span.last_record + 1) if numbers is None else numbers
+        self._numbers = span.numbers if numbers is None else numbers
         self._broken = broken
 
     @property
@@ -114,9 +117,7 @@ class RowBatch(RawBatch):
     @property
     def malformed(self) -> pl.DataFrame:
         """The other rows; see `RawBatch`."""
-        schema = {REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String())}
-        broken = [(number, [rule]) for number, rule in sorted(self._malformed.items())]
-        return pl.DataFrame(broken, schema=schema, orient="row")
+        return malformed_of((number, [rule]) for number, rule in sorted(self._malformed.items()))
 
     def raw(self, record_no: int) -> bytes:
         """Return a JSON object of the cells: each a text or null. A text that is not UTF-8 keeps its bytes."""
@@ -172,10 +173,7 @@ class RowBatch(RawBatch):
         return texts.alias("cell").to_frame().select(pl.when(~among(cell, self._null)).then(cell)).to_series()
 
     def _index(self, record_no: int) -> int:
-        try:
-            return self._numbers.index(record_no)
-        except ValueError:
-            raise IndexError(f"record {record_no} is not in batch {self.span.batch}") from None
+        return index_of(record_no, self.span, self._numbers)
 
 
 def reread_rows(
@@ -199,7 +197,7 @@ def reread_rows(
     every = tuple(dict.fromkeys((*names, *(name for row in rows.values() for name in row or ()))))
     numbers = list(records)
     batch = RowBatch(
-        Span(0, "", 0, 0, min(numbers, default=1), len(numbers), 0),
+        span_of(records),
         every,
         lambda: [text_series([(row or {}).get(name) for row in rows.values()]) for name in every],
         lambda index: f"record {numbers[index]}",

@@ -6,25 +6,26 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
-from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.csv.parse import Parser
 from etl_assets.extract.formats.csv.plain import plain_text
 from etl_assets.extract.formats.csv.records import find_records
 from etl_assets.extract.formats.csv.repeated_header import repeated_headers
 from etl_assets.extract.formats.encoding import encode_record
-from etl_assets.model.batch import NONE_MALFORMED, REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
+from etl_assets.extract.formats.malformed import any_broken, malformed_by_rule
+from etl_assets.extract.formats.slices import slices
+from etl_assets.extract.formats.span_records import check_records, index_of, indices_of
+from etl_assets.model.batch import RawBatch
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl_assets.extract.formats.bits import Flags, Positions
+    from etl_assets.extract.formats.bits import Positions
     from etl_assets.extract.formats.csv.options import CsvOptions
     from etl_assets.extract.formats.csv.plain import PlainText
     from etl_assets.extract.formats.csv.records import Records
@@ -78,7 +79,7 @@ class CsvBatch(RawBatch):
 
     def raw(self, record_no: int) -> bytes:
         """Return the bytes of a record, in the encoding of the file; UTF-16 and UTF-32 in little-endian order."""
-        index = self._index(record_no)
+        index = index_of(record_no, self.span)
         starts, ends = self._places
         record = self._data[int(starts[index]) : int(ends[index])]
         if not self._format.transcoded:
@@ -87,31 +88,18 @@ class CsvBatch(RawBatch):
 
     def location(self, record_no: int) -> str:
         """Return member and line of a record."""
-        return f"{self.span.member}:{self._lines[self._index(record_no)]}"
+        return f"{self.span.member}:{self._lines[index_of(record_no, self.span)]}"
 
     def raws(self, record_numbers: Sequence[int]) -> pl.Series:
         """Return the bytes of some records; they are not copied, unless the file was transcoded."""
         if self._format.transcoded:
             return super().raws(record_numbers)
-        return _slices(self._data, *self._places).gather(self._indices(record_numbers))
+        return slices(self._data, *self._places).gather(indices_of(record_numbers, self.span))
 
     def locations(self, record_numbers: Sequence[int]) -> pl.Series:
         """Return member and line of some records."""
-        lines = pl.Series(self._lines[self._indices(record_numbers)], dtype=pl.Int64)
+        lines = pl.Series(self._lines[indices_of(record_numbers, self.span)], dtype=pl.Int64)
         return f"{self.span.member}:" + lines.cast(pl.String)
-
-    def _indices(self, record_numbers: Sequence[int]) -> Positions:
-        indices: Positions = np.asarray(record_numbers, np.int64) - self.span.first_record
-        if len(indices):
-            self._index(int(indices.min()) + self.span.first_record)
-            self._index(int(indices.max()) + self.span.first_record)
-        return indices
-
-    def _index(self, record_no: int) -> int:
-        index = record_no - self.span.first_record
-        if not 0 <= index < self.span.records:
-            raise IndexError(f"record {record_no} is not in batch {self.span.batch}")
-        return index
 
     @cached_property
     def _data(self) -> bytes:
@@ -129,11 +117,7 @@ class CsvBatch(RawBatch):
             self._known = None
             is_plain = text.rewriting is None  # it then shares the bytes of the span
             text = plain_text(self._data, text.layout, final=True) if is_plain else text.upto(records.consumed)
-        if len(records) != self.span.records:
-            raise DeliveryError(
-                f"Batch {self.span.batch} of {self.span.member or 'the file'} has {len(records)} records, its index "
-                f"says {self.span.records}. The batch was not written. Index the delivery again: its format changed."
-            )
+        check_records(len(records), self.span)
         return text, records
 
     @cached_property
@@ -160,11 +144,9 @@ class CsvBatch(RawBatch):
     @cached_property
     def _parsed(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         frame, broken = Parser(self._format, self.names, *self._scanned).parse()
-        bad = np.zeros(self.span.records, bool)
-        for flags in broken.values():
-            bad |= flags
+        bad = any_broken(broken, self.span.records)
         numbers = np.arange(len(bad), dtype=np.int64) + self.span.first_record
-        return frame.with_columns(pl.Series(RECORD_NO, numbers[~bad])), _malformed(numbers, bad, broken)
+        return frame.with_columns(pl.Series(RECORD_NO, numbers[~bad])), malformed_by_rule(numbers, bad, broken)
 
 
 def scan(data: bytes, format_: CsvOptions, names: Sequence[str], *, final: bool) -> tuple[PlainText, Records]:
@@ -184,20 +166,3 @@ def scan(data: bytes, format_: CsvOptions, names: Sequence[str], *, final: bool)
     if format_.repeated_header == "skip":
         records = records.without(repeated_headers(text, records, names, format_.read_codec))
     return text, records
-
-
-def _slices(data: bytes, starts: Positions, ends: Positions) -> pl.Series:
-    """Return ascending parts of some bytes that do not overlap, as Binary that refers to the bytes."""
-    offsets = np.column_stack((starts, ends)).astype(np.int64, copy=False)
-    # every second value of the array is what lies between two parts
-    buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data)]
-    parts = pa.Array.from_buffers(pa.large_binary(), max(offsets.size - 1, 0), buffers)
-    return cast("pl.Series", pl.from_arrow(parts)).gather_every(2)
-
-
-def _malformed(numbers: Positions, bad: Flags, broken: dict[str, Flags]) -> pl.DataFrame:
-    if not broken:
-        return NONE_MALFORMED
-    frame = pl.DataFrame({REJECTED_RECORD_NO: numbers[bad], **{rule: flags[bad] for rule, flags in broken.items()}})
-    rules = pl.concat_list([pl.when(pl.col(rule)).then(pl.lit(rule)) for rule in broken])
-    return frame.select(REJECTED_RECORD_NO, rules.list.drop_nulls().alias(REJECTED_RULES))

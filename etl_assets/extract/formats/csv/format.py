@@ -9,7 +9,7 @@ from etl_assets.extract.base import Format
 from etl_assets.extract.formats.csv.options import CsvOptions
 from etl_assets.extract.formats.csv.parse import RULES
 from etl_assets.extract.formats.csv.reader import CsvReader
-from etl_assets.extract.formats.csv.reread import RereadRecords
+from etl_assets.extract.formats.csv.reread import reread
 from etl_assets.extract.formats.recognition import mismatch_of_text
 
 if TYPE_CHECKING:
@@ -53,4 +53,4 @@ class Csv(CsvOptions, Format):
 
     def reread(self, names: Sequence[str], records: Mapping[int, bytes], context: str = "") -> RawBatch:  # noqa: ARG002 -- has none
         """Parse single records again; see `Format.reread`."""
-        return RereadRecords(self, names, records)
+        return reread(self, names, records)

@@ -10,7 +10,8 @@ import polars as pl
 
 from etl_assets.extract.formats.csv.batch import CsvBatch, scan
 from etl_assets.extract.formats.encoding import decode_record
-from etl_assets.model.batch import REJECTED_RECORD_NO, RawBatch
+from etl_assets.extract.formats.reread import RereadBatch
+from etl_assets.model.batch import REJECTED_RECORD_NO
 from etl_assets.model.delivery import Span
 from etl_assets.schema import RECORD_NO
 
@@ -20,58 +21,40 @@ if TYPE_CHECKING:
     from etl_assets.extract.formats.csv.options import CsvOptions
 
 
-class RereadRecords(RawBatch):
-    """Records by number, each parsed independently: a malformed record cannot affect another.
+def reread(format_: CsvOptions, names: Sequence[str], records: Mapping[int, bytes]) -> RereadBatch:
+    """Return a batch of single records: a malformed one cannot affect another; see `Format.reread`.
 
     Args:
         format_: How the records are written.
         names: The published names.
         records: Record number to bytes, as `CsvBatch.raw` returned them.
     """
+    parts = list(_parts(format_, tuple(names), records))
+    return RereadBatch(
+        records,
+        names,
+        pl.concat([_renumbered(part.frame, RECORD_NO, numbers) for part, numbers in parts]),
+        pl.concat([_renumbered(part.malformed, REJECTED_RECORD_NO, numbers) for part, numbers in parts]),
+        decimal=format_.decimal,
+    )
 
-    def __init__(self, format_: CsvOptions, names: Sequence[str], records: Mapping[int, bytes]) -> None:
-        self.names = tuple(names)
-        self.decimal = format_.decimal
-        self.span = Span(0, "", 0, 0, min(records, default=1), len(records), 0)
-        self._records = records
-        parts = list(self._parts(format_))
-        self._frame = pl.concat([_renumbered(part.frame, RECORD_NO, numbers) for part, numbers in parts])
-        self._malformed = pl.concat(
-            [_renumbered(part.malformed, REJECTED_RECORD_NO, numbers) for part, numbers in parts]
-        )
 
-    @property
-    def frame(self) -> pl.DataFrame:
-        """The well-formed records. See `RawBatch.frame`."""
-        return self._frame
-
-    @property
-    def malformed(self) -> pl.DataFrame:
-        """The other records. See `RawBatch.malformed`."""
-        return self._malformed
-
-    def raw(self, record_no: int) -> bytes:
-        """Return the bytes of a record, as given."""
-        return self._records[record_no]
-
-    def location(self, record_no: int) -> str:
-        """Return the number of a record; its member and line are not known here."""
-        return f"record {record_no}"
-
-    def _parts(self, format_: CsvOptions) -> Iterator[tuple[CsvBatch, np.ndarray]]:
-        """Yield all records as one batch if none changes where another ends; else one batch for each record."""
-        numbers = np.array(list(self._records), dtype=np.int64)
-        format_ = replace(format_, repeated_header="keep")
-        records = [decode_record(raw, format_.codec) if format_.transcoded else raw for raw in self._records.values()]
-        line_end = b"\r" if format_.line_end == "\r" else b"\r\n"  # after LF alone, a last CR would be part of it
-        lines = [record + line_end for record in records]
-        if _are_records(lines, format_):
-            whole = b"".join(lines)
-            yield CsvBatch(format_, _span(whole, len(lines)), self.names, whole), numbers
-            return
-        for record, line, number in zip(records, lines, numbers, strict=True):
-            data = line if _are_records([line], format_) else record  # an escape at its end escapes no line end
-            yield CsvBatch(format_, _span(data, 1), self.names, data), np.array([number])
+def _parts(
+    format_: CsvOptions, names: tuple[str, ...], raws: Mapping[int, bytes]
+) -> Iterator[tuple[CsvBatch, np.ndarray]]:
+    """Yield all records as one batch if none changes where another ends; else one batch for each record."""
+    numbers = np.array(list(raws), dtype=np.int64)
+    format_ = replace(format_, repeated_header="keep")
+    records = [decode_record(raw, format_.codec) if format_.transcoded else raw for raw in raws.values()]
+    line_end = b"\r" if format_.line_end == "\r" else b"\r\n"  # after LF alone, a last CR would be part of it
+    lines = [record + line_end for record in records]
+    if _are_records(lines, format_):
+        whole = b"".join(lines)
+        yield CsvBatch(format_, _span(whole, len(lines)), names, whole), numbers
+        return
+    for record, line, number in zip(records, lines, numbers, strict=True):
+        data = line if _are_records([line], format_) else record  # an escape at its end escapes no line end
+        yield CsvBatch(format_, _span(data, 1), names, data), np.array([number])
 
 
 def _are_records(lines: Sequence[bytes], format_: CsvOptions) -> bool:

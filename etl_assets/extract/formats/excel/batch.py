@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import polars as pl
 
-from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
+from etl_assets.extract.formats.malformed import malformed_of
+from etl_assets.extract.formats.span_records import index_of
+from etl_assets.model.batch import RawBatch
 from etl_assets.model.rule import RuleInfo
 from etl_assets.schema import RECORD_NO
 from etl_assets.schema.expressions import among, named
@@ -62,7 +64,7 @@ class ExcelBatch(RawBatch):
         self.names = tuple(names)
         self._columns = columns or [b"[]"] * (len(self.names) + 1)
         self._null = null
-        self._numbers = numbers or range(span.first_record, span.first_record + span.records)
+        self._numbers = numbers or span.numbers
         self._rows = rows
 
     @property
@@ -79,9 +81,7 @@ class ExcelBatch(RawBatch):
     @property
     def malformed(self) -> pl.DataFrame:
         """The other records; see `RawBatch`."""
-        broken = [(self._numbers[place], sorted(rules)) for place, rules in sorted(self._broken.items())]
-        schema = {REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String())}
-        return pl.DataFrame(broken, schema=schema, orient="row")
+        return malformed_of((self._numbers[place], sorted(rules)) for place, rules in sorted(self._broken.items()))
 
     def raw(self, record_no: int) -> bytes:
         """Return the cells of a record as a JSON array; the last one has those in columns without a name, if any."""
@@ -102,10 +102,7 @@ class ExcelBatch(RawBatch):
             self.__dict__.pop(name, None)
 
     def _place(self, record_no: int) -> int:
-        try:
-            return self._numbers.index(record_no)
-        except ValueError:
-            raise IndexError(f"record {record_no} is not in batch {self.span.batch}") from None
+        return index_of(record_no, self.span, self._numbers)
 
     def _column(self, column: bytes) -> pl.Series:
         """Return the texts of a column; null for a cell that has none."""

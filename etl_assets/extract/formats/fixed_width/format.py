@@ -24,8 +24,9 @@ from etl_assets.extract.formats.lines.parsed import RULES
 from etl_assets.model.rule import RuleInfo
 
 if TYPE_CHECKING:
+    from etl_assets.extract.formats.bits import Flags
     from etl_assets.extract.formats.lines import Lines
-    from etl_assets.extract.formats.lines.lines import Flags, Kinds
+    from etl_assets.extract.formats.lines.lines import Kinds
 
 LENGTH: Final = "record__length"
 TYPE: Final = "record__type"

@@ -20,7 +20,9 @@ from etl_assets.extract.formats.json.explode import (
     repeated,
 )
 from etl_assets.extract.formats.json.objects import flattened, members_of, objects_of
-from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
+from etl_assets.extract.formats.malformed import malformed_of
+from etl_assets.extract.formats.span_records import index_of
+from etl_assets.model.batch import RawBatch
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
@@ -103,9 +105,7 @@ class JsonBatch(RawBatch):
     @property
     def malformed(self) -> pl.DataFrame:
         """The other records; see `RawBatch`."""
-        broken = [(number, [record]) for number, record in self._numbered if isinstance(record, str)]
-        schema = {REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String())}
-        return pl.DataFrame(broken, schema=schema, orient="row")
+        return malformed_of((number, [record]) for number, record in self._numbered if isinstance(record, str))
 
     def raw(self, record_no: int) -> bytes:
         """Return the bytes of a record; of an element, those of its object with this element alone in the array."""
@@ -135,10 +135,7 @@ class JsonBatch(RawBatch):
             self.__dict__.pop(parsed, None)
 
     def _index(self, record_no: int) -> int:
-        try:
-            return self._numbers.index(record_no)
-        except ValueError:
-            raise IndexError(f"record {record_no} is not in batch {self.span.batch}") from None
+        return index_of(record_no, self.span, self._numbers)
 
     @property
     def _numbers(self) -> Sequence[int]:

@@ -27,10 +27,8 @@ from etl_assets.schema import RECORD_NO
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from etl_assets.extract.base import Naming
     from etl_assets.model.batch import RawBatch
     from etl_assets.model.delivery import MemberIndex, Span
-    from etl_assets.model.rule import RuleInfo
 
 
 @dataclass(frozen=True)
@@ -64,16 +62,6 @@ class Json(ObjectOptions, Format):
     def path(self) -> Path:
         """The path to the records."""
         return Path.parse(self.records)
-
-    @property
-    def naming(self) -> Naming:
-        """See `Format.naming`."""
-        return "union"
-
-    @property
-    def rules(self) -> tuple[RuleInfo, ...]:
-        """See `Format.rules`."""
-        return self.object_rules
 
     def mismatch(self, head: bytes) -> str | None:
         """Return why a file is not of this format; see `Format.mismatch`."""

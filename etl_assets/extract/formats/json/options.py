@@ -11,6 +11,7 @@ from etl_assets.extract.formats.json.objects import ARRAY_RULE, RULES
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
+    from etl_assets.extract.base import Naming
     from etl_assets.model.rule import RuleInfo
 
 MOST_NAMES: Final = 2_000
@@ -56,7 +57,12 @@ class ObjectOptions:
                 raise self.mistake("flatten", f"names {name!r} without {outer!r}", f"Name the outer one too: {outer!r}")
 
     @property
-    def object_rules(self) -> tuple[RuleInfo, ...]:
+    def naming(self) -> Naming:
+        """See `Format.naming`."""
+        return "union"
+
+    @property
+    def rules(self) -> tuple[RuleInfo, ...]:
         """The rules that a record can break."""
         return RULES if self.explode is None else (*RULES, ARRAY_RULE)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from etl_assets.extract.formats.json.batch import JsonBatch
-from etl_assets.model.delivery import Span
+from etl_assets.extract.formats.reread import span_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,6 @@ def reread(
         records: Record number to the bytes that `JsonBatch.raw` returned.
         key_name: The name under which the key of a member is published.
     """
-    span = Span(0, "", 0, 0, min(records, default=1), len(records), 0)
-    batch = JsonBatch(span, list(records.values()), options, key_name=key_name, numbers=list(records))
+    batch = JsonBatch(span_of(records), list(records.values()), options, key_name=key_name, numbers=list(records))
     batch.names = tuple(dict.fromkeys((*names, *batch.names)))
     return batch

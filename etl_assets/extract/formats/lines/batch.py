@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.encoding import decode_record, encode_record
 from etl_assets.extract.formats.lines.lines import LineKind, Lines, find_lines, separate_lines
 from etl_assets.extract.formats.lines.parsed import parse
+from etl_assets.extract.formats.reread import RereadBatch
+from etl_assets.extract.formats.span_records import check_records, index_of, indices_of
 from etl_assets.model.batch import RawBatch
-from etl_assets.model.delivery import Span
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from etl_assets.extract.formats.lines.format import LineFormat
-    from etl_assets.extract.formats.lines.lines import Positions
+    from etl_assets.model.delivery import Span
 
 
 class LineBatch(RawBatch):
@@ -64,50 +64,33 @@ class LineBatch(RawBatch):
 
     def raw(self, record_no: int) -> bytes:
         """Return the bytes of a record, in the encoding of the file; UTF-16 and UTF-32 in little-endian order."""
-        line = self._records.line(self._index(record_no))
+        line = self._records.line(index_of(record_no, self.span))
         return encode_record(line, self._format.codec) if self._format.transcoded else line
 
     def location(self, record_no: int) -> str:
         """Return member and line of a record."""
-        return self._records.location(self._index(record_no))
+        return self._records.location(index_of(record_no, self.span))
 
     def raws(self, record_numbers: Sequence[int]) -> pl.Series:
         """Return the bytes of some records; they are not copied, unless the file was transcoded."""
-        indices = self._indices(record_numbers)
+        indices = indices_of(record_numbers, self.span)
         return super().raws(record_numbers) if self._format.transcoded else self._records.raws.gather(indices)
 
     def locations(self, record_numbers: Sequence[int]) -> pl.Series:
         """Return member and line of some records."""
-        numbers = pl.Series(self._records.numbers[self._indices(record_numbers)], dtype=pl.Int64)
+        numbers = pl.Series(self._records.numbers[indices_of(record_numbers, self.span)], dtype=pl.Int64)
         return self._records.prefix + numbers.cast(pl.String)
 
     def forget(self) -> None:
         """Free the parsed records; see `RawBatch.forget`."""
         self.__dict__.pop("_parsed", None)
 
-    def _indices(self, record_numbers: Sequence[int]) -> Positions:
-        indices: Positions = np.asarray(record_numbers, np.int64) - self.span.first_record
-        if len(indices):
-            self._index(int(indices.min()) + self.span.first_record)
-            self._index(int(indices.max()) + self.span.first_record)
-        return indices
-
-    def _index(self, record_no: int) -> int:
-        index = record_no - self.span.first_record
-        if not 0 <= index < self.span.records:
-            raise IndexError(f"record {record_no} is not in batch {self.span.batch}")
-        return index
-
     @cached_property
     def _records(self) -> Lines:
         format_, span = self._format, self.span
         lines = find_lines(self._data, format_.text_codec, format_.line_end.encode())
         records = lines.select(format_.kinds(lines) == LineKind.RECORD)
-        if len(records) != span.records:
-            raise DeliveryError(
-                f"Batch {span.batch} of {span.member or 'the file'} has {len(records)} records, its index says "
-                f"{span.records}. The batch was not written. Index the delivery again: its format changed."
-            )
+        check_records(len(records), span)
         ahead = span.first_line - int(records.numbers[0]) if len(records) else 0
         return Lines(lines.data, lines.codec, records.starts, records.ends, records.numbers + ahead, f"{span.member}:")
 
@@ -117,8 +100,8 @@ class LineBatch(RawBatch):
         return parse(self._format, self._records, numbers, self.span.context)
 
 
-class RereadLines(RawBatch):
-    """Records by number, as they were in the quarantine.
+def reread(format_: LineFormat, names: Sequence[str], records: Mapping[int, bytes], context: str) -> RereadBatch:
+    """Return a batch of single records; see `Format.reread`. Names that the format no longer has are null.
 
     Args:
         format_: The format.
@@ -126,33 +109,11 @@ class RereadLines(RawBatch):
         records: Record number to bytes, as `LineBatch.raw` returned them.
         context: The context of the span that they are from.
     """
-
-    def __init__(self, format_: LineFormat, names: Sequence[str], records: Mapping[int, bytes], context: str) -> None:
-        self.span = Span(0, "", 0, 0, min(records, default=1), len(records), 0, context=context)
-        self.names = tuple(dict.fromkeys((*names, *format_.names)))
-        self.decimal = format_.decimal
-        self._bytes = records
-        transcoded = format_.transcoded
-        raws = [decode_record(raw, format_.codec) if transcoded else raw for raw in records.values()]
-        lines = separate_lines(raws, format_.text_codec, list(records), "record ")
-        self._parsed = parse(format_, lines, lines.numbers, context)
-
-    @property
-    def frame(self) -> pl.DataFrame:
-        """The well-formed records. See `RawBatch.frame`. Names that the format no longer has are null."""
-        frame = self._parsed[0]
-        lacking = [pl.lit(None, pl.String).alias(name) for name in self.names if name not in frame.columns]
-        return frame.with_columns(lacking)[[*self.names, RECORD_NO]]
-
-    @property
-    def malformed(self) -> pl.DataFrame:
-        """The other records. See `RawBatch.malformed`."""
-        return self._parsed[1]
-
-    def raw(self, record_no: int) -> bytes:
-        """Return the bytes of a record, as given."""
-        return self._bytes[record_no]
-
-    def location(self, record_no: int) -> str:
-        """Return the number of a record; its member and line are not known here."""
-        return f"record {record_no}"
+    transcoded = format_.transcoded
+    raws = [decode_record(raw, format_.codec) if transcoded else raw for raw in records.values()]
+    lines = separate_lines(raws, format_.text_codec, list(records), "record ")
+    frame, malformed = parse(format_, lines, lines.numbers, context)
+    every = tuple(dict.fromkeys((*names, *format_.names)))
+    lacking = [pl.lit(None, pl.String).alias(name) for name in every if name not in frame.columns]
+    frame = frame.with_columns(lacking)[[*every, RECORD_NO]]
+    return RereadBatch(records, every, frame, malformed, decimal=format_.decimal, context=context)

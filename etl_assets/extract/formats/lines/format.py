@@ -20,7 +20,7 @@ import polars as pl
 
 from etl_assets.errors import FormatError, MalformedRecordError, raised_at
 from etl_assets.extract.base import Format
-from etl_assets.extract.formats.lines.batch import RereadLines
+from etl_assets.extract.formats.lines.batch import reread
 from etl_assets.extract.formats.lines.lines import LineKind
 from etl_assets.extract.formats.lines.options import LineOptions
 from etl_assets.extract.formats.lines.parsed import ENCODING, FIELD_COUNT, FIELD_COUNT_RULE, RULES, ParsedLines
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from etl_assets.extract.base import Naming
-    from etl_assets.extract.formats.lines.lines import Flags, Kinds, Lines
+    from etl_assets.extract.formats.bits import Flags
+    from etl_assets.extract.formats.lines.lines import Kinds, Lines
     from etl_assets.model.batch import RawBatch
     from etl_assets.model.delivery import MemberIndex, Span
     from etl_assets.model.rule import OnBreach, RuleInfo
@@ -216,7 +217,7 @@ class LineFormat(LineOptions, Format):
 
     def reread(self, names: Sequence[str], records: Mapping[int, bytes], context: str = "") -> RawBatch:
         """Parse single records again; see `Format.reread`."""
-        return RereadLines(self, names, records, context)
+        return reread(self, names, records, context)
 
     def failed(self, method: str, problem: str) -> FormatError:
         """Return the error about a method of the format that did not do what it must."""

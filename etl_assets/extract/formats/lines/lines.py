@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from etl_assets.extract.formats.encoding import UTF8
+from etl_assets.extract.formats.slices import slices
 from etl_assets.extract.formats.utf8 import is_utf8
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Flags: TypeAlias = NDArray[np.bool_]
+    from etl_assets.extract.formats.bits import Flags, Positions
+
     Kinds: TypeAlias = NDArray[np.uint8]
-    Positions: TypeAlias = NDArray[np.int64]
 
 _ASCII: Final = 0x80
 
@@ -83,11 +83,7 @@ class Lines:
     @property
     def raws(self) -> pl.Series:
         """The bytes of each line: Binary, which is not copied."""
-        offsets = np.column_stack((self.starts, self.ends)).astype(np.int64, copy=False)
-        # every second value of the array is what lies between two lines
-        buffers = [None, pa.py_buffer(offsets.data), pa.py_buffer(self.data)]
-        parts = pa.Array.from_buffers(pa.large_binary(), max(offsets.size - 1, 0), buffers)
-        return cast("pl.Series", pl.from_arrow(parts)).gather_every(2)
+        return slices(self.data, self.starts, self.ends)
 
     @property
     def text(self) -> pl.Series:

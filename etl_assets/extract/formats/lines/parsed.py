@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from etl_assets.extract.formats.encoding import UTF8
+from etl_assets.extract.formats.malformed import any_broken, malformed_by_rule
 from etl_assets.extract.formats.utf8 import invalid_utf8, is_utf8
-from etl_assets.model.batch import NONE_MALFORMED, REJECTED_RECORD_NO, REJECTED_RULES
 from etl_assets.model.rule import UNTERMINATED, RuleInfo
 from etl_assets.schema import RECORD_NO
 from etl_assets.schema.expressions import among, named
@@ -18,8 +18,9 @@ from etl_assets.schema.expressions import among, named
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from etl_assets.extract.formats.bits import Flags, Positions
     from etl_assets.extract.formats.lines.format import LineFormat
-    from etl_assets.extract.formats.lines.lines import Flags, Lines, Positions
+    from etl_assets.extract.formats.lines.lines import Lines
 
 ENCODING: Final = "record__encoding"
 NUL: Final = "record__nul"
@@ -62,17 +63,19 @@ def parse(format_: LineFormat, lines: Lines, numbers: Positions, context: str) -
         FormatError: If the code of the format fails.
     """
     broken = _unreadable(lines)
-    readable = np.flatnonzero(~_any(broken, len(lines)))
-    parsed = format_.parse_lines(lines.select(~_any(broken, len(lines))), context)
+    readable = np.flatnonzero(~any_broken(broken, len(lines)))
+    parsed = format_.parse_lines(lines.select(~any_broken(broken, len(lines))), context)
     for rule, flags in parsed.broken.items():
         if flags.any():
             broken[rule] = np.zeros(len(lines), bool)
             broken[rule][readable] = flags
-    bad = _any(broken, len(lines))
+    bad = any_broken(broken, len(lines))
     _check(format_, parsed.frame, broken, len(lines) - int(np.count_nonzero(bad)))
     words = ("", *format_.null)
     cells = parsed.frame.select(pl.when(~among(named(name), words)).then(named(name)) for name in format_.names)
-    return cells.with_columns(pl.Series(RECORD_NO, numbers[~bad], dtype=pl.Int64)), _malformed(numbers, bad, broken)
+    return cells.with_columns(pl.Series(RECORD_NO, numbers[~bad], dtype=pl.Int64)), malformed_by_rule(
+        numbers, bad, broken
+    )
 
 
 def _unreadable(lines: Lines) -> dict[str, Flags]:
@@ -98,13 +101,6 @@ def _decodes(line: bytes, codec: str) -> bool:
     return True
 
 
-def _any(broken: Mapping[str, Flags], length: int) -> Flags:
-    flags = np.zeros(length, bool)
-    for each in broken.values():
-        flags |= each
-    return flags
-
-
 def _check(format_: LineFormat, frame: pl.DataFrame, broken: Mapping[str, Flags], height: int) -> None:
     """Raise a `FormatError` unless a format's own ``parse_lines`` returned what it must."""
     problem = ""
@@ -116,11 +112,3 @@ def _check(format_: LineFormat, frame: pl.DataFrame, broken: Mapping[str, Flags]
         problem = f"returned {frame.height:,} records for {height:,} lines that broke no rule"
     if problem:
         raise format_.failed("parse_lines", problem)
-
-
-def _malformed(numbers: Positions, bad: Flags, broken: Mapping[str, Flags]) -> pl.DataFrame:
-    if not broken:
-        return NONE_MALFORMED
-    frame = pl.DataFrame({REJECTED_RECORD_NO: numbers[bad], **{rule: flags[bad] for rule, flags in broken.items()}})
-    rules = pl.concat_list([pl.when(pl.col(rule)).then(pl.lit(rule)) for rule in broken])
-    return frame.select(REJECTED_RECORD_NO, rules.list.drop_nulls().alias(REJECTED_RULES))

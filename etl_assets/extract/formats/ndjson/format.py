@@ -22,25 +22,13 @@ from etl_assets.extract.formats.recognition import mismatch_of_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from etl_assets.extract.base import Naming
     from etl_assets.model.batch import RawBatch
     from etl_assets.model.delivery import MemberIndex, Span
-    from etl_assets.model.rule import RuleInfo
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ndjson(ObjectOptions, Format):
     """One JSON object a line; see `ObjectOptions` for the arguments."""
-
-    @property
-    def naming(self) -> Naming:
-        """See `Format.naming`."""
-        return "union"
-
-    @property
-    def rules(self) -> tuple[RuleInfo, ...]:
-        """See `Format.rules`."""
-        return self.object_rules
 
     def mismatch(self, head: bytes) -> str | None:
         """Return why a file is not of this format; see `Format.mismatch`."""

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.encoding import UTF8, encode_record
+from etl_assets.extract.formats.malformed import malformed_of
+from etl_assets.extract.formats.span_records import check_records, index_of
 from etl_assets.extract.formats.sql_dump import columns
 from etl_assets.extract.formats.sql_dump.cutting import BrokenError, Cut, cut_copy, cut_insert
 from etl_assets.extract.formats.sql_dump.grammar import grammar
 from etl_assets.extract.formats.sql_dump.literals import ExpressionError, fields_of, values_of
 from etl_assets.extract.formats.utf8 import is_utf8
-from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
+from etl_assets.model.batch import RawBatch
 from etl_assets.model.rule import RuleInfo
 from etl_assets.schema import RECORD_NO
 from etl_assets.schema.expressions import among, named
@@ -107,11 +108,7 @@ class DumpBatch(RawBatch):
             self.__dict__.pop(name, None)
 
     def _index(self, record_no: int) -> int:
-        numbers = self._numbers or range(self.span.first_record, self.span.first_record + self.span.records)
-        try:
-            return numbers.index(record_no)
-        except ValueError:
-            raise IndexError(f"record {record_no} is not in batch {self.span.batch}") from None
+        return index_of(record_no, self.span, self._numbers)
 
     def _places(self, indices: Sequence[int]) -> list[str]:
         if self._numbers is not None:
@@ -143,12 +140,7 @@ class DumpBatch(RawBatch):
                 cut = cut_of(self._data, self._layout, len(self._data))
             except BrokenError:
                 cut = Cut()
-        if len(cut.records) != self.span.records:
-            raise DeliveryError(
-                f"Batch {self.span.batch} of {self.span.member or 'the file'} has {len(cut.records)} records, its "
-                f"index says {self.span.records}. The batch was not written. Index the delivery again: its format "
-                "changed."
-            )
+        check_records(len(cut.records), self.span)
         return cut
 
     @cached_property
@@ -162,8 +154,7 @@ class DumpBatch(RawBatch):
             known = [pl.when(~among(named(name), self._null)).then(named(name)) for name in self.names]
             frame = frame.with_columns(known)
         listed = sorted((int(numbers[index]), [rule]) for index, rule in broken.items())
-        schema = {REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String())}
-        return frame[[*self.names, RECORD_NO]], pl.DataFrame(listed, schema=schema, orient="row")
+        return frame[[*self.names, RECORD_NO]], malformed_of(listed)
 
     def _whole_table(self, numbers: Positions) -> tuple[pl.DataFrame, dict[int, str]] | None:
         """Read the lines of a COPY without cutting them, if all are well-formed; None if any may not be."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import compress
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from etl_assets.extract.formats.bits import prefix_parity, words
 from etl_assets.extract.formats.misread import MISREAD_STARTS
+from etl_assets.extract.formats.slices import slices
 from etl_assets.extract.formats.sql_dump.literals import (
     BOOLEAN,
     COPY_ESCAPES,
@@ -161,7 +162,7 @@ def _read(
     starts[~good] = ends[~good] = begins[~good]  # what is no string may end inside a character
     values = []
     for index in range(starts.shape[1]):
-        column = _slices(data, starts[:, index], np.maximum(ends[:, index], starts[:, index]))
+        column = slices(data, starts[:, index], np.maximum(ends[:, index], starts[:, index]), pa.large_string())
         column, literal = _literals(column, quoted[:, index], backslash=backslash)
         values.append(column)
         good &= literal
@@ -253,12 +254,3 @@ def _strip(codes: np.ndarray, starts: Positions, ends: Positions) -> None:
         if not blank.any():
             break
         ends -= blank
-
-
-def _slices(data: bytes, starts: Positions, ends: Positions) -> pl.Series:
-    """Return ascending parts of UTF-8 as String that refers to the bytes."""
-    offsets = np.column_stack((starts, ends)).astype(np.int64, copy=False)
-    # every second value of the array is what lies between two parts
-    buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data)]
-    parts = pa.Array.from_buffers(pa.large_string(), max(offsets.size - 1, 0), buffers)
-    return cast("pl.Series", pl.from_arrow(parts)).gather_every(2)

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from etl_assets.extract.base import Format
 from etl_assets.extract.formats.encoding import UTF8, decode_record
+from etl_assets.extract.formats.reread import span_of
 from etl_assets.extract.formats.sql_dump.batch import RULES, DumpBatch
 from etl_assets.extract.formats.sql_dump.cutting import Cut, odd_records
 from etl_assets.extract.formats.sql_dump.layout import Layout
 from etl_assets.extract.formats.sql_dump.options import SqlDumpOptions
 from etl_assets.extract.formats.sql_dump.reader import DumpReader
-from etl_assets.model.delivery import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from etl_assets.extract.base import Naming
     from etl_assets.model.batch import RawBatch
-    from etl_assets.model.delivery import MemberIndex
+    from etl_assets.model.delivery import MemberIndex, Span
     from etl_assets.model.rule import RuleInfo
 
 
@@ -62,7 +62,7 @@ class SqlDump(SqlDumpOptions, Format):
         codec = self.codec if self.transcoded else None
         texts = [decode_record(record, codec) if codec else record for record in records.values()]
         return DumpBatch(
-            Span(0, "", 0, 0, min(records, default=1), len(records), 0, context=context),
+            span_of(records, context),
             layout,
             names=tuple(names),
             null=self.null,

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.encoding import encode_record
+from etl_assets.extract.formats.malformed import malformed_of
+from etl_assets.extract.formats.span_records import check_records, index_of
 from etl_assets.extract.formats.xml.document import Document
 from etl_assets.extract.formats.xml.found import end_of
 from etl_assets.extract.formats.xml.tags import Context, around, encoded
-from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, RawBatch
+from etl_assets.model.batch import RawBatch
 from etl_assets.model.rule import RuleInfo
 from etl_assets.schema import RECORD_NO
 from etl_assets.schema.expressions import among
@@ -70,11 +71,11 @@ class XmlBatch(RawBatch):
     def malformed(self) -> pl.DataFrame:
         """The other records; see `RawBatch`."""
         numbered = enumerate(self._records, self.span.first_record)
-        return malformed_of({number: TWICE for number, record in numbered if record.cells is None})
+        return malformed_of((number, [TWICE]) for number, record in numbered if record.cells is None)
 
     def raw(self, record_no: int) -> bytes:
         """Return the bytes of a record, after the start tags around it that have attributes; see `around`."""
-        record = self._records[self._index(record_no)]
+        record = self._records[index_of(record_no, self.span)]
         origin, codec = self.span.offset, self._context.codec
         element = self._data[record.start - origin : end_of(record, self._data, origin, codec) - origin]
         raw = encoded(around(record.ancestors), codec) + element
@@ -82,18 +83,12 @@ class XmlBatch(RawBatch):
 
     def location(self, record_no: int) -> str:
         """Return member and path of a record, with its number among the records of the member."""
-        number = self.span.first_line + self._index(record_no)
+        number = self.span.first_line + index_of(record_no, self.span)
         return f"{self.span.member}:{self._options.record}[{number}]"
 
     def forget(self) -> None:
         """Free the parsed records; see `RawBatch.forget`."""
         self.__dict__.pop("_records", None)
-
-    def _index(self, record_no: int) -> int:
-        index = record_no - self.span.first_record
-        if not 0 <= index < self.span.records:
-            raise IndexError(f"record {record_no} is not in batch {self.span.batch}")
-        return index
 
     @cached_property
     def _records(self) -> Sequence[Record]:
@@ -104,11 +99,7 @@ class XmlBatch(RawBatch):
         document.feed(head)
         document.feed(self._data)
         records = document.take()
-        if len(records) != self.span.records:
-            raise DeliveryError(
-                f"Batch {self.span.batch} of {where} has {len(records)} records, its index says {self.span.records}. "
-                "The batch was not written. Index the delivery again: its format changed."
-            )
+        check_records(len(records), self.span)
         return records
 
 
@@ -129,9 +120,3 @@ def frame_of(
     if null:
         frame = frame.select(pl.when(~among(pl.col(name), null)).then(pl.col(name)).alias(name) for name in names)
     return frame.with_columns(numbers) if columns else numbers.to_frame()
-
-
-def malformed_of(broken: Mapping[int, str]) -> pl.DataFrame:
-    """Return the frame of malformed records, each with the rule that it breaks; see `RawBatch.malformed`."""
-    schema = {REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String())}
-    return pl.DataFrame([(number, [rule]) for number, rule in broken.items()], schema=schema, orient="row")

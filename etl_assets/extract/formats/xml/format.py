@@ -10,7 +10,7 @@ from etl_assets.extract.formats.recognition import mismatch_of_text
 from etl_assets.extract.formats.xml.batch import RULES
 from etl_assets.extract.formats.xml.options import XmlOptions
 from etl_assets.extract.formats.xml.reader import XmlReader
-from etl_assets.extract.formats.xml.reread import RereadRecords
+from etl_assets.extract.formats.xml.reread import reread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -48,4 +48,4 @@ class Xml(XmlOptions, Format):
 
     def reread(self, names: Sequence[str], records: Mapping[int, bytes], context: str = "") -> RawBatch:
         """Parse single records again; see `Format.reread`."""
-        return RereadRecords(self, names, records, context)
+        return reread(self, names, records, context)

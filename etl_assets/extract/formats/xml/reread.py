@@ -6,24 +6,22 @@ from typing import TYPE_CHECKING
 
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.encoding import decode_record
-from etl_assets.extract.formats.xml.batch import TWICE, WELL_FORMED, frame_of, malformed_of
+from etl_assets.extract.formats.malformed import malformed_of
+from etl_assets.extract.formats.reread import RereadBatch
+from etl_assets.extract.formats.xml.batch import TWICE, WELL_FORMED, frame_of
 from etl_assets.extract.formats.xml.document import Document
 from etl_assets.extract.formats.xml.found import end_of
 from etl_assets.extract.formats.xml.tags import Context, encoded
-from etl_assets.model.batch import RawBatch
-from etl_assets.model.delivery import Span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import polars as pl
 
     from etl_assets.extract.formats.xml.found import Record
     from etl_assets.extract.formats.xml.options import XmlOptions
 
 
-class RereadRecords(RawBatch):
-    """Records by number, each parsed independently.
+def reread(options: XmlOptions, names: Sequence[str], records: Mapping[int, bytes], context: str) -> RereadBatch:
+    """Return a batch of single records, each parsed independently; see `Format.reread`.
 
     Args:
         options: How the records are read.
@@ -31,34 +29,12 @@ class RereadRecords(RawBatch):
         records: Record number to bytes, as `XmlBatch.raw` returned them.
         context: Of their spans.
     """
-
-    def __init__(self, options: XmlOptions, names: Sequence[str], records: Mapping[int, bytes], context: str) -> None:
-        self.span = Span(0, "", 0, 0, min(records, default=1), len(records), 0)
-        self._raws = records
-        parsed = {number: _record(options, raw, Context.of(context)) for number, raw in records.items()}
-        rows = {number: record and record.cells for number, record in parsed.items()}
-        self.names = tuple(dict.fromkeys((*names, *(name for row in rows.values() for name in row or ()))))
-        self._frame = frame_of(rows, self.names, options.null)
-        broken = {number: record for number, record in parsed.items() if rows[number] is None}
-        self._malformed = malformed_of({number: TWICE if record else WELL_FORMED for number, record in broken.items()})
-
-    @property
-    def frame(self) -> pl.DataFrame:
-        """The well-formed records. See `RawBatch.frame`."""
-        return self._frame
-
-    @property
-    def malformed(self) -> pl.DataFrame:
-        """The other records. See `RawBatch.malformed`."""
-        return self._malformed
-
-    def raw(self, record_no: int) -> bytes:
-        """Return the bytes of a record, as given."""
-        return self._raws[record_no]
-
-    def location(self, record_no: int) -> str:
-        """Return the number of a record; its place in the document is not known here."""
-        return f"record {record_no}"
+    parsed = {number: _record(options, raw, Context.of(context)) for number, raw in records.items()}
+    rows = {number: record and record.cells for number, record in parsed.items()}
+    every = tuple(dict.fromkeys((*names, *(name for row in rows.values() for name in row or ()))))
+    broken = ((number, record) for number, record in parsed.items() if rows[number] is None)
+    malformed = malformed_of((number, [TWICE if record else WELL_FORMED]) for number, record in broken)
+    return RereadBatch(records, every, frame_of(rows, every, options.null), malformed)
 
 
 def _record(options: XmlOptions, raw: bytes, context: Context) -> Record | None:
