@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -228,20 +227,16 @@ def test_a_run_of_the_landing_alone_enters_its_end(bench: Bench) -> None:
 def test_a_run_waits_for_another_that_has_locked_its_partition(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "FIRST_WAIT", 0.5)
     source = bench.people(*_GOOD)
-    locked, may_release = threading.Event(), threading.Event()
+    lock = ExitStack()
+    lock.enter_context(bench.locked("people"))
+    retry = retries._retry
 
-    def lock() -> None:
-        with bench.locked("people"):
-            locked.set()
-            may_release.wait(20)
-            time.sleep(0.2)
+    def unlock_and_retry(error: Exception, tries: int) -> dg.RetryRequested:
+        lock.close()
+        return retry(error, tries)
 
-    other = threading.Thread(target=lock)
-    other.start()
-    locked.wait(20)
-    threading.Timer(1.0, may_release.set).start()
+    monkeypatch.setattr(retries, "_retry", unlock_and_retry)
     result = bench.run(source)
-    other.join()
     assert result.success
     retried = [event for event in result.all_events if event.is_step_up_for_retry]
     assert retried

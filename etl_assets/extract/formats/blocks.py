@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, Final
+import io
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from etl_assets.errors import DeliveryIncompleteError
 
@@ -28,16 +29,18 @@ class Blocks:
     def __init__(self, stream: BinaryIO, where: str) -> None:
         self._stream = stream
         self._where = where
+        self._returned = _Returned(stream)
+        self._reader = io.BufferedReader(self._returned, buffer_size=1)
         self.ended = False
 
     def fill(self, carried: bytes, size: int) -> bytes:
         """Return the carried bytes filled up to a size; fewer at the end of the stream."""
-        wanted = size - len(carried)
-        if wanted <= 0 or self.ended:
+        if len(carried) >= size or self.ended:
             return carried
-        fresh = self._exactly(wanted)
-        self.ended = len(fresh) < wanted
-        return carried + fresh if carried else fresh
+        self._returned.give_back(carried)
+        block = self._reader.read(size)
+        self.ended = len(block) < size
+        return block
 
     def of(self, spans: Sequence[Span], *, seekable: bool) -> Iterator[tuple[Span, bytes]]:
         """Read the bytes of some spans; skip the others by seeking if possible, else by reading.
@@ -59,7 +62,7 @@ class Blocks:
                 self._stream.seek(span.offset)
             else:
                 self._skip(span.offset - position)
-            data = self._exactly(span.length)
+            data = self._reader.read(span.length)
             position = span.offset + span.length
             if len(data) < span.length:
                 raise DeliveryIncompleteError(
@@ -72,10 +75,35 @@ class Blocks:
         while count > 0 and (chunk := self._stream.read(min(count, _SKIP))):
             count -= len(chunk)
 
-    def _exactly(self, count: int) -> bytes:
-        """Read that many bytes; fewer only at the end of the stream."""
-        parts: list[bytes] = []
-        while count > 0 and (part := self._stream.read(count)):
-            parts.append(part)
-            count -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+class _Returned(io.RawIOBase):
+    """A stream that accepts bytes back, and returns them before it goes on.
+
+    Read through a buffer of one byte, which holds nothing back, a block is one piece of memory that is written once.
+
+    Args:
+        stream: The stream.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__()
+        self._stream: Any = stream
+        self._bytes = b""
+
+    def give_back(self, data: bytes) -> None:
+        """Return bytes, which were the last ones read."""
+        self._bytes = data
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill the buffer; 0 at the end."""
+        if not self._bytes:
+            count: int = self._stream.readinto(buffer)
+            return count
+        count = min(len(buffer), len(self._bytes))
+        buffer[:count] = self._bytes[:count]
+        self._bytes = self._bytes[count:]
+        return count

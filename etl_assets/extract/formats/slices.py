@@ -1,8 +1,10 @@
-"""Parts of bytes as a column, without copying them."""
+"""Parts of bytes, as a sequence and as a column, without copying them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast, overload
 
 import numpy as np
 import polars as pl
@@ -10,6 +12,40 @@ import pyarrow as pa
 
 if TYPE_CHECKING:
     from etl_assets.extract.formats.bits import Positions
+
+
+@dataclass(frozen=True)
+class Slices(Sequence[bytes]):
+    """Parts of some bytes, each copied when it is asked for.
+
+    Attributes:
+        data: The bytes.
+        starts: Where each part begins; the parts ascend and do not overlap.
+        ends: Where each part ends.
+    """
+
+    data: bytes
+    starts: Positions
+    ends: Positions
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> Slices: ...
+    def __getitem__(self, index: int | slice) -> bytes | Slices:
+        if isinstance(index, slice):
+            return Slices(self.data, self.starts[index], self.ends[index])
+        return self.data[int(self.starts[index]) : int(self.ends[index])]
+
+
+def binary_column(parts: Sequence[bytes]) -> pl.Series:
+    """Return parts of bytes as a Binary column; `Slices` are not copied."""
+    if isinstance(parts, Slices):
+        return slices(parts.data, parts.starts, parts.ends)
+    return pl.Series(parts, dtype=pl.Binary())
 
 
 def slices(data: bytes, starts: Positions, ends: Positions, type_: pa.DataType | None = None) -> pl.Series:

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from itertools import islice
+from operator import or_
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -144,10 +145,16 @@ class PlainText:
         if self.rewriting is None or not self._has_signs_in_values(body, *frame.shape):
             return frame
         meanings = self.rewriting.meanings
-        signs = list({written[0] for written in meanings})
-        found = frame.select(pl.col(pl.String).str.contains_any(signs).any())
-        columns = [name for name in found.columns if found[name].item()]
-        return frame.with_columns(pl.col(columns).str.replace_many(meanings)) if columns else frame
+        signs = {written[0] for written in meanings}
+        values = pl.col(pl.String)
+        found = frame.select(reduce(or_, (values.str.contains(sign, literal=True) for sign in signs)))
+        columns = []
+        for name in found.columns:
+            places = found.get_column(name).arg_true()
+            if len(places):
+                column = frame.get_column(name)
+                columns.append(column.scatter(places, column.gather(places).str.replace_many(meanings)))
+        return frame.with_columns(columns)
 
     def _has_signs_in_values(self, body: bytes, height: int, width: int) -> bool:
         """Return whether lines have more signs than those between values."""

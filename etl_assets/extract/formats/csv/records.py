@@ -70,6 +70,7 @@ class Records:
         consumed: Number of bytes up to the end of the last complete record; an open record follows.
         skipped: Number of lines in the consumed bytes that are neither records nor blank.
         inside: For each byte, packed eight to one, whether it is inside quotes; None when there are no quotes.
+        delimiters: For each byte, packed, whether it is a delimiter; None when that was not needed to find the records.
     """
 
     starts: Positions
@@ -80,6 +81,7 @@ class Records:
     consumed: int
     inside: Words | None
     skipped: int = 0
+    delimiters: Words | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -126,12 +128,13 @@ def find_records(data: bytes, layout: Layout, *, final: bool) -> Records:
     none = np.zeros(0, np.int64)
     if not limit or not layout.quote or layout.quote not in data:
         return _collect(data, codes, np.flatnonzero(codes == LINE_FEED), None, none, layout)
-    inside = None if layout.comment else _inside(codes, layout)
+    delimiters = words(codes == layout.delimiter[0])
+    inside = None if layout.comment else _inside(codes, delimiters, layout)
     if inside is not None:
         ends = _ends(codes, inside)
         whole = len(ends) > 0 and int(ends[-1]) == limit - 1
         if whole or (not final and len(ends) > 0):
-            return _collect(data, codes, ends, inside, none, layout)
+            return replace(_collect(data, codes, ends, inside, none, layout), delimiters=delimiters)
     excluded, bad, limit = _recover(data[:limit], codes, layout, final=final)
     codes = codes[:limit]
     quotes = codes == layout.quote[0]
@@ -156,16 +159,17 @@ def field_counts(data: bytes, records: Records, delimiter: bytes, expected: int)
     """
     if not len(records):
         return None
-    codes = np.frombuffer(data, np.uint8, records.consumed)
-    delimiters = words(codes == delimiter[0])
+    delimiters = records.delimiters
+    if delimiters is None:
+        delimiters = words(np.frombuffer(data, np.uint8, records.consumed) == delimiter[0])
     if records.inside is not None:
-        delimiters &= ~records.inside[: len(delimiters)]  # an open record may follow the last complete one
+        delimiters = delimiters & ~records.inside[: len(delimiters)]  # an open record may follow the last complete one
     before = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.bitwise_count(delimiters), dtype=np.int64)))
     first = rank(delimiters, before, records.starts)
     counts = np.empty_like(first)
     if records.gapless:
         counts[:-1] = first[1:] - first[:-1]
-        counts[-1:] = before[-1] - first[-1:]
+        counts[-1:] = rank(delimiters, before, records.ends[-1:]) - first[-1:]
     else:
         np.subtract(rank(delimiters, before, records.ends), first, out=counts)
     counts += 1
@@ -308,10 +312,9 @@ def _suspects(codes: Bytes, feeds: Positions, starts: Positions, layout: Layout)
     return np.unique(np.concatenate((odd, uneven, comments)))
 
 
-def _inside(codes: Bytes, layout: Layout) -> Words | None:
+def _inside(codes: Bytes, delimiters: Words, layout: Layout) -> Words | None:
     """Return which bytes are inside quotes; None if a quote is misplaced."""
     quotes = words(codes == layout.quote[0])
-    delimiters = words(codes == layout.delimiter[0])
     feeds = words(codes == LINE_FEED)
     inside = prefix_parity(quotes)
     edges = quotes | delimiters | feeds

@@ -7,6 +7,7 @@ and of the grammar of JSON values, so that a record it matches is a well-formed 
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
@@ -14,6 +15,7 @@ import polars as pl
 from etl_assets.extract.formats.json.columns import unescaped, without_words
 from etl_assets.extract.formats.json.extent import COLON, text_end
 from etl_assets.extract.formats.json.objects import object_of
+from etl_assets.extract.formats.slices import binary_column
 from etl_assets.extract.formats.utf8 import is_utf8
 
 if TYPE_CHECKING:
@@ -89,13 +91,12 @@ def alike(records: Sequence[bytes], null: tuple[str, ...]) -> Alike | None:
     columns, end = _columns(records) if len(records) >= _FEWEST else ([], "")
     if not columns or sum(len(column.piece) for column in columns) > _LONGEST:
         return None
-    rest = _texts(records)
+    expressions = list(_expressions(columns))
+    *found, rest = _groups(_texts(records), expressions)
     cells: dict[str, pl.Series] = {}
-    for expression in _expressions(columns):
-        *found, rest = rest.str.extract_groups(expression.pattern).struct.unnest().get_columns()
-        for (name, is_text), group in zip(expression.groups, found, strict=True):
-            values = unescaped(group) if is_text else group
-            cells[name] = values.zip_with(values.is_not_null(), cells[name]) if name in cells else values
+    for (name, is_text), group in zip(chain(*(each.groups for each in expressions)), found, strict=True):
+        values = unescaped(group) if is_text else group
+        cells[name] = values.zip_with(values.is_not_null(), cells[name]) if name in cells else values
     matched = (rest == end).fill_null(value=False)
     if not matched.all():
         cells = {name: values.filter(matched) for name, values in cells.items()}
@@ -105,10 +106,24 @@ def alike(records: Sequence[bytes], null: tuple[str, ...]) -> Alike | None:
 def _texts(records: Sequence[bytes]) -> pl.Series:
     """Return records as text; null for those that are not UTF-8."""
     try:
-        return pl.Series(records, dtype=pl.Binary()).cast(pl.String())
+        return binary_column(records).cast(pl.String())
     except pl.exceptions.ComputeError:
         known = [record if is_utf8(record) else None for record in records]
         return pl.Series(known, dtype=pl.Binary()).cast(pl.String())
+
+
+def _groups(texts: pl.Series, expressions: Sequence[Expression]) -> list[pl.Series]:
+    """Return the groups of all expressions, each of which matches what the one before left, and what the last left.
+
+    Each thread matches a part of the records.
+    """
+    rows = -(-len(texts) // pl.thread_pool_size())
+    frames = [texts.slice(start, rows).alias("rest").to_frame().lazy() for start in range(0, len(texts), rows)]
+    for number, expression in enumerate(expressions):
+        names = [f"{number}.{group}" for group in range(len(expression.groups))]
+        found = pl.col("rest").str.extract_groups(expression.pattern).struct.rename_fields([*names, "rest"])
+        frames = [frame.with_columns(found.alias("found")).drop("rest").unnest("found") for frame in frames]
+    return pl.concat(pl.collect_all(frames)).get_columns()
 
 
 def _columns(records: Sequence[bytes]) -> tuple[list[Column], str]:

@@ -5,22 +5,29 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+import numpy as np
+
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.blocks import Blocks
+from etl_assets.extract.formats.encoding import UTF8
 from etl_assets.extract.formats.json.batch import JsonBatch
 from etl_assets.extract.formats.json.head import length_of_mark
 from etl_assets.extract.formats.json.numbering import numbered
 from etl_assets.extract.formats.json.options import MOST_NAMES
+from etl_assets.extract.formats.lines.lines import find_lines
 from etl_assets.extract.formats.published_names import check_names
+from etl_assets.extract.formats.slices import Slices
 from etl_assets.model.delivery import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from etl_assets.extract.formats.json.options import ObjectOptions
+    from etl_assets.extract.formats.lines import Lines
     from etl_assets.model.delivery import MemberIndex
 
 _JSON_BLANKS: Final = b" \t\r"
+_BLANK_CODES: Final = np.frombuffer(_JSON_BLANKS, np.uint8)
 
 
 class NdjsonReader:
@@ -39,6 +46,7 @@ class NdjsonReader:
         self._size = options.batch_bytes
         self._blocks = Blocks(stream, self._where)
         self._names: dict[str, None] = {}
+        self._line = 1
 
     def indexed(self, index: MemberIndex) -> Iterator[JsonBatch]:
         """Read the batches of an index."""
@@ -50,53 +58,46 @@ class NdjsonReader:
         return numbered(self._batches(), after)
 
     def _batches(self) -> Iterator[JsonBatch]:
-        line = 1
         for start, whole in self._whole_lines():
             offset, parts = start, [whole]
             while parts:
                 data = parts.pop()
-                batch = self._batch(Span(0, self._member, offset, len(data), 0, 0, line), data, None)
+                batch = self._batch(Span(0, self._member, offset, len(data), 0, 0, self._line), data, None)
                 self._check_names(batch.names)
                 if batch.too_large and (halves := _halves(data)):
                     parts += halves
                     continue
                 yield batch
                 offset += len(data)
-                line += data.count(b"\n")
+                self._line += int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))
 
     def _whole_lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield blocks of whole lines, and the offset of each."""
         block = self._blocks.fill(b"", self._size)
-        offset, line = length_of_mark(block, self._where), 1
+        offset = length_of_mark(block, self._where)
         block = block[offset:]
         while True:
             length = len(block) if self._blocks.ended else block.rfind(b"\n") + 1
             if block and not length:
                 raise self._refused(
-                    f"has a line longer than {self._size} bytes, line {line}",
+                    f"has a line longer than {self._size} bytes, line {self._line}",
                     "Check whether it has one JSON object a line, or raise batch_bytes",
                 )
             yield offset, block[:length]
             if self._blocks.ended:
                 return
             offset += length
-            line += block.count(b"\n", 0, length)
             block = self._blocks.fill(block[length:], self._size)
 
     def _batch(self, span: Span, data: bytes, names: tuple[str, ...] | None) -> JsonBatch:
-        lines = data.split(b"\n")
-        numbers = [number for number, line in enumerate(lines) if line.strip(_JSON_BLANKS)]
-        records = [lines[number].removesuffix(b"\r") for number in numbers]
-        ahead = numbers[0] if numbers else 0
+        lines = _with_values(find_lines(data, UTF8, b"\n", first=span.first_line, prefix=f"{self._member}:"))
+        first = int(lines.numbers[0]) if len(lines) else span.first_line
         if names is None:
-            span = replace(span, first_line=span.first_line + ahead)
-        return JsonBatch(
-            span,
-            records,
-            self._options,
-            names=names,
-            place=lambda index: f"{self._member}:{span.first_line - ahead + numbers[index]}",
-        )
+            span = replace(span, first_line=first)
+        else:
+            lines = replace(lines, numbers=lines.numbers + (span.first_line - first))
+        records = Slices(data, lines.starts, lines.ends)
+        return JsonBatch(span, records, self._options, names=names, place=lines.location)
 
     def _check_names(self, names: tuple[str, ...]) -> None:
         self._names |= dict.fromkeys(names)
@@ -104,6 +105,15 @@ class NdjsonReader:
 
     def _refused(self, problem: str, remedy: str) -> DeliveryError:
         return DeliveryError(f"{self._where} {problem}. Nothing was written. {remedy}.")
+
+
+def _with_values(lines: Lines) -> Lines:
+    """Return the lines that have more than blanks."""
+    first = np.frombuffer(lines.data, np.uint8)[lines.starts]
+    filled = np.ones(len(lines), bool)
+    for index in np.flatnonzero(np.isin(first, _BLANK_CODES)).tolist():
+        filled[index] = bool(lines.line(index).strip(_JSON_BLANKS))
+    return lines.select(filled)
 
 
 def _halves(data: bytes) -> Sequence[bytes]:

@@ -54,7 +54,7 @@ def _lengths(stream: BinaryIO, metadata: pq.FileMetaData, group: int) -> list[tu
     file = pq.ParquetFile(
         stream, metadata=metadata, read_dictionary=texts, pre_buffer=False, page_checksum_verification=True
     )
-    first = next(file.iter_batches(1, row_groups=[group], use_threads=False), None)
+    first = next(file.iter_batches(1, row_groups=[group]), None)
     if first is None:
         return []
     return [_lengths_of(leaf) for column in first.columns for leaf in _leaves(column)]

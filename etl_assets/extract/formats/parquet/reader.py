@@ -103,7 +103,7 @@ class ParquetReader:
     def _tables(self, group: int, rows: int) -> Iterator[pa.Table]:
         """Decode a row group, so many rows at a time."""
         with refusing(f"{self._where}, row group {group + 1},"):
-            batches = self._file.iter_batches(rows, row_groups=[group], use_threads=False)
+            batches = self._file.iter_batches(rows, row_groups=[group])
         while True:
             with refusing(f"{self._where}, row group {group + 1},"):
                 batch = next(batches, None)
