@@ -62,7 +62,7 @@ def _name_of(location: str) -> str:
 
 def _summary(inference: Inference) -> str:
     doubts = len(inference.recognised.doubts) + sum(len(column.doubts) for column in inference.columns)
-    doubts += not inference.keys
+    doubts += inference.key_is_open
     columns = count_text(len(inference.columns), "column")
     questions = f"{count_text(doubts, 'question')} for you in the comments" if doubts else "no question left open"
     return f"{columns}, key {', '.join(inference.key)}; {questions}."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from etl_assets.infer.moments import find_moments
+from etl_assets.infer.money import MINOR_DIGITS, is_currency, is_money
 from etl_assets.infer.readings import read_values, reads_all, unreadable
 from etl_assets.schema import Column
 from etl_assets.schema.type_inference import is_null_word
@@ -25,7 +26,7 @@ _BOOLEANS: Final = (
     *(("YES", "NO"), ("Y", "N"), ("y", "n")),
 )
 _MONEY: Final = 4
-"""If all numbers have the same number of digits after the point, and no more than this, they are decimals."""
+"""If all numbers have the same number of digits after the point, and no more than this, they are money."""
 _MOST_MEMBERS: Final = 12
 _FEWEST_OF_A_MEMBER: Final = 20
 _LONGEST_MEMBER: Final = 30
@@ -146,9 +147,7 @@ def _type_of(published: PublishedColumn, values: pl.Series) -> _Findings:
         return _Findings(doubts=[doubt])
     stripped = values.str.strip_chars()
     padded = int((stripped != values).sum())
-    for findings in _candidates(
-        stripped.unique().sort(), published.decimal, numbers_are_codes=_has_word(published.name, _NEVER_NUMBERS)
-    ):
+    for findings in _candidates(stripped.unique().sort(), published):
         if padded:
             findings.arguments["strip"] = True
         if _reads(findings, published, values):
@@ -168,8 +167,8 @@ def _of_published_type(type_: PublishedType, values: pl.Series) -> _Findings:
     return _Findings(type_)
 
 
-def _candidates(values: pl.Series, decimal: str, *, numbers_are_codes: bool) -> Iterator[_Findings]:
-    """Yield the types that values may have, with their notation, the narrowest first."""
+def _candidates(values: pl.Series, published: PublishedColumn) -> Iterator[_Findings]:
+    """Yield the types that the values of a column may have, with their notation, the narrowest first."""
     for true, false in _BOOLEANS:
         found = set(values.to_list())
         if found == {true, false} or (true.lower() == "true" and found <= {true, false}):
@@ -178,9 +177,10 @@ def _candidates(values: pl.Series, decimal: str, *, numbers_are_codes: bool) -> 
     yield _Findings("uuid")
     if (moments := find_moments(values)) is not None:
         yield from _of_moments(moments)
-    if not numbers_are_codes and not values.str.contains(r"\A[+-]?0[0-9]").any():
-        yield _Findings("integer")
-        yield from _of_fractions(values, decimal)
+    if not _has_word(published.name, _NEVER_NUMBERS) and not values.str.contains(r"\A[+-]?0[0-9]").any():
+        if not is_currency(published.name):
+            yield _Findings("integer")
+        yield from _of_fractions(values, published)
     if values.str.contains(r"\A[\[{]").all():
         yield _Findings("json")
 
@@ -201,18 +201,19 @@ def _of_moments(moments: Any) -> Iterator[_Findings]:
     yield findings
 
 
-def _of_fractions(values: pl.Series, decimal: str) -> Iterator[_Findings]:
-    """Yield decimal or float for numbers with fractions: decimal for amounts, and where a float loses digits."""
-    plain = values.str.replace(decimal, ".", literal=True)
+def _of_fractions(values: pl.Series, published: PublishedColumn) -> Iterator[_Findings]:
+    """Yield decimal or float for numbers with fractions: decimal for money, and where a float loses digits."""
+    plain = values.str.replace(published.decimal, ".", literal=True)
     parts = plain.str.extract_groups(r"\A[+-]?([0-9]*)\.?([0-9]*)\z").struct.unnest()
     if parts.to_series(0).null_count():
         yield _Findings("float")
         return
     whole, fraction = (parts.to_series(n).str.len_bytes() for n in (0, 1))
     scale, digits = _greatest(fraction), _greatest(whole) + _greatest(fraction)
-    is_amount = fraction.n_unique() == 1 and 0 < scale <= _MONEY
+    is_amount = is_money(published.name) or (fraction.n_unique() == 1 and 0 < scale <= _MONEY)
     if digits <= MAX_DECIMAL_DIGITS and (is_amount or not _are_floats(plain)):
-        yield _Findings("decimal", {"scale": scale})
+        least = MINOR_DIGITS if is_currency(published.name) else 0
+        yield _Findings("decimal", {"scale": max(scale, least)})
     else:
         yield _Findings("float")
 
@@ -266,7 +267,11 @@ def _has_word(name: str, words: frozenset[str]) -> bool:
 def _evidence(published: PublishedColumn, column: Column, nulls: int, values: pl.Series) -> str:
     """Return what was seen of a column: values, empty cells, different values, and the range of what is ordered."""
     records = len(published.cells)
-    parts = [f"{records - nulls:,} values" + (f", {nulls:,} empty" if nulls else ""), f"{len(values):,} different"]
+    filled = records - nulls
+    count = "1 value" if filled == 1 else f"{filled:,} values"
+    parts = [count + (f", {nulls:,} empty" if nulls else "")]
+    if filled > 1:
+        parts.append(f"{len(values):,} different")
     if column.type.is_ordered and not values.is_empty():
         read = read_values(column, values, published.decimal, canonical=published.canonical).get_column("value")
         if read.null_count() < len(read):

@@ -58,6 +58,11 @@ class Inference:
         able = [column for column in self.columns if can_identify(column)] or self.columns[:1]
         return tuple(inferred.column.name for inferred in able)
 
+    @property
+    def key_is_open(self) -> bool:
+        """Whether the file does not show what identifies a record."""
+        return not self.keys or self.sample.frame.height == 1
+
 
 def declaration(inference: Inference) -> str:
     """Return the file of the source."""
@@ -96,12 +101,13 @@ def _lines_of_import(names: Sequence[str]) -> list[str]:
 
 def _docstring(inference: Inference) -> Iterator[str]:
     sample, file = inference.sample, inference.file
-    read = f"all {sample.records:,} records" if sample.whole else f"the first {sample.records:,} records"
+    records = "record" if sample.records == 1 else f"{sample.records:,} records"
+    read = f"{'the only' if sample.records == 1 else 'all'} {records}" if sample.whole else f"the first {records}"
     yield f'"""{_in_docstring(inference.name)}: what is this feed, and who publishes it?'
     yield ""
     member = f", member {_in_docstring(file.member)}" if file.member else ""
     text = (
-        f"`etl-assets infer` wrote this from {read} of {_in_docstring(file.name)}{member}. It accepts them all but for "
+        f"`etl-assets infer` wrote this from {read} of {_in_docstring(file.name)}{member}. It accepts each record but "
         "those that are counted below. Whether it is right, a person decides: each comment is what was seen, or a "
         "question."
     )
@@ -174,7 +180,9 @@ def _free_default(inferred: InferredColumn, inference: Inference) -> str:
 
 
 def _key(inference: Inference) -> Iterator[str]:
-    if not inference.keys:
+    if inference.sample.frame.height == 1:
+        yield from _comment("One record does not show which columns identify a record. Which do?", "        ")
+    elif inference.key_is_open:
         yield from _comment("No columns, up to three together, identify a record. Which do?", "        ")
     for other in inference.keys[1:]:
         shown = ", ".join(other)

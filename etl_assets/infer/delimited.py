@@ -34,6 +34,7 @@ _MOST_LINES_COUNTED: Final = 1_000
 _TOLERATED: Final = 0.05
 """A larger share of malformed records is another dialect."""
 _MOST_CHECKED: Final = 1_000
+_LONGEST_VALUE: Final = 200
 
 
 def recognise_delimited(sample: bytes) -> Recognised | None:
@@ -52,6 +53,24 @@ def recognise_delimited(sample: bytes) -> Recognised | None:
     return _with_header(best.format, sample, doubts)
 
 
+def recognise_one_column(sample: bytes) -> Recognised | None:
+    """Return the dialect of text in which each line is one short value; None if it is no such text.
+
+    Args:
+        sample: The first bytes of the file, up to the end of a line.
+    """
+    encoding, doubts = encoding_of(sample)
+    text = sample.decode(encoding, "replace")
+    lines = [line for line in text.removeprefix("\ufeff").splitlines() if line.strip()]
+    delimiter = next((character for character in ",;\t|" if character not in text), None)
+    if delimiter is None or len(lines) < 2 or max(map(len, lines)) > _LONGEST_VALUE:  # noqa: PLR2004 -- a name, a value
+        return None
+    format_ = Csv(delimiter, encoding=encoding, unterminated="report")
+    if _measured(format_, sample) != (1, 0.0):
+        return None
+    return _with_header(format_, sample, [*doubts, "no delimiter was found: each line is one value"])
+
+
 class _Dialect(NamedTuple):
     """A dialect, the number of columns with a name that it makes of a sample, and the share of malformed records."""
 
@@ -64,6 +83,7 @@ class _Dialect(NamedTuple):
         ignores_quotes = self.format.quote is None and b'"' in sample
         unlikely = 0.7 * (self.format.skip_lines > 0) + 0.7 * self.format.short_records
         unlikely += 0.2 * (self.format.escape is not None)
+        unlikely += 1.2 * (self.format.escape is None and f"\\{self.format.delimiter}".encode() in sample)
         weight = _WEIGHTS.get(self.format.delimiter, _WEIGHT_OF_SEVERAL) * (_IGNORING_QUOTES if ignores_quotes else 1)
         return weight * self.columns * (1 - self.malformed / _TOLERATED) - unlikely
 
@@ -71,7 +91,7 @@ class _Dialect(NamedTuple):
 def _dialect(format_: Csv, sample: bytes) -> _Dialect:
     """Measure a dialect; if many of its records are too short, measure the dialect that has short records."""
     strict = _Dialect(format_, *_measured(format_, sample))
-    if strict.malformed <= _TOLERATED:
+    if strict.malformed <= _TOLERATED or format_.escape is not None:  # what is no escape makes records short
         return strict
     short = replace(format_, short_records=True)
     return _Dialect(short, *_measured(short, sample))

@@ -33,7 +33,8 @@ _NAMES_OF_PARTS: Final = frozenset({"date", "day", "time", "hour", "month", "yea
 def key_candidates(frame: pl.DataFrame, columns: Sequence[InferredColumn]) -> list[tuple[str, ...]]:
     """Return the sets of columns that no two records share the values of, the smallest and then the likeliest first.
 
-    A set that contains a smaller one is left out.
+    A set that contains a smaller one is left out. Of one record, which any column identifies, the likeliest column is
+    the only candidate.
 
     Args:
         frame: The records, under the published names.
@@ -42,10 +43,12 @@ def key_candidates(frame: pl.DataFrame, columns: Sequence[InferredColumn]) -> li
     Returns:
         Names of columns, as declared. Columns with empty cells are in them only if nothing else identifies a record.
     """
-    usable = [column for column in columns if column.distinct > 1 and can_identify(column)]
+    is_single = frame.height == 1
+    usable = [column for column in columns if column.distinct > (0 if is_single else 1) and can_identify(column)]
     filled = [column for column in usable if not column.nulls]
     found = _unique_sets(frame, filled) or _unique_sets(frame, usable)
-    return [tuple(column.column.name for column in chosen) for chosen in found[:_MOST_CANDIDATES]]
+    shown = found[: 1 if is_single else _MOST_CANDIDATES]
+    return [tuple(column.column.name for column in chosen) for chosen in shown]
 
 
 def can_identify(column: InferredColumn) -> bool:

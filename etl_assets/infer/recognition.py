@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import DeliveryError
 from etl_assets.infer.databases import is_sqlite, recognise_sqlite
-from etl_assets.infer.delimited import recognise_delimited
+from etl_assets.infer.delimited import recognise_delimited, recognise_one_column
 from etl_assets.infer.dumps import recognise_dump
 from etl_assets.infer.file import HEAD
 from etl_assets.infer.json_documents import recognise_json
@@ -58,4 +58,5 @@ def _recognise_text(file: File, head: bytes, part: str | None) -> Recognised | N
         return recognised
     if first in (b"{", b"[") and (recognised := recognise_json(file, part)) is not None:
         return recognised
-    return recognise_dump(file, lines, part) or recognise_delimited(lines) or recognise_positions(lines)
+    dump = recognise_dump(file, lines, part)
+    return dump or recognise_delimited(lines) or recognise_positions(lines) or recognise_one_column(lines)

@@ -76,6 +76,18 @@ def test_malformed_records_are_counted_and_their_share_is_declared(tmp_path: Pat
     assert "    max_rejected=0.02,\n" in text
 
 
+def test_one_record_is_a_question_about_the_key(tmp_path: Path) -> None:
+    (tmp_path / "today.csv").write_bytes(b"count,day\n7,2020-03-27\n")
+    result = infer("today.csv")
+    assert "from the only record of today.csv" in result.stdout
+    assert "# 1 value, from 7 to 7.\n" in result.stdout
+    assert (
+        '# One record does not show which columns identify a record. Which do?\n        key=("day",),\n'
+        in result.stdout
+    )
+    assert result.stderr == "2 columns, key day; 1 question for you in the comments.\n"
+
+
 def test_a_file_without_a_line_end_may_go_on_without_one(tmp_path: Path) -> None:
     (tmp_path / "sales.csv").write_bytes(FEED.rstrip(b"\n"))
     assert 'format=Csv(unterminated="report"),' in infer("sales.csv").stdout

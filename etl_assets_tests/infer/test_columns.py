@@ -56,6 +56,20 @@ def test_the_narrowest_type_that_reads_every_cell_is_declared(cells: tuple[str |
     assert inferred(*cells).column == column
 
 
+@pytest.mark.parametrize(
+    ("name", "cells", "column"),
+    [
+        ("unit_price", ("1.5", "22.25"), Column("x", "decimal", published_as="unit_price", scale=2)),
+        ("amount", ("1", "22"), Column("x", "integer", published_as="amount")),
+        ("USD", ("1.0954", "1.1"), Column("x", "decimal", published_as="USD", scale=4)),
+        ("TRL", ("1845300", "1845000"), Column("x", "decimal", published_as="TRL", scale=2)),
+        ("price", ("1.5e3", "2.0"), Column("x", "float", published_as="price")),
+    ],
+)
+def test_fractions_of_money_are_decimals(name: str, cells: tuple[str, ...], column: Column) -> None:
+    assert inferred(*cells, name=name).column == column
+
+
 def test_several_formats_are_declared_if_one_does_not_read_every_cell() -> None:
     column = inferred("2020-02-01 10:00", "2/28/20 11:19", "2/29/20 1:02").column
     assert column == Column("x", "timestamp", formats=("%-m/%-d/%y %-H:%M", "%Y-%m-%d %H:%M"))

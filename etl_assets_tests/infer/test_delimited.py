@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etl_assets import Csv
-from etl_assets.infer.delimited import recognise_delimited
+from etl_assets.infer.delimited import recognise_delimited, recognise_one_column
 
 BODY = [("1", "x"), ("2", "y"), ("3", "z")]
 
@@ -62,6 +62,26 @@ def test_a_first_record_of_numbers_is_no_header() -> None:
     assert isinstance(recognised.format, Csv)
     assert recognised.format.header == ("column_1", "column_2")
     assert "name the columns" in recognised.doubts[0]
+
+
+def test_a_backslash_before_a_delimiter_of_every_record_escapes_it() -> None:
+    assert dialect(b"code,name\n1,Smith\\, J\n2,Muller\\, K\n3,Moore\\, L\n").escape == "\\"
+
+
+def test_a_backslash_at_the_end_of_a_value_escapes_nothing() -> None:
+    assert dialect(b"path,name\nC:\\dir\\,Anna\nD:\\,Bert\nE:\\x,Carl\n") == Csv(unterminated="report")
+
+
+def test_lines_that_no_delimiter_divides_are_one_column_and_a_question() -> None:
+    recognised = recognise_one_column(b"name\nalpha\nbeta; gamma\n")
+    assert recognised is not None
+    assert recognised.format == Csv(unterminated="report")
+    assert recognised.doubts == ("no delimiter was found: each line is one value",)
+
+
+@pytest.mark.parametrize("sample", [b"name\n", b"name\n" + b"x" * 201 + b"\n", b"a,b;c\t|\nd\n", b'name\n"open\n'])
+def test_text_that_is_no_list_of_short_values_is_not_one_column(sample: bytes) -> None:
+    assert recognise_one_column(sample) is None
 
 
 def test_text_that_no_delimiter_divides_is_not_delimited() -> None:

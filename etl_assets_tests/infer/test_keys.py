@@ -45,5 +45,9 @@ def test_a_column_with_an_empty_cell_is_in_a_key_only_if_nothing_else_is() -> No
     assert candidates(country=["US", "US", "FR"], county=["Kings", "Queens", None]) == [("county",)]
 
 
+def test_of_one_record_the_likeliest_column_is_the_key() -> None:
+    assert candidates(count=["7"], day=["2020-03-27"]) == [("day",)]
+
+
 def test_values_that_differ_in_blanks_alone_are_the_same() -> None:
     assert candidates(id=["1", "1 ", "2"]) == []

@@ -181,9 +181,8 @@ def agreements() -> list[Agreement]:
 
 
 def test_types_agree_with_what_people_declared(agreements: list[Agreement]) -> None:
-    """Float and decimal accept the same numbers; which of them is meant, a file does not say."""
     columns = sum(one.columns for one in agreements)
-    assert sum(one.types + one.fractions for one in agreements) >= 0.95 * columns, table(agreements)
+    assert sum(one.types for one in agreements) >= 0.95 * columns, table(agreements)
 
 
 def test_formats_of_dates_agree_with_what_people_declared(agreements: list[Agreement]) -> None:
@@ -195,5 +194,4 @@ def test_keys_differ_from_what_people_declared_only_where_the_file_shows_another
         "country codes": "geoname_id for alpha_3",
         "currency codes": "code, currency, entity for code, entity, withdrawn",
         "daily reports, 12 columns": "Combined_Key for country, county, province",
-        "daily indicators": "none for day",
     }
