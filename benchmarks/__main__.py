@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -34,6 +35,7 @@ DEFAULT_PAIRS: Final = {1_000_000: 3, 5_000_000: 1}
 QUICK_PAIRS: Final = {100_000: 1}
 WIDTH: Final = 150
 RESULTS: Final = Path(__file__).parent / "RESULTS.md"
+FORMATS: Final = Path(__file__).parent / "FORMATS.md"
 
 
 @click.command()
@@ -41,43 +43,70 @@ RESULTS: Final = Path(__file__).parent / "RESULTS.md"
 @click.option("--pairs", type=click.IntRange(min=1), help="How often each scenario is measured, at every size.")
 @click.option("--quick", is_flag=True, help="100,000 records, one pair, no results file unless --output is given.")
 @click.option(
-    "--only", type=click.Choice(["both", "psql"]), default="both", help="psql: the reference alone, no results file."
+    "--only",
+    type=click.Choice(["all", "psql", "formats"]),
+    default="all",
+    help="psql: the reference alone, no results file. formats: the reading of formats alone.",
 )
 @click.option("--work", type=click.Path(path_type=Path), default=Path(".etl_assets/benchmarks"), show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), help="Where the Markdown goes  [default: RESULTS.md here].")
+@click.option("--output", type=click.Path(path_type=Path), help="Where the loads go  [default: RESULTS.md here].")
 def main(
     records: tuple[int, ...], pairs: int | None, only: str, work: Path, output: Path | None, *, quick: bool
 ) -> None:
-    """Measure this package's ingest against a hand-written psql load of the same rows."""
+    """Measure this package's ingest against a hand-written psql load of the same rows, and its formats."""
     plan = QUICK_PAIRS if quick else DEFAULT_PAIRS
     if records:
         plan = {size: plan.get(size, 1) for size in sorted(records)}
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     work = work.absolute()
     work.mkdir(parents=True, exist_ok=True)
+    same = only == "formats" or _loads(console, work, plan, pairs, output, with_ours=only == "all", quick=quick)
+    if only != "psql":
+        same &= _formats(console, work, quick=quick)
+    sys.exit(0 if same else 1)
+
+
+def _loads(
+    console: Console,
+    work: Path,
+    plan: dict[int, int],
+    pairs: int | None,
+    output: Path | None,
+    *,
+    with_ours: bool,
+    quick: bool,
+) -> bool:
+    """Measure the loads and write their results; return whether both sides always held the same rows."""
     with EmbeddedServer.start(work) as server:
         databases = Databases(server.superuser_url())
         measured: list[Measured] = []
         profiling: dict[int, Report] = {}
         for size, usual in plan.items():
-            bench = Bench(databases, size, work, with_ours=only == "both")
+            bench = Bench(databases, size, work, with_ours=with_ours)
             measured += _measure(console, bench, pairs or usual)
-            if only == "both":
+            if with_ours:
                 with _step(console, f"{size:,} records: profiling"):
                     profiling[size] = bench.profiling()
             bench.clean_up()
         made = grids(measured, profiling)
-        if only == "both":
+        if with_ours:
             made += _measure_partitions(console, PartitionBench(databases, work, QUICK if quick else FULL))
-        facts = machine(databases)
-    formats = _measure_formats(console, work, reading.QUICK if quick else reading.FULL) if only == "both" else []
-    made += [reading.reading_grid(formats)] if formats else []
-    same = all(pair.same for one in measured for pair in one.pairs) and all(one.same for one in formats)
+        facts = [*machine(), databases.facts()]
+    same = all(pair.same for one in measured for pair in one.pairs)
     show(console, made, facts)
     target = output or (None if quick else RESULTS)
-    if target is not None and only == "both":
+    if target is not None and with_ours:
         write_markdown(target, made, facts, same=same)
-    sys.exit(0 if same else 1)
+    return same
+
+
+def _formats(console: Console, work: Path, *, quick: bool) -> bool:
+    """Measure the formats and write their results; return whether both sides always read as many records."""
+    grid, same = reading.measured(work, reading.QUICK if quick else reading.FULL, partial(_step, console))
+    show(console, [grid], machine())
+    if not quick:
+        reading.write_markdown(FORMATS, grid, machine(), same=same)
+    return same
 
 
 def _measure(console: Console, bench: Bench, pairs: int) -> Iterator[Measured]:
@@ -110,15 +139,6 @@ def _measure_partitions(console: Console, bench: PartitionBench) -> list[Grid]:
             parallel += bench.at_once(keys)
     orders.sort(key=lambda loads: (loads.title, loads.keys, loads.days))
     return [order_grid(orders), parallel_grid(parallel)]
-
-
-def _measure_formats(console: Console, work: Path, plan: reading.Plan) -> list[reading.Compared]:
-    """Every format against the fastest library."""
-    compared = []
-    for name in reading.names(work):
-        with _step(console, f"reading {name}"):
-            compared.append(reading.compare(name, plan, work))
-    return compared
 
 
 @contextmanager

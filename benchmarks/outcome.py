@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from benchmarks.ingest_run import Report
     from benchmarks.scenarios import Ingest, Pair, Scenario
-    from benchmarks.server import Databases
 
 MEMORY_RATIO_LIMIT: Final = 1.15
 MEMORY_LIMIT_MB: Final = 600
@@ -188,16 +187,13 @@ def verdict(value: float, limit: float | None) -> tuple[str, str]:
     return f"{limit:g}", "within" if value <= limit else "**above**"
 
 
-def machine(databases: Databases) -> list[str]:
-    """What the figures depend on: cores, memory, versions and the server's settings."""
+def machine() -> list[str]:
+    """What the figures depend on: cores, memory and versions."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     packages = ("polars", "pyarrow", "psycopg", "pandas")
-    settings = ("shared_buffers", "max_wal_size", "fsync", "synchronous_commit", "full_page_writes")
     return [
         f"{os.cpu_count()} cores ({_processor()}), {memory:.0f} GiB of memory, {platform.system()}",
         f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in packages),
-        f"PostgreSQL {databases.version()} on the same machine: "
-        + ", ".join(f"{name} {databases.setting(name)}" for name in settings),
     ]
 
 

@@ -12,7 +12,8 @@ from benchmarks.measure import measure
 from benchmarks.outcome import Grid, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from benchmarks.measure import Process
@@ -22,6 +23,16 @@ ROUNDING_LIMIT: Final = 2.5
 """For formats whose fast readers round or drop what was published."""
 _ROUNDED: Final = frozenset({"json", "ndjson", "excel"})
 FLAT_LIMIT: Final = 1.15
+_ABOUT: Final = """# How fast formats are read
+
+Written by `python -m benchmarks --only formats`; do not edit.
+
+Ours: every record of a file is found, checked, numbered and split into values as published, batch by batch, with its
+bytes and its place. Library: the fastest one that reads such a file into a frame. Neither writes anything. Each
+reading is a process of its own, timed after the reading of a small file; the sides take turns. Libraries round or
+change values of JSON and Excel, so the limit is higher there. Polars verifies no checksum of Parquet. Peak memory is
+compared with that for a file ten times as large, for formats that are read as a stream.
+"""
 _SMALL: Final = 1
 _MB: Final = 1_000_000
 
@@ -84,6 +95,31 @@ class Compared:
         return len({reading.records for reading in (*self.ours, *self.fastest)}) == 1
 
 
+def measured(work: Path, plan: Plan, step: Callable[[str], AbstractContextManager[None]]) -> tuple[Grid, bool]:
+    """Compare all formats.
+
+    Args:
+        work: Folder for the files.
+        plan: How much is read.
+        step: Tells what is done in a block.
+
+    Returns:
+        The table, and whether both sides always read as many records.
+    """
+    compared = []
+    for name in names(work):
+        with step(f"reading {name}"):
+            compared.append(compare(name, plan, work))
+    return reading_grid(compared), all(one.same for one in compared)
+
+
+def write_markdown(path: Path, grid: Grid, facts: Sequence[str], *, same: bool) -> None:
+    """Write the results file."""
+    verdict = "Both sides read" if same else "**Not in all formats did both sides read**"
+    facts_text = "\n".join(f"* {fact}" for fact in facts)
+    path.write_text(f"{_ABOUT}\n{facts_text}\n\n{verdict} the same number of records.\n\n{grid.markdown()}")
+
+
 def names(work: Path) -> list[str]:
     """Return the names of the measured formats."""
     found: list[str] = _run(work, "list")[0]
@@ -99,8 +135,8 @@ def compare(name: str, plan: Plan, work: Path) -> Compared:
         work: Folder for the files.
     """
     small, file = work / "small.bin", work / "file.bin"
-    _run(work, "write", name, str(small), str(_SMALL))
-    about, _ = _run(work, "write", name, str(file), str(plan.megabytes))
+    _write(work, name, small, _SMALL)
+    about = _write(work, name, file, plan.megabytes)
     ours: list[Reading] = []
     fastest: list[Reading] = []
     for _ in range(plan.pairs):
@@ -108,11 +144,17 @@ def compare(name: str, plan: Plan, work: Path) -> Compared:
         fastest.append(_read(work, "fastest", name, small, file))
     size, large_peak = file.stat().st_size / _MB, None
     if plan.large is not None and about["streams"]:
-        _run(work, "write", name, str(file), str(plan.large))
+        _write(work, name, file, plan.large)
         large_peak = _read(work, "ours", name, small, file).peak_mb
     small.unlink()
     file.unlink()
     return Compared(name, size, ours, fastest, large_peak)
+
+
+def _write(work: Path, name: str, file: Path, megabytes: int) -> Any:
+    """Write a new file; return what is to be known of its format."""
+    file.unlink(missing_ok=True)
+    return _run(work, "write", name, str(file), str(megabytes))[0]
 
 
 def _read(work: Path, side: str, name: str, small: Path, file: Path) -> Reading:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 import psycopg
 from psycopg import sql
@@ -16,6 +17,9 @@ from psycopg.conninfo import conninfo_to_dict
 from benchmarks.feed import SCHEMA
 from etl_assets.errors import SettingsError
 from etl_assets.settings import with_database
+
+_SETTINGS: Final = ("shared_buffers", "max_wal_size", "fsync", "synchronous_commit", "full_page_writes")
+"""The settings of the server on which the figures depend."""
 
 
 def psql() -> Path:
@@ -66,16 +70,13 @@ class Databases:
         self._execute(sql.SQL("checkpoint"))
         os.sync()
 
-    def version(self) -> str:
-        """The server's version."""
+    def facts(self) -> str:
+        """What the figures depend on: the server's version and settings."""
         with psycopg.connect(self._server, autocommit=True) as connection:
-            return connection.info.parameter_status("server_version") or "unknown"
-
-    def setting(self, name: str) -> str:
-        """One of the server's settings, with its unit."""
-        with psycopg.connect(self._server, autocommit=True) as connection:
-            row = connection.execute("select current_setting(%s)", [name]).fetchone()
-        return str(row[0]) if row else ""
+            version = connection.info.parameter_status("server_version") or "unknown"
+            values = [connection.execute("select current_setting(%s)", [name]).fetchone() for name in _SETTINGS]
+        settings = ", ".join(f"{name} {row[0]}" for name, row in zip(_SETTINGS, values, strict=True) if row)
+        return f"PostgreSQL {version} on the same machine: {settings}"
 
     def _execute(self, statement: sql.SQL | sql.Composed) -> None:
         with psycopg.connect(self._server, autocommit=True) as connection:

@@ -27,6 +27,8 @@ _MEASURES: Final = frozenset({"float", "decimal", "boolean", "json"})
 _NAMES_OF_KEYS: Final = frozenset(
     {"id", "key", "code", "no", "nr", "number", "num", "uuid", "guid", "isbn", "iban", "symbol"}
 )
+_NAMES_OF_CONTACTS: Final = frozenset({"postal", "postcode", "zip", "phone", "fax", "mobile", "email", "address"})
+"""Several people or firms can share one, even if those of a file do not."""
 _NAMES_OF_PARTS: Final = frozenset({"date", "day", "time", "hour", "month", "year", "week", "currency", "country"})
 
 
@@ -92,7 +94,9 @@ def _unlikeliness(column: InferredColumn, place: int) -> tuple[float, int]:
     """Return how unlikely a column is a part of the key: by the words of its name, its type and its place."""
     words = set(re.findall("[a-z]+", column.column.name.lower()))
     rank = 2.0
-    if words & _NAMES_OF_KEYS:
+    if words & _NAMES_OF_CONTACTS:
+        rank = 3.0
+    elif words & _NAMES_OF_KEYS:
         rank = 0.0
     elif words & _NAMES_OF_PARTS or column.column.type.name in {"date", "timestamp", "uuid"}:
         rank = 1.0

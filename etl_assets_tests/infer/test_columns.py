@@ -40,6 +40,7 @@ def inferred(*cells: str | None, name: str = "x", **about: Any) -> InferredColum
         (("2024-01-31", "2023-02-28"), Column("x", "date")),
         (("31.12.2024", "01.01.2024"), Column("x", "date", formats=("%d.%m.%Y",))),
         (("12/31/2024", "1/2/2024"), Column("x", "date", formats=("%-m/%-d/%Y",))),
+        (("1962/2/18", "1958/12/8"), Column("x", "date", formats=("%Y/%-m/%-d",))),
         (
             ("2024-01-31T10:00:00Z", "2024-01-31T10:00:00+02:00"),
             Column("x", "timestamp", formats=("%Y-%m-%dT%H:%M:%S%z",)),

@@ -45,6 +45,10 @@ def test_a_column_with_an_empty_cell_is_in_a_key_only_if_nothing_else_is() -> No
     assert candidates(country=["US", "US", "FR"], county=["Kings", "Queens", None]) == [("county",)]
 
 
+def test_a_number_is_likelier_than_a_code_that_belongs_to_an_address() -> None:
+    assert candidates(postal_code=["1010", "1020"], employee_id=["1", "2"])[0] == ("employee_id",)
+
+
 def test_of_one_record_the_likeliest_column_is_the_key() -> None:
     assert candidates(count=["7"], day=["2020-03-27"]) == [("day",)]
 

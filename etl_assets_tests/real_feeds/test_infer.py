@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from etl_assets import catalog, ingest
+from etl_assets import Column, Schema, catalog, ingest
 from etl_assets.infer import declaration, infer, infer_columns
 from etl_assets.infer.file import opened
 from etl_assets.infer.keys import key_candidates
@@ -26,9 +27,8 @@ from etl_assets_tests.real_feeds.test_jhu_daily_reports import SCHEMA as REPORTS
 from etl_assets_tests.real_feeds.test_xml import SCHEMA as ISO_4217
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from etl_assets import Schema
     from etl_assets.extract.base import Format
     from etl_assets.infer.columns import InferredColumn
 
@@ -82,11 +82,12 @@ class Feed:
     path: Path
     schema: Schema
     format: Format | None = None
+    part: str | None = None
 
     def inferred(self) -> tuple[Sequence[InferredColumn], tuple[str, ...]]:
         """The columns, and the published names of the likeliest key."""
         if self.format is None:
-            with infer(str(self.path), "feed", {}) as inference:
+            with infer(str(self.path), "feed", {}, part=self.part) as inference:
                 columns, keys = inference.columns, inference.keys
         else:
             with opened(str(self.path)) as file:
@@ -134,7 +135,27 @@ def feeds() -> list[Feed]:
         Feed(
             "daily indicators", FEEDS / "uk_health_xlsx/DailyIndicators/DailyIndicators-2020-03-27.xslx", daily().schema
         ),
+        *of_chinook(),
     ]
+
+
+def of_chinook() -> Iterator[Feed]:
+    """The tables of Chinook, as the statements of its dump declare them, with the format in which it writes dates."""
+    path = FEEDS / "chinook/Chinook_PostgreSql.sql"
+    statements = re.compile(r"^CREATE TABLE (\w+)\n\((.*?)^\);", re.MULTILINE | re.DOTALL)
+    for table, body in statements.findall(path.read_text("utf-8")):
+        key = re.findall(r"\w+", re.findall(r"PRIMARY KEY +\((.*)\)", body)[0])
+        columns = [of_statement(*each, key) for each in re.findall(r"^    (\w+) ([A-Z]+)", body, re.MULTILINE)]
+        yield Feed(f"Chinook, {table}", path, Schema(tuple(columns), key=tuple(key)), part=table)
+
+
+def of_statement(name: str, type_: str, key: Sequence[str]) -> Column:
+    """The column that a person declares for one of the dump."""
+    if type_ == "NUMERIC":
+        return Column(name, "decimal", scale=2)
+    if type_ == "TIMESTAMP":
+        return Column(name, "timestamp", formats=("%Y/%-m/%-d",))
+    return Column(name, "integer" if type_ == "INT" else "text", required=name in key)
 
 
 def agreement(feed: Feed) -> Agreement:

@@ -29,15 +29,15 @@ class Blocks:
     def __init__(self, stream: BinaryIO, where: str) -> None:
         self._stream = stream
         self._where = where
-        self._returned = _Returned(stream)
-        self._reader = io.BufferedReader(self._returned, buffer_size=1)
+        self._pushback = _Pushback(stream)
+        self._reader = io.BufferedReader(self._pushback, buffer_size=1)
         self.ended = False
 
     def fill(self, carried: bytes, size: int) -> bytes:
         """Return the carried bytes filled up to a size; fewer at the end of the stream."""
         if len(carried) >= size or self.ended:
             return carried
-        self._returned.give_back(carried)
+        self._pushback.push_back(carried)
         block = self._reader.read(size)
         self.ended = len(block) < size
         return block
@@ -76,8 +76,8 @@ class Blocks:
             count -= len(chunk)
 
 
-class _Returned(io.RawIOBase):
-    """A stream that accepts bytes back, and returns them before it goes on.
+class _Pushback(io.RawIOBase):
+    """A stream to which bytes can be pushed back, which are then read first.
 
     Read through a buffer of one byte, which holds nothing back, a block is one piece of memory that is written once.
 
@@ -90,8 +90,8 @@ class _Returned(io.RawIOBase):
         self._stream: Any = stream
         self._bytes = b""
 
-    def give_back(self, data: bytes) -> None:
-        """Return bytes, which were the last ones read."""
+    def push_back(self, data: bytes) -> None:
+        """Push back the last bytes that were read."""
         self._bytes = data
 
     def readable(self) -> bool:
