@@ -145,7 +145,8 @@ def of_chinook() -> Iterator[Feed]:
     statements = re.compile(r"^CREATE TABLE (\w+)\n\((.*?)^\);", re.MULTILINE | re.DOTALL)
     for table, body in statements.findall(path.read_text("utf-8")):
         key = re.findall(r"\w+", re.findall(r"PRIMARY KEY +\((.*)\)", body)[0])
-        columns = [of_statement(*each, key) for each in re.findall(r"^    (\w+) ([A-Z]+)", body, re.MULTILINE)]
+        named = re.findall(r"^    (\w+) ([A-Z]+)", body, re.MULTILINE)
+        columns = [of_statement(name, type_, key) for name, type_ in named]
         yield Feed(f"Chinook, {table}", path, Schema(tuple(columns), key=tuple(key)), part=table)
 
 
