@@ -113,8 +113,13 @@ def of_table(data: bytes, height: int, width: int) -> Columns:
         frame = pl.DataFrame({str(index): values[index::width] for index in range(width)}, schema=schema)
     broken = np.zeros(height, bool)
     columns = frame.get_columns()
-    if b"\\" in data:
-        columns = [_decoded(column, COPY_ESCAPES, unescape_copy, broken) for column in columns]
+    nulls = sum(column.null_count() for column in columns)
+    if np.count_nonzero(np.frombuffer(data, np.uint8) == _BACKSLASH) > nulls:  # a null has one
+        escaped = frame.select(pl.all().str.contains("\\", literal=True).any()).row(0)
+        columns = [
+            _decoded(column, COPY_ESCAPES, unescape_copy, broken) if has_escape else column
+            for column, has_escape in zip(columns, escaped, strict=True)
+        ]
     if broken.any():
         columns = [column.filter(pl.Series(~broken)) for column in columns]
     return Columns(~broken, columns)

@@ -213,8 +213,8 @@ def _line_end(data: bytes, at: int, end: int) -> int:
 
 def _count(data: bytes, at: int, end: int, layout: Layout) -> int:
     """Return the number of records in whole lines of a COPY."""
-    codes = np.frombuffer(data, np.uint8, end - at, at)
-    feeds = np.flatnonzero(codes == ord("\n"))
-    if (codes[feeds - 1] == ord("\\")).any():
+    codes = np.frombuffer(data, np.uint8)[at:end]
+    feeds = codes == ord("\n")
+    if (feeds[1:] & (codes[:-1] == ord("\\"))).any():
         return len(cut_copy(data[at:end], layout).records)
-    return len(feeds)
+    return int(np.count_nonzero(feeds))
