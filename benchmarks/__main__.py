@@ -17,7 +17,7 @@ from rich.console import Console
 
 from benchmarks import reading
 from benchmarks.daily_feed import Keys
-from benchmarks.outcome import Measured, grids, machine, show, write_markdown
+from benchmarks.outcome import Measured, grids, loads_markdown, machine, show
 from benchmarks.partition_outcome import order_grid, parallel_grid
 from benchmarks.partitions import FULL, QUICK, PartitionBench
 from benchmarks.scenarios import Bench
@@ -49,7 +49,11 @@ FORMATS: Final = Path(__file__).parent / "FORMATS.md"
     help="psql: the reference alone, no results file. formats: the reading of formats alone.",
 )
 @click.option("--work", type=click.Path(path_type=Path), default=Path(".etl_assets/benchmarks"), show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), help="Where the loads go  [default: RESULTS.md here].")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where the results of the loads are written  [default: RESULTS.md here].",
+)
 def main(
     records: tuple[int, ...], pairs: int | None, only: str, work: Path, output: Path | None, *, quick: bool
 ) -> None:
@@ -96,7 +100,7 @@ def _loads(
     show(console, made, facts)
     target = output or (None if quick else RESULTS)
     if target is not None and with_ours:
-        write_markdown(target, made, facts, same=same)
+        target.write_text(loads_markdown(made, facts, same=same))
     return same
 
 
@@ -105,7 +109,7 @@ def _formats(console: Console, work: Path, *, quick: bool) -> bool:
     grid, same = reading.measured(work, reading.QUICK if quick else reading.FULL, partial(_step, console))
     show(console, [grid], machine())
     if not quick:
-        reading.write_markdown(FORMATS, grid, machine(), same=same)
+        FORMATS.write_text(reading.formats_markdown(grid, machine(), same=same))
     return same
 
 

@@ -215,17 +215,17 @@ load is a process of its own. A ratio below 1 means that ours was faster.
 """
 
 
-def write_markdown(path: Path, made: Sequence[Grid], facts: Sequence[str], *, same: bool) -> None:
-    """Write the results file."""
+def loads_markdown(made: Sequence[Grid], facts: Sequence[str], *, same: bool) -> str:
+    """Return the results of the loads."""
     good = "After every load both tables held the same rows, and just the bad records had been rejected."
-    verdict = good if same else "**After some load the tables, or the numbers of rejected records, differed.**"
-    parts = [
-        _ABOUT,
-        "\n".join(f"* {fact}" for fact in facts) + "\n",
-        verdict + "\n",
-        *(grid.markdown() for grid in made),
-    ]
-    path.write_text("\n".join(parts))
+    bad = "**After some load the tables, or the numbers of rejected records, differed.**"
+    return markdown(_ABOUT, facts, good if same else bad, made)
+
+
+def markdown(about: str, facts: Sequence[str], conclusion: str, made: Sequence[Grid]) -> str:
+    """Return a results file: what was measured, on which machine, whether both sides agree, and the tables."""
+    listed = "\n".join(f"* {fact}" for fact in facts) + "\n"
+    return "\n".join([about, listed, conclusion + "\n", *(grid.markdown() for grid in made)])
 
 
 def show(console: Console, made: Sequence[Grid], facts: Sequence[str]) -> None:

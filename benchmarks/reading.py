@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.measure import measure
-from benchmarks.outcome import Grid, verdict
+from benchmarks.outcome import Grid, markdown, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -113,11 +113,11 @@ def measured(work: Path, plan: Plan, step: Callable[[str], AbstractContextManage
     return reading_grid(compared), all(one.same for one in compared)
 
 
-def write_markdown(path: Path, grid: Grid, facts: Sequence[str], *, same: bool) -> None:
-    """Write the results file."""
-    verdict = "Both sides read" if same else "**Not in all formats did both sides read**"
-    facts_text = "\n".join(f"* {fact}" for fact in facts)
-    path.write_text(f"{_ABOUT}\n{facts_text}\n\n{verdict} the same number of records.\n\n{grid.markdown()}")
+def formats_markdown(grid: Grid, facts: Sequence[str], *, same: bool) -> str:
+    """Return the results of the formats."""
+    good = "Both sides read the same number of records."
+    bad = "**In some format the two sides read different numbers of records.**"
+    return markdown(_ABOUT, facts, good if same else bad, [grid])
 
 
 def names(work: Path) -> list[str]:

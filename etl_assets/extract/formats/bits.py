@@ -1,4 +1,4 @@
-"""Sets of byte positions as bits, 64 to a word, which make the scan for quotes fast."""
+"""Bytes and their positions by NumPy: counts, and sets of positions as bits, which make the scan for quotes fast."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     Positions: TypeAlias = NDArray[np.int64]
     Flags: TypeAlias = NDArray[np.bool_]
     Words: TypeAlias = NDArray[np.uint64]
+
+
+def count_of(byte: bytes, data: bytes, begin: int = 0, end: int | None = None) -> int:
+    """Count a byte between two positions; for a frequent one, NumPy is several times as fast as ``bytes.count``."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8)[begin:end] == byte[0]))
 
 
 def rank(bits: Words, before: Positions, positions: Positions) -> Positions:

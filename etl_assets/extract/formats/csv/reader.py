@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 import numpy as np
 
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
+from etl_assets.extract.formats.bits import count_of
 from etl_assets.extract.formats.blocks import Blocks
 from etl_assets.extract.formats.csv.batch import CsvBatch, scan
 from etl_assets.extract.formats.csv.plain import plain_text
@@ -141,7 +142,7 @@ class CsvReader:
 
     def _lines(self, block: bytes, end: int) -> int:
         """Return the number of line ends before a position."""
-        return int(np.count_nonzero(np.frombuffer(block, np.uint8, end) == self._line_end[0]))
+        return count_of(self._line_end, block, 0, end)
 
     def _header(self, head: bytes) -> tuple[int, int, tuple[str, ...]] | None:
         """Return offset and number of the first line after the header, and the names; None if the header is cut off."""

@@ -63,8 +63,9 @@ def parse(format_: LineFormat, lines: Lines, numbers: Positions, context: str) -
         FormatError: If the code of the format fails.
     """
     broken = _unreadable(lines)
-    readable = np.flatnonzero(~any_broken(broken, len(lines)))
-    parsed = format_.parse_lines(lines.select(~any_broken(broken, len(lines))), context)
+    is_readable = ~any_broken(broken, len(lines))
+    readable = np.flatnonzero(is_readable)
+    parsed = format_.parse_lines(lines.select(is_readable), context)
     for rule, flags in parsed.broken.items():
         if flags.any():
             broken[rule] = np.zeros(len(lines), bool)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import numpy as np
 
 from etl_assets.errors import DeliveryError
+from etl_assets.extract.formats.bits import count_of
 from etl_assets.extract.formats.blocks import Blocks
 from etl_assets.extract.formats.encoding import UTF8
 from etl_assets.extract.formats.json.batch import JsonBatch
@@ -69,7 +70,7 @@ class NdjsonReader:
                     continue
                 yield batch
                 offset += len(data)
-                self._line += int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))
+                self._line += count_of(b"\n", data)
 
     def _whole_lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield blocks of whole lines, and the offset of each."""

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from etl_assets.extract.formats.bits import prefix_parity, words
+from etl_assets.extract.formats.bits import count_of, prefix_parity, words
 from etl_assets.extract.formats.misread import MISREAD_STARTS
 from etl_assets.extract.formats.slices import slices
 from etl_assets.extract.formats.sql_dump.literals import (
@@ -114,7 +114,7 @@ def of_table(data: bytes, height: int, width: int) -> Columns:
     broken = np.zeros(height, bool)
     columns = frame.get_columns()
     nulls = sum(column.null_count() for column in columns)
-    if np.count_nonzero(np.frombuffer(data, np.uint8) == _BACKSLASH) > nulls:  # a null has one
+    if count_of(b"\\", data) > nulls:  # a null has one
         escaped = frame.select(pl.all().str.contains("\\", literal=True).any()).row(0)
         columns = [
             _decoded(column, COPY_ESCAPES, unescape_copy, broken) if has_escape else column

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-import numpy as np
-
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
+from etl_assets.extract.formats.bits import count_of
 from etl_assets.extract.formats.blocks import Blocks
 
 if TYPE_CHECKING:
@@ -50,8 +49,7 @@ class Window:
     def line(self, at: int) -> int:
         """Return the number of the line at a position in the bytes."""
         begin, line = (self._counted, self._line) if at >= self._counted else (0, self._first)
-        passed = np.frombuffer(self.data, np.uint8)[begin:at]
-        self._counted, self._line = at, line + int(np.count_nonzero(passed == ord("\n")))
+        self._counted, self._line = at, line + count_of(b"\n", self.data, begin, at)
         return self._line
 
     def fill(self) -> bool:
