@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import numpy as np
 
@@ -19,12 +20,31 @@ def count_of(byte: bytes, data: bytes, begin: int = 0, end: int | None = None) -
     return int(np.count_nonzero(np.frombuffer(data, np.uint8)[begin:end] == byte[0]))
 
 
-def rank(bits: Words, before: Positions, positions: Positions) -> Positions:
-    """Return how many bits are set before each position, given how many are set before each word."""
-    word = positions >> 6
-    lower = (np.uint64(1) << (positions & 63).astype(np.uint64)) - np.uint64(1)
-    counts: Positions = before[word] + np.bitwise_count(bits[word] & lower)
-    return counts
+@dataclass(frozen=True)
+class CountedBits:
+    """Bits, and how many of them are set before each word.
+
+    Attributes:
+        bits: The bits, and a word after them.
+        before: The counts.
+    """
+
+    bits: Words
+    before: Positions
+
+    @classmethod
+    def of(cls, bits: Words) -> Self:
+        """Count bits."""
+        before = np.zeros(len(bits) + 1, np.int64)
+        np.cumsum(np.bitwise_count(bits), out=before[1:])
+        return cls(np.append(bits, np.uint64(0)), before)
+
+    def upto(self, positions: Positions) -> Positions:
+        """Return how many bits are set before each position."""
+        word = positions >> 6
+        lower = (np.uint64(1) << (positions & 63).astype(np.uint64)) - np.uint64(1)
+        counts: Positions = self.before[word] + np.bitwise_count(self.bits[word] & lower)
+        return counts
 
 
 def words(flags: Flags) -> Words:
@@ -33,6 +53,14 @@ def words(flags: Flags) -> Words:
     if len(packed) % 8:
         packed = np.concatenate((packed, np.zeros(-len(packed) % 8, np.uint8)))
     return packed.view("<u8")
+
+
+def positions_of(bits: Words) -> Positions:
+    """Return the positions of the bits that are set; fast if most words have none."""
+    filled = np.flatnonzero(bits)
+    flags = np.unpackbits(bits[filled].view(np.uint8), bitorder="little")
+    places = np.flatnonzero(flags)
+    return filled[places >> 6] * 64 + (places & 63)
 
 
 def prefix_parity(bits: Words) -> Words:

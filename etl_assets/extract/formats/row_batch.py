@@ -217,6 +217,12 @@ def text_series(texts: Sequence[str | None]) -> pl.Series:
         return pl.Series([None if text is None else text.encode("utf-8", _ESCAPE) for text in texts], dtype=pl.Binary)
 
 
+def joined_texts(parts: Sequence[pl.Series]) -> pl.Series:
+    """Return texts one after another; as Binary if some of them are."""
+    types = {part.dtype for part in parts}
+    return pl.concat([part.cast(pl.Binary) for part in parts] if len(types) > 1 else list(parts))
+
+
 def _texts_at(cells: Cells, rows: pl.Series | None) -> pl.Series:
     """Return the texts of the cells at some positions; of all cells for None."""
     if isinstance(cells, TypedCells):

@@ -17,6 +17,7 @@ from etl_assets.extract.formats.csv.records import (
     field_counts,
     field_spans,
     find_records,
+    outer_delimiters,
     split_fields,
 )
 from etl_assets.extract.formats.encoding import UTF8
@@ -27,7 +28,7 @@ from etl_assets.model.rule import UNTERMINATED, RuleInfo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl_assets.extract.formats.bits import Flags, Positions
+    from etl_assets.extract.formats.bits import CountedBits, Flags, Positions
     from etl_assets.extract.formats.csv.options import CsvOptions
     from etl_assets.extract.formats.csv.plain import PlainText
     from etl_assets.extract.formats.csv.records import Layout, Records
@@ -67,16 +68,35 @@ class Parser:
 
         The frame has a String column for each name; a value that is empty, or is a null word, is null.
         """
-        counts = field_counts(self.text.data, self.records, self.text.layout.delimiter, len(self.names))
+        delimiters = outer_delimiters(self.text.data, self.records, self.text.layout.delimiter)
+        counts = field_counts(delimiters, self.records, len(self.names))
         broken = self._broken(counts)
         bad = np.zeros(len(self.records), bool)
         for flags in broken.values():
             bad |= flags
-        body, codec = self._body(~bad if broken else None, counts), self.options.read_codec
+        good = ~bad if broken else None
+        body, codec = self._body(good, counts), self.options.read_codec
         if codec != UTF8 and not body.isascii():
             body = body.decode(codec).encode(UTF8)
         frame = self._split(body, len(bad) - int(np.count_nonzero(bad)))
-        return self.text.meanings(frame, body), broken
+        if self.text.rewriting is not None:
+            every = counts is not None  # the delimiters of a record with too many fields are codes in the body alone
+            rows = dict.fromkeys(self.names, np.arange(frame.height)) if every else self._signed(delimiters, good)
+            frame = self.text.meanings(frame, rows)
+        return frame, broken
+
+    def _signed(self, delimiters: CountedBits, good: Flags | None) -> dict[str, Positions]:
+        """Return, for each column with signs in its values, the positions of these values in the frame."""
+        starts, signs = self.records.starts, self.text.signs(self.records.inside)
+        indices = np.searchsorted(starts, signs, side="right") - 1
+        kept = (indices >= 0) & (signs < self.records.ends[indices])
+        if good is not None:
+            kept &= good[indices]
+        indices, signs = indices[kept], signs[kept]
+        columns = delimiters.upto(signs) - delimiters.upto(starts[indices])
+        rows = indices if good is None else (np.cumsum(good) - 1)[indices]
+        signed = np.flatnonzero(np.bincount(columns)).tolist()
+        return {self.names[column]: _once(rows[columns == column]) for column in signed}
 
     def _broken(self, counts: Positions | None) -> dict[str, Flags]:
         """Return, for each rule that any record breaks, which records break it."""
@@ -137,11 +157,11 @@ class Parser:
         """Return the line of a record with a delimiter for each missing field, or without what is too much."""
         delimiter = self.text.layout.delimiter
         if missing >= 0:
-            return record + delimiter * missing + b"\n"
+            return record + delimiter * missing + self.text.layout.line_end
         if self.options.long_records == "trim":
-            return record[:missing] + b"\n"
+            return record[:missing] + self.text.layout.line_end
         *_, (last, _) = (span for span, _ in zip(field_spans(record, self.text.layout), self.names, strict=False))
-        return record[:last] + self.text.literal(record[last:]) + b"\n"
+        return record[:last] + self.text.literal(record[last:]) + self.text.layout.line_end
 
     def _split(self, body: bytes, height: int) -> pl.DataFrame:
         """Split complete UTF-8 records, each with as many fields as there are names."""
@@ -150,14 +170,15 @@ class Parser:
         if not body:
             return pl.DataFrame(schema=schema)
         words = list(dict.fromkeys(("", *map(self.text.rewritten, self.options.null))))
-        if not _is_misread(body, layout.delimiter):
+        if not _is_misread(body, layout):
             frame = pl.read_csv(
                 body,
                 has_header=False,
                 schema=schema,
                 separator=layout.delimiter.decode(),
                 quote_char=self.options.quote if layout.quote in body else None,
-                null_values=words,
+                null_values=words if len(words) > 1 else words[0],  # a list of one is slower
+                eol_char=layout.line_end.decode(),
             )
             if frame.height == height:
                 return frame
@@ -168,18 +189,23 @@ class Parser:
         return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _is_misread(body: bytes, delimiter: bytes) -> bool:
+def _is_misread(body: bytes, layout: Layout) -> bool:
     """Return whether Polars would not read all bytes as they are: see `misread`; it drops a CR before a delimiter."""
-    if body.startswith(MISREAD_STARTS) or b"\r" not in body:
+    if body.startswith(MISREAD_STARTS) or not layout.takes_crlf or b"\r" not in body:
         return body.startswith(MISREAD_STARTS)
     codes = np.frombuffer(body, np.uint8)
-    return bool((codes[np.flatnonzero(codes == CARRIAGE_RETURN) + 1] == delimiter[0]).any())
+    return bool((codes[np.flatnonzero(codes == CARRIAGE_RETURN) + 1] == layout.delimiter[0]).any())
 
 
 def _records_of(body: bytes, layout: Layout) -> Iterator[bytes]:
     records = find_records(body, layout, final=True)
     for start, end in zip(records.starts.tolist(), records.ends.tolist(), strict=True):
         yield body[start:end]
+
+
+def _once(ascending: Positions) -> Positions:
+    """Return each of some positions once."""
+    return ascending[np.append(True, ascending[1:] != ascending[:-1])]  # noqa: FBT003 -- a flag among flags
 
 
 def _flags(indices: Positions, length: int) -> Flags:

@@ -1,11 +1,11 @@
 """Rewrites delimited text of any layout in the plain layout, which the scan and the parser read.
 
-Text is in the plain layout if its delimiter is one byte, its lines end with LF or CRLF, and it has no escape character.
-All other text is rewritten, piece by piece:
+Text is in the plain layout if its delimiter is one byte, it has no escape character, and no field contains delimiters
+without quotes. All other text is rewritten, piece by piece:
 
 * A delimiter of several characters becomes a *separator*: one ASCII byte.
 * What would be misread becomes a *code*: a *mark*, which is another ASCII byte, and a letter. These are the escape
-  sequences, and LF where lines end with CR.
+  sequences.
 * Mark and separator are bytes that the piece does not contain. If it contains every candidate, those that are taken
   become codes too, so that no text is ambiguous.
 
@@ -16,18 +16,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache, reduce
+from functools import cached_property, lru_cache
 from itertools import islice
-from operator import or_
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
-from etl_assets.extract.formats.bits import rank, words
+from etl_assets.extract.formats.bits import CountedBits, positions_of, words
 from etl_assets.extract.formats.csv.records import Layout
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from etl_assets.extract.formats.bits import Positions, Words
 
 _CANDIDATES: Final = bytes((*range(1, 9), *range(14, 32), 127))
@@ -57,8 +58,8 @@ class Rewriting:
     Attributes:
         signs: For bytes of the original that are mark or separator.
         escapes: For escape sequences; each is written in as many bytes as it has.
-        structure: For line ends and delimiters.
-        literals: How a quote, a delimiter and a line feed are written that are part of a value and nothing else.
+        structure: For delimiters.
+        literals: How a quote, a delimiter and a line end are written that are part of a value and nothing else.
     """
 
     signs: tuple[Step, ...]
@@ -81,10 +82,15 @@ class Rewriting:
         steps = (*self.signs, *self.escapes, *self.structure, *self.literals)
         return {step.written.decode(): step.meaning.decode() for step in steps}
 
-    @cached_property
-    def moving(self) -> tuple[Step, ...]:
-        """The replacements by which the bytes after them move."""
-        return tuple(step for step in (*self.signs, *self.structure) if len(step.original) != len(step.written))
+    @property
+    def mark(self) -> bytes:
+        """The byte that begins each code."""
+        return self.signs[0].original
+
+    def moving(self, data: bytes) -> tuple[Step, ...]:
+        """Return the replacements by which bytes of a text move."""
+        steps = (*self.signs, *self.structure)
+        return tuple(step for step in steps if len(step.original) != len(step.written) and step.original in data)
 
 
 @dataclass(frozen=True)
@@ -92,16 +98,18 @@ class PlainText:
     """A piece of delimited text in the plain layout.
 
     Attributes:
-        data: The text; it ends with a line feed if it is the final piece.
-        size: The number of its bytes, without a line feed that was added at the end.
+        data: The text; it ends with a line end if it is the final piece.
+        size: The number of its bytes, without a line end that was added at the end.
         layout: The plain layout.
         rewriting: How it was rewritten; None if the original is in the plain layout.
+        moving: The replacements by which bytes moved.
     """
 
     data: bytes
     size: int
     layout: Layout
     rewriting: Rewriting | None = None
+    moving: tuple[Step, ...] = ()
 
     def upto(self, end: int) -> PlainText:
         """Return the text that ends before a position."""
@@ -110,8 +118,8 @@ class PlainText:
     def origins(self, positions: Positions) -> Positions:
         """Return the positions in the original that belong to positions in the text."""
         original = positions
-        for shift, bits, before in self._moves:
-            original = original + shift * rank(bits, before, positions)
+        for shift, begins in self._moves:
+            original = original + shift * begins.upto(positions)
         return original
 
     def origin(self, position: int) -> int:
@@ -123,7 +131,7 @@ class PlainText:
         return self.rewriting.apply(value.encode()).decode() if self.rewriting else value
 
     def literal(self, data: bytes) -> bytes:
-        """Return how the text writes a value all of whose quotes, delimiters and line feeds are part of it."""
+        """Return how the text writes a value all of whose quotes, delimiters and line ends are part of it."""
         for step in self.rewriting.literals if self.rewriting else ():
             data = data.replace(step.original, step.written)
         return data
@@ -135,47 +143,46 @@ class PlainText:
         meanings = self.rewriting.meanings
         return re.sub("|".join(map(re.escape, meanings)), lambda found: meanings[found[0]], value)
 
-    def meanings(self, frame: pl.DataFrame, body: bytes) -> pl.DataFrame:
+    def meanings(self, frame: pl.DataFrame, rows: Mapping[str, Positions]) -> pl.DataFrame:
         """Return a frame of values that the text has, as they are published.
 
         Args:
             frame: The values.
-            body: The lines from which they were parsed.
+            rows: For each column with signs in its values, the positions of at least these values.
         """
-        if self.rewriting is None or not self._has_signs_in_values(body, *frame.shape):
+        if self.rewriting is None or not rows:
             return frame
-        meanings = self.rewriting.meanings
-        signs = {written[0] for written in meanings}
-        values = pl.col(pl.String)
-        found = frame.select(reduce(or_, (values.str.contains(sign, literal=True) for sign in signs)))
         columns = []
-        for name in found.columns:
-            places = found.get_column(name).arg_true()
-            if len(places):
-                column = frame.get_column(name)
-                columns.append(column.scatter(places, column.gather(places).str.replace_many(meanings)))
+        for name, places in rows.items():
+            values = frame.get_column(name)
+            columns.append(values.scatter(places, values.gather(places).str.replace_many(self.rewriting.meanings)))
         return frame.with_columns(columns)
 
-    def _has_signs_in_values(self, body: bytes, height: int, width: int) -> bool:
-        """Return whether lines have more signs than those between values."""
-        between = {b"\n": height, self.layout.delimiter: height * (width - 1)}
-        codes = np.frombuffer(body, np.uint8)
-        signs = {written[:1].encode() for written in self.rewriting.meanings} if self.rewriting else set()
-        return any(np.count_nonzero(codes == sign[0]) > between.get(sign, 0) for sign in signs)
+    def signs(self, inside: Words | None) -> Positions:
+        """Return the positions, ascending, of all marks, and of separators in quotes.
+
+        Args:
+            inside: Which bytes of the text are in quotes; see `Records`.
+        """
+        if self.rewriting is None:
+            return np.zeros(0, np.int64)
+        codes = np.frombuffer(self.data, np.uint8)
+        marks = np.flatnonzero(codes == self.rewriting.mark[0])
+        if not self.rewriting.structure or inside is None:
+            return marks
+        separators = words(codes == self.layout.delimiter[0])[: len(inside)]
+        return np.sort(np.concatenate((marks, positions_of(separators & inside[: len(separators)]))))
 
     @cached_property
-    def _moves(self) -> tuple[tuple[int, Words, Positions], ...]:
-        """How far each kind of replacement shifts what follows, where they begin, and how many before each word."""
+    def _moves(self) -> tuple[tuple[int, CountedBits], ...]:
+        """How far each kind of replacement shifts what follows, and where they begin."""
         codes = np.frombuffer(self.data, np.uint8)
         moves = []
-        for step in self.rewriting.moving if self.rewriting else ():
-            if step.written[:1] in self.data:
-                begins = codes == step.written[0]
-                for ahead in range(1, len(step.written)):
-                    begins[:-ahead] &= codes[ahead:] == step.written[ahead]
-                bits = np.append(words(begins), np.uint64(0))
-                before = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.bitwise_count(bits), dtype=np.int64)))
-                moves.append((len(step.original) - len(step.written), bits, before))
+        for step in self.moving:
+            begins = codes == step.written[0]
+            for ahead in range(1, len(step.written)):
+                begins[:-ahead] &= codes[ahead:] == step.written[ahead]
+            moves.append((len(step.original) - len(step.written), CountedBits.of(words(begins))))
         return tuple(moves)
 
 
@@ -191,15 +198,17 @@ def plain_text(data: bytes, layout: Layout, *, final: bool) -> PlainText:
         The same records in the plain layout, whichever bytes follow the piece.
     """
     if layout.is_plain:
-        return PlainText(_ended(data) if final else data, len(data), layout)
+        return PlainText(_ended(data, layout) if final else data, len(data), layout)
     taken = layout.delimiter + layout.quote + layout.comment + layout.escape
     free = [byte for byte in (bytes((code,)) for code in _CANDIDATES) if byte not in taken]
     absent = list(islice((byte for byte in free if byte not in data), 2))
     mark, separator = [*absent, *(byte for byte in free if byte not in absent)][:2]
     rewriting = _rewriting(layout, mark, separator)
+    moving = rewriting.moving(data)
     data = rewriting.apply(data)
-    plain = Layout(separator if len(layout.delimiter) > 1 else layout.delimiter, layout.quote, layout.comment)
-    return PlainText(_ended(data) if final else data, len(data), plain, rewriting)
+    delimiter = separator if len(layout.delimiter) > 1 else layout.delimiter
+    plain = Layout(delimiter, layout.quote, layout.comment, line_end=layout.line_end)
+    return PlainText(_ended(data, layout) if final else data, len(data), plain, rewriting, moving)
 
 
 @lru_cache
@@ -220,13 +229,10 @@ def _rewriting(layout: Layout, mark: bytes, separator: bytes) -> Rewriting:
             Step(layout.escape + escaped, mark + next(letters) * len(escaped), escaped)
             for escaped in (b"\r\n", b"\n", b"\r", *characters)
         ]
-    if layout.line_end == b"\r":
-        structure += [Step(b"\n", mark + next(letters), b"\n"), Step(b"\r", b"\n", b"\r")]
     if len(layout.delimiter) > 1:
         structure.append(Step(layout.delimiter, separator, layout.delimiter))
-    literals = [Step(delimiter, mark + next(letters), layout.delimiter), Step(b"\n", mark + next(letters), b"\n")]
-    if layout.quote:
-        literals.append(Step(layout.quote, mark + next(letters), layout.quote))
+    characters = {delimiter: layout.delimiter, layout.line_end: layout.line_end, layout.quote: layout.quote}
+    literals = [Step(written, mark + next(letters), meaning) for written, meaning in characters.items() if written]
     return Rewriting(tuple(signs), tuple(escapes), tuple(structure), tuple(literals))
 
 
@@ -248,6 +254,6 @@ def _with_codes(data: bytes, escapes: tuple[Step, ...]) -> bytes:
     return codes.tobytes()
 
 
-def _ended(data: bytes) -> bytes:
-    """Return the bytes with a line feed at their end."""
-    return data if not data or data.endswith(b"\n") else data + b"\n"
+def _ended(data: bytes, layout: Layout) -> bytes:
+    """Return the bytes with a line end after them."""
+    return data if not data or data.endswith(layout.line_end) else data + layout.line_end

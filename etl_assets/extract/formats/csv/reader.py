@@ -112,7 +112,7 @@ class CsvReader:
             elif ended:
                 return
             offset += length
-            line += self._lines(block, length)
+            line += records.lines if text.rewriting is None else self._lines(block, length)
             block = self._blocks.fill(block[length:], size)
 
     def _scan(self, block: bytes, names: tuple[str, ...], line: int) -> tuple[bytes, PlainText, Records]:
@@ -150,7 +150,8 @@ class CsvReader:
         if isinstance(self._format.header, tuple):
             return min(offset, len(head)), line, self._format.header
         text = plain_text(head[offset:], self._layout, final=self._blocks.ended)
-        end = record_end(text.data[: text.data.rfind(b"\n") + 1], 0, text.layout)  # what follows may be cut off
+        lines = text.data[: text.data.rfind(self._line_end) + 1]  # what follows may be cut off
+        end = record_end(lines, 0, text.layout)
         if end == OPEN:
             return None
         if end == MISQUOTED:
@@ -158,7 +159,7 @@ class CsvReader:
                 f"has a stray quote in its header, line {line}",
                 "Declare the quote character (quote=None for none), or skip_lines=... for lines before the header",
             )
-        names = self._names(text, text.data[:end].removesuffix(b"\r"))
+        names = self._names(text, text.data[:end].removesuffix(b"\r" if self._layout.takes_crlf else b""))
         line += self._lines(head[offset:], text.origin(end)) + 1
         return min(offset + text.origin(end + 1), len(head)), line, names
 

@@ -10,11 +10,11 @@ line is *misquoted*, and reading continues at the next line. So one bad quote co
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from etl_assets.extract.formats.bits import later, prefix_parity, rank, sooner, words
+from etl_assets.extract.formats.bits import CountedBits, later, prefix_parity, sooner, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     Bytes: TypeAlias = NDArray[np.uint8]
 
-LINE_FEED: Final = 10
 CARRIAGE_RETURN: Final = 13
 MISQUOTED: Final = -1
 OPEN: Final = -2
@@ -54,7 +53,12 @@ class Layout:
     @property
     def is_plain(self) -> bool:
         """Whether text of this layout is scanned and parsed as it is; all other text is rewritten by `plain`."""
-        return len(self.delimiter) == 1 and not self.escape and self.line_end == b"\n" and not self.joined
+        return len(self.delimiter) == 1 and not self.escape and not self.joined
+
+    @property
+    def takes_crlf(self) -> bool:
+        """Whether a CR before a line end is part of it."""
+        return self.line_end == b"\n"
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class Records:
         misquoted: Whether its quotes break the rule.
         gapless: Whether the records cover the bytes from first to last, with nothing between them.
         consumed: Number of bytes up to the end of the last complete record; an open record follows.
+        lines: Number of line ends in the consumed bytes.
         skipped: Number of lines in the consumed bytes that are neither records nor blank.
         inside: For each byte, packed eight to one, whether it is inside quotes; None when there are no quotes.
         delimiters: For each byte, packed, whether it is a delimiter; None when that was not needed to find the records.
@@ -79,6 +84,7 @@ class Records:
     misquoted: Flags
     gapless: bool
     consumed: int
+    lines: int
     inside: Words | None
     skipped: int = 0
     delimiters: Words | None = None
@@ -114,8 +120,8 @@ def find_records(data: bytes, layout: Layout, *, final: bool) -> Records:
     """Find the records.
 
     Args:
-        data: Bytes that begin with a record. The final part ends with a line feed; in any other part, the bytes after
-            the last line feed are left for the next part.
+        data: Bytes that begin with a record. The final part ends with a line end; in any other part, the bytes after
+            the last line end are left for the next part.
         layout: How the text is written; it is plain.
         final: Whether no more bytes follow. A quote that is still open then makes a misquoted record, not an open one.
             An open record that fills all the bytes counts as misquoted too, so that memory stays bounded.
@@ -123,34 +129,52 @@ def find_records(data: bytes, layout: Layout, *, final: bool) -> Records:
     Returns:
         The records. A prefix that ends with a record always gives the same records, whatever follows it.
     """
-    limit = data.rfind(b"\n") + 1
+    limit = data.rfind(layout.line_end) + 1
     codes = np.frombuffer(data, np.uint8, limit) if limit else np.zeros(0, np.uint8)
     none = np.zeros(0, np.int64)
     if not limit or not layout.quote or layout.quote not in data:
-        return _collect(data, codes, np.flatnonzero(codes == LINE_FEED), None, none, layout)
-    delimiters = words(codes == layout.delimiter[0])
-    inside = None if layout.comment else _inside(codes, delimiters, layout)
+        return _collect(data, codes, np.flatnonzero(codes == layout.line_end[0]), None, none, layout)
+    marks = _marks(codes, layout)
+    inside = None if layout.comment else _inside(codes, marks, layout)
     if inside is not None:
-        ends = _ends(codes, inside)
+        ends = _outside(marks.ends, inside)
         whole = len(ends) > 0 and int(ends[-1]) == limit - 1
         if whole or (not final and len(ends) > 0):
-            return replace(_collect(data, codes, ends, inside, none, layout), delimiters=delimiters)
-    excluded, bad, limit = _recover(data[:limit], codes, layout, final=final)
+            records = _collect(data, codes, ends, inside, none, layout)
+            lines = int(np.searchsorted(marks.ends, records.consumed))
+            return replace(records, lines=lines, delimiters=marks.delimiters)
+    excluded, bad, limit = _recover(data[:limit], codes, marks.ends, layout, final=final)
     codes = codes[:limit]
     quotes = codes == layout.quote[0]
     for start, stop in excluded:
         quotes[start:stop] = False
     inside = prefix_parity(words(quotes))
-    return _collect(data, codes, _ends(codes, inside), inside, bad, layout)
+    records = _collect(data, codes, _outside(marks.ends[marks.ends < limit], inside), inside, bad, layout)
+    return replace(records, lines=int(np.searchsorted(marks.ends, records.consumed)))
 
 
-def field_counts(data: bytes, records: Records, delimiter: bytes, expected: int) -> Positions | None:
-    """Count the fields of each record.
+def outer_delimiters(data: bytes, records: Records, delimiter: bytes) -> CountedBits:
+    """Return which of the bytes of some records are delimiters outside of quotes.
 
     Args:
         data: The bytes in which the records were found.
         records: The records.
         delimiter: One byte.
+    """
+    delimiters = records.delimiters
+    if delimiters is None:
+        delimiters = words(np.frombuffer(data, np.uint8, records.consumed) == delimiter[0])
+    if records.inside is not None:
+        delimiters = delimiters & ~records.inside[: len(delimiters)]  # an open record may follow the last complete one
+    return CountedBits.of(delimiters)
+
+
+def field_counts(delimiters: CountedBits, records: Records, expected: int) -> Positions | None:
+    """Count the fields of each record.
+
+    Args:
+        delimiters: From `outer_delimiters`.
+        records: The records.
         expected: The number of fields that most records have.
 
     Returns:
@@ -159,19 +183,13 @@ def field_counts(data: bytes, records: Records, delimiter: bytes, expected: int)
     """
     if not len(records):
         return None
-    delimiters = records.delimiters
-    if delimiters is None:
-        delimiters = words(np.frombuffer(data, np.uint8, records.consumed) == delimiter[0])
-    if records.inside is not None:
-        delimiters = delimiters & ~records.inside[: len(delimiters)]  # an open record may follow the last complete one
-    before = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.bitwise_count(delimiters), dtype=np.int64)))
-    first = rank(delimiters, before, records.starts)
+    first = delimiters.upto(records.starts)
     counts = np.empty_like(first)
     if records.gapless:
         counts[:-1] = first[1:] - first[:-1]
-        counts[-1:] = rank(delimiters, before, records.ends[-1:]) - first[-1:]
+        counts[-1:] = delimiters.upto(records.ends[-1:]) - first[-1:]
     else:
-        np.subtract(rank(delimiters, before, records.ends), first, out=counts)
+        np.subtract(delimiters.upto(records.ends), first, out=counts)
     counts += 1
     return None if bool((counts == expected).all()) else counts
 
@@ -180,10 +198,10 @@ def record_end(data: bytes, start: int, layout: Layout) -> int:
     """Find the end of one record, quote by quote.
 
     Returns:
-        The position of the line feed that ends the record; ``MISQUOTED`` if the record breaks the rule for quotes;
+        The position of the line end of the record, without a CR before it; ``MISQUOTED`` if the record breaks the rule for quotes;
         ``OPEN`` if the bytes end before the record does.
     """
-    end = data.find(b"\n", start)
+    end = data.find(layout.line_end, start)
     if not layout.quote:
         return end if end >= 0 else OPEN
     opening = data.find(layout.quote, start)
@@ -196,7 +214,7 @@ def record_end(data: bytes, start: int, layout: Layout) -> int:
         if not _closes(data, closing + 1, layout):
             return MISQUOTED
         if closing > end:
-            end = data.find(b"\n", closing)
+            end = data.find(layout.line_end, closing)
         opening = data.find(layout.quote, closing + 1)
     return end if end >= 0 else OPEN
 
@@ -235,19 +253,23 @@ def _closing_quote(data: bytes, opening: int, quote: bytes) -> int:
 def _closes(data: bytes, after: int, layout: Layout) -> bool:
     """Return whether a closing quote is allowed before the bytes at ``after``."""
     following = data[after : after + 1]
-    return following in (layout.delimiter, b"\n") or data[after : after + 2] == b"\r\n"
+    if following in (layout.delimiter, layout.line_end):
+        return True
+    return layout.takes_crlf and data[after : after + 2] == b"\r\n"
 
 
 def _collect(
-    data: bytes, codes: Bytes, feeds: Positions, inside: Words | None, misquoted: Positions, layout: Layout
+    data: bytes, codes: Bytes, line_ends: Positions, inside: Words | None, misquoted: Positions, layout: Layout
 ) -> Records:
-    """Build the records from the line feeds that end them, without blank lines and comments."""
-    if len(feeds) == 0:
+    """Build the records from the line ends that end them, without blank lines and comments."""
+    if len(line_ends) == 0:
         none = np.zeros(0, np.int64)
-        return Records(none, none, none, none.astype(bool), gapless=True, consumed=0, inside=inside)
-    stops = feeds + 1
+        return Records(none, none, none, none.astype(bool), gapless=True, consumed=0, lines=0, inside=inside)
+    stops = line_ends + 1
     starts = np.concatenate((np.zeros(1, np.int64), stops[:-1]))
-    ends = feeds - ((codes[feeds - 1] == CARRIAGE_RETURN) & (feeds > starts))
+    ends = line_ends
+    if layout.takes_crlf:
+        ends = line_ends - ((codes[line_ends - 1] == CARRIAGE_RETURN) & (line_ends > starts))
     kept = ends > starts
     skipped = 0
     if layout.comment:
@@ -259,10 +281,12 @@ def _collect(
     if not gapless:
         starts, ends, stops = starts[kept], ends[kept], stops[kept]
     flags = np.isin(starts, misquoted) if len(misquoted) else np.zeros(len(starts), bool)
-    return Records(starts, ends, stops, flags, gapless, consumed, inside, skipped)
+    return Records(starts, ends, stops, flags, gapless, consumed, len(line_ends), inside, skipped)
 
 
-def _recover(data: bytes, codes: Bytes, layout: Layout, *, final: bool) -> tuple[list[tuple[int, int]], Positions, int]:
+def _recover(
+    data: bytes, codes: Bytes, line_ends: Positions, layout: Layout, *, final: bool
+) -> tuple[list[tuple[int, int]], Positions, int]:
     """Find the lines whose quotes do not count: misquoted records and comments.
 
     Only lines with an odd number of quotes, or with misplaced quotes, are checked one by one; all others are records.
@@ -271,13 +295,12 @@ def _recover(data: bytes, codes: Bytes, layout: Layout, *, final: bool) -> tuple
         Begin and end of each such line, the begins of the misquoted lines, and where an open record begins (the end of
         the bytes when there is none).
     """
-    feeds = np.flatnonzero(codes == LINE_FEED)
-    starts = np.concatenate((np.zeros(1, np.int64), feeds[:-1] + 1))
+    starts = np.concatenate((np.zeros(1, np.int64), line_ends[:-1] + 1))
     excluded: list[tuple[int, int]] = []
     misquoted: list[int] = []
     position = 0
-    for line in _suspects(codes, feeds, starts, layout).tolist():
-        start, stop = int(starts[line]), int(feeds[line]) + 1
+    for line in _suspects(codes, line_ends, starts, layout).tolist():
+        start, stop = int(starts[line]), int(line_ends[line]) + 1
         if start < position:
             continue
         if layout.comment and data.startswith(layout.comment, start):
@@ -294,45 +317,60 @@ def _recover(data: bytes, codes: Bytes, layout: Layout, *, final: bool) -> tuple
     return excluded, np.array(misquoted, np.int64), len(codes)
 
 
-def _suspects(codes: Bytes, feeds: Positions, starts: Positions, layout: Layout) -> Positions:
+def _suspects(codes: Bytes, line_ends: Positions, starts: Positions, layout: Layout) -> Positions:
     """Find lines that may not be records: those with an odd number of quotes, misplaced quotes, or a comment sign."""
-    quote, delimiter = layout.quote[0], layout.delimiter[0]
+    quote, delimiter, line_end = layout.quote[0], layout.delimiter[0], layout.line_end[0]
     quotes = np.flatnonzero(codes == quote)
-    line = np.searchsorted(feeds, quotes)
+    line = np.searchsorted(line_ends, quotes)
     rank = np.arange(len(quotes)) - np.searchsorted(quotes, starts)[line]
     opening = rank % 2 == 0
-    before = np.where(quotes == 0, LINE_FEED, codes[quotes - 1])
+    before = np.where(quotes == 0, line_end, codes[quotes - 1])
     after = codes[quotes + 1]
-    end = (after == CARRIAGE_RETURN) & (codes[np.minimum(quotes + 2, len(codes) - 1)] == LINE_FEED)
-    opens = (before == delimiter) | (before == LINE_FEED) | ((before == quote) & (rank > 0))
-    closes = (after == delimiter) | (after == LINE_FEED) | (after == quote) | end
+    opens = (before == delimiter) | (before == line_end) | ((before == quote) & (rank > 0))
+    closes = (after == delimiter) | (after == line_end) | (after == quote)
+    if layout.takes_crlf:
+        closes |= (after == CARRIAGE_RETURN) & (codes[np.minimum(quotes + 2, len(codes) - 1)] == line_end)
     odd = line[np.where(opening, ~opens, ~closes)]
-    uneven = np.flatnonzero(np.bincount(line, minlength=len(feeds)) % 2)
+    uneven = np.flatnonzero(np.bincount(line, minlength=len(line_ends)) % 2)
     comments = np.flatnonzero(codes[starts] == layout.comment[0]) if layout.comment else uneven[:0]
     return np.unique(np.concatenate((odd, uneven, comments)))
 
 
-def _inside(codes: Bytes, delimiters: Words, layout: Layout) -> Words | None:
+class _Marks(NamedTuple):
+    """Which bytes are quotes, delimiters and line ends, and the positions of the line ends."""
+
+    quotes: Words
+    delimiters: Words
+    line_ends: Words
+    ends: Positions
+
+
+def _marks(codes: Bytes, layout: Layout) -> _Marks:
+    """Find the marks of a layout."""
+    flags = np.empty(len(codes), bool)  # one for all, as new memory costs more than the comparison
+    quotes = words(np.equal(codes, layout.quote[0], out=flags))
+    delimiters = words(np.equal(codes, layout.delimiter[0], out=flags))
+    line_ends = words(np.equal(codes, layout.line_end[0], out=flags))
+    return _Marks(quotes, delimiters, line_ends, np.flatnonzero(flags))
+
+
+def _inside(codes: Bytes, marks: _Marks, layout: Layout) -> Words | None:
     """Return which bytes are inside quotes; None if a quote is misplaced."""
-    quotes = words(codes == layout.quote[0])
-    feeds = words(codes == LINE_FEED)
+    quotes = marks.quotes
     inside = prefix_parity(quotes)
-    edges = quotes | delimiters | feeds
+    edges = quotes | marks.delimiters | marks.line_ends
     before = later(edges)
     before[0] |= np.uint64(1)
     if np.any(quotes & inside & ~before):
         return None
-    closing = quotes & ~inside
-    if np.any(closing & ~sooner(edges)):
-        line_ends = words(codes == CARRIAGE_RETURN) & sooner(feeds)
-        if np.any(closing & ~sooner(edges | line_ends)):
-            return None
-    return inside
+    misplaced = quotes & ~inside & ~sooner(edges)
+    if layout.takes_crlf and np.any(misplaced):
+        misplaced &= ~sooner(words(codes == CARRIAGE_RETURN) & sooner(marks.line_ends))
+    return None if np.any(misplaced) else inside
 
 
-def _ends(codes: Bytes, inside: Words) -> Positions:
-    """Return the positions of the line feeds outside quotes."""
-    feeds = np.flatnonzero(codes == LINE_FEED)
-    quoted: Bytes = inside.view(np.uint8)[feeds >> 3] >> (feeds & 7).astype(np.uint8) & 1
-    outside: Positions = feeds[quoted == 0]
+def _outside(positions: Positions, inside: Words) -> Positions:
+    """Return the positions outside quotes."""
+    quoted: Bytes = inside.view(np.uint8)[positions >> 3] >> (positions & 7).astype(np.uint8) & 1
+    outside: Positions = positions[quoted == 0]
     return outside

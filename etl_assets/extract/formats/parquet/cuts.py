@@ -1,63 +1,66 @@
-"""Decides how many rows of a row group fit into a batch, before its values are decoded.
+"""Decides how many rows are decoded at a time, and how many of them are a batch.
 
 Packed values can be much smaller than what they mean: a dictionary has a long text once, and a bit for each row that
-has it. So the dictionaries are read first.
+has it. So rows are decoded with dictionaries, which take as much memory as the page has bytes, and are cut into batches
+by the lengths of the texts.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_TEXTS: Final = "BYTE_ARRAY"
+    import pyarrow.parquet as pq
+
 _SMALLEST_CELL: Final = 8
 _WORST: Final = 4
 """How many times larger than declared a batch may be if each of its cells is the longest of its column."""
 
 
-def rows_a_batch(stream: BinaryIO, metadata: pq.FileMetaData, group: int, size: int) -> int:
-    """Return how many rows of a row group have at most about a size, in bytes of values in memory.
+def rows_a_step(group: pq.RowGroupMetaData, size: int) -> int:
+    """Return how many rows of a row group have about a size with dictionaries, in bytes in memory.
 
     Args:
-        stream: The file.
-        metadata: Its footer.
-        group: The row group, from 0.
+        group: The metadata of the row group.
         size: Of a batch.
     """
-    lengths = _lengths(stream, metadata, group)
-    chunks = metadata.row_group(group)
-    rows = max(chunks.num_rows, 1)
-    columns = [chunks.column(index) for index in range(chunks.num_columns)] if lengths else []
-    usual = longest = 1.0
-    for column, (mean, most) in zip(columns, lengths, strict=True):
-        values = max(column.num_values / rows, 1)
-        usual += max(column.total_uncompressed_size / rows, (mean + _SMALLEST_CELL) * values)
-        longest += (most + _SMALLEST_CELL) * values
-    most_rows = max(1, int(min(size / usual, size * _WORST / longest)))
-    return math.ceil(rows / math.ceil(rows / most_rows))
+    return _equal_parts(group.num_rows, size / sum(packed for packed, _ in _columns(group)))
 
 
-def _lengths(stream: BinaryIO, metadata: pq.FileMetaData, group: int) -> list[tuple[float, int]]:
-    """Return the mean and the largest length of the texts in the dictionary of each column, in bytes; 0 for others.
+def rows_a_batch(step: pa.RecordBatch, group: pq.RowGroupMetaData, size: int) -> int:
+    """Return how many rows of a step have at most about a size without dictionaries, in bytes of values in memory.
 
-    It reads the first row, with all columns, and nothing if there is none.
+    Args:
+        step: Rows of the row group.
+        group: Its metadata.
+        size: Of a batch.
     """
-    columns = [metadata.schema.column(index) for index in range(metadata.num_columns)]
-    texts = [column.path for column in columns if column.physical_type == _TEXTS]
-    file = pq.ParquetFile(
-        stream, metadata=metadata, read_dictionary=texts, pre_buffer=False, page_checksum_verification=True
-    )
-    first = next(file.iter_batches(1, row_groups=[group]), None)
-    if first is None:
-        return []
-    return [_lengths_of(leaf) for column in first.columns for leaf in _leaves(column)]
+    lengths = [_lengths_of(leaf) for column in step.columns for leaf in _leaves(column)]
+    usual = longest = 1.0
+    for (packed, values), (mean, most) in zip(_columns(group), lengths, strict=True):
+        usual += max(packed, (mean + _SMALLEST_CELL) * values)
+        longest += (most + _SMALLEST_CELL) * values
+    return _equal_parts(step.num_rows, min(size / usual, size * _WORST / longest))
+
+
+def _equal_parts(rows: int, most: float) -> int:
+    """Return the size of parts that have at most so many rows."""
+    return math.ceil(rows / math.ceil(rows / max(1, int(most)))) if rows else 1
+
+
+def _columns(group: pq.RowGroupMetaData) -> Iterator[tuple[float, float]]:
+    """Yield the bytes in memory of a row of each column, with dictionaries, and the number of its values."""
+    rows = max(group.num_rows, 1)
+    for index in range(group.num_columns):
+        column = group.column(index)
+        values = max(column.num_values / rows, 1)
+        yield max(column.total_uncompressed_size / rows, _SMALLEST_CELL * values), values
 
 
 def _leaves(array: Any) -> Iterator[pa.Array[Any]]:
@@ -77,6 +80,7 @@ def _leaves(array: Any) -> Iterator[pa.Array[Any]]:
 
 
 def _lengths_of(leaf: Any) -> tuple[float, int]:
+    """Return the mean and the largest length of the texts in a dictionary, in bytes; 0 if there is none."""
     if not pa.types.is_dictionary(leaf.type) or not len(leaf.dictionary):
         return 0.0, 0
     lengths = pc.binary_length(leaf.dictionary)

@@ -14,7 +14,7 @@ from etl_assets.extract.formats.published_names import check_names
 from etl_assets.model.text import names_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 BUFFERED: Final = 64 * 1024**2
 """Row groups with more bytes are read in parts."""
@@ -25,6 +25,7 @@ _BLOCK: Final = 4 * 1024**2
 _SCANNED: Final = 64 * 1024
 _SMALLEST_BUFFER: Final = 64 * 1024
 _CELLS_A_BYTE: Final = 200
+_TEXTS: Final = "BYTE_ARRAY"
 _CELLS: Final = 10**8
 """A file may always claim so many cells, and more in proportion to its size."""
 _BROKEN: Final = (pa.ArrowException, OSError, ValueError, OverflowError)
@@ -63,17 +64,35 @@ def open_file(stream: BinaryIO, where: str) -> pq.ParquetFile:
     with refusing(where):
         metadata = pq.read_metadata(stream)
         _check_claims(metadata, size, where)
-        file = pq.ParquetFile(
-            stream,
-            metadata=metadata,
-            pre_buffer=False,
-            buffer_size=_buffer_size(metadata),
-            page_checksum_verification=True,
-        )
+        file = _opened(stream, metadata, ())
         names = list(file.schema_arrow.names)
     _check_names(names, where)
+    with refusing(where):  # of an encrypted column, this is an error; the use of its metadata ends the process
+        next(file.iter_batches(1), None)
     _check_nested(file, size, where)
     return file
+
+
+def with_dictionaries(stream: BinaryIO, metadata: pq.FileMetaData) -> pq.ParquetFile:
+    """Open a file so that texts are decoded to a dictionary and an index for each row, however often one occurs.
+
+    Args:
+        stream: The file.
+        metadata: Its footer, from `open_file`.
+    """
+    columns = [metadata.schema.column(index) for index in range(metadata.num_columns)]
+    return _opened(stream, metadata, [column.path for column in columns if column.physical_type == _TEXTS])
+
+
+def _opened(stream: BinaryIO, metadata: pq.FileMetaData, dictionaries: Sequence[str]) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        stream,
+        metadata=metadata,
+        read_dictionary=list(dictionaries),
+        pre_buffer=False,
+        buffer_size=_buffer_size(metadata),
+        page_checksum_verification=True,
+    )
 
 
 def _check_ends(stream: BinaryIO, where: str) -> int:

@@ -12,14 +12,16 @@ import pyarrow as pa
 
 from etl_assets.errors import DeliveryIncompleteError
 from etl_assets.extract.formats.parquet.cells import published_type, texts_of
-from etl_assets.extract.formats.parquet.cuts import rows_a_batch
-from etl_assets.extract.formats.parquet.footer import open_file, refused, refusing
-from etl_assets.extract.formats.parquet.values import values_of
-from etl_assets.extract.formats.row_batch import RowBatch, TypedCells
+from etl_assets.extract.formats.parquet.cuts import rows_a_batch, rows_a_step
+from etl_assets.extract.formats.parquet.footer import open_file, refused, refusing, with_dictionaries
+from etl_assets.extract.formats.parquet.values import is_typed, values_of
+from etl_assets.extract.formats.row_batch import RowBatch, TypedCells, joined_texts
 from etl_assets.model.delivery import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    import polars as pl
 
     from etl_assets.extract.formats.parquet.cells import BinaryNotation
     from etl_assets.extract.formats.row_batch import Cells
@@ -52,13 +54,13 @@ class ParquetReader:
         first = number
         for group, start in enumerate(self._starts[:-1]):
             offset = start
-            for table in self._tables(group, self._rows_a_batch(group)):
-                yield self._batch(self._span(number, offset, table.num_rows, record), table, group)
-                number, record, offset = number + 1, record + table.num_rows, offset + table.num_rows
+            for part in self._parts(group):
+                yield self._batch(self._span(number, offset, part.num_rows, record), [part], group)
+                number, record, offset = number + 1, record + part.num_rows, offset + part.num_rows
             if offset != self._starts[group + 1]:
                 raise self._of_other_length(group)
         if number == first:
-            yield self._batch(self._span(number, 0, 0, record), pa.Table.from_batches([], self._file.schema_arrow), 0)
+            yield self._batch(self._span(number, 0, 0, record), [], 0)
 
     def indexed(self, index: MemberIndex) -> Iterator[RowBatch]:
         """Read the batches of an index; of a row group, only the rows up to the last one that is needed."""
@@ -72,19 +74,25 @@ class ParquetReader:
 
     def _of_group(self, group: int, spans: Sequence[Span]) -> Iterator[RowBatch]:
         if not any(span.length for span in spans):
-            yield self._batch(spans[0], pa.Table.from_batches([], self._file.schema_arrow), group)
+            yield self._batch(spans[0], [], group)
             return
-        tables = self._tables(group, max(span.length for span in spans))
-        held, begin = pa.Table.from_batches([], self._file.schema_arrow), self._starts[group]
+        steps, held, end = self._steps(group), list[tuple[int, pa.RecordBatch]](), self._starts[group]
         for span in spans:
-            while begin + held.num_rows < span.offset + span.length:
-                following = next(tables, None)
-                if following is None:
+            held = [(begin, step) for begin, step in held if begin + step.num_rows > span.offset]
+            while end < span.offset + span.length:
+                step = next(steps, None)
+                if step is None:
                     raise self._of_other_length(group)
-                gone = min(max(span.offset - begin, 0), held.num_rows)
-                parts = [*held.slice(gone).to_batches(), *following.to_batches()]
-                held, begin = pa.Table.from_batches(parts, following.schema), begin + gone
-            yield self._batch(span, held.slice(span.offset - begin, span.length), group)
+                if end + step.num_rows > span.offset:
+                    held.append((end, step))
+                end += step.num_rows
+            stop = span.offset + span.length
+            parts = [
+                step.slice(max(span.offset - begin, 0), min(stop - begin, step.num_rows) - max(span.offset - begin, 0))
+                for begin, step in held
+                if begin < stop
+            ]
+            yield self._batch(span, parts, group)
 
     def _open(self) -> None:
         self._file = open_file(self._stream, self._where)
@@ -92,31 +100,38 @@ class ParquetReader:
         rows = (metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))
         self._starts = list(accumulate(rows, initial=0))
         schema = self._file.schema_arrow
+        self._texts = with_dictionaries(self._stream, metadata)
         published = {field.name: published_type(field.type) for field in schema}
         self._types = {name: type_ for name, type_ in published.items() if type_ is not None}
         self._context = json.dumps(self._types, ensure_ascii=False)
 
-    def _rows_a_batch(self, group: int) -> int:
-        with refusing(f"{self._where}, row group {group + 1},"):
-            return rows_a_batch(self._stream, self._file.metadata, group, self._size)
+    def _parts(self, group: int) -> Iterator[pa.RecordBatch]:
+        """Decode a row group, and yield its batches."""
+        metadata = self._file.metadata.row_group(group)
+        for step in self._steps(group):
+            rows = rows_a_batch(step, metadata, self._size)
+            for begin in range(0, step.num_rows, rows):
+                yield step.slice(begin, rows)
 
-    def _tables(self, group: int, rows: int) -> Iterator[pa.Table]:
+    def _steps(self, group: int) -> Iterator[pa.RecordBatch]:
         """Decode a row group, so many rows at a time."""
+        rows = rows_a_step(self._file.metadata.row_group(group), self._size)
         with refusing(f"{self._where}, row group {group + 1},"):
-            batches = self._file.iter_batches(rows, row_groups=[group])
+            steps = self._texts.iter_batches(rows, row_groups=[group])
         while True:
             with refusing(f"{self._where}, row group {group + 1},"):
-                batch = next(batches, None)
-            if batch is None:
+                step = next(steps, None)
+            if step is None:
                 return
-            yield pa.Table.from_batches([batch])
+            yield step
 
     def _span(self, number: int, offset: int, rows: int, record: int) -> Span:
         return Span(number, self._member, offset, rows, record, rows, offset + 1, context=self._context)
 
-    def _batch(self, span: Span, table: pa.Table, group: int) -> RowBatch:
-        names = self._file.schema_arrow.names
-        cells = partial(_cells, table, self._binary, self._where)
+    def _batch(self, span: Span, parts: Sequence[pa.RecordBatch], group: int) -> RowBatch:
+        schema = self._file.schema_arrow
+        names = schema.names
+        cells = partial(_cells, schema, parts, self._binary, self._where)
         place = f"{self._member}:group {group + 1}:row "
         batch = RowBatch(span, names, cells, lambda row: f"{place}{span.first_line + row}", null=self._null)
         batch.canonical, batch.types = True, self._types
@@ -129,18 +144,24 @@ class ParquetReader:
         )
 
 
-def _cells(table: pa.Table, binary: BinaryNotation, where: str) -> list[Cells]:
-    return [_column(name, table.column(name), binary, where) for name in table.column_names]
+def _cells(schema: pa.Schema, parts: Sequence[pa.RecordBatch], binary: BinaryNotation, where: str) -> list[Cells]:
+    return [
+        _column(field.name, [part.column(index) for part in parts] or [pa.nulls(0, field.type)], binary, where)
+        for index, field in enumerate(schema)
+    ]
 
 
-def _column(name: str, column: Any, binary: BinaryNotation, where: str) -> Cells:
-    chunk = column.combine_chunks()
-    if isinstance(chunk, pa.ChunkedArray):
-        chunk = pa.concat_arrays(chunk.chunks)
-    values = values_of(chunk)
-    if values is not None:
-        return TypedCells(values, lambda rows: texts_of(chunk if rows is None else chunk.take(rows.to_arrow()), binary))
+def _column(name: str, arrays: Sequence[Any], binary: BinaryNotation, where: str) -> Cells:
+    if is_typed(arrays[0].type):
+        array = pa.concat_arrays(arrays)
+        values = values_of(array)
+        if values is not None:
+            return TypedCells(values, lambda rows: texts_of(_taken(array, rows), binary))
     try:
-        return texts_of(chunk, binary)
+        return joined_texts([texts_of(array, binary) for array in arrays])
     except NotImplementedError as error:
         raise refused(where, f"has a column of the type {error}, {name!r}", "Ask the publisher for another") from None
+
+
+def _taken(array: Any, rows: pl.Series | None) -> Any:
+    return array if rows is None else array.take(rows.to_arrow())

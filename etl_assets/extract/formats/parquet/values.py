@@ -22,15 +22,16 @@ _TYPED: Final[tuple[Callable[[pa.DataType], bool], ...]] = (
 def values_of(array: Any) -> pl.Series | None:
     """Return the values of an array in their type; instants in UTC.
 
+    Args:
+        array: Of a type that `is_typed`.
+
     Returns:
-        None if Polars has no such type, or if a value is outside of its type, as only broken writers make them: a time
-        of 25 hours, or a decimal with more digits than declared.
+        None if a value is outside of its type, as only broken writers make them: a time of 25 hours, or a decimal with
+        more digits than declared.
     """
     type_ = array.type
     if pa.types.is_timestamp(type_) and type_.tz is not None:
         array = array.view(pa.timestamp(type_.unit, "UTC"))
-    if not _is_typed(type_):
-        return None
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:
@@ -38,7 +39,8 @@ def values_of(array: Any) -> pl.Series | None:
     return cast("pl.Series", pl.from_arrow(array))
 
 
-def _is_typed(type_: Any) -> bool:
+def is_typed(type_: Any) -> bool:
+    """Return whether Polars has values of a type, each exactly."""
     if pa.types.is_timestamp(type_):
         return bool(type_.unit != "s")
     if pa.types.is_decimal(type_):

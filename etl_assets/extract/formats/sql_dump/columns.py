@@ -104,7 +104,7 @@ def of_table(data: bytes, height: int, width: int) -> Columns:
             schema=schema,
             separator="\t",
             quote_char=None,
-            null_values=[r"\N"],
+            null_values=r"\N",
             empty_string_is_null=False,
         )
     if frame.height != height:

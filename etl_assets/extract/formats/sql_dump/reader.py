@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 import numpy as np
 
 from etl_assets.errors import DeliveryError
+from etl_assets.extract.formats.bits import count_of
 from etl_assets.extract.formats.blocks import Blocks
 from etl_assets.extract.formats.encoding import UTF8, Transcoded, foreign_mark
 from etl_assets.extract.formats.published_names import check_names
@@ -27,8 +28,10 @@ from etl_assets.model.delivery import Span
 from etl_assets.model.text import names_text
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator
 
+    from etl_assets.extract.formats.bits import Positions
     from etl_assets.extract.formats.sql_dump.cutting import Cut
     from etl_assets.extract.formats.sql_dump.options import SqlDumpOptions
     from etl_assets.model.delivery import MemberIndex
@@ -134,7 +137,8 @@ class DumpReader:
         while True:
             window.ensure(self._options.batch_bytes // 2 + HEAD)
             at = window.at
-            match = COPY_END.search(window.data, at - 1)
+            backslashes = _backslashes(window.data, at)
+            match = _copy_end(window.data, backslashes)
             end = match.start() + 1 if match else window.data.rfind(b"\n", at, len(window.data) - window.ended) + 1
             whole = bool(match) and end - at <= self._options.batch_bytes
             if not whole:
@@ -142,7 +146,7 @@ class DumpReader:
                     window.data, at, end
                 )
             if end > at:
-                yield Run(at, end, at, _count(window.data, at, end, layout))
+                yield Run(at, end, at, _count(window.data, at, end, backslashes, layout))
             elif not match:
                 window.more("the data of a COPY")
             if match and whole:
@@ -211,10 +215,22 @@ def _line_end(data: bytes, at: int, end: int) -> int:
     return 0
 
 
-def _count(data: bytes, at: int, end: int, layout: Layout) -> int:
+def _backslashes(data: bytes, at: int) -> Positions:
+    """Return the positions of the backslashes from a position on, except of one that is the last byte."""
+    return np.flatnonzero(np.frombuffer(data, np.uint8)[at:-1] == ord("\\")) + at
+
+
+def _copy_end(data: bytes, backslashes: Positions) -> re.Match[bytes] | None:
+    """Return the first of some backslashes with which a line begins that ends a COPY, with the line."""
+    codes = np.frombuffer(data, np.uint8)
+    dots = backslashes[codes[backslashes + 1] == ord(".")]
+    begins = dots[codes[dots - 1] == ord("\n")].tolist()
+    return next((match for begin in begins if (match := COPY_END.match(data, begin - 1))), None)
+
+
+def _count(data: bytes, at: int, end: int, backslashes: Positions, layout: Layout) -> int:
     """Return the number of records in whole lines of a COPY."""
-    codes = np.frombuffer(data, np.uint8)[at:end]
-    feeds = codes == ord("\n")
-    if (feeds[1:] & (codes[:-1] == ord("\\"))).any():
+    codes = np.frombuffer(data, np.uint8)
+    if (codes[backslashes[backslashes < end] + 1] == ord("\n")).any():
         return len(cut_copy(data[at:end], layout).records)
-    return int(np.count_nonzero(feeds))
+    return count_of(b"\n", data, at, end)
