@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import polars as pl
 
+from benchmarks.formats._records import read
 from benchmarks.formats.ndjson import record
 from etl_assets.extract.formats.json import Json
 
@@ -32,8 +33,7 @@ def write(path: Path, megabytes: int) -> int:
 
 def ours(path: Path) -> int:
     """Read the document through the format into frames; return the number of records."""
-    with path.open("rb") as file:
-        return sum(batch.frame.height for batch in Json("$.items").read(file, path.name))
+    return read(Json("$.items"), path)
 
 
 def fastest(path: Path) -> int:

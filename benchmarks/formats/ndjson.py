@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from benchmarks.formats._records import read
 from etl_assets.extract.formats.ndjson import Ndjson
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ def write(path: Path, megabytes: int) -> int:
 
 def ours(path: Path) -> int:
     """Read the file through the format into frames; return the number of records."""
-    with path.open("rb") as file:
-        return sum(batch.frame.height for batch in Ndjson().read(file, path.name))
+    return read(Ndjson(), path)
 
 
 def fastest(path: Path) -> int:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from benchmarks.formats._records import read
 from etl_assets.extract.formats.sql_dump import SqlDump
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from etl_assets.extract.formats.sql_dump.grammar import Dialect
 
 CASES: Final = ("insert", "copy")
 _NAMES: Final = ("id", "code", "name", "amount", "taken", "note")
@@ -34,7 +33,7 @@ def write(path: Path, megabytes: int, case: str) -> None:
 
 def ours(path: Path, case: str) -> int:
     """Read it through the format into frames."""
-    return _height(path, "mysql" if case == "insert" else "postgres")
+    return read(SqlDump("t", "mysql" if case == "insert" else "postgres"), path)
 
 
 def fastest(path: Path, case: str) -> int:
@@ -73,7 +72,7 @@ def _by_polars(path: Path) -> int:
     lines = path.read_bytes().partition(b"\n")[2].removesuffix(b"\\.\n")
     schema = dict.fromkeys(_NAMES, pl.String())
     source = io.BytesIO(lines)
-    frame = pl.read_csv(source, has_header=False, schema=schema, separator="\t", quote_char=None, null_values=[r"\N"])
+    frame = pl.read_csv(source, has_header=False, schema=schema, separator="\t", quote_char=None, null_values=r"\N")
     return frame.height
 
 
@@ -81,8 +80,3 @@ def _records(megabytes: int) -> Iterator[tuple[bytes, ...]]:
     for number in range(megabytes * 10_000):
         name = b"a name of %d, and more" % number
         yield b"%d" % number, b"C%07d" % (number % 9973), name, b"%d.%02d" % (number, number % 100), b"2024-01-01", name
-
-
-def _height(path: Path, dialect: Dialect) -> int:
-    with path.open("rb") as file:
-        return sum(batch.frame.height for batch in SqlDump("t", dialect).read(file, ""))

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
+from etl_assets.extract.prefetch import Prefetch
 from etl_assets.extract.spool import readable_by
 from etl_assets.extract.unpack import Member, looks_packed, unpack
 from etl_assets.model.delivery import Manifest, MemberIndex
@@ -109,7 +110,8 @@ def batches(
 ) -> Iterator[RawBatch]:
     """Read batches of a delivery from its frozen bytes.
 
-    In a file that is not packed, seek to them; in a packed one, unpack the bytes before them and skip those.
+    In a file that is not packed, seek to them; in a packed one, unpack the bytes before them and skip those. A thread
+    reads and unpacks the next batch, and finds its records, while the caller works on one.
 
     Args:
         extractor: Knows the format of the partition.
@@ -137,7 +139,9 @@ def batches(
         for name, file in files:
             if name in wanted:
                 with readable_by(extractor.format, file) as readable:
-                    yield from extractor.format.read(readable, name, index=wanted[name])
+                    read = extractor.format.read(readable, name, index=wanted[name])
+                    with Prefetch(iter(read)) as batches_ahead:
+                        yield from batches_ahead
                 left -= 1
             if not left:
                 return

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 import psycopg
 
 from etl_assets.errors import EnvironmentFaultError, TooManyRejectedError, TransientLoadError
+from etl_assets.extract.prefetch import Prefetch
 from etl_assets.load.base import Loader, LoadReport
 from etl_assets.load.delivery_load import DeliveryLoad
-from etl_assets.load.prefetch import Prefetch
 from etl_assets.load.replay_transaction import ReplayTransaction
 from etl_assets.load.transaction import DATABASE_RULE, BatchTransaction
 from etl_assets.model.counts import Counts

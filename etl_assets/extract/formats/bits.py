@@ -1,23 +1,56 @@
-"""Bytes and their positions by NumPy: counts, and sets of positions as bits, which make the scan for quotes fast."""
+"""Bytes and their positions by NumPy: counts, and sets of positions as bits, which make the scan for quotes fast.
+
+Bytes are compared part by part. A flag for each byte of a whole batch would be new memory as large as the batch, each
+time, and that costs more than the comparison.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
+    Bytes: TypeAlias = NDArray[np.uint8]
     Positions: TypeAlias = NDArray[np.int64]
     Flags: TypeAlias = NDArray[np.bool_]
     Words: TypeAlias = NDArray[np.uint64]
 
 
+_PART: Final = 1024 * 1024
+
+
 def count_of(byte: bytes, data: bytes, begin: int = 0, end: int | None = None) -> int:
     """Count a byte between two positions; for a frequent one, NumPy is several times as fast as ``bytes.count``."""
-    return int(np.count_nonzero(np.frombuffer(data, np.uint8)[begin:end] == byte[0]))
+    codes = np.frombuffer(data, np.uint8)[begin:end]
+    return sum(int(np.count_nonzero(flags)) for _, flags in _flags(codes, byte[0]))
+
+
+def find_all(codes: Bytes, code: int) -> Positions:
+    """Return the positions, ascending, of the bytes with a code."""
+    found = [np.flatnonzero(flags) + begin for begin, flags in _flags(codes, code)]
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+
+def bits_of(codes: Bytes, code: int) -> Words:
+    """Return which bytes have a code."""
+    packed = np.zeros(-(-len(codes) // 64) * 8, np.uint8)
+    for begin, flags in _flags(codes, code):
+        packed[begin >> 3 : (begin + len(flags) + 7) >> 3] = np.packbits(flags, bitorder="little")
+    return packed.view("<u8")
+
+
+def _flags(codes: Bytes, code: int) -> Iterator[tuple[int, Flags]]:
+    """Yield the begin of each part, and flags of its bytes with a code, which the next part takes the place of."""
+    flags = np.empty(min(len(codes), _PART), bool)
+    for begin in range(0, len(codes), _PART):
+        part = codes[begin : begin + _PART]
+        yield begin, np.equal(part, code, out=flags[: len(part)])
 
 
 @dataclass(frozen=True)
@@ -60,14 +93,15 @@ def positions_of(bits: Words) -> Positions:
     filled = np.flatnonzero(bits)
     flags = np.unpackbits(bits[filled].view(np.uint8), bitorder="little")
     places = np.flatnonzero(flags)
-    return filled[places >> 6] * 64 + (places & 63)
+    positions: Positions = filled[places >> 6] * 64 + (places & 63)
+    return positions
 
 
 def prefix_parity(bits: Words) -> Words:
     """Return for each bit whether the number of bits set up to and including it is odd."""
-    parity = bits.copy()
+    parity, shifted = bits.copy(), np.empty_like(bits)
     for step in (1, 2, 4, 8, 16, 32):
-        parity ^= parity << np.uint64(step)
+        parity ^= np.left_shift(parity, np.uint64(step), out=shifted)
     odd = (parity >> np.uint64(63)).astype(np.uint8)
     carried = np.bitwise_xor.accumulate(odd)
     parity[1:] ^= np.where(carried[:-1] == 1, np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0))

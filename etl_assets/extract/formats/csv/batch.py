@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from etl_assets.extract.formats.bits import find_all
 from etl_assets.extract.formats.csv.parse import Parser
 from etl_assets.extract.formats.csv.plain import plain_text
 from etl_assets.extract.formats.csv.records import find_records
@@ -132,7 +133,7 @@ class CsvBatch(RawBatch):
         starts, _ = self._places
         if not len(starts):
             return starts
-        line_ends = np.flatnonzero(np.frombuffer(self._data, np.uint8) == ord(self._format.line_end))
+        line_ends = find_all(np.frombuffer(self._data, np.uint8), ord(self._format.line_end))
         passed = np.searchsorted(line_ends, starts)
         lines: Positions = passed - passed[0] + self.span.first_line
         return lines

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from etl_assets.extract.formats.bits import find_all
 from etl_assets.extract.formats.csv.records import (
     CARRIAGE_RETURN,
     field_counts,
@@ -79,7 +80,7 @@ class Parser:
         if codec != UTF8 and not body.isascii():
             body = body.decode(codec).encode(UTF8)
         frame = self._split(body, len(bad) - int(np.count_nonzero(bad)))
-        if self.text.rewriting is not None:
+        if self.text.rewriting is not None and frame.height:
             every = counts is not None  # the delimiters of a record with too many fields are codes in the body alone
             rows = dict.fromkeys(self.names, np.arange(frame.height)) if every else self._signed(delimiters, good)
             frame = self.text.meanings(frame, rows)
@@ -107,7 +108,7 @@ class Parser:
             if wrong.any():
                 broken[FIELD_COUNT] = wrong
         if b"\0" in data:
-            positions = np.flatnonzero(np.frombuffer(data, np.uint8) == 0)
+            positions = find_all(np.frombuffer(data, np.uint8), 0)
             broken[NUL] = _flags(records.holding(positions), len(records))
         if not data.isascii() and not _decodes(data, self.options.read_codec):
             broken[ENCODING] = self._undecodable()
@@ -194,7 +195,7 @@ def _is_misread(body: bytes, layout: Layout) -> bool:
     if body.startswith(MISREAD_STARTS) or not layout.takes_crlf or b"\r" not in body:
         return body.startswith(MISREAD_STARTS)
     codes = np.frombuffer(body, np.uint8)
-    return bool((codes[np.flatnonzero(codes == CARRIAGE_RETURN) + 1] == layout.delimiter[0]).any())
+    return bool((codes[find_all(codes, CARRIAGE_RETURN) + 1] == layout.delimiter[0]).any())
 
 
 def _records_of(body: bytes, layout: Layout) -> Iterator[bytes]:
@@ -205,7 +206,8 @@ def _records_of(body: bytes, layout: Layout) -> Iterator[bytes]:
 
 def _once(ascending: Positions) -> Positions:
     """Return each of some positions once."""
-    return ascending[np.append(True, ascending[1:] != ascending[:-1])]  # noqa: FBT003 -- a flag among flags
+    once: Positions = ascending[np.append(True, ascending[1:] != ascending[:-1])]
+    return once
 
 
 def _flags(indices: Positions, length: int) -> Flags:

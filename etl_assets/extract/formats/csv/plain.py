@@ -21,13 +21,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
 
-from etl_assets.extract.formats.bits import CountedBits, positions_of, words
+from etl_assets.extract.formats.bits import CountedBits, bits_of, find_all, positions_of, words
 from etl_assets.extract.formats.csv.records import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import polars as pl
 
     from etl_assets.extract.formats.bits import Positions, Words
 
@@ -167,10 +168,10 @@ class PlainText:
         if self.rewriting is None:
             return np.zeros(0, np.int64)
         codes = np.frombuffer(self.data, np.uint8)
-        marks = np.flatnonzero(codes == self.rewriting.mark[0])
+        marks = find_all(codes, self.rewriting.mark[0])
         if not self.rewriting.structure or inside is None:
             return marks
-        separators = words(codes == self.layout.delimiter[0])[: len(inside)]
+        separators = bits_of(codes, self.layout.delimiter[0])[: len(inside)]
         return np.sort(np.concatenate((marks, positions_of(separators & inside[: len(separators)]))))
 
     @cached_property
@@ -231,8 +232,8 @@ def _rewriting(layout: Layout, mark: bytes, separator: bytes) -> Rewriting:
         ]
     if len(layout.delimiter) > 1:
         structure.append(Step(layout.delimiter, separator, layout.delimiter))
-    characters = {delimiter: layout.delimiter, layout.line_end: layout.line_end, layout.quote: layout.quote}
-    literals = [Step(written, mark + next(letters), meaning) for written, meaning in characters.items() if written]
+    meanings = {delimiter: layout.delimiter, layout.line_end: layout.line_end, layout.quote: layout.quote}
+    literals = [Step(written, mark + next(letters), meaning) for written, meaning in meanings.items() if written]
     return Rewriting(tuple(signs), tuple(escapes), tuple(structure), tuple(literals))
 
 
@@ -241,7 +242,7 @@ def _with_codes(data: bytes, escapes: tuple[Step, ...]) -> bytes:
     if not escapes or escapes[0].original[:1] not in data:
         return data
     codes = np.frombuffer(data, np.uint8).copy()
-    at = np.flatnonzero(codes == escapes[0].original[0])
+    at = find_all(codes, escapes[0].original[0])
     order = np.arange(len(at))
     begins = np.concatenate((np.ones(1, bool), at[1:] != at[:-1] + 1))
     at = at[(order - np.maximum.accumulate(np.where(begins, order, 0))) % 2 == 0]

@@ -62,7 +62,7 @@ class CsvReader:
     def indexed(self, index: MemberIndex) -> Iterator[CsvBatch]:
         """Read the batches of an index."""
         for span, data in self._blocks.of(index.spans, seekable=not self._format.transcoded):
-            yield CsvBatch(self._format, span, index.names, data)
+            yield CsvBatch(self._format, span, index.names, data, scan(data, self._format, index.names, final=True))
 
     def through(self, after: Span | None) -> Iterator[CsvBatch]:
         """Cut the whole file into batches, numbered on from those of the previous member."""

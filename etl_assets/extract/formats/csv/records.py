@@ -10,20 +10,24 @@ line is *misquoted*, and reading continues at the next line. So one bad quote co
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from etl_assets.extract.formats.bits import CountedBits, later, prefix_parity, sooner, words
+from etl_assets.extract.formats.bits import (
+    CountedBits,
+    bits_of,
+    find_all,
+    later,
+    prefix_parity,
+    sooner,
+    words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
-    from etl_assets.extract.formats.bits import Flags, Positions, Words
-
-    Bytes: TypeAlias = NDArray[np.uint8]
+    from etl_assets.extract.formats.bits import Bytes, Flags, Positions, Words
 
 CARRIAGE_RETURN: Final = 13
 MISQUOTED: Final = -1
@@ -133,7 +137,7 @@ def find_records(data: bytes, layout: Layout, *, final: bool) -> Records:
     codes = np.frombuffer(data, np.uint8, limit) if limit else np.zeros(0, np.uint8)
     none = np.zeros(0, np.int64)
     if not limit or not layout.quote or layout.quote not in data:
-        return _collect(data, codes, np.flatnonzero(codes == layout.line_end[0]), None, none, layout)
+        return _collect(data, codes, find_all(codes, layout.line_end[0]), None, none, layout)
     marks = _marks(codes, layout)
     inside = None if layout.comment else _inside(codes, marks, layout)
     if inside is not None:
@@ -163,7 +167,7 @@ def outer_delimiters(data: bytes, records: Records, delimiter: bytes) -> Counted
     """
     delimiters = records.delimiters
     if delimiters is None:
-        delimiters = words(np.frombuffer(data, np.uint8, records.consumed) == delimiter[0])
+        delimiters = bits_of(np.frombuffer(data, np.uint8, records.consumed), delimiter[0])
     if records.inside is not None:
         delimiters = delimiters & ~records.inside[: len(delimiters)]  # an open record may follow the last complete one
     return CountedBits.of(delimiters)
@@ -198,8 +202,8 @@ def record_end(data: bytes, start: int, layout: Layout) -> int:
     """Find the end of one record, quote by quote.
 
     Returns:
-        The position of the line end of the record, without a CR before it; ``MISQUOTED`` if the record breaks the rule for quotes;
-        ``OPEN`` if the bytes end before the record does.
+        The position of the byte that ends the record, after a CR if there is one; ``MISQUOTED`` if the record breaks
+        the rule for quotes; ``OPEN`` if the bytes end before the record does.
     """
     end = data.find(layout.line_end, start)
     if not layout.quote:
@@ -347,11 +351,10 @@ class _Marks(NamedTuple):
 
 def _marks(codes: Bytes, layout: Layout) -> _Marks:
     """Find the marks of a layout."""
-    flags = np.empty(len(codes), bool)  # one for all, as new memory costs more than the comparison
-    quotes = words(np.equal(codes, layout.quote[0], out=flags))
-    delimiters = words(np.equal(codes, layout.delimiter[0], out=flags))
-    line_ends = words(np.equal(codes, layout.line_end[0], out=flags))
-    return _Marks(quotes, delimiters, line_ends, np.flatnonzero(flags))
+    quotes, delimiters, line_ends = (
+        bits_of(codes, character[0]) for character in (layout.quote, layout.delimiter, layout.line_end)
+    )
+    return _Marks(quotes, delimiters, line_ends, find_all(codes, layout.line_end[0]))
 
 
 def _inside(codes: Bytes, marks: _Marks, layout: Layout) -> Words | None:
@@ -365,7 +368,7 @@ def _inside(codes: Bytes, marks: _Marks, layout: Layout) -> Words | None:
         return None
     misplaced = quotes & ~inside & ~sooner(edges)
     if layout.takes_crlf and np.any(misplaced):
-        misplaced &= ~sooner(words(codes == CARRIAGE_RETURN) & sooner(marks.line_ends))
+        misplaced &= ~sooner(bits_of(codes, CARRIAGE_RETURN) & sooner(marks.line_ends))
     return None if np.any(misplaced) else inside
 
 

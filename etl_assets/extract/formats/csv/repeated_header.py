@@ -12,9 +12,9 @@ from etl_assets.extract.formats.csv.records import split_fields
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl_assets.extract.formats.bits import Positions
+    from etl_assets.extract.formats.bits import Bytes, Positions
     from etl_assets.extract.formats.csv.plain import PlainText
-    from etl_assets.extract.formats.csv.records import Bytes, Records
+    from etl_assets.extract.formats.csv.records import Records
 
 _MARK: Final = "\ufeff"
 _ORDINARY: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ ")

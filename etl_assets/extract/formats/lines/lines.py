@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 import polars as pl
 
+from etl_assets.extract.formats.bits import find_all
 from etl_assets.extract.formats.encoding import UTF8
 from etl_assets.extract.formats.slices import slices
 from etl_assets.extract.formats.utf8 import is_utf8
@@ -117,7 +118,7 @@ def find_lines(data: bytes, codec: str, line_end: bytes, *, first: int = 1, pref
         prefix: What comes before the number in the location of a line.
     """
     codes = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(codes == line_end[0])
+    ends = find_all(codes, line_end[0])
     if data and not data.endswith(line_end):
         ends = np.append(ends, len(data))
     starts = np.concatenate((np.zeros(min(len(ends), 1), np.int64), ends[:-1] + 1))

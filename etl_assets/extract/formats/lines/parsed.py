@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from etl_assets.extract.formats.bits import find_all
 from etl_assets.extract.formats.encoding import UTF8
 from etl_assets.extract.formats.malformed import any_broken, malformed_by_rule
 from etl_assets.extract.formats.utf8 import invalid_utf8, is_utf8
@@ -83,7 +84,7 @@ def _unreadable(lines: Lines) -> dict[str, Flags]:
     """Return, for each rule that every line format has, which lines break it; only the rules that any line breaks."""
     broken: dict[str, Flags] = {}
     if b"\0" in lines.data:
-        broken[NUL] = lines.holding(np.flatnonzero(np.frombuffer(lines.data, np.uint8) == 0))
+        broken[NUL] = lines.holding(find_all(np.frombuffer(lines.data, np.uint8), 0))
     if not lines.is_ascii:
         if lines.codec != UTF8:
             broken[ENCODING] = np.zeros(len(lines), bool)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from etl_assets.extract.formats.bits import find_all
 from etl_assets.extract.formats.encoding import UTF8, encode_record
 from etl_assets.extract.formats.malformed import malformed_of
 from etl_assets.extract.formats.span_records import check_records, index_of
@@ -124,7 +125,7 @@ class DumpBatch(RawBatch):
     @cached_property
     def _feeds(self) -> Positions:
         """The positions of the line feeds."""
-        return np.flatnonzero(np.frombuffer(self._data, np.uint8) == ord("\n"))
+        return find_all(np.frombuffer(self._data, np.uint8), ord("\n"))
 
     @property
     def _before(self) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from etl_assets.extract.formats.bits import count_of, prefix_parity, words
+from etl_assets.extract.formats.bits import count_of, find_all, prefix_parity, words
 from etl_assets.extract.formats.misread import MISREAD_STARTS
 from etl_assets.extract.formats.slices import slices
 from etl_assets.extract.formats.sql_dump.literals import (
@@ -239,7 +239,7 @@ def _decoded(
 
 def _escaped(codes: np.ndarray) -> Positions:
     """Return the positions of the bytes that a backslash before them makes literal."""
-    backslashes = np.flatnonzero(codes == _BACKSLASH)
+    backslashes = find_all(codes, _BACKSLASH)
     begins = np.concatenate((np.ones(1, bool), np.diff(backslashes) != 1))
     run = np.cumsum(begins) - 1
     rank = np.arange(len(backslashes)) - np.flatnonzero(begins)[run]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 import numpy as np
 
 from etl_assets.errors import DeliveryError
-from etl_assets.extract.formats.bits import count_of
+from etl_assets.extract.formats.bits import count_of, find_all
 from etl_assets.extract.formats.blocks import Blocks
 from etl_assets.extract.formats.encoding import UTF8, Transcoded, foreign_mark
 from etl_assets.extract.formats.published_names import check_names
@@ -217,7 +217,7 @@ def _line_end(data: bytes, at: int, end: int) -> int:
 
 def _backslashes(data: bytes, at: int) -> Positions:
     """Return the positions of the backslashes from a position on, except of one that is the last byte."""
-    return np.flatnonzero(np.frombuffer(data, np.uint8)[at:-1] == ord("\\")) + at
+    return find_all(np.frombuffer(data, np.uint8)[at:-1], ord("\\")) + at
 
 
 def _copy_end(data: bytes, backslashes: Positions) -> re.Match[bytes] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ class Prefetch(Generic[T]):
     """A context in which a thread pulls items while the caller works on earlier ones.
 
     Iterating yields the same items. An error of the source is raised where its item would have come. If the block is
-    left early, the thread ends after its current item.
+    left early, the thread ends after its current item, and closes the iterator.
 
     Args:
-        items: The items to pull; from now on only the thread uses the iterator.
+        items: The items to pull; from now on only the thread uses the iterator, and what it reads from.
         depth: How many items may exist besides the one that the caller works on, including one that is being made.
     """
 
@@ -66,3 +67,6 @@ class Prefetch(Generic[T]):
             self._ready.put(_Ended())
         except BaseException as error:  # noqa: BLE001 -- raised again where the item would have come
             self._ready.put(_Failed(error))
+        finally:
+            if isinstance(self._items, Generator):
+                self._items.close()
