@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 
 _NULL: Final = msgspec.Raw(b"null")
 _QUOTE: Final = '"'
+_ESCAPES: Final = {
+    '\\"': '"',
+    "\\\\": "\\",
+    "\\/": "/",
+    "\\b": "\b",
+    "\\f": "\f",
+    "\\n": "\n",
+    "\\r": "\r",
+    "\\t": "\t",
+}
+"""The escapes of one character, and what they mean."""
 
 
 def table(objects: Sequence[Object], names: Sequence[str], null: tuple[str, ...]) -> list[pl.Series]:
@@ -45,8 +56,14 @@ def unescaped(texts: pl.Series) -> pl.Series:
     places = texts.str.contains("\\", literal=True).arg_true()
     if places.is_empty():
         return texts
-    joined = '","'.join(texts.gather(places))
-    return texts.scatter(places, pl.Series(msgspec.json.decode(f'["{joined}"]', type=list[str]), dtype=pl.String()))
+    escaped = texts.gather(places)
+    has_units = escaped.str.contains("\\u", literal=True)
+    decoded = escaped.str.replace_many(_ESCAPES)
+    if has_units.any():
+        joined = '","'.join(escaped.filter(has_units).to_list())
+        units = pl.Series(msgspec.json.decode(f'["{joined}"]', type=list[str]), dtype=pl.String())
+        decoded = decoded.scatter(has_units.arg_true(), units)
+    return texts.scatter(places, decoded)
 
 
 def without_words(cells: pl.Series, null: tuple[str, ...]) -> pl.Series:
