@@ -34,8 +34,8 @@ bytes and its place. Library: the fastest one that reads such a file into a fram
 reading is a process of its own, timed after the reading of a small file; the sides take turns. Libraries round or
 change values of JSON and Excel, so the limit is higher there. For `parquet:verified` the library is pyarrow, which
 verifies the checksums of pages as ours does; for `parquet:unverified` it is Polars, which does not, and there is no
-limit: to read the bytes and compute their checksums alone takes most of its time. Peak memory is compared with that for a file
-ten times as large, for formats that are read as a stream.
+limit: to read the bytes and compute their checksums alone takes most of its time. Peak memory is compared with that
+for a file ten times as large, for formats that are read as a stream.
 """
 _SMALL: Final = 1
 _MB: Final = 1_000_000
