@@ -228,6 +228,16 @@ def test_a_joined_field_is_as_published_in_every_dialect() -> None:
     assert rows(only(b"a||b\n1||x||\\|y\n2\n", format_)) == [("1", "x|||y"), ("2", None)]
     only_column = Csv(header=("line",), quote=None, long_records="join")
     assert rows(only(b'5", x\ny\n', only_column)) == [('5", x',), ("y",)]
+    old_mac = Csv(line_end="\r", long_records="join")
+    assert rows(only(b'a,b\r1,x,"\r\n",y\r', old_mac)) == [("1", 'x,"\r\n",y')]
+
+
+def test_codes_are_resolved_in_the_values_that_have_them_beside_bad_records() -> None:
+    format_ = Csv(delimiter="||", escape="\\")
+    data = b'a||b||c\n1||2\n3||"x||y"||\\"z\\"\n"4||5||6\n7||8||"\\\\||"\n'
+    batch = only(data, format_)
+    assert rows(batch) == [("3", "x||y", '"z"'), ("7", "8", "\\||")]
+    assert rejected(batch) == {1: ["record__field_count"], 3: ["record__quoting"]}
 
 
 @pytest.mark.parametrize("delimiter", [";", "~|~"])

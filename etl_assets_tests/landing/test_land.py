@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import threading
 import zipfile
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, BinaryIO
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pytest
 
@@ -20,7 +21,7 @@ from etl_assets.model.partitions import Partition
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from etl_assets.model.batch import RawBatch
@@ -124,6 +125,32 @@ def test_frozen_bytes_are_indexed_again_when_the_declaration_changed(feed: Feed)
     assert reindexed.names == ("a", "b")
     assert reindexed.sha256 == manifest.sha256
     assert feed.store.manifest(manifest.sha256) == reindexed
+
+
+@dataclass(frozen=True)
+class Traced(Csv):
+    """Delimited text whose reader tells by which thread it was begun, and by which it was closed."""
+
+    trace: list[int] = field(default_factory=list, compare=False)
+
+    def read(
+        self, stream: BinaryIO, member: str, *, after: Span | None = None, index: MemberIndex | None = None
+    ) -> Iterator[RawBatch]:
+        self.trace.append(threading.get_ident())
+        try:
+            yield from super().read(stream, member, after=after, index=index)
+        finally:
+            self.trace.append(threading.get_ident())
+
+
+def test_a_reader_that_is_left_early_is_closed_by_the_thread_that_began_it(feed: Feed) -> None:
+    traced = Traced(batch_bytes=64)
+    manifest = feed.land(_TEXT)
+    reading = batches(replace(feed.extractor, format=traced), feed.store, manifest)
+    assert next(reading).span.batch == 1
+    cast("Generator[RawBatch]", reading).close()
+    begun, closed = traced.trace
+    assert begun == closed != threading.get_ident()
 
 
 def tarred(**members: bytes) -> bytes:

@@ -81,23 +81,23 @@ class Parser:
             body = body.decode(codec).encode(UTF8)
         frame = self._split(body, len(bad) - int(np.count_nonzero(bad)))
         if self.text.rewriting is not None and frame.height:
-            every = counts is not None  # the delimiters of a record with too many fields are codes in the body alone
-            rows = dict.fromkeys(self.names, np.arange(frame.height)) if every else self._signed(delimiters, good)
-            frame = self.text.meanings(frame, rows)
+            rows = (np.ones(len(bad), bool) if good is None else good).cumsum() - 1
+            signed = self._signed(delimiters, good)
+            if counts is not None and self.options.long_records == "join":  # what is joined has signs in the body alone
+                signed[len(self.names) - 1] = np.flatnonzero(~bad)
+            frame = self.text.meanings(frame, {self.names[column]: rows[found] for column, found in signed.items()})
         return frame, broken
 
-    def _signed(self, delimiters: CountedBits, good: Flags | None) -> dict[str, Positions]:
-        """Return, for each column with signs in its values, the positions of these values in the frame."""
+    def _signed(self, delimiters: CountedBits, good: Flags | None) -> dict[int, Positions]:
+        """Return, for each column with signs in its values, the indices of their records, which are well-formed."""
         starts, signs = self.records.starts, self.text.signs(self.records.inside)
         indices = np.searchsorted(starts, signs, side="right") - 1
         kept = (indices >= 0) & (signs < self.records.ends[indices])
         if good is not None:
             kept &= good[indices]
         indices, signs = indices[kept], signs[kept]
-        columns = delimiters.upto(signs) - delimiters.upto(starts[indices])
-        rows = indices if good is None else (np.cumsum(good) - 1)[indices]
-        signed = np.flatnonzero(np.bincount(columns)).tolist()
-        return {self.names[column]: _once(rows[columns == column]) for column in signed}
+        columns = np.minimum(delimiters.upto(signs) - delimiters.upto(starts[indices]), len(self.names) - 1)
+        return {column: _once(indices[columns == column]) for column in np.flatnonzero(np.bincount(columns)).tolist()}
 
     def _broken(self, counts: Positions | None) -> dict[str, Flags]:
         """Return, for each rule that any record breaks, which records break it."""
