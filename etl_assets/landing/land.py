@@ -111,7 +111,7 @@ def batches(
     """Read batches of a delivery from its frozen bytes.
 
     In a file that is not packed, seek to them; in a packed one, unpack the bytes before them and skip those. A thread
-    reads and unpacks the next batch, and finds its records, while the caller works on one.
+    reads and unpacks the next batch while the caller works on one.
 
     Args:
         extractor: Knows the format of the partition.
