@@ -86,12 +86,7 @@ class ParquetReader:
                 if end + step.num_rows > span.offset:
                     held.append((end, step))
                 end += step.num_rows
-            stop = span.offset + span.length
-            parts = [
-                step.slice(max(span.offset - begin, 0), min(stop - begin, step.num_rows) - max(span.offset - begin, 0))
-                for begin, step in held
-                if begin < stop
-            ]
+            parts = [_of_span(span, begin, step) for begin, step in held if begin < span.offset + span.length]
             yield self._batch(span, parts, group)
 
     def _open(self) -> None:
@@ -142,6 +137,12 @@ class ParquetReader:
             f"{self._where}, row group {group + 1}, has another number of rows than its footer or its index says. "
             "Nothing more was written. Fetch it again; if that does not help, ask the publisher."
         )
+
+
+def _of_span(span: Span, begin: int, step: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the rows of a step that are in a span; the first row of the step has a number in the file."""
+    first = max(span.offset - begin, 0)
+    return step.slice(first, span.offset + span.length - begin - first)
 
 
 def _cells(schema: pa.Schema, parts: Sequence[pa.RecordBatch], binary: BinaryNotation, where: str) -> list[Cells]:
