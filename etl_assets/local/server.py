@@ -295,7 +295,8 @@ def _port(folder: Path, declared: int | None) -> int:
             )
         return declared
     remembered = folder / "port"
-    if remembered.exists() and _is_free(port := int(remembered.read_text())):
+    text = remembered.read_text() if remembered.exists() else ""
+    if text.isdecimal() and _is_free(port := int(text)):
         return port
     with socket.socket() as listener:
         listener.bind((ADDRESS, 0))
@@ -303,10 +304,15 @@ def _port(folder: Path, declared: int | None) -> int:
 
 
 def _remember(port: int, path: Path) -> None:
-    """Write the port to a file that no other account can change, because passwords are sent to that port."""
-    path.touch(0o600)
-    path.chmod(0o600)
-    path.write_text(str(port))
+    """Write the port to a file that no other account can change, because passwords are sent to that port.
+
+    A process that is killed leaves the file as it was, or whole.
+    """
+    new = path.with_suffix(".new")
+    new.touch(0o600)
+    new.chmod(0o600)
+    new.write_text(str(port))
+    new.replace(path)
 
 
 def _is_free(port: int) -> bool:

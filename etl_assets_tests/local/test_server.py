@@ -175,6 +175,15 @@ def test_a_stale_pid_file_with_the_pid_of_another_process_is_ignored(home: Path)
         stranger.kill()
 
 
+def test_a_port_that_was_not_written_before_a_kill_is_chosen_again(home: Path) -> None:
+    with embedded(home):
+        pass
+    (home / "postgres" / "port").write_text("")
+    with embedded(home) as server:
+        assert _answers(server.url)
+    assert (home / "postgres" / "port").read_text().isdecimal()
+
+
 def test_data_on_which_another_server_runs_are_refused(spare_home: Path) -> None:
     data = spare_home / "postgres" / "data"
     account = account_for(data)

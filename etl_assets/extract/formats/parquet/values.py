@@ -22,14 +22,13 @@ _TYPED: Final[tuple[Callable[[pa.DataType], bool], ...]] = (
 def values_of(array: Any) -> pl.Series | None:
     """Return the values of an array in their type; instants in UTC.
 
-    Args:
-        array: Of a type that `is_typed`.
-
     Returns:
-        None if a value is outside of its type, as only broken writers make them: a time of 25 hours, or a decimal with
-        more digits than declared.
+        None if the type has no such values (see `is_typed`), or if one is outside of its type, as only broken writers
+        make them: a time of 25 hours, or a decimal with more digits than declared.
     """
     type_ = array.type
+    if not is_typed(type_):
+        return None
     if pa.types.is_timestamp(type_) and type_.tz is not None:
         array = array.view(pa.timestamp(type_.unit, "UTC"))
     try:
