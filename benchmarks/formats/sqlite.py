@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from benchmarks.formats._records import read
 from etl_assets.extract.formats.sqlite import Sqlite
 
 if TYPE_CHECKING:
@@ -32,8 +31,9 @@ def write(path: Path, megabytes: int) -> None:
 
 
 def ours(path: Path) -> int:
-    """Read it into frames by the format."""
-    return read(Sqlite(table="items"), path)
+    """Read it into frames by the format, in one thread, as a run does with rows that Python fetches."""
+    with path.open("rb") as file:
+        return sum(batch.frame.height for batch in Sqlite(table="items").read(file, path.name))
 
 
 def fastest(path: Path) -> int:
