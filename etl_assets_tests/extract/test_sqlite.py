@@ -45,6 +45,23 @@ def refusal(data: bytes, format_: Sqlite | None = None) -> str:
     return str(error.value)
 
 
+@pytest.mark.parametrize("type_", ["TEXT", "varchar(9)", "NCHAR", "Clob", "charint", "pointtext", ""])
+def test_numbers_in_a_column_of_any_type_are_what_sqlite_makes_of_them(type_: str) -> None:
+    values = "(3.0), (0.5), (7), ('8'), ('x'), (NULL), (x'01')"
+    data = database(f"CREATE TABLE items (x {type_})", f"INSERT INTO items VALUES {values}")
+    keeps_numbers = "int" in type_ or not type_
+    first = "3" if keeps_numbers else "3.0"
+    assert rows(data, Sqlite(table="items")) == [(first,), ("0.5",), ("7",), ("8",), ("x",), (None,), ("01",)]
+
+
+def test_a_number_in_a_column_of_texts_as_only_a_changed_schema_has_it_keeps_its_value() -> None:
+    changed = "UPDATE sqlite_master SET sql = 'CREATE TABLE items (x TEXT)'"
+    data = database(
+        "CREATE TABLE items (x REAL)", "INSERT INTO items VALUES ('a'), (2.5)", "PRAGMA writable_schema=ON", changed
+    )
+    assert rows(data, Sqlite(table="items")) == [("a",), ("2.5",)]
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

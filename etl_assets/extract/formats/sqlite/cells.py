@@ -18,12 +18,13 @@ _EXACT: Final = 2**53
 """Whole numbers below it are the same as Float64."""
 
 
-def columns_of(rows: Sequence[tuple[Any, ...]], width: int) -> list[pl.Series]:
+def columns_of(rows: Sequence[tuple[Any, ...]], width: int, texts: frozenset[int]) -> list[pl.Series]:
     """Return the cells of rows as text.
 
     Args:
         rows: Tuples of one more cell, the rowid, which is left out.
         width: Number of columns.
+        texts: Positions of the columns without numbers.
 
     Returns:
         For each column a Series: String, or Binary if some of its texts are not UTF-8.
@@ -34,16 +35,19 @@ def columns_of(rows: Sequence[tuple[Any, ...]], width: int) -> list[pl.Series]:
         return [_mixed(rows, place) for place in range(1, width + 1)]
     if not rows:
         return [pl.Series([], dtype=pl.String)] * width
-    return [_column(frame.to_series(place), rows, place) for place in range(1, width + 1)]
+    return [
+        _column(frame.to_series(place), rows, place, has_numbers=place - 1 not in texts)
+        for place in range(1, width + 1)
+    ]
 
 
-def _column(cells: pl.Series, rows: Sequence[tuple[Any, ...]], place: int) -> pl.Series:
+def _column(cells: pl.Series, rows: Sequence[tuple[Any, ...]], place: int, *, has_numbers: bool) -> pl.Series:
     """Return a column as text. Polars made one type of all of its cells, which is exact for some types alone."""
     if cells.dtype in (pl.Int64, pl.Null):
         return cells.cast(pl.String)
     if cells.dtype == pl.Float64 and (cells.abs() < _EXACT).all():
         return float_texts(cells)
-    if cells.dtype == pl.String and _types(rows, place) <= {str, type(None)}:
+    if cells.dtype == pl.String and (not has_numbers or _types(rows, place) <= {str, type(None)}):
         return cells
     return _mixed(rows, place)
 

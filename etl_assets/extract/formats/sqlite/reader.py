@@ -67,7 +67,7 @@ class SqliteReader:
                         f"{self._where} ends before batch {span.batch} does. Nothing more was written. "
                         "Land the delivery again: its index belongs to other bytes."
                     )
-                cells = columns_of(taken, len(selection.names))
+                cells = columns_of(taken, len(selection.names), selection.texts)
                 yield self._batch(span, selection, taken, cells)
 
     @contextmanager
@@ -98,5 +98,5 @@ class SqliteReader:
         def location(index: int) -> str:
             return f"{place}{rowids[index]}" if rowids else f"{place}row {span.first_line + index}"
 
-        read = partial(columns_of, rows, len(selection.names)) if cells is None else lambda: cells
+        read = partial(columns_of, rows, len(selection.names), selection.texts) if cells is None else lambda: cells
         return RowBatch(span, selection.names, read, location, null=self._format.null)
