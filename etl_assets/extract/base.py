@@ -101,9 +101,9 @@ class Format(Declaration):
     ) -> Iterator[RawBatch]:
         """Cut a file into batches: all of them, or those of an index.
 
-        A batch is parsed only when its ``frame`` or ``malformed`` is first read, while a thread already reads the next
-        one; so a batch shares nothing with its reader that changes. To iterate over all batches for their spans and
-        names alone is as cheap as the naming allows.
+        A batch is parsed only when its ``frame`` or ``malformed`` is first read. Meanwhile another thread reads the
+        next batch, so a batch and its reader must not share anything that one of them changes. To iterate over all
+        batches for their spans and names alone is as cheap as the naming allows.
 
         Args:
             stream: The unpacked file, at its start; it need not be seekable, except as `seeks` says.

@@ -9,8 +9,8 @@ from etl_assets.extract.formats.csv.records import (
     OPEN,
     Layout,
     field_counts,
+    find_delimiters,
     find_records,
-    outer_delimiters,
     record_end,
     split_fields,
 )
@@ -72,7 +72,7 @@ def test_bytes_cut_after_a_complete_record_have_the_same_records_as_before(parts
 def test_fields_are_counted_as_they_are_split(parts: list[bytes], expected: int) -> None:
     data = b"".join(parts) + b"\n"
     found = find_records(data, _LAYOUT, final=True)
-    counts = field_counts(outer_delimiters(data, found, b","), found, expected)
+    counts = field_counts(find_delimiters(data, found, b",").outer, found, expected)
     records = fast_records(data, _LAYOUT)
     split = [len(split_fields(record, _LAYOUT)) if not misquoted else None for record, misquoted in records]
     counted = [expected] * len(found) if counts is None else counts.tolist()

@@ -46,7 +46,7 @@ def bits_of(codes: Bytes, code: int) -> Words:
 
 
 def _flags(codes: Bytes, code: int) -> Iterator[tuple[int, Flags]]:
-    """Yield the begin of each part, and flags of its bytes with a code, which the next part takes the place of."""
+    """Yield where each part begins, and which of its bytes have a code; the next part overwrites these flags."""
     flags = np.empty(min(len(codes), _PART), bool)
     for begin in range(0, len(codes), _PART):
         part = codes[begin : begin + _PART]

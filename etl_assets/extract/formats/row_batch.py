@@ -218,7 +218,7 @@ def text_series(texts: Sequence[str | None]) -> pl.Series:
 
 
 def joined_texts(parts: Sequence[pl.Series]) -> pl.Series:
-    """Return texts one after another; as Binary if some of them are."""
+    """Return several columns of text as one; as Binary if one of them is."""
     types = {part.dtype for part in parts}
     return pl.concat([part.cast(pl.Binary) for part in parts] if len(types) > 1 else list(parts))
 

@@ -17,8 +17,8 @@ from etl_assets.extract.formats.csv.records import (
     CARRIAGE_RETURN,
     field_counts,
     field_spans,
+    find_delimiters,
     find_records,
-    outer_delimiters,
     split_fields,
 )
 from etl_assets.extract.formats.encoding import UTF8
@@ -29,10 +29,10 @@ from etl_assets.model.rule import UNTERMINATED, RuleInfo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl_assets.extract.formats.bits import CountedBits, Flags, Positions
+    from etl_assets.extract.formats.bits import Flags, Positions
     from etl_assets.extract.formats.csv.options import CsvOptions
     from etl_assets.extract.formats.csv.plain import PlainText
-    from etl_assets.extract.formats.csv.records import Layout, Records
+    from etl_assets.extract.formats.csv.records import Delimiters, Layout, Records
 
 QUOTING: Final = "record__quoting"
 FIELD_COUNT: Final = "record__field_count"
@@ -69,8 +69,8 @@ class Parser:
 
         The frame has a String column for each name; a value that is empty, or is a null word, is null.
         """
-        delimiters = outer_delimiters(self.text.data, self.records, self.text.layout.delimiter)
-        counts = field_counts(delimiters, self.records, len(self.names))
+        delimiters = find_delimiters(self.text.data, self.records, self.text.layout.delimiter)
+        counts = field_counts(delimiters.outer, self.records, len(self.names))
         broken = self._broken(counts)
         bad = np.zeros(len(self.records), bool)
         for flags in broken.values():
@@ -83,20 +83,21 @@ class Parser:
         if self.text.rewriting is not None and frame.height:
             rows = (np.ones(len(bad), bool) if good is None else good).cumsum() - 1
             signed = self._signed(delimiters, good)
-            if counts is not None and self.options.long_records == "join":  # what is joined has signs in the body alone
+            if counts is not None and self.options.long_records == "join":  # their signs are in the body alone
                 signed[len(self.names) - 1] = np.flatnonzero(~bad)
             frame = self.text.meanings(frame, {self.names[column]: rows[found] for column, found in signed.items()})
         return frame, broken
 
-    def _signed(self, delimiters: CountedBits, good: Flags | None) -> dict[int, Positions]:
+    def _signed(self, delimiters: Delimiters, good: Flags | None) -> dict[int, Positions]:
         """Return, for each column with signs in its values, the indices of their records, which are well-formed."""
-        starts, signs = self.records.starts, self.text.signs(self.records.inside)
+        starts, signs = self.records.starts, self.text.signs(delimiters.quoted)
         indices = np.searchsorted(starts, signs, side="right") - 1
         kept = (indices >= 0) & (signs < self.records.ends[indices])
         if good is not None:
             kept &= good[indices]
         indices, signs = indices[kept], signs[kept]
-        columns = np.minimum(delimiters.upto(signs) - delimiters.upto(starts[indices]), len(self.names) - 1)
+        outer = delimiters.outer
+        columns = np.minimum(outer.upto(signs) - outer.upto(starts[indices]), len(self.names) - 1)
         return {column: _once(indices[columns == column]) for column in np.flatnonzero(np.bincount(columns)).tolist()}
 
     def _broken(self, counts: Positions | None) -> dict[str, Flags]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from etl_assets.extract.formats.bits import CountedBits, bits_of, find_all, positions_of, words
+from etl_assets.extract.formats.bits import CountedBits, find_all, positions_of, words
 from etl_assets.extract.formats.csv.records import Layout
 
 if TYPE_CHECKING:
@@ -159,20 +159,18 @@ class PlainText:
             columns.append(values.scatter(places, values.gather(places).str.replace_many(self.rewriting.meanings)))
         return frame.with_columns(columns)
 
-    def signs(self, inside: Words | None) -> Positions:
+    def signs(self, quoted: Words | None) -> Positions:
         """Return the positions, ascending, of all marks, and of separators in quotes.
 
         Args:
-            inside: Which bytes of the text are in quotes; see `Records`.
+            quoted: Which bytes are delimiters in quotes; see `Delimiters`.
         """
         if self.rewriting is None:
             return np.zeros(0, np.int64)
-        codes = np.frombuffer(self.data, np.uint8)
-        marks = find_all(codes, self.rewriting.mark[0])
-        if not self.rewriting.structure or inside is None:
+        marks = find_all(np.frombuffer(self.data, np.uint8), self.rewriting.mark[0])
+        if not self.rewriting.structure or quoted is None:
             return marks
-        separators = bits_of(codes, self.layout.delimiter[0])[: len(inside)]
-        return np.sort(np.concatenate((marks, positions_of(separators & inside[: len(separators)]))))
+        return np.sort(np.concatenate((marks, positions_of(quoted))))
 
     @cached_property
     def _moves(self) -> tuple[tuple[int, CountedBits], ...]:

@@ -138,27 +138,35 @@ def find_records(data: bytes, layout: Layout, *, final: bool) -> Records:
     none = np.zeros(0, np.int64)
     if not limit or not layout.quote or layout.quote not in data:
         return _collect(data, codes, find_all(codes, layout.line_end[0]), None, none, layout)
-    marks = _marks(codes, layout)
-    inside = None if layout.comment else _inside(codes, marks, layout)
+    punctuation = _punctuation(codes, layout)
+    inside = None if layout.comment else _inside(codes, punctuation, layout)
     if inside is not None:
-        ends = _outside(marks.ends, inside)
-        whole = len(ends) > 0 and int(ends[-1]) == limit - 1
-        if whole or (not final and len(ends) > 0):
-            records = _collect(data, codes, ends, inside, none, layout)
-            lines = int(np.searchsorted(marks.ends, records.consumed))
-            return replace(records, lines=lines, delimiters=marks.delimiters)
-    excluded, bad, limit = _recover(data[:limit], codes, marks.ends, layout, final=final)
+        records = _collect(data, codes, punctuation.positions, inside, none, layout)
+        if records.consumed == limit or (not final and records.consumed):
+            return replace(records, delimiters=punctuation.delimiters)
+    excluded, bad, limit = _recover(data[:limit], codes, punctuation.positions, layout, final=final)
     codes = codes[:limit]
     quotes = codes == layout.quote[0]
     for start, stop in excluded:
         quotes[start:stop] = False
-    inside = prefix_parity(words(quotes))
-    records = _collect(data, codes, _outside(marks.ends[marks.ends < limit], inside), inside, bad, layout)
-    return replace(records, lines=int(np.searchsorted(marks.ends, records.consumed)))
+    line_ends = punctuation.positions[punctuation.positions < limit]
+    return _collect(data, codes, line_ends, prefix_parity(words(quotes)), bad, layout)
 
 
-def outer_delimiters(data: bytes, records: Records, delimiter: bytes) -> CountedBits:
-    """Return which of the bytes of some records are delimiters outside of quotes.
+class Delimiters(NamedTuple):
+    """Which of the bytes of some records are delimiters.
+
+    Attributes:
+        outer: Those that end a field.
+        quoted: Those inside quotes; None when there are no quotes.
+    """
+
+    outer: CountedBits
+    quoted: Words | None
+
+
+def find_delimiters(data: bytes, records: Records, delimiter: bytes) -> Delimiters:
+    """Find the delimiters of some records.
 
     Args:
         data: The bytes in which the records were found.
@@ -168,16 +176,17 @@ def outer_delimiters(data: bytes, records: Records, delimiter: bytes) -> Counted
     delimiters = records.delimiters
     if delimiters is None:
         delimiters = bits_of(np.frombuffer(data, np.uint8, records.consumed), delimiter[0])
-    if records.inside is not None:
-        delimiters = delimiters & ~records.inside[: len(delimiters)]  # an open record may follow the last complete one
-    return CountedBits.of(delimiters)
+    if records.inside is None:
+        return Delimiters(CountedBits.of(delimiters), None)
+    inside = records.inside[: len(delimiters)]  # an open record may follow the last complete one
+    return Delimiters(CountedBits.of(delimiters & ~inside), delimiters & inside)
 
 
 def field_counts(delimiters: CountedBits, records: Records, expected: int) -> Positions | None:
     """Count the fields of each record.
 
     Args:
-        delimiters: From `outer_delimiters`.
+        delimiters: Those that end fields.
         records: The records.
         expected: The number of fields that most records have.
 
@@ -265,15 +274,16 @@ def _closes(data: bytes, after: int, layout: Layout) -> bool:
 def _collect(
     data: bytes, codes: Bytes, line_ends: Positions, inside: Words | None, misquoted: Positions, layout: Layout
 ) -> Records:
-    """Build the records from the line ends that end them, without blank lines and comments."""
-    if len(line_ends) == 0:
+    """Build the records, without blank lines and comments; each ends with the next line end outside of quotes."""
+    outside = line_ends if inside is None else _outside(line_ends, inside)
+    if len(outside) == 0:
         none = np.zeros(0, np.int64)
         return Records(none, none, none, none.astype(bool), gapless=True, consumed=0, lines=0, inside=inside)
-    stops = line_ends + 1
+    stops = outside + 1
     starts = np.concatenate((np.zeros(1, np.int64), stops[:-1]))
-    ends = line_ends
+    ends = outside
     if layout.takes_crlf:
-        ends = line_ends - ((codes[line_ends - 1] == CARRIAGE_RETURN) & (line_ends > starts))
+        ends = outside - ((codes[outside - 1] == CARRIAGE_RETURN) & (outside > starts))
     kept = ends > starts
     skipped = 0
     if layout.comment:
@@ -285,7 +295,8 @@ def _collect(
     if not gapless:
         starts, ends, stops = starts[kept], ends[kept], stops[kept]
     flags = np.isin(starts, misquoted) if len(misquoted) else np.zeros(len(starts), bool)
-    return Records(starts, ends, stops, flags, gapless, consumed, len(line_ends), inside, skipped)
+    lines = int(np.searchsorted(line_ends, consumed))
+    return Records(starts, ends, stops, flags, gapless, consumed, lines, inside, skipped)
 
 
 def _recover(
@@ -340,35 +351,35 @@ def _suspects(codes: Bytes, line_ends: Positions, starts: Positions, layout: Lay
     return np.unique(np.concatenate((odd, uneven, comments)))
 
 
-class _Marks(NamedTuple):
+class _Punctuation(NamedTuple):
     """Which bytes are quotes, delimiters and line ends, and the positions of the line ends."""
 
     quotes: Words
     delimiters: Words
     line_ends: Words
-    ends: Positions
+    positions: Positions
 
 
-def _marks(codes: Bytes, layout: Layout) -> _Marks:
-    """Find the marks of a layout."""
+def _punctuation(codes: Bytes, layout: Layout) -> _Punctuation:
+    """Find the punctuation of a layout."""
     quotes, delimiters, line_ends = (
         bits_of(codes, character[0]) for character in (layout.quote, layout.delimiter, layout.line_end)
     )
-    return _Marks(quotes, delimiters, line_ends, find_all(codes, layout.line_end[0]))
+    return _Punctuation(quotes, delimiters, line_ends, find_all(codes, layout.line_end[0]))
 
 
-def _inside(codes: Bytes, marks: _Marks, layout: Layout) -> Words | None:
+def _inside(codes: Bytes, punctuation: _Punctuation, layout: Layout) -> Words | None:
     """Return which bytes are inside quotes; None if a quote is misplaced."""
-    quotes = marks.quotes
+    quotes = punctuation.quotes
     inside = prefix_parity(quotes)
-    edges = quotes | marks.delimiters | marks.line_ends
+    edges = quotes | punctuation.delimiters | punctuation.line_ends
     before = later(edges)
     before[0] |= np.uint64(1)
     if np.any(quotes & inside & ~before):
         return None
     misplaced = quotes & ~inside & ~sooner(edges)
     if layout.takes_crlf and np.any(misplaced):
-        misplaced &= ~sooner(bits_of(codes, CARRIAGE_RETURN) & sooner(marks.line_ends))
+        misplaced &= ~sooner(bits_of(codes, CARRIAGE_RETURN) & sooner(punctuation.line_ends))
     return None if np.any(misplaced) else inside
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
+from etl_assets.extract.formats.backslashes import with_backslash
 from etl_assets.extract.formats.json.columns import unescaped, without_words
 from etl_assets.extract.formats.json.extent import COLON, text_end
 from etl_assets.extract.formats.json.objects import object_of
@@ -94,11 +95,10 @@ def alike(records: Sequence[bytes], null: tuple[str, ...]) -> Alike | None:
     expressions = list(_expressions(columns))
     *found, rest = _groups(_texts(records), expressions)
     groups = list(chain(*(each.groups for each in expressions)))
-    texts = [group for (_, is_text), group in zip(groups, found, strict=True) if is_text]
-    escaped = _with_escapes(texts)
+    escaped = iter(with_backslash([group for (_, is_text), group in zip(groups, found, strict=True) if is_text]))
     cells: dict[str, pl.Series] = {}
-    for (name, _), group in zip(groups, found, strict=True):
-        values = unescaped(group) if group.name in escaped else group
+    for (name, is_text), group in zip(groups, found, strict=True):
+        values = unescaped(group) if is_text and next(escaped) else group
         cells[name] = values.zip_with(values.is_not_null(), cells[name]) if name in cells else values
     matched = (rest == end).fill_null(value=False)
     if not matched.all():
@@ -127,12 +127,6 @@ def _groups(texts: pl.Series, expressions: Sequence[Expression]) -> list[pl.Seri
         found = pl.col("rest").str.extract_groups(expression.pattern).struct.rename_fields([*names, "rest"])
         frames = [frame.with_columns(found.alias("found")).drop("rest").unnest("found") for frame in frames]
     return pl.concat(pl.collect_all(frames)).get_columns()
-
-
-def _with_escapes(texts: Sequence[pl.Series]) -> set[str]:
-    """Return the names of the series that have a backslash, which are searched at the same time."""
-    found = pl.DataFrame(texts).select(pl.all().str.contains("\\", literal=True).any())
-    return {name for name in found.columns if found.get_column(name).any()}
 
 
 def _columns(records: Sequence[bytes]) -> tuple[list[Column], str]:

@@ -140,7 +140,7 @@ class ParquetReader:
 
 
 def _of_span(span: Span, begin: int, step: pa.RecordBatch) -> pa.RecordBatch:
-    """Return the rows of a step that are in a span; the first row of the step has a number in the file."""
+    """Return the rows of a step that are in a span, given how many rows of the file are before the step."""
     first = max(span.offset - begin, 0)
     return step.slice(first, span.offset + span.length - begin - first)
 

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from etl_assets.extract.formats.backslashes import with_backslash
 from etl_assets.extract.formats.bits import count_of, find_all, prefix_parity, words
 from etl_assets.extract.formats.misread import MISREAD_STARTS
 from etl_assets.extract.formats.slices import slices
@@ -115,10 +116,9 @@ def of_table(data: bytes, height: int, width: int) -> Columns:
     columns = frame.get_columns()
     nulls = sum(column.null_count() for column in columns)
     if count_of(b"\\", data) > nulls:  # a null has one
-        escaped = frame.select(pl.all().str.contains("\\", literal=True).any()).row(0)
         columns = [
             _decoded(column, COPY_ESCAPES, unescape_copy, broken) if has_escape else column
-            for column, has_escape in zip(columns, escaped, strict=True)
+            for column, has_escape in zip(columns, with_backslash(columns), strict=True)
         ]
     if broken.any():
         columns = [column.filter(pl.Series(~broken)) for column in columns]

@@ -221,7 +221,7 @@ def _backslashes(data: bytes, at: int) -> Positions:
 
 
 def _copy_end(data: bytes, backslashes: Positions) -> re.Match[bytes] | None:
-    """Return the first of some backslashes with which a line begins that ends a COPY, with the line."""
+    """Return the match of the line that ends a COPY; None if none of the backslashes begins one."""
     codes = np.frombuffer(data, np.uint8)
     dots = backslashes[codes[backslashes + 1] == ord(".")]
     begins = dots[codes[dots - 1] == ord("\n")].tolist()
