@@ -1,12 +1,10 @@
-"""Rows of SQLite as columns of text. Each cell has a type of its own."""
+"""Columns of SQLite as text. Each cell has a type of its own."""
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
-from polars.exceptions import PolarsError
 
 from etl_assets.extract.formats.canonical_text import float_texts
 from etl_assets.extract.formats.row_batch import text_series
@@ -18,47 +16,33 @@ _EXACT: Final = 2**53
 """Whole numbers below it are the same as Float64."""
 
 
-def columns_of(rows: Sequence[tuple[Any, ...]], width: int, texts: frozenset[int]) -> list[pl.Series]:
-    """Return the cells of rows as text.
+def texts_of(columns: Sequence[Sequence[Any]]) -> list[pl.Series]:
+    """Return the cells of columns as text: String, or Binary if some of the texts of a column are not UTF-8."""
+    return list(map(_texts, columns))
 
-    Args:
-        rows: Tuples of one more cell, the rowid, which is left out.
-        width: Number of columns.
-        texts: Positions of the columns without numbers.
 
-    Returns:
-        For each column a Series: String, or Binary if some of its texts are not UTF-8.
-    """
+def _texts(cells: Sequence[Any]) -> pl.Series:
+    of_type = type(next((cell for cell in cells if cell is not None), ""))
+    if of_type is str and (texts := _of_one_type(cells, pl.String)) is not None:
+        return texts
+    if of_type is int and (numbers := _of_one_type(cells, pl.Int64)) is not None:
+        return numbers.cast(pl.String)
+    floats = _of_one_type(cells, pl.Float64) if of_type in (int, float) else None
+    if floats is not None and (floats.abs() < _EXACT).all():
+        return float_texts(floats)
+    return _mixed(cells)
+
+
+def _of_one_type(cells: Sequence[Any], type_: type[pl.DataType]) -> pl.Series | None:
+    """Return cells as values of a type, which whole numbers can be for Float64; None if one is of another type."""
     try:
-        frame = pl.DataFrame(rows, orient="row", infer_schema_length=None)
-    except (PolarsError, UnicodeEncodeError, TypeError):
-        return [_mixed(rows, place) for place in range(1, width + 1)]
-    if not rows:
-        return [pl.Series([], dtype=pl.String)] * width
-    return [
-        _column(frame.to_series(place), rows, place, has_numbers=place - 1 not in texts)
-        for place in range(1, width + 1)
-    ]
+        return pl.Series(cells, dtype=type_)
+    except (TypeError, UnicodeEncodeError):
+        return None
 
 
-def _column(cells: pl.Series, rows: Sequence[tuple[Any, ...]], place: int, *, has_numbers: bool) -> pl.Series:
-    """Return a column as text. Polars made one type of all of its cells, which is exact for some types alone."""
-    if cells.dtype in (pl.Int64, pl.Null):
-        return cells.cast(pl.String)
-    if cells.dtype == pl.Float64 and (cells.abs() < _EXACT).all():
-        return float_texts(cells)
-    if cells.dtype == pl.String and (not has_numbers or _types(rows, place) <= {str, type(None)}):
-        return cells
-    return _mixed(rows, place)
-
-
-def _types(rows: Sequence[tuple[Any, ...]], place: int) -> set[type]:
-    return set(map(type, map(itemgetter(place), rows)))
-
-
-def _mixed(rows: Sequence[tuple[Any, ...]], place: int) -> pl.Series:
+def _mixed(cells: Sequence[Any]) -> pl.Series:
     """Return a column as text, cell by cell."""
-    cells = [row[place] for row in rows]
     floats = iter(float_texts(pl.Series([cell for cell in cells if isinstance(cell, float)], dtype=pl.Float64)))
     return text_series([next(floats) if isinstance(cell, float) else _text(cell) for cell in cells])
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from etl_assets.errors import DeliveryIncompleteError
 from etl_assets.extract.formats.row_batch import RowBatch
-from etl_assets.extract.formats.sqlite.cells import columns_of
+from etl_assets.extract.formats.sqlite.cells import texts_of
 from etl_assets.extract.formats.sqlite.database import TimeLimit, check_structure, opened, refusing, restrict
 from etl_assets.extract.formats.sqlite.rows import Rows
 from etl_assets.extract.formats.sqlite.selection import of_query, of_table, quoted, tables_of
@@ -17,12 +17,11 @@ from etl_assets.model.delivery import Span
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
 
     from etl_assets.extract.formats.sqlite.format import Sqlite
-    from etl_assets.extract.formats.sqlite.rows import Row
     from etl_assets.extract.formats.sqlite.selection import Selection
     from etl_assets.model.delivery import MemberIndex
 
@@ -48,12 +47,16 @@ class SqliteReader:
         first, offset = number, 0
         with self._opened(check=True) as (rows, selection):
             for batch in rows.cut(self._format.batch_bytes):
-                line = batch[0][0] if selection.has_rowid else offset + 1
-                span = Span(number, self._member, offset, len(batch), record, len(batch), line)
-                yield self._batch(span, selection, batch)
-                number, record, offset = number + 1, record + len(batch), offset + len(batch)
+                rowids, *columns = batch
+                count = len(rowids)
+                line = rowids[0] if selection.has_rowid else offset + 1
+                span = Span(number, self._member, offset, count, record, count, line)
+                yield self._batch(span, selection, rowids, partial(texts_of, columns))
+                number, record, offset = number + 1, record + count, offset + count
             if number == first:
-                yield self._batch(Span(number, self._member, 0, 0, record, 0, 1), selection, [])
+                rowids, *columns = rows.take(0)
+                span = Span(number, self._member, 0, 0, record, 0, 1)
+                yield self._batch(span, selection, rowids, partial(texts_of, columns))
 
     def indexed(self, index: MemberIndex) -> Iterator[RowBatch]:
         """Read the batches of an index; their cells are kept as columns at once, which take less memory than rows."""
@@ -61,14 +64,13 @@ class SqliteReader:
             for span in sorted(index.spans, key=lambda span: span.offset):
                 if rows.position != span.offset:
                     rows.move(span.offset, span.first_line if selection.has_rowid else span.offset)
-                taken = rows.take(span.length) if span.length else []
-                if len(taken) < span.length:
+                rowids, *columns = rows.take(span.length)
+                if len(rowids) < span.length:
                     raise DeliveryIncompleteError(
                         f"{self._where} ends before batch {span.batch} does. Nothing more was written. "
                         "Land the delivery again: its index belongs to other bytes."
                     )
-                cells = columns_of(taken, len(selection.names), selection.texts)
-                yield self._batch(span, selection, taken, cells)
+                yield self._batch(span, selection, rowids, partial(list, texts_of(columns)))
 
     @contextmanager
     def _opened(self, *, check: bool) -> Iterator[tuple[Rows, Selection]]:
@@ -90,13 +92,11 @@ class SqliteReader:
         return selection or of_query(connection, self._format.query or "", self._where)
 
     def _batch(
-        self, span: Span, selection: Selection, rows: Sequence[Row], cells: Sequence[pl.Series] | None = None
+        self, span: Span, selection: Selection, rowids: Sequence[int], cells: Callable[[], list[pl.Series]]
     ) -> RowBatch:
         place = f"{self._member}:{selection.label}:" if selection.label else f"{self._member}:"
-        rowids = [row[0] for row in rows] if selection.has_rowid else []
 
         def location(index: int) -> str:
-            return f"{place}{rowids[index]}" if rowids else f"{place}row {span.first_line + index}"
+            return f"{place}{rowids[index]}" if selection.has_rowid else f"{place}row {span.first_line + index}"
 
-        read = partial(columns_of, rows, len(selection.names), selection.texts) if cells is None else lambda: cells
-        return RowBatch(span, selection.names, read, location, null=self._format.null)
+        return RowBatch(span, selection.names, cells, location, null=self._format.null)

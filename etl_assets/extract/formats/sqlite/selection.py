@@ -28,14 +28,12 @@ class Selection:
         names: The published names.
         label: The table in locations; empty for a query.
         has_rowid: Whether the rows have rowids.
-        texts: Positions of the columns in which SQLite stores no numbers, as it makes texts of them.
     """
 
     statement: str
     names: tuple[str, ...]
     label: str
     has_rowid: bool
-    texts: frozenset[int] = frozenset()
 
     @property
     def start(self) -> int:
@@ -69,21 +67,19 @@ def of_table(connection: sqlite3.Connection, table: str, where: str) -> Selectio
         DeliveryError: If there is no such table, or it has no order of its own.
     """
     name = _name_of(connection, table, where)
-    columns = [row for row in connection.execute(f"PRAGMA table_xinfo({quoted(name)})") if row[6] != 1]
-    names = tuple(row[1] for row in columns)
-    texts = frozenset(place for place, row in enumerate(columns) if _has_text_affinity(row[2]))
+    names = tuple(row[1] for row in connection.execute(f"PRAGMA table_xinfo({quoted(name)})") if row[6] != 1)
     _check(names, where)
     key = [column[2] for column in connection.execute(f"PRAGMA index_info({quoted(name)})")]
     if key:
         order = ", ".join(map(quoted, key))
         statement = f"SELECT NULL, * FROM {quoted(name)} ORDER BY {order} LIMIT -1 OFFSET ?"
-        return Selection(statement, names, name, has_rowid=False, texts=texts)
+        return Selection(statement, names, name, has_rowid=False)
     taken = {column.lower() for column in names}
     rowid = next((alias for alias in _ROWID if alias not in taken), None)
     if rowid is None:
         raise refused(where, f"has a table whose rowid has no name, {name!r}", "Read it by a query")
     statement = f"SELECT {rowid}, * FROM {quoted(name)} WHERE {rowid} >= ? ORDER BY {rowid}"
-    return Selection(statement, names, name, has_rowid=True, texts=texts)
+    return Selection(statement, names, name, has_rowid=True)
 
 
 def of_query(connection: sqlite3.Connection, query: str, where: str) -> Selection:
@@ -100,12 +96,6 @@ def of_query(connection: sqlite3.Connection, query: str, where: str) -> Selectio
     order = ", ".join(f"{place} COLLATE BINARY" for place in range(2, len(names) + 2))
     statement = f"SELECT NULL, * FROM {inner} ORDER BY {order} LIMIT -1 OFFSET ?"
     return Selection(statement, names, "", has_rowid=False)
-
-
-def _has_text_affinity(declared: str) -> bool:
-    """Return whether SQLite makes texts of the numbers that are written to a column of a declared type."""
-    type_ = declared.upper()
-    return "INT" not in type_ and any(word in type_ for word in ("CHAR", "CLOB", "TEXT"))
 
 
 def _name_of(connection: sqlite3.Connection, table: str, where: str) -> str:
