@@ -29,8 +29,8 @@ _CELL: Final = re.compile(
 )
 _VALUES: Final = {"": _NUMBER, "n": _NUMBER, "s": r"\d{1,9}", "b": "[01]"}
 _WITHOUT_CONTENTS: Final = re.compile("<[^<>]*/>")
-_MARKS_OF_DOUBT: Final = (b"hidden", b"<!", b"<?", b":row")
-"""What a run of usual rows does not have: hidden rows, comments, instructions and prefixes."""
+_MARKS_OF_DOUBT: Final = ("<!", "<?", ":row")
+"""What a run of usual rows does not have: comments, instructions and prefixes."""
 _BOOLEANS: Final = {"1": literals.TRUE, "0": literals.FALSE}
 _MOST_SHAPES: Final = 2_000
 _MOST_GROUPS: Final = 2_000
@@ -62,15 +62,15 @@ class Proof:
     def of_run(self, run: bytes) -> Iterator[Row] | None:
         """Return the rows of a run of whole rows; None if there is no proof."""
         shape, self._widest = self._widest, None
-        if shape is None or shape.pattern is None or any(mark in run for mark in _MARKS_OF_DOUBT):
+        if shape is None or shape.pattern is None or b"hidden" in run:
             return None
         try:
             text = run.decode()
             found = shape.pattern.findall(text)
             numbers, *values = zip(*found, strict=True)
             empty = [column.count("") for column in values]
-            usual = 2 * len(found) + 4 * (len(values) * len(found) - sum(empty))
-            if text.count("</row") != len(found) or text.count("<") != usual + _without_contents(text):
+            tags = 2 * len(found) + 4 * (len(values) * len(found) - sum(empty))
+            if text.count("</row") != len(found) or not _has_no_more(text, tags):
                 return None
             columns = zip(shape.converters, values, empty, strict=True)
             cells = [_sparse(convert, column) if some else convert(column) for convert, column, some in columns]
@@ -148,9 +148,12 @@ def _attribute(name: str, value: str) -> str:
     return f' {name}="{value}"' if value else ""
 
 
-def _without_contents(text: str) -> int:
-    """Return the number of elements without contents."""
-    return len(_WITHOUT_CONTENTS.findall(text)) if "/>" in text else 0
+def _has_no_more(text: str, tags: int) -> bool:
+    """Return whether a text has no more than a number of tags, but for those of elements without contents."""
+    more = text.count("<") - tags
+    if more and any(mark in text for mark in _MARKS_OF_DOUBT):
+        return False
+    return not more or more == len(_WITHOUT_CONTENTS.findall(text))
 
 
 def _sparse(convert: Convert, values: Sequence[str]) -> list[str]:
