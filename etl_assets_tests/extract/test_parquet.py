@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
 from etl_assets.extract.formats.parquet import Parquet, footer
+from etl_assets.extract.formats.parquet.row_groups import Column, RowGroup, row_groups_of
 from etl_assets.model.delivery import MemberIndex
 from etl_assets.schema import RECORD_NO
 from etl_assets_tests.conformance.test_parquet_conforms import TABLE, parquet
@@ -234,6 +236,51 @@ def test_an_encrypted_column_is_refused() -> None:
     encryption = pytest.importorskip("pyarrow.parquet.encryption")
     for column in ("x", "y"):
         assert "is encrypted" in refusal(_encrypted(encryption, column))
+
+
+def test_an_encrypted_column_in_a_later_row_group_alone_is_refused() -> None:
+    data = parquet(pa.table({"x": range(100)}), row_group_size=50)
+    length = int.from_bytes(data[-8:-4], "little")
+    pages, metadata = data[: -8 - length], data[-8 - length : -8]
+    last_column = metadata.rindex(b"\0\0\x16") + 1  # its last field is before the stop, and the size of the group after
+    is_encrypted = bytes.fromhex("0c101c0000")  # field 8, a union with an empty struct as field 1
+    changed = metadata[:last_column] + is_encrypted + metadata[last_column:]
+    assert pq.read_metadata(io.BytesIO(data)).num_row_groups == 2
+    assert "is encrypted" in refusal(pages + changed + len(changed).to_bytes(4, "little") + b"PAR1")
+
+
+def test_row_groups_are_those_that_pyarrow_finds() -> None:
+    metadata = pq.read_metadata(io.BytesIO(SAMPLE))
+    assert row_groups_of(SAMPLE[-_FOOTER:-8]) == [
+        RowGroup(
+            group.num_rows,
+            group.total_byte_size,
+            [
+                Column(column.num_values, column.total_uncompressed_size)
+                for column in map(group.column, range(group.num_columns))
+            ],
+        )
+        for group in map(metadata.row_group, range(metadata.num_row_groups))
+    ]
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_have_row_groups_or_are_an_error(data: bytes) -> None:
+    with suppress(pa.ArrowInvalid):
+        assert all(group.columns is not None for group in row_groups_of(data))
+
+
+def test_a_footer_of_nested_structs_is_an_error_and_no_overflow() -> None:
+    with pytest.raises(pa.ArrowInvalid, match="compact protocol"):
+        row_groups_of(b"\x1c" * 100_000)
+
+
+def test_an_index_that_is_not_in_its_dictionary_is_damage() -> None:
+    data = parquet(pa.table({"x": ["a", "b", "c"] * 99}), compression="none", write_page_checksum=False)
+    begin: Any = pq.read_metadata(io.BytesIO(data)).row_group(0).column(0).data_page_offset
+    changed = bytearray(data)
+    changed[begin + 60] |= 0xF0  # two of the indices, of two bits each
+    assert "an index is not in its dictionary" in refusal(bytes(changed))
 
 
 def _encrypted(encryption: Any, column: str) -> bytes:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
+from etl_assets.extract.formats.parquet.row_groups import row_groups_of
 from etl_assets.extract.formats.published_names import check_names
 from etl_assets.model.text import names_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from etl_assets.extract.formats.parquet.row_groups import RowGroup
 
 BUFFERED: Final = 64 * 1024**2
 """Row groups with more bytes are read in parts."""
@@ -30,6 +34,21 @@ _CELLS: Final = 10**8
 """A file may always claim so many cells, and more in proportion to its size."""
 _BROKEN: Final = (pa.ArrowException, OSError, ValueError, OverflowError)
 _SHOWN: Final = 200
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file whose footer is sound.
+
+    Attributes:
+        file: Decodes texts to a dictionary and an index for each row, however often one occurs.
+        schema: The types that the file has.
+        row_groups: In order.
+    """
+
+    file: pq.ParquetFile
+    schema: pa.Schema
+    row_groups: Sequence[RowGroup]
 
 
 @contextmanager
@@ -53,8 +72,8 @@ def refused(where: str, problem: str, remedy: str) -> DeliveryError:
     return DeliveryError(f"{where} {problem}. Nothing of it was written. {remedy}.")
 
 
-def open_file(stream: BinaryIO, where: str) -> pq.ParquetFile:
-    """Open a file whose footer is sound.
+def open_file(stream: BinaryIO, where: str) -> Opened:
+    """Open a file.
 
     Raises:
         DeliveryIncompleteError: If it has no footer.
@@ -63,34 +82,25 @@ def open_file(stream: BinaryIO, where: str) -> pq.ParquetFile:
     size = _check_ends(stream, where)
     with refusing(where):
         metadata = pq.read_metadata(stream)
-        _check_claims(metadata, size, where)
-        file = _opened(stream, metadata, ())
-        names = list(file.schema_arrow.names)
+        row_groups = row_groups_of(_footer_of(stream, size))
+        _check_claims(metadata, row_groups, size, where)
+        schema = pq.ParquetFile(stream, metadata=metadata).schema_arrow
+        names = list(schema.names)
     _check_names(names, where)
-    with refusing(where):  # of an encrypted column, this is an error; the use of its metadata ends the process
-        next(file.iter_batches(1), None)
-    _check_nested(file, size, where)
-    return file
+    with refusing(where):
+        file = _with_dictionaries(stream, metadata, row_groups)
+    _check_nested(file, row_groups, size, where)
+    return Opened(file, schema, row_groups)
 
 
-def with_dictionaries(stream: BinaryIO, metadata: pq.FileMetaData) -> pq.ParquetFile:
-    """Open a file so that texts are decoded to a dictionary and an index for each row, however often one occurs.
-
-    Args:
-        stream: The file.
-        metadata: Its footer, from `open_file`.
-    """
+def _with_dictionaries(stream: BinaryIO, metadata: pq.FileMetaData, row_groups: Sequence[RowGroup]) -> pq.ParquetFile:
     columns = [metadata.schema.column(index) for index in range(metadata.num_columns)]
-    return _opened(stream, metadata, [column.path for column in columns if column.physical_type == _TEXTS])
-
-
-def _opened(stream: BinaryIO, metadata: pq.FileMetaData, dictionaries: Sequence[str]) -> pq.ParquetFile:
     return pq.ParquetFile(
         stream,
         metadata=metadata,
-        read_dictionary=list(dictionaries),
+        read_dictionary=[column.path for column in columns if column.physical_type == _TEXTS],
         pre_buffer=False,
-        buffer_size=_buffer_size(metadata),
+        buffer_size=_buffer_size(row_groups, len(columns)),
         page_checksum_verification=True,
     )
 
@@ -115,30 +125,33 @@ def _check_ends(stream: BinaryIO, where: str) -> int:
     return size
 
 
-def _check_claims(metadata: pq.FileMetaData, size: int, where: str) -> None:
-    """Refuse a file that claims more rows than its size makes credible.
+def _footer_of(stream: BinaryIO, size: int) -> bytes:
+    """Return the footer of a file of a size."""
+    stream.seek(size - _TAIL)
+    length = int.from_bytes(stream.read(_TAIL - len(_MAGIC)), "little")
+    stream.seek(size - _TAIL - length)
+    footer = stream.read(length)
+    stream.seek(0)
+    return footer
 
-    It does not use the metadata of single columns: if a column is encrypted, pyarrow ends the process there.
-    """
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    if any(group.num_columns != metadata.num_columns or group.num_rows < 0 for group in groups):
+
+def _check_claims(metadata: pq.FileMetaData, row_groups: Sequence[RowGroup], size: int, where: str) -> None:
+    """Refuse a file that contradicts itself, or claims more rows than its size makes credible."""
+    columns = metadata.num_columns
+    fit = all(len(group.columns) == columns and group.rows >= 0 for group in row_groups)
+    if not fit or len(row_groups) != metadata.num_row_groups:
         raise refused(where, "has a row group that does not fit its schema", "Check the file")
-    rows = sum(group.num_rows for group in groups)
-    _check_values(rows * metadata.num_columns, size, where)
+    _check_values(sum(group.rows for group in row_groups) * columns, size, where)
 
 
-def _check_nested(file: pq.ParquetFile, size: int, where: str) -> None:
+def _check_nested(file: pq.ParquetFile, row_groups: Sequence[RowGroup], size: int, where: str) -> None:
     """Refuse a file whose nested columns have more values than its size makes credible; a row can have any number."""
-    schema, metadata = file.metadata.schema, file.metadata
-    if all(schema.column(index).max_repetition_level == 0 for index in range(metadata.num_columns)):
+    schema = file.metadata.schema
+    if all(schema.column(index).max_repetition_level == 0 for index in range(file.metadata.num_columns)):
         return
     with refusing(where):
         file.scan_contents(batch_size=_SCANNED)
-    values = 0
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        values += sum(group.column(index).num_values for index in range(group.num_columns))
-    _check_values(values, size, where)
+    _check_values(sum(column.values for group in row_groups for column in group.columns), size, where)
 
 
 def _check_values(values: int, size: int, where: str) -> None:
@@ -147,12 +160,11 @@ def _check_values(values: int, size: int, where: str) -> None:
         raise refused(where, problem, "Check the file: it may be made to fill the memory")
 
 
-def _buffer_size(metadata: pq.FileMetaData) -> int:
+def _buffer_size(row_groups: Sequence[RowGroup], columns: int) -> int:
     """Return 0 to read the values of a column of a row group at once; else in how large parts."""
-    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
-    if max((group.total_byte_size for group in groups), default=0) <= BUFFERED:
+    if max((group.size for group in row_groups), default=0) <= BUFFERED:
         return 0
-    return max(_SMALLEST_BUFFER, min(_BLOCK, BUFFERED // max(metadata.num_columns, 1)))
+    return max(_SMALLEST_BUFFER, min(_BLOCK, BUFFERED // max(columns, 1)))
 
 
 def _check_names(names: list[str], where: str) -> None:

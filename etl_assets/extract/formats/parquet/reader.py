@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from etl_assets.errors import DeliveryIncompleteError
 from etl_assets.extract.formats.parquet.cells import published_type, texts_of
-from etl_assets.extract.formats.parquet.cuts import rows_a_batch, rows_a_step
-from etl_assets.extract.formats.parquet.footer import open_file, refused, refusing, with_dictionaries
+from etl_assets.extract.formats.parquet.cuts import check_dictionaries, rows_a_batch, rows_a_step
+from etl_assets.extract.formats.parquet.footer import open_file, refused, refusing
 from etl_assets.extract.formats.parquet.values import is_typed, values_of
 from etl_assets.extract.formats.row_batch import RowBatch, TypedCells, joined_texts
 from etl_assets.model.delivery import Span
@@ -90,32 +90,30 @@ class ParquetReader:
             yield self._batch(span, parts, group)
 
     def _open(self) -> None:
-        self._file = open_file(self._stream, self._where)
-        metadata = self._file.metadata
-        rows = (metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))
-        self._starts = list(accumulate(rows, initial=0))
-        schema = self._file.schema_arrow
-        self._texts = with_dictionaries(self._stream, metadata)
-        published = {field.name: published_type(field.type) for field in schema}
+        opened = open_file(self._stream, self._where)
+        self._file, self._schema, self._row_groups = opened.file, opened.schema, opened.row_groups
+        self._starts = list(accumulate((group.rows for group in self._row_groups), initial=0))
+        published = {field.name: published_type(field.type) for field in self._schema}
         self._types = {name: type_ for name, type_ in published.items() if type_ is not None}
         self._context = json.dumps(self._types, ensure_ascii=False)
 
     def _parts(self, group: int) -> Iterator[pa.RecordBatch]:
         """Decode a row group, and yield its batches."""
-        metadata = self._file.metadata.row_group(group)
         for step in self._steps(group):
-            rows = rows_a_batch(step, metadata, self._size)
+            rows = rows_a_batch(step, self._row_groups[group], self._size)
             for begin in range(0, step.num_rows, rows):
                 yield step.slice(begin, rows)
 
     def _steps(self, group: int) -> Iterator[pa.RecordBatch]:
         """Decode a row group, so many rows at a time."""
-        rows = rows_a_step(self._file.metadata.row_group(group), self._size)
+        rows = rows_a_step(self._row_groups[group], self._size)
         with refusing(f"{self._where}, row group {group + 1},"):
-            steps = self._texts.iter_batches(rows, row_groups=[group])
+            steps = self._file.iter_batches(rows, row_groups=[group])
         while True:
             with refusing(f"{self._where}, row group {group + 1},"):
                 step = next(steps, None)
+                if step is not None:
+                    check_dictionaries(step)
             if step is None:
                 return
             yield step
@@ -124,9 +122,8 @@ class ParquetReader:
         return Span(number, self._member, offset, rows, record, rows, offset + 1, context=self._context)
 
     def _batch(self, span: Span, parts: Sequence[pa.RecordBatch], group: int) -> RowBatch:
-        schema = self._file.schema_arrow
-        names = schema.names
-        cells = partial(_cells, schema, parts, self._binary, self._where)
+        names = self._schema.names
+        cells = partial(_cells, self._schema, parts, self._binary, self._where)
         place = f"{self._member}:group {group + 1}:row "
         batch = RowBatch(span, names, cells, lambda row: f"{place}{span.first_line + row}", null=self._null)
         batch.canonical, batch.types = True, self._types
