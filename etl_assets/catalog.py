@@ -90,12 +90,16 @@ def source_of(file: SourceFile, module: ModuleType) -> Source | None:
     """Return the source that a module declares; None if it declares none.
 
     Raises:
-        DeclarationError: If its ``SOURCE`` is no source, or the file is not named like it.
+        DeclarationError: If its ``SOURCE`` is no source, or the file is not named like it, or a source that is named
+            like the file has another variable.
     """
     source = getattr(module, "SOURCE", None)
-    if source is None:
-        return None
     where = f"file {file.path}"
+    if source is None:
+        for variable, value in vars(module).items():
+            if isinstance(value, Source) and value.name == file.name:
+                raise DeclarationError(where, variable, "is not read", "Rename it: SOURCE = Source(...)")
+        return None
     if not isinstance(source, Source):
         raise DeclarationError(where, "SOURCE", "is not a Source", "Write SOURCE = Source(...)")
     if source.name != file.name:

@@ -37,6 +37,10 @@ def _problem(folder: Path, text: str) -> str:
         (source_text("broken", more="max_rejected=2.0"), "DeclarationError: source 'broken': max_rejected 2.0 is not"),
         (source_text("another"), "DeclarationError: file {path}: name is 'another'. Name the file like the source"),
         ("SOURCE = 1\n", "DeclarationError: file {path}: SOURCE is not a Source."),
+        (
+            source_text("broken").replace("SOURCE =", "source ="),
+            "DeclarationError: file {path}: source is not read. Rename it: SOURCE = Source(...)",
+        ),
         ("raise SystemExit(0)\n", "Line 1: SystemExit: The file ends the process that imports it."),
         ("def f():\n    f()\nf()\n", "Line 2: RecursionError: maximum recursion depth exceeded"),
         ("from .helper import x\n", "Line 1: ModuleNotFoundError: No module named 'etl_assets_folder_"),
