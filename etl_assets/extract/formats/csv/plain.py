@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _CANDIDATES: Final = bytes((*range(1, 9), *range(14, 32), 127))
 """Control characters that text does not have, as a rule."""
+_LINE_ENDS: Final = (b"\r\n", b"\n", b"\r")
 _LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -52,6 +53,20 @@ class Step:
     meaning: bytes
 
 
+class Coded(NamedTuple):
+    """Text with codes for its escape sequences.
+
+    Attributes:
+        data: The text.
+        marks: Where the codes begin.
+        hides_line_ends: Whether a code stands for a line end.
+    """
+
+    data: bytes
+    marks: Positions
+    hides_line_ends: bool
+
+
 @dataclass(frozen=True)
 class Rewriting:
     """The replacements that make text plain, in their order, each over all of it.
@@ -68,14 +83,15 @@ class Rewriting:
     structure: tuple[Step, ...]
     literals: tuple[Step, ...]
 
-    def apply(self, data: bytes) -> bytes:
-        """Return the text in the plain layout."""
+    def apply(self, data: bytes) -> Coded:
+        """Return the text in the plain layout; the marks are right if no bytes are moving."""
         for step in self.signs:
             data = data.replace(step.original, step.written)
-        data = _with_codes(data, self.escapes)
+        coded = _with_codes(data, self.escapes)
+        data = coded.data
         for step in self.structure:
             data = data.replace(step.original, step.written)
-        return data
+        return coded._replace(data=data)
 
     @cached_property
     def meanings(self) -> dict[str, str]:
@@ -104,6 +120,8 @@ class PlainText:
         layout: The plain layout.
         rewriting: How it was rewritten; None if the original is in the plain layout.
         moving: The replacements by which bytes moved.
+        marks: Where the codes begin; None if that is not known, for bytes moved.
+        hides_line_ends: Whether a code stands for a line end.
     """
 
     data: bytes
@@ -111,6 +129,8 @@ class PlainText:
     layout: Layout
     rewriting: Rewriting | None = None
     moving: tuple[Step, ...] = ()
+    marks: Positions | None = None
+    hides_line_ends: bool = False
 
     def upto(self, end: int) -> PlainText:
         """Return the text that ends before a position."""
@@ -129,7 +149,7 @@ class PlainText:
 
     def rewritten(self, value: str) -> str:
         """Return how the text writes the characters of a value that are published as they are."""
-        return self.rewriting.apply(value.encode()).decode() if self.rewriting else value
+        return self.rewriting.apply(value.encode()).data.decode() if self.rewriting else value
 
     def literal(self, data: bytes) -> bytes:
         """Return how the text writes a value all of whose quotes, delimiters and line ends are part of it."""
@@ -167,7 +187,9 @@ class PlainText:
         """
         if self.rewriting is None:
             return np.zeros(0, np.int64)
-        marks = find_all(np.frombuffer(self.data, np.uint8), self.rewriting.mark[0])
+        marks = self.marks
+        if marks is None:
+            marks = find_all(np.frombuffer(self.data, np.uint8), self.rewriting.mark[0])
         if not self.rewriting.structure or quoted is None:
             return marks
         return np.sort(np.concatenate((marks, positions_of(quoted))))
@@ -204,10 +226,11 @@ def plain_text(data: bytes, layout: Layout, *, final: bool) -> PlainText:
     mark, separator = [*absent, *(byte for byte in free if byte not in absent)][:2]
     rewriting = _rewriting(layout, mark, separator)
     moving = rewriting.moving(data)
-    data = rewriting.apply(data)
+    data, marks, hides_line_ends = rewriting.apply(data)
     delimiter = separator if len(layout.delimiter) > 1 else layout.delimiter
     plain = Layout(delimiter, layout.quote, layout.comment, line_end=layout.line_end)
-    return PlainText(_ended(data, layout) if final else data, len(data), plain, rewriting, moving)
+    text = _ended(data, layout) if final else data
+    return PlainText(text, len(data), plain, rewriting, moving, None if moving else marks, hides_line_ends)
 
 
 @lru_cache
@@ -226,7 +249,7 @@ def _rewriting(layout: Layout, mark: bytes, separator: bytes) -> Rewriting:
         characters = [bytes((code,)) for code in dict.fromkeys(layout.escape + layout.quote + layout.delimiter)]
         escapes = [
             Step(layout.escape + escaped, mark + next(letters) * len(escaped), escaped)
-            for escaped in (b"\r\n", b"\n", b"\r", *characters)
+            for escaped in (*_LINE_ENDS, *characters)
         ]
     if len(layout.delimiter) > 1:
         structure.append(Step(layout.delimiter, separator, layout.delimiter))
@@ -235,22 +258,24 @@ def _rewriting(layout: Layout, mark: bytes, separator: bytes) -> Rewriting:
     return Rewriting(tuple(signs), tuple(escapes), tuple(structure), tuple(literals))
 
 
-def _with_codes(data: bytes, escapes: tuple[Step, ...]) -> bytes:
+def _with_codes(data: bytes, escapes: tuple[Step, ...]) -> Coded:
     """Return text with codes for its escape sequences: of several escape characters, each second one is escaped."""
     if not escapes or escapes[0].original[:1] not in data:
-        return data
+        return Coded(data, np.zeros(0, np.int64), hides_line_ends=False)
     codes = np.frombuffer(data, np.uint8).copy()
     at = find_all(codes, escapes[0].original[0])
     order = np.arange(len(at))
     begins = np.concatenate((np.ones(1, bool), at[1:] != at[:-1] + 1))
     at = at[(order - np.maximum.accumulate(np.where(begins, order, 0))) % 2 == 0]
+    hides_line_ends = False
     for step in escapes:
         found = at[at + len(step.original) <= len(codes)]
         for ahead in range(1, len(step.original)):
             found = found[codes[found + ahead] == step.original[ahead]]
         for ahead, code in enumerate(step.written):
             codes[found + ahead] = code
-    return codes.tobytes()
+        hides_line_ends |= len(found) > 0 and step.original[1:] in _LINE_ENDS
+    return Coded(codes.tobytes(), at[codes[at] == escapes[0].written[0]], hides_line_ends)
 
 
 def _ended(data: bytes, layout: Layout) -> bytes:
