@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
@@ -31,11 +32,11 @@ Written by `python -m benchmarks --only formats`; do not edit.
 
 Ours: every record of a file is found, checked, numbered and split into values as published, batch by batch, with its
 bytes and its place. Library: the fastest one that reads such a file into a frame. Neither writes anything. Each
-reading is a process of its own, timed after the reading of a small file; the sides take turns. Libraries round or
-change values of JSON and Excel, so the limit is higher there. For `parquet:verified` the library is pyarrow, which
-verifies the checksums of pages as ours does; for `parquet:unverified` it is Polars, which does not, and there is no
-limit: to read the bytes and compute their checksums alone takes most of its time. Peak memory is compared with that
-for a file ten times as large, for formats that are read as a stream.
+reading is a process of its own, timed after the reading of a small file; the sides take turns, three times at least,
+until half a minute is over. Libraries round or change values of JSON and Excel, so the limit is higher there. For
+`parquet:verified` the library is pyarrow, which verifies the checksums of pages as ours does; for `parquet:unverified`
+it is Polars, which does not, and there is no limit: to read the bytes and compute their checksums alone takes most of
+its time. Peak memory is compared with that for a file ten times as large, for formats that are read as a stream.
 """
 _SMALL: Final = 1
 _MB: Final = 1_000_000
@@ -48,16 +49,18 @@ class Plan:
     Attributes:
         megabytes: Size of the files that are timed.
         large: Size of the files whose memory is compared with that; None for no comparison.
-        pairs: How often each side is timed.
+        pairs: How often each side is timed at least.
+        seconds: How long pairs are timed at least.
     """
 
     megabytes: int
     large: int | None
     pairs: int
+    seconds: float
 
 
-FULL: Final = Plan(100, 1_000, 3)
-QUICK: Final = Plan(10, None, 1)
+FULL: Final = Plan(100, 1_000, 3, 30)
+QUICK: Final = Plan(10, None, 1, 0)
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,8 @@ def compare(name: str, plan: Plan, work: Path) -> Compared:
     about = _write(work, name, file, plan.megabytes)
     ours: list[Reading] = []
     fastest: list[Reading] = []
-    for _ in range(plan.pairs):
+    begin = time.monotonic()
+    while len(ours) < plan.pairs or time.monotonic() - begin < plan.seconds:
         ours.append(_read(work, "ours", name, small, file))
         fastest.append(_read(work, "fastest", name, small, file))
     size, large_peak = file.stat().st_size / _MB, None
