@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import BinaryIO, Final
 
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
+from etl_assets.extract.formats.utf8 import is_utf8
 
 UTF8: Final = "utf-8"
 _MARKS: Final = (
@@ -80,6 +81,17 @@ def decode_record(record: bytes, encoding: str) -> bytes:
 def _lossless(encoding: str) -> str:
     """Return the error handler that keeps invalid bytes unchanged through decoding and encoding."""
     return "surrogatepass" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
+
+
+def decodes(data: bytes, codec: str) -> bool:
+    """Return whether bytes are in an encoding."""
+    if codec == UTF8:
+        return is_utf8(data)
+    try:
+        data.decode(codec)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class Transcoded(io.RawIOBase):

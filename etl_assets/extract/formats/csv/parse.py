@@ -21,9 +21,9 @@ from etl_assets.extract.formats.csv.records import (
     find_records,
     split_fields,
 )
-from etl_assets.extract.formats.encoding import UTF8
+from etl_assets.extract.formats.encoding import UTF8, decodes
 from etl_assets.extract.formats.misread import MISREAD_STARTS
-from etl_assets.extract.formats.utf8 import invalid_utf8, is_utf8
+from etl_assets.extract.formats.utf8 import invalid_utf8
 from etl_assets.model.rule import UNTERMINATED, RuleInfo
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Parser:
         if b"\0" in data:
             positions = find_all(np.frombuffer(data, np.uint8), 0)
             broken[NUL] = _flags(records.holding(positions), len(records))
-        if not data.isascii() and not _decodes(data, self.options.read_codec):
+        if not data.isascii() and not decodes(data, self.options.read_codec):
             broken[ENCODING] = self._undecodable()
         return broken
 
@@ -134,7 +134,7 @@ class Parser:
         if codec == UTF8:
             return _flags(records.holding(invalid_utf8(data)), len(records))
         ends = zip(records.starts.tolist(), records.ends.tolist(), strict=True)
-        return np.array([not _decodes(data[start:end], codec) for start, end in ends], bool)
+        return np.array([not decodes(data[start:end], codec) for start, end in ends], bool)
 
     def _body(self, good: Flags | None, counts: Positions | None) -> bytes:
         """Return the lines of the well-formed records, each with all its delimiters."""
@@ -215,13 +215,3 @@ def _flags(indices: Positions, length: int) -> Flags:
     flags = np.zeros(length, bool)
     flags[indices] = True
     return flags
-
-
-def _decodes(data: bytes, codec: str) -> bool:
-    if codec == UTF8:
-        return is_utf8(data)
-    try:
-        data.decode(codec)
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from etl_assets.extract.formats.bits import find_all
-from etl_assets.extract.formats.encoding import UTF8
+from etl_assets.extract.formats.encoding import UTF8, decodes
 from etl_assets.extract.formats.malformed import any_broken, malformed_by_rule
 from etl_assets.extract.formats.utf8 import invalid_utf8, is_utf8
 from etl_assets.model.rule import UNTERMINATED, RuleInfo
@@ -89,18 +89,10 @@ def _unreadable(lines: Lines) -> dict[str, Flags]:
         if lines.codec != UTF8:
             broken[ENCODING] = np.zeros(len(lines), bool)
             foreign = lines.beyond_ascii
-            broken[ENCODING][foreign] = [not _decodes(lines.line(index), lines.codec) for index in foreign.tolist()]
+            broken[ENCODING][foreign] = [not decodes(lines.line(index), lines.codec) for index in foreign.tolist()]
         elif not is_utf8(lines.data):
             broken[ENCODING] = lines.holding(invalid_utf8(lines.data))
     return {rule: flags for rule, flags in broken.items() if flags.any()}
-
-
-def _decodes(line: bytes, codec: str) -> bool:
-    try:
-        line.decode(codec)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _check(format_: LineFormat, frame: pl.DataFrame, broken: Mapping[str, Flags], height: int) -> None:
