@@ -132,7 +132,7 @@ class Preview:
             "filtered": self.filtered,
             "produced": self.rows,
             "max_rejected": self.source.max_rejected,
-            "refused": self.rejected > int(self.source.max_rejected * manifest.records),
+            "refused": self.rejected > manifest.consent(self.source.max_rejected),
             "unmapped": list(self.shape.unmapped),
             "missing": list(self.shape.missing),
             "rules": dict(self.rules.most_common()),
@@ -185,6 +185,9 @@ def _print(facts: Mapping[str, Any], preview: Preview) -> None:
     )
     if facts["refused"]:
         out.print(f"This is more than max_rejected={facts['max_rejected']} allows: the delivery would be refused.")
+    if preview.source.schema.lookups:
+        tables = ", ".join(dict.fromkeys(lookup.table for lookup in preview.source.schema.lookups))
+        out.print(f"Whether the rows that it refers to exist was not looked up: {tables}.")
     if facts["unmapped"]:
         unmapped = ", ".join(map(repr, facts["unmapped"]))
         out.print(f"Published columns that are neither declared nor ignored: {unmapped}.", markup=False)

@@ -140,19 +140,32 @@ def published_correction(source: Source, record: Rejected, changes: Mapping[str,
         changes: Column or published name to the text that the publisher should have sent; None for no value.
 
     Raises:
-        ValueError: If a name is neither a column nor a published name.
+        ValueError: If a name is neither a column nor a published name; or if the record could not be parsed, so that
+            none of its values is known, and its first correction lacks a column.
     """
+    columns = {alias: column for column in source.schema.columns for alias in column.published_names}
+    columns |= {column.name: column for column in source.schema.columns if not column.derived}
     published = record.fields or {}
     correction: dict[str, str | None] = {}
     for name, value in changes.items():
         if name in published:
             correction[name] = value
-        elif name in source.schema.names and not source.schema[name].derived:
-            names = source.schema[name].published_names
+        elif name in columns:
+            names = columns[name].published_names
             correction[next((alias for alias in names if alias in published), names[0])] = value
         else:
             raise ValueError(f"{name!r} is neither a column of source {source.name!r} nor a name it publishes")
-    return correction
+    of_format = {rule.name for rule in source.extractor.format.rules}
+    if record.fields is not None or record.correction is not None or of_format.isdisjoint(record.rules):
+        return correction
+    given = {columns[name].name for name in correction}
+    lacking = [column.name for column in source.schema.columns if not column.derived and column.name not in given]
+    if lacking:
+        raise ValueError(
+            f"Record {record.id} could not be parsed, so that none of its values is known, and these columns would be "
+            f"empty: {', '.join(lacking)}. Give each of them a value, or --null"
+        )
+    return {name: value for name, value in correction.items() if value is not None}
 
 
 def _pages(

@@ -60,6 +60,12 @@ def test_the_preview_says_that_a_delivery_would_be_refused(desk: Desk) -> None:
     assert "would be refused" in desk.succeed("preview", "readings")
 
 
+def test_a_last_record_that_may_have_been_cut_does_not_count_against_max_rejected(desk: Desk) -> None:
+    desk.publish("2013-02-01.csv", "station,day,temp,keeper\nA,1,1,Ann\nA,2,1,Ann")
+    (preview,) = desk.lines("preview", "readings", "--json")
+    assert (preview["rules"], preview["refused"]) == ({"record__unterminated": 1}, False)
+
+
 def test_the_declaration_in_a_file_outside_the_settings_can_be_previewed(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

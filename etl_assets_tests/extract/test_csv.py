@@ -137,6 +137,14 @@ def test_a_declared_encoding_is_decoded(encoding: str) -> None:
     )
 
 
+@pytest.mark.parametrize("encoding", ["iso2022_jp", "iso2022_kr", "hz"])
+def test_a_record_that_ends_with_the_begin_of_an_escape_sequence_is_read_again_as_it_was(encoding: str) -> None:
+    format_ = Csv(encoding=encoding)
+    batch = only("a,b\n1,\x1b\n".encode(encoding), format_)
+    again = format_.reread(batch.names, {1: batch.raw(1)}, batch.span.context)
+    assert rows(again) == rows(batch) == [("1", "\x1b")]
+
+
 def test_an_undecodable_byte_makes_only_its_record_malformed() -> None:
     batch = only("a,b\né,1\n".encode() + b"\xe9,2\nz,3\n")
     assert rows(batch) == [("é", "1"), ("z", "3")]

@@ -264,6 +264,17 @@ def test_row_groups_are_those_that_pyarrow_finds() -> None:
     ]
 
 
+def test_a_footer_with_a_field_number_that_pyarrow_takes_for_another_is_an_error() -> None:
+    footer = SAMPLE[-_FOOTER:-8]
+    with pytest.raises(pa.ArrowInvalid, match="do not ascend"):
+        row_groups_of(footer[:-1] + bytes.fromhex("09888008") + b"\x0c\x00")  # a list with the number 65,540
+
+
+def test_a_footer_with_a_field_twice_is_an_error() -> None:
+    with pytest.raises(pa.ArrowInvalid, match="do not ascend"):
+        row_groups_of(SAMPLE[-_FOOTER:-9] + bytes.fromhex("09080c00"))  # the row groups again, none
+
+
 @given(st.binary(max_size=60))
 def test_any_bytes_have_row_groups_or_are_an_error(data: bytes) -> None:
     with suppress(pa.ArrowInvalid):

@@ -175,7 +175,7 @@ def test_a_correction_by_a_columns_newest_name_keeps_the_values_of_the_other_rec
     world.schema = replace(GOODS, columns=(GOODS["code"], named, GOODS["note"]))
     world.take("plum,5,,", "Fig,7,", header="code,quantity,note")
     malformed, misnamed = world.waiting()
-    world.correct(malformed, code="plum", amount="5")
+    world.correct(malformed, code="plum", amount="5", note=None)
     world.correct(misnamed, code="fig")
     world.replay()
     assert world.rows() == [("fig", 7, None), ("plum", 5, None)]

@@ -87,7 +87,7 @@ def test_a_record_that_is_no_object_waits_with_its_bytes_and_is_corrected_by_fie
     }
     assert waiting[3].raw == b"gone"
     assert "no key stands twice in the record" in {rule.words for rule in orders.source.rules}
-    orders.correct(waiting[3], id="7", note="found")
+    orders.correct(waiting[3], id="7", note="found", total=None, items=None)
     assert orders.replay().replayed == 1
     assert [row[:3] for row in orders.rows()] == [(1, None, "a"), (7, None, "found")]
     assert orders.violations() == []

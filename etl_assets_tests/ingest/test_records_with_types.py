@@ -93,9 +93,15 @@ def _load(world: World) -> list[Any]:
 
 
 def _correct_and_replay(world: World) -> list[Any]:
-    corrections: dict[int, dict[str, str]] = {
+    corrections: dict[int, dict[str, str | None]] = {
         14: {"share": "3.5"},
-        16: {"id": "15", "word": "plum", "price": "1.25", "day": "31.01.2024"},
+        16: {
+            **dict.fromkeys(("share", "read_at", "is_new")),
+            "id": "15",
+            "word": "plum",
+            "price": "1.25",
+            "day": "31.01.2024",
+        },
     }
     for record in world.waiting():
         if record.record_no in corrections:

@@ -144,9 +144,19 @@ def test_malformed_records_are_kept_completely_and_replayed_after_the_format_is_
 
 def test_a_malformed_record_can_be_corrected_field_by_field(world: World) -> None:
     world.take(b"pl\xffum,5,", "fig,1,")
-    world.correct(world.waiting()[0], code="plum", amount="5")
+    world.correct(world.waiting()[0], code="plum", amount="5", note=None)
     world.replay()
     assert ("plum", 5, None) in world.rows()
+
+
+def test_the_first_correction_of_a_malformed_record_needs_every_column(world: World) -> None:
+    world.take(b"pl\xffum,5,fresh", "fig,1,")
+    with pytest.raises(ValueError, match="none of its values is known, and these columns would be empty: note"):
+        world.correct(world.waiting()[0], code="plum", amount="6")
+    world.correct(world.waiting()[0], code="plum", amount="many", note="fresh")
+    world.correct(world.waiting()[0], amount="6")
+    world.replay()
+    assert ("plum", 6, "fresh") in world.rows()
 
 
 def test_a_correction_counts_once_a_replay_has_read_it_and_not_when_it_is_entered(world: World) -> None:

@@ -75,7 +75,10 @@ def encode_record(record: bytes, encoding: str) -> bytes:
 def decode_record(record: bytes, encoding: str) -> bytes:
     """Decode bytes of `encode_record` to the UTF-8 from which they were made."""
     name = f"{encoding}-le" if encoding in ("utf-16", "utf-32") else encoding
-    return record.decode(name, _lossless(encoding)).encode(UTF8, "surrogatepass")
+    decoder = codecs.getincrementaldecoder(name)(_lossless(encoding))
+    text = decoder.decode(record)
+    pending, _ = decoder.getstate()  # an escape sequence that the line end cut
+    return text.encode(UTF8, "surrogatepass") + pending
 
 
 def _lossless(encoding: str) -> str:

@@ -160,8 +160,10 @@ class FixedWidth(LineFormat):
         left_out = {"trailer", "header" if self.header else "trailer"} - {*declared.includes}
         counted = count - len(left_out)
         if published.lstrip("0") != str(counted or ""):
+            without = f" without {' and '.join(sorted(left_out))}" if left_out else ""
+            number = f"{int(published):,}" if published.isascii() and published.isdigit() else "no number"
             raise DeliveryIncompleteError(
-                f"{where} has {counted:,} lines, but its trailer has another number. Nothing was written. Fetch it "
+                f"{where} has {counted:,} lines{without}, but its trailer has {number}. Nothing was written. Fetch it "
                 "again when it is whole; if it is whole, correct which lines its trailer includes."
             )
 

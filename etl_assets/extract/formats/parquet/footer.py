@@ -139,6 +139,7 @@ def _check_claims(metadata: pq.FileMetaData, row_groups: Sequence[RowGroup], siz
     """Refuse a file that contradicts itself, or claims more rows than its size makes credible."""
     columns = metadata.num_columns
     fit = all(len(group.columns) == columns and group.rows >= 0 for group in row_groups)
+    fit = fit and all(column.values >= 0 for group in row_groups for column in group.columns)
     if not fit or len(row_groups) != metadata.num_row_groups:
         raise refused(where, "has a row group that does not fit its schema", "Check the file")
     _check_values(sum(group.rows for group in row_groups) * columns, size, where)

@@ -55,6 +55,8 @@ class ParquetReader:
         for group, start in enumerate(self._starts[:-1]):
             offset = start
             for part in self._parts(group):
+                if offset + part.num_rows > self._starts[group + 1]:
+                    raise self._of_other_length(group)
                 yield self._batch(self._span(number, offset, part.num_rows, record), [part], group)
                 number, record, offset = number + 1, record + part.num_rows, offset + part.num_rows
             if offset != self._starts[group + 1]:

@@ -27,6 +27,7 @@ _FIXED_SIZES: Final = {1: 0, 2: 0, 3: 1, 7: 8}
 _TRUTHS: Final = (1, 2)
 _BYTE: Final = 3
 _COUNT_FOLLOWS: Final = 15
+_LAST_FIELD: Final = 32_767
 _CONTINUED: Final = 0x80
 
 _ROW_GROUPS: Final = (4, _LIST)
@@ -132,11 +133,17 @@ class _Footer:
         return Column(values, size)
 
     def _fields(self) -> Iterator[Field]:
-        """Yield the fields of a struct; the value of each is read before the next one."""
-        number = 0
+        """Yield the fields of a struct; the value of each is read before the next one.
+
+        All writers write each field once, in ascending order. pyarrow takes other numbers modulo 65,536.
+        """
+        last = 0
         while head := self._byte():
-            number = number + (head >> 4) if head >> 4 else self._integer()
+            number = last + (head >> 4) if head >> 4 else self._integer()
+            if not last < number <= _LAST_FIELD:
+                raise pa.ArrowInvalid("the fields of the footer do not ascend")
             yield number, head & 15
+            last = number
 
     def _elements(self) -> Iterator[int]:
         """Yield the type of each element of a list; the element is read before the next one."""
