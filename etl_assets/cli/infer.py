@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +11,8 @@ from etl_assets import catalog
 from etl_assets.cli.environment import declared
 from etl_assets.cli.preview import preview_source
 from etl_assets.cli.terminal import count_text
-from etl_assets.infer import declaration, infer
+from etl_assets.infer import declaration, infer, source_name
 from etl_assets.model.secret import Secret
-from etl_assets.schema.names import column_name
 
 if TYPE_CHECKING:
     from etl_assets.infer import Inference
@@ -38,7 +36,9 @@ def command(
     """
     if out is not None and out.exists():
         raise click.UsageError(f"{out} exists. Nothing was written. Name a new file, or delete that one.")
-    name = name or (out.stem if out is not None else _name_of(location))
+    name = name or (out.stem if out is not None else source_name(location))
+    if out is not None and out.name != f"{name}.py":
+        raise click.UsageError(f"{out} cannot be the file of source {name!r}. Nothing was written. Name it {name}.py.")
     secret = None if password is None else Secret(password)
     with infer(location, name, declared().sources, member=member, part=part, password=secret) as inference:
         text = declaration(inference)
@@ -52,12 +52,6 @@ def command(
     click.echo(summary)
     click.echo(f"{out} is written. A run of it would load:\n")
     preview_source(catalog.load_file(out))
-
-
-def _name_of(location: str) -> str:
-    """Return the name of a source for a file: its name without ending, as the name of a table."""
-    file = re.split(r"[/\\]", re.split(r"[?#]", location)[0].rstrip("/"))[-1]
-    return column_name(file.partition(".")[0])
 
 
 def _summary(inference: Inference) -> str:

@@ -11,16 +11,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.extract.formats.fixed_width import FixedWidth
-from etl_assets.infer.columns import PublishedColumn, infer_column
+from etl_assets.infer.columns import PublishedColumn, as_text, infer_column
 from etl_assets.infer.declaration import Inference, declaration
 from etl_assets.infer.file import opened
-from etl_assets.infer.keys import key_candidates
+from etl_assets.infer.keys import fallback_key, key_candidates
+from etl_assets.infer.names import check_source_name, source_name
 from etl_assets.infer.recognition import recognise
 from etl_assets.infer.references import likely_references
 from etl_assets.infer.sample import read_sample
 from etl_assets.schema.names import column_name
+from etl_assets.schema.schema import MAX_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from etl_assets.model.secret import Secret
     from etl_assets.source import Source
 
-__all__ = ["Inference", "declaration", "infer", "infer_columns"]
+__all__ = ["Inference", "declaration", "infer", "infer_columns", "source_name"]
 
 
 @contextmanager
@@ -56,17 +59,42 @@ def infer(
         password: Of an encrypted archive or workbook.
 
     Raises:
-        DeliveryError: If there is no such file, it has no record, or its format is not recognised.
+        DeclarationError: If a source cannot have the name.
+        DeliveryError: If there is no such file, it has no record or too many columns, or its format is not recognised.
     """
+    check_source_name(name)
     with opened(location, member, password) as file:
         recognised = recognise(file, part, password)
         recognised, sample = _read(file, recognised)
         if isinstance(recognised.format, Csv | FixedWidth) and not sample.unterminated:
             recognised = replace(recognised, format=replace(recognised.format, unterminated="reject"))
+        _check_columns(file, sample)
         columns = infer_columns(sample)
         keys = key_candidates(sample.frame, columns)
-        references = likely_references(columns, sources, name)
-        yield Inference(name, file, recognised, sample, columns, keys, references, password)
+        if not keys and not fallback_key(columns):
+            columns = [*map(as_text, columns[:1]), *columns[1:]]
+        columns = _with_references(columns, likely_references(columns, sources, name))
+        yield Inference(name, file, recognised, sample, columns, keys, password)
+
+
+def _check_columns(file: File, sample: Sample) -> None:
+    """Refuse more columns than a table may have, before each is looked at."""
+    count = sum(map(bool, sample.frame.columns))
+    if count > MAX_COLUMNS:
+        raise DeliveryError(
+            f"{file.shown} has {count:,} columns; a source may have {MAX_COLUMNS}. Nothing was inferred. If the names "
+            "are values, such as days, have the publisher write them as records; else declare the source by hand."
+        )
+
+
+def _with_references(columns: Sequence[InferredColumn], references: Mapping[str, str]) -> list[InferredColumn]:
+    """Return the columns, each with the question whether it is a reference."""
+    return [
+        replace(column, doubts=(*column.doubts, references[column.column.name]))
+        if column.column.name in references
+        else column
+        for column in columns
+    ]
 
 
 def _read(file: File, recognised: Recognised) -> tuple[Recognised, Sample]:

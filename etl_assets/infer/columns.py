@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -116,7 +116,7 @@ def infer_column(published: PublishedColumn, name: str) -> InferredColumn:
     column = Column(
         name, findings.type, published_as=None if name == published.name else published.name, **findings.arguments
     )
-    nulls = published.cells.null_count() + _records_with(counts, column.null)
+    nulls = published.cells.null_count() + _records_without_value(counts, column)
     return InferredColumn(
         published.name,
         column,
@@ -129,8 +129,22 @@ def infer_column(published: PublishedColumn, name: str) -> InferredColumn:
     )
 
 
-def _records_with(counts: pl.DataFrame, words: tuple[str, ...]) -> int:
-    return int(counts.filter(pl.col("value").is_in(words)).get_column("count").sum())
+def as_text(inferred: InferredColumn) -> InferredColumn:
+    """Return a column as text, with a question unless it is one, so that it can be the key where no other can."""
+    if inferred.column.type.name == "text":
+        return inferred
+    column = Column(
+        inferred.column.name, "text", published_as=inferred.column.published_as, strip=inferred.column.strip
+    )
+    doubt = f"{inferred.column.type.name}, but text so that it can be the key: which columns identify a record?"
+    return replace(inferred, column=column, doubts=(*inferred.doubts, doubt))
+
+
+def _records_without_value(counts: pl.DataFrame, column: Column) -> int:
+    """Return the number of records whose cell is a null word, or blank if blanks are removed."""
+    value = pl.col("value").str.strip_chars() if column.strip else pl.col("value")
+    words = ("", *column.null) if column.strip else column.null
+    return int(counts.filter(value.is_in(words)).get_column("count").sum())
 
 
 def _reads(findings: _Findings, published: PublishedColumn, cells: pl.Series) -> bool:
@@ -142,17 +156,18 @@ def _type_of(published: PublishedColumn, values: pl.Series) -> _Findings:
     """Return the narrowest type that reads all values, or text."""
     if published.type is not None and published.type != "text":
         return _of_published_type(published.type, values)
-    if values.is_empty():
-        doubt = "it has no value in this file: text until one comes"
-        return _Findings(doubts=[doubt])
     stripped = values.str.strip_chars()
     padded = int((stripped != values).sum())
-    for findings in _candidates(stripped.unique().sort(), published):
+    present = stripped.filter(stripped != "").unique().sort()
+    if present.is_empty():
+        doubt = "it has no value in this file: text until one comes"
+        return _Findings(arguments={"strip": True} if padded else {}, doubts=[doubt])
+    for findings in _candidates(present, published):
         if padded:
             findings.arguments["strip"] = True
         if _reads(findings, published, values):
             return findings
-    findings = _Findings(doubts=_odd_values(values, published))
+    findings = _Findings(doubts=_signs(present, published) or _odd_values(values, published))
     if padded:
         findings.arguments["strip"] = True
         findings.doubts.append(f"{padded:,} different values have blanks around them, which strip=True removes")
@@ -177,7 +192,7 @@ def _candidates(values: pl.Series, published: PublishedColumn) -> Iterator[_Find
     yield _Findings("uuid")
     if (moments := find_moments(values)) is not None:
         yield from _of_moments(moments)
-    if not _has_word(published.name, _NEVER_NUMBERS) and not values.str.contains(r"\A[+-]?0[0-9]").any():
+    if not _has_word(published.name, _NEVER_NUMBERS) and not values.str.contains(r"\A(?:\+|-?0[0-9])").any():
         if not is_currency(published.name):
             yield _Findings("integer")
         yield from _of_fractions(values, published)
@@ -198,6 +213,8 @@ def _of_moments(moments: Any) -> Iterator[_Findings]:
         if moments.has_offset is None:
             findings.arguments["zone"] = "UTC"
         findings.doubts.append("values without an offset: declare the zone='…' that they are in, if it is known")
+    if moments.future is not None:
+        findings.doubts.append(f"two-digit years: the last day is read as {moments.future}, in the future. Is it?")
     yield findings
 
 
@@ -229,6 +246,20 @@ def _are_floats(values: pl.Series) -> bool:
 def _greatest(lengths: pl.Series) -> int:
     greatest = lengths.max()
     return greatest if isinstance(greatest, int) else 0
+
+
+def _signs(values: pl.Series, published: PublishedColumn) -> list[str]:
+    """Return a doubt if values are numbers but for a plus, which is lost, or points that may separate thousands."""
+    shown = ", ".join(map(repr, values.head(_SHOWN).to_list()))
+    if values.str.starts_with("+").any() and reads_all(Column("x", "float"), values, published.decimal):
+        return [f"numbers like {shown}, which would lose the + before them, as that of a telephone: are they amounts?"]
+    if published.decimal == "," and values.str.contains(".", literal=True).any() and _are_with_thousands(values):
+        return [f"numbers like {shown}: does the point separate thousands, or is it before a fraction?"]
+    return []
+
+
+def _are_with_thousands(values: pl.Series) -> bool:
+    return bool(values.str.contains(r"\A[+-]?[0-9]{1,3}(?:\.[0-9]{3})*(?:,[0-9]+)?\z").all())
 
 
 def _odd_values(values: pl.Series, published: PublishedColumn) -> list[str]:

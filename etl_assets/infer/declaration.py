@@ -8,12 +8,12 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.extract.location import without_secrets
-from etl_assets.infer.keys import can_identify
+from etl_assets.infer.keys import fallback_key
 from etl_assets.infer.python import argument, call, class_names, text_of, written
 from etl_assets.model.text import escape_control_characters, names_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from etl_assets.infer.columns import InferredColumn
     from etl_assets.infer.file import File
@@ -37,7 +37,6 @@ class Inference:
         sample: Its records.
         columns: Its columns.
         keys: Candidates for the key, the likeliest first; empty if nothing identifies a record.
-        references: Likely references, each column name to a text.
         password: Of an encrypted archive or workbook.
     """
 
@@ -47,16 +46,14 @@ class Inference:
     sample: Sample
     columns: Sequence[InferredColumn]
     keys: Sequence[tuple[str, ...]]
-    references: Mapping[str, str]
     password: Secret | None = None
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The key to declare: the likeliest candidate, or all columns that may be part of one."""
+        """The key to declare: the likeliest candidate, or else the fallback."""
         if self.keys:
             return self.keys[0]
-        able = [column for column in self.columns if can_identify(column)] or self.columns[:1]
-        return tuple(inferred.column.name for inferred in able)
+        return fallback_key(self.columns) or tuple(inferred.column.name for inferred in self.columns[:1])
 
     @property
     def key_is_open(self) -> bool:
@@ -107,9 +104,9 @@ def _docstring(inference: Inference) -> Iterator[str]:
     yield ""
     member = f", member {_in_docstring(file.member)}" if file.member else ""
     text = (
-        f"`etl-assets infer` wrote this from {read} of {_in_docstring(file.name)}{member}. It accepts each record but "
-        "those that are counted below. Whether it is right, a person decides: each comment is what was seen, or a "
-        "question."
+        f"`etl-assets infer` wrote this from {read} of {_in_docstring(file.name)}{member}. It accepts each record"
+        f"{' but those that are counted below' if sample.malformed else ''}. Whether it is right, a person decides: "
+        "each comment is what was seen, or a question."
     )
     yield from textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
     yield '"""'
@@ -122,7 +119,7 @@ def _in_docstring(text: str) -> str:
 def _extractor(inference: Inference) -> Iterator[str]:
     file, recognised = inference.file, inference.recognised
     for doubt in recognised.doubts:
-        yield from _comment(f"{doubt[:1].upper()}{doubt[1:]}.", "    ")
+        yield from _question(doubt, "    ")
     for other in recognised.others:
         yield from _comment(f"The file also has {other}.", "    ")
     if inference.sample.malformed:
@@ -158,9 +155,7 @@ def _location(file: File) -> Iterator[str]:
 def _column(inferred: InferredColumn, inference: Inference) -> Iterator[str]:
     yield from _comment(inferred.evidence[:1].upper() + inferred.evidence[1:] + ".", _INDENT)
     for doubt in inferred.doubts:
-        yield from _comment(doubt[:1].upper() + doubt[1:] + ".", _INDENT)
-    if (reference := inference.references.get(inferred.column.name)) is not None:
-        yield from _comment(reference, _INDENT)
+        yield from _question(doubt, _INDENT)
     column = inferred.column
     arguments = [text_of(column.name), text_of(column.type.name)]
     if column.name in inference.key:
@@ -198,6 +193,11 @@ def _max_rejected(inference: Inference) -> Iterator[str]:
         share = -(-rejected * 100 // inference.sample.records) / 100
         yield from _comment(f"{rejected:,} of {inference.sample.records:,} records are malformed.", "    ")
         yield f"    max_rejected={share},"
+
+
+def _question(doubt: str, indent: str) -> Iterator[str]:
+    """Write what a person must decide. The command counts these."""
+    yield from _comment(f"{doubt[:1].upper()}{doubt[1:]}{'' if doubt.endswith('?') else '.'}", indent)
 
 
 def _comment(text: str, indent: str) -> Iterator[str]:

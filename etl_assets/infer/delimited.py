@@ -15,6 +15,7 @@ import polars as pl
 
 from etl_assets.errors import DeclarationError, DeliveryError
 from etl_assets.extract.formats.csv import Csv
+from etl_assets.infer.headers import names_in_doubt, with_own_names
 from etl_assets.infer.recognised import Recognised, frames, sample_of
 from etl_assets.infer.text import encoding_of
 
@@ -25,9 +26,17 @@ _WEIGHTS: Final = {",": 1.0, ";": 1.6, "\t": 1.6, "|": 1.6, "^": 0.8, "~": 0.8, 
 """How likely each character is the delimiter if it divides all lines alike: others than commas are rare in texts."""
 _WEIGHT_OF_SEVERAL: Final = 1.8
 _IGNORING_QUOTES: Final = 0.4
+_OWN_NAMES: Final = 0.5
 _SEVERAL: Final = re.compile(r"[|:;,~^@#$&*+=<>!%/\t-]{2,8}")
 """Characters that may be a delimiter together."""
+_DIVIDING: Final = frozenset(",;|\t")
+"""Characters that divide alone."""
+_ALONE: Final = re.compile(r"(?<![,;|\t])[,;|\t](?![,;|\t])")
 _MOST_SEVERAL: Final = 3
+_COMMENT: Final = "#"
+_WITH_COMMA: Final = r"\A[+-]?[0-9]+(?:,[0-9]+)?\z"
+_WITH_THOUSANDS: Final = r"\A[+-]?(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+)(?:,[0-9]+)?\z"
+"""Numbers whose thousands may be separated by points."""
 _QUOTES: Final = ('"', "'", None)
 _MOST_LINES_BEFORE: Final = 30
 _MOST_LINES_COUNTED: Final = 1_000
@@ -85,6 +94,7 @@ class _Dialect(NamedTuple):
         unlikely += 0.2 * (self.format.escape is not None)
         unlikely += 1.2 * (self.format.escape is None and f"\\{self.format.delimiter}".encode() in sample)
         weight = _WEIGHTS.get(self.format.delimiter, _WEIGHT_OF_SEVERAL) * (_IGNORING_QUOTES if ignores_quotes else 1)
+        weight *= 1 if self.format.header is True else _OWN_NAMES
         return weight * self.columns * (1 - self.malformed / _TOLERATED) - unlikely
 
 
@@ -101,25 +111,33 @@ def _candidates(sample: bytes, encoding: str) -> Iterator[Csv]:
     text = sample.decode(encoding, "replace").removeprefix("\ufeff")
     line_end: Literal["\n", "\r"] = "\r" if "\r" in text and "\n" not in text else "\n"
     lines = text.splitlines()
-    comment = "#" if any(line.startswith("#") for line in lines[:_MOST_LINES_BEFORE]) else None
     for delimiter in (*(character for character in _WEIGHTS if character in text), *_several(lines)):
         for quote in _QUOTES:
             if (quote is not None and quote not in text and quote != '"') or (quote and quote in delimiter):
                 continue
             before = _lines_before(lines, delimiter, quote)
             csv = Csv(delimiter, quote, encoding, skip_lines=before, line_end=line_end, unterminated="report")
-            yield from _with_comments(csv, comment)
+            yield with_own_names(_with_comments(csv, lines), lines)
             if "\\" not in delimiter and re.search(rf"\\[{re.escape(delimiter + (quote or ''))}\r\n]", text):
                 plain = [re.sub(r"\\.", "", line) for line in lines[:_MOST_LINES_COUNTED]]
-                yield replace(csv, escape="\\", skip_lines=_lines_before(plain, delimiter, quote))
+                escaped = replace(csv, escape="\\", skip_lines=_lines_before(plain, delimiter, quote))
+                yield with_own_names(escaped, lines)
 
 
-def _with_comments(csv: Csv, comment: str | None) -> Iterator[Csv]:
-    """Yield a dialect with comments, if comments can be distinguished from records."""
+def _with_comments(csv: Csv, lines: Sequence[str]) -> Csv:
+    """Return a dialect with comments, if lines begin like them and none of these divides like a record."""
+    signed = [line.startswith(_COMMENT) for line in lines]
+    if not any(signed[:_MOST_LINES_BEFORE]):
+        return csv
+    counts = list(zip(_delimiters_in(lines, csv.delimiter, csv.quote), signed, strict=True))
+    in_others = Counter(count for count, is_signed in counts if count and not is_signed)
+    in_records = {count for count, times in in_others.items() if times >= _TOLERATED * in_others.total()}
+    if not in_records or any(count in in_records for count, is_signed in counts if is_signed):
+        return csv
     try:
-        yield replace(csv, comment=comment)
+        return replace(csv, comment=_COMMENT)
     except DeclarationError:
-        yield csv
+        return csv
 
 
 def _several(lines: Sequence[str]) -> list[str]:
@@ -127,8 +145,21 @@ def _several(lines: Sequence[str]) -> list[str]:
     counted = lines[:_MOST_LINES_COUNTED]
     in_lines = [Counter(_SEVERAL.findall(line)) for line in counted]
     totals: Counter[str] = sum(in_lines, Counter())
-    alike = [several for several in totals if _usual([line[several] for line in in_lines]) > 0]
+    alone = Counter(character for line in counted for character in _ALONE.findall(line))
+    found = [several for several in totals if _divides(several, totals[several], alone)]
+    alike = [several for several in found if _usual([line[several] for line in in_lines]) > 0]
     return sorted(alike, key=lambda several: -totals[several])[:_MOST_SEVERAL]
+
+
+def _divides(several: str, times: int, alone: Counter[str]) -> bool:
+    """Return whether a sequence may be a delimiter.
+
+    Of one like ``,+`` only the comma divides. Two commas are around an empty field if other commas stand alone.
+    """
+    if _DIVIDING.isdisjoint(several):
+        return True
+    is_repeated = len(set(several)) == 1
+    return several == several[::-1] and not (is_repeated and alone[several[0]] > _TOLERATED * times)
 
 
 def _usual(counts: Sequence[int]) -> int:
@@ -139,22 +170,30 @@ def _usual(counts: Sequence[int]) -> int:
 
 def _lines_before(lines: list[str], delimiter: str, quote: str | None) -> int:
     """Return the number of lines before the first that has as many delimiters outside quotes as most lines."""
-    quoted = "" if quote is None else f"{quote}[^{quote}]*{quote}"
-    counts = [re.sub(quoted, "", line).count(delimiter) for line in lines[:_MOST_LINES_COUNTED]]
+    counts = _delimiters_in(lines[:_MOST_LINES_COUNTED], delimiter, quote)
     usual = max(set(counts), key=counts.count, default=0)
     first = next((number for number, count in enumerate(counts) if count >= usual > 0), 0)
     return first if first <= _MOST_LINES_BEFORE else 0
 
 
+def _delimiters_in(lines: Sequence[str], delimiter: str, quote: str | None) -> list[int]:
+    """Return the number of delimiters outside quotes in each line."""
+    quoted = re.compile("" if quote is None else f"{quote}[^{quote}]*{quote}")
+    return [quoted.sub("", line).count(delimiter) for line in lines]
+
+
 def _measured(format_: Csv, sample: bytes) -> tuple[int, float]:
-    """Return the number of columns that have names, and the share of malformed records."""
+    """Return the number of columns that have names in the file, or else values, and the share of malformed records."""
     try:
         batches = sample_of(format_, sample)
     except DeliveryError:
         return 0, 1.0
     records = sum(batch.span.records for batch in batches)
     malformed = sum(batch.malformed.height for batch in batches)
-    return sum(map(bool, batches[0].names)), malformed / records if records else 0.0
+    share = malformed / records if records else 0.0
+    if format_.header is True:
+        return sum(map(bool, batches[0].names)), share
+    return sum(cells.null_count() < len(cells) for cells in frames(batches)), share
 
 
 def _with_header(format_: Csv, sample: bytes, doubts: list[str]) -> Recognised:
@@ -162,9 +201,14 @@ def _with_header(format_: Csv, sample: bytes, doubts: list[str]) -> Recognised:
     batches = sample_of(format_, sample)
     names = batches[0].names
     body = frames(batches)
+    if format_.header is not True:
+        lines = sample.decode(format_.encoding, "replace").removeprefix("\ufeff").splitlines()
+        doubts.append(names_in_doubt(format_, lines))
     if _has_decimal_commas(format_, body):
         format_ = replace(format_, decimal=",")
         doubts.append("a comma in numbers is read as the point before their fraction")
+    if format_.header is not True:
+        return Recognised(format_, tuple(doubts))
     if body.height and body.filter(pl.all_horizontal(pl.col(n) == n for n in names if n)).height:
         doubts.append("the header is repeated among the records; it is skipped there")
         return Recognised(replace(format_, repeated_header="skip"), tuple(doubts))
@@ -189,14 +233,17 @@ def _are_years(numbers: Sequence[str]) -> bool:
 
 
 def _has_decimal_commas(format_: Csv, body: pl.DataFrame) -> bool:
-    """Return whether a column has nothing but numbers, some with a comma, and no column has fractions with a point."""
+    """Return whether a column has nothing but numbers, some with a comma, and no column has fractions with a point.
+
+    Beside commas in text that semicolons divide, three digits after a point are thousands rather than a fraction.
+    """
     if format_.delimiter == ",":
         return False
+    pattern = _WITH_THOUSANDS if format_.delimiter == ";" else _WITH_COMMA
     cells = [body.get_column(name).head(_MOST_CHECKED).drop_nulls().str.strip_chars() for name in body.columns]
-    with_comma = any(
-        _all_are(r"\A[+-]?[0-9]+(?:,[0-9]+)?\z", column) and column.str.contains(",").any() for column in cells
-    )
-    return with_comma and not any(_all_are(r"\A[+-]?[0-9]+\.[0-9]+\z", column) for column in cells)
+    with_comma = any(_all_are(pattern, column) and column.str.contains(",").any() for column in cells)
+    with_point = [column for column in cells if _all_are(r"\A[+-]?[0-9]+\.[0-9]+\z", column)]
+    return with_comma and all(_all_are(pattern, column) for column in with_point)
 
 
 def _all_are(pattern: str, cells: pl.Series) -> bool:

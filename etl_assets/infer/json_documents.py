@@ -58,7 +58,7 @@ def recognise_json(file: File, part: str | None) -> Recognised | None:
     """
     head = file.head(_HEAD)
     cut = len(head) == _HEAD
-    if part is None and (objects := _objects_in_lines(whole_lines(head) if cut else head)):
+    if part is None and (objects := objects_in_lines(whole_lines(head) if cut else head)):
         return Recognised(Ndjson(), _nested(objects))
     document = _decoded(head, cut=cut)
     if document is None:
@@ -70,16 +70,23 @@ def recognise_json(file: File, part: str | None) -> Recognised | None:
     return _of_places(places, cut=cut)
 
 
-def _objects_in_lines(lines: bytes) -> list[dict[str, Any]]:
-    """Return the objects of the first lines; none if there are not two of them, or a line is no object."""
+def objects_in_lines(lines: bytes) -> list[dict[str, Any]]:
+    """Return the objects of the first lines; none if there are not two of them, or most lines are no objects."""
     first = [
         line for line in lines.removeprefix(b"\xef\xbb\xbf").split(b"\n", _MOST_LINES)[:_MOST_LINES] if line.strip()
     ]
+    values = [value for value in map(_object_of_line, first) if value is not None]
+    return values if len(values) > 1 and 2 * len(values) > len(first) else []
+
+
+def _object_of_line(line: bytes) -> dict[str, Any] | None:
+    if not line.lstrip().startswith(b"{"):
+        return None
     try:
-        values = [json.loads(line, parse_int=str) for line in first]
+        value = json.loads(line, parse_int=str)
     except (ValueError, RecursionError):
-        return []
-    return values if len(values) > 1 and all(map(_is_dict, values)) else []
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _of_places(places: list[_Place], *, cut: bool) -> Recognised | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from etl_assets.infer.readings import read_values
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -24,6 +26,9 @@ _WEIGHT_OF_NULLS: Final = 1.0
 _LONGEST_CODE: Final = 24
 """Longer texts are descriptions."""
 _MEASURES: Final = frozenset({"float", "decimal", "boolean", "json"})
+_NEVER_KEYS: Final = frozenset({"float", "json"})
+_OF_SEVERAL_TEXTS: Final = frozenset({"integer", "date", "timestamp", "time", "uuid"})
+"""Types of which two texts may be one value."""
 _NAMES_OF_KEYS: Final = frozenset(
     {"id", "key", "code", "no", "nr", "number", "num", "uuid", "guid", "isbn", "iban", "symbol"}
 )
@@ -54,18 +59,28 @@ def key_candidates(frame: pl.DataFrame, columns: Sequence[InferredColumn]) -> li
 
 
 def can_identify(column: InferredColumn) -> bool:
-    """Return whether a column may be part of a key: no measure, and a text if it has empty cells.
+    """Return whether a column may be part of a key: no measure, and a text without blanks if it has empty cells.
 
     Only a text has a default for them that is no value of its own.
     """
     type_ = column.column.type.name
-    return type_ not in _MEASURES and (not column.nulls or type_ == "text")
+    return type_ not in _MEASURES and (not column.nulls or (type_ == "text" and not column.column.strip))
+
+
+def fallback_key(columns: Sequence[InferredColumn]) -> tuple[str, ...]:
+    """Return the key if nothing identifies a record: all columns that may be part of one, or the first without nulls.
+
+    It is empty if no column can be required: each has empty cells, or is float or JSON.
+    """
+    able = [column for column in columns if can_identify(column)]
+    filled = [column for column in columns if not column.nulls and column.column.type.name not in _NEVER_KEYS]
+    return tuple(column.column.name for column in able or filled[:1])
 
 
 def _unique_sets(frame: pl.DataFrame, columns: Sequence[InferredColumn]) -> list[tuple[InferredColumn, ...]]:
     order = {column.published: place for place, column in enumerate(columns)}
     likely = sorted(columns, key=lambda column: _unlikeliness(column, order[column.published]))[:_MOST_COLUMNS]
-    codes = frame.select(pl.col(column.published).str.strip_chars().fill_null("").rank("dense") for column in likely)
+    codes = pl.DataFrame([_codes(frame.get_column(column.published), column) for column in likely])
     sample = codes.head(_SAMPLE)
     found: list[tuple[InferredColumn, ...]] = []
     for size in range(1, _MOST_TOGETHER + 1):
@@ -77,6 +92,15 @@ def _unique_sets(frame: pl.DataFrame, columns: Sequence[InferredColumn]) -> list
             if _is_unique(sample, names) and (len(codes) <= _SAMPLE or _is_unique(codes, names)):
                 found.append(tuple(sorted(chosen, key=lambda column: order[column.published])))
     return found
+
+
+def _codes(cells: pl.Series, column: InferredColumn) -> pl.Series:
+    """Return a number for each value of a column, the same one for texts that are read as the same value."""
+    texts = cells.str.strip_chars().fill_null("")
+    if column.column.type.name in _OF_SEVERAL_TEXTS:
+        read = read_values(column.column, cells).get_column("value").cast(pl.String)
+        texts = read.fill_null(texts)
+    return texts.rank("dense").alias(column.published)
 
 
 def _is_unique(codes: pl.DataFrame, names: Sequence[str]) -> bool:

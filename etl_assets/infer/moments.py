@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from etl_assets.infer.readings import read_values
 from etl_assets.schema import Column
-from etl_assets.schema.date_formats import DEFAULT_FORMATS
+from etl_assets.schema.date_formats import DEFAULT_FORMATS, PARTS, directives
 from etl_assets.schema.type_inference import KNOWN_FORMATS, is_moment
 
 if TYPE_CHECKING:
@@ -38,12 +39,14 @@ class Moments:
     Attributes:
         type: ``date``, ``timestamp`` or ``time``.
         formats: The formats that read all cells together, the most frequent first.
-        others: Formats that read all cells as well, but as other moments: the cells do not decide between them.
+        others: Formats that read all cells as well, with their parts in another order: the cells do not decide.
+        future: The last day that two digits of a year put into the future; None if there is none.
     """
 
     type: TypeName
     formats: tuple[str, ...]
     others: tuple[str, ...] = ()
+    future: date | None = None
 
     @property
     def declared_formats(self) -> tuple[str, ...] | None:
@@ -99,22 +102,30 @@ def _cover(type_: TypeName, known: Sequence[str], cells: pl.Series) -> Moments |
         left &= ~used[best]
     if left.any() or not chosen or not _reads_all(type_, chosen, cells):
         return None
-    return Moments(type_, tuple(chosen), _others(type_, chosen, known, cells))
+    return Moments(type_, tuple(chosen), _others(type_, chosen, known, cells), _future(type_, chosen, cells))
 
 
 def _others(type_: TypeName, chosen: Sequence[str], known: Sequence[str], cells: pl.Series) -> tuple[str, ...]:
-    """Return known formats that read all cells that one of the chosen formats reads, and some as other moments."""
-    others: list[str] = []
+    """Return known formats that read all cells that a chosen format reads, one for each other order of the parts."""
+    others: dict[tuple[str, ...], str] = {}
     for format_ in chosen:
-        values = _values(type_, format_, cells)
-        own, values = cells.filter(values.is_not_null()), values.drop_nulls()
+        own = cells.filter(_values(type_, format_, cells).is_not_null())
         for other in known:
-            if other in chosen or other in others:
-                continue
-            instead = _values(type_, other, own)
-            if instead.null_count() == 0 and not bool((instead == values).all()):
-                others.append(other)
-    return tuple(others)
+            order = _order(other)
+            if order != _order(format_) and order not in others and _reads_all(type_, (other,), own):
+                others[order] = other
+    return tuple(others.values())
+
+
+def _order(format_: str) -> tuple[str, ...]:
+    """Return the parts of a format in their order, such as month, day and year."""
+    return tuple(PARTS[part] for part in directives(format_) if part in PARTS)
+
+
+def _future(type_: TypeName, formats: Sequence[str], cells: pl.Series) -> date | None:
+    today = datetime.now(UTC).date()
+    days = [_values(type_, format_, cells).cast(pl.Date).max() for format_ in formats if "%y" in format_]
+    return max((day for day in days if isinstance(day, date) and day > today), default=None)
 
 
 def _values(type_: TypeName, format_: str, cells: pl.Series) -> pl.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import DeliveryError
@@ -9,10 +10,10 @@ from etl_assets.infer.databases import is_sqlite, recognise_sqlite
 from etl_assets.infer.delimited import recognise_delimited, recognise_one_column
 from etl_assets.infer.dumps import recognise_dump
 from etl_assets.infer.file import HEAD
-from etl_assets.infer.json_documents import recognise_json
+from etl_assets.infer.json_documents import objects_in_lines, recognise_json
 from etl_assets.infer.parquet_files import is_parquet, recognise_parquet
 from etl_assets.infer.positions import recognise_positions
-from etl_assets.infer.text import is_text, whole_lines
+from etl_assets.infer.text import encoding_of, is_text, whole_lines
 from etl_assets.infer.workbooks import is_workbook, recognise_workbook
 from etl_assets.infer.xml_documents import recognise_xml
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from etl_assets.model.secret import Secret
 
 _BLANKS: Final = b" \t\r\n\xef\xbb\xbf\0\xff\xfe"
+_OBJECT: Final = re.compile(r'\ufeff?\s*\{\s*"')
 
 
 def recognise(file: File, part: str | None, password: Secret | None) -> Recognised:
@@ -56,7 +58,10 @@ def _recognise_text(file: File, head: bytes, part: str | None) -> Recognised | N
     lines = whole_lines(head) if len(head) == HEAD else head
     if first == b"<" and (recognised := recognise_xml(file, part)) is not None:
         return recognised
-    if first in (b"{", b"[") and (recognised := recognise_json(file, part)) is not None:
+    is_json = first in (b"{", b"[") or objects_in_lines(lines)
+    if is_json and (recognised := recognise_json(file, part)) is not None:
         return recognised
+    if _OBJECT.match(lines.decode(encoding_of(lines)[0], "replace")):
+        return None
     dump = recognise_dump(file, lines, part)
     return dump or recognise_delimited(lines) or recognise_positions(lines) or recognise_one_column(lines)

@@ -31,6 +31,6 @@ def likely_references(columns: Sequence[InferredColumn], sources: Mapping[str, S
             if same_name and column.type.name == key.type.name and column.name not in found:
                 reference = f"{source.table}.{key.name}"
                 found[column.name] = (
-                    f'Named like the key of {source.table}: references="{reference}" if it refers to it.'
+                    f'named like the key of {source.table}: references="{reference}" if it refers to it'
                 )
     return found

@@ -69,6 +69,36 @@ def test_a_file_that_exists_is_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "sales.py").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (("--out", "my-sales.py"), "e.g. my_sales"),
+        (("--out", "Sales.py"), "e.g. sales"),
+        (("--out", "sales.txt"), "Name it sales.py."),
+        (("--out", "other.py", "--name", "sales"), "Name it sales.py."),
+        (("--name", "2024-sales"), "e.g. feed_2024_sales"),
+    ],
+)
+def test_a_name_with_which_the_file_would_not_load_is_refused(
+    tmp_path: Path, options: tuple[str, ...], error: str
+) -> None:
+    (tmp_path / "feed.csv").write_bytes(FEED)
+    result = infer("feed.csv", *options)
+    assert result.exit_code != 0
+    assert error in " ".join(result.stderr.split())
+    assert not list(tmp_path.glob("*.py"))
+
+
+def test_the_name_of_a_file_is_cut_and_begins_with_a_letter(tmp_path: Path) -> None:
+    (tmp_path / f"2024-{'a' * 60}.csv").write_bytes(FEED)
+    assert f'    name="feed_2024_{"a" * 40}",\n' in infer(f"2024-{'a' * 60}.csv").stdout
+
+
+def test_a_likely_reference_is_counted_as_a_question(tmp_path: Path) -> None:
+    (tmp_path / "trips.csv").write_bytes(b"id,carrier\n1,UA\n2,AA\n")
+    assert infer("trips.csv").stderr == "2 columns, key id; 1 question for you in the comments.\n"
+
+
 def test_malformed_records_are_counted_and_their_share_is_declared(tmp_path: Path) -> None:
     (tmp_path / "sales.csv").write_bytes(FEED + b"90,2024-01-01,1.50\n")
     text = infer("sales.csv").stdout

@@ -129,6 +129,64 @@ def test_a_decimal_comma_is_read_where_the_format_has_one() -> None:
     assert inferred("1,50", "2,25", decimal=",").column == Column("x", "decimal", scale=2)
 
 
+@pytest.mark.parametrize(
+    ("cells", "formats"),
+    [
+        (["05/05/2024"], ("%m/%d/%Y", "%d/%m/%Y")),
+        (["05/05/24"], ("%-m/%-d/%y", "%-d/%-m/%y")),
+        (["05/05/2024 10:00", "06/06/2024 11:00"], ("%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M")),
+        ([f"{n:02}{n:02}2024" for n in range(1, 13)], ("%d%m%Y", "%m%d%Y")),
+    ],
+)
+def test_a_day_and_a_month_that_are_equal_in_every_value_are_a_question(
+    cells: list[str], formats: tuple[str, ...]
+) -> None:
+    found = inferred(*cells)
+    assert found.column == Column("x", "text")
+    assert all(any(repr(format_) in doubt for doubt in found.doubts) for format_ in formats)
+
+
+def test_names_of_months_that_are_short_and_long_at_once_are_no_question() -> None:
+    assert inferred("5 May 2024", "6 May 2024").column.type.name == "date"
+
+
+def test_two_digit_years_in_the_future_are_a_question() -> None:
+    assert inferred("31.12.65", "30.11.20").doubts == (
+        "two-digit years: the last day is read as 2065-12-31, in the future. Is it?",
+    )
+    assert inferred("31.12.19", "30.11.20").doubts == ()
+
+
+def test_numbers_with_a_plus_are_text_and_a_question() -> None:
+    found = inferred("+43661234567", "+43661234568", name="mobile")
+    assert found.column == Column("x", "text", published_as="mobile")
+    assert "lose the + before them" in found.doubts[0]
+
+
+def test_points_that_may_separate_thousands_beside_decimal_commas_are_a_question() -> None:
+    found = inferred("950", "1.250", decimal=",")
+    assert found.column == Column("x", "text")
+    assert found.doubts == (
+        "numbers like '1.250', '950': does the point separate thousands, or is it before a fraction?",
+    )
+
+
+def test_a_blank_cell_of_a_padded_column_is_no_value() -> None:
+    found = inferred("1 ", "2", " ")
+    assert found.column == Column("x", "integer", strip=True)
+    assert found.nulls == 1
+
+
+def test_a_blank_cell_among_padded_dates_leaves_them_dates() -> None:
+    assert inferred("2024-01-31 ", " ").column == Column("x", "date", strip=True)
+
+
+def test_cells_that_are_all_blank_have_no_value() -> None:
+    found = inferred(" ", "  ")
+    assert found.column == Column("x", "text", strip=True)
+    assert found.nulls == 2
+
+
 _CELLS = st.one_of(
     st.none(),
     st.text(max_size=12),

@@ -87,3 +87,63 @@ def test_text_that_is_no_list_of_short_values_is_not_one_column(sample: bytes) -
 def test_text_that_no_delimiter_divides_is_not_delimited() -> None:
     assert recognise_delimited(b"only\none\ncolumn\n") is None
     assert recognise_delimited(b"\x00\x01\x02\x03" * 100) is None
+
+
+@pytest.mark.parametrize(
+    "sample", [b"tag,n\n#a,1\n#b,2\nd,4\ne,5\n", b"#id,n\n1,1\n2,2\n", b"#id,n,name\n1,10,a\n", b"#a,x\n#b,y\n"]
+)
+def test_lines_with_a_number_sign_that_divide_like_records_are_no_comments(sample: bytes) -> None:
+    assert dialect(sample).comment is None
+    assert dialect(sample).skip_lines == 0
+
+
+def test_lines_with_a_number_sign_that_do_not_divide_like_records_are_comments() -> None:
+    assert dialect(b"id,n\n# first, second, third\n1,1\n2,2\n# end\n").comment == "#"
+
+
+def test_a_plus_before_numbers_is_no_part_of_the_delimiter() -> None:
+    assert dialect(b"name,mobile\na,+43661\nb,+43662\nc,+43663\n").delimiter == ","
+
+
+def test_a_percent_sign_behind_numbers_is_no_part_of_the_delimiter() -> None:
+    assert dialect(b"share,name\n5%,a\n6%,b\n7%,c\n").delimiter == ","
+
+
+def test_commas_around_an_empty_column_are_two_delimiters() -> None:
+    assert dialect(b"id,,name,x\n1,,a,x\n2,,b,y\n").delimiter == ","
+
+
+def test_points_of_thousands_beside_decimal_commas_leave_the_commas_decimal() -> None:
+    assert dialect(b"id;n;price\n1;1.250;12,50\n2;3.400;7,25\n").decimal == ","
+    assert dialect(b"id;price\n1;1.250,50\n2;7,25\n").decimal == ","
+
+
+def test_points_before_fractions_beside_commas_leave_the_points_decimal() -> None:
+    assert dialect(b"id;n;price\n1;1.25;12,50\n2;3.4;7,25\n").decimal == "."
+
+
+@pytest.mark.parametrize(
+    ("sample", "header", "skipped", "name"),
+    [
+        (b"id,name,name\n1,a,b\n2,c,d\n", ("id", "name", "name_3"), 1, "'name' occurs twice"),
+        (b"id,,name,name\n1,x,a,b\n2,,c,d\n", ("id", "column_2", "name", "name_4"), 1, "'name' occurs twice"),
+        (b"Report\nid,name,name\n1,a,b\n2,c,d\n", ("id", "name", "name_3"), 2, "'name' occurs twice"),
+        (b"id||name||name\n1||a||b\n2||c||d\n", ("id", "name", "name_3"), 1, "'name' occurs twice"),
+        (b"_record_no,x\n1,a\n2,b\n", ("record_no_1", "x"), 1, "'_record_no' is reserved"),
+    ],
+)
+def test_a_name_that_cannot_be_read_is_a_question_with_other_names(
+    sample: bytes, header: tuple[str, ...], skipped: int, name: str
+) -> None:
+    recognised = recognise_delimited(sample)
+    assert recognised is not None
+    assert isinstance(recognised.format, Csv)
+    assert (recognised.format.header, recognised.format.skip_lines) == (header, skipped)
+    assert any(name in doubt for doubt in recognised.doubts)
+
+
+def test_equal_numbers_in_the_first_record_are_values() -> None:
+    recognised = recognise_delimited(b"1,1\n2,3\n4,5\n")
+    assert recognised is not None
+    assert recognised.format == Csv(header=("column_1", "column_2"), unterminated="report")
+    assert recognised.doubts == ("the first record has values and no names: name the columns",)

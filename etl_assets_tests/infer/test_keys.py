@@ -7,15 +7,22 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from etl_assets.infer.columns import PublishedColumn, infer_column
-from etl_assets.infer.keys import key_candidates
+from etl_assets.infer.keys import fallback_key, key_candidates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from etl_assets.infer.columns import InferredColumn
+
+
+def inferred_columns(**columns: Sequence[str | None]) -> list[InferredColumn]:
+    series = {name: pl.Series(cells, dtype=pl.String) for name, cells in columns.items()}
+    return [infer_column(PublishedColumn(name, cells), name) for name, cells in series.items()]
+
 
 def candidates(**columns: Sequence[str | None]) -> list[tuple[str, ...]]:
     frame = pl.DataFrame({name: pl.Series(cells, dtype=pl.String) for name, cells in columns.items()})
-    return key_candidates(frame, [infer_column(PublishedColumn(name, frame[name]), name) for name in frame.columns])
+    return key_candidates(frame, inferred_columns(**columns))
 
 
 def test_a_column_without_a_second_record_of_a_value_is_the_key() -> None:
@@ -55,3 +62,26 @@ def test_of_one_record_the_likeliest_column_is_the_key() -> None:
 
 def test_values_that_differ_in_blanks_alone_are_the_same() -> None:
     assert candidates(id=["1", "1 ", "2"]) == []
+
+
+def test_texts_that_are_read_as_the_same_value_identify_nothing() -> None:
+    assert candidates(at=["2024-10-27T02:30:00+02:00", "2024-10-27T00:30:00Z"]) == []
+    assert candidates(id=["6ba7b810-9dad-11d1-80b4-00c04fd430c8", "6BA7B810-9DAD-11D1-80B4-00C04FD430C8"]) == []
+
+
+def test_moments_that_differ_identify_a_record() -> None:
+    assert candidates(at=["2024-10-27T02:30:00+02:00", "2024-10-27T02:30:00Z"]) == [("at",)]
+
+
+def test_a_padded_column_with_a_blank_cell_is_no_key() -> None:
+    assert candidates(nr=["1 ", "2", " ", "3"]) == []
+    assert candidates(code=["a ", "b", " ", "c"]) == []
+
+
+def test_the_fallback_is_every_column_that_may_be_part_of_a_key() -> None:
+    assert fallback_key(inferred_columns(a=["x", "x"], b=["1", "1"], c=["1.5e3", "2e3"])) == ("a", "b")
+
+
+def test_the_fallback_is_never_json_nor_float() -> None:
+    assert fallback_key(inferred_columns(a=["[1]"], b=["1.5e3"])) == ()
+    assert fallback_key(inferred_columns(a=["[1]"], b=["1.50"])) == ("b",)

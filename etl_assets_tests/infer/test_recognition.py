@@ -105,3 +105,40 @@ def test_no_more_of_a_stream_is_fetched_than_is_read() -> None:
     assert len(replay.read(200)) == 200
     assert stream.tell() <= 1024 * 1024
     assert replay.seek(0, io.SEEK_END) == 10 * 1024 * 1024
+
+
+@pytest.mark.parametrize("good", [2, 3, 5, 9, 50])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_line_that_is_cut_leaves_the_others_json_objects(tmp_path: Path, good: int, place: int) -> None:
+    lines = [b'{"id": %d, "code": "0%d"}\n' % (number, number) for number in range(good)]
+    lines.insert(place, b'{"id": 1001, "code": "0\n')
+    assert recognised(tmp_path, b"".join(lines)) == Ndjson()
+
+
+def test_a_first_line_without_its_beginning_leaves_the_others_json_objects(tmp_path: Path) -> None:
+    assert recognised(tmp_path, b'1, "b": 2}\n{"a": 1, "b": 2}\n{"a": 2, "b": 3}\n') == Ndjson()
+
+
+@pytest.mark.parametrize("data", [b'{"id": 1, "n": "a"}\n{"id": 2, "n": "\n', b'{"a": [1,2,3], "b": [4,5\n'])
+def test_a_broken_object_is_no_header(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(DeliveryError, match="is not recognised"):
+        recognised(tmp_path, data)
+
+
+def test_of_a_zip_archive_the_member_that_is_largest_when_unpacked_is_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("noise.csv", "a,b\n" + "".join(f"{n * 7919 % 1009},{n * n % 997}\n" for n in range(50)))
+        archive.writestr("table.csv", "a,b\n" + "1,2\n" * 200)
+        packed = {info.filename: info.compress_size for info in archive.infolist()}
+    assert packed["noise.csv"] > packed["table.csv"]
+    with infer(str(tmp_path / "x.zip"), "feed", {}) as inference:
+        assert inference.file.member == "table.csv"
+
+
+def test_more_columns_than_a_source_may_have_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "wide.csv").write_text("\n".join(",".join(f"{row}{n}" for n in range(501)) for row in "abc") + "\n")
+    with (
+        pytest.raises(DeliveryError, match=r"has 501 columns; a source may have 500\. Nothing was inferred"),
+        infer(str(tmp_path / "wide.csv"), "feed", {}),
+    ):
+        pass
