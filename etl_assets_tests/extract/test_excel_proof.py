@@ -41,6 +41,22 @@ _CELLS = (
     '<!-- <c r="{at}"><v>9</v></c> -->',
     '<c  r="{at}"><v>3</v></c>',
     '<c r="{at}"><v>7</v></c><!-- </row> -->',
+    '<c r="{at}" t="s"><v>-1</v></c>',
+    '<c r="{at}" t="s"><v>\u0661</v></c>',
+    '<c r="{at}" t="b"><v>2</v></c>',
+)
+_HIDDEN_ROW = '</row><row r="{n}"><c r="A{n}"><v>9</v></c><c r="B{n}" t="s"><v>1</v></c></row>'
+_BETWEEN = (
+    "",
+    "",
+    "",
+    "\n",
+    "<!-- < -->",
+    f"<!-- {_HIDDEN_ROW} -->",
+    f"<?p {_HIDDEN_ROW} ?>",
+    "<x/>",
+    "</x/>",
+    " &e; ",
 )
 
 
@@ -83,9 +99,9 @@ def sheets(draw: st.DrawFn) -> bytes:
         cells = draw(st.lists(st.sampled_from(_CELLS), max_size=5)) if odd else shape
         attributes = draw(st.sampled_from(["", "", "", "", ' spans="1:5"', ' hidden="1"']))
         inside = "".join(cell.format(at=f"{'ABCDE'[place]}{number}", n=number % 3) for place, cell in enumerate(cells))
-        rows.append(
-            f'<row r="{number}"{attributes}>{inside}</row>' + draw(st.sampled_from(["", "", "\n", "<!-- < -->"]))
-        )
+        end = draw(st.sampled_from(["</row>", "</row>", "</row>", "</row >"]))
+        between = draw(st.sampled_from(_BETWEEN)).format(n=number + 1)
+        rows.append(f'<row r="{number}"{attributes}>{inside}{end}{between}')
     return sheet_xml("".join(rows))
 
 
@@ -99,6 +115,29 @@ def test_rows_that_are_proven_are_those_that_expat_reads(data: bytes) -> None:
             proven(data)
     else:
         assert values(proven(data)) == expected
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        '<c r="A50" t="s"><v>-1</v></c>',
+        '<c r="A50" t="s"><v>-0</v></c>',
+        '<c r="A50" t="s"><v>\u0661</v></c>',
+        '<c r="A50" t="b"><v>2</v></c>',
+        '<c r="A50" t="b"><v>1.0</v></c>',
+    ],
+)
+def test_a_cell_without_a_place_or_a_truth_is_damaged(cell: str) -> None:
+    rows = [_ONE.format(n=n) if n != 50 else f'<row r="50">{cell}</row>' for n in range(1, 100)]
+    (damaged,) = (row for row in proven(sheet_xml("".join(rows))) if row.number == 50)
+    assert damaged.cells[0].startswith('{"damaged":')
+
+
+@pytest.mark.parametrize("between", [" & ", "&foo;", "</sheetData/>", "</ />"])
+def test_unsound_text_between_rows_is_refused(between: str) -> None:
+    rows = [_ONE.format(n=n) + (between if n == 50 else "") for n in range(1, 100)]
+    with pytest.raises(RefusalError, match="no well-formed XML"):
+        proven(sheet_xml("".join(rows)))
 
 
 def test_rows_within_a_comment_are_no_rows() -> None:
@@ -120,6 +159,9 @@ _ONE = '<row r="{n}"><c r="A{n}"><v>1</v></c></row>'
         '<row r="50"><c r="A50"><f>/>/>/>/>/>/>/>/></f><v>1</v></c></row>',
         '<x:row r="50"><c r="A50"><v>1</v></c></x:row>/>/>/>/>/>/>',
         '<row r="50"><c r="A50"><v>1</v></c></row >',
+        '<row r="50"><c r="A50"><v>1</v></c></row ><!-- </row><row r="51"><c r="A51"><v>9</v></c></row> -->',
+        '<x:row r="50"><c r="A50"><v>1</v></c></x:row><!-- </row><row r="51"><c r="A51"><v>9</v></c></row> -->',
+        '<row r="50"><c r="A50"><v>1</v></c></row ><?p </row><row r="51"><c r="A51"><v>9</v></c></row> ?>',
         "<row><c><v>1</v></c></row>",
         '<row r="50"/>',
         '<row r="50"><c r="A50" s="1"/></row>',

@@ -74,13 +74,17 @@ class Parser:
         name: Of the part, for errors.
         start: Called with the name and the attributes of an element.
         end: Called with the name of an element.
+
+    Attributes:
+        fed: Number of bytes that were parsed.
     """
 
     def __init__(self, name: str, start: Start, end: End | None = None) -> None:
         self._name = name
         self._start = start
         self._end = end
-        self._fed = self._depth = 0
+        self._depth = 0
+        self.fed = 0
         self.expat = expat.ParserCreate()
         self.expat.buffer_text = True
         self.expat.StartElementHandler = self._start_element
@@ -102,8 +106,8 @@ class Parser:
             raise damaged(f"its part {self._name} is no well-formed XML ({expat.ErrorString(error.code)})") from error
         except (LookupError, ValueError) as error:
             raise damaged(f"its part {self._name} is in an encoding that cannot be read") from error
-        self._fed += len(data)
-        if self._fed - self.expat.CurrentByteIndex > _LONGEST_TAG and not final:
+        self.fed += len(data)
+        if self.fed - self.expat.CurrentByteIndex > _LONGEST_TAG and not final:
             raise damaged(f"its part {self._name} has a tag of more than {_LONGEST_TAG} bytes")
 
     def collect(self, text: Callable[[str], object] | None) -> None:

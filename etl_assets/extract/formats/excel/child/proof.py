@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
     Convert = Callable[[Sequence[str]], list[str]]
 
-_ROW: Final = re.compile(r'\s*<row r="([1-9]\d{0,6})"([^<>&/]*)>')
-_NUMBER: Final = r"-?\d+(?:\.\d+)?(?:E[-+]?\d{1,3})?"
+_ROW_NUMBER: Final = "[1-9][0-9]{0,6}"
+_ROW: Final = re.compile(rf'\s*<row r="({_ROW_NUMBER})"([^<>&/]*)>')
+_NUMBER: Final = r"-?[0-9]+(?:\.[0-9]+)?(?:E[-+]?[0-9]{1,3})?"
 _CELL: Final = re.compile(
-    r'<c r="([A-Z]{1,3})([1-9]\d{0,6})"(?: s="(\d{1,6})")?(?: t="([nsb])")?' rf"(?:/>|><v>({_NUMBER})</v></c>)"
+    rf'<c r="([A-Z]{{1,3}})({_ROW_NUMBER})"(?: s="([0-9]{{1,6}})")?(?: t="([nsb])")?'
+    rf"(?:/>|><v>({_NUMBER})</v></c>)"
 )
-_VALUES: Final = {"": _NUMBER, "n": _NUMBER, "s": r"\d{1,9}", "b": "[01]"}
-_WITHOUT_CONTENTS: Final = re.compile("<[^<>]*/>")
+_VALUES: Final = {"": _NUMBER, "n": _NUMBER, "s": "[0-9]{1,9}", "b": "[01]"}
+_WITHOUT_CONTENTS: Final = re.compile("<[A-Za-z][^<>]*/>")
 _MARKS_OF_DOUBT: Final = ("<!", "<?", ":row")
 """What a run of usual rows does not have: comments, instructions and prefixes."""
 _BOOLEANS: Final = {"1": literals.TRUE, "0": literals.FALSE}
@@ -62,7 +64,7 @@ class Proof:
     def of_run(self, run: bytes) -> Iterator[Row] | None:
         """Return the rows of a run of whole rows; None if there is no proof."""
         shape, self._widest = self._widest, None
-        if shape is None or shape.pattern is None or b"hidden" in run:
+        if shape is None or shape.pattern is None or b"hidden" in run or b"&" in run:
             return None
         try:
             text = run.decode()
@@ -98,7 +100,7 @@ class Proof:
         if text.count("<", match.end()) != 1 + 4 * len(cells) - 3 * empty or numbers.count(match[1]) != len(cells):
             return None
         shape = self._shape(letters, styles, types)
-        if shape is None:
+        if shape is None or not all(map(_is_of_type, values, types)):
             return None
         if self._widest is None or len(shape.columns) >= len(self._widest.columns):
             self._widest = shape
@@ -141,7 +143,11 @@ def _pattern(letters: Sequence[str], styles: Sequence[str], types: Sequence[str]
         rf'(?:<c r="{name}\1"{_attribute("s", style)}{_attribute("t", type_)}(?:><v>({_VALUES[type_]})</v></c>|/>))?'
         for name, style, type_ in zip(letters, styles, types, strict=True)
     )
-    return re.compile(rf'<row r="([1-9]\d{{0,6}})"[^<>&/]*>{cells}</row>')
+    return re.compile(rf'<row r="({_ROW_NUMBER})"[^<>&/]*>{cells}</row>')
+
+
+def _is_of_type(value: str, type_: str) -> bool:
+    return not value or re.fullmatch(_VALUES[type_], value) is not None
 
 
 def _attribute(name: str, value: str) -> str:

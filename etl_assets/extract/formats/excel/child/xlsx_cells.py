@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from etl_assets.extract.formats.excel.child.values import Conversion
 
+ROW_END: Final = b"</row>"
 _REFERENCE: Final = re.compile(r"\$?([A-Z]{1,3})\$?\d{1,7}")
 _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)?T?(\d\d:\d\d:\d\d(?:\.\d+)?)?Z?")
 _TRUTH: Final = {"1": literals.TRUE, "0": literals.FALSE, "true": literals.TRUE, "false": literals.FALSE}
@@ -37,7 +38,6 @@ class CellParser:
         parser: The parser.
         number: The number of the last row; a row without a number follows it.
         at_first_row: Whether the element of all rows has begun, and no row in it.
-        at_end_of_row: Whether the last thing that was parsed is the end of a row.
         foreign: Whether the part is in another encoding than UTF-8.
     """
 
@@ -47,11 +47,17 @@ class CellParser:
         self._conversions = conversions
         self.parser = Parser(part, self._start, self._end)
         self.parser.expat.XmlDeclHandler = self._declare
-        self.at_first_row = self.at_end_of_row = self.foreign = False
+        self.at_first_row = self.foreign = False
+        self._end_of_row = -1
         self._rows: list[Row] = []
         self.number = 0
         self._cells: dict[int, str] | None = None
         self._within_rows = self._within_cell = self._phonetic = False
+
+    @property
+    def at_end_of_row(self) -> bool:
+        """Whether the last bytes that were parsed are the end tag of a row."""
+        return self._end_of_row >= 0 and self._end_of_row + len(ROW_END) == self.parser.fed
 
     def finished(self) -> Iterator[Row]:
         """Yield the rows that have ended, each once."""
@@ -62,7 +68,7 @@ class CellParser:
         self.foreign = (encoding or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii")
 
     def _start(self, element: str, attributes: dict[str, str]) -> None:
-        self.at_end_of_row = self.at_first_row = False
+        self.at_first_row = False
         if element == "sheetData":
             self.at_first_row = self._within_rows = True
         elif element == "row" and self._within_rows and self._cells is None:
@@ -113,7 +119,7 @@ class CellParser:
             cells = [self._cells[column] for column in columns]
             self._rows.append(Row(self.number, self._hidden, columns, cells))
             self._cells = None
-            self.at_end_of_row = True
+            self._end_of_row = self.parser.expat.CurrentByteIndex
         elif element == "sheetData":
             self._within_rows = False
 

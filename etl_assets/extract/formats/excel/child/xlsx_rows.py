@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Final
 from etl_assets.extract.formats.excel.child.package import CHUNK
 from etl_assets.extract.formats.excel.child.proof import Proof
 from etl_assets.extract.formats.excel.child.refusal import damaged
-from etl_assets.extract.formats.excel.child.xlsx_cells import CellParser
+from etl_assets.extract.formats.excel.child.xlsx_cells import ROW_END, CellParser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from etl_assets.extract.formats.excel.child.values import Conversion
 
 _ROWS_BEGIN: Final = b"<sheetData>"
-_ROW_END: Final = b"</row>"
 _LONGEST_HEAD: Final = 1024 * 1024
 _LONGEST_ROW: Final = 8 * 1024 * 1024
 _LAST_ROW: Final = 1_048_576
@@ -58,14 +57,14 @@ class SheetPart:
     def _rows(self, stream: IO[bytes]) -> Iterator[Row]:
         rest, provable = self._parse_head(stream)
         while provable and (data := stream.read(CHUNK)):
-            run, end, rest = (rest + data).rpartition(_ROW_END)
+            run, end, rest = (rest + data).rpartition(ROW_END)
             if (rows := self._proof.of_run(run + end)) is not None:
                 for row in rows:
                     yield row
                     self._slow.number = row.number
             elif end:
-                for fragment in run.split(_ROW_END):
-                    yield from self._row(fragment + _ROW_END, provable=provable)
+                for fragment in run.split(ROW_END):
+                    yield from self._row(fragment + ROW_END, provable=provable)
                     provable = provable and self._provable
             provable = provable and len(rest) < _LONGEST_ROW
         yield from self._parsed(rest)
@@ -81,7 +80,6 @@ class SheetPart:
             self._slow.number = row.number
             yield row
             return
-        self._slow.at_end_of_row = False
         yield from self._parsed(fragment)
         self._provable = provable and self._slow.at_end_of_row
 
