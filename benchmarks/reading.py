@@ -33,7 +33,7 @@ Written by `python -m benchmarks --only formats`; do not edit.
 Ours: every record of a file is found, checked, numbered and split into values as published, batch by batch, with its
 bytes and its place. Library: the fastest one that reads such a file into a frame. Neither writes anything. Each
 reading is a process of its own, timed after the reading of a small file; the sides take turns, three times at least,
-until half a minute is over. Libraries round or change values of JSON and Excel, so the limit is higher there. For
+until 15 seconds are over. Libraries round or change values of JSON and Excel, so the limit is higher there. For
 `parquet:verified` the library is pyarrow, which verifies the checksums of pages as ours does; for `parquet:unverified`
 it is Polars, which does not, and there is no limit: to read the bytes and compute their checksums alone takes most of
 its time. Peak memory is compared with that for a file ten times as large, for formats that are read as a stream.
@@ -59,7 +59,7 @@ class Plan:
     seconds: float
 
 
-FULL: Final = Plan(100, 1_000, 3, 30)
+FULL: Final = Plan(100, 1_000, 3, 15)
 QUICK: Final = Plan(10, None, 1, 0)
 
 

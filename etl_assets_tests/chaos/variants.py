@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from etl_assets_tests.chaos.history import Cut
 
-SEEDS_OF_A_VARIANT: Final = 60
+SEEDS_OF_A_VARIANT: Final = 200
 """Within so many seeds a variant must be caught."""
 
 

@@ -1,14 +1,15 @@
 """Reads rows of Office Open XML by regular expressions that prove that nothing else is in them.
 
-The proof of a row: each of its cells is written in one of the usual ways, and no other ``<`` is in it. The proof of a
-run of rows: each has cells in the columns, with the types and styles, of one row before them, or lacks some of them;
-every end of a row is the end of such a row; and every ``<`` is in such a row or begins an element without contents,
-which has no value.
+The proof of a row: each of its cells is written in one of the usual ways, its attributes are well-formed, and nothing
+but blanks is around its cells. The proof of a run of rows: each has cells in the columns, with the types and styles, of
+one row before them, or lacks some of them; their attributes are well-formed; and nothing but blanks and rows without
+contents is between them.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,23 +17,31 @@ from etl_assets.extract.formats.excel.child import literals
 from etl_assets.extract.formats.excel.child.book import Row, column_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from etl_assets.extract.formats.excel.child.values import Conversion
 
     Convert = Callable[[Sequence[str]], list[str]]
 
 _ROW_NUMBER: Final = "[1-9][0-9]{0,6}"
-_ROW: Final = re.compile(rf'\s*<row r="({_ROW_NUMBER})"([^<>&/]*)>')
+_BLANKS: Final = " \t\r\n"
+_ATTRIBUTES: Final = "[^<>&/]{0,500}"
+_ROW_BEGIN: Final = f'<row r="({_ROW_NUMBER})"({_ATTRIBUTES})'
+_ROW_END: Final = "</row>"
+_ROW: Final = re.compile(f"[{_BLANKS}]*{_ROW_BEGIN}>")
+_NAME: Final = "[A-Za-z_][A-Za-z0-9_.:-]*"
+_ATTRIBUTE: Final = re.compile(f"""[{_BLANKS}]+({_NAME})[{_BLANKS}]*=[{_BLANKS}]*"[{_BLANKS}!#-%'-;=?-~]*["]""")
+_EMPTY_ROW: Final = re.compile(f"{_ROW_BEGIN}/>")
+_JOINT: Final = f'{_ROW_END}<row r="'
+_BETWEEN: Final = re.compile(
+    f'{_ROW_END}((?:[{_BLANKS}]|<row r="{_ROW_NUMBER}"{_ATTRIBUTES}/>)*)<row r="{_ROW_NUMBER}"{_ATTRIBUTES}>'
+)
 _NUMBER: Final = r"-?[0-9]+(?:\.[0-9]+)?(?:E[-+]?[0-9]{1,3})?"
 _CELL: Final = re.compile(
     rf'<c r="([A-Z]{{1,3}})({_ROW_NUMBER})"(?: s="([0-9]{{1,6}})")?(?: t="([nsb])")?'
     rf"(?:/>|><v>({_NUMBER})</v></c>)"
 )
 _VALUES: Final = {"": _NUMBER, "n": _NUMBER, "s": "[0-9]{1,9}", "b": "[01]"}
-_WITHOUT_CONTENTS: Final = re.compile("<[A-Za-z][^<>]*/>")
-_MARKS_OF_DOUBT: Final = ("<!", "<?", ":row")
-"""What a run of usual rows does not have: comments, instructions and prefixes."""
 _BOOLEANS: Final = {"1": literals.TRUE, "0": literals.FALSE}
 _MOST_SHAPES: Final = 2_000
 _MOST_GROUPS: Final = 2_000
@@ -69,10 +78,10 @@ class Proof:
         try:
             text = run.decode()
             found = shape.pattern.findall(text)
-            numbers, *values = zip(*found, strict=True)
+            numbers, attributes, *values = zip(*found, strict=True)
             empty = [column.count("") for column in values]
-            tags = 2 * len(found) + 4 * (len(values) * len(found) - sum(empty))
-            if text.count("</row") != len(found) or not _has_no_more(text, tags):
+            gaps = _gaps(text, len(found), 2 * len(found) + 4 * (len(values) * len(found) - sum(empty)))
+            if gaps is None or not all(map(_are_sound, set(attributes))):
                 return None
             columns = zip(shape.converters, values, empty, strict=True)
             cells = [_sparse(convert, column) if some else convert(column) for convert, column, some in columns]
@@ -80,10 +89,11 @@ class Proof:
             return None
         self._widest = shape
         places = shape.columns
-        return (
+        rows = (
             Row(int(number), False, places, row)  # noqa: FBT003 -- keywords take longer
             for number, row in zip(numbers, zip(*cells, strict=True), strict=True)
         )
+        return _with_empty_rows(gaps, rows) if gaps else rows
 
     def of_row(self, fragment: bytes) -> Row | None:
         """Return the row of a fragment that ends with its end tag; None if there is no proof."""
@@ -93,11 +103,10 @@ class Proof:
             return None
         match = _ROW.match(text)
         cells = _CELL.findall(text, match.end()) if match else []
-        if match is None or not cells or "hidden" in match[2]:
+        if match is None or not cells or "hidden" in match[2] or not _are_sound(match[2]):
             return None
         letters, numbers, styles, types, values = zip(*cells, strict=True)
-        empty = values.count("")
-        if text.count("<", match.end()) != 1 + 4 * len(cells) - 3 * empty or numbers.count(match[1]) != len(cells):
+        if not _has_only(text, match.end(), len(cells), values.count("")) or numbers.count(match[1]) != len(cells):
             return None
         shape = self._shape(letters, styles, types)
         if shape is None or not all(map(_is_of_type, values, types)):
@@ -143,7 +152,7 @@ def _pattern(letters: Sequence[str], styles: Sequence[str], types: Sequence[str]
         rf'(?:<c r="{name}\1"{_attribute("s", style)}{_attribute("t", type_)}(?:><v>({_VALUES[type_]})</v></c>|/>))?'
         for name, style, type_ in zip(letters, styles, types, strict=True)
     )
-    return re.compile(rf'<row r="({_ROW_NUMBER})"[^<>&/]*>{cells}</row>')
+    return re.compile(f"{_ROW_BEGIN}>{cells}{_ROW_END}")
 
 
 def _is_of_type(value: str, type_: str) -> bool:
@@ -154,12 +163,51 @@ def _attribute(name: str, value: str) -> str:
     return f' {name}="{value}"' if value else ""
 
 
-def _has_no_more(text: str, tags: int) -> bool:
-    """Return whether a text has no more than a number of tags, but for those of elements without contents."""
-    more = text.count("<") - tags
-    if more and any(mark in text for mark in _MARKS_OF_DOUBT):
+@lru_cache(maxsize=1024)
+def _are_sound(attributes: str) -> bool:
+    """Return whether the attributes of a row, but for its number, are well-formed, and none is there twice."""
+    names = _ATTRIBUTE.findall(attributes)
+    sound = not _ATTRIBUTE.sub("", attributes).strip(_BLANKS)
+    return sound and "r" not in names and len(set(names)) == len(names)
+
+
+def _has_only(text: str, start: int, cells: int, empty: int) -> bool:
+    """Return whether a row has, after its start tag, nothing but cells, some of them empty, and blanks."""
+    tags = 1 + 4 * cells - 3 * empty
+    adjacent = 3 * cells - 2 * empty
+    if text.count("<", start) != tags:
         return False
-    return not more or more == len(_WITHOUT_CONTENTS.findall(text))
+    if text.count(">", start) == tags and text.count("><", start - 1) == adjacent + 1:
+        return True
+    return _CELL.sub("", text[start:]).strip(_BLANKS) == _ROW_END
+
+
+def _gaps(text: str, rows: int, tags: int) -> list[str] | None:
+    """Return what is before each row of a run: blanks and rows without contents.
+
+    Args:
+        text: The run.
+        rows: Number of rows that were found.
+        tags: Number of tags in them.
+
+    Returns:
+        Nothing if nothing is between the rows; None if there may be anything else.
+    """
+    more = text.count("<") - tags
+    if not more and text.startswith("<row") and text.count(_JOINT) == rows - 1:
+        return []
+    gaps: list[str] = [match[1] for match in _BETWEEN.finditer(_ROW_END + text)]
+    between = "".join(gaps)
+    usual = text.count("</row") == rows == len(gaps) and between.count("<") == more
+    return gaps if usual and all(_are_sound(attributes) for _, attributes in _EMPTY_ROW.findall(between)) else None
+
+
+def _with_empty_rows(gaps: Sequence[str], rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield rows, and before each the rows without contents."""
+    for gap, row in zip(gaps, rows, strict=True):
+        for number, _ in _EMPTY_ROW.findall(gap):
+            yield Row(int(number), False, (), ())  # noqa: FBT003 -- keywords take longer
+        yield row
 
 
 def _sparse(convert: Convert, values: Sequence[str]) -> list[str]:

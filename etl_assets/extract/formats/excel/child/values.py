@@ -22,7 +22,7 @@ from etl_assets.extract.formats.excel.child.number_formats import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-IS_NUMBER: Final = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][-+]?\d{1,4})?")
+IS_NUMBER: Final = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][-+]?\d{1,4})?", re.ASCII)
 _DIGITS_OF_A_DOUBLE: Final = 17
 _LARGEST_EXPONENT: Final = 40
 _LARGEST_SERIAL: Final = 10_000_000

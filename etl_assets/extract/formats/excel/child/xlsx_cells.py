@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from etl_assets.extract.formats.excel.child.values import Conversion
 
+ROWS_BEGIN: Final = b"<sheetData>"
 ROW_END: Final = b"</row>"
-_REFERENCE: Final = re.compile(r"\$?([A-Z]{1,3})\$?\d{1,7}")
-_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)?T?(\d\d:\d\d:\d\d(?:\.\d+)?)?Z?")
+_REFERENCE: Final = re.compile(r"\$?([A-Z]{1,3})\$?\d{1,7}", re.ASCII)
+_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)?T?(\d\d:\d\d:\d\d(?:\.\d+)?)?Z?", re.ASCII)
 _TRUTH: Final = {"1": literals.TRUE, "0": literals.FALSE, "true": literals.TRUE, "false": literals.FALSE}
 _BLANKS: Final = " \t\r\n"
 _LONGEST_CELL: Final = 1024 * 1024
@@ -37,7 +38,6 @@ class CellParser:
     Attributes:
         parser: The parser.
         number: The number of the last row; a row without a number follows it.
-        at_first_row: Whether the element of all rows has begun, and no row in it.
         foreign: Whether the part is in another encoding than UTF-8.
     """
 
@@ -47,12 +47,17 @@ class CellParser:
         self._conversions = conversions
         self.parser = Parser(part, self._start, self._end)
         self.parser.expat.XmlDeclHandler = self._declare
-        self.at_first_row = self.foreign = False
-        self._end_of_row = -1
+        self.foreign = False
+        self._begin_of_rows = self._end_of_row = -1
         self._rows: list[Row] = []
         self.number = 0
         self._cells: dict[int, str] | None = None
         self._within_rows = self._within_cell = self._phonetic = False
+
+    @property
+    def at_first_row(self) -> bool:
+        """Whether the last bytes that were parsed are the start tag of the element of all rows."""
+        return self._begin_of_rows >= 0 and self._begin_of_rows + len(ROWS_BEGIN) == self.parser.fed
 
     @property
     def at_end_of_row(self) -> bool:
@@ -68,9 +73,9 @@ class CellParser:
         self.foreign = (encoding or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii")
 
     def _start(self, element: str, attributes: dict[str, str]) -> None:
-        self.at_first_row = False
         if element == "sheetData":
-            self.at_first_row = self._within_rows = True
+            self._within_rows = True
+            self._begin_of_rows = self.parser.expat.CurrentByteIndex
         elif element == "row" and self._within_rows and self._cells is None:
             self.number = _integer(attributes.get("r"), self.number + 1)
             self._hidden = attributes.get("hidden") in _YES

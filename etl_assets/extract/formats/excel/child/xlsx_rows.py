@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Final
 from etl_assets.extract.formats.excel.child.package import CHUNK
 from etl_assets.extract.formats.excel.child.proof import Proof
 from etl_assets.extract.formats.excel.child.refusal import damaged
-from etl_assets.extract.formats.excel.child.xlsx_cells import ROW_END, CellParser
+from etl_assets.extract.formats.excel.child.xlsx_cells import ROW_END, ROWS_BEGIN, CellParser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from etl_assets.extract.formats.excel.child.book import Row
     from etl_assets.extract.formats.excel.child.values import Conversion
 
-_ROWS_BEGIN: Final = b"<sheetData>"
 _LONGEST_HEAD: Final = 1024 * 1024
 _LONGEST_ROW: Final = 8 * 1024 * 1024
 _LAST_ROW: Final = 1_048_576
@@ -86,9 +85,9 @@ class SheetPart:
     def _parse_head(self, stream: IO[bytes]) -> tuple[bytes, bool]:
         """Parse what is before the rows; return what was read after it, and whether rows can be proven."""
         head = b""
-        while _ROWS_BEGIN not in head and len(head) < _LONGEST_HEAD and (data := stream.read(CHUNK)):
+        while ROWS_BEGIN not in head and len(head) < _LONGEST_HEAD and (data := stream.read(CHUNK)):
             head += data
-        before, begin, rest = head.partition(_ROWS_BEGIN)
+        before, begin, rest = head.partition(ROWS_BEGIN)
         self._slow.parser.feed(before + begin)
         return rest, bool(begin) and self._slow.at_first_row and not self._slow.foreign
 
