@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import tempfile
-import zipfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -14,7 +13,6 @@ from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.extract.unpack import HEAD as HEAD_OF_PACKED
 from etl_assets.extract.unpack import Member, looks_packed, unpack
-from etl_assets.extract.unpack.zips import ZIP
 from etl_assets.infer.replay import Replay
 from etl_assets.model.partitions import Partition
 
@@ -100,19 +98,9 @@ def _replayed(stream: BinaryIO, stack: ExitStack) -> BinaryIO:
 def _members(stream: BinaryIO, name: str, pattern: str, password: Secret | None) -> list[str]:
     """Return the names of the members that match, the largest first."""
     with unpack(stream, name, pattern, password) as files:
-        sizes = {member: file.packed if isinstance(file, Member) else 0 for member, file in files}
-    sizes |= {member: size for member, size in _sizes_in_zip(stream).items() if member in sizes}
+        sizes = {member: file.claimed if isinstance(file, Member) else 0 for member, file in files}
     stream.seek(0)
     return sorted(sizes, key=lambda member: -sizes[member])
-
-
-def _sizes_in_zip(stream: BinaryIO) -> dict[str, int]:
-    """Return the unpacked sizes of the members of a zip archive; none if the stream is something else."""
-    stream.seek(0)
-    if not stream.read(HEAD_OF_PACKED).startswith(ZIP):
-        return {}
-    with zipfile.ZipFile(stream) as archive:
-        return {info.filename: info.file_size for info in archive.infolist()}
 
 
 def _pattern(name: str, others: Sequence[str], given: str) -> str:

@@ -30,9 +30,19 @@ class Member(io.RawIOBase):
         member: Its name in the archive; the empty text when the delivery is one file.
         position: Number of bytes read so far; the size of the member, once it is read to the end.
         packed: Packed size, in bytes.
+        claimed: Unpacked size that the archive claims, in bytes; the packed size, if it claims none.
     """
 
-    def __init__(self, stream: Any, member: str, where: str, packed: int, damage: type[Exception] = EOFError) -> None:
+    def __init__(
+        self,
+        stream: Any,
+        member: str,
+        where: str,
+        packed: int,
+        damage: type[Exception] = EOFError,
+        *,
+        claimed: int | None = None,
+    ) -> None:
         """Wrap the unpacking stream.
 
         Args:
@@ -41,11 +51,13 @@ class Member(io.RawIOBase):
             where: Its name in errors.
             packed: Packed size, in bytes.
             damage: An error that the stream raises if its packed bytes are damaged, besides those of all libraries.
+            claimed: Unpacked size that the archive claims, if it does.
         """
         super().__init__()
         self.member = member
         self.position = 0
         self.packed = packed
+        self.claimed = packed if claimed is None else claimed
         self._stream = stream
         self._ready = b""
         self._where = where

@@ -125,7 +125,8 @@ def _opened(archive: Archive, infos: list[zipfile.ZipInfo], name: str) -> Iterat
                 f"{where} is damaged ({error}). Nothing was written. Fetch it again."
             ) from error
         with inner:
-            yield info.filename, Member(inner, info.filename, where, info.compress_size, archive.damage).as_stream()
+            member = Member(inner, info.filename, where, info.compress_size, archive.damage, claimed=info.file_size)
+            yield info.filename, member.as_stream()
 
 
 def _matching(archive: zipfile.ZipFile, name: str, pattern: str) -> list[zipfile.ZipInfo]:
