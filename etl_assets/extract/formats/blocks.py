@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from etl_assets.model.delivery import Span
 
 _SKIP: Final = 1024 * 1024
-_TAIL: Final = 64 * 1024
 
 
 class Blocks:
@@ -34,20 +33,13 @@ class Blocks:
         self._reader = io.BufferedReader(self._pushback, buffer_size=1)
         self.ended = False
 
-    def fill(self, carried: bytes, size: int, line_end: bytes = b"") -> bytes:
-        """Return the carried bytes filled up to a size; fewer at the end of the stream.
-
-        Args:
-            carried: The last bytes of the block before.
-            size: Of a block.
-            line_end: A byte, after whose last occurrence the block is cut if that is near its end. What follows is
-                part of the next block, and no bytes are copied when the caller cuts the block there.
-        """
+    def fill(self, carried: bytes, size: int) -> bytes:
+        """Return the carried bytes filled up to a size; fewer at the end of the stream."""
         if len(carried) >= size or self.ended:
             return carried
-        self._pushback.push_back(carried, line_end)
+        self._pushback.push_back(carried)
         block = self._reader.read(size)
-        self.ended = self._pushback.ended
+        self.ended = len(block) < size
         return block
 
     def of(self, spans: Sequence[Span], *, seekable: bool) -> Iterator[tuple[Span, bytes]]:
@@ -91,46 +83,27 @@ class _Pushback(io.RawIOBase):
 
     Args:
         stream: The stream.
-
-    Attributes:
-        ended: Whether the end of the stream was met.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__()
         self._stream: Any = stream
         self._bytes = b""
-        self._line_end = b""
-        self._is_cut = False
-        self.ended = False
 
-    def push_back(self, data: bytes, line_end: bytes) -> None:
-        """Push back the last bytes that were read, and begin a block, which is cut after a line end if there is one."""
-        self._bytes = data + self._bytes
-        self._line_end = line_end
-        self._is_cut = False
+    def push_back(self, data: bytes) -> None:
+        """Push back the last bytes that were read."""
+        self._bytes = data
 
     def readable(self) -> bool:
         """True."""
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """Fill the buffer; 0 at the end of the stream, and of a block that is cut."""
-        if self._is_cut:
-            return 0
-        count: int
-        if self._bytes:
-            count = min(len(buffer), len(self._bytes))
-            buffer[:count] = self._bytes[:count]
-            self._bytes = self._bytes[count:]
+        """Fill the buffer; 0 at the end."""
+        if not self._bytes:
+            count: int = self._stream.readinto(buffer)
             return count
-        count = self._stream.readinto(buffer)
-        self.ended = not count
-        if self._line_end and count == len(buffer):
-            tail = bytes(buffer[-_TAIL:])
-            length = tail.rfind(self._line_end) + 1
-            self._is_cut = 0 < length < len(tail)
-            if self._is_cut:
-                self._bytes = tail[length:]
-                return count - len(self._bytes)
+        count = min(len(buffer), len(self._bytes))
+        buffer[:count] = self._bytes[:count]
+        self._bytes = self._bytes[count:]
         return count

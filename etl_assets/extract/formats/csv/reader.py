@@ -91,7 +91,7 @@ class CsvReader:
         number, record = (after.batch + 1, after.last_record + 1) if after else (1, 1)
         first = number
         size = self._format.batch_bytes
-        block = self._blocks.fill(head, size, self._line_end)
+        block = self._blocks.fill(head, size)
         while block or number == first:
             block, text, records = self._scan(block, names, line)
             ended = self._blocks.ended
@@ -113,7 +113,7 @@ class CsvReader:
                 return
             offset += length
             line += self._lines(block, length) if text.hides_line_ends else records.lines
-            block = self._blocks.fill(block[length:], size, self._line_end)
+            block = self._blocks.fill(block[length:], size)
 
     def _scan(self, block: bytes, names: tuple[str, ...], line: int) -> tuple[bytes, PlainText, Records]:
         """Find the records of a block; return the block without the footer, which ends the file."""

@@ -71,7 +71,7 @@ class LineReader:
         offset, line, block = self._after_skipped_lines()
         size = self._format.batch_bytes
         while True:
-            block = self._blocks.fill(block, size, self._end)
+            block = self._blocks.fill(block, size)
             length = len(block) if self._blocks.ended else block.rfind(self._end) + 1
             if not length and not self._blocks.ended:
                 raise self._too_long(line)

@@ -74,7 +74,7 @@ class NdjsonReader:
 
     def _whole_lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield blocks of whole lines, and the offset of each."""
-        block = self._blocks.fill(b"", self._size, b"\n")
+        block = self._blocks.fill(b"", self._size)
         offset = length_of_mark(block, self._where)
         block = block[offset:]
         while True:
@@ -88,7 +88,7 @@ class NdjsonReader:
             if self._blocks.ended:
                 return
             offset += length
-            block = self._blocks.fill(block[length:], self._size, b"\n")
+            block = self._blocks.fill(block[length:], self._size)
 
     def _batch(self, span: Span, data: bytes, names: tuple[str, ...] | None) -> JsonBatch:
         lines = _with_values(find_lines(data, UTF8, b"\n", first=span.first_line, prefix=f"{self._member}:"))
