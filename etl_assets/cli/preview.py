@@ -69,7 +69,7 @@ def preview_source(source: Source, key: str | None = None, limit: int = 10, *, a
     with TemporaryDirectory(prefix="etl-assets-preview-") as folder:
         store = LandingStore(folder)
         manifest = land(source.extractor, partition, store)
-        shape = resolve(source.schema, manifest.names, f"{source.name} ({partition})")
+        shape = resolve(source.schema, manifest.names, f"{source.name} ({partition})", records=manifest.records)
         preview = Preview(source, shape, limit)
         with progress(shown=not as_json) as bar:
             task = bar.add_task("records", total=manifest.records)

@@ -70,7 +70,7 @@ def admit(source: Source, delivery: Delivery, warehouse: Warehouse) -> Shape:
         LoadError: If the database failed.
     """
     try:
-        return resolve(source.schema, delivery.manifest.names, str(delivery))
+        return resolve(source.schema, delivery.manifest.names, str(delivery), records=delivery.manifest.records)
     except ShapeError as error:
         reason = str(error)
         in_session(

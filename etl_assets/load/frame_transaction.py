@@ -34,6 +34,9 @@ class FrameTransaction(BatchTransaction):
             )
         return super().write_generation(prepared)
 
+    def ask_other_declarations(self) -> None:
+        """Ask none: frames are not frozen, and those of other partitions have other keys."""
+
 
 class ReplaceTransaction(FrameTransaction):
     """Writes a frame, and deletes the rows of its partition that the frame no longer has."""

@@ -194,7 +194,15 @@ class BatchTransaction:
         """Write the rows that are new or differ; if the delivery is reloaded, delete those it no longer yields."""
         protect = self.protection(prepared)
         if self.delivery.generation == 1 or self.kind == "replay":
-            return self.writer.write(prepared.rows, prepared.encoded, protect=protect), 0
+            written, deleted = self.writer.write(prepared.rows, prepared.encoded, protect=protect), 0
+        else:
+            written, deleted = self.write_reloaded(prepared, protect)
+        if written.updated or deleted or protect is not None:
+            self.ask_other_declarations()
+        return written, deleted
+
+    def write_reloaded(self, prepared: Prepared, protect: Protect | None) -> tuple[Written, int]:
+        """Delete the rows of the delivery that its records no longer yield, and write those that are new or differ."""
         first, last = self.extent(prepared)
         in_order = all(entry.last_record < first for entry in entries.find(self.connection, self.delivery).values())
         self.writer.guard.pending_reload = last if in_order else None
@@ -212,6 +220,15 @@ class BatchTransaction:
         written = self.writer.write(prepared.rows, protect=protect, reload=True)
         quarantine.supersede(self.connection, self.delivery, first, last)
         return written, deleted
+
+    def ask_other_declarations(self) -> None:
+        """Mark the deliveries read under another declaration to be reloaded, even when that declaration comes back.
+
+        Their rows may have been changed by an order, or by values, of this declaration.
+        """
+        deliveries.need_reload_of_those_read_otherwise(
+            self.connection, self.delivery, self.target.fingerprint, same_partition=self.disjoint
+        )
 
     def ask_for_runners_up(self, *, newer_too: bool) -> None:
         """Mark the deliveries that must be reloaded, since they may have other versions of rows that were deleted.

@@ -170,7 +170,7 @@ class Delivery:
             and each forced run.
         fingerprint: Of the declaration under which the current generation is read; empty before the first.
         needs_reload: Whether it must be reloaded, since it may have other versions of rows that another delivery no
-            longer yields.
+            longer yields, or has changed under another declaration.
     """
 
     id: int

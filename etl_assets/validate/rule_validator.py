@@ -99,7 +99,7 @@ class _Plan:
 
 def _plan(schema: Schema, raw: RawBatch, sources: Mapping[str, pl.DataType]) -> _Plan:
     columns = schema.published
-    published = resolve(schema, raw.names, "The delivery").columns
+    published = resolve(schema, raw.names, "The delivery", records=raw.span.records).columns
     check_published_types(schema, published, raw.types)
     cells: list[pl.Expr] = []
     typed: set[str] = set()

@@ -39,17 +39,21 @@ class Shape:
     missing: tuple[str, ...]
 
 
-def resolve(schema: Schema, names: Sequence[str], what: str) -> Shape:
+def resolve(schema: Schema, names: Sequence[str], what: str, *, records: int) -> Shape:
     """Find the published columns of a delivery.
 
     Args:
         schema: The contract.
         names: The published names, in order.
         what: Name of the delivery in an error, e.g. ``delivery 7 of flights``.
+        records: Number of its records. If there are none, and no names either, nothing is missing: records of JSON and
+            XML bring their names with them.
 
     Raises:
         ShapeError: If a required column without a default is missing.
     """
+    if not names and not records:
+        return Shape(MappingProxyType({}), (), ())
     present = frozenset(names)
     columns: dict[str, str] = {}
     absent: list[Column] = []

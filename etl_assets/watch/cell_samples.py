@@ -117,7 +117,7 @@ def observe(schema: Schema, raw: RawBatch) -> dict[str, Any]:
     Returns:
         JSON values: column name to the attributes of `ColumnCells`. To be merged with `merge`.
     """
-    published = resolve(schema, raw.names, "The delivery").columns
+    published = resolve(schema, raw.names, "The delivery", records=raw.span.records).columns
     columns = tuple(column for column in schema.published if column.name in published)
     records = max(FEWEST, min(SAMPLE, CELLS // max(1, len(columns))))
     texts = raw.texts([published[column.name] for column in columns], spread_places(raw.texts(()).height, records))

@@ -94,8 +94,8 @@ def observe_names(
 ) -> Drift:
     """Compare the published names of a delivery with those of the delivery before, in a transaction of its own.
 
-    For a delivery that was compared before, the result is empty. Open events that the declaration now provides for are
-    accepted.
+    For a delivery that was compared before, or has neither names nor records, the result is empty. Open events that the
+    declaration now provides for are accepted.
 
     Args:
         connection: In autocommit.
@@ -104,7 +104,7 @@ def observe_names(
         first_batch: Returns its first batch. Called once, if the delivery is new and has records.
     """
     _accept_declared(connection, source, lambda event: names_declared(source.schema, event.change))
-    if memory.names_observed(connection, delivery):
+    if not _shows_names(delivery) or memory.names_observed(connection, delivery):
         return Drift()
     records = _first_texts(first_batch(), _records_to_sketch(delivery)) if delivery.manifest.records else None
     with connection.transaction():
@@ -119,8 +119,8 @@ def observe_names(
 def observe_cells(connection: Connection, source: Source, delivery: Delivery, cells: Mapping[str, Any]) -> Drift:
     """Compare the cells of a delivery with those of the deliveries before, in a transaction of its own.
 
-    For a reloaded delivery, the new cells replace the remembered ones, and the result is empty. Open events that the
-    declaration now provides for are accepted.
+    For a reloaded delivery, the new cells replace the remembered ones, and the result is empty. Of a delivery that has
+    neither names nor records, nothing is remembered. Open events that the declaration now provides for are accepted.
 
     Args:
         connection: In autocommit.
@@ -129,6 +129,8 @@ def observe_cells(connection: Connection, source: Source, delivery: Delivery, ce
         cells: From `cell_samples.merge`.
     """
     drift, columns = Drift(), from_json(cells)
+    if not _shows_names(delivery):
+        return drift
     with connection.transaction():
         memory.lock_source(connection, source.name)
         if not memory.names_observed(connection, delivery):
@@ -222,6 +224,11 @@ def _review(
 def _alert(connection: Connection, source: Source, delivery: Delivery, drift: Drift) -> None:
     rules, partition = source.alert_rules, delivery.partition
     alerts.update_for_drift(connection, rules, source.name, partition, drift.unforeseen, drift.closed)
+
+
+def _shows_names(delivery: Delivery) -> bool:
+    """Return whether a delivery shows which columns are published: records of JSON and XML bring their names."""
+    return bool(delivery.manifest.names) or delivery.manifest.records > 0
 
 
 def _compare_names(connection: Connection, source: Source, delivery: Delivery, sample: pl.DataFrame | None) -> Drift:

@@ -181,6 +181,32 @@ def test_groups_without_the_key_count_as_skipped_and_a_document_without_any_is_r
     assert only(b'{"g": []}', Json("$.g[*].i")).span.records == 0
 
 
+@pytest.mark.parametrize(
+    ("document", "skipped"),
+    [
+        ('{"g": [{"i": null}, null, {"j": 1}, {"i": []}]}', 3),
+        ('{"g": null}', 1),
+        ("null", 1),
+        ("{}", 1),
+        ('{"h": [null]}', 1),
+        ('{"g": []}', 0),
+    ],
+)
+def test_what_is_missing_or_null_has_no_records_if_that_is_declared(document: str, skipped: int) -> None:
+    batch = only(document.encode(), Json("$.g[*].i", missing_ok=True))
+    assert (batch.span.records, batch.span.skipped) == (0, skipped)
+
+
+def test_a_path_that_may_be_missing_leads_to_the_same_records_and_to_something_of_the_right_kind() -> None:
+    document = b'{"g": [{"i": [{"a": 1}, null]}, {"i": null}, {"i": [{"a": 2}]}]}'
+    (batch,) = read(document, Json("$.g[*].i", missing_ok=True))
+    assert batch.frame.get_column("a").to_list() == ["1", "2"]
+    assert batch.malformed.height == 1
+    for wrong in (b'{"g": 1}', b'{"g": "null"}', b'{"g": nul}'):
+        with pytest.raises(DeliveryError):
+            read(wrong, Json("$.g[*].i", missing_ok=True))
+
+
 def test_flattened_objects_are_columns_and_others_stay_json() -> None:
     data = b'[{"a": {"b": 1, "c": {"d": "x"}}, "e": {"f": 2}}, {"a": null}, {"a": "text"}, {"a": {}}]'
     assert rows(data, Json(flatten=("a",))) == [

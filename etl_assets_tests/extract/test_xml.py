@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -66,6 +67,32 @@ def test_an_attribute_of_an_element_around_the_record_is_a_value_of_each_record_
         {"../../@day": "1", "../@id": "a", ".": "x"},
         {"../../@day": "1"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ("<a><x/><y><b/></y><x/></a>", "lacks 'b' in /a, where the elements are 'x', 'y'. "),
+        ("<a><x/><b><c><d/></c></b><z/></a>", "lacks 'item' in /a/b, where the elements are 'c'. "),
+        ("<a><b/><b><p:c xmlns:p='u'/></b></a>", "lacks 'item' in /a/b, where the elements are '{u}c'. "),
+    ],
+)
+def test_a_document_that_shows_no_place_for_records_is_refused_unless_that_is_declared(
+    document: str, problem: str
+) -> None:
+    format_ = Xml(record="/a/b/item")
+    with pytest.raises(DeliveryError) as error:
+        read(document, format_)
+    assert problem in str(error.value)
+    assert rows(document, replace(format_, missing_ok=True)) == []
+
+
+@pytest.mark.parametrize(
+    "document", ["<a/>", "<a><b/></a>", "<a><x/><b> <!-- none --> </b></a>", "<a><b/><y/><b></b></a>"]
+)
+def test_a_document_that_is_empty_where_the_path_ends_is_a_delivery_without_records(document: str) -> None:
+    (batch,) = read(document, Xml(record="/a/b/item"))
+    assert (batch.span.records, batch.names) == (0, ())
 
 
 def test_elements_outside_the_path_of_the_records_are_no_records() -> None:
@@ -148,6 +175,11 @@ def test_null_words_are_no_values() -> None:
         (b"<list><x:item/></list>", "unbound prefix", "correct it"),
         (b"<rows><item/></rows>", "has the root 'rows', but records are declared below 'list'", "Correct record="),
         (b"<list xmlns='u'/>", "has the root '{u}list'", "namespaces="),
+        (
+            b"<list><entry/>x<ITEM><item/></ITEM></list>",
+            "lacks 'item' in /list, where the elements are 'entry', 'ITEM'",
+            "ok=True",
+        ),
         (
             b"<list><item _record_no='1'/><item>" + b"x" * 300 + b"</item></list>",
             "longer than 200 bytes, byte 28",

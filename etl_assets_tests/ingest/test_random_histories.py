@@ -256,6 +256,19 @@ class History:
     batch_bytes=4096,
     declared=Declared(),
 )
+@example(
+    # A declaration that comes back finds its rows again that another one has overwritten in between.
+    steps=[
+        ("take", "r", ["a,1,1"]),
+        ("take", "p", ["a,1,2"]),
+        ("declare", Declared(), None),
+        ("load", 0, None),
+        ("declare", Declared(ordered=True), None),
+    ],
+    last=[0, 1, 2],
+    batch_bytes=64,
+    declared=Declared(ordered=True),
+)
 def test_any_history_ends_in_the_table_of_a_load_from_empty(
     world: World, steps: list[tuple[str, Any, Any]], last: list[int], batch_bytes: int, declared: Declared
 ) -> None:

@@ -1,4 +1,4 @@
-"""The complete ingest of a JSON feed: its keys are the published names, including rare keys."""
+"""The complete ingest of JSON and XML feeds: their keys are the published names, including rare keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from etl_assets import Ndjson
+from etl_assets import Json, Ndjson, Xml
 from etl_assets.schema import Column, Schema
 
 if TYPE_CHECKING:
@@ -70,6 +70,30 @@ def test_keys_in_another_order_are_no_drift(orders: World) -> None:
 def test_a_delivery_without_a_required_key_in_any_record_is_refused(orders: World) -> None:
     with pytest.raises(Exception, match="lacks required columns: id"):
         take(orders, '{"ID": 1}')
+
+
+def test_a_delivery_without_records_is_loaded_and_hides_no_drift(world: World) -> None:
+    listed = replace(world, name="orders", schema=ORDERS, format=Json())
+    listed.take_bytes(b'[{"id": 1, "note": "a"}]')
+    report = listed.take_bytes(b"[]")
+    assert (report.status, report.counts.read) == ("loaded", 0)
+    assert events(listed) == []
+    listed.take_bytes(b'[{"id": 2, "note": "b"}]')
+    assert events(listed) == []
+    listed.take_bytes(b" []")
+    listed.take_bytes(b'[{"id": 3, "remark": "c"}]')
+    assert events(listed) == [("removed", "note", "open"), ("added", "remark", "open")]
+    assert [row[0] for row in listed.rows()] == [1, 2, 3]
+    assert listed.violations() == []
+
+
+def test_a_feed_may_begin_with_a_delivery_without_records(world: World) -> None:
+    listed = replace(world, name="orders", schema=ORDERS, format=Xml(record="/orders/order"))
+    listed.take_bytes(b"<orders/>")
+    assert listed.rows() == []
+    listed.take_bytes(b"<orders><order><id>1</id></order></orders>")
+    assert [row[0] for row in listed.rows()] == [1]
+    assert listed.violations() == []
 
 
 def test_a_record_without_a_required_key_is_rejected(orders: World) -> None:

@@ -22,28 +22,31 @@ SCHEMA = Schema(
 
 
 def test_columns_are_found_by_name_in_any_order() -> None:
-    shape = resolve(SCHEMA, ["note", "name", "kind", "cc"], "the delivery")
+    shape = resolve(SCHEMA, ["note", "name", "kind", "cc"], "the delivery", records=1)
     assert dict(shape.columns) == {"code": "cc", "name": "name", "kind": "kind", "note": "note"}
     assert (shape.unmapped, shape.missing) == ((), ())
 
 
 def test_the_first_declared_name_is_used_and_the_other_is_unmapped() -> None:
-    shape = resolve(SCHEMA, ["cc", "Country_Code", "name"], "the delivery")
+    shape = resolve(SCHEMA, ["cc", "Country_Code", "name"], "the delivery", records=1)
     assert shape.columns["code"] == "Country_Code"
     assert shape.unmapped == ("cc",)
 
 
 def test_a_name_that_is_neither_mapped_nor_ignored_is_unmapped() -> None:
-    assert resolve(SCHEMA, ["new", "row_id", "cc", "name", "size"], "the delivery").unmapped == ("new", "size")
+    assert resolve(SCHEMA, ["new", "row_id", "cc", "name", "size"], "the delivery", records=1).unmapped == (
+        "new",
+        "size",
+    )
 
 
 def test_optional_columns_and_those_with_a_default_may_be_missing() -> None:
-    assert resolve(SCHEMA, ["cc", "name"], "the delivery").missing == ("kind", "note")
+    assert resolve(SCHEMA, ["cc", "name"], "the delivery", records=1).missing == ("kind", "note")
 
 
 def test_the_error_names_every_missing_required_column_with_expected_and_similar_names() -> None:
     with pytest.raises(ShapeError) as raised:
-        resolve(SCHEMA, ["country-code", "colour"], "Delivery 7 of countries")
+        resolve(SCHEMA, ["country-code", "colour"], "Delivery 7 of countries", records=1)
     text = str(raised.value)
     assert text.startswith("Delivery 7 of countries lacks required columns: code, name. Nothing was written.")
     assert "Column 'code' was expected as 'Country_Code' or 'cc'; the nearest published name is 'country-code'" in text
@@ -56,9 +59,18 @@ def test_the_error_names_every_missing_required_column_with_expected_and_similar
 def test_the_error_lists_only_the_first_of_very_many_names() -> None:
     columns = tuple(Column(f"needed_{n}", "text", required=True) for n in range(100))
     with pytest.raises(ShapeError) as raised:
-        resolve(Schema(columns, ("needed_0",)), [f"published_{n}" for n in range(5_000)], "Delivery 7")
+        resolve(Schema(columns, ("needed_0",)), [f"published_{n}" for n in range(5_000)], "Delivery 7", records=1)
     text = str(raised.value)
     assert "needed_99. Nothing was written." in text
     assert "Column 'needed_19' was expected" in text
     assert "Column 'needed_20' was expected" not in text
     assert "'published_19' and 4,980 more." in text
+
+
+def test_a_delivery_without_records_and_names_lacks_nothing_and_one_with_either_does() -> None:
+    empty = resolve(SCHEMA, [], "the delivery", records=0)
+    assert (dict(empty.columns), empty.unmapped, empty.missing) == ({}, (), ())
+    with pytest.raises(ShapeError):
+        resolve(SCHEMA, [], "the delivery", records=1)
+    with pytest.raises(ShapeError):
+        resolve(SCHEMA, ["note"], "the delivery", records=0)

@@ -103,7 +103,8 @@ def deliveries_to_load(connection: Connection, source: str, partition: str) -> l
 def stale(connection: Connection, source: str, fingerprint: str) -> list[Delivery]:
     """Return the complete deliveries of a source that must be reloaded, newest first.
 
-    They were read under another declaration, or may have other versions of rows that another delivery no longer yields.
+    They were read under another declaration, or may have other versions of rows that another delivery no longer yields,
+    or has changed under another declaration.
 
     Args:
         connection: To the warehouse.
@@ -269,6 +270,25 @@ def need_reload(
         "AND (partition = %(partition)s OR NOT %(same_partition)s) "
         f"AND (({older()}) OR (%(newer_too)s AND {newer_than()}) OR (%(itself)s AND id = %(id)s))",
         {**order_of(delivery), "same_partition": same_partition, "newer_too": newer_too, "itself": itself},
+    )
+
+
+def need_reload_of_those_read_otherwise(
+    connection: Connection, delivery: Delivery, fingerprint: str, *, same_partition: bool
+) -> None:
+    """Mark the other deliveries of a source that were read under another declaration.
+
+    Args:
+        connection: In the transaction that changes rows of which they may have a version.
+        delivery: The delivery that is written.
+        fingerprint: Of the declaration under which it is read.
+        same_partition: Only deliveries of its own partition, for disjoint partitions: they have no key in common.
+    """
+    connection.execute(
+        "UPDATE etl.delivery d SET needs_reload = true WHERE source = %(source)s AND id <> %(id)s "
+        "AND status IN ('loading', 'complete') AND NOT needs_reload AND fingerprint NOT IN ('', %(fingerprint)s) "
+        "AND (partition = %(partition)s OR NOT %(same_partition)s)",
+        {**order_of(delivery), "fingerprint": fingerprint, "same_partition": same_partition},
     )
 
 

@@ -5,7 +5,8 @@ The exact syntax:
 * The document is UTF-8; a byte order mark is accepted. It must be valid JSON up to the end of the file, except that
   a record may be anything whose quotes and brackets are closed: then this record alone is malformed.
 * An array at the path: each of its elements is a record. An object: it is one record; with ``.*``, each member is one.
-  Anything else is one malformed record. Objects on the way that lack the next name of the path count as skipped.
+  Anything else is one malformed record. Objects on the way that lack the next name of the path count as skipped, and
+  with ``missing_ok`` what is null on the way or at its end.
 * Names are the keys of a record. A key that a record does not have is null, like a JSON null.
 * A text becomes its characters, a number its published digits; ``true`` and ``false`` become these words. Arrays and
   objects stay JSON as published, unless ``flatten`` or ``explode`` name them: declare their columns as json.
@@ -39,10 +40,12 @@ class Json(ObjectOptions, Format):
         records: Where the records are, as a path: ``$`` is the document, ``.name`` or ``['na.me']`` a member, ``[*]``
             each element of an array, and ``.*``, at the end, each member of an object.
         key_name: The name under which the key of each member is published; for paths that end with ``.*``.
+        missing_ok: Whether a document that lacks the path, or has null there, has no records; else it is refused.
     """
 
     records: str = "$"
     key_name: str | None = None
+    missing_ok: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,7 +74,7 @@ class Json(ObjectOptions, Format):
         self, stream: BinaryIO, member: str, *, after: Span | None = None, index: MemberIndex | None = None
     ) -> Iterator[RawBatch]:
         """Cut a document into batches of at most ``batch_bytes``; see `Format.read`."""
-        reader = JsonReader(stream, member, self, self.path, self.key_name)
+        reader = JsonReader(stream, member, self)
         return reader.through(after) if index is None else reader.indexed(index)
 
     def reread(self, names: Sequence[str], records: Mapping[int, bytes], context: str = "") -> RawBatch:  # noqa: ARG002 -- its records need none

@@ -22,8 +22,7 @@ from etl_assets.model.delivery import Span
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from etl_assets.extract.formats.json.options import ObjectOptions
-    from etl_assets.extract.formats.json.path import Path
+    from etl_assets.extract.formats.json.format import Json
     from etl_assets.model.delivery import MemberIndex
 
 _MOST_RECORDS: Final = 1_000_000
@@ -36,17 +35,14 @@ class JsonReader:
     Args:
         stream: At its start.
         member: Its name in the archive, or the empty text.
-        options: How objects become records, and the largest size of a batch.
-        path: To the records.
-        key_name: The name under which the key of a member is published.
+        format_: Where its records are, and how they are read.
     """
 
-    def __init__(self, stream: BinaryIO, member: str, options: ObjectOptions, path: Path, key_name: str | None) -> None:
+    def __init__(self, stream: BinaryIO, member: str, format_: Json) -> None:
         self._member = member
         self._where = member or "the file"
-        self._options = options
-        self._path = path
-        self._key_name = key_name
+        self._format = format_
+        self._path = format_.path
         self._blocks = Blocks(stream, self._where)
         self._names: dict[str, None] = {}
 
@@ -64,16 +60,21 @@ class JsonReader:
         blocks = Blocks(io.BytesIO(), self._where)
         cursor = Cursor(blocks, data, len(data) + 1, self._where, span.offset)  # one more, so that it finds the end
         outer = tuple(map(int, span.context.split()))
-        for found in Walk(cursor, self._path).records_from(outer, span.first_line - 1) if data else ():
+        for found in (
+            Walk(cursor, self._path, missing_ok=self._format.missing_ok).records_from(outer, span.first_line - 1)
+            if data
+            else ()
+        ):
             yield found
             if found.offset + len(found.data) == span.offset + span.length:
                 return
 
     def _batches(self) -> Iterator[JsonBatch]:
-        size = self._options.batch_bytes
+        size = self._format.batch_bytes
         head = self._blocks.fill(b"", size)
         mark = length_of_mark(head, self._where)
-        walk = Walk(Cursor(self._blocks, head[mark:], size, self._where, mark), self._path)
+        cursor = Cursor(self._blocks, head[mark:], size, self._where, mark)
+        walk = Walk(cursor, self._path, missing_ok=self._format.missing_ok)
         skipped, run = 0, list[Found]()
         for found in walk.records():
             if run and (len(run) == _MOST_RECORDS or found.offset + len(found.data) - run[0].offset > size):
@@ -110,8 +111,8 @@ class JsonReader:
         return JsonBatch(
             span,
             objects,
-            self._options,
-            key_name=self._key_name,
+            self._format,
+            key_name=self._format.key_name,
             names=names,
             place=lambda index: f"{self._member}:{self._place(records[index])}",
         )

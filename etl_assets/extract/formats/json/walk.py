@@ -19,6 +19,8 @@ WHOLE: Final = -1
 _MOST_NAMED: Final = 50
 _OBJECT: Final = b"{}"
 _ARRAY: Final = b"[]"
+_NULL: Final = b"n"
+"""How null begins."""
 _KINDS: Final = {b"{": "an object", b"[": "an array", b'"': "a text", b"n": "null", b"t": "true", b"f": "false"}
 
 
@@ -44,15 +46,17 @@ class Walk:
     Args:
         cursor: At the document's start, or at a record.
         path: To the records.
+        missing_ok: Whether a document may lack the path; what is null there has no records.
 
     Attributes:
-        skipped: Number of objects so far that lack the next name of the path, so that they have no records.
+        skipped: Number of values so far that lack what is next on the path, so that they have no records.
     """
 
-    def __init__(self, cursor: Cursor, path: Path) -> None:
+    def __init__(self, cursor: Cursor, path: Path, *, missing_ok: bool) -> None:
         self.skipped = 0
         self._cursor = cursor
         self._path = path
+        self._missing_ok = missing_ok
         self._outer: list[int] = []
         self._reached = False
         self._lacking: DeliveryError | None = None
@@ -63,7 +67,7 @@ class Walk:
             raise self._cursor.refused("has no JSON value", "Check the feed")
         yield from self._value(0)
         self._cursor.finish()
-        if self._lacking and not self._reached:
+        if self._lacking and not self._reached and not self._missing_ok:
             raise self._lacking
 
     def records_from(self, outer: tuple[int, ...], index: int) -> Iterator[Found]:
@@ -73,7 +77,10 @@ class Walk:
 
     def _value(self, level: int) -> Iterator[Found]:
         """Yield the records of the value that is next, after so many steps of the path."""
-        if level == len(self._path.steps):
+        if self._missing_ok and self._cursor.next() == _NULL:
+            self._cursor.skip()
+            self.skipped += 1
+        elif level == len(self._path.steps):
             yield from self._records()
         elif self._path.steps[level] is not None:
             yield from self._member(level, inside=self._enter(_OBJECT, level))
@@ -161,4 +168,5 @@ class Walk:
             place = self._path.place(tuple(self._outer), level)
             there = f"whose keys are {names_text(names)}" if names else "which has no keys"
             problem = f"lacks {self._path.steps[level]!r} at {place}, {there}"
-            self._lacking = self._cursor.refused(problem, "Declare with records= where the records are")
+            remedy = "Declare with records= where the records are, or missing_ok=True if it may have none"
+            self._lacking = self._cursor.refused(problem, remedy)

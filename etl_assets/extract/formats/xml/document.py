@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from etl_assets.extract.formats.xml.options import XmlOptions
 
 _LONG_TOKEN: Final = 1024
+_MOST_NAMED: Final = 20
 _BYTES: Final = "latin-1"
 """The encoding whose characters are the bytes."""
 _PARSERS: Final = {"utf-8": "UTF-8", "utf-16-le": "UTF-16LE", "utf-16-be": "UTF-16BE"}
@@ -50,7 +51,8 @@ class Document:
         self._names = Names(dict(options.namespaces), options.repeated, where)
         self._handlers = RecordHandlers(Element(self._names), self._end_record)
         self._namespaces: list[tuple[str | None, str | None]] = []
-        self._depth = 0
+        self._depth = self._deepest = 0
+        self._others: dict[str, None] = {}
         self._inherited: dict[str, str | None] = {}
         self._fed = self._origin = origin
         self.records: list[Record] = []
@@ -159,6 +161,16 @@ class Document:
         """
         self._parse(b"", final=True)
 
+    def check_place(self) -> None:
+        """Refuse a document without records if it has other elements where the path could not be followed further.
+
+        Raises:
+            DeliveryError: The error has the names of these elements.
+        """
+        if self._others:
+            around, wanted = self._steps[: self._deepest], self._steps[self._deepest]
+            raise refusals.without_records(self.where, wanted, around, tuple(self._others))
+
     def descend(self) -> None:
         """Continue as if the bytes to come were within all elements that lead to records."""
         missing = self._steps[len(self.ancestors) : -1]
@@ -192,10 +204,14 @@ class Document:
         if not leads or self._names.published(name) != self._steps[depth - 1]:
             if depth == 1:
                 raise refusals.another_root(self.where, self._names.published(name), self._steps[0])
+            if leads and depth > self._deepest and len(self._others) < _MOST_NAMED:
+                self._others[self._names.published(name)] = None
         elif depth == len(self._steps):
             self._enter_record(attributes)
         else:
             self.ancestors = (*self.ancestors, Tag(name, tuple(attributes), namespaces))
+            if depth > self._deepest:
+                self._deepest, self._others = depth, {}
             self._inherit()
             if namespaces:
                 self.shapes.clear()

@@ -40,6 +40,7 @@ class XmlOptions:
         encoding: Encoding of the bytes, if the document does not declare it, or declares a wrong one; None for that of
             the document.
         batch_bytes: Largest size of a batch.
+        missing_ok: Whether a document with other elements than those of the path has no records; else it is refused.
     """
 
     record: str
@@ -48,6 +49,7 @@ class XmlOptions:
     null: tuple[str, ...] = ()
     encoding: str | None = None
     batch_bytes: int = BATCH_BYTES
+    missing_ok: bool = False
 
     def __post_init__(self) -> None:
         if not _RECORD.fullmatch(self.record):

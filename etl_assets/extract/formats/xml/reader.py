@@ -74,6 +74,8 @@ class XmlReader:
             yield from cut.add(block)
             block = self._blocks.fill(b"", _BLOCK)
         document.close()
+        if cut.is_empty and not self._options.missing_ok:
+            document.check_place()
         yield from cut.rest()
 
     def _codec(self, head: bytes) -> str | None:
@@ -143,9 +145,14 @@ class _Cut:
             yield self._batch()
         self._forget_before(self._records[0].start if self._records else start)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no record was found so far."""
+        return self._number == self._first and not self._records
+
     def rest(self) -> Iterator[XmlBatch]:
         """Yield the last batch; an empty one if the document has no records."""
-        if self._records or self._number == self._first:
+        if self._records or self.is_empty:
             yield self._batch()
 
     def _take_all(self, records: list[Record]) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from xml.parsers import expat
 
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
-from etl_assets.model.text import quoted
+from etl_assets.model.text import names_text, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MOST_DEPTH: Final = 256
 """The largest number of elements around each other."""
@@ -62,6 +65,19 @@ def another_root(where: str, root: str, declared: str) -> DeliveryError:
     """Return the error about a document whose root is not that of the declared path."""
     problem = f"has the root {quoted(root)}, but records are declared below {declared!r}"
     return refused(where, problem, "Correct record=, and namespaces= if the names have a namespace")
+
+
+def without_records(where: str, wanted: str, around: Sequence[str], others: Sequence[str]) -> DeliveryError:
+    """Return the error about a document without an element that leads to records.
+
+    Args:
+        where: The file's name.
+        wanted: Name of the first element on the path that the document does not have.
+        around: Names of the elements that it does have, from the root on.
+        others: Names of the elements that are in the last of these.
+    """
+    problem = f"lacks {wanted!r} in /{'/'.join(around)}, where the elements are {names_text(others)}"
+    return refused(where, problem, "Correct record=, or write missing_ok=True if a document may have no records")
 
 
 def unreadable(where: str, encoding: str) -> DeliveryError:
