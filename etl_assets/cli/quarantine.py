@@ -130,14 +130,14 @@ def show(id_: int, *, reveal: bool, as_json: bool) -> None:
     table((f"record {id_}", ""), ((name, str(value)) for name, value in shown.items() if value is not None))
     console().print()
     table(("broke", "requires that"), rules.items())
-    if fields is not None:
+    if fields is not None or correction is not None:
         console().print()
-        corrected = correction or {}
+        published, corrected = fields or {}, correction or {}
         order = manifest.names if manifest else ()
-        names = sorted({*fields, *corrected}, key=lambda name: (order.index(name) if name in order else 999, name))
+        names = sorted({*published, *corrected}, key=lambda name: (order.index(name) if name in order else 999, name))
         table(
             ("field", "as published", "corrected"),
-            ((name, _quoted(fields, name), _quoted(corrected, name)) for name in names),
+            ((name, _quoted(published, name), _quoted(corrected, name)) for name in names),
         )
 
 

@@ -12,6 +12,7 @@ from etl_assets.infer.moments import find_moments
 from etl_assets.infer.money import MINOR_DIGITS, is_currency, is_money
 from etl_assets.infer.readings import read_values, reads_all, unreadable
 from etl_assets.schema import Column
+from etl_assets.schema.names import column_name
 from etl_assets.schema.type_inference import is_null_word
 from etl_assets.schema.types import MAX_DECIMAL_DIGITS
 
@@ -32,7 +33,12 @@ _FEWEST_OF_A_MEMBER: Final = 20
 _LONGEST_MEMBER: Final = 30
 _NEARLY_ALL: Final = 0.95
 _SHOWN: Final = 3
-_NEVER_NUMBERS: Final = frozenset({"zip", "postcode", "postal", "fips", "phone", "tel", "iban", "isbn", "ean"})
+_NEVER_NUMBERS: Final = frozenset(
+    {
+        *("zip", "zipcode", "postcode", "postal", "plz", "fips", "phone", "telephone", "tel", "mobile", "fax"),
+        *("iban", "isbn", "ean", "gtin", "upc", "siren", "siret", "ssn"),
+    }
+)
 """Digits in columns with such a name are not for computing, and may begin with zeros in other deliveries."""
 _CODE_WORDS: Final = _NEVER_NUMBERS | {"code"}
 
@@ -292,7 +298,7 @@ def _describe_text(findings: _Findings, published: PublishedColumn, counts: pl.D
 
 
 def _has_word(name: str, words: frozenset[str]) -> bool:
-    return not words.isdisjoint(name.lower().replace("-", "_").replace(" ", "_").split("_"))
+    return not words.isdisjoint(column_name(name).split("_"))
 
 
 def _evidence(published: PublishedColumn, column: Column, nulls: int, values: pl.Series) -> str:

@@ -58,14 +58,26 @@ def binaries(account: Account, copies: Path) -> Binaries:
     return Binaries(_copy_once(package, copies / f"binaries-{version(_DISTRIBUTION)}") / _INSTALLATION / "bin")
 
 
-def _package() -> Path:
-    """Return the package folder of the wheel, without importing the package."""
+def installed_program(name: str) -> str | None:
+    """Return the path of a program of the installed wheel; None if it is not installed."""
+    package = _found()
+    path = package and package / _INSTALLATION / "bin" / name
+    return str(path) if path and path.is_file() else None
+
+
+def _found() -> Path | None:
+    """Return the package folder of the wheel, without importing the package; None if it is not installed."""
     try:
         version(_DISTRIBUTION)
         spec = find_spec(_PACKAGE)
     except PackageNotFoundError:
-        spec = None
-    folder = Path(spec.origin).parent if spec and spec.origin else None
+        return None
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _package() -> Path:
+    """Return the package folder of the wheel."""
+    folder = _found()
     if folder is None or not (folder / _INSTALLATION / "bin" / "postgres").is_file():
         raise SettingsError(
             "The programs of the embedded PostgreSQL server are not installed. Nothing was started. "

@@ -72,6 +72,16 @@ def test_a_record_is_corrected_by_names_of_the_table_and_replayed(ready: Desk) -
     ]
 
 
+def test_show_prints_the_correction_of_a_record_that_could_not_be_parsed(ready: Desk) -> None:
+    ready.publish("2013-01-02.csv", "station,day,temp,keeper\nA,3,2.5,Ann\nB,3\n")
+    ready.succeed("run", "readings", "--partition", "2013-01-02")
+    assert "as published" not in ready.succeed("quarantine", "show", "3")
+    ready.succeed("quarantine", "fix", "3", "station=B", "day=3", "celsius=4.5", "keeper=Bo")
+    shown = ready.succeed("quarantine", "show", "3")
+    assert "'4.5'" in shown
+    assert "'Bo'" not in shown
+
+
 def test_a_correction_that_still_breaks_a_rule_keeps_the_record_waiting(ready: Desk) -> None:
     ready.succeed("quarantine", "fix", "1", "celsius=mild")
     text = ready.succeed("quarantine", "replay", "readings", "1")

@@ -157,6 +157,16 @@ def test_two_digit_years_in_the_future_are_a_question() -> None:
     assert inferred("31.12.19", "30.11.20").doubts == ()
 
 
+@pytest.mark.parametrize("name", ["zip", "PostalCode", "plz", "Home Phone", "customer-fax", "gtin", "siteSIRET"])
+def test_digits_in_a_column_that_is_named_like_a_code_are_text(name: str) -> None:
+    assert inferred("1010", "4020", name=name).column.type.name == "text"
+
+
+@pytest.mark.parametrize("name", ["zipped", "phones", "amount", "facsimile"])
+def test_digits_in_a_column_with_another_name_are_numbers(name: str) -> None:
+    assert inferred("1010", "4020", name=name).column.type.name == "integer"
+
+
 def test_numbers_with_a_plus_are_text_and_a_question() -> None:
     found = inferred("+43661234567", "+43661234568", name="mobile")
     assert found.column == Column("x", "text", published_as="mobile")

@@ -77,6 +77,11 @@ class Http(Access):
             raise DeclarationError(where, "wait", f"is {self.wait}", f"Write seconds, 0 to {_LONGEST_WAIT:g}")
 
     @property
+    def has_login(self) -> bool:
+        """Whether a login is declared."""
+        return any(secret is not None for secret in (self.password, self.bearer, self.key))
+
+    @property
     def login_is_declared(self) -> bool:
         """True: a login is never a part of an address."""
         return True

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ssl
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from etl_assets import Csv, FileExtractor, Partition
+from etl_assets import Csv, FileExtractor, Partition, Secret
 from etl_assets.errors import DeliveryError, DeliveryMissingError, DeliveryUnreachableError
 from etl_assets.extract.access.http import Http
 from etl_assets.extract.http import HttpSession
@@ -72,6 +73,16 @@ def test_a_server_is_asked_no_more_than_it_helps(status: str, asked: int) -> Non
         assert len(server.requests) == asked
     assert isinstance(caught.value, DeliveryUnreachableError) == (asked > 1)
     assert isinstance(caught.value, DeliveryMissingError) == status.startswith("404")
+
+
+@pytest.mark.parametrize("status", ["401 X", "403 X"])
+def test_the_error_about_a_login_says_whether_one_is_declared(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEED_TOKEN", "t0ken")
+    with HostileServer(lambda request: request.answer(status=status)) as server:
+        with pytest.raises(DeliveryError, match=r"Declare the login that it needs: access=Http\(…\)\."):
+            fetched(server)
+        with pytest.raises(DeliveryError, match="Check the declared login: the values of its secrets"):
+            fetched(server, replace(QUICK, bearer=Secret("FEED_TOKEN")))
 
 
 def test_a_request_that_may_have_done_something_is_sent_once() -> None:
