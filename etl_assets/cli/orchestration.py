@@ -192,7 +192,8 @@ class Orchestration:
                 self._url,
                 lambda connection: (
                     results.run_summary(connection, result.run_id, name, partition),
-                    deliveries.newest(connection, name, partition) if job != REPLAY else None,
+                    # a run that failed may have landed none
+                    deliveries.newest(connection, name, partition) if job != REPLAY and result.success else None,
                 ),
             )
         except LoadError:

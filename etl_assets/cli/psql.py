@@ -30,9 +30,9 @@ _READ_ONLY: Final = "-c default_transaction_read_only=on"
 def command(ctx: click.Context, arguments: Sequence[str]) -> None:
     """Open psql on the warehouse, for reading; all arguments are psql's own.
 
-    It is the psql that is installed, or else that of the embedded server.
+    It is the psql that comes with the embedded server, or else the one that is installed.
     """
-    program = shutil.which("psql") or installed_program("psql")
+    program = installed_program("psql") or shutil.which("psql")
     if program is None:
         raise SettingsError(
             "There is no psql here. Nothing was started. Install PostgreSQL's client, or the embedded server: "

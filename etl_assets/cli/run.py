@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 _FATAL: Final = frozenset({"SettingsError", "EnvironmentFaultError", "IncompatibleTableError", CANCELLED})
 """Errors that every further partition would have too, and the cancellation of the command by the user."""
-STALE: Final = "to reload: the declaration changed, or another delivery lost rows that may be here too"
+STALE: Final = (
+    "to reload: the declaration or a correction changed, or another delivery changed rows that may be here too"
+)
 
 
 @click.command(name="run")

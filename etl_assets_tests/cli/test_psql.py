@@ -12,18 +12,14 @@ from etl_assets.local.binaries import installed_program
 from etl_assets_tests.cli.desk import prepare_january
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from etl_assets_tests.cli.conftest import Prepared
     from etl_assets_tests.cli.desk import Desk
 
 
 @pytest.fixture
-def ready(prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Desk:
-    """January is loaded, and the only psql is that of the embedded server."""
-    desk = prepared(prepare_january)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    return desk
+def ready(prepared: Prepared) -> Desk:
+    """January is loaded."""
+    return prepared(prepare_january)
 
 
 def test_a_query_is_answered_with_the_rows_of_the_warehouse(ready: Desk, capfd: pytest.CaptureFixture[str]) -> None:

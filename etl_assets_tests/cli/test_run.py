@@ -61,6 +61,13 @@ def test_a_refused_partition_fails_the_command_but_the_later_partitions_run(read
     assert lines[1]["delivery"] is not None
 
 
+def test_a_run_that_landed_nothing_shows_no_delivery(ready: Desk) -> None:
+    ready.succeed("run", "stations")
+    (ready.folder / "feeds" / "stations.csv").unlink()
+    (line,) = ready.lines("run", "stations", "--json", exit_code=1)
+    assert line["delivery"] is None
+
+
 def test_a_missing_feed_is_an_error_without_a_traceback(ready: Desk) -> None:
     (ready.folder / "feeds" / "2013-01-02.csv").unlink()
     result = ready.type("run", "readings", "--partition", "2013-01-02")

@@ -64,13 +64,17 @@ class Unsteady(FileExtractor):
         return super().fetch(partition)
 
 
-def test_a_fetch_without_an_answer_is_retried_in_the_same_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fetch_without_an_answer_is_retried_in_the_same_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
     path = bench.folder / "people.csv"
     source = bench.people("1,Ada,36", extractor=Unsteady(location=str(path), format=Csv(), settle_seconds=0))
     result = bench.run(source)
     assert result.success
     assert len([event for event in result.all_events if event.is_step_up_for_retry]) == 2
+    said = [record.getMessage() for record in caplog.records if record.name == retries.__name__]
+    assert said == ["Trying again in 0 seconds. There is no answer. Nothing was written. Try again later."] * 2
     assert bench.query("SELECT id FROM core.people") == [(1,)]
     assert bench.query("SELECT status FROM etl.run") == [("succeeded",)]
 

@@ -5,6 +5,7 @@ This module is about steps. A run whose process died is started again by Dagster
 
 from __future__ import annotations
 
+import logging
 import random
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RETRIES: Final = 5
+_LOG: Final = logging.getLogger(__name__)
 FIRST_WAIT: Final = 4.0
 LONGEST_WAIT: Final = 120.0
 """In seconds, like the first wait; each wait is twice as long as the one before."""
@@ -47,7 +49,9 @@ def retried_errors(tries: int, kinds: tuple[type[Exception], ...] = TRANSIENT) -
 
 def _retry(error: Exception, tries: int) -> dg.RetryRequested:
     """Return the request for a retry. Its wait is random, so that steps that failed together do not retry together."""
-    wait = min(FIRST_WAIT * 2**tries, LONGEST_WAIT)
-    request = dg.RetryRequested(RETRIES, seconds_to_wait=wait * random.uniform(0.5, 1.0))  # noqa: S311 -- no secret
+    wait = min(FIRST_WAIT * 2**tries, LONGEST_WAIT) * random.uniform(0.5, 1.0)  # noqa: S311 -- no secret
+    if tries < RETRIES:
+        _LOG.warning("Trying again in %.0f seconds. %s", wait, error)
+    request = dg.RetryRequested(RETRIES, seconds_to_wait=wait)
     request.__cause__ = error  # Dagster shows the cause
     return request
