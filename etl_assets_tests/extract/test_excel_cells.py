@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from etl_assets_tests.extract.workbooks import (
     ods_table,
     raw_workbook,
     workbook,
+    zipped,
 )
 
 _STYLES = (
@@ -211,6 +213,22 @@ def test_an_error_whose_text_is_a_null_word_is_no_value_and_a_text_of_the_same_l
 
 def test_a_text_that_looks_like_an_error_is_a_text() -> None:
     assert contents(workbook(["a"], ["#N/A"], ["=1"])).records == [("#N/A",), ("=1",)]
+
+
+@pytest.mark.parametrize("id_", ["\u00b2", "\u0661", "9" * 5_000, "", "-1"])
+def test_a_style_with_an_unusual_number_of_a_format_shows_numbers(id_: str) -> None:
+    with zipfile.ZipFile(io.BytesIO(raw_workbook(rows_of(("1.5", 1)), styles=("0%",)))) as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    styles = files["xl/styles.xml"].replace('<xf numFmtId="200"/>', f'<xf numFmtId="{id_}"/>')
+    assert styles != files["xl/styles.xml"]
+    data = zipped({**files, "xl/styles.xml": styles})
+    assert [record[0] for record in contents(data, header=("a",)).records] == ["1.5"]
+
+
+@pytest.mark.parametrize("count", ["\u00b2", "\u0663", "9" * 50, "-3", ""])
+def test_an_unusual_number_of_spaces_is_one_space(count: str) -> None:
+    data = ods(ods_table(ods_row(ods_cell(f'two<text:s text:c="{count}"/>words'))))
+    assert contents(data, header=("a",)).records == [("two words",)]
 
 
 def test_cells_of_open_document_are_the_same() -> None:

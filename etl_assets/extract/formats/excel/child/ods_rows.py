@@ -9,14 +9,14 @@ from etl_assets.extract.formats.excel.child import literals
 from etl_assets.extract.formats.excel.child.book import Row
 from etl_assets.extract.formats.excel.child.package import Parser, local
 from etl_assets.extract.formats.excel.child.refusal import damaged
-from etl_assets.extract.formats.excel.child.values import IS_NUMBER, clock, number, percentage
+from etl_assets.extract.formats.excel.child.values import IS_NUMBER, clock, integer, number, percentage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_DATE: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)(?:[.,](\d+))?)?")
-_DURATION: Final = re.compile(r"PT(\d{1,7})H(\d{1,2})M(\d{1,2})(?:[.,](\d+))?S")
-_ERROR: Final = re.compile(r"#[A-Z/0]+[!?]?|#N/A|Err:\d{3}")
+_DATE: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)(?:[.,](\d+))?)?", re.ASCII)
+_DURATION: Final = re.compile(r"PT(\d{1,7})H(\d{1,2})M(\d{1,2})(?:[.,](\d+))?S", re.ASCII)
+_ERROR: Final = re.compile(r"#[A-Z/0]+[!?]?|#N/A|Err:\d{3}", re.ASCII)
 _CELLS: Final = ("table-cell", "covered-table-cell")
 _NO_TEXT: Final = frozenset({"annotation", "frame", "shapes", "custom-shape", "g", "rect", "line"})
 _LAST_COLUMN: Final = 16_383
@@ -27,8 +27,7 @@ _LONGEST_CELL: Final = 1024 * 1024
 def count(attributes: dict[str, str], what: str, prefix: str = "number") -> int:
     """Return how often a row or a cell is repeated, or how many it spans; 1 unless it says so."""
     name = f"{prefix}-{what}" if what.endswith("spanned") else f"{prefix}-{what}-repeated"
-    value = local(attributes, name, "1")
-    return int(value) if value.isascii() and value.isdigit() and 0 < len(value) < 9 else 1  # noqa: PLR2004 -- far beyond every sheet
+    return integer(local(attributes, name, "1"), 1)
 
 
 def is_hidden(attributes: dict[str, str]) -> bool:
@@ -98,8 +97,8 @@ class OdsParser:
             self._paragraphs += 1
             self._parser.collect(self._collect)
         elif element == "s":
-            spaces = local(attributes, "c", "1")
-            self._collect(" " * (int(spaces) if spaces.isdigit() and len(spaces) < 7 else 1))  # noqa: PLR2004 -- see _LONGEST_CELL
+            spaces = integer(local(attributes, "c", "1"), 1)
+            self._collect(" " * min(spaces, _LONGEST_CELL + 1))
         elif element in ("tab", "line-break"):
             self._collect("\t" if element == "tab" else "\n")
 

@@ -26,6 +26,8 @@ IS_NUMBER: Final = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][-+]?\d{1,4})
 _DIGITS_OF_A_DOUBLE: Final = 17
 _LARGEST_EXPONENT: Final = 40
 _LARGEST_SERIAL: Final = 10_000_000
+_MOST_DIGITS: Final = 9
+"""Of a count or a place: far beyond every sheet."""
 _DAY: Final = 86_400_000
 _FIRST_AFTER_THE_LEAP_DAY: Final = 61
 _KEPT: Final = 65_536
@@ -83,6 +85,13 @@ def number(digits: str) -> str:
     if len(digits) < _DIGITS_OF_A_DOUBLE and "E" not in digits and "e" not in digits:
         return f'"{digits}"'
     return literals.plain(exact(digits))
+
+
+def integer(digits: str | None, default: int) -> int:
+    """Return the count or place that ASCII digits write; the default for anything else, or if it is far too large."""
+    if digits is None or not (digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS):
+        return default
+    return int(digits)
 
 
 def percentage(digits: str) -> str:

@@ -10,7 +10,7 @@ from etl_assets.extract.formats.excel.child.number_formats import BUILT_IN, NUMB
 from etl_assets.extract.formats.excel.child.package import CHUNK, Parser, local, relationships
 from etl_assets.extract.formats.excel.child.refusal import damaged
 from etl_assets.extract.formats.excel.child.shared_strings import SharedStrings
-from etl_assets.extract.formats.excel.child.values import conversion
+from etl_assets.extract.formats.excel.child.values import conversion, integer
 from etl_assets.extract.formats.excel.child.xlsx_rows import SheetPart
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from etl_assets.extract.formats.excel.child.book import Row
     from etl_assets.extract.formats.excel.child.package import Package
 
-_RANGE: Final = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})(?::\$?([A-Z]{1,3})\$?(\d{1,7}))?")
+_RANGE: Final = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})(?::\$?([A-Z]{1,3})\$?(\d{1,7}))?", re.ASCII)
 
 
 class Xlsx:
@@ -99,7 +99,7 @@ class Xlsx:
                 within_cells = True
             elif element == "xf" and within_cells:
                 number = attributes.get("numFmtId", "0")
-                built_in = BUILT_IN.get(int(number), NUMBER) if number.isdigit() else NUMBER
+                built_in = BUILT_IN.get(integer(number, -1), NUMBER)
                 kinds.append(formats.get(number, built_in))
 
         def end(element: str) -> None:

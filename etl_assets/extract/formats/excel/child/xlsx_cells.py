@@ -9,7 +9,7 @@ from etl_assets.extract.formats.excel.child import literals
 from etl_assets.extract.formats.excel.child.book import Row, column_of
 from etl_assets.extract.formats.excel.child.package import Parser
 from etl_assets.extract.formats.excel.child.refusal import damaged
-from etl_assets.extract.formats.excel.child.values import IS_NUMBER
+from etl_assets.extract.formats.excel.child.values import IS_NUMBER, integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -77,7 +77,7 @@ class CellParser:
             self._within_rows = True
             self._begin_of_rows = self.parser.expat.CurrentByteIndex
         elif element == "row" and self._within_rows and self._cells is None:
-            self.number = _integer(attributes.get("r"), self.number + 1)
+            self.number = integer(attributes.get("r"), self.number + 1)
             self._hidden = attributes.get("hidden") in _YES
             self._cells, self._column = {}, -1
         elif element == "c" and self._cells is not None and not self._within_cell:
@@ -90,7 +90,7 @@ class CellParser:
         self._column = column_of(match[1]) if match else self._column + 1
         if self._column >= _COLUMNS or (self._cells is not None and self._column in self._cells):
             raise damaged(f"its part {self._part} has a cell twice, or beyond the last column, in row {self.number}")
-        self._type, self._style = attributes.get("t", "n"), _integer(attributes.get("s"), 0)
+        self._type, self._style = attributes.get("t", "n"), integer(attributes.get("s"), 0)
         self._value: list[str] = []
         self._within_cell, self._has_value, self._formula, self._size = True, False, False, 0
 
@@ -141,7 +141,7 @@ class CellParser:
 
     def _other_cell(self, value: str) -> str:
         if self._type == "s":
-            place = _integer(value, -1)
+            place = integer(value, -1)
             return self._strings[place] if 0 <= place < len(self._strings) else _bad(value)
         if self._type == "b":
             return _TRUTH.get(value) or _bad(value)
@@ -152,10 +152,6 @@ class CellParser:
         if not IS_NUMBER.fullmatch(value):
             return _bad(value)
         return self._conversions[self._style if self._style < len(self._conversions) else 0][value]
-
-
-def _integer(value: str | None, default: int) -> int:
-    return int(value) if value is not None and value.isascii() and value.isdigit() and len(value) < 10 else default  # noqa: PLR2004 -- far beyond every row
 
 
 def _moment(value: str) -> str:
