@@ -59,12 +59,9 @@ class JsonReader:
         """Yield the records of a span."""
         blocks = Blocks(io.BytesIO(), self._where)
         cursor = Cursor(blocks, data, len(data) + 1, self._where, span.offset)  # one more, so that it finds the end
+        walk = Walk(cursor, self._path, missing_ok=self._format.missing_ok)
         outer = tuple(map(int, span.context.split()))
-        for found in (
-            Walk(cursor, self._path, missing_ok=self._format.missing_ok).records_from(outer, span.first_line - 1)
-            if data
-            else ()
-        ):
+        for found in walk.records_from(outer, span.first_line - 1) if data else ():
             yield found
             if found.offset + len(found.data) == span.offset + span.length:
                 return
