@@ -38,6 +38,7 @@ _REFUSED = {
     "it is of none of the types xlsx, xlsm, xls, xlsb and ods": 1,
     "it cannot be read": 1,
     "its  is cut short or damaged": 1,
+    "its  has a cell beyond the last column": 1,
 }
 _LATER = ("DailyUKDeaths", "EnglandDeaths", "ScotlandDeaths", "WalesDeaths", "NIDeaths")
 _ALWAYS = ("TotalUKCases", "NewUKCases", "TotalUKDeaths", "EnglandCases", "ScotlandCases", "WalesCases", "NICases")
