@@ -168,7 +168,7 @@ class Source(Declaration):
     @cached_property
     def rules(self) -> tuple[RuleInfo, ...]:
         """Every rule that a record can break, each once: those of the schema, the partitions and the stages."""
-        stage_rules = (*self.extractor.format.rules, *self.validator.rules(self.schema), *self.loader.rules)
+        stage_rules = (*self.extractor.frozen_format.rules, *self.validator.rules(self.schema), *self.loader.rules)
         partition_rules = (self.partition_rule.info,) if self.partition_rule is not None else ()
         rules: dict[str, RuleInfo] = {}
         for rule in (*self.schema.rule_infos, *partition_rules, *stage_rules):
@@ -208,5 +208,5 @@ class Source(Declaration):
         member = () if self.extractor.member == "*" else (self.extractor.member,)
         stages = (self.extractor.format, self.validator, self.transformer, self.loader)
         code = code_of(f"source {self.name!r}", *stages, self.schema, self.partitions)
-        parts = (self.schema.fingerprint, repr(self.extractor.format), *map(repr, own), *member, *code)
+        parts = (self.schema.fingerprint, repr(self.extractor.frozen_format), *map(repr, own), *member, *code)
         return sha256("\0".join((*parts, "" if rule is None else rule.declaration)).encode()).hexdigest()

@@ -71,7 +71,9 @@ class Orchestration:
         self.set_aside: dict[str, Mapping[str, str]] = {}
         self._log = {"loggers": {"console": {"config": {"log_level": log}}}}
 
-    def run(self, what: Runnable, partition: str, *, force: bool = False, file: str | None = None) -> Outcome:
+    def run(
+        self, what: Runnable, partition: str, *, force: bool = False, file: str | None = None, full: bool = False
+    ) -> Outcome:
         """Fetch, validate and load a partition of a source, or materialize one of an asset written by hand.
 
         Args:
@@ -79,12 +81,16 @@ class Orchestration:
             partition: Key of the partition; the empty text if there are no partitions.
             force: Whether to reload a complete delivery.
             file: Path of a file to load instead of the publisher's.
+            full: Whether to fetch everything, also of a source whose fetches begin where the one before ended.
         """
         if isinstance(what, dg.AssetKey):
             return self._outcome(None, delivered_as(what), partition, what, {})
         ops: dict[str, Any] = {core_key(what.name).to_python_identifier(): {"config": {"force": force}}}
-        if file is not None:
-            ops[landing_key(what.name).to_python_identifier()] = {"config": {"file": str(Path(file).absolute())}}
+        landing: dict[str, Any] = {"file": str(Path(file).absolute())} if file is not None else {}
+        if full:
+            landing["full"] = True
+        if landing:
+            ops[landing_key(what.name).to_python_identifier()] = {"config": landing}
         return self._outcome(what.name, what.name, partition, core_key(what.name), {"ops": ops})
 
     def replay(self, source: str, ids: Sequence[int] | None, *, released: bool) -> Outcome:
@@ -142,7 +148,7 @@ class Orchestration:
             complete, stale = self.instance.get_materialized_partitions(what), set[str]()
         else:
             complete, stale = self._complete(what), self.stale(what)
-        if not everything and keys != [""]:
+        if not everything and keys != [""] and (isinstance(what, dg.AssetKey) or not what.extractor.incremental):
             keys = [key for key in keys if key not in complete]
         return [*(key for key in keys if key not in stale), *(key for key in reversed(keys) if key in stale)]
 

@@ -19,7 +19,7 @@ from etl_assets import catalog, ingest
 from etl_assets.cli.environment import declared, source_named
 from etl_assets.cli.masking import MASK, Masking
 from etl_assets.cli.run import matching_partition
-from etl_assets.cli.terminal import console, count_text, emit, harmless_bytes, progress, table
+from etl_assets.cli.terminal import console, count_text, emit, fetches_shown, harmless_bytes, progress, table
 from etl_assets.landing import LandingStore, land
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
 from etl_assets.model.partitions import Files
@@ -68,10 +68,11 @@ def preview_source(source: Source, key: str | None = None, limit: int = 10, *, a
     partition = source.partition(_partition_key(source, key))
     with TemporaryDirectory(prefix="etl-assets-preview-") as folder:
         store = LandingStore(folder)
-        manifest = land(source.extractor, partition, store)
-        shape = resolve(source.schema, manifest.names, f"{source.name} ({partition})", records=manifest.records)
-        preview = Preview(source, shape, limit)
         with progress(shown=not as_json) as bar:
+            with fetches_shown(bar):
+                manifest = land(source.extractor, partition, store)
+            shape = resolve(source.schema, manifest.names, f"{source.name} ({partition})", records=manifest.records)
+            preview = Preview(source, shape, limit)
             task = bar.add_task("records", total=manifest.records)
             for batch in ingest.batches(source, partition.key, manifest, store):
                 preview.take(batch)

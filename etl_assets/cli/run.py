@@ -11,7 +11,7 @@ from etl_assets import ingest
 from etl_assets.cli import FAILED
 from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.outcome import print_outcomes
-from etl_assets.cli.terminal import console, count_text, emit, progress
+from etl_assets.cli.terminal import console, count_text, emit, fetches_shown, progress
 from etl_assets.graph.triggers.lineage import comes_after
 from etl_assets.model.text import escape_control_characters, escape_lines, quoted
 from etl_assets.postgres.connection import connected, in_session
@@ -40,6 +40,7 @@ STALE: Final = (
 @click.option("--partition", "wanted", metavar="K", multiple=True, help="Only this one; 2013-01 means 2013-01-01.")
 @click.option("--all", "everything", is_flag=True, help="Run every partition, complete or not.")
 @click.option("--force", is_flag=True, help="Reload complete deliveries.")
+@click.option("--full", is_flag=True, help="Fetch everything, not only what has changed since the last fetch.")
 @click.option("--file", type=click.Path(exists=True, dir_okay=False), help="Load this file instead of the publisher's.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each partition.")
 @click.pass_context
@@ -51,6 +52,7 @@ def command(
     *,
     everything: bool,
     force: bool,
+    full: bool,
     as_json: bool,
 ) -> None:
     """Fetch, validate and load sources, parents first; then materialize assets that were written by hand.
@@ -75,12 +77,12 @@ def command(
             plan = [
                 (what, key)
                 for what in chosen
-                for key in _partitions(dagster, what, wanted, everything=everything or force)
+                for key in _partitions(dagster, what, wanted, everything=everything or force or full)
             ]
             if not as_json:
                 _print_stale(dagster, chosen)
             outcomes = []
-            for outcome in run_partitions(dagster, plan, force=force, file=file, shown=not as_json):
+            for outcome in run_partitions(dagster, plan, force=force, file=file, full=full, shown=not as_json):
                 outcomes.append(outcome)
                 if as_json:
                     emit(outcome.as_json())
@@ -116,6 +118,7 @@ def run_partitions(
     *,
     force: bool = False,
     file: str | None = None,
+    full: bool = False,
     shown: bool = True,
 ) -> Iterator[Outcome]:
     """Run partitions one after the other; continue after a failure, unless the next would fail for the same reason.
@@ -125,16 +128,17 @@ def run_partitions(
         plan: Pairs of a source, or an asset, and the key of a partition.
         force: Whether to reload complete deliveries.
         file: Path of a file to load instead of the publisher's.
+        full: Whether to fetch everything, also of a source whose fetches begin where the one before ended.
         shown: Whether a progress bar may be shown.
 
     Yields:
         The outcome of each run.
     """
-    with progress(shown=shown) as bar:
+    with progress(shown=shown) as bar, fetches_shown(bar):
         task = bar.add_task("", total=len(plan))
         for what, key in plan:
             bar.update(task, description=escape_control_characters(f"{_name(what)} {key}".strip()))
-            outcome = dagster.run(what, key, force=force, file=file)
+            outcome = dagster.run(what, key, force=force, file=file, full=full)
             bar.advance(task)
             yield outcome
             if outcome.error is not None and outcome.error.name in _FATAL:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -13,10 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from etl_assets.extract import progress as fetch_progress
 from etl_assets.model.text import escape_control_characters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _WIDTH: Final = 160
 """Characters of a line if the output is not a terminal."""
@@ -78,6 +80,13 @@ def progress(*, shown: bool = True) -> Progress:
         transient=True,
         disable=not (shown and sys.stderr.isatty()),
     )
+
+
+@contextmanager
+def fetches_shown(bar: Progress) -> Iterator[None]:
+    """Show the progress of fetches in a block: above a bar, or as lines on standard error if that is no terminal."""
+    with fetch_progress.shown(lambda text: bar.console.print(escape_control_characters(text), markup=False)):
+        yield
 
 
 def _cell(value: object) -> str:

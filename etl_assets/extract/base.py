@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, BinaryIO, Literal, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self
 
 from etl_assets.errors import DeclarationError
 from etl_assets.model.declaration import Declaration
@@ -32,17 +32,25 @@ LARGEST_BATCH = 1024**3
 class Fetched:
     """Fetched bytes that are not in the landing store yet.
 
+    What an extractor knows only at the end of the stream, it adds until then: the attributes are read after that.
+
     Attributes:
         stream: The bytes, read once from start to end.
         name: The file's name at the publisher.
         origin: The location that it was fetched from, without secrets, as shown to people.
         validators: The publisher's validators of the bytes (ETag, size, modification time).
+        state: Where the next fetch of the partition begins, as JSON values; see `Extractor.fetch_since`.
+        notes: What people should know of the fetch, each as a sentence without contents of records.
+        statistics: Numbers of the fetch, such as ``requests``, ``pages`` and ``seconds``.
     """
 
     stream: BinaryIO
     name: str
     origin: str
     validators: dict[str, str] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    statistics: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -166,6 +174,37 @@ class Extractor(Declaration):
             DeliveryIncompleteError: If the bytes are still being written or are cut short.
         """
 
+    @property
+    def incremental(self) -> bool:
+        """Whether a fetch begins where the one before ended; then `fetch_since` and `poll_since` are called."""
+        return False
+
+    @property
+    def frozen_format(self) -> Format:
+        """The format of the bytes that `fetch` returns: ``format``, unless they contain more than what it reads."""
+        return self.format
+
+    def fetch_since(self, partition: Partition, state: Mapping[str, Any]) -> AbstractContextManager[Fetched]:  # noqa: ARG002 -- most fetch everything
+        """Open what the publisher has changed for a partition since an earlier fetch.
+
+        Args:
+            partition: The partition to fetch.
+            state: The `Fetched.state` of the newest delivery of the partition that was not refused.
+
+        Returns:
+            As `fetch`. If the state is of another declaration, everything is fetched.
+
+        Raises:
+            DeliveryError: As `fetch`.
+        """
+        return self.fetch(partition)
+
+    def of_file(self, path: str) -> Extractor:
+        """Return the extractor of a file that a person brings, and that has what the publisher would send."""
+        from etl_assets.extract.file import FileExtractor  # noqa: PLC0415 -- it derives from this class
+
+        return FileExtractor(location=path, format=self.format, member=self.member, password=self.password)
+
     def of_partition(self, key: str) -> Self:
         """Return the extractor with the format of the files of a partition."""
         format_ = self.format.of_partition(key)
@@ -187,6 +226,17 @@ class Extractor(Declaration):
             DeliveryError: If the publisher cannot be polled now.
         """
         return None
+
+    def poll_since(self, partition: Partition, state: Mapping[str, Any]) -> Mapping[str, str] | None:  # noqa: ARG002 -- as `fetch_since`
+        """Return the validators of what the publisher has changed since an earlier fetch; see `poll`.
+
+        If nothing has changed since, they are the validators that the fetch returned.
+
+        Args:
+            partition: The partition to poll.
+            state: As for `fetch_since`.
+        """
+        return self.poll(partition)
 
     def list(self) -> Sequence[str]:
         """Return the names of the files to fetch, in any order, for a source with a partition for each file."""

@@ -122,7 +122,7 @@ def _with_corrections(
     same = [record for record in records if raw.raw(record.record_no) == record.raw]
     if not same:
         return raw
-    format_ = source.extractor.format.of_partition(partition)
+    format_ = source.extractor.of_partition(partition).frozen_format
     corrected = QuarantinedBatch(format_, source.schema, manifest, same, raw.span.batch)
     return CorrectedBatch(raw, corrected, [record.record_no for record in same])
 
@@ -147,7 +147,7 @@ def quarantined_batch(source: Source, delivery: Delivery, records: Sequence[Reje
         records: In the order of their numbers; at least one.
         number: Of the batch.
     """
-    format_ = source.extractor.format.of_partition(delivery.partition)
+    format_ = source.extractor.of_partition(delivery.partition).frozen_format
     raw = QuarantinedBatch(format_, source.schema, delivery.manifest, records, number)
     return transform(source, delivery.partition, raw, source.validator.validate(raw, source.schema))
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from etl_assets import landing
 from etl_assets.errors import ShapeError
-from etl_assets.extract.file import FileExtractor
 from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.validate import resolve
@@ -33,7 +32,9 @@ class Landed:
     new: bool
 
 
-def land(source: Source, partition: Partition, warehouse: Warehouse, file: str | None = None) -> Landed:
+def land(
+    source: Source, partition: Partition, warehouse: Warehouse, file: str | None = None, *, full: bool = False
+) -> Landed:
     """Fetch and freeze what the publisher has for a partition, and enter it as a delivery.
 
     Args:
@@ -41,17 +42,21 @@ def land(source: Source, partition: Partition, warehouse: Warehouse, file: str |
         partition: The partition to fetch.
         warehouse: Where the bytes are kept.
         file: Land this file, provided by hand, instead of what the publisher has; it is a delivery like any other.
+        full: Whether an incremental extractor fetches everything, and not what has changed since its last fetch.
 
     Raises:
         DeliveryError: If there are no bytes, or they are incomplete. Nothing was written.
         LoadError: If the database failed. The bytes are kept; fetched again, they become the same delivery.
     """
-    extractor = source.extractor
-    if file is not None:
-        extractor = FileExtractor(
-            location=file, format=extractor.format, member=extractor.member, password=extractor.password
+    extractor = source.extractor if file is None else source.extractor.of_file(file)
+    state = None
+    if extractor.incremental and not full:
+        state = in_session(
+            warehouse.url,
+            lambda connection: deliveries.last_state(connection, source.name, partition.key),
+            f"looking up where the last fetch of {source.name} ended",
         )
-    manifest = landing.land(extractor, partition, warehouse.store)
+    manifest = landing.land(extractor, partition, warehouse.store, state)
     if file is not None:
         manifest = replace(manifest, validators={})  # they do not come from the publisher
     delivery, new = in_session(

@@ -155,7 +155,7 @@ def published_correction(source: Source, record: Rejected, changes: Mapping[str,
             correction[next((alias for alias in names if alias in published), names[0])] = value
         else:
             raise ValueError(f"{name!r} is neither a column of source {source.name!r} nor a name it publishes")
-    of_format = {rule.name for rule in source.extractor.format.rules}
+    of_format = {rule.name for rule in source.extractor.frozen_format.rules}
     if record.fields is not None or record.correction is not None or of_format.isdisjoint(record.rules):
         return correction
     given = {columns[name].name for name in correction}

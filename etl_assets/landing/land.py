@@ -7,7 +7,7 @@ delivery only through them: from the frozen bytes, never from the publisher.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
 from etl_assets.extract.prefetch import Prefetch
@@ -16,7 +16,7 @@ from etl_assets.extract.unpack import Member, looks_packed, unpack
 from etl_assets.model.delivery import Manifest, MemberIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from etl_assets.extract.base import Extractor
     from etl_assets.landing.copying import Copying
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from etl_assets.model.partitions import Partition
 
 
-def land(extractor: Extractor, partition: Partition, store: LandingStore) -> Manifest:
+def land(
+    extractor: Extractor, partition: Partition, store: LandingStore, state: Mapping[str, Any] | None = None
+) -> Manifest:
     """Fetch a partition, freeze its bytes and index them.
 
     All bytes are unpacked once, so that damage is found here.
@@ -35,6 +37,7 @@ def land(extractor: Extractor, partition: Partition, store: LandingStore) -> Man
         extractor: Fetches the bytes and knows their format.
         partition: The partition to fetch.
         store: Keeps the bytes.
+        state: Where an earlier fetch ended, to fetch what has changed since; None to fetch everything.
 
     Returns:
         The manifest, which is also stored beside the bytes.
@@ -47,13 +50,14 @@ def land(extractor: Extractor, partition: Partition, store: LandingStore) -> Man
 
     def index_unpacked(stream: Copying) -> None:
         """Index a file that is not packed, and can be read from start to end, while it is being stored."""
-        if not extractor.format.seeks and not looks_packed(stream.head()):
+        if not extractor.frozen_format.seeks and not looks_packed(stream.head()):
             try:
                 results.append(_index_member(extractor, "", cast("BinaryIO", stream), None, 0))
             except DeliveryError as error:
                 results.append(error)
 
-    with extractor.fetch(partition) as fetched:
+    fetching = extractor.fetch_since(partition, state) if state else extractor.fetch(partition)
+    with fetching as fetched:
         digests = store.freeze(fetched, index_unpacked)
         manifest = Manifest(
             digests.sha256,
@@ -62,6 +66,9 @@ def land(extractor: Extractor, partition: Partition, store: LandingStore) -> Man
             fetched.origin,
             dict(fetched.validators),
             blocks=digests.blocks,
+            state=fetched.state,
+            notes=tuple(fetched.notes),
+            statistics=fetched.statistics,
         )
     if not results:
         return index(extractor, store, manifest)
@@ -100,7 +107,7 @@ def members_of(extractor: Extractor, store: LandingStore, manifest: Manifest) ->
             member_index = _index_member(extractor, member, file, after, manifest.size)
             members.append(member_index)
             after = next((span for span in reversed(member_index.spans) if span.records), after)
-    if extractor.format.naming == "header":
+    if extractor.frozen_format.naming == "header":
         _check_names(members, manifest.name)
     return _with_a_batch(members)
 
@@ -122,7 +129,7 @@ def batches(
     Yields:
         The batches, in order.
     """
-    union = extractor.format.naming == "union"
+    union = extractor.frozen_format.naming == "union"
     wanted: dict[str, MemberIndex] = {}
     for member in manifest.members:
         spans = tuple(span for span in member.spans if numbers is None or span.batch in numbers)
@@ -138,8 +145,8 @@ def batches(
     ):
         for name, file in files:
             if name in wanted:
-                with readable_by(extractor.format, file) as readable:
-                    read = extractor.format.read(readable, name, index=wanted[name])
+                with readable_by(extractor.frozen_format, file) as readable:
+                    read = extractor.frozen_format.read(readable, name, index=wanted[name])
                     with Prefetch(iter(read)) as batches_ahead:
                         yield from batches_ahead
                 left -= 1
@@ -158,8 +165,8 @@ def _index_member(
     names: dict[str, None] = {}
     spans: list[Span] = []
     unterminated = refused = False
-    with readable_by(extractor.format, file) as readable:
-        for batch in extractor.format.read(readable, member, after=after):
+    with readable_by(extractor.frozen_format, file) as readable:
+        for batch in extractor.frozen_format.read(readable, member, after=after):
             names |= dict.fromkeys(batch.names)
             unterminated = batch.unterminated is not None
             refused = unterminated and batch.on_unterminated == "refuse"

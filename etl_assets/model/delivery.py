@@ -85,6 +85,10 @@ class Manifest:
         members: The files inside, in order.
         blocks: SHA-256 (hex) of each block of the bytes, by which readers verify them; see ``landing.digests``. None in
             a manifest that an earlier version wrote, or one without bytes.
+        state: Where the next fetch of the partition begins, as JSON values of the extractor; empty if every fetch is of
+            everything.
+        notes: What people should know of the fetch, each as a sentence.
+        statistics: Numbers of the fetch, such as ``requests``, ``pages`` and ``seconds``.
     """
 
     sha256: str
@@ -94,6 +98,9 @@ class Manifest:
     validators: dict[str, str] = field(default_factory=dict)
     members: tuple[MemberIndex, ...] = ()
     blocks: tuple[str, ...] = ()
+    state: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    statistics: dict[str, float] = field(default_factory=dict, compare=False)
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -150,7 +157,8 @@ class Manifest:
             )
             for member in values["members"]
         )
-        return cls(**{**values, "members": members, "blocks": tuple(values.get("blocks", ()))})
+        texts = {name: tuple(values.get(name, ())) for name in ("blocks", "notes")}
+        return cls(**{**values, "members": members, **texts})
 
 
 @dataclass(frozen=True)

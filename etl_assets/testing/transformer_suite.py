@@ -38,7 +38,7 @@ class TransformerSuite:
 
     def records(self) -> pd.DataFrame:
         """Return the valid records of the file, as the transformer gets them."""
-        batches = self.source.extractor.format.read(io.BytesIO(self.feed), "")
+        batches = self.source.extractor.frozen_format.read(io.BytesIO(self.feed), "")
         rows = [self.source.validator.validate(batch, self.source.schema).rows for batch in batches]
         records = pd.concat([to_pandas(part) for part in rows])
         assert len(records) >= 3

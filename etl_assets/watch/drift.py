@@ -237,7 +237,7 @@ def _compare_names(connection: Connection, source: Source, delivery: Delivery, s
     manifest = delivery.manifest
     sketches = _sketches(schema, manifest.names, sample)
     now = Published(manifest.names, sketches, manifest.unterminated > 0, manifest.skipped > 0)
-    format_ = source.extractor.format
+    format_ = source.extractor.frozen_format
     declared = format_.on_unterminated == "report"
     baseline = memory.observation_before(connection, delivery)
     open_before = memory.find_open_before(connection, delivery, STRUCTURE_KINDS)

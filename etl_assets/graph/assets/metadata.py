@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from etl_assets.ingest import Landed
     from etl_assets.load import LoadReport
+    from etl_assets.model.delivery import Manifest
     from etl_assets.model.partitions import Partition
     from etl_assets.postgres.connection import Connection
     from etl_assets.schema import Column, Schema
@@ -88,7 +89,20 @@ def landed(result: Landed, shape: Shape, drift: Drift) -> Metadata:
         "missing columns": dg.MetadataValue.text(", ".join(shape.missing) or "none"),
         "changes": dg.MetadataValue.text("; ".join(map(str, drift.opened)) or "none"),
         "taken back": dg.MetadataValue.text("; ".join(map(str, drift.closed)) or "none"),
+        **_of_fetch(manifest),
     }
+
+
+def _of_fetch(manifest: Manifest) -> Metadata:
+    """Return what a fetch says of itself: its numbers, which Dagster draws over time, its notes, and its state."""
+    metadata: Metadata = {
+        f"fetch: {name}": dg.MetadataValue.float(float(value)) for name, value in manifest.statistics.items()
+    }
+    if manifest.notes:
+        metadata["notes"] = dg.MetadataValue.text(" ".join(manifest.notes))
+    if manifest.state:
+        metadata["next fetch begins"] = dg.MetadataValue.json(manifest.state)
+    return metadata
 
 
 def loaded(

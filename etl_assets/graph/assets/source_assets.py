@@ -12,6 +12,7 @@ import dagster as dg
 
 from etl_assets import ingest, watch
 from etl_assets.errors import LoadError, ShapeError, TooManyRejectedError
+from etl_assets.extract import progress
 from etl_assets.graph.assets import checks, metadata
 from etl_assets.graph.assets.check_results import asset_check_evaluation, asset_check_result
 from etl_assets.graph.assets.stream import OnRefusal, Stream
@@ -74,7 +75,12 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
         config_schema={
             "file": dg.Field(
                 str, is_required=False, description="Land this file, brought by hand, and not the publisher's."
-            )
+            ),
+            "full": dg.Field(
+                bool,
+                default_value=False,
+                description="Fetch everything, if a fetch usually begins where the one before ended.",
+            ),
         },
         required_resource_keys={WAREHOUSE},
     )
@@ -83,7 +89,11 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
         partition = partition_of(source, context)
         tries = context.op_execution_context.retry_number
         with retrying(tries, TRANSIENT_FETCH), record.entering_errors(retried_errors(tries, TRANSIENT_FETCH)):
-            landed = ingest.land(source, partition, warehouse, context.op_execution_context.op_config.get("file"))
+            config = context.op_execution_context.op_config
+            with progress.shown(context.log.info):
+                landed = ingest.land(source, partition, warehouse, config.get("file"), full=config["full"])
+            for note in landed.delivery.manifest.notes:
+                context.log.warning("%s: %s", landed.delivery, note)
             drift = watch.observe_delivery(source, landed.delivery, warehouse)
             for event in drift.unforeseen[:_MOST_LOGGED]:
                 context.log.warning("%s: %s. See `etl-assets drift show %d`.", landed.delivery, event, event.id)

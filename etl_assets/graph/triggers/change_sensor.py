@@ -121,7 +121,7 @@ class _Tick:
     def _poll(self, key: str, fetched: LastFetch | None) -> Decision:
         arrival = self.arrivals.get(key)
         try:
-            state = self._source.extractor.poll(self._source.partition(key))
+            state = self._validators(key, fetched)
         except DeliveryMissingError as error:
             return Decision(note=str(error))
         except DeliveryError as error:
@@ -129,6 +129,12 @@ class _Tick:
         return self._decider.decide(
             key, state, fetched, arrival, self._attempts.get(arrival.state) if arrival else None
         )
+
+    def _validators(self, key: str, fetched: LastFetch | None) -> Mapping[str, str] | None:
+        extractor, partition = self._source.extractor, self._source.partition(key)
+        if fetched is not None and fetched.state and extractor.incremental:
+            return extractor.poll_since(partition, fetched.state)
+        return extractor.poll(partition)
 
     def _apply(self, key: str, decision: Decision) -> None:
         self.notes[key] = decision.note

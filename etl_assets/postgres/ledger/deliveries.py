@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from psycopg.types.json import Jsonb
@@ -25,7 +25,7 @@ def record(connection: Connection, source: str, partition: Partition, manifest: 
     """Enter fetched bytes as a new delivery, unless the partition's newest delivery has the same bytes.
 
     Bytes that come back after other bytes were delivered are a new delivery: the publisher went back to them. When the
-    bytes are the same, the new validators replace those of the newest delivery.
+    bytes are the same, what the new fetch says of them replaces what the newest delivery has: validators, state, notes.
 
     Returns:
         The delivery, and whether it is new.
@@ -34,7 +34,7 @@ def record(connection: Connection, source: str, partition: Partition, manifest: 
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"delivery {source} {partition.key}",))
         last = newest(connection, source, partition.key)
         if last is not None and last.manifest.sha256 == manifest.sha256:
-            return _update_validators(connection, last, manifest.validators), False
+            return _update_facts(connection, last, manifest), False
         row = connection.execute(
             "INSERT INTO etl.delivery (source, partition, rank, sha256, size, records, manifest) "
             f"VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING {_COLUMNS}",
@@ -59,21 +59,41 @@ class LastFetch:
         delivery_id: Id of the delivery.
         complete: Whether all of it is loaded.
         validators: The publisher's validators; empty for a file that a person loaded by hand.
+        state: Where the next fetch begins; empty if every fetch is of everything. See `last_state`.
     """
 
     delivery_id: int
     complete: bool
     validators: Mapping[str, str]
+    state: Mapping[str, Any] = field(default_factory=dict)
 
 
 def last_fetches(connection: Connection, source: str) -> dict[str, LastFetch]:
     """Return the last fetch of each partition, by its key; a fetch with validators takes precedence."""
     rows = connection.execute(
-        "SELECT DISTINCT ON (partition) partition, id, status = 'complete', manifest -> 'validators' FROM etl.delivery "
+        "SELECT DISTINCT ON (partition) partition, id, status = 'complete', manifest -> 'validators', "
+        "CASE WHEN status <> 'refused' THEN manifest -> 'state' END FROM etl.delivery "
         "WHERE source = %s ORDER BY partition, manifest -> 'validators' <> '{}' DESC, id DESC",
         (source,),
     ).fetchall()
-    return {partition: LastFetch(id_, complete, validators) for partition, id_, complete, validators in rows}
+    return {
+        partition: LastFetch(id_, complete, validators, state or {})
+        for partition, id_, complete, validators, state in rows
+    }
+
+
+def last_state(connection: Connection, source: str, partition: str) -> dict[str, Any] | None:
+    """Return where the next fetch of a partition begins; None if it is of everything.
+
+    It is where the newest delivery ended whose records are in the table, or will be. What a refused delivery brought is
+    fetched again by the next fetch.
+    """
+    row = connection.execute(
+        "SELECT manifest -> 'state' FROM etl.delivery WHERE source = %s AND partition = %s AND status <> 'refused' "
+        "AND coalesce(manifest -> 'state', '{}') <> '{}' ORDER BY id DESC LIMIT 1",
+        (source, partition),
+    ).fetchone()
+    return row[0] if row else None
 
 
 def newest(connection: Connection, source: str, partition: str) -> Delivery | None:
@@ -305,14 +325,17 @@ def refuse(connection: Connection, delivery: Delivery, why: str) -> None:
     connection.execute("UPDATE etl.delivery SET status = 'refused', refusal = %s WHERE id = %s", (why, delivery.id))
 
 
-def _update_validators(connection: Connection, delivery: Delivery, validators: Mapping[str, str]) -> Delivery:
-    if not validators or validators == delivery.manifest.validators:
+def _update_facts(connection: Connection, delivery: Delivery, manifest: Manifest) -> Delivery:
+    """Replace what is known of the bytes of a delivery by what the last fetch of the same bytes says of them.
+
+    A fetch without validators, as that of a file that a person brings, leaves those that there are.
+    """
+    names = [name for name in ("validators", "state", "notes", "statistics") if getattr(manifest, name)]
+    facts = {name: getattr(manifest, name) for name in names}
+    if all(getattr(delivery.manifest, name) == value for name, value in facts.items()):
         return delivery
-    connection.execute(
-        "UPDATE etl.delivery SET manifest = jsonb_set(manifest, '{validators}', %s) WHERE id = %s",
-        (Jsonb(dict(validators)), delivery.id),
-    )
-    return replace(delivery, manifest=replace(delivery.manifest, validators=dict(validators)))
+    connection.execute("UPDATE etl.delivery SET manifest = manifest || %s WHERE id = %s", (Jsonb(facts), delivery.id))
+    return replace(delivery, manifest=replace(delivery.manifest, **facts))
 
 
 def _delivery(row: tuple[Any, ...] | Sequence[Any] | None) -> Delivery:
