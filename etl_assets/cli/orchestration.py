@@ -148,7 +148,7 @@ class Orchestration:
             complete, stale = self.instance.get_materialized_partitions(what), set[str]()
         else:
             complete, stale = self._complete(what), self.stale(what)
-        if not everything and keys != [""] and (isinstance(what, dg.AssetKey) or not what.extractor.incremental):
+        if not everything and keys != [""] and (isinstance(what, dg.AssetKey) or not what.extractor.is_incremental):
             keys = [key for key in keys if key not in complete]
         return [*(key for key in keys if key not in stale), *(key for key in reversed(keys) if key in stale)]
 

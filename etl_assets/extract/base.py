@@ -175,7 +175,7 @@ class Extractor(Declaration):
         """
 
     @property
-    def incremental(self) -> bool:
+    def is_incremental(self) -> bool:
         """Whether a fetch begins where the one before ended; then `fetch_since` and `poll_since` are called."""
         return False
 

@@ -50,7 +50,7 @@ def land(
     """
     extractor = source.extractor if file is None else source.extractor.of_file(file)
     state = None
-    if extractor.incremental and not full:
+    if extractor.is_incremental and not full:
         state = in_session(
             warehouse.url,
             lambda connection: deliveries.last_state(connection, source.name, partition.key),

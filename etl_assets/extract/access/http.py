@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from etl_assets.errors import DeclarationError
 from etl_assets.extract.access.base import Access, check_alternatives, check_together
+from etl_assets.extract.access.oauth2 import OAuth2
+from etl_assets.extract.http.waits import LONGEST_WAIT
 from etl_assets.model.secret import Secret
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _PROXY: Final = re.compile(r"https?://[^/@\s]+/?")
 _MOST_ATTEMPTS: Final = 20
-_LONGEST_WAIT: Final = 60.0
+_LONGEST_FIRST_WAIT: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,11 @@ class Http(Access):
         attempts: How often a request is sent at most, if the server does not answer, or answers that it cannot now;
             also how often in a row a download that broke is resumed.
         wait: The longest time in seconds before the second attempt. It doubles each time.
+        oauth2: For a login by a token that is asked for first.
+        requests_per_second: How many requests a second are sent at most; 0 for no limit. What the server itself says of
+            its limits is kept too.
+        longest_wait: The longest time in seconds that a server may ask to wait. One that asks for more is left to the
+            next run.
         accept_without_length: Whether a file may come without its length. If such a file is cut short, only its format
             can notice it.
     """
@@ -57,13 +65,17 @@ class Http(Access):
     proxy_password: Secret | None = field(default=None, kw_only=True)
     attempts: int = field(default=4, kw_only=True)
     wait: float = field(default=1.0, kw_only=True)
+    oauth2: OAuth2 | None = field(default=None, kw_only=True)
+    requests_per_second: float = field(default=0.0, kw_only=True)
+    longest_wait: float = field(default=LONGEST_WAIT, kw_only=True)
     accept_without_length: bool = field(default=False, kw_only=True)
 
     schemes: ClassVar[tuple[str, ...]] = ("http", "https")
 
     def __post_init__(self) -> None:
         where = "access Http"
-        check_alternatives(where, password=self.password is not None, bearer=self.bearer is not None)
+        logins = {"password": self.password, "bearer": self.bearer, "oauth2": self.oauth2}
+        check_alternatives(where, **{name: login is not None for name, login in logins.items()})
         check_together(where, user=bool(self.user), password=self.password is not None)
         check_together(where, proxy_user=bool(self.proxy_user), proxy_password=self.proxy_password is not None)
         if not _TOKEN.fullmatch(self.key_header):
@@ -73,13 +85,16 @@ class Http(Access):
             raise DeclarationError(where, "proxy", problem, "Write http://host:port; its login has its own arguments")
         if not 1 <= self.attempts <= _MOST_ATTEMPTS:
             raise DeclarationError(where, "attempts", f"is {self.attempts}", f"Write 1 to {_MOST_ATTEMPTS}")
-        if not 0 <= self.wait <= _LONGEST_WAIT:
-            raise DeclarationError(where, "wait", f"is {self.wait}", f"Write seconds, 0 to {_LONGEST_WAIT:g}")
+        if not 0 <= self.wait <= _LONGEST_FIRST_WAIT:
+            raise DeclarationError(where, "wait", f"is {self.wait}", f"Write seconds, 0 to {_LONGEST_FIRST_WAIT:g}")
+        for name in ("requests_per_second", "longest_wait"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise DeclarationError(where, name, f"is {getattr(self, name)}", "Write a number, 0 or more")
 
     @property
     def has_login(self) -> bool:
         """Whether a login is declared."""
-        return any(secret is not None for secret in (self.password, self.bearer, self.key))
+        return any(login is not None for login in (self.password, self.bearer, self.key, self.oauth2))
 
     @property
     def login_is_declared(self) -> bool:

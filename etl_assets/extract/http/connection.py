@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _CONNECT: float = 10.0
 """The longest time in seconds for a connection to one address."""
+_MOST_KEPT: int = 32
+"""Connections that are kept open for each host: as many as requests are sent at the same time."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def guarded_pools(http: Http, host: str, deadline: Deadline) -> PoolManager:
     """
     guard = Guard(deadline, None if http.proxy else host * http.private)
     options: dict[str, Any] = {
+        "maxsize": _MOST_KEPT,
         "timeout": Timeout(connect=min(_CONNECT, http.timeout), read=http.timeout),
         "cert_reqs": "CERT_REQUIRED",
         "ca_certs": _certificates(http),

@@ -5,6 +5,7 @@ It is what extractors send requests through. It answers with a response whose bo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -14,8 +15,11 @@ from urllib3.util import make_headers
 from etl_assets.errors import DeliveryError, DeliveryUnreachableError
 from etl_assets.extract.http.connection import guarded_pools
 from etl_assets.extract.http.deadline import Deadline
-from etl_assets.extract.http.waits import IDEMPOTENT, LATER, LONGEST_WAIT, backoff, retry_after
+from etl_assets.extract.http.pace import Pace, seconds_to_reset
+from etl_assets.extract.http.token import Token
+from etl_assets.extract.http.waits import IDEMPOTENT, LATER, backoff, retry_after
 from etl_assets.extract.location import without_secrets
+from etl_assets.extract.progress import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +31,10 @@ if TYPE_CHECKING:
     from etl_assets.extract.access.http import Http
 
 MOST_REDIRECTS: Final = 10
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
+_SAID_SECONDS: Final = 1.0
+"""A shorter wait is not worth a word."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _PORTS: Final = {"http": 80, "https": 443}
 _PLAIN: Final = {"User-Agent": "etl_assets", "Accept-Encoding": "identity"}
@@ -40,6 +48,7 @@ class HttpSession:
     Attributes:
         http: How the publisher is reached.
         deadline: Of everything that is sent and received.
+        requests: Number of requests that were sent, with repeated and redirected ones.
     """
 
     def __init__(self, http: Http, url: str, *, seconds: float | None = None, attempts: int | None = None) -> None:
@@ -52,13 +61,17 @@ class HttpSession:
             attempts: Lowers the declared number of attempts.
         """
         self.http = http
-        self._host = _parts(url, url).hostname or ""
+        home = _parts(url, url)
+        self._host = home.hostname or ""
+        self._home = _origin(home)
         self.deadline = Deadline(min(http.deadline, seconds or http.deadline), without_secrets(url))
         self.attempts = min(http.attempts, attempts or http.attempts)
 
     def __enter__(self) -> Self:
         self._pools = guarded_pools(self.http, self._host, self.deadline)
-        self._login = _login(self.http)
+        self._pace = Pace(self.http.requests_per_second)
+        self._token = None if self.http.oauth2 is None else Token(self.http.oauth2, self._post)
+        self.requests = 0
         self.deadline.__enter__()
         return self
 
@@ -69,24 +82,32 @@ class HttpSession:
         self._pools.clear()
 
     def send(
-        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        *,
+        repeatable: bool = False,
     ) -> BaseHTTPResponse:
         """Send a request and return the response; its status may be that of an error.
 
-        A GET or HEAD is sent again, after longer and longer waits, if there is no answer or one of `waits.LATER`. It
-        follows redirects; the login and the headers of the request go to no other host.
+        A GET or HEAD is sent again, after longer and longer waits, if there is no answer or one of `waits.LATER`, or
+        if all requests that are allowed in a time were sent. It follows redirects; the login and the headers of the
+        request go to no other host than that of the session.
 
         Args:
             method: Any but a GET or HEAD is sent once.
             url: Begins with ``http://`` or ``https://``.
             headers: Of this request.
             body: Of this request.
+            repeatable: Whether a request of another method may be sent again, too.
 
         Raises:
             DeliveryUnreachableError: If the last attempt had no answer, or the time is over.
             DeliveryError: If an address is refused, or the certificate of a server is not valid.
         """
-        last = self.attempts if method in IDEMPOTENT else 1
+        last = self.attempts if repeatable or method in IDEMPOTENT else 1
         for attempt in range(1, last + 1):
             wait = backoff(self.http.wait, attempt)
             try:
@@ -95,22 +116,32 @@ class HttpSession:
                 if attempt == last or not self.deadline.sleep(wait):
                     raise
                 continue
-            if attempt == last or response.status not in LATER:
+            reset = seconds_to_reset(response.headers)
+            limited = response.status == _FORBIDDEN and reset is not None
+            if attempt == last or (response.status not in LATER and not limited):
                 break
-            wait = retry_after(response.headers) or wait
-            if wait > LONGEST_WAIT or not self.deadline.sleep(wait):
+            wait = retry_after(response.headers) or reset or wait
+            if wait > self.http.longest_wait or not self._sleep(wait, url):
                 break
             response.close()
         return response
 
+    def _sleep(self, seconds: float, url: str) -> bool:
+        """Wait, and say so; return False at once if the deadline would be over before."""
+        if seconds >= _SAID_SECONDS:
+            say(f"{without_secrets(url)} is asked again in {seconds:.0f} seconds.")
+        return self.deadline.sleep(seconds)
+
     def _follow(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> BaseHTTPResponse:
         """Send a request, and again to where redirects lead."""
-        first = _parts(url, url)
-        at_home = True
-        target = self._with_key(url)
+        at_home = _origin(_parts(url, url)) == self._home
+        target = self._with_key(url) if at_home else url
         for _ in range(MOST_REDIRECTS + 1):
-            own = {**self._login, **headers} if at_home else _harmless(headers)
-            response = self._send(method, target, {**_PLAIN, **own}, body)
+            response = (
+                self._send_with_login(method, target, headers, body)
+                if at_home
+                else self._send(method, target, {**_PLAIN, **_harmless(headers)}, body)
+            )
             location = response.headers.get("Location")
             if method not in IDEMPOTENT or response.status not in _REDIRECTS or location is None:
                 return response
@@ -119,11 +150,43 @@ class HttpSession:
             parts = _parts(target, url)
             if parts.scheme == "http" and former.startswith("https:"):
                 raise _refused(url, "redirects from https to http, which anybody can read and change")
-            at_home = at_home and _origin(parts) == _origin(first)
+            at_home = at_home and _origin(parts) == self._home
         raise _refused(url, f"redirects more than {MOST_REDIRECTS} times")
+
+    def _send_with_login(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> BaseHTTPResponse:
+        """Send a request with the login; if its token is not accepted, ask for another and send it once more."""
+        token = None if self._token is None else self._token.value()
+        login = _login(self.http, token)
+        response = self._send(method, url, {**_PLAIN, **login, **headers}, body)
+        if response.status != _UNAUTHORIZED or self._token is None:
+            return response
+        response.close()
+        login = _login(self.http, self._token.value(refused=token))
+        return self._send(method, url, {**_PLAIN, **login, **headers}, body)
+
+    def _post(self, url: str, headers: dict[str, str], body: bytes, most: int) -> tuple[int, bytes]:
+        """Send a POST without the login, to any host; return the status and the first bytes of the answer."""
+        without = replace(self.http, user="", password=None, bearer=None, key=None, oauth2=None)
+        with HttpSession(without, url, seconds=self.http.timeout) as session:
+            response = session.send("POST", url, headers, body)
+            try:
+                return response.status, response.read(most, decode_content=False)
+            except (HTTPError, OSError):
+                raise _unreachable(without_secrets(url), "cut short") from None
+            finally:
+                response.close()
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> BaseHTTPResponse:
         shown = without_secrets(url)
+        wait = self._pace.wait()
+        if wait > self.http.longest_wait or not self._sleep(wait, url):
+            raise DeliveryUnreachableError(
+                f"{shown} allows no more requests for {wait:.0f} seconds. Nothing was written. Run again after that, "
+                "or declare a longer longest_wait=… and deadline=… of its access."
+            )
+        self.requests += 1
         try:
             response = self._pools.urlopen(
                 method,
@@ -140,12 +203,10 @@ class HttpSession:
             raise _no_tls(shown, error) from None
         except (HTTPError, OSError) as error:
             self.deadline.check()
-            raise DeliveryUnreachableError(
-                f"{shown} cannot be reached ({type(error).__name__}). Nothing was written. "
-                "Check the address and the network, then run again."
-            ) from None
+            raise _unreachable(shown, type(error).__name__) from None
         except ValueError as error:
             raise _refused(url, f"is no address ({type(error).__name__})") from None
+        self._pace.learn(response.headers)
         return response
 
     def _with_key(self, url: str) -> str:
@@ -159,8 +220,8 @@ class HttpSession:
         )
 
 
-def _login(http: Http) -> dict[str, str]:
-    """Return the headers with the declared login.
+def _login(http: Http, token: str | None) -> dict[str, str]:
+    """Return the headers with the declared login, and with a token if it is one by OAuth2.
 
     Raises:
         SettingsError: If a secret has no value.
@@ -168,8 +229,8 @@ def _login(http: Http) -> dict[str, str]:
     headers: dict[str, str] = {}
     if http.password is not None:
         headers["Authorization"] = make_headers(basic_auth=f"{http.user}:{http.password.read()}")["authorization"]
-    if http.bearer is not None:
-        headers["Authorization"] = f"Bearer {http.bearer.read()}"
+    if http.bearer is not None or token is not None:
+        headers["Authorization"] = f"Bearer {token or (http.bearer and http.bearer.read())}"
     if http.key is not None and not http.key_parameter:
         headers[http.key_header] = http.key.read()
     return headers
@@ -211,6 +272,12 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
 
 def _refused(url: str, problem: str) -> DeliveryError:
     return DeliveryError(f"{without_secrets(url)} {problem}. Nothing was written. Correct the location.")
+
+
+def _unreachable(shown: str, cause: str) -> DeliveryUnreachableError:
+    return DeliveryUnreachableError(
+        f"{shown} cannot be reached ({cause}). Nothing was written. Check the address and the network, then run again."
+    )
 
 
 def _no_tls(shown: str, error: SSLError) -> DeliveryError:
