@@ -199,11 +199,19 @@ class Extractor(Declaration):
         """
         return self.fetch(partition)
 
+    def of_preview(self) -> Extractor:
+        """Return the extractor of the first records, for a preview; the same if all of them cost little."""
+        return self
+
     def of_file(self, path: str) -> Extractor:
         """Return the extractor of a file that a person brings, and that has what the publisher would send."""
         from etl_assets.extract.file import FileExtractor  # noqa: PLC0415 -- it derives from this class
 
         return FileExtractor(location=path, format=self.format, member=self.member, password=self.password)
+
+    def of_source(self, name: str) -> Self:  # noqa: ARG002 -- most have a location of their own
+        """Return the extractor of the source of that name, which the declaration of the source calls."""
+        return self
 
     def of_partition(self, key: str) -> Self:
         """Return the extractor with the format of the files of a partition."""

@@ -37,13 +37,21 @@ class Body(io.RawIOBase):
         received: Number of bytes so far.
     """
 
-    def __init__(self, session: HttpSession, url: str, response: BaseHTTPResponse) -> None:
+    def __init__(self, session: HttpSession, url: str, response: BaseHTTPResponse, *, resumes: bool = True) -> None:
+        """Begin.
+
+        Args:
+            session: Of the request.
+            url: Of the request.
+            response: The response, of which nothing was read.
+            resumes: Whether it is resumed; only the answer to a GET of the address alone can be.
+        """
         super().__init__()
         self.received = 0
         self._session = session
         self._url = url
         self._response = response
-        self._version = _strong_version(response.headers)
+        self._version = _strong_version(response.headers) if resumes else None
         self._size = _size(response.headers)
         self._failures = 0
         self._ahead = 0

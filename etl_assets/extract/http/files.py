@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from urllib.parse import unquote, urlsplit
 
-from etl_assets.errors import DeliveryError, DeliveryMissingError, DeliveryUnreachableError
+from etl_assets.errors import DeliveryError
 from etl_assets.extract.base import Fetched
 from etl_assets.extract.http.body import Body, has_end
 from etl_assets.extract.http.decoding import decoded
+from etl_assets.extract.http.refused import refused
 from etl_assets.extract.http.session import HttpSession
 from etl_assets.extract.http.waits import GONE, LATER
 from etl_assets.extract.location import without_secrets
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _GOOD: Final = frozenset({200, 206})
 _PART: Final = 206
-_LOGIN: Final = frozenset({401, 403})
 _POLL_SECONDS: Final = 10.0
 _VALIDATORS: Final = {"ETag": ETAG, "Last-Modified": MODIFIED, "Content-Length": SIZE}
 
@@ -50,7 +50,7 @@ def fetch_by_http(url: str, http: Http) -> Iterator[Fetched]:
         response = session.send("GET", url)
         with Body(session, url, response) as body:
             if response.status != 200:  # noqa: PLR2004 -- every other success has another body, or none
-                raise _refused(url, response.status, http)
+                raise refused(url, response.status, http, response.headers)
             coding = response.headers.get("Content-Encoding", "")
             stream = decoded(body, coding, url, http.max_bytes)
             if stream is body and not has_end(response.headers) and not http.accept_without_length:
@@ -92,7 +92,7 @@ def poll_by_http(url: str, http: Http) -> Mapping[str, str]:
             response = session.send("GET", url, {"Range": "bytes=0-0"})
             response.close()
         if response.status not in _GOOD:
-            raise _refused(url, response.status, http)
+            raise refused(url, response.status, http, response.headers)
         return _validators(_of_whole(response))
 
 
@@ -105,22 +105,6 @@ def _of_whole(response: BaseHTTPResponse) -> Mapping[str, str]:
         if total.isdecimal():
             headers["Content-Length"] = total
     return headers
-
-
-def _refused(url: str, status: int, http: Http) -> DeliveryError:
-    if status in GONE:
-        return DeliveryMissingError(
-            f"There is nothing at {without_secrets(url)} (HTTP {status}). Nothing was written. "
-            "Correct the location, or wait until it is published."
-        )
-    problem = f"{without_secrets(url)} answered HTTP {status}. Nothing was written."
-    if status in LATER:
-        return DeliveryUnreachableError(f"{problem} Try again later.")
-    if status not in _LOGIN:
-        return DeliveryError(f"{problem} Check the location, and what its server asks of a request.")
-    if http.has_login:
-        return DeliveryError(f"{problem} Check the declared login: the values of its secrets, and what it may read.")
-    return DeliveryError(f"{problem} Declare the login that it needs: access=Http(…).")
 
 
 def _validators(headers: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,190 @@
+"""Follows a pagination from its first page to its last, and guards against what servers do wrong.
+
+Pages that repeat, never end, or lead to another host are refused. What shows that records changed while they were read
+is collected in `Chain.signs`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from etl_assets.errors import DeliveryError
+from etl_assets.extract.location import without_secrets
+from etl_assets.extract.rest.pagination import SinglePage, links
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
+
+    from etl_assets.extract.incremental import Cursor
+    from etl_assets.extract.rest.client import Client
+    from etl_assets.extract.rest.extractor import RestExtractor
+    from etl_assets.extract.rest.request import Answer, Request
+
+    Item = TypeVar("Item")
+    Result = TypeVar("Result")
+
+_NEXT: Final = ("$.next", "$.next_page_url", "$.nextPageToken", "$.next_cursor", "$.links.next", "$.paging.next")
+_AHEAD: Final = 2
+"""Answers for each thread that may wait until those before them are taken."""
+
+
+class Chain:
+    """The pages of one first request.
+
+    Attributes:
+        signs: What shows that the records changed while they were read, each as a clause; complete after the last page.
+    """
+
+    def __init__(self, extractor: RestExtractor, client: Client, since: Cursor | None = None) -> None:
+        """Begin.
+
+        Args:
+            extractor: The declaration.
+            client: Asks for a page.
+            since: Where an incremental fetch begins; of one that has the newest records first, the end.
+        """
+        self.signs: list[str] = []
+        self._since: Any = since if extractor.newest_first else None
+        self._extractor = extractor
+        self._client = client
+        self._pagination = extractor.pagination or SinglePage()
+        self._pages: dict[str, int] = {}
+        self._asked: set[tuple[str, bytes | None]] = set()
+        self._totals: list[int] = []
+        self._shown = without_secrets(extractor.url.partition("?")[0])
+
+    def answers(self, request: Request) -> Iterator[Answer]:
+        """Yield the pages in order, from that of a request on."""
+        first = self._client.ask(self._pagination.first(request))
+        last = first
+        yield self._checked(first)
+        others = self._pagination.others(first) if self._extractor.parallel > 1 else None
+        if others is None:
+            while not self._is_past(last) and (following := self._following(last)) is not None:
+                last = self._client.ask(following, last.number + 1, last.so_far)
+                yield self._checked(last)
+        else:
+            self._check_count(len(others) + 1)
+            for last in self._in_parallel(others, first):
+                yield self._checked(last)
+        if not self._is_past(last):
+            self._check_total(last)
+
+    def _is_past(self, answer: Answer) -> bool:
+        """Whether a page has a record that is older than where the fetch begins, so that no newer one follows."""
+        incremental = self._extractor.incremental
+        if self._since is None or incremental is None:
+            return False
+        texts = [
+            text
+            for batch in answer.batches
+            if incremental.by in batch.names
+            for text in batch.frame.get_column(incremental.by).drop_nulls()
+        ]
+        values: list[Any] = [value for text in texts if (value := incremental.read(text)) is not None]
+        return any(value < self._since for value in values)
+
+    def _in_parallel(self, requests: list[Request], first: Answer) -> Iterator[Answer]:
+        so_far = first.so_far
+        ask = enumerate(requests, start=first.number + 1)
+        for answer in in_parallel(lambda item: self._client.ask(item[1], item[0]), ask, self._extractor.parallel):
+            answer.earlier = so_far
+            so_far = answer.so_far
+            yield answer
+
+    def _following(self, answer: Answer) -> Request | None:
+        """Return the request for the next page, if there is one and it may be sent."""
+        if self._extractor.pagination is None:
+            self._check_single(answer)
+            return None
+        following = self._pagination.following(answer)
+        if following is None:
+            return None
+        if _origin(following.target) != _origin(answer.request.target):
+            raise DeliveryError(
+                f"{answer.label} names a next page on another host or scheme. Nothing was sent there, and nothing was "
+                "written. If the server does not know its own address, declare rebase=True of its pagination."
+            )
+        self._check_count(answer.number + 1)
+        self._asked.add((answer.request.target, answer.request.body))
+        if not answer.records and (following.target, following.body) in self._asked:
+            return None  # pages without records that lead back to each other are the end
+        return following
+
+    def _checked(self, answer: Answer) -> Answer:
+        """Return a page, unless an earlier one has the same records."""
+        if answer.records:
+            earlier = self._pages.setdefault(answer.digest, answer.number)
+            if earlier != answer.number:
+                raise DeliveryError(
+                    f"{answer.label} has the same records as page {earlier}: the pages repeat, and it is not known "
+                    "whether there are others. Nothing was written. Check the pagination: the name of its parameter, "
+                    "and how the last page shows that it is the last."
+                )
+        if (expected := self._pagination.expected(answer)) is not None:
+            self._totals.append(expected)
+        return answer
+
+    def _check_count(self, pages: int) -> None:
+        if pages > self._extractor.max_pages:
+            raise DeliveryError(
+                f"{self._shown} has more than {self._extractor.max_pages:,} pages. Nothing was written. If it may have "
+                "so many, declare max_pages=…; else check how the last page shows that it is the last."
+            )
+
+    def _check_single(self, answer: Answer) -> None:
+        """Refuse a page that names a next one if no pagination is declared."""
+        sign = ""
+        if any("next" in rels for _, rels in links(answer)):
+            sign = "in its header Link: declare pagination=LinkHeader()"
+        elif answer.body.lstrip()[:1] == b"{":
+            paths = (path for path in _NEXT if isinstance(answer.value(path), str) and answer.value(path))
+            sign = "".join(f"in its JSON at {path}: declare NextUrl({path!r}) or Cursor({path!r})" for path in paths)
+        if sign:
+            raise DeliveryError(
+                f"{answer.label} names a next page, and no pagination is declared. Nothing was written. The page is "
+                f"named {sign}; or SinglePage(), if its records are all that is wanted."
+            )
+
+    def _check_total(self, last: Answer) -> None:
+        """Compare the numbers of all records that the pages say with that of the records that came."""
+        if not self._totals:
+            return
+        if len(set(self._totals)) > 1:
+            self.signs.append(f"the number of records went from {self._totals[0]:,} to {self._totals[-1]:,}")
+        if last.so_far != self._totals[-1]:
+            self.signs.append(f"{last.so_far:,} records came, and there are {self._totals[-1]:,}")
+
+
+def in_parallel(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Yield the results of a function in the order of its items; a few are made ahead, in threads.
+
+    Args:
+        function: May raise, which ends the iteration.
+        items: Are taken as they are needed.
+        threads: Number of threads; with one, nothing is made ahead.
+    """
+    if threads == 1:
+        yield from map(function, items)
+        return
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads, "etl-assets-pages") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= threads * _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -1,0 +1,278 @@
+"""Fetches the pages of a `RestExtractor` into one file: all of them, unchanged while they were read, or an error."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from urllib.parse import urlsplit
+
+from etl_assets.errors import DeliveryError, DeliveryIncompleteError, DeliveryMissingError
+from etl_assets.extract.base import Fetched
+from etl_assets.extract.http.session import HttpSession
+from etl_assets.extract.location import without_secrets
+from etl_assets.extract.pages import MAGIC, PageHead, packed
+from etl_assets.extract.progress import Progress, say
+from etl_assets.extract.rest.chain import Chain, in_parallel
+from etl_assets.extract.rest.client import Client
+from etl_assets.extract.rest.parents import parents_of
+from etl_assets.extract.rest.placeholders import SINCE, fill, fill_json, values_of
+from etl_assets.extract.rest.request import Request
+from etl_assets.extract.rest.seen import Seen, validators_of
+from etl_assets.extract.validators import CHECKSUM
+from etl_assets.model.text import escape_control_characters, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from etl_assets.extract.rest.extractor import RestExtractor
+    from etl_assets.extract.rest.request import Answer
+    from etl_assets.model.partitions import Partition
+
+RESTARTS: Final = 2
+PARENT: Final = "parent"
+"""The key of the parent's state in the state."""
+_KEPT: Final = ("content-type", "link")
+"""The headers of an answer that are frozen with its body."""
+
+
+@contextmanager
+def fetch_pages(extractor: RestExtractor, partition: Partition, state: Mapping[str, Any]) -> Iterator[Fetched]:
+    """Fetch the pages of a partition.
+
+    Args:
+        extractor: The declaration.
+        partition: The partition.
+        state: Where the fetch before ended; empty to fetch everything.
+
+    Yields:
+        A file of pages.
+
+    Raises:
+        DeliveryMissingError: If there is nothing at the address.
+        DeliveryIncompleteError: If the records change faster than they can be read.
+        DeliveryError: If the pages cannot be fetched for another reason.
+    """
+    shown = without_secrets(extractor.url.partition("?")[0])
+    with ExitStack() as opened:
+        spool = cast("BinaryIO", opened.enter_context(tempfile.TemporaryFile(prefix="etl-assets-pages-")))
+        with HttpSession(extractor.access, home_of(extractor)) as session:
+            progress = Progress(shown)
+            reading = _read_unchanged(_Reader(extractor, partition, state, Client(extractor, session, progress)), spool)
+            statistics = {**progress.statistics, "requests": session.requests + reading.requests_of_parent}
+        spool.seek(0)
+        name = (
+            urlsplit(extractor.url).path.rstrip("/").rpartition("/")[2] or urlsplit(extractor.url).hostname or "pages"
+        )
+        yield Fetched(
+            spool,
+            escape_control_characters(name),
+            shown,
+            reading.validators,
+            reading.state,
+            reading.notes,
+            statistics,
+        )
+
+
+@dataclass
+class Reading:
+    """The outcome of reading all pages once.
+
+    Attributes:
+        digest: SHA-256 of the file.
+        signs: What shows that the records changed while they were read, each as a clause.
+        notes: What else people should know, each as a sentence.
+        state: Where the next fetch begins.
+        validators: By which a poll knows that nothing is new; empty if it cannot.
+        requests_of_parent: Number of requests for the records of the parent.
+    """
+
+    digest: str = ""
+    signs: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
+    validators: dict[str, str] = field(default_factory=dict)
+    requests_of_parent: float = 0.0
+
+
+def _read_unchanged(reader: _Reader, spool: BinaryIO) -> Reading:
+    """Read all pages; again, if they changed meanwhile and the declaration says so."""
+    before = ""
+    for attempt in range(RESTARTS + 1):
+        reading = reader.read(spool)
+        if not reading.signs:
+            return reading
+        listed = "; ".join(reading.signs)
+        if reader.extractor.on_change == "report":
+            reading.notes.append(f"The records changed while their pages were read: {listed}. Some may be missing.")
+            return reading
+        if reading.digest == before:
+            raise DeliveryError(
+                f"{reader.shown} does not give all records: {listed}, twice the same. Nothing was written. It may give "
+                "only the first ones of many: cut them by partitions; or leave total= out if its number is not exact."
+            )
+        before = reading.digest
+        if attempt < RESTARTS:
+            say(f"{reader.shown} is read from the first page again, because it changed meanwhile: {listed}.")
+    raise DeliveryIncompleteError(
+        f"{reader.shown} changed each of {RESTARTS + 1} times while its pages were read: {listed}. Nothing was "
+        "written. Run it when less is changed, ask for more records a page, or declare on_change='report'."
+    )
+
+
+class _Reader:
+    """Reads all pages of a partition into a file, as often as it is asked."""
+
+    def __init__(
+        self, extractor: RestExtractor, partition: Partition, state: Mapping[str, Any], client: Client
+    ) -> None:
+        self.extractor = extractor
+        self.shown = without_secrets(extractor.url.partition("?")[0])
+        self._partition = partition
+        self._state = state
+        self._client = client
+
+    def read(self, spool: BinaryIO) -> Reading:
+        """Write all pages to a file, in place of what it has."""
+        began = datetime.now(UTC)
+        reading, file, seen = Reading(), _PageWriter(spool), None
+        first: Answer | None = None
+        for answer, values in self._answers(reading):
+            if first is None:
+                first = answer
+                if self.extractor.incremental is not None:
+                    seen = Seen(self.extractor.incremental, self._state, _asked_at(began, answer))
+            file.write(answer, values)
+            if seen is not None:
+                seen.take(answer)
+        reading.digest = file.digest
+        if first is not None and file.pages > 1 and self._client.has_changed(first):
+            reading.signs.append("the first page is another one now")
+        if seen is not None:
+            self._conclude(reading, seen)
+        elif first is not None and self.extractor.parent is None and (file.pages == 1 or self.extractor.newest_first):
+            reading.validators = {CHECKSUM: first.digest}
+        return reading
+
+    def _answers(self, reading: Reading) -> Iterator[tuple[Answer, Mapping[str, str]]]:
+        """Yield the pages, each with the values of its parent; add to the reading what becomes known on the way."""
+        incremental, parent = self.extractor.incremental, self.extractor.parent
+        since = None if incremental is None else incremental.since(self._state)
+        known = values_of(self._partition, since)
+        if parent is None:
+            chain = Chain(self.extractor, self._client, since)
+            for answer in chain.answers(request_of(self.extractor, known)):
+                yield answer, {}
+            reading.signs += chain.signs
+            return
+        parents = parents_of(parent, self._partition, self._state.get(PARENT, {}))
+        reading.notes += parents.notes
+        reading.state |= {PARENT: parents.state} if parents.state else {}
+        reading.requests_of_parent = parents.requests
+        missing = 0
+        for values, answers in in_parallel(partial(self._of_parent, known), parents.records, self.extractor.parallel):
+            missing += answers is None
+            for answer in answers or ():
+                yield answer, values
+        if missing:
+            reading.notes.append(f"There is nothing for {missing:,} of {len(parents.records):,} records of the parent.")
+
+    def _of_parent(
+        self, known: Mapping[str, Any], values: Mapping[str, str]
+    ) -> tuple[Mapping[str, str], list[Answer] | None]:
+        """Return the pages for a record of the parent; None instead if there is nothing at their address."""
+        chain = Chain(replace(self.extractor, parallel=1), self._client, known[SINCE])
+        try:
+            answers = list(chain.answers(request_of(self.extractor, {**known, **values})))
+        except DeliveryMissingError:
+            return values, None
+        if chain.signs:
+            raise DeliveryIncompleteError(
+                f"The pages of a record of the parent of {self.shown} changed while they were read: "
+                f"{'; '.join(chain.signs)}. Nothing was written. Run again."
+            )
+        return values, answers
+
+    def _conclude(self, reading: Reading, seen: Seen) -> None:
+        reading.state |= seen.state
+        reading.validators = validators_of(reading.state) if self.extractor.parent is None else {}
+        if seen.without and self.extractor.incremental is not None:
+            reading.notes.append(
+                f"{seen.without:,} records have no value in {quoted(self.extractor.incremental.by)} that can be read. "
+                "They are in the delivery, and do not move where the next fetch begins."
+            )
+
+
+class _PageWriter:
+    """Writes pages to a file, in place of what it has."""
+
+    def __init__(self, spool: BinaryIO) -> None:
+        spool.seek(0)
+        spool.truncate()
+        self.pages = 0
+        self._spool = spool
+        self._sha256 = sha256()
+        self._write(MAGIC)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the file so far."""
+        return self._sha256.hexdigest()
+
+    def write(self, answer: Answer, values: Mapping[str, str]) -> None:
+        """Append a page."""
+        if not answer.body and not answer.batches:
+            return  # HTTP 204
+        self.pages += 1
+        request = answer.request
+        headers = {name: answer.headers[name] for name in _KEPT if name in answer.headers}
+        sent = (request.body or b"").decode()
+        head = PageHead(
+            self.pages, request.method, request.target, answer.status, headers, len(answer.body), sent, dict(values)
+        )
+        self._write(packed(head, answer.body))
+
+    def _write(self, data: bytes) -> None:
+        self._spool.write(data)
+        self._sha256.update(data)
+
+
+def request_of(extractor: RestExtractor, values: Mapping[str, Any]) -> Request:
+    """Return the request for the first page, before its pagination.
+
+    Args:
+        extractor: The declaration.
+        values: Of its placeholders.
+
+    Raises:
+        DeliveryError: If a placeholder of the address has no value.
+    """
+    url = fill(extractor.url, values, quoted=True)
+    if url is None:
+        raise DeliveryError(
+            f"The url {without_secrets(extractor.url)} has a placeholder without a value. Nothing was written. Run a "
+            "partition that has it."
+        )
+    params = {name: filled for name, text in extractor.params.items() if (filled := fill(text, values)) is not None}
+    headers = {name: filled for name, text in extractor.headers.items() if (filled := fill(text, values)) is not None}
+    return Request(url, params, extractor.method, fill_json(extractor.json, values), headers)
+
+
+def home_of(extractor: RestExtractor) -> str:
+    """Return the address of the host of an interface."""
+    return "/".join(extractor.url.split("/")[:3]) + "/"
+
+
+def _asked_at(began: datetime, first: Answer) -> datetime:
+    """Return when a fetch began, by the earlier of two clocks: that of this machine, and that of the server."""
+    try:
+        servers = parsedate_to_datetime(first.headers.get("date", ""))
+    except ValueError:
+        return began
+    return min(began, servers.replace(tzinfo=UTC) if servers.tzinfo is None else servers)

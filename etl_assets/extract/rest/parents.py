@@ -1,0 +1,57 @@
+"""Reads the records that pages are requested for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from etl_assets.extract.rest.parent import Parent
+    from etl_assets.model.partitions import Partition
+
+
+class Parents(NamedTuple):
+    """The records of a parent.
+
+    Attributes:
+        records: The declared columns of each record, each combination once, in the order in which they come.
+        state: Where the next fetch of the parent begins.
+        notes: What people should know, each as a sentence.
+        requests: Number of requests.
+    """
+
+    records: Sequence[Mapping[str, str]]
+    state: dict[str, Any]
+    notes: list[str]
+    requests: float
+
+
+def parents_of(parent: Parent, partition: Partition, state: Mapping[str, Any]) -> Parents:
+    """Fetch the records of a parent.
+
+    Args:
+        parent: The declaration.
+        partition: The partition of the source.
+        state: Where the fetch before ended; empty for all.
+
+    Raises:
+        DeliveryError: As `Extractor.fetch`.
+    """
+    extractor = parent.extractor
+    records: dict[tuple[str, ...], Mapping[str, str]] = {}
+    without = 0
+    with extractor.fetch_since(partition, state) as fetched:
+        for batch in extractor.frozen_format.read(fetched.stream, ""):
+            names = [name for name in dict.fromkeys(parent.columns.values()) if name in batch.names]
+            for row in batch.frame.select(names).iter_rows(named=True):
+                values = parent.values(row)
+                if values is None:
+                    without += 1
+                elif parent.most is None or len(records) < parent.most:
+                    records.setdefault(tuple(values.values()), values)
+        notes = list(fetched.notes)
+    if without:
+        names_of = ", ".join(parent.columns.values())
+        notes.append(f"{without:,} records of the parent have no value in {names_of}, so that nothing was asked for.")
+    return Parents(list(records.values()), fetched.state, notes, fetched.statistics.get("requests", 0.0))

@@ -1,0 +1,184 @@
+"""A request for a page, and the answer to it."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Literal, cast
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+
+import msgspec
+
+from etl_assets.errors import DeliveryError
+from etl_assets.extract.formats.json.path import Path
+from etl_assets.model.delivery import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from etl_assets.extract.base import Format
+    from etl_assets.model.batch import RawBatch
+
+Place = Literal["query", "body"]
+"""Where a parameter is: in the query of the address, or in the JSON of the body."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request for a page.
+
+    Attributes:
+        url: The address; it may have a query.
+        params: Parameters of the query, which replace those of the same name in the address.
+        method: ``GET`` or ``POST``.
+        json: The body, as JSON; None for none.
+        headers: Of this request, besides the login.
+    """
+
+    url: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    json: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """The address with its parameters."""
+        parts = urlsplit(self.url)
+        own = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True)]
+        if not self.params:
+            return self.url
+        query = urlencode([*((name, value) for name, value in own if name not in self.params), *self.params.items()])
+        return urlunsplit(parts._replace(query=query))
+
+    @property
+    def body(self) -> bytes | None:
+        """The bytes of the body; None for none."""
+        return None if self.json is None else json.dumps(self.json, ensure_ascii=False).encode()
+
+    def value(self, name: str, place: Place = "query") -> str | None:
+        """Return the value of a parameter; None if it is not there."""
+        if place == "body":
+            found: Any = self.json
+            for step in name.split("."):
+                found = found.get(step) if isinstance(found, dict) else None
+            return None if found is None else str(found)
+        if name in self.params:
+            return self.params[name]
+        return dict(parse_qsl(urlsplit(self.url).query, keep_blank_values=True)).get(name)
+
+    def having(self, name: str, value: str | int, place: Place = "query") -> Request:
+        """Return the request with a parameter.
+
+        Args:
+            name: Of the parameter; in a body a path such as ``page.number``.
+            value: Its value. A body has it as what it is, a query as text.
+            place: Where it is.
+        """
+        if place == "query":
+            return replace(self, params={**self.params, name: str(value)})
+        return replace(self, json=_with(self.json or {}, name.split("."), value))
+
+    def at(self, url: str) -> Request:
+        """Return the request for another address, which may be relative; it has its own query."""
+        return replace(self, url=urljoin(self.target, url), params={})
+
+
+class Answer:
+    """The answer to a request: a page.
+
+    Attributes:
+        request: What was asked.
+        status: Its HTTP status.
+        headers: By names in lower case.
+        body: Its bytes, without the coding of the transfer.
+        label: How the page is named to people.
+        number: Of the page, from the first request on, beginning with 1.
+        earlier: Number of records of the pages before it, from the first request on.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        label: str = "page 1",
+        number: int = 1,
+        earlier: int = 0,
+    ) -> None:
+        self.request = request
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.label = label
+        self.number = number
+        self.earlier = earlier
+        self.batches: Sequence[RawBatch] = ()
+
+    def read(self, format_: Format) -> None:
+        """Read the records.
+
+        Raises:
+            DeliveryError: If the body is not of the format.
+        """
+        if self.body or self.status != _NO_CONTENT:
+            stream = cast("Any", io.BytesIO(self.body))
+            self.batches = list(format_.read(stream, self.label, after=Span(0, "", 0, 0, 1, 0, 1)))
+
+    @property
+    def records(self) -> int:
+        """Number of its records."""
+        return sum(batch.span.records for batch in self.batches)
+
+    @property
+    def so_far(self) -> int:
+        """Number of records of this page and those before it."""
+        return self.earlier + self.records
+
+    @cached_property
+    def raws(self) -> list[bytes]:
+        """The bytes of each record."""
+        return [raw for batch in self.batches for raw in batch.raws(batch.span.numbers).to_list()]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) of its records; two pages with the same records have the same, whatever is around them."""
+        return sha256(b"\0".join(self.raws)).hexdigest()
+
+    @cached_property
+    def document(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            DeliveryError: If it is none.
+        """
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise DeliveryError(
+                f"{self.label} is no JSON, so that it does not say which page follows. Nothing was written. Declare "
+                "another pagination=…, such as LinkHeader()."
+            ) from None
+
+    def value(self, path: str) -> Any:
+        """Return the value at a path in the body, such as ``$.meta.next``; None if it is not there."""
+        found = self.document
+        for step in Path.parse(path).steps:
+            if not isinstance(found, dict) or step is None:
+                return None
+            found = found.get(step)
+        return found
+
+
+_NO_CONTENT = 204
+
+
+def _with(document: Mapping[str, Any], steps: Sequence[str], value: object) -> dict[str, Any]:
+    """Return a document with a value at some steps."""
+    first, *rest = steps
+    inner = document.get(first)
+    return {**document, first: _with(inner if isinstance(inner, dict) else {}, rest, value) if rest else value}
