@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from etl_assets.extract.access.ftp import Ftp
     from etl_assets.extract.access.gcs import Gcs
     from etl_assets.extract.access.http import Http
+    from etl_assets.extract.access.oauth2 import OAuth2
     from etl_assets.extract.access.s3 import S3
     from etl_assets.extract.access.sftp import Sftp
     from etl_assets.extract.base import Extractor, Fetched, Format
@@ -34,6 +35,20 @@ if TYPE_CHECKING:
     from etl_assets.extract.formats.sql_dump import SqlDump
     from etl_assets.extract.formats.sqlite import Sqlite
     from etl_assets.extract.formats.xml import Xml
+    from etl_assets.extract.inbox import Events, Inbox, Signature
+    from etl_assets.extract.incremental import Incremental
+    from etl_assets.extract.rest.extractor import RestExtractor
+    from etl_assets.extract.rest.pagination import (
+        Cursor,
+        LinkHeader,
+        NextUrl,
+        Offset,
+        PageNumber,
+        Pagination,
+        SinglePage,
+    )
+    from etl_assets.extract.rest.parent import Parent
+    from etl_assets.extract.rest.request import Answer, Request
     from etl_assets.load.base import Loader
     from etl_assets.load.loader import PostgresLoader
     from etl_assets.model.alert import (
@@ -69,17 +84,20 @@ if TYPE_CHECKING:
 __all__ = [
     "S3",
     "After",
+    "Answer",
     "Azure",
     "CheckFailed",
     "Column",
     "Connection",
     "Cron",
     "Csv",
+    "Cursor",
     "Daily",
     "Delivery",
     "Distribution",
     "DriftOpened",
     "Entry",
+    "Events",
     "Excel",
     "Expectation",
     "Extractor",
@@ -96,16 +114,25 @@ __all__ = [
     "Gcs",
     "HeaderRecord",
     "Http",
+    "Inbox",
+    "Incremental",
     "Json",
     "Layout",
     "LineFormat",
+    "LinkHeader",
     "Loader",
     "Monitors",
     "Monthly",
     "Ndjson",
+    "NextUrl",
     "NoDelivery",
+    "OAuth2",
+    "Offset",
     "OnChange",
     "OneOf",
+    "PageNumber",
+    "Pagination",
+    "Parent",
     "Parquet",
     "Partition",
     "PostgresLoader",
@@ -117,6 +144,8 @@ __all__ = [
     "References",
     "RejectedCount",
     "RejectedShare",
+    "Request",
+    "RestExtractor",
     "Rule",
     "RuleInfo",
     "RuleValidator",
@@ -124,6 +153,8 @@ __all__ = [
     "Schema",
     "Secret",
     "Sftp",
+    "Signature",
+    "SinglePage",
     "SlowRun",
     "Source",
     "SqlDump",
@@ -145,6 +176,7 @@ _NAMES_BY_MODULE = {
     "extract.access.ftp": ("Ftp",),
     "extract.access.gcs": ("Gcs",),
     "extract.access.http": ("Http",),
+    "extract.access.oauth2": ("OAuth2",),
     "extract.access.s3": ("S3",),
     "extract.access.sftp": ("Sftp",),
     "extract.base": ("Extractor", "Fetched", "Format"),
@@ -160,6 +192,12 @@ _NAMES_BY_MODULE = {
     "extract.formats.sql_dump": ("SqlDump",),
     "extract.formats.sqlite": ("Sqlite",),
     "extract.formats.xml": ("Xml",),
+    "extract.inbox": ("Events", "Inbox", "Signature"),
+    "extract.incremental": ("Incremental",),
+    "extract.rest.extractor": ("RestExtractor",),
+    "extract.rest.pagination": ("Cursor", "LinkHeader", "NextUrl", "Offset", "PageNumber", "Pagination", "SinglePage"),
+    "extract.rest.parent": ("Parent",),
+    "extract.rest.request": ("Answer", "Request"),
     "load.base": ("Loader",),
     "load.loader": ("PostgresLoader",),
     "model.alert": (

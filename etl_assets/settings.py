@@ -12,6 +12,7 @@
 ``ETL_ASSETS_UI_URL``        URL of the Dagster UI, for links in notifications; ``http://127.0.0.1:3000`` by default
 ``ETL_ASSETS_UI_HOSTS``      hosts under which ``etl-assets dev`` answers, separated by commas, besides loopback and the
                              host of ``ETL_ASSETS_UI_URL``
+``ETL_ASSETS_INBOX``         folder of the files that publishers send; ``<home>/inbox`` by default
 ``ETL_ASSETS_SECRETS``       folder of files with secrets, each named like its secret; ``/run/secrets`` by default
 ============================ =========================================================================================
 """
@@ -142,6 +143,17 @@ def read_secret(name: str) -> str:
         )
     _read_secrets.add(value)
     return value
+
+
+def inbox_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the absolute path of the folder in which each source that receives files has its own.
+
+    Args:
+        environ: Variables and their values; the environment of this process by default.
+    """
+    given = os.environ if environ is None else environ
+    home = given.get("ETL_ASSETS_HOME", "").strip() or ".etl_assets"
+    return Path(given.get("ETL_ASSETS_INBOX", "").strip() or f"{home}/inbox").expanduser().absolute()
 
 
 def mask_secrets(text: str) -> str:

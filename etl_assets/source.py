@@ -82,6 +82,7 @@ class Source(Declaration):
     def __post_init__(self) -> None:
         where = f"source {self.name!r}"
         self._check_values(where)
+        object.__setattr__(self, "extractor", self.extractor.of_source(self.name))
         self._check_parts(where)
 
     def _check_values(self, where: str) -> None:
