@@ -93,7 +93,14 @@ class Client:
             headers.setdefault("Content-Type", "application/json")
         repeatable = self._extractor.repeatable
         response = self._session.send(request.method, request.target, headers, request.body, repeatable=repeatable)
-        return self._answer(request, response, label, number, earlier)
+        answer = self._answer(request, response, label, number, earlier)
+        self._progress.advance(pages=1, records=answer.records, size=len(answer.body))
+        if self._progress.size > self._session.http.max_bytes:
+            raise DeliveryError(
+                f"{self._shown} has more than {self._session.http.max_bytes} bytes. Nothing was written. If it may be "
+                "that large, declare max_bytes=… of its access."
+            )
+        return answer
 
     def _answer(self, request: Request, response: BaseHTTPResponse, label: str, number: int, earlier: int) -> Answer:
         body = self._body(request, response)
@@ -113,12 +120,6 @@ class Client:
                     "Check the url, and whether the interface asks for a login or is under maintenance; then run again."
                 ) from None
             raise
-        self._progress.advance(pages=1, records=answer.records, size=len(body))
-        if self._progress.size > self._session.http.max_bytes:
-            raise DeliveryError(
-                f"{self._shown} has more than {self._session.http.max_bytes} bytes. Nothing was written. If it may be "
-                "that large, declare max_bytes=… of its access."
-            )
         return answer
 
     def _body(self, request: Request, response: BaseHTTPResponse) -> bytes:

@@ -20,6 +20,7 @@ from etl_assets.extract.pages import MAGIC, PageHead, packed
 from etl_assets.extract.progress import Progress, say
 from etl_assets.extract.rest.chain import Chain, in_parallel
 from etl_assets.extract.rest.client import Client
+from etl_assets.extract.rest.pagination import Cursor
 from etl_assets.extract.rest.parents import parents_of
 from etl_assets.extract.rest.placeholders import SINCE, fill, fill_json, values_of
 from etl_assets.extract.rest.request import Request
@@ -152,13 +153,21 @@ class _Reader:
             if seen is not None:
                 seen.take(answer)
         reading.digest = file.digest
-        if first is not None and file.pages > 1 and self._client.has_changed(first):
+        if first is not None and file.pages > 1 and self._may_shift and self._client.has_changed(first):
             reading.signs.append("the first page is another one now")
         if seen is not None:
             self._conclude(reading, seen)
         elif first is not None and self.extractor.parent is None and (file.pages == 1 or self.extractor.newest_first):
             reading.validators = {CHECKSUM: first.digest}
         return reading
+
+    @property
+    def _may_shift(self) -> bool:
+        """Whether a change of the first page may have moved records past the pages that were read.
+
+        A cursor stays where it is; new records at the front move old ones to later pages, where they come twice.
+        """
+        return not (isinstance(self.extractor.pagination, Cursor) or self.extractor.newest_first)
 
     def _answers(self, reading: Reading) -> Iterator[tuple[Answer, Mapping[str, str]]]:
         """Yield the pages, each with the values of its parent; add to the reading what becomes known on the way."""
