@@ -77,7 +77,7 @@ class Seen:
             return []
         if by not in batch.names:
             raise DeliveryError(
-                f"The records of {answer.label} have no {by!r}, by which they are fetched; they have "
+                f"{answer.label} has records without {by!r}, by which they are fetched; they have "
                 f"{names_text(list(batch.names))}. Nothing was written. Correct by=… of incremental; flatten=… of the "
                 "format makes columns of nested objects."
             )

@@ -101,8 +101,8 @@ def test_records_without_a_value_are_taken_and_said() -> None:
     assert sorted(delivery.ids) == [1, 2, 3]
     assert delivery.manifest.notes == (
         (
-            "2 records have no value in 'changed' that can be read. They are in the delivery, and do not move where the "
-            "next fetch begins."
+            "2 records have no value in 'changed' that can be read. They are in the delivery, and do not move where "
+            "the next fetch begins."
         ),
     )
 
@@ -110,7 +110,9 @@ def test_records_without_a_value_are_taken_and_said() -> None:
 def test_records_without_the_column_are_refused() -> None:
     with (
         Api(lambda asked: Reply({"items": [{"id": 1, "updated": "x"}]})) as api,  # noqa: ARG005 -- there is one page
-        pytest.raises(DeliveryError, match=r"have no 'changed', by which they are fetched; they have id, updated"),
+        pytest.raises(
+            DeliveryError, match=r"has records without 'changed', by which they are fetched; they have 'id', 'updated'"
+        ),
     ):
         landed(source(api, pagination=None))
 

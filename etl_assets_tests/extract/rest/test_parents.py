@@ -15,7 +15,9 @@ from etl_assets_tests.extract.rest.fetching import NEARBY, extractor, landed
 if TYPE_CHECKING:
     from etl_assets_tests.apis import Asked
 
-ORDERS = [{"id": number, "customer": f"c/{number}", "changed": f"2026-03-0{number}T00:00:00Z"} for number in (1, 2, 3)]
+ORDERS: list[dict[str, Any]] = [
+    {"id": number, "customer": f"c/{number}", "changed": f"2026-03-0{number}T00:00:00Z"} for number in (1, 2, 3)
+]
 
 
 def shop(asked: Asked) -> Reply:
@@ -94,12 +96,11 @@ def test_a_parent_without_records_gives_a_delivery_without_records() -> None:
 
 
 def test_a_column_that_the_records_have_themselves_is_refused() -> None:
-    with (
-        Api(shop) as api,
-        pytest.raises(DeliveryError, match=r"have 'id' themselves.*Give the parent's column another name"),
-    ):
+    with Api(shop) as api:
         parent = Parent(extractor(api.url("/orders"), pagination=PageNumber()), {"id": "id"})
-        landed(extractor(api.url("/orders/{id}/lines"), pagination=PageNumber(), parent=parent))
+        source = extractor(api.url("/orders/{id}/lines"), pagination=PageNumber(), parent=parent)
+        with pytest.raises(DeliveryError, match=r"have 'id' themselves.*Give the parent's column another name"):
+            landed(source)
 
 
 @pytest.mark.parametrize(
