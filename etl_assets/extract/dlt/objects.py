@@ -1,0 +1,106 @@
+"""Writes the dicts that a resource yields as NDJSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from etl_assets.errors import DeliveryError
+from etl_assets.extract.dlt.marks import in_one_table, records_of, table_of
+from etl_assets.extract.dlt.nested import Nested
+from etl_assets.extract.dlt.values import UnknownTypeError, object_of, value_of, with_large_integers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from etl_assets.extract.dlt.items import Items
+
+_AT_ONCE: Final = 1000
+"""The largest number of records that are written at once; single records are collected up to it."""
+_LARGEST: Final = 1024 * 1024
+_ENCODE: Final = msgspec.json.Encoder().encode_lines
+_NO_RECORD: Final = b"\n"
+"""A file of no record, which is a delivery all the same."""
+
+
+def lines_of(items: Items, table: str = "") -> Iterator[bytes]:
+    """Yield the lines of all records, some at a time.
+
+    Args:
+        items: What the resource yields.
+        table: Which table of those that dlt would make is wanted; empty for the records as they are.
+
+    Raises:
+        DeliveryError: If an item is no record, or has a value without a notation.
+    """
+    progress, origin = items.progress, items.resource.origin
+    lines = b""
+    for records in _pages(items, table):
+        for start in range(0, len(records), _AT_ONCE):
+            part = records[start : start + _AT_ONCE]
+            written = _written(part, origin)
+            progress.advance(records=len(part), size=len(written))
+            lines += written
+            if len(lines) >= _LARGEST:
+                yield lines
+                lines = b""
+    yield lines if progress.records else _NO_RECORD
+
+
+def _pages(items: Items, table: str) -> Iterator[Sequence[Any]]:
+    if table:
+        yield from _rows(items, table)
+        return
+    origin = items.resource.origin
+    single: list[Any] = []
+    for item in in_one_table(items):
+        if type(item) is dict:
+            single.append(dict(item))  # a generator may go on with the same dict
+            if len(single) < _AT_ONCE:
+                continue
+            records = single
+        else:
+            records = [*single, *records_of(item, origin)]
+        single = []
+        yield records
+    yield single
+
+
+def _rows(items: Items, table: str) -> Iterator[list[Any]]:
+    origin = items.resource.origin
+    nested = Nested(items.schema, items.resource, table)
+    for item, mark in items:
+        rows: list[Any] = []
+        for record in records_of(item, origin):
+            plain = record if type(record) is dict else value_of(record)
+            rows += nested.rows(plain, table_of(items.resource.resource, record, mark, origin))
+            if len(rows) >= _AT_ONCE:
+                yield rows
+                rows = []
+        yield rows
+    nested.check_found()
+
+
+def _written(records: Sequence[Any], origin: str) -> bytes:
+    try:
+        objects = [object_of(record) if type(record) is dict else value_of(record) for record in records]
+        try:
+            return _ENCODE(objects)
+        except OverflowError:
+            return _ENCODE([with_large_integers(each) for each in objects])
+    except UnknownTypeError as error:
+        raise DeliveryError(
+            f"A record of {origin} {error.problem}. Nothing was written. Make it a text, a number or a dict, for "
+            "example by add_map of the resource."
+        ) from None
+    except UnicodeEncodeError:
+        raise DeliveryError(
+            f"A record of {origin} has a text with half a character (a surrogate), which is no UTF-8. Nothing was "
+            "written. Correct it by add_map of the resource, for example by text.encode('utf-8', 'replace').decode()."
+        ) from None
+    except RecursionError:
+        raise DeliveryError(
+            f"A record of {origin} is nested too deeply, or contains itself. Nothing was written. Make it flatter by "
+            "add_map of the resource."
+        ) from None
