@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from etl_assets.extract.access.s3 import S3
     from etl_assets.extract.access.sftp import Sftp
     from etl_assets.extract.base import Extractor, Fetched, Format
+    from etl_assets.extract.dlt.extractor import DltExtractor
     from etl_assets.extract.file import FileExtractor
     from etl_assets.extract.formats.csv import Csv
     from etl_assets.extract.formats.excel.format import Excel
@@ -95,6 +96,7 @@ __all__ = [
     "Daily",
     "Delivery",
     "Distribution",
+    "DltExtractor",
     "DriftOpened",
     "Entry",
     "Events",
@@ -180,6 +182,7 @@ _NAMES_BY_MODULE = {
     "extract.access.s3": ("S3",),
     "extract.access.sftp": ("Sftp",),
     "extract.base": ("Extractor", "Fetched", "Format"),
+    "extract.dlt.extractor": ("DltExtractor",),
     "extract.file": ("FileExtractor",),
     "extract.formats.csv": ("Csv",),
     "extract.formats.excel.format": ("Excel",),
