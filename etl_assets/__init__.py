@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from etl_assets.extract.access.azure import Azure
+    from etl_assets.extract.access.database import Database
     from etl_assets.extract.access.ftp import Ftp
     from etl_assets.extract.access.gcs import Gcs
     from etl_assets.extract.access.http import Http
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from etl_assets.extract.access.s3 import S3
     from etl_assets.extract.access.sftp import Sftp
     from etl_assets.extract.base import Extractor, Fetched, Format
+    from etl_assets.extract.database import DatabaseExtractor
     from etl_assets.extract.dlt.extractor import DltExtractor
     from etl_assets.extract.file import FileExtractor
     from etl_assets.extract.formats.csv import Csv
@@ -94,6 +96,8 @@ __all__ = [
     "Csv",
     "Cursor",
     "Daily",
+    "Database",
+    "DatabaseExtractor",
     "Delivery",
     "Distribution",
     "DltExtractor",
@@ -175,6 +179,7 @@ __all__ = [
 
 _NAMES_BY_MODULE = {
     "extract.access.azure": ("Azure",),
+    "extract.access.database": ("Database",),
     "extract.access.ftp": ("Ftp",),
     "extract.access.gcs": ("Gcs",),
     "extract.access.http": ("Http",),
@@ -182,6 +187,7 @@ _NAMES_BY_MODULE = {
     "extract.access.s3": ("S3",),
     "extract.access.sftp": ("Sftp",),
     "extract.base": ("Extractor", "Fetched", "Format"),
+    "extract.database": ("DatabaseExtractor",),
     "extract.dlt.extractor": ("DltExtractor",),
     "extract.file": ("FileExtractor",),
     "extract.formats.csv": ("Csv",),

@@ -1,0 +1,1 @@
+"""What each kind of database is asked, and how it is reached."""

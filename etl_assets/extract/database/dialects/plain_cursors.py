@@ -1,0 +1,30 @@
+"""Columns of cursors of DB-API whose values are Python's: numbers and truth values, texts and bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from etl_assets.extract.database.dialects.cursors import batches_of
+from etl_assets.extract.database.texts import column_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from etl_assets.extract.database.reading import Reading
+
+
+def rows_of(cursor: Any, readings: Sequence[Reading]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a cursor that ran a statement with the expressions of readings."""
+
+    def convert(columns: Sequence[Sequence[Any]]) -> Sequence[Any]:
+        return [_column(cells, reading) for cells, reading in zip(columns, readings, strict=True)]
+
+    yield from batches_of(cursor.fetchmany, convert, [reading.column.name for reading in readings])
+
+
+def _column(cells: Sequence[Any], reading: Reading) -> Any:
+    if any(isinstance(cell, str | bytes) for cell in cells):
+        return column_of(cells, reading)
+    return pa.array(cells, reading.type)

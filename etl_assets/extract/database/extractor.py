@@ -1,0 +1,93 @@
+"""`DatabaseExtractor`: the rows of a table or of a query, frozen as Parquet.
+
+`checks` says what is wrong with a declaration, `fetching` fetches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.extract.access.database import Database
+from etl_assets.extract.base import Extractor, Format
+from etl_assets.extract.formats.parquet import Parquet
+from etl_assets.extract.incremental import Incremental
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
+    from etl_assets.extract.base import Fetched
+    from etl_assets.model.partitions import Partition, Partitioning
+
+
+@dataclass(frozen=True)
+class DatabaseExtractor(Extractor):
+    """Fetches the rows of a table or of a query, in one snapshot, and freezes them as Parquet.
+
+    Attributes:
+        url: Where the database is, without a login: ``postgresql://host:5432/database``.
+        table: The table or view, after its schema: ``public.orders``. A name with a point or a quote is written in
+            quotes: ``"my.schema"."orders"``. Either this or ``query`` is declared.
+        query: A SELECT. It may contain ``:start`` and ``:end``, the window of a partition of time, and ``:key``, the
+            key of a partition.
+        access: How the database is reached, with its login and limits.
+        columns: The columns that are read; all of them if none are named.
+        incremental: The column by which only what has changed is fetched. Rows without a value in it are fetched
+            each time.
+        partition_column: The column by which the rows belong to partitions: a moment or a day for partitions of time,
+            a text for named ones.
+        order_by: Columns by which the rows are sorted, so that the same rows give the same bytes. Without them, the
+            rows come in the order in which they are stored.
+        format: How the frozen file is read.
+    """
+
+    url: str
+    table: str = field(default="", kw_only=True)
+    query: str = field(default="", kw_only=True)
+    access: Database = field(default=Database(), kw_only=True)
+    columns: tuple[str, ...] = field(default=(), kw_only=True)
+    incremental: Incremental | None = field(default=None, kw_only=True)
+    partition_column: str = field(default="", kw_only=True)
+    order_by: tuple[str, ...] = field(default=(), kw_only=True)
+    format: Format = field(default=Parquet(binary="hex"), kw_only=True)
+
+    def check(self, where: str) -> None:
+        """Raise unless the declaration names one thing to read, without a login in its address."""
+        from etl_assets.extract.database.checks import check_declaration  # noqa: PLC0415 -- it imports this module
+
+        super().check(where)
+        check_declaration(self, where)
+
+    def check_partitions(self, partitions: Partitioning | None, where: str) -> None:
+        """Raise unless the rows of a partition can be told from those of others."""
+        from etl_assets.extract.database.checks import check_partitions  # noqa: PLC0415 -- as above
+
+        check_partitions(self, partitions, where)
+
+    @property
+    def is_incremental(self) -> bool:
+        """True: the state has the catalogue of the fetch before, and where to begin if that is declared."""
+        return True
+
+    def fetch(self, partition: Partition) -> AbstractContextManager[Fetched]:
+        """Fetch all rows of a partition; see `Extractor.fetch`."""
+        return self.fetch_since(partition, {})
+
+    def fetch_since(self, partition: Partition, state: Mapping[str, Any]) -> AbstractContextManager[Fetched]:
+        """Fetch what has changed since an earlier fetch, if that is declared; see `Extractor.fetch_since`."""
+        from etl_assets.extract.database.fetching import fetch  # noqa: PLC0415 -- slow to import
+
+        return fetch(self, partition, state)
+
+    def poll(self, partition: Partition) -> Mapping[str, str] | None:
+        """Return the newest value and the number of rows; None if everything is fetched each time."""
+        return self.poll_since(partition, {})
+
+    def poll_since(self, partition: Partition, state: Mapping[str, Any]) -> Mapping[str, str] | None:
+        """Return the newest value of the incremental column, and the number of rows that a fetch would bring."""
+        if self.incremental is None:
+            return None
+        from etl_assets.extract.database.fetching import poll  # noqa: PLC0415 -- as above
+
+        return poll(self, partition, state)
