@@ -6,7 +6,7 @@ import json
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 if TYPE_CHECKING:
@@ -37,11 +37,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer; a body that is not bytes is sent as JSON."""
+    """One answer; a body that is not bytes is sent as JSON.
+
+    Attributes:
+        broken: ``silent``: the connection is closed without an answer; ``cut``: in the middle of the body.
+    """
 
     body: Json = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    broken: Literal["", "silent", "cut"] = ""
 
 
 Answer: TypeAlias = "Callable[[Asked], Reply]"
@@ -70,11 +75,14 @@ class Api:
                 api.asked.append(asked)
                 reply = api.answer(asked)
                 body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+                self.close_connection = bool(reply.broken)
+                if reply.broken == "silent":
+                    return
                 self.send_response(reply.status)
                 for name, value in {"Content-Length": str(len(body)), **reply.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(body[: len(body) // 2] if reply.broken == "cut" else body)
 
             do_GET = do_POST = do_HEAD = _answer  # noqa: N815 -- names of the base class
 

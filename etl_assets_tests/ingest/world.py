@@ -20,7 +20,7 @@ from etl_assets.source import Source
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from etl_assets.extract.base import Format
+    from etl_assets.extract.base import Extractor, Format
     from etl_assets.load import LoadReport
     from etl_assets.model.delivery import Delivery
 
@@ -46,6 +46,7 @@ class World:
     files: bool = False
     format: Format = field(default_factory=lambda: Csv(batch_bytes=4096))
     more: dict[str, Any] = field(default_factory=dict)
+    extractor: Extractor | None = None
 
     @property
     def source(self) -> Source:
@@ -53,7 +54,8 @@ class World:
             name=self.name,
             description="Goods in stock.",
             owner="team:tests",
-            extractor=FileExtractor(
+            extractor=self.extractor
+            or FileExtractor(
                 location=str(self.folder / self.name / ("*.csv" if self.files else "goods.csv")),
                 format=self.format,
                 settle_seconds=0,

@@ -64,6 +64,7 @@ def fetch_pages(extractor: RestExtractor, partition: Partition, state: Mapping[s
         spool = cast("BinaryIO", opened.enter_context(tempfile.TemporaryFile(prefix="etl-assets-pages-")))
         with HttpSession(extractor.access, home_of(extractor)) as session:
             progress = Progress(shown)
+            say(f"{shown} is read from its first page: {_extent(extractor, state)}.")
             reading = _read_unchanged(_Reader(extractor, partition, state, Client(extractor, session, progress)), spool)
             statistics = {**progress.statistics, "requests": session.requests + reading.requests_of_parent}
         spool.seek(0)
@@ -79,6 +80,14 @@ def fetch_pages(extractor: RestExtractor, partition: Partition, state: Mapping[s
             reading.notes,
             statistics,
         )
+
+
+def _extent(extractor: RestExtractor, state: Mapping[str, Any]) -> str:
+    """Return what is fetched, for people."""
+    since = None if extractor.incremental is None else extractor.incremental.since(state)
+    if since is not None:
+        return f"what has changed since {since}"
+    return "what has changed for the parent's records" if state.get(PARENT) else "everything"
 
 
 @dataclass
@@ -141,7 +150,7 @@ class _Reader:
 
     def read(self, spool: BinaryIO) -> Reading:
         """Write all pages to a file, in place of what it has."""
-        began = datetime.now(UTC)
+        began = now()
         reading, file, seen = Reading(), _PageWriter(spool), None
         first: Answer | None = None
         for answer, values in self._answers(reading):
@@ -276,6 +285,11 @@ def request_of(extractor: RestExtractor, values: Mapping[str, Any]) -> Request:
 def home_of(extractor: RestExtractor) -> str:
     """Return the address of the host of an interface."""
     return "/".join(extractor.url.split("/")[:3]) + "/"
+
+
+def now() -> datetime:
+    """Return the time by the clock of this machine, in UTC."""
+    return datetime.now(UTC)
 
 
 def _asked_at(began: datetime, first: Answer) -> datetime:
