@@ -69,7 +69,7 @@ class Items:
                 entered.enter_context(inject_section(section))
                 for context in contexts[1:]:
                     entered.enter_context(Container().injectable_context(context))
-                self._items: ManagedPipeIterator = ManagedPipeIterator.from_pipes([own._pipe])  # type: ignore[assignment]  # noqa: SLF001 -- see the charter
+                self._items = _in_order([own._pipe])  # noqa: SLF001 -- see the charter
             self._items.set_context(contexts)
         self._check_limit()
 
@@ -117,3 +117,10 @@ class Items:
 
 
 _ENDED: Any = object()
+
+
+def _in_order(pipes: Any) -> ManagedPipeIterator:
+    """Return the iterator that ends what one item gives before it takes the next; by default dlt takes turns."""
+    items: Any = ManagedPipeIterator.from_pipes(pipes, next_item_mode="fifo")
+    found: ManagedPipeIterator = items
+    return found
