@@ -22,7 +22,7 @@ from etl_assets.receive.request import about, headers_of, length_of, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
     from pathlib import Path
 
     from etl_assets.extract.inbox import Inbox
@@ -123,7 +123,7 @@ class Receiver:
             waiting = await self._in_thread(inbox.folder.waiting)
             check_waiting(len(waiting), inbox.max_waiting)
             await self._in_thread(self._check_free, inbox, length)
-            part = await self._in_thread(Part.create, inbox.folder, signed.mac if signed else None)
+            part = await self._part(inbox, signed)
             try:
                 checked = 0
                 async for piece in body.pieces(inbox, inbox.max_bytes):
@@ -137,7 +137,7 @@ class Receiver:
                     signed.check()
                 receipt: Receipt = await self._in_thread(keep, inbox.folder, part, says, inbox.max_waiting)
             finally:
-                await self._in_thread(part.discard)
+                await asyncio.shield(asyncio.wrap_future(self.threads.submit(part.discard)))
         note = receipt.note
         _LOG.info("%s: %s %s", inbox.source, "again" if receipt.duplicate else "received", note.key)
         return _kept(inbox, note.sha256, note.size, note.key, duplicate=receipt.duplicate)
@@ -162,6 +162,15 @@ class Receiver:
             )
         return _kept(inbox, event.digest.hex(), len(event.body), None, duplicate=outcome == "repeated")
 
+    async def _part(self, inbox: Inbox, signed: Signed | None) -> Part:
+        """Create a part; if the request is given up meanwhile, it is discarded once it is there."""
+        creating = self.threads.submit(Part.create, inbox.folder, signed.mac if signed else None)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(creating))
+        except asyncio.CancelledError:
+            creating.add_done_callback(_discard)
+            raise
+
     @contextmanager
     def _turn(self, kind: str, most: int) -> Iterator[None]:
         """Count a body while it is received; refuse it if there are too many."""
@@ -175,12 +184,18 @@ class Receiver:
             setattr(self, kind, getattr(self, kind) - 1)
 
     def _check_free(self, inbox: Inbox, length: int) -> None:
-        if free_bytes(inbox.folder.path) - length < self.keep_free:
+        free = free_bytes(inbox.folder.path)
+        if free - length < self.keep_free:
             text = "The inbox has too little space left. Nothing was kept. Send it again later."
-            raise Refusal(503, text, _FREE_SECONDS)
+            raise Refusal(507 if free < length else 503, text, _FREE_SECONDS)
 
     async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.threads, function, *arguments)
+
+
+def _discard(creating: Future[Part]) -> None:
+    if creating.exception() is None:
+        creating.result().discard()
 
 
 def free_bytes(path: Path) -> int:

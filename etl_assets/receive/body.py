@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SLOWEST: Final = 1024
 """Bytes per second that a body must have on average, after a time of grace."""
 GRACE_SECONDS: Final = 30.0
-DRAINED_BYTES: Final = 1024 * 1024
+DRAINED_BYTES: Final = 8 * 1024 * 1024
 """How much of the body of a refused request is read, so that the publisher gets the answer and no reset."""
 _DRAIN_SECONDS: Final = 2.0
 _PIECE: Final = 1024 * 1024
