@@ -86,6 +86,19 @@ def load_file(path: Path) -> Source:
     return source
 
 
+def load_module(path: Path) -> ModuleType:
+    """Load the module that one file is; its folder need not be named by the settings.
+
+    Raises:
+        BrokenFileError: If it does not load. The cause may contain secrets.
+    """
+    file = file_at(path)
+    try:
+        return importlib.import_module(file.module)
+    except (Exception, SystemExit) as error:
+        raise BrokenFile.of(file, error).error from error
+
+
 def source_of(file: SourceFile, module: ModuleType) -> Source | None:
     """Return the source that a module declares; None if it declares none.
 

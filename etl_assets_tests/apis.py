@@ -1,4 +1,4 @@
-"""A publisher with an interface on the web, which a test programs by a function of what is asked."""
+"""A publisher with a REST API, which a test programs by a function of what is asked."""
 
 from __future__ import annotations
 

@@ -66,18 +66,19 @@ def preview_source(source: Source, key: str | None = None, limit: int = 10, *, a
         as_json: Print one JSON object.
     """
     partition = source.partition(_partition_key(source, key))
+    extractor = source.extractor.of_preview()
     with TemporaryDirectory(prefix="etl-assets-preview-") as folder:
         store = LandingStore(folder)
         with progress(shown=not as_json) as bar:
             with fetches_shown(bar):
-                manifest = land(source.extractor, partition, store)
+                manifest = land(extractor, partition, store)
             shape = resolve(source.schema, manifest.names, f"{source.name} ({partition})", records=manifest.records)
             preview = Preview(source, shape, limit)
             task = bar.add_task("records", total=manifest.records)
             for batch in ingest.batches(source, partition.key, manifest, store):
                 preview.take(batch)
                 bar.advance(task, batch.read)
-    facts = preview.as_json(partition, manifest)
+    facts = {**preview.as_json(partition, manifest), "partial": extractor is not source.extractor}
     if as_json:
         emit(facts)
     else:
@@ -128,6 +129,7 @@ class Preview:
             "origin": manifest.origin,
             "size": manifest.size,
             "sha256": manifest.sha256,
+            "notes": list(manifest.notes),
             "read": self.read,
             "rejected": self.rejected,
             "filtered": self.filtered,
@@ -179,6 +181,10 @@ def _print(facts: Mapping[str, Any], preview: Preview) -> None:
     out = console()
     name = escape_control_characters(f"{facts['source']} {facts['partition'] or ''}".strip())
     out.print(f"{name}: {facts['file']} from {facts['origin']}, {facts['size']:,} bytes", markup=False)
+    if facts["partial"]:
+        out.print("Only the first records were fetched; a run fetches all of them.")
+    for note in facts["notes"]:
+        out.print(note, markup=False)
     rejected, rows = count_text(preview.rejected, "record"), count_text(preview.rows, "row")
     out.print(
         f"{rejected} of {preview.read:,} would be rejected, {preview.filtered:,} filtered; {rows} would go to "

@@ -16,9 +16,11 @@ from etl_assets.extract.formats.csv import Csv
 from etl_assets.extract.formats.fixed_width import FixedWidth
 from etl_assets.infer.columns import PublishedColumn, as_text, infer_column
 from etl_assets.infer.declaration import Inference, declaration
-from etl_assets.infer.file import opened
+from etl_assets.infer.extractors import DeclaredExtractor
+from etl_assets.infer.file import opened, opened_by
 from etl_assets.infer.keys import fallback_key, key_candidates
 from etl_assets.infer.names import check_source_name, source_name
+from etl_assets.infer.recognised import Recognised
 from etl_assets.infer.recognition import recognise
 from etl_assets.infer.references import likely_references
 from etl_assets.infer.sample import read_sample
@@ -30,12 +32,39 @@ if TYPE_CHECKING:
 
     from etl_assets.infer.columns import InferredColumn
     from etl_assets.infer.file import File
-    from etl_assets.infer.recognised import Recognised
     from etl_assets.infer.sample import Sample
     from etl_assets.model.secret import Secret
     from etl_assets.source import Source
 
-__all__ = ["Inference", "declaration", "infer", "infer_columns", "source_name"]
+__all__ = [
+    "DeclaredExtractor",
+    "Inference",
+    "declaration",
+    "infer",
+    "infer_columns",
+    "infer_of_extractor",
+    "source_name",
+]
+
+
+@contextmanager
+def infer_of_extractor(declared: DeclaredExtractor, name: str, sources: Mapping[str, Source]) -> Iterator[Inference]:
+    """Infer the schema of what a declared extractor fetches, for a block.
+
+    Args:
+        declared: The extractor.
+        name: Of the source.
+        sources: The sources that are declared already, for references.
+
+    Raises:
+        DeclarationError: If a source cannot have the name, or the extractor is not sound.
+        DeliveryError: If it cannot fetch, or there is no record.
+    """
+    check_source_name(name)
+    with opened_by(declared) as file:
+        inferred = _inferred(name, file, Recognised(declared.extractor.frozen_format), sources, None)
+        whole = declared.extractor.of_preview() is declared.extractor
+        yield replace(inferred, sample=replace(inferred.sample, whole=whole and inferred.sample.whole))
 
 
 @contextmanager
@@ -64,17 +93,22 @@ def infer(
     """
     check_source_name(name)
     with opened(location, member, password) as file:
-        recognised = recognise(file, part, password)
-        recognised, sample = _read(file, recognised)
-        if isinstance(recognised.format, Csv | FixedWidth) and not sample.unterminated:
-            recognised = replace(recognised, format=replace(recognised.format, unterminated="reject"))
-        _check_columns(file, sample)
-        columns = infer_columns(sample)
-        keys = key_candidates(sample.frame, columns)
-        if not keys and not fallback_key(columns):
-            columns = [*map(as_text, columns[:1]), *columns[1:]]
-        columns = _with_references(columns, likely_references(columns, sources, name))
-        yield Inference(name, file, recognised, sample, columns, keys, password)
+        yield _inferred(name, file, recognise(file, part, password), sources, password)
+
+
+def _inferred(
+    name: str, file: File, recognised: Recognised, sources: Mapping[str, Source], password: Secret | None
+) -> Inference:
+    recognised, sample = _read(file, recognised)
+    if isinstance(recognised.format, Csv | FixedWidth) and not sample.unterminated:
+        recognised = replace(recognised, format=replace(recognised.format, unterminated="reject"))
+    _check_columns(file, sample)
+    columns = infer_columns(sample)
+    keys = key_candidates(sample.frame, columns)
+    if not keys and not fallback_key(columns):
+        columns = [*map(as_text, columns[:1]), *columns[1:]]
+    columns = _with_references(columns, likely_references(columns, sources, name))
+    return Inference(name, file, recognised, sample, columns, keys, password)
 
 
 def _check_columns(file: File, sample: Sample) -> None:

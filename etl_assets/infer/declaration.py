@@ -63,11 +63,16 @@ class Inference:
 
 def declaration(inference: Inference) -> str:
     """Return the file of the source."""
-    names = {"Column", "FileExtractor", "Schema", "Source", *class_names(inference.recognised.format)}
+    names = {"Column", "Schema", "Source"}
+    if inference.file.by is None:
+        names |= {"FileExtractor", *class_names(inference.recognised.format)}
     if inference.password is not None:
         names.add("Secret")
     one_line = f"from etl_assets import {', '.join(sorted(names))}"
     lines = [one_line] if len(one_line) <= _WIDTH else _lines_of_import(sorted(names))
+    if (by := inference.file.by) is not None:
+        own = "EXTRACTOR" if by.partitions is None else "EXTRACTOR, PARTITIONS"
+        lines += ["", f"from .{by.module} import {own}"]
     return "\n".join(
         [
             *_docstring(inference),
@@ -85,6 +90,7 @@ def declaration(inference: Inference) -> str:
             "        ),",
             *_key(inference),
             "    ),",
+            *(["    partitions=PARTITIONS,"] if inference.file.by and inference.file.by.partitions else []),
             *_max_rejected(inference),
             ")",
             "",
@@ -125,6 +131,9 @@ def _extractor(inference: Inference) -> Iterator[str]:
     if inference.sample.malformed:
         broken = ", ".join(f"{rule} {count:,}" for rule, count in inference.sample.malformed.items())
         yield from _comment(f"Malformed records, which are rejected: {broken}.", "    ")
+    if file.by is not None:
+        yield "    extractor=EXTRACTOR,"
+        return
     yield "    extractor=FileExtractor("
     yield from _location(file)
     yield from written(argument("format", recognised.format), "        ")

@@ -19,6 +19,7 @@ from etl_assets.model.partitions import Partition
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from etl_assets.infer.extractors import DeclaredExtractor
     from etl_assets.model.secret import Secret
 
 HEAD: Final = 256 * 1024
@@ -36,6 +37,7 @@ class File:
         pattern: The glob to declare for the member; ``*`` if it is not in an archive.
         others: Names of the other members of the archive that match.
         stream: Its bytes, seekable.
+        by: The extractor that fetched it, if that is declared already.
     """
 
     location: str
@@ -44,6 +46,7 @@ class File:
     pattern: str
     others: Sequence[str]
     stream: BinaryIO
+    by: DeclaredExtractor | None = None
 
     @property
     def shown(self) -> str:
@@ -89,6 +92,25 @@ def opened(location: str, member: str = "*", password: Secret | None = None) -> 
         name, unpacked = next(members)
         pattern = _pattern(name, names[1:], member)
         yield File(location, fetched.name, name, pattern, names[1:], _replayed(unpacked, stack))
+
+
+@contextmanager
+def opened_by(declared: DeclaredExtractor) -> Iterator[File]:
+    """Open what a declared extractor fetches, for a block; of an API the first pages.
+
+    Args:
+        declared: The extractor.
+
+    Raises:
+        DeclarationError: If it is not sound.
+        DeliveryError: If it cannot fetch.
+    """
+    extractor, where = declared.extractor, f"file {declared.path}"
+    extractor.check(where)
+    extractor.check_partitions(declared.partitions, where)
+    with ExitStack() as stack:
+        fetched = stack.enter_context(extractor.of_preview().fetch(declared.partition))
+        yield File("", fetched.name, "", "*", (), _replayed(fetched.stream, stack), declared)
 
 
 def _replayed(stream: BinaryIO, stack: ExitStack) -> BinaryIO:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.extract.formats.encoding import UTF8
 from etl_assets.extract.formats.json import Json
 from etl_assets.extract.formats.json.path import step_of
 from etl_assets.extract.formats.ndjson import Ndjson
+from etl_assets.extract.rest.signs import next_page_paths
 from etl_assets.infer.recognised import Recognised, other_parts
 from etl_assets.infer.text import whole_lines
 
@@ -67,7 +68,15 @@ def recognise_json(file: File, part: str | None) -> Recognised | None:
     if part is not None:
         key_name = "key" if part.endswith(".*") else None
         return Recognised(Json(part, key_name=key_name), _nested(_records_at(places, part)))
-    return _of_places(places, cut=cut)
+    recognised = _of_places(places, cut=cut)
+    paths = next_page_paths(document)
+    if recognised is None or not paths:
+        return recognised
+    doubt = (
+        f"the document names a next page at {paths[0]}, so that these may not be all records: declare a RestExtractor "
+        "with a pagination, and infer from that"
+    )
+    return replace(recognised, doubts=(*recognised.doubts, doubt))
 
 
 def objects_in_lines(lines: bytes) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`Http`: how files and interfaces on the web are reached."""
+"""`Http`: how files and APIs on the web are reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guarded HTTP: one transport for files and for interfaces that answer in pages."""
+"""Guarded HTTP: one transport for files and for APIs that answer in pages."""
 
 from etl_assets.extract.http.session import HttpSession
 

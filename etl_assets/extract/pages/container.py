@@ -113,6 +113,6 @@ def _exactly(stream: BinaryIO, count: int) -> bytes:
 
 def _no_pages(problem: str) -> DeliveryError:
     return DeliveryError(
-        f"The file has no pages of an interface: it {problem}. Nothing was written. Bring a file that was landed from "
+        f"The file has no pages of an API: it {problem}. Nothing was written. Bring a file that was landed from "
         "it, or the body of one answer."
     )

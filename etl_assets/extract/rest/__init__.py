@@ -1,1 +1,1 @@
-"""RestExtractor: the pages of an interface on the web, with its paging, its limits, and where the last fetch ended."""
+"""RestExtractor: the pages of a REST API, with its paging, its limits, and where the last fetch ended."""

@@ -1,4 +1,4 @@
-"""A file that a person brings for a source whose publisher is an interface."""
+"""A file that a person brings for a source whose publisher is an API."""
 
 from __future__ import annotations
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from etl_assets.errors import DeliveryError
+from etl_assets.extract.formats.json import Json
 from etl_assets.extract.location import without_secrets
 from etl_assets.extract.rest.pagination import SinglePage, links
+from etl_assets.extract.rest.signs import next_page_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     Item = TypeVar("Item")
     Result = TypeVar("Result")
 
-_NEXT: Final = ("$.next", "$.next_page_url", "$.nextPageToken", "$.next_cursor", "$.links.next", "$.paging.next")
 _AHEAD: Final = 2
 """Answers for each thread that may wait until those before them are taken."""
 
@@ -141,9 +142,8 @@ class Chain:
         sign = ""
         if any("next" in rels for _, rels in links(answer)):
             sign = "in its header Link: declare pagination=LinkHeader()"
-        elif answer.body.lstrip()[:1] == b"{":
-            paths = (path for path in _NEXT if isinstance(answer.value(path), str) and answer.value(path))
-            sign = "".join(f"in its JSON at {path}: declare NextUrl({path!r}) or Cursor({path!r})" for path in paths)
+        elif isinstance(self._extractor.format, Json) and (paths := next_page_paths(answer.document)):
+            sign = f"in its JSON at {paths[0]}: declare NextUrl({paths[0]!r}) or Cursor({paths[0]!r})"
         if sign:
             raise DeliveryError(
                 f"{answer.label} names a next page, and no pagination is declared. Nothing was written. The page is "

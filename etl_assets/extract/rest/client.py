@@ -117,7 +117,7 @@ class Client:
             if _is_markup(answer) and isinstance(self._extractor.format, Json):
                 raise DeliveryUnreachableError(
                     f"{label} is a page for browsers, with status {answer.status}, and no JSON. Nothing was written. "
-                    "Check the url, and whether the interface asks for a login or is under maintenance; then run again."
+                    "Check the url, and whether the API asks for a login or is under maintenance; then run again."
                 ) from None
             raise
         return answer

@@ -1,4 +1,4 @@
-"""`RestExtractor`: the declaration of an interface on the web whose records come in pages.
+"""`RestExtractor`: the declaration of a REST API whose records come in pages.
 
 This module declares and checks; `fetch` fetches the pages, and `poll` asks whether there is something new.
 """
@@ -33,7 +33,7 @@ PREVIEW_PAGES: Final = 3
 
 @dataclass(frozen=True)
 class RestExtractor(Extractor):
-    """Fetches the pages of an interface on the web: one delivery for each fetch of a partition.
+    """Fetches the pages of a REST API: one delivery for each fetch of a partition.
 
     Attributes:
         format: The format of a page, which also says where its records are: ``Json("$.items")``.
@@ -43,7 +43,7 @@ class RestExtractor(Extractor):
         json: The body of a POST, as JSON.
         headers: Of each request, besides the login. Secrets belong into ``access``.
         pagination: How the records are cut into pages. None for one page: then a page that names a next one is refused.
-        access: How the interface is reached: login, limits, deadline.
+        access: How the API is reached: login, limits, deadline.
         incremental: Fetches only what has changed since the last fetch; a parameter says since when by ``{since}``.
         newest_first: Whether the newest records come first. Then a fetch ends at the first page with a record that is
             older than where it begins, and the first page shows whether there is something new.
@@ -87,7 +87,7 @@ class RestExtractor(Extractor):
         return self.incremental is not None or (self.parent is not None and self.parent.extractor.is_incremental)
 
     def check(self, where: str) -> None:
-        """Raise unless the interface can be asked as it is declared."""
+        """Raise unless the API can be asked as it is declared."""
         super().check(where)
         if not is_web(self.url):
             raise DeclarationError(where, "url", "is no address of the web", "Write https://…")
@@ -101,7 +101,7 @@ class RestExtractor(Extractor):
         if self.parent is not None:
             self.parent.check(where)
             if not isinstance(self.parent.extractor, RestExtractor):
-                raise DeclarationError(where, "parent", "is no RestExtractor", "Declare the parent's interface by one")
+                raise DeclarationError(where, "parent", "is no RestExtractor", "Declare the parent's API by one")
         self._check_incremental(where)
 
     def _check_texts(self, where: str) -> None:

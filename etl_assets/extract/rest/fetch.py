@@ -283,7 +283,7 @@ def request_of(extractor: RestExtractor, values: Mapping[str, Any]) -> Request:
 
 
 def home_of(extractor: RestExtractor) -> str:
-    """Return the address of the host of an interface."""
+    """Return the address of the host of an API."""
     return "/".join(extractor.url.split("/")[:3]) + "/"
 
 

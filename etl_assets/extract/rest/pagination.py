@@ -1,4 +1,4 @@
-"""The ways in which interfaces cut their records into pages. One's own way is a class that derives from `Pagination`.
+"""The ways in which APIs cut their records into pages. One's own way is a class that derives from `Pagination`.
 
 A pagination only says which request follows a page. `fetch` sends the requests, and guards against pages that repeat,
 never end, lead elsewhere, or do not add up.
@@ -29,7 +29,7 @@ _REL: Final = re.compile(r""";\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))""", re.IGNO
 
 @dataclass(frozen=True)
 class Pagination(Declaration):
-    """How the records of an interface are cut into pages.
+    """How the records of an API are cut into pages.
 
     Attributes:
         total: Path of the number of all records in a page, such as ``$.total``. If it is declared, the records are

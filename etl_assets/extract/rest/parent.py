@@ -1,4 +1,4 @@
-"""`Parent`: for each record of another interface, the pages of its own: for each order its lines."""
+"""`Parent`: for each record of another API, the pages of its own: for each order its lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks by one request whether an interface has something that was not fetched yet."""
+"""Asks by one request whether an API has something that was not fetched yet."""
 
 from __future__ import annotations
 

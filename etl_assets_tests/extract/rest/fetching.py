@@ -1,4 +1,4 @@
-"""Lands what an interface has, and returns the records."""
+"""Lands what an API has, and returns the records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from etl_assets.model.delivery import Manifest
 
 NEARBY = Http(private=True, wait=0.01)
-"""An interface on this machine."""
+"""An API on this machine."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Landed:
 
 
 def extractor(url: str, **arguments: Any) -> RestExtractor:
-    """Return an extractor for an interface on this machine, whose records are at ``$.items``."""
+    """Return an extractor for an API on this machine, whose records are at ``$.items``."""
     given = {"access": NEARBY, "format": Json("$.items"), **arguments}
     made = RestExtractor(given.pop("format"), url, **given)
     made.check("source 'x'")

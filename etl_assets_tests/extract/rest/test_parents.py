@@ -1,4 +1,4 @@
-"""For each record of another interface, the pages of its own: for each order its lines."""
+"""For each record of another API, the pages of its own: for each order its lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feeds from interfaces, through the complete ingest: the table after failures, kills, late changes and deletes."""
+"""Feeds from APIs, through the complete ingest: the table after failures, kills, late changes and deletes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ VERSIONS = Schema(
 )
 
 
-def of_interface(world: World, api: Api, schema: Schema = THINGS, **arguments: Any) -> World:
+def of_api(world: World, api: Api, schema: Schema = THINGS, **arguments: Any) -> World:
     extractor = RestExtractor(Json("$.items"), api.url(), access=NEARBY, **arguments)
     return replace(world, name="things", schema=schema, extractor=extractor)
 
@@ -59,7 +59,7 @@ def test_a_rejected_record_is_what_the_server_said_and_where(world: World) -> No
     records = numbered(40)
     records[33] = {"id": 34, "name": "9 lives"}
     with Api(lambda asked: Reply({"items": page_of(records, asked, 10)})) as api:
-        things = of_interface(world, api, pagination=PageNumber())
+        things = of_api(world, api, pagination=PageNumber())
         report = things.load(things.land().delivery)
     assert report.delivery.manifest.records == 40
     (rejected,) = things.waiting()
@@ -73,7 +73,7 @@ def test_a_rejected_record_is_what_the_server_said_and_where(world: World) -> No
 
 def test_the_same_pages_are_the_same_delivery(world: World) -> None:
     with Api(lambda asked: Reply({"items": page_of(numbered(5), asked, 2)})) as api:
-        things = of_interface(world, api, pagination=PageNumber())
+        things = of_api(world, api, pagination=PageNumber())
         assert things.land().new
         assert not things.land().new
 
@@ -87,7 +87,7 @@ def test_a_refused_delivery_does_not_move_where_the_next_fetch_begins(world: Wor
     with Api(answer) as api:
         since = {"since": "{since:%Y-%m-%dT%H:%M:%SZ}"}
         incremental = Incremental("changed", timedelta(hours=1))
-        things = of_interface(world, api, params=since, incremental=incremental)
+        things = of_api(world, api, params=since, incremental=incremental)
         schema = replace(THINGS, ignored=("changed",))
         things = replace(things, schema=schema, max_rejected=0.0)
         things.load(things.land().delivery)
@@ -229,9 +229,7 @@ def simulate(things: World, shop: Shop, days: int) -> Outcome:
 def incremental_feed(world: World, api: Api, overlap: timedelta) -> World:
     since = {"since": "{since:%Y-%m-%dT%H:%M:%SZ}"}
     incremental = Incremental("changed", overlap)
-    return of_interface(
-        world, api, VERSIONS, params=since, pagination=PageNumber(total="$.total"), incremental=incremental
-    )
+    return of_api(world, api, VERSIONS, params=since, pagination=PageNumber(total="$.total"), incremental=incremental)
 
 
 def test_over_a_hundred_days_with_failures_the_table_is_each_day_what_the_publisher_has(
@@ -272,7 +270,7 @@ _CHILD = """
     import sys
     from pathlib import Path
     from etl_assets import Http, Json, LinkHeader, RestExtractor
-    from etl_assets_tests.ingest.test_interfaces import THINGS
+    from etl_assets_tests.ingest.test_APIs import THINGS
     from etl_assets_tests.ingest.world import World
 
     extractor = RestExtractor(Json("$.items"), sys.argv[2], pagination=LinkHeader(), access=Http(private=True))
@@ -292,7 +290,7 @@ def test_after_a_kill_in_the_middle_of_a_page_everything_is_fetched_again_and_on
         return Reply({"items": page_of(numbered(50), asked, 10)}, headers=link)
 
     with Api(answer) as api:
-        things = of_interface(world, api, pagination=LinkHeader())
+        things = of_api(world, api, pagination=LinkHeader())
         command = [sys.executable, "-c", textwrap.dedent(_CHILD), things.url, api.url(), str(things.folder)]
         child = subprocess.Popen(command, env=dict(os.environ))
         while len(api.asked) < 3:

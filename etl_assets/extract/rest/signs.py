@@ -1,0 +1,36 @@
+"""What shows that a document is one page of several: the usual names under which it names the next one."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_PATHS: Final = (
+    *(("next",), ("next_page_url",), ("next_page",), ("nextPageToken",), ("next_page_token",), ("next_cursor",)),
+    *(("nextLink",), ("@odata.nextLink",), ("links", "next"), ("_links", "next"), ("_links", "next", "href")),
+    *(
+        ("paging", "next"),
+        ("pagination", "next"),
+        ("meta", "next"),
+        ("meta", "next_cursor"),
+        ("paging", "cursors", "after"),
+    ),
+)
+
+
+def next_page_paths(document: Any) -> list[str]:
+    """Return the paths of what in a document names its next page; none if nothing does."""
+    return [_path(steps) for steps in _PATHS if _names_a_page(_at(document, steps))]
+
+
+def _at(document: Any, steps: tuple[str, ...]) -> Any:
+    for step in steps:
+        document = document.get(step) if isinstance(document, dict) else None
+    return document
+
+
+def _names_a_page(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _path(steps: tuple[str, ...]) -> str:
+    return "$" + "".join(f".{step}" if step.replace("_", "").isalnum() else f"['{step}']" for step in steps)
