@@ -11,7 +11,6 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from glob import escape
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, Self, cast
 
@@ -19,7 +18,7 @@ from etl_assets.errors import DeclarationError, DeliveryError, DeliveryMissingEr
 from etl_assets.extract.base import Extractor
 from etl_assets.extract.formats.ndjson import Ndjson
 from etl_assets.extract.inbox_folder import InboxFolder
-from etl_assets.extract.local_files import fetch_local, poll_local
+from etl_assets.extract.local_files import fetch_path, poll_path
 from etl_assets.extract.validators import same_state
 from etl_assets.model.declaration import Declaration
 from etl_assets.model.partitions import Files
@@ -29,6 +28,7 @@ from etl_assets.settings import inbox_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from etl_assets.extract.base import Fetched
     from etl_assets.model.partitions import Partition, Partitioning
@@ -163,7 +163,7 @@ class Inbox(Extractor):
 
     def poll(self, partition: Partition) -> Mapping[str, str]:
         """Return size and time of a file; see `Extractor.poll`."""
-        return poll_local(*self._place(partition))
+        return poll_path(str(self._path(partition)))
 
     def fetch(self, partition: Partition) -> AbstractContextManager[Fetched]:
         """Open a received file, also after it was loaded, while it is kept; see `Extractor.fetch`."""
@@ -171,7 +171,7 @@ class Inbox(Extractor):
 
     @contextmanager
     def _fetch(self, partition: Partition) -> Iterator[Fetched]:
-        with fetch_local(*self._place(partition), self.settle_seconds) as fetched:
+        with fetch_path(str(self._path(partition)), self.settle_seconds) as fetched:
             try:
                 note = self.folder.note(partition.key)
             except FileNotFoundError:  # it was loaded before
@@ -195,16 +195,16 @@ class Inbox(Extractor):
             ) from error
         return True
 
-    def _place(self, partition: Partition) -> tuple[str, str]:
-        """Return the glob in which a file is, and its key: of the waiting files, or of the loaded ones.
+    def _path(self, partition: Partition) -> Path:
+        """Return where a file is: among those that wait, or those that were loaded.
 
         Raises:
             DeliveryMissingError: If there is no such file.
         """
         for room in ("files", "loaded"):
-            folder = self.folder.room(room)
-            if partition.key and "/" not in partition.key and (folder / partition.key).is_file():
-                return f"{escape(str(folder))}/*", partition.key
+            path = self.folder.room(room) / partition.key
+            if partition.key not in {"", ".", ".."} and "/" not in partition.key and path.is_file():
+                return path
         raise DeliveryMissingError(
             f"The inbox has no file {partition}. Nothing was written. If it was loaded before, it is no longer kept, "
             "and its bytes are in the landing store; otherwise have the publisher send it."

@@ -20,6 +20,7 @@ from etl_assets.extract.validators import FileState, same_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
 
 def list_local(location: str) -> Sequence[str]:
@@ -36,11 +37,15 @@ def poll_local(location: str, key: str) -> Mapping[str, str]:
         location: The file, or a glob.
         key: The file of the glob; empty for the only one.
     """
-    return FileState.at(_status(_file(location, key))).validators
+    return poll_path(_file(location, key))
 
 
-@contextmanager
-def fetch_local(location: str, key: str, settle_seconds: float, folder: str = "") -> Iterator[Fetched]:
+def poll_path(path: str) -> Mapping[str, str]:
+    """Return the validators of the file of a path: size and modification time."""
+    return FileState.at(_status(path)).validators
+
+
+def fetch_local(location: str, key: str, settle_seconds: float, folder: str = "") -> AbstractContextManager[Fetched]:
     """Open a file.
 
     Args:
@@ -52,6 +57,12 @@ def fetch_local(location: str, key: str, settle_seconds: float, folder: str = ""
     path = _file(location, key)
     if folder:
         path = str(Path(local_path(folder)) / key)
+    return fetch_path(path, settle_seconds)
+
+
+@contextmanager
+def fetch_path(path: str, settle_seconds: float) -> Iterator[Fetched]:
+    """Open the file of a path; see `fetch_local`."""
     status = _status(path)
     first = FileState.at(status)
     age = time.time() - status.st_mtime

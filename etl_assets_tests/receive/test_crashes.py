@@ -1,4 +1,4 @@
-"""Crashes, a full disk, a folder that cannot be written, and the end: what was acknowledged is kept and nothing else."""
+"""Crashes, full disks, folders that cannot be written, and the end: only what was acknowledged is kept, all of it."""
 
 from __future__ import annotations
 
