@@ -140,6 +140,13 @@ class Format(Declaration):
         """
 
 
+def check_no_file(extractor: Extractor, where: str) -> None:
+    """Raise a `DeclarationError` if an extractor that fetches no files declares what only files have."""
+    for name, default in (("member", "*"), ("password", None), ("settle_seconds", 2.0)):
+        if getattr(extractor, name) != default:
+            raise DeclarationError(where, name, "is declared, and only files have it", "Leave it out")
+
+
 @dataclass(frozen=True)
 class Extractor(Declaration):
     """Fetches the bytes of one partition.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from etl_assets.errors import DeclarationError
 from etl_assets.extract.access.http import Http
-from etl_assets.extract.base import Extractor
+from etl_assets.extract.base import Extractor, check_no_file
 from etl_assets.extract.incremental import Incremental
 from etl_assets.extract.location import is_web
 from etl_assets.extract.pages import Pages
@@ -89,6 +89,7 @@ class RestExtractor(Extractor):
     def check(self, where: str) -> None:
         """Raise unless the API can be asked as it is declared."""
         super().check(where)
+        check_no_file(self, where)
         if not is_web(self.url):
             raise DeclarationError(where, "url", "is no address of the web", "Write https://…")
         self.access.check(self.url.partition("{")[0] if "{" in self.url.partition("//")[2] else self.url, where)
