@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.json import Json
 from etl_assets.extract.location import without_secrets
-from etl_assets.extract.rest.pagination import SinglePage, links
+from etl_assets.extract.rest.pagination import SinglePage, links, unreadable
 from etl_assets.extract.rest.signs import next_page_paths
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     Item = TypeVar("Item")
     Result = TypeVar("Result")
 
+_LONGEST: Final = 64 * 1024
+_LONGEST_BODY: Final = 256 * 1024
 _AHEAD: Final = 2
 """Answers for each thread that may wait until those before them are taken."""
 
@@ -54,7 +58,7 @@ class Chain:
         self._client = client
         self._pagination = extractor.pagination or SinglePage()
         self._pages: dict[str, int] = {}
-        self._asked: set[tuple[str, bytes | None]] = set()
+        self._asked: set[bytes] = set()
         self._totals: list[int] = []
         self._shown = without_secrets(extractor.url.partition("?")[0])
 
@@ -69,8 +73,9 @@ class Chain:
                 last = self._client.ask(following, last.number + 1, last.so_far)
                 yield self._checked(last)
         else:
-            self._check_count(len(others) + 1)
-            for last in self._in_parallel(others, first):
+            bounded = list(islice(others, self._extractor.max_pages))
+            self._check_count(len(bounded) + 1)
+            for last in self._in_parallel(bounded, first):
                 yield self._checked(last)
         if not self._is_past(last):
             self._check_total(last)
@@ -105,14 +110,15 @@ class Chain:
         following = self._pagination.following(answer)
         if following is None:
             return None
-        if _origin(following.target) != _origin(answer.request.target):
+        _check_length(following, answer)
+        if _origin(following, answer) != _origin(answer.request, answer):
             raise DeliveryError(
                 f"{answer.label} names a next page on another host or scheme. Nothing was sent there, and nothing was "
                 "written. If the server does not know its own address, declare rebase=True of its pagination."
             )
         self._check_count(answer.number + 1)
-        self._asked.add((answer.request.target, answer.request.body))
-        if not answer.records and (following.target, following.body) in self._asked:
+        self._asked.add(_digest(answer.request))
+        if not answer.records and _digest(following) in self._asked:
             return None  # pages without records that lead back to each other are the end
         return following
 
@@ -142,7 +148,7 @@ class Chain:
         sign = ""
         if any("next" in rels for _, rels in links(answer)):
             sign = "in its header Link: declare pagination=LinkHeader()"
-        elif isinstance(self._extractor.format, Json) and (paths := next_page_paths(answer.document)):
+        elif isinstance(self._extractor.format, Json) and (paths := next_page_paths(answer)):
             sign = f"in its JSON at {paths[0]}: declare NextUrl({paths[0]!r}) or Cursor({paths[0]!r})"
         if sign:
             raise DeliveryError(
@@ -185,6 +191,22 @@ def in_parallel(function: Callable[[Item], Result], items: Iterable[Item], threa
                 future.cancel()
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+def _origin(request: Request, answer: Answer) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(request.target)
+    try:
+        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        raise unreadable(answer) from None
+
+
+def _check_length(request: Request, answer: Answer) -> None:
+    """Raise if a page names the next one by more than a server would take; each page has its request with it."""
+    if len(request.target) > _LONGEST or len(request.body or b"") > _LONGEST_BODY:
+        raise DeliveryError(
+            f"{answer.label} names the next page by more than {_LONGEST} characters. Nothing was written. Check the "
+            "pagination: the path of what it names; else ask the publisher."
+        )
+
+
+def _digest(request: Request) -> bytes:
+    return sha256(f"{request.target}\n".encode() + (request.body or b"")).digest()

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from etl_assets.errors import DeliveryError, DeliveryIncompleteError, DeliveryUnreachableError
+from etl_assets.errors import (
+    DeliveryError,
+    DeliveryIncompleteError,
+    DeliveryMissingError,
+    DeliveryUnreachableError,
+)
 from etl_assets.extract.formats.json import Json
 from etl_assets.extract.http.body import Body, has_end
 from etl_assets.extract.http.decoding import decoded
@@ -61,6 +66,14 @@ class Client:
         while True:
             try:
                 return self._ask_once(request, number, earlier)
+            except DeliveryMissingError:
+                if number == 1:
+                    raise
+                raise DeliveryIncompleteError(
+                    f"Page {number} of {self._shown} is not there, although page {number - 1} leads to it. Nothing was "
+                    "written. Run again; if the server answers so after its last page, declare how that shows that it "
+                    "is the last: total=, total_pages= or has_more= of its pagination."
+                ) from None
             except DeliveryIncompleteError:
                 wait = backoff(self._session.http.wait, attempt)
                 if not self._may_repeat or attempt >= self._session.attempts or not self._session.deadline.sleep(wait):
@@ -136,7 +149,7 @@ class Client:
                 raise refused(request.target, response.status, self._session.http, response.headers)
             most = self._extractor.max_page_bytes
             coding = response.headers.get("Content-Encoding", "")
-            stream = cast("Any", decoded(body, coding, request.target, most + 1))
+            stream = cast("Any", decoded(body, coding, request.target, most + _CHUNK))
             if not self._is_whole(response) and not self._accepts_without_length:
                 raise DeliveryError(
                     f"{self._shown} is sent without its length, so that a page which was cut short would look whole. "

@@ -19,12 +19,13 @@ from etl_assets.model.declaration import Declaration
 from etl_assets.model.text import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from etl_assets.extract.rest.request import Answer, Request
 
 _LINK: Final = re.compile(r"<([^<>]*)>((?:[^,<]|,(?!\s*<))*)")
-_REL: Final = re.compile(r""";\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))""", re.IGNORECASE)
+_REL: Final = re.compile(r""";\s*rel\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s;,"']+))""", re.IGNORECASE)
+_NO_CONTENT: Final = 204
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,20 @@ class Pagination(Declaration):
     def following(self, answer: Answer) -> Request | None:
         """Return the request for the page that follows; None after the last one."""
 
-    def others(self, answer: Answer) -> list[Request] | None:  # noqa: ARG002 -- most only know the next one
-        """Return the requests for all pages after the first one, if that says which they are; else None."""
+    def others(self, answer: Answer) -> Iterable[Request] | None:  # noqa: ARG002 -- most only know the next one
+        """Return the requests for all pages after the first one, if that says which they are; else None.
+
+        They are made one after the other, since a server may name any number of pages.
+        """
         return None
 
     def expected(self, answer: Answer) -> int | None:
-        """Return the number of all records, as a page says; None if none is declared.
+        """Return the number of all records, as a page says; None if none is declared, or the page has no content.
 
         Raises:
             DeliveryError: If it is declared, and the page does not have it.
         """
-        return _number(answer, self.total, "total") if self.total else None
+        return _number(answer, self.total, "total") if self.total and answer.status != _NO_CONTENT else None
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ class PageNumber(Pagination):
             goes_on = answer.records > 0 and (expected is None or answer.so_far < expected)
         return answer.request.having(self.parameter, number, self.place) if goes_on else None
 
-    def others(self, answer: Answer) -> list[Request] | None:
+    def others(self, answer: Answer) -> Iterable[Request] | None:
         """Return the requests for all other numbers, if the number of pages or records is declared."""
         expected = self.expected(answer)
         if self.total_pages:
@@ -118,7 +122,7 @@ class PageNumber(Pagination):
         else:
             pages = -(-expected // answer.records) if answer.records else 1
         numbers = range(self.start + 1, self.start + pages)
-        return [answer.request.having(self.parameter, number, self.place) for number in numbers]
+        return (answer.request.having(self.parameter, number, self.place) for number in numbers)
 
 
 @dataclass(frozen=True)
@@ -157,13 +161,13 @@ class Offset(Pagination):
         offset = _asked(answer, self.parameter, self.place) + answer.records
         return answer.request.having(self.parameter, offset, self.place) if goes_on else None
 
-    def others(self, answer: Answer) -> list[Request] | None:
+    def others(self, answer: Answer) -> Iterable[Request] | None:
         """Return the requests for all other pages, each as long as the first one, if `total` is declared."""
         expected = self.expected(answer)
         if expected is None or self.has_more:
             return None
         offsets = range(answer.records, expected, answer.records) if answer.records else ()
-        return [answer.request.having(self.parameter, offset, self.place) for offset in offsets]
+        return (answer.request.having(self.parameter, offset, self.place) for offset in offsets)
 
 
 @dataclass(frozen=True)
@@ -223,7 +227,13 @@ class LinkHeader(Pagination):
 
     def following(self, answer: Answer) -> Request | None:
         """Return the request for the linked page."""
-        link = next((url for url, rels in links(answer) if self.rel in rels), None)
+        known = list(links(answer))
+        if not all(rels for _, rels in known) or _LINK.sub("", answer.headers.get("link", "")).strip(", \t"):
+            raise DeliveryError(
+                f"{answer.label} has a header Link that is not written as RFC 8288 says, so that it is not known "
+                "whether a page follows. Nothing was written. Ask the publisher, or declare another pagination=…."
+            )
+        link = next((url for url, rels in known if self.rel.lower() in rels), None)
         return None if link is None else _linked(answer, link, rebase=self.rebase)
 
 
@@ -278,18 +288,23 @@ def links(answer: Answer) -> Iterator[tuple[str, list[str]]]:
     """Yield address and relations of each link in the header ``Link`` of a page."""
     for url, parameters in _LINK.findall(answer.headers.get("link", "")):
         match = _REL.search(parameters)
-        yield url, (match[1] or match[2] or "").lower().split() if match else []
+        yield url, (match[1] or match[2] or match[3] or "").lower().split() if match else []
 
 
 def _linked(answer: Answer, url: str, *, rebase: bool) -> Request:
-    if rebase:
-        url = urlunsplit(urlsplit(url)._replace(scheme="", netloc="", fragment=""))
     try:
+        if rebase:
+            url = urlunsplit(urlsplit(url)._replace(scheme="", netloc="", fragment=""))
         return replace(answer.request.at(url), json=answer.request.json)
     except ValueError:
-        raise DeliveryError(
-            f"{answer.label} names a next page whose address cannot be read. Nothing was written. Ask the publisher."
-        ) from None
+        raise unreadable(answer) from None
+
+
+def unreadable(answer: Answer) -> DeliveryError:
+    """Return the error about a page that names the next one by no address."""
+    return DeliveryError(
+        f"{answer.label} names a next page whose address cannot be read. Nothing was written. Ask the publisher."
+    )
 
 
 def _asked(answer: Answer, parameter: str, place: Place) -> int:

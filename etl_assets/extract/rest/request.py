@@ -14,6 +14,7 @@ import msgspec
 
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.json.path import Path
+from etl_assets.extract.rest.members import MALFORMED, members_of, value_at
 from etl_assets.model.delivery import Span
 
 if TYPE_CHECKING:
@@ -158,23 +159,41 @@ class Answer:
         """
         try:
             return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise DeliveryError(
-                f"{self.label} is no JSON, so that it does not say which page follows. Nothing was written. Declare "
-                "another pagination=…, such as LinkHeader()."
-            ) from None
+        except MALFORMED:
+            raise _no_json(self) from None
 
     def value(self, path: str) -> Any:
-        """Return the value at a path in the body, such as ``$.meta.next``; None if it is not there."""
-        found = self.document
-        for step in Path.parse(path).steps:
-            if not isinstance(found, dict) or step is None:
-                return None
-            found = found.get(step)
-        return found
+        """Return the value at a path in the body, such as ``$.meta.next``; None if it is not there.
+
+        The body is not parsed for it, so that a malformed record does not matter.
+
+        Raises:
+            DeliveryError: If the body is no JSON.
+        """
+        steps = Path.parse(path).steps
+        named = [step for step in steps if step is not None]
+        return self.value_at(named) if named and len(named) == len(steps) else None
+
+    def value_at(self, steps: Sequence[str]) -> Any:
+        """Return the value to which keys lead, as `value`."""
+        try:
+            return value_at(self._members, steps)
+        except ValueError:
+            raise _no_json(self) from None
+
+    @cached_property
+    def _members(self) -> Mapping[str, bytes | msgspec.Raw]:
+        return members_of(self.body)
 
 
 _NO_CONTENT = 204
+
+
+def _no_json(answer: Answer) -> DeliveryError:
+    return DeliveryError(
+        f"{answer.label} is no JSON, so that it does not say which page follows. Nothing was written. Declare another "
+        "pagination=…, such as LinkHeader()."
+    )
 
 
 def _with(document: Mapping[str, Any], steps: Sequence[str], value: object) -> dict[str, Any]:

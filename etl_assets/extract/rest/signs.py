@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from etl_assets.extract.rest.request import Answer
 
 _PATHS: Final = (
     *(("next",), ("next_page_url",), ("next_page",), ("nextPageToken",), ("next_page_token",), ("next_cursor",)),
@@ -17,15 +20,9 @@ _PATHS: Final = (
 )
 
 
-def next_page_paths(document: Any) -> list[str]:
-    """Return the paths of what in a document names its next page; none if nothing does."""
-    return [_path(steps) for steps in _PATHS if _names_a_page(_at(document, steps))]
-
-
-def _at(document: Any, steps: tuple[str, ...]) -> Any:
-    for step in steps:
-        document = document.get(step) if isinstance(document, dict) else None
-    return document
+def next_page_paths(answer: Answer) -> list[str]:
+    """Return the paths of what in a page of JSON names the next one; none if nothing does."""
+    return [_path(steps) for steps in _PATHS if _names_a_page(answer.value_at(steps))]
 
 
 def _names_a_page(value: Any) -> bool:
