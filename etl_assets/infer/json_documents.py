@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.extract.formats.encoding import UTF8
@@ -16,7 +17,7 @@ from etl_assets.infer.recognised import Recognised, other_parts
 from etl_assets.infer.text import whole_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from etl_assets.infer.file import File
 
@@ -69,7 +70,7 @@ def recognise_json(file: File, part: str | None) -> Recognised | None:
         key_name = "key" if part.endswith(".*") else None
         return Recognised(Json(part, key_name=key_name), _nested(_records_at(places, part)))
     recognised = _of_places(places, cut=cut)
-    paths = next_page_paths(document)
+    paths = next_page_paths(partial(_value_at, document))
     if recognised is None or not paths:
         return recognised
     doubt = (
@@ -113,6 +114,12 @@ def _of_places(places: list[_Place], *, cut: bool) -> Recognised | None:
     sizes = {place.path: place.count for place in places if place.path != "$" or place.count > 1}
     others = other_parts(sizes, best.path, "records at {}, {} in the part that was read")
     return Recognised(Json(best.path, key_name=key_name), tuple(doubts), others)
+
+
+def _value_at(document: Any, steps: Sequence[str]) -> Any:
+    for step in steps:
+        document = document.get(step) if isinstance(document, dict) else None
+    return document
 
 
 def _records_at(places: list[_Place], path: str) -> list[dict[str, Any]]:

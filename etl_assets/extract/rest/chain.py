@@ -148,7 +148,7 @@ class Chain:
         sign = ""
         if any("next" in rels for _, rels in links(answer)):
             sign = "in its header Link: declare pagination=LinkHeader()"
-        elif isinstance(self._extractor.format, Json) and (paths := next_page_paths(answer)):
+        elif isinstance(self._extractor.format, Json) and (paths := next_page_paths(answer.value_at)):
             sign = f"in its JSON at {paths[0]}: declare NextUrl({paths[0]!r}) or Cursor({paths[0]!r})"
         if sign:
             raise DeliveryError(

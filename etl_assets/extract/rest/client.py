@@ -92,7 +92,10 @@ class Client:
         if response.status != _OK:
             response.close()
             return False
-        again = self._answer(answer.request, response, answer.label, answer.number, answer.earlier)
+        try:
+            again = self._answer(answer.request, response, answer.label, answer.number, answer.earlier)
+        except DeliveryIncompleteError:  # it is the same page, asked for without conditions
+            again = self.ask(answer.request, answer.number, answer.earlier)
         return again.digest != answer.digest
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from etl_assets.extract.rest.request import Answer
+    from collections.abc import Callable, Sequence
 
 _PATHS: Final = (
     *(("next",), ("next_page_url",), ("next_page",), ("nextPageToken",), ("next_page_token",), ("next_cursor",)),
@@ -20,9 +20,13 @@ _PATHS: Final = (
 )
 
 
-def next_page_paths(answer: Answer) -> list[str]:
-    """Return the paths of what in a page of JSON names the next one; none if nothing does."""
-    return [_path(steps) for steps in _PATHS if _names_a_page(answer.value_at(steps))]
+def next_page_paths(value_at: Callable[[Sequence[str]], Any]) -> list[str]:
+    """Return the paths of what in a document names its next page; none if nothing does.
+
+    Args:
+        value_at: Returns the value to which keys lead; None if there is none.
+    """
+    return [_path(steps) for steps in _PATHS if _names_a_page(value_at(steps))]
 
 
 def _names_a_page(value: Any) -> bool:
