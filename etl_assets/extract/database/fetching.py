@@ -6,7 +6,7 @@ import hashlib
 import json
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
@@ -150,17 +150,20 @@ class _Question:
         """Write the rows, and return what was seen of the incremental column."""
         readings = [self.session.dialect.reading(column, self._as_text) for column in self.columns]
         newest, place = self._newest(readings)
-        parquet = ParquetFile(file, readings, self.extractor.access.max_bytes)
         deadline = time.monotonic() + self.extractor.access.deadline - progress.seconds
         statement = self.selection.rows(readings, self._conditions(self.since))
-        for batch in self.session.batches(statement, readings):
-            if newest is not None:
-                newest.see(batch.column(place))
-            parquet.add(batch)
-            progress.advance(records=batch.num_rows, size=file.tell() - progress.size)
-            if time.monotonic() > deadline:
-                raise errors.too_slow(self.address)
-        progress.advance(size=parquet.finish() - progress.size)
+        with (
+            closing(self.session.batches(statement, readings)) as batches,
+            ParquetFile(file, readings, self.extractor.access.max_bytes) as parquet,
+        ):
+            for batch in batches:
+                if newest is not None:
+                    newest.see(batch.column(place))
+                parquet.add(batch)
+                progress.advance(records=batch.num_rows, size=file.tell() - progress.size)
+                if time.monotonic() > deadline:
+                    raise errors.too_slow(self.address)
+            progress.advance(size=parquet.finish() - progress.size)
         return newest
 
     def _newest(self, readings: Sequence[Reading]) -> tuple[Newest | None, int]:
@@ -186,7 +189,7 @@ class _Question:
                 f"{newest.without:,} rows have no value in {by.by!r} that can be compared; they are fetched each time."
             )
         if statement := self.selection.without_partition():
-            (without,) = self.session.row(statement)
+            without = int(self.session.row(statement)[0])
             if without:
                 column = self.extractor.partition_column
                 yield f"{without:,} rows have no value in {column!r}, so that no partition has them."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,7 +23,7 @@ _NULLABLE: Final = "etl_assets:nullable"
 
 
 class ParquetFile:
-    """Writes row groups of bounded size to a file.
+    """Writes row groups of bounded size to a file. A block that fails leaves it as it is, without what was held.
 
     Args:
         file: Empty.
@@ -45,6 +46,14 @@ class ParquetFile:
         )
         self._held: list[pa.RecordBatch] = []
         self._held_bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, type_: type[BaseException] | None, *_: object) -> None:
+        if type_ is not None:
+            with suppress(pa.ArrowException, OSError):  # of a file that is thrown away
+                self._writer.close()
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Write rows, at the latest when the file is finished.

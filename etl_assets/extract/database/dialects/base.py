@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from etl_assets.extract.database.reading import UnfitError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Generator, Sequence
 
     import pyarrow as pa
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST_DIGITS: Final = 38
 """The largest number of digits of a decimal in the frozen file; one with more is a text."""
+_IN_BRACKETS: Final = re.compile(r"\([^)]*\)")
 _PARAMETERS: Final = re.compile(r"\(([0-9]+)(?:,\s*(-?[0-9]+))?\)")
 
 
@@ -115,7 +116,7 @@ class Session(ABC):
         """Return the one row of a statement."""
 
     @abstractmethod
-    def batches(self, statement: str, readings: Sequence[Reading]) -> Iterator[pa.RecordBatch]:
+    def batches(self, statement: str, readings: Sequence[Reading]) -> Generator[pa.RecordBatch]:
         """Yield the rows of a statement with the expressions of readings, in the types of these.
 
         Raises:
@@ -144,7 +145,7 @@ def check_fit(batch: pa.RecordBatch, readings: Sequence[Reading]) -> None:
 
 def name_of(type_: str) -> str:
     """Return the name of a type, without its parameters."""
-    return " ".join(_PARAMETERS.sub("", type_, count=1).lower().split())
+    return " ".join(_IN_BRACKETS.sub("", type_, count=1).lower().split())
 
 
 def digits_of(type_: str) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
 _FIRST: Final = 64
 _MOST_ROWS: Final = 32_768
@@ -19,7 +19,7 @@ def batches_of(
     take: Callable[[int], Sequence[Sequence[Any]]],
     convert: Callable[[Sequence[Sequence[Any]]], Sequence[Any]],
     names: Sequence[str],
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch]:
     """Yield the rows of a cursor.
 
     Args:

@@ -16,7 +16,7 @@ from etl_assets.extract.database.reading import Reading
 from etl_assets.extract.database.texts import typed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Generator, Sequence
 
     from etl_assets.extract.access.database import Database
     from etl_assets.extract.database.address import Address
@@ -125,7 +125,7 @@ class DuckdbSession(Session):
         (row,) = self._connection.execute(statement).fetchall()
         return tuple(row)
 
-    def batches(self, statement: str, readings: Sequence[Reading]) -> Iterator[pa.RecordBatch]:
+    def batches(self, statement: str, readings: Sequence[Reading]) -> Generator[pa.RecordBatch]:
         """See `Session.batches`."""
         names = [reading.column.name for reading in readings]
         relation = self._connection.sql(statement)

@@ -19,7 +19,7 @@ from etl_assets.extract.database.reading import Reading, UnfitError
 from etl_assets.extract.database.texts import column_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Generator, Sequence
 
     from etl_assets.errors import DeliveryError
     from etl_assets.extract.access.database import Database
@@ -127,7 +127,7 @@ class MysqlSession(Session):
         (row,) = self._run(statement)
         return _decoded(row)
 
-    def batches(self, statement: str, readings: Sequence[Reading]) -> Iterator[pa.RecordBatch]:
+    def batches(self, statement: str, readings: Sequence[Reading]) -> Generator[pa.RecordBatch]:
         """See `Session.batches`."""
 
         def convert(columns: Sequence[Sequence[Any]]) -> Sequence[Any]:

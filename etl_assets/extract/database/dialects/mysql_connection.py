@@ -90,7 +90,7 @@ def connect(address: Address, access: Database) -> Any:
         password=access.read_password(),
         database=address.database,
         charset="utf8mb4",
-        conv={},
+        conv=dict(pymysql.converters.encoders),
         use_unicode=False,
         connect_timeout=max(1, int(min(access.timeout, 60))),
         read_timeout=max(1, int(access.timeout)),

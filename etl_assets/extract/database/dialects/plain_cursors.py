@@ -10,12 +10,12 @@ from etl_assets.extract.database.dialects.cursors import batches_of
 from etl_assets.extract.database.texts import column_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from etl_assets.extract.database.reading import Reading
 
 
-def rows_of(cursor: Any, readings: Sequence[Reading]) -> Iterator[pa.RecordBatch]:
+def rows_of(cursor: Any, readings: Sequence[Reading]) -> Generator[pa.RecordBatch]:
     """Yield the rows of a cursor that ran a statement with the expressions of readings."""
 
     def convert(columns: Sequence[Sequence[Any]]) -> Sequence[Any]:

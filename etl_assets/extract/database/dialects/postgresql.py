@@ -7,6 +7,7 @@ arrays of arrays, numbers of type money.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from etl_assets.extract.database.reading import Reading
 from etl_assets.extract.database.texts import typed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Generator, Sequence
     from datetime import datetime
 
     from etl_assets.errors import DeliveryError
@@ -36,6 +37,7 @@ _AS_IT_IS: Final[dict[str, pa.DataType]] = {
     "text": pa.string(),
     "character varying": pa.string(),
     "character": pa.string(),
+    "bpchar": pa.string(),
     "name": pa.string(),
     "bytea": pa.binary(),
     "uuid": pa.uuid(),
@@ -72,8 +74,10 @@ WHERE a.attrelid = to_regclass({table}) AND a.attnum > 0 AND NOT a.attisdropped 
 """
 _TYPE_OF_QUERY: Final = """
 SELECT format_type(t.oid, {modifier}), CASE t.typtype WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod) ELSE '' END
-FROM pg_type t WHERE t.typname = {name} ORDER BY pg_type_is_visible(t.oid) DESC LIMIT 1
+FROM pg_type t WHERE {condition} ORDER BY pg_type_is_visible(t.oid) DESC LIMIT 1
 """
+_UNNAMED: Final = re.compile(r"unnamed<oid:([0-9]+)>")
+"""How the driver names a type that it does not know."""
 
 
 class PostgresqlDialect(Dialect):
@@ -141,7 +145,7 @@ class PostgresqlSession(Session):
         (row,) = self._cursor.fetchall()
         return tuple(row)
 
-    def batches(self, statement: str, readings: Sequence[Reading]) -> Iterator[pa.RecordBatch]:
+    def batches(self, statement: str, readings: Sequence[Reading]) -> Generator[pa.RecordBatch]:
         """See `Session.batches`."""
         names = [reading.column.name for reading in readings]
         self._cursor.execute(statement)
@@ -176,8 +180,8 @@ class PostgresqlSession(Session):
     def _column_of_query(self, field: Any) -> CatalogueColumn:
         about = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
         name = about.get("ADBC:postgresql:typname") or about.get("POSTGRESQL:type", "text")
-        statement = _TYPE_OF_QUERY.format(
-            modifier=int(about.get("POSTGRESQL:typmod", "-1")), name=self.dialect.text(name)
-        )
-        type_, base = self.row(statement)
+        number = _UNNAMED.fullmatch(name)
+        condition = f"t.oid = {number[1]}" if number else f"t.typname = {self.dialect.text(name)}"
+        modifier = int(about.get("POSTGRESQL:typmod", "-1"))
+        type_, base = self.row(_TYPE_OF_QUERY.format(modifier=modifier, condition=condition))
         return CatalogueColumn(field.name, type_, None, base)

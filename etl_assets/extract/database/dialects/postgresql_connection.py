@@ -6,6 +6,8 @@ import ssl
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
+import pyarrow as pa
+
 from etl_assets.extract.access.base import required
 from etl_assets.extract.database import errors
 
@@ -48,7 +50,7 @@ def error_of(error: Exception, address: Address, is_alive: Callable[[], bool]) -
         is_alive: Returns whether the server still answers.
     """
     dbapi = required("adbc_driver_postgresql.dbapi", "postgres")
-    if not isinstance(error, dbapi.Error | OSError):
+    if not isinstance(error, dbapi.Error | pa.ArrowException | OSError):
         return None
     state = getattr(error, "sqlstate", None) or ""
     said = _said(error)

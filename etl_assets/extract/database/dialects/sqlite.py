@@ -25,7 +25,7 @@ from etl_assets.extract.database.texts import strings_of
 from etl_assets.extract.formats.sqlite.cells import texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Generator, Sequence
 
     from etl_assets.extract.access.database import Database
     from etl_assets.extract.database.address import Address
@@ -124,7 +124,7 @@ class SqliteSession(Session):
         (row,) = self._connection.execute(statement).fetchall()
         return tuple(row)
 
-    def batches(self, statement: str, readings: Sequence[Reading]) -> Iterator[pa.RecordBatch]:
+    def batches(self, statement: str, readings: Sequence[Reading]) -> Generator[pa.RecordBatch]:
         """See `Session.batches`; a text that is not UTF-8 keeps its bytes, and takes longer."""
         if any(reading.kind is None for reading in readings):
             self._connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")

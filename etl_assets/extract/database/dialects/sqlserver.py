@@ -15,7 +15,7 @@ from etl_assets.extract.database.dialects.plain_cursors import rows_of
 from etl_assets.extract.database.reading import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Generator, Sequence
 
     from etl_assets.errors import DeliveryError
     from etl_assets.extract.access.database import Database
@@ -178,7 +178,7 @@ class SqlserverSession(Session):
         (row,) = self._cursor.fetchall()
         return tuple(row)
 
-    def batches(self, statement: str, readings: Sequence[Reading]) -> Iterator[pa.RecordBatch]:
+    def batches(self, statement: str, readings: Sequence[Reading]) -> Generator[pa.RecordBatch]:
         """See `Session.batches`."""
         self._cursor.execute(statement)
         return rows_of(self._cursor, readings)

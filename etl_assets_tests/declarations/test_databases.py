@@ -1,0 +1,118 @@
+"""Mistakes in the arguments of extractors of databases."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from etl_assets.errors import DeclarationError
+from etl_assets_tests.declarations.mistakes import E, assert_refused, source, tabled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from etl_assets_tests.declarations.mistakes import Mistake
+
+DAYS: Any = E.Daily(date(2024, 1, 1))
+NAMES: Any = E.Static(("a", "b"))
+URL = "postgresql://db.example:5432/shop"
+
+
+def declared(url: Any = URL, partitions: Any = None, **changes: Any) -> Callable[[], object]:
+    """Return a function that declares the source ``feed`` with an extractor of a table."""
+    what = {} if {"table", "query"} & set(changes) else {"table": "orders"}
+    return lambda: source(extractor=E.DatabaseExtractor(url, **what, **changes), partitions=partitions)
+
+
+def access(**arguments: Any) -> Callable[[], object]:
+    return lambda: E.Database(**arguments)
+
+
+def queried(query: str, partitions: Any = None, **more: Any) -> Callable[[], object]:
+    return declared(query=query, partitions=partitions, **more)
+
+
+LATER: Any = E.Incremental("at", timedelta(hours=1))
+MISTAKES: dict[str, Mistake] = {
+    "no url": (declared("orders"), "url", "Write a URL that begins with one of"),
+    "an unknown database": (declared("db2://host/shop"), "url", "postgresql://"),
+    "another driver": (declared("postgresql+psycopg://host/shop"), "url", "postgresql://"),
+    "a login in the url": (declared("postgresql://me:secret@host/shop"), "url", "access=Database(user="),
+    "a user in the url": (declared("mysql://me@host/shop"), "url", "access=Database(user="),
+    "a password in the query of the url": (declared(f"{URL}?password=secret"), "url", "host=… alone may be there"),
+    "an option of the driver": (declared("mssql://host/shop?timeout=1"), "url", "Leave out all that follows"),
+    "no database": (declared("postgresql://host"), "url", "postgresql://host:5432/database"),
+    "no host": (declared("mysql:///shop"), "url", "Write both"),
+    "a port that is none": (declared("postgresql://host:x/shop"), "url", "postgresql://host:5432/database"),
+    "a file with two slashes": (declared("sqlite://shop.db"), "url", "sqlite:///folder/file.db"),
+    "a database in memory": (declared("duckdb:///:memory:"), "url", "duckdb:///folder/file.db"),
+    "a login for a file": (declared("sqlite:///a.db", access=E.Database("me")), "access", "Leave the login out"),
+    "certificates that are not verified": (
+        declared("mssql://host/shop", access=E.Database("me", ca_file="ca.pem")),
+        "access",
+        "Leave it out",
+    ),
+    "table and query": (declared(table="a", query="SELECT 1"), "table", "Write one of them"),
+    "neither table nor query": (declared(table=""), "table", "Write one of them"),
+    "a table with an empty part": (declared(table="a..b"), "table", "Write schema.table"),
+    "a table with an open quote": (declared(table='a."b'), "table", "Write schema.table"),
+    "a table with four parts": (declared(table="a.b.c.d"), "table", "Write schema.table"),
+    "a table with a NUL": (declared(table="a\0"), "table", "Leave it out"),
+    "a statement that writes": (declared(query="DELETE FROM t"), "query", "begins with SELECT or WITH"),
+    "a column twice": (declared(columns=("a", "a")), "columns", "Name each once"),
+    "an order without a name": (declared(order_by=("",)), "order_by", "Name each once"),
+    "columns without the incremental one": (
+        declared(columns=("id",), incremental=LATER),
+        "columns",
+        "Name it too",
+    ),
+    "an overlap of another kind": (
+        declared(incremental=E.Incremental("id", timedelta(1), type="integer")),
+        "overlap",
+        "a number for integers",
+    ),
+    "the password of an archive": (declared(password=E.Secret("X")), "password", "access=Database(user="),
+    "members of an archive": (declared(member="*.csv"), "member", "Leave it out"),
+    "days without a column": (declared(partitions=DAYS), "partition_column", "use :start and :end in a query"),
+    "names without a column": (declared(partitions=NAMES), "partition_column", "use :key in a query"),
+    "days with a start alone": (queried("SELECT :start", DAYS), "partition_column", ":start and :end"),
+    "files": (declared(partitions=E.Files()), "partitions", "Declare Daily"),
+    "a column without partitions": (declared(partition_column="at"), "partition_column", "Declare partitions"),
+    "a placeholder without partitions": (queried("SELECT :start, :end"), "query", "Declare partitions"),
+    "a window for names": (queried("SELECT :start, :end", NAMES), "query", "Use :key"),
+    "a password without a user": (access(password=E.Secret("X")), "user", "Write the user"),
+    "a password that is shown": (access(user="me", password="secret"), "password", "Secret"),
+    "certificates without tls": (access(tls=False, ca_file="ca.pem"), "ca_file", "Declare one of them"),
+    "no time": (declared(access=E.Database(deadline=0)), "deadline", "Write seconds"),
+    "no bytes": (declared(access=E.Database(max_bytes=0)), "max_bytes", "Write a number of bytes"),
+}
+
+
+@tabled(MISTAKES)
+def test_a_mistake_is_refused_with_its_remedy(declare: Callable[[], object], field: str, remedy: str) -> None:
+    assert_refused(declare, field, remedy)
+
+
+@pytest.mark.parametrize(
+    "declare",
+    [
+        declared(),
+        declared("postgresql:///shop?host=/run/postgresql"),
+        declared("mariadb+pymysql://host/shop", table='"a.b".orders'),
+        declared("oracle://host/?service_name=shop", table="SHOP.ORDERS"),
+        declared("sqlite:////srv/a@b.db", partitions=DAYS, partition_column="at", incremental=LATER),
+        queried("WITH a AS (SELECT 1) SELECT * FROM a WHERE '12:00' < ':start'"),
+        queried("SELECT a::text FROM t WHERE at >= :start AND at < :end", DAYS),
+        queried("SELECT 1 WHERE k = :key", NAMES),
+    ],
+)
+def test_sound_declarations_are_accepted(declare: Callable[[], object]) -> None:
+    declare()
+
+
+def test_a_secret_is_in_no_error_about_a_url() -> None:
+    with pytest.raises(DeclarationError) as raised:
+        declared("postgresql://me:secret@host/shop")()
+    assert "secret" not in str(raised.value)
