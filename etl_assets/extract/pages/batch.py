@@ -87,7 +87,8 @@ class PagesBatch(RawBatch):
         """Page and place of a record: ``page 17, $.items[3]``."""
         part = self._part(record_no)
         place = part.batch.location(record_no).removeprefix(f"{part.label}:").lstrip(":")
-        return f"{part.label}, {place}" if part.label and place else part.label or place
+        page = f"{part.label}, {place}" if part.label and place else part.label or place
+        return f"{self.span.member}:{page}" if self.span.member else page
 
     def forget(self) -> None:
         """Free the parsed records."""

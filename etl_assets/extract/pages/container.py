@@ -7,7 +7,7 @@ of the headers only those that say what the body is. A person can read them with
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final, NamedTuple, cast
 
 import msgspec
 
@@ -20,6 +20,8 @@ MAGIC: Final = b"etl_assets pages 1\n"
 """The first line of a file of pages."""
 _LONGEST_HEAD: Final = 1024 * 1024
 _BUFFER: Final = 256 * 1024
+_PART: Final = 16 * 1024 * 1024
+"""So many bytes are read at once, since a head may name any number of them."""
 
 
 class PageHead(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -41,7 +43,7 @@ class PageHead(msgspec.Struct, frozen=True, omit_defaults=True):
     url: str
     status: int
     headers: dict[str, str]
-    size: int
+    size: Annotated[int, msgspec.Meta(ge=0)]
     sent: str = ""
     values: dict[str, str] = {}
 
@@ -80,7 +82,7 @@ def pages(stream: BinaryIO) -> Iterator[Page]:
     """
     buffered = io.BufferedReader(cast("io.RawIOBase", stream), _BUFFER)
     try:
-        if _exactly(buffered, len(MAGIC)) != MAGIC:
+        if exactly(buffered, len(MAGIC)) != MAGIC:
             raise _no_pages("does not begin as such a file")
         yield from pages_from(buffered, len(MAGIC))
     finally:
@@ -93,19 +95,19 @@ def pages_from(stream: BinaryIO, offset: int) -> Iterator[Page]:
     while line := stream.readline(_LONGEST_HEAD):
         try:
             head = decoder.decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise _no_pages(f"has no head of a page at byte {offset}") from None
-        body = _exactly(stream, head.size + 1)
+        body = exactly(stream, head.size + 1)
         if len(body) <= head.size:
             raise _no_pages(f"ends within page {head.page}")
         yield Page(head, body[:-1], offset, len(line) + len(body))
         offset += len(line) + len(body)
 
 
-def _exactly(stream: BinaryIO, count: int) -> bytes:
+def exactly(stream: BinaryIO, count: int) -> bytes:
     """Read that many bytes; fewer only at the end."""
     parts = []
-    while count and (part := stream.read(count)):
+    while count and (part := stream.read(min(count, _PART))):
         parts.append(part)
         count -= len(part)
     return b"".join(parts)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.base import BATCH_BYTES
 from etl_assets.extract.pages.batch import PagesBatch, Part
-from etl_assets.extract.pages.container import pages, pages_from
+from etl_assets.extract.pages.container import exactly, pages, pages_from
 from etl_assets.extract.pages.context import Context
 from etl_assets.model.delivery import MemberIndex, Span
 from etl_assets.model.text import quoted
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from etl_assets.extract.base import Format
     from etl_assets.extract.pages.container import Page
     from etl_assets.model.batch import RawBatch
+
+_PART: Final = 1024 * 1024
 
 
 class PagesReader:
@@ -66,7 +68,7 @@ class PagesReader:
         for span in index.spans:
             if (span.offset, span.length) != last:  # the parts of one page have the same place
                 self._move(span.offset - sum(last))
-                last, data = (span.offset, span.length), self._stream.read(span.length)
+                last, data = (span.offset, span.length), exactly(self._stream, span.length)
             context = Context.read(span.context)
             parts: list[Part] = []
             record = span.first_record
@@ -122,8 +124,9 @@ class PagesReader:
         """Move forward by so many bytes."""
         if self._stream.seekable():
             self._stream.seek(count, io.SEEK_CUR)
-        else:
-            self._stream.read(count)
+            return
+        while count and (part := self._stream.read(min(count, _PART))):
+            count -= len(part)
 
 
 def _stream(page: Page) -> BinaryIO:
