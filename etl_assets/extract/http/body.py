@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import re
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from urllib3.exceptions import HTTPError
 
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError, DeliveryUnreachableError
-from etl_assets.extract.http.waits import backoff
+from etl_assets.extract.http.waits import backoff, moment_of
 from etl_assets.extract.location import without_secrets
 
 if TYPE_CHECKING:
@@ -169,9 +168,7 @@ def _strong_version(headers: Mapping[str, str]) -> str | None:
     etag = headers.get("ETag", "")
     if etag:
         return etag if etag.startswith('"') else None
-    modified, now = headers.get("Last-Modified", ""), headers.get("Date", "")
-    try:
-        older = (parsedate_to_datetime(now) - parsedate_to_datetime(modified)).total_seconds() > 1
-    except (ValueError, TypeError):
+    modified, now = moment_of(headers.get("Last-Modified", "")), moment_of(headers.get("Date", ""))
+    if modified is None or now is None or (now - modified).total_seconds() <= 1:
         return None
-    return modified if older else None
+    return headers["Last-Modified"]

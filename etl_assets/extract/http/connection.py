@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import weakref
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,8 +41,11 @@ class Guard:
     deadline: Deadline
     trusted: str | None
 
-    def connect(self, host: str, port: int, timeout: Any, options: Any) -> socket.socket:
+    def connect(self, host: str, port: int, timeout: Any, options: Any) -> tuple[socket.socket, Callable[[], None]]:
         """Resolve a name once, check each of its addresses, and connect to the first that answers.
+
+        Returns:
+            The connection, and what ends that the deadline shuts it.
 
         Raises:
             DeliveryError: If one of the addresses is refused. Nothing was sent to any.
@@ -63,27 +67,38 @@ class Guard:
                 if address == addresses[-1]:
                     raise
             else:
-                self.deadline.watch(opened)
-                return opened
+                return opened, self.deadline.watch(opened)
         raise OSError
 
 
-class _Connection(HTTPConnection):
+class _Guarded(HTTPConnection):
+    """A connection that is shut by the deadline until nobody reads from it any more."""
+
     def __init__(self, *args: Any, guard: Guard, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._guard = guard
+        self._forget: Callable[[], None] = lambda: None
 
     def _new_conn(self) -> socket.socket:
-        return self._guard.connect(self._dns_host, self.port, self.timeout, self.socket_options)
+        opened, self._forget = self._guard.connect(self._dns_host, self.port, self.timeout, self.socket_options)
+        return opened
+
+    def connect(self) -> None:
+        """Connect. The socket lives as long as the connection, and as the body that is read from it."""
+        try:
+            super().connect()
+        except BaseException:
+            self._forget()
+            raise
+        weakref.finalize(self.sock, self._forget).atexit = False
 
 
-class _SecureConnection(HTTPSConnection):
-    def __init__(self, *args: Any, guard: Guard, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._guard = guard
+class _Connection(_Guarded):
+    pass
 
-    def _new_conn(self) -> socket.socket:
-        return self._guard.connect(self._dns_host, self.port, self.timeout, self.socket_options)
+
+class _SecureConnection(_Guarded, HTTPSConnection):
+    pass
 
 
 class _Pool(HTTPConnectionPool):

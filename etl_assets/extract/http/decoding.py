@@ -74,8 +74,13 @@ class _Decoded(io.RawIOBase):
                     return 0
             chunk = self._decode(min(len(buffer), _CHUNK))
         self._count += len(chunk)
-        if self._count > min(self._max_bytes, max(RATIO_FLOOR, self._body.received * MAX_RATIO)):
-            raise too_large(self._url, self._count - 1)
+        if self._count > self._max_bytes:
+            raise too_large(self._url, self._max_bytes)
+        if self._count > max(RATIO_FLOOR, self._body.received * MAX_RATIO):
+            raise DeliveryError(
+                f"{without_secrets(self._url)} unpacks to more than {MAX_RATIO} times its size. Nothing was written. "
+                "Ask the publisher for a server that sends the file itself."
+            )
         buffer[: len(chunk)] = chunk
         return len(chunk)
 

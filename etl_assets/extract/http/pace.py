@@ -11,8 +11,9 @@ import re
 import threading
 import time
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
+
+from etl_assets.extract.http.waits import moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,11 +80,7 @@ def seconds_to_reset(headers: Mapping[str, str], now: datetime | None = None) ->
 
 
 def _server_time(headers: Mapping[str, str]) -> datetime:
-    try:
-        moment = parsedate_to_datetime(headers.get("Date", ""))
-    except ValueError:
-        return datetime.now(UTC)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return moment_of(headers.get("Date", "")) or datetime.now(UTC)
 
 
 def _pause(headers: Mapping[str, str]) -> float | None:

@@ -148,7 +148,7 @@ class HttpSession:
             response.close()
             former, target = target, _joined(target, location)
             parts = _parts(target, url)
-            if parts.scheme == "http" and former.startswith("https:"):
+            if parts.scheme == "http" and urlsplit(former).scheme == "https":
                 raise _refused(url, "redirects from https to http, which anybody can read and change")
             at_home = at_home and _origin(parts) == self._home
         raise _refused(url, f"redirects more than {MOST_REDIRECTS} times")
@@ -169,14 +169,17 @@ class HttpSession:
     def _post(self, url: str, headers: dict[str, str], body: bytes, most: int) -> tuple[int, bytes]:
         """Send a POST without the login, to any host; return the status and the first bytes of the answer."""
         without = replace(self.http, user="", password=None, bearer=None, key=None, oauth2=None)
-        with HttpSession(without, url, seconds=self.http.timeout) as session:
+        self.deadline.check()
+        with HttpSession(without, url, seconds=min(self.http.timeout, self.deadline.left)) as session:
             response = session.send("POST", url, headers, body)
             try:
-                return response.status, response.read(most, decode_content=False)
+                answer = response.read(most, decode_content=False)
             except (HTTPError, OSError):
                 raise _unreachable(without_secrets(url), "cut short") from None
             finally:
                 response.close()
+            session.deadline.check()
+            return response.status, answer
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> BaseHTTPResponse:
         shown = without_secrets(url)

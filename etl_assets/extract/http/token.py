@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from etl_assets.extract.access.oauth2 import OAuth2
 
 _OK: Final = 200
+_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+"""What can be sent in a header."""
 _LARGEST: Final = 1024 * 1024
 _LEEWAY: Final = 30.0
 """Seconds before its end in which a token is not used any more, since it may end on the way."""
@@ -89,9 +92,9 @@ class Token:
             )
         try:
             granted = msgspec.json.decode(answer, type=_Granted)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             granted = _Granted("")
-        if not granted.access_token or granted.token_type.lower() != "bearer":
+        if not _TOKEN.fullmatch(granted.access_token) or granted.token_type.lower() != "bearer":
             raise DeliveryError(
                 f"{shown} gave no bearer token. Nothing was written. Check that token_url is that of client "
                 "credentials (RFC 6749, section 4.4)."

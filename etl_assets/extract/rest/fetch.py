@@ -6,7 +6,6 @@ import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError, DeliveryMissingError
 from etl_assets.extract.base import Fetched
 from etl_assets.extract.http.session import HttpSession
+from etl_assets.extract.http.waits import moment_of
 from etl_assets.extract.location import without_secrets
 from etl_assets.extract.pages import MAGIC, PageHead, packed
 from etl_assets.extract.progress import Progress, say
@@ -245,7 +245,7 @@ class _PageWriter:
 
     def write(self, answer: Answer, values: Mapping[str, str]) -> None:
         """Append a page."""
-        if not answer.body and not answer.batches:
+        if not answer.body:
             return  # HTTP 204
         self.pages += 1
         request = answer.request
@@ -294,8 +294,4 @@ def now() -> datetime:
 
 def _asked_at(began: datetime, first: Answer) -> datetime:
     """Return when a fetch began, by the earlier of two clocks: that of this machine, and that of the server."""
-    try:
-        servers = parsedate_to_datetime(first.headers.get("date", ""))
-    except ValueError:
-        return began
-    return min(began, servers.replace(tzinfo=UTC) if servers.tzinfo is None else servers)
+    return min(began, moment_of(first.headers.get("date", "")) or began)
