@@ -47,10 +47,11 @@ def resource_errors(origin: str, file: str) -> Iterator[None]:
     except (EtlAssetsError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 -- a generator may raise anything; every error is raised again
-        raise _replaced(error, origin, file) from None
+        raise replaced(error, origin, file) from None
 
 
-def _replaced(error: Exception, origin: str, file: str) -> EtlAssetsError | MemoryError:
+def replaced(error: Exception, origin: str, file: str) -> EtlAssetsError | MemoryError:
+    """Return the error of this package for one of others; see `resource_errors`."""
     cause = _cause(error)
     if isinstance(cause, EtlAssetsError | MemoryError):
         return cause

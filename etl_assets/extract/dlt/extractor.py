@@ -98,32 +98,35 @@ class DltExtractor(Extractor):
         resource = resource_of(self.resource, arguments, self.name, known)
         progress = Progress(resource.origin)
         with closing(Items(resource, known, progress)) as items:
-            stream = Stream(self._chunks(items))
+            stream = Stream(items.injected(self._chunks(items, is_full=not known.sources)))
             fetched = Fetched(cast("Any", stream), self._file_name(resource.name), resource.origin)
-            stream.at_end = lambda: self._finish(fetched, items, progress, is_full=not known.sources)
+            stream.at_end = lambda: self._finish(fetched, items)
             stream.fill()
             yield fetched
 
-    def _chunks(self, items: Items) -> Iterator[bytes]:
+    def _chunks(self, items: Items, *, is_full: bool) -> Iterator[bytes]:
         if isinstance(self.format, Parquet):
-            from etl_assets.extract.dlt.tables import parquet_of  # noqa: PLC0415 -- it imports pyarrow
+            from etl_assets.extract.dlt.tables import parquet_of  # noqa: PLC0415 -- it imports dlt
 
-            return parquet_of(items)
-        from etl_assets.extract.dlt.objects import lines_of  # noqa: PLC0415 -- it imports dlt
+            chunks = parquet_of(items)
+        else:
+            from etl_assets.extract.dlt.objects import lines_of  # noqa: PLC0415 -- as above
 
-        return lines_of(items, self.table)
+            chunks = lines_of(items, self.table)
+        for chunk in chunks:
+            if not items.progress.records and is_full and not self.empty_ok:
+                raise DeliveryMissingError(
+                    f"{items.resource.origin} has no record. Nothing was written. Check the resource, for a selector "
+                    "that finds nothing gives no error; if it may be empty, declare empty_ok=True."
+                )
+            yield chunk
 
-    def _finish(self, fetched: Fetched, items: Items, progress: Progress, *, is_full: bool) -> None:
+    def _finish(self, fetched: Fetched, items: Items) -> None:
         """Add what is known once the last item came."""
-        if not progress.records and is_full and not self.empty_ok:
-            raise DeliveryMissingError(
-                f"{fetched.origin} has no record. Nothing was written. Check the resource, for a selector that finds "
-                "nothing gives no error; if it may be empty, declare empty_ok=True."
-            )
-        if not progress.records:
+        if not items.progress.records:
             fetched.notes.append("The publisher has nothing new.")
         fetched.state.update(items.state())
-        fetched.statistics.update(progress.statistics)
+        fetched.statistics.update(items.progress.statistics)
 
     def _file_name(self, resource: str) -> str:
         return f"{_IN_FILE_NAMES.sub('_', self.table or resource)}.{self.format.name}"

@@ -1,15 +1,15 @@
 """Pulls what a resource yields, with the state of earlier fetches injected, and without a pipeline.
 
-It does what iterating over a `DltResource` does, with three differences: the state is given and kept, the marks that
-dlt puts on items are seen, and threads and generators are closed when a fetch is left early. For these it uses names
-that dlt does not document; tests pin them.
+It does what iterating over a `DltResource` does, with four differences: the state is given and kept, the marks that dlt
+puts on items are seen, what one item gives comes before the next item is taken, and threads and generators are closed
+when a fetch is left early. For these it uses names that dlt does not document; tests pin them.
 """
 
 # ruff: noqa: TID253 -- imported when something is fetched, never before
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from dlt.common.configuration.container import Container
@@ -18,27 +18,27 @@ from dlt.common.pipeline import StateInjectableContext
 from dlt.common.schema import Schema
 from dlt.extract.incremental import Incremental, IncrementalResourceWrapper
 from dlt.extract.items_transform import LimitItem
-from dlt.extract.pipe_iterator import ManagedPipeIterator
+from dlt.extract.pipe_iterator import PipeIterator
 from dlt.extract.source import SourceInjectableContext, SourceSchemaInjectableContext, _DltSingleSource
 
 from etl_assets.errors import DeliveryError
-from etl_assets.extract.dlt.errors import resource_errors
+from etl_assets.extract.dlt.errors import replaced, resource_errors
 from etl_assets.extract.dlt.state import kept
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from etl_assets.extract.dlt.resource import Resource
     from etl_assets.extract.dlt.state import Known
     from etl_assets.extract.progress import Progress
 
 
 class Items:
-    """What a resource yields, each with dlt's mark or None.
-
-    dlt's contexts are set for each step alone, so that fetches in one thread do not disturb each other.
+    """What a resource yields, each with dlt's mark or None. They are pulled by `injected` alone.
 
     Attributes:
         resource: The resource.
-        progress: Counts the items, as pages; who writes them counts records and bytes.
+        progress: Counts pages, which is what a resource yields at a time, records and bytes; who writes them counts.
         schema: dlt's schema of the source, with the hints of the resource.
     """
 
@@ -48,44 +48,50 @@ class Items:
         Args:
             resource: The resource.
             known: The states of earlier fetches; they are changed.
-            progress: Is advanced.
+            progress: Is advanced by who writes the items.
         """
         self.resource = resource
         self.progress = progress
         own = resource.resource
         with self._errors():
             section = own._get_config_section_context()  # noqa: SLF001 -- see the charter
+            self._section = section
             self._key = str(section.source_state_key)
             self._state: dict[str, Any] = {"sources": known.under(self._key)}
             source = resource.source or _DltSingleSource(Schema(self._key), own.section, [own])
             self.schema = source.discover_schema()
-            contexts: list[Any] = [
-                section,
+            self._contexts: list[Any] = [
                 StateInjectableContext(state=self._state),  # type: ignore[arg-type]
                 SourceInjectableContext(source),
                 SourceSchemaInjectableContext(self.schema),
             ]
-            with ExitStack() as entered:
-                entered.enter_context(inject_section(section))
-                for context in contexts[1:]:
-                    entered.enter_context(Container().injectable_context(context))
-                self._items = _in_order([own._pipe])  # noqa: SLF001 -- see the charter
-            self._items.set_context(contexts)
+            with self._inside():
+                self._items = PipeIterator.from_pipes([own._pipe], next_item_mode="fifo")  # noqa: SLF001 -- see the charter
         self._check_limit()
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> tuple[Any, Any]:
-        with self._errors():
-            try:
-                item, _, _, meta = next(self._items)
-            except StopIteration:
-                item = meta = _ENDED
-        if item is _ENDED:
-            raise StopIteration
-        self.progress.advance(pages=1)
-        return item, meta
+        try:
+            item, _, _, mark = next(self._items)
+        except StopIteration:
+            raise
+        except Exception as error:  # noqa: BLE001 -- a generator may raise anything; every error is raised again
+            raise replaced(error, self.resource.origin, self.resource.file) from None
+        return item, mark
+
+    def injected(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield what is made of the items, and let dlt find its contexts while each chunk is made.
+
+        They are set for each chunk alone, so that fetches in one thread do not disturb each other.
+        """
+        while True:
+            with self._inside():
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
 
     def close(self) -> None:
         """End the threads and generators of the resource."""
@@ -95,6 +101,14 @@ class Items:
     def state(self) -> dict[str, Any]:
         """Return where the next fetch begins; call it after the last item alone, for dlt moves it before."""
         return kept(self._key, self._state["sources"], self.resource.origin)
+
+    @contextmanager
+    def _inside(self) -> Iterator[None]:
+        with ExitStack() as entered:
+            entered.enter_context(inject_section(self._section, merge_existing=False))
+            for context in self._contexts:
+                entered.enter_context(Container().injectable_context(context))
+            yield
 
     def _errors(self) -> Any:
         return resource_errors(self.resource.origin, self.resource.file)
@@ -114,13 +128,3 @@ class Items:
                 "never be fetched. Nothing was written. Leave add_limit out; or, if the records come in the order of "
                 "the cursor, say so by row_order='asc'."
             )
-
-
-_ENDED: Any = object()
-
-
-def _in_order(pipes: Any) -> ManagedPipeIterator:
-    """Return the iterator that ends what one item gives before it takes the next; by default dlt takes turns."""
-    items: Any = ManagedPipeIterator.from_pipes(pipes, next_item_mode="fifo")
-    found: ManagedPipeIterator = items
-    return found

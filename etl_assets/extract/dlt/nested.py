@@ -17,7 +17,7 @@ from etl_assets.errors import DeliveryError
 from etl_assets.extract.dlt.values import UnknownTypeError, object_of, with_large_integers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from dlt.common.schema import Schema
 
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 _ID: Final = "_dlt_id"
 _LOAD_ID: Final = "_dlt_load_id"
-_OWN: Final = frozenset({_ID, _LOAD_ID, "_dlt_parent_id", "_dlt_list_idx"})
+_OWN: Final = frozenset({_LOAD_ID, "_dlt_parent_id", "_dlt_list_idx"})
 _LENGTH: Final = 20
 """The number of hexadecimal digits of a number of a record."""
 _DEEPEST: Final = 1000
 _ENCODE: Final = msgspec.json.Encoder(order="deterministic").encode
 _MOST_NAMES: Final = 20
+_MOST_SHAPES: Final = 10_000
 
 
 class Nested:
@@ -53,6 +54,8 @@ class Nested:
             deepest = resource.source.max_table_nesting
         self._deepest = _DEEPEST if deepest is None else deepest
         self._found: dict[str, None] = {}
+        self._sound: set[Any] = set()
+        self._tables: dict[tuple[str, ...], str] = {}
 
     def rows(self, record: dict[str, Any], root: str) -> list[dict[str, Any]]:
         """Return the rows of the wanted table that a record gives.
@@ -71,8 +74,7 @@ class Nested:
         try:
             place, row = next(made)
             while True:
-                name = self._schema.naming.shorten_fragments(*place[1], *place[2])
-                self._found.setdefault(name)
+                name = self._name_of((*place[1], *place[2]))
                 if name == self._table:
                     rows.append({column: value for column, value in row.items() if column != _LOAD_ID})
                 place, row = made.send(self._may_have(name))
@@ -96,12 +98,22 @@ class Nested:
         """Whether lists of a table's rows may give the wanted table."""
         return self._table.startswith(f"{name}__")
 
+    def _name_of(self, path: tuple[str, ...]) -> str:
+        """Return the name of the table of a path."""
+        if (name := self._tables.get(path)) is None:
+            name = self._tables[path] = self._schema.naming.shorten_fragments(*path)
+            self._found.setdefault(name)
+        return name
+
     def _number(self, record: dict[str, Any]) -> str:
         """Return the number of a record, which is the same for the same primary key, or else the same contents."""
         known = {name: record[name] for name in self._key if name in record}
         try:
             plain = object_of(known if self._key and len(known) == len(self._key) else record)
-            text = _ENCODE(with_large_integers(plain))
+            try:
+                text = _ENCODE(plain)
+            except OverflowError:
+                text = _ENCODE(with_large_integers(plain))
         except UnknownTypeError as error:
             raise DeliveryError(
                 f"A record of {self._origin} {error.problem}. Nothing was written. Make it a text, a number or a dict, "
@@ -110,20 +122,14 @@ class Nested:
         return sha256(text).hexdigest()[:_LENGTH]
 
     def _check_names(self, row: dict[str, Any], depth: int) -> None:
-        """Raise if names of a row are the same once dlt has rewritten them."""
-        names: dict[str, None] = {}
+        """Raise if names of a row, or of one below it, are the same once dlt has rewritten them."""
         lists: list[tuple[list[Any], int]] = []
-        count = 0
-        for name, value, left in self._fields(row, depth, ()):
-            count += 1
-            names.setdefault(name)
-            if type(value) is list and left > 0:
-                lists.append((value, left - 1))
-        if len(names) < count or not _OWN.isdisjoint(names.keys() - {_ID}):
-            raise DeliveryError(
-                f"A record of {self._origin} has two names that are the same in the tables of dlt, or one that dlt "
-                "gives itself. Nothing was written. Rename one of them by add_map of the resource."
-            )
+        shape = _shape_of(row, depth, lists)
+        if shape not in self._sound:
+            self._check_shape(shape)
+            if len(self._sound) >= _MOST_SHAPES:
+                self._sound.clear()
+            self._sound.add(shape)
         for values, left in lists:
             for value in values:
                 if type(value) is dict:
@@ -131,14 +137,37 @@ class Nested:
                 elif type(value) is list:
                     self._check_names({"list": value}, left - 1)
 
-    def _fields(self, row: dict[str, Any], depth: int, path: Sequence[str]) -> Iterator[tuple[str, Any, int]]:
+    def _check_shape(self, shape: tuple[Any, ...]) -> None:
+        names = list(self._columns_of(shape, ()))
+        if len(set(names)) < len(names) or not _OWN.isdisjoint(names):
+            raise DeliveryError(
+                f"A record of {self._origin} has two names that are the same in the tables of dlt, or one that dlt "
+                "gives itself. Nothing was written. Rename one of them by add_map of the resource."
+            )
+
+    def _columns_of(self, shape: tuple[Any, ...], path: tuple[str, ...]) -> Iterator[str]:
         naming = self._schema.naming
-        for name, value in row.items():
-            own = naming.normalize_path(name) if name and not name.isspace() else "_empty"
-            if type(value) is dict and depth > 0 and value:
-                yield from self._fields(value, depth - 1, (*path, own))
+        for name in shape:
+            own = name[0] if type(name) is tuple else name
+            own = naming.normalize_path(own) if own and not own.isspace() else "_empty"
+            if type(name) is tuple:
+                yield from self._columns_of(name[1], (*path, own))
             else:
-                yield naming.shorten_fragments(*path, own), value, depth
+                yield naming.shorten_fragments(*path, own)
+
+
+def _shape_of(row: dict[str, Any], depth: int, lists: list[tuple[list[Any], int]]) -> tuple[Any, ...]:
+    """Return the names of a row, each with those below it if it is a dict; add the lists that are tables."""
+    shape: list[Any] = []
+    for name, value in row.items():
+        type_ = type(value)
+        if type_ is dict and depth > 0:
+            shape.append((name, _shape_of(value, depth - 1, lists)))
+            continue
+        if type_ is list and depth > 0:
+            lists.append((value, depth - 1))
+        shape.append(name)
+    return tuple(shape)
 
 
 def _primary_key(resource: Resource) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from etl_assets.errors import DeliveryError
+from etl_assets.extract.dlt.frozen_format import NO_RECORD
 from etl_assets.extract.dlt.marks import in_one_table, records_of, table_of
 from etl_assets.extract.dlt.nested import Nested
 from etl_assets.extract.dlt.values import UnknownTypeError, object_of, value_of, with_large_integers
@@ -20,8 +21,6 @@ _AT_ONCE: Final = 1000
 """The largest number of records that are written at once; single records are collected up to it."""
 _LARGEST: Final = 1024 * 1024
 _ENCODE: Final = msgspec.json.Encoder().encode_lines
-_NO_RECORD: Final = b"\n"
-"""A file of no record, which is a delivery all the same."""
 
 
 def lines_of(items: Items, table: str = "") -> Iterator[bytes]:
@@ -35,17 +34,21 @@ def lines_of(items: Items, table: str = "") -> Iterator[bytes]:
         DeliveryError: If an item is no record, or has a value without a notation.
     """
     progress, origin = items.progress, items.resource.origin
-    lines = b""
+    lines = bytearray()
     for records in _pages(items, table):
+        pages = 1
         for start in range(0, len(records), _AT_ONCE):
             part = records[start : start + _AT_ONCE]
             written = _written(part, origin)
-            progress.advance(records=len(part), size=len(written))
+            progress.advance(pages=pages, records=len(part), size=len(written))
             lines += written
+            pages = 0
             if len(lines) >= _LARGEST:
-                yield lines
-                lines = b""
-    yield lines if progress.records else _NO_RECORD
+                yield bytes(lines)
+                lines.clear()
+        if pages:
+            progress.advance(pages=pages)
+    yield bytes(lines) if progress.records else NO_RECORD
 
 
 def _pages(items: Items, table: str) -> Iterator[Sequence[Any]]:
@@ -53,18 +56,8 @@ def _pages(items: Items, table: str) -> Iterator[Sequence[Any]]:
         yield from _rows(items, table)
         return
     origin = items.resource.origin
-    single: list[Any] = []
     for item in in_one_table(items):
-        if type(item) is dict:
-            single.append(dict(item))  # a generator may go on with the same dict
-            if len(single) < _AT_ONCE:
-                continue
-            records = single
-        else:
-            records = [*single, *records_of(item, origin)]
-        single = []
-        yield records
-    yield single
+        yield (item,) if type(item) is dict else records_of(item, origin)
 
 
 def _rows(items: Items, table: str) -> Iterator[list[Any]]:
@@ -75,9 +68,6 @@ def _rows(items: Items, table: str) -> Iterator[list[Any]]:
         for record in records_of(item, origin):
             plain = record if type(record) is dict else value_of(record)
             rows += nested.rows(plain, table_of(items.resource.resource, record, mark, origin))
-            if len(rows) >= _AT_ONCE:
-                yield rows
-                rows = []
         yield rows
     nested.check_found()
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl_assets.errors import DeliveryError
+from etl_assets.extract.dlt.frozen_format import NO_RECORD
 from etl_assets.extract.dlt.marks import in_one_table, is_table, refused
 
 if TYPE_CHECKING:
@@ -38,8 +39,11 @@ def parquet_of(items: Items) -> Iterator[bytes]:
         for table in tables:
             writer.write_table(_fitted(table, schema, items), _ROWS)
             items.progress.advance(records=table.num_rows, size=table.nbytes)
-        yield sink.take()
-    if writer is not None:
+        if items.progress.records:
+            yield sink.take()
+    if writer is None:
+        yield NO_RECORD
+    else:
         writer.close()
         yield sink.take()
 
@@ -47,19 +51,17 @@ def parquet_of(items: Items) -> Iterator[bytes]:
 def _groups(items: Items) -> Iterator[list[pa.Table]]:
     tables: list[pa.Table] = []
     size = 0
-    is_any = False
     for item in in_one_table(items):
-        if isinstance(item, list) and not item:
-            continue
+        items.progress.advance(pages=1)
         for each in item if isinstance(item, list) else [item]:
             table = _table_of(each, items)
             tables.append(table)
             size += table.nbytes
         if size >= _AT_ONCE:
             yield [pa.concat_tables(tables, promote_options="none")] if _are_alike(tables) else tables
-            tables, size, is_any = [], 0, True
-    if tables or not is_any:
-        yield [pa.concat_tables(tables, promote_options="none")] if tables and _are_alike(tables) else tables
+            tables, size = [], 0
+    if tables:
+        yield [pa.concat_tables(tables, promote_options="none")] if _are_alike(tables) else tables
 
 
 def _are_alike(tables: list[pa.Table]) -> bool:
@@ -93,8 +95,6 @@ def _converted(item: Any) -> pa.Table:
 
 def _schema_of(tables: list[pa.Table], items: Items) -> pa.Schema:
     """Return the columns that all of some tables fit."""
-    if not tables:
-        return pa.schema([])
     try:
         return pa.unify_schemas([table.schema for table in tables], promote_options="permissive")
     except pa.ArrowException:

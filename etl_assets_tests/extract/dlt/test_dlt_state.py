@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def incremental(*values: int, fails_after: int | None = None, limit: int | None = None, **options: Any) -> Any:
+def incremental(
+    *values: int, fails_after: int | None = None, limit: int | None = None, width: int = 1, **options: Any
+) -> Any:
     """Return a function that makes an incremental resource of some values."""
 
     def make() -> Any:
@@ -31,7 +33,7 @@ def incremental(*values: int, fails_after: int | None = None, limit: int | None 
                 if place == fails_after:
                     raise ValueError("a record: Ada, 4711")
                 if updated.start_value is None or value >= updated.start_value:
-                    yield {"id": place, "updated": value}
+                    yield {"id": place, "updated": value, "text": "x" * width}
 
         return orders if limit is None else orders.add_limit(limit)
 
@@ -66,8 +68,7 @@ def test_the_state_of_an_earlier_fetch_is_not_changed() -> None:
 
 
 def test_a_fetch_that_breaks_has_no_state_and_breaks_at_every_read() -> None:
-    values = range(200_000)
-    with DltExtractor(incremental(*values, fails_after=150_000)).fetch(Partition()) as fetched:
+    with DltExtractor(incremental(*range(300), fails_after=250, width=10_000)).fetch(Partition()) as fetched:
         for _ in range(2):
             with pytest.raises(DeliveryError, match="ValueError"):
                 fetched.stream.read()
@@ -83,8 +84,8 @@ def test_a_fetch_that_is_left_early_has_no_state_and_ends_the_generator() -> Non
         @dlt.resource(name="orders")
         def orders(updated: Any = dlt.sources.incremental("updated")) -> Iterator[Any]:  # noqa: ARG001, B008 -- dlt's way
             try:
-                for value in range(200_000):
-                    yield {"updated": value}
+                for value in range(1000):
+                    yield {"updated": value, "text": "x" * 10_000}
             finally:
                 ended.append(value)
 
@@ -94,7 +95,7 @@ def test_a_fetch_that_is_left_early_has_no_state_and_ends_the_generator() -> Non
         assert fetched.stream.read(10)
     assert fetched.state == {}
     assert len(ended) == 1
-    assert ended[0] < 199_999
+    assert ended[0] < 999
 
 
 def test_nothing_new_is_a_delivery_without_records_that_keeps_the_state() -> None:
@@ -211,11 +212,11 @@ def test_a_state_of_another_extractor_stands_for_none() -> None:
 
 
 def test_fetches_in_one_thread_do_not_disturb_each_other() -> None:
-    extractors = [DltExtractor(incremental(*range(first, first + 30_000))) for first in (0, 100_000)]
+    extractors = [DltExtractor(incremental(*range(first, first + 300), width=10_000)) for first in (0, 1000)]
     with extractors[0].fetch(Partition()) as one, extractors[1].fetch(Partition()) as other:
-        while one.stream.read(4096) + other.stream.read(4096):
+        while one.stream.read(65_536) + other.stream.read(65_536):
             pass
-    assert (last_value(one.state), last_value(other.state)) == (29_999, 129_999)
+    assert (last_value(one.state), last_value(other.state)) == (299, 1299)
 
 
 def test_a_limit_of_an_incremental_resource_is_refused() -> None:
