@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import pymysql
+from etl_assets.extract.access.base import required
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +21,7 @@ INSTALL: Final = shutil.which("mariadb-install-db")
 SERVER: Final = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
 ROOT: Final = "root-password"
 _PATIENCE: Final = 60.0
+_PYMYSQL: Final = required("pymysql", "mysql")
 
 
 class MariaDb:
@@ -40,7 +41,7 @@ class MariaDb:
 
     def connect(self, database: str | None = None) -> Any:
         """Return a connection of the superuser."""
-        return pymysql.connect(
+        return _PYMYSQL.connect(
             unix_socket=str(self.socket), user="root", password=ROOT, database=database, autocommit=True
         )
 
@@ -86,7 +87,7 @@ def _wait(server: MariaDb, process: subprocess.Popen[bytes]) -> None:
         assert process.poll() is None, "the server ended"
         assert time.monotonic() < end, "the server does not answer"
         time.sleep(0.05)
-    connection = pymysql.connect(unix_socket=str(server.socket), user="root")
+    connection = _PYMYSQL.connect(unix_socket=str(server.socket), user="root")
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER USER root@localhost IDENTIFIED BY '{ROOT}'")
     connection.close()

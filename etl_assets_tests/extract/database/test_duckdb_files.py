@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
@@ -11,6 +11,9 @@ import pytest
 from etl_assets import Database, DatabaseExtractor, Incremental, Partition
 from etl_assets.errors import DeliveryError, DeliveryMissingError, DeliveryUnreachableError
 from etl_assets_tests.extract.database.frozen import freeze
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TYPES = {
     "tiny": ("TINYINT", "-128", "-128", "integer"),

@@ -114,7 +114,7 @@ def test_values_outside_of_their_types_are_kept_as_text(postgres: Postgres, tmp_
 
 def test_the_frozen_file_has_the_types_of_the_catalogue(postgres: Postgres) -> None:
     postgres.run(*SETUP, "CREATE TABLE t (id bigint NOT NULL, price numeric(38,9), m mood)")
-    about = {field.name: field.metadata for field in schema_of(postgres.extractor(table="t"))}
+    about = {field.name: field.metadata or {} for field in schema_of(postgres.extractor(table="t"))}
     assert about["id"] == {b"etl_assets:type": b"bigint", b"etl_assets:nullable": b"false", **_number(about["id"])}
     assert about["price"][b"etl_assets:type"] == b"numeric(38,9)"
     assert about["m"][b"etl_assets:type"] == b"mood"
@@ -134,15 +134,16 @@ def test_declared_columns_and_order_are_kept(postgres: Postgres, tmp_path: Path)
     postgres.run("CREATE TABLE t (a int, b int, c int)", "INSERT INTO t VALUES (1, 2, 3), (0, 5, 6)")
     frozen = freeze(postgres.extractor(table="t", columns=("c", "a"), order_by=("b",)), tmp_path)
     assert frozen.records == [{"c": "3", "a": "1"}, {"c": "6", "a": "0"}]
-    with pytest.raises(DeliveryError, match="has no columns 'd'.*It has 'a', 'b', 'c'"):
+    with pytest.raises(DeliveryError, match=r"has no columns 'd'.*It has 'a', 'b', 'c'"):
         freeze(postgres.extractor(table="t", columns=("d",)), tmp_path)
 
 
 def test_names_with_quotes_and_reserved_words_are_read(postgres: Postgres, tmp_path: Path) -> None:
     postgres.run(
         'CREATE SCHEMA "Sche.ma"',
-        'CREATE TABLE "Sche.ma"."or""der" ("select" int, "a""b" int, "ü 100%" int, gen int GENERATED ALWAYS AS ("select" + 1) STORED)',
-        'INSERT INTO "Sche.ma"."or""der" VALUES (1, 2, 3)',
+        'CREATE TABLE "Sche.ma"."or""der" ("select" int, "a""b" int, "ü 100%" int)',
+        'ALTER TABLE "Sche.ma"."or""der" ADD gen int GENERATED ALWAYS AS ("select" + 1) STORED',
+        'INSERT INTO "Sche.ma"."or""der" ("select", "a""b", "ü 100%") VALUES (1, 2, 3)',
     )
     frozen = freeze(postgres.extractor(table='"Sche.ma"."or""der"'), tmp_path)
     assert frozen.records == [{"select": "1", 'a"b': "2", "ü 100%": "3", "gen": "2"}]
@@ -196,7 +197,8 @@ class TestIncremental:
         assert first.state["cursor"]["value"] == "2024-01-01T12:00:00+00:00"
         assert any("1 rows have no value in 'at'" in note for note in first.manifest.notes)
         postgres.run(
-            "INSERT INTO t VALUES (4, '2024-01-01 11:30+00'), (5, '2024-01-01 11:29:59+00'), (6, '2024-01-01 13:00+00')",
+            "INSERT INTO t VALUES (4, '2024-01-01 11:30+00'), (5, '2024-01-01 11:29:59+00')",
+            "INSERT INTO t VALUES (6, '2024-01-01 13:00+00')",
             "UPDATE t SET at = '2024-01-01 13:01+00' WHERE id = 1",
         )
         second = freeze(extractor, tmp_path, first.state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -10,7 +11,6 @@ import pytest
 
 from etl_assets import Database, DatabaseExtractor, Partition, Secret
 from etl_assets.errors import DeliveryError, DeliveryMissingError, DeliveryUnreachableError, EnvironmentFaultError
-from etl_assets.extract.access import base
 from etl_assets.extract.database.freezing import ParquetFile
 from etl_assets_tests.extract.database.frozen import freeze
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
     from etl_assets_tests.extract.database.conftest import Postgres
 
+KILL = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = 'etl-assets' AND datname = current_database()
+"""
 PASSWORD = "p@ss/w%rd'"
 
 
@@ -61,21 +65,21 @@ def test_a_server_that_does_not_answer_is_unreachable(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(postgres: Postgres, tmp_path: Path) -> None:
     with pytest.raises(DeliveryMissingError, match=r"no table public\.gone"):
         freeze(postgres.extractor(table="public.gone"), tmp_path)
-    with pytest.raises(DeliveryMissingError, match='relation "gone" does not exist'):
+    with pytest.raises(DeliveryMissingError, match=r'relation "gone" does not exist'):
         freeze(postgres.extractor(query="SELECT * FROM gone"), tmp_path)
     elsewhere = DatabaseExtractor(f"{postgres.url}_gone", table="t", access=postgres.access)
-    with pytest.raises(DeliveryMissingError, match="no database"):
+    with pytest.raises(DeliveryMissingError, match=r"no such database|no database"):
         freeze(elsewhere, tmp_path)
 
 
 def test_a_wrong_query_is_shown(postgres: Postgres, tmp_path: Path) -> None:
-    with pytest.raises(DeliveryError, match='column "nope" does not exist.*Correct table, query or columns'):
+    with pytest.raises(DeliveryError, match=r'column "nope" does not exist.*Correct table, query or columns'):
         freeze(postgres.extractor(query="SELECT nope"), tmp_path)
 
 
 def test_a_missing_right_is_named(postgres: Postgres, reader: Database, tmp_path: Path) -> None:
     postgres.run("CREATE TABLE t (id int)")
-    with pytest.raises(DeliveryError, match="does not let this user read.*permission denied for table t"):
+    with pytest.raises(DeliveryError, match=r"does not let this user read.*permission denied for table t"):
         freeze(postgres.extractor(table="t", access=reader), tmp_path)
 
 
@@ -91,7 +95,7 @@ def test_a_view_that_fails_midway_is_no_delivery_and_shows_no_value(postgres: Po
         "UPDATE t SET n = 'secret value' WHERE i = 199000",
         "CREATE VIEW v AS SELECT i, x, n::int AS n FROM t",
     )
-    with pytest.raises(DeliveryError, match="cannot answer.*Check the query or the view") as raised:
+    with pytest.raises(DeliveryError, match=r"cannot answer.*Check the query or the view") as raised:
         freeze(postgres.extractor(table="v"), tmp_path)
     assert not isinstance(raised.value, DeliveryUnreachableError)
     assert "secret value" not in str(raised.value)
@@ -101,13 +105,12 @@ def test_a_connection_that_ends_in_the_middle_is_no_delivery(
     postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     postgres.run("CREATE TABLE t AS SELECT i, repeat('x', 500) AS x FROM generate_series(1, 200000) i")
-    add, killed = ParquetFile.add, []
+    add, killed = ParquetFile.add, list[object]()
 
     def kill(self: ParquetFile, batch: pa.RecordBatch) -> None:
         if not killed:
             with psycopg.connect(postgres.owner_url, autocommit=True) as connection:
-                statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'etl-assets' AND datname = current_database()"
-                killed.extend(connection.execute(statement).fetchall())
+                killed.extend(connection.execute(KILL).fetchall())
         add(self, batch)
 
     monkeypatch.setattr(ParquetFile, "add", kill)
@@ -129,7 +132,7 @@ def test_a_driver_that_is_not_installed_is_named_with_its_extra(
     def fail(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(base.importlib, "import_module", fail)
+    monkeypatch.setattr(importlib, "import_module", fail)
     with pytest.raises(EnvironmentFaultError, match=r"etl-assets\[postgres\]"):  # noqa: SIM117 -- one block
         with postgres.extractor(table="t").fetch(Partition()):
             pass
