@@ -43,7 +43,7 @@ def command(
         level=logging.INFO if ctx.obj["verbose"] else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
     )
     listener = unix_listener(uds) if uds else tcp_listener(host, port)
-    place = uds or "http://{}:{}".format(*listener.getsockname())
+    place = uds or _shown(*listener.getsockname()[:2])
 
     def started() -> None:
         click.echo(f"Receiving for {', '.join(inboxes)} at {place} (Ctrl-C ends it).")
@@ -54,6 +54,10 @@ def command(
         listener.close()
         if uds:
             Path(uds).unlink(missing_ok=True)
+
+
+def _shown(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _inboxes(known: Catalog) -> dict[str, Inbox]:

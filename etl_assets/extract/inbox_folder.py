@@ -1,6 +1,6 @@
 """The folder of an inbox: where each thing is, which file is the newest, and what happens to a loaded file.
 
-Receivers and runs share it, also from several processes: whoever changes more than one file holds its lock.
+Receivers and runs share it, also from several processes: one that changes more than one file holds its lock.
 
 ======== ===============================================================================================================
 files    received files that wait to be loaded, by key; a file appears here whole, and is never changed
@@ -130,7 +130,10 @@ class InboxFolder:
         key = next((name for name in reversed(waiting) if _KEY.fullmatch(name)), None)
         if key is None or (loaded is not None and loaded.key >= key):
             return loaded
-        return self.note(key)
+        note = self.note(key)
+        if not self._note_path(key).exists():
+            note.write(self._note_path(key))  # a crash took it, and the bytes need not be read for each request
+        return note
 
     def note(self, key: str) -> Note:
         """Return the note of a waiting file; if a crash took it, what the bytes say.

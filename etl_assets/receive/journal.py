@@ -135,8 +135,8 @@ class Journal:
     def close_file(self) -> Receipt | None:
         """Make a file of the events so far, exactly once; a crash in the middle of it is made good by the next call.
 
-        The number of the last event is entered first, so that the file is the same whoever writes it. The file is kept
-        under an id of its own, so that it is kept once. Then its events are deleted.
+        The number of the last event is entered first, so that the file is the same whichever process writes it. The
+        file is kept under an id of its own, so that it is kept once. Then its events are deleted.
 
         Returns:
             The receipt of the file; None if there are no events.

@@ -34,6 +34,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=False)  # such data may be the rest of a file
         self._deadline: asyncio.TimerHandle | None = None
         self._besides = 0
         self._header_bytes = 0

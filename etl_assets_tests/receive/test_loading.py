@@ -124,10 +124,15 @@ def test_a_waiting_file_whose_bytes_change_is_not_loaded(bench: Bench, receiver:
 
 
 def test_files_that_arrive_while_the_database_is_down_are_loaded_when_it_is_back(
-    url: str, bench: Bench, receiver: Receiving, monkeypatch: pytest.MonkeyPatch
+    url: str,
+    bench: Bench,
+    receiver: Receiving,
+    monkeypatch: pytest.MonkeyPatch,
+    quick_waits: None,  # noqa: ARG001 -- a fixture
 ) -> None:
     with proxied(url) as proxy:
         monkeypatch.setenv("ETL_ASSETS_DATABASE_URL", proxy.url)
+        monkeypatch.setenv("ETL_ASSETS_DATABASE_WAIT", "0")
         receiver.declare("people")
         receiver.environ["ETL_ASSETS_DATABASE_URL"] = proxy.url
         proxy.go_away()
