@@ -123,7 +123,7 @@ class Client:
         headers = {name.lower(): value for name, value in response.headers.items()}
         answer = Answer(request, response.status, headers, body, label, number, earlier)
         try:
-            answer.read(self._extractor.format)
+            answer.read(self._extractor.format, self._session.deadline.check)
         except DeliveryError as error:
             if not self._is_whole(response):
                 raise DeliveryIncompleteError(

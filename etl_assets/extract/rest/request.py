@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 import msgspec
@@ -18,7 +18,7 @@ from etl_assets.extract.rest.members import MALFORMED, members_of, value_at
 from etl_assets.model.delivery import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from etl_assets.extract.base import Format
     from etl_assets.model.batch import RawBatch
@@ -99,6 +99,8 @@ class Answer:
         label: How the page is named to people.
         number: Of the page, from the first request on, beginning with 1.
         earlier: Number of records of the pages before it, from the first request on.
+        records: Number of its records.
+        digest: SHA-256 (hex) of its records; two pages with the same records have the same, whatever is around them.
     """
 
     def __init__(
@@ -118,37 +120,54 @@ class Answer:
         self.label = label
         self.number = number
         self.earlier = earlier
-        self.batches: Sequence[RawBatch] = ()
+        self.records = 0
+        self.digest = ""
+        self._format: Format | None = None
+        self._kept: list[RawBatch] = []
 
-    def read(self, format_: Format) -> None:
-        """Read the records.
+    def read(self, format_: Format, go_on: Callable[[], None] = lambda: None) -> None:
+        """Read the records; the batches of a large page one after the other, which are not kept.
+
+        Args:
+            format_: Of the body.
+            go_on: Is called for each batch, and raises if the page is not to be read any further.
 
         Raises:
             DeliveryError: If the body is not of the format.
         """
-        if self.body or self.status != _NO_CONTENT:
-            stream = cast("Any", io.BytesIO(self.body))
-            self.batches = list(format_.read(stream, self.label, after=Span(0, "", 0, 0, 1, 0, 1)))
+        self._format = format_
+        digest = sha256()
+        kept: list[RawBatch] = []
+        for batch in self.batches:
+            go_on()
+            for raw in _raws(batch):
+                digest.update(raw)
+                digest.update(b"\0")
+            self.records += batch.span.records
+            if len(self.body) <= _KEPT_BYTES:
+                kept.append(batch)
+            else:
+                batch.forget()
+        self.digest, self._kept = digest.hexdigest(), kept
 
     @property
-    def records(self) -> int:
-        """Number of its records."""
-        return sum(batch.span.records for batch in self.batches)
+    def batches(self) -> Iterator[RawBatch]:
+        """The batches of its records; those of a large page are read again."""
+        if self._kept:
+            yield from self._kept
+        elif self._format is not None and (self.body or self.status != _NO_CONTENT):
+            stream = cast("Any", io.BytesIO(self.body))
+            yield from self._format.read(stream, self.label, after=Span(0, "", 0, 0, 1, 0, 1))
 
     @property
     def so_far(self) -> int:
         """Number of records of this page and those before it."""
         return self.earlier + self.records
 
-    @cached_property
-    def raws(self) -> list[bytes]:
+    @property
+    def raws(self) -> Iterator[bytes]:
         """The bytes of each record."""
-        return [raw for batch in self.batches for raw in batch.raws(batch.span.numbers).to_list()]
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 (hex) of its records; two pages with the same records have the same, whatever is around them."""
-        return sha256(b"\0".join(self.raws)).hexdigest()
+        return (raw for batch in self.batches for raw in _raws(batch))
 
     @cached_property
     def document(self) -> Any:
@@ -186,7 +205,16 @@ class Answer:
         return members_of(self.body)
 
 
-_NO_CONTENT = 204
+_NO_CONTENT: Final = 204
+_KEPT_BYTES: Final = 4 * 1024 * 1024
+"""The records of a larger page are not kept: as objects they are many times its bytes."""
+_AT_ONCE: Final = 10_000
+
+
+def _raws(batch: RawBatch) -> Iterator[bytes]:
+    numbers = batch.span.numbers
+    for start in range(0, len(numbers), _AT_ONCE):
+        yield from batch.raws(numbers[start : start + _AT_ONCE])
 
 
 def _no_json(answer: Answer) -> DeliveryError:
