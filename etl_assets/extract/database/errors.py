@@ -39,22 +39,22 @@ class Codes:
     passing: Container[int]
     statement: Container[int]
 
-    def error(self, address: Address, code: int, said: str = "") -> DeliveryError:
+    def error(self, address: Address, code: int, words: str = "") -> DeliveryError:
         """Return what an error means.
 
         Args:
             address: Of the database.
             code: Of the error; 0 for none, as of a connection that broke.
-            said: What the database says; shown where it has names alone.
+            words: What the database says; shown where it has names alone.
         """
         by_number = f"error {code}" if code else ""
         meanings: tuple[tuple[Container[int], Callable[[], DeliveryError]], ...] = (
             (self.login, lambda: login_refused(address)),
-            (self.not_allowed, lambda: not_allowed(address, said or by_number)),
-            (self.missing, lambda: missing(address, f"such table, schema or database ({said or by_number})")),
+            (self.not_allowed, lambda: not_allowed(address, words or by_number)),
+            (self.missing, lambda: missing(address, f"such table, schema or database ({words or by_number})")),
             (self.too_slow, lambda: too_slow(address)),
             (self.passing, lambda: unreachable(address, by_number)),
-            (self.statement, lambda: failed(address, said or by_number, statement=True)),
+            (self.statement, lambda: failed(address, words or by_number, statement=True)),
         )
         for codes, error in meanings:
             if code in codes:

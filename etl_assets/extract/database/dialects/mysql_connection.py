@@ -121,8 +121,8 @@ def error_of(error: Exception, address: Address) -> DeliveryError | None:
     if not isinstance(error, pymysql.MySQLError):
         return None
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-    said = errors.first_line(str(error.args[1])) if len(error.args) > 1 else ""
-    return _CODES.error(address, code, said)
+    words = errors.first_line(str(error.args[1])) if len(error.args) > 1 else ""
+    return _CODES.error(address, code, words)
 
 
 def type_of_field(field: Any) -> CatalogueColumn:

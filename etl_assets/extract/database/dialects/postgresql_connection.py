@@ -53,21 +53,21 @@ def error_of(error: Exception, address: Address, is_alive: Callable[[], bool]) -
     if not isinstance(error, dbapi.Error | pa.ArrowException | OSError):
         return None
     state = getattr(error, "sqlstate", None) or ""
-    said = _said(error)
+    words = _statement_error(error)
     if state == _CANCELLED or "statement timeout" in str(error):
         return errors.too_slow(address)
     if state in _MISSING:
-        return errors.missing(address, f"{_MISSING[state]} ({said})")
+        return errors.missing(address, f"{_MISSING[state]} ({words})")
     if state == _NOT_ALLOWED:
-        return errors.not_allowed(address, said)
-    return _of_class(state, said, address, is_alive)
+        return errors.not_allowed(address, words)
+    return _of_class(state, words, address, is_alive)
 
 
-def _of_class(state: str, said: str, address: Address, is_alive: Callable[[], bool]) -> DeliveryError:
+def _of_class(state: str, words: str, address: Address, is_alive: Callable[[], bool]) -> DeliveryError:
     """Return what a code of no meaning of its own means by its class, which is its beginning."""
     shown = f"SQLSTATE {state}" if state else ""
     if state.startswith(_STATEMENT):
-        return errors.failed(address, said, statement=True)
+        return errors.failed(address, words, statement=True)
     if state.startswith(_PASSING) or not is_alive():
         return errors.unreachable(address, shown)
     return errors.failed(address, shown or "an error in the middle of the rows")
@@ -115,5 +115,5 @@ def _refused(text: str, address: Address) -> DeliveryError:
     return errors.unreachable(address)
 
 
-def _said(error: Exception) -> str:
+def _statement_error(error: Exception) -> str:
     return errors.first_line(str(error).partition("ERROR:")[2] or str(error))

@@ -148,10 +148,10 @@ class SqliteSession(Session):
                 f"{self._address.url} cannot be opened, or is no sound SQLite database ({name}). Nothing was written. "
                 "Check the file, and the rights to it and to its folder, in which SQLite keeps its log."
             )
-        said = errors.first_line(str(error))
-        if "no such table" in said:
-            return errors.missing(self._address, f"such table ({said})")
-        return errors.failed(self._address, said, statement=True)
+        words = errors.first_line(str(error))
+        if "no such table" in words:
+            return errors.missing(self._address, f"such table ({words})")
+        return errors.failed(self._address, words, statement=True)
 
     def close(self) -> None:
         """See `Session.close`."""

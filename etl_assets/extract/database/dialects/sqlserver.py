@@ -165,11 +165,11 @@ class SqlserverSession(Session):
         what = f"({query}\n) q" if query else ".".join(map(self.dialect.quote, table))
         self._cursor.execute(_COLUMNS.format(statement=self.dialect.text(f"SELECT * FROM {what}")))
         rows = self._cursor.fetchall()
-        for *_, code, said in rows:
+        for *_, code, words in rows:
             if code in _CODES.missing:
                 return []
             if code:
-                raise errors.failed(self._address, errors.first_line(said), statement=True)
+                raise errors.failed(self._address, errors.first_line(words), statement=True)
         return [CatalogueColumn(name, type_, None if query else bool(nullable)) for name, type_, nullable, *_ in rows]
 
     def row(self, statement: str) -> tuple[Any, ...]:
