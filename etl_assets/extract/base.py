@@ -183,7 +183,7 @@ class Extractor(Declaration):
 
     @property
     def is_incremental(self) -> bool:
-        """Whether a fetch begins where the one before ended; then `fetch_since` and `poll_since` are called."""
+        """Whether a fetch begins where the one before ended, so that each run has something to fetch."""
         return False
 
     @property

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets import landing
 from etl_assets.errors import ShapeError
+from etl_assets.extract.base import Extractor
 from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.validate import resolve
@@ -50,7 +51,7 @@ def land(
     """
     extractor = source.extractor if file is None else source.extractor.of_file(file)
     state = None
-    if extractor.is_incremental and not full:
+    if type(extractor).fetch_since is not Extractor.fetch_since and not full:
         state = in_session(
             warehouse.url,
             lambda connection: deliveries.last_state(connection, source.name, partition.key),

@@ -132,7 +132,7 @@ class _Tick:
 
     def _validators(self, key: str, fetched: LastFetch | None) -> Mapping[str, str] | None:
         extractor, partition = self._source.extractor, self._source.partition(key)
-        if fetched is not None and fetched.state and extractor.is_incremental:
+        if fetched is not None and fetched.state:
             return extractor.poll_since(partition, fetched.state)
         return extractor.poll(partition)
 
