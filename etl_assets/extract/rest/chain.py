@@ -110,6 +110,8 @@ class Chain:
         following = self._pagination.following(answer)
         if following is None:
             return None
+        if key := self._extractor.access.key_parameter:
+            following = following.without(key)  # else it would be sent twice, and frozen with the page
         _check_length(following, answer)
         if _origin(following, answer) != _origin(answer.request, answer):
             raise DeliveryError(

@@ -151,7 +151,7 @@ class _Reader:
     def read(self, spool: BinaryIO) -> Reading:
         """Write all pages to a file, in place of what it has."""
         began = now()
-        reading, file, seen = Reading(), _PageWriter(spool), None
+        reading, file, seen = Reading(), _PageWriter(spool, self.extractor), None
         first: Answer | None = None
         for answer, values in self._answers(reading):
             if first is None:
@@ -230,11 +230,12 @@ class _Reader:
 class _PageWriter:
     """Writes pages to a file, in place of what it has."""
 
-    def __init__(self, spool: BinaryIO) -> None:
+    def __init__(self, spool: BinaryIO, extractor: RestExtractor) -> None:
         spool.seek(0)
         spool.truncate()
         self.pages = 0
         self._spool = spool
+        self._kept = _KEPT[:1] if extractor.access.key_parameter else _KEPT  # a link may repeat the key
         self._sha256 = sha256()
         self._write(MAGIC)
 
@@ -249,7 +250,7 @@ class _PageWriter:
             return  # HTTP 204
         self.pages += 1
         request = answer.request
-        headers = {name: answer.headers[name] for name in _KEPT if name in answer.headers}
+        headers = {name: answer.headers[name] for name in self._kept if name in answer.headers}
         sent = (request.body or b"").decode()
         head = PageHead(
             self.pages, request.method, request.target, answer.status, headers, len(answer.body), sent, dict(values)

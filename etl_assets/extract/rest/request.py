@@ -83,6 +83,14 @@ class Request:
             return replace(self, params={**self.params, name: str(value)})
         return replace(self, json=_with(self.json or {}, name.split("."), value))
 
+    def without(self, name: str) -> Request:
+        """Return the request without a parameter of the query."""
+        parts = urlsplit(self.url)
+        own = parse_qsl(parts.query, keep_blank_values=True)
+        left = [(known, value) for known, value in own if known != name]
+        url = self.url if left == own else urlunsplit(parts._replace(query=urlencode(left)))
+        return replace(self, url=url, params={known: value for known, value in self.params.items() if known != name})
+
     def at(self, url: str) -> Request:
         """Return the request for another address, which may be relative; it has its own query."""
         return replace(self, url=urljoin(self.target, url), params={})
