@@ -72,6 +72,7 @@ MISTAKES: dict[str, Mistake] = {
     "partitions of files": (extractor(more={"partitions": E.Files()}), "partitions", "Daily"),
     "partitions without a parameter": (extractor(more={"partitions": DAYS}), "resource", "one parameter"),
     "a parameter without partitions": (extractor(of_partition), "resource", "Declare partitions"),
+    "a member": (extractor(member="*.csv"), "member", "Leave it out"),
     "a name that is no text": (extractor(name=7), "name", "a text"),
 }
 

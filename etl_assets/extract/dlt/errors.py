@@ -24,7 +24,7 @@ _UNREACHABLE: Final = (ConnectionError, TimeoutError, EOFError, socket.gaierror)
 _UNREACHABLE_NAMES: Final = frozenset(
     {
         *("ConnectionError", "Timeout", "ChunkedEncodingError"),  # requests
-        *("ProtocolError", "HTTPError.TimeoutError", "MaxRetryError", "IncompleteRead"),  # urllib3
+        *("ProtocolError", "TimeoutError", "MaxRetryError", "IncompleteRead"),  # urllib3
         *("TransportError", "ClientConnectionError", "ClientPayloadError"),  # httpx, aiohttp
         *("OperationalError", "InterfaceError", "ConnectionFailure"),  # drivers of databases, pymongo
         *("EndpointConnectionError", "HTTPClientError", "ServiceRequestError", "ServiceResponseError"),  # clouds
@@ -58,7 +58,7 @@ def replaced(error: Exception, origin: str, file: str) -> EtlAssetsError | Memor
     if fields := getattr(cause, "traces", None):
         return _missing_setting(fields, origin)
     name = type(cause).__name__
-    place = raised_at(cause, file)
+    place = raised_at(cause if cause.__traceback__ else error, file)
     status = getattr(getattr(cause, "response", None), "status_code", None)
     if status in _LOGIN:
         return DeliveryError(

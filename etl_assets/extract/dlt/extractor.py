@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from etl_assets.errors import DeclarationError, DeliveryMissingError
-from etl_assets.extract.base import Extractor, Fetched, Format
+from etl_assets.extract.base import Extractor, Fetched, Format, check_no_file
 from etl_assets.extract.dlt.declaration import check_function, check_function_for, gets_partition
 from etl_assets.extract.dlt.frozen_format import written
 from etl_assets.extract.dlt.stream import Stream
@@ -54,8 +54,9 @@ class DltExtractor(Extractor):
     def check(self, where: str) -> None:
         """Raise unless function and format are sound; dlt is not imported, and the function is not called."""
         super().check(where)
+        check_no_file(self, where)
         check_function(self.resource, where)
-        if not isinstance(self.format, Ndjson | Parquet):
+        if type(self.format) not in (Ndjson, Parquet):
             remedy = "Write format=Ndjson() for dicts, format=Parquet() for Arrow tables and frames"
             raise DeclarationError(where, "format", f"is {self.format.name}, in which nothing is written", remedy)
         if self.table and isinstance(self.format, Parquet):

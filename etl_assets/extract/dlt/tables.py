@@ -128,16 +128,11 @@ class _Sink:
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
-        self._size = 0
         self.closed = False
 
     def write(self, data: Any) -> int:
         self._parts.append(bytes(data))
-        self._size += len(self._parts[-1])
         return len(self._parts[-1])
-
-    def tell(self) -> int:
-        return self._size
 
     def flush(self) -> None:
         pass

@@ -196,6 +196,7 @@ _WRITE: Final[dict[type, Callable[[Any], Any]]] = {
     bytes: _bytes,
     bytearray: _bytes,
     memoryview: _bytes,
+    msgspec.Raw: _as_it_is,
 }
 _WRITE_DERIVED: Final[tuple[tuple[Any, Callable[[Any], Any]], ...]] = (
     (Enum, lambda value: value_of(value.value)),

@@ -74,3 +74,27 @@ except EnvironmentFaultError as error:
 
 def test_a_fetch_without_dlt_names_the_extra(tmp_path: Path) -> None:
     assert "pip install 'etl-assets[dlt]'" in run(WITHOUT, tmp_path, tmp_path, TMPDIR="/tmp").stdout  # noqa: S108 -- not written to
+
+
+LONG = """
+import resource
+from etl_assets import DltExtractor, Partition
+def make():
+    import dlt
+    return dlt.resource(lambda: ({"id": number, "text": "x" * 100_000} for number in range(4000)), name="orders")
+def measured():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+size = 0
+with DltExtractor(make).fetch(Partition()) as fetched:
+    before = measured()
+    while data := fetched.stream.read(4 * 1024**2):
+        size += len(data)
+assert size > 400_000_000, size
+print(measured() - before)
+"""
+
+
+def test_a_long_fetch_of_single_records_needs_little_memory(tmp_path: Path) -> None:
+    done = run(LONG, tmp_path, tmp_path, TMPDIR="/tmp")  # noqa: S108 -- not written to
+    assert done.stderr == ""
+    assert int(done.stdout) < 64

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,11 @@ ORDER: dict[str, Any] = {
     "Customer": {"Name": "Ada", "city": "Wien"},
     "lines": [{"sku": "a", "taxes": [1.5, 2]}, {"sku": "b", "parts": [[1], [2]]}],
 }
+
+
+@dataclass
+class Thing:
+    parts: list[dict[str, float]]
 
 
 def orders(*records: Any, **hints: Any) -> Callable[[], Any]:
@@ -103,6 +109,11 @@ def test_the_deepest_level_of_tables_is_that_of_the_resource() -> None:
 def test_a_column_that_is_declared_as_json_is_no_table() -> None:
     (row,) = fetch(orders(ORDER, columns={"lines": {"data_type": "json"}}), table="orders").records
     assert row["lines"] == ORDER["lines"]
+
+
+def test_objects_with_fields_are_taken_apart() -> None:
+    rows = fetch(yielding(Thing([{"f": 2.0}, {"f": 0.5}])), table="things__parts").records
+    assert [row["f"] for row in rows] == [2, 0.5]
 
 
 def test_values_of_a_row_are_in_the_notation() -> None:

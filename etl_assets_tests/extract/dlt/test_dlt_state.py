@@ -219,6 +219,13 @@ def test_fetches_in_one_thread_do_not_disturb_each_other() -> None:
     assert (last_value(one.state), last_value(other.state)) == (299, 1299)
 
 
+def test_a_record_that_comes_late_is_found_within_the_lag() -> None:
+    first = fetch(incremental(10, 20, lag=5))
+    found = fetch(incremental(10, 20, 13, 16, lag=5), first.state).records
+    assert [record["updated"] for record in found] == [20, 16]
+    assert last_value(first.state) == 20
+
+
 def test_a_limit_of_an_incremental_resource_is_refused() -> None:
     with pytest.raises(DeliveryError, match=r"limited by add_limit, and incremental.*row_order='asc'"):
         fetch(incremental(3, 1, 2, limit=1))
