@@ -40,6 +40,7 @@ class Collector:
         self._thread = ThreadPoolExecutor(1, f"etl-assets-events-{inbox.source}")
         self._started = time.time()
         self._ends = False
+        self._is_stuck = False
 
     async def add(self, event: Event) -> Outcome:
         """Return what became of an event once that is durable.
@@ -100,12 +101,15 @@ class Collector:
                 receipt = await self._in_thread(lambda: self._open().close_file())
                 if receipt is not None:
                     _LOG.info("%s: a file of events, %s", self._inbox.source, receipt.note.key)
+            self._is_stuck = False
         except (OSError, sqlite3.Error, Refusal) as error:
-            _LOG.warning(
-                "%s: the events cannot become a file now (%s). They stay in the journal; it is tried again.",
-                self._inbox.source,
-                error.text if isinstance(error, Refusal) else type(error).__name__,
-            )
+            if not self._is_stuck:  # once, and not at every tick
+                _LOG.warning(
+                    "%s: the events cannot become a file now (%s). They stay in the journal; it is tried again.",
+                    self._inbox.source,
+                    error.text if isinstance(error, Refusal) else type(error).__name__,
+                )
+            self._is_stuck = True
             await asyncio.sleep(0 if at_end else _TICK_SECONDS)
 
     def _open(self) -> Journal:

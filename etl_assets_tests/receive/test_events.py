@@ -6,12 +6,15 @@ import json
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from etl_assets import Events, Inbox, Ndjson, Secret
 from etl_assets.receive.journal import Event, Journal
+from etl_assets.receive.keeping import About, keep
+from etl_assets.receive.part import Part
 from etl_assets.receive.refusal import Refusal
 from etl_assets_tests.receive.receiving import receiving
 
@@ -202,6 +205,32 @@ def test_two_processes_that_close_the_same_events_make_one_file(inbox: Inbox) ->
     assert len(inbox.list()) == 1
     first.close()
     second.close()
+
+
+def test_events_whose_file_was_kept_before_a_crash_are_not_kept_again_after_another_file(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = replace(inbox, max_waiting=10)
+    journal = journal_of(inbox)
+    journal.append([Event(b'{"id": 1}', "")])
+    with monkeypatch.context() as crashing:
+        crashing.setattr(Journal, "_forget", _crash)
+        with pytest.raises(KeyboardInterrupt):
+            journal.close_file()
+    part = Part.create(inbox.folder)
+    part.write(b"of another machine")
+    keep(inbox.folder, part, About(), 10)
+    part.discard()
+    receipt = journal.close_file()
+    assert receipt is not None
+    assert receipt.duplicate
+    assert len(inbox.list()) == 2
+    assert journal.close_file() is None
+    journal.close()
+
+
+def _crash(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_events_that_cannot_become_a_file_stay_and_are_refused_when_they_are_too_many(inbox: Inbox) -> None:
