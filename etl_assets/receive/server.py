@@ -155,16 +155,13 @@ def tcp_listener(host: str, port: int) -> socket.socket:
         SettingsError: If it cannot be used.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
     except OSError as error:
         raise SettingsError(
             f"Port {port} of {host} cannot be used ({error.strerror}). Nothing was started. Choose another with "
             "--port, or stop the program that uses it."
         ) from error
-    return listener
 
 
 def unix_listener(path: str) -> socket.socket:
