@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import ModuleType
@@ -217,6 +218,15 @@ def test_fetches_in_one_thread_do_not_disturb_each_other() -> None:
         while one.stream.read(65_536) + other.stream.read(65_536):
             pass
     assert (last_value(one.state), last_value(other.state)) == (299, 1299)
+
+
+def test_fetches_in_several_threads_do_not_disturb_each_other() -> None:
+    def twice(first: int) -> int:
+        state = fetch(incremental(*range(first, first + 50), width=10_000)).state
+        return len(fetch(incremental(*range(first, first + 60), width=10_000), state).records)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(twice, range(0, 800, 100))) == [10] * 8
 
 
 def test_a_record_that_comes_late_is_found_within_the_lag() -> None:
