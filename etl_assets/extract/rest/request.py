@@ -214,7 +214,7 @@ class Answer:
 
 
 _NO_CONTENT: Final = 204
-_KEPT_BYTES: Final = 4 * 1024 * 1024
+_KEPT_BYTES: Final = 1024 * 1024
 """The records of a larger page are not kept: as objects they are many times its bytes."""
 _AT_ONCE: Final = 10_000
 
