@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from etl_assets import DltExtractor, Source, ingest, watch
+from etl_assets import DltExtractor, Source, doctor, ingest, watch
 from etl_assets.landing import LandingStore, Warehouse
 from etl_assets.model.partitions import Partition
 from etl_assets.postgres.connection import connected
@@ -107,6 +107,18 @@ class Feed:
         """The state with which the next fetch would begin."""
         with connected(self.url) as connection:
             return deliveries.last_state(connection, self.name, "")
+
+    def drift(self) -> int:
+        """The number of changes that were found in the feed."""
+        with connected(self.url) as connection:
+            (number,) = connection.execute("SELECT count(*) FROM etl.drift").fetchone() or (0,)
+        return int(number)
+
+    def violations(self) -> list[str]:
+        """The violations that the doctor finds, also by reading every delivery again."""
+        sources = [self.source]
+        found = doctor.examine(self.warehouse, sources) + doctor.reread(self.warehouse, sources).violations
+        return [f"{violation.invariant}: {violation.subject} {violation.problem}" for violation in found]
 
     def rows(self) -> list[tuple[Any, ...]]:
         statement = f"SELECT {', '.join(self.schema.names)} FROM core.{self.name} ORDER BY {', '.join(self.schema.key)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sqlite3
 import threading
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 _PAGE = 3
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Close here the connections that dlt leaves to the garbage collector, and not in the test of another file."""
+    yield
+    gc.collect()
 
 
 class Shop(ThreadingHTTPServer):
@@ -215,6 +224,7 @@ def test_runs_with_nothing_new_leave_rows_and_state(shop: Shop, migrated_url: st
         cursor(state, "shop", "orders", "updated"),
     )
     assert feed.runs[-1].id == feed.runs[-2].id
+    assert feed.drift() == 0
     shop.put(8, 50)
     feed.run()
     assert [row[0] for row in feed.rows()] == list(range(1, 9))
@@ -301,6 +311,8 @@ def check_two_runs(feed: Feed, insert: Any, source: str) -> None:
     assert "2026-01-31" in cursor(state, source, "orders", "updated")
     feed.run()
     assert feed.rows() == [*rows, row(6, 30, "new, and late")]
+    assert feed.drift() == 0
+    assert feed.violations() == []
 
 
 @pytest.mark.parametrize("backend", ["sqlalchemy", "pyarrow"])
