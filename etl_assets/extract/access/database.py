@@ -23,12 +23,14 @@ class Database(Access):
         password: Its password.
         tls: Whether the connection to another machine is encrypted.
         ca_file: Path of a file with certificates that are trusted, in the PEM form, instead of those of the system.
-        timeout: Seconds without an answer after which a fetch fails; see `Access`.
+        deadline: Seconds within which a fetch must end; it is also the limit of each statement at the server.
+        timeout: Seconds without an answer after which a fetch fails. A query that sorts is silent until it has sorted.
         max_bytes: The largest number of bytes of the frozen file.
     """
 
     user: str = ""
     password: Secret | None = None
+    timeout: float = field(default=600.0, kw_only=True)
     tls: bool = field(default=True, kw_only=True)
     ca_file: str = field(default="", kw_only=True)
 

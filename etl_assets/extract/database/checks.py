@@ -31,7 +31,7 @@ def check_declaration(extractor: DatabaseExtractor, where: str) -> None:
 
 
 def check_partitions(extractor: DatabaseExtractor, partitions: Partitioning | None, where: str) -> None:
-    """Raise a `DeclarationError` unless the rows of each partition can be told from those of others."""
+    """Raise a `DeclarationError` unless the rows of each partition differ from those of others."""
     placeholders = placeholders_of(extractor.query)
     column = extractor.partition_column
     if isinstance(partitions, Files):

@@ -25,7 +25,8 @@ def connect(address: Address, access: Database) -> Iterator[Session]:
     try:
         yield session
     finally:
-        session.close()
+        if not session.is_stuck:
+            session.close()
 
 
 def _session(address: Address, access: Database) -> Session:

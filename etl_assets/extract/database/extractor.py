@@ -60,7 +60,7 @@ class DatabaseExtractor(Extractor):
         check_declaration(self, where)
 
     def check_partitions(self, partitions: Partitioning | None, where: str) -> None:
-        """Raise unless the rows of a partition can be told from those of others."""
+        """Raise unless the rows of a partition differ from those of others."""
         from etl_assets.extract.database.checks import check_partitions  # noqa: PLC0415 -- as above
 
         check_partitions(self, partitions, where)

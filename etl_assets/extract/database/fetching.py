@@ -6,7 +6,7 @@ import hashlib
 import json
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
@@ -15,6 +15,7 @@ from etl_assets.errors import DeliveryError, EtlAssetsError
 from etl_assets.extract.base import Fetched
 from etl_assets.extract.database import errors
 from etl_assets.extract.database.address import address_of
+from etl_assets.extract.database.ahead import Ahead, SilentError
 from etl_assets.extract.database.catalogue import differences, to_state
 from etl_assets.extract.database.connecting import connect
 from etl_assets.extract.database.freezing import ParquetFile
@@ -25,7 +26,7 @@ from etl_assets.extract.progress import Progress
 from etl_assets.model.text import escape_control_characters, names_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from etl_assets.extract.database.address import Address
     from etl_assets.extract.database.catalogue import CatalogueColumn
@@ -87,7 +88,9 @@ def _question(
     if not columns:
         raise errors.missing(address, f"table {escape_control_characters(extractor.table)}")
     usable = state if state.get(_DECLARED) == _digest(extractor) else {}
-    return _Question(extractor, usable, address, session, selection, _chosen(columns, extractor, address))
+    never_null = {column.name for column in columns if column.nullable is False and session.dialect.has_types}
+    chosen = _chosen(columns, extractor, address)
+    return _Question(extractor, usable, address, session, selection, chosen, never_null)
 
 
 @dataclass
@@ -101,6 +104,7 @@ class _Question:
         session: The connection, in the snapshot.
         selection: What is read.
         columns: What the catalogue says of the columns that are read.
+        never_null: The names of all columns that have a value in each row.
     """
 
     extractor: DatabaseExtractor
@@ -109,6 +113,7 @@ class _Question:
     session: Session
     selection: Selection
     columns: Sequence[CatalogueColumn]
+    never_null: Collection[str]
     _as_text: set[Kind] = field(default_factory=set)
 
     @property
@@ -152,18 +157,22 @@ class _Question:
         newest, place = self._newest(readings)
         deadline = time.monotonic() + self.extractor.access.deadline - progress.seconds
         statement = self.selection.rows(readings, self._conditions(self.since))
-        with (
-            closing(self.session.batches(statement, readings)) as batches,
-            ParquetFile(file, readings, self.extractor.access.max_bytes) as parquet,
-        ):
-            for batch in batches:
-                if newest is not None:
-                    newest.see(batch.column(place))
-                parquet.add(batch)
-                progress.advance(records=batch.num_rows, size=file.tell() - progress.size)
-                if time.monotonic() > deadline:
-                    raise errors.too_slow(self.address)
-            progress.advance(size=parquet.finish() - progress.size)
+        rows = self.session.batches(statement, readings)
+        batches = Ahead(rows, self.extractor.access.timeout, self.session.close)
+        try:
+            with batches, ParquetFile(file, readings, self.extractor.access.max_bytes) as parquet:
+                for batch in batches:
+                    if newest is not None:
+                        newest.see(batch.column(place))
+                    parquet.add(batch)
+                    progress.advance(records=batch.num_rows, size=file.tell() - progress.size)
+                    if time.monotonic() > deadline:
+                        raise errors.too_slow(self.address)
+                progress.advance(size=parquet.finish() - progress.size)
+        except SilentError:
+            raise errors.too_slow(self.address) from None
+        finally:
+            self.session.is_stuck = batches.is_stuck
         return newest
 
     def _newest(self, readings: Sequence[Reading]) -> tuple[Newest | None, int]:
@@ -175,10 +184,7 @@ class _Question:
 
     def _conditions(self, since: Cursor | None) -> list[str]:
         by = self.extractor.incremental
-        never_null = by is not None and any(
-            column.name == by.by and column.nullable is False for column in self.columns
-        )
-        return self.selection.conditions(since, nullable=not (never_null and self.session.dialect.has_types))
+        return self.selection.conditions(since, nullable=by is not None and by.by not in self.never_null)
 
     def _notes(self, newest: Newest | None) -> Iterator[str]:
         if before := self.state.get(_CATALOGUE):
@@ -188,10 +194,11 @@ class _Question:
             yield (
                 f"{newest.without:,} rows have no value in {by.by!r} that can be compared; they are fetched each time."
             )
-        if statement := self.selection.without_partition():
+        column = self.extractor.partition_column
+        if column and column not in self.never_null:
+            statement = self.selection.without_partition()
             without = int(self.session.row(statement)[0])
             if without:
-                column = self.extractor.partition_column
                 yield f"{without:,} rows have no value in {column!r}, so that no partition has them."
         if self._as_text:
             yield (

@@ -67,9 +67,7 @@ class Selection:
         return found
 
     def without_partition(self) -> str:
-        """Return the statement that counts the rows that belong to no partition; empty if there can be none."""
-        if not self.extractor.partition_column:
-            return ""
+        """Return the statement that counts the rows that belong to no partition."""
         column = self.dialect.quote(self.extractor.partition_column)
         return self._select(["count(*)"], [self.dialect.has_no_value(column, self.partition.start)])
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import math
+import socket
+import threading
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -136,3 +140,52 @@ def test_a_driver_that_is_not_installed_is_named_with_its_extra(
     with pytest.raises(EnvironmentFaultError, match=r"etl-assets\[postgres\]"):  # noqa: SIM117 -- one block
         with postgres.extractor(table="t").fetch(Partition()):
             pass
+
+
+@contextmanager
+def becoming_silent(port: int, after: int) -> Iterator[int]:
+    """Forward connections to a port, and after some bytes of their answers nothing more; yield the port to use."""
+    stopped = threading.Event()
+
+    def forward(source: socket.socket, target: socket.socket, left: float) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                left -= len(data)
+                if left < 0:
+                    stopped.wait()
+                    return
+                target.sendall(data)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as opened:
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    client = opened.enter_context(listener.accept()[0])
+                    server = opened.enter_context(socket.create_connection(("127.0.0.1", port)))
+                    connections.extend((client, server))
+                    for source, target, left in ((server, client, after), (client, server, math.inf)):
+                        threads.append(threading.Thread(target=forward, args=(source, target, left)))
+                        threads[-1].start()
+
+        connections: list[socket.socket] = []
+        threads = [threading.Thread(target=accept)]
+        threads[0].start()
+        yield listener.getsockname()[1]
+        stopped.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        for connection in connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join()
+
+
+def test_a_server_that_becomes_silent_is_given_up(postgres: Postgres, tmp_path: Path) -> None:
+    postgres.run("CREATE TABLE t AS SELECT i, repeat('x', 500) AS x FROM generate_series(1, 100000) i")
+    access = Database(postgres.access.user, postgres.access.password, timeout=2.0)
+    parts = urlsplit(postgres.url)
+    with becoming_silent(parts.port or 5432, 20_000_000) as port:
+        extractor = DatabaseExtractor(f"postgresql://127.0.0.1:{port}{parts.path}", table="t", access=access)
+        with pytest.raises(DeliveryUnreachableError, match="took longer"):
+            freeze(extractor, tmp_path)

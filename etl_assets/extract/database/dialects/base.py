@@ -97,10 +97,12 @@ class Session(ABC):
     Attributes:
         dialect: Its SQL.
         notes: What people should know of the connection, each as a sentence.
+        is_stuck: Whether a thread waits for a silent database. It closes the connection, and nobody else does.
     """
 
     dialect: Dialect
     notes: list[str]
+    is_stuck: bool = False
 
     @abstractmethod
     def columns(self, table: Sequence[str], query: str) -> list[CatalogueColumn]:
