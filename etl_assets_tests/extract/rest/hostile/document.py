@@ -53,9 +53,9 @@ too, and compares this document with what came of it. To write it again:
 ```
 
 Where a row does not say otherwise, six records are published, in pages of two or in one page, and `attempts` is 4. A
-deadline that ends a fetch is 0.4 seconds, `max_page_bytes` is 1 MB for pages that are too large, and `max_pages` is 5 for
-those that never end. `requests` counts what the API received, repeated requests too. The last table has what cannot be
-noticed, and what helps.
+deadline that ends a fetch is 0.4 seconds, `max_page_bytes` is 1 MB for pages that are too large, and `max_pages` is 5
+for those that never end. `requests` counts what the API received, repeated requests too. The last table has what cannot
+be noticed, and what helps.
 """
 
 
@@ -65,8 +65,10 @@ def text() -> str:
 
 
 def _table(scenarios: Sequence[Scenario]) -> str:
-    rows = [
-        f"| {scenario.server} | {landed(scenario).outcome(scenario.missing)} | {landed(scenario).requests} | {scenario.bound} |\n"
-        for scenario in scenarios
-    ]
-    return f"| the server … | what happens | requests | bound |\n| --- | --- | --- | --- |\n{''.join(rows)}"
+    rows = "".join(_row(scenario) for scenario in scenarios)
+    return f"| the server … | what happens | requests | bound |\n| --- | --- | --- | --- |\n{rows}"
+
+
+def _row(scenario: Scenario) -> str:
+    run = landed(scenario)
+    return f"| {scenario.server} | {run.outcome(scenario.missing)} | {run.requests} | {scenario.bound} |\n"

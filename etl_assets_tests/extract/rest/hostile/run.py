@@ -66,14 +66,14 @@ class Run:
         """
         if self.error is not None:
             return f"refused: {self._shown(re.split(r' Nothing was (?:sent|written)', str(self.error))[0])}"
-        came = "every record" if self.ids or self.records else "no record, as published"
-        if missing:
+        doubled, malformed = len(self.ids) - len(set(self.ids)), self.records - len(self.ids)
+        if not self.ids:
+            came = f"{malformed} malformed record" if malformed else "no record, as published"
+        elif missing:
             came = f"all but {missing} record{'s' if missing > 1 else ''}"
-        doubled = len(self.ids) - len(set(self.ids))
-        if not missing and self.records:
-            came += f", {doubled} of them twice, as published" if doubled else " once"
-        if malformed := self.records - len(self.ids):
-            came += f", {malformed} of them malformed"
+        else:
+            came = f"every record, {doubled} of them twice, as published" if doubled else "every record once"
+            came += f", {malformed} of them malformed" if malformed else ""
         notes = " ".join(self._shown(note) for note in self.notes)
         return f"landed: {came}{f'; noted: “{notes}”' if notes else ''}"
 
