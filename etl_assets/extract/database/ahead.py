@@ -85,8 +85,10 @@ class Ahead:
         except BaseException as error:  # noqa: BLE001 -- raised again where the batch would have come
             self._ready.put(error)
         finally:
-            self._batches.close()
-            with self._lock:
-                self._is_done = True
-            if self.is_stuck:
-                self._close()
+            try:
+                self._batches.close()
+            finally:
+                with self._lock:
+                    self._is_done = True
+                if self.is_stuck:
+                    self._close()

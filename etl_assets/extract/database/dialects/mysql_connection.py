@@ -30,7 +30,7 @@ _SETTINGS: Final = (
     "SET SESSION sql_mode = ''",
     "SET SESSION group_concat_max_len = 4294967295",
 )
-"""An empty mode, in which no value of a table is an error and quotes are those of the server's default."""
+"""In an empty mode, no value of a table is an error. By default, GROUP_CONCAT cuts long texts without an error."""
 _BINARY: Final = 63
 _NOT_NULL, _UNSIGNED, _ENUM, _SET = 1, 32, 256, 2048
 _NAMES: Final = {

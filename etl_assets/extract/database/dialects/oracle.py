@@ -153,7 +153,7 @@ class OracleSession(Session):
     def batches(self, statement: str, readings: Sequence[Reading]) -> Generator[pa.RecordBatch]:
         """See `Session.batches`."""
         self._cursor.execute(statement, fetch_lobs=False)
-        return rows_of(self._cursor, readings)
+        yield from rows_of(self._cursor, readings)
 
     def now(self) -> datetime:
         """See `Session.now`."""

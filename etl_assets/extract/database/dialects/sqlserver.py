@@ -181,7 +181,7 @@ class SqlserverSession(Session):
     def batches(self, statement: str, readings: Sequence[Reading]) -> Generator[pa.RecordBatch]:
         """See `Session.batches`."""
         self._cursor.execute(statement)
-        return rows_of(self._cursor, readings)
+        yield from rows_of(self._cursor, readings)
 
     def now(self) -> datetime:
         """See `Session.now`."""
