@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,8 @@ def resource_of(function: Callable[..., Any], arguments: tuple[Any, ...], name: 
         function: Of the user.
         arguments: The partition, if the function takes one.
         name: Which resource of a source; empty for the only one.
-        known: The states of earlier fetches, which the function may read by ``dlt.current.source_state()``.
+        known: The states of earlier fetches, which the function may read by ``dlt.current.source_state()``. What it
+            writes into them is lost, as in dlt.
 
     Raises:
         DeliveryError: If it returns something else, or no resource of that name.
@@ -64,11 +66,13 @@ def resource_of(function: Callable[..., Any], arguments: tuple[Any, ...], name: 
     origin = f"dlt:{name}" if name else f"dlt:{getattr(function, '__name__', type(function).__name__)}"
     file = getattr(inspect.unwrap(function), "__code__", None)
     path = file.co_filename if file is not None else ""
-    states: Any = StateInjectableContext(state={"sources": dict(known.sources)})
+    states: Any = StateInjectableContext(state={"sources": deepcopy(known.sources)})
     with resource_errors(origin, path), Container().injectable_context(states):
         found = function(*arguments)
     if isinstance(found, DltSource):
-        return Resource(_chosen(found, name, origin), found, path)
+        source = found.with_resources(_chosen(found, name, origin))
+        (resource,) = source.selected_resources.values()
+        return Resource(resource, source, path)
     if not isinstance(found, DltResource):
         raise DeliveryError(
             f"The function of {origin} returned {_with_article(type(found).__name__)}, and no resource or source of "
@@ -83,17 +87,18 @@ def resource_of(function: Callable[..., Any], arguments: tuple[Any, ...], name: 
     return Resource(found, None, path)
 
 
-def _chosen(source: DltSource, name: str, origin: str) -> DltResource:
-    names = list(source.resources)
-    if not name and len(names) == 1:
-        (name,) = names
+def _chosen(source: DltSource, name: str, origin: str) -> str:
+    """Return the name of the resource: the declared one, or the only one that the source selects."""
+    names, selected = list(source.resources), list(source.selected_resources)
+    if not name and len(selected) == 1:
+        (name,) = selected
     if name not in names:
         problem = f"has no resource {name!r}" if name else "has several resources"
         raise DeliveryError(
             f"The source {source.name!r} of {origin} {problem}. Nothing was written. Declare name= with one of "
             f"{', '.join(map(repr, sorted(names))) or 'its resources, of which it has none now'}."
         )
-    return source.resources[name]
+    return name
 
 
 def _with_article(noun: str) -> str:

@@ -106,6 +106,24 @@ def test_a_resource_of_a_source_is_chosen_by_its_name() -> None:
         fetch(make, name="invoices")
 
 
+def test_the_only_resource_that_a_source_selects_needs_no_name() -> None:
+    def make() -> Any:
+        import dlt
+
+        @dlt.source(name="shop")
+        def shop() -> Any:
+            lines: Any = {"lines": {"data_type": "json"}}
+            yield dlt.resource([{"id": 1}], name="orders")
+            yield dlt.resource([{"id": 2, "lines": [1]}], name="invoices", columns=lines, selected=False)
+
+        return shop()
+
+    assert fetch(make).records == [{"id": 1}]
+    assert fetch(lambda: make().with_resources("invoices")).records == [{"id": 2, "lines": [1]}]
+    (invoice,) = fetch(make, name="invoices", table="invoices").records
+    assert invoice["lines"] == [1]
+
+
 def test_what_is_no_resource_is_refused() -> None:
     with pytest.raises(DeliveryError, match=r"returned a list, and no resource.*Nothing was written"):
         fetch(lambda: [{"a": 1}])

@@ -159,6 +159,7 @@ def test_the_function_of_a_source_reads_the_state() -> None:
         @dlt.source(name="shop")
         def shop() -> Any:
             known = dlt.current.source_state().get("seen", 0)
+            dlt.current.source_state()["lost"] = known
 
             @dlt.resource(name="orders")
             def orders() -> Iterator[Any]:
@@ -170,7 +171,9 @@ def test_the_function_of_a_source_reads_the_state() -> None:
         return shop()
 
     first = fetch(make)
-    assert fetch(make, first.state).records == [{"seen": 1}]
+    second = fetch(make, first.state)
+    assert second.records == [{"seen": 1}]
+    assert second.state["dlt"]["sources"] == {"shop": {"seen": 2}}
 
 
 def test_values_of_python_in_a_state_come_back_as_they_were() -> None:
