@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = "id, source, partition, rank, manifest, fetched_at, status, generation, fingerprint, needs_reload"
 
+_HAS_STATE: Final = "status <> 'refused' AND coalesce(manifest -> 'state', '{}') <> '{}'"
+
 
 def record(connection: Connection, source: str, partition: Partition, manifest: Manifest) -> tuple[Delivery, bool]:
     """Enter fetched bytes as a new delivery, unless the partition's newest delivery has the same bytes.
@@ -69,16 +71,25 @@ class LastFetch:
 
 
 def last_fetches(connection: Connection, source: str) -> dict[str, LastFetch]:
-    """Return the last fetch of each partition, by its key; a fetch with validators takes precedence."""
+    """Return the last fetch of each partition, by its key; a fetch with validators takes precedence.
+
+    The state is that of the newest delivery that has one; see `last_state`.
+    """
+    states: dict[str, dict[str, Any]] = dict(
+        connection.execute(
+            f"SELECT DISTINCT ON (partition) partition, manifest -> 'state' FROM etl.delivery WHERE source = %s "
+            f"AND {_HAS_STATE} ORDER BY partition, id DESC",
+            (source,),
+        ).fetchall()
+    )
     rows = connection.execute(
-        "SELECT DISTINCT ON (partition) partition, id, status = 'complete', manifest -> 'validators', "
-        "CASE WHEN status <> 'refused' THEN manifest -> 'state' END FROM etl.delivery "
+        "SELECT DISTINCT ON (partition) partition, id, status = 'complete', manifest -> 'validators' FROM etl.delivery "
         "WHERE source = %s ORDER BY partition, manifest -> 'validators' <> '{}' DESC, id DESC",
         (source,),
     ).fetchall()
     return {
-        partition: LastFetch(id_, complete, validators, state or {})
-        for partition, id_, complete, validators, state in rows
+        partition: LastFetch(id_, complete, validators, states.get(partition, {}))
+        for partition, id_, complete, validators in rows
     }
 
 
@@ -89,8 +100,8 @@ def last_state(connection: Connection, source: str, partition: str) -> dict[str,
     fetched again by the next fetch.
     """
     row = connection.execute(
-        "SELECT manifest -> 'state' FROM etl.delivery WHERE source = %s AND partition = %s AND status <> 'refused' "
-        "AND coalesce(manifest -> 'state', '{}') <> '{}' ORDER BY id DESC LIMIT 1",
+        f"SELECT manifest -> 'state' FROM etl.delivery WHERE source = %s AND partition = %s AND {_HAS_STATE} "
+        "ORDER BY id DESC LIMIT 1",
         (source, partition),
     ).fetchone()
     return row[0] if row else None
