@@ -12,10 +12,13 @@ from etl_assets import Incremental, Partition
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.database.address import address_of
 from etl_assets.extract.database.connecting import connect
+from etl_assets.extract.database.freezing import ParquetFile
 from etl_assets_tests.extract.database.frozen import freeze, schema_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pyarrow as pa
 
     from etl_assets_tests.extract.database.conftest import Postgres
 
@@ -299,3 +302,23 @@ def test_rows_are_in_row_groups_of_bounded_size(postgres: Postgres) -> None:
     sizes = [metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)]
     assert len(sizes) > 1
     assert max(sizes) < 64 * 1024**2
+
+
+def test_the_cursor_is_of_the_snapshot_of_the_rows(
+    postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgres.run("CREATE TABLE t (id int, at timestamptz)", "INSERT INTO t VALUES (1, '2024-01-01 10:00+00')")
+    extractor = postgres.extractor(table="t", incremental=Incremental("at", timedelta(0)))
+    add = ParquetFile.add
+
+    def add_while_another_writes(self: ParquetFile, batch: pa.RecordBatch) -> None:
+        postgres.run("INSERT INTO t VALUES (2, '2024-01-01 11:00+00')")
+        add(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ParquetFile, "add", add_while_another_writes)
+        first = freeze(extractor, tmp_path)
+    assert first.column("id") == ["1"]
+    assert first.state["cursor"]["value"] == "2024-01-01T10:00:00+00:00"
+    assert extractor.poll_since(Partition(), first.state) != first.manifest.validators
+    assert freeze(extractor, tmp_path, first.state).column("id") == ["1", "2"]
