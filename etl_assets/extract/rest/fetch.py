@@ -29,7 +29,7 @@ from etl_assets.extract.validators import CHECKSUM
 from etl_assets.model.text import escape_control_characters, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from etl_assets.extract.rest.extractor import RestExtractor
     from etl_assets.extract.rest.request import Answer
@@ -195,27 +195,33 @@ class _Reader:
         reading.requests_of_parent = parents.requests
         missing = 0
         for values, answers in in_parallel(partial(self._of_parent, known), parents.records, self.extractor.parallel):
-            missing += answers is None
-            for answer in answers or ():
-                yield answer, values
+            for page in answers:
+                if page is None:
+                    missing += 1
+                else:
+                    yield page, values
         if missing:
             reading.notes.append(f"There is nothing for {missing:,} of {len(parents.records):,} records of the parent.")
 
     def _of_parent(
         self, known: Mapping[str, Any], values: Mapping[str, str]
-    ) -> tuple[Mapping[str, str], list[Answer] | None]:
-        """Return the pages for a record of the parent; None instead if there is nothing at their address."""
+    ) -> tuple[Mapping[str, str], Iterable[Answer | None]]:
+        """Return the pages for a record of the parent: one after the other, or all at once for several threads."""
+        pages = self._pages_of(known, values)
+        return values, pages if self.extractor.parallel == 1 else list(pages)
+
+    def _pages_of(self, known: Mapping[str, Any], values: Mapping[str, str]) -> Iterator[Answer | None]:
+        """Yield the pages for a record of the parent; None instead if there is nothing at their address."""
         chain = Chain(replace(self.extractor, parallel=1), self._client, known[SINCE])
         try:
-            answers = list(chain.answers(request_of(self.extractor, {**known, **values})))
+            yield from chain.answers(request_of(self.extractor, {**known, **values}))
         except DeliveryMissingError:
-            return values, None
+            yield None
         if chain.signs:
             raise DeliveryIncompleteError(
                 f"The pages of a record of the parent of {self.shown} changed while they were read: "
                 f"{'; '.join(chain.signs)}. Nothing was written. Run again."
             )
-        return values, answers
 
     def _conclude(self, reading: Reading, seen: Seen) -> None:
         reading.state |= seen.state

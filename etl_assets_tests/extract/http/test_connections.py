@@ -40,7 +40,7 @@ def test_connections_that_a_server_closes_are_not_kept_open(certificate: Path, *
 def test_connections_that_were_not_accepted_are_not_kept_open() -> None:
     with HostileServer(_closing) as server:
         url = server.url().replace("http:", "https:")
-        with HttpSession(Http(private=True, wait=0, deadline=30, attempts=5), url) as session:
+        with HttpSession(Http(private=True, wait=0, deadline=30, timeout=0.2, attempts=3), url) as session:
             with pytest.raises(DeliveryUnreachableError):
                 session.send("GET", url)
             assert len(session.deadline._sockets) <= 2

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from etl_assets import Http, Json, PageNumber, Parent, Partition, RestExtractor, SinglePage
+from etl_assets.errors import DeliveryIncompleteError
 from etl_assets.extract.http.session import MOST_REDIRECTS
 from etl_assets_tests.extract.rest.hostile.document import DOCUMENT, NOTICED, UNNOTICED, text
 from etl_assets_tests.extract.rest.hostile.memory import BOMBS
 from etl_assets_tests.extract.rest.hostile.run import landed, polled, previewed
-from etl_assets_tests.extract.rest.hostile.scenario import CONTENTS, SECRETS
+from etl_assets_tests.extract.rest.hostile.scenario import CONTENTS, SECRETS, document, number, page_of, send
+from etl_assets_tests.hostile_server import HostileServer
 
 if TYPE_CHECKING:
     from etl_assets.errors import DeliveryError
     from etl_assets_tests.extract.rest.hostile.scenario import Scenario
+    from etl_assets_tests.hostile_server import Request
 
 ALL: Final = (*NOTICED, *UNNOTICED)
 _SECONDS: Final = 15.0
@@ -97,6 +101,30 @@ def test_the_document_on_hostile_servers_is_what_the_run_gives() -> None:
 
 def test_each_server_of_the_document_is_another_one() -> None:
     assert [server for server, count in Counter(scenario.server for scenario in ALL).items() if count > 1] == []
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_a_page_that_is_missing_among_those_of_a_record_of_the_parent_refuses_the_delivery(parallel: int) -> None:
+    def answer(request: Request) -> None:
+        if request.path.startswith("/orders"):
+            send(request, document((1, 2)))
+        else:
+            page = number(request)
+            send(request, document(page_of(page)), "404 Not Found" if page == 3 else "200 OK")
+
+    access = Http(private=True, wait=0.01, deadline=30)
+    with HostileServer(answer) as server:
+        orders = RestExtractor(Json("$.items"), server.url("/orders"), access=access, pagination=SinglePage())
+        lines = RestExtractor(
+            Json("$.items"),
+            server.url("/lines/{order_id}"),
+            access=access,
+            pagination=PageNumber(),
+            parent=Parent(orders, {"order_id": "id"}),
+            parallel=parallel,
+        )
+        with pytest.raises(DeliveryIncompleteError, match=r"Page 3 of .* is not there"), lines.fetch(Partition()):
+            pass
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
