@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, Self
 
 from etl_assets.errors import DeclarationError
 from etl_assets.model.declaration import Declaration
@@ -140,10 +140,14 @@ class Format(Declaration):
         """
 
 
+_OF_FILES: Final = frozenset({"member", "password", "settle_seconds"})
+
+
 def check_no_file(extractor: Extractor, where: str) -> None:
     """Raise a `DeclarationError` if an extractor that fetches no files declares what only files have."""
-    for name, default in (("member", "*"), ("password", None), ("settle_seconds", 2.0)):
-        if getattr(extractor, name) != default:
+    for field_ in fields(extractor):
+        if field_.name in _OF_FILES and getattr(extractor, field_.name) != field_.default:
+            name = field_.name
             raise DeclarationError(where, name, "is declared, and only files have it", "Leave it out")
 
 

@@ -13,6 +13,7 @@ import pytest
 from etl_assets import (
     Column,
     Csv,
+    DltExtractor,
     Excel,
     FileExtractor,
     Incremental,
@@ -31,12 +32,13 @@ from etl_assets.schema.rules import KINDS
 from etl_assets_tests.documented import ROOT
 
 DECLARING = "\n".join(
-    (ROOT / "docs" / name).read_text("utf-8") for name in ("declaring-a-source.md", "formats.md", "rest-apis.md")
+    (ROOT / "docs" / name).read_text("utf-8")
+    for name in ("declaring-a-source.md", "formats.md", "rest-apis.md", "dlt.md", "databases.md")
 )
 DOCUMENTED = (
     *(Source, FileExtractor, Schema, Column),
     *(Csv, Ndjson, Json, Xml, Excel, Parquet, SqlDump, Sqlite),
-    *(RestExtractor, Incremental),
+    *(RestExtractor, Incremental, DltExtractor),
 )
 OF_FILES = {"member", "password", "settle_seconds"}
 """Arguments of every extractor which only files have; the others refuse them."""
@@ -87,7 +89,13 @@ def declared(declared_class: type) -> dict[str, Any]:
 @pytest.mark.parametrize("section", DOCUMENTED, ids=lambda each: each.__name__)
 def test_the_documented_arguments_are_those_of_the_class(section: type) -> None:
     positional = {"name", "type"} if section is Column else set()
-    others = set(KINDS) - positional if section is Column else OF_FILES if section is RestExtractor else set()
+    others = (
+        set(KINDS) - positional
+        if section is Column
+        else OF_FILES
+        if section in (RestExtractor, DltExtractor)
+        else set()
+    )
     assert set(documented(section.__name__)) | positional == set(declared(section)) - others
 
 

@@ -70,6 +70,7 @@ class RestExtractor(Extractor):
     parallel: int = field(default=1, kw_only=True)
     on_change: Literal["restart", "report"] = field(default="restart", kw_only=True)
     repeatable: bool = field(default=False, kw_only=True)
+    settle_seconds: float = field(default=0.0, kw_only=True)
     max_pages: int = field(default=10_000, kw_only=True)
     max_page_bytes: int = field(default=64 * MEBIBYTE, kw_only=True)
 

@@ -101,7 +101,8 @@ def _of_fetch(manifest: Manifest) -> Metadata:
     if manifest.notes:
         metadata["notes"] = dg.MetadataValue.text(" ".join(manifest.notes))
     if manifest.state:
-        metadata["next fetch begins"] = dg.MetadataValue.json(manifest.state)
+        shown = {name: value for name, value in manifest.state.items() if not name.startswith("_")}
+        metadata["next fetch begins"] = dg.MetadataValue.json(shown)
     return metadata
 
 

@@ -105,7 +105,8 @@ class Decider:
 
     Attributes:
         trigger: As declared.
-        settle_seconds: A file that was changed less than this many seconds ago may still be being written.
+        settle_seconds: A file that was changed less than this many seconds ago may still be being written; 0 for what
+            is never half written.
         now: The time of the tick.
     """
 
@@ -181,7 +182,8 @@ class Decider:
         after = fetched.delivery_id if fetched is not None else 0
         arrival = Arrival(digest(key, polled, after), after)
         changed = modification_time(polled)
-        if changed is not None and self.now - changed >= timedelta(seconds=self.settle_seconds):
+        settled = changed is not None and self.now - changed >= timedelta(seconds=self.settle_seconds)
+        if settled or not self.settle_seconds:
             return Decision(replace(arrival, attempt=1), ask=True)
         return Decision(arrival, note="may still be being written; the next tick polls it again")
 
