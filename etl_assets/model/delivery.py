@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from etl_assets.model.text import escape_control_characters
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+CATALOGUE: Final = "catalogue"
+"""Where `Manifest.state` has what the publisher's catalogue says of each column: name, type, may be null or not."""
 DeliveryStatus = Literal["landed", "loading", "complete", "refused"]
 
 
@@ -139,6 +141,15 @@ class Manifest:
     def names(self) -> tuple[str, ...]:
         """The published column names, each once: those of the first member first."""
         return tuple(dict.fromkeys(name for member in self.members for name in member.names))
+
+    @property
+    def catalogue(self) -> dict[str, str]:
+        """The types of the columns in the publisher's catalogue, by published name; empty if it has none."""
+        return {
+            name: f"{type_} not null" if nullable is False else type_
+            for name, type_, nullable in self.state.get(CATALOGUE, ())
+            if type_
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as JSON values."""

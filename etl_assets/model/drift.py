@@ -19,17 +19,21 @@ DriftKind = Literal[
     "reordered",
     "line_end",
     "skipped_lines",
+    "catalogue",
     "retyped",
     "format",
     "null_word",
     "category",
 ]
-STRUCTURE_KINDS: Final = ("added", "removed", "renamed", "reordered", "line_end", "skipped_lines")
-"""Kinds that the published names and the index of a delivery show; known when it has landed."""
+STRUCTURE_KINDS: Final = ("added", "removed", "renamed", "reordered", "line_end", "skipped_lines", "catalogue")
+"""Kinds that the published names, the catalogue and the index of a delivery show; known when it has landed."""
 _OPPOSITE: Final = {"missing": "present", "present": "missing", "some": "none", "none": "some"}
 CELL_KINDS: Final = ("retyped", "format", "null_word", "category")
 """Kinds that only the cells show; known when every batch of a delivery has been observed."""
+AMENDED_KINDS: Final = (*CELL_KINDS, "catalogue")
+"""Kinds of which an open event goes on if a later delivery changes the same column once more."""
 _CHANGED_PROPERTY: Final = {
+    "catalogue": "the type in the catalogue",
     "retyped": "the type",
     "format": "the format",
     "null_word": "the null words",
@@ -51,8 +55,8 @@ class Change:
         replacement: The new name, for a renaming; empty otherwise.
         foreseen: Whether the declaration provides for it. Nobody is alerted about a foreseen change.
         blocking: Whether the delivery is refused because of it.
-        detail: Numbers, names, patterns and null words. The new members of a category are under ``members``; they are
-            contents of records, and only the reviewer may see them.
+        detail: Numbers, names, types, patterns and null words. The new members of a category are under ``members``;
+            they are contents of records, and only the reviewer may see them.
         proposal: Python that shows how to change the declaration; empty when no change is needed. It contains names,
             and ``...`` in the place of members of a category.
     """
@@ -90,7 +94,7 @@ class Change:
     def identity(self) -> tuple[Any, ...]:
         """A value that is equal for equal changes, even if their numbers of cells differ."""
         contents = [self.detail.get(name) for name in ("before", "after", "words", "members")]
-        if self.kind in STRUCTURE_KINDS:
+        if self.kind not in AMENDED_KINDS:
             return self.slot
         return (*self.slot, *(tuple(part) if isinstance(part, list) else part for part in contents))
 
@@ -106,7 +110,7 @@ class Change:
                 return "renamed", self.replacement, self.subject
             case "line_end" | "skipped_lines":
                 return self.kind, _OPPOSITE[self.subject], ""
-            case "retyped" | "format":
+            case "retyped" | "format" | "catalogue":
                 detail = {**self.detail, "before": self.detail["after"], "after": self.detail["before"]}
                 return replace(self, detail=detail).identity
             case _:
@@ -139,12 +143,14 @@ class Published:
         values: Sketches of the values, by name; none for columns without values and for sensitive columns.
         unterminated: Whether a file did not end with a line end; None if an earlier version did not observe it.
         skipped: Whether there were lines that are no records; None if an earlier version did not observe it.
+        types: The types of the columns in the publisher's catalogue, by name; none for most publishers.
     """
 
     names: tuple[str, ...]
     values: Mapping[str, Values] = field(default_factory=dict)
     unterminated: bool | None = None
     skipped: bool | None = None
+    types: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

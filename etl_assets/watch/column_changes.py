@@ -87,6 +87,15 @@ def file_changes(before: Published, now: Published, *, declared: bool) -> list[C
     return found
 
 
+def catalogue_changes(before: Published, now: Published) -> list[Change]:
+    """Return what changed in the types that the publisher's catalogue has for the columns of both deliveries."""
+    return [
+        Change("catalogue", name, detail={"before": before.types[name], "after": type_})
+        for name, type_ in now.types.items()
+        if before.types.get(name, type_) != type_
+    ]
+
+
 def moved_names(before: Sequence[str], now: Sequence[str]) -> list[str]:
     """Return the fewest names that must move to turn the old order into the new one; empty if the order is the same."""
     place = {name: index for index, name in enumerate(now)}

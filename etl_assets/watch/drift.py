@@ -13,14 +13,14 @@ import polars as pl
 
 from etl_assets import alerts
 from etl_assets.landing import batches
-from etl_assets.model.drift import CELL_KINDS, STRUCTURE_KINDS, Published
+from etl_assets.model.drift import AMENDED_KINDS, CELL_KINDS, STRUCTURE_KINDS, Published
 from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.watch import drift_events as memory
 from etl_assets.watch.cell_changes import cell_changes, is_undone, merge_changes
 from etl_assets.watch.cell_changes import is_declared_now as cells_declared
 from etl_assets.watch.cell_samples import from_json
-from etl_assets.watch.column_changes import changes, file_changes, first_changes
+from etl_assets.watch.column_changes import catalogue_changes, changes, file_changes, first_changes
 from etl_assets.watch.column_changes import is_declared_now as names_declared
 from etl_assets.watch.proposals import propose
 from etl_assets.watch.renames import sketch
@@ -236,7 +236,7 @@ def _compare_names(connection: Connection, source: Source, delivery: Delivery, s
     schema = source.schema
     manifest = delivery.manifest
     sketches = _sketches(schema, manifest.names, sample)
-    now = Published(manifest.names, sketches, manifest.unterminated > 0, manifest.skipped > 0)
+    now = Published(manifest.names, sketches, manifest.unterminated > 0, manifest.skipped > 0, manifest.catalogue)
     format_ = source.extractor.frozen_format
     declared = format_.on_unterminated == "report"
     baseline = memory.observation_before(connection, delivery)
@@ -246,18 +246,21 @@ def _compare_names(connection: Connection, source: Source, delivery: Delivery, s
     else:
         found = changes(schema, baseline.published, now, [event.change for event in open_before])
         found += file_changes(baseline.published, now, declared=declared)
+        found += catalogue_changes(baseline.published, now)
     if format_.naming == "union":
         found = [change for change in found if change.kind != "reordered"]
     remembered = {} if baseline is None else baseline.published.values
     memory.remember(connection, delivery, _to_remember(schema, now, remembered))
     identities = {change.identity for change in found}
     undone = [event for event in open_before if event.change.inverse in identities]
+    found = _with_former(found, _without(open_before, undone))
     proposed = [replace(change, proposal=propose(schema, change, sample, format_.decimal)) for change in found]
 
     def undone_later(change: Change, later: Observation) -> bool:
         others = [
             *changes(schema, now, later.published, [change]),
             *file_changes(now, later.published, declared=declared),
+            *catalogue_changes(now, later.published),
         ]
         return change.inverse in {other.identity for other in others}
 
@@ -271,11 +274,7 @@ def _compare_cells(connection: Connection, source: Source, delivery: Delivery, c
     earlier = [from_json(past) for past in memory.cells_before(connection, delivery, HISTORY)]
     open_before = memory.find_open_before(connection, delivery, CELL_KINDS)
     undone = [event for event in open_before if is_undone(schema, event.change, now)]
-    former = {event.change.slot: event.change for event in _without(open_before, undone)}
-    found = [
-        merge_changes(former[change.slot], change) if change.slot in former and not change.foreseen else change
-        for change in cell_changes(schema, earlier, now)
-    ]
+    found = _with_former(cell_changes(schema, earlier, now), _without(open_before, undone))
     proposed = [replace(change, proposal=propose(schema, change)) for change in found]
 
     def undone_later(change: Change, later: Observation) -> bool:
@@ -317,7 +316,7 @@ def _write(connection: Connection, delivery: Delivery, comparison: _Comparison) 
         known = (None if of_its_own else by_slot.get(change.slot)) or by_identity.get(change.identity)
         if known is None:
             opened.append(memory.enter(connection, delivery, change))
-        elif change.kind in CELL_KINDS and known.id in amendable:
+        elif change.kind in AMENDED_KINDS and known.id in amendable:
             memory.amend(connection, known, change)
         else:
             memory.move_first_delivery(connection, delivery, known)
@@ -326,6 +325,15 @@ def _write(connection: Connection, delivery: Delivery, comparison: _Comparison) 
         resolved = {event.id: event for event in memory.resolve(connection, later.delivery_id, undone)}
         opened = [resolved.get(event.id, event) for event in opened]
     return Drift(tuple(opened), tuple(closed))
+
+
+def _with_former(found: Iterable[Change], open_before: Iterable[DriftEvent]) -> list[Change]:
+    """Return changes; one of a column whose open event goes on begins where that event does."""
+    former = {event.change.slot: event.change for event in open_before if event.change.kind in AMENDED_KINDS}
+    return [
+        merge_changes(former[change.slot], change) if change.slot in former and not change.foreseen else change
+        for change in found
+    ]
 
 
 def _without(events: Iterable[DriftEvent], others: Iterable[DriftEvent]) -> list[DriftEvent]:

@@ -44,7 +44,7 @@ def propose(schema: Schema, change: Change, sample: pl.DataFrame | None = None, 
             return _without_column(schema, change.subject)
         case "renamed":
             return _with_new_name(schema, change.subject, change.replacement, sample, decimal)
-        case "reordered" | "skipped_lines" | "line_end":
+        case "reordered" | "skipped_lines" | "line_end" | "catalogue":
             return "unterminated='report'" if change.kind == "line_end" else ""
         case _:
             column = next((column for column in schema.published if column.name == change.subject), None)

@@ -23,6 +23,7 @@ from etl_assets.extract.database.newest import Newest
 from etl_assets.extract.database.reading import UnfitError
 from etl_assets.extract.database.statement import Selection
 from etl_assets.extract.progress import Progress
+from etl_assets.model.delivery import CATALOGUE
 from etl_assets.model.text import escape_control_characters, names_text
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from etl_assets.model.partitions import Partition
 
 _WHERE: Final = "extractor DatabaseExtractor"
-_CATALOGUE: Final = "catalogue"
 _DECLARED: Final = "declared"
 
 
@@ -134,7 +134,7 @@ class _Question:
                 file.seek(0)
                 file.truncate()
                 progress.records = progress.size = 0
-        state = {_DECLARED: _digest(self.extractor), _CATALOGUE: to_state(self.columns)}
+        state = {_DECLARED: _digest(self.extractor), CATALOGUE: to_state(self.columns)}
         validators: Mapping[str, str] = {}
         by = self.extractor.incremental
         if by is not None and newest is not None:
@@ -187,7 +187,7 @@ class _Question:
         return self.selection.conditions(since, nullable=by is not None and by.by not in self.never_null)
 
     def _notes(self, newest: Newest | None) -> Iterator[str]:
-        if before := self.state.get(_CATALOGUE):
+        if before := self.state.get(CATALOGUE):
             yield from map(escape_control_characters, differences(before, self.columns, self._what))
         by = self.extractor.incremental
         if by is not None and newest is not None and newest.without:

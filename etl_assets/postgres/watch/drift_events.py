@@ -236,5 +236,11 @@ def _event(row: tuple[Any, ...]) -> DriftEvent:
 def _observation(row: tuple[Any, ...]) -> Observation:
     delivery_id, published, cells = row
     values = {name: Values(kept["distinct"], tuple(kept["hashes"])) for name, kept in published["values"].items()}
-    remembered = Published(tuple(published["names"]), values, published.get("unterminated"), published.get("skipped"))
+    remembered = Published(
+        tuple(published["names"]),
+        values,
+        published.get("unterminated"),
+        published.get("skipped"),
+        published.get("types", {}),
+    )
     return Observation(delivery_id, remembered, cells)

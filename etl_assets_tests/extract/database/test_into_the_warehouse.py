@@ -170,3 +170,25 @@ def test_money_is_read_as_text_and_as_a_number(
     world = world_of(migrated_url, tmp_path, schema, postgres.extractor(table="t"))
     take(world)
     assert [str(row[1]) for row in world.rows()] == ["1234.50"]
+
+
+def test_a_type_that_changes_in_the_catalogue_is_drift_until_it_changes_back(
+    postgres: Postgres, migrated_url: str, tmp_path: Path
+) -> None:
+    postgres.run("CREATE TABLE t (id int PRIMARY KEY, price numeric(10,2) NOT NULL)", "INSERT INTO t VALUES (1, 2)")
+    schema = Schema(columns=(Column("id", "integer", required=True), Column("price", "decimal", scale=2)), key=("id",))
+    world = world_of(migrated_url, tmp_path, schema, postgres.extractor(table="t"))
+    question = "SELECT kind, subject, status, detail ->> 'before', detail ->> 'after' FROM etl.drift ORDER BY id"
+    take(world)
+    assert world.query(question) == []
+    former, wider = "numeric(10,2) not null", "numeric(12,2) not null"
+    postgres.run("ALTER TABLE t ALTER price TYPE numeric(12,2)")
+    take(world)
+    assert world.query(question) == [("catalogue", "price", "open", former, wider)]
+    postgres.run("ALTER TABLE t ALTER price DROP NOT NULL")
+    take(world)
+    assert world.query(question) == [("catalogue", "price", "open", former, "numeric(12,2)")]
+    postgres.run("ALTER TABLE t ALTER price TYPE numeric(10,2), ALTER price SET NOT NULL")
+    take(world)
+    assert world.query(question) == [("catalogue", "price", "resolved", former, "numeric(12,2)")]
+    assert world.violations() == []
