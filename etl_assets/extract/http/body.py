@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from etl_assets.extract.http.session import HttpSession
 
 _RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
 _WHOLE: Final = 200
 _PART: Final = 206
 _CHUNK: Final = 256 * 1024
@@ -156,7 +157,7 @@ def too_large(url: str, most: int) -> DeliveryError:
 
 def _size(headers: Mapping[str, str]) -> int | None:
     length = headers.get("Content-Length", "")
-    return int(length) if length.isascii() and length.isdecimal() and not _is_chunked(headers) else None
+    return int(length) if _LENGTH.fullmatch(length) and not _is_chunked(headers) else None
 
 
 def _is_chunked(headers: Mapping[str, str]) -> bool:

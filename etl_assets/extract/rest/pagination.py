@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LINK: Final = re.compile(r"<([^<>]*)>((?:[^,<]|,(?!\s*<))*)")
 _REL: Final = re.compile(r""";\s*rel\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s;,"']+))""", re.IGNORECASE)
+_DIGITS: Final = re.compile(r"[0-9]{1,18}")
 _NO_CONTENT: Final = 204
 
 
@@ -321,7 +322,7 @@ def _flag(answer: Answer, path: str) -> bool:
 
 def _number(answer: Answer, path: str, name: str) -> int:
     value = answer.value(path)
-    if isinstance(value, str) and value.isascii() and value.isdecimal():
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise _no_value(answer, name, path, "a number")

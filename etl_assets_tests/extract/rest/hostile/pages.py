@@ -267,6 +267,15 @@ SCENARIOS: Final = (
         declared={"pagination": Cursor("$.next", total="$.total")},
     ),
     Scenario(
+        "names a total of 5,000 digits",
+        numbered(lambda page: document(page_of(page), total="9" * 5_000)),
+        1,
+        "one request",
+        DeliveryError,
+        "Correct the path",
+        declared=_BY_TOTAL,
+    ),
+    Scenario(
         "names another total on each page",
         _growing_total,
         12,

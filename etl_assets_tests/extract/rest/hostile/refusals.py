@@ -155,6 +155,19 @@ SCENARIOS: Final = (
         DeliveryUnreachableError,
         "3600 seconds",
     ),
+    Scenario(
+        "writes its limits in numbers and dates that are none",
+        every(
+            sends(
+                _WHOLE,
+                X_RateLimit_Remaining="0",
+                X_RateLimit_Reset="9" * 5_000,
+                Date="Thu, 99 Jan 99999 99:99:99 +99999999999999999999",
+            )
+        ),
+        1,
+        _ONCE,
+    ),
     Scenario("answers 403", every(sends(b"", "403 X")), 1, _ONCE, DeliveryError, "values of its secrets"),
     Scenario("answers 401", every(sends(b"", "401 X")), 1, _ONCE, DeliveryError, "values of its secrets"),
     Scenario(

@@ -177,6 +177,12 @@ SCENARIOS: Final = (
         DeliveryIncompleteError,
     ),
     Scenario(
+        "announces a length of 5,000 digits",
+        every(_raw(_head(b"Content-Length: " + b"9" * 5_000), WHOLE)),
+        1,
+        _ONCE,
+    ),
+    Scenario(
         "breaks off after 50 bytes, and sends the rest of the same version when asked",
         every(_in_pieces),
         -(-len(WHOLE) // 50),
