@@ -166,6 +166,8 @@ class _Reader:
             reading.signs.append("the first page is another one now")
         if seen is not None:
             self._conclude(reading, seen)
+        elif self.extractor.incremental is not None:  # there was no page, so that the next fetch begins as this one did
+            reading.state |= self.extractor.incremental.state(self.extractor.incremental.cursor(self._state))
         elif first is not None and self.extractor.parent is None and (file.pages == 1 or self.extractor.newest_first):
             reading.validators = {CHECKSUM: first.digest}
         return reading
@@ -194,7 +196,8 @@ class _Reader:
         reading.state |= {PARENT: parents.state} if parents.state else {}
         reading.requests_of_parent = parents.requests
         missing = 0
-        for values, answers in in_parallel(partial(self._of_parent, known), parents.records, self.extractor.parallel):
+        of_parent = partial(self._of_parent, known, reading)
+        for values, answers in in_parallel(of_parent, parents.records, self.extractor.parallel):
             for page in answers:
                 if page is None:
                     missing += 1
@@ -204,24 +207,22 @@ class _Reader:
             reading.notes.append(f"There is nothing for {missing:,} of {len(parents.records):,} records of the parent.")
 
     def _of_parent(
-        self, known: Mapping[str, Any], values: Mapping[str, str]
+        self, known: Mapping[str, Any], reading: Reading, values: Mapping[str, str]
     ) -> tuple[Mapping[str, str], Iterable[Answer | None]]:
         """Return the pages for a record of the parent: one after the other, or all at once for several threads."""
-        pages = self._pages_of(known, values)
+        pages = self._pages_of(known, reading, values)
         return values, pages if self.extractor.parallel == 1 else list(pages)
 
-    def _pages_of(self, known: Mapping[str, Any], values: Mapping[str, str]) -> Iterator[Answer | None]:
+    def _pages_of(
+        self, known: Mapping[str, Any], reading: Reading, values: Mapping[str, str]
+    ) -> Iterator[Answer | None]:
         """Yield the pages for a record of the parent; None instead if there is nothing at their address."""
         chain = Chain(replace(self.extractor, parallel=1), self._client, known[SINCE])
         try:
             yield from chain.answers(request_of(self.extractor, {**known, **values}))
         except DeliveryMissingError:
             yield None
-        if chain.signs:
-            raise DeliveryIncompleteError(
-                f"The pages of a record of the parent of {self.shown} changed while they were read: "
-                f"{'; '.join(chain.signs)}. Nothing was written. Run again."
-            )
+        reading.signs += [f"of a record of the parent, {sign}" for sign in chain.signs]
 
     def _conclude(self, reading: Reading, seen: Seen) -> None:
         reading.state |= seen.state

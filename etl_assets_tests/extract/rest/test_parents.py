@@ -116,3 +116,46 @@ def test_a_parent_that_gives_no_pages_is_refused_at_load(url: str, columns: dict
     orders = RestExtractor(Json("$.items"), "https://a.example/orders", access=NEARBY)
     with pytest.raises(DeclarationError, match=problem):
         extractor(url, parent=Parent(orders, columns))
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_lines_that_change_while_they_are_read_are_read_again_or_taken_with_a_note(parallel: int) -> None:
+    left = [5, 5]
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path == "/orders":
+            return Reply({"items": [{"id": 1}]})
+        total = left.pop() if left else 3
+        return Reply({"items": page_of(numbered(3), asked, 2), "total": total})
+
+    for on_change, expected in (
+        ("restart", ()),
+        ("report", ("of a record of the parent, the number of records went from 5 to 3",)),
+    ):
+        left[:] = [5, 5]
+        with Api(answer) as api:
+            source = extractor(
+                api.url("/orders/{order_id}/lines"),
+                pagination=PageNumber(total="$.total"),
+                parent=Parent(extractor(api.url("/orders")), {"order_id": "id"}),
+                parallel=parallel,
+                on_change=on_change,
+            )
+            delivery = landed(source)
+        assert delivery.ids == [1, 2, 3]
+        assert [text in note for text, note in zip(expected, delivery.manifest.notes, strict=True)] == [True] * len(
+            expected
+        )
+
+
+def test_without_a_page_the_next_fetch_begins_where_this_one_did() -> None:
+    state = {"cursor": {"by": "changed", "type": "instant", "value": "2026-03-01T05:00:00+00:00"}}
+    with Api(lambda asked: Reply(status=204)) as api:  # noqa: ARG005 -- there is nothing
+        since = {"since": "{since:%Y-%m-%d}"}
+        source = extractor(api.url(), params=since, incremental=Incremental("changed", timedelta(hours=1)))
+        assert landed(source, state=state).manifest.state["cursor"] == state["cursor"]
+        parent = Parent(extractor(api.url("/orders")), {"order_id": "id"})
+        lines_of_orders = extractor(
+            api.url("/{order_id}"), params=since, parent=parent, incremental=Incremental("changed", timedelta(hours=1))
+        )
+        assert landed(lines_of_orders, state=state).manifest.state == state
