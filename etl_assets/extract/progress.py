@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -34,6 +35,7 @@ class Progress:
             where: What is fetched, without secrets.
         """
         self.pages = self.records = self.size = 0
+        self._lock = threading.Lock()
         self._where = where
         self._began = self._reported = time.monotonic()
 
@@ -43,13 +45,15 @@ class Progress:
         return time.monotonic() - self._began
 
     def advance(self, *, pages: int = 0, records: int = 0, size: int = 0) -> None:
-        """Add to the counts."""
-        self.pages += pages
-        self.records += records
-        self.size += size
-        now = time.monotonic()
-        if now - self._reported >= SECONDS:
-            self._reported = now
+        """Add to the counts; from any thread."""
+        with self._lock:
+            self.pages += pages
+            self.records += records
+            self.size += size
+            now = time.monotonic()
+            is_due = now - self._reported >= SECONDS
+            self._reported = now if is_due else self._reported
+        if is_due:
             say(f"{self._where}: {self}")
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ delivery only through them: from the frozen bytes, never from the publisher.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -56,6 +57,7 @@ def land(
             except DeliveryError as error:
                 results.append(error)
 
+    began = time.monotonic()
     fetching = extractor.fetch_since(partition, state) if state else extractor.fetch(partition)
     with fetching as fetched:
         digests = store.freeze(fetched, index_unpacked)
@@ -68,7 +70,7 @@ def land(
             blocks=digests.blocks,
             state=fetched.state,
             notes=tuple(fetched.notes),
-            statistics=fetched.statistics,
+            statistics={"seconds": round(time.monotonic() - began, 3), **fetched.statistics},
         )
     if not results:
         return index(extractor, store, manifest)

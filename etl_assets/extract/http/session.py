@@ -274,7 +274,7 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
 
 
 def _refused(url: str, problem: str) -> DeliveryError:
-    return DeliveryError(f"{without_secrets(url)} {problem}. Nothing was written. Correct the location.")
+    return DeliveryError(f"{without_secrets(url)} {problem}. Nothing was written. Correct the address.")
 
 
 def _unreachable(shown: str, cause: str) -> DeliveryUnreachableError:

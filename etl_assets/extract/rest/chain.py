@@ -1,7 +1,7 @@
 """Follows a pagination from its first page to its last, and guards against what servers do wrong.
 
 Pages that repeat, never end, or lead to another host are refused. What shows that records changed while they were read
-is collected in `Chain.signs`.
+is collected in `Chain.changes`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from etl_assets.extract.incremental import Cursor
+    from etl_assets.extract.rest.answer import Answer
     from etl_assets.extract.rest.client import Client
     from etl_assets.extract.rest.extractor import RestExtractor
-    from etl_assets.extract.rest.request import Answer, Request
+    from etl_assets.extract.rest.request import Request
 
     Item = TypeVar("Item")
     Result = TypeVar("Result")
@@ -41,7 +42,7 @@ class Chain:
     """The pages of one first request.
 
     Attributes:
-        signs: What shows that the records changed while they were read, each as a clause; complete after the last page.
+        changes: What shows that records changed while they were read, each as a clause; complete after the last page.
     """
 
     def __init__(self, extractor: RestExtractor, client: Client, since: Cursor | None = None) -> None:
@@ -52,7 +53,7 @@ class Chain:
             client: Asks for a page.
             since: Where an incremental fetch begins; of one that has the newest records first, the end.
         """
-        self.signs: list[str] = []
+        self.changes: list[str] = []
         self._since: Any = since if extractor.newest_first else None
         self._extractor = extractor
         self._client = client
@@ -163,9 +164,9 @@ class Chain:
         if not self._totals:
             return
         if len(set(self._totals)) > 1:
-            self.signs.append(f"the number of records went from {self._totals[0]:,} to {self._totals[-1]:,}")
+            self.changes.append(f"the number of records went from {self._totals[0]:,} to {self._totals[-1]:,}")
         if last.so_far != self._totals[-1]:
-            self.signs.append(f"{last.so_far:,} records came, and there are {self._totals[-1]:,}")
+            self.changes.append(f"{last.so_far:,} records came, and there are {self._totals[-1]:,}")
 
 
 def in_parallel(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:

@@ -16,13 +16,13 @@ from etl_assets.extract.http.decoding import decoded
 from etl_assets.extract.http.refused import refused
 from etl_assets.extract.http.waits import backoff
 from etl_assets.extract.location import without_secrets
-from etl_assets.extract.rest.request import Answer
+from etl_assets.extract.progress import Progress
+from etl_assets.extract.rest.answer import Answer
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
     from etl_assets.extract.http.session import HttpSession
-    from etl_assets.extract.progress import Progress
     from etl_assets.extract.rest.extractor import RestExtractor
     from etl_assets.extract.rest.request import Request
 
@@ -36,17 +36,25 @@ _CONDITIONS: Final = {"etag": "If-None-Match", "last-modified": "If-Modified-Sin
 class Client:
     """Asks for the pages of one fetch, from any number of threads.
 
-    Args:
-        extractor: The declaration.
-        session: Sends the requests.
+    Attributes:
         progress: Counts what came.
     """
 
-    def __init__(self, extractor: RestExtractor, session: HttpSession, progress: Progress) -> None:
+    def __init__(self, extractor: RestExtractor, session: HttpSession) -> None:
+        """Begin.
+
+        Args:
+            extractor: The declaration.
+            session: Sends the requests.
+        """
         self._extractor = extractor
         self._session = session
-        self._progress = progress
         self._shown = without_secrets(extractor.url.partition("?")[0])
+        self.progress = Progress(self._shown)
+
+    def begin_again(self) -> None:
+        """Count from zero, for another reading of all pages."""
+        self.progress = Progress(self._shown)
 
     def ask(self, request: Request, number: int = 1, earlier: int = 0) -> Answer:
         """Ask for a page and return it, with its records read.
@@ -80,22 +88,28 @@ class Client:
                     raise
                 attempt += 1
 
-    def has_changed(self, answer: Answer) -> bool:
-        """Ask whether a page still has the same records; False if the server names no version of it."""
+    def has_changed(self, answer: Answer) -> bool | None:
+        """Ask whether a page still has the same records.
+
+        Returns:
+            None if that is not known: the server names no version of the page, or does not answer now.
+        """
         conditions = {
             condition: answer.headers[name] for name, condition in _CONDITIONS.items() if answer.headers.get(name)
         }
         if not conditions or answer.request.method != "GET":
-            return False
+            return None
         headers = {**answer.request.headers, **conditions}
-        response = self._session.send("GET", answer.request.target, headers)
-        if response.status != _OK:
-            response.close()
-            return False
         try:
+            response = self._session.send("GET", answer.request.target, headers)
+            if response.status == _NOT_MODIFIED:
+                response.close()
+                return False
             again = self._answer(answer.request, response, answer.label, answer.number, answer.earlier)
-        except DeliveryIncompleteError:  # it is the same page, asked for without conditions
-            again = self.ask(answer.request, answer.number, answer.earlier)
+        except DeliveryMissingError:
+            return True
+        except (DeliveryUnreachableError, DeliveryIncompleteError):
+            return None
         return again.digest != answer.digest
 
     @property
@@ -110,8 +124,8 @@ class Client:
         repeatable = self._extractor.repeatable
         response = self._session.send(request.method, request.target, headers, request.body, repeatable=repeatable)
         answer = self._answer(request, response, label, number, earlier)
-        self._progress.advance(pages=1, records=answer.records, size=len(answer.body))
-        if self._progress.size > self._session.http.max_bytes:
+        self.progress.advance(pages=1, records=answer.records, size=len(answer.body))
+        if self.progress.size > self._session.http.max_bytes:
             raise DeliveryError(
                 f"{self._shown} has more than {self._session.http.max_bytes} bytes. Nothing was written. If it may be "
                 "that large, declare max_bytes=… of its access."
@@ -136,7 +150,17 @@ class Client:
                     "Check the url, and whether the API asks for a login or is under maintenance; then run again."
                 ) from None
             raise
+        self._check_null(answer)
         return answer
+
+    def _check_null(self, answer: Answer) -> None:
+        """Refuse a page that has null where its records are, as answers about errors do."""
+        format_ = self._extractor.format
+        if isinstance(format_, Json) and not format_.explode and answer.records == 1 and list(answer.raws) == [b"null"]:
+            raise DeliveryError(
+                f"{answer.label} has null at {format_.records}, where its records are declared. Nothing was written. "
+                "Check what the API says beside it; if it means that there are none, declare missing_ok=True."
+            )
 
     def _body(self, request: Request, response: BaseHTTPResponse) -> bytes:
         """Return the whole body of an answer.

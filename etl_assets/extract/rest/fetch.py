@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 from urllib.parse import urlsplit
 
@@ -16,14 +16,14 @@ from etl_assets.extract.base import Fetched
 from etl_assets.extract.http.session import HttpSession
 from etl_assets.extract.http.waits import moment_of
 from etl_assets.extract.location import without_secrets
-from etl_assets.extract.pages import MAGIC, PageHead, packed
-from etl_assets.extract.progress import Progress, say
+from etl_assets.extract.progress import say
 from etl_assets.extract.rest.chain import Chain, in_parallel
 from etl_assets.extract.rest.client import Client
-from etl_assets.extract.rest.pagination import Cursor
+from etl_assets.extract.rest.first_request import home_of, request_of
+from etl_assets.extract.rest.page_writer import PageWriter
+from etl_assets.extract.rest.pagination import Cursor, FirstPages
 from etl_assets.extract.rest.parents import parents_of
-from etl_assets.extract.rest.placeholders import SINCE, fill, fill_json, values_of
-from etl_assets.extract.rest.request import Request
+from etl_assets.extract.rest.placeholders import SINCE, values_of
 from etl_assets.extract.rest.seen import Seen, validators_of
 from etl_assets.extract.validators import CHECKSUM
 from etl_assets.model.text import escape_control_characters, quoted
@@ -31,15 +31,13 @@ from etl_assets.model.text import escape_control_characters, quoted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from etl_assets.extract.rest.answer import Answer
     from etl_assets.extract.rest.extractor import RestExtractor
-    from etl_assets.extract.rest.request import Answer
     from etl_assets.model.partitions import Partition
 
 RESTARTS: Final = 2
 PARENT: Final = "parent"
 """The key of the parent's state in the state."""
-_KEPT: Final = ("content-type", "link")
-"""The headers of an answer that are frozen with its body."""
 
 
 @contextmanager
@@ -63,10 +61,15 @@ def fetch_pages(extractor: RestExtractor, partition: Partition, state: Mapping[s
     with ExitStack() as opened:
         spool = cast("BinaryIO", opened.enter_context(tempfile.TemporaryFile(prefix="etl-assets-pages-")))
         with HttpSession(extractor.access, home_of(extractor)) as session:
-            progress = Progress(shown)
+            began = time.monotonic()
+            client = Client(extractor, session)
             say(f"{shown} is read from its first page: {_extent(extractor, state)}.")
-            reading = _read_unchanged(_Reader(extractor, partition, state, Client(extractor, session, progress)), spool)
-            statistics = {**progress.statistics, "requests": session.requests + reading.requests_of_parent}
+            reading = _read_unchanged(_Reader(extractor, partition, state, client), spool)
+            statistics = {
+                **client.progress.statistics,
+                "requests": session.requests + reading.requests_of_parent,
+                "seconds": round(time.monotonic() - began, 3),
+            }
         spool.seek(0)
         name = (
             urlsplit(extractor.url).path.rstrip("/").rpartition("/")[2] or urlsplit(extractor.url).hostname or "pages"
@@ -96,7 +99,7 @@ class Reading:
 
     Attributes:
         digest: SHA-256 of the file.
-        signs: What shows that the records changed while they were read, each as a clause.
+        changes: What shows that the records changed while they were read, each as a clause.
         notes: What else people should know, each as a sentence.
         state: Where the next fetch begins.
         validators: By which a poll knows that nothing is new; empty if it cannot.
@@ -104,7 +107,7 @@ class Reading:
     """
 
     digest: str = ""
-    signs: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
     validators: dict[str, str] = field(default_factory=dict)
@@ -116,9 +119,9 @@ def _read_unchanged(reader: _Reader, spool: BinaryIO) -> Reading:
     before = ""
     for attempt in range(RESTARTS + 1):
         reading = reader.read(spool)
-        if not reading.signs:
+        if not reading.changes:
             return reading
-        listed = "; ".join(reading.signs)
+        listed = "; ".join(reading.changes)
         if reader.extractor.on_change == "report":
             reading.notes.append(f"The records changed while their pages were read: {listed}. Some may be missing.")
             return reading
@@ -151,7 +154,8 @@ class _Reader:
     def read(self, spool: BinaryIO) -> Reading:
         """Write all pages to a file, in place of what it has."""
         began = now()
-        reading, file, seen = Reading(), _PageWriter(spool, self.extractor), None
+        self._client.begin_again()
+        reading, file, seen = Reading(), PageWriter(spool, self.extractor), None
         first: Answer | None = None
         for answer, values in self._answers(reading):
             if first is None:
@@ -163,7 +167,7 @@ class _Reader:
                 seen.take(answer)
         reading.digest = file.digest
         if first is not None and file.pages > 1 and self._may_shift and self._client.has_changed(first):
-            reading.signs.append("the first page is another one now")
+            reading.changes.append("the first page is another one now")
         if seen is not None:
             self._conclude(reading, seen)
         elif self.extractor.incremental is not None:  # there was no page, so that the next fetch begins as this one did
@@ -178,7 +182,7 @@ class _Reader:
 
         A cursor stays where it is; new records at the front move old ones to later pages, where they come twice.
         """
-        return not (isinstance(self.extractor.pagination, Cursor) or self.extractor.newest_first)
+        return not (isinstance(self.extractor.pagination, Cursor | FirstPages) or self.extractor.newest_first)
 
     def _answers(self, reading: Reading) -> Iterator[tuple[Answer, Mapping[str, str]]]:
         """Yield the pages, each with the values of its parent; add to the reading what becomes known on the way."""
@@ -189,7 +193,7 @@ class _Reader:
             chain = Chain(self.extractor, self._client, since)
             for answer in chain.answers(request_of(self.extractor, known)):
                 yield answer, {}
-            reading.signs += chain.signs
+            reading.changes += chain.changes
             return
         parents = parents_of(parent, self._partition, self._state.get(PARENT, {}))
         reading.notes += parents.notes
@@ -203,6 +207,11 @@ class _Reader:
                     missing += 1
                 else:
                     yield page, values
+        if missing and missing == len(parents.records):
+            raise DeliveryMissingError(
+                f"There is nothing at {self.shown} for any of {missing:,} records of the parent (HTTP 404). Nothing "
+                "was written. Correct the url, or the columns of the parent."
+            )
         if missing:
             reading.notes.append(f"There is nothing for {missing:,} of {len(parents.records):,} records of the parent.")
 
@@ -222,7 +231,7 @@ class _Reader:
             yield from chain.answers(request_of(self.extractor, {**known, **values}))
         except DeliveryMissingError:
             yield None
-        reading.signs += [f"of a record of the parent, {sign}" for sign in chain.signs]
+        reading.changes += [f"of a record of the parent, {sign}" for sign in chain.changes]
 
     def _conclude(self, reading: Reading, seen: Seen) -> None:
         reading.state |= seen.state
@@ -232,67 +241,6 @@ class _Reader:
                 f"{seen.without:,} records have no value in {quoted(self.extractor.incremental.by)} that can be read. "
                 "They are in the delivery, and do not move where the next fetch begins."
             )
-
-
-class _PageWriter:
-    """Writes pages to a file, in place of what it has."""
-
-    def __init__(self, spool: BinaryIO, extractor: RestExtractor) -> None:
-        spool.seek(0)
-        spool.truncate()
-        self.pages = 0
-        self._spool = spool
-        self._kept = _KEPT[:1] if extractor.access.key_parameter else _KEPT  # a link may repeat the key
-        self._sha256 = sha256()
-        self._write(MAGIC)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 (hex) of the file so far."""
-        return self._sha256.hexdigest()
-
-    def write(self, answer: Answer, values: Mapping[str, str]) -> None:
-        """Append a page."""
-        if not answer.body:
-            return  # HTTP 204
-        self.pages += 1
-        request = answer.request
-        headers = {name: answer.headers[name] for name in self._kept if name in answer.headers}
-        sent = (request.body or b"").decode()
-        head = PageHead(
-            self.pages, request.method, request.target, answer.status, headers, len(answer.body), sent, dict(values)
-        )
-        self._write(packed(head, answer.body))
-
-    def _write(self, data: bytes) -> None:
-        self._spool.write(data)
-        self._sha256.update(data)
-
-
-def request_of(extractor: RestExtractor, values: Mapping[str, Any]) -> Request:
-    """Return the request for the first page, before its pagination.
-
-    Args:
-        extractor: The declaration.
-        values: Of its placeholders.
-
-    Raises:
-        DeliveryError: If a placeholder of the address has no value.
-    """
-    url = fill(extractor.url, values, quoted=True)
-    if url is None:
-        raise DeliveryError(
-            f"The url {without_secrets(extractor.url)} has a placeholder without a value. Nothing was written. Run a "
-            "partition that has it."
-        )
-    params = {name: filled for name, text in extractor.params.items() if (filled := fill(text, values)) is not None}
-    headers = {name: filled for name, text in extractor.headers.items() if (filled := fill(text, values)) is not None}
-    return Request(url, params, extractor.method, fill_json(extractor.json, values), headers)
-
-
-def home_of(extractor: RestExtractor) -> str:
-    """Return the address of the host of an API."""
-    return "/".join(extractor.url.split("/")[:3]) + "/"
 
 
 def now() -> datetime:

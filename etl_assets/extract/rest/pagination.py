@@ -21,7 +21,8 @@ from etl_assets.model.text import quoted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from etl_assets.extract.rest.request import Answer, Request
+    from etl_assets.extract.rest.answer import Answer
+    from etl_assets.extract.rest.request import Request
 
 _LINK: Final = re.compile(r"<([^<>]*)>((?:[^,<]|,(?!\s*<))*)")
 _REL: Final = re.compile(r""";\s*rel\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s;,"']+))""", re.IGNORECASE)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.extract.http.session import HttpSession
-from etl_assets.extract.location import without_secrets
-from etl_assets.extract.progress import Progress
 from etl_assets.extract.rest.client import Client
-from etl_assets.extract.rest.fetch import home_of, request_of
+from etl_assets.extract.rest.first_request import home_of, request_of
 from etl_assets.extract.rest.pagination import SinglePage
 from etl_assets.extract.rest.placeholders import values_of
 from etl_assets.extract.rest.seen import has_new, validators_of
@@ -44,8 +42,7 @@ def poll_pages(extractor: RestExtractor, partition: Partition, state: Mapping[st
     pagination = extractor.pagination or SinglePage()
     request = request_of(extractor, values_of(partition, incremental and incremental.since(state)))
     with HttpSession(extractor.access, home_of(extractor), seconds=_SECONDS, attempts=1) as session:
-        progress = Progress(without_secrets(extractor.url))
-        answer = Client(extractor, session, progress).ask(pagination.first(request))
+        answer = Client(extractor, session).ask(pagination.first(request))
     is_only = pagination.following(answer) is None
     if incremental is None or not state:
         return {CHECKSUM: answer.digest} if is_only or extractor.newest_first else None

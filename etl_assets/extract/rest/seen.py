@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from etl_assets.extract.incremental import Cursor, Incremental
-    from etl_assets.extract.rest.request import Answer
+    from etl_assets.extract.rest.answer import Answer
 
 _SEEN: Final = "_seen"
 _DIGITS: Final = 16

@@ -341,10 +341,10 @@ def _update_facts(connection: Connection, delivery: Delivery, manifest: Manifest
 
     A fetch without validators, as that of a file that a person brings, leaves those that there are.
     """
-    names = [name for name in ("validators", "state", "notes", "statistics") if getattr(manifest, name)]
-    facts = {name: getattr(manifest, name) for name in names}
+    facts = {name: value for name in ("validators", "state", "notes") if (value := getattr(manifest, name))}
     if all(getattr(delivery.manifest, name) == value for name, value in facts.items()):
         return delivery
+    facts["statistics"] = manifest.statistics
     connection.execute("UPDATE etl.delivery SET manifest = manifest || %s WHERE id = %s", (Jsonb(facts), delivery.id))
     return replace(delivery, manifest=replace(delivery.manifest, **facts))
 

@@ -76,7 +76,7 @@ def test_a_change_may_be_taken_and_is_said() -> None:
     assert 4 not in delivery.ids
 
 
-def test_an_API_that_gives_fewer_records_than_it_counts_is_refused() -> None:
+def test_an_api_that_gives_fewer_records_than_it_counts_is_refused() -> None:
     def answer(asked: Asked) -> Reply:
         offset = int(asked.params["offset"])
         return Reply({"items": numbered(10)[offset : offset + 5], "total": 25})

@@ -99,14 +99,14 @@ SCENARIOS: Final = (
         DeliveryError,
         "no redirect may lead there",
     ),
-    Scenario("redirects to itself", every(_redirects(PATH)), 11, _REDIRECTS, DeliveryError, "Correct the location"),
+    Scenario("redirects to itself", every(_redirects(PATH)), 11, _REDIRECTS, DeliveryError, "Correct the address"),
     Scenario(
         "redirects from https to http",
         every(_redirects("http://127.0.0.1/items")),
         1,
         _NONE,
         DeliveryError,
-        "Correct the location",
+        "Correct the address",
         tls=True,
     ),
     Scenario(
@@ -115,7 +115,7 @@ SCENARIOS: Final = (
         1,
         _NONE,
         DeliveryError,
-        "Correct the location",
+        "Correct the address",
     ),
     Scenario(
         "redirects to an address with a login",

@@ -49,8 +49,8 @@ SCENARIOS: Final = (
         every(sends(b'{"error": "quota", "items": null}')),
         1,
         _ONCE,
-        records=(),
-        malformed=1,
+        DeliveryError,
+        "missing_ok=True",
     ),
     Scenario("answers 200 with nothing", every(sends(b"")), 1, _ONCE, DeliveryError),
     Scenario(
