@@ -29,7 +29,11 @@ _NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 
 
 class Pace:
-    """Keeps the pace of the requests of one fetch, from any number of threads."""
+    """Keeps the pace of the requests of one fetch, from any number of threads.
+
+    Attributes:
+        taken: Number of requests so far.
+    """
 
     def __init__(self, per_second: float) -> None:
         """Begin.
@@ -38,12 +42,14 @@ class Pace:
             per_second: The declared number of requests a second; 0 for no limit.
         """
         self._pause = 1.0 / per_second if per_second else 0.0
+        self.taken = 0
         self._next = 0.0
         self._lock = threading.Lock()
 
     def wait(self) -> float:
         """Take a place in the queue of requests, and return the seconds until it is due."""
         with self._lock:
+            self.taken += 1
             now = time.monotonic()
             due = max(now, self._next)
             self._next = due + self._pause

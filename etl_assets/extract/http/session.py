@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from urllib3.exceptions import HTTPError, SSLError
-from urllib3.util import make_headers
 
 from etl_assets.errors import DeliveryError, DeliveryUnreachableError
 from etl_assets.extract.http.connection import guarded_pools
 from etl_assets.extract.http.deadline import Deadline
+from etl_assets.extract.http.login import login_headers, with_key
 from etl_assets.extract.http.pace import Pace, seconds_to_reset
 from etl_assets.extract.http.token import Token
 from etl_assets.extract.http.waits import IDEMPOTENT, LATER, backoff, retry_after
@@ -48,7 +48,6 @@ class HttpSession:
     Attributes:
         http: How the publisher is reached.
         deadline: Of everything that is sent and received.
-        requests: Number of requests that were sent, with repeated and redirected ones.
     """
 
     def __init__(self, http: Http, url: str, *, seconds: float | None = None, attempts: int | None = None) -> None:
@@ -67,11 +66,15 @@ class HttpSession:
         self.deadline = Deadline(min(http.deadline, seconds or http.deadline), without_secrets(url))
         self.attempts = min(http.attempts, attempts or http.attempts)
 
+    @property
+    def requests(self) -> int:
+        """Number of requests that were sent, with repeated and redirected ones."""
+        return self._pace.taken
+
     def __enter__(self) -> Self:
         self._pools = guarded_pools(self.http, self._host, self.deadline)
         self._pace = Pace(self.http.requests_per_second)
         self._token = None if self.http.oauth2 is None else Token(self.http.oauth2, self._post)
-        self.requests = 0
         self.deadline.__enter__()
         return self
 
@@ -135,7 +138,7 @@ class HttpSession:
     def _follow(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> BaseHTTPResponse:
         """Send a request, and again to where redirects lead."""
         at_home = _origin(_parts(url, url)) == self._home
-        target = self._with_key(url) if at_home else url
+        target = with_key(self.http, url) if at_home else url
         for _ in range(MOST_REDIRECTS + 1):
             response = (
                 self._send_with_login(method, target, headers, body)
@@ -158,12 +161,12 @@ class HttpSession:
     ) -> BaseHTTPResponse:
         """Send a request with the login; if its token is not accepted, ask for another and send it once more."""
         token = None if self._token is None else self._token.value()
-        login = _login(self.http, token)
+        login = login_headers(self.http, token)
         response = self._send(method, url, {**_PLAIN, **login, **headers}, body)
         if response.status != _UNAUTHORIZED or self._token is None:
             return response
         response.close()
-        login = _login(self.http, self._token.value(refused=token))
+        login = login_headers(self.http, self._token.value(refused=token))
         return self._send(method, url, {**_PLAIN, **login, **headers}, body)
 
     def _post(self, url: str, headers: dict[str, str], body: bytes, most: int) -> tuple[int, bytes]:
@@ -189,7 +192,6 @@ class HttpSession:
                 f"{shown} allows no more requests for {wait:.0f} seconds. Nothing was written. Run again after that, "
                 "or declare a longer longest_wait=… and deadline=… of its access."
             )
-        self.requests += 1
         try:
             response = self._pools.urlopen(
                 method,
@@ -211,32 +213,6 @@ class HttpSession:
             raise _refused(url, f"is no address ({type(error).__name__})") from None
         self._pace.learn(response.headers)
         return response
-
-    def _with_key(self, url: str) -> str:
-        """Return an address with the key in its query, if it is declared to be there."""
-        if self.http.key is None or not self.http.key_parameter:
-            return url
-        address, mark, fragment = url.partition("#")
-        joint = "&" if "?" in address else "?"
-        return (
-            f"{address}{joint}{quote(self.http.key_parameter)}={quote(self.http.key.read(), safe='')}{mark}{fragment}"
-        )
-
-
-def _login(http: Http, token: str | None) -> dict[str, str]:
-    """Return the headers with the declared login, and with a token if it is one by OAuth2.
-
-    Raises:
-        SettingsError: If a secret has no value.
-    """
-    headers: dict[str, str] = {}
-    if http.password is not None:
-        headers["Authorization"] = make_headers(basic_auth=f"{http.user}:{http.password.read()}")["authorization"]
-    if http.bearer is not None or token is not None:
-        headers["Authorization"] = f"Bearer {token or (http.bearer and http.bearer.read())}"
-    if http.key is not None and not http.key_parameter:
-        headers[http.key_header] = http.key.read()
-    return headers
 
 
 def _harmless(headers: Mapping[str, str]) -> dict[str, str]:
