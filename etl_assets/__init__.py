@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from etl_assets.extract.formats.xml import Xml
     from etl_assets.extract.inbox import Events, Inbox, Signature
     from etl_assets.extract.incremental import Incremental
+    from etl_assets.extract.key_comparison import KeyComparison
+    from etl_assets.extract.rest.answer import Answer
     from etl_assets.extract.rest.extractor import RestExtractor
     from etl_assets.extract.rest.pagination import (
         Cursor,
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
         SinglePage,
     )
     from etl_assets.extract.rest.parent import Parent
-    from etl_assets.extract.rest.request import Answer, Request
+    from etl_assets.extract.rest.request import Request
     from etl_assets.load.base import Loader
     from etl_assets.load.loader import PostgresLoader
     from etl_assets.model.alert import (
@@ -123,6 +125,7 @@ __all__ = [
     "Inbox",
     "Incremental",
     "Json",
+    "KeyComparison",
     "Layout",
     "LineFormat",
     "LinkHeader",
@@ -203,10 +206,12 @@ _NAMES_BY_MODULE = {
     "extract.formats.xml": ("Xml",),
     "extract.inbox": ("Events", "Inbox", "Signature"),
     "extract.incremental": ("Incremental",),
+    "extract.key_comparison": ("KeyComparison",),
     "extract.rest.extractor": ("RestExtractor",),
     "extract.rest.pagination": ("Cursor", "LinkHeader", "NextUrl", "Offset", "PageNumber", "Pagination", "SinglePage"),
     "extract.rest.parent": ("Parent",),
-    "extract.rest.request": ("Answer", "Request"),
+    "extract.rest.answer": ("Answer",),
+    "extract.rest.request": ("Request",),
     "load.base": ("Loader",),
     "load.loader": ("PostgresLoader",),
     "model.alert": (

@@ -110,6 +110,8 @@ class Source(Declaration):
             self.partitions.check(where)
             self._check_partition_column(self.partitions.column, where)
         self.extractor.check_partitions(self.partitions, where)
+        if self.extractor.compares_keys is not None:
+            self._check_compared_keys(where)
         if self.trigger is not None:
             self.trigger.check(where)
             self._check_upstream(self.trigger, where)
@@ -117,6 +119,22 @@ class Source(Declaration):
         self._check_expectations(where)
         for rule in self.alerts:
             rule.check(where)
+
+    def _check_compared_keys(self, where: str) -> None:
+        """Raise unless each row has the key, and is of the partition, that its record was published with."""
+        if self.transformer is not None:
+            problem = "may change keys, and key_comparison compares them as they are published"
+            raise DeclarationError(where, "transformer", problem, "Reshape in the query, or leave one of them out")
+        if type(self.validator) is not RuleValidator or not isinstance(self.loader, PostgresLoader):
+            problem = "compares keys as RuleValidator reads them, with a table that PostgresLoader writes"
+            raise DeclarationError(where, "key_comparison", problem, "Leave it, or the validator or loader, out")
+        if self.extractor.of_keys(self.schema.key) is None:
+            problem = "compares keys, and of_keys returns no extractor for them"
+            raise DeclarationError(where, "extractor", problem, "Define of_keys, or let compares_keys be None")
+        if self.partitions is not None and self.partition_rule is None:
+            problem = "needs a column that says to which partition a row belongs: a key may move to another one"
+            remedy = "Write column= in the partitions, with a column of the key; or leave the partitions out"
+            raise DeclarationError(where, "key_comparison", problem, remedy)
 
     def _check_partition_column(self, column: str | None, where: str) -> None:
         if column is not None and column not in self.schema.names:

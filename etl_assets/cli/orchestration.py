@@ -81,11 +81,13 @@ class Orchestration:
             partition: Key of the partition; the empty text if there are no partitions.
             force: Whether to reload a complete delivery.
             file: Path of a file to load instead of the publisher's.
-            full: Whether to fetch everything, also of a source whose fetches begin where the one before ended.
+            full: Whether to fetch everything, also of a source whose fetches begin where the one before ended, and to
+                compare keys even if it is not due.
         """
         if isinstance(what, dg.AssetKey):
             return self._outcome(None, delivered_as(what), partition, what, {})
-        ops: dict[str, Any] = {core_key(what.name).to_python_identifier(): {"config": {"force": force}}}
+        core = {"force": force, "compare_keys": full}
+        ops: dict[str, Any] = {core_key(what.name).to_python_identifier(): {"config": core}}
         landing: dict[str, Any] = {"file": str(Path(file).absolute())} if file is not None else {}
         if full:
             landing["full"] = True

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from etl_assets.extract.key_comparison import KeyComparison
     from etl_assets.model.batch import RawBatch
     from etl_assets.model.delivery import MemberIndex, Span
     from etl_assets.model.partitions import Partition, Partitioning
@@ -209,6 +210,19 @@ class Extractor(Declaration):
             DeliveryError: As `fetch`.
         """
         return self.fetch(partition)
+
+    @property
+    def compares_keys(self) -> KeyComparison | None:
+        """When the keys of the publisher are compared with those of the table; None for never."""
+        return None
+
+    def of_keys(self, names: Sequence[str]) -> Extractor | None:  # noqa: ARG002 -- most cannot list keys alone
+        """Return the extractor of some columns of everything that the publisher has now; None if there is none.
+
+        Args:
+            names: The published names of the columns.
+        """
+        return None
 
     def of_preview(self) -> Extractor:
         """Return the extractor of the first records, for a preview; the same if all of them cost little."""

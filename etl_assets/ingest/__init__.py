@@ -4,6 +4,7 @@ Contains neither Dagster nor SQL: it calls the stages, and ``postgres`` for earl
 """
 
 from etl_assets.ingest.batch import batches, corrected_records
+from etl_assets.ingest.key_comparison import compare_keys
 from etl_assets.ingest.landing import Landed, admit, land
 from etl_assets.ingest.loading import load
 from etl_assets.ingest.replaying import ReplayReport, published_correction, releasable_ids, replay
@@ -13,6 +14,7 @@ __all__ = [
     "ReplayReport",
     "admit",
     "batches",
+    "compare_keys",
     "corrected_records",
     "land",
     "load",

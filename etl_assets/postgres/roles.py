@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
 
 READER: Final = "etl_assets_reader"
-VIEWS: Final = ("quality_daily", "source_health", "rejections_by_rule", "rejected_case")
+VIEWS: Final = ("quality_daily", "source_health", "rejections_by_rule", "rejected_case", "absent_at_source")
 
 
 def ensure_reader(connection: Connection) -> str | None:

@@ -34,6 +34,21 @@ def queried(query: str, partitions: Any = None, **more: Any) -> Callable[[], obj
     return declared(query=query, partitions=partitions, **more)
 
 
+def compared(**more: Any) -> Callable[[], object]:
+    """Return a function that declares a source whose keys are compared."""
+    return lambda: source(extractor=E.DatabaseExtractor(URL, table="orders", key_comparison=COMPARED), **more)
+
+
+class Upper(E.Transformer):  # type: ignore[misc]
+    def transform(self, rows: Any) -> Any:
+        return rows
+
+
+class Lenient(E.RuleValidator):  # type: ignore[misc]
+    """Reads some cells otherwise."""
+
+
+COMPARED: Any = E.KeyComparison(timedelta(days=1))
 LATER: Any = E.Incremental("at", timedelta(hours=1))
 MISTAKES: dict[str, Mistake] = {
     "no url": (declared("orders"), "url", "Write a URL that begins with one of"),
@@ -86,6 +101,23 @@ MISTAKES: dict[str, Mistake] = {
     "a password that is shown": (access(user="me", password="secret"), "password", "Secret"),
     "certificates without tls": (access(tls=False, ca_file="ca.pem"), "ca_file", "Declare one of them"),
     "no time": (declared(access=E.Database(deadline=0)), "deadline", "Write seconds"),
+    "keys compared all the time": (
+        declared(key_comparison=E.KeyComparison(timedelta(0))),
+        "every",
+        "timedelta(days=1)",
+    ),
+    "an absent share that is none": (
+        declared(key_comparison=E.KeyComparison(timedelta(1), max_absent=10)),
+        "max_absent",
+        "Write 0.0 to 1.0",
+    ),
+    "keys that a transformer may change": (compared(transformer=Upper()), "transformer", "Reshape in the query"),
+    "keys that another validator reads": (compared(validator=Lenient()), "key_comparison", "validator or loader"),
+    "keys that may move to another partition": (
+        declared(key_comparison=COMPARED, partition_column="name", partitions=NAMES),
+        "key_comparison",
+        "column= in the partitions",
+    ),
     "no bytes": (declared(access=E.Database(max_bytes=0)), "max_bytes", "Write a number of bytes"),
 }
 
@@ -106,6 +138,7 @@ def test_a_mistake_is_refused_with_its_remedy(declare: Callable[[], object], fie
         queried("WITH a AS (SELECT 1) SELECT * FROM a WHERE '12:00' < ':start'"),
         queried("SELECT a::text FROM t WHERE at >= :start AND at < :end", DAYS),
         queried("SELECT 1 WHERE k = :key", NAMES),
+        compared(),
     ],
 )
 def test_sound_declarations_are_accepted(declare: Callable[[], object]) -> None:

@@ -357,6 +357,42 @@ def test_a_computed_table_is_examined_without_the_landing_store(practice: Practi
     }
 
 
+def _absent_row(*, concluded: bool) -> tuple[str, str]:
+    """Return the statements that enter a comparison, and a row that it found absent."""
+    comparison = (
+        "INSERT INTO etl.key_comparison (source, partition, run_id, began_at, sha256, keys, unreadable, rows_compared, "
+        "newly_absent, returned, absent, concluded) "
+        f"VALUES ('readings', 'tuesday', 'run', clock_timestamp(), 'a', 1, 0, 2, 1, 0, 1, {concluded})"
+    )
+    row = (
+        "INSERT INTO etl.absent_row SELECT max(d.id), 1, c.source, c.partition, c.id, c.began_at FROM etl.delivery d, "
+        "etl.key_comparison c WHERE d.partition = 'tuesday' GROUP BY c.id"
+    )
+    return comparison, row
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "source = 'stations'",
+        "partition = 'monday'",
+        "record_no = 1000",
+        "absent_since = absent_since + interval '1 s'",
+        "delivery_id = 1",
+    ],
+)
+def test_a_row_that_no_comparison_found_absent_is_found(practice: Practice, wrong: str) -> None:
+    practice.execute(*_absent_row(concluded=True))
+    assert practice.examine() == []
+    practice.execute(f"UPDATE etl.absent_row SET {wrong}")
+    assert practice.violated() == {"absent_rows_are_as_found"}
+
+
+def test_rows_that_were_entered_although_a_comparison_concluded_nothing_are_found(practice: Practice) -> None:
+    practice.execute(*_absent_row(concluded=False))
+    assert practice.violated() == {"absent_rows_are_as_found"}
+
+
 def test_a_table_of_another_hand_is_left_alone(practice: Practice) -> None:
     practice.execute("CREATE TABLE core.readings_before AS SELECT * FROM core.readings")
     assert practice.examine() == []

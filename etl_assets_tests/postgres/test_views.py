@@ -73,6 +73,15 @@ class Warehouse:
             record, list(rules), status, at, delivery,
         )  # fmt: skip
 
+    def absent(self, delivery: int, record: int, at: datetime) -> None:
+        self.execute(
+            "WITH found AS (INSERT INTO etl.key_comparison (source, partition, run_id, began_at, sha256, keys, "
+            "unreadable, rows_compared, newly_absent, returned, absent, concluded) VALUES ('people', '', '', %s, '', "
+            "9, 0, 10, 1, 0, 1, true) RETURNING *) INSERT INTO etl.absent_row (delivery_id, record_no, source, "
+            "partition, comparison_id, absent_since) SELECT %s, %s, source, partition, id, began_at FROM found",
+            at, delivery, record,
+        )  # fmt: skip
+
     def check(self, at: datetime, *, passed: bool) -> None:
         self.execute(
             "INSERT INTO etl.check_result (run_id, source, partition, name, passed, blocking, at) "
@@ -180,9 +189,12 @@ def analyst(warehouse: Warehouse) -> Iterator[str]:
 def test_a_reader_reads_the_views_and_no_table_below_them(warehouse: Warehouse, analyst: str) -> None:
     delivery = warehouse.delivery(_NOON, 10, rejected=1)
     warehouse.rejected(delivery, 1, _NOON, "id__type")
+    warehouse.absent(delivery, 2, _NOON + _DAY)
     tables = warehouse.execute("SELECT c.relname FROM pg_class c WHERE relnamespace = 'etl'::regnamespace "
                                "AND relkind = 'r' ORDER BY 1")  # fmt: skip
-    assert {"rejected", "profile", "run", "alert", "drift"} <= {name for (name,) in tables}
+    assert {"rejected", "profile", "run", "alert", "drift", "absent_row", "key_comparison"} <= {
+        name for (name,) in tables
+    }
     with psycopg.connect(analyst, autocommit=True) as connection:
         for view in VIEWS:
             rows = connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier("etl", view))).fetchall()

@@ -28,6 +28,8 @@ def check_declaration(extractor: DatabaseExtractor, where: str) -> None:
     _check_columns(extractor, where)
     if extractor.incremental is not None:
         extractor.incremental.check(f"incremental of {where}")
+    if extractor.key_comparison is not None:
+        extractor.key_comparison.check(f"key_comparison of {where}")
 
 
 def check_partitions(extractor: DatabaseExtractor, partitions: Partitioning | None, where: str) -> None:

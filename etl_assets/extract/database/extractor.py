@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.extract.access.database import Database
 from etl_assets.extract.base import Extractor, Format
 from etl_assets.extract.formats.parquet import Parquet
 from etl_assets.extract.incremental import Incremental
+from etl_assets.extract.key_comparison import KeyComparison
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from etl_assets.extract.base import Fetched
@@ -39,6 +40,7 @@ class DatabaseExtractor(Extractor):
             a text for named ones.
         order_by: Columns by which the rows are sorted, so that the same rows give the same bytes. Without them, the
             rows come in the order in which they are stored.
+        key_comparison: How rows are found whose key the database no longer has; None to look for none.
         format: How the frozen file is read.
     """
 
@@ -50,6 +52,7 @@ class DatabaseExtractor(Extractor):
     incremental: Incremental | None = field(default=None, kw_only=True)
     partition_column: str = field(default="", kw_only=True)
     order_by: tuple[str, ...] = field(default=(), kw_only=True)
+    key_comparison: KeyComparison | None = field(default=None, kw_only=True)
     format: Format = field(default=Parquet(binary="hex"), kw_only=True)
 
     def check(self, where: str) -> None:
@@ -69,6 +72,15 @@ class DatabaseExtractor(Extractor):
     def is_incremental(self) -> bool:
         """True: the state has the catalogue of the fetch before, and where to begin if that is declared."""
         return True
+
+    @property
+    def compares_keys(self) -> KeyComparison | None:
+        """See `Extractor.compares_keys`."""
+        return self.key_comparison
+
+    def of_keys(self, names: Sequence[str]) -> DatabaseExtractor:
+        """Return the extractor of some columns of all rows; see `Extractor.of_keys`."""
+        return replace(self, columns=tuple(names), incremental=None, order_by=(), key_comparison=None)
 
     def fetch(self, partition: Partition) -> AbstractContextManager[Fetched]:
         """Fetch all rows of a partition; see `Extractor.fetch`."""

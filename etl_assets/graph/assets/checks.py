@@ -16,7 +16,7 @@ from etl_assets import watch
 from etl_assets.graph.assets.metadata import broken_rules
 from etl_assets.graph.keys import core_key, landing_key
 from etl_assets.model.check_result import CheckResult
-from etl_assets.model.checks import CONSERVATION, DRIFT, REJECTED_SHARE, SHAPE
+from etl_assets.model.checks import CONSERVATION, DRIFT, KEYS_AT_SOURCE, REJECTED_SHARE, SHAPE
 from etl_assets.model.counts import Counts
 from etl_assets.postgres.ledger import entries
 from etl_assets.postgres.ledger.conservation import conservation
@@ -25,9 +25,11 @@ from etl_assets.postgres.runs.asset_metadata import sample_places
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from etl_assets.errors import DeliveryError
     from etl_assets.load import LoadReport
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.ledger.key_comparisons import Comparison
     from etl_assets.source import Source
 
 _MOST_FACTS: Final = 100
@@ -48,6 +50,11 @@ def core_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) 
     specs.append(spec(REJECTED_SHARE, key, share, partitions, blocking=True))
     sums = "Every record of the delivery is in the table, in the quarantine or in a named count, and the sums agree."
     specs.append(spec(CONSERVATION, key, sums, partitions, blocking=True))
+    if (keys := source.extractor.compares_keys) is not None:
+        about = (
+            f"At most {keys.max_absent:.2%} of the rows lost their key at the source between two comparisons of keys."
+        )
+        specs.append(spec(KEYS_AT_SOURCE, key, about, partitions))
     watched = {DRIFT: "What is published has not changed, except for changes that were accepted, ignored or declared."}
     specs += [spec(name, key, about, partitions) for name, about in {**watched, **watch.checks_of(source)}.items()]
     return specs
@@ -101,6 +108,42 @@ def drift_result(source: Source, connection: Connection, records: int) -> CheckR
         records=records,
         facts=tuple(watch.facts(events[-_MOST_FACTS:])),
     )
+
+
+def keys_result(source: Source, comparison: Comparison) -> CheckResult:
+    """Return the result of the check ``keys_at_source`` of ``core/x`` for the newest comparison of keys."""
+    at = f"{comparison.began_at:%Y-%m-%d %H:%M} UTC"
+    numbers = f"{comparison.keys:,} keys were listed at {at}"
+    if comparison.concluded:
+        description = (
+            f"{numbers}. Newly absent: {comparison.newly_absent:,} of {comparison.rows_compared:,} rows; back: "
+            f"{comparison.returned:,}; absent in all: {comparison.absent:,}. They are the rows of {source.table} whose "
+            "_delivery_id and _record_no are in etl.absent_at_source."
+        )
+    elif comparison.unreadable:
+        description = (
+            f"{numbers}, and {comparison.unreadable:,} of them are not written as declared, so that their rows would "
+            "be missed. No row was entered as absent. Correct the declaration, or have the keys corrected."
+        )
+    else:
+        description = (
+            f"{numbers}, and {comparison.newly_absent:,} of {comparison.rows_compared:,} rows are newly absent, more "
+            "than max_absent. None was entered: the listing may be incomplete. Ask the publisher; if they are gone, "
+            f"raise max_absent, and run `etl-assets run {source.name} --full`."
+        )
+    return CheckResult(
+        KEYS_AT_SOURCE,
+        passed=comparison.concluded,
+        description=description,
+        failed_records=comparison.newly_absent or comparison.unreadable,
+        records=comparison.rows_compared,
+    )
+
+
+def keys_not_listed_result(error: DeliveryError) -> CheckResult:
+    """Return the result of the check ``keys_at_source`` of ``core/x`` if the keys cannot be listed."""
+    description = f"The keys were not compared; the next run tries again. {type(error).__name__}: {error}"
+    return CheckResult(KEYS_AT_SOURCE, passed=False, description=description)
 
 
 def refused_results(

@@ -11,7 +11,7 @@ from typing import Any, Final
 import dagster as dg
 
 from etl_assets import ingest, watch
-from etl_assets.errors import LoadError, ShapeError, TooManyRejectedError
+from etl_assets.errors import DeliveryError, LoadError, ShapeError, TooManyRejectedError
 from etl_assets.extract import progress
 from etl_assets.graph.assets import checks, metadata
 from etl_assets.graph.assets.check_results import asset_check_evaluation, asset_check_result
@@ -27,6 +27,7 @@ from etl_assets.load.loader import stopwatch
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.checks import SHAPE
 from etl_assets.model.delivery import Delivery
+from etl_assets.model.partitions import Partition
 from etl_assets.model.trigger import After
 from etl_assets.postgres.connection import Connection, in_session
 from etl_assets.postgres.ledger import deliveries, entries, quarantine
@@ -148,6 +149,9 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
             "batches": dg.Field(
                 [int], default_value=[], description="Reload only these batches of a complete delivery, by number."
             ),
+            "compare_keys": dg.Field(
+                bool, default_value=False, description="Compare keys with those of the source even if it is not due."
+            ),
         },
         required_resource_keys={WAREHOUSE},
     )
@@ -170,6 +174,9 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
                 results = in_session(
                     warehouse.url, lambda session: checks.loaded_results(source, session, stream.reports)
                 )
+            if source.extractor.compares_keys is not None:
+                with stopwatch(seconds, "keys"):
+                    results += _keys_results(source, stream.partition, context, warehouse)
             newest = stream.reports[-1]
             record.checks(newest.delivery.id, results)
             yield from map(asset_check_result, results)
@@ -183,6 +190,24 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
             record.end(newest.delivery.id, seconds)
 
     return core
+
+
+def _keys_results(
+    source: Source, partition: Partition, context: dg.AssetExecutionContext, warehouse: Warehouse
+) -> list[CheckResult]:
+    """Compare keys if that is due; a failure of the source does not fail the run, whose rows are committed."""
+    force = context.op_execution_context.op_config["compare_keys"]
+    try:
+        with progress.shown(context.log.info):
+            comparison = ingest.compare_keys(source, partition, warehouse, context.run.run_id, force=force)
+    except DeliveryError as error:
+        results = [checks.keys_not_listed_result(error)]
+    else:
+        results = [] if comparison is None else [checks.keys_result(source, comparison)]
+    for result in results:
+        if not result.passed:
+            context.log.warning("%s: %s", source.name, result.description)
+    return results
 
 
 def _quarantine(source: Source) -> dg.AssetsDefinition:

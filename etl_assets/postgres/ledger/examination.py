@@ -17,6 +17,7 @@ from etl_assets.postgres.ledger.invariants import (
     OF_THE_LEDGER,
     TABLES_ARE_THERE,
 )
+from etl_assets.postgres.ledger.key_comparisons import ABSENT_ROWS_ARE_AS_FOUND
 from etl_assets.postgres.ledger.locks import held_lock_numbers, lock_number
 from etl_assets.postgres.ledger.structure import missing_constraints
 from etl_assets.schema import BOOKKEEPING
@@ -48,7 +49,7 @@ def examine(connection: Connection, declared: Mapping[str, str]) -> list[Violati
     """
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        of_etl = (*OF_THE_LEDGER, *OF_DELIVERIES)
+        of_etl = (*OF_THE_LEDGER, *OF_DELIVERIES, ABSENT_ROWS_ARE_AS_FOUND)
         violations = [violation for invariant in of_etl for violation in invariant.examine(connection)]
         violations += missing_constraints(connection)
         sources = _sources_of_tables(connection)
