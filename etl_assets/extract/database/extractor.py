@@ -70,8 +70,8 @@ class DatabaseExtractor(Extractor):
 
     @property
     def is_incremental(self) -> bool:
-        """True: the state has the catalogue of the fetch before, and where to begin if that is declared."""
-        return True
+        """Whether a fetch begins where the one before ended. The state has the catalogue in any case."""
+        return self.incremental is not None
 
     @property
     def compares_keys(self) -> KeyComparison | None:
