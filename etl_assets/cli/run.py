@@ -40,7 +40,9 @@ STALE: Final = (
 @click.option("--partition", "wanted", metavar="K", multiple=True, help="Only this one; 2013-01 means 2013-01-01.")
 @click.option("--all", "everything", is_flag=True, help="Run every partition, complete or not.")
 @click.option("--force", is_flag=True, help="Reload complete deliveries.")
-@click.option("--full", is_flag=True, help="Fetch everything, not only what has changed since the last fetch.")
+@click.option(
+    "--full", is_flag=True, help="Fetch everything, not only what has changed since the last fetch; compare keys now."
+)
 @click.option("--file", type=click.Path(exists=True, dir_okay=False), help="Load this file instead of the publisher's.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each partition.")
 @click.pass_context

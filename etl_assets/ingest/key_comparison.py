@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from etl_assets import landing
+from etl_assets.extract import progress
 from etl_assets.model.batch import REJECTED_RULES
 from etl_assets.postgres.connection import in_session, in_transaction
 from etl_assets.postgres.ledger import deliveries, key_comparisons
@@ -91,6 +92,8 @@ def _compare(
     if extractor is None or declared is None:
         return
     manifest = landing.land(extractor, partition, warehouse.store)
+    for note in manifest.notes:
+        progress.say(f"{manifest.origin}: {note}")
     listing = Listing(source.name, partition.key, *begun, manifest.sha256)
     key_names = [name for column in schema.columns for name in column.published_names]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from datetime import timedelta
 
 import pytest
 
-from etl_assets import Database, DatabaseExtractor
+from etl_assets import Database, DatabaseExtractor, KeyComparison
 from etl_assets.extract.access.base import Access
 from etl_assets.extract.base import Extractor
 from etl_assets_tests.documented import ROOT, example, examples
@@ -41,6 +42,12 @@ def test_the_documented_arguments_are_those_of_the_class_with_their_defaults(cla
             assert value == arguments[name]
     if class_ is DatabaseExtractor:
         assert (arguments["access"], arguments["format"].binary) == (Database(), "hex")
+
+
+def test_the_documented_arguments_of_a_key_comparison_are_those_of_the_class() -> None:
+    assert documented("Deleted rows") == {"every": "", "max_absent": "0.1"}
+    assert KeyComparison(timedelta(days=1)).max_absent == 0.1
+    assert set(declared(KeyComparison)) == {"every", "max_absent"}
 
 
 def test_every_documented_declaration_loads() -> None:

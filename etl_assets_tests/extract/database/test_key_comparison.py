@@ -27,6 +27,7 @@ from etl_assets.errors import DeliveryUnreachableError
 from etl_assets.landing import LandingStore, Warehouse
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import decisions, deliveries, examination, quarantine
+from etl_assets_tests.documented import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -453,6 +454,21 @@ def test_many_keys_are_compared_quickly_and_in_bounded_memory(
     found = shelf.compare()
     assert time.monotonic() - began < 10
     assert (found.keys, found.newly_absent, found.absent) == (299_700, 300, 300)
+
+
+def test_the_documented_queries_find_absent_and_present_rows(
+    postgres: Postgres, migrated_url: str, tmp_path: Path
+) -> None:
+    postgres.run(*ORDERS)
+    shelf = shelf_of(postgres, migrated_url, tmp_path)
+    shelf.take()
+    postgres.run("DELETE FROM orders WHERE id IN (3, 7)")
+    found = shelf.compare()
+    section = (ROOT / "docs" / "databases.md").read_text("utf-8").split("## Deleted rows", 1)[1]
+    block = section.split("```sql\n", 1)[1].split("```", 1)[0]
+    absent, present = (query for query in block.split(";") if query.strip())
+    assert {(row[0], row[-1]) for row in shelf.query(absent)} == {(3, found.began_at), (7, found.began_at)}
+    assert {row[0] for row in shelf.query(present)} == {1, 2, 4, 5, 6, 8, 9, 10}
 
 
 def test_no_key_is_in_schema_etl(postgres: Postgres, migrated_url: str, tmp_path: Path) -> None:
