@@ -32,6 +32,7 @@ from etl_assets.graph.runs.reaper import reap
 from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.model.checks import AUDIT
 from etl_assets.model.counts import Counts
+from etl_assets.model.partitions import Periods
 from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.runs import results
@@ -150,7 +151,7 @@ class Orchestration:
             complete, stale = self.instance.get_materialized_partitions(what), set[str]()
         else:
             complete, stale = self._complete(what), self.stale(what)
-        if not everything and keys != [""] and (isinstance(what, dg.AssetKey) or not what.extractor.is_incremental):
+        if not everything and keys != [""] and not _has_more_each_time(what):
             keys = [key for key in keys if key not in complete]
         return [*(key for key in keys if key not in stale), *(key for key in reversed(keys) if key in stale)]
 
@@ -279,3 +280,10 @@ def _failure(result: dg.ExecuteInProcessResult, summary: results.RunSummary | No
         if error is not None:
             return Failure(error.cls_name or "Failure", error.message.strip())
     return Failure("Failure", "The run failed, and Dagster has no error of a step. Run it again with --verbose.")
+
+
+def _has_more_each_time(what: Runnable) -> bool:
+    """Whether complete partitions may have more: those of an incremental source, unless each is a time that is over."""
+    if isinstance(what, dg.AssetKey):
+        return False
+    return what.extractor.is_incremental and not isinstance(what.partitions, Periods)
