@@ -7,6 +7,7 @@ import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
@@ -247,12 +248,13 @@ def test_too_many_absent_rows_are_not_entered(postgres: Postgres, migrated_url: 
 def test_no_row_is_called_absent_while_a_key_is_unreadable(
     postgres: Postgres, migrated_url: str, tmp_path: Path
 ) -> None:
-    postgres.run("CREATE TABLE orders (id text PRIMARY KEY, word text)", "INSERT INTO orders VALUES (1), (2), (3)")
+    postgres.run("CREATE TABLE orders (id text PRIMARY KEY, word text)")
+    postgres.run("INSERT INTO orders SELECT i FROM generate_series(1, 10) i")
     shelf = shelf_of(postgres, migrated_url, tmp_path)
     shelf.take()
     postgres.run("DELETE FROM orders WHERE id = '2'", "UPDATE orders SET id = 'drei' WHERE id = '3'")
     found = shelf.compare()
-    assert (found.unreadable, found.newly_absent, found.concluded) == (1, 2, False)
+    assert (found.unreadable, found.rows_compared, found.newly_absent, found.concluded) == (1, 10, 2, False)
     assert shelf.absent() == []
     postgres.run("UPDATE orders SET id = '3' WHERE id = 'drei'")
     assert shelf.compare().concluded
@@ -441,6 +443,44 @@ def test_keys_of_sqlite_are_compared(migrated_url: str, tmp_path: Path) -> None:
     found = shelf.compare()
     assert (found.keys, found.unreadable, found.newly_absent, found.concluded) == (4, 0, 1, True)
     assert shelf.absent() == ["b"]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_after_any_history_the_absent_rows_are_those_that_the_source_lacks(
+    migrated_url: str, tmp_path: Path, seed: int
+) -> None:
+    random = Random(seed)  # noqa: S311 -- of a test
+    path = tmp_path / "shop.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, word TEXT)")
+    lenient = KeyComparison(EVERY, max_absent=1.0)
+    extractor = DatabaseExtractor(f"sqlite:///{path}", table="orders", key_comparison=lenient, order_by=("id",))
+    shelf = Shelf(migrated_url, tmp_path, extractor, {"max_rejected": 1.0})
+    schemas = [SCHEMA, Schema((SCHEMA.columns[0].replace(minimum=5), SCHEMA.columns[1]), ("id",))]
+
+    def change() -> None:
+        with closing(sqlite3.connect(path)) as connection, connection:
+            for id_ in random.sample(range(1, 16), 4):
+                if random.random() < 0.5:
+                    connection.execute("DELETE FROM orders WHERE id = ?", (id_,))
+                else:
+                    connection.execute("INSERT OR REPLACE INTO orders VALUES (?, ?)", (id_, random.choice("ab")))
+
+    def reload() -> None:
+        shelf.more["schema"] = random.choice(schemas)
+        with connected(migrated_url) as connection:
+            for delivery in deliveries.stale(connection, "orders", shelf.source.fingerprint):
+                ingest.load(shelf.source, delivery, shelf.warehouse, "run")
+
+    change()
+    shelf.take()
+    for step in random.choices([change, shelf.take, reload], weights=[3, 3, 1], k=25):
+        step()
+        if random.random() < 0.5:
+            shelf.compare()
+            with closing(sqlite3.connect(path)) as connection:
+                there = {id_ for (id_,) in connection.execute("SELECT id FROM orders")}
+            assert set(shelf.absent()) == set(shelf.query("SELECT id FROM core.orders")) - there
 
 
 def test_many_keys_are_compared_quickly_and_in_bounded_memory(
