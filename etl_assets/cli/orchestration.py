@@ -219,6 +219,7 @@ class Orchestration:
             took=took,
             seconds=summary.seconds if summary else {},
             error=failure,
+            remarks=(*(newest.manifest.notes if newest else ()), *_failed_checks(result)),
         )
 
     def _reconcile(self, run_id: str) -> None:
@@ -280,6 +281,13 @@ def _failure(result: dg.ExecuteInProcessResult, summary: results.RunSummary | No
         if error is not None:
             return Failure(error.cls_name or "Failure", error.message.strip())
     return Failure("Failure", "The run failed, and Dagster has no error of a step. Run it again with --verbose.")
+
+
+def _failed_checks(result: dg.ExecuteInProcessResult) -> Iterator[str]:
+    """Yield what the checks found that failed without stopping the run, each as a sentence."""
+    for evaluation in result.get_asset_check_evaluations():
+        if not evaluation.passed and not evaluation.blocking:
+            yield f"check {evaluation.check_name} failed: {evaluation.description or 'see its metadata'}"
 
 
 def _has_more_each_time(what: Runnable) -> bool:

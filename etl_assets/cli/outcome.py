@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from etl_assets.cli.terminal import table
+from etl_assets.cli.terminal import console, count_text, table
 from etl_assets.model.counts import Counts
+from etl_assets.model.text import escape_control_characters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,8 @@ COLUMNS: Final = (
     "source", "partition", "delivery", "status", "read", "rejected", "filtered", "produced", "inserted", "updated",
     "unchanged", "duplicate", "deleted", "seconds",
 )  # fmt: skip
+
+_MOST_REMARKS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Outcome:
         took: Seconds from start to end.
         seconds: Seconds by phase.
         error: Why the run failed; None if it succeeded.
+        remarks: What people should know besides: notes of the fetch, and checks that failed without stopping the run.
     """
 
     source: str
@@ -48,6 +52,7 @@ class Outcome:
     took: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
     error: Failure | None = None
+    remarks: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the outcome as one JSON object."""
@@ -61,6 +66,7 @@ class Outcome:
             **counts,
             "seconds": {**self.seconds, "run": round(self.took, 3)},
             "error": {"class": self.error.name, "message": self.error.message} if self.error else None,
+            "remarks": list(self.remarks),
         }
 
     def row(self) -> list[object]:
@@ -78,3 +84,11 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
         counts = sum((outcome.counts for outcome in outcomes), Counts())
         rows.append(Outcome("total", None, None, "", counts, sum(outcome.took for outcome in outcomes)).row())
     table(COLUMNS, rows, total=len(outcomes) > 1)
+    for outcome in outcomes:
+        name = escape_control_characters(f"{outcome.source} {outcome.partition or ''}".strip())
+        for remark in outcome.remarks[:_MOST_REMARKS]:
+            console().print(f"{name}: {escape_control_characters(remark)}", markup=False)
+        if more := len(outcome.remarks[_MOST_REMARKS:]):
+            console().print(
+                f"{name}: {count_text(more, 'more remark')}; `etl-assets dev` shows all checks.", markup=False
+            )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -20,6 +20,7 @@ from etl_assets.cli.environment import declared, source_named
 from etl_assets.cli.masking import MASK, Masking
 from etl_assets.cli.run import matching_partition
 from etl_assets.cli.terminal import console, count_text, emit, fetches_shown, harmless_bytes, progress, table
+from etl_assets.extract.rest.extractor import PREVIEW_PAGES
 from etl_assets.landing import LandingStore, land
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
 from etl_assets.model.partitions import Files
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     from etl_assets.model.partitions import Partition
     from etl_assets.source import Source
     from etl_assets.validate import Shape
+
+_WIDEST: Final = 14
+"""The largest number of columns of a table of rows."""
+_TALL_ROWS: Final = 3
 
 
 @click.command(name="preview")
@@ -78,7 +83,10 @@ def preview_source(source: Source, key: str | None = None, limit: int = 10, *, a
             for batch in ingest.batches(source, partition.key, manifest, store):
                 preview.take(batch)
                 bar.advance(task, batch.read)
-    facts = {**preview.as_json(partition, manifest), "partial": extractor is not source.extractor}
+    facts = {
+        **preview.as_json(partition, manifest),
+        "partial": extractor is not source.extractor and not _is_whole(manifest),
+    }
     if as_json:
         emit(facts)
     else:
@@ -177,6 +185,11 @@ def _partition_key(source: Source, key: str | None) -> str | None:
     return known[-1]
 
 
+def _is_whole(manifest: Manifest) -> bool:
+    """Whether the pages that a preview asked for were all that there are."""
+    return manifest.statistics.get("pages", PREVIEW_PAGES) < PREVIEW_PAGES
+
+
 def _print(facts: Mapping[str, Any], preview: Preview) -> None:
     out = console()
     name = escape_control_characters(f"{facts['source']} {facts['partition'] or ''}".strip())
@@ -208,7 +221,17 @@ def _print(facts: Mapping[str, Any], preview: Preview) -> None:
         table(("record", "at", "broke", "values"), (_row(record) for record in preview.records))
     if preview.sample:
         out.print()
-        table(list(preview.sample[0]), (list(map(_value, row.values())) for row in preview.sample), title="rows")
+        _print_rows(preview.sample)
+
+
+def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows as a table; if they are too wide for one, the first of them with a line for each column."""
+    if len(rows[0]) <= _WIDEST:
+        table(list(rows[0]), (list(map(_value, row.values())) for row in rows), title="rows")
+        return
+    first = rows[:_TALL_ROWS]
+    heads = ("column", *(f"row {number}" for number in range(1, len(first) + 1)))
+    table(heads, ([name, *(_value(row[name]) for row in first)] for name in first[0]), title="rows")
 
 
 def _row(record: Mapping[str, Any]) -> tuple[str, str, str, str]:

@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 from urllib3.exceptions import HTTPError, SSLError
 
 from etl_assets.errors import DeliveryError, DeliveryUnreachableError
+from etl_assets.extract.http.causes import cause_of
 from etl_assets.extract.http.connection import guarded_pools
 from etl_assets.extract.http.deadline import Deadline
 from etl_assets.extract.http.login import login_headers, with_key
@@ -208,7 +209,7 @@ class HttpSession:
             raise _no_tls(shown, error) from None
         except (HTTPError, OSError) as error:
             self.deadline.check()
-            raise _unreachable(shown, type(error).__name__) from None
+            raise _unreachable(shown, cause_of(error)) from None
         except ValueError as error:
             raise _refused(url, f"is no address ({type(error).__name__})") from None
         self._pace.learn(response.headers)

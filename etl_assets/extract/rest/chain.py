@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.json import Json
 from etl_assets.extract.location import without_secrets
-from etl_assets.extract.rest.pagination import SinglePage, links, unreadable
+from etl_assets.extract.rest.pagination import NAMED_BY_THE_PAGE, SinglePage, links, unreadable
 from etl_assets.extract.rest.signs import next_page_paths
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ class Chain:
             return None
         following = self._pagination.following(answer)
         if following is None:
+            if isinstance(self._pagination, NAMED_BY_THE_PAGE) and not self._pagination.has_ended(answer):
+                self._check_single(answer)
             return None
         if key := self._extractor.access.key_parameter:
             following = following.without(key)  # else it would be sent twice, and frozen with the page
@@ -147,16 +149,19 @@ class Chain:
             )
 
     def _check_single(self, answer: Answer) -> None:
-        """Refuse a page that names a next one if no pagination is declared."""
+        """Refuse a page that names a next one, if no pagination is declared, or one that does not find it."""
         sign = ""
         if any("next" in rels for _, rels in links(answer)):
             sign = "in its header Link: declare pagination=LinkHeader()"
         elif isinstance(self._extractor.format, Json) and (paths := next_page_paths(answer.value_at)):
             sign = f"in its JSON at {paths[0]}: declare NextUrl({paths[0]!r}) or Cursor({paths[0]!r})"
+        problem = "no pagination is declared"
+        if self._extractor.pagination is not None:
+            problem = "the declared pagination finds none"
         if sign:
             raise DeliveryError(
-                f"{answer.label} names a next page, and no pagination is declared. Nothing was written. The page is "
-                f"named {sign}; or SinglePage(), if its records are all that is wanted."
+                f"{answer.label} names a next page, and {problem}. Nothing was written. The page is named {sign}; or "
+                "SinglePage(), if its records are all that is wanted."
             )
 
     def _check_total(self, last: Answer) -> None:

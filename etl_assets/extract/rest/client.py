@@ -173,7 +173,7 @@ class Client:
             if response.status == _NO_CONTENT:
                 return b""
             if response.status != _OK:
-                raise refused(request.target, response.status, self._session.http, response.headers)
+                raise self._refused(request, response)
             most = self._extractor.max_page_bytes
             coding = response.headers.get("Content-Encoding", "")
             stream = cast("Any", decoded(body, coding, request.target, most + _CHUNK))
@@ -193,6 +193,14 @@ class Client:
                         "records a page, or declare max_page_bytes=…."
                     )
             return b"".join(parts)
+
+    def _refused(self, request: Request, response: BaseHTTPResponse) -> DeliveryError:
+        """Return the error for a status that is none of success; the names of the parameters, not their values."""
+        error = refused(request.target, response.status, self._session.http, response.headers)
+        names = request.names
+        if not names or isinstance(error, DeliveryUnreachableError):
+            return error
+        return type(error)(f"{error} It was asked with the parameters {', '.join(names)}.")
 
     @property
     def _accepts_without_length(self) -> bool:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 from urllib.parse import urlsplit
 
@@ -98,7 +99,7 @@ class Reading:
     """The outcome of reading all pages once.
 
     Attributes:
-        digest: SHA-256 of the file.
+        digest: SHA-256 of the records, by which two readings are known to be the same, whatever is around them.
         changes: What shows that the records changed while they were read, each as a clause.
         notes: What else people should know, each as a sentence.
         state: Where the next fetch begins.
@@ -116,7 +117,7 @@ class Reading:
 
 def _read_unchanged(reader: _Reader, spool: BinaryIO) -> Reading:
     """Read all pages; again, if they changed meanwhile and the declaration says so."""
-    before = ""
+    before = ("", "")
     for attempt in range(RESTARTS + 1):
         reading = reader.read(spool)
         if not reading.changes:
@@ -125,12 +126,12 @@ def _read_unchanged(reader: _Reader, spool: BinaryIO) -> Reading:
         if reader.extractor.on_change == "report":
             reading.notes.append(f"The records changed while their pages were read: {listed}. Some may be missing.")
             return reading
-        if reading.digest == before:
+        if (reading.digest, listed) == before:
             raise DeliveryError(
                 f"{reader.shown} does not give all records: {listed}, twice the same. Nothing was written. It may give "
                 "only the first ones of many: cut them by partitions; or leave total= out if its number is not exact."
             )
-        before = reading.digest
+        before = (reading.digest, listed)
         if attempt < RESTARTS:
             say(f"{reader.shown} is read from the first page again, because it changed meanwhile: {listed}.")
     raise DeliveryIncompleteError(
@@ -157,15 +158,20 @@ class _Reader:
         self._client.begin_again()
         reading, file, seen = Reading(), PageWriter(spool, self.extractor), None
         first: Answer | None = None
+        digest, records = sha256(), 0
         for answer, values in self._answers(reading):
             if first is None:
                 first = answer
                 if self.extractor.incremental is not None:
                     seen = Seen(self.extractor.incremental, self._state, _asked_at(began, answer))
             file.write(answer, values)
+            digest.update(answer.digest.encode())
+            records += answer.records
             if seen is not None:
                 seen.take(answer)
-        reading.digest = file.digest
+        reading.digest = digest.hexdigest()
+        if not records and not self._state:
+            reading.notes.append("The API has no record. If it should have some, check its url and parameters.")
         if first is not None and file.pages > 1 and self._may_shift and self._client.has_changed(first):
             reading.changes.append("the first page is another one now")
         if seen is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from etl_assets.extract.pages import MAGIC, PageHead, packed
@@ -26,13 +25,7 @@ class PageWriter:
         self.pages = 0
         self._spool = spool
         self._kept = _KEPT[:1] if extractor.access.key_parameter else _KEPT  # a link may repeat the key
-        self._sha256 = sha256()
-        self._write(MAGIC)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 (hex) of the file so far."""
-        return self._sha256.hexdigest()
+        self._spool.write(MAGIC)
 
     def write(self, answer: Answer, values: Mapping[str, str]) -> None:
         """Append a page."""
@@ -45,8 +38,4 @@ class PageWriter:
         head = PageHead(
             self.pages, request.method, request.target, answer.status, headers, len(answer.body), sent, dict(values)
         )
-        self._write(packed(head, answer.body))
-
-    def _write(self, data: bytes) -> None:
-        self._spool.write(data)
-        self._sha256.update(data)
+        self._spool.write(packed(head, answer.body))

@@ -55,6 +55,10 @@ class Pagination(Declaration):
     def following(self, answer: Answer) -> Request | None:
         """Return the request for the page that follows; None after the last one."""
 
+    def has_ended(self, answer: Answer) -> bool:
+        """Return whether a page shows that it is the last, whatever else it names: it has no records."""
+        return not answer.records
+
     def others(self, answer: Answer) -> Iterable[Request] | None:  # noqa: ARG002 -- most only know the next one
         """Return the requests for all pages after the first one, if that says which they are; else None.
 
@@ -203,6 +207,10 @@ class Cursor(Pagination):
         """Return the request with the cursor of the first page."""
         return request.having(self.parameter, self.start, self.place) if self.start else request
 
+    def has_ended(self, answer: Answer) -> bool:
+        """Return whether `has_more` is false, or a page without records leads to itself."""
+        return not answer.records or bool(self.has_more and not _flag(answer, self.has_more))
+
     def following(self, answer: Answer) -> Request | None:
         """Return the request with the cursor that the page names."""
         cursor = answer.headers.get(self.header.lower()) if self.header else answer.value(self.next)
@@ -282,7 +290,9 @@ class FirstPages(Pagination):
         return self.pagination.following(answer) if answer.number < self.most else None
 
 
-ONE_BY_ONE: Final = SinglePage | Cursor | LinkHeader | NextUrl
+NAMED_BY_THE_PAGE: Final = Cursor | LinkHeader | NextUrl
+"""The paginations whose next page is named by the page before."""
+ONE_BY_ONE: Final = SinglePage | NAMED_BY_THE_PAGE
 """The paginations that know no page but the next one."""
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from etl_assets.errors import DeliveryError
+from etl_assets.model.text import names_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -40,10 +43,12 @@ def parents_of(parent: Parent, partition: Partition, state: Mapping[str, Any]) -
     """
     extractor = parent.extractor
     records: dict[tuple[str, ...], Mapping[str, str]] = {}
+    seen: dict[str, None] = {}
     without = 0
     with extractor.fetch_since(partition, state) as fetched:
         for batch in extractor.frozen_format.read(fetched.stream, ""):
             names = [name for name in dict.fromkeys(parent.columns.values()) if name in batch.names]
+            seen |= dict.fromkeys(batch.names)
             for row in batch.frame.select(names).iter_rows(named=True):
                 values = parent.values(row)
                 if values is None:
@@ -51,6 +56,11 @@ def parents_of(parent: Parent, partition: Partition, state: Mapping[str, Any]) -
                 elif parent.most is None or len(records) < parent.most:
                     records.setdefault(tuple(values.values()), values)
         notes = list(fetched.notes)
+    if without and (lacking := [name for name in parent.columns.values() if name not in seen]):
+        raise DeliveryError(
+            f"The records of the parent have no {names_text(lacking)}; they have {names_text(list(seen))}. Nothing was "
+            "written. Correct the columns of the parent."
+        )
     if without:
         names_of = ", ".join(parent.columns.values())
         notes.append(f"{without:,} records of the parent have no value in {names_of}, so that nothing was asked for.")

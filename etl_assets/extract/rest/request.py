@@ -43,6 +43,11 @@ class Request:
         return urlunsplit(parts._replace(query=query))
 
     @property
+    def names(self) -> list[str]:
+        """The names of the parameters in the query."""
+        return list(dict.fromkeys(name for name, _ in parse_qsl(urlsplit(self.target).query, keep_blank_values=True)))
+
+    @property
     def body(self) -> bytes | None:
         """The bytes of the body; None for none."""
         return None if self.json is None else json.dumps(self.json, ensure_ascii=False).encode()

@@ -256,3 +256,26 @@ def test_a_page_without_what_its_pagination_needs_is_refused(pagination: Paginat
         pytest.raises(DeliveryError, match=f"does not have .*which {argument} names.*Nothing was written"),
     ):
         landed(extractor(api.url(), pagination=pagination))
+
+
+@pytest.mark.parametrize("pagination", [Cursor("$.nxt"), NextUrl("$.meta.next"), LinkHeader()])
+@pytest.mark.parametrize("named_by", ["link", "json"])
+def test_a_pagination_that_finds_no_next_page_where_another_would_is_refused(
+    pagination: Pagination, named_by: str
+) -> None:
+    def answer(asked: Asked) -> Reply:
+        headers = {"Link": '</items?page=2>; rel="next"'} if named_by == "link" else {}
+        following = "/items?page=2" if named_by == "json" else None
+        return Reply({"items": page_of(RECORDS, asked, 3), "next": following}, headers=headers)
+
+    if isinstance(pagination, LinkHeader) and named_by == "link":
+        pytest.skip("it finds that one")
+    problem = "names a next page, and the declared pagination finds none"
+    with Api(answer) as api, pytest.raises(DeliveryError, match=problem):
+        landed(extractor(api.url(), pagination=pagination))
+
+
+def test_a_cursor_that_is_always_there_ends_where_there_are_no_more() -> None:
+    page = {"items": RECORDS, "next_cursor": "later", "more": False}
+    with Api(lambda asked: Reply(page)) as api:  # noqa: ARG005 -- there is one page
+        assert landed(extractor(api.url(), pagination=Cursor("$.next_cursor", has_more="$.more"))).ids == ALL

@@ -225,6 +225,7 @@ SCENARIOS: Final = (
         1,
         "one request",
         records=(),
+        note="has no record",
         declared=_BY_TOTAL,
     ),
     Scenario("gives fewer records a page than it is asked for", table(most=1), 6, _PAGES, declared=_BY_OFFSET),
