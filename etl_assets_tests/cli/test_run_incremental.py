@@ -66,3 +66,10 @@ def test_complete_partitions_are_run_again_unless_each_is_a_time_that_is_over(
         shown = desk.succeed("run", "sales", "--full")
         assert [asked.params.get("since") for asked in api.asked] == [None, None]
         assert "sales" in shown
+
+
+def test_what_people_should_know_of_a_fetch_is_printed_below_the_table(desk: Desk) -> None:
+    with Api(lambda asked: Reply({"items": []})) as api:  # noqa: ARG005 -- nothing is sold
+        (desk.folder / "declared" / "sales.py").write_text(SALES.format(url=api.url(), partitions='Static(("north",))'))
+        desk.succeed("migrate")
+        assert "sales north: The API has no record." in desk.succeed("run", "sales")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import polars as pl
+
 from etl_assets.errors import DeliveryError
 from etl_assets.model.text import names_text
 
@@ -45,23 +47,25 @@ def parents_of(parent: Parent, partition: Partition, state: Mapping[str, Any]) -
     records: dict[tuple[str, ...], Mapping[str, str]] = {}
     seen: dict[str, None] = {}
     without = 0
+    published = list(dict.fromkeys(parent.columns.values()))
     with extractor.fetch_since(partition, state) as fetched:
         for batch in extractor.frozen_format.read(fetched.stream, ""):
-            names = [name for name in dict.fromkeys(parent.columns.values()) if name in batch.names]
             seen |= dict.fromkeys(batch.names)
-            for row in batch.frame.select(names).iter_rows(named=True):
+            lacking = [name for name in published if name not in batch.names]
+            frame = batch.frame.with_columns(pl.lit(None, pl.String).alias(name) for name in lacking)
+            for row in frame.select(published).iter_rows(named=True):
                 values = parent.values(row)
                 if values is None:
                     without += 1
                 elif parent.most is None or len(records) < parent.most:
                     records.setdefault(tuple(values.values()), values)
         notes = list(fetched.notes)
-    if without and (lacking := [name for name in parent.columns.values() if name not in seen]):
+    if without and (lacking := [name for name in published if name not in seen]):
         raise DeliveryError(
             f"The records of the parent have no {names_text(lacking)}; they have {names_text(list(seen))}. Nothing was "
             "written. Correct the columns of the parent."
         )
     if without:
-        names_of = ", ".join(parent.columns.values())
-        notes.append(f"{without:,} records of the parent have no value in {names_of}, so that nothing was asked for.")
+        names = ", ".join(published)
+        notes.append(f"{without:,} records of the parent have no value in {names}, so that nothing was asked for.")
     return Parents(list(records.values()), fetched.state, notes, fetched.statistics.get("requests", 0.0))

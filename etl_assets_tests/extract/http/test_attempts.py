@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import time
 from dataclasses import replace
@@ -182,3 +183,18 @@ def test_a_server_that_does_not_speak_tls_is_unreachable() -> None:
         extractor = FileExtractor(location=server.url().replace("http:", "https:"), format=Csv(), access=access)
         with pytest.raises(DeliveryUnreachableError), extractor.fetch(Partition()):
             pass
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("http://nowhere.invalid/a.csv", "its name does not resolve"),
+        ("http://127.0.0.1:{port}/a.csv", "nothing listens there"),
+    ],
+)
+def test_an_error_says_why_a_server_cannot_be_reached(url: str, cause: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    extractor = FileExtractor(location=url.format(port=port), format=Csv(), access=Http(private=True, attempts=1))
+    with pytest.raises(DeliveryUnreachableError, match=cause), extractor.fetch(Partition()):
+        pass

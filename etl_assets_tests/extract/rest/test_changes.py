@@ -170,3 +170,20 @@ def test_empty_pages_that_lead_to_each_other_are_the_end() -> None:
     with Api(answer) as api:
         assert landed(extractor(api.url(), pagination=Cursor("$.next"))).ids == [1, 2]
         assert len(api.asked) == 3
+
+
+def test_too_few_records_twice_are_too_few_although_each_page_has_another_time_in_it() -> None:
+    moments = iter(range(1_000))
+
+    def answer(asked: Asked) -> Reply:
+        return Reply({"items": page_of(numbered(4), asked, 2), "total": 9, "took_ms": next(moments)})
+
+    with Api(answer) as api, pytest.raises(DeliveryError, match="4 records came, and there are 9, twice the same"):
+        landed(extractor(api.url(), pagination=PAGES))
+    assert len(api.asked) == 2 * 3
+
+
+def test_an_api_without_a_record_is_noted_when_everything_is_asked_for() -> None:
+    with Api(lambda asked: Reply({"items": []})) as api:  # noqa: ARG005 -- there is nothing
+        delivery = landed(extractor(api.url(), pagination=PageNumber()))
+    assert delivery.manifest.notes == ("The API has no record. If it should have some, check its url and parameters.",)

@@ -159,3 +159,10 @@ def test_without_a_page_the_next_fetch_begins_where_this_one_did() -> None:
             api.url("/{order_id}"), params=since, parent=parent, incremental=Incremental("changed", timedelta(hours=1))
         )
         assert landed(lines_of_orders, state=state).manifest.state == state
+
+
+def test_a_column_that_the_parent_does_not_have_is_refused_with_those_that_it_has() -> None:
+    with Api(shop) as api:
+        source = lines(api, {"order_id": "Id"})
+        with pytest.raises(DeliveryError, match=r"parent have no 'Id'; they have 'id', 'customer', 'changed'"):
+            landed(source)
