@@ -42,6 +42,10 @@ class Access(Declaration):
         if "@" in location.partition("://")[2].partition("/")[0] and self.login_is_declared:
             remedy = "Leave it out, and declare it by access=…"
             raise DeclarationError(where, "location", "contains a login", remedy)
+        self.check_limits(where)
+
+    def check_limits(self, where: str) -> None:
+        """Raise a `DeclarationError` unless the times and the number of bytes are limits."""
         for name in ("deadline", "timeout"):
             if not 0 < getattr(self, name) < math.inf:
                 raise DeclarationError(where, name, f"is {getattr(self, name)}", "Write seconds, more than 0")

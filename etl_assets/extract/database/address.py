@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -9,7 +10,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from etl_assets.errors import DeclarationError
 
-Backend = Literal["postgresql", "mysql", "sqlite", "sqlserver", "oracle", "duckdb"]
+Backend = Literal["postgresql", "mysql", "sqlite", "sqlserver", "oracle", "duckdb", "sqlalchemy"]
+"""The kinds with a session of their own, and any other that SQLAlchemy has a dialect of."""
 _BACKENDS: Final[dict[str, Backend]] = {
     "postgresql": "postgresql",
     "mysql": "mysql",
@@ -28,6 +30,16 @@ _OPTIONS: Final[dict[Backend, str]] = {"postgresql": "host", "mysql": "unix_sock
 """What the query of a URL may say: the folder or path of a socket, or the service."""
 _FILES: Final = ("sqlite", "duckdb")
 _THIS_MACHINE: Final = ("", "localhost", "127.0.0.1", "::1")
+_SCHEME: Final = re.compile(r"[A-Za-z][\w.]*(?:\+[A-Za-z][\w.]*)?", re.ASCII)
+_NO_DATABASE: Final = ("http", "https", "file", "ftp", "ftps", "sftp", "s3", "s3a", "gs", "gcs", "az", "abfs", "jdbc")
+_OTHERWISE: Final = {"postgres": "postgresql", "pgsql": "postgresql", "sqlserver": "mssql", "sqlite3": "sqlite"}
+"""Names that people write for databases which have another one."""
+_SECRET: Final = re.compile(
+    r"pass(?:word|wd|phrase|code)?|pwd|token|secret|credential|private_?key|access_?key|api_?key|auth_?key",
+    re.IGNORECASE,
+)
+_SECRET_WITHIN: Final = re.compile(r"\b(?:pwd|password|token|secret)\s*=|//[^/\s]*@", re.IGNORECASE)
+"""Shows a login in the value of an option that is a whole connection string, or a URL."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +85,42 @@ def address_of(url: str, where: str) -> Address:
         DeclarationError: If it means none, or has a login.
     """
     scheme, separator, rest = url.partition("://")
-    backend = _BACKENDS.get(scheme)
-    if not separator or backend is None:
-        shown = f"begins with {scheme!r}, which is no known kind of database" if separator else "is no URL"
-        known = ", ".join(sorted(f"{name}://" for name in _BACKENDS))
-        raise DeclarationError(where, "url", shown, f"Write a URL that begins with one of {known}")
-    if "@" in rest.partition("?")[0] and (backend not in _FILES or "@" in rest.partition("/")[0]):
+    backend = _BACKENDS.get(scheme, "sqlalchemy")
+    _check_scheme(scheme, is_url=bool(separator), where=where)
+    authority = (
+        re.split(r"[/?#]", rest, maxsplit=1)[0] if backend in (*_FILES, "sqlalchemy") else rest.partition("?")[0]
+    )
+    if "@" in authority:
         remedy = "Leave it out, and declare access=Database(user='…', password=Secret('…'))"
         raise DeclarationError(where, "url", "contains a login, or an @ that is not written as %40", remedy)
     if backend in _FILES:
         return _file_of(url, backend, rest, where)
-    return _server_of(url, backend, where)
+    return _other_of(url, where) if backend == "sqlalchemy" else _server_of(url, backend, where)
+
+
+def _check_scheme(scheme: str, *, is_url: bool, where: str) -> None:
+    known = ", ".join(sorted(f"{name}://" for name in _BACKENDS))
+    remedy = f"Write a URL that begins with one of {known}, or with another name that a dialect of SQLAlchemy has"
+    if not is_url or not _SCHEME.fullmatch(scheme):
+        raise DeclarationError(where, "url", "is no URL of a database", remedy)
+    if scheme in _OTHERWISE:
+        raise DeclarationError(where, "url", f"begins with {scheme!r}", f"Write {_OTHERWISE[scheme]}://")
+    if scheme in _NO_DATABASE:
+        raise DeclarationError(where, "url", f"begins with {scheme!r}, which is no database", remedy)
+
+
+def _other_of(url: str, where: str) -> Address:
+    """Return an address that SQLAlchemy reads, whose dialect knows what its parts mean."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or 0
+    except ValueError:
+        raise DeclarationError(where, "url", "cannot be read", "Write dialect+driver://host:port/database") from None
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if _SECRET.search(name) or _SECRET_WITHIN.search(value):
+            remedy = "Leave it out, and declare access=Database(user='…', password=Secret('…'))"
+            raise DeclarationError(where, "url", f"has a secret in its query, {name!r}", remedy)
+    return Address(url, "sqlalchemy", host, port, unquote(parts.path.removeprefix("/")))
 
 
 def _file_of(url: str, backend: Backend, rest: str, where: str) -> Address:

@@ -51,10 +51,10 @@ class Ahead:
         self._thread.start()
         return self
 
-    def __exit__(self, type_: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stopped = True
         self._room.release()
-        self._thread.join(None if type_ is None or self._has_ended else _GRACE)
+        self._thread.join(None if self._has_ended else _GRACE)
         with self._lock:
             self.is_stuck = not self._is_done
 

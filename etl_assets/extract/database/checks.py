@@ -22,7 +22,10 @@ _MOST_PARTS: Final = 3
 def check_declaration(extractor: DatabaseExtractor, where: str) -> None:
     """Raise a `DeclarationError` unless a declaration is sound, whatever the partitions are."""
     address = address_of(extractor.url, where)
-    extractor.access.check(extractor.url, where)
+    if address.backend == "sqlalchemy":
+        _check_driver_decides(extractor, where)
+    else:
+        extractor.access.check(extractor.url, where)
     _check_login(extractor, address, where)
     _check_what(extractor, where)
     _check_columns(extractor, where)
@@ -68,6 +71,16 @@ def _check_login(extractor: DatabaseExtractor, address: Address, where: str) -> 
     if address.backend == "sqlserver" and extractor.access.ca_file:
         problem = "has a ca_file, and the driver of SQL Server verifies no certificates"
         raise DeclarationError(where, "access", problem, "Leave it out; the connection is encrypted all the same")
+
+
+def _check_driver_decides(extractor: DatabaseExtractor, where: str) -> None:
+    """Raise if something is declared that only the drivers with a session of their own are told."""
+    extractor.access.check_limits(where)
+    name = "ca_file" if extractor.access.ca_file else "" if extractor.access.tls else "tls"
+    if name:
+        problem = f"has {name}=…, and a driver of SQLAlchemy takes settings of its own"
+        remedy = "Write what the driver has for it into the query of the URL: ?sslmode=verify-full"
+        raise DeclarationError(where, "access", problem, remedy)
 
 
 def _check_what(extractor: DatabaseExtractor, where: str) -> None:

@@ -29,7 +29,7 @@ def connect(address: Address, access: Database) -> Iterator[Session]:
             session.close()
 
 
-def _session(address: Address, access: Database) -> Session:
+def _session(address: Address, access: Database) -> Session:  # noqa: PLR0911 -- one for each kind
     """Return a connection; the modules import drivers, and each source needs one of them."""
     match address.backend:
         case "postgresql":
@@ -56,3 +56,9 @@ def _session(address: Address, access: Database) -> Session:
             from etl_assets.extract.database.dialects.oracle import OracleSession  # noqa: PLC0415 -- see above
 
             return OracleSession(address, access)
+        case "sqlalchemy":
+            from etl_assets.extract.database.dialects.sqlalchemy_engine import (  # noqa: PLC0415 -- see above
+                SqlalchemySession,
+            )
+
+            return SqlalchemySession(address, access)

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from etl_assets.extract.access.database import Database
 from etl_assets.extract.base import Extractor, Format
@@ -21,13 +22,17 @@ if TYPE_CHECKING:
     from etl_assets.extract.base import Fetched
     from etl_assets.model.partitions import Partition, Partitioning
 
+PREVIEW_ROWS: Final = 1000
+"""The number of rows that `DatabaseExtractor.of_preview` fetches at most."""
+
 
 @dataclass(frozen=True)
 class DatabaseExtractor(Extractor):
     """Fetches the rows of a table or of a query, in one snapshot, and freezes them as Parquet.
 
     Attributes:
-        url: Where the database is, without a login: ``postgresql://host:5432/database``.
+        url: Where the database is, without a login: ``postgresql://host:5432/database``, or any other URL that a
+            dialect of SQLAlchemy reads.
         table: The table or view, after its schema: ``public.orders``. A name with a point or a quote is written in
             quotes: ``"my.schema"."orders"``. Either this or ``query`` is declared.
         query: A SELECT. It may contain ``:start`` and ``:end``, the window of a partition of time, and ``:key``, the
@@ -55,6 +60,9 @@ class DatabaseExtractor(Extractor):
     key_comparison: KeyComparison | None = field(default=None, kw_only=True)
     format: Format = field(default=Parquet(binary="hex"), kw_only=True)
 
+    most_rows: ClassVar[int | None] = None
+    """The number of rows after which a fetch ends; None for all of them. It is of a preview."""
+
     def check(self, where: str) -> None:
         """Raise unless the declaration names one thing to read, without a login in its address."""
         from etl_assets.extract.database.checks import check_declaration  # noqa: PLC0415 -- it imports this module
@@ -81,6 +89,12 @@ class DatabaseExtractor(Extractor):
     def of_keys(self, names: Sequence[str]) -> DatabaseExtractor:
         """Return the extractor of some columns of all rows; see `Extractor.of_keys`."""
         return replace(self, columns=tuple(names), incremental=None, order_by=(), key_comparison=None)
+
+    def of_preview(self) -> DatabaseExtractor:
+        """Return the extractor of the first rows; see `Extractor.of_preview`."""
+        first = copy(self)
+        object.__setattr__(first, "most_rows", PREVIEW_ROWS)  # of this one alone, which is frozen otherwise
+        return first
 
     def fetch(self, partition: Partition) -> AbstractContextManager[Fetched]:
         """Fetch all rows of a partition; see `Extractor.fetch`."""

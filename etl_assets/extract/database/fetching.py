@@ -27,7 +27,9 @@ from etl_assets.model.delivery import CATALOGUE
 from etl_assets.model.text import escape_control_characters, names_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
 
     from etl_assets.extract.database.address import Address
     from etl_assets.extract.database.catalogue import CatalogueColumn
@@ -137,13 +139,15 @@ class _Question:
         state = {_DECLARED: _digest(self.extractor), CATALOGUE: to_state(self.columns)}
         validators: Mapping[str, str] = {}
         by = self.extractor.incremental
-        if by is not None and newest is not None:
+        if by is not None and newest is not None and self.extractor.most_rows is None:
             values = () if newest.value is None else (newest.value,)
             state |= by.state(by.advanced(by.cursor(self.state), values, asked_at))
             validators = self.validators(by.since(state))
         statistics = {**progress.statistics, "records": float(progress.records), "bytes": float(progress.size)}
         name = f"{(self.selection.table or ('query',))[-1]}.parquet"
-        notes = [*self.session.notes, *self._notes(newest)]
+        most = self.extractor.most_rows
+        of_rows = self._notes(newest) if most is None else [f"At most the first {most:,} rows were fetched."]
+        notes = [*self.session.notes, *of_rows]
         return Fetched(file, escape_control_characters(name), self._shown, dict(validators), state, notes, statistics)
 
     def validators(self, since: Cursor | None) -> Mapping[str, str]:
@@ -161,7 +165,7 @@ class _Question:
         batches = Ahead(rows, self.extractor.access.timeout, self.session.close)
         try:
             with batches, ParquetFile(file, readings, self.extractor.access.max_bytes) as parquet:
-                for batch in batches:
+                for batch in self._first(batches):
                     if newest is not None:
                         newest.see(batch.column(place))
                     parquet.add(batch)
@@ -174,6 +178,15 @@ class _Question:
         finally:
             self.session.is_stuck = batches.is_stuck
         return newest
+
+    def _first(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield the batches, or of a preview as many rows as it has; the connection may have ended then."""
+        left = self.extractor.most_rows
+        for batch in batches:
+            yield batch if left is None else batch.slice(0, left)
+            left = None if left is None else left - batch.num_rows
+            if left is not None and left <= 0:
+                return
 
     def _newest(self, readings: Sequence[Reading]) -> tuple[Newest | None, int]:
         by = self.extractor.incremental

@@ -1,0 +1,208 @@
+"""Any database that SQLAlchemy has a dialect of: its driver returns objects of Python, which are written as texts."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+from sqlalchemy import Date, DateTime, String, exc, inspect
+from sqlalchemy.sql import quoted_name
+
+from etl_assets.errors import DeliveryError, EtlAssetsError
+from etl_assets.extract.database.catalogue import CatalogueColumn
+from etl_assets.extract.database.dialects.base import Dialect, Session
+from etl_assets.extract.database.dialects.cursors import batches_of
+from etl_assets.extract.database.dialects.sqlalchemy_connection import engine_of
+from etl_assets.extract.database.dialects.sqlalchemy_errors import not_opened, of_statement
+from etl_assets.extract.database.dialects.sqlalchemy_snapshot import begin
+from etl_assets.extract.database.python_values import texts_of
+from etl_assets.extract.database.reading import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Generator, Mapping, Sequence
+
+    from sqlalchemy.engine import Dialect as SqlalchemyOwn
+    from sqlalchemy.types import TypeEngine
+
+    from etl_assets.extract.access.database import Database
+    from etl_assets.extract.database.address import Address
+    from etl_assets.extract.database.reading import Kind
+    from etl_assets.extract.incremental import Cursor
+
+_TYPED: Final = ("trino", "presto", "awsathena")
+"""Databases that compare moments with moments alone, and not with their texts."""
+_WITHOUT_ZONES: Final = ("mysql", "mariadb", "sqlite", "clickhouse", "clickhousedb", "ibm_db_sa", "db2")
+"""Databases where the text of an instant has no offset; their sessions are in UTC, or know no zones."""
+_BACKSLASHES: Final = ("postgresql", "cockroachdb", "sqlite", "mssql", "oracle", "duckdb", "mysql", "mariadb")
+"""Databases where SQLAlchemy writes a backslash so that it is one."""
+_CLOCKS: Final = ("mysql", "mariadb")
+"""Databases whose times of day come as durations, since they may be longer than a day."""
+_NOT_SHOWN: Final = (
+    "the name of a partition has a backslash, which this database may read as the beginning of something"
+)
+
+
+class SqlalchemyDialect(Dialect):
+    """The SQL of a dialect of SQLAlchemy. Statements go to the driver as they are, without parameters."""
+
+    def __init__(self, dialect: SqlalchemyOwn) -> None:
+        """Take the dialect."""
+        self._dialect = dialect
+        self._preparer: Any = dialect.identifier_preparer
+
+    def reading(self, column: CatalogueColumn, as_text: Collection[Kind]) -> Reading:  # noqa: ARG002 -- all are texts
+        """See `Dialect.reading`."""
+        return Reading(column, self.quote(column.name), pa.string())
+
+    def quote(self, name: str) -> str:
+        """Return a name as SQL; SQLAlchemy's own function would also double percent signs, for parameters."""
+        preparer = self._preparer
+        escaped = name.replace(preparer.escape_quote, preparer.escape_to_quote)
+        return f"{preparer.initial_quote}{escaped}{preparer.final_quote}"
+
+    def text(self, text: str) -> str:
+        """See `Dialect.text`."""
+        if "\\" in text and self._dialect.name not in _BACKSLASHES:
+            raise DeliveryError(f"A value cannot be written as SQL: {_NOT_SHOWN}. Nothing was written. Rename it.")
+        return self._literal(text, String())
+
+    def moment(self, moment: datetime) -> str:
+        """Return a moment as SQL: ``'2024-01-31 12:00:00.000000'``, an instant in UTC with ``+00:00``."""
+        plain = moment.replace(tzinfo=None)
+        offset = "+00:00" if moment.tzinfo is not None and self._dialect.name not in _WITHOUT_ZONES else ""
+        if self._dialect.name == "oracle":
+            return f"TIMESTAMP '{plain.isoformat(' ', 'microseconds')}{offset and ' ' + offset}'"
+        if self._dialect.name in _TYPED:
+            return f"TIMESTAMP '{plain.isoformat(' ', 'microseconds')}{offset and ' UTC'}'"
+        text = self._literal(plain, DateTime())
+        return f"{text[:-1]}{offset}'" if text.startswith("'") else text
+
+    def literal(self, value: Cursor | str) -> str:
+        """See `Dialect.literal`."""
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return f"{'DATE ' if self._dialect.name in _TYPED else ''}{self._literal(value, Date())}"
+        return self.text(value) if isinstance(value, str) else super().literal(value)
+
+    def as_text(self, expression: str) -> str:
+        """Return the expression: its value is compared as Python writes it."""
+        return expression
+
+    def _literal(self, value: Any, type_: TypeEngine[Any]) -> str:
+        write = type_.dialect_impl(self._dialect).literal_processor(self._dialect)
+        texts = String().dialect_impl(self._dialect).literal_processor(self._dialect)
+        if write is None or texts is None:
+            return Dialect.text(self, value if isinstance(value, str) else value.isoformat(" "))
+        doubled = texts("%") == "'%%'"  # for parameters, of which there are none
+        return write(value).replace("%%", "%") if doubled else write(value)
+
+
+class SqlalchemySession(Session):
+    """A connection of SQLAlchemy, in one transaction."""
+
+    def __init__(self, address: Address, access: Database) -> None:
+        """Connect, and begin the transaction."""
+        self._address = address
+        self._name = address.url.partition("://")[0]
+        try:
+            engine = engine_of(address, access)
+            self._connection, self.notes = begin(engine)
+        except EtlAssetsError:
+            raise
+        except Exception as error:
+            known = not_opened(error, address, self._name)
+            if known is None:
+                raise
+            raise known from None
+        self._own = engine.dialect
+        self.dialect: SqlalchemyDialect = SqlalchemyDialect(engine.dialect)
+
+    def columns(self, table: Sequence[str], query: str) -> list[CatalogueColumn]:
+        """See `Session.columns`."""
+        known = {} if query else self._inspected(table)
+        if known is None:
+            return []
+        what = f"({query}\n) q" if query else ".".join(map(self.dialect.quote, table))
+        with self._connection.exec_driver_sql(f"SELECT * FROM {what} WHERE 1 = 0") as result:
+            cursor: Any = result.cursor
+            described: Sequence[Any] = cursor.description
+        return [known.get(about[0]) or CatalogueColumn(about[0], _type_of(about)) for about in described]
+
+    def row(self, statement: str) -> tuple[Any, ...]:
+        """See `Session.row`."""
+        with self._connection.exec_driver_sql(statement) as result:
+            (row,) = result.fetchall()
+        return tuple(row)
+
+    def batches(self, statement: str, readings: Sequence[Reading]) -> Generator[pa.RecordBatch]:
+        """Yield the rows of a statement; the server keeps them until they are asked for, where the driver has that.
+
+        A `Result` of SQLAlchemy fetches as many rows as are asked for, and no buffer of its own grows: so many rows
+        are asked for that a batch has about a size.
+        """
+        names, clocks = [reading.column.name for reading in readings], self._own.name in _CLOCKS
+
+        def convert(columns: Sequence[Sequence[Any]]) -> Sequence[Any]:
+            return [texts_of(cells, name, clocks=clocks) for cells, name in zip(columns, names, strict=True)]
+
+        result = self._connection.exec_driver_sql(statement, execution_options={"stream_results": True})
+        is_over = False
+        try:
+            yield from batches_of(result.fetchmany, convert, names)
+            is_over = True
+        finally:
+            if not is_over:
+                self._connection.invalidate()  # to close the result could read it to its end
+            result.close()
+
+    def error(self, error: Exception) -> DeliveryError | None:
+        """See `Session.error`."""
+        return of_statement(error, self._address, self._own.name)
+
+    def close(self) -> None:
+        """End the connection, and with it the transaction, without waiting for the server."""
+        if not self._connection.invalidated:
+            self._connection.invalidate()
+        self._connection.close()
+
+    def _inspected(self, table: Sequence[str]) -> Mapping[str, CatalogueColumn] | None:
+        """Return what the dialect knows of a table, by the names of the columns; None if there is no such table."""
+        schema = ".".join(table[:-1])
+        if len(table) == 2:  # noqa: PLR2004 -- one name, which may have a point
+            schema = quoted_name(schema, quote=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", exc.SAWarning)  # of types that the dialect does not know
+            try:
+                inspector = inspect(self._connection)
+                columns = inspector.get_columns(table[-1], schema or None)
+                if not columns and not inspector.has_table(table[-1], schema or None):
+                    return None
+            except exc.NoSuchTableError:
+                return None
+            except NotImplementedError:  # by a dialect that has no such function
+                return {}
+            return {
+                name: CatalogueColumn(name, self._written(column["type"]), column.get("nullable"))
+                for column in columns
+                for name in {column["name"], self._folded(column["name"])}
+            }
+
+    def _folded(self, name: str) -> str:
+        """Return a name as the catalogue has it; SQLAlchemy writes those of some databases in small letters."""
+        own: Any = self._own
+        return str(own.denormalize_name(name)) if own.requires_name_normalize else name
+
+    def _written(self, type_: TypeEngine[Any]) -> str:
+        try:
+            return type_.compile(self._own)
+        except exc.CompileError:
+            return ""
+
+
+def _type_of(about: Sequence[Any]) -> str:
+    """Return the type of a column of a query, as the driver describes it: its name or number, and its digits."""
+    code, precision, scale = about[1], about[4], about[5]
+    name = code if isinstance(code, str) else getattr(code, "__name__", None) or str(code)
+    digits = ",".join(str(number) for number in (precision, scale) if isinstance(number, int))
+    return f"{name}({digits})" if precision and digits else str(name)
