@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +54,45 @@ COMPARED: Any = E.KeyComparison(timedelta(days=1))
 LATER: Any = E.Incremental("at", timedelta(hours=1))
 MISTAKES: dict[str, Mistake] = {
     "no url": (declared("orders"), "url", "Write a URL that begins with one of"),
-    "an unknown database": (declared("db2://host/shop"), "url", "postgresql://"),
-    "another driver": (declared("postgresql+psycopg://host/shop"), "url", "postgresql://"),
+    "an address of the web": (declared("https://host/shop"), "url", "a dialect of SQLAlchemy"),
+    "a name that no dialect can have": (declared("my-db://host/shop"), "url", "a dialect of SQLAlchemy"),
+    "another name of PostgreSQL": (declared("postgres://host/shop"), "url", "Write postgresql://"),
+    "a login in the url of another database": (
+        declared("snowflake://me:secret@account/shop"),
+        "url",
+        "access=Database(user=",
+    ),
+    "a password in the query of another database": (
+        declared("trino://host/shop?password=secret"),
+        "url",
+        "access=Database(user=",
+    ),
+    "a token in the query of another database": (
+        declared("databricks://host/shop?access_token=secret"),
+        "url",
+        "access=Database(user=",
+    ),
+    "a login in a connection string": (
+        declared("mssql+pyodbc://?odbc_connect=DSN%3Dshop%3BUID%3Dme%3BPWD%3Dsecret"),
+        "url",
+        "access=Database(user=",
+    ),
+    "a port that is none of another database": (declared("trino://host:x/shop"), "url", "dialect+driver://"),
+    "certificates for a driver of SQLAlchemy": (
+        declared("postgresql+psycopg2://host/shop", access=E.Database("me", ca_file="ca.pem")),
+        "access",
+        "into the query of the URL",
+    ),
+    "tls for a driver of SQLAlchemy": (
+        declared("trino://host/shop", access=E.Database("me", tls=False)),
+        "access",
+        "into the query of the URL",
+    ),
+    "no time for a driver of SQLAlchemy": (
+        declared("trino://host/shop", access=E.Database(deadline=0)),
+        "deadline",
+        "Write seconds",
+    ),
     "a login in the url": (declared("postgresql://me:secret@host/shop"), "url", "access=Database(user="),
     "a user in the url": (declared("mysql://me@host/shop"), "url", "access=Database(user="),
     "a password in the query of the url": (declared(f"{URL}?password=secret"), "url", "host=… alone may be there"),
@@ -134,6 +173,11 @@ def test_a_mistake_is_refused_with_its_remedy(declare: Callable[[], object], fie
         declared("postgresql:///shop?host=/run/postgresql"),
         declared("mariadb+pymysql://host/shop", table='"a.b".orders'),
         declared("oracle://host/?service_name=shop", table="SHOP.ORDERS"),
+        declared("db2+ibm_db://host:50000/shop"),
+        declared("snowflake://account/shop/public?warehouse=w&role=reader", access=E.Database("me", E.Secret("X"))),
+        declared("trino://host:8080/hive/sales", table="a.b.orders"),
+        declared("postgresql+psycopg2://host/shop?sslmode=verify-full"),
+        declared("mssql+pyodbc://host/shop?driver=ODBC+Driver+18+for+SQL+Server&Encrypt=yes"),
         declared("sqlite:////srv/a@b.db", partitions=DAYS, partition_column="at", incremental=LATER),
         queried("WITH a AS (SELECT 1) SELECT * FROM a WHERE '12:00' < ':start'"),
         queried("SELECT a::text FROM t WHERE at >= :start AND at < :end", DAYS),
@@ -145,7 +189,26 @@ def test_sound_declarations_are_accepted(declare: Callable[[], object]) -> None:
     declare()
 
 
-def test_a_secret_is_in_no_error_about_a_url() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hidden@host/shop",
+        "snowflake://me:hidden@account/shop",
+        "trino://host/shop?password=hidden",
+        "mssql+pyodbc://?odbc_connect=DSN%3Dshop%3BPWD%3Dhidden",
+        "me:hidden@host/shop",
+        "me:hidden://host/shop",
+    ],
+)
+def test_a_secret_is_in_no_error_about_a_url(url: str) -> None:
     with pytest.raises(DeclarationError) as raised:
-        declared("postgresql://me:secret@host/shop")()
-    assert "secret" not in str(raised.value)
+        declared(url)()
+    assert "hidden" not in str(raised.value)
+
+
+def test_a_declaration_of_another_database_is_checked_without_importing_sqlalchemy() -> None:
+    code = (
+        "import sys; from etl_assets import DatabaseExtractor; "
+        "DatabaseExtractor('trino://host/shop', table='t').check('x'); print('sqlalchemy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"

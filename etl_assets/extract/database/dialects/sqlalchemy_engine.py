@@ -106,8 +106,8 @@ class SqlalchemySession(Session):
         self._address = address
         self._name = address.url.partition("://")[0]
         try:
-            engine = engine_of(address, access)
-            self._connection, self.notes = begin(engine)
+            self._engine = engine_of(address, access)
+            self._connection, self.notes = begin(self._engine)
         except EtlAssetsError:
             raise
         except Exception as error:
@@ -115,12 +115,17 @@ class SqlalchemySession(Session):
             if known is None:
                 raise
             raise known from None
-        self._own = engine.dialect
-        self.dialect: SqlalchemyDialect = SqlalchemyDialect(engine.dialect)
+        self._own = self._engine.dialect
+        self.dialect: SqlalchemyDialect = SqlalchemyDialect(self._own)
 
     def columns(self, table: Sequence[str], query: str) -> list[CatalogueColumn]:
         """See `Session.columns`."""
-        known = {} if query else self._inspected(table)
+        known: Mapping[str, CatalogueColumn] | None = {}
+        if table:
+            try:
+                known = self._inspected(table)
+            except (exc.SQLAlchemyError, NotImplementedError) as error:
+                self._begin_again(error)
         if known is None:
             return []
         what = f"({query}\n) q" if query else ".".join(map(self.dialect.quote, table))
@@ -162,7 +167,7 @@ class SqlalchemySession(Session):
 
     def close(self) -> None:
         """End the connection, and with it the transaction, without waiting for the server."""
-        if not self._connection.invalidated:
+        if not self._connection.closed and not self._connection.invalidated:
             self._connection.invalidate()
         self._connection.close()
 
@@ -180,13 +185,20 @@ class SqlalchemySession(Session):
                     return None
             except exc.NoSuchTableError:
                 return None
-            except NotImplementedError:  # by a dialect that has no such function
-                return {}
             return {
                 name: CatalogueColumn(name, self._written(column["type"]), column.get("nullable"))
                 for column in columns
                 for name in {column["name"], self._folded(column["name"])}
             }
+
+    def _begin_again(self, error: Exception) -> None:
+        """Connect anew, since a statement that failed may have ended the transaction; nothing was read in it yet."""
+        self.close()
+        self._connection, self.notes = begin(self._engine)
+        self.notes.append(
+            f"The dialect {self._own.name!r} cannot look up the columns of the table ({type(error).__name__}), so that "
+            "their types are as its driver writes them, and it is not known which of them may be null."
+        )
 
     def _folded(self, name: str) -> str:
         """Return a name as the catalogue has it; SQLAlchemy writes those of some databases in small letters."""
