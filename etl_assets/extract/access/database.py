@@ -16,7 +16,7 @@ class Database(Access):
     """How a database is reached.
 
     A connection to another machine is encrypted, and the server must prove who it is. One to this machine is as the
-    server has it.
+    server has it. For a database that SQLAlchemy reads, encryption is a setting of the driver, in the URL.
 
     Attributes:
         user: The login. A file of SQLite or DuckDB has none.

@@ -74,7 +74,7 @@ def _check_login(extractor: DatabaseExtractor, address: Address, where: str) -> 
 
 
 def _check_driver_decides(extractor: DatabaseExtractor, where: str) -> None:
-    """Raise if something is declared that only the drivers with a session of their own are told."""
+    """Raise if something is declared that only the drivers with a session of their own take."""
     extractor.access.check_limits(where)
     name = "ca_file" if extractor.access.ca_file else "" if extractor.access.tls else "tls"
     if name:

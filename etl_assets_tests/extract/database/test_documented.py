@@ -56,6 +56,9 @@ def test_every_documented_declaration_loads() -> None:
     for name in ("MARIADB", "SQL_SERVER", "ORACLE"):
         getattr(several, name).check("source 'x'")
         getattr(several, name).check_partitions(None, "source 'x'")
+    others = example("docs/databases.md", "SNOWFLAKE =")
+    for name in ("SNOWFLAKE", "TRINO", "DB2"):
+        getattr(others, name).check("source 'x'")
     for name in ("SQLITE", "DUCKDB"):
         getattr(several, name).check("source 'x'")
         getattr(several, name).check_partitions(several.PARTITIONS, "source 'x'")

@@ -1,4 +1,4 @@
-"""Engines of SQLAlchemy, and what their drivers must be told so that they change no value."""
+"""Engines of SQLAlchemy, and the settings with which their drivers change no value."""
 
 from __future__ import annotations
 

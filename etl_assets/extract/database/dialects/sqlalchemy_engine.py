@@ -192,7 +192,7 @@ class SqlalchemySession(Session):
             }
 
     def _begin_again(self, error: Exception) -> None:
-        """Connect anew, since a statement that failed may have ended the transaction; nothing was read in it yet."""
+        """Connect again, since a statement that failed may have ended the transaction; nothing was read in it yet."""
         self.close()
         self._connection, self.notes = begin(self._engine)
         self.notes.append(

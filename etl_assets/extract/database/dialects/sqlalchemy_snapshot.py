@@ -1,4 +1,4 @@
-"""What a session of SQLAlchemy is told when it begins: one snapshot, only reading, moments in UTC.
+"""How a session of SQLAlchemy begins: one snapshot, only reading, moments in UTC.
 
 It depends on the database, by the name of its dialect. An isolation that locks what it reads is not asked for, since
 the publisher would wait for the fetch.
@@ -19,7 +19,7 @@ class Beginning:
 
     Attributes:
         isolation: The isolation level whose transactions are snapshots; empty if `statements` take care of it.
-        statements: What is said at the beginning of the transaction.
+        statements: What is carried out at the beginning of the transaction.
     """
 
     isolation: str = ""
