@@ -145,9 +145,7 @@ class _Question:
             validators = self.validators(by.since(state))
         statistics = {**progress.statistics, "records": float(progress.records), "bytes": float(progress.size)}
         name = f"{(self.selection.table or ('query',))[-1]}.parquet"
-        most = self.extractor.most_rows
-        of_rows = self._notes(newest) if most is None else [f"At most the first {most:,} rows were fetched."]
-        notes = [*self.session.notes, *of_rows]
+        notes = [*self.session.notes, *(self._notes(newest) if self.extractor.most_rows is None else ())]
         return Fetched(file, escape_control_characters(name), self._shown, dict(validators), state, notes, statistics)
 
     def validators(self, since: Cursor | None) -> Mapping[str, str]:

@@ -148,6 +148,16 @@ def test_a_session_of_sqlite_is_one_snapshot_that_only_reads(tmp_path: Path) -> 
             session.row("INSERT INTO t VALUES (2) RETURNING id")
 
 
+def test_named_partitions_are_values_and_never_sql(shop: Shop, tmp_path: Path) -> None:
+    shop.run(
+        "CREATE TABLE t (id INT, shop TEXT)", "INSERT INTO t VALUES (1, CONCAT(CHAR(92), CHAR(39), ' 100%')), (2, 'b')"
+    )
+    access = shop.extractor().access
+    extractor = DatabaseExtractor(maria_of(shop), table="t", access=access, partition_column="shop")
+    for key, ids in (("\\' 100%", ["1"]), ("\\' OR 1=1 -- ", [])):
+        assert [r["id"] for r in freeze(extractor, tmp_path, partition=Partition(key)).records] == ids
+
+
 @pytest.mark.parametrize("of", [sqlite_of, duckdb_of])
 def test_changes_are_fetched_and_polled(tmp_path: Path, of: object) -> None:
     assert callable(of)

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-from sqlalchemy import Date, DateTime, String, exc, inspect
+from sqlalchemy import Date, DateTime, String, exc, inspect, literal
 from sqlalchemy.sql import quoted_name
 
 from etl_assets.errors import DeliveryError, EtlAssetsError
@@ -39,9 +39,6 @@ _BACKSLASHES: Final = ("postgresql", "cockroachdb", "sqlite", "mssql", "oracle",
 """Databases where SQLAlchemy writes a backslash so that it is one."""
 _CLOCKS: Final = ("mysql", "mariadb")
 """Databases whose times of day come as durations, since they may be longer than a day."""
-_NOT_SHOWN: Final = (
-    "the name of a partition has a backslash, which this database may read as the beginning of something"
-)
 
 
 class SqlalchemyDialect(Dialect):
@@ -50,22 +47,23 @@ class SqlalchemyDialect(Dialect):
     def __init__(self, dialect: SqlalchemyOwn) -> None:
         """Take the dialect."""
         self._dialect = dialect
-        self._preparer: Any = dialect.identifier_preparer
 
     def reading(self, column: CatalogueColumn, as_text: Collection[Kind]) -> Reading:  # noqa: ARG002 -- all are texts
         """See `Dialect.reading`."""
         return Reading(column, self.quote(column.name), pa.string())
 
     def quote(self, name: str) -> str:
-        """Return a name as SQL; SQLAlchemy's own function would also double percent signs, for parameters."""
-        preparer = self._preparer
-        escaped = name.replace(preparer.escape_quote, preparer.escape_to_quote)
-        return f"{preparer.initial_quote}{escaped}{preparer.final_quote}"
+        """See `Dialect.quote`."""
+        quoted = self._dialect.identifier_preparer.quote_identifier
+        return self._plain(quoted(name), quoted("%"))
 
     def text(self, text: str) -> str:
         """See `Dialect.text`."""
         if "\\" in text and self._dialect.name not in _BACKSLASHES:
-            raise DeliveryError(f"A value cannot be written as SQL: {_NOT_SHOWN}. Nothing was written. Rename it.")
+            raise DeliveryError(
+                f"The key of the partition has a backslash, which a database of {self._dialect.name!r} may not read as "
+                "one. Nothing was written. Rename the partition."
+            )
         return self._literal(text, String())
 
     def moment(self, moment: datetime) -> str:
@@ -90,12 +88,14 @@ class SqlalchemyDialect(Dialect):
         return expression
 
     def _literal(self, value: Any, type_: TypeEngine[Any]) -> str:
-        write = type_.dialect_impl(self._dialect).literal_processor(self._dialect)
-        texts = String().dialect_impl(self._dialect).literal_processor(self._dialect)
-        if write is None or texts is None:
-            return Dialect.text(self, value if isinstance(value, str) else value.isoformat(" "))
-        doubled = texts("%") == "'%%'"  # for parameters, of which there are none
-        return write(value).replace("%%", "%") if doubled else write(value)
+        return self._plain(self._compiled(value, type_), self._compiled("%", String()))
+
+    def _compiled(self, value: Any, type_: TypeEngine[Any]) -> str:
+        return str(literal(value, type_).compile(dialect=self._dialect, compile_kwargs={"literal_binds": True}))
+
+    def _plain(self, sql: str, percent_sign: str) -> str:
+        """Return SQL without doubled percent signs, which are for parameters, of which there are none."""
+        return sql.replace("%%", "%") if "%%" in percent_sign else sql
 
 
 class SqlalchemySession(Session):

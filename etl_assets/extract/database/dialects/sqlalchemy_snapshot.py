@@ -7,9 +7,11 @@ the publisher would wait for the fetch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection, Engine
 
 
@@ -26,7 +28,7 @@ class Beginning:
     statements: tuple[str, ...] = ()
 
 
-_POSTGRESQL: Final = "SET TIME ZONE 'UTC'"
+_POSTGRESQL: Final = "SET timezone TO 'UTC'"
 _MYSQL: Final = Beginning("REPEATABLE READ", ("SET SESSION TRANSACTION READ ONLY", "SET time_zone = '+00:00'"))
 _SNAPSHOTS: Final = {
     "postgresql": Beginning(
@@ -49,12 +51,14 @@ def begin(engine: Engine) -> tuple[Connection, list[str]]:
     """Connect, and begin the transaction; return the connection, and what people should know of it."""
     beginning = _beginning(engine)
     options: dict[str, Any] = {"no_parameters": True}
-    if beginning is not None and beginning.isolation:
-        options["isolation_level"] = beginning.isolation
     if engine.dialect.name in _READ_ONLY:
         options["postgresql_readonly"] = True
     connection = engine.connect()
+    has_snapshot = beginning is not None
     try:
+        if beginning is not None and beginning.isolation:
+            has_snapshot = beginning.isolation in _isolations(connection)
+            options |= {"isolation_level": beginning.isolation} if has_snapshot else {}
         connection = connection.execution_options(**options)
         for statement in beginning.statements if beginning is not None else _OTHER.get(engine.dialect.name, ()):
             connection.exec_driver_sql(statement)
@@ -62,8 +66,15 @@ def begin(engine: Engine) -> tuple[Connection, list[str]]:
         connection.invalidate()
         connection.close()
         raise
-    notes = [] if beginning is not None else [_note(engine.dialect.name)]
-    return connection, notes
+    return connection, [] if has_snapshot else [_note(engine.dialect.name)]
+
+
+def _isolations(connection: Connection) -> Sequence[str]:
+    """Return the isolation levels that a driver can be asked for."""
+    try:
+        return connection.dialect.get_isolation_level_values(cast("Any", connection.connection.dbapi_connection))
+    except NotImplementedError:
+        return ()
 
 
 def _beginning(engine: Engine) -> Beginning | None:
