@@ -96,7 +96,7 @@ def opened(location: str, member: str = "*", password: Secret | None = None) -> 
 
 @contextmanager
 def opened_by(declared: DeclaredExtractor) -> Iterator[File]:
-    """Open what a declared extractor fetches, for a block; of an API the first pages.
+    """Open what a declared extractor fetches, for a block; of an API the first pages, of a database the first rows.
 
     Args:
         declared: The extractor.

@@ -6,8 +6,9 @@ error of the project can be in both.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from etl_assets_tests.chaos.expected import Fields, Log, Row
+
+_GONE_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -249,7 +252,16 @@ class _Judgement:
         return differences
 
     def left_behind(self) -> list[str]:
-        """Return sessions, locks and temporary tables that runs have left, and the deadlocks that they met."""
+        """Return sessions, locks and temporary tables that runs have left, and the deadlocks that they met.
+
+        The server ends the session of a client that is gone when it next looks, so that it has some time for it.
+        """
+        until = time.monotonic() + _GONE_SECONDS
+        while (found := self._left_now()) and time.monotonic() < until:
+            time.sleep(0.1)
+        return found
+
+    def _left_now(self) -> list[str]:
         return [
             text
             for (text,) in self._query(

@@ -270,7 +270,7 @@ _CHILD = """
     import sys
     from pathlib import Path
     from etl_assets import Http, Json, LinkHeader, RestExtractor
-    from etl_assets_tests.ingest.test_APIs import THINGS
+    from etl_assets_tests.ingest.test_apis import THINGS
     from etl_assets_tests.ingest.world import World
 
     extractor = RestExtractor(Json("$.items"), sys.argv[2], pagination=LinkHeader(), access=Http(private=True))
