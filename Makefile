@@ -53,8 +53,9 @@ chaos: $(READY) $(COMPILED) ## Kill, stop and disturb runs of random histories, 
 fuzz: $(READY) ## Read mutated files of every format, SECONDS for each
 	$(BIN)/python -m etl_assets_tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
-bench: $(READY) ## Measure against a hand-written load
+bench: $(READY) ## Measure against a hand-written load, libraries and dlt
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.copying
 
 lint: style types ## Style, layers and types
 

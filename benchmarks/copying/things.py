@@ -24,7 +24,7 @@ from generate_series(1, {rows}) i
 """
 DIGEST: Final = """
 select count(*), sum(id), sum(amount), max(at), min(day), sum((doc ->> 'n')::bigint), max(uid::text), max(code),
-    max(nums), max(name), sum(ratio)::numeric(30,3), sum(flag::int), sum(small)
+    max(nums), max(name), sum(ratio)::numeric(30,3), sum(flag::int), sum(small)::numeric
 from {table}
 """
 SCHEMA: Final = Schema(

@@ -21,6 +21,13 @@ def test_the_times_are_those_of_the_results() -> None:
     assert _rows(README, "## How fast") == measured
 
 
+def test_the_times_of_copying_are_those_of_the_results() -> None:
+    copying = (ROOT / "benchmarks" / "COPYING.md").read_text("utf-8")
+    ours, dlt, psql = (row[1] for row in _rows(copying, "## Whole processes"))
+    assert f"copies a million rows of twelve columns in {ours} s, dlt's `sql_database` in {dlt} s" in README
+    assert f"`psql` without any of it in {psql} s" in README
+
+
 def test_the_peak_of_memory_is_that_of_the_results() -> None:
     rows = _rows(RESULTS, "## Peak memory of the ingest process")
     peak = max(int(cell) for row in rows for cell in row[1:3] if cell)
