@@ -78,6 +78,7 @@ def test_a_landing_shows_how_much_was_asked_for_and_where_the_next_one_begins(be
     bench.run(people(bench, api))
     shown = landing_metadata(bench)
     assert (shown["fetch: pages"], shown["fetch: records"], shown["fetch: requests"]) == (1.0, 3.0, 1.0)
+    assert shown["fetch: bytes per second"] == pytest.approx(shown["size"] / shown["fetch: seconds"])
     assert shown["next fetch begins"]["cursor"]["value"] == "2026-03-03T00:00:00+00:00"
     assert "_seen" not in shown["next fetch begins"]
     assert "notes" not in shown

@@ -98,6 +98,8 @@ def _of_fetch(manifest: Manifest) -> Metadata:
     metadata: Metadata = {
         f"fetch: {name}": dg.MetadataValue.float(float(value)) for name, value in manifest.statistics.items()
     }
+    if seconds := manifest.statistics.get("seconds"):
+        metadata["fetch: bytes per second"] = dg.MetadataValue.float(manifest.size / seconds)
     if manifest.notes:
         metadata["notes"] = dg.MetadataValue.text(" ".join(manifest.notes))
     if manifest.state:
