@@ -63,7 +63,7 @@ class HttpSession:
         self.http = http
         home = _parts(url, url)
         self._host = home.hostname or ""
-        self._home = _origin(home)
+        self._home = origin(home)
         self.deadline = Deadline(min(http.deadline, seconds or http.deadline), without_secrets(url))
         self.attempts = min(http.attempts, attempts or http.attempts)
 
@@ -138,7 +138,7 @@ class HttpSession:
 
     def _follow(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> BaseHTTPResponse:
         """Send a request, and again to where redirects lead."""
-        at_home = _origin(_parts(url, url)) == self._home
+        at_home = origin(_parts(url, url)) == self._home
         target = with_key(self.http, url) if at_home else url
         for _ in range(MOST_REDIRECTS + 1):
             response = (
@@ -154,7 +154,7 @@ class HttpSession:
             parts = _parts(target, url)
             if parts.scheme == "http" and urlsplit(former).scheme == "https":
                 raise _refused(url, "redirects from https to http, which anybody can read and change")
-            at_home = at_home and _origin(parts) == self._home
+            at_home = at_home and origin(parts) == self._home
         raise _refused(url, f"redirects more than {MOST_REDIRECTS} times")
 
     def _send_with_login(
@@ -246,8 +246,13 @@ def _parts(target: str, url: str) -> SplitResult:
     return parts
 
 
-def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    return parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]
+def origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    """Return scheme, host and port of an address, which decide whether a login may be sent there.
+
+    Raises:
+        ValueError: If the port is no number.
+    """
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
 def _refused(url: str, problem: str) -> DeliveryError:

@@ -41,6 +41,7 @@ class PagesReader:
         self._batch_bytes: int = getattr(format_, "batch_bytes", BATCH_BYTES)
         self._number = self._record = 1
         self._run: list[tuple[Page, list[RawBatch]]] = []
+        self._size = 0
 
     def through(self, after: Span | None) -> Iterator[PagesBatch]:
         """Cut all pages into batches, each with the names that its own records have."""
@@ -58,6 +59,7 @@ class PagesReader:
                     yield self._part_of(page, batch)
             else:
                 self._run.append((page, batches))
+                self._size += page.length
         if self._run or self._number == first:
             yield self._end_run()
 
@@ -83,10 +85,6 @@ class PagesReader:
                 record += sum(batch.span.records for batch in batches)
             yield PagesBatch(span, parts, index.names, self._columns)
 
-    @property
-    def _size(self) -> int:
-        return sum(page.length for page, _ in self._run)
-
     def _of_page(self, page: Page, record: int) -> list[RawBatch]:
         """Return the batches of a page, whose records are numbered from one on."""
         before = Span(0, page.label, 0, 0, record, 0, 1)
@@ -105,7 +103,7 @@ class PagesReader:
         first, length, page_no = (
             (self._run[0][0].offset, self._size, self._run[0][0].head.page) if self._run else (0, 0, 1)
         )
-        self._run = []
+        self._run, self._size = [], 0
         return self._batch(parts, first, length, page_no, Context.of(parts, cut=False))
 
     def _part_of(self, page: Page, batch: RawBatch) -> PagesBatch:

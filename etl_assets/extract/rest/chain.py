@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.json import Json
-from etl_assets.extract.location import without_secrets
+from etl_assets.extract.http.session import origin
 from etl_assets.extract.rest.pagination import NAMED_BY_THE_PAGE, SinglePage, links, unreadable
 from etl_assets.extract.rest.signs import next_page_paths
 
@@ -61,7 +61,7 @@ class Chain:
         self._pages: dict[str, int] = {}
         self._asked: set[bytes] = set()
         self._totals: list[int] = []
-        self._shown = without_secrets(extractor.url.partition("?")[0])
+        self._shown = extractor.shown
 
     def answers(self, request: Request) -> Iterator[Answer]:
         """Yield the pages in order, from that of a request on."""
@@ -200,9 +200,8 @@ def in_parallel(function: Callable[[Item], Result], items: Iterable[Item], threa
 
 
 def _origin(request: Request, answer: Answer) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(request.target)
     try:
-        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        return origin(urlsplit(request.target))
     except ValueError:
         raise unreadable(answer) from None
 

@@ -15,7 +15,6 @@ from etl_assets.extract.http.body import Body, has_end
 from etl_assets.extract.http.decoding import decoded
 from etl_assets.extract.http.refused import refused
 from etl_assets.extract.http.waits import backoff
-from etl_assets.extract.location import without_secrets
 from etl_assets.extract.progress import Progress
 from etl_assets.extract.rest.answer import Answer
 
@@ -49,7 +48,7 @@ class Client:
         """
         self._extractor = extractor
         self._session = session
-        self._shown = without_secrets(extractor.url.partition("?")[0])
+        self._shown = extractor.shown
         self.progress = Progress(self._shown)
 
     def begin_again(self) -> None:

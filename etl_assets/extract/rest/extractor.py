@@ -12,7 +12,7 @@ from etl_assets.errors import DeclarationError
 from etl_assets.extract.access.http import Http
 from etl_assets.extract.base import Extractor, check_no_file
 from etl_assets.extract.incremental import Incremental
-from etl_assets.extract.location import is_web
+from etl_assets.extract.location import is_web, without_secrets
 from etl_assets.extract.pages import Pages
 from etl_assets.extract.rest.pagination import ONE_BY_ONE, FirstPages, Pagination
 from etl_assets.extract.rest.parent import Parent
@@ -81,6 +81,11 @@ class RestExtractor(Extractor):
     def frozen_format(self) -> Format:
         """Pages, each of which ``format`` reads."""
         return Pages(self.format, tuple(self.parent.columns) if self.parent is not None else ())
+
+    @property
+    def shown(self) -> str:
+        """The address in messages: without secrets and query."""
+        return without_secrets(self.url.partition("?")[0])
 
     @property
     def is_incremental(self) -> bool:

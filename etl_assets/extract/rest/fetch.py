@@ -16,7 +16,6 @@ from etl_assets.errors import DeliveryError, DeliveryIncompleteError, DeliveryMi
 from etl_assets.extract.base import Fetched
 from etl_assets.extract.http.session import HttpSession
 from etl_assets.extract.http.waits import moment_of
-from etl_assets.extract.location import without_secrets
 from etl_assets.extract.progress import say
 from etl_assets.extract.rest.chain import Chain, in_parallel
 from etl_assets.extract.rest.client import Client
@@ -58,7 +57,7 @@ def fetch_pages(extractor: RestExtractor, partition: Partition, state: Mapping[s
         DeliveryIncompleteError: If the records change faster than they can be read.
         DeliveryError: If the pages cannot be fetched for another reason.
     """
-    shown = without_secrets(extractor.url.partition("?")[0])
+    shown = extractor.shown
     with ExitStack() as opened:
         spool = cast("BinaryIO", opened.enter_context(tempfile.TemporaryFile(prefix="etl-assets-pages-")))
         with HttpSession(extractor.access, home_of(extractor)) as session:
@@ -147,7 +146,7 @@ class _Reader:
         self, extractor: RestExtractor, partition: Partition, state: Mapping[str, Any], client: Client
     ) -> None:
         self.extractor = extractor
-        self.shown = without_secrets(extractor.url.partition("?")[0])
+        self.shown = extractor.shown
         self._partition = partition
         self._state = state
         self._client = client

@@ -52,19 +52,30 @@ class Seen:
         """
         found = [pair for batch in answer.batches for pair in self._values(answer, batch)]
         self._cursor = self._incremental.advanced(self._cursor, (value for value, _ in found), self._asked_at)
-        border: Any = self._incremental.since(self._of_cursor)
         if self._records is not None:
+            border = self._border
             self._records += [(value, digest_of(raw)) for value, raw in found if border is None or value >= border]
-            self._records = [pair for pair in self._records if border is None or pair[0] >= border]
-            if len(self._records) > _MOST_COLLECTED:
-                self._records = None
+            if len(self._records) > _MOST_COLLECTED:  # the border moves on, so that fewer may be left
+                again = self._seen_again(self._records)
+                self._records = None if len(again) > _MOST_COLLECTED else again
 
     @property
     def state(self) -> dict[str, Any]:
         """Where the next fetch begins, and digests of the records that it will see again."""
-        if self._records is None or len(self._records) > _MOST_KEPT:
+        again = None if self._records is None else self._seen_again(self._records)
+        if again is None or len(again) > _MOST_KEPT:
             return self._of_cursor
-        return {**self._of_cursor, _SEEN: sorted({digest for _, digest in self._records})}
+        return {**self._of_cursor, _SEEN: sorted({digest for _, digest in again})}
+
+    @property
+    def _border(self) -> Any:
+        """The value from which on the next fetch asks; None if it asks for all."""
+        return self._incremental.since(self._of_cursor)
+
+    def _seen_again(self, records: list[tuple[Any, str]]) -> list[tuple[Any, str]]:
+        """Return the records that the next fetch will see again."""
+        border = self._border
+        return [pair for pair in records if border is None or pair[0] >= border]
 
     @property
     def _of_cursor(self) -> dict[str, Any]:
