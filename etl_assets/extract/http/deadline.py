@@ -72,8 +72,9 @@ class Deadline:
     def check(self) -> None:
         """Raise a `DeliveryUnreachableError` if the time is over: then an end of a body means nothing."""
         if self._expired:
+            seconds = round(self._seconds, 1) if self._seconds < 1 else round(self._seconds)
             raise DeliveryUnreachableError(
-                f"{self._where} was not there after {round(self._seconds, 1):g} seconds. Nothing was written. Run "
+                f"{self._where} was not there after {seconds:g} seconds. Nothing was written. Run "
                 "again; if it always takes longer, declare more seconds with deadline=… of its access."
             )
 

@@ -179,6 +179,7 @@ class HttpSession:
             try:
                 answer = response.read(most, decode_content=False)
             except (HTTPError, OSError):
+                session.deadline.check()
                 raise _unreachable(without_secrets(url), "cut short") from None
             finally:
                 response.close()

@@ -53,7 +53,7 @@ too, and compares this document with what came of it. To write it again:
 ```
 
 Where a row does not say otherwise, six records are published, in pages of two or in one page, and `attempts` is 4. A
-deadline that ends a fetch is 0.4 seconds, `max_page_bytes` is 1 MB for pages that are too large, and `max_pages` is 5
+deadline that ends a fetch is 0.9 seconds, `max_page_bytes` is 1 MB for pages that are too large, and `max_pages` is 5
 for those that never end. `requests` counts what the API received, repeated requests too. The last table has what cannot
 be noticed, and what helps.
 """

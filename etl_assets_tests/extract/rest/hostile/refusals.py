@@ -203,5 +203,5 @@ SCENARIOS: Final = (
         DeliveryError,
         "value of the secret",
     ),
-    _by_token("that gives tokens drips the answer", every(_slow), DeliveryUnreachableError, "Run again", deadline=0.4),
+    _by_token("that gives tokens drips the answer", every(_slow), DeliveryUnreachableError, "Run again", deadline=2),
 )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from etl_assets_tests.hostile_server import Answer, Request
 
 WHOLE: Final = document()
-_SHORT: Final = {"deadline": 0.4}
+_SHORT: Final = {"deadline": 0.9}
 _DEADLINE: Final = "`deadline` of the access"
 _ATTEMPTS: Final = "`attempts` of the access"
 _ONCE: Final = "one request"
