@@ -26,7 +26,7 @@ OPTIONS ?=
 # How long `make fuzz` reads mutated files of each format.
 SECONDS ?= 30
 
-.PHONY: help demo dev check test chaos fuzz bench lint style types tests format wheel clean
+.PHONY: help demo dev check test explore chaos fuzz bench lint style types tests format wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ test: style $(COMPILED) ## Everything that must hold, except what needs Docker
 
 tests: $(READY) $(COMPILED)
 	$(PYTEST) -m "not docker"
+
+explore: $(READY) $(COMPILED) ## The property tests with other examples each time
+	$(PYTEST) --hypothesis-profile explore -m "not docker" $$(grep -rl "^from hypothesis" etl_assets_tests --include 'test_*.py')
 
 chaos: $(READY) $(COMPILED) ## Kill, stop and disturb runs of random histories, and compare with an oracle
 	$(BIN)/python -m etl_assets_tests.chaos --seed $(SEED) --trials $(TRIALS) --variants $(VARIANTS) $(OPTIONS)

@@ -9,7 +9,8 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, TypeAlias
+from contextlib import suppress
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
 import pyarrow as pa
 import pytest
@@ -23,10 +24,13 @@ from etl_assets.model.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     Pack: TypeAlias = Callable[[bytes], bytes]
 
 _TEXT = b"".join(b"%d,some text\n" % n for n in range(20_000))
+_DIRECTORY = b"PK\x01\x02"
+"""The first bytes of the directory of a zip archive."""
 
 
 def _zst(data: bytes) -> bytes:
@@ -272,6 +276,21 @@ def test_an_encrypted_member_that_is_not_wanted_does_not_matter() -> None:
     with pyzipper.AESZipFile(packed, "a") as archive:
         archive.writestr("b.txt", b"open")
     assert contents(packed.getvalue(), "*.txt") == [("b.txt", b"open")]
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_bit_changed_anywhere_in_the_directory_of_a_zip_raises_nothing_but_an_error_of_the_delivery(
+    bit: int, tmp_path: Path
+) -> None:
+    archive = zipped([("a.csv", _TEXT[:3000]), ("b.csv", _TEXT[3000:9000])])
+    for place in range(archive.index(_DIRECTORY), len(archive)):
+        damaged = bytearray(archive)
+        damaged[place] ^= 1 << bit
+        file = tmp_path / "damaged.zip"
+        file.write_bytes(damaged)
+        for stream in (io.BytesIO(damaged), file.open("rb")):
+            with stream, suppress(DeliveryError), unpack(cast("BinaryIO", stream), "x", "*.csv") as files:
+                assert [inner.read() for _, inner in files]
 
 
 def test_a_tar_that_ends_within_a_member_that_is_not_wanted_is_incomplete() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
@@ -38,9 +39,9 @@ class Archive(NamedTuple):
 def is_document(stream: BinaryIO) -> bool:
     """Return whether a zip archive is an office document, which is not unpacked; leave the stream at its start."""
     try:
-        with zipfile.ZipFile(stream) as archive:
+        with _directory(stream) as archive:
             return not _DOCUMENTS.isdisjoint(archive.namelist())
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, NotImplementedError):
         return False
     finally:
         stream.seek(0)
@@ -58,10 +59,12 @@ def opened_zip(stream: BinaryIO, name: str, pattern: str, password: Secret | Non
 
     Raises:
         DeliveryIncompleteError: If its end is missing.
-        DeliveryError: If it is encrypted and no password is declared.
+        DeliveryError: If it is of a newer kind of zip, or encrypted and no password is declared.
     """
     try:
-        archive = zipfile.ZipFile(stream)
+        archive = _directory(stream)
+    except NotImplementedError as error:
+        raise _unreadable(name, error) from error
     except zipfile.BadZipFile as error:
         raise DeliveryIncompleteError(
             f"{name} is a zip archive without its end ({error}). Nothing was written. "
@@ -111,10 +114,7 @@ def _opened(archive: Archive, infos: list[zipfile.ZipInfo], name: str) -> Iterat
         try:
             inner: Any = archive.zip.open(info)
         except NotImplementedError as error:
-            raise DeliveryError(
-                f"{where} is packed in a way that cannot be read ({error}). Nothing was written. "
-                "Ask the publisher for ordinary zip."
-            ) from error
+            raise _unreadable(where, error) from error
         except RuntimeError:
             raise DeliveryError(
                 f"{info.filename} in {name} is encrypted with another password. Nothing was written. Correct the value "
@@ -127,6 +127,30 @@ def _opened(archive: Archive, infos: list[zipfile.ZipInfo], name: str) -> Iterat
         with inner:
             member = Member(inner, info.filename, where, info.compress_size, archive.damage, claimed=info.file_size)
             yield info.filename, member.as_stream()
+
+
+def _directory(stream: BinaryIO) -> zipfile.ZipFile:
+    """Open an archive by its directory, which is at its end.
+
+    Raises:
+        zipfile.BadZipFile: If the directory is missing or damaged.
+        NotImplementedError: If a member needs a newer version of zip.
+    """
+    try:
+        archive = zipfile.ZipFile(stream)
+    except ValueError as error:
+        raise zipfile.BadZipFile(f"Bad central directory: {type(error).__name__}") from None
+    size = stream.seek(0, io.SEEK_END)
+    if not all(0 <= info.header_offset < size for info in archive.infolist()):
+        raise zipfile.BadZipFile("Bad offset of a member")
+    return archive
+
+
+def _unreadable(where: str, error: NotImplementedError) -> DeliveryError:
+    return DeliveryError(
+        f"{where} is packed in a way that cannot be read ({error}). Nothing was written. "
+        "Ask the publisher for ordinary zip."
+    )
 
 
 def _matching(archive: zipfile.ZipFile, name: str, pattern: str) -> list[zipfile.ZipInfo]:
