@@ -7,6 +7,7 @@ assets, or what its neighbours import. A file that does not load is set aside, a
 from __future__ import annotations
 
 import importlib
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from etl_assets.source import Source
 from etl_assets.source_files import BUNDLED, BrokenFile, file_at, find, set_aside
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
     from types import ModuleType
 
@@ -77,10 +78,8 @@ def load_file(path: Path) -> Source:
         DeclarationError: If it declares no source.
     """
     file = file_at(path)
-    try:
+    with _raising_broken(file):
         source = source_of(file, importlib.import_module(file.module))
-    except (Exception, SystemExit) as error:
-        raise BrokenFile.of(file, error).error from error
     if source is None:
         raise DeclarationError(f"file {path}", "SOURCE", "is missing", "Write SOURCE = Source(...)")
     return source
@@ -93,8 +92,15 @@ def load_module(path: Path) -> ModuleType:
         BrokenFileError: If it does not load. The cause may contain secrets.
     """
     file = file_at(path)
-    try:
+    with _raising_broken(file):
         return importlib.import_module(file.module)
+
+
+@contextmanager
+def _raising_broken(file: SourceFile) -> Iterator[None]:
+    """Raise any error of a block, in which a file is loaded, as the error of the file."""
+    try:
+        yield
     except (Exception, SystemExit) as error:
         raise BrokenFile.of(file, error).error from error
 

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class _Failed:
+class Failed:
     """Marks in the queue where the source raised an error."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
 
-class _Ended:
+class Ended:
     """Marks the end in the queue."""
 
 
@@ -37,7 +37,7 @@ class Prefetch(Generic[T]):
 
     def __init__(self, items: Iterator[T], depth: int = 1) -> None:
         self._items = items
-        self._ready: queue.SimpleQueue[T | _Failed | _Ended] = queue.SimpleQueue()
+        self._ready: queue.SimpleQueue[T | Failed | Ended] = queue.SimpleQueue()
         self._room = threading.Semaphore(depth)
         self._stopped = False
         self._thread = threading.Thread(target=self._pull, name="etl-assets-prefetch", daemon=True)
@@ -49,24 +49,30 @@ class Prefetch(Generic[T]):
     def __exit__(self, *_: object) -> None:
         self._stopped = True
         self._room.release()
-        self._thread.join()
+        self._join()
 
     def __iter__(self) -> Iterator[T]:
-        while not isinstance(item := self._ready.get(), _Ended):
-            if isinstance(item, _Failed):
+        while not isinstance(item := self._take(), Ended):
+            if isinstance(item, Failed):
                 raise item.error
             self._room.release()
             yield item
             del item
+
+    def _join(self) -> None:
+        self._thread.join()
+
+    def _take(self) -> T | Failed | Ended:
+        return self._ready.get()
 
     def _pull(self) -> None:
         try:
             while self._room.acquire() and not self._stopped:
                 self._ready.put(next(self._items))
         except StopIteration:
-            self._ready.put(_Ended())
+            self._ready.put(Ended())
         except BaseException as error:  # noqa: BLE001 -- raised again where the item would have come
-            self._ready.put(_Failed(error))
+            self._ready.put(Failed(error))
         finally:
             if isinstance(self._items, Generator):
                 self._items.close()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+
+from etl_assets.extract.prefetch import Ended, Failed, Prefetch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
-
-    import pyarrow as pa
+    from collections.abc import Callable, Generator
 
 _GRACE: Final = 5.0
 """Seconds for which a thread that should end is waited for, since the database may be silent."""
@@ -19,11 +21,8 @@ class SilentError(Exception):
     """No batch came for longer than allowed."""
 
 
-class Ahead:
-    """A context in which a thread reads one batch ahead.
-
-    An error of the database is raised where its batch would have come. If the block is left early, the thread closes
-    the batches.
+class Ahead(Prefetch[pa.RecordBatch]):
+    """A context in which a thread reads one batch ahead. Iterating raises a `SilentError` if none comes in time.
 
     Args:
         batches: From now on only the thread uses them, and the connection that they come from.
@@ -35,60 +34,32 @@ class Ahead:
     """
 
     def __init__(self, batches: Generator[pa.RecordBatch], seconds: float, close: Callable[[], None]) -> None:
+        super().__init__(batches)
         self.is_stuck = False
-        self._close = close
-        self._is_done = False
-        self._lock = threading.Lock()
-        self._batches = batches
         self._seconds = seconds
-        self._ready: queue.SimpleQueue[pa.RecordBatch | BaseException | None] = queue.SimpleQueue()
-        self._room = threading.Semaphore(1)
-        self._stopped = False
+        self._close = close
+        self._lock = threading.Lock()
         self._has_ended = False
-        self._thread = threading.Thread(target=self._read, name="etl-assets-database", daemon=True)
+        self._is_done = False
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped = True
-        self._room.release()
+    def _join(self) -> None:
         self._thread.join(None if self._has_ended else _GRACE)
         with self._lock:
             self.is_stuck = not self._is_done
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """Yield the batches.
-
-        Raises:
-            SilentError: If none comes for longer than allowed.
-        """
-        while True:
-            try:
-                batch = self._ready.get(timeout=self._seconds)
-            except queue.Empty:
-                raise SilentError from None
-            self._has_ended = batch is None or isinstance(batch, BaseException)
-            if batch is None:
-                return
-            if isinstance(batch, BaseException):
-                raise batch
-            self._room.release()
-            yield batch
-            del batch
-
-    def _read(self) -> None:
+    def _take(self) -> pa.RecordBatch | Failed | Ended:
         try:
-            while self._room.acquire() and not self._stopped:
-                self._ready.put(next(self._batches, None))
-        except BaseException as error:  # noqa: BLE001 -- raised again where the batch would have come
-            self._ready.put(error)
+            item = self._ready.get(timeout=self._seconds)
+        except queue.Empty:
+            raise SilentError from None
+        self._has_ended = isinstance(item, Failed | Ended)
+        return item
+
+    def _pull(self) -> None:
+        try:
+            super()._pull()
         finally:
-            try:
-                self._batches.close()
-            finally:
-                with self._lock:
-                    self._is_done = True
-                if self.is_stuck:
-                    self._close()
+            with self._lock:
+                self._is_done = True
+            if self.is_stuck:
+                self._close()

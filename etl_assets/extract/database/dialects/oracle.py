@@ -10,8 +10,8 @@ import pyarrow as pa
 from etl_assets.extract.access.base import required
 from etl_assets.extract.database import errors
 from etl_assets.extract.database.catalogue import CatalogueColumn
-from etl_assets.extract.database.dialects.base import Dialect, Session, digits_of, name_of
-from etl_assets.extract.database.dialects.plain_cursors import rows_of
+from etl_assets.extract.database.dialects.base import Dialect, digits_of, name_of
+from etl_assets.extract.database.dialects.plain_cursors import CursorSession, rows_of
 from etl_assets.extract.database.reading import Reading
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class OracleDialect(Dialect):
         return f"TO_CHAR({expression})"
 
 
-class OracleSession(Session):
+class OracleSession(CursorSession):
     """A connection to Oracle, in a read-only transaction, which is a snapshot."""
 
     def __init__(self, address: Address, access: Database) -> None:
@@ -144,20 +144,10 @@ class OracleSession(Session):
             for about in self._cursor.description
         ]
 
-    def row(self, statement: str) -> tuple[Any, ...]:
-        """See `Session.row`."""
-        self._cursor.execute(statement)
-        (row,) = self._cursor.fetchall()
-        return tuple(row)
-
     def batches(self, statement: str, readings: Sequence[Reading]) -> Generator[pa.RecordBatch]:
         """See `Session.batches`."""
         self._cursor.execute(statement, fetch_lobs=False)
         yield from rows_of(self._cursor, readings)
-
-    def now(self) -> datetime:
-        """See `Session.now`."""
-        return self._now
 
     def error(self, error: Exception) -> DeliveryError | None:
         """See `Session.error`."""
@@ -168,10 +158,6 @@ class OracleSession(Session):
         if full in _TOO_SLOW:
             return errors.too_slow(self._address)
         return _CODES.error(self._address, code, full)
-
-    def close(self) -> None:
-        """See `Session.close`."""
-        self._connection.close()
 
 
 def type_of(about: Any) -> str:

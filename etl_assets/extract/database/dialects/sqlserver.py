@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import pyarrow as pa
 
 from etl_assets.extract.access.base import required
 from etl_assets.extract.database import errors
 from etl_assets.extract.database.catalogue import CatalogueColumn
-from etl_assets.extract.database.dialects.base import Dialect, Session, digits_of, name_of
-from etl_assets.extract.database.dialects.plain_cursors import rows_of
+from etl_assets.extract.database.dialects.base import Dialect, digits_of, name_of
+from etl_assets.extract.database.dialects.plain_cursors import CursorSession, rows_of
 from etl_assets.extract.database.reading import Reading
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class SqlserverDialect(Dialect):
         return f"CONVERT(varchar(50), {expression}, 121)"
 
 
-class SqlserverSession(Session):
+class SqlserverSession(CursorSession):
     """A connection to SQL Server, in a transaction of SNAPSHOT if the database allows it."""
 
     def __init__(self, address: Address, access: Database) -> None:
@@ -172,20 +172,10 @@ class SqlserverSession(Session):
                 raise errors.failed(self._address, errors.first_line(words), statement=True)
         return [CatalogueColumn(name, type_, None if query else bool(nullable)) for name, type_, nullable, *_ in rows]
 
-    def row(self, statement: str) -> tuple[Any, ...]:
-        """See `Session.row`."""
-        self._cursor.execute(statement)
-        (row,) = self._cursor.fetchall()
-        return tuple(row)
-
     def batches(self, statement: str, readings: Sequence[Reading]) -> Generator[pa.RecordBatch]:
         """See `Session.batches`."""
         self._cursor.execute(statement)
         yield from rows_of(self._cursor, readings)
-
-    def now(self) -> datetime:
-        """See `Session.now`."""
-        return self._now
 
     def error(self, error: Exception) -> DeliveryError | None:
         """See `Session.error`."""
@@ -194,7 +184,3 @@ class SqlserverSession(Session):
         first = error.args[0] if error.args else 0
         code = first[0] if isinstance(first, tuple) else first
         return _CODES.error(self._address, code if isinstance(code, int) else 0)
-
-    def close(self) -> None:
-        """See `Session.close`."""
-        self._connection.close()
