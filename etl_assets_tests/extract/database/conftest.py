@@ -49,6 +49,18 @@ def postgres(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Postgres:
     return Postgres(database_url, Database(parts.username or "", Secret("SHOP_PASSWORD") if parts.password else None))
 
 
+@pytest.fixture
+def reader(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """An account without a right to any table; its password, in `READER_PASSWORD`, has what URLs and SQL must quote."""
+    password = "p@ss/w%rd':"
+    monkeypatch.setenv("READER_PASSWORD", password)
+    name = f"reader {urlsplit(postgres.owner_url).path[-8:]}"
+    quoted = password.replace("'", "''")
+    postgres.run(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{quoted}'")
+    yield Database(name, Secret("READER_PASSWORD"))
+    postgres.run(f'DROP OWNED BY "{name}"', f'DROP ROLE "{name}"')
+
+
 @pytest.fixture(scope="session")
 def mariadb_server() -> Iterator[MariaDb]:
     if not (mariadb.INSTALL and mariadb.SERVER):

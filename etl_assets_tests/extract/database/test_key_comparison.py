@@ -93,23 +93,37 @@ class Shelf:
             return [str(found) for found in examination.examine(connection, {"orders": "core.orders"})]
 
 
-def shelf_of(postgres: Postgres, url: str, folder: Path, declared: dict[str, Any] | None = None, **more: Any) -> Shelf:
-    extractor = postgres.extractor(**{"table": "orders", "key_comparison": HALF} | (declared or {}))
-    return Shelf(url, folder, extractor, more)
+def shelf_of(
+    postgres: Postgres,
+    url: str,
+    folder: Path,
+    declared: dict[str, Any] | None = None,
+    kind: type[DatabaseExtractor] = DatabaseExtractor,
+    **more: Any,
+) -> Shelf:
+    """Return the shelf of a table ``orders``, which nothing was taken from yet."""
+    arguments: dict[str, Any] = {"table": "orders", "access": postgres.access, "key_comparison": HALF}
+    return Shelf(url, folder, kind(postgres.url, **arguments | (declared or {})), more)
 
 
-ORDERS = (
-    "CREATE TABLE orders (id int PRIMARY KEY, word text, at timestamptz NOT NULL DEFAULT '2024-01-01 00:00+00')",
-    "INSERT INTO orders SELECT i, 'w' || i FROM generate_series(1, 10) i",
-)
+def shelf_of_ten_orders(
+    postgres: Postgres, url: str, folder: Path, declared: dict[str, Any] | None = None, **more: Any
+) -> Shelf:
+    """Make a source that has the orders 1 to 10, and take its first delivery."""
+    postgres.run(
+        "CREATE TABLE orders (id int PRIMARY KEY, word text, at timestamptz NOT NULL DEFAULT '2024-01-01 00:00+00')",
+        "INSERT INTO orders SELECT i, 'w' || i FROM generate_series(1, 10) i",
+    )
+    shelf = shelf_of(postgres, url, folder, declared, **more)
+    shelf.take()
+    return shelf
 
 
 def test_keys_that_were_deleted_at_the_source_are_found_and_their_rows_stay(
     postgres: Postgres, migrated_url: str, tmp_path: Path
 ) -> None:
-    postgres.run(*ORDERS)
-    shelf = shelf_of(postgres, migrated_url, tmp_path, {"incremental": Incremental("at", timedelta(hours=1))})
-    shelf.take()
+    changed = {"incremental": Incremental("at", timedelta(hours=1))}
+    shelf = shelf_of_ten_orders(postgres, migrated_url, tmp_path, changed)
     first = shelf.compare()
     assert (first.keys, first.rows_compared, first.newly_absent, first.absent, first.concluded) == (10, 10, 0, 0, True)
     postgres.run("DELETE FROM orders WHERE id IN (3, 7)")
@@ -124,9 +138,7 @@ def test_keys_that_were_deleted_at_the_source_are_found_and_their_rows_stay(
 
 
 def test_the_list_of_keys_is_frozen(postgres: Postgres, migrated_url: str, tmp_path: Path) -> None:
-    postgres.run(*ORDERS)
-    shelf = shelf_of(postgres, migrated_url, tmp_path)
-    shelf.take()
+    shelf = shelf_of_ten_orders(postgres, migrated_url, tmp_path)
     shelf.compare()
     (sha256,) = shelf.query("SELECT sha256 FROM etl.key_comparison")
     with (tmp_path / "landing" / sha256[:2] / f"{sha256}.bytes").open("rb") as file:
@@ -136,9 +148,7 @@ def test_the_list_of_keys_is_frozen(postgres: Postgres, migrated_url: str, tmp_p
 
 
 def test_a_key_that_is_back_is_no_longer_absent(postgres: Postgres, migrated_url: str, tmp_path: Path) -> None:
-    postgres.run(*ORDERS)
-    shelf = shelf_of(postgres, migrated_url, tmp_path)
-    shelf.take()
+    shelf = shelf_of_ten_orders(postgres, migrated_url, tmp_path)
     postgres.run("DELETE FROM orders WHERE id IN (3, 7)")
     shelf.compare()
     postgres.run("INSERT INTO orders VALUES (3, 'w3')")
@@ -150,9 +160,7 @@ def test_a_key_that_is_back_is_no_longer_absent(postgres: Postgres, migrated_url
 def test_a_row_that_comes_back_with_other_contents_is_present_as_soon_as_it_is_loaded(
     postgres: Postgres, migrated_url: str, tmp_path: Path
 ) -> None:
-    postgres.run(*ORDERS)
-    shelf = shelf_of(postgres, migrated_url, tmp_path)
-    shelf.take()
+    shelf = shelf_of_ten_orders(postgres, migrated_url, tmp_path)
     postgres.run("DELETE FROM orders WHERE id IN (3, 7)")
     shelf.compare()
     postgres.run("INSERT INTO orders VALUES (3, 'again')")
@@ -183,10 +191,7 @@ class Hurried(DatabaseExtractor):
 def test_rows_that_a_later_delivery_brought_are_not_judged_by_an_older_list(
     postgres: Postgres, migrated_url: str, tmp_path: Path
 ) -> None:
-    postgres.run(*ORDERS)
-    extractor = Hurried(postgres.url, table="orders", access=postgres.access, key_comparison=HALF)
-    shelf = Shelf(migrated_url, tmp_path, extractor, {})
-    shelf.take()
+    shelf = shelf_of_ten_orders(postgres, migrated_url, tmp_path, kind=Hurried)
     postgres.run("DELETE FROM orders WHERE id IN (3, 7)")
 
     def load_more() -> None:
@@ -202,10 +207,7 @@ def test_rows_that_a_later_delivery_brought_are_not_judged_by_an_older_list(
 def test_a_comparison_that_began_before_the_newest_one_enters_nothing(
     postgres: Postgres, migrated_url: str, tmp_path: Path
 ) -> None:
-    postgres.run(*ORDERS)
-    extractor = Hurried(postgres.url, table="orders", access=postgres.access, key_comparison=HALF)
-    shelf = Shelf(migrated_url, tmp_path, extractor, {})
-    shelf.take()
+    shelf = shelf_of_ten_orders(postgres, migrated_url, tmp_path, kind=Hurried)
     postgres.run("DELETE FROM orders WHERE id = 3")
     newer = []
 
@@ -219,9 +221,7 @@ def test_a_comparison_that_began_before_the_newest_one_enters_nothing(
 
 
 def test_a_comparison_is_made_when_it_is_due_or_forced(postgres: Postgres, migrated_url: str, tmp_path: Path) -> None:
-    postgres.run(*ORDERS)
-    shelf = shelf_of(postgres, migrated_url, tmp_path)
-    shelf.take()
+    shelf = shelf_of_ten_orders(postgres, migrated_url, tmp_path)
     first = shelf.compare(force=False)
     assert shelf.compare(force=False) == first
     forced = shelf.compare(force=True)
@@ -232,9 +232,7 @@ def test_a_comparison_is_made_when_it_is_due_or_forced(postgres: Postgres, migra
 
 
 def test_too_many_absent_rows_are_not_entered(postgres: Postgres, migrated_url: str, tmp_path: Path) -> None:
-    postgres.run(*ORDERS)
-    shelf = shelf_of(postgres, migrated_url, tmp_path)
-    shelf.take()
+    shelf = shelf_of_ten_orders(postgres, migrated_url, tmp_path)
     postgres.run("DELETE FROM orders WHERE id <= 2")
     assert shelf.compare().absent == 2
     postgres.run("DELETE FROM orders", "INSERT INTO orders VALUES (1, 'w1')")
@@ -328,10 +326,8 @@ def test_keys_of_every_type_are_equal_by_value(postgres: Postgres, migrated_url:
 
 
 def test_the_keys_of_a_query_are_compared(postgres: Postgres, migrated_url: str, tmp_path: Path) -> None:
-    postgres.run(*ORDERS)
     query = {"table": "", "query": "SELECT id, word FROM orders WHERE id > 2 ORDER BY word"}
-    shelf = shelf_of(postgres, migrated_url, tmp_path, query)
-    shelf.take()
+    shelf = shelf_of_ten_orders(postgres, migrated_url, tmp_path, query)
     postgres.run("DELETE FROM orders WHERE id IN (1, 4)")
     found = shelf.compare()
     assert (found.keys, found.newly_absent) == (7, 1)
@@ -387,9 +383,7 @@ def test_a_row_whose_key_a_person_corrected_is_not_judged(
 def test_a_row_of_a_file_that_a_person_brought_is_judged_too(
     postgres: Postgres, migrated_url: str, tmp_path: Path
 ) -> None:
-    postgres.run(*ORDERS)
-    shelf = shelf_of(postgres, migrated_url, tmp_path)
-    shelf.take()
+    shelf = shelf_of_ten_orders(postgres, migrated_url, tmp_path)
     parquet = tmp_path / "more.parquet"
     pl.DataFrame({"id": [12, 13], "word": ["a", "b"]}).write_parquet(parquet)
     shelf.take(file=parquet)
@@ -399,9 +393,7 @@ def test_a_row_of_a_file_that_a_person_brought_is_judged_too(
 
 
 def test_rows_that_a_reload_deletes_are_no_longer_absent(postgres: Postgres, migrated_url: str, tmp_path: Path) -> None:
-    postgres.run(*ORDERS)
-    shelf = shelf_of(postgres, migrated_url, tmp_path)
-    shelf.take()
+    shelf = shelf_of_ten_orders(postgres, migrated_url, tmp_path)
     postgres.run("DELETE FROM orders WHERE id IN (1, 5)")
     assert shelf.compare().absent == 2
     stricter = Column("id", "integer", required=True, minimum=3)
@@ -417,9 +409,7 @@ def test_rows_that_a_reload_deletes_are_no_longer_absent(postgres: Postgres, mig
 
 
 def test_a_source_that_does_not_answer_changes_nothing(postgres: Postgres, migrated_url: str, tmp_path: Path) -> None:
-    postgres.run(*ORDERS)
-    shelf = shelf_of(postgres, migrated_url, tmp_path)
-    shelf.take()
+    shelf = shelf_of_ten_orders(postgres, migrated_url, tmp_path)
     postgres.run("DELETE FROM orders WHERE id = 5")
     shelf.compare()
     shelf.extractor = replace(shelf.extractor, url="postgresql://127.0.0.1:1/shop")
@@ -499,9 +489,7 @@ def test_many_keys_are_compared_quickly_and_in_bounded_memory(
 def test_the_documented_queries_find_absent_and_present_rows(
     postgres: Postgres, migrated_url: str, tmp_path: Path
 ) -> None:
-    postgres.run(*ORDERS)
-    shelf = shelf_of(postgres, migrated_url, tmp_path)
-    shelf.take()
+    shelf = shelf_of_ten_orders(postgres, migrated_url, tmp_path)
     postgres.run("DELETE FROM orders WHERE id IN (3, 7)")
     found = shelf.compare()
     section = (ROOT / "docs" / "databases.md").read_text("utf-8").split("## Deleted rows", 1)[1]

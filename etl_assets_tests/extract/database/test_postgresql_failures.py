@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from etl_assets import Database, DatabaseExtractor, Partition, Secret
+from etl_assets import Database, DatabaseExtractor, Partition
 from etl_assets.errors import DeliveryError, DeliveryMissingError, DeliveryUnreachableError, EnvironmentFaultError
 from etl_assets.extract.database.freezing import ParquetFile
 from etl_assets_tests.extract.database.frozen import freeze
@@ -30,18 +30,6 @@ KILL = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE application_name = 'etl-assets' AND datname = current_database()
 """
-PASSWORD = "p@ss/w%rd'"
-
-
-@pytest.fixture
-def reader(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """An account that may connect, and has no right to any table."""
-    monkeypatch.setenv("READER_PASSWORD", PASSWORD)
-    name = f"reader {urlsplit(postgres.owner_url).path[-8:]}"
-    quoted = PASSWORD.replace("'", "''")
-    postgres.run(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{quoted}'")
-    yield Database(name, Secret("READER_PASSWORD"))
-    postgres.run(f'DROP OWNED BY "{name}"', f'DROP ROLE "{name}"')
 
 
 def test_a_password_with_any_character_logs_in(postgres: Postgres, reader: Database, tmp_path: Path) -> None:

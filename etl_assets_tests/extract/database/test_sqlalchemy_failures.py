@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from etl_assets import Database, DatabaseExtractor, Secret
+from etl_assets import Database, DatabaseExtractor
 from etl_assets.errors import (
     DeclarationError,
     DeliveryError,
@@ -23,25 +23,11 @@ from etl_assets_tests.extract.database.test_sqlalchemy_postgresql import DRIVERS
 from etl_assets_tests.proxy import Proxy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import pyarrow as pa
 
     from etl_assets_tests.extract.database.conftest import Postgres
-
-PASSWORD = "p@ss/w%rd':"
-
-
-@pytest.fixture
-def reader(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """An account that may connect, and has no right to any table."""
-    monkeypatch.setenv("READER_PASSWORD", PASSWORD)
-    name = f"reader {urlsplit(postgres.owner_url).path[-8:]}"
-    quoted = PASSWORD.replace("'", "''")
-    postgres.run(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{quoted}'")
-    yield Database(name, Secret("READER_PASSWORD"))
-    postgres.run(f'DROP OWNED BY "{name}"', f'DROP ROLE "{name}"')
 
 
 def everything_of(error: BaseException) -> str:

@@ -25,6 +25,11 @@ def _with(old: bytes, new: bytes) -> Answer:
     return sends(_WHOLE.replace(old, new, 1))
 
 
+def _breaks_the_first_record(server: str, old: bytes, new: bytes) -> Scenario:
+    """Return the scenario of a page whose first record another text makes malformed: all others arrive."""
+    return Scenario(server, every(_with(old, new)), 1, _ONCE, malformed=1, records=range(2, 7), declared=_PAGED)
+
+
 SCENARIOS: Final = (
     Scenario(
         "answers 200 with a page for browsers",
@@ -68,25 +73,9 @@ SCENARIOS: Final = (
         DeliveryIncompleteError,
     ),
     Scenario("sends two documents as one page", every(sends(_WHOLE + _WHOLE)), 1, _ONCE, DeliveryError),
-    Scenario(
-        "sends a byte that is not UTF-8",
-        every(_with(b"contents", b"cont\xffnts")),
-        1,
-        _ONCE,
-        malformed=1,
-        records=range(2, 7),
-        declared=_PAGED,
-    ),
+    _breaks_the_first_record("sends a byte that is not UTF-8", b"contents", b"cont\xffnts"),
     Scenario("sends a byte order mark", every(sends(b"\xef\xbb\xbf" + _WHOLE)), 1, _ONCE, declared=_PAGED),
-    Scenario(
-        "sends a key twice in a record",
-        every(_with(b'"id": 1,', b'"id": 1, "id": 1,')),
-        1,
-        _ONCE,
-        malformed=1,
-        records=range(2, 7),
-        declared=_PAGED,
-    ),
+    _breaks_the_first_record("sends a key twice in a record", b'"id": 1,', b'"id": 1, "id": 1,'),
     Scenario(
         "sends the cursor twice: the last one counts",
         every(sends(_WHOLE[:-1] + b', "next": "a", "next": null}')),
@@ -104,23 +93,11 @@ SCENARIOS: Final = (
         _ONCE,
         declared=_PAGED,
     ),
-    Scenario(
-        "sends NaN in a record",
-        every(_with(b'"name": "contents-of-a-record"', b'"name": NaN')),
-        1,
-        _ONCE,
-        malformed=1,
-        records=range(2, 7),
-        declared=_PAGED,
-    ),
-    Scenario(
+    _breaks_the_first_record("sends NaN in a record", b'"name": "contents-of-a-record"', b'"name": NaN'),
+    _breaks_the_first_record(
         "nests 100,000 arrays in a record",
-        every(_with(b'"name": "contents-of-a-record"', b'"name": ' + b"[" * 100_000 + b"]" * 100_000)),
-        1,
-        _ONCE,
-        malformed=1,
-        records=range(2, 7),
-        declared=_PAGED,
+        b'"name": "contents-of-a-record"',
+        b'"name": ' + b"[" * 100_000 + b"]" * 100_000,
     ),
     Scenario(
         "nests 100,000 arrays beside the records",
