@@ -89,7 +89,7 @@ class Settings:
             SettingsError: If a variable is not valid. The text names it and says what to write.
         """
         given = {name: value for name, value in (os.environ if environ is None else environ).items() if value.strip()}
-        home = Path(given.get("ETL_ASSETS_HOME", ".etl_assets")).expanduser().absolute()
+        home = _home(given)
         database_url = _database_url(given, "ETL_ASSETS_DATABASE_URL")
         dagster_url = _database_url(given, "ETL_ASSETS_DAGSTER_URL")
         if database_url and not dagster_url:
@@ -152,8 +152,11 @@ def inbox_folder(environ: Mapping[str, str] | None = None) -> Path:
         environ: Variables and their values; the environment of this process by default.
     """
     given = os.environ if environ is None else environ
-    home = given.get("ETL_ASSETS_HOME", "").strip() or ".etl_assets"
-    return Path(given.get("ETL_ASSETS_INBOX", "").strip() or f"{home}/inbox").expanduser().absolute()
+    return Path(given.get("ETL_ASSETS_INBOX", "").strip() or _home(given) / "inbox").expanduser().absolute()
+
+
+def _home(given: Mapping[str, str]) -> Path:
+    return Path(given.get("ETL_ASSETS_HOME", "").strip() or ".etl_assets").expanduser().absolute()
 
 
 def mask_secrets(text: str) -> str:

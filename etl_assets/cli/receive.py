@@ -17,15 +17,34 @@ if TYPE_CHECKING:
     from etl_assets.catalog import Catalog
 
 _MIB: Final = 1024 * 1024
+_PORT: Final = click.IntRange(0, 65_535)
+_ONE_OR_MORE: Final = click.IntRange(1)
+_NOT_NEGATIVE: Final = click.IntRange(0)
 
 
 @click.command(name="receive")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", default=3080, show_default=True, help="Port to listen at; 0 for any that is free.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=3080,
+    show_default=True,
+    help="Port to listen at; 0 for any that is free.",
+)
 @click.option("--uds", metavar="PATH", help="Path of a Unix socket to listen at, instead of host and port.")
-@click.option("--at-once", default=16, show_default=True, help="Files that are received at the same time.")
-@click.option("--keep-free", default=256, show_default=True, help="MiB of the disk that stay free.")
-@click.option("--end-seconds", default=20, show_default=True, help="How long requests may go on after a signal to end.")
+@click.option(
+    "--at-once", type=click.IntRange(1), default=16, show_default=True, help="Files that are received at the same time."
+)
+@click.option(
+    "--keep-free", type=click.IntRange(0), default=256, show_default=True, help="MiB of the disk that stay free."
+)
+@click.option(
+    "--end-seconds",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="How long requests may go on after a signal to end.",
+)
 @click.pass_context
 def command(
     ctx: click.Context, host: str, port: int, uds: str | None, at_once: int, keep_free: int, end_seconds: int

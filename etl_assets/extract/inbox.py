@@ -116,6 +116,11 @@ class Inbox(Extractor):
     settle_seconds: float = field(default=0.0, kw_only=True)
     source: str = field(default="", kw_only=True)
 
+    @property
+    def most_bytes(self) -> int:
+        """The largest number of bytes of a body: a file, or an event."""
+        return self.max_bytes if self.events is None else self.events.max_bytes
+
     def check(self, where: str) -> None:
         """Raise unless publishers must prove who they are, and everything has a limit."""
         super().check(where)

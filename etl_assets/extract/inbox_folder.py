@@ -20,9 +20,9 @@ import os
 import re
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from hashlib import file_digest
 from typing import TYPE_CHECKING, Final, Self
 from uuid import uuid4
 
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-CHUNK: Final = 1024 * 1024
 _KEY: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{6})Z-[0-9a-f]{12}[.a-z0-9]*")
+_TEMPORARY: Final = re.compile(r"\.[0-9a-f]{32}")
+"""The name of a note while it is written."""
 _MOMENT: Final = "%Y-%m-%dT%H.%M.%S.%f"
 _ROOMS: Final = ("files", "loaded", "notes", "ids", "parts")
 
@@ -66,7 +67,7 @@ class Note:
 
     def write(self, path: Path) -> None:
         """Write the note to a file, durably; its name is durable after `fsync_folder`."""
-        temporary = path.with_name(f".{uuid4().hex}")
+        temporary = path.with_name(f".{uuid4().hex}")  # as in _TEMPORARY
         try:
             with temporary.open("w", encoding="utf-8") as file:
                 json.dump(asdict(self), file)
@@ -148,6 +149,11 @@ class InboxFolder:
         note = Note.read(self.id_path(id_))
         return note if note is not None and (note.committed or self.is_waiting(note.key)) else None
 
+    def remember(self, note: Note) -> None:
+        """Keep the note of the file that came with an id, durably."""
+        note.write(self.id_path(note.id))
+        fsync_folder(self.room("ids"))
+
     def id_path(self, id_: str) -> Path:
         """Return the path of the note of an id."""
         return self.room("ids") / id_
@@ -168,8 +174,7 @@ class InboxFolder:
         with self.locked():
             note = self.note(key)
             if note.id:
-                Note(note.key, note.sha256, note.size, note.name, note.id, committed=True).write(self.id_path(note.id))
-                fsync_folder(self.room("ids"))
+                self.remember(replace(note, committed=True))
             newest = Note.read(self.path / "newest")
             if _KEY.fullmatch(key) and (newest is None or newest.key < key):
                 note.write(self.path / "newest")
@@ -194,6 +199,9 @@ class InboxFolder:
                 if path.stat().st_ctime < now - keep.total_seconds():
                     path.unlink()
         with self.locked():
+            for path in _entries(self.path):
+                if _TEMPORARY.fullmatch(path.name):
+                    path.unlink()
             for path in _entries(self.room("notes")):
                 if path.name.startswith(".") or not self.is_waiting(path.name.removesuffix(".json")):
                     path.unlink(missing_ok=True)
@@ -259,9 +267,5 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _note_of(path: Path) -> Note:
-    digest, size = sha256(), 0
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    return Note(path.name, digest.hexdigest(), size)
+        return Note(path.name, file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size)

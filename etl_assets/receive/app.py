@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import os
-import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -109,12 +108,12 @@ class Receiver:
             says = about(headers, inbox)
             _check_length(headers, inbox)
             if inbox.events is None:
-                return await self._file(inbox, says, signed, body, length_of(headers) or 0)
+                return await self._file(inbox, says, signed, body, length_of(headers))
             return await self._event(inbox, says, signed, body)
         except Refusal as refusal:
             _LOG.info("%s: refused with %d. %s", name, refusal.status, refusal.text)
             raise
-        except (OSError, sqlite3.Error) as error:
+        except OSError as error:
             _LOG.warning("%s: the inbox cannot be written (%s). Nothing was kept.", name, error)
             raise of_fault(error) from error
 
@@ -126,7 +125,7 @@ class Receiver:
             part = await self._part(inbox, signed)
             try:
                 checked = 0
-                async for piece in body.pieces(inbox, inbox.max_bytes):
+                async for piece in body.pieces(inbox):
                     await self._in_thread(part.write, piece)
                     if part.size - checked >= _BETWEEN_CHECKS:
                         checked = part.size
@@ -143,11 +142,10 @@ class Receiver:
         return _kept(inbox, note.sha256, note.size, note.key, duplicate=receipt.duplicate)
 
     async def _event(self, inbox: Inbox, says: About, signed: Signed | None, body: Body) -> Answer:
-        assert inbox.events is not None  # noqa: S101 -- the caller has looked
         with self._turn("_events", EVENTS_AT_ONCE):
             await self._in_thread(self._check_free, inbox, 0)
             whole = bytearray()
-            async for piece in body.pieces(inbox, inbox.events.max_bytes):
+            async for piece in body.pieces(inbox):
                 whole += piece
             if not whole:
                 raise _empty()
@@ -207,9 +205,8 @@ def free_bytes(path: Path) -> int:
 
 
 def _check_length(headers: Mapping[str, str], inbox: Inbox) -> None:
-    most = inbox.max_bytes if inbox.events is None else inbox.events.max_bytes
-    if (length_of(headers) or 0) > most:
-        raise too_large(most)
+    if length_of(headers) > inbox.most_bytes:
+        raise too_large(inbox.most_bytes)
 
 
 def _empty() -> Refusal:

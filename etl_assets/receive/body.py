@@ -40,7 +40,7 @@ class Body:
         self._waits_for_leave = waits_for_leave
         self.is_complete = False
 
-    async def pieces(self, inbox: Inbox, max_bytes: int) -> AsyncIterator[bytearray]:
+    async def pieces(self, inbox: Inbox) -> AsyncIterator[bytearray]:
         """Yield the body in pieces of about 1 MiB.
 
         Raises:
@@ -61,8 +61,8 @@ class Body:
             except TimeoutError:
                 raise _too_slow(f"without pauses of {inbox.timeout:g} seconds") from None
             size += len(chunk)
-            if size > max_bytes:
-                raise too_large(max_bytes)
+            if size > inbox.most_bytes:
+                raise too_large(inbox.most_bytes)
             buffer += chunk
             if len(buffer) >= _PIECE:
                 yield buffer

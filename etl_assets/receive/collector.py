@@ -86,7 +86,8 @@ class Collector:
             outcomes = await self._in_thread(lambda: self._open().append(events))
         except (OSError, sqlite3.Error, Refusal) as error:
             refusal = error if isinstance(error, Refusal) else of_fault(error)
-            _LOG.warning("%s: %d events were not kept (%s).", self._inbox.source, len(batch), type(error).__name__)
+            reason = error.text if isinstance(error, Refusal) else type(error).__name__
+            _LOG.warning("%s: %d events were not kept (%s).", self._inbox.source, len(batch), reason)
             for _, future in batch:
                 if not future.done():
                     future.set_exception(Refusal(refusal.status, refusal.text, refusal.retry_after))

@@ -86,7 +86,7 @@ class Door:
         """
         scheme, _, given = headers.get("authorization", "").partition(" ")
         token = given.strip() if scheme.lower() == "bearer" else ""
-        is_right = hmac.compare_digest(sha256(token.encode()).digest(), self._token or b"")
+        is_right = hmac.compare_digest(sha256(token.encode("latin-1")).digest(), self._token or b"")
         if self.inbox is None or (self._token is not None and not is_right):
             raise unauthorized()
         if self.inbox.signature is None:
@@ -123,7 +123,7 @@ def _long(secret: Secret) -> bytes:
     value = secret.read()
     if len(value) < SHORTEST:
         raise SettingsError(
-            f"The secret {secret.name} is shorter than {SHORTEST} characters. Nothing is received. Give it a longer "
+            f"The secret {secret.name} is shorter than {SHORTEST} characters. It is not used. Give it a longer "
             "value, such as the output of: openssl rand -hex 32"
         )
     return value.encode()

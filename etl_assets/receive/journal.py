@@ -11,6 +11,7 @@ import sqlite3
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal
 from uuid import uuid4
@@ -51,7 +52,7 @@ class Event:
     body: bytes
     id: str
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """SHA-256 of the body."""
         return sha256(self.body).digest()
@@ -159,7 +160,7 @@ class Journal:
             if not part.size:  # another process was faster
                 return None
             id_ = sha256(f"file {name} {closing}".encode()).hexdigest()
-            about = About(id=id_, suffix=".ndjson")
+            about = About(id=id_, suffix=".ndjson", is_of_events=True)
             receipt = keep(self._folder, part, about, self._inbox.max_waiting)
         finally:
             part.discard()

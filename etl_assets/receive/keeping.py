@@ -38,18 +38,21 @@ class About:
         name: The publisher's name of the file; empty for none.
         id: The digest of the publisher's id of the request; empty for none.
         suffix: What the key ends in, such as ``.csv``.
+        is_of_events: Whether it is a file of events, which its id alone identifies: other events may be the same.
     """
 
     name: str = ""
     id: str = ""
     suffix: str = ""
+    is_of_events: bool = False
 
 
 def keep(folder: InboxFolder, part: Part, about: About, max_waiting: int) -> Receipt:
     """Give a part its name among the files that wait, durably.
 
     It is a duplicate if the id of its request was received with the same bytes, or if the newest file of the source
-    has the same bytes. The same bytes after others are another file: the publisher went back to them.
+    has the same bytes and it is no file of events. The same bytes after others are another file: the publisher went
+    back to them.
 
     Args:
         folder: The inbox.
@@ -73,17 +76,17 @@ def keep(folder: InboxFolder, part: Part, about: About, max_waiting: int) -> Rec
             return Receipt(known, duplicate=True)
         waiting = folder.waiting()
         newest = folder.newest(waiting)
-        if newest is not None and newest.sha256 == digest:
+        if newest is not None and newest.sha256 == digest and not about.is_of_events:
             fsync_folder(folder.room("files"))
             if about.id:
-                _remember(folder, replace(newest, id=about.id, committed=True))
+                folder.remember(replace(newest, id=about.id, committed=True))
             return Receipt(newest, duplicate=True)
         check_waiting(len(waiting), max_waiting)
         note = Note(next_key(newest, digest, about.suffix), digest, part.size, about.name, about.id)
         note.write(folder.room("notes") / f"{note.key}.json")
         fsync_folder(folder.room("notes"))
         if about.id:
-            _remember(folder, note)
+            folder.remember(note)
         os.link(part.path, folder.room("files") / note.key)
         fsync_folder(folder.room("files"))
     return Receipt(note, duplicate=False)
@@ -93,8 +96,3 @@ def check_waiting(waiting: int, max_waiting: int) -> None:
     """Raise a `Refusal` if no further file may wait."""
     if waiting >= max_waiting:
         raise Refusal(503, "Too many files wait to be loaded. Nothing was kept. Send it again later.", FULL_SECONDS)
-
-
-def _remember(folder: InboxFolder, note: Note) -> None:
-    note.write(folder.id_path(note.id))
-    fsync_folder(folder.room("ids"))

@@ -76,10 +76,10 @@ def about(headers: Mapping[str, str], inbox: Inbox) -> About:
     return About(name, _id(headers, inbox), ending)
 
 
-def length_of(headers: Mapping[str, str]) -> int | None:
-    """Return the announced number of bytes; None if there is none."""
+def length_of(headers: Mapping[str, str]) -> int:
+    """Return the announced number of bytes; 0 if there is none."""
     text = headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdecimal() else None
+    return int(text) if text.isascii() and text.isdecimal() else 0
 
 
 def _id(headers: Mapping[str, str], inbox: Inbox) -> str:

@@ -64,19 +64,19 @@ def serve(inboxes: Mapping[str, Inbox], listener: socket.socket, limits: Limits,
     threads = ThreadPoolExecutor(limits.at_once + _MORE_THREADS, "etl-assets-receive")
     try:
         with _outliving_signals():
-            asyncio.run(_serve(doors, listener, limits, threads, started))
+            asyncio.run(_serve(inboxes, doors, listener, limits, threads, started))
     finally:
         threads.shutdown()  # parts of bodies that were not complete are removed
 
 
 async def _serve(
+    inboxes: Mapping[str, Inbox],
     doors: Mapping[str, Door],
     listener: socket.socket,
     limits: Limits,
     threads: ThreadPoolExecutor,
     started: Callable[[], None],
 ) -> None:
-    inboxes = {name: door.inbox for name, door in doors.items() if door.inbox is not None}
     collectors = {name: Collector(inbox, inbox.events) for name, inbox in inboxes.items() if inbox.events}
     receiver = Receiver(doors, collectors, threads, limits.at_once, limits.keep_free)
     server = _Server(

@@ -43,6 +43,14 @@ def test_without_a_secret_nothing_is_started(receiver: Receiving, monkeypatch: p
     assert "There is no secret TEST_TOKEN" in result.stderr
 
 
+@pytest.mark.parametrize("option", ["--port=70000", "--port=-1", "--at-once=0", "--keep-free=-1", "--end-seconds=-1"])
+def test_a_limit_out_of_its_range_is_refused(receiver: Receiving, option: str) -> None:
+    receiver.declare("orders")
+    result = receive(option)
+    assert result.exit_code == 2
+    assert "is not in the range" in result.stderr
+
+
 def test_a_port_that_is_used_is_named(receiver: Receiving) -> None:
     receiver.declare("orders")
     with socket.create_server(("127.0.0.1", 0)) as other:

@@ -11,11 +11,14 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import psutil
 import pytest
 
+from etl_assets.extract.inbox_folder import InboxFolder
 from etl_assets_tests.receive.receiving import Receiving, head, read_all
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 DYING = """
 import os
-import etl_assets.receive.{module} as module
+import etl_assets.{module} as module
 from etl_assets.cli import main
 whole = module.{name}
 def dying(*arguments):
@@ -53,10 +56,10 @@ def test_a_process_that_is_killed_during_a_body_keeps_nothing_and_the_next_remov
 @pytest.mark.parametrize(
     ("module", "name", "when", "kept"),
     [
-        ("app", "keep", "pass", 0),
-        ("keeping", "_remember", "pass", 0),
-        ("keeping", "_remember", "whole(*arguments)", 0),
-        ("app", "keep", "whole(*arguments)", 1),
+        ("receive.app", "keep", "pass", 0),
+        ("extract.inbox_folder", "InboxFolder.remember", "pass", 0),
+        ("extract.inbox_folder", "InboxFolder.remember", "whole(*arguments)", 0),
+        ("receive.app", "keep", "whole(*arguments)", 1),
     ],
     ids=["before it is kept", "before its id", "after its id", "before the answer"],
 )
@@ -73,6 +76,15 @@ def test_a_file_that_is_sent_again_after_a_crash_is_kept_once(
     assert [answer.status for answer in answers] == [200 if kept else 201, 200]
     assert len(receiver.files("orders")) == 1
     receiver.until(lambda: receiver.parts("orders") == [])
+
+
+def test_a_note_that_a_crash_cut_is_removed(tmp_path: Path) -> None:
+    folder = InboxFolder(tmp_path / "inbox")
+    folder.make()
+    (folder.path / f".{uuid4().hex}").write_text("{")
+    before = sorted(path.name for path in folder.path.iterdir() if not path.name.startswith("."))
+    folder.tidy(timedelta(days=1), timedelta(days=1))
+    assert sorted(path.name for path in folder.path.iterdir()) == [".lock", *before]
 
 
 def test_the_part_of_another_process_that_runs_is_left_alone(receiver: Receiving) -> None:

@@ -207,6 +207,17 @@ def test_two_processes_that_close_the_same_events_make_one_file(inbox: Inbox) ->
     second.close()
 
 
+def test_events_that_equal_those_of_the_file_before_are_another_file(inbox: Inbox) -> None:
+    journal = journal_of(replace(inbox, max_waiting=10))
+    for id_ in ("aa" * 32, "bb" * 32):
+        assert journal.append([Event(b'{"alarm": 1}', id_)]) == ["new"]
+        receipt = journal.close_file()
+        assert receipt is not None
+        assert not receipt.duplicate
+    assert len(inbox.list()) == 2
+    journal.close()
+
+
 def test_events_whose_file_was_kept_before_a_crash_are_not_kept_again_after_another_file(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

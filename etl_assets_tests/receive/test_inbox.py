@@ -15,6 +15,8 @@ from etl_assets.extract.inbox_folder import Note, next_key
 from etl_assets.receive.door import Door
 from etl_assets.receive.keeping import About, keep
 from etl_assets.receive.part import Part
+from etl_assets.receive.refusal import Refusal
+from etl_assets.receive.request import headers_of
 from etl_assets.testing import ExtractorSuite
 
 if TYPE_CHECKING:
@@ -183,6 +185,18 @@ def test_tidying_removes_what_is_old_and_what_crashes_left(inbox: Inbox) -> None
     assert list(folder.room("loaded").iterdir()) == []
     assert sorted(path.name[0] for path in folder.room("ids").iterdir()) == ["1", "2"]
     assert folder.waiting() == keys[1:]
+
+
+def test_a_token_may_have_characters_beyond_ascii(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_TOKEN", "a-pässwort-of-the-tests")
+    door = Door(inbox)
+    right, wrong = (
+        headers_of({"headers": [(b"Authorization", f"Bearer a-{word}-of-the-tests".encode())]})
+        for word in ("pässwort", "passwort")
+    )
+    assert door.admit(right) == (inbox, None)
+    with pytest.raises(Refusal):
+        door.admit(wrong)
 
 
 def test_a_secret_that_is_missing_or_short_lets_nothing_be_received(
