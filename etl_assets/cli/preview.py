@@ -20,10 +20,8 @@ from etl_assets.cli.environment import declared, source_named
 from etl_assets.cli.masking import MASK, Masking
 from etl_assets.cli.run import matching_partition
 from etl_assets.cli.terminal import console, count_text, emit, fetches_shown, harmless_bytes, progress, table
-from etl_assets.extract.rest.extractor import PREVIEW_PAGES
 from etl_assets.landing import LandingStore, land
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
-from etl_assets.model.partitions import Files
 from etl_assets.model.text import escape_control_characters
 from etl_assets.schema import RECORD_NO
 from etl_assets.validate import resolve
@@ -83,10 +81,7 @@ def preview_source(source: Source, key: str | None = None, limit: int = 10, *, a
             for batch in ingest.batches(source, partition.key, manifest, store):
                 preview.take(batch)
                 bar.advance(task, batch.read)
-    facts = {
-        **preview.as_json(partition, manifest),
-        "partial": extractor is not source.extractor and not _is_whole(manifest),
-    }
+    facts = {**preview.as_json(partition, manifest), "partial": extractor.is_cut(manifest.statistics)}
     if as_json:
         emit(facts)
     else:
@@ -175,19 +170,12 @@ def _partition_key(source: Source, key: str | None) -> str | None:
         if key is not None:
             raise click.UsageError(f"Source {source.name!r} has no partitions: leave out --partition.")
         return None
-    known: Sequence[str] = source.partitions.keys(datetime.now(tz=UTC))
-    if isinstance(source.partitions, Files):
-        known = source.partitions.keys_of(source.extractor.list()).keys
+    known = source.extractor.keys(source.partitions, datetime.now(UTC))
     if key is not None:
         return matching_partition(key, known, source.name)
     if not known:
         raise click.UsageError(f"Source {source.name!r} has no partitions yet. There is nothing to preview.")
     return known[-1]
-
-
-def _is_whole(manifest: Manifest) -> bool:
-    """Whether the pages that a preview asked for were all that there are."""
-    return manifest.statistics.get("pages", PREVIEW_PAGES) < PREVIEW_PAGES
 
 
 def _print(facts: Mapping[str, Any], preview: Preview) -> None:

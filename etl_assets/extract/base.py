@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, Self
 
 from etl_assets.errors import DeclarationError
 from etl_assets.model.declaration import Declaration
+from etl_assets.model.partitions import Files
 from etl_assets.model.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from etl_assets.extract.key_comparison import KeyComparison
     from etl_assets.model.batch import RawBatch
@@ -228,6 +230,10 @@ class Extractor(Declaration):
         """Return the extractor of the first records, for a preview; the same if all of them cost little."""
         return self
 
+    def is_cut(self, statistics: Mapping[str, float]) -> bool:  # noqa: ARG002 -- most previews are of everything
+        """Return whether a fetch of `of_preview` may have left records out, by its `Fetched.statistics`."""
+        return False
+
     def of_file(self, path: str) -> Extractor:
         """Return the extractor of a file that a person brings, and that has what the publisher would send."""
         from etl_assets.extract.file import FileExtractor  # noqa: PLC0415 -- it derives from this class
@@ -274,6 +280,10 @@ class Extractor(Declaration):
     def list(self) -> Sequence[str]:
         """Return the names of the files to fetch, in any order, for a source with a partition for each file."""
         return ()
+
+    def keys(self, partitions: Partitioning, now: datetime) -> Sequence[str]:
+        """Return the keys of the partitions that there are now, oldest first."""
+        return partitions.keys_of(self.list()).keys if isinstance(partitions, Files) else partitions.keys(now)
 
     def after_load(self, partition: Partition, validators: Mapping[str, str]) -> bool:  # noqa: ARG002 -- most do nothing
         """Do what is to be done with the publisher's bytes once all rows of a delivery are committed.

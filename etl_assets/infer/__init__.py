@@ -62,9 +62,7 @@ def infer_of_extractor(declared: DeclaredExtractor, name: str, sources: Mapping[
     """
     check_source_name(name)
     with opened_by(declared) as file:
-        inferred = _inferred(name, file, Recognised(declared.extractor.frozen_format), sources, None)
-        whole = declared.extractor.of_preview() is declared.extractor
-        yield replace(inferred, sample=replace(inferred.sample, whole=whole and inferred.sample.whole))
+        yield _inferred(name, file, Recognised(declared.extractor.frozen_format), sources, None)
 
 
 @contextmanager

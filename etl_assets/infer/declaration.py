@@ -64,15 +64,16 @@ class Inference:
 def declaration(inference: Inference) -> str:
     """Return the file of the source."""
     names = {"Column", "Schema", "Source"}
-    if inference.file.by is None:
+    by = inference.file.by
+    if by is None:
         names |= {"FileExtractor", *class_names(inference.recognised.format)}
     if inference.password is not None:
         names.add("Secret")
     one_line = f"from etl_assets import {', '.join(sorted(names))}"
     lines = [one_line] if len(one_line) <= _WIDTH else _lines_of_import(sorted(names))
-    if (by := inference.file.by) is not None:
+    if by is not None:
         own = "EXTRACTOR" if by.partitions is None else "EXTRACTOR, PARTITIONS"
-        lines += ["", f"from .{by.module} import {own}"]
+        lines += ["", f"from .{by.path.stem} import {own}"]
     return "\n".join(
         [
             *_docstring(inference),
@@ -90,7 +91,7 @@ def declaration(inference: Inference) -> str:
             "        ),",
             *_key(inference),
             "    ),",
-            *(["    partitions=PARTITIONS,"] if inference.file.by and inference.file.by.partitions else []),
+            *(["    partitions=PARTITIONS,"] if by and by.partitions else []),
             *_max_rejected(inference),
             ")",
             "",

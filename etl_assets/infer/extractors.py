@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.errors import DeclarationError
 from etl_assets.extract.base import Extractor
-from etl_assets.model.partitions import Files, Partition, Partitioning
+from etl_assets.model.partitions import Partition, Partitioning
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,13 +23,11 @@ class DeclaredExtractor:
         extractor: The extractor.
         partitions: How its source is cut; None if it is not.
         path: Of the file.
-        module: The name under which a file beside it imports it.
     """
 
     extractor: Extractor
     partitions: Partitioning | None
     path: Path
-    module: str
 
     @classmethod
     def of(cls, module: ModuleType, path: Path) -> DeclaredExtractor:
@@ -47,7 +45,7 @@ class DeclaredExtractor:
             raise DeclarationError(
                 where, "PARTITIONS", "are no partitions", "Write PARTITIONS = Daily(…), or leave it out"
             )
-        return cls(extractor, partitions, path, path.stem)
+        return cls(extractor, partitions, path)
 
     @property
     def partition(self) -> Partition:
@@ -58,9 +56,8 @@ class DeclaredExtractor:
         """
         if self.partitions is None:
             return Partition()
-        keys = self.partitions.keys(datetime.now(UTC))
-        if isinstance(self.partitions, Files):
-            keys = self.partitions.keys_of(self.extractor.list()).keys
+        keys = self.extractor.keys(self.partitions, datetime.now(UTC))
         if not keys:
-            raise DeclarationError(f"file {self.path}", "PARTITIONS", "have none yet", "Let them start earlier")
+            remedy = "Let them start earlier, or wait for the first file"
+            raise DeclarationError(f"file {self.path}", "PARTITIONS", "have none yet", remedy)
         return self.partitions.partition(keys[-1])

@@ -38,6 +38,7 @@ class File:
         others: Names of the other members of the archive that match.
         stream: Its bytes, seekable.
         by: The extractor that fetched it, if that is declared already.
+        is_cut: Whether it may lack records that the publisher has.
     """
 
     location: str
@@ -47,6 +48,7 @@ class File:
     others: Sequence[str]
     stream: BinaryIO
     by: DeclaredExtractor | None = None
+    is_cut: bool = False
 
     @property
     def shown(self) -> str:
@@ -110,7 +112,8 @@ def opened_by(declared: DeclaredExtractor) -> Iterator[File]:
     extractor.check_partitions(declared.partitions, where)
     with ExitStack() as stack:
         fetched = stack.enter_context(extractor.of_preview().fetch(declared.partition))
-        yield File("", fetched.name, "", "*", (), _replayed(fetched.stream, stack), declared)
+        stream = _replayed(fetched.stream, stack)
+        yield File("", fetched.name, "", "*", (), stream, declared, is_cut=extractor.is_cut(fetched.statistics))
 
 
 def _replayed(stream: BinaryIO, stack: ExitStack) -> BinaryIO:

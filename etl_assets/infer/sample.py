@@ -30,7 +30,7 @@ class Sample:
         frame: The well-formed records: a String column for each published name.
         records: Number of records, with the malformed ones.
         malformed: Number of records of each rule that they break.
-        whole: Whether these are all records of the file.
+        whole: Whether these are all records that the publisher has.
         unterminated: Whether the file does not end with a line end.
         decimal: The character before the fraction of a number.
         canonical: See `RawBatch`.
@@ -63,7 +63,7 @@ def read_sample(file: File, format_: Format) -> Sample:
             frames.append(batch.frame.drop(RECORD_NO))
             records += batch.span.records
             size += int(frames[-1].estimated_size())
-        whole = next(batches, None) is None
+        whole = next(batches, None) is None and not file.is_cut
     if not records:
         raise DeliveryError(f"{file.shown} has no record. Nothing was inferred. Name a file with records.")
     rules = pl.concat([batch.malformed.select("rules") for batch in read]).get_column("rules")

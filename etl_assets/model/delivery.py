@@ -11,7 +11,7 @@ from etl_assets.model.text import escape_control_characters
 if TYPE_CHECKING:
     from datetime import datetime
 
-CATALOGUE: Final = "catalogue"
+CATALOGUE: Final = "_catalogue"
 """Where `Manifest.state` has what the publisher's catalogue says of each column: name, type, may be null or not."""
 DeliveryStatus = Literal["landed", "loading", "complete", "refused"]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +12,7 @@ from click.testing import CliRunner
 
 from etl_assets import catalog
 from etl_assets.cli import main
+from etl_assets.extract.database.extractor import PREVIEW_ROWS
 from etl_assets_tests.apis import Api, Reply, numbered, page_of
 
 if TYPE_CHECKING:
@@ -73,6 +76,27 @@ def test_a_preview_asks_for_the_first_pages_alone_and_shows_that(tmp_path: Path,
     assert [asked.params["page"] for asked in api.asked] == ["1", "2", "3"]
     facts = json.loads(run("preview", "feeds/items.py", "--json").stdout)
     assert (facts["partial"], facts["read"], facts["notes"]) == (True, 15, [])
+
+
+@pytest.mark.parametrize(("rows", "is_cut"), [(5, False), (PREVIEW_ROWS + 1, True)])
+def test_a_preview_of_a_table_is_partial_if_the_table_has_more_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, *, is_cut: bool
+) -> None:
+    monkeypatch.setenv("ETL_ASSETS_HOME", str(tmp_path / "home"))
+    path = tmp_path / "shop.db"
+    with closing(sqlite3.connect(path)) as shop, shop:
+        shop.execute("CREATE TABLE items (id INTEGER PRIMARY KEY)")
+        shop.executemany("INSERT INTO items VALUES (?)", ((number,) for number in range(rows)))
+    extractor = (
+        "from etl_assets import DatabaseExtractor\n\n"
+        f"EXTRACTOR = DatabaseExtractor('sqlite:///{path}', table='items', order_by=('id',))\n"
+    )
+    (tmp_path / "shop_api.py").write_text(extractor)
+    assert run("infer", str(tmp_path / "shop_api.py"), "--out", str(tmp_path / "items.py")).exit_code == 0
+    words = f"the first {PREVIEW_ROWS:,} records" if is_cut else f"all {rows} records"
+    assert f"from {words} of" in (tmp_path / "items.py").read_text()
+    facts = json.loads(run("preview", str(tmp_path / "items.py"), "--json").stdout)
+    assert (facts["partial"], facts["read"]) == (is_cut, min(rows, PREVIEW_ROWS))
 
 
 def test_the_newest_partition_is_asked_for_if_there_are_partitions(tmp_path: Path, api: Api) -> None:

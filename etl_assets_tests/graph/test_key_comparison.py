@@ -88,6 +88,9 @@ def test_an_unreadable_key_fails_the_check(bench: Bench, people: Source) -> None
     check = run(bench, source)
     assert not check.passed
     assert "20 of them are not written as declared" in (check.description or "")
+    assert bench.query("SELECT failed_records, records FROM etl.check_result WHERE name = 'keys_at_source'") == [
+        (20, 20)
+    ]
 
 
 def test_keys_that_cannot_be_listed_fail_the_check_and_not_the_run(bench: Bench, people: Source) -> None:

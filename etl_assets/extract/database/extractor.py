@@ -96,6 +96,10 @@ class DatabaseExtractor(Extractor):
         object.__setattr__(first, "most_rows", PREVIEW_ROWS)  # of this one alone, which is frozen otherwise
         return first
 
+    def is_cut(self, statistics: Mapping[str, float]) -> bool:
+        """See `Extractor.is_cut`."""
+        return statistics.get("records", 0) >= PREVIEW_ROWS
+
     def fetch(self, partition: Partition) -> AbstractContextManager[Fetched]:
         """Fetch all rows of a partition; see `Extractor.fetch`."""
         return self.fetch_since(partition, {})

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from etl_assets.model.partitions import Partition
 
 _WHERE: Final = "extractor DatabaseExtractor"
-_DECLARED: Final = "declared"
+_DECLARED: Final = "_declared"
 
 
 @contextmanager

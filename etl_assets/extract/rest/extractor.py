@@ -195,6 +195,10 @@ class RestExtractor(Extractor):
         parent = self.parent and replace(self.parent, extractor=self.parent.extractor.of_preview(), most=PREVIEW_PAGES)
         return replace(self, pagination=pagination, parent=parent, parallel=1, on_change="report")
 
+    def is_cut(self, statistics: Mapping[str, float]) -> bool:
+        """See `Extractor.is_cut`; of a parent with more records than a preview asks for, nothing is known."""
+        return self.parent is not None or statistics.get("pages", 0) >= PREVIEW_PAGES
+
     def of_file(self, path: str) -> Extractor:
         """Return the extractor of a file with the body of one page, or of a whole delivery as it was frozen."""
         from etl_assets.extract.rest.by_hand import PageFile  # noqa: PLC0415 -- rarely needed

@@ -131,12 +131,13 @@ def keys_result(source: Source, comparison: Comparison) -> CheckResult:
             "than max_absent. None was entered: the listing may be incomplete. Ask the publisher; if they are gone, "
             f"raise max_absent, and run `etl-assets run {source.name} --full`."
         )
+    unreadable = comparison.unreadable
     return CheckResult(
         KEYS_AT_SOURCE,
         passed=comparison.concluded,
         description=description,
-        failed_records=comparison.newly_absent or comparison.unreadable,
-        records=comparison.rows_compared,
+        failed_records=unreadable or comparison.newly_absent,
+        records=comparison.keys if unreadable else comparison.rows_compared,
     )
 
 

@@ -102,8 +102,7 @@ def _of_fetch(manifest: Manifest) -> Metadata:
         metadata["fetch: bytes per second"] = dg.MetadataValue.float(manifest.size / seconds)
     if manifest.notes:
         metadata["notes"] = dg.MetadataValue.text(" ".join(manifest.notes))
-    if manifest.state:
-        shown = {name: value for name, value in manifest.state.items() if not name.startswith("_")}
+    if shown := {name: value for name, value in manifest.state.items() if not name.startswith("_")}:
         metadata["next fetch begins"] = dg.MetadataValue.json(shown)
     return metadata
 

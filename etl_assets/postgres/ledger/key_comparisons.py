@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.tables.listed_keys import ListedKeys
 
-_COLUMNS: Final = "began_at, keys, unreadable, rows_compared, newly_absent, returned, absent, concluded"
-
 
 @dataclass(frozen=True)
 class Comparison:
@@ -68,9 +66,10 @@ class Listing:
 
 def last(connection: Connection, source: str, partition: str) -> Comparison | None:
     """Return the newest comparison of a partition; None if there never was one."""
+    columns = ", ".join(Comparison.__dataclass_fields__)
     with connection.cursor(row_factory=class_row(Comparison)) as cursor:
         return cursor.execute(
-            f"SELECT {_COLUMNS} FROM etl.key_comparison WHERE source = %s AND partition = %s "
+            f"SELECT {columns} FROM etl.key_comparison WHERE source = %s AND partition = %s "
             "ORDER BY began_at DESC, id DESC LIMIT 1",
             (source, partition),
         ).fetchone()

@@ -96,7 +96,7 @@ def test_a_query_has_the_same_values_and_types(postgres: Postgres, tmp_path: Pat
     of_table = freeze(postgres.extractor(table="wide"), tmp_path)
     assert of_query.records == of_table.records
     assert of_query.types == of_table.types
-    types = {name: type_ for name, type_, _ in of_query.state["catalogue"]}
+    types = {name: type_ for name, type_, _ in of_query.state["_catalogue"]}
     assert (types["exact"], types["doc"], types["enum"]) == ("numeric(38,9)", "jsonb", "mood")
 
 

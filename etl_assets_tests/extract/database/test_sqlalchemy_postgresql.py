@@ -125,7 +125,7 @@ def test_names_and_queries_with_percents_colons_and_quotes_are_not_changed(postg
 def test_the_catalogue_has_the_types_of_the_table(postgres: Postgres, tmp_path: Path) -> None:
     postgres.run("CREATE TABLE t (id bigint NOT NULL, price numeric(10,2), p point)")
     first = freeze(extractor_of(postgres, table="t"), tmp_path)
-    assert [*first.state["catalogue"][0], *first.state["catalogue"][1]] == [
+    assert [*first.state["_catalogue"][0], *first.state["_catalogue"][1]] == [
         *("id", "BIGINT", False),
         *("price", "NUMERIC(10, 2)", True),
     ]

@@ -76,7 +76,7 @@ def test_the_types_of_the_catalogue_are_kept(tmp_path: Path) -> None:
     url = made(tmp_path, "CREATE TABLE t (id INTEGER NOT NULL, price DECIMAL(10,2))")
     extractor = DatabaseExtractor(url, table="t")
     frozen = freeze(extractor, tmp_path)
-    assert frozen.state["catalogue"] == [["id", "INTEGER", False], ["price", "DECIMAL(10,2)", True]]
+    assert frozen.state["_catalogue"] == [["id", "INTEGER", False], ["price", "DECIMAL(10,2)", True]]
     assert (schema_of(extractor).field("price").metadata or {})[b"etl_assets:type"] == b"DECIMAL(10,2)"
 
 
