@@ -15,3 +15,11 @@ def test_importing_the_package_loads_neither_dagster_nor_great_expectations(modu
     code = _LOADED.format(module=module, more="'great_expectations', 'dlt'")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("declaration", ["FileExtractor(location='x', format=Csv())", "Http(private=True)"])
+def test_declaring_a_file_does_not_load_what_fetches_from_the_web(declaration: str) -> None:
+    names = "{'urllib3', 'requests'}"
+    code = f"import sys; from etl_assets import *; {declaration}; print(*sorted({names} & {{*sys.modules}}))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == ""

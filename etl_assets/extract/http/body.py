@@ -44,7 +44,7 @@ class Body(io.RawIOBase):
             session: Of the request.
             url: Of the request.
             response: The response, of which nothing was read.
-            resumes: Whether it is resumed; only the answer to a GET of the address alone can be.
+            resumes: Whether it is resumed; only the answer to a GET of the address alone, without headers, can be.
         """
         super().__init__()
         self.received = 0

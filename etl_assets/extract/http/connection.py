@@ -93,16 +93,12 @@ class _Guarded(HTTPConnection):
         weakref.finalize(self.sock, self._forget).atexit = False
 
 
-class _Connection(_Guarded):
-    pass
-
-
 class _SecureConnection(_Guarded, HTTPSConnection):
     pass
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+    ConnectionCls = _Guarded
 
 
 class _SecurePool(HTTPSConnectionPool):

@@ -43,6 +43,10 @@ _ANYWHERE: Final = frozenset({"range", "if-range", "accept"})
 """Headers of a request that are sent to any host: they contain no login."""
 
 
+class _PacedError(Exception):
+    """The server allows no request for longer than may be waited, so that another attempt would not be sent either."""
+
+
 class HttpSession:
     """The requests of one fetch. Use it as a context manager, whose block may take as long as the deadline.
 
@@ -101,7 +105,7 @@ class HttpSession:
         request go to no other host than that of the session.
 
         Args:
-            method: Any but a GET or HEAD is sent once.
+            method: Any but a GET or HEAD is sent once, unless it is repeatable.
             url: Begins with ``http://`` or ``https://``.
             headers: Of this request.
             body: Of this request.
@@ -116,6 +120,8 @@ class HttpSession:
             wait = backoff(self.http.wait, attempt)
             try:
                 response = self._follow(method, url, headers or {}, body)
+            except _PacedError as error:
+                raise DeliveryUnreachableError(str(error)) from None
             except DeliveryUnreachableError:
                 if attempt == last or not self.deadline.sleep(wait):
                     raise
@@ -133,7 +139,7 @@ class HttpSession:
     def _sleep(self, seconds: float, url: str) -> bool:
         """Wait, and say so; return False at once if the deadline would be over before."""
         if seconds >= _SAID_SECONDS:
-            say(f"{without_secrets(url)} is asked again in {seconds:.0f} seconds.")
+            say(f"{without_secrets(url)} is asked in {seconds:.0f} seconds.")
         return self.deadline.sleep(seconds)
 
     def _follow(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> BaseHTTPResponse:
@@ -188,9 +194,10 @@ class HttpSession:
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> BaseHTTPResponse:
         shown = without_secrets(url)
+        self.deadline.check()
         wait = self._pace.wait()
-        if wait > self.http.longest_wait or not self._sleep(wait, url):
-            raise DeliveryUnreachableError(
+        if wait > self.http.longest_wait or (wait and not self._sleep(wait, url)):
+            raise _PacedError(
                 f"{shown} allows no more requests for {wait:.0f} seconds. Nothing was written. Run again after that, "
                 "or declare a longer longest_wait=… and deadline=… of its access."
             )

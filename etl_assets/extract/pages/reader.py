@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from itertools import groupby
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.base import BATCH_BYTES
+from etl_assets.extract.formats.blocks import Blocks
 from etl_assets.extract.pages.batch import PagesBatch, Part
-from etl_assets.extract.pages.container import exactly, pages, pages_from
+from etl_assets.extract.pages.container import pages, pages_from
 from etl_assets.extract.pages.context import Context
 from etl_assets.model.delivery import MemberIndex, Span
 from etl_assets.model.text import quoted
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from etl_assets.extract.base import Format
     from etl_assets.extract.pages.container import Page
     from etl_assets.model.batch import RawBatch
-
-_PART: Final = 1024 * 1024
 
 
 class PagesReader:
@@ -65,25 +65,27 @@ class PagesReader:
 
     def indexed(self, index: MemberIndex) -> Iterator[PagesBatch]:
         """Read the batches of an index."""
-        names = [name for name in index.names if name not in self._columns]
-        last, data = (0, 0), b""
-        for span in index.spans:
-            if (span.offset, span.length) != last:  # the parts of one page have the same place
-                self._move(span.offset - sum(last))
-                last, data = (span.offset, span.length), exactly(self._stream, span.length)
-            context = Context.read(span.context)
-            parts: list[Part] = []
-            record = span.first_record
-            for page in pages_from(cast("BinaryIO", io.BytesIO(data)), span.offset):
-                if context.cut is None:
-                    batches = self._of_page(page, record)
-                else:
-                    inner = context.span_in_page(span, page.label)
-                    whole = MemberIndex(page.label, page.head.size, tuple(names), (inner,))
-                    batches = list(self._format.read(_stream(page), page.label, index=whole))
-                parts += [Part(batch, page.head.values, page.label) for batch in batches]
-                record += sum(batch.span.records for batch in batches)
-            yield PagesBatch(span, parts, index.names, self._columns)
+        names = tuple(name for name in index.names if name not in self._columns)
+        runs = [list(run) for _, run in groupby(index.spans, key=lambda span: (span.offset, span.length))]
+        blocks = Blocks(self._stream, self._member or "The file").of([run[0] for run in runs], seekable=True)
+        for run, (place, data) in zip(runs, blocks, strict=True):  # the parts of one page have the same place
+            found = list(pages_from(cast("BinaryIO", io.BytesIO(data)), place.offset))
+            for span in run:
+                yield PagesBatch(span, self._parts(span, found, names), index.names, self._columns)
+
+    def _parts(self, span: Span, found: Sequence[Page], names: tuple[str, ...]) -> list[Part]:
+        """Return the batches of the pages of a span."""
+        context, record = Context.read(span.context), span.first_record
+        parts: list[Part] = []
+        for page in found:
+            if context.cut is None:
+                batches = self._of_page(page, record)
+            else:
+                whole = MemberIndex(page.label, page.head.size, names, (context.span_in_page(span, page.label),))
+                batches = list(self._format.read(_stream(page), page.label, index=whole))
+            parts += [Part(batch, page.head.values, page.label) for batch in batches]
+            record += sum(batch.span.records for batch in batches)
+        return parts
 
     def _of_page(self, page: Page, record: int) -> list[RawBatch]:
         """Return the batches of a page, whose records are numbered from one on."""
@@ -117,14 +119,6 @@ class PagesReader:
         span = Span(self._number, self._member, offset, length, first, records, page_no, skipped, context.text)
         self._number += 1
         return PagesBatch(span, parts, None, self._columns)
-
-    def _move(self, count: int) -> None:
-        """Move forward by so many bytes."""
-        if self._stream.seekable():
-            self._stream.seek(count, io.SEEK_CUR)
-            return
-        while count and (part := self._stream.read(min(count, _PART))):
-            count -= len(part)
 
 
 def _stream(page: Page) -> BinaryIO:

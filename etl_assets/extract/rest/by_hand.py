@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from etl_assets.extract.base import Extractor, Fetched
 from etl_assets.extract.local_files import fetch_local
@@ -33,30 +33,10 @@ class PageFile(Extractor):
     def fetch(self, partition: Partition) -> Iterator[Fetched]:  # noqa: ARG002 -- there is one file
         """Open the file; see `Extractor.fetch`."""
         with fetch_local(self.path, "", 0.0, "") as fetched:
-            begin = fetched.stream.read(len(MAGIC))
-            if begin == MAGIC:
-                yield replace(fetched, stream=cast("BinaryIO", _After(begin, fetched.stream)), validators={})
+            stream = io.BufferedReader(cast("io.RawIOBase", fetched.stream))
+            if stream.peek(len(MAGIC)).startswith(MAGIC):
+                yield replace(fetched, stream=cast("BinaryIO", stream), validators={})
                 return
-            body = begin + fetched.stream.read()
+            body = stream.read()
             head = PageHead(1, "GET", fetched.name, _OK, {}, len(body))
             yield Fetched(cast("BinaryIO", io.BytesIO(MAGIC + packed(head, body))), fetched.name, fetched.origin)
-
-
-class _After(io.RawIOBase):
-    """Some bytes, and a stream after them."""
-
-    def __init__(self, begin: bytes, stream: BinaryIO) -> None:
-        super().__init__()
-        self._begin = begin
-        self._stream = stream
-
-    def readable(self) -> bool:
-        """True."""
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Fill the buffer and return the number of bytes; 0 at the end."""
-        chunk = self._begin[: len(buffer)] or self._stream.read(len(buffer))
-        self._begin = self._begin[len(buffer) :]
-        buffer[: len(chunk)] = chunk
-        return len(chunk)

@@ -98,7 +98,7 @@ class Client:
         }
         if not conditions or answer.request.method != "GET":
             return None
-        headers = {**answer.request.headers, **conditions}
+        headers = {**_ASKED, **answer.request.headers, **conditions}
         try:
             response = self._session.send("GET", answer.request.target, headers)
             if response.status == _NOT_MODIFIED:
@@ -167,7 +167,7 @@ class Client:
         Raises:
             DeliveryError: If its status is none of success, or it is too large or not whole.
         """
-        resumes = request.method == "GET" and not response.headers.get("Content-Encoding")
+        resumes = request.method == "GET" and not request.headers and not response.headers.get("Content-Encoding")
         with Body(self._session, request.target, response, resumes=resumes) as body:
             if response.status == _NO_CONTENT:
                 return b""

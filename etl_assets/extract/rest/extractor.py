@@ -5,6 +5,7 @@ This module declares and checks; `fetch` fetches the pages, and `poll` asks whet
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -98,7 +99,7 @@ class RestExtractor(Extractor):
         check_no_file(self, where)
         if not is_web(self.url):
             raise DeclarationError(where, "url", "is no address of the web", "Write https://…")
-        self.access.check(self.url.partition("{")[0] if "{" in self.url.partition("//")[2] else self.url, where)
+        self.access.check(self.url.partition("{")[0], where)
         self._check_texts(where)
         self._check_numbers(where)
         if self.json is not None and self.method == "GET":
@@ -114,7 +115,7 @@ class RestExtractor(Extractor):
     def _check_texts(self, where: str) -> None:
         known = {*OF_PARTITION, *((SINCE,) if self.incremental else ()), *(self.parent.columns if self.parent else ())}
         check_placeholders(self._texts, known, where)
-        if "{" in self.url.split("/")[2]:
+        if "{" in re.split("[/?#]", self.url)[2]:
             raise DeclarationError(where, "url", "has a placeholder for its host", "Write the host")
         if SINCE in names_in(self.url):
             remedy = "Write it as a parameter, which is left out of the first fetch"

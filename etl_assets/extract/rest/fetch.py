@@ -64,10 +64,11 @@ def fetch_pages(extractor: RestExtractor, partition: Partition, state: Mapping[s
             began = time.monotonic()
             client = Client(extractor, session)
             say(f"{shown} is read from its first page: {_extent(extractor, state)}.")
-            reading = _read_unchanged(_Reader(extractor, partition, state, client), spool)
+            reader = _Reader(extractor, partition, state, client)
+            reading = _read_unchanged(reader, spool)
             statistics = {
                 **client.progress.statistics,
-                "requests": session.requests + reading.requests_of_parent,
+                "requests": session.requests + reader.requests_of_parent,
                 "seconds": round(time.monotonic() - began, 3),
             }
         spool.seek(0)
@@ -103,7 +104,6 @@ class Reading:
         notes: What else people should know, each as a sentence.
         state: Where the next fetch begins.
         validators: By which a poll knows that nothing is new; empty if it cannot.
-        requests_of_parent: Number of requests for the records of the parent.
     """
 
     digest: str = ""
@@ -111,7 +111,6 @@ class Reading:
     notes: list[str] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
     validators: dict[str, str] = field(default_factory=dict)
-    requests_of_parent: float = 0.0
 
 
 def _read_unchanged(reader: _Reader, spool: BinaryIO) -> Reading:
@@ -140,7 +139,11 @@ def _read_unchanged(reader: _Reader, spool: BinaryIO) -> Reading:
 
 
 class _Reader:
-    """Reads all pages of a partition into a file, as often as it is asked."""
+    """Reads all pages of a partition into a file, as often as it is asked.
+
+    Attributes:
+        requests_of_parent: Number of requests for the records of the parent, in all readings.
+    """
 
     def __init__(
         self, extractor: RestExtractor, partition: Partition, state: Mapping[str, Any], client: Client
@@ -150,6 +153,8 @@ class _Reader:
         self._partition = partition
         self._state = state
         self._client = client
+        self._one_by_one = replace(extractor, parallel=1)
+        self.requests_of_parent = 0.0
 
     def read(self, spool: BinaryIO) -> Reading:
         """Write all pages to a file, in place of what it has."""
@@ -203,7 +208,7 @@ class _Reader:
         parents = parents_of(parent, self._partition, self._state.get(PARENT, {}))
         reading.notes += parents.notes
         reading.state |= {PARENT: parents.state} if parents.state else {}
-        reading.requests_of_parent = parents.requests
+        self.requests_of_parent += parents.requests
         missing = 0
         of_parent = partial(self._of_parent, known, reading)
         for values, answers in in_parallel(of_parent, parents.records, self.extractor.parallel):
@@ -231,7 +236,7 @@ class _Reader:
         self, known: Mapping[str, Any], reading: Reading, values: Mapping[str, str]
     ) -> Iterator[Answer | None]:
         """Yield the pages for a record of the parent; None instead if there is nothing at their address."""
-        chain = Chain(replace(self.extractor, parallel=1), self._client, known[SINCE])
+        chain = Chain(self._one_by_one, self._client, known[SINCE])
         try:
             yield from chain.answers(request_of(self.extractor, {**known, **values}))
         except DeliveryMissingError:

@@ -1,7 +1,7 @@
 """The ways in which APIs cut their records into pages. One's own way is a class that derives from `Pagination`.
 
-A pagination only says which request follows a page. `fetch` sends the requests, and guards against pages that repeat,
-never end, lead elsewhere, or do not add up.
+A pagination only says which request follows a page. `client` sends the requests, and `chain` guards against pages that
+repeat, never end, lead elsewhere, or do not add up.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from etl_assets.errors import DeclarationError, DeliveryError
@@ -39,12 +39,14 @@ class Pagination(Declaration):
             counted, and a fetch with another number of them is not taken for whole.
     """
 
+    paths: ClassVar[tuple[str, ...]] = ("total",)
+    """Names of the fields that are paths in a page; a class of one's own adds its own."""
     total: str = field(default="", kw_only=True)
 
     def check(self, where: str) -> None:
         """Raise a `DeclarationError` unless the paths can be read."""
-        for name in ("total", "total_pages", "has_more", "next", "path"):
-            if text := getattr(self, name, ""):
+        for name in self.paths:
+            if text := getattr(self, name):
                 _check_path(text, where, name)
 
     def first(self, request: Request) -> Request:
@@ -96,6 +98,7 @@ class PageNumber(Pagination):
         has_more: Path of a value that is true while there are more pages.
     """
 
+    paths: ClassVar[tuple[str, ...]] = ("total", "total_pages", "has_more")
     parameter: str = "page"
     start: int = field(default=1, kw_only=True)
     place: Place = field(default="query", kw_only=True)
@@ -109,13 +112,10 @@ class PageNumber(Pagination):
     def following(self, answer: Answer) -> Request | None:
         """Return the request for the next number."""
         number = _asked(answer, self.parameter, self.place) + 1
-        if self.has_more:
-            goes_on = _flag(answer, self.has_more)
-        elif self.total_pages:
+        if self.total_pages and not self.has_more:
             goes_on = number - self.start < _number(answer, self.total_pages, "total_pages")
         else:
-            expected = self.expected(answer)
-            goes_on = answer.records > 0 and (expected is None or answer.so_far < expected)
+            goes_on = _goes_on(self, answer)
         return answer.request.having(self.parameter, number, self.place) if goes_on else None
 
     def others(self, answer: Answer) -> Iterable[Request] | None:
@@ -145,6 +145,7 @@ class Offset(Pagination):
         has_more: Path of a value that is true while there are more pages.
     """
 
+    paths: ClassVar[tuple[str, ...]] = ("total", "has_more")
     parameter: str = "offset"
     limit: int | None = field(default=None, kw_only=True)
     limit_parameter: str = field(default="limit", kw_only=True)
@@ -159,13 +160,8 @@ class Offset(Pagination):
 
     def following(self, answer: Answer) -> Request | None:
         """Return the request for the records after those that came."""
-        expected = self.expected(answer)
-        if self.has_more:
-            goes_on = _flag(answer, self.has_more)
-        else:
-            goes_on = answer.records > 0 and (expected is None or answer.so_far < expected)
         offset = _asked(answer, self.parameter, self.place) + answer.records
-        return answer.request.having(self.parameter, offset, self.place) if goes_on else None
+        return answer.request.having(self.parameter, offset, self.place) if _goes_on(self, answer) else None
 
     def others(self, answer: Answer) -> Iterable[Request] | None:
         """Return the requests for all other pages, each as long as the first one, if `total` is declared."""
@@ -189,6 +185,7 @@ class Cursor(Pagination):
         has_more: Path of a value that is true while there are more pages.
     """
 
+    paths: ClassVar[tuple[str, ...]] = ("total", "next", "has_more")
     next: str = ""
     parameter: str = "cursor"
     header: str = field(default="", kw_only=True)
@@ -256,6 +253,7 @@ class NextUrl(Pagination):
         rebase: Whether only path and query of the address are taken, for servers that do not know their own.
     """
 
+    paths: ClassVar[tuple[str, ...]] = ("total", "path")
     path: str = "$.next"
     rebase: bool = field(default=False, kw_only=True)
 
@@ -294,6 +292,14 @@ NAMED_BY_THE_PAGE: Final = Cursor | LinkHeader | NextUrl
 """The paginations whose next page is named by the page before."""
 ONE_BY_ONE: Final = SinglePage | NAMED_BY_THE_PAGE
 """The paginations that know no page but the next one."""
+
+
+def _goes_on(pagination: PageNumber | Offset, answer: Answer) -> bool:
+    """Return whether more records follow, as a page says, or as the records so far show."""
+    if pagination.has_more:
+        return _flag(answer, pagination.has_more)
+    expected = pagination.expected(answer)
+    return answer.records > 0 and (expected is None or answer.so_far < expected)
 
 
 def links(answer: Answer) -> Iterator[tuple[str, list[str]]]:

@@ -89,16 +89,15 @@ def check_placeholders(texts: Mapping[str, Any], known: Collection[str], where: 
     """
     moment = datetime(2000, 1, 1, tzinfo=UTC)
     examples = {name: moment if name in ("start", "end", SINCE) else "key" for name in known}
-    listed = ", ".join(f"{{{name}}}" for name in sorted(known))
+    remedy = f"Use {', '.join(f'{{{name}}}' for name in sorted(known))}; write a brace itself twice"
     for argument, value in texts.items():
         for text in texts_in(value):
             try:
                 if unknown := sorted(names_in(text) - set(known)):
                     problem = f"has {{{unknown[0]}}}, which is no placeholder here"
-                    raise DeclarationError(where, argument, problem, f"Use {listed}; write a brace itself twice")
+                    raise DeclarationError(where, argument, problem, remedy)
                 text.format_map(examples)
             except (ValueError, LookupError, AttributeError) as error:
-                remedy = f"Use {listed}; write a brace itself twice"
                 raise DeclarationError(where, argument, f"cannot be filled in ({error})", remedy) from error
 
 

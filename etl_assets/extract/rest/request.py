@@ -35,10 +35,10 @@ class Request:
     @property
     def target(self) -> str:
         """The address with its parameters."""
-        parts = urlsplit(self.url)
-        own = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True)]
         if not self.params:
             return self.url
+        parts = urlsplit(self.url)
+        own = parse_qsl(parts.query, keep_blank_values=True)
         query = urlencode([*((name, value) for name, value in own if name not in self.params), *self.params.items()])
         return urlunsplit(parts._replace(query=query))
 

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.errors import DeliveryError
+from etl_assets.extract.validators import CHECKSUM
 from etl_assets.model.text import names_text
 from etl_assets.schema import RECORD_NO
 
@@ -117,4 +118,4 @@ def validators_of(state: Mapping[str, Any]) -> dict[str, str]:
     if state.get(_SEEN) is None:
         return {}
     text = repr((sorted(state.get("cursor", {}).items()), state[_SEEN]))
-    return {"checksum": sha256(text.encode()).hexdigest()}
+    return {CHECKSUM: sha256(text.encode()).hexdigest()}

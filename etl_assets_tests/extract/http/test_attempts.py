@@ -14,7 +14,7 @@ import pytest
 from etl_assets import Csv, FileExtractor, Partition, Secret
 from etl_assets.errors import DeliveryError, DeliveryMissingError, DeliveryUnreachableError
 from etl_assets.extract.access.http import Http
-from etl_assets.extract.http import HttpSession
+from etl_assets.extract.http.session import HttpSession
 from etl_assets.extract.http.waits import LONGEST_WAIT, backoff, retry_after
 from etl_assets_tests.hostile_server import HostileServer
 
@@ -198,3 +198,29 @@ def test_an_error_says_why_a_server_cannot_be_reached(url: str, cause: str) -> N
     extractor = FileExtractor(location=url.format(port=port), format=Csv(), access=Http(private=True, attempts=1))
     with pytest.raises(DeliveryUnreachableError, match=cause), extractor.fetch(Partition()):
         pass
+
+
+def test_a_deadline_that_passed_between_two_requests_is_named() -> None:
+    with (
+        HostileServer(lambda request: request.answer(b"x")) as server,
+        HttpSession(replace(QUICK, deadline=0.3), server.url()) as session,
+    ):
+        session.send("GET", server.url()).close()
+        time.sleep(0.4)
+        with pytest.raises(DeliveryUnreachableError, match=r"was not there after 0.3 seconds"):
+            session.send("GET", server.url())
+        assert len(server.requests) == 1
+
+
+def test_a_request_that_the_server_does_not_allow_now_is_not_tried_again() -> None:
+    def answer(request: Request) -> None:
+        request.answer(b"x", X_RateLimit_Remaining="0", X_RateLimit_Reset="4000")
+
+    patient = replace(QUICK, wait=30.0, attempts=2, deadline=600)
+    with HostileServer(answer) as server, HttpSession(patient, server.url()) as session:
+        session.send("GET", server.url()).close()
+        begin = time.monotonic()
+        with pytest.raises(DeliveryUnreachableError, match=r"allows no more requests for \d{4} seconds"):
+            session.send("GET", server.url())
+        assert time.monotonic() - begin < 5
+        assert len(server.requests) == 1

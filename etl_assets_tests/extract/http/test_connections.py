@@ -9,8 +9,8 @@ import pytest
 
 from etl_assets.errors import DeliveryUnreachableError
 from etl_assets.extract.access.http import Http
-from etl_assets.extract.http import HttpSession
 from etl_assets.extract.http.body import Body
+from etl_assets.extract.http.session import HttpSession
 from etl_assets_tests.hostile_server import HostileServer
 
 if TYPE_CHECKING:

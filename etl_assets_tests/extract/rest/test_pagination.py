@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from etl_assets import Cursor, Json, LinkHeader, NextUrl, Offset, PageNumber, Pagination, SinglePage
+from etl_assets import (
+    Cursor,
+    Json,
+    LinkHeader,
+    NextUrl,
+    Offset,
+    PageNumber,
+    Pagination,
+    RestExtractor,
+    SinglePage,
+)
 from etl_assets.errors import DeclarationError, DeliveryError
 from etl_assets_tests.apis import Api, Reply, numbered, page_of
 from etl_assets_tests.extract.rest.fetching import extractor, landed
@@ -157,6 +167,14 @@ def test_ones_own_pagination_is_a_class_with_one_method() -> None:
 
     with Api(answer) as api:
         assert landed(extractor(api.url(), pagination=ByLastId())).ids == ALL
+
+
+def test_a_field_of_ones_own_pagination_may_have_the_name_of_a_path() -> None:
+    @dataclass(frozen=True)
+    class Elsewhere(SinglePage):
+        path: str = "/v2/items"
+
+    RestExtractor(Json(), "https://api.example.org/v1/items", pagination=Elsewhere()).check("source 'items'")
 
 
 def test_several_pages_are_fetched_at_once_where_it_is_known_which_there_are() -> None:
