@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from etl_assets.extract.access.database import Database
 from etl_assets.extract.base import Extractor, Format
+from etl_assets.extract.database.checks import check_declaration, check_partitions
 from etl_assets.extract.formats.parquet import Parquet
 from etl_assets.extract.incremental import Incremental
 from etl_assets.extract.key_comparison import KeyComparison
@@ -65,15 +66,11 @@ class DatabaseExtractor(Extractor):
 
     def check(self, where: str) -> None:
         """Raise unless the declaration names one thing to read, without a login in its address."""
-        from etl_assets.extract.database.checks import check_declaration  # noqa: PLC0415 -- it imports this module
-
         super().check(where)
         check_declaration(self, where)
 
     def check_partitions(self, partitions: Partitioning | None, where: str) -> None:
         """Raise unless the rows of a partition differ from those of others."""
-        from etl_assets.extract.database.checks import check_partitions  # noqa: PLC0415 -- as above
-
         check_partitions(self, partitions, where)
 
     @property

@@ -181,9 +181,12 @@ class _Question:
         """Yield the batches, or of a preview as many rows as it has; the connection may have ended then."""
         left = self.extractor.most_rows
         for batch in batches:
-            yield batch if left is None else batch.slice(0, left)
-            left = None if left is None else left - batch.num_rows
-            if left is not None and left <= 0:
+            if left is None:
+                yield batch
+                continue
+            yield batch.slice(0, left)
+            left -= batch.num_rows
+            if left <= 0:
                 return
 
     def _newest(self, readings: Sequence[Reading]) -> tuple[Newest | None, int]:

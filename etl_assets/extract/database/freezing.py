@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from errno import errorcode
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from etl_assets.errors import DeliveryError
+from etl_assets.errors import DeliveryError, EnvironmentFaultError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from etl_assets.extract.database.reading import Reading
 
@@ -32,18 +33,18 @@ class ParquetFile:
     """
 
     def __init__(self, file: BinaryIO, readings: Sequence[Reading], most: int) -> None:
-        self.rows = 0
         self._file = file
         self._most = most
         self._schema = schema_of(readings)
-        self._writer = pq.ParquetWriter(
-            file,
-            self._schema,
-            compression="zstd",
-            compression_level=_LEVEL,
-            use_dictionary=False,
-            write_page_checksum=True,
-        )
+        with _writable():
+            self._writer = pq.ParquetWriter(
+                file,
+                self._schema,
+                compression="zstd",
+                compression_level=_LEVEL,
+                use_dictionary=False,
+                write_page_checksum=True,
+            )
         self._held: list[pa.RecordBatch] = []
         self._held_bytes = 0
 
@@ -63,7 +64,6 @@ class ParquetFile:
         """
         self._held.append(batch)
         self._held_bytes += batch.nbytes
-        self.rows += batch.num_rows
         if self._held_bytes >= _GROUP_BYTES:
             self._write_group()
 
@@ -71,15 +71,15 @@ class ParquetFile:
         """Write what is left, and the footer; return the size of the file."""
         if self._held:
             self._write_group()
-        self._writer.close()
+        with _writable():
+            self._writer.close()
+            self._file.flush()
         self._check_size()
         return self._file.tell()
 
     def _write_group(self) -> None:
-        columns = [
-            pa.chunked_array([batch.column(index) for batch in self._held]) for index in range(len(self._schema))
-        ]
-        self._writer.write_table(pa.table(columns, schema=self._schema), row_group_size=2**31)
+        with _writable():
+            self._writer.write_table(pa.Table.from_batches(self._held, schema=self._schema), row_group_size=2**31)
         self._held, self._held_bytes = [], 0
         self._check_size()
 
@@ -89,6 +89,18 @@ class ParquetFile:
                 f"The rows need more than {self._most:,} bytes. Nothing was written. Raise max_bytes of "
                 "access=Database(…), or fetch less: by partitions, incrementally, or fewer columns."
             )
+
+
+@contextmanager
+def _writable() -> Iterator[None]:
+    """Raise an `EnvironmentFaultError` if the file cannot be written, which is no fault of the database."""
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentFaultError(
+            f"The temporary file of the rows cannot be written ({errorcode.get(error.errno or 0, 'OSError')}). Nothing "
+            "was loaded. Free space where temporary files are (TMPDIR), or fetch less."
+        ) from None
 
 
 def schema_of(readings: Sequence[Reading]) -> pa.Schema:

@@ -76,7 +76,7 @@ class Selection:
         columns = [f"{reading.expression} AS {self.dialect.quote(reading.column.name)}" for reading in readings]
         if misfit := self.dialect.misfit(readings):
             columns.append(f"{misfit} AS {self.dialect.quote(_MISFIT)}")
-        order = ", ".join(map(self.dialect.quote, self.extractor.order_by))
+        order = ", ".join(f"q.{self.dialect.quote(name)}" for name in self.extractor.order_by)  # not the text of it
         return self._select(columns, conditions) + (f" ORDER BY {order}" if order else "")
 
     def newest(self, conditions: Sequence[str]) -> str:
@@ -88,7 +88,7 @@ class Selection:
     @property
     def _relation(self) -> str:
         if self.table:
-            return ".".join(map(self.dialect.quote, self.table))
+            return f"{'.'.join(map(self.dialect.quote, self.table))} q"
         return f"({self.query}\n) q"
 
     def _select(self, columns: Sequence[str], conditions: Sequence[str]) -> str:

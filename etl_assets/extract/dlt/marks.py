@@ -53,7 +53,7 @@ def refused(item: Any, origin: str) -> DeliveryError:
     name = type(item).__name__
     if is_table(item):
         problem, remedy = f"yields a {name}, and the format is ndjson", "Declare format=Parquet()"
-    elif isinstance(item, Mapping) or is_object(item):
+    elif is_object(item):
         problem, remedy = f"yields a {name}, and the format is parquet", "Declare format=Ndjson(), or leave it out"
     else:
         problem = f"yields a {name}, which is no record"

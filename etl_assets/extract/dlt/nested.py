@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from etl_assets.errors import DeliveryError
-from etl_assets.extract.dlt.values import UnknownTypeError, object_of, with_large_integers
+from etl_assets.extract.dlt.values import encoded, object_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,18 +108,8 @@ class Nested:
     def _number(self, record: dict[str, Any]) -> str:
         """Return the number of a record, which is the same for the same primary key, or else the same contents."""
         known = {name: record[name] for name in self._key if name in record}
-        try:
-            plain = object_of(known if self._key and len(known) == len(self._key) else record)
-            try:
-                text = _ENCODE(plain)
-            except OverflowError:
-                text = _ENCODE(with_large_integers(plain))
-        except UnknownTypeError as error:
-            raise DeliveryError(
-                f"A record of {self._origin} {error.problem}. Nothing was written. Make it a text, a number or a dict, "
-                "for example by add_map of the resource."
-            ) from None
-        return sha256(text).hexdigest()[:_LENGTH]
+        plain = object_of(known if self._key and len(known) == len(self._key) else record)
+        return sha256(encoded(plain, _ENCODE)).hexdigest()[:_LENGTH]
 
     def _check_names(self, row: dict[str, Any], depth: int) -> None:
         """Raise if names of a row, or of one below it, are the same once dlt has rewritten them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -10,7 +11,7 @@ from etl_assets.errors import DeliveryError
 from etl_assets.extract.dlt.frozen_format import NO_RECORD
 from etl_assets.extract.dlt.marks import in_one_table, records_of, table_of
 from etl_assets.extract.dlt.nested import Nested
-from etl_assets.extract.dlt.values import UnknownTypeError, object_of, value_of, with_large_integers
+from etl_assets.extract.dlt.values import UnknownTypeError, encoded, object_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from etl_assets.extract.dlt.items import Items
 
 _AT_ONCE: Final = 1000
-"""The largest number of records that are written at once; single records are collected up to it."""
+"""The largest number of records that are encoded at once."""
 _LARGEST: Final = 1024 * 1024
+"""Lines are collected up to so many bytes."""
 _ENCODE: Final = msgspec.json.Encoder().encode_lines
 
 
@@ -65,20 +67,24 @@ def _rows(items: Items, table: str) -> Iterator[list[Any]]:
     nested = Nested(items.schema, items.resource, table)
     for item, mark in items:
         rows: list[Any] = []
-        for record in records_of(item, origin):
-            plain = record if type(record) is dict else value_of(record)
-            rows += nested.rows(plain, table_of(items.resource.resource, record, mark, origin))
+        with _writable(origin):
+            for record in records_of(item, origin):
+                plain = record if type(record) is dict else value_of(record)
+                rows += nested.rows(plain, table_of(items.resource.resource, record, mark, origin))
         yield rows
     nested.check_found()
 
 
 def _written(records: Sequence[Any], origin: str) -> bytes:
+    with _writable(origin):
+        return encoded([object_of(record) if type(record) is dict else value_of(record) for record in records], _ENCODE)
+
+
+@contextmanager
+def _writable(origin: str) -> Iterator[None]:
+    """Raise a `DeliveryError` if records have a value without a notation."""
     try:
-        objects = [object_of(record) if type(record) is dict else value_of(record) for record in records]
-        try:
-            return _ENCODE(objects)
-        except OverflowError:
-            return _ENCODE([with_large_integers(each) for each in objects])
+        yield
     except UnknownTypeError as error:
         raise DeliveryError(
             f"A record of {origin} {error.problem}. Nothing was written. Make it a text, a number or a dict, for "

@@ -76,6 +76,14 @@ def value_of(value: Any) -> Any:
     return _other(value)
 
 
+def encoded(value: Any, encode: Callable[[Any], bytes]) -> bytes:
+    """Return what an encoder of msgspec writes of a value from `object_of`, with integers of any size."""
+    try:
+        return encode(value)
+    except OverflowError:
+        return encode(with_large_integers(value))
+
+
 def with_large_integers(value: Any) -> Any:
     """Return what `object_of` returned with integers of more than 64 bits as their digits."""
     if type(value) is int and not -_LARGEST - 1 <= value <= _LARGEST:

@@ -58,7 +58,7 @@ def test_sql_server_is_asked_for_exact_texts() -> None:
         "'.______0' THEN LEFT(CONVERT(varchar(27), CAST(SWITCHOFFSET([at], '+00:00') AS datetime2(7)), 121), "
         "LEN(CONVERT(varchar(27), CAST(SWITCHOFFSET([at], '+00:00') AS datetime2(7)), 121)) - 1) ELSE "
         "CONVERT(varchar(27), CAST(SWITCHOFFSET([at], '+00:00') AS datetime2(7)), 121) END AS [at] "
-        "FROM [dbo].[Order]]s] WHERE "
+        "FROM [dbo].[Order]]s] q WHERE "
         "[day] >= CAST('2024-01-02T00:00:00.000000+00:00' AS datetimeoffset(6)) AND "
         "[day] < CAST('2024-01-03T00:00:00.000000+00:00' AS datetimeoffset(6)) AND "
         "([at] >= CAST('2024-01-01T12:00:00.000000+00:00' AS datetimeoffset(6)) OR [at] IS NULL)"
@@ -106,10 +106,10 @@ def test_oracle_is_asked_for_exact_texts() -> None:
         "TO_CHAR(\"PRICE\", 'TM9', 'NLS_NUMERIC_CHARACTERS=''.,''') AS \"PRICE\", "
         'LTRIM(TO_CHAR("DAY", \'SYYYY-MM-DD HH24:MI:SS\')) AS "DAY", '
         "RTRIM(RTRIM(LTRIM(TO_CHAR(\"AT\", 'SYYYY-MM-DD HH24:MI:SS.FF9')), '0'), '.') AS \"AT\" "
-        'FROM "SHOP"."ORDERS" WHERE '
+        'FROM "SHOP"."ORDERS" q WHERE '
         "\"DAY\" >= TIMESTAMP '2024-01-02 00:00:00.000000 +00:00' AND "
         "\"DAY\" < TIMESTAMP '2024-01-03 00:00:00.000000 +00:00' AND "
-        '("AT" >= TIMESTAMP \'2024-01-01 12:00:00.000000\' OR "AT" IS NULL) ORDER BY "ID"'
+        '("AT" >= TIMESTAMP \'2024-01-01 12:00:00.000000\' OR "AT" IS NULL) ORDER BY q."ID"'
     )
 
 

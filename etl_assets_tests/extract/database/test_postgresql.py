@@ -141,6 +141,11 @@ def test_declared_columns_and_order_are_kept(postgres: Postgres, tmp_path: Path)
         freeze(postgres.extractor(table="t", columns=("d",)), tmp_path)
 
 
+def test_the_order_is_that_of_the_column_and_not_of_its_text(postgres: Postgres, tmp_path: Path) -> None:
+    postgres.run("CREATE TABLE t (n numeric(10, 0) PRIMARY KEY)", "INSERT INTO t VALUES (10), (9), (100), (-1)")
+    assert freeze(postgres.extractor(table="t", order_by=("n",)), tmp_path).column("n") == ["-1", "9", "10", "100"]
+
+
 def test_names_with_quotes_and_reserved_words_are_read(postgres: Postgres, tmp_path: Path) -> None:
     postgres.run(
         'CREATE SCHEMA "Sche.ma"',

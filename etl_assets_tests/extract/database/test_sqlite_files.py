@@ -11,6 +11,8 @@ import pytest
 
 from etl_assets import Database, DatabaseExtractor, Incremental, Partition
 from etl_assets.errors import DeliveryError, DeliveryMissingError, DeliveryUnreachableError
+from etl_assets.extract.database.address import address_of
+from etl_assets.extract.database.dialects.sqlite import SqliteSession
 from etl_assets_tests.extract.database.frozen import freeze, schema_of
 
 if TYPE_CHECKING:
@@ -135,6 +137,12 @@ def test_what_is_missing_or_damaged_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "other.db").write_bytes(b"no database at all, but long enough to be one" * 10)
     with pytest.raises(DeliveryError, match="SQLITE_NOTADB"):
         freeze(DatabaseExtractor(f"sqlite:///{tmp_path}/other.db", table="t"), tmp_path)
+
+
+def test_an_error_of_another_origin_is_none_of_the_database(tmp_path: Path) -> None:
+    session = SqliteSession(address_of(made(tmp_path, "CREATE TABLE t (a)"), "a test"), Database())
+    assert session.error(ValueError("contents of a record")) is None
+    session.close()
 
 
 def test_a_query_without_an_end_stops_at_the_deadline(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pytest
@@ -75,6 +75,21 @@ def test_models_of_pydantic_are_records() -> None:
 def test_what_is_no_record_is_refused_with_a_remedy(item: Any, words: str) -> None:
     with pytest.raises(DeliveryError, match=words) as raised:
         fetch(yielding(item))
+    assert "Nothing was written" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        (Thing(cast("Any", object())), "value that is a object, which has no notation"),
+        ({"a": object()}, "value that is a object, which has no notation"),
+        ({"a": "\ud800"}, "surrogate"),
+        ({"a": 2**70, "b": object()}, "value that is a object, which has no notation"),
+    ],
+)
+def test_what_has_no_notation_is_refused_also_where_a_table_is_wanted(item: Any, words: str) -> None:
+    with pytest.raises(DeliveryError, match=words) as raised:
+        fetch(yielding(item), table="items")
     assert "Nothing was written" in str(raised.value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pyarrow.compute as pc
@@ -61,11 +61,9 @@ class Dialect(ABC):
         """Return a value as SQL."""
         if isinstance(value, datetime):
             return self.moment(value)
-        return (
-            self.text(value.isoformat() if isinstance(value, date) else value)
-            if not isinstance(value, int)
-            else str(value)
-        )
+        if isinstance(value, int):
+            return str(value)
+        return self.text(value if isinstance(value, str) else value.isoformat())
 
     def at_least(self, column: str, value: Cursor) -> str:
         """Return the condition that a column is not less than a value."""

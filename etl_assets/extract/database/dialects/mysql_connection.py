@@ -32,7 +32,7 @@ _SETTINGS: Final = (
 )
 """In an empty mode, no value of a table is an error. By default, GROUP_CONCAT cuts long texts without an error."""
 _BINARY: Final = 63
-_NOT_NULL, _UNSIGNED, _ENUM, _SET = 1, 32, 256, 2048
+_UNSIGNED, _ENUM, _SET = 32, 256, 2048
 _NAMES: Final = {
     0: "decimal",
     246: "decimal",

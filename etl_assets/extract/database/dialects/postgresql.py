@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from etl_assets.extract.database.catalogue import CatalogueColumn
-from etl_assets.extract.database.dialects.base import Dialect, Session, check_fit, digits_of, name_of
+from etl_assets.extract.database.dialects.base import Dialect, check_fit, digits_of, name_of
+from etl_assets.extract.database.dialects.plain_cursors import CursorSession
 from etl_assets.extract.database.dialects.postgresql_connection import connect, error_of
 from etl_assets.extract.database.reading import Reading
 from etl_assets.extract.database.texts import typed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Sequence
-    from datetime import datetime
 
     from etl_assets.errors import DeliveryError
     from etl_assets.extract.access.database import Database
@@ -111,7 +111,7 @@ class PostgresqlDialect(Dialect):
         return f"NOT ({' AND '.join(conditions)})" if conditions else ""
 
 
-class PostgresqlSession(Session):
+class PostgresqlSession(CursorSession):
     """A connection to PostgreSQL, in a transaction of REPEATABLE READ that cannot write."""
 
     def __init__(self, address: Address, access: Database) -> None:
@@ -126,7 +126,7 @@ class PostgresqlSession(Session):
         try:
             for statement in ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", *settings):
                 self._cursor.execute(statement)
-            self._now: datetime = self.row("SELECT transaction_timestamp()")[0]
+            self._now = self.row("SELECT transaction_timestamp()")[0]
         except BaseException:
             self.close()
             raise
@@ -139,12 +139,6 @@ class PostgresqlSession(Session):
             return [CatalogueColumn(*row) for row in self._cursor.fetchall()]
         return [self._column_of_query(field) for field in self._cursor.adbc_execute_schema(query)]
 
-    def row(self, statement: str) -> tuple[Any, ...]:
-        """See `Session.row`."""
-        self._cursor.execute(statement)
-        (row,) = self._cursor.fetchall()
-        return tuple(row)
-
     def batches(self, statement: str, readings: Sequence[Reading]) -> Generator[pa.RecordBatch]:
         """See `Session.batches`."""
         names = [reading.column.name for reading in readings]
@@ -154,10 +148,6 @@ class PostgresqlSession(Session):
                 check_fit(batch, readings)
                 columns = [typed(column, reading) for column, reading in zip(batch.columns, readings, strict=False)]
                 yield pa.record_batch(columns, names)
-
-    def now(self) -> datetime:
-        """See `Session.now`."""
-        return self._now
 
     def error(self, error: Exception) -> DeliveryError | None:
         """See `Session.error`."""

@@ -81,7 +81,7 @@ class SqlalchemyDialect(Dialect):
         """See `Dialect.literal`."""
         if isinstance(value, date) and not isinstance(value, datetime):
             return f"{'DATE ' if self._dialect.name in _TYPED else ''}{self._literal(value, Date())}"
-        return self.text(value) if isinstance(value, str) else super().literal(value)
+        return super().literal(value)
 
     def as_text(self, expression: str) -> str:
         """Return the expression: its value is compared as Python writes it."""

@@ -95,7 +95,7 @@ class SqliteSession(Session):
                 check_same_thread=False,
             )
         except sqlite3.Error as error:
-            raise self.error(error) from None
+            raise self._error_of(error) from None
         try:
             for pragma in _PRAGMAS:
                 self._connection.execute(f"PRAGMA {pragma}")
@@ -104,7 +104,7 @@ class SqliteSession(Session):
             self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the snapshot begins here
         except sqlite3.Error as error:
             self._connection.close()
-            raise self.error(error) from None
+            raise self._error_of(error) from None
 
     def columns(self, table: Sequence[str], query: str) -> list[CatalogueColumn]:
         """See `Session.columns`."""
@@ -136,8 +136,11 @@ class SqliteSession(Session):
                 raise UnfitError("text") from None
             raise
 
-    def error(self, error: Exception) -> DeliveryError:
+    def error(self, error: Exception) -> DeliveryError | None:
         """See `Session.error`."""
+        return self._error_of(error) if isinstance(error, sqlite3.Error) else None
+
+    def _error_of(self, error: sqlite3.Error) -> DeliveryError:
         name = getattr(error, "sqlite_errorname", "")
         if name == "SQLITE_INTERRUPT":
             return errors.too_slow(self._address)
