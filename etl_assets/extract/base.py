@@ -42,7 +42,8 @@ class Fetched:
         name: The file's name at the publisher.
         origin: The location that it was fetched from, without secrets, as shown to people.
         validators: The publisher's validators of the bytes (ETag, size, modification time).
-        state: Where the next fetch of the partition begins, as JSON values; see `Extractor.fetch_since`.
+        state: Where the next fetch of the partition begins, and what it compares with, as JSON values; see
+            `Extractor.fetch_since`. People do not see what is under a name that begins with ``_``.
         notes: What people should know of the fetch, each as a sentence without contents of records.
         statistics: Numbers of the fetch, such as ``requests``, ``pages`` and ``seconds``.
     """

@@ -61,7 +61,7 @@ class LastFetch:
         delivery_id: Id of the delivery.
         complete: Whether all of it is loaded.
         validators: The publisher's validators; empty for a file that a person loaded by hand.
-        state: Where the next fetch begins; empty if every fetch is of everything. See `last_state`.
+        state: Where the next fetch begins, and what it compares with; may be empty. See `last_state`.
     """
 
     delivery_id: int
