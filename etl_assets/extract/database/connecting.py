@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from etl_assets.errors import EtlAssetsError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,12 +20,20 @@ def connect(address: Address, access: Database) -> Iterator[Session]:
     """Connect, take a snapshot, and end both with the block.
 
     Raises:
-        DeliveryError: If the database cannot be reached, or refuses.
+        DeliveryError: If the database cannot be reached, or refuses; also what its driver raises in the block.
         EnvironmentFaultError: If the driver is not installed.
     """
     session = _session(address, access)
     try:
+        session.begin(access)
         yield session
+    except EtlAssetsError:
+        raise
+    except Exception as error:
+        known = session.error(error)
+        if known is None:
+            raise
+        raise known from None
     finally:
         if not session.is_stuck:
             session.close()

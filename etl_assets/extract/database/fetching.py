@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
-from etl_assets.errors import DeliveryError, EtlAssetsError
+from etl_assets.errors import DeliveryError
 from etl_assets.extract.base import Fetched
 from etl_assets.extract.database import errors
 from etl_assets.extract.database.address import address_of
@@ -71,15 +71,7 @@ def _asked(extractor: DatabaseExtractor, partition: Partition, state: Mapping[st
     """Connect, and look up what the catalogue says of a declaration."""
     address = address_of(extractor.url, _WHERE)
     with connect(address, extractor.access) as session:
-        try:
-            yield _question(extractor, partition, state, address, session)
-        except EtlAssetsError:
-            raise
-        except Exception as error:
-            known = session.error(error)
-            if known is None:
-                raise
-            raise known from None
+        yield _question(extractor, partition, state, address, session)
 
 
 def _question(

@@ -6,8 +6,8 @@ import importlib
 import math
 import socket
 import threading
-from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -15,8 +15,12 @@ import pytest
 
 from etl_assets import Database, DatabaseExtractor, Partition
 from etl_assets.errors import DeliveryError, DeliveryMissingError, DeliveryUnreachableError, EnvironmentFaultError
+from etl_assets.extract.database.address import address_of
+from etl_assets.extract.database.connecting import connect
+from etl_assets.extract.database.dialects.postgresql import PostgresqlSession
 from etl_assets.extract.database.freezing import ParquetFile
 from etl_assets_tests.extract.database.frozen import freeze
+from etl_assets_tests.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +34,22 @@ KILL = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE application_name = 'etl-assets' AND datname = current_database()
 """
+
+
+def test_a_server_that_goes_away_before_the_snapshot_is_unreachable(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connecting = PostgresqlSession.__init__
+    with closing(Proxy(postgres.owner_url)) as proxy:
+
+        def go_away_afterwards(session: PostgresqlSession, *arguments: Any) -> None:
+            connecting(session, *arguments)
+            proxy.go_away()
+
+        monkeypatch.setattr(PostgresqlSession, "__init__", go_away_afterwards)
+        address = f"postgresql://127.0.0.1:{urlsplit(proxy.url).port}{urlsplit(proxy.url).path}"
+        with pytest.raises(DeliveryUnreachableError), connect(address_of(address, "a test"), postgres.access):
+            pass
 
 
 def test_a_password_with_any_character_logs_in(postgres: Postgres, reader: Database, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from etl_assets.errors import DeliveryError
+    from etl_assets.extract.access.database import Database
     from etl_assets.extract.database.catalogue import CatalogueColumn
     from etl_assets.extract.database.reading import Kind, Reading
     from etl_assets.extract.incremental import Cursor
@@ -101,6 +102,13 @@ class Session(ABC):
     dialect: Dialect
     notes: list[str]
     is_stuck: bool = False
+
+    def begin(self, access: Database) -> None:  # noqa: B027 -- some take the snapshot as they connect
+        """Take the snapshot, right after the session connected; nothing if it was taken then.
+
+        Args:
+            access: How the database is reached.
+        """
 
     @abstractmethod
     def columns(self, table: Sequence[str], query: str) -> list[CatalogueColumn]:

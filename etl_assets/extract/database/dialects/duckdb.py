@@ -93,7 +93,7 @@ class DuckdbSession(Session):
     """A file of DuckDB, read only, in one transaction."""
 
     def __init__(self, address: Address, access: Database) -> None:
-        """Open the file, and take the snapshot."""
+        """Open the file."""
         self._duckdb = required("duckdb", "duckdb")
         self.dialect: DuckdbDialect = DuckdbDialect()
         self.notes: list[str] = []
@@ -107,12 +107,11 @@ class DuckdbSession(Session):
         self._timer = Timer(access.deadline, self._connection.interrupt)
         self._timer.daemon = True
         self._timer.start()
-        try:
-            for statement in ("SET TimeZone = 'UTC'", "SET enable_external_access = false", "BEGIN TRANSACTION"):
-                self._connection.execute(statement)
-        except BaseException:
-            self.close()
-            raise
+
+    def begin(self, access: Database) -> None:  # noqa: ARG002 -- others need it
+        """See `Session.begin`."""
+        for statement in ("SET TimeZone = 'UTC'", "SET enable_external_access = false", "BEGIN TRANSACTION"):
+            self._connection.execute(statement)
 
     def columns(self, table: Sequence[str], query: str) -> list[CatalogueColumn]:
         """See `Session.columns`."""

@@ -98,18 +98,17 @@ class MysqlSession(Session):
     """A connection to MariaDB or MySQL, in a consistent snapshot."""
 
     def __init__(self, address: Address, access: Database) -> None:
-        """Connect, and take the snapshot."""
+        """Connect."""
         self.dialect: MysqlDialect = MysqlDialect()
         self.notes: list[str] = []
         self._address = address
         self._connection = connect(address, access)
-        try:
-            self._run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            self._run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-            (now,) = self.row("SELECT CAST(UTC_TIMESTAMP(6) AS CHAR)")
-        except BaseException:
-            self.close()
-            raise
+
+    def begin(self, access: Database) -> None:  # noqa: ARG002 -- others need it
+        """See `Session.begin`."""
+        self._run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        self._run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        (now,) = self.row("SELECT CAST(UTC_TIMESTAMP(6) AS CHAR)")
         self._now = datetime.fromisoformat(now).replace(tzinfo=UTC)
 
     def columns(self, table: Sequence[str], query: str) -> list[CatalogueColumn]:

@@ -103,7 +103,7 @@ class OracleSession(CursorSession):
     """A connection to Oracle, in a read-only transaction, which is a snapshot."""
 
     def __init__(self, address: Address, access: Database) -> None:
-        """Connect, and take the snapshot."""
+        """Connect."""
         self._oracledb = required("oracledb", "oracle")
         self.dialect: OracleDialect = OracleDialect()
         self.notes: list[str] = []
@@ -125,14 +125,13 @@ class OracleSession(CursorSession):
             raise self.error(error) or errors.unreachable(address) from None
         self._connection.call_timeout = int(min(access.deadline, access.timeout) * 1000)
         self._cursor = self._connection.cursor()
-        try:
-            for statement in _SETTINGS:
-                self._cursor.execute(statement)
-            utc = "TO_CHAR(SYS_EXTRACT_UTC(SYSTIMESTAMP), 'YYYY-MM-DD HH24:MI:SS.FF6')"
-            (now,) = self.row(f"SELECT {utc} FROM DUAL")
-        except BaseException:
-            self.close()
-            raise
+
+    def begin(self, access: Database) -> None:  # noqa: ARG002 -- others need it
+        """See `Session.begin`."""
+        for statement in _SETTINGS:
+            self._cursor.execute(statement)
+        utc = "TO_CHAR(SYS_EXTRACT_UTC(SYSTIMESTAMP), 'YYYY-MM-DD HH24:MI:SS.FF6')"
+        (now,) = self.row(f"SELECT {utc} FROM DUAL")
         self._now = datetime.fromisoformat(now).replace(tzinfo=UTC)
 
     def columns(self, table: Sequence[str], query: str) -> list[CatalogueColumn]:

@@ -115,21 +115,20 @@ class PostgresqlSession(CursorSession):
     """A connection to PostgreSQL, in a transaction of REPEATABLE READ that cannot write."""
 
     def __init__(self, address: Address, access: Database) -> None:
-        """Connect, and take the snapshot."""
+        """Connect."""
         self.dialect: PostgresqlDialect = PostgresqlDialect()
         self.notes: list[str] = []
         self._address = address
         self._connection = connect(address, access)
         self._cursor = self._connection.cursor()
+
+    def begin(self, access: Database) -> None:
+        """See `Session.begin`."""
         milliseconds = int(access.deadline * 1000)
         settings = (*_SETTINGS, f"SET LOCAL statement_timeout = {min(milliseconds, 2**31 - 1)}")
-        try:
-            for statement in ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", *settings):
-                self._cursor.execute(statement)
-            self._now = self.row("SELECT transaction_timestamp()")[0]
-        except BaseException:
-            self.close()
-            raise
+        for statement in ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", *settings):
+            self._cursor.execute(statement)
+        self._now = self.row("SELECT transaction_timestamp()")[0]
 
     def columns(self, table: Sequence[str], query: str) -> list[CatalogueColumn]:
         """See `Session.columns`."""

@@ -115,7 +115,7 @@ class SqlserverSession(CursorSession):
     """A connection to SQL Server, in a transaction of SNAPSHOT if the database allows it."""
 
     def __init__(self, address: Address, access: Database) -> None:
-        """Connect, and take the snapshot."""
+        """Connect."""
         self._pymssql = required("pymssql", "sqlserver")
         self.dialect: SqlserverDialect = SqlserverDialect()
         self.notes: list[str] = []
@@ -138,13 +138,9 @@ class SqlserverSession(CursorSession):
         except self._pymssql.Error as error:
             raise self.error(error) or errors.unreachable(address) from None
         self._cursor = self._connection.cursor()
-        try:
-            self._begin(access)
-        except BaseException:
-            self.close()
-            raise
 
-    def _begin(self, access: Database) -> None:
+    def begin(self, access: Database) -> None:
+        """See `Session.begin`."""
         milliseconds = int(min(access.timeout * 1000, 2**31 - 1))
         for statement in _SETTINGS:
             self._cursor.execute(statement.format(milliseconds=milliseconds))
