@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from etl_assets.extract.rest.request import Request
     from etl_assets.load.base import Loader
     from etl_assets.load.loader import PostgresLoader
+    from etl_assets.load.writers.snapshot import Snapshot
+    from etl_assets.load.writers.upsert import Upsert
     from etl_assets.model.alert import (
         CheckFailed,
         DriftOpened,
@@ -165,6 +167,7 @@ __all__ = [
     "Signature",
     "SinglePage",
     "SlowRun",
+    "Snapshot",
     "Source",
     "SqlDump",
     "Sqlite",
@@ -172,6 +175,7 @@ __all__ = [
     "TrailerRecord",
     "Transformer",
     "UniqueTogether",
+    "Upsert",
     "Validator",
     "Verdict",
     "Volume",
@@ -214,6 +218,8 @@ _NAMES_BY_MODULE = {
     "extract.rest.request": ("Request",),
     "load.base": ("Loader",),
     "load.loader": ("PostgresLoader",),
+    "load.writers.snapshot": ("Snapshot",),
+    "load.writers.upsert": ("Upsert",),
     "model.alert": (
         "CheckFailed",
         "DriftOpened",

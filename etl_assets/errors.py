@@ -102,6 +102,10 @@ class TooManyRejectedError(EtlAssetsError):
         self.rules = dict(rules or {})
 
 
+class TooManyDeletedError(EtlAssetsError):
+    """A delivery would delete more rows than its write mode consents to: none was deleted until a person consents."""
+
+
 class TransformError(EtlAssetsError):
     """A transformer returned something that is no valid batch: the batch was not written; correct the transformer."""
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import DeclarationError
 from etl_assets.extract.base import Extractor
 from etl_assets.load.base import Loader
 from etl_assets.load.loader import PostgresLoader
+from etl_assets.load.writers import Upsert, Writer
 from etl_assets.model.alert import DEFAULT_ALERTS, AlertRule
 from etl_assets.model.asset_attributes import check_freshness, check_name, check_owner, check_tags
 from etl_assets.model.checks import BUILT_IN
@@ -51,6 +52,7 @@ class Source(Declaration):
         loader: Writes the rows.
         partitions: How the feed is cut into partitions; None for a feed that is always loaded whole.
         trigger: What starts runs automatically; None if runs start only by hand.
+        write: The write mode: what the table contains after each delivery.
         max_rejected: The share of a delivery's records, 0.0 to 1.0, that may be rejected. Above it the run stops.
         runs_at_once: How many runs of the source may run at the same time: the limit of its pool.
         freshness: How old the table may become before Dagster warns; None for any age.
@@ -71,7 +73,7 @@ class Source(Declaration):
     partitions: Partitioning | None = None
     trigger: Trigger | None = None
     max_rejected: float = 0.0
-    write: Literal["upsert"] = "upsert"
+    write: Writer = field(default_factory=Upsert)
     runs_at_once: int = 1
     freshness: timedelta | None = None
     monitors: Monitors = field(default_factory=Monitors)
@@ -110,6 +112,7 @@ class Source(Declaration):
             self.partitions.check(where)
             self._check_partition_column(self.partitions.column, where)
         self.extractor.check_partitions(self.partitions, where)
+        self.write.check(self.schema, self.partitions, where)
         if self.extractor.compares_keys is not None:
             self._check_compared_keys(where)
         if self.trigger is not None:
@@ -227,5 +230,6 @@ class Source(Declaration):
         member = () if self.extractor.member == "*" else (self.extractor.member,)
         stages = (self.extractor.format, self.validator, self.transformer, self.loader)
         code = code_of(f"source {self.name!r}", *stages, self.schema, self.partitions)
-        parts = (self.schema.fingerprint, repr(self.extractor.frozen_format), *map(repr, own), *member, *code)
+        mode = (self.write.identity,) if self.write.identity else ()
+        parts = (self.schema.fingerprint, repr(self.extractor.frozen_format), *map(repr, own), *member, *mode, *code)
         return sha256("\0".join((*parts, "" if rule is None else rule.declaration)).encode()).hexdigest()

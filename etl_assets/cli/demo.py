@@ -12,6 +12,7 @@ from etl_assets.cli import FAILED, WRONG_SETTINGS
 from etl_assets.cli.environment import environment
 from etl_assets.cli.migrate import migrate_databases
 from etl_assets.cli.run import in_order, run_partitions
+from etl_assets.cli.run_options import RunOptions
 from etl_assets.cli.terminal import console, count_text, table
 from etl_assets.model.counts import Counts
 from etl_assets.model.text import escape_lines
@@ -53,10 +54,10 @@ def command(ctx: click.Context) -> None:
 
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
             sources = in_order(bundled.sources, bundled.sources)
-            outcomes = list(run_partitions(dagster, _every_partition(dagster, sources)))
+            outcomes = list(run_partitions(dagster, _every_partition(dagster, sources), RunOptions()))
             if not any(outcome.error for outcome in outcomes):
                 marts = [key for key in dagster.own_assets() if key.path[0] == _MARTS]
-                outcomes += run_partitions(dagster, _every_partition(dagster, marts))
+                outcomes += run_partitions(dagster, _every_partition(dagster, marts), RunOptions())
         with connected(env.url) as connection:
             parked = {name: counts["parked"] for name, counts in waiting_by_source(connection).items()}
     _print(outcomes, parked)

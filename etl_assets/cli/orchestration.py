@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from etl_assets.cli.environment import Environment
+    from etl_assets.cli.run_options import RunOptions
     from etl_assets.graph.build import Location
     from etl_assets.postgres.connection import Connection
     from etl_assets.source import Source
@@ -72,25 +73,20 @@ class Orchestration:
         self.set_aside: dict[str, Mapping[str, str]] = {}
         self._log = {"loggers": {"console": {"config": {"log_level": log}}}}
 
-    def run(
-        self, what: Runnable, partition: str, *, force: bool = False, file: str | None = None, full: bool = False
-    ) -> Outcome:
+    def run(self, what: Runnable, partition: str, options: RunOptions) -> Outcome:
         """Fetch, validate and load a partition of a source, or materialize one of an asset written by hand.
 
         Args:
             what: The declaration of the source, or the key of the asset.
             partition: Key of the partition; the empty text if there are no partitions.
-            force: Whether to reload a complete delivery.
-            file: Path of a file to load instead of the publisher's.
-            full: Whether to fetch everything, also of a source whose fetches begin where the one before ended, and to
-                compare keys even if it is not due.
+            options: How to run it.
         """
         if isinstance(what, dg.AssetKey):
             return self._outcome(None, delivered_as(what), partition, what, {})
-        core = {"force": force, "compare_keys": full}
+        core = {"force": options.force, "compare_keys": options.full, "accept_deletes": options.accept_deletes}
         ops: dict[str, Any] = {core_key(what.name).to_python_identifier(): {"config": core}}
-        landing: dict[str, Any] = {"file": str(Path(file).absolute())} if file is not None else {}
-        if full:
+        landing: dict[str, Any] = {"file": str(Path(options.file).absolute())} if options.file is not None else {}
+        if options.full:
             landing["full"] = True
         if landing:
             ops[landing_key(what.name).to_python_identifier()] = {"config": landing}

@@ -11,6 +11,7 @@ from etl_assets import ingest
 from etl_assets.cli import FAILED
 from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.outcome import print_outcomes
+from etl_assets.cli.run_options import RunOptions
 from etl_assets.cli.terminal import console, count_text, emit, fetches_shown, progress
 from etl_assets.graph.triggers.lineage import comes_after
 from etl_assets.model.text import escape_control_characters, escape_lines, quoted
@@ -43,6 +44,7 @@ STALE: Final = (
 @click.option(
     "--full", is_flag=True, help="Fetch everything, not only what has changed since the last fetch; compare keys now."
 )
+@click.option("--accept-deletes", is_flag=True, help="Let a snapshot delete any number of rows.")
 @click.option("--file", type=click.Path(exists=True, dir_okay=False), help="Load this file instead of the publisher's.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each partition.")
 @click.pass_context
@@ -55,6 +57,7 @@ def command(
     everything: bool,
     force: bool,
     full: bool,
+    accept_deletes: bool,
     as_json: bool,
 ) -> None:
     """Fetch, validate and load sources, parents first; then materialize assets that were written by hand.
@@ -84,7 +87,8 @@ def command(
             if not as_json:
                 _print_stale(dagster, chosen)
             outcomes = []
-            for outcome in run_partitions(dagster, plan, force=force, file=file, full=full, shown=not as_json):
+            options = RunOptions(force=force, file=file, full=full, accept_deletes=accept_deletes)
+            for outcome in run_partitions(dagster, plan, options, shown=not as_json):
                 outcomes.append(outcome)
                 if as_json:
                     emit(outcome.as_json())
@@ -117,10 +121,8 @@ def in_order(sources: Mapping[str, Source], names: Collection[str]) -> list[Sour
 def run_partitions(
     dagster: Orchestration,
     plan: Sequence[tuple[Runnable, str]],
+    options: RunOptions,
     *,
-    force: bool = False,
-    file: str | None = None,
-    full: bool = False,
     shown: bool = True,
 ) -> Iterator[Outcome]:
     """Run partitions one after the other; continue after a failure, unless the next would fail for the same reason.
@@ -128,9 +130,7 @@ def run_partitions(
     Args:
         dagster: Runs the partitions.
         plan: Pairs of a source, or an asset, and the key of a partition.
-        force: Whether to reload complete deliveries.
-        file: Path of a file to load instead of the publisher's.
-        full: Whether to fetch everything, also of a source whose fetches begin where the one before ended.
+        options: How to run them.
         shown: Whether a progress bar may be shown.
 
     Yields:
@@ -140,7 +140,7 @@ def run_partitions(
         task = bar.add_task("", total=len(plan))
         for what, key in plan:
             bar.update(task, description=escape_control_characters(f"{_name(what)} {key}".strip()))
-            outcome = dagster.run(what, key, force=force, file=file, full=full)
+            outcome = dagster.run(what, key, options)
             bar.advance(task)
             yield outcome
             if outcome.error is not None and outcome.error.name in _FATAL:

@@ -5,19 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from etl_assets import landing
 from etl_assets.extract import progress
-from etl_assets.model.batch import REJECTED_RULES
+from etl_assets.ingest.record_keys import is_unreadable, schema_of_keys
 from etl_assets.postgres.connection import in_session, in_transaction
 from etl_assets.postgres.ledger import deliveries, key_comparisons
 from etl_assets.postgres.ledger.key_comparisons import Listing
 from etl_assets.postgres.tables.listed_keys import ListedKeys
-from etl_assets.schema import Schema
-from etl_assets.schema.rules.required import Required
 from etl_assets.validate import resolve
-from etl_assets.validate.rule_masks import NUL_RULE
 from etl_assets.validate.rule_validator import RuleValidator
 
 if TYPE_CHECKING:
@@ -30,7 +25,7 @@ if TYPE_CHECKING:
     from etl_assets.model.partitions import Partition
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.key_comparisons import Comparison
-    from etl_assets.schema import Column
+    from etl_assets.schema import Schema
     from etl_assets.source import Source
 
 
@@ -113,30 +108,15 @@ def _compare(
     in_transaction(warehouse.url, conclude)
 
 
-def schema_of_keys(schema: Schema) -> Schema:
-    """Return the schema of the key's columns alone, with their types and notations, and without further rules."""
-    return Schema(tuple(_without_rules(schema[name]) for name in schema.key), schema.key, repeated_keys="last")
-
-
-def _without_rules(column: Column) -> Column:
-    declared = [rule.kind for rule in column.rules if rule.keyword and not isinstance(rule, Required)]
-    return column.replace(**dict.fromkeys(declared))
-
-
 def _read(extractor: Extractor, schema: Schema, manifest: Manifest, warehouse: Warehouse, listed: ListedKeys) -> int:
     """Read the keys of a frozen list; return how many are not written as declared.
 
     A record without a part of the key, or with a character that no table holds, is none of them: no row has its key.
     """
-    no_key = [
-        NUL_RULE,
-        *(rule.name(column.name) for column in schema.columns for rule in column.rules if isinstance(rule, Required)),
-    ]
-    is_unreadable = pl.col(REJECTED_RULES).list.eval(~pl.element().is_in(no_key)).list.any()
     validator = RuleValidator()
     unreadable = 0
     for raw in landing.batches(extractor, warehouse.store, manifest):
         verdict = validator.validate(raw, schema)
         listed.add(verdict.rows)
-        unreadable += verdict.rejected.filter(is_unreadable).height
+        unreadable += verdict.rejected.filter(is_unreadable(schema)).height
     return unreadable

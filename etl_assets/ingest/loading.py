@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.ingest.batch import profiled_batches
 from etl_assets.ingest.confirmed_records import read_confirmed
+from etl_assets.ingest.record_keys import RecordKeys
 from etl_assets.landing import index
 from etl_assets.load import LoadRequest, PartitionColumn, Target
 
@@ -28,6 +29,7 @@ def load(
     *,
     force: bool = False,
     batches: Collection[int] = (),
+    accept_deletes: bool = False,
 ) -> LoadReport:
     """Load the batches of a delivery that are missing.
 
@@ -38,6 +40,7 @@ def load(
         run_id: Id of the run that loads.
         force: Whether to reload a delivery that is complete.
         batches: Numbers of the batches of a complete delivery to reload; if empty, load the missing batches.
+        accept_deletes: Whether a person consents to the deletion of any number of rows.
     """
     if delivery.fingerprint not in {"", source.fingerprint}:
         extractor = source.extractor.of_partition(delivery.partition)
@@ -50,6 +53,7 @@ def load(
         open_batches=partial(profiled_batches, source, delivery, warehouse),
         force=force,
         batches=frozenset(batches),
+        accept_deletes=accept_deletes,
     )
     return source.loader.load(request)
 
@@ -64,6 +68,8 @@ def target_of(source: Source, warehouse: Warehouse) -> Target:
         partition_column=_partition_column(source),
         keys_are_published=source.transformer is None,
         read_confirmed=partial(read_confirmed, source, warehouse.store),
+        keys=RecordKeys(source),
+        writer=source.write,
     )
 
 

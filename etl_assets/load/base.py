@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from etl_assets.load.writers.upsert import Upsert
 from etl_assets.model.counts import Counts
 from etl_assets.model.declaration import Declaration
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from etl_assets.model.batch import Batch
+    from etl_assets.load.writers.base import Writer
+    from etl_assets.model.batch import Batch, RawBatch
     from etl_assets.model.delivery import Delivery
     from etl_assets.model.rule import RuleInfo
     from etl_assets.postgres.connection import Connection
@@ -34,6 +36,16 @@ MakeBatch: TypeAlias = "Callable[[Sequence[Rejected], int], Batch]"
 BeforeCommit: TypeAlias = "Callable[[Connection, Delivery, Entry], None]"
 """Writes more in the transaction of a batch, after its rows, its rejected records and its ledger entry."""
 LoadStatus = Literal["loaded", "resumed", "unchanged"]
+
+
+class KeyReader(Protocol):
+    """Reads the keys of records that have no row, typed like the key's columns of the table."""
+
+    def of_batch(self, raw: RawBatch, record_numbers: pl.Series) -> tuple[pl.DataFrame, int]:
+        """Return the keys of some records of a batch, and how many of them cannot be read."""
+
+    def of_delivery(self, connection: Connection, delivery_id: int) -> tuple[pl.DataFrame, int]:
+        """Return the keys of the records that a delivery rejected, and how many of them cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,9 @@ class Target:
             partitions are written side by side.
         keys_are_published: Whether the table has the keys that are published: no transformer can change them.
         read_confirmed: Reads the rows that newer ledger entries confirmed; None if there can be no newer entries.
+        keys: Reads keys of rejected records; None if there can be none.
+        writer: The write mode.
+        frozen: Whether deliveries can be read again: the bytes of a source can, a DataFrame cannot.
     """
 
     table: str
@@ -75,6 +90,9 @@ class Target:
     partition_column: PartitionColumn | None = None
     keys_are_published: bool = False
     read_confirmed: ReadConfirmed | None = None
+    keys: KeyReader | None = None
+    writer: Writer = field(default_factory=Upsert)
+    frozen: bool = True
 
 
 @dataclass(frozen=True)
@@ -89,6 +107,7 @@ class LoadRequest:
         open_batches: Opens the delivery's batches.
         force: Whether to reload a delivery that is complete.
         batches: Numbers of the batches of a complete delivery to reload; if empty, load the missing batches.
+        accept_deletes: Whether a person consents to the deletion of any number of rows.
     """
 
     url: str = field(repr=False)
@@ -98,6 +117,7 @@ class LoadRequest:
     open_batches: OpenBatches
     force: bool = False
     batches: frozenset[int] = frozenset()
+    accept_deletes: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,6 +189,7 @@ class Loader(Declaration):
         Raises:
             BusyError: If another run is loading the partition.
             TooManyRejectedError: If more records are rejected than the target consents to.
+            TooManyDeletedError: If more rows would be deleted than the write mode consents to.
             LoadError: If the database refuses a batch; batches before it stay committed.
         """
 

@@ -9,24 +9,23 @@ import polars as pl
 import psycopg
 
 from etl_assets.errors import LoadError
+from etl_assets.load.base import LoadRequest
 from etl_assets.load.lookups import Lookups
 from etl_assets.load.partition_lock import PartitionLock
 from etl_assets.load.prepare import hash_seed, prepare, published_keys
 from etl_assets.load.transaction import BatchTransaction
+from etl_assets.load.writers import WriterContext
 from etl_assets.postgres.connection import retries
 from etl_assets.postgres.faults import translate, translating
-from etl_assets.postgres.ledger import cases, deliveries, entries, locks, partitions
-from etl_assets.postgres.tables.ddl import ensure_table
+from etl_assets.postgres.ledger import cases, deliveries, entries, locks, partitions, references
 from etl_assets.postgres.tables.delivery_index import cover_new_rows
-from etl_assets.postgres.tables.upsert import TableWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl_assets.load.base import BeforeCommit, PartitionColumn, Target
+    from etl_assets.load.base import BeforeCommit, PartitionColumn, ReplayRequest
     from etl_assets.load.prepare import Prepared
     from etl_assets.model.batch import Batch
-    from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.entries import Entry
 
@@ -37,10 +36,7 @@ class DeliveryLoad:
     """The load of one delivery by a run. The run keeps the partition locked until `close`.
 
     Args:
-        url: Of the warehouse.
-        run_id: Id of the run that loads.
-        target: The table to load into.
-        delivery: The delivery to load.
+        request: The delivery, the table and the run.
         before_commit: Writes more in each transaction.
 
     Attributes:
@@ -52,15 +48,15 @@ class DeliveryLoad:
         BusyError: If another run has locked the partition.
     """
 
-    def __init__(
-        self, url: str, run_id: str, target: Target, delivery: Delivery, before_commit: BeforeCommit | None = None
-    ) -> None:
-        self.target = target
-        self.delivery = delivery
+    def __init__(self, request: LoadRequest | ReplayRequest, before_commit: BeforeCommit | None = None) -> None:
+        self.target = request.target
+        self.delivery = request.delivery
         self.committed = 0
-        self._lock = PartitionLock(url, delivery.source, delivery.partition, run_id)
-        self._seed = hash_seed(target.schema)
-        self._lookups = Lookups(target)
+        self._open_batches = request.open_batches if isinstance(request, LoadRequest) else None
+        self._accept_deletes = isinstance(request, LoadRequest) and request.accept_deletes
+        self._lock = PartitionLock(request.url, self.delivery.source, self.delivery.partition, request.run_id)
+        self._seed = hash_seed(self.target.schema)
+        self._lookups = Lookups(self.target)
         self._before_commit = before_commit
 
     @property
@@ -95,17 +91,18 @@ class DeliveryLoad:
 
     def open_table(self) -> None:
         """Create or change the table as the schema declares, and prepare to write it."""
-        ensure_table(self.connection, self.target.table, self.target.schema)
+        self.target.writer.ensure_table(self.connection, self.target.table, self.target.schema)
+        references.record(self.connection, self.target.table, self.target.schema.lookups)
         if self.delivery.generation > 1:
             cover_new_rows(self.connection, self.target.table)
         self._ensure_disjoint()
         self._watches_keys = self.target.keys_are_published and cases.are_watched(self.connection, self.delivery.source)
-        self._writer = TableWriter(
-            self.connection,
-            self.target.table,
-            self.target.schema,
-            self.delivery.id,
-            refresh_hashes=entries.other_seeds(self.connection, self.delivery.source, self._seed),
+        self._writer = self.target.writer.open(self._context)
+
+    @property
+    def _context(self) -> WriterContext:
+        return WriterContext(
+            self._lock, self.target, self.delivery, self._seed, self._open_batches, accept_deletes=self._accept_deletes
         )
 
     def _ensure_disjoint(self) -> None:
@@ -165,36 +162,47 @@ class DeliveryLoad:
             writer = self._writer
             yield replace(ready, encoded=writer.encode(ready.rows)) if writer.sends_everything else ready
 
-    def write(self, prepared: Prepared, transaction: type[BatchTransaction]) -> Entry:
+    def write(self, prepared: Prepared, transaction: type[BatchTransaction], *, completes: bool) -> Entry:
         """Write a batch; after a transient fault of the database, retry on a new connection.
 
         If the answer to COMMIT was lost, the ledger shows whether the batch was committed.
+
+        Args:
+            prepared: The batch.
+            transaction: Of the batch.
+            completes: Whether it is the last batch that the delivery lacks.
         """
         number = prepared.batch.span.batch
         for attempt in retries():
             with attempt, translating(f"batch {number} of {self.delivery}"):
                 entry = self._reconnect(number) if attempt.num > 1 else None
                 if entry is None:
-                    entry = self.transaction(transaction, allowance=self._allowance()).run(prepared)
+                    entry = self.transaction(transaction, allowance=self._allowance(), completes=completes).run(
+                        prepared
+                    )
                 self.committed += 1
                 return entry
         raise AssertionError("a retry loop ends by returning or raising")
 
-    def transaction(self, kind: type[Transaction], *, allowance: int) -> Transaction:
+    def complete_empty(self, transaction: type[BatchTransaction]) -> None:
+        """Do what the write mode does when a delivery is complete, for one without batches."""
+        if self.target.writer.completes:
+            self.transaction(transaction, allowance=0).complete_empty()
+
+    def transaction(self, kind: type[Transaction], *, allowance: int, completes: bool = False) -> Transaction:
         """Return a transaction for this load.
 
         Args:
             kind: The class of the transaction: what it writes, in which order.
             allowance: How many records it may reject.
+            completes: Whether it writes the last batch that the delivery lacks.
         """
         return kind(
-            lock=self._lock,
-            target=self.target,
-            delivery=self.delivery,
-            writer=self._writer,
-            lookups=self._lookups,
-            seed=self._seed,
+            self._context,
+            self._writer,
+            self._lookups,
             allowance=allowance,
+            completes=completes,
             before_commit=self._before_commit,
         )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 
-from etl_assets.errors import EnvironmentFaultError, TooManyRejectedError, TransientLoadError
+from etl_assets.errors import EnvironmentFaultError, TooManyDeletedError, TooManyRejectedError, TransientLoadError
 from etl_assets.extract.prefetch import Prefetch
 from etl_assets.load.base import Loader, LoadReport
 from etl_assets.load.delivery_load import DeliveryLoad
@@ -59,7 +59,7 @@ class PostgresLoader(Loader):
 
     def load(self, request: LoadRequest) -> LoadReport:
         """Write the batches of a delivery that are missing; see `Loader.load`."""
-        load = DeliveryLoad(request.url, request.run_id, request.target, request.delivery, self.before_commit)
+        load = DeliveryLoad(request, self.before_commit)
         try:
             if request.batches:
                 load.begin_some(request.batches)
@@ -71,7 +71,7 @@ class PostgresLoader(Loader):
             return self._load_missing(load, request.open_batches)
         except (psycopg.Error, TransientLoadError, EnvironmentFaultError) as error:
             raise load.fault(error) from None
-        except TooManyRejectedError as error:
+        except (TooManyRejectedError, TooManyDeletedError) as error:
             deliveries.refuse(load.connection, load.delivery, str(error))
             raise
         finally:
@@ -79,7 +79,7 @@ class PostgresLoader(Loader):
 
     def replay(self, request: ReplayRequest) -> Counts:
         """Write the quarantined records that now keep all rules; see `Loader.replay`."""
-        load = DeliveryLoad(request.url, request.run_id, request.target, request.delivery, self.before_commit)
+        load = DeliveryLoad(request, self.before_commit)
         try:
             load.open_table()
             transaction = load.transaction(ReplayTransaction, allowance=len(request.ids))
@@ -94,8 +94,10 @@ class PostgresLoader(Loader):
         """Write the batches that the ledger does not have, and complete the delivery."""
         done = entries.find(load.connection, load.delivery)
         seconds: defaultdict[str, float] = defaultdict(float)
-        if len(done) < len(load.delivery.manifest.spans):
-            self._write(load, open_batches(frozenset(done)), seconds)
+        if missing := {span.batch for span in load.delivery.manifest.spans} - set(done):
+            self._write(load, open_batches(frozenset(done)), missing, seconds)
+        elif not load.delivery.manifest.spans:
+            load.complete_empty(self.transaction)
         if not deliveries.complete(load.connection, load.delivery):
             raise TransientLoadError(
                 f"{load.delivery}: committed batches are missing from the ledger, as after a crash of the server. "
@@ -114,13 +116,16 @@ class PostgresLoader(Loader):
             seconds=dict(seconds),
         )
 
-    def _write(self, load: DeliveryLoad, batches: Iterator[Batch], seconds: defaultdict[str, float]) -> None:
-        """Write batches in this thread, while another thread reads and prepares."""
+    def _write(
+        self, load: DeliveryLoad, batches: Iterator[Batch], missing: set[int], seconds: defaultdict[str, float]
+    ) -> None:
+        """Write batches in this thread, while another thread reads and prepares; ``missing`` are their numbers."""
         prepared_batches = load.prepare_batches(timed(batches, seconds, "read"))
         with Prefetch(timed(prepared_batches, seconds, "read+prepare")) as prefetched:
             for prepared in timed(iter(prefetched), seconds, "wait"):
+                missing.discard(prepared.batch.span.batch)
                 with stopwatch(seconds, "database"):
-                    load.write(prepared, self.transaction)
+                    load.write(prepared, self.transaction, completes=not missing)
         seconds["prepare"] = seconds.pop("read+prepare", 0.0) - seconds["read"]
 
 

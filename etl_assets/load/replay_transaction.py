@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from etl_assets.load.prepare import AFTER_ALL, prepare
+from etl_assets.load.prepare import prepare
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.ledger import deliveries, entries, locks, replays
 
@@ -49,9 +49,9 @@ class ReplayTransaction(BatchTransaction):
             batch = make_batch(self._claimed, number)
             prepared = prepare(batch, self.target, self.delivery.id, self.seed)
             prepared, reported = self.look_up(prepared)
-            prepared, written, deleted = self.write_rows(prepared)
+            prepared, written = self.write_rows(prepared)
             self.write_rejected(prepared)
-            entry = self.entry(prepared, written, deleted, reported)
+            entry = self.entry(prepared, written, reported)
             self.write_entry(entry)
         return entry
 
@@ -63,15 +63,7 @@ class ReplayTransaction(BatchTransaction):
         replays.finish(self.connection, self._claimed, prepared.rejected, self.target.fingerprint)
         deliveries.need_reload_if_loaded_otherwise(self.connection, self.delivery, self.target.fingerprint)
 
-    def entry(self, prepared: Prepared, written: Written, deleted: int, reported: Counter[str]) -> Entry:
+    def entry(self, prepared: Prepared, written: Written, reported: Counter[str]) -> Entry:
         """Return the ledger entry. Its range is from the first to the last replayed record, and may have gaps."""
-        entry = super().entry(prepared, written, deleted, reported)
+        entry = super().entry(prepared, written, reported)
         return replace(entry, last_record=self._claimed[-1].record_no)
-
-    def earlier_than(self, prepared: Prepared) -> int | None:  # noqa: ARG002 -- batches need it
-        """Return a number beyond all: every row of the delivery was written before."""
-        return AFTER_ALL
-
-    def confirmed_after(self, prepared: Prepared) -> int:
-        """Return the first replayed record: later records of its delivery were written before, and are newer."""
-        return prepared.batch.span.first_record

@@ -13,8 +13,7 @@ import polars as pl
 import psycopg
 
 from etl_assets.errors import LoadError, TooManyRejectedError
-from etl_assets.load.confirmed import confirmed_rows
-from etl_assets.load.prepare import AFTER_ALL, MOST_PLACES, places_of, without_rejected
+from etl_assets.load.prepare import MOST_PLACES, places_of, without_rejected
 from etl_assets.model.batch import REJECTED_RECORD_NO
 from etl_assets.model.counts import Counts
 from etl_assets.model.rule import KEY_UNIQUE
@@ -22,20 +21,18 @@ from etl_assets.postgres.connection import commit_without_waiting
 from etl_assets.postgres.faults import fault_of
 from etl_assets.postgres.ledger import cases, decisions, deliveries, entries, locks, quarantine
 from etl_assets.postgres.ledger.entries import Entry
-from etl_assets.postgres.tables.reloading import remove_unproduced, take_over
 from etl_assets.postgres.watch import profiles
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
-    from etl_assets.load.base import BeforeCommit, Target
+    from etl_assets.load.base import BeforeCommit
     from etl_assets.load.lookups import Lookups
-    from etl_assets.load.partition_lock import PartitionLock
     from etl_assets.load.prepare import Prepared
-    from etl_assets.model.delivery import Delivery
+    from etl_assets.load.writers import RowWriter, WriterContext
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.entries import Kind
     from etl_assets.postgres.ledger.locks import Holder
-    from etl_assets.postgres.tables.upsert import Protect, TableWriter, Written
+    from etl_assets.postgres.tables.upsert import Written
 
 DATABASE_RULE: Final = "record__database"
 
@@ -44,13 +41,11 @@ class BatchTransaction:
     """Writes one prepared batch, all of it or nothing.
 
     Args:
-        lock: Of the partition; its connection is in autocommit.
-        target: The table and its contract.
-        delivery: Of the batch.
+        context: The connection, the table and the delivery.
         writer: Writes the rows.
         lookups: Finds missing parents and taken values.
-        seed: Of the row hashes.
         allowance: How many more records of the delivery may be rejected.
+        completes: Whether this is the last batch that the delivery lacks.
         before_commit: Called last, to write more in the same transaction.
     """
 
@@ -58,39 +53,38 @@ class BatchTransaction:
 
     def __init__(
         self,
-        lock: PartitionLock,
-        target: Target,
-        delivery: Delivery,
-        writer: TableWriter,
+        context: WriterContext,
+        writer: RowWriter,
         lookups: Lookups,
         *,
-        seed: int,
         allowance: int,
+        completes: bool = False,
         before_commit: BeforeCommit | None = None,
     ) -> None:
-        self.lock = lock
-        self.target = target
-        self.delivery = delivery
+        self.context = context
+        self.target = context.target
+        self.delivery = context.delivery
+        self.seed = context.seed
         self.writer = writer
         self.lookups = lookups
-        self.seed = seed
         self.allowance = allowance
+        self.completes = completes
         self.before_commit = before_commit
 
     @property
     def connection(self) -> Connection:
         """The connection, in autocommit, of the session that has the partition's lock."""
-        return self.lock.connection
+        return self.context.connection
 
     @property
     def holder(self) -> Holder:
         """The run that writes, and its epoch."""
-        return self.lock.holder
+        return self.context.holder
 
     @property
     def disjoint(self) -> bool:
         """Whether no other partition can have rows of the same keys."""
-        return self.target.partition_column is not None
+        return self.context.disjoint
 
     def run(self, prepared: Prepared) -> Entry:
         """Write the batch.
@@ -108,22 +102,41 @@ class BatchTransaction:
             commit_without_waiting(self.connection)
             self.lock_writes()
             self.check_corrections(prepared)
+            self.writer.note(prepared)
             keys = prepared.keys
             prepared, reported = self.look_up(prepared)
             self.stay_within_allowance(prepared)
-            prepared, written, deleted = self.write_rows(prepared)
+            prepared, written = self.write_rows(prepared)
             self.stay_within_allowance(prepared)
             self.write_rejected(prepared)
             self.close_corrected(prepared, keys)
-            entry = self.entry(prepared, written, deleted, reported)
+            entry = self.entry(prepared, written, reported)
             self.write_entry(entry)
+            if self.completes:
+                self.complete()
             self.write_profile(prepared)
         return entry
+
+    def complete_empty(self) -> None:
+        """Complete a delivery without batches, in a transaction of its own."""
+        with self.connection.transaction():
+            locks.fence(self.connection, self.holder)
+            self.lock_writes()
+            self.complete()
+
+    def complete(self) -> None:
+        """Do what the write mode does when every batch is written, and enter it in the ledger."""
+        completion = self.writer.complete()
+        if completion is not None:
+            number = entries.next_number(self.connection, self.delivery, "completion")
+            counts = Counts(deleted=completion.deleted)
+            entry = Entry(number, 0, 0, counts, dict(completion.notes or {}))
+            entries.enter(self.connection, self.delivery, self.holder, entry, kind="completion", hash_seed=self.seed)
 
     def lock_writes(self) -> None:
         """Wait until no other transaction writes rows that may share keys with this delivery; find newer deliveries."""
         locks.lock_writes(self.connection, self.delivery.source, shared=self.disjoint)
-        self.writer.guard.outranked_by = deliveries.newer(self.connection, self.delivery, same_partition=self.disjoint)
+        self.writer.begin(deliveries.newer(self.connection, self.delivery, same_partition=self.disjoint))
 
     def check_corrections(self, prepared: Prepared) -> None:
         """Raise if a correction was entered after the batch was read with the corrections of that time."""
@@ -149,25 +162,17 @@ class BatchTransaction:
         for claim, record_numbers in self.lookups.taken_values(self.connection, prepared.rows):
             for record_no in record_numbers:
                 broken.setdefault(record_no, []).append(claim.rule)
-        self.writer.guard.earlier_than = self.earlier_than(prepared)
-        if self.target.schema.repeated_keys == "reject" and self.writer.guard.earlier_than is not None:
-            for record_no in self.writer.find_repeated(prepared.rows):
-                broken.setdefault(record_no, []).append(KEY_UNIQUE)
+        for record_no in self.writer.find_repeated(prepared, self.kind):
+            broken.setdefault(record_no, []).append(KEY_UNIQUE)
         return (
             without_rejected(prepared, broken, self.target, self.delivery.id, self.seed) if broken else prepared
         ), reported
 
-    def earlier_than(self, prepared: Prepared) -> int | None:
-        """Return the record before which the delivery's rows are of earlier batches; None if there can be none."""
-        first = prepared.batch.span.first_record
-        return first if first > 1 else None
-
-    def write_rows(self, prepared: Prepared) -> tuple[Prepared, Written, int]:
+    def write_rows(self, prepared: Prepared) -> tuple[Prepared, Written]:
         """Write the rows; find and reject the records that the database cannot store."""
         try:
             with self.connection.transaction():
-                rows, deleted = self.write_generation(prepared)
-                return prepared, rows, deleted
+                return prepared, self.writer.write(prepared, self.kind)
         except psycopg.Error as error:
             if fault_of(error).kind != "data" or self.connection.broken:
                 raise
@@ -180,106 +185,11 @@ class BatchTransaction:
         broken = {record_no: [DATABASE_RULE] for record_no in unstorable}
         return self.write_rows(without_rejected(prepared, broken, self.target, self.delivery.id, self.seed))
 
-    def write_generation(self, prepared: Prepared) -> tuple[Written, int]:
-        """Write everything that the batch changes in the table. Subclasses add to it."""
-        written, deleted = self.write_changes(prepared)
-        if self.target.schema.repeated_keys == "reject":
-            # so that a later batch finds every key of this one among the delivery's own rows
-            take_over(
-                self.connection, self.target.table, self.target.schema, prepared.rows, self.writer.guard.outranked_by
-            )
-        return written, deleted
-
-    def write_changes(self, prepared: Prepared) -> tuple[Written, int]:
-        """Write the rows that are new or differ; if the delivery is reloaded, delete those it no longer yields."""
-        protect = self.protection(prepared)
-        if self.delivery.generation == 1 or self.kind == "replay":
-            written, deleted = self.writer.write(prepared.rows, prepared.encoded, protect=protect), 0
-        else:
-            written, deleted = self.write_reloaded(prepared, protect)
-        if written.updated or deleted or protect is not None:
-            self.ask_other_declarations()
-        return written, deleted
-
-    def write_reloaded(self, prepared: Prepared, protect: Protect | None) -> tuple[Written, int]:
-        """Delete the rows of the delivery that its records no longer yield, and write those that are new or differ."""
-        first, last = self.extent(prepared)
-        in_order = all(entry.last_record < first for entry in entries.find(self.connection, self.delivery).values())
-        self.writer.guard.pending_reload = last if in_order else None
-        deleted, confirmed = remove_unproduced(
-            self.connection,
-            self.target.table,
-            self.target.schema,
-            self.delivery,
-            prepared.batch.rows,
-            (first, last),
-            protect,
-        )
-        if deleted:
-            self.ask_for_runners_up(newer_too=confirmed or self.target.schema.order_by is not None)
-        written = self.writer.write(prepared.rows, protect=protect, reload=True)
-        quarantine.supersede(self.connection, self.delivery, first, last)
-        return written, deleted
-
-    def ask_other_declarations(self) -> None:
-        """Mark the deliveries read under another declaration to be reloaded, even when that declaration comes back.
-
-        Their rows may have been changed by an order, or by values, of this declaration.
-        """
-        deliveries.need_reload_of_those_read_otherwise(
-            self.connection, self.delivery, self.target.fingerprint, same_partition=self.disjoint
-        )
-
-    def ask_for_runners_up(self, *, newer_too: bool) -> None:
-        """Mark the deliveries that must be reloaded, since they may have other versions of rows that were deleted.
-
-        This delivery is one of them if batches of it stay as another run read them.
-
-        Args:
-            newer_too: Whether newer deliveries may have them as well as older ones.
-        """
-        deliveries.need_reload(
-            self.connection,
-            self.delivery,
-            same_partition=self.disjoint,
-            newer_too=newer_too,
-            itself=entries.has_other_epochs(self.connection, self.delivery, self.holder),
-        )
-
-    def extent(self, prepared: Prepared) -> tuple[int, int]:
-        """Return the first and last record of the batch; the last batch covers all later records, of any generation."""
-        span = prepared.batch.span
-        return span.first_record, AFTER_ALL if span == self.delivery.manifest.spans[-1] else span.last_record
-
-    def protection(self, prepared: Prepared) -> Protect | None:
-        """Return a function that finds rows of the table that something newer confirmed; None if nothing did.
-
-        A confirmed row keeps the mark of the older record, so the guard cannot recognise it.
-        """
-        after = self.confirmed_after(prepared)
-        read = self.target.read_confirmed
-        if read is None or (after == AFTER_ALL and not self.writer.guard.outranked_by):
-            return None
-        confirming = entries.find_confirmations(self.connection, self.delivery, after, same_partition=self.disjoint)
-        if not confirming:
-            return None
-        schema, number = self.target.schema, prepared.batch.span.batch
-        own, seed = self.delivery.id, self.seed
-        return lambda candidates: confirmed_rows(
-            candidates, schema, own, seed, read(self.connection, confirming, number)
-        )
-
-    def confirmed_after(self, prepared: Prepared) -> int:  # noqa: ARG002 -- replays need it
-        """Return the record of this delivery after which records that are already written count as newer."""
-        if self.delivery.generation == 1:
-            return AFTER_ALL
-        return 0 if entries.has_gaps(self.connection, self.delivery) else AFTER_ALL
-
     def find_unstorable(self, rows: pl.DataFrame) -> list[int]:
         """Return the numbers of the records that the database cannot store: bisect the rows, roll back each try."""
         try:
             with self.connection.transaction(force_rollback=True):
-                self.writer.write(rows)
+                self.writer.store(rows)
         except psycopg.Error as error:
             if fault_of(error).kind != "data":
                 raise
@@ -323,7 +233,7 @@ class BatchTransaction:
         valid = keys.filter(~pl.col(RECORD_NO).is_in(rejected.implode()))
         cases.close_corrected(self.connection, self.delivery, valid, same_partition=self.disjoint)
 
-    def entry(self, prepared: Prepared, written: Written, deleted: int, reported: Counter[str]) -> Entry:
+    def entry(self, prepared: Prepared, written: Written, reported: Counter[str]) -> Entry:
         """Return the ledger entry of the batch."""
         batch = prepared.batch
         rejected = len(prepared.rejected)
@@ -341,7 +251,7 @@ class BatchTransaction:
             updated=written.updated,
             unchanged=written.unchanged,
             duplicate=prepared.duplicate,
-            deleted=deleted,
+            deleted=written.deleted,
             skipped=batch.span.skipped,
         )
         return Entry(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -123,7 +123,7 @@ class Runs:
 
     def frame_target(self, key: str) -> frames.FrameTarget:
         """Return where the frames of a partition are written."""
-        write: Any = "replace" if self.history.replaces else "upsert"
+        write = frames.WRITERS["replace" if self.history.replaces else "upsert"]
         table = f"core.{NAME}"
         return frames.FrameTarget("asset goods", table, table, Partition(key, key), ("part", "id"), write)
 

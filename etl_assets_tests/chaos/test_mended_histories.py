@@ -12,6 +12,7 @@ from etl_assets.errors import QuarantineError
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.graph.assets.frames import FrameTarget, write_frame
 from etl_assets.graph.assets.stream import Stream
+from etl_assets.load.writers import Upsert
 from etl_assets.model.partitions import Partition
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import decisions
@@ -62,7 +63,7 @@ def test_a_row_of_a_later_batch_is_not_confirmed_by_a_record_with_other_contents
 
 
 def test_a_frame_that_was_committed_and_not_completed_is_not_refused(world: World) -> None:
-    target = FrameTarget("asset stock", "core.stock", "core.stock", Partition("a", "a"), ("code",), "upsert")
+    target = FrameTarget("asset stock", "core.stock", "core.stock", Partition("a", "a"), ("code",), Upsert())
     write_frame(pl.DataFrame({"code": ["fig", "plum"]}), target, world.warehouse, "run")
     world.query("UPDATE etl.delivery SET status = 'loading' RETURNING 1")  # as a run leaves it that is killed here
     write_frame(pl.DataFrame({"code": ["fig"]}), target, world.warehouse, "run")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from etl_assets.load.transaction import BatchTransaction
+from etl_assets.load.writers.keyed_rows import KeyedRows
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, entries
 from etl_assets.postgres.tables.guard import Guard
@@ -14,6 +15,7 @@ from etl_assets_tests.chaos import faults
 
 if TYPE_CHECKING:
     from etl_assets.load.prepare import Prepared
+    from etl_assets.load.writers import RowWriter
     from etl_assets.postgres.ledger.entries import Entry
 
 
@@ -49,7 +51,7 @@ class LedgerFirst(LedgerApart):
     def _expected_entry(self, prepared: Prepared) -> Entry:
         from etl_assets.postgres.tables.upsert import Written
 
-        return self.entry(prepared, Written(inserted=prepared.rows.height), 0, prepared.rules)
+        return self.entry(prepared, Written(inserted=prepared.rows.height), prepared.rules)
 
 
 class OpenGuard(Guard):
@@ -62,13 +64,19 @@ class OpenGuard(Guard):
 class Unguarded(BatchTransaction):
     """Wrong on purpose: a transaction that writes with an `OpenGuard`."""
 
-    def write_generation(self, prepared: Prepared) -> Any:
-        self.writer.guard.__class__ = OpenGuard
-        return super().write_generation(prepared)
+    def write_rows(self, prepared: Prepared) -> Any:
+        keyed(self.writer).guard.__class__ = OpenGuard
+        return super().write_rows(prepared)
 
 
 class OutOfTurn(BatchTransaction):
     """Wrong on purpose: writes rows while another transaction writes rows of the same keys."""
 
     def lock_writes(self) -> None:
-        self.writer.guard.outranked_by = deliveries.newer(self.connection, self.delivery)
+        self.writer.begin(deliveries.newer(self.connection, self.delivery))
+
+
+def keyed(writer: RowWriter) -> KeyedRows:
+    """Return a writer that writes by key."""
+    assert isinstance(writer, KeyedRows)
+    return writer

@@ -12,6 +12,8 @@ from etl_assets import ingest
 from etl_assets.errors import TransformError
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.load.transaction import BatchTransaction
+from etl_assets.load.writers import Upsert
+from etl_assets.load.writers.keyed_rows import KeyedRows
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.schema import Column, Schema
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
 
     from etl_assets.load import LoadReport
     from etl_assets.load.prepare import Prepared
+    from etl_assets.load.writers import WriterContext
     from etl_assets.model.delivery import Delivery
-    from etl_assets.postgres.ledger.entries import Entry
+    from etl_assets.postgres.ledger.entries import Entry, Kind
     from etl_assets_tests.ingest.world import World
 
 ORDERS = Schema(
@@ -281,16 +284,21 @@ def test_a_row_that_a_newer_file_confirms_concurrently_is_kept_only_if_transacti
     filed.publish("plum,9,", file="c.csv")
     newer = filed.land("c.csv").delivery
 
-    class Concurrent(kind):  # type: ignore[misc, valid-type]
-        def protection(self, prepared: Prepared) -> Any:
-            protect = super().protection(prepared)
+    class Concurrent(KeyedRows):
+        def protection(self, prepared: Prepared, kind_: Kind) -> Any:
+            protect = super().protection(prepared, kind_)
             beside.append(pool.submit(filed.load, newer, kind))
             wait(beside, timeout=1.0)
             return protect
 
+    class UpsertConcurrently(Upsert):
+        def open(self, context: WriterContext) -> KeyedRows:
+            return Concurrent(context)
+
     filed.publish("plum,1,", file="b.csv")
     beside: list[Future[LoadReport]] = []
     with ThreadPoolExecutor(1) as pool:
-        filed.load(filed.land("b.csv").delivery, Concurrent)
+        other = filed.other(more={"write": UpsertConcurrently()})
+        other.load(other.land("b.csv").delivery, kind)
     assert beside[0].result().delivery.status == "complete"
     assert filed.rows() == [("plum", 9 if waits else 1, None)]

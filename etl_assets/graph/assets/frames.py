@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import polars as pl
 import pyarrow as pa
@@ -15,7 +15,7 @@ import pyarrow as pa
 from etl_assets.errors import DeclarationError, DeliveryError
 from etl_assets.graph.keys import delivered_as, table_of
 from etl_assets.load import LoadRequest, PostgresLoader, Target
-from etl_assets.load.frame_transaction import FrameTransaction, ReplaceTransaction
+from etl_assets.load.writers import Snapshot, Upsert, Writer
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, Batch, RawBatch
 from etl_assets.model.delivery import Manifest, MemberIndex, Span
 from etl_assets.model.partitions import Partition
@@ -38,6 +38,10 @@ _SCALES: Final = (9, 18, 38)
 _NO_REJECTED: Final[dict[str, pl.DataType]] = {REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String)}
 
 
+WRITERS: Final[dict[str, Writer]] = {"upsert": Upsert(), "replace": Snapshot(max_deleted=1.0), "snapshot": Snapshot()}
+"""The write modes by the names that metadata may have for them."""
+
+
 @dataclass(frozen=True)
 class FrameTarget:
     """The table and the partition to which a frame is written, and how.
@@ -48,7 +52,7 @@ class FrameTarget:
         table: ``schema.table``.
         partition: Partition of the asset.
         key: Names of the columns that identify a row.
-        write: Whether rows of the partition that the frame lacks stay (``upsert``) or are deleted (``replace``).
+        writer: The write mode.
     """
 
     where: str
@@ -56,7 +60,7 @@ class FrameTarget:
     table: str
     partition: Partition
     key: tuple[str, ...]
-    write: Literal["upsert", "replace"]
+    writer: Writer
 
     @classmethod
     def of(cls, context: dg.OutputContext) -> Self:
@@ -72,15 +76,17 @@ class FrameTarget:
             raise DeclarationError(
                 where, "metadata 'key'", "is missing", "Write metadata={'key': ('column', ...)}, which identifies a row"
             )
-        if write not in {"upsert", "replace"}:
-            raise DeclarationError(where, "metadata 'write'", f"{write!r} is unknown", "Write 'upsert' or 'replace'")
+        writer = write if isinstance(write, Writer) else WRITERS.get(write)
+        if writer is None:
+            known = " or ".join(map(repr, WRITERS))
+            raise DeclarationError(where, "metadata 'write'", f"{write!r} is unknown", f"Write {known}")
         keys = list(context.asset_partition_keys) if context.has_asset_partitions else [""]
         if len(keys) != 1:
             raise DeclarationError(
                 where, "backfill_policy", f"puts {len(keys)} partitions in one run", "Let each partition be a run"
             )
         partition = Partition(keys[0], keys[0])
-        return cls(where, delivered_as(context.asset_key), table_of(context.asset_key), partition, tuple(key), write)
+        return cls(where, delivered_as(context.asset_key), table_of(context.asset_key), partition, tuple(key), writer)
 
 
 def write_frame(
@@ -106,9 +112,8 @@ def write_frame(
             numbered = rows.with_columns(pl.int_range(1, rows.height + 1, dtype=pl.Int64).alias(RECORD_NO))
             yield Batch(FrameBatch(rows, manifest.spans[0]), numbered, pl.DataFrame(schema=_NO_REJECTED))
 
-    transaction = ReplaceTransaction if target.write == "replace" else FrameTransaction
-    table = Target(target.table, schema, schema.fingerprint)
-    return PostgresLoader(transaction=transaction).load(LoadRequest(warehouse.url, run_id, table, delivery, batches))
+    table = Target(target.table, schema, schema.fingerprint, writer=target.writer, frozen=False)
+    return PostgresLoader().load(LoadRequest(warehouse.url, run_id, table, delivery, batches))
 
 
 def _enter(connection: Connection, target: FrameTarget, manifest: Manifest) -> Delivery:

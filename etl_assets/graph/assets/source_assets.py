@@ -149,6 +149,9 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
             "batches": dg.Field(
                 [int], default_value=[], description="Reload only these batches of a complete delivery, by number."
             ),
+            "accept_deletes": dg.Field(
+                bool, default_value=False, description="Consent to the deletion of any number of rows by a snapshot."
+            ),
             "compare_keys": dg.Field(
                 bool, default_value=False, description="Compare keys with those of the source even if it is not due."
             ),
@@ -163,6 +166,7 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
             run_id=context.run.run_id,
             force=context.op_execution_context.op_config["force"],
             batches=tuple(context.op_execution_context.op_config["batches"]),
+            accept_deletes=context.op_execution_context.op_config["accept_deletes"],
             on_refusal=_report_refusal(source, context, warehouse, record),
         )
         yield dg.Output(stream)

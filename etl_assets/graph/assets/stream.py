@@ -38,6 +38,7 @@ class Stream:
         force: Whether to reload the newest delivery even if it is complete.
         batches: Numbers of the batches of the newest delivery to reload; empty if all of it is loaded as usual.
         on_refusal: Called with a delivery that has too many rejected records, before the error is raised again.
+        accept_deletes: Whether a person consents to the deletion of any number of rows.
         reports: The reports of the pending deliveries, oldest first; empty until they are loaded. Their counts and
             rules are those of the whole delivery, even when there was nothing to do.
         reloaded: The reports of the other deliveries, of this partition or another, that were stale.
@@ -49,6 +50,7 @@ class Stream:
     force: bool
     batches: tuple[int, ...]
     on_refusal: OnRefusal
+    accept_deletes: bool = False
     reports: list[LoadReport] = field(default_factory=list)
     reloaded: list[LoadReport] = field(default_factory=list)
 
@@ -88,7 +90,15 @@ class Stream:
         self, delivery: Delivery, warehouse: Warehouse, batches: tuple[int, ...] = (), *, force: bool = False
     ) -> LoadReport:
         try:
-            report = ingest.load(self.source, delivery, warehouse, self.run_id, force=force, batches=batches)
+            report = ingest.load(
+                self.source,
+                delivery,
+                warehouse,
+                self.run_id,
+                force=force,
+                batches=batches,
+                accept_deletes=self.accept_deletes,
+            )
         except TooManyRejectedError as error:
             self.on_refusal(delivery, error)
             raise

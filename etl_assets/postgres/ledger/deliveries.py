@@ -205,6 +205,17 @@ def newer(connection: Connection, delivery: Delivery, *, same_partition: bool = 
     return [delivery_id for (delivery_id,) in rows]
 
 
+def completed(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """Return those of some deliveries for which a write mode has entered that every batch was written."""
+    if not ids:
+        return []
+    rows = connection.execute(
+        "SELECT DISTINCT delivery_id FROM etl.batch WHERE delivery_id = ANY (%s) AND kind = 'completion' ORDER BY 1",
+        (list(ids),),
+    ).fetchall()
+    return [delivery_id for (delivery_id,) in rows]
+
+
 def begin(connection: Connection, delivery: Delivery, fingerprint: str, *, force: bool) -> Delivery:
     """Mark a delivery as ``loading``; begin a new generation if it is stale, or when forced.
 
@@ -329,6 +340,11 @@ def need_reload_if_loaded_otherwise(connection: Connection, delivery: Delivery, 
         "UPDATE etl.delivery SET needs_reload = true WHERE id = %s AND fingerprint <> %s AND NOT needs_reload",
         (delivery.id, fingerprint),
     )
+
+
+def need_reload_of(connection: Connection, delivery: Delivery) -> None:
+    """Mark a delivery to be reloaded."""
+    connection.execute("UPDATE etl.delivery SET needs_reload = true WHERE id = %s AND NOT needs_reload", (delivery.id,))
 
 
 def refuse(connection: Connection, delivery: Delivery, why: str) -> None:

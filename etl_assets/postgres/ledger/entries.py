@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.locks import Holder
 
-Kind = Literal["ingest", "replay"]
+Kind = Literal["ingest", "replay", "completion"]
+"""Of an entry: a batch, a replay, or what the write mode did when every batch was written."""
 COUNT_NAMES: Final = tuple(count.name for count in fields(Counts))
 _COLUMNS: Final = f"number, first_record, last_record, rules, coalesce(confirmed, unchanged), {', '.join(COUNT_NAMES)}"
 

@@ -120,11 +120,12 @@ OF_THE_LEDGER: Final = (
     _adds_up("rows", ROWS),
     QueriedInvariant(
         "lines_span_their_records",
-        "Every ledger entry of a batch reads the records from its first to its last; that of a replay, some of them",
+        "Every ledger entry of a batch reads the records from its first to its last; that of a replay, some of them; "
+        "that of a completion, none",
         BY_HAND,
         f"SELECT {ENTRY}, format('read %s records from %s to %s', b.read, b.first_record, b.last_record) "
         "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id WHERE CASE b.kind WHEN 'ingest' "
-        "THEN b.read <> b.last_record - b.first_record + 1 "
+        "THEN b.read <> b.last_record - b.first_record + 1 WHEN 'completion' THEN b.read <> 0 "
         "ELSE b.read NOT BETWEEN 1 AND b.last_record - b.first_record + 1 END ORDER BY b.id",
     ),
     QueriedInvariant(
@@ -213,7 +214,7 @@ OF_THE_LEDGER: Final = (
         "SELECT 'table ' || n.nspname || '.' || c.relname, 'is a staging table, and no load is connected' "
         "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' "
         "AND c.relname IN ('etl_staging', 'etl_probe', 'etl_rejected', 'etl_kept', 'etl_produced', "
-        "'etl_confirmed') "
+        "'etl_confirmed', 'etl_published', 'etl_wanted', 'etl_absent') "
         "AND (n.nspname NOT LIKE 'pg\\_temp%' "
         # a load may end during this query: its tables go before its connection, so whether they exist is asked last
         "OR CASE WHEN EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = current_database() "

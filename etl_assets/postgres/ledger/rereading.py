@@ -60,6 +60,16 @@ def rejected_now(connection: Connection, delivery: Delivery, span: Span) -> list
         ).fetchall()
 
 
+def all_rejected_now(connection: Connection, delivery: Delivery) -> list[Rejected]:
+    """Return the records that the current generation of a delivery rejected and that were not replayed since."""
+    with connection.cursor(row_factory=class_row(Rejected)) as cursor:
+        return cursor.execute(
+            f"SELECT {_COLUMNS} FROM etl.rejected WHERE delivery_id = %s AND generation = %s "
+            "AND status <> 'replayed' ORDER BY record_no",
+            (delivery.id, delivery.generation),
+        ).fetchall()
+
+
 def any_replayed(connection: Connection, delivery: Delivery, span: Span) -> bool:
     """Return whether a replay was tried of any record of a batch, in any generation."""
     row = connection.execute(

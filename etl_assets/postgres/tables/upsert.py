@@ -46,6 +46,7 @@ class Written:
         confirmed: How many of the unchanged rows, at most, have their contents from another delivery.
         repeated: Numbers of the records that changed a row of an earlier batch of their delivery, and not to a newer
             order, if the writer was to find them.
+        deleted: Rows of the table that were deleted.
     """
 
     inserted: int = 0
@@ -53,6 +54,11 @@ class Written:
     unchanged: int = 0
     confirmed: int = 0
     repeated: tuple[int, ...] = ()
+    deleted: int = 0
+
+    def with_deleted(self, deleted: int) -> Written:
+        """Return the same counts, with that many deleted rows."""
+        return replace(self, deleted=deleted)
 
 
 class TableWriter:

@@ -1,0 +1,10 @@
+"""The write modes: what the table contains after each delivery. Each is one module.
+
+`base` has the contract. A mode is a value, such as ``Upsert()``, that opens a `RowWriter` for each load of a delivery.
+"""
+
+from etl_assets.load.writers.base import Completion, RowWriter, Writer, WriterContext
+from etl_assets.load.writers.snapshot import Snapshot
+from etl_assets.load.writers.upsert import Upsert
+
+__all__ = ["Completion", "RowWriter", "Snapshot", "Upsert", "Writer", "WriterContext"]

@@ -1,0 +1,159 @@
+"""The contract of a write mode: the declared value, and the writer of rows that it opens for one delivery."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from etl_assets.model.declaration import Declaration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import polars as pl
+
+    from etl_assets.load.base import OpenBatches, Target
+    from etl_assets.load.partition_lock import PartitionLock
+    from etl_assets.load.prepare import Prepared
+    from etl_assets.model.delivery import Delivery
+    from etl_assets.model.partitions import Partitioning
+    from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.ledger.entries import Kind
+    from etl_assets.postgres.ledger.locks import Holder
+    from etl_assets.postgres.tables.upsert import Written
+    from etl_assets.schema import Schema
+
+
+@dataclass(frozen=True)
+class WriterContext:
+    """What a writer of rows works on.
+
+    Attributes:
+        lock: Of the partition; its connection is in autocommit, and another one after a fault.
+        target: The table and its contract.
+        delivery: The delivery whose rows are written.
+        seed: Of the row hashes.
+        open_batches: Opens the delivery's batches; None for a replay, which has none.
+        accept_deletes: Whether a person consents to the deletion of any number of rows.
+    """
+
+    lock: PartitionLock
+    target: Target
+    delivery: Delivery
+    seed: int
+    open_batches: OpenBatches | None = None
+    accept_deletes: bool = False
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, in autocommit, of the session that has the partition's lock."""
+        return self.lock.connection
+
+    @property
+    def holder(self) -> Holder:
+        """The run that writes, and its epoch."""
+        return self.lock.holder
+
+    @property
+    def disjoint(self) -> bool:
+        """Whether no other partition can have rows of the same keys."""
+        return self.target.partition_column is not None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a write mode did after the last batch of a delivery, in the transaction of that batch.
+
+    Attributes:
+        deleted: How many rows were deleted, or marked as deleted.
+        notes: What the ledger keeps of it besides: numbers, by name.
+    """
+
+    deleted: int = 0
+    notes: Mapping[str, int] | None = None
+
+
+class RowWriter(ABC):
+    """Writes the rows of one delivery into one table, inside the transactions of its batches.
+
+    It is opened again after a fault of the connection, so that it may keep temporary tables of its session.
+
+    Args:
+        context: What it works on.
+    """
+
+    def __init__(self, context: WriterContext) -> None:
+        self.context = context
+
+    @property
+    def sends_everything(self) -> bool:
+        """Whether the next rows will probably all be sent, so that it is worth encoding them ahead."""
+        return False
+
+    @abstractmethod
+    def encode(self, rows: pl.DataFrame) -> bytes:
+        """Encode rows in the form in which `write` sends all of them; may be called from another thread."""
+
+    def begin(self, newer: Sequence[int]) -> None:  # noqa: B027 -- keyed rows need it
+        """Begin a transaction.
+
+        Args:
+            newer: Ids of the newer deliveries that may have rows of the same keys.
+        """
+
+    def note(self, prepared: Prepared) -> None:  # noqa: B027 -- modes that complete need it
+        """Note what a batch publishes, in its transaction and before any of its records is rejected by the database."""
+
+    def find_repeated(self, prepared: Prepared, kind: Kind) -> Sequence[int]:  # noqa: ARG002 -- keyed rows need them
+        """Return the numbers of the records to reject because an earlier batch of the delivery wrote their key."""
+        return ()
+
+    @abstractmethod
+    def write(self, prepared: Prepared, kind: Kind) -> Written:
+        """Write everything that a batch, or a replay, changes in the table; return the counts."""
+
+    @abstractmethod
+    def store(self, rows: pl.DataFrame) -> None:
+        """Write some rows only to find whether the database can store them; the caller rolls back."""
+
+    def complete(self) -> Completion | None:
+        """Do what the mode does when every batch is written, in the transaction of the last one.
+
+        Returns:
+            What the ledger enters of it; None if the mode does nothing.
+
+        Raises:
+            TooManyDeletedError: If it would delete more rows than the declaration consents to.
+        """
+        return None
+
+
+@dataclass(frozen=True)
+class Writer(Declaration):
+    """A write mode. A subclass is a frozen dataclass; its fields are its settings."""
+
+    needs_key: ClassVar[bool] = True
+    """Whether the schema must have a key."""
+    completes: ClassVar[bool] = False
+    """Whether `RowWriter.complete` does something."""
+
+    @property
+    def identity(self) -> str:
+        """A text that changes when the mode makes other rows of the same deliveries; empty for `Upsert`."""
+        return repr(self)
+
+    def check(self, schema: Schema, partitions: Partitioning | None, where: str) -> None:
+        """Raise a `DeclarationError` unless the mode fits the schema and the partitions. Modes override this."""
+
+    @abstractmethod
+    def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
+        """Create the table, or change it if the schema only adds or widens columns.
+
+        Raises:
+            IncompatibleTableError: If this needs any other change. Nothing was changed.
+        """
+
+    @abstractmethod
+    def open(self, context: WriterContext) -> RowWriter:
+        """Return a writer for the rows of one delivery; the table exists."""

@@ -1,0 +1,215 @@
+"""Writes rows by key: of each key the table has one row, which an order of records decides.
+
+`Upsert` uses it as it is; other modes with a key derive from it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from etl_assets.errors import LoadError
+from etl_assets.load.confirmed import confirmed_rows
+from etl_assets.load.prepare import AFTER_ALL
+from etl_assets.load.writers.base import RowWriter
+from etl_assets.postgres.ledger import deliveries, entries, quarantine
+from etl_assets.postgres.tables.reloading import remove_unproduced, take_over
+from etl_assets.postgres.tables.replacing import find_other_partition, keep_keys
+from etl_assets.postgres.tables.upsert import TableWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from etl_assets.load.prepare import Prepared
+    from etl_assets.load.writers.base import WriterContext
+    from etl_assets.postgres.ledger.entries import Kind
+    from etl_assets.postgres.tables.guard import Guard
+    from etl_assets.postgres.tables.upsert import Protect, Written
+
+
+class KeyedRows(RowWriter):
+    """Writes the rows that are new or differ, unless the table has a newer row of their key.
+
+    Args:
+        context: What it works on.
+    """
+
+    def __init__(self, context: WriterContext) -> None:
+        super().__init__(context)
+        self._table = TableWriter(
+            context.connection,
+            context.target.table,
+            context.target.schema,
+            context.delivery.id,
+            refresh_hashes=entries.other_seeds(context.connection, context.delivery.source, context.seed),
+        )
+
+    @property
+    def guard(self) -> Guard:
+        """The conditions under which a row is written."""
+        return self._table.guard
+
+    @property
+    def sends_everything(self) -> bool:
+        """See `RowWriter.sends_everything`."""
+        return self._table.sends_everything
+
+    def encode(self, rows: pl.DataFrame) -> bytes:
+        """See `RowWriter.encode`."""
+        return self._table.encode(rows)
+
+    def begin(self, newer: Sequence[int]) -> None:
+        """See `RowWriter.begin`."""
+        self.guard.outranked_by = newer
+
+    def find_repeated(self, prepared: Prepared, kind: Kind) -> Sequence[int]:
+        """See `RowWriter.find_repeated`."""
+        self.guard.earlier_than = _earlier_than(prepared, kind)
+        if self.context.target.schema.repeated_keys != "reject" or self.guard.earlier_than is None:
+            return ()
+        return self._table.find_repeated(prepared.rows)
+
+    def write(self, prepared: Prepared, kind: Kind) -> Written:
+        """See `RowWriter.write`."""
+        context = self.context
+        if not context.target.frozen:
+            self._refuse_shared_keys(prepared)
+        written = self._write_changes(prepared, kind)
+        if context.target.schema.repeated_keys == "reject":
+            # so that a later batch finds every key of this one among the delivery's own rows
+            take_over(
+                context.connection,
+                context.target.table,
+                context.target.schema,
+                prepared.rows,
+                self.guard.outranked_by,
+            )
+        return written
+
+    def store(self, rows: pl.DataFrame) -> None:
+        """See `RowWriter.store`."""
+        self._table.write(rows)
+
+    def protection(self, prepared: Prepared, kind: Kind) -> Protect | None:
+        """Return a function that finds rows of the table that something newer confirmed; None if nothing did.
+
+        A confirmed row keeps the mark of the older record, so the guard cannot recognise it.
+        """
+        return self.protection_from(self._confirmed_after(prepared, kind), prepared.batch.span.batch)
+
+    def protection_from(self, after: int, batch: int) -> Protect | None:
+        """Return what `protection` returns, for a batch by its number, and the records of the delivery after one."""
+        context, target = self.context, self.context.target
+        read = target.read_confirmed
+        if read is None or (after == AFTER_ALL and not self.guard.outranked_by):
+            return None
+        confirming = entries.find_confirmations(
+            context.connection, context.delivery, after, same_partition=context.disjoint
+        )
+        if not confirming:
+            return None
+        schema, own, seed = target.schema, context.delivery.id, context.seed
+        return lambda candidates: confirmed_rows(
+            candidates, schema, own, seed, read(context.connection, confirming, batch)
+        )
+
+    def ask_for_runners_up(self, *, newer_too: bool) -> None:
+        """Mark the deliveries that must be reloaded, since they may have other versions of rows that were deleted.
+
+        This delivery is one of them if batches of it stay as another run read them.
+
+        Args:
+            newer_too: Whether newer deliveries may have them as well as older ones.
+        """
+        context = self.context
+        deliveries.need_reload(
+            context.connection,
+            context.delivery,
+            same_partition=context.disjoint,
+            newer_too=newer_too,
+            itself=entries.has_other_epochs(context.connection, context.delivery, context.holder),
+        )
+
+    def _write_changes(self, prepared: Prepared, kind: Kind) -> Written:
+        """Write the rows that are new or differ; if the delivery is reloaded, delete those it no longer yields."""
+        protect = self.protection(prepared, kind)
+        if self.context.delivery.generation == 1 or kind == "replay":
+            written = self._table.write(prepared.rows, prepared.encoded, protect=protect)
+        else:
+            written = self._write_reloaded(prepared, protect)
+        if (written.updated or written.deleted or protect is not None) and self.context.target.frozen:
+            self._ask_other_declarations()
+        return written
+
+    def _write_reloaded(self, prepared: Prepared, protect: Protect | None) -> Written:
+        """Delete the rows of the delivery that its records no longer yield, and write those that are new or differ."""
+        context = self.context
+        first, last = records_of(prepared, context)
+        in_order = all(
+            entry.last_record < first for entry in entries.find(context.connection, context.delivery).values()
+        )
+        self.guard.pending_reload = last if in_order else None
+        deleted, confirmed = remove_unproduced(
+            context.connection,
+            context.target.table,
+            context.target.schema,
+            context.delivery,
+            prepared.batch.rows,
+            (first, last),
+            protect,
+        )
+        if deleted:
+            self.ask_for_runners_up(newer_too=confirmed or context.target.schema.order_by is not None)
+        written = self._table.write(prepared.rows, protect=protect, reload=True)
+        quarantine.supersede(context.connection, context.delivery, first, last)
+        return written.with_deleted(deleted)
+
+    def _ask_other_declarations(self) -> None:
+        """Mark the deliveries read under another declaration to be reloaded, even when that declaration comes back.
+
+        Their rows may have been changed by an order, or by values, of this declaration.
+        """
+        context = self.context
+        deliveries.need_reload_of_those_read_otherwise(
+            context.connection, context.delivery, context.target.fingerprint, same_partition=context.disjoint
+        )
+
+    def _confirmed_after(self, prepared: Prepared, kind: Kind) -> int:
+        """Return the record of this delivery after which records that are already written count as newer."""
+        if kind == "replay":
+            return prepared.batch.span.first_record
+        if self.context.delivery.generation == 1:
+            return AFTER_ALL
+        return 0 if entries.has_gaps(self.context.connection, self.context.delivery) else AFTER_ALL
+
+    def _refuse_shared_keys(self, prepared: Prepared) -> None:
+        """Raise if another partition has one of the keys.
+
+        What is not frozen could not be read again. So which of the two rows stays would depend on which partition was
+        computed last.
+        """
+        context, target = self.context, self.context.target
+        keep_keys(context.connection, target.table, target.schema, prepared.rows)
+        other = find_other_partition(context.connection, target.table, target.schema, context.delivery)
+        if other is not None:
+            key = ", ".join(target.schema.key)
+            raise LoadError(
+                f"The frame for partition {context.delivery.partition!r} of {target.table} has keys that partition "
+                f"{other!r} has too. Nothing was written. Add the column that decides the partition to metadata 'key', "
+                f"now {key}, or let each partition return only its own rows."
+            )
+
+
+def records_of(prepared: Prepared, context: WriterContext) -> tuple[int, int]:
+    """Return the first and last record of a batch; the last batch covers all later records, of any generation."""
+    span = prepared.batch.span
+    return span.first_record, AFTER_ALL if span == context.delivery.manifest.spans[-1] else span.last_record
+
+
+def _earlier_than(prepared: Prepared, kind: Kind) -> int | None:
+    """Return the record before which the delivery's rows are of earlier batches; None if there can be none."""
+    if kind == "replay":
+        return AFTER_ALL
+    first = prepared.batch.span.first_record
+    return first if first > 1 else None

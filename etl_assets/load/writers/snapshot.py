@@ -1,0 +1,207 @@
+"""`Snapshot`: each delivery is the whole of its source or partition, so that rows it no longer has are deleted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from etl_assets.errors import DeclarationError, TooManyDeletedError
+from etl_assets.load.writers.base import Completion, Writer
+from etl_assets.load.writers.keyed_rows import KeyedRows
+from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
+from etl_assets.model.partitions import Files
+from etl_assets.model.rule import KEY_UNIQUE
+from etl_assets.postgres.ledger import deletions, deliveries, references
+from etl_assets.postgres.tables.absent_rows import AbsentRows
+from etl_assets.postgres.tables.ddl import ensure_table
+from etl_assets.postgres.tables.published_keys import PublishedKeys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from etl_assets.load.prepare import Prepared
+    from etl_assets.load.writers.base import WriterContext
+    from etl_assets.model.batch import Batch
+    from etl_assets.model.partitions import Partitioning
+    from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.ledger.entries import Kind
+    from etl_assets.postgres.tables.upsert import Written
+    from etl_assets.schema import Schema
+
+UNREADABLE = "unreadable_keys"
+"""The note of a completion: how many records have a key that cannot be read, so that nothing was deleted."""
+ORPHANED = "orphaned_rows"
+"""The note of a completion: how many rows of other tables refer to rows that were deleted."""
+
+
+@dataclass(frozen=True)
+class Snapshot(Writer):
+    """Inserts and updates like `Upsert`, and deletes the rows whose key a complete delivery no longer has.
+
+    The row of a key stays if the record that has the key is rejected. If the key of a rejected record cannot be read,
+    nothing is deleted. An empty delivery is refused, unless the table has no rows that it could delete.
+
+    The scope of a delivery is its partition if the partitions have a ``column``, and otherwise the whole source.
+
+    Attributes:
+        max_deleted: The share of the rows, 0.0 to 1.0, that a delivery may delete. Above it the delivery is refused
+            until a person consents.
+        referenced: What happens if a row that is to be deleted is referred to by a row of another table: ``"report"``
+            it, or ``"refuse"`` the delivery.
+    """
+
+    max_deleted: float = 0.1
+    referenced: Literal["report", "refuse"] = "report"
+
+    completes = True
+
+    @property
+    def identity(self) -> str:
+        """See `Writer.identity`."""
+        return "Snapshot"
+
+    def check(self, schema: Schema, partitions: Partitioning | None, where: str) -> None:
+        """See `Writer.check`."""
+        if not 0.0 <= self.max_deleted <= 1.0:
+            raise DeclarationError(where, "max_deleted", f"{self.max_deleted} is not a share", "Write 0.0 to 1.0")
+        if schema.order_by is not None:
+            raise DeclarationError(
+                where,
+                "write",
+                "is a Snapshot, whose deliveries replace one another, and the schema has order_by",
+                "Leave order_by out",
+            )
+        if partitions is not None and partitions.column is None and not isinstance(partitions, Files):
+            raise DeclarationError(
+                where,
+                "write",
+                "is a Snapshot, and no column says to which partition a row belongs",
+                "Write column= in the partitions, or leave them out",
+            )
+
+    def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
+        """See `Writer.ensure_table`."""
+        ensure_table(connection, table, schema)
+
+    def open(self, context: WriterContext) -> SnapshotRows:
+        """See `Writer.open`."""
+        return SnapshotRows(context, self)
+
+
+class SnapshotRows(KeyedRows):
+    """Writes the rows of one delivery that is the whole of its scope.
+
+    Newer deliveries of the scope that are loaded decide which keys the table has: a late one brings no key back.
+
+    Args:
+        context: What it works on.
+        mode: The declared mode.
+    """
+
+    def __init__(self, context: WriterContext, mode: Snapshot) -> None:
+        super().__init__(context)
+        self._mode = mode
+        self._published = PublishedKeys(context.connection, context.target.table, context.target.schema)
+        self._noted: dict[int, int] = {}
+        self._decided_by: Sequence[int] = ()
+
+    def begin(self, newer: Sequence[int]) -> None:
+        """See `RowWriter.begin`."""
+        super().begin(newer)
+        self._decided_by = deliveries.completed(self.context.connection, newer)
+
+    def note(self, prepared: Prepared) -> None:
+        """See `RowWriter.note`."""
+        self._note(prepared.batch)
+
+    def write(self, prepared: Prepared, kind: Kind) -> Written:
+        """See `RowWriter.write`."""
+        if kind == "replay":  # the keys of the delivery may be others now
+            deliveries.need_reload_of(self.context.connection, self.context.delivery)
+        if not self._decided_by:
+            return super().write(prepared, kind)
+        rows = self._wanted(prepared.rows)
+        written = super().write(replace(prepared, rows=rows, encoded=None), kind)
+        return replace(written, unchanged=written.unchanged + prepared.rows.height - rows.height)
+
+    def complete(self) -> Completion:
+        """See `RowWriter.complete`."""
+        context, target = self.context, self.context.target
+        of_partition = context.disjoint or not target.frozen
+        partition = context.delivery.partition if of_partition else None
+        absent = AbsentRows(context.connection, target.table, target.schema, context.delivery, partition)
+        if not absent.any_others(self.guard.outranked_by):
+            return Completion()
+        unreadable = self._note_others()
+        if unreadable:
+            return Completion(notes={UNREADABLE: unreadable})
+        absent.find(self._published, self.guard.outranked_by)
+        if self.guard.outranked_by and (protect := self.protection_from(0, 0)) is not None:
+            absent.keep_confirmed(protect)
+        orphaned = references.count_referring(context.connection, target.table, absent.name) if absent.number else 0
+        self._brake(absent, orphaned)
+        deletions.enter(context.connection, context.delivery, target.schema, absent.name)
+        deleted = absent.delete()
+        return Completion(deleted, {ORPHANED: orphaned} if orphaned else None)
+
+    def _wanted(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows whose key the table has, or that every newer delivery rejected; the others are gone."""
+        missing = self._published.missing_in_table(rows)
+        if missing.is_empty():
+            return rows
+        schema, keys = self.context.target.schema, self.context.target.keys
+        for delivery_id in self._decided_by:
+            if keys is None:
+                break
+            rejected, unreadable = keys.of_delivery(self.context.connection, delivery_id)
+            if not unreadable:
+                missing_here = missing.join(rejected, on=schema.key, how="semi")
+                rows = rows.join(missing.join(missing_here, on=schema.key, how="anti"), on=schema.key, how="anti")
+                missing = missing_here
+        return rows.sort(schema.key)
+
+    def _note(self, batch: Batch) -> None:
+        """Keep the keys of all records of a batch, and how many cannot be read."""
+        target = self.context.target
+        # a record that only repeats a key adds none
+        others = batch.rejected.filter(pl.col(REJECTED_RULES).list.eval(pl.element() != KEY_UNIQUE).list.any())
+        self._published.add(batch.rows.select(target.schema.key))
+        unreadable = others.height
+        if others.height and target.keys is not None:
+            keys, unreadable = target.keys.of_batch(batch.raw, others[REJECTED_RECORD_NO])
+            self._published.add(keys)
+        self._noted[batch.span.batch] = unreadable
+
+    def _note_others(self) -> int:
+        """Read the keys of the batches that other runs wrote; return how many keys of the delivery are unreadable."""
+        lacking = {span.batch for span in self.context.delivery.manifest.spans} - set(self._noted)
+        if lacking and self.context.open_batches is not None:
+            for batch in self.context.open_batches(frozenset(self._noted)):
+                self.context.connection.execute("SELECT")
+                self._note(batch)
+        return sum(self._noted.values())
+
+    def _brake(self, absent: AbsentRows, orphaned: int) -> None:
+        """Raise if the delivery would delete more rows than the mode or a person consents to."""
+        if self.context.accept_deletes or not absent.number:
+            return
+        delivery, mode = self.context.delivery, self._mode
+        empty = self.context.target.frozen and not delivery.manifest.records
+        remedy = (
+            "Nothing was deleted, and the last batch of the delivery was not written. Look at the delivery; if the "
+            "rows are to go, consent with `etl-assets run NAME --accept-deletes` or accept_deletes in Dagster's config"
+        )
+        if orphaned and mode.referenced == "refuse":
+            raise TooManyDeletedError(
+                f"{delivery} no longer has {absent.number} of {absent.compared} rows, and {orphaned} rows of other "
+                f"tables refer to them. {remedy}."
+            )
+        if empty or absent.number > int(mode.max_deleted * absent.compared):
+            what = "has no records, and the table has" if empty else "does not have the keys of"
+            raise TooManyDeletedError(
+                f"{delivery} {what} {absent.number} of {absent.compared} rows; max_deleted={mode.max_deleted} consents "
+                f"to {0 if empty else int(mode.max_deleted * absent.compared)}. The first keys that are gone: "
+                f"{absent.first_keys()}. {remedy}."
+            )

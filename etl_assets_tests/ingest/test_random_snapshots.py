@@ -1,0 +1,86 @@
+"""Any history of snapshots ends in the table of a load from empty, whichever are late, reloaded or corrected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from etl_assets.extract.formats.csv import Csv
+from etl_assets.load.writers import Snapshot
+from etl_assets_tests.ingest.random_histories import NAMES, PAD, STEPS, Declared, History
+
+if TYPE_CHECKING:
+    from etl_assets_tests.ingest.world import World
+
+DECLARED = st.builds(
+    Declared,
+    st.sampled_from([None, 1, 2]),
+    st.just(False),
+    st.sampled_from([False, False, True]),
+)
+
+
+def only_snapshots(steps: list[tuple[str, Any, Any]]) -> list[tuple[str, Any, Any]]:
+    """Return the steps with declarations that a snapshot can have: without an order column."""
+    return [
+        (step, Declared(first.maximum, merged=first.merged, two=first.two) if step == "declare" else first, second)
+        for step, first, second in steps
+    ]
+
+
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@given(
+    steps=STEPS.map(only_snapshots),
+    last=st.permutations(range(3)),
+    batch_bytes=st.sampled_from([64, 100, 4096]),
+    declared=DECLARED,
+)
+@example(
+    # A late delivery must not bring a key back that a newer one no longer has.
+    steps=[("publish", "p", ["a,1,1", "b,1,1"]), ("publish", "q", ["a,1,1"]), ("load", 1, None), ("load", 0, None)],
+    last=[0, 1, 2],
+    batch_bytes=64,
+    declared=Declared(),
+)
+@example(
+    # It must bring it if every newer one has rejected it.
+    steps=[("publish", "p", ["a,1,1", "b,1,1"]), ("publish", "q", ["a,1,1", "b,bad,1"]), ("load", 1, None)],
+    last=[0, 1, 2],
+    batch_bytes=64,
+    declared=Declared(),
+)
+def test_any_history_of_snapshots_ends_in_the_table_of_a_load_from_empty(
+    world: World, steps: list[tuple[str, Any, Any]], last: list[int], batch_bytes: int, declared: Declared
+) -> None:
+    here = world.other(name=f"history{next(NAMES)}", files=True, format=Csv(batch_bytes=batch_bytes))
+    history = History(here, declared, Snapshot(max_deleted=1.0))
+    history.declare(declared)
+    history.take_steps(steps)
+    if history.landed:
+        history.run_everything(last)
+        assert here.rows() == expected(history)
+        assert here.violations() == []
+
+
+def expected(history: History) -> list[tuple[Any, ...]]:
+    """Return what the deliveries give one after the other: each deletes what it does not publish."""
+    table: dict[str, tuple[Any, ...]] = {}
+    declared = history.declared
+    for _, records in history.effective():
+        published, unreadable = set[str | None](), False
+        rows: dict[str, tuple[Any, ...]] = {}
+        for _, text in records:
+            row = declared.row(text)
+            if row is not None:
+                rows[row[0]] = row
+                published.add(row[0])
+            elif not declared.is_left_out(text):
+                key = declared.key_of_rejected(text)
+                unreadable |= key is None
+                published.add(key)
+        if not unreadable:
+            table = {key: row for key, row in table.items() if key in published}
+        table |= rows
+    return [(*row, PAD) for _, row in sorted(table.items())]
