@@ -102,6 +102,7 @@ class SourceReading:
         skipped = [loaded.id for loaded in self._loaded if not (loaded.current and self._comparable)]
         self.extent = Extent(source.name, sum(loaded.batches for loaded in self._loaded), skipped=skipped)
         self.violations: list[Violation] = []
+        self._partitions = deliveries.partitions(connection, source.name)
 
     def read_all(self) -> None:
         """Read every delivery, the oldest first."""
@@ -171,8 +172,17 @@ class SourceReading:
             self.extent.skipped.append(delivery.id)
             return None
         self._report_rows(delivery, compared.changed, "has {} rows with other contents than records of {} yield")
-        self._report_rows(delivery, compared.missing, "lacks {} rows that records of {} yield")
+        if not self._may_be_deleted(delivery, order):
+            self._report_rows(delivery, compared.missing, "lacks {} rows that records of {} yield")
         return compared
+
+    def _may_be_deleted(self, delivery: Delivery, order: Order) -> bool:
+        """Return whether a newer complete delivery may have deleted rows of this one."""
+        if not self._source.write.deletes:
+            return False
+        partition = delivery.partition if self._source.partition_rule is not None else None
+        newer = [id_ for id_ in order.newer if partition is None or self._partitions[id_] == partition]
+        return bool(deliveries.completed(self._connection, newer))
 
     def _batches(self, delivery: Delivery, numbers: frozenset[int]) -> Iterator[Batch]:
         corrected = ingest.corrected_records(delivery, lambda: nullcontext(self._connection))

@@ -209,7 +209,7 @@ class DeliveryLoad:
     def _allowance(self) -> int:
         """Return how many more records of the delivery may be rejected."""
         consent = self.delivery.manifest.consent(self.target.max_rejected)
-        return consent - entries.sum_entries(entries.find(self.connection, self.delivery))[0].rejected
+        return consent - entries.sum_entries(entries.find(self.connection, self.delivery).values())[0].rejected
 
     def _reconnect(self, number: int) -> Entry | None:
         """Reconnect and lock the partition again; return the ledger entry of a batch if the batch was committed."""

@@ -92,7 +92,7 @@ class PostgresLoader(Loader):
 
     def _load_missing(self, load: DeliveryLoad, open_batches: OpenBatches) -> LoadReport:
         """Write the batches that the ledger does not have, and complete the delivery."""
-        done = entries.find(load.connection, load.delivery)
+        done, before = entries.find(load.connection, load.delivery), entries.find_all(load.connection, load.delivery)
         seconds: defaultdict[str, float] = defaultdict(float)
         if missing := {span.batch for span in load.delivery.manifest.spans} - set(done):
             self._write(load, open_batches(frozenset(done)), missing, seconds)
@@ -103,16 +103,14 @@ class PostgresLoader(Loader):
                 f"{load.delivery}: committed batches are missing from the ledger, as after a crash of the server. "
                 "The ledger accounts for all rows in the table. Run it again: it loads the missing batches."
             )
-        committed = entries.find(load.connection, load.delivery)
+        committed = entries.find_all(load.connection, load.delivery)
         counts, rules = entries.sum_entries(committed)
         return LoadReport(
             delivery=deliveries.by_id(load.connection, load.delivery.id) or load.delivery,
             status="resumed" if done else "loaded",
             counts=counts,
             rules=rules,
-            written=entries.sum_entries({number: entry for number, entry in committed.items() if number not in done})[
-                0
-            ],
+            written=counts - entries.sum_entries(before)[0],
             seconds=dict(seconds),
         )
 

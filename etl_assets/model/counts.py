@@ -54,6 +54,9 @@ class Counts:
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(mine + theirs for mine, theirs in zip(self.values, other.values, strict=True)))
 
+    def __sub__(self, other: Counts) -> Counts:
+        return Counts(*(mine - theirs for mine, theirs in zip(self.values, other.values, strict=True)))
+
     @property
     def values(self) -> Sequence[int]:
         """All counts, in the order of declaration."""

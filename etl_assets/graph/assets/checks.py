@@ -82,7 +82,7 @@ def loaded_results(source: Source, connection: Connection, reports: Sequence[Loa
 
 def blocking_results(source: Source, connection: Connection, delivery: Delivery) -> list[CheckResult]:
     """Return the results of the blocking checks of ``core/x`` for a complete delivery, from the ledger as it is now."""
-    counts, _ = entries.sum_entries(entries.find(connection, delivery))
+    counts, _ = entries.sum_entries(entries.find_all(connection, delivery))
     return [
         _rejected_share(source, [delivery], counts.rejected, counts.read),
         _conservation_result(source, connection, [delivery], counts.read),

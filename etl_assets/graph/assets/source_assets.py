@@ -258,7 +258,7 @@ def _refused(
 ) -> tuple[Delivery, dict[str, int], dict[str, list[str]], CheckResult]:
     """Return a refused delivery as it is now, its broken rules, places of rejected records, and the result of drift."""
     delivery = deliveries.by_id(connection, delivery.id) or delivery
-    _, rules = entries.sum_entries(entries.find(connection, delivery))
+    _, rules = entries.sum_entries(entries.find_all(connection, delivery))
     places = sample_places(connection, [delivery.id])
     return delivery, rules, places, checks.drift_result(source, connection, delivery.manifest.records)
 

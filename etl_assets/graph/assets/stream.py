@@ -141,5 +141,5 @@ def _with_ledger_counts(report: LoadReport, warehouse: Warehouse) -> LoadReport:
     """Return the report; if the loader had nothing to do, with the delivery's counts and rules from the ledger."""
     if report.status != "unchanged":
         return report
-    counts, rules = entries.sum_entries(in_session(warehouse.url, partial(entries.find, delivery=report.delivery)))
+    counts, rules = entries.sum_entries(in_session(warehouse.url, partial(entries.find_all, delivery=report.delivery)))
     return replace(report, counts=counts, rules=rules)

@@ -137,6 +137,8 @@ class Writer(Declaration):
     """Whether the schema must have a key."""
     completes: ClassVar[bool] = False
     """Whether `RowWriter.complete` does something."""
+    deletes: ClassVar[bool] = False
+    """Whether a complete delivery deletes rows of older ones."""
 
     @property
     def identity(self) -> str:

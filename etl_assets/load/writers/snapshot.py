@@ -56,6 +56,7 @@ class Snapshot(Writer):
     referenced: Literal["report", "refuse"] = "report"
 
     completes = True
+    deletes = True
 
     @property
     def identity(self) -> str:
@@ -124,7 +125,8 @@ class SnapshotRows(KeyedRows):
             return super().write(prepared, kind)
         rows = self._wanted(prepared.rows)
         written = super().write(replace(prepared, rows=rows, encoded=None), kind)
-        return replace(written, unchanged=written.unchanged + prepared.rows.height - rows.height)
+        gone = prepared.rows.height - rows.height
+        return replace(written, unchanged=written.unchanged + gone, confirmed=written.confirmed + gone)
 
     def complete(self) -> Completion:
         """See `RowWriter.complete`."""

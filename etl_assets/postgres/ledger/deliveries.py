@@ -205,6 +205,11 @@ def newer(connection: Connection, delivery: Delivery, *, same_partition: bool = 
     return [delivery_id for (delivery_id,) in rows]
 
 
+def partitions(connection: Connection, source: str) -> dict[int, str]:
+    """Return the key of the partition of each delivery of a source, by its id."""
+    return dict(connection.execute("SELECT id, partition FROM etl.delivery WHERE source = %s", (source,)).fetchall())
+
+
 def completed(connection: Connection, ids: Sequence[int]) -> list[int]:
     """Return those of some deliveries for which a write mode has entered that every batch was written."""
     if not ids:

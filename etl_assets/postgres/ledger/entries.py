@@ -11,7 +11,7 @@ from etl_assets.model.counts import Counts
 from etl_assets.postgres.ledger.order import newer, oldest_first, order_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 Kind = Literal["ingest", "replay", "completion"]
 """Of an entry: a batch, a replay, or what the write mode did when every batch was written."""
 COUNT_NAMES: Final = tuple(count.name for count in fields(Counts))
-_COLUMNS: Final = f"number, first_record, last_record, rules, coalesce(confirmed, unchanged), {', '.join(COUNT_NAMES)}"
+_COLUMNS: Final = (
+    f"number, first_record, last_record, rules, notes, coalesce(confirmed, unchanged), {', '.join(COUNT_NAMES)}"
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Entry:
         rules: Number of records that broke each rule.
         confirmed: At most so many of the unchanged rows have their contents from another delivery.
         places: Places of the first records that broke each rule which only reports; empty in an entry that was read.
+        notes: Of a completion: what the write mode found, numbers by name.
     """
 
     number: int
@@ -44,6 +47,7 @@ class Entry:
     rules: dict[str, int]
     confirmed: int = 0
     places: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 def enter(
@@ -60,8 +64,8 @@ def enter(
     placeholders = ", ".join(["%s"] * len(COUNT_NAMES))
     connection.execute(
         "INSERT INTO etl.batch (delivery_id, generation, kind, number, run_id, epoch, first_record, last_record, "
-        f"rules, hash_seed, confirmed, places, {columns}) "
-        f"VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {placeholders})",
+        f"rules, hash_seed, confirmed, places, notes, {columns}) "
+        f"VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {placeholders})",
         (
             delivery.id,
             delivery.generation,
@@ -75,6 +79,7 @@ def enter(
             hash_seed,
             entry.confirmed,
             Jsonb(dict(entry.places)),
+            Jsonb(dict(entry.notes)),
             *entry.counts.values,
         ),
     )
@@ -87,6 +92,11 @@ def find(connection: Connection, delivery: Delivery, kind: Kind = "ingest") -> d
         (delivery.id, delivery.generation, kind),
     ).fetchall()
     return {row[0]: _entry(row) for row in rows}
+
+
+def find_all(connection: Connection, delivery: Delivery) -> list[Entry]:
+    """Return the entries of a delivery's current generation that account for it: of its batches and completions."""
+    return [*find(connection, delivery).values(), *find(connection, delivery, "completion").values()]
 
 
 def find_batch(connection: Connection, delivery: Delivery, number: int) -> Entry | None:
@@ -194,10 +204,10 @@ def find_confirmations(
     return [Confirmation(*row) for row in rows]
 
 
-def sum_entries(entries_: Mapping[int, Entry]) -> tuple[Counts, dict[str, int]]:
+def sum_entries(entries_: Iterable[Entry]) -> tuple[Counts, dict[str, int]]:
     """Add up entries: return the sums of all counts, and the number of records that broke each rule."""
     counts, rules = Counts(), dict[str, int]()
-    for entry in entries_.values():
+    for entry in entries_:
         counts += entry.counts
         for rule, broken in entry.rules.items():
             rules[rule] = rules.get(rule, 0) + broken
@@ -205,5 +215,5 @@ def sum_entries(entries_: Mapping[int, Entry]) -> tuple[Counts, dict[str, int]]:
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    number, first, last, rules, confirmed, *counts = row
-    return Entry(number, first, last, Counts(*counts), dict(rules), confirmed)
+    number, first, last, rules, notes, confirmed, *counts = row
+    return Entry(number, first, last, Counts(*counts), dict(rules), confirmed, notes=notes)

@@ -8,6 +8,8 @@ down_revision = "0014"
 TABLES = """
 ALTER TABLE etl.batch DROP CONSTRAINT batch_kind_check;
 ALTER TABLE etl.batch ADD CONSTRAINT batch_kind_check CHECK (kind IN ('ingest', 'replay', 'completion'));
+ALTER TABLE etl.batch ADD COLUMN notes jsonb NOT NULL DEFAULT '{}';
+COMMENT ON COLUMN etl.batch.notes IS 'Of a completion: numbers of what the write mode found, by name.';
 
 CREATE TABLE etl.deletion (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -46,5 +48,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop them; entries of completions must not exist."""
     op.execute("DROP TABLE etl.reference, etl.deletion")
-    op.execute("ALTER TABLE etl.batch DROP CONSTRAINT batch_kind_check")
+    op.execute("ALTER TABLE etl.batch DROP COLUMN notes, DROP CONSTRAINT batch_kind_check")
     op.execute("ALTER TABLE etl.batch ADD CONSTRAINT batch_kind_check CHECK (kind IN ('ingest', 'replay'))")
