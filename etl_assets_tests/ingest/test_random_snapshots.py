@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from etl_assets_tests.ingest.world import World
 
 DECLARED = st.builds(
-    Declared,
+    lambda maximum, merged: Declared(maximum, merged=merged),
     st.sampled_from([None, 1, 2]),
-    st.just(False),
     st.sampled_from([False, False, True]),
 )
 
