@@ -11,10 +11,11 @@ DRIFT: Final = "drift"
 VOLUME: Final = "volume"
 DISTRIBUTION: Final = "distribution"
 KEYS_AT_SOURCE: Final = "keys_at_source"
+DELETIONS: Final = "deletions"
 AUDIT: Final = "audit"
 """Also the name of the job that checks stored tables against their declarations."""
 DECLARATION: Final = "declaration"
 """The check of a file that does not load: it fails until the file loads."""
 BUILT_IN: Final = frozenset(
-    {SHAPE, REJECTED_SHARE, CONSERVATION, DRIFT, VOLUME, DISTRIBUTION, KEYS_AT_SOURCE, AUDIT, DECLARATION}
+    {SHAPE, REJECTED_SHARE, CONSERVATION, DRIFT, VOLUME, DISTRIBUTION, KEYS_AT_SOURCE, DELETIONS, AUDIT, DECLARATION}
 )

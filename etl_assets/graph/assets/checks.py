@@ -16,7 +16,7 @@ from etl_assets import watch
 from etl_assets.graph.assets.metadata import broken_rules
 from etl_assets.graph.keys import core_key, landing_key
 from etl_assets.model.check_result import CheckResult
-from etl_assets.model.checks import CONSERVATION, DRIFT, KEYS_AT_SOURCE, REJECTED_SHARE, SHAPE
+from etl_assets.model.checks import CONSERVATION, DELETIONS, DRIFT, KEYS_AT_SOURCE, REJECTED_SHARE, SHAPE
 from etl_assets.model.counts import Counts
 from etl_assets.postgres.ledger import entries
 from etl_assets.postgres.ledger.conservation import conservation
@@ -55,6 +55,9 @@ def core_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) 
             f"At most {keys.max_absent:.2%} of the rows lost their key at the source between two comparisons of keys."
         )
         specs.append(spec(KEYS_AT_SOURCE, key, about, partitions))
+    if source.write.deletes:
+        about = "Every row that the newest delivery no longer has is deleted, and no other table refers to one."
+        specs.append(spec(DELETIONS, key, about, partitions))
     watched = {DRIFT: "What is published has not changed, except for changes that were accepted, ignored or declared."}
     specs += [spec(name, key, about, partitions) for name, about in {**watched, **watch.checks_of(source)}.items()]
     return specs
@@ -75,6 +78,7 @@ def loaded_results(source: Source, connection: Connection, reports: Sequence[Loa
         *_rule_results(source, broken_rules(reports), counts.read, places),
         _rejected_share(source, loaded, counts.rejected, counts.read),
         _conservation_result(source, connection, loaded, counts.read),
+        *_deletions_results(source, connection, loaded[-1]),
         drift_result(source, connection, counts.read),
         *_monitor_results(source, connection, loaded),
     ]
@@ -176,6 +180,17 @@ def _conservation_result(
     ]
     description = "; ".join(dict.fromkeys(violations)) or "All sums agree."
     return CheckResult(CONSERVATION, passed=not violations, blocking=True, description=description, records=records)
+
+
+def _deletions_results(source: Source, connection: Connection, delivery: Delivery) -> list[CheckResult]:
+    """Return the result of the check ``deletions`` for the newest delivery; none if its write mode deletes nothing."""
+    if not source.write.deletes:
+        return []
+    completions = list(entries.find(connection, delivery, "completion").values())
+    notes = completions[-1].notes if completions else {}
+    deleted = completions[-1].counts.deleted if completions else 0
+    description = " ".join([f"{deleted:,} rows were deleted.", *source.write.explain(notes)])
+    return [CheckResult(DELETIONS, passed=not notes, description=description, records=delivery.manifest.records)]
 
 
 def _monitor_results(source: Source, connection: Connection, deliveries: Sequence[Delivery]) -> list[CheckResult]:

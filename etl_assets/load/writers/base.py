@@ -148,6 +148,10 @@ class Writer(Declaration):
     def check(self, schema: Schema, partitions: Partitioning | None, where: str) -> None:
         """Raise a `DeclarationError` unless the mode fits the schema and the partitions. Modes override this."""
 
+    def explain(self, notes: Mapping[str, int]) -> list[str]:  # noqa: ARG002 -- modes that complete need them
+        """Return what people should know of the notes of a `Completion`, a sentence for each; none if all is well."""
+        return []
+
     @abstractmethod
     def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
         """Create the table, or change it if the schema only adds or widens columns.

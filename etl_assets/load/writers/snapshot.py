@@ -19,7 +19,7 @@ from etl_assets.postgres.tables.ddl import ensure_table
 from etl_assets.postgres.tables.published_keys import PublishedKeys
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from etl_assets.load.prepare import Prepared
     from etl_assets.load.writers.base import WriterContext
@@ -81,6 +81,15 @@ class Snapshot(Writer):
                 "is a Snapshot, and no column says to which partition a row belongs",
                 "Write column= in the partitions, or leave them out",
             )
+
+    def explain(self, notes: Mapping[str, int]) -> list[str]:
+        """See `Writer.explain`."""
+        texts = {
+            UNREADABLE: "Nothing was deleted: the keys of {} rejected records cannot be read, and their rows would be "
+            "missed. Correct these records, or the declaration.",
+            ORPHANED: "{} rows of other tables refer to rows that were deleted.",
+        }
+        return [texts[name].format(number) for name, number in notes.items()]
 
     def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
         """See `Writer.ensure_table`."""
