@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     Runnable: TypeAlias = Source | dg.AssetKey
     """A declared source, or the key of an asset that was written by hand."""
 
-REFUSING: Final = ("TooManyRejectedError", "ShapeError")
+REFUSING: Final = ("TooManyRejectedError", "TooManyDeletedError", "ShapeError")
 NO_RETRIES_TAG: Final = "dagster/max_retries"
 """The daemon cannot retry a run that a command started: the user repeats the command instead."""
 

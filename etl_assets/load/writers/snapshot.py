@@ -199,20 +199,23 @@ class SnapshotRows(KeyedRows):
         if self.context.accept_deletes or not absent.number:
             return
         delivery, mode = self.context.delivery, self._mode
-        empty = self.context.target.frozen and not delivery.manifest.records
-        remedy = (
-            "Nothing was deleted, and the last batch of the delivery was not written. Look at the delivery; if the "
-            "rows are to go, consent with `etl-assets run NAME --accept-deletes` or accept_deletes in Dagster's config"
-        )
-        if orphaned and mode.referenced == "refuse":
-            raise TooManyDeletedError(
-                f"{delivery} no longer has {absent.number} of {absent.compared} rows, and {orphaned} rows of other "
-                f"tables refer to them. {remedy}."
+        consent = int(mode.max_deleted * absent.compared)
+        problem = ""
+        if self.context.target.frozen and not delivery.manifest.records:
+            problem = f"has no records, and the table has {absent.compared} rows"
+        elif orphaned and mode.referenced == "refuse":
+            problem = (
+                f"no longer has {absent.number} of {absent.compared} rows, and {orphaned} rows of other tables refer "
+                "to them"
             )
-        if empty or absent.number > int(mode.max_deleted * absent.compared):
-            what = "has no records, and the table has" if empty else "does not have the keys of"
+        elif absent.number > consent:
+            problem = (
+                f"does not have the keys of {absent.number} of {absent.compared} rows; "
+                f"max_deleted={mode.max_deleted} consents to {consent}"
+            )
+        if problem:
             raise TooManyDeletedError(
-                f"{delivery} {what} {absent.number} of {absent.compared} rows; max_deleted={mode.max_deleted} consents "
-                f"to {0 if empty else int(mode.max_deleted * absent.compared)}. The first keys that are gone: "
-                f"{absent.first_keys()}. {remedy}."
+                f"{delivery} {problem}. The first keys that are gone: {absent.first_keys()}. Nothing was deleted, and "
+                "the last batch of the delivery was not written. Look at the delivery. If the rows are to go, consent "
+                f"with `etl-assets run {delivery.source} --accept-deletes`, or accept_deletes in Dagster's config."
             )
