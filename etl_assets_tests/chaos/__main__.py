@@ -6,8 +6,9 @@ import argparse
 import gc
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from etl_assets_tests.chaos.history import Mode
 from etl_assets_tests.chaos.random_histories import random_history
 from etl_assets_tests.chaos.report import DOCUMENT, Caught, Report, shown, with_results
 from etl_assets_tests.chaos.server import server
@@ -42,6 +43,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no trial after so many seconds")
     parser.add_argument("--at-least", type=int, default=0, help="go on until so many runs have met a fault")
     parser.add_argument("--variants", nargs="*", default=[], help="names of variants to catch, or all")
+    parser.add_argument("--modes", nargs="*", default=[], choices=get_args(Mode), help="only these write modes")
     parser.add_argument("--write", action="store_true", help=f"write the results into {DOCUMENT.name}")
     parser.add_argument("--verbose", action="store_true", help="a line for each trial")
     return parser.parse_args()
@@ -53,11 +55,12 @@ def _try(arguments: argparse.Namespace, owned: Server, report: Report) -> None:
         report.trials < arguments.trials or report.faulted.total() < arguments.at_least
     ):
         seed = arguments.seed + report.trials
-        outcome = carry_out(random_history(seed, in_dagster=seed % 40 == 39), owned)
+        outcome = carry_out(random_history(seed, modes=tuple(arguments.modes), in_dagster=seed % 40 == 39), owned)
         report.add(outcome)
         if arguments.verbose:
             met = outcome.faulted.total()
-            _print(f"{seed} {outcome.history.cut} {outcome.seconds:.1f} s, {outcome.runs} runs, {met} with faults")
+            source = f"{outcome.history.cut} {outcome.history.mode}"
+            _print(f"{seed} {source} {outcome.seconds:.1f} s, {outcome.runs} runs, {met} with faults")
         if outcome.violations:
             _print(shown(outcome))
 
@@ -66,7 +69,9 @@ def catch(variant: Variant, seed: int, owned: Server) -> Caught:
     """Try seeds until one catches a variant."""
     began = time.perf_counter()
     for tried in range(1, SEEDS_OF_A_VARIANT + 1):
-        history = random_history(seed + tried, variant.focus, variant.cuts, in_dagster=variant.in_dagster)
+        history = random_history(
+            seed + tried, variant.focus, variant.cuts, variant.modes, in_dagster=variant.in_dagster
+        )
         for violation in carry_out(history, owned, variant.install).violations:
             if variant.sign in violation:
                 return Caught(variant.name, tried, violation, time.perf_counter() - began)

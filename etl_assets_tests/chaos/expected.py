@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from etl_assets_tests.chaos.history import Cut, Declared
+    from etl_assets_tests.chaos.history import Cut, Declared, Mode
 
 Fields = dict[str, str | None]
 Row = tuple[Any, ...]
@@ -42,6 +42,7 @@ class Log:
         table: ``schema.table``.
         cut: How the source is cut.
         replaces: For a DataFrame asset: whether a frame replaces the rows of its partition.
+        mode: The write mode of the source.
         declared: The last declaration.
         published: Everything that was published, by partition and SHA-256.
         current: The SHA-256 of what is published now, by partition.
@@ -59,6 +60,7 @@ class Log:
     table: str
     cut: Cut
     replaces: bool
+    mode: Mode
     declared: Declared
     published: dict[tuple[str, str], Content] = field(default_factory=dict)
     current: dict[str, str] = field(default_factory=dict)
@@ -100,6 +102,16 @@ def row_of(fields: Fields | None, log: Log, partition: str) -> Row | str | None:
     if log.cut == "files" or not isinstance(row, tuple):
         return row
     return (partition, *row) if fields.get("day") == partition else "is of another day"
+
+
+def key_of(fields: Fields | None, log: Log) -> Row | None:
+    """Return the key that an invalid record was published with; None if nobody can tell.
+
+    A transformer may give any record another key.
+    """
+    if fields is None or log.declared.merged:
+        return None
+    return (fields.get("day"), fields.get("code")) if log.cut == "days" else (fields.get("code"),)
 
 
 def _transformed(fields: Fields, declared: Declared) -> Row | str | None:

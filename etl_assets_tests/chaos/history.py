@@ -10,6 +10,8 @@ from typing import Final, Literal
 
 Cut = Literal["files", "days", "frames"]
 """How the source is cut: a partition for each file, disjoint days, or the partitions of a DataFrame asset."""
+Mode = Literal["upsert", "snapshot"]
+"""The write mode of a source; a DataFrame asset has another one, by `History.replaces`."""
 Action = Literal["publish", "run", "land", "load", "reload", "replay", "correct", "dismiss", "declare"]
 
 PARTITIONS: Final[dict[Cut, tuple[str, ...]]] = {
@@ -143,6 +145,7 @@ class History:
         declared: The first declaration.
         in_dagster: Whether replays that no fault meets go through Dagster's job.
         steps: In order.
+        mode: The write mode of the source.
     """
 
     seed: int
@@ -152,3 +155,4 @@ class History:
     declared: Declared
     in_dagster: bool
     steps: tuple[Step, ...]
+    mode: Mode = "upsert"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from etl_assets_tests.chaos.expected import fields_of, merged, names_of, row_of
+from etl_assets_tests.chaos.expected import fields_of, key_of, merged, names_of, row_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,8 +153,10 @@ class _Judgement:
 
     def _expected(self) -> dict[Row, Row]:
         """Return the winning row of each key."""
-        best: dict[Row, tuple[Row, Row]] = {}
         log = self._log
+        if log.mode == "snapshot":
+            return self._of_snapshots()
+        best: dict[Row, tuple[Row, Row]] = {}
         complete = [each for each in self.delivered.values() if each.status == "complete"]
         if log.cut == "frames" and log.replaces:
             newest = {each.partition: each for each in complete}
@@ -171,6 +173,28 @@ class _Judgement:
                 if key not in best or best[key][0] < order:
                     best[key] = (order, row)
         return {key: row for key, (_, row) in best.items()}
+
+    def _of_snapshots(self) -> dict[Row, Row]:
+        """Return the rows that snapshots leave, one after the other: each deletes what it does not publish."""
+        log = self._log
+        tables: dict[str, dict[Row, Row]] = {}
+        of_key = slice(1) if log.cut == "files" else slice(2)
+        complete = [each for each in self.delivered.values() if each.status == "complete"]
+        for each in sorted(complete, key=lambda delivered: (delivered.partition, delivered.id)):
+            scope = "" if log.cut == "files" else each.partition
+            table = tables.get(scope, {})
+            rows: dict[Row, Row] = {}
+            published: set[Row | None] = set()
+            for number in range(1, each.records + 1):
+                fields = self.effective(each, number)
+                row = row_of(fields, log, each.partition)
+                if isinstance(row, tuple):
+                    rows[row[of_key]] = row
+                elif row is not None:
+                    published.add(key_of(fields, log))
+            kept = {key: row for key, row in table.items() if None in published or key in published or key in rows}
+            tables[scope] = kept | rows
+        return {key: row for table in tables.values() for key, row in table.items()}
 
     def quarantine(self) -> list[str]:
         """Compare the quarantine with the records whose effective contents are invalid."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 from etl_assets_tests.chaos.history import (
     AT_ONCE,
@@ -28,6 +28,7 @@ from etl_assets_tests.chaos.history import (
     Declared,
     Fault,
     History,
+    Mode,
     Step,
 )
 
@@ -41,7 +42,12 @@ _OF_FILES: Final = (DISK_FULL, CLOCK_STEPPED, BIT_FLIPPED)
 
 
 def random_history(
-    seed: int, focus: tuple[str, ...] = (), cuts: tuple[Cut, ...] = (), *, in_dagster: bool = False
+    seed: int,
+    focus: tuple[str, ...] = (),
+    cuts: tuple[Cut, ...] = (),
+    modes: tuple[Mode, ...] = (),
+    *,
+    in_dagster: bool = False,
 ) -> History:
     """Return the history of a seed.
 
@@ -50,6 +56,7 @@ def random_history(
         focus: Only these kinds of faults; all by default. Such a history is short, of many batches, and ends with
             another declaration as often as not.
         cuts: Only sources that are cut so; by default most are cut into files.
+        modes: Only sources with these write modes; all by default.
         in_dagster: See `History`.
     """
     random = Random(seed)  # noqa: S311 -- no secret
@@ -59,6 +66,11 @@ def random_history(
     declared = Declared() if cut == "frames" else maker.declaration(Declared())
     steps = maker.steps(declared)
     batch_bytes = random.choice([2_000, 4_000] if wide else [64, 100] if focus else [64, 100, 4_096])
+    mode: Mode = "upsert"
+    if cut != "frames":
+        mode = Random(f"mode {seed}").choice(modes or get_args(Mode))  # noqa: S311 -- no secret
+    if mode != "upsert":
+        declared, steps = replace(declared, ordered=False), tuple(map(_without_order, steps))
     return History(
         seed=seed,
         cut=cut,
@@ -67,7 +79,14 @@ def random_history(
         declared=declared,
         in_dagster=in_dagster,
         steps=steps,
+        mode=mode,
     )
+
+
+def _without_order(step: Step) -> Step:
+    """Return a step whose declaration has no order column, which only `Upsert` can have."""
+    declared = step.declared and replace(step.declared, ordered=False)
+    return replace(step, declared=declared, beside=tuple(map(_without_order, step.beside)))
 
 
 class _Maker:

@@ -119,6 +119,6 @@ def shown(outcome: Outcome) -> str:
     steps = "\n".join(f"  {_line(step)}" for step in history.steps)
     violations = "\n".join(f"  {violation}" for violation in outcome.violations)
     return (
-        f"Seed {history.seed}: {history.cut}, batches of {history.batch_bytes} bytes, replaces={history.replaces}, "
-        f"{history.declared}\n{steps}\nViolations:\n{violations}\n"
+        f"Seed {history.seed}: {history.cut}, {history.mode}, batches of {history.batch_bytes} bytes, "
+        f"replaces={history.replaces}, {history.declared}\n{steps}\nViolations:\n{violations}\n"
     )

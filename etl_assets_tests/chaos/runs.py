@@ -14,6 +14,7 @@ from etl_assets.extract.formats.csv import Csv
 from etl_assets.graph.assets import frames
 from etl_assets.graph.assets.stream import Stream
 from etl_assets.landing import LandingStore, Warehouse
+from etl_assets.load.writers import Snapshot, Upsert
 from etl_assets.model.partitions import Daily, Files, Partition
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.runs import results
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from etl_assets_tests.chaos.history import Declared, History
+    from etl_assets.load.writers import Writer
+    from etl_assets_tests.chaos.history import Declared, History, Mode
 
+WRITERS: Final[dict[Mode, Writer]] = {"upsert": Upsert(), "snapshot": Snapshot(max_deleted=1.0)}
 NAME: Final = "goods"
 RUN: Final = "run"
 _PASSES: Final = 3
@@ -91,6 +94,7 @@ class Runs:
             ),
             partitions=Daily(date(2024, 1, 1), column="day") if days else Files(),
             transformer=Merged() if declared.merged else None,
+            write=WRITERS[self.history.mode],
             max_rejected=1.0,
             runs_at_once=4,
         )

@@ -58,7 +58,7 @@ class _Trial:
         self._history = history
         self._warehouse = warehouse
         self._outcome = outcome
-        self._log = Log(name, f"core.{NAME}", history.cut, history.replaces, history.declared)
+        self._log = Log(name, f"core.{NAME}", history.cut, history.replaces, history.mode, history.declared)
         self._execution = Execution(warehouse, self._log, outcome, variant)
 
     def do(self, step: Step) -> None:

@@ -12,6 +12,7 @@ from etl_assets.graph import jobs
 from etl_assets.landing.digests import VerifiedStream
 from etl_assets.load.replay_transaction import ReplayTransaction
 from etl_assets.load.transaction import BatchTransaction
+from etl_assets.load.writers.snapshot import SnapshotRows
 from etl_assets.postgres.ledger import deliveries, locks
 from etl_assets.postgres.tables.guard import Guard
 from etl_assets.postgres.tables.upsert import TableWriter
@@ -22,7 +23,7 @@ from etl_assets_tests.chaos.wrong_transactions import OpenGuard, OutOfTurn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from etl_assets_tests.chaos.history import Cut
+    from etl_assets_tests.chaos.history import Cut, Mode
 
 SEEDS_OF_A_VARIANT: Final = 200
 """Within so many seeds a variant must be caught."""
@@ -37,6 +38,7 @@ class Variant:
         install: Makes this process wrong; it is a forked child.
         focus: The kinds of faults that its trials have.
         cuts: How its sources are cut.
+        modes: The write modes of its sources.
         sign: A text in the violation that catches it.
         in_dagster: Whether replays go through Dagster.
     """
@@ -45,6 +47,7 @@ class Variant:
     install: Callable[[], None]
     focus: tuple[str, ...]
     cuts: tuple[Cut, ...] = ("files",)
+    modes: tuple[Mode, ...] = ("upsert",)
     sign: str = ""
     in_dagster: bool = False
 
@@ -109,6 +112,27 @@ def _unsorted() -> None:
     substitute(BatchTransaction, "lock_writes", OutOfTurn.lock_writes)
 
 
+def _keys_of_one_run() -> None:
+    """Delete what a resumed snapshot does not have in the batches that the last run wrote."""
+    substitute(SnapshotRows, "_note_others", lambda self: sum(self._noted.values()))
+
+
+def _late_snapshot_decides() -> None:
+    """Let a late snapshot write keys that a newer one no longer has."""
+    substitute(deliveries, "completed", lambda _connection, _ids: [])
+
+
+def _deleted_too_early() -> None:
+    """Delete what a snapshot does not have after each of its batches."""
+    init = BatchTransaction.__init__
+
+    def completing(self: BatchTransaction, *args: Any, **options: Any) -> None:
+        init(self, *args, **{**options, "completes": True})
+
+    substitute(BatchTransaction, "__init__", completing)
+    _keys_of_one_run()
+
+
 def _no_materialization() -> None:
     """Show nothing in Dagster of what a replay changes."""
     substitute(jobs, "log_touched", lambda *_args, **_options: None)
@@ -121,6 +145,9 @@ VARIANTS: Final = (
     Variant("no runner-up", _no_runner_up, (KILLED,)),
     Variant("no digests", _no_digests, (BIT_FLIPPED,)),
     Variant("rows written unsorted and at once", _unsorted, (AT_ONCE,), sign="deadlock"),
+    Variant("keys of one run", _keys_of_one_run, (KILLED,), modes=("snapshot",)),
+    Variant("a late snapshot decides", _late_snapshot_decides, (KILLED,), modes=("snapshot",)),
+    Variant("deleted before the delivery is complete", _deleted_too_early, (KILLED,), modes=("snapshot",)),
     Variant("replay without materialization", _no_materialization, (KILLED,), sign="Dagster", in_dagster=True),
 )
 """Every variant, each with what its trials are about."""
