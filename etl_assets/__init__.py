@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from etl_assets.extract.rest.request import Request
     from etl_assets.load.base import Loader
     from etl_assets.load.loader import PostgresLoader
+    from etl_assets.load.writers.append import Append
+    from etl_assets.load.writers.replace import Replace
     from etl_assets.load.writers.snapshot import Snapshot
     from etl_assets.load.writers.upsert import Upsert
     from etl_assets.model.alert import (
@@ -92,6 +94,7 @@ __all__ = [
     "S3",
     "After",
     "Answer",
+    "Append",
     "Azure",
     "CheckFailed",
     "Column",
@@ -155,6 +158,7 @@ __all__ = [
     "References",
     "RejectedCount",
     "RejectedShare",
+    "Replace",
     "Request",
     "RestExtractor",
     "Rule",
@@ -218,6 +222,8 @@ _NAMES_BY_MODULE = {
     "extract.rest.request": ("Request",),
     "load.base": ("Loader",),
     "load.loader": ("PostgresLoader",),
+    "load.writers.append": ("Append",),
+    "load.writers.replace": ("Replace",),
     "load.writers.snapshot": ("Snapshot",),
     "load.writers.upsert": ("Upsert",),
     "model.alert": (

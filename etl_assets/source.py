@@ -102,6 +102,10 @@ class Source(Declaration):
 
     def _check_parts(self, where: str) -> None:
         self.schema.check(where)
+        if not self.schema.key and self.write.needs_key:
+            mode = type(self.write).__name__
+            problem = f"is empty, and {mode} needs a key"
+            raise DeclarationError(where, "key", problem, "Name the columns that identify a row, or write Append()")
         if (self.schema.derived or self.schema.inputs) and self.transformer is None:
             raise DeclarationError(
                 where, "transformer", "is missing", "Derived columns and inputs need one to use them"

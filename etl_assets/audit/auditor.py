@@ -147,7 +147,7 @@ class Auditor:
     def _keys(self, object_: Any, *, by_query: bool) -> tuple[Mapping[str, Any], ...]:
         """Return the keys of a few rows that are not as expected; none if a key column is sensitive."""
         key = self.schema.key
-        if any(name in self._sensitive for name in key):
+        if not key or any(name in self._sensitive for name in key):
             return ()
         wanted = {"partial_unexpected_count": SAMPLE, "unexpected_index_column_names": list(key)}
         result = self.session.validate(object_, {"result_format": "COMPLETE" if by_query else "SUMMARY", **wanted})

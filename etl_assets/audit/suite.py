@@ -6,7 +6,7 @@ The module has only values and does not load Great Expectations. An expectation 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.model.expectation import Expectation
 from etl_assets.model.rule import KEY_UNIQUE
@@ -47,7 +47,7 @@ def compile_suite(schema: Schema) -> Suite:
     audits = dict(_audits(schema))
     expectations = tuple(audit for audit in audits.values() if isinstance(audit, Expectation))
     left_out = {rule: audit.reason for rule, audit in audits.items() if isinstance(audit, NotAudited)}
-    return Suite((_key(schema), *expectations), left_out)
+    return Suite((*_key(schema), *expectations), left_out)
 
 
 def _audits(schema: Schema) -> Iterator[tuple[str, Audit]]:
@@ -66,10 +66,13 @@ def _audits(schema: Schema) -> Iterator[tuple[str, Audit]]:
         yield whole.name, whole.audit(schema.types(), schema.key) if of_table else _OF_INPUT
 
 
-def _key(schema: Schema) -> Expectation:
+def _key(schema: Schema) -> Iterator[Expectation]:
+    if not schema.key:
+        return
     description = f"no two rows have the same {', '.join(schema.key)}"
     if len(schema.key) == 1:
-        expectation, arguments = "expect_column_values_to_be_unique", {"column": schema.key[0]}
-        return Expectation(expectation, name=KEY, blocking=True, description=description, **arguments)
-    expectation = "expect_compound_columns_to_be_unique"
-    return Expectation(expectation, name=KEY, blocking=True, description=description, column_list=list(schema.key))
+        expectation = "expect_column_values_to_be_unique"
+        arguments: dict[str, Any] = {"column": schema.key[0]}
+    else:
+        expectation, arguments = "expect_compound_columns_to_be_unique", {"column_list": list(schema.key)}
+    yield Expectation(expectation, name=KEY, blocking=True, description=description, **arguments)

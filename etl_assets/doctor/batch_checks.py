@@ -64,7 +64,7 @@ def rejected_problems(batch: Batch, stored: Sequence[Rejected], source: Source) 
 def entry_problem(batch: Batch, stored: Sequence[Rejected], entry: Entry, schema: Schema) -> str:
     """Compare the counts of a ledger entry with a batch, none of whose records was replayed; empty if they agree."""
     rows = effective_rows(batch, stored)
-    keys = rows.select(schema.key).n_unique() if rows.height else 0
+    keys = rows.select(schema.key).n_unique() if rows.height and schema.key else rows.height
     expected = {
         "read": batch.read,
         "rejected": len(stored),

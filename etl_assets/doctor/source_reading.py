@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from etl_assets import ingest, landing
 from etl_assets.doctor.batch_checks import effective_rows, entry_problem, rejected_problems
@@ -22,6 +22,7 @@ from etl_assets.postgres.ledger.invariants import BY_HAND, Invariant
 from etl_assets.postgres.ledger.rereading import any_replayed, loaded_deliveries, rejected_now
 from etl_assets.postgres.tables.comparison import Compared, Comparison, Order
 from etl_assets.postgres.tables.ddl import is_comparable
+from etl_assets.postgres.tables.record_comparison import RecordComparison
 from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from etl_assets.postgres.ledger.quarantine import Rejected
     from etl_assets.postgres.tables.comparison import Found
     from etl_assets.source import Source
+
+    AnyComparison: TypeAlias = Comparison | RecordComparison
 
 ROWS_ARE_AS_READ: Final = Invariant(
     "rows_are_as_read",
@@ -137,7 +140,9 @@ class SourceReading:
             self._read(delivery, order, chosen[delivery.id], comparison)
         return read
 
-    def _open_comparison(self) -> Comparison:
+    def _open_comparison(self) -> AnyComparison:
+        if not self._source.schema.key:
+            return RecordComparison(self._connection, self._source.table, self._source.schema)
         hashes = not entries.other_seeds(self._connection, self._source.name, self._seed)
         return Comparison(self._connection, self._source.table, self._source.schema, hashes=hashes)
 
@@ -155,7 +160,7 @@ class SourceReading:
         delivery: Delivery,
         order: Order,
         numbers: frozenset[int],
-        comparison: Comparison,
+        comparison: AnyComparison,
         *,
         with_index: bool = False,
     ) -> Compared | None:
@@ -180,7 +185,8 @@ class SourceReading:
         """Return whether a newer complete delivery may have deleted rows of this one."""
         if not self._source.write.deletes:
             return False
-        partition = delivery.partition if self._source.partition_rule is not None else None
+        of_partition = self._source.partition_rule is not None or not self._source.schema.key
+        partition = delivery.partition if of_partition else None
         newer = [id_ for id_ in order.newer if partition is None or self._partitions[id_] == partition]
         return bool(deliveries.completed(self._connection, newer))
 
@@ -189,7 +195,7 @@ class SourceReading:
         skip = frozenset(span.batch for span in delivery.manifest.spans) - numbers
         return ingest.batches(self._source, delivery.partition, delivery.manifest, self._store, skip, corrected)
 
-    def _compare(self, delivery: Delivery, batch: Batch, comparison: Comparison, order: Order) -> Compared:
+    def _compare(self, delivery: Delivery, batch: Batch, comparison: AnyComparison, order: Order) -> Compared:
         stored = rejected_now(self._connection, delivery, batch.span)
         for problem in rejected_problems(batch, stored, self._source):
             self._report_batch(REJECTED_ARE_AS_READ, delivery, batch, problem)
@@ -198,7 +204,8 @@ class SourceReading:
             problem = entry_problem(batch, stored, entry, self._source.schema) if entry else ""
             if problem:
                 self._report_batch(ENTRIES_ARE_AS_READ, delivery, batch, problem)
-        compared = comparison.compare(self._rows(batch, stored), order)
+        records = (batch.span.first_record, batch.span.last_record)
+        compared = comparison.compare(self._rows(batch, stored), order, records)
         batch.raw.forget()
         self.extent.batches += 1
         self.extent.records += batch.read
@@ -208,7 +215,7 @@ class SourceReading:
         """Return the rows of a batch with their hashes; of the rows that a record has for one key, the last one."""
         schema = self._source.schema
         rows = effective_rows(batch, stored)
-        if self._source.transformer is not None:
+        if self._source.transformer is not None and schema.key:
             rows = rows.sort(schema.order_by, maintain_order=True) if schema.order_by else rows
             rows = rows.unique([*schema.key, RECORD_NO], keep="last", maintain_order=True)
         return rows.with_columns(row_hashes(rows, schema, self._seed))
@@ -220,7 +227,7 @@ class SourceReading:
             problem = "has other members or batches in the database than its bytes have"
             self.violations.append(MANIFESTS_DESCRIBE_BYTES.violation(str(delivery), problem))
 
-    def _check_marks(self, comparison: Comparison, located: dict[int, int]) -> None:
+    def _check_marks(self, comparison: AnyComparison, located: dict[int, int]) -> None:
         """Find rows with the mark of a delivery, none of whose records has their key and that number.
 
         Args:
@@ -233,7 +240,7 @@ class SourceReading:
                 problem = f"has {others} rows with marks of {self._delivery(id_)} whose records do not yield their keys"
                 self.violations.append(ROWS_ARE_AS_READ.violation(f"table {self._source.table}", problem))
 
-    def _check_newest(self, comparison: Comparison) -> None:
+    def _check_newest(self, comparison: AnyComparison) -> None:
         skipped = set(self.extent.skipped)
         unread = [place for place, loaded in enumerate(self._loaded) if loaded.id in skipped]
         for id_, found in comparison.outdated(unread).items():

@@ -38,7 +38,7 @@ class Prepared:
 
     Attributes:
         batch: The batch as it came.
-        rows: One row for each key, sorted by key, with the bookkeeping columns.
+        rows: One row for each key, sorted by key, with the bookkeeping columns; without a key, every row.
         produced: Number of rows before deduplication.
         duplicate: Number of rows left out because a newer row of the batch has the same key.
         rejected: The rejected records, from `rejected_records`.
@@ -161,6 +161,8 @@ def _newest_of_each_key(rows: pl.DataFrame, schema: Schema, seed: int) -> tuple[
         The newest row of each key, sorted by key; the number of rows left out; and the numbers of the records that have
         other contents than the first one with their key and order, unless that does not matter.
     """
+    if not schema.key:
+        return rows, 0, []
     order = [schema.order_by] if schema.order_by else []
     rows = rows.sort([*schema.key, *order], maintain_order=True)
     same_as_next = pl.all_horizontal(pl.col(name).eq(pl.col(name).shift(-1)) for name in schema.key)

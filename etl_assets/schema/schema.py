@@ -29,7 +29,8 @@ class Schema(Declaration):
 
     Attributes:
         columns: The table's columns, in order.
-        key: Names of the columns that identify a row; they are required.
+        key: Names of the columns that identify a row; they are required. Empty if nothing identifies a row, which only
+            some write modes allow.
         ignored: Published names that are known and not wanted; any other unmapped name is drift.
         order_by: A required column that orders the versions of a key, oldest first, if the publisher has one.
         inputs: Columns that are published and validated and passed to the transformer, but are not in the table: for
@@ -41,7 +42,7 @@ class Schema(Declaration):
     """
 
     columns: tuple[Column, ...]
-    key: tuple[str, ...]
+    key: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     order_by: str | None = None
     inputs: tuple[Column, ...] = ()
@@ -81,7 +82,7 @@ class Schema(Declaration):
     @property
     def _of_keys(self) -> tuple[RuleInfo, ...]:
         """The rule that no key is repeated with other contents; none if it does not matter."""
-        if self.repeated_keys == "last":
+        if self.repeated_keys == "last" or not self.key:
             return ()
         words = "no other record of the delivery has the same key and other contents"
         return (RuleInfo(KEY_UNIQUE, words, self.key, by_consent=self.repeated_keys == "reject"),)
@@ -145,8 +146,6 @@ class Schema(Declaration):
         check_no_twins([*mapped, *self.ignored], where, "ignored", "names {!r} twice, or although a column maps it")
 
     def _check_key(self, where: str) -> None:
-        if not self.key:
-            raise DeclarationError(where, "key", "is empty", "Name the columns that identify a row")
         for name in (*self.key, *((self.order_by,) if self.order_by else ())):
             if name not in self._by_name:
                 raise DeclarationError(where, "key or order_by", f"names unknown column {name!r}", "Use declared ones")

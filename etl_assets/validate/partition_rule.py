@@ -56,7 +56,7 @@ class PartitionRule:
                 f"are cut by {self.column.name!r}, which is {self.column.type.name}",
                 f"Cut them by a column of type {' or '.join(expected)}",
             )
-        if self.column.name not in schema.key:
+        if schema.key and self.column.name not in schema.key:
             raise DeclarationError(
                 where,
                 "partitions",

@@ -132,6 +132,8 @@ class _Judgement:
     def table(self) -> list[str]:
         """Compare the table with the winner of each key, and each row with the record that its mark names."""
         log = self._log
+        if log.mode in {"append", "replace"}:
+            return self._records()
         expected = self._expected()
         if not self._query("SELECT to_regclass(%s)::text", log.table)[0][0]:
             return [f"there is no table, and {len(expected)} rows are expected"] if expected else []
@@ -150,6 +152,26 @@ class _Judgement:
             if named is None or not 1 <= number <= named.records or self.row(named, number) != tuple(row):
                 differences.append(f"the row {row} does not come from record {number} of delivery {delivery}")
         return differences
+
+    def _records(self) -> list[str]:
+        """Compare a table without a key with the records that must be in it, by delivery and number."""
+        log = self._log
+        kept = [each for each in self.delivered.values() if each.status == "complete"]
+        if log.mode == "replace":
+            kept = list({each.partition: each for each in kept}.values())
+        rows = {(each.id, number): self.row(each, number) for each in kept for number in range(1, each.records + 1)}
+        expected = {mark: row for mark, row in rows.items() if row is not None}
+        if not self._query("SELECT to_regclass(%s)::text", log.table)[0][0]:
+            return [f"there is no table, and {len(expected)} rows are expected"] if expected else []
+        names = ", ".join(names_of(log))
+        found = self._query(f"SELECT {names}, _delivery_id, _record_no FROM {log.table}")
+        actual = {row[-2:]: row[:-2] for row in found}
+        differences = ["a record is in the table twice"] if len(found) != len(actual) else []
+        return differences + [
+            f"the table has {actual.get(mark)} and must have {expected.get(mark)} for record {mark}"
+            for mark in sorted({*expected, *actual})
+            if actual.get(mark) != expected.get(mark)
+        ]
 
     def _expected(self) -> dict[Row, Row]:
         """Return the winning row of each key."""

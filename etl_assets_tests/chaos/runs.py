@@ -14,7 +14,7 @@ from etl_assets.extract.formats.csv import Csv
 from etl_assets.graph.assets import frames
 from etl_assets.graph.assets.stream import Stream
 from etl_assets.landing import LandingStore, Warehouse
-from etl_assets.load.writers import Snapshot, Upsert
+from etl_assets.load.writers import Append, Replace, Snapshot, Upsert
 from etl_assets.model.partitions import Daily, Files, Partition
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.runs import results
@@ -32,7 +32,12 @@ if TYPE_CHECKING:
     from etl_assets.load.writers import Writer
     from etl_assets_tests.chaos.history import Declared, History, Mode
 
-WRITERS: Final[dict[Mode, Writer]] = {"upsert": Upsert(), "snapshot": Snapshot(max_deleted=1.0)}
+WRITERS: Final[dict[Mode, Writer]] = {
+    "upsert": Upsert(),
+    "snapshot": Snapshot(max_deleted=1.0),
+    "append": Append(),
+    "replace": Replace(),
+}
 NAME: Final = "goods"
 RUN: Final = "run"
 _PASSES: Final = 3
@@ -89,7 +94,7 @@ class Runs:
             ),
             schema=Schema(
                 tuple(columns),
-                key=("day", "code") if days else ("code",),
+                key=self._key,
                 order_by="version" if declared.ordered else None,
             ),
             partitions=Daily(date(2024, 1, 1), column="day") if days else Files(),
@@ -98,6 +103,12 @@ class Runs:
             max_rejected=1.0,
             runs_at_once=4,
         )
+
+    @property
+    def _key(self) -> tuple[str, ...]:
+        if not WRITERS[self.history.mode].needs_key:
+            return ()
+        return ("day", "code") if self.history.cut == "days" else ("code",)
 
     def land(self, declared: Declared, key: str, flags: Flags | None = None) -> None:
         """Land what is published for a partition, and check its columns."""
@@ -127,7 +138,7 @@ class Runs:
 
     def frame_target(self, key: str) -> frames.FrameTarget:
         """Return where the frames of a partition are written."""
-        write = frames.WRITERS["replace" if self.history.replaces else "upsert"]
+        write = Snapshot(max_deleted=1.0) if self.history.replaces else Upsert()
         table = f"core.{NAME}"
         return frames.FrameTarget("asset goods", table, table, Partition(key, key), ("part", "id"), write)
 

@@ -12,9 +12,11 @@ from etl_assets.graph import jobs
 from etl_assets.landing.digests import VerifiedStream
 from etl_assets.load.replay_transaction import ReplayTransaction
 from etl_assets.load.transaction import BatchTransaction
+from etl_assets.load.writers.replace import ReplacingRows
 from etl_assets.load.writers.snapshot import SnapshotRows
 from etl_assets.postgres.ledger import deliveries, locks
 from etl_assets.postgres.tables.guard import Guard
+from etl_assets.postgres.tables.record_ranges import RecordRanges
 from etl_assets.postgres.tables.upsert import TableWriter
 from etl_assets_tests.chaos.history import AT_ONCE, BIT_FLIPPED, CONNECTION_CUT, KILLED, ZOMBIE
 from etl_assets_tests.chaos.points import substitute
@@ -133,6 +135,22 @@ def _deleted_too_early() -> None:
     _keys_of_one_run()
 
 
+def _staged_twice() -> None:
+    """Let a late delivery replace the rows of a newer one."""
+    begin = ReplacingRows.begin
+
+    def never_late(self: ReplacingRows, newer: Any) -> None:
+        begin(self, newer)
+        self._is_replaced = False
+
+    substitute(ReplacingRows, "begin", never_late)
+
+
+def _appended_again() -> None:
+    """Add the rows of a reloaded delivery to those that it has."""
+    substitute(RecordRanges, "replace", lambda self, rows, _records: self.add(rows))
+
+
 def _no_materialization() -> None:
     """Show nothing in Dagster of what a replay changes."""
     substitute(jobs, "log_touched", lambda *_args, **_options: None)
@@ -148,6 +166,8 @@ VARIANTS: Final = (
     Variant("keys of one run", _keys_of_one_run, (KILLED,), modes=("snapshot",)),
     Variant("a late snapshot decides", _late_snapshot_decides, (KILLED,), modes=("snapshot",)),
     Variant("deleted before the delivery is complete", _deleted_too_early, (KILLED,), modes=("snapshot",)),
+    Variant("a late delivery replaces a newer one", _staged_twice, (KILLED,), modes=("replace",)),
+    Variant("a reload appends again", _appended_again, (KILLED,), modes=("append",)),
     Variant("replay without materialization", _no_materialization, (KILLED,), sign="Dagster", in_dagster=True),
 )
 """Every variant, each with what its trials are about."""

@@ -147,7 +147,7 @@ class History:
 
     def declare(self, declared: Declared) -> None:
         self.declared = declared
-        self.world.schema = declared.schema
+        self.world.schema = declared.schema if self.writer.needs_key else replace(declared.schema, key=())
         self.world.more = {"write": self.writer, **({"transformer": Merged()} if declared.merged else {})}
 
     def publish(self, file: str, records: list[str]) -> None:

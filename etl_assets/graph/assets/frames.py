@@ -15,7 +15,7 @@ import pyarrow as pa
 from etl_assets.errors import DeclarationError, DeliveryError
 from etl_assets.graph.keys import delivered_as, table_of
 from etl_assets.load import LoadRequest, PostgresLoader, Target
-from etl_assets.load.writers import Snapshot, Upsert, Writer
+from etl_assets.load.writers import Append, Replace, Snapshot, Upsert, Writer
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, Batch, RawBatch
 from etl_assets.model.delivery import Manifest, MemberIndex, Span
 from etl_assets.model.partitions import Partition
@@ -38,8 +38,15 @@ _SCALES: Final = (9, 18, 38)
 _NO_REJECTED: Final[dict[str, pl.DataType]] = {REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String)}
 
 
-WRITERS: Final[dict[str, Writer]] = {"upsert": Upsert(), "replace": Snapshot(max_deleted=1.0), "snapshot": Snapshot()}
+WRITERS: Final[dict[str, Writer]] = {
+    "append": Append(),
+    "upsert": Upsert(),
+    "replace": Replace(),
+    "snapshot": Snapshot(),
+}
 """The write modes by the names that metadata may have for them."""
+_REPLACE_BY_KEY: Final = Snapshot(max_deleted=1.0)
+"""What ``replace`` means for a frame with a key: only the rows that changed are written."""
 
 
 @dataclass(frozen=True)
@@ -72,21 +79,25 @@ class FrameTarget:
         where = f"asset {context.asset_key.to_user_string()}"
         metadata = context.definition_metadata or {}
         key, write = metadata.get("key"), metadata.get("write", "upsert")
-        if not isinstance(key, list | tuple) or not key:
-            raise DeclarationError(
-                where, "metadata 'key'", "is missing", "Write metadata={'key': ('column', ...)}, which identifies a row"
-            )
         writer = write if isinstance(write, Writer) else WRITERS.get(write)
         if writer is None:
             known = " or ".join(map(repr, WRITERS))
             raise DeclarationError(where, "metadata 'write'", f"{write!r} is unknown", f"Write {known}")
+        if key and isinstance(writer, Replace):
+            writer = _REPLACE_BY_KEY
+        if not isinstance(key, list | tuple | None) or (writer.needs_key and not key):
+            raise DeclarationError(
+                where, "metadata 'key'", "is missing", "Write metadata={'key': ('column', ...)}, which identifies a row"
+            )
         keys = list(context.asset_partition_keys) if context.has_asset_partitions else [""]
         if len(keys) != 1:
             raise DeclarationError(
                 where, "backfill_policy", f"puts {len(keys)} partitions in one run", "Let each partition be a run"
             )
         partition = Partition(keys[0], keys[0])
-        return cls(where, delivered_as(context.asset_key), table_of(context.asset_key), partition, tuple(key), writer)
+        return cls(
+            where, delivered_as(context.asset_key), table_of(context.asset_key), partition, tuple(key or ()), writer
+        )
 
 
 def write_frame(
@@ -95,7 +106,8 @@ def write_frame(
     """Write a frame to its table in one transaction, unless it equals the partition's newest delivery.
 
     Raises:
-        DeclarationError: If a column has no name or type in the database, or the key names no column.
+        DeclarationError: If a column has no name or type in the database, the key names no column, or the write mode
+            does not fit them.
         DeliveryError: If a row has no value in a key column. Nothing was written.
         LoadError: If another partition has one of its keys, or the database does not accept the frame. Nothing was
             written.
@@ -103,6 +115,7 @@ def write_frame(
     rows = as_polars(frame, target.where)
     schema = infer_schema(rows, target.key, target.where)
     rows = rows.cast({column.name: column.type.polars for column in schema.columns})
+    target.writer.check(schema, None, target.where)
     _check_keys(rows, target)
     manifest = _manifest(rows, target)
     delivery = in_session(warehouse.url, lambda session: _enter(session, target, manifest))

@@ -33,9 +33,10 @@ class PostgresIOManager(dg.IOManager):
     An asset ``marts/x`` has table ``marts.x``, an asset ``x`` has ``public.x``. It returns a pandas or Polars
     DataFrame. Its definition metadata say how the frame is written:
 
-    * ``key``: names of the columns that identify a row, required;
-    * ``write``: ``upsert`` (rows are inserted or updated), or ``replace`` (rows of the partition that the frame no
-      longer has are deleted as well).
+    * ``key``: names of the columns that identify a row; ``append`` and ``replace`` need none;
+    * ``write``: a write mode, such as ``Snapshot(max_deleted=0.5)``, or the name of one: ``upsert`` (rows are inserted
+      or updated; the default), ``replace`` (the partition has the rows of the newest frame), ``snapshot`` (as
+      ``replace``, but more than a tenth of the rows are not deleted), or ``append`` (every frame adds its rows).
 
     An asset downstream receives the table without its bookkeeping columns, and only the rows that the partitions it
     depends on brought. The frame is Arrow-backed pandas, or Polars if the input is annotated so. Metadata ``columns``

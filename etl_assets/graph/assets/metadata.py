@@ -37,7 +37,7 @@ def description(source: Source) -> str:
     """Return the source's description, and its rules as a Markdown table."""
     rules = "\n".join(f"| `{rule.name}` | {_cell(rule.words)} |" for rule in source.rules)
     consent = f"At most {source.max_rejected:.2%} of a delivery's records may be rejected."
-    key = ", ".join(f"`{name}`" for name in source.schema.key)
+    key = ", ".join(f"`{name}`" for name in source.schema.key) or "none"
     about = f"{source.description.strip()}\n\nKey: {key}. {consent}"
     return f"{about}\n\n| rule | requires that |\n| --- | --- |\n{rules}\n"
 
@@ -69,7 +69,7 @@ def column_schema(schema: Schema) -> dg.TableSchema:
             )
             for column in schema.columns
         ],
-        constraints=dg.TableConstraints(other=[f"PRIMARY KEY ({', '.join(schema.key)})"]),
+        constraints=dg.TableConstraints(other=[f"PRIMARY KEY ({', '.join(schema.key)})"] if schema.key else []),
     )
 
 

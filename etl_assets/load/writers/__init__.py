@@ -3,8 +3,10 @@
 `base` has the contract. A mode is a value, such as ``Upsert()``, that opens a `RowWriter` for each load of a delivery.
 """
 
+from etl_assets.load.writers.append import Append
 from etl_assets.load.writers.base import Completion, RowWriter, Writer, WriterContext
+from etl_assets.load.writers.replace import Replace
 from etl_assets.load.writers.snapshot import Snapshot
 from etl_assets.load.writers.upsert import Upsert
 
-__all__ = ["Completion", "RowWriter", "Snapshot", "Upsert", "Writer", "WriterContext"]
+__all__ = ["Append", "Completion", "Replace", "RowWriter", "Snapshot", "Upsert", "Writer", "WriterContext"]

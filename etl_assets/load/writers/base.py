@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from etl_assets.load.prepare import AFTER_ALL
 from etl_assets.model.declaration import Declaration
 
 if TYPE_CHECKING:
@@ -163,3 +164,9 @@ class Writer(Declaration):
     @abstractmethod
     def open(self, context: WriterContext) -> RowWriter:
         """Return a writer for the rows of one delivery; the table exists."""
+
+
+def records_of(prepared: Prepared, context: WriterContext) -> tuple[int, int]:
+    """Return the first and last record of a batch; the last batch covers all later records, of any generation."""
+    span = prepared.batch.span
+    return span.first_record, AFTER_ALL if span == context.delivery.manifest.spans[-1] else span.last_record

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from etl_assets.errors import LoadError
 from etl_assets.load.confirmed import confirmed_rows
 from etl_assets.load.prepare import AFTER_ALL
-from etl_assets.load.writers.base import RowWriter
+from etl_assets.load.writers.base import RowWriter, records_of
 from etl_assets.postgres.ledger import deliveries, entries, quarantine
 from etl_assets.postgres.tables.reloading import remove_unproduced, take_over
 from etl_assets.postgres.tables.replacing import find_other_partition, keep_keys
@@ -199,12 +199,6 @@ class KeyedRows(RowWriter):
                 f"{other!r} has too. Nothing was written. Add the column that decides the partition to metadata 'key', "
                 f"now {key}, or let each partition return only its own rows."
             )
-
-
-def records_of(prepared: Prepared, context: WriterContext) -> tuple[int, int]:
-    """Return the first and last record of a batch; the last batch covers all later records, of any generation."""
-    span = prepared.batch.span
-    return span.first_record, AFTER_ALL if span == context.delivery.manifest.spans[-1] else span.last_record
 
 
 def _earlier_than(prepared: Prepared, kind: Kind) -> int | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from etl_assets.model.counts import RECORDS, ROWS
+from etl_assets.postgres.ledger.entries import STORED
 from etl_assets.postgres.tables.ddl import exists
 from etl_assets.postgres.tables.names import identifier
 
@@ -44,11 +45,10 @@ def table_violations(connection: Connection, source: str, table: str) -> list[st
     """Compare the number of rows of a table with the numbers that the ledger inserted and deleted."""
     rows = sql.SQL("(SELECT count(*) FROM {})").format(identifier(table))
     row = connection.execute(
-        sql.SQL(
-            "SELECT {rows}, coalesce(sum(b.inserted) - sum(b.deleted), 0)::bigint FROM etl.batch b "
-            "JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = %s"
-        ).format(rows=rows if exists(connection, table) else sql.SQL("0")),
-        (source,),
+        sql.SQL("SELECT {rows}, (e.inserted - e.deleted)::bigint FROM {entered} e").format(
+            rows=rows if exists(connection, table) else sql.SQL("0"), entered=sql.SQL(STORED)
+        ),
+        {"sources": [source]},
     ).fetchone()
     stored, accounted = row or (0, 0)
     if stored == accounted:

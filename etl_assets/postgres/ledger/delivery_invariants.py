@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from etl_assets.postgres.ledger.invariants import BY_HAND, DELIVERY, ENTRY, Invariant, QueriedInvariant
+from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
 DELIVERIES_ARE_AS_ENTERED: Final = QueriedInvariant(
     "deliveries_are_as_entered",
@@ -69,6 +70,9 @@ HAS_A_KEY: Final = QueriedInvariant(
     CONSTRAINTS_ARE_THERE.statement,
     CONSTRAINTS_ARE_THERE.remedy,
     "SELECT 'table ' || %(table)s, 'has no primary key' WHERE NOT EXISTS (SELECT FROM pg_index i "
-    "WHERE i.indrelid = to_regclass(%(table)s) AND i.indisprimary AND i.indisvalid)",
+    "WHERE i.indrelid = to_regclass(%(table)s) AND i.indisprimary AND i.indisvalid) "
+    # in a table that never had one, only the bookkeeping columns must not be null
+    "AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 "
+    f"AND NOT a.attisdropped AND a.attnotnull AND a.attname NOT IN ('{DELIVERY_ID}', '{RECORD_NO}', '{ROW_HASH}'))",
 )
 """The part of `CONSTRAINTS_ARE_THERE` that holds for every table, declared or computed."""

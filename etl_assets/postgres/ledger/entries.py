@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 Kind = Literal["ingest", "replay", "completion"]
 """Of an entry: a batch, a replay, or what the write mode did when every batch was written."""
+STAGED: Final = "staged"
+"""The note of an entry whose rows are beside the table until the delivery is complete."""
+STORED: Final = (
+    "(SELECT coalesce(sum(b.inserted), 0) AS inserted, coalesce(sum(b.deleted), 0) AS deleted FROM etl.batch b "
+    "JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = ANY (%(sources)s) AND (NOT jsonb_exists(b.notes, "
+    f"'{STAGED}') OR EXISTS (SELECT FROM etl.batch c WHERE c.delivery_id = b.delivery_id AND c.kind = 'completion')))"
+)
+"""SQL: how many rows the ledger inserted into the tables of some sources and deleted from them."""
 COUNT_NAMES: Final = tuple(count.name for count in fields(Counts))
 _COLUMNS: Final = (
     f"number, first_record, last_record, rules, notes, coalesce(confirmed, unchanged), {', '.join(COUNT_NAMES)}"
@@ -37,7 +45,7 @@ class Entry:
         rules: Number of records that broke each rule.
         confirmed: At most so many of the unchanged rows have their contents from another delivery.
         places: Places of the first records that broke each rule which only reports; empty in an entry that was read.
-        notes: Of a completion: what the write mode found, numbers by name.
+        notes: What the write mode found, numbers by name; or `STAGED`.
     """
 
     number: int

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from psycopg import sql
 
 from etl_assets.model.counts import RECORDS, ROWS
+from etl_assets.postgres.ledger.entries import STORED
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import DELIVERY_ID, RECORD_NO
 
@@ -250,9 +251,7 @@ OF_A_TABLE: Final = (
         "A table has as many rows as the ledger inserted and did not delete",
         _ROWS_BY_HAND,
         "SELECT 'table ' || %(table)s, format('has %%s rows, and the ledger inserted %%s and deleted %%s', t.rows, "
-        "e.inserted, e.deleted) FROM (SELECT count(*) AS rows FROM {table}) t CROSS JOIN (SELECT "
-        "coalesce(sum(b.inserted), 0) AS inserted, coalesce(sum(b.deleted), 0) AS deleted FROM etl.batch b "
-        "JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = ANY (%(sources)s)) e "
+        f"e.inserted, e.deleted) FROM (SELECT count(*) AS rows FROM {{table}}) t CROSS JOIN {STORED} e "
         "WHERE t.rows <> e.inserted - e.deleted",
     ),
     QueriedInvariant(

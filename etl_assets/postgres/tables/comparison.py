@@ -110,7 +110,7 @@ class Comparison:
         )
         connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(_OUTDATED, self._key))
 
-    def compare(self, rows: pl.DataFrame, order: Order) -> Compared:
+    def compare(self, rows: pl.DataFrame, order: Order, records: tuple[int, int]) -> Compared:
         """Compare the rows of a batch with the table; keep the keys for which the table has something older.
 
         Such a key is dropped again if a newer record, of this or a later batch, yields what the table has. So
@@ -119,7 +119,9 @@ class Comparison:
         Args:
             rows: The schema's columns, ``RECORD_NO`` and ``ROW_HASH``; no record has a key twice.
             order: Of the delivery of the records.
+            records: The first and the last record of the batch.
         """
+        del records  # a row is found by its key
         self._connection.execute(sql.SQL("TRUNCATE {}").format(_REREAD))
         if rows.is_empty():
             return Compared()
@@ -140,11 +142,7 @@ class Comparison:
 
     def rows_by_delivery(self) -> dict[int, int]:
         """Return how many rows of the table have the mark of each delivery; reads the table once."""
-        query = sql.SQL("SELECT {delivery}, count(*) FROM {table} GROUP BY 1")
-        rows = self._connection.execute(
-            query.format(delivery=sql.Identifier(DELIVERY_ID), table=self._table)
-        ).fetchall()
-        return dict(rows)
+        return rows_by_delivery(self._connection, self._table)
 
     def outdated(self, unread: Iterable[int]) -> dict[int, Found]:
         """Find the keys whose newest record yields other contents than the table has.
@@ -233,3 +231,10 @@ class Comparison:
         return sql.SQL("(t.{order} < s.{order} OR (t.{order} = s.{order} AND {sequence}))").format(
             order=sql.Identifier(self._schema.order_by), sequence=sequence
         )
+
+
+def rows_by_delivery(connection: Connection, table: sql.Composable) -> dict[int, int]:
+    """Return how many rows of a table have the mark of each delivery; reads the table once."""
+    query = sql.SQL("SELECT {delivery}, count(*) FROM {table} GROUP BY 1")
+    rows = connection.execute(query.format(delivery=sql.Identifier(DELIVERY_ID), table=table)).fetchall()
+    return dict(rows)

@@ -134,11 +134,9 @@ def _create(connection: Connection, table: str, schema: Schema) -> None:
     ]
     columns += [sql.SQL("{} bigint NOT NULL").format(sql.Identifier(name)) for name in BOOKKEEPING]
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(table.split(".", 1)[0])))
-    connection.execute(
-        sql.SQL("CREATE TABLE {} ({}, PRIMARY KEY ({}))").format(
-            identifier(table), sql.SQL(", ").join(columns), sql.SQL(", ").join(map(sql.Identifier, schema.key))
-        )
-    )
+    if schema.key:
+        columns.append(sql.SQL("PRIMARY KEY ({})").format(sql.SQL(", ").join(map(sql.Identifier, schema.key))))
+    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(identifier(table), sql.SQL(", ").join(columns)))
 
 
 def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[str, str]) -> None:

@@ -47,6 +47,7 @@ class Written:
         repeated: Numbers of the records that changed a row of an earlier batch of their delivery, and not to a newer
             order, if the writer was to find them.
         deleted: Rows of the table that were deleted.
+        staged: Whether the rows are not in the table yet, but beside it until the delivery is complete.
     """
 
     inserted: int = 0
@@ -55,6 +56,7 @@ class Written:
     confirmed: int = 0
     repeated: tuple[int, ...] = ()
     deleted: int = 0
+    staged: bool = False
 
     def with_deleted(self, deleted: int) -> Written:
         """Return the same counts, with that many deleted rows."""

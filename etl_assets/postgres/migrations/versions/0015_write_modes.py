@@ -9,7 +9,8 @@ TABLES = """
 ALTER TABLE etl.batch DROP CONSTRAINT batch_kind_check;
 ALTER TABLE etl.batch ADD CONSTRAINT batch_kind_check CHECK (kind IN ('ingest', 'replay', 'completion'));
 ALTER TABLE etl.batch ADD COLUMN notes jsonb NOT NULL DEFAULT '{}';
-COMMENT ON COLUMN etl.batch.notes IS 'Of a completion: numbers of what the write mode found, by name.';
+COMMENT ON COLUMN etl.batch.notes IS
+    'What the write mode found, by name; staged: its rows are beside the table until a completion.';
 
 CREATE TABLE etl.deletion (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

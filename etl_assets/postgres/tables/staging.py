@@ -1,0 +1,61 @@
+"""The table beside another one, which has the rows of deliveries that are not complete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from psycopg import sql
+
+from etl_assets.postgres.tables.copy import table_columns
+from etl_assets.postgres.tables.names import identifier
+from etl_assets.schema import DELIVERY_ID
+
+if TYPE_CHECKING:
+    from etl_assets.model.delivery import Delivery
+    from etl_assets.postgres.connection import Connection
+    from etl_assets.schema import Schema
+
+SCHEMA: Final = "etl_staging"
+
+
+def staging_of(table: str) -> str:
+    """Return the name of the table beside ``schema.table``."""
+    return f"{SCHEMA}.{table.split('.', 1)[1]}"
+
+
+def move_in(connection: Connection, table: str, schema: Schema, delivery: Delivery) -> int:
+    """Replace the rows of a delivery's partition by the staged rows of the delivery.
+
+    Args:
+        connection: In the transaction that completes the delivery.
+        table: ``schema.table``.
+        schema: Of the table.
+        delivery: The delivery.
+
+    Returns:
+        How many rows of the table were deleted.
+    """
+    columns = sql.SQL(", ").join(map(sql.Identifier, table_columns(schema)))
+    mark = sql.Identifier(DELIVERY_ID)
+    deleted = connection.execute(
+        sql.SQL(
+            "DELETE FROM {} t WHERE t.{} IN (SELECT id FROM etl.delivery WHERE source = %s AND partition = %s)"
+        ).format(identifier(table), mark),
+        (delivery.source, delivery.partition),
+    ).rowcount
+    connection.execute(
+        sql.SQL("INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging} WHERE {mark} = %s").format(
+            table=identifier(table), columns=columns, staging=identifier(staging_of(table)), mark=mark
+        ),
+        (delivery.id,),
+    )
+    drop_staged(connection, table, delivery)
+    return deleted
+
+
+def drop_staged(connection: Connection, table: str, delivery: Delivery) -> int:
+    """Delete the staged rows of a delivery; return how many there were."""
+    statement = sql.SQL("DELETE FROM {} WHERE {} = %s").format(
+        identifier(staging_of(table)), sql.Identifier(DELIVERY_ID)
+    )
+    return connection.execute(statement, (delivery.id,)).rowcount
