@@ -35,7 +35,7 @@ def _tree() -> set[str]:
     }
 
 
-_OPENED = ("extract", "graph", "postgres", "schema")
+_OPENED = ("extract", "graph", "load", "postgres", "schema")
 
 
 def test_the_map_has_every_room_and_module_and_no_other() -> None:
