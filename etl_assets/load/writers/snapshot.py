@@ -213,9 +213,12 @@ class SnapshotRows(KeyedRows):
                 f"does not have the keys of {absent.number} of {absent.compared} rows; "
                 f"max_deleted={mode.max_deleted} consents to {consent}"
             )
-        if problem:
-            raise TooManyDeletedError(
-                f"{delivery} {problem}. The first keys that are gone: {absent.first_keys()}. Nothing was deleted, and "
-                "the last batch of the delivery was not written. Look at the delivery. If the rows are to go, consent "
-                f"with `etl-assets run {delivery.source} --accept-deletes`, or accept_deletes in Dagster's config."
-            )
+        if not problem:
+            return
+        consented = f"consent with `etl-assets run {delivery.source} --accept-deletes`, or accept_deletes in Dagster"
+        if not self.context.target.frozen:
+            consented = "raise max_deleted of the Snapshot in metadata 'write' of the asset"
+        raise TooManyDeletedError(
+            f"{delivery} {problem}. The first keys that are gone: {absent.first_keys()}. Nothing was deleted, and the "
+            f"last batch of the delivery was not written. Look at the delivery. If the rows are to go, {consented}."
+        )
