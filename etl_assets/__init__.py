@@ -84,7 +84,7 @@ if TYPE_CHECKING:
     from etl_assets.model.trigger import After, Cron, OnChange
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.entries import Entry
-    from etl_assets.schema import Column, ForeignKey, References, Rule, Schema, UniqueTogether
+    from etl_assets.schema import Column, ForeignKey, Greatest, References, Rule, Schema, UniqueTogether
     from etl_assets.source import Source
     from etl_assets.transform.transformer import Transformer
     from etl_assets.validate.base import Validator
@@ -125,6 +125,7 @@ __all__ = [
     "Format",
     "Ftp",
     "Gcs",
+    "Greatest",
     "HeaderRecord",
     "Http",
     "Inbox",
@@ -250,7 +251,7 @@ _NAMES_BY_MODULE = {
     "model.trigger": ("After", "Cron", "OnChange"),
     "postgres.connection": ("Connection",),
     "postgres.ledger.entries": ("Entry",),
-    "schema": ("Column", "ForeignKey", "References", "Rule", "Schema", "UniqueTogether"),
+    "schema": ("Column", "ForeignKey", "Greatest", "References", "Rule", "Schema", "UniqueTogether"),
     "source": ("Source",),
     "transform.transformer": ("Transformer",),
     "validate.base": ("Validator",),

@@ -59,7 +59,7 @@ def _audits(schema: Schema) -> Iterator[tuple[str, Audit]]:
     for column in schema.inputs:
         for rule in column.rules:
             yield rule.name(column.name), _OF_INPUT
-    if schema.repeated_keys != "last":
+    if schema.repeated_keys in {"report", "reject", "reject_all"}:
         yield KEY_UNIQUE, _OF_RECORDS
     for whole in schema.rules:
         of_table = set(whole.columns) <= set(schema.names)

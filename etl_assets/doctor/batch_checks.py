@@ -69,8 +69,8 @@ def entry_problem(batch: Batch, stored: Sequence[Rejected], entry: Entry, schema
         "read": batch.read,
         "rejected": len(stored),
         "filtered": batch.filtered,
-        "produced": rows.height,
-        "duplicate": rows.height - keys,
+        "produced": rows.height + batch.outdone,
+        "duplicate": rows.height - keys + batch.outdone,
     }
     for name, number in expected.items():
         if (counted := getattr(entry.counts, name)) != number:

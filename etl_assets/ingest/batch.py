@@ -17,6 +17,7 @@ from etl_assets import landing
 from etl_assets.errors import TransformError, raised_at
 from etl_assets.ingest.corrected_batch import CorrectedBatch
 from etl_assets.ingest.quarantined_batch import QuarantinedBatch
+from etl_assets.ingest.repeated_keys import decided
 from etl_assets.model.batch import Batch
 from etl_assets.model.rule import UNTERMINATED
 from etl_assets.postgres.connection import connected
@@ -107,7 +108,23 @@ def batches(
     Yields:
         The batches, in order, ready for a loader.
     """
-    wanted = frozenset(span.batch for span in manifest.spans) - skip
+    every = frozenset(span.batch for span in manifest.spans)
+
+    def read(wanted: frozenset[int]) -> Iterator[Batch]:
+        return _undecided_batches(source, partition, manifest, store, wanted, corrected)
+
+    yield from decided(source.schema, partial(read, every), read(every - skip), several=len(every) > 1)
+
+
+def _undecided_batches(
+    source: Source,
+    partition: str,
+    manifest: Manifest,
+    store: LandingStore,
+    wanted: frozenset[int],
+    corrected: ReadCorrected,
+) -> Iterator[Batch]:
+    """Read batches by their numbers, with all rows of records that have the same key."""
     for raw in landing.batches(source.extractor.of_partition(partition), store, manifest, wanted):
         records = corrected(raw.span)
         effective = _with_corrections(source, partition, manifest, raw, records) if records else raw

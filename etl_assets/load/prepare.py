@@ -40,7 +40,7 @@ class Prepared:
         batch: The batch as it came.
         rows: One row for each key, sorted by key, with the bookkeeping columns; without a key, every row.
         produced: Number of rows before deduplication.
-        duplicate: Number of rows left out because a newer row of the batch has the same key.
+        duplicate: Number of rows left out because another row of the batch, or of the delivery, has the same key.
         rejected: The rejected records, from `rejected_records`.
         rules: How many records broke each rule, including the rules that only report.
         places: Where the first records are that broke each rule which only reports.
@@ -112,8 +112,8 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
     return Prepared(
         batch=batch,
         rows=rows,
-        produced=batch.rows.height,
-        duplicate=duplicate,
+        produced=batch.rows.height + batch.outdone,
+        duplicate=duplicate + batch.outdone,
         rejected=rejected,
         rules=Counter(rejected[REJECTED_RULES].explode().drop_nulls().to_list()) + Counter(reported),
         places=places,
@@ -170,7 +170,7 @@ def _newest_of_each_key(rows: pl.DataFrame, schema: Schema, seed: int) -> tuple[
     kept = int(newest.sum())
     if kept == rows.height:
         return rows, 0, []
-    repeated = [] if schema.repeated_keys == "last" else _repeated(rows, newest, schema, seed)
+    repeated = _repeated(rows, newest, schema, seed) if schema.repeated_keys in {"report", "reject"} else []
     return rows.filter(newest), rows.height - kept, repeated
 
 

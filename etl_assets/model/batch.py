@@ -188,6 +188,7 @@ class Batch:
         filtered: Number of records that the transformer left out.
         reported: Records that broke rules which only report: rule to record numbers.
         profile: Profile of the batch; None if it was not profiled.
+        outdone: Number of rows that were left out because other records of the delivery have their key, and stay.
         corrections: The corrections with which records were read, by record number: published name to text.
     """
 
@@ -197,6 +198,7 @@ class Batch:
     filtered: int = 0
     reported: Mapping[str, Sequence[int]] = field(default_factory=dict)
     profile: BatchProfile | None = None
+    outdone: int = 0
     corrections: Mapping[int, Mapping[str, str | None]] = field(default_factory=dict)
 
     @property

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import DeclarationError
 from etl_assets.model.declaration import Declaration
 from etl_assets.model.rule import KEY_UNIQUE, RuleInfo
 from etl_assets.schema.column import Column
 from etl_assets.schema.names import check_no_twins
+from etl_assets.schema.repeated_keys import Greatest, RepeatedKeys
 from etl_assets.schema.rules import RecordRule
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Schema(Declaration):
         rules: The rules that each record as a whole must keep: `Rule`, `UniqueTogether`, `ForeignKey`.
         repeated_keys: What happens to a record if an earlier one of its delivery has the same key, and the same value
             of the order column, but other contents: ``"report"`` it, ``"reject"`` it, or nothing: the ``"last"`` wins,
-            as it does if it is reported.
+            as it does if it is reported. Or the ``"first"`` wins, or the one with the `Greatest` value of a column; or
+            ``"reject_all"`` records of the key. Records with the same contents are never reported or rejected.
     """
 
     columns: tuple[Column, ...]
@@ -47,7 +49,7 @@ class Schema(Declaration):
     order_by: str | None = None
     inputs: tuple[Column, ...] = ()
     rules: tuple[RecordRule, ...] = ()
-    repeated_keys: Literal["report", "reject", "last"] = "report"
+    repeated_keys: RepeatedKeys = "report"
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -82,10 +84,10 @@ class Schema(Declaration):
     @property
     def _of_keys(self) -> tuple[RuleInfo, ...]:
         """The rule that no key is repeated with other contents; none if it does not matter."""
-        if self.repeated_keys == "last" or not self.key:
+        if self.repeated_keys not in {"report", "reject", "reject_all"} or not self.key:
             return ()
         words = "no other record of the delivery has the same key and other contents"
-        return (RuleInfo(KEY_UNIQUE, words, self.key, by_consent=self.repeated_keys == "reject"),)
+        return (RuleInfo(KEY_UNIQUE, words, self.key, by_consent=self.repeated_keys != "report"),)
 
     @cached_property
     def claims(self) -> tuple[UniqueClaim, ...]:
@@ -115,7 +117,7 @@ class Schema(Declaration):
         """SHA-256 (hex) of the declaration; changes whenever a rule, a name or a type does."""
         rules = tuple(rule.identity for rule in self.rules)
         declaration: tuple[object, ...] = (self.columns, self.key, self.ignored, self.order_by, self.inputs, rules)
-        if self.repeated_keys == "reject":
+        if self.repeated_keys not in {"report", "last"}:
             declaration = (*declaration, self.repeated_keys)
         return sha256(repr(declaration).encode()).hexdigest()
 
@@ -156,6 +158,14 @@ class Schema(Declaration):
             if self[name].type.name == "json":
                 raise DeclarationError(f"column {name!r} of {where}", "type", "json cannot be a key", "Use text")
         check_no_twins(self.key, where, "key", "names {!r} twice")
+        if isinstance(self.repeated_keys, Greatest):
+            self._check_greatest(self.repeated_keys.column, where)
+
+    def _check_greatest(self, name: str, where: str) -> None:
+        column = self._by_name.get(name)
+        if column is None or not column.required or column.type.name in {"json", "boolean"}:
+            problem = f"is Greatest({name!r}), which is no required column with values that can be ordered"
+            raise DeclarationError(where, "repeated_keys", problem, "Name one that is required=True")
 
     def _check_rules(self, where: str) -> None:
         for column in self.inputs:

@@ -1,4 +1,4 @@
-"""Two records of one delivery with one key and different contents: reported, rejected, or the last wins."""
+"""Two records of one delivery with one key and different contents: reported, rejected, or one of them wins."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from etl_assets import ingest
 from etl_assets.errors import DeclarationError
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.graph.assets.checks import loaded_results
+from etl_assets.load.writers import Snapshot
 from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.tables.upsert import TableWriter
-from etl_assets.schema import Column
+from etl_assets.schema import Column, Greatest, References, Schema
 from etl_assets_tests.ingest.world import GOODS
 
 if TYPE_CHECKING:
@@ -111,13 +112,78 @@ def test_versions_of_a_declared_order_are_no_pair(batched: World) -> None:
 
 
 def test_an_unknown_choice_is_refused(world: World) -> None:
-    with pytest.raises(DeclarationError, match="repeated_keys is 'first'"):
-        declare(world, "first")
+    with pytest.raises(DeclarationError, match="repeated_keys is 'middle'"):
+        declare(world, "middle")
 
 
-def test_only_rejecting_changes_the_fingerprint(world: World) -> None:
+def test_reporting_does_not_change_the_fingerprint(world: World) -> None:
     before = world.source.fingerprint
     declare(world, "last")
     assert world.source.fingerprint == before
     declare(world, "reject")
     assert world.source.fingerprint != before
+
+
+def test_the_first_record_of_a_key_can_win(batched: World) -> None:
+    declare(batched, "first")
+    counts = batched.take(*records(*PAIR, "plum,1,")).counts
+    assert [row[:2] for row in batched.rows()] == [("fig", 1), ("plum", 1)]
+    assert (counts.produced, counts.inserted, counts.duplicate, counts.rejected) == (4, 2, 2, 0)
+    assert batched.violations() == []
+
+
+def test_the_record_with_the_greatest_value_can_win_and_of_equal_values_the_last(batched: World) -> None:
+    declare(batched, Greatest("amount"), columns=(GOODS["code"], GOODS["amount"].replace(required=True), GOODS["note"]))
+    batched.take(f"plum,1,{LONG}a", f"plum,3,{LONG}b", f"plum,3,{LONG}c", f"plum,2,{LONG}d")
+    assert batched.rows() == [("plum", 3, f"{LONG}c")]
+    assert batched.violations() == []
+
+
+def test_the_greatest_value_of_one_delivery_does_not_outdo_a_later_delivery(batched: World) -> None:
+    declare(batched, Greatest("amount"), columns=(GOODS["code"], GOODS["amount"].replace(required=True), GOODS["note"]))
+    batched.take(*records("plum,9,", "plum,1,"))
+    batched.take(*records("plum,2,", "plum,1,"))
+    assert [row[:2] for row in batched.rows()] == [("plum", 2)]
+
+
+def test_all_records_of_a_key_can_be_rejected_if_their_contents_differ(batched: World) -> None:
+    declare(batched, "reject_all")
+    counts = batched.take(*records("kiwi,1,", *PAIR, "kiwi,1,")).counts
+    assert [row[:2] for row in batched.rows()] == [("fig", 1), ("kiwi", 1)]
+    waiting = [(record.record_no, record.rules) for record in batched.waiting()]
+    assert waiting == [(2, [KEY_UNIQUE]), (4, [KEY_UNIQUE])]
+    assert counts.rejected == 2
+    assert batched.violations() == []
+
+
+def test_all_records_of_a_key_that_are_rejected_leave_the_row_of_a_snapshot(world: World) -> None:
+    shop = world.other(schema=replace(GOODS, repeated_keys="reject_all"), more={"write": Snapshot(max_deleted=1.0)})
+    shop.take("fig,1,", "plum,1,")
+    shop.take("fig,1,", "plum,2,", "plum,3,")
+    assert [row[:2] for row in shop.rows()] == [("fig", 1), ("plum", 1)]
+
+
+def test_a_corrected_record_that_comes_first_wins_with_the_next_run(batched: World) -> None:
+    declare(batched, "first")
+    delivery = batched.take(*records("plum,bad,", "plum,2,")).delivery
+    (record,) = batched.waiting()
+    batched.correct(record, amount="1")
+    batched.replay(record.id)
+    batched.load(delivery)
+    assert [row[:2] for row in batched.rows()] == [("plum", 1)]
+    assert batched.violations() == []
+
+
+def test_a_winner_that_the_database_rejects_leaves_no_row_of_its_key(world: World) -> None:
+    parents = world.other(name="kinds", schema=Schema((Column("code", "text", required=True),), ("code",)))
+    parents.take("a", header="code")
+    note = Column("note", "text", references=References("core.kinds.code", missing="reject"))
+    shop = world.other(schema=replace(GOODS, columns=(*GOODS.columns[:2], note), repeated_keys="first"))
+    shop.take("plum,1,missing", "plum,2,a")
+    assert shop.rows() == []
+
+
+@pytest.mark.parametrize("column", ["unknown", "note"])
+def test_a_greatest_column_must_be_required(world: World, column: str) -> None:
+    with pytest.raises(DeclarationError, match="no required column with values that can be ordered"):
+        replace(world.source, schema=replace(GOODS, repeated_keys=Greatest(column)))

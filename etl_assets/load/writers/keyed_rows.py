@@ -15,6 +15,7 @@ from etl_assets.postgres.ledger import deliveries, entries, quarantine
 from etl_assets.postgres.tables.reloading import remove_unproduced, take_over
 from etl_assets.postgres.tables.replacing import find_other_partition, keep_keys
 from etl_assets.postgres.tables.upsert import TableWriter
+from etl_assets.schema.repeated_keys import FOUND_BY_LOADER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +76,8 @@ class KeyedRows(RowWriter):
         context = self.context
         if not context.target.frozen:
             self._refuse_shared_keys(prepared)
+        if kind == "replay" and context.target.schema.repeated_keys not in FOUND_BY_LOADER:
+            deliveries.need_reload_of(context.connection, context.delivery)  # which decides between its records again
         written = self._write_changes(prepared, kind)
         if context.target.schema.repeated_keys == "reject":
             # so that a later batch finds every key of this one among the delivery's own rows

@@ -176,8 +176,9 @@ class SnapshotRows(KeyedRows):
     def _note(self, batch: Batch) -> None:
         """Keep the keys of all records of a batch, and how many cannot be read."""
         target = self.context.target
-        # a record that only repeats a key adds none
-        others = batch.rejected.filter(pl.col(REJECTED_RULES).list.eval(pl.element() != KEY_UNIQUE).list.any())
+        others = batch.rejected
+        if target.schema.repeated_keys == "reject":  # a record that only repeats a key adds none
+            others = others.filter(pl.col(REJECTED_RULES).list.eval(pl.element() != KEY_UNIQUE).list.any())
         self._published.add(batch.rows.select(target.schema.key))
         unreadable = others.height
         if others.height and target.keys is not None:
