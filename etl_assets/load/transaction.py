@@ -46,7 +46,7 @@ class BatchTransaction:
         lookups: Finds missing parents and taken values.
         allowance: How many more records of the delivery may be rejected.
         completes: Whether this is the last batch that the delivery lacks.
-        before_commit: Called last, to write more in the same transaction.
+        before_commit: Called after the ledger entry was written, to write more in the same transaction.
     """
 
     kind: Kind = "ingest"

@@ -34,11 +34,14 @@ class KeyedRows(RowWriter):
 
     Args:
         context: What it works on.
+
+    Attributes:
+        table: Writes into the table.
     """
 
     def __init__(self, context: WriterContext) -> None:
         super().__init__(context)
-        self._table = TableWriter(
+        self.table = TableWriter(
             context.connection,
             context.target.table,
             context.target.schema,
@@ -49,16 +52,16 @@ class KeyedRows(RowWriter):
     @property
     def guard(self) -> Guard:
         """The conditions under which a row is written."""
-        return self._table.guard
+        return self.table.guard
 
     @property
     def sends_everything(self) -> bool:
         """See `RowWriter.sends_everything`."""
-        return self._table.sends_everything
+        return self.table.sends_everything
 
     def encode(self, rows: pl.DataFrame) -> bytes:
         """See `RowWriter.encode`."""
-        return self._table.encode(rows)
+        return self.table.encode(rows)
 
     def begin(self, newer: Sequence[int]) -> None:
         """See `RowWriter.begin`."""
@@ -69,7 +72,7 @@ class KeyedRows(RowWriter):
         self.guard.earlier_than = _earlier_than(prepared, kind)
         if self.context.target.schema.repeated_keys != "reject" or self.guard.earlier_than is None:
             return ()
-        return self._table.find_repeated(prepared.rows)
+        return self.table.find_repeated(prepared.rows)
 
     def write(self, prepared: Prepared, kind: Kind) -> Written:
         """See `RowWriter.write`."""
@@ -92,7 +95,7 @@ class KeyedRows(RowWriter):
 
     def store(self, rows: pl.DataFrame) -> None:
         """See `RowWriter.store`."""
-        self._table.write(rows)
+        self.table.write(rows)
 
     def protection(self, prepared: Prepared, kind: Kind) -> Protect | None:
         """Return a function that finds rows of the table that something newer confirmed; None if nothing did.
@@ -138,7 +141,7 @@ class KeyedRows(RowWriter):
         """Write the rows that are new or differ; if the delivery is reloaded, delete those it no longer yields."""
         protect = self.protection(prepared, kind)
         if self.context.delivery.generation == 1 or kind == "replay":
-            written = self._table.write(prepared.rows, prepared.encoded, protect=protect)
+            written = self.table.write(prepared.rows, prepared.encoded, protect=protect)
         else:
             written = self._write_reloaded(prepared, protect)
         if (written.updated or written.deleted or protect is not None) and self.context.target.frozen:
@@ -164,7 +167,7 @@ class KeyedRows(RowWriter):
         )
         if deleted:
             self.ask_for_runners_up(newer_too=confirmed or context.target.schema.order_by is not None)
-        written = self._table.write(prepared.rows, protect=protect, reload=True)
+        written = self.table.write(prepared.rows, protect=protect, reload=True)
         quarantine.supersede(context.connection, context.delivery, first, last)
         return written.with_deleted(deleted)
 

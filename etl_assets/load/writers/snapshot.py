@@ -123,8 +123,9 @@ class SnapshotRows(KeyedRows):
         self._decided_by = deliveries.completed(self.context.connection, newer)
 
     def note(self, prepared: Prepared) -> None:
-        """See `RowWriter.note`."""
-        self._note(prepared.batch)
+        """See `RowWriter.note`. In a first load there is nothing to delete; `complete` reads the keys if there is."""
+        if not self.table.was_empty:
+            self._note(prepared.batch)
 
     def write(self, prepared: Prepared, kind: Kind) -> Written:
         """See `RowWriter.write`."""

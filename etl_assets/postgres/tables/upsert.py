@@ -76,6 +76,7 @@ class TableWriter:
 
     Attributes:
         guard: The conditions under which a row is written; the transaction sets what they depend on.
+        was_empty: Whether the table had no rows when this writer was made.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class TableWriter:
         self._columns = table_columns(schema)
         self._probe = Probe(connection, table, schema)
         self._create_staging()
-        self._expect_new = _has_no_rows(connection, self._table)
+        self.was_empty = self._expect_new = _has_no_rows(connection, self._table)
         self._mostly_changed = False
 
     def _create_staging(self) -> None:
