@@ -144,7 +144,13 @@ class SourceReading:
         if not self._source.schema.key:
             return RecordComparison(self._connection, self._source.table, self._source.schema)
         hashes = not entries.other_seeds(self._connection, self._source.name, self._seed)
-        return Comparison(self._connection, self._source.table, self._source.schema, hashes=hashes)
+        return Comparison(
+            self._connection,
+            self._source.table,
+            self._source.schema,
+            hashes=hashes,
+            first_stays=self._source.write.first_stays,
+        )
 
     def _delivery(self, id_: int) -> Delivery | None:
         return deliveries.by_id(self._connection, id_)

@@ -95,10 +95,11 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
         seed: From `hash_seed`.
     """
     schema = target.schema
-    rows, duplicate, repeated = _newest_of_each_key(batch.rows, schema, seed)
+    first = target.writer.first_stays
+    rows, duplicate, repeated = _one_of_each_key(batch.rows, schema, seed, first=first)
     if repeated and schema.repeated_keys == "reject":
         batch = _with_rejected(batch, {record_no: [KEY_UNIQUE] for record_no in repeated})
-        rows, duplicate, repeated = _newest_of_each_key(batch.rows, schema, seed)
+        rows, duplicate, repeated = _one_of_each_key(batch.rows, schema, seed, first=first)
     if repeated:
         batch = replace(batch, reported={**batch.reported, KEY_UNIQUE: repeated})
     rows = rows.with_columns(
@@ -154,11 +155,13 @@ def places_of(batch: Batch, record_numbers: Sequence[int]) -> list[str]:
     return [f"record {number} at {batch.raw.location(number)}" for number in sorted(record_numbers)[:MOST_PLACES]]
 
 
-def _newest_of_each_key(rows: pl.DataFrame, schema: Schema, seed: int) -> tuple[pl.DataFrame, int, list[int]]:
-    """Find the newest row of each key.
+def _one_of_each_key(
+    rows: pl.DataFrame, schema: Schema, seed: int, *, first: bool
+) -> tuple[pl.DataFrame, int, list[int]]:
+    """Find the newest row of each key, or the first one.
 
     Returns:
-        The newest row of each key, sorted by key; the number of rows left out; and the numbers of the records that have
+        That row of each key, sorted by key; the number of rows left out; and the numbers of the records that have
         other contents than the first one with their key and order, unless that does not matter.
     """
     if not schema.key:
@@ -171,7 +174,8 @@ def _newest_of_each_key(rows: pl.DataFrame, schema: Schema, seed: int) -> tuple[
     if kept == rows.height:
         return rows, 0, []
     repeated = _repeated(rows, newest, schema, seed) if schema.repeated_keys in {"report", "reject"} else []
-    return rows.filter(newest), rows.height - kept, repeated
+    stays = newest.shift(1, fill_value=True) if first else newest
+    return rows.filter(stays), rows.height - kept, repeated
 
 
 def _repeated(rows: pl.DataFrame, newest: pl.Series, schema: Schema, seed: int) -> list[int]:

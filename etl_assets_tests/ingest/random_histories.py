@@ -141,13 +141,14 @@ class History:
     world: World
     declared: Declared
     writer: Writer = field(default_factory=Upsert)
+    keyless: bool = False
     sent: dict[str, list[bytes]] = field(default_factory=dict)
     landed: list[tuple[int, str, list[str]]] = field(default_factory=list)
     corrections: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def declare(self, declared: Declared) -> None:
         self.declared = declared
-        self.world.schema = declared.schema if self.writer.needs_key else replace(declared.schema, key=())
+        self.world.schema = replace(declared.schema, key=()) if self.keyless else declared.schema
         self.world.more = {"write": self.writer, **({"transformer": Merged()} if declared.merged else {})}
 
     def publish(self, file: str, records: list[str]) -> None:

@@ -108,9 +108,47 @@ def test_a_row_that_is_changed_or_deleted_by_hand_is_found(events: World) -> Non
     assert "lacks 1 rows that records" in found
 
 
-def test_a_key_is_refused(world: World) -> None:
-    with pytest.raises(DeclarationError, match=r"has a key or order_by\. Leave key and order_by out"):
-        replace(world.source, write=Append())
+@pytest.mark.parametrize(
+    ("changes", "problem"), [({"order_by": "code"}, "has order_by"), ({"repeated_keys": "last"}, "'last'")]
+)
+def test_what_contradicts_that_the_first_record_stays_is_refused(
+    world: World, changes: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(DeclarationError, match=problem):
+        replace(world.source, schema=replace(GOODS, **changes), write=Append())
+
+
+@pytest.fixture(name="keyed")
+def _keyed(world: World) -> World:
+    return world.other(more={"write": Append()})
+
+
+def test_the_first_record_of_a_key_stays_within_a_delivery_and_after_it(keyed: World) -> None:
+    keyed.take("fig,1,", "fig,2,", "plum,1,")
+    counts = keyed.take("fig,3,", "plum,1,", "kiwi,1,").counts
+    assert [row[:2] for row in keyed.rows()] == [("fig", 1), ("kiwi", 1), ("plum", 1)]
+    assert (counts.inserted, counts.updated, counts.unchanged) == (1, 0, 2)
+    assert keyed.violations() == []
+
+
+def test_the_first_record_of_a_key_is_that_of_the_oldest_delivery_even_if_it_is_late(keyed: World) -> None:
+    files = keyed.other(files=True)
+    files.publish("fig,1,", file="a.csv")
+    late = files.land("a.csv").delivery
+    files.take("fig,2,", "plum,2,", file="b.csv")
+    files.load(late)
+    assert [row[:2] for row in files.rows()] == [("fig", 1), ("plum", 2)]
+    assert files.violations() == []
+
+
+def test_another_record_of_a_key_is_rejected_if_it_is_declared_and_an_equal_one_is_not(keyed: World) -> None:
+    strict = keyed.other(schema=replace(GOODS, repeated_keys="reject"))
+    strict.take("fig,1,", "plum,1,")
+    counts = strict.take("fig,2,", "plum,1,").counts
+    assert [row[:2] for row in strict.rows()] == [("fig", 1), ("plum", 1)]
+    assert [record.rules for record in strict.waiting()] == [["key__unique"]]
+    assert (counts.rejected, counts.unchanged) == (1, 1)
+    assert strict.violations() == []
 
 
 def test_a_mode_that_needs_a_key_refuses_a_schema_without_one(world: World) -> None:

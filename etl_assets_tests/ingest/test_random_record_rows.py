@@ -61,6 +61,28 @@ def test_any_history_of_replaced_partitions_keeps_the_newest_delivery_of_each(
         assert history.world.violations() == []
 
 
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@GIVEN
+@example(
+    # The mark of a row must be of the first record, or it would be lost when a newer one is read otherwise.
+    steps=[("publish", "p", ["a,1,1"]), ("publish", "q", ["a,1,1"]), ("load", 1, None), ("load", 0, None)],
+    last=[0, 1, 2],
+    batch_bytes=64,
+    declared=Declared(),
+)
+def test_any_history_of_events_with_a_key_keeps_the_first_record_of_each(
+    world: World, steps: list[tuple[str, Any, Any]], last: list[int], batch_bytes: int, declared: Declared
+) -> None:
+    history = carried_out(world, Append(), steps, last, batch_bytes, declared, keyless=False)
+    if history.landed:
+        first: dict[str, tuple[Any, ...]] = {}
+        for _, rows in yielded(history):
+            for row in rows:
+                first.setdefault(row[0], row)
+        assert found(history) == sorted(first.values())
+        assert history.world.violations() == []
+
+
 def carried_out(
     world: World,
     writer: Writer,
@@ -68,10 +90,12 @@ def carried_out(
     last: list[int],
     batch_bytes: int,
     declared: Declared,
+    *,
+    keyless: bool = True,
 ) -> History:
     """Return a history after all of its steps, and a last run of each partition."""
     here = world.other(name=f"history{next(NAMES)}", files=True, format=Csv(batch_bytes=batch_bytes))
-    history = History(here, declared, writer)
+    history = History(here, declared, writer, keyless=keyless)
     history.declare(declared)
     history.take_steps(steps)
     if history.landed:

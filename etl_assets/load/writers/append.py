@@ -1,4 +1,4 @@
-"""`Append`: the table has every valid row of every delivery, as events have no key."""
+"""`Append`: what was delivered once stays as it is; events are only added."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from etl_assets.errors import DeclarationError
 from etl_assets.load.writers.base import Writer
+from etl_assets.load.writers.first_rows import FirstRows
 from etl_assets.load.writers.record_rows import RecordRows
 from etl_assets.postgres.tables.ddl import ensure_table
 
 if TYPE_CHECKING:
-    from etl_assets.load.writers.base import WriterContext
+    from etl_assets.load.writers.base import RowWriter, WriterContext
     from etl_assets.model.partitions import Partitioning
     from etl_assets.postgres.connection import Connection
     from etl_assets.schema import Schema
@@ -19,23 +20,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Append(Writer):
-    """Inserts every row. The schema has no key: the record itself, by delivery and number, identifies its rows.
+    """Inserts rows and updates none.
 
+    Without a key every row is inserted: the record itself, by delivery and number, identifies its rows. With a key, the
+    first record of the key stays; `Schema.repeated_keys` says whether another one with other contents is rejected.
     A delivery that is loaded twice adds nothing.
     """
 
     needs_key = False
+    first_stays = True
 
     def check(self, schema: Schema, partitions: Partitioning | None, where: str) -> None:  # noqa: ARG002 -- of the contract
         """See `Writer.check`."""
-        if schema.key or schema.order_by is not None:
-            problem = "is Append, which keeps every row, and the schema has a key or order_by"
-            raise DeclarationError(where, "write", problem, "Leave key and order_by out, or write Upsert()")
+        if schema.order_by is not None:
+            problem = "is Append, by which the first record of a key stays, and the schema has order_by"
+            raise DeclarationError(where, "write", problem, "Leave order_by out, or write Upsert()")
+        if schema.key and schema.repeated_keys not in {"report", "reject", "first"}:
+            problem = f"is Append, by which the first record of a key stays, and repeated_keys={schema.repeated_keys!r}"
+            raise DeclarationError(where, "write", problem, "Write 'report', 'reject' or 'first'")
 
     def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
         """See `Writer.ensure_table`."""
         ensure_table(connection, table, schema)
 
-    def open(self, context: WriterContext) -> RecordRows:
+    def open(self, context: WriterContext) -> RowWriter:
         """See `Writer.open`."""
-        return RecordRows(context)
+        return FirstRows(context) if context.target.schema.key else RecordRows(context)

@@ -138,6 +138,8 @@ class Writer(Declaration):
     """Whether the schema must have a key."""
     completes: ClassVar[bool] = False
     """Whether `RowWriter.complete` does something."""
+    first_stays: ClassVar[bool] = False
+    """Whether the oldest record of a key stays, and not the newest one."""
     deletes: ClassVar[bool] = False
     """Whether a complete delivery deletes rows of older ones."""
 

@@ -78,7 +78,7 @@ class KeyedRows(RowWriter):
         """See `RowWriter.write`."""
         context = self.context
         if not context.target.frozen:
-            self._refuse_shared_keys(prepared)
+            self.refuse_shared_keys(prepared)
         if kind == "replay" and context.target.schema.repeated_keys not in FOUND_BY_LOADER:
             deliveries.need_reload_of(context.connection, context.delivery)  # which decides between its records again
         written = self._write_changes(prepared, kind)
@@ -189,7 +189,7 @@ class KeyedRows(RowWriter):
             return AFTER_ALL
         return 0 if entries.has_gaps(self.context.connection, self.context.delivery) else AFTER_ALL
 
-    def _refuse_shared_keys(self, prepared: Prepared) -> None:
+    def refuse_shared_keys(self, prepared: Prepared) -> None:
         """Raise if another partition has one of the keys.
 
         What is not frozen could not be read again. So which of the two rows stays would depend on which partition was

@@ -86,9 +86,13 @@ class Comparison:
         table: ``schema.table``, which has the columns and the key of the schema.
         schema: Of the table.
         hashes: Whether all row hashes of the table have the current seed, so that they are compared too.
+        first_stays: Whether the oldest record of a key stays, so that no row is outdated.
     """
 
-    def __init__(self, connection: Connection, table: str, schema: Schema, *, hashes: bool) -> None:
+    def __init__(
+        self, connection: Connection, table: str, schema: Schema, *, hashes: bool, first_stays: bool = False
+    ) -> None:
+        self._first_stays = first_stays
         self._connection = connection
         self._table = identifier(table)
         self._schema = schema
@@ -223,6 +227,8 @@ class Comparison:
         The record should then have been written over the row. The order is written out here again, and not taken from
         `Guard`: what a fault in the guard does to a table must be found.
         """
+        if self._first_stays:
+            return sql.SQL("false").format()
         sequence = sql.SQL(
             "t.{delivery} <> ALL (%(newer)s::bigint[]) AND (t.{delivery} <> %(delivery)s OR t.{record} < s.{record})"
         ).format(delivery=sql.Identifier(DELIVERY_ID), record=sql.Identifier(RECORD_NO))

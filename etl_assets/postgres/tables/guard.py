@@ -42,6 +42,7 @@ class Guard:
         pending_reload: If the delivery is reloaded: the last record of the batch. Rows of the delivery from later
             records may be overwritten: later batches write them again if the records still yield them. None otherwise.
         earlier_than: Rows of the delivery from records before this one are of earlier batches; None for the first.
+        first_stays: Whether the oldest record of a key stays, and not the newest one.
     """
 
     schema: Schema
@@ -49,6 +50,7 @@ class Guard:
     outranked_by: Sequence[int] = ()
     pending_reload: int | None = None
     earlier_than: int | None = None
+    first_stays: bool = False
 
     def values(self) -> dict[str, object]:
         """The parameters of the conditions."""
@@ -61,6 +63,8 @@ class Guard:
 
     def changes(self, new: str) -> sql.Composable:
         """The condition under which a new row is written over the row of the table that has its key."""
+        if self.first_stays:
+            return self.is_later(new)  # also if they are equal, so that the row has the mark of the first record
         return sql.SQL("{} AND {}").format(differs(new), self.is_older(new))
 
     def is_older(self, new: str) -> sql.Composable:
@@ -79,13 +83,26 @@ class Guard:
             sequence=sequence, delivery=sql.Identifier(DELIVERY_ID), record=sql.Identifier(RECORD_NO)
         )
 
+    def is_later(self, new: str) -> sql.Composable:
+        """The condition under which a row of the table is of a later record than a new one, or of the same one."""
+        return sql.SQL(
+            "(t.{delivery} = ANY (%(outranked_by)s::bigint[]) "
+            "OR (t.{delivery} = %(delivery_id)s AND t.{record} >= {new}.{record}))"
+        ).format(delivery=sql.Identifier(DELIVERY_ID), record=sql.Identifier(RECORD_NO), new=sql.SQL(new))
+
     @property
     def looks_for_repeated(self) -> bool:
         """Whether the writer reports records that repeat the key of an earlier batch."""
         return self.earlier_than is not None and self.schema.repeated_keys == "report"
 
     def is_repeated(self, old: str, new: str) -> sql.Composable:
-        """The condition that a row is of an earlier batch of the delivery, and not of an older order than a new one."""
+        """The condition that a new row repeats the key of one that stays.
+
+        That is a row of an earlier batch of the delivery, and not of an older order; if the first row stays, any row of
+        an earlier record.
+        """
+        if self.first_stays:
+            return sql.SQL("NOT {}").format(self.is_later(new))
         condition = sql.SQL(
             "{old}.{delivery} = %(delivery_id)s AND {old}.{record} < least(%(earlier_than)s, {new}.{record})"
         ).format(

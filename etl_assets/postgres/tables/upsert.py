@@ -125,6 +125,7 @@ class TableWriter:
         *,
         protect: Protect | None = None,
         reload: bool = False,
+        compare: bool = True,
     ) -> Written:
         """Write rows inside the caller's transaction.
 
@@ -135,6 +136,7 @@ class TableWriter:
                 columns of these records. Such a row keeps its contents, and gets the mark of a record that has the
                 same. None if no row needs this.
             reload: Whether the delivery is reloaded, so that most rows are unchanged because they are its own.
+            compare: Whether rows with the same contents as those of the table may be left alone.
 
         Returns:
             The counts: inserted, updated and unchanged add up to the number of rows.
@@ -145,7 +147,7 @@ class TableWriter:
             if self._copy_if_new(rows, encoded):
                 return Written(inserted=rows.height)
             self._expect_new = False
-        if self._mostly_changed:
+        if self._mostly_changed or not compare:
             return self._merge(rows, encoded, protect)
         found = self._probe.compare(rows, others_than=self._delivery_id if reload else None)
         unchanged = rows.height - len(found.new) - len(found.differing)
