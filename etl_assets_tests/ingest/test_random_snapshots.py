@@ -50,6 +50,26 @@ def only_snapshots(steps: list[tuple[str, Any, Any]]) -> list[tuple[str, Any, An
     batch_bytes=64,
     declared=Declared(),
 )
+@example(
+    # A correction that is invalid again may publish a key that the delivery did not have.
+    steps=[("take", "p", ["a,1,1", "b,1,1"]), ("take", "q", ["a,1,1", "a,bad,1"]), ("correct", 0, "b,bad,1")],
+    last=[0, 1, 2],
+    batch_bytes=64,
+    declared=Declared(),
+)
+@example(
+    # What a late delivery decided while a newer one was being reloaded is decided again.
+    steps=[
+        ("take", "p", ["a,1,1", "b,1,1"]),
+        ("take", "q", ["a,1,1", "a,1,1", "a,bad,1"]),
+        ("declare", Declared(merged=True), None),
+        ("load", 1, 1),
+        ("load", 0, None),
+    ],
+    last=[0, 1, 2],
+    batch_bytes=64,
+    declared=Declared(),
+)
 def test_any_history_of_snapshots_ends_in_the_table_of_a_load_from_empty(
     world: World, steps: list[tuple[str, Any, Any]], last: list[int], batch_bytes: int, declared: Declared
 ) -> None:

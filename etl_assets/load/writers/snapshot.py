@@ -115,6 +115,7 @@ class SnapshotRows(KeyedRows):
         self._mode = mode
         self._published = PublishedKeys(context.connection, context.target.table, context.target.schema)
         self._noted: dict[int, int] = {}
+        self._corrected: list[tuple[pl.DataFrame, int]] = []
         self._decided_by: Sequence[int] = ()
 
     def begin(self, newer: Sequence[int]) -> None:
@@ -144,9 +145,11 @@ class SnapshotRows(KeyedRows):
         of_partition = context.disjoint or not target.frozen
         partition = context.delivery.partition if of_partition else None
         absent = AbsentRows(context.connection, target.table, target.schema, context.delivery, partition)
-        if not absent.any_others(self.guard.outranked_by):
+        if context.delivery.generation == 1 and not absent.any_others(self.guard.outranked_by):
             return Completion()
         unreadable = self._note_others()
+        if context.delivery.generation > 1:
+            self._ask_older()
         if unreadable:
             return Completion(notes={UNREADABLE: unreadable})
         absent.find(self._published, self.guard.outranked_by)
@@ -185,6 +188,9 @@ class SnapshotRows(KeyedRows):
         if others.height and target.keys is not None:
             keys, unreadable = target.keys.of_batch(batch.raw, others[REJECTED_RECORD_NO])
             self._published.add(keys)
+            corrected = others.filter(pl.col(REJECTED_RECORD_NO).is_in(list(batch.corrections)))
+            if corrected.height:
+                self._corrected.append(target.keys.of_batch(batch.raw, corrected[REJECTED_RECORD_NO]))
         self._noted[batch.span.batch] = unreadable
 
     def _note_others(self) -> int:
@@ -195,6 +201,19 @@ class SnapshotRows(KeyedRows):
                 self.context.connection.execute("SELECT")
                 self._note(batch)
         return sum(self._noted.values())
+
+    def _ask_older(self) -> None:
+        """Mark the older deliveries to be reloaded that decided without knowing what this one publishes now.
+
+        Those that were written since this one was complete before may have seen a part of it. And every older one may
+        have a row of a key that only a record which was corrected, and is invalid still, publishes.
+        """
+        context = self.context
+        connection, delivery, of_partition = context.connection, context.delivery, context.disjoint
+        deliveries.need_reload_of_those_written_since(connection, delivery, same_partition=of_partition)
+        unreadable = sum(number for _, number in self._corrected)
+        if unreadable or any(self._published.missing_in_table(keys).height for keys, _ in self._corrected):
+            deliveries.need_reload(connection, delivery, same_partition=of_partition, newer_too=False, itself=False)
 
     def _brake(self, absent: AbsentRows, orphaned: int) -> None:
         """Raise if the delivery would delete more rows than the mode or a person consents to."""

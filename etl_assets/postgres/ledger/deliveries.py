@@ -347,6 +347,18 @@ def need_reload_if_loaded_otherwise(connection: Connection, delivery: Delivery, 
     )
 
 
+def need_reload_of_those_written_since(connection: Connection, delivery: Delivery, *, same_partition: bool) -> None:
+    """Mark the older deliveries to be reloaded that have ledger entries since the last completion of a delivery."""
+    connection.execute(
+        "UPDATE etl.delivery d SET needs_reload = true WHERE source = %(source)s AND NOT needs_reload "
+        f"AND status IN ('loading', 'complete') AND {older()} "
+        "AND (partition = %(partition)s OR NOT %(same_partition)s) AND EXISTS (SELECT FROM etl.batch b "
+        "WHERE b.delivery_id = d.id AND b.id > (SELECT max(c.id) FROM etl.batch c "
+        "WHERE c.delivery_id = %(id)s AND c.kind = 'completion'))",
+        {**order_of(delivery), "same_partition": same_partition},
+    )
+
+
 def need_reload_of(connection: Connection, delivery: Delivery) -> None:
     """Mark a delivery to be reloaded."""
     connection.execute("UPDATE etl.delivery SET needs_reload = true WHERE id = %s AND NOT needs_reload", (delivery.id,))
