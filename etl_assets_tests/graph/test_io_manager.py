@@ -205,7 +205,7 @@ def test_an_asset_reads_the_table_of_a_source(bench: Bench) -> None:
     [
         (pd.DataFrame({"id": [1]}), {}, "metadata 'key' is missing"),
         (pd.DataFrame({"id": [1]}), {"key": "id"}, "metadata 'key' is missing"),
-        (pd.DataFrame({"id": [1]}), {"key": ["id"], "write": "append"}, "Write 'upsert' or 'replace'"),
+        (pd.DataFrame({"id": [1]}), {"key": ["id"], "write": "truncate"}, "Write 'append' or 'upsert' or 'replace'"),
         (pd.DataFrame({"id": [1]}), {"key": ["nr"]}, "names unknown column 'nr'"),
         (pd.DataFrame({"id": [1.0, None]}), {"key": ["id"]}, "1 of 2 rows without a value in key column 'id'"),
         (pd.DataFrame({"Id": [1]}), {"key": ["Id"]}, "cannot be a name in the database"),
