@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
 from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.schema import RECORD_NO
 from etl_assets.schema.repeated_keys import FOUND_BY_LOADER, Greatest
@@ -69,11 +68,7 @@ class _Decision:
         rows = batch.rows
         if self.rejected.len():
             broken = rows.filter(pl.col(RECORD_NO).is_in(self.rejected.implode()))[RECORD_NO].unique().sort()
-            columns = {REJECTED_RECORD_NO: broken, REJECTED_RULES: [[KEY_UNIQUE]] * broken.len()}
-            more = pl.DataFrame(columns, schema={REJECTED_RECORD_NO: pl.Int64, REJECTED_RULES: pl.List(pl.String)})
-            known = batch.rejected.select(REJECTED_RECORD_NO, REJECTED_RULES)
-            rows = rows.filter(~pl.col(RECORD_NO).is_in(broken.implode()))
-            return replace(batch, rows=rows, rejected=pl.concat([known, more]).sort(REJECTED_RECORD_NO))
+            return batch.with_rejected(broken, [[KEY_UNIQUE]] * broken.len())
         if self.outdone.is_empty():
             return batch
         hashed = rows.with_columns(_key_hashes(rows, self.schema))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from etl_assets.load.rejected import rejected_records
-from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
+from etl_assets.model.batch import REJECTED_RULES
 from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
@@ -137,17 +137,7 @@ def without_rejected(
 
 
 def _with_rejected(batch: Batch, broken: Mapping[int, Iterable[str]]) -> Batch:
-    """Return a batch with more records rejected, which have rows in it."""
-    numbers = pl.Series(REJECTED_RECORD_NO, list(broken), dtype=pl.Int64)
-    more = pl.DataFrame(
-        {REJECTED_RECORD_NO: numbers, REJECTED_RULES: [list(rules) for rules in broken.values()]},
-        schema={REJECTED_RECORD_NO: pl.Int64, REJECTED_RULES: pl.List(pl.String)},
-    )
-    return replace(
-        batch,
-        rows=batch.rows.filter(~pl.col(RECORD_NO).is_in(numbers.implode())),
-        rejected=pl.concat([batch.rejected.select(REJECTED_RECORD_NO, REJECTED_RULES), more]),
-    )
+    return batch.with_rejected(pl.Series(list(broken), dtype=pl.Int64), [list(rules) for rules in broken.values()])
 
 
 def places_of(batch: Batch, record_numbers: Sequence[int]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -200,6 +200,21 @@ class Batch:
     profile: BatchProfile | None = None
     outdone: int = 0
     corrections: Mapping[int, Mapping[str, str | None]] = field(default_factory=dict)
+
+    def with_rejected(self, numbers: pl.Series, rules: Sequence[Sequence[str]]) -> Batch:
+        """Return the batch with more records rejected: without their rows, with the rules that each broke.
+
+        Args:
+            numbers: Of the records, each once; they have rows in the batch.
+            rules: The rules that each of them broke in addition.
+        """
+        columns = {REJECTED_RECORD_NO: numbers, REJECTED_RULES: rules}
+        more = pl.DataFrame(columns, schema=NONE_MALFORMED.schema)
+        return replace(
+            self,
+            rows=self.rows.filter(~pl.col(RECORD_NO).is_in(numbers.implode())),
+            rejected=pl.concat([self.rejected.select(NONE_MALFORMED.columns), more]),
+        )
 
     @property
     def span(self) -> Span:

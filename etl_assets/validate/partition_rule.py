@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from etl_assets.errors import DeclarationError
-from etl_assets.model.batch import RECORD_NO, REJECTED_RECORD_NO, REJECTED_RULES, Batch
+from etl_assets.model.batch import RECORD_NO
 from etl_assets.model.partitions import Files, Periods
 from etl_assets.model.rule import RuleInfo
 
 if TYPE_CHECKING:
+    from etl_assets.model.batch import Batch
     from etl_assets.model.partitions import Partitioning
     from etl_assets.schema import Column, Schema
 
@@ -85,10 +86,4 @@ class PartitionRule:
         if not outside.any():
             return batch
         numbers = batch.rows.filter(outside).get_column(RECORD_NO).unique(maintain_order=True)
-        columns = {REJECTED_RECORD_NO: numbers, REJECTED_RULES: [[self.info.name]] * len(numbers)}
-        return Batch(
-            raw=batch.raw,
-            rows=batch.rows.filter(~pl.col(RECORD_NO).is_in(numbers.implode())),
-            rejected=pl.concat([batch.rejected, pl.DataFrame(columns, schema=batch.rejected.schema)]),
-            filtered=batch.filtered,
-        )
+        return batch.with_rejected(numbers, [[self.info.name]] * len(numbers))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,9 +12,11 @@ from etl_assets.errors import DeliveryIncompleteError, TooManyRejectedError
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.extract.formats.ndjson import Ndjson
 from etl_assets.graph.assets.checks import blocking_results
+from etl_assets.model.partitions import Static
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.runs.asset_metadata import sample_places
+from etl_assets.schema import Column, Schema
 
 if TYPE_CHECKING:
     from etl_assets.load import LoadReport
@@ -76,6 +79,20 @@ def test_a_record_that_is_only_reported_is_loaded_and_its_place_is_shown(world: 
     assert report.rules == {"record__unterminated": 1}
     with connected(world.url) as connection:
         assert sample_places(connection, [report.delivery.id]) == {"record__unterminated": ["record 2 at :3"]}
+
+
+def test_a_record_is_reported_beside_one_of_another_partition_that_is_rejected(world: World) -> None:
+    world.format = Csv(unterminated="report")
+    world.schema = Schema(
+        (Column("part", "text", required=True), Column("code", "text", required=True)), ("part", "code")
+    )
+    source = replace(world.source, partitions=Static(("a",), column="part"))
+    path = world.folder / world.name / "goods.csv"
+    path.parent.mkdir()
+    path.write_bytes(b"part,code\nb,plum\na,fig")
+    delivery = ingest.land(source, source.partition("a"), world.warehouse).delivery
+    report = ingest.load(source, delivery, world.warehouse, "run")
+    assert report.rules == {"part__partition": 1, "record__unterminated": 1}
 
 
 def test_a_cut_file_can_be_refused_before_anything_is_entered(world: World) -> None:
