@@ -12,8 +12,8 @@ from etl_assets.load.confirmed import confirmed_rows
 from etl_assets.load.prepare import AFTER_ALL
 from etl_assets.load.writers.base import RowWriter, records_of
 from etl_assets.postgres.ledger import deliveries, entries, quarantine
+from etl_assets.postgres.tables.other_partitions import find_other_partition
 from etl_assets.postgres.tables.reloading import remove_unproduced, take_over
-from etl_assets.postgres.tables.replacing import find_other_partition, keep_keys
 from etl_assets.postgres.tables.upsert import TableWriter
 from etl_assets.schema.repeated_keys import FOUND_BY_LOADER
 
@@ -196,8 +196,7 @@ class KeyedRows(RowWriter):
         computed last.
         """
         context, target = self.context, self.context.target
-        keep_keys(context.connection, target.table, target.schema, prepared.rows)
-        other = find_other_partition(context.connection, target.table, target.schema, context.delivery)
+        other = find_other_partition(context.connection, target.table, target.schema, context.delivery, prepared.rows)
         if other is not None:
             key = ", ".join(target.schema.key)
             raise LoadError(

@@ -16,7 +16,7 @@ from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.postgres.ledger import deletions, deliveries, references
 from etl_assets.postgres.tables.absent_rows import AbsentRows
 from etl_assets.postgres.tables.ddl import ensure_table
-from etl_assets.postgres.tables.published_keys import PublishedKeys
+from etl_assets.postgres.tables.key_lists import KeyList
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,7 +113,9 @@ class SnapshotRows(KeyedRows):
     def __init__(self, context: WriterContext, mode: Snapshot) -> None:
         super().__init__(context)
         self._mode = mode
-        self._published = PublishedKeys(context.connection, context.target.table, context.target.schema)
+        self._published = KeyList(
+            context.connection, "etl_published", context.target.table, context.target.schema, at_commit="PRESERVE ROWS"
+        )
         self._noted: dict[int, int] = {}
         self._corrected: list[tuple[pl.DataFrame, int]] = []
         self._decided_by: Sequence[int] = ()
@@ -163,7 +165,7 @@ class SnapshotRows(KeyedRows):
 
     def _wanted(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows whose key the table has, or that every newer delivery rejected; the others are gone."""
-        missing = self._published.missing_in_table(rows)
+        missing = self.table.missing_keys(rows)
         if missing.is_empty():
             return rows
         schema, keys = self.context.target.schema, self.context.target.keys
@@ -183,7 +185,7 @@ class SnapshotRows(KeyedRows):
         others = batch.rejected
         if target.schema.repeated_keys == "reject":  # a record that only repeats a key adds none
             others = others.filter(pl.col(REJECTED_RULES).list.eval(pl.element() != KEY_UNIQUE).list.any())
-        self._published.add(batch.rows.select(target.schema.key))
+        self._published.add(batch.rows)
         unreadable = others.height
         if others.height and target.keys is not None:
             keys, unreadable = target.keys.of_batch(batch.raw, others[REJECTED_RECORD_NO])
@@ -212,7 +214,7 @@ class SnapshotRows(KeyedRows):
         connection, delivery, of_partition = context.connection, context.delivery, context.disjoint
         deliveries.need_reload_of_those_written_since(connection, delivery, same_partition=of_partition)
         unreadable = sum(number for _, number in self._corrected)
-        if unreadable or any(self._published.missing_in_table(keys).height for keys, _ in self._corrected):
+        if unreadable or any(self.table.missing_keys(keys).height for keys, _ in self._corrected):
             deliveries.need_reload(connection, delivery, same_partition=of_partition, newer_too=False, itself=False)
 
     def _brake(self, absent: AbsentRows, orphaned: int) -> None:

@@ -8,7 +8,6 @@ from psycopg import sql
 
 from etl_assets.postgres.tables.guard import same_key
 from etl_assets.postgres.tables.names import identifier
-from etl_assets.postgres.tables.published_keys import PUBLISHED
 from etl_assets.postgres.tables.reading import fetch_frame
 from etl_assets.postgres.tables.reloading import hand_over
 from etl_assets.schema import DELIVERY_ID, RECORD_NO
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
-    from etl_assets.postgres.tables.published_keys import PublishedKeys
+    from etl_assets.postgres.tables.key_lists import KeyList
     from etl_assets.postgres.tables.upsert import Protect
     from etl_assets.schema import Schema
 
@@ -65,16 +64,15 @@ class AbsentRows:
         row = self._connection.execute(query).fetchone()
         return bool(row and row[0])
 
-    def find(self, published: PublishedKeys, newer: Sequence[int]) -> None:
+    def find(self, published: KeyList, newer: Sequence[int]) -> None:
         """Find the rows whose key is not among those published.
 
         Args:
-            published: Has the keys of the whole delivery.
+            published: The keys of the whole delivery.
             newer: Ids of newer deliveries.
         """
-        del published  # its temporary table is read
         delivery = sql.Identifier(DELIVERY_ID)
-        self._connection.execute(sql.SQL("ANALYZE {}").format(PUBLISHED))
+        published.analyze()
         self._connection.execute(
             sql.SQL(
                 "CREATE TEMP TABLE etl_absent ON COMMIT DROP AS SELECT {columns} FROM {table} t WHERE {scope} "
@@ -85,7 +83,7 @@ class AbsentRows:
                 scope=self._scope(newer),
                 delivery=delivery,
                 own=sql.Literal(self._delivery.id),
-                published=PUBLISHED,
+                published=published.name,
                 same_key=same_key(self._schema, "t", "k"),
             )
         )

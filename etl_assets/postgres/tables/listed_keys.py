@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import psycopg
 from psycopg import sql
 
-from etl_assets.postgres.faults import fault_of
-from etl_assets.postgres.tables.copy import copy_in, encode, wire_frame
 from etl_assets.postgres.tables.guard import same_key
+from etl_assets.postgres.tables.key_lists import KeyList
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import DELIVERY_ID, RECORD_NO
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
     from etl_assets.schema import Schema
 
-LISTED: Final = sql.Identifier("pg_temp", "etl_listed")
 NOT_LISTED: Final = sql.Identifier("pg_temp", "etl_not_listed")
 """The marks of rows: ``delivery_id`` and ``record_no``."""
 
@@ -41,30 +38,11 @@ class ListedKeys:
         self._connection = connection
         self._table = identifier(table)
         self._schema = schema
-        keys = sql.SQL(", ").join(map(sql.Identifier, schema.key))
-        connection.execute(
-            sql.SQL("CREATE TEMP TABLE etl_listed ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
-                keys, self._table
-            )
-        )
+        self._listed = KeyList(connection, "etl_listed", table, schema, at_commit="DROP")
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Take keys, typed as in a `Verdict`. One that the database cannot store is left out: no row has it."""
-        if rows.is_empty():
-            return
-        try:
-            with self._connection.transaction():
-                data = encode(wire_frame(rows.select(self._schema.key), self._schema))
-                copy_in(self._connection, LISTED, self._schema.key, data)
-        except psycopg.Error as error:
-            if fault_of(error).kind != "data":
-                raise
-        else:
-            return
-        if rows.height > 1:
-            half = rows.height // 2
-            self.add(rows[:half])
-            self.add(rows[half:])
+        """Take keys; see `KeyList.add`."""
+        self._listed.add(rows)
 
     def find_rows(self, deliveries: Sequence[int], key_names: Sequence[str]) -> int:
         """Compare rows with the keys; ``NOT_LISTED`` then has the marks of the rows whose key is not listed.
@@ -78,7 +56,7 @@ class ListedKeys:
         Returns:
             The number of rows that were compared.
         """
-        self._connection.execute(sql.SQL("ANALYZE {}").format(LISTED))
+        self._listed.analyze()
         names = {"table": self._table, "delivery": sql.Identifier(DELIVERY_ID), "record": sql.Identifier(RECORD_NO)}
         compared = sql.SQL(
             "FROM {table} t WHERE t.{delivery} = ANY ({deliveries}::bigint[]) AND NOT EXISTS (SELECT FROM etl.rejected "
@@ -88,7 +66,7 @@ class ListedKeys:
             sql.SQL(
                 "CREATE TEMP TABLE etl_not_listed ON COMMIT DROP AS SELECT t.{delivery} AS delivery_id, t.{record} "
                 "AS record_no {compared} AND NOT EXISTS (SELECT FROM {listed} k WHERE {same_key})"
-            ).format(**names, compared=compared, listed=LISTED, same_key=same_key(self._schema, "t", "k"))
+            ).format(**names, compared=compared, listed=self._listed.name, same_key=same_key(self._schema, "t", "k"))
         )
         self._connection.execute(sql.SQL("ANALYZE {}").format(NOT_LISTED))
         row = self._connection.execute(sql.SQL("SELECT count(*) {}").format(compared)).fetchone()

@@ -158,6 +158,13 @@ class TableWriter:
         merged = self._merge(rows[np.sort(np.concatenate([found.new, found.differing]))], None, protect)
         return replace(merged, unchanged=merged.unchanged + unchanged, confirmed=merged.confirmed + confirmed)
 
+    def missing_keys(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the keys, of some rows, that the table does not have."""
+        keys = rows.select(self._schema.key)
+        if keys.is_empty():
+            return keys
+        return keys[self._probe.compare(keys.with_columns(pl.lit(0, dtype=pl.Int64).alias(ROW_HASH))).new]
+
     def _copy_if_new(self, rows: pl.DataFrame, encoded: bytes | None = None) -> bool:
         """Copy rows straight into the table; return False and copy nothing if one of their keys exists."""
         if rows.is_empty():
