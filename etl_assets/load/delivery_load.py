@@ -186,8 +186,7 @@ class DeliveryLoad:
 
     def complete_empty(self, transaction: type[BatchTransaction]) -> None:
         """Do what the write mode does when a delivery is complete, for one without batches."""
-        if self.target.writer.completes:
-            self.transaction(transaction, allowance=0).complete_empty()
+        self.transaction(transaction, allowance=0).complete_empty()
 
     def transaction(self, kind: type[Transaction], *, allowance: int, completes: bool = False) -> Transaction:
         """Return a transaction for this load.

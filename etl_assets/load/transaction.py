@@ -130,7 +130,7 @@ class BatchTransaction:
         if completion is not None:
             number = entries.next_number(self.connection, self.delivery, "completion")
             counts = Counts(deleted=completion.deleted)
-            entry = Entry(number, 0, 0, counts, {}, notes=completion.notes or {})
+            entry = Entry(number, 0, 0, counts, {}, notes=completion.notes)
             entries.enter(self.connection, self.delivery, self.holder, entry, kind="completion", hash_seed=self.seed)
 
     def lock_writes(self) -> None:

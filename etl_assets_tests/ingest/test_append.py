@@ -141,6 +141,15 @@ def test_the_first_record_of_a_key_is_that_of_the_oldest_delivery_even_if_it_is_
     assert files.violations() == []
 
 
+def test_a_reload_that_changes_nothing_writes_nothing_and_asks_no_delivery_to_be_read_again(keyed: World) -> None:
+    strict = keyed.other(schema=replace(GOODS, repeated_keys="reject"))
+    first = strict.take("fig,1,", "plum,1,").delivery
+    strict.take("kiwi,1,")
+    report = ingest.load(strict.source, first, strict.warehouse, "run", force=True)
+    assert (report.counts.updated, report.counts.unchanged) == (0, 2)
+    assert strict.query("SELECT count(*) FROM etl.delivery WHERE needs_reload") == [(0,)]
+
+
 def test_another_record_of_a_key_is_rejected_if_it_is_declared_and_an_equal_one_is_not(keyed: World) -> None:
     strict = keyed.other(schema=replace(GOODS, repeated_keys="reject"))
     strict.take("fig,1,", "plum,1,")

@@ -9,12 +9,10 @@ from etl_assets.errors import DeclarationError
 from etl_assets.load.writers.base import Writer
 from etl_assets.load.writers.first_rows import FirstRows
 from etl_assets.load.writers.record_rows import RecordRows
-from etl_assets.postgres.tables.ddl import ensure_table
 
 if TYPE_CHECKING:
     from etl_assets.load.writers.base import RowWriter, WriterContext
     from etl_assets.model.partitions import Partitioning
-    from etl_assets.postgres.connection import Connection
     from etl_assets.schema import Schema
 
 
@@ -38,10 +36,6 @@ class Append(Writer):
         if schema.key and schema.repeated_keys not in {"report", "reject", "first"}:
             problem = f"is Append, by which the first record of a key stays, and repeated_keys={schema.repeated_keys!r}"
             raise DeclarationError(where, "write", problem, "Write 'report', 'reject' or 'first'")
-
-    def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
-        """See `Writer.ensure_table`."""
-        ensure_table(connection, table, schema)
 
     def open(self, context: WriterContext) -> RowWriter:
         """See `Writer.open`."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from etl_assets.load.prepare import AFTER_ALL
 from etl_assets.model.declaration import Declaration
+from etl_assets.postgres.tables.ddl import ensure_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,7 +73,7 @@ class Completion:
     """
 
     deleted: int = 0
-    notes: Mapping[str, int] | None = None
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 class RowWriter(ABC):
@@ -136,8 +137,6 @@ class Writer(Declaration):
 
     needs_key: ClassVar[bool] = True
     """Whether the schema must have a key."""
-    completes: ClassVar[bool] = False
-    """Whether `RowWriter.complete` does something."""
     first_stays: ClassVar[bool] = False
     """Whether the oldest record of a key stays, and not the newest one."""
     deletes: ClassVar[bool] = False
@@ -155,13 +154,9 @@ class Writer(Declaration):
         """Return what people should know of the notes of a `Completion`, a sentence for each; none if all is well."""
         return []
 
-    @abstractmethod
     def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
-        """Create the table, or change it if the schema only adds or widens columns.
-
-        Raises:
-            IncompatibleTableError: If this needs any other change. Nothing was changed.
-        """
+        """Create the table, or change it if the schema only adds or widens columns; see `ddl.ensure_table`."""
+        ensure_table(connection, table, schema)
 
     @abstractmethod
     def open(self, context: WriterContext) -> RowWriter:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from etl_assets.load.writers.base import records_of
 from etl_assets.load.writers.keyed_rows import KeyedRows
-from etl_assets.postgres.ledger import deliveries, quarantine
-from etl_assets.postgres.tables.reloading import remove_unproduced
+from etl_assets.postgres.ledger import deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
     from etl_assets.load.prepare import Prepared
     from etl_assets.load.writers.base import WriterContext
     from etl_assets.postgres.ledger.entries import Kind
-    from etl_assets.postgres.tables.upsert import Written
+    from etl_assets.postgres.tables.upsert import Protect, Written
 
 
 class FirstRows(KeyedRows):
@@ -37,42 +35,21 @@ class FirstRows(KeyedRows):
             return ()
         return self.table.find_repeated(prepared.rows)
 
-    def write(self, prepared: Prepared, kind: Kind) -> Written:
-        """See `RowWriter.write`."""
-        context = self.context
-        if not context.target.frozen:
-            self.refuse_shared_keys(prepared)
-        reloaded = kind == "ingest" and context.delivery.generation > 1
-        deleted = self._remove_unproduced(prepared) if reloaded else 0
-        in_order = kind == "ingest" and not reloaded and not self.guard.outranked_by
-        written = self.table.write(prepared.rows, prepared.encoded, compare=in_order)
-        if written.updated and context.target.schema.repeated_keys == "reject":
-            self._ask_newer()  # their records repeat a key now
-        return written.with_deleted(deleted)
+    def protection(self, prepared: Prepared, kind: Kind) -> Protect | None:  # noqa: ARG002 -- of the contract
+        """Return None: what a newer record confirmed gives way to an older one."""
+        return None
 
-    def _remove_unproduced(self, prepared: Prepared) -> int:
-        """Delete the rows of the delivery that its records no longer yield; other deliveries may have their keys."""
-        context = self.context
-        first, last = records_of(prepared, context)
-        deleted, _ = remove_unproduced(
-            context.connection,
-            context.target.table,
-            context.target.schema,
-            context.delivery,
-            prepared.batch.rows,
-            (first, last),
-            None,
-        )
-        if deleted:
-            self.ask_for_runners_up(newer_too=True)
-        quarantine.supersede(context.connection, context.delivery, first, last)
-        return deleted
+    def compares(self, kind: Kind) -> bool:
+        """Return whether the batch comes in order, so that equal rows of the table have the mark of an older record."""
+        return kind == "ingest" and self.context.delivery.generation == 1 and not self.guard.outranked_by
 
-    def _ask_newer(self) -> None:
-        deliveries.need_reload(
-            self.context.connection,
-            self.context.delivery,
-            same_partition=self.context.disjoint,
-            newer_too=True,
-            itself=False,
-        )
+    def claim_keys(self, prepared: Prepared, written: Written) -> None:  # noqa: ARG002 -- of the contract
+        """Ask newer deliveries whose row an older one has taken over to be read again: their records repeat a key."""
+        if written.updated:
+            deliveries.need_reload(
+                self.context.connection,
+                self.context.delivery,
+                same_partition=self.context.disjoint,
+                newer_too=True,
+                itself=False,
+            )

@@ -78,24 +78,28 @@ class KeyedRows(RowWriter):
         """See `RowWriter.write`."""
         context = self.context
         if not context.target.frozen:
-            self.refuse_shared_keys(prepared)
+            self._refuse_shared_keys(prepared)
         if kind == "replay" and context.target.schema.repeated_keys not in FOUND_BY_LOADER:
             deliveries.need_reload_of(context.connection, context.delivery)  # which decides between its records again
         written = self._write_changes(prepared, kind)
         if context.target.schema.repeated_keys == "reject":
-            # so that a later batch finds every key of this one among the delivery's own rows
-            take_over(
-                context.connection,
-                context.target.table,
-                context.target.schema,
-                prepared.rows,
-                self.guard.outranked_by,
-            )
+            self.claim_keys(prepared, written)
         return written
 
     def store(self, rows: pl.DataFrame) -> None:
         """See `RowWriter.store`."""
         self.table.write(rows)
+
+    def compares(self, kind: Kind) -> bool:  # noqa: ARG002 -- other modes need it
+        """Return whether rows with the same contents as those of the table may be left alone."""
+        return True
+
+    def claim_keys(self, prepared: Prepared, written: Written) -> None:  # noqa: ARG002 -- other modes need them
+        """Mark unchanged rows as the delivery's own, so that a later batch finds every key of this one among them."""
+        context = self.context
+        take_over(
+            context.connection, context.target.table, context.target.schema, prepared.rows, self.guard.outranked_by
+        )
 
     def protection(self, prepared: Prepared, kind: Kind) -> Protect | None:
         """Return a function that finds rows of the table that something newer confirmed; None if nothing did.
@@ -120,7 +124,7 @@ class KeyedRows(RowWriter):
             candidates, schema, own, seed, read(context.connection, confirming, batch)
         )
 
-    def ask_for_runners_up(self, *, newer_too: bool) -> None:
+    def _ask_for_runners_up(self, *, newer_too: bool) -> None:
         """Mark the deliveries that must be reloaded, since they may have other versions of rows that were deleted.
 
         This delivery is one of them if batches of it stay as another run read them.
@@ -141,7 +145,7 @@ class KeyedRows(RowWriter):
         """Write the rows that are new or differ; if the delivery is reloaded, delete those it no longer yields."""
         protect = self.protection(prepared, kind)
         if self.context.delivery.generation == 1 or kind == "replay":
-            written = self.table.write(prepared.rows, prepared.encoded, protect=protect)
+            written = self.table.write(prepared.rows, prepared.encoded, protect=protect, compare=self.compares(kind))
         else:
             written = self._write_reloaded(prepared, protect)
         if (written.updated or written.deleted or protect is not None) and self.context.target.frozen:
@@ -166,8 +170,9 @@ class KeyedRows(RowWriter):
             protect,
         )
         if deleted:
-            self.ask_for_runners_up(newer_too=confirmed or context.target.schema.order_by is not None)
-        written = self.table.write(prepared.rows, protect=protect, reload=True)
+            newer_too = confirmed or context.target.schema.order_by is not None or self.guard.first_stays
+            self._ask_for_runners_up(newer_too=newer_too)
+        written = self.table.write(prepared.rows, protect=protect, reload=True, compare=self.compares("ingest"))
         quarantine.supersede(context.connection, context.delivery, first, last)
         return written.with_deleted(deleted)
 
@@ -189,7 +194,7 @@ class KeyedRows(RowWriter):
             return AFTER_ALL
         return 0 if entries.has_gaps(self.context.connection, self.context.delivery) else AFTER_ALL
 
-    def refuse_shared_keys(self, prepared: Prepared) -> None:
+    def _refuse_shared_keys(self, prepared: Prepared) -> None:
         """Raise if another partition has one of the keys.
 
         What is not frozen could not be read again. So which of the two rows stays would depend on which partition was

@@ -9,7 +9,6 @@ from etl_assets.errors import DeclarationError
 from etl_assets.load.writers.base import Completion, Writer
 from etl_assets.load.writers.record_rows import RecordRows
 from etl_assets.postgres.ledger import deliveries
-from etl_assets.postgres.tables.ddl import ensure_table
 from etl_assets.postgres.tables.staging import drop_staged, move_in, staging_of
 from etl_assets.postgres.tables.upsert import Written
 
@@ -33,7 +32,6 @@ class Replace(Writer):
     """
 
     needs_key = False
-    completes = True
     deletes = True
 
     def check(self, schema: Schema, partitions: Partitioning | None, where: str) -> None:  # noqa: ARG002 -- of the contract
@@ -45,8 +43,8 @@ class Replace(Writer):
 
     def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
         """See `Writer.ensure_table`; also makes the table beside it."""
-        ensure_table(connection, table, schema)
-        ensure_table(connection, staging_of(table), schema)
+        super().ensure_table(connection, table, schema)
+        super().ensure_table(connection, staging_of(table), schema)
 
     def open(self, context: WriterContext) -> ReplacingRows:
         """See `Writer.open`."""

@@ -15,7 +15,6 @@ from etl_assets.model.partitions import Files
 from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.postgres.ledger import deletions, deliveries, references
 from etl_assets.postgres.tables.absent_rows import AbsentRows
-from etl_assets.postgres.tables.ddl import ensure_table
 from etl_assets.postgres.tables.key_lists import KeyList
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from etl_assets.load.writers.base import WriterContext
     from etl_assets.model.batch import Batch
     from etl_assets.model.partitions import Partitioning
-    from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.entries import Kind
     from etl_assets.postgres.tables.upsert import Written
     from etl_assets.schema import Schema
@@ -55,7 +53,6 @@ class Snapshot(Writer):
     max_deleted: float = 0.1
     referenced: Literal["report", "refuse"] = "report"
 
-    completes = True
     deletes = True
 
     @property
@@ -90,10 +87,6 @@ class Snapshot(Writer):
             ORPHANED: "{} rows of other tables refer to rows that were deleted.",
         }
         return [texts[name].format(number) for name, number in notes.items()]
-
-    def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
-        """See `Writer.ensure_table`."""
-        ensure_table(connection, table, schema)
 
     def open(self, context: WriterContext) -> SnapshotRows:
         """See `Writer.open`."""
@@ -161,7 +154,7 @@ class SnapshotRows(KeyedRows):
         self._brake(absent, orphaned)
         deletions.enter(context.connection, context.delivery, target.schema, absent.name)
         deleted = absent.delete()
-        return Completion(deleted, {ORPHANED: orphaned} if orphaned else None)
+        return Completion(deleted, {ORPHANED: orphaned} if orphaned else {})
 
     def _wanted(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows whose key the table has, or that every newer delivery rejected; the others are gone."""

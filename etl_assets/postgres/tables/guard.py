@@ -63,8 +63,11 @@ class Guard:
 
     def changes(self, new: str) -> sql.Composable:
         """The condition under which a new row is written over the row of the table that has its key."""
-        if self.first_stays:
-            return self.is_later(new)  # also if they are equal, so that the row has the mark of the first record
+        if self.first_stays:  # equal rows of two records as well, so that the row has the mark of the first record
+            same_record = sql.SQL("(t.{delivery} = %(delivery_id)s AND t.{record} = {new}.{record})").format(
+                delivery=sql.Identifier(DELIVERY_ID), record=sql.Identifier(RECORD_NO), new=sql.SQL(new)
+            )
+            return sql.SQL("{} AND ({} OR NOT {})").format(self.is_later(new), differs(new), same_record)
         return sql.SQL("{} AND {}").format(differs(new), self.is_older(new))
 
     def is_older(self, new: str) -> sql.Composable:
