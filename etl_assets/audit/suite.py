@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.model.expectation import Expectation
-from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.schema.rules import NotAudited
 from etl_assets.schema.rules.type import WrittenAsType
 
@@ -59,8 +58,8 @@ def _audits(schema: Schema) -> Iterator[tuple[str, Audit]]:
     for column in schema.inputs:
         for rule in column.rules:
             yield rule.name(column.name), _OF_INPUT
-    if schema.repeated_keys in {"report", "reject", "reject_all"}:
-        yield KEY_UNIQUE, _OF_RECORDS
+    for info in schema.key_rules:
+        yield info.name, _OF_RECORDS
     for whole in schema.rules:
         of_table = set(whole.columns) <= set(schema.names)
         yield whole.name, whole.audit(schema.types(), schema.key) if of_table else _OF_INPUT

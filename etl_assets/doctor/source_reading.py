@@ -105,7 +105,7 @@ class SourceReading:
         skipped = [loaded.id for loaded in self._loaded if not (loaded.current and self._comparable)]
         self.extent = Extent(source.name, sum(loaded.batches for loaded in self._loaded), skipped=skipped)
         self.violations: list[Violation] = []
-        self._partitions = deliveries.partitions(connection, source.name)
+        self._deleting = deliveries.partitions_of_completed(connection, source.name) if source.write.deletes else {}
 
     def read_all(self) -> None:
         """Read every delivery, the oldest first."""
@@ -189,12 +189,9 @@ class SourceReading:
 
     def _may_be_deleted(self, delivery: Delivery, order: Order) -> bool:
         """Return whether a newer complete delivery may have deleted rows of this one."""
-        if not self._source.write.deletes:
-            return False
-        of_partition = self._source.partition_rule is not None or not self._source.schema.key
-        partition = delivery.partition if of_partition else None
-        newer = [id_ for id_ in order.newer if partition is None or self._partitions[id_] == partition]
-        return bool(deliveries.completed(self._connection, newer))
+        of_source = self._source.partition_rule is None and bool(self._source.schema.key)
+        partitions = {self._deleting[id_] for id_ in order.newer if id_ in self._deleting}
+        return bool(partitions) if of_source else delivery.partition in partitions
 
     def _batches(self, delivery: Delivery, numbers: frozenset[int]) -> Iterator[Batch]:
         corrected = ingest.corrected_records(delivery, lambda: nullcontext(self._connection))

@@ -32,28 +32,28 @@ class RecordKeys:
         self._source = source
         self._schema = schema_of_keys(source.schema)
         self._validator = RuleValidator()
+        types = {name: source.schema[name].type.polars for name in source.schema.key}
+        self._none = pl.DataFrame(schema={**types, RECORD_NO: pl.Int64})
 
-    def of_batch(self, raw: RawBatch, record_numbers: pl.Series) -> tuple[pl.DataFrame, int]:
-        """Return the keys of some records of a batch, and how many of them cannot be read.
+    def of_batch(self, raw: RawBatch, record_numbers: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
+        """Return the keys of some records of a batch, and the numbers of those whose key cannot be read.
 
         A record without a part of the key, or with a character that no table holds, is none of them: no row has its
         key.
         """
         if self._source.transformer is not None:
-            return pl.DataFrame(schema={name: self._source.schema[name].type.polars for name in self._schema.key}), len(
-                record_numbers
-            )
+            return self._none, record_numbers
         verdict = self._validator.validate(raw, self._schema)
         wanted = record_numbers.implode()
         unreadable = verdict.rejected.filter(pl.col(REJECTED_RECORD_NO).is_in(wanted) & is_unreadable(self._schema))
-        return verdict.rows.filter(pl.col(RECORD_NO).is_in(wanted)).select(self._schema.key), unreadable.height
+        return verdict.rows.filter(pl.col(RECORD_NO).is_in(wanted)), unreadable[REJECTED_RECORD_NO]
 
-    def of_delivery(self, connection: Connection, delivery_id: int) -> tuple[pl.DataFrame, int]:
-        """Return the keys of the records that a delivery rejected, and how many of them cannot be read."""
+    def of_delivery(self, connection: Connection, delivery_id: int) -> tuple[pl.DataFrame, pl.Series]:
+        """Return the keys of the records that a delivery rejected, and the numbers of those that cannot be read."""
         delivery = deliveries.by_id(connection, delivery_id)
         records = [] if delivery is None else rereading.all_rejected_now(connection, delivery)
         if delivery is None or not records:
-            return pl.DataFrame(schema={name: self._source.schema[name].type.polars for name in self._schema.key}), 0
+            return self._none, self._none[RECORD_NO]
         format_ = self._source.extractor.of_partition(delivery.partition).frozen_format
         raw = QuarantinedBatch(format_, self._source.schema, delivery.manifest, records, 0)
         return self.of_batch(raw, pl.Series([record.record_no for record in records], dtype=pl.Int64))

@@ -39,13 +39,13 @@ LoadStatus = Literal["loaded", "resumed", "unchanged"]
 
 
 class KeyReader(Protocol):
-    """Reads the keys of records that have no row, typed like the key's columns of the table."""
+    """Reads the keys of records that have no row: the key's columns, typed as in the table, and ``RECORD_NO``."""
 
-    def of_batch(self, raw: RawBatch, record_numbers: pl.Series) -> tuple[pl.DataFrame, int]:
-        """Return the keys of some records of a batch, and how many of them cannot be read."""
+    def of_batch(self, raw: RawBatch, record_numbers: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
+        """Return the keys of some records of a batch, and the numbers of those whose key cannot be read."""
 
-    def of_delivery(self, connection: Connection, delivery_id: int) -> tuple[pl.DataFrame, int]:
-        """Return the keys of the records that a delivery rejected, and how many of them cannot be read."""
+    def of_delivery(self, connection: Connection, delivery_id: int) -> tuple[pl.DataFrame, pl.Series]:
+        """Return the keys of the records that a delivery rejected, and the numbers of those that cannot be read."""
 
 
 @dataclass(frozen=True)

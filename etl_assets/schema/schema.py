@@ -79,10 +79,10 @@ class Schema(Declaration):
         """The descriptions of all rules, of columns and of whole records."""
         of_columns = (info for column in (*self.columns, *self.inputs) for info in column.rule_infos)
         of_records = (RuleInfo(rule.name, rule.words, rule.columns, rule.by_consent) for rule in self.rules)
-        return (*of_columns, *self._of_keys, *of_records)
+        return (*of_columns, *self.key_rules, *of_records)
 
     @property
-    def _of_keys(self) -> tuple[RuleInfo, ...]:
+    def key_rules(self) -> tuple[RuleInfo, ...]:
         """The rule that no key is repeated with other contents; none if it does not matter."""
         if self.repeated_keys not in {"report", "reject", "reject_all"} or not self.key:
             return ()

@@ -16,6 +16,7 @@ from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.postgres.ledger import deletions, deliveries, references
 from etl_assets.postgres.tables.absent_rows import AbsentRows
 from etl_assets.postgres.tables.key_lists import KeyList
+from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,7 +111,8 @@ class SnapshotRows(KeyedRows):
             context.connection, "etl_published", context.target.table, context.target.schema, at_commit="PRESERVE ROWS"
         )
         self._noted: dict[int, int] = {}
-        self._corrected: list[tuple[pl.DataFrame, int]] = []
+        self._corrected_keys: list[pl.DataFrame] = []
+        self._corrected_unreadable = False
         self._decided_by: Sequence[int] = ()
 
     def begin(self, newer: Sequence[int]) -> None:
@@ -163,10 +165,10 @@ class SnapshotRows(KeyedRows):
             return rows
         schema, keys = self.context.target.schema, self.context.target.keys
         for delivery_id in self._decided_by:
-            if keys is None:
+            if keys is None or missing.is_empty():
                 break
             rejected, unreadable = keys.of_delivery(self.context.connection, delivery_id)
-            if not unreadable:
+            if unreadable.is_empty():
                 missing_here = missing.join(rejected, on=schema.key, how="semi")
                 rows = rows.join(missing.join(missing_here, on=schema.key, how="anti"), on=schema.key, how="anti")
                 missing = missing_here
@@ -179,14 +181,14 @@ class SnapshotRows(KeyedRows):
         if target.schema.repeated_keys == "reject":  # a record that only repeats a key adds none
             others = others.filter(pl.col(REJECTED_RULES).list.eval(pl.element() != KEY_UNIQUE).list.any())
         self._published.add(batch.rows)
-        unreadable = others.height
+        unreadable = others[REJECTED_RECORD_NO]
         if others.height and target.keys is not None:
-            keys, unreadable = target.keys.of_batch(batch.raw, others[REJECTED_RECORD_NO])
+            keys, unreadable = target.keys.of_batch(batch.raw, unreadable)
             self._published.add(keys)
-            corrected = others.filter(pl.col(REJECTED_RECORD_NO).is_in(list(batch.corrections)))
-            if corrected.height:
-                self._corrected.append(target.keys.of_batch(batch.raw, corrected[REJECTED_RECORD_NO]))
-        self._noted[batch.span.batch] = unreadable
+            corrected = list(batch.corrections)
+            self._corrected_keys.append(keys.filter(pl.col(RECORD_NO).is_in(corrected)))
+            self._corrected_unreadable |= unreadable.is_in(corrected).any()
+        self._noted[batch.span.batch] = unreadable.len()
 
     def _note_others(self) -> int:
         """Read the keys of the batches that other runs wrote; return how many keys of the delivery are unreadable."""
@@ -206,8 +208,7 @@ class SnapshotRows(KeyedRows):
         context = self.context
         connection, delivery, of_partition = context.connection, context.delivery, context.disjoint
         deliveries.need_reload_of_those_written_since(connection, delivery, same_partition=of_partition)
-        unreadable = sum(number for _, number in self._corrected)
-        if unreadable or any(self.table.missing_keys(keys).height for keys, _ in self._corrected):
+        if self._corrected_unreadable or any(self.table.missing_keys(keys).height for keys in self._corrected_keys):
             deliveries.need_reload(connection, delivery, same_partition=of_partition, newer_too=False, itself=False)
 
     def _brake(self, absent: AbsentRows, orphaned: int) -> None:

@@ -205,9 +205,14 @@ def newer(connection: Connection, delivery: Delivery, *, same_partition: bool = 
     return [delivery_id for (delivery_id,) in rows]
 
 
-def partitions(connection: Connection, source: str) -> dict[int, str]:
-    """Return the key of the partition of each delivery of a source, by its id."""
-    return dict(connection.execute("SELECT id, partition FROM etl.delivery WHERE source = %s", (source,)).fetchall())
+def partitions_of_completed(connection: Connection, source: str) -> dict[int, str]:
+    """Return, by their ids, the partitions of the deliveries of a source that `completed` returns."""
+    rows = connection.execute(
+        "SELECT DISTINCT d.id, d.partition FROM etl.delivery d JOIN etl.batch b ON b.delivery_id = d.id "
+        "WHERE d.source = %s AND b.kind = 'completion'",
+        (source,),
+    ).fetchall()
+    return dict(rows)
 
 
 def completed(connection: Connection, ids: Sequence[int]) -> list[int]:

@@ -104,7 +104,12 @@ def find(connection: Connection, delivery: Delivery, kind: Kind = "ingest") -> d
 
 def find_all(connection: Connection, delivery: Delivery) -> list[Entry]:
     """Return the entries of a delivery's current generation that account for it: of its batches and completions."""
-    return [*find(connection, delivery).values(), *find(connection, delivery, "completion").values()]
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM etl.batch WHERE delivery_id = %s AND generation = %s "
+        "AND kind IN ('ingest', 'completion') ORDER BY kind DESC, number",
+        (delivery.id, delivery.generation),
+    ).fetchall()
+    return [_entry(row) for row in rows]
 
 
 def find_batch(connection: Connection, delivery: Delivery, number: int) -> Entry | None:
