@@ -25,6 +25,7 @@ from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.runs import results
 from etl_assets.schema import Column, Schema
 from etl_assets.transform import Transformer
+from etl_assets_tests.ingest.world import ending_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from etl_assets.load.writers import Writer
-    from etl_assets.postgres.ledger.entries import Entry
     from etl_assets_tests.ingest.world import World
 
 
@@ -167,20 +167,12 @@ class History:
         if not self.landed:
             return
 
-        class Interrupted(BatchTransaction):
-            left = 99 if batches is None else batches
-
-            def write_entry(self, entry: Entry) -> None:
-                if type(self).left == 0:
-                    raise KeyboardInterrupt
-                type(self).left -= 1
-                super().write_entry(entry)
-
         id_ = self.landed[which % len(self.landed)][0]
         with connected(self.world.url) as connection:
             delivery = deliveries.by_id(connection, id_)
         assert delivery is not None
-        source = replace(self.world.source, loader=PostgresLoader(transaction=Interrupted))
+        transaction = BatchTransaction if batches is None else ending_after(batches)
+        source = replace(self.world.source, loader=PostgresLoader(transaction=transaction))
         with contextlib.suppress(KeyboardInterrupt):
             ingest.load(source, delivery, self.world.warehouse, "run", force=reload)
 

@@ -11,11 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.load.transaction import BatchTransaction
-from etl_assets_tests.ingest.world import GOODS
+from etl_assets_tests.ingest.world import GOODS, ending_after
 
 if TYPE_CHECKING:
-    from etl_assets.postgres.ledger.entries import Entry
     from etl_assets_tests.ingest.world import World
 
 KEYS = st.sampled_from("abc")
@@ -32,15 +30,6 @@ STEPS = st.lists(
     max_size=8,
 )
 NAMES = count()
-
-
-class Interrupted(BatchTransaction):
-    """Ends in the middle of the second batch."""
-
-    def write_entry(self, entry: Entry) -> None:
-        if entry.number == 2:
-            raise KeyboardInterrupt
-        super().write_entry(entry)
 
 
 @dataclass
@@ -74,7 +63,7 @@ def take(world: World, oracle: Oracle, file: str, records: list[tuple[str, str]]
     oracle.deliver(file, records)
     if interrupt:
         with contextlib.suppress(KeyboardInterrupt):
-            world.load(delivery, Interrupted)
+            world.load(delivery, ending_after(1))
     world.load(delivery)
 
 

@@ -10,12 +10,10 @@ import pytest
 from etl_assets import ingest
 from etl_assets.errors import DeclarationError
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.load.transaction import BatchTransaction
 from etl_assets.load.writers import Append
-from etl_assets_tests.ingest.world import GOODS
+from etl_assets_tests.ingest.world import GOODS, ending_after
 
 if TYPE_CHECKING:
-    from etl_assets.postgres.ledger.entries import Entry
     from etl_assets_tests.ingest.world import World
 
 LONG = "x" * 40
@@ -84,16 +82,10 @@ def test_a_corrected_record_is_added_once(events: World) -> None:
 def test_a_load_that_was_interrupted_goes_on_and_adds_each_record_once(events: World) -> None:
     events.format = Csv(batch_bytes=64)
 
-    class Killed(BatchTransaction):
-        def write_entry(self, entry: Entry) -> None:
-            if entry.number == 2:
-                raise KeyboardInterrupt
-            super().write_entry(entry)
-
     events.publish(f"fig,1,{LONG}", f"fig,1,{LONG}", f"fig,1,{LONG}")
     delivery = events.land().delivery
     with pytest.raises(KeyboardInterrupt):
-        events.load(delivery, Killed)
+        events.load(delivery, ending_after(1))
     assert rows(events) == [("fig", 1)]
     events.load(delivery)
     assert rows(events) == [("fig", 1)] * 3

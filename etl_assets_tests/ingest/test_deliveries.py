@@ -19,16 +19,14 @@ from etl_assets.errors import (
     TransientLoadError,
 )
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.connection import connected
 from etl_assets.schema import Column, Schema
 from etl_assets.transform import Transformer
-from etl_assets_tests.ingest.world import GOODS
+from etl_assets_tests.ingest.world import GOODS, ending_after
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from etl_assets.postgres.ledger.entries import Entry
     from etl_assets_tests.ingest.world import World
 
 WORDS = [f"{a}{b}{c}" for a in "abcdefghij" for b in "klmnopqrst" for c in "uvwxyz"]
@@ -142,16 +140,10 @@ def test_no_error_text_contains_the_contents_of_a_record(world: World) -> None:
 
 
 def test_an_interrupted_delivery_is_finished_before_a_newer_one(world: World) -> None:
-    class Interrupted(BatchTransaction):
-        def write_entry(self, entry: Entry) -> None:
-            if entry.number == 2:
-                raise KeyboardInterrupt
-            super().write_entry(entry)
-
     world.publish(*(f"{word},1," for word in WORDS))
     first = world.land().delivery
     with pytest.raises(KeyboardInterrupt):
-        world.load(first, Interrupted)
+        world.load(first, ending_after(1))
     world.publish("apple,9,")
     world.land()
     from etl_assets.postgres.connection import connected

@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 
 from etl_assets import ingest
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.load.transaction import BatchTransaction
 from etl_assets.schema import Greatest
-from etl_assets_tests.ingest.world import GOODS
+from etl_assets_tests.ingest.world import GOODS, ending_after
 
 if TYPE_CHECKING:
-    from etl_assets.postgres.ledger.entries import Entry
     from etl_assets_tests.ingest.world import World
 
 NAMES = count()
@@ -63,15 +61,8 @@ def test_what_stays_is_what_is_declared(
 
 def interrupt(world: World, delivery: Any, left: int) -> None:
     """Load some batches of a delivery, and stop."""
-
-    class Interrupted(BatchTransaction):
-        def write_entry(self, entry: Entry) -> None:
-            if entry.number > left:
-                raise KeyboardInterrupt
-            super().write_entry(entry)
-
     with contextlib.suppress(KeyboardInterrupt):
-        world.load(delivery, Interrupted)
+        world.load(delivery, ending_after(left))
 
 
 def staying(records: list[tuple[str, int]], declared: Any) -> tuple[dict[str, int], int]:

@@ -10,12 +10,10 @@ import pytest
 from etl_assets import ingest
 from etl_assets.errors import DeclarationError
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.load.transaction import BatchTransaction
 from etl_assets.load.writers import Replace
-from etl_assets_tests.ingest.world import GOODS
+from etl_assets_tests.ingest.world import GOODS, ending_after
 
 if TYPE_CHECKING:
-    from etl_assets.postgres.ledger.entries import Entry
     from etl_assets_tests.ingest.world import World
 
 LONG = "x" * 40
@@ -60,16 +58,10 @@ def interrupted(shop: World) -> Any:
     shop.format = Csv(batch_bytes=64)
     shop.take(f"pear,1,{LONG}", f"kiwi,1,{LONG}")
 
-    class Killed(BatchTransaction):
-        def write_entry(self, entry: Entry) -> None:
-            if entry.number == 2:
-                raise KeyboardInterrupt
-            super().write_entry(entry)
-
     shop.publish(f"fig,1,{LONG}", f"plum,1,{LONG}", f"date,1,{LONG}")
     delivery = shop.land().delivery
     with pytest.raises(KeyboardInterrupt):
-        shop.load(delivery, Killed)
+        shop.load(delivery, ending_after(1))
     return delivery
 
 

@@ -10,18 +10,16 @@ import pytest
 from etl_assets import ingest
 from etl_assets.errors import DeclarationError, TooManyDeletedError
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.load.transaction import BatchTransaction
 from etl_assets.load.writers import Snapshot
 from etl_assets.model.partitions import Static
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.schema import Column, References, Schema
-from etl_assets_tests.ingest.world import GOODS
+from etl_assets_tests.ingest.world import GOODS, ending_after
 
 if TYPE_CHECKING:
     from etl_assets.load import LoadReport
     from etl_assets.model.delivery import Delivery
-    from etl_assets.postgres.ledger.entries import Entry
     from etl_assets_tests.ingest.world import World
 
 LONG = "x" * 40
@@ -179,16 +177,10 @@ def test_nothing_is_deleted_before_the_last_batch_is_written(shop: World) -> Non
     shop.format = Csv(batch_bytes=64)
     shop.take(f"fig,1,{LONG}", f"plum,1,{LONG}", f"pear,1,{LONG}")
 
-    class Killed(BatchTransaction):
-        def write_entry(self, entry: Entry) -> None:
-            if entry.number == 2:
-                raise KeyboardInterrupt
-            super().write_entry(entry)
-
     shop.publish(f"fig,2,{LONG}", f"pear,2,{LONG}")
     delivery = shop.land().delivery
     with pytest.raises(KeyboardInterrupt):
-        shop.load(delivery, Killed)
+        shop.load(delivery, ending_after(1))
     assert [row[:2] for row in shop.rows()] == [("fig", 2), ("pear", 1), ("plum", 1)]
     shop.load(delivery)
     assert [row[:2] for row in shop.rows()] == [("fig", 2), ("pear", 2)]

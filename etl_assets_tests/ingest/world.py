@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from etl_assets.extract.base import Extractor, Format
     from etl_assets.load import LoadReport
     from etl_assets.model.delivery import Delivery
+    from etl_assets.postgres.ledger.entries import Entry
 
 GOODS = Schema(
     columns=(
@@ -32,6 +33,21 @@ GOODS = Schema(
     ),
     key=("code",),
 )
+
+
+def ending_after(batches: int) -> type[BatchTransaction]:
+    """Return a transaction with which a load ends, as if it were interrupted, after it has committed some batches."""
+
+    class Ending(BatchTransaction):
+        left = batches
+
+        def write_entry(self, entry: Entry) -> None:
+            if type(self).left == 0:
+                raise KeyboardInterrupt
+            type(self).left -= 1
+            super().write_entry(entry)
+
+    return Ending
 
 
 @dataclass
