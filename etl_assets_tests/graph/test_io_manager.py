@@ -171,6 +171,37 @@ def test_replacing_by_an_empty_frame_empties_the_partition(bench: Bench) -> None
     assert bench.query("SELECT count(*) FROM marts.things") == [(0,)]
 
 
+@pytest.mark.parametrize(("write", "ids"), [("append", [1, 1, 2, 3]), ("replace", [2, 3])])
+def test_frames_without_a_key_are_appended_or_replace_those_of_their_partition(
+    bench: Bench, write: str, ids: list[int]
+) -> None:
+    frames = {"2024-01-01": pd.DataFrame({"id": [1, 1]}), "2024-01-02": pd.DataFrame({"id": [2]})}
+    for day in frames:
+        assert _materialize(bench, _asset(frames, _DAYS, write=write), partition=day).success
+    frames["2024-01-01"] = pd.DataFrame({"id": [3]})
+    things = _asset(frames, _DAYS, write=write)
+    assert _materialize(bench, things, partition="2024-01-01").success
+    assert sorted(_read(bench, things)["id"]) == ids
+    assert list(_read(bench, things, partitions=_DAYS, partition="2024-01-02")["id"]) == [2]
+
+
+def test_appended_frames_with_a_key_keep_the_first_row_of_each(bench: Bench) -> None:
+    for value in ("a", "b"):
+        frame = pd.DataFrame({"id": [1, ord(value)], "value": [value, value]})
+        assert _materialize(bench, _asset(frame, key=["id"], write="append")).success
+    assert bench.query("SELECT id, value FROM marts.things ORDER BY id") == [(1, "a"), (97, "a"), (98, "b")]
+
+
+def test_a_frame_may_be_a_snapshot_that_refuses_to_delete_many_rows(bench: Bench) -> None:
+    write = {"snapshot": {"max_deleted": 0.5}}
+    assert _materialize(bench, _asset(pd.DataFrame({"id": [1, 2, 3]}), key=["id"], write=write)).success
+    result = _materialize(bench, _asset(pd.DataFrame({"id": [1]}), key=["id"], write=write))
+    assert "the keys of 2 of 3 rows" in error_of(result)
+    assert "raise max_deleted of the Snapshot in metadata 'write' of the asset" in error_of(result)
+    assert _materialize(bench, _asset(pd.DataFrame({"id": [1, 2]}), key=["id"], write=write)).success
+    assert bench.query("SELECT id FROM marts.things ORDER BY id") == [(1,), (2,)]
+
+
 def test_a_reader_receives_the_rows_of_its_own_partitions(bench: Bench) -> None:
     frames = {f"2024-01-0{day}": pd.DataFrame({"id": [day, day + 10]}) for day in (1, 2, 3)}
     things = _asset(frames, _DAYS, key=["id"])
@@ -206,6 +237,7 @@ def test_an_asset_reads_the_table_of_a_source(bench: Bench) -> None:
         (pd.DataFrame({"id": [1]}), {}, "metadata 'key' is missing"),
         (pd.DataFrame({"id": [1]}), {"key": "id"}, "metadata 'key' is missing"),
         (pd.DataFrame({"id": [1]}), {"key": ["id"], "write": "truncate"}, "Write 'append' or 'upsert' or 'replace'"),
+        (pd.DataFrame({"id": [1]}), {"key": ["id"], "write": {"snapshot": {"most": 1}}}, "most is not known"),
         (pd.DataFrame({"id": [1]}), {"key": ["nr"]}, "names unknown column 'nr'"),
         (pd.DataFrame({"id": [1.0, None]}), {"key": ["id"]}, "1 of 2 rows without a value in key column 'id'"),
         (pd.DataFrame({"Id": [1]}), {"key": ["Id"]}, "cannot be a name in the database"),

@@ -15,7 +15,7 @@ import pyarrow as pa
 from etl_assets.errors import DeclarationError, DeliveryError
 from etl_assets.graph.keys import delivered_as, table_of
 from etl_assets.load import LoadRequest, PostgresLoader, Target
-from etl_assets.load.writers import Append, Replace, Snapshot, Upsert, Writer
+from etl_assets.load.writers import Append, Replace, Snapshot, Upsert
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, Batch, RawBatch
 from etl_assets.model.delivery import Manifest, MemberIndex, Span
 from etl_assets.model.partitions import Partition
@@ -31,20 +31,19 @@ if TYPE_CHECKING:
 
     from etl_assets.landing import Warehouse
     from etl_assets.load import LoadReport
+    from etl_assets.load.writers import Writer
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
 
 _SCALES: Final = (9, 18, 38)
 _NO_REJECTED: Final[dict[str, pl.DataType]] = {REJECTED_RECORD_NO: pl.Int64(), REJECTED_RULES: pl.List(pl.String)}
-
-
-WRITERS: Final[dict[str, Writer]] = {
-    "append": Append(),
-    "upsert": Upsert(),
-    "replace": Replace(),
-    "snapshot": Snapshot(),
+_WRITERS: Final[dict[str, type[Writer]]] = {
+    "append": Append,
+    "upsert": Upsert,
+    "replace": Replace,
+    "snapshot": Snapshot,
 }
-"""The write modes by the names that metadata may have for them."""
+"""The write modes by the names that metadata have for them."""
 _REPLACE_BY_KEY: Final = Snapshot(max_deleted=1.0)
 """What ``replace`` means for a frame with a key: only the rows that changed are written."""
 
@@ -78,11 +77,7 @@ class FrameTarget:
         """
         where = f"asset {context.asset_key.to_user_string()}"
         metadata = context.definition_metadata or {}
-        key, write = metadata.get("key"), metadata.get("write", "upsert")
-        writer = write if isinstance(write, Writer) else WRITERS.get(write)
-        if writer is None:
-            known = " or ".join(map(repr, WRITERS))
-            raise DeclarationError(where, "metadata 'write'", f"{write!r} is unknown", f"Write {known}")
+        key, writer = metadata.get("key"), _writer(metadata.get("write", "upsert"), where)
         if key and isinstance(writer, Replace):
             writer = _REPLACE_BY_KEY
         if not isinstance(key, list | tuple | None) or (writer.needs_key and not key):
@@ -98,6 +93,20 @@ class FrameTarget:
         return cls(
             where, delivered_as(context.asset_key), table_of(context.asset_key), partition, tuple(key or ()), writer
         )
+
+
+def _writer(write: object, where: str) -> Writer:
+    """Return the write mode of metadata ``write``: a name, or a name with arguments, ``{"snapshot": {…}}``."""
+    named = {write: {}} if isinstance(write, str) else write
+    if isinstance(named, dict) and len(named) == 1:
+        ((name, arguments),) = named.items()
+        if name in _WRITERS and isinstance(arguments, dict):
+            return _WRITERS[name](**arguments)
+    known = " or ".join(map(repr, _WRITERS))
+    problem = f"is {write!r}"
+    raise DeclarationError(
+        where, "metadata 'write'", problem, f"Write {known}, or {{'snapshot': {{'max_deleted': 0.5}}}}"
+    )
 
 
 def write_frame(

@@ -34,9 +34,10 @@ class PostgresIOManager(dg.IOManager):
     DataFrame. Its definition metadata say how the frame is written:
 
     * ``key``: names of the columns that identify a row; ``append`` and ``replace`` need none;
-    * ``write``: a write mode, such as ``Snapshot(max_deleted=0.5)``, or the name of one: ``upsert`` (rows are inserted
-      or updated; the default), ``replace`` (the partition has the rows of the newest frame), ``snapshot`` (as
-      ``replace``, but more than a tenth of the rows are not deleted), or ``append`` (every frame adds its rows).
+    * ``write``: a write mode by its name, which may have arguments, as in ``{"snapshot": {"max_deleted": 0.5}}``:
+      ``upsert`` (rows are inserted or updated; the default), ``replace`` (the partition has the rows of the newest
+      frame), ``snapshot`` (as ``replace``, but not more than a tenth of the rows are deleted), or ``append`` (every
+      frame adds its rows).
 
     An asset downstream receives the table without its bookkeeping columns, and only the rows that the partitions it
     depends on brought. The frame is Arrow-backed pandas, or Polars if the input is annotated so. Metadata ``columns``
