@@ -66,6 +66,7 @@ def target_of(source: Source, warehouse: Warehouse) -> Target:
         fingerprint=source.fingerprint,
         max_rejected=source.max_rejected,
         partition_column=_partition_column(source),
+        key_has_partition=source.partition_rule is not None,
         keys_are_published=source.transformer is None,
         read_confirmed=partial(read_confirmed, source, warehouse.store),
         keys=RecordKeys(source),

@@ -76,6 +76,8 @@ class Target:
         max_rejected: The share of a delivery's records that may be rejected.
         partition_column: The column that makes the partitions disjoint; None if they may share keys. Disjoint
             partitions are written side by side.
+        key_has_partition: Whether the key decides which partition a row belongs to, so that partitions have no key in
+            common. They may share other values that are unique; then they are not written side by side.
         keys_are_published: Whether the table has the keys that are published: no transformer can change them.
         read_confirmed: Reads the rows that newer ledger entries confirmed; None if there can be no newer entries.
         keys: Reads keys of rejected records; None if there can be none.
@@ -88,6 +90,7 @@ class Target:
     fingerprint: str
     max_rejected: float = 0.0
     partition_column: PartitionColumn | None = None
+    key_has_partition: bool = False
     keys_are_published: bool = False
     read_confirmed: ReadConfirmed | None = None
     keys: KeyReader | None = None

@@ -207,21 +207,27 @@ def test_a_late_older_delivery_brings_the_row_of_a_key_that_every_newer_one_reje
     assert [row[:2] for row in shop.rows()] == [("fig", 3), ("plum", 1)]
 
 
-def test_partitions_with_a_column_delete_only_their_own_rows(world: World) -> None:
-    schema = Schema((Column("part", "text", required=True), GOODS["code"]), ("part", "code"))
+@pytest.mark.parametrize("unique", [False, True])
+def test_partitions_with_a_column_delete_only_their_own_rows(
+    world: World,
+    unique: bool,  # noqa: FBT001 -- a parameter
+) -> None:
+    """Partitions that may share a unique value are not written side by side, and have no key in common either."""
+    number = Column("number", "integer", unique=unique)
+    schema = Schema((Column("part", "text", required=True), GOODS["code"], number), ("part", "code"))
     source = replace(
         world.other(schema=schema, more={"write": Snapshot(max_deleted=1.0)}).source,
         partitions=Static(("a", "b"), column="part"),
     )
 
     def take(part: str, *lines: str) -> None:
-        world.publish(*lines, header="part,code")
+        world.publish(*lines, header="part,code,number")
         landed = ingest.land(source, source.partition(part), world.warehouse)
         ingest.load(source, landed.delivery, world.warehouse, "run")
 
-    take("a", "a,fig", "a,plum")
-    take("b", "b,fig", "b,pear")
-    take("a", "a,plum")
+    take("a", "a,fig,1", "a,plum,2")
+    take("b", "b,fig,3", "b,pear,4")
+    take("a", "a,plum,2")
     assert world.query("SELECT part, code FROM core.goods ORDER BY 1, 2") == [
         ("a", "plum"),
         ("b", "fig"),

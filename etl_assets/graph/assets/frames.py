@@ -134,7 +134,7 @@ def write_frame(
             numbered = rows.with_columns(pl.int_range(1, rows.height + 1, dtype=pl.Int64).alias(RECORD_NO))
             yield Batch(FrameBatch(rows, manifest.spans[0]), numbered, pl.DataFrame(schema=_NO_REJECTED))
 
-    table = Target(target.table, schema, schema.fingerprint, writer=target.writer, frozen=False)
+    table = Target(target.table, schema, schema.fingerprint, key_has_partition=True, writer=target.writer, frozen=False)
     return PostgresLoader().load(LoadRequest(warehouse.url, run_id, table, delivery, batches))
 
 

@@ -107,6 +107,7 @@ class SnapshotRows(KeyedRows):
     def __init__(self, context: WriterContext, mode: Snapshot) -> None:
         super().__init__(context)
         self._mode = mode
+        self._of_partition = context.target.key_has_partition
         self._published = KeyList(
             context.connection, "etl_published", context.target.table, context.target.schema, at_commit="PRESERVE ROWS"
         )
@@ -118,7 +119,9 @@ class SnapshotRows(KeyedRows):
     def begin(self, newer: Sequence[int]) -> None:
         """See `RowWriter.begin`."""
         super().begin(newer)
-        self._decided_by = deliveries.completed(self.context.connection, newer)
+        connection, delivery = self.context.connection, self.context.delivery
+        of_scope = deliveries.newer(connection, delivery, same_partition=True) if self._of_partition else newer
+        self._decided_by = deliveries.completed(connection, of_scope)
 
     def note(self, prepared: Prepared) -> None:
         """See `RowWriter.note`. In a first load there is nothing to delete; `complete` reads the keys if there is."""
@@ -139,8 +142,7 @@ class SnapshotRows(KeyedRows):
     def complete(self) -> Completion:
         """See `RowWriter.complete`."""
         context, target = self.context, self.context.target
-        of_partition = context.disjoint or not target.frozen
-        partition = context.delivery.partition if of_partition else None
+        partition = context.delivery.partition if self._of_partition else None
         absent = AbsentRows(context.connection, target.table, target.schema, context.delivery, partition)
         if context.delivery.generation == 1 and not absent.any_others(self.guard.outranked_by):
             return Completion()
@@ -206,7 +208,7 @@ class SnapshotRows(KeyedRows):
         have a row of a key that only a record which was corrected, and is invalid still, publishes.
         """
         context = self.context
-        connection, delivery, of_partition = context.connection, context.delivery, context.disjoint
+        connection, delivery, of_partition = context.connection, context.delivery, self._of_partition
         deliveries.need_reload_of_those_written_since(connection, delivery, same_partition=of_partition)
         if self._corrected_unreadable or any(self.table.missing_keys(keys).height for keys in self._corrected_keys):
             deliveries.need_reload(connection, delivery, same_partition=of_partition, newer_too=False, itself=False)
