@@ -102,10 +102,6 @@ class Source(Declaration):
 
     def _check_parts(self, where: str) -> None:
         self.schema.check(where)
-        if not self.schema.key and self.write.needs_key:
-            mode = type(self.write).__name__
-            problem = f"is empty, and {mode} needs a key"
-            raise DeclarationError(where, "key", problem, "Name the columns that identify a row, or write Append()")
         if (self.schema.derived or self.schema.inputs) and self.transformer is None:
             raise DeclarationError(
                 where, "transformer", "is missing", "Derived columns and inputs need one to use them"
@@ -116,7 +112,7 @@ class Source(Declaration):
             self.partitions.check(where)
             self._check_partition_column(self.partitions.column, where)
         self.extractor.check_partitions(self.partitions, where)
-        self.write.check(self.schema, self.partitions, where)
+        self._check_write(where)
         if self.extractor.compares_keys is not None:
             self._check_compared_keys(where)
         if self.trigger is not None:
@@ -126,6 +122,17 @@ class Source(Declaration):
         self._check_expectations(where)
         for rule in self.alerts:
             rule.check(where)
+
+    def _check_write(self, where: str) -> None:
+        """Raise unless the write mode fits the schema, the partitions and what the extractor delivers."""
+        mode = type(self.write).__name__
+        if not self.schema.key and self.write.needs_key:
+            problem = f"is empty, and {mode} needs a key"
+            raise DeclarationError(where, "key", problem, "Name the columns that identify a row, or write Append()")
+        self.write.check(self.schema, self.partitions, where)
+        if self.write.deletes and self.extractor.delivers_changes:
+            problem = f"is {mode}, which needs whole deliveries, and the extractor delivers changes"
+            raise DeclarationError(where, "write", problem, "Let it fetch everything, or write Upsert() or Append()")
 
     def _check_compared_keys(self, where: str) -> None:
         """Raise unless each row has the key, and is of the partition, that its record was published with."""

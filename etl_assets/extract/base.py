@@ -195,6 +195,11 @@ class Extractor(Declaration):
         return False
 
     @property
+    def delivers_changes(self) -> bool:
+        """Whether a delivery may lack records that the publisher still has, so that nothing follows from it."""
+        return self.is_incremental
+
+    @property
     def frozen_format(self) -> Format:
         """The format of the bytes that `fetch` returns: ``format``, unless they contain more than what it reads."""
         return self.format

@@ -121,6 +121,11 @@ class Inbox(Extractor):
         """The largest number of bytes of a body: a file, or an event."""
         return self.max_bytes if self.events is None else self.events.max_bytes
 
+    @property
+    def delivers_changes(self) -> bool:
+        """Whether a file has the events of some time, and not all records of a publisher."""
+        return self.events is not None
+
     def check(self, where: str) -> None:
         """Raise unless publishers must prove who they are, and everything has a limit."""
         super().check(where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from etl_assets_tests.declarations.mistakes import KEY, E, assert_refused, located, schema, source, tabled
 
@@ -11,6 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from etl_assets_tests.declarations.mistakes import Mistake
+
+KEYLESS: Any = E.Schema((KEY,))
+
+
+def changes(write: Any, **more: Any) -> Callable[[], object]:
+    """Return a function that declares a source that fetches only what has changed."""
+    later = E.Incremental("at", timedelta(hours=1))
+    extractor = E.DatabaseExtractor("postgresql://db.example/shop", table="orders", incremental=later)
+    return lambda: source(extractor=extractor, write=write, **more)
+
+
+def events() -> Any:
+    """Return an inbox that collects events."""
+    return E.Inbox(E.Ndjson(), token=E.Secret("TOKEN"), events=E.Events())
+
 
 SOURCES: dict[str, Mistake] = {
     "a name with capitals": (lambda: source(name="Feed"), "name", "Use lower-case letters"),
@@ -53,6 +68,18 @@ SOURCES: dict[str, Mistake] = {
     "a Boolean as the share": (lambda: source(max_rejected=True), "max_rejected", "Write a number"),
     "no run at once": (lambda: source(runs_at_once=0), "runs_at_once", "Write 1 or more"),
     "half a run at once": (lambda: source(runs_at_once=1.5), "runs_at_once", "Write an integer"),
+    "a snapshot of what has changed": (changes(E.Snapshot()), "write", "Let it fetch everything"),
+    "a partition that is replaced by what has changed": (changes(E.Replace(), schema=KEYLESS), "write", "or Append()"),
+    "a snapshot of events": (
+        lambda: source(extractor=events(), partitions=E.Files(), write=E.Snapshot()),
+        "write",
+        "Let it fetch everything",
+    ),
+    "no key, and a mode that needs one": (
+        lambda: source(schema=KEYLESS),
+        "key",
+        "Name the columns that identify",
+    ),
     "a mode by its name": (lambda: source(write="snapshot"), "write", "Write a Writer"),
     "seconds as the freshness": (lambda: source(freshness=5), "freshness", "Write a timedelta or None"),
     "a freshness below 0": (lambda: source(freshness=timedelta(-1)), "freshness", "Write timedelta(minutes=1)"),

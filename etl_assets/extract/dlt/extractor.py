@@ -73,6 +73,11 @@ class DltExtractor(Extractor):
         return True
 
     @property
+    def delivers_changes(self) -> bool:
+        """False: only the resource knows. One without a state of dlt delivers everything."""
+        return False
+
+    @property
     def frozen_format(self) -> Format:
         """The format with the values of Python in the notation in which they are written here."""
         return written(self.format)
