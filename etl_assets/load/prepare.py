@@ -37,7 +37,8 @@ class Prepared:
     """A batch that is prepared for its transaction.
 
     Attributes:
-        batch: The batch as it came.
+        batch: The batch, without the rows of records that repeat a key of it, if these are rejected.
+        whole: The batch as it came.
         rows: One row for each key, sorted by key, with the bookkeeping columns; without a key, every row.
         produced: Number of rows before deduplication.
         duplicate: Number of rows left out because another row of the batch, or of the delivery, has the same key.
@@ -50,6 +51,7 @@ class Prepared:
     """
 
     batch: Batch
+    whole: Batch
     rows: pl.DataFrame
     produced: int
     duplicate: int
@@ -94,7 +96,7 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
         delivery_id: Of the delivery it belongs to.
         seed: From `hash_seed`.
     """
-    schema = target.schema
+    schema, whole = target.schema, batch
     first = target.writer.first_stays
     rows, duplicate, repeated = _one_of_each_key(batch.rows, schema, seed, first=first)
     if repeated and schema.repeated_keys == "reject":
@@ -102,16 +104,14 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
         rows, duplicate, repeated = _one_of_each_key(batch.rows, schema, seed, first=first)
     if repeated:
         batch = replace(batch, reported={**batch.reported, KEY_UNIQUE: repeated})
-    rows = rows.with_columns(
-        pl.lit(delivery_id, dtype=pl.Int64).alias(DELIVERY_ID),
-        row_hashes(rows, schema, seed),
-    )
+    rows = with_marks(rows, schema, delivery_id, seed)
     reported = {rule: len(numbers) for rule, numbers in batch.reported.items()}
     places = {rule: places_of(batch, numbers) for rule, numbers in batch.reported.items()}
     rejected = rejected_records(batch, schema)
     batch.raw.forget()
     return Prepared(
         batch=batch,
+        whole=whole,
         rows=rows,
         produced=batch.rows.height + batch.outdone,
         duplicate=duplicate + batch.outdone,
@@ -119,6 +119,29 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
         rules=Counter(rejected[REJECTED_RULES].explode().drop_nulls().to_list()) + Counter(reported),
         places=places,
     )
+
+
+def with_marks(rows: pl.DataFrame, schema: Schema, delivery_id: int, seed: int) -> pl.DataFrame:
+    """Return rows with the bookkeeping columns."""
+    return rows.with_columns(pl.lit(delivery_id, dtype=pl.Int64).alias(DELIVERY_ID), row_hashes(rows, schema, seed))
+
+
+def without_repeated(
+    prepared: Prepared, numbers: Sequence[int], target: Target, delivery_id: int, seed: int
+) -> Prepared:
+    """Prepare a batch again with those records rejected that repeat a key from before the batch.
+
+    What remains is compared within the batch afterwards. So a record is compared with the first one of its key only.
+
+    Args:
+        prepared: The batch as it was prepared before.
+        numbers: Of the records.
+        target: The table that it is loaded into.
+        delivery_id: Of the delivery it belongs to.
+        seed: From `hash_seed`.
+    """
+    batch = _with_rejected(prepared.whole, dict.fromkeys(numbers, (KEY_UNIQUE,)))
+    return prepare(batch, target, delivery_id, seed)
 
 
 def without_rejected(

@@ -13,7 +13,7 @@ import polars as pl
 import psycopg
 
 from etl_assets.errors import LoadError, TooManyRejectedError
-from etl_assets.load.prepare import MOST_PLACES, places_of, without_rejected
+from etl_assets.load.prepare import MOST_PLACES, places_of, without_rejected, without_repeated
 from etl_assets.model.batch import REJECTED_RECORD_NO
 from etl_assets.model.counts import Counts
 from etl_assets.model.rule import KEY_UNIQUE
@@ -150,7 +150,9 @@ class BatchTransaction:
             )
 
     def look_up(self, prepared: Prepared) -> tuple[Prepared, Counter[str]]:
-        """Reject records that lack a parent or claim a taken value; count those that are only reported."""
+        """Reject records that repeat a key, lack a parent or claim a taken value; count what is only reported."""
+        if repeated := self.writer.find_repeated(prepared, self.kind):
+            prepared = without_repeated(prepared, repeated, self.target, self.delivery.id, self.seed)
         reported: Counter[str] = Counter()
         broken: dict[int, list[str]] = {}
         for lookup, record_numbers in self.lookups.missing_parents(self.connection, prepared.batch.rows):
@@ -162,8 +164,6 @@ class BatchTransaction:
         for claim, record_numbers in self.lookups.taken_values(self.connection, prepared.rows):
             for record_no in record_numbers:
                 broken.setdefault(record_no, []).append(claim.rule)
-        for record_no in self.writer.find_repeated(prepared, self.kind):
-            broken.setdefault(record_no, []).append(KEY_UNIQUE)
         return (
             without_rejected(prepared, broken, self.target, self.delivery.id, self.seed) if broken else prepared
         ), reported

@@ -124,6 +124,21 @@ def test_reporting_does_not_change_the_fingerprint(world: World) -> None:
     assert world.source.fingerprint != before
 
 
+@pytest.mark.parametrize(
+    ("later", "rejected"), [(("a,2", "a,1"), [3]), (("a,2", "a,2"), [3, 4]), (("a,1", "a,2"), [4])]
+)
+def test_records_are_compared_with_the_first_of_their_key_also_if_it_is_in_an_earlier_batch(
+    world: World, later: tuple[str, str], rejected: list[int]
+) -> None:
+    world.format = Csv(batch_bytes=100)
+    declare(world, "reject")
+    report = world.take(*(f"{record},{LONG}" for record in ("b,1", "a,1", *later)))
+    assert [span.records for span in report.delivery.manifest.spans] == [2, 2]
+    assert [record.record_no for record in world.waiting()] == rejected
+    assert [row[:2] for row in world.rows()] == [("a", 1), ("b", 1)]
+    assert world.violations() == []
+
+
 def test_the_first_record_of_a_key_can_win(batched: World) -> None:
     declare(batched, "first")
     counts = batched.take(*records(*PAIR, "plum,1,")).counts

@@ -33,7 +33,7 @@ class FirstRows(KeyedRows):
         """See `RowWriter.find_repeated`."""
         if self.context.target.schema.repeated_keys != "reject":
             return ()
-        return self.table.find_repeated(prepared.rows)
+        return self.table.find_repeated(self.whole_rows(prepared))
 
     def protection(self, prepared: Prepared, kind: Kind) -> Protect | None:  # noqa: ARG002 -- of the contract
         """Return None: what a newer record confirmed gives way to an older one."""

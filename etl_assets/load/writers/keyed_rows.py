@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.errors import LoadError
 from etl_assets.load.confirmed import confirmed_rows
-from etl_assets.load.prepare import AFTER_ALL
+from etl_assets.load.prepare import AFTER_ALL, with_marks
 from etl_assets.load.writers.base import RowWriter, records_of
 from etl_assets.postgres.ledger import deliveries, entries, quarantine
 from etl_assets.postgres.tables.other_partitions import find_other_partition
@@ -72,7 +72,12 @@ class KeyedRows(RowWriter):
         self.guard.earlier_than = _earlier_than(prepared, kind)
         if self.context.target.schema.repeated_keys != "reject" or self.guard.earlier_than is None:
             return ()
-        return self.table.find_repeated(prepared.rows)
+        return self.table.find_repeated(self.whole_rows(prepared))
+
+    def whole_rows(self, prepared: Prepared) -> pl.DataFrame:
+        """Return every row of a batch, also those that the batch itself has twice, with the bookkeeping columns."""
+        context = self.context
+        return with_marks(prepared.whole.rows, context.target.schema, context.delivery.id, context.seed)
 
     def write(self, prepared: Prepared, kind: Kind) -> Written:
         """See `RowWriter.write`."""
