@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from etl_assets.load.base import Loader
     from etl_assets.load.loader import PostgresLoader
     from etl_assets.load.writers.append import Append
+    from etl_assets.load.writers.history import History
     from etl_assets.load.writers.replace import Replace
     from etl_assets.load.writers.snapshot import Snapshot
     from etl_assets.load.writers.upsert import Upsert
@@ -127,6 +128,7 @@ __all__ = [
     "Gcs",
     "Greatest",
     "HeaderRecord",
+    "History",
     "Http",
     "Inbox",
     "Incremental",
@@ -224,6 +226,7 @@ _NAMES_BY_MODULE = {
     "load.base": ("Loader",),
     "load.loader": ("PostgresLoader",),
     "load.writers.append": ("Append",),
+    "load.writers.history": ("History",),
     "load.writers.replace": ("Replace",),
     "load.writers.snapshot": ("Snapshot",),
     "load.writers.upsert": ("Upsert",),

@@ -187,6 +187,11 @@ class Source(Declaration):
         return f"{CORE}.{self.name}"
 
     @property
+    def stored_table(self) -> str:
+        """The name of the table that has the rows: ``table`` itself, or the one of which it is a view."""
+        return self.write.stored_in(self.table)
+
+    @property
     def parents(self) -> frozenset[str]:
         """The tables that columns refer to, without the source's own table."""
         return frozenset({lookup.table for lookup in self.schema.lookups} - {self.table})
@@ -239,7 +244,7 @@ class Source(Declaration):
         own = [stage for stage in (self.validator, self.transformer) if type(stage) not in {RuleValidator, type(None)}]
         rule = self.partition_rule
         member = () if self.extractor.member == "*" else (self.extractor.member,)
-        stages = (self.extractor.format, self.validator, self.transformer, self.loader)
+        stages = (self.extractor.format, self.validator, self.transformer, self.loader, self.write)
         code = code_of(f"source {self.name!r}", *stages, self.schema, self.partitions)
         mode = (self.write.identity,) if self.write.identity else ()
         parts = (self.schema.fingerprint, repr(self.extractor.frozen_format), *map(repr, own), *member, *mode, *code)

@@ -65,7 +65,7 @@ def examine(warehouse: Warehouse, sources: Collection[Source] = ()) -> list[Viol
     with connected(warehouse.url) as connection:
         require_current(connection)
         return [
-            *examination.examine(connection, {source.name: source.table for source in sources}),
+            *examination.examine(connection, {source.name: source.stored_table for source in sources}),
             *compare_declarations(connection, sources),
             *examination.find_abandoned(connection),
             *examine_store(connection, warehouse.store),

@@ -43,6 +43,7 @@ def _structure(connection: Connection, source: Source) -> Iterator[Violation]:
     """Compare the table with the schema, if it was loaded under this declaration; the next load changes any other."""
     if not deliveries.any_loaded(connection, source.name, source.fingerprint):
         return
-    if ddl.exists(connection, source.table):
-        for problem in ddl.differences(connection, source.table, source.schema):
-            yield CONSTRAINTS_ARE_THERE.violation(f"table {source.table}", problem)
+    table = source.stored_table
+    if ddl.exists(connection, table):
+        for problem in ddl.differences(connection, table, source.schema, source.write.extension):
+            yield CONSTRAINTS_ARE_THERE.violation(f"table {table}", problem)

@@ -20,7 +20,7 @@ from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.postgres.connection import commit_without_waiting
 from etl_assets.postgres.faults import fault_of
 from etl_assets.postgres.ledger import cases, decisions, deliveries, entries, locks, quarantine
-from etl_assets.postgres.ledger.entries import STAGED, Entry
+from etl_assets.postgres.ledger.entries import Entry
 from etl_assets.postgres.watch import profiles
 from etl_assets.schema import RECORD_NO
 
@@ -262,7 +262,7 @@ class BatchTransaction:
             rules=dict(rules),
             confirmed=written.confirmed,
             places=places,
-            notes={STAGED: 1} if written.staged else {},
+            notes=written.notes,
         )
 
     def write_entry(self, entry: Entry) -> None:

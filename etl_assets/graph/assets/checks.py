@@ -176,7 +176,7 @@ def _conservation_result(
     violations = [
         violation
         for delivery in deliveries
-        for violation in conservation(connection, source.name, source.table, delivery)
+        for violation in conservation(connection, source.name, source.stored_table, delivery)
     ]
     description = "; ".join(dict.fromkeys(violations)) or "All sums agree."
     return CheckResult(CONSERVATION, passed=not violations, blocking=True, description=description, records=records)

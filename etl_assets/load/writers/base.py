@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from etl_assets.load.prepare import AFTER_ALL
 from etl_assets.model.declaration import Declaration
-from etl_assets.postgres.tables.ddl import ensure_table
+from etl_assets.postgres.tables.ddl import Extension, ensure_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -139,8 +139,17 @@ class Writer(Declaration):
     """Whether the schema must have a key."""
     first_stays: ClassVar[bool] = False
     """Whether the oldest record of a key stays, and not the newest one."""
-    deletes: ClassVar[bool] = False
-    """Whether a complete delivery deletes rows of older ones."""
+    extension: ClassVar[Extension] = Extension()
+    """What the table has besides the columns of its schema."""
+
+    @property
+    def deletes(self) -> bool:
+        """Whether a complete delivery deletes rows of older ones."""
+        return False
+
+    def stored_in(self, table: str) -> str:
+        """Return the name of the table that has the rows; ``schema.table`` is a view of it, or the same."""
+        return table
 
     @property
     def identity(self) -> str:
@@ -156,7 +165,7 @@ class Writer(Declaration):
 
     def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
         """Create the table, or change it if the schema only adds or widens columns; see `ddl.ensure_table`."""
-        ensure_table(connection, table, schema)
+        ensure_table(connection, table, schema, self.extension)
 
     @abstractmethod
     def open(self, context: WriterContext) -> RowWriter:

@@ -9,6 +9,7 @@ from etl_assets.errors import DeclarationError
 from etl_assets.load.writers.base import Completion, Writer
 from etl_assets.load.writers.record_rows import RecordRows
 from etl_assets.postgres.ledger import deliveries
+from etl_assets.postgres.ledger.entries import STAGED
 from etl_assets.postgres.tables.staging import drop_staged, move_in, staging_of
 from etl_assets.postgres.tables.upsert import Written
 
@@ -32,7 +33,11 @@ class Replace(Writer):
     """
 
     needs_key = False
-    deletes = True
+
+    @property
+    def deletes(self) -> bool:
+        """See `Writer.deletes`."""
+        return True
 
     def check(self, schema: Schema, partitions: Partitioning | None, where: str) -> None:  # noqa: ARG002 -- of the contract
         """See `Writer.check`."""
@@ -81,7 +86,7 @@ class ReplacingRows(RecordRows):
             return Written(unchanged=prepared.rows.height, confirmed=prepared.rows.height)
         if self._is_moved:
             return super().write(prepared, kind)
-        return replace(self.write_into(self._staged, prepared, kind), staged=True)
+        return replace(self.write_into(self._staged, prepared, kind), notes={STAGED: 1})
 
     def complete(self) -> Completion:
         """See `RowWriter.complete`."""

@@ -54,7 +54,10 @@ class Snapshot(Writer):
     max_deleted: float = 0.1
     referenced: Literal["report", "refuse"] = "report"
 
-    deletes = True
+    @property
+    def deletes(self) -> bool:
+        """See `Writer.deletes`."""
+        return True
 
     @property
     def identity(self) -> str:

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from etl_assets.model.delivery import Delivery, Manifest
 from etl_assets.postgres.ledger import entries, quarantine
 from etl_assets.postgres.ledger.order import newer as newer_than
-from etl_assets.postgres.ledger.order import newest_first, older, order_of
+from etl_assets.postgres.ledger.order import newest_first, older, oldest_first, order_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -190,7 +190,7 @@ def any_loaded(connection: Connection, source: str, fingerprint: str) -> bool:
 
 
 def newer(connection: Connection, delivery: Delivery, *, same_partition: bool = False) -> list[int]:
-    """Return the ids of newer deliveries of the source, whose rows this one must never overwrite.
+    """Return the ids of newer deliveries of the source, the oldest first, whose rows this one must never overwrite.
 
     Args:
         connection: To the warehouse.
@@ -199,7 +199,7 @@ def newer(connection: Connection, delivery: Delivery, *, same_partition: bool = 
     """
     rows = connection.execute(
         f"SELECT id FROM etl.delivery d WHERE source = %(source)s AND {newer_than()} "
-        "AND (partition = %(partition)s OR NOT %(same_partition)s) ORDER BY id",
+        f"AND (partition = %(partition)s OR NOT %(same_partition)s) ORDER BY {oldest_first()}",
         {**order_of(delivery), "same_partition": same_partition},
     ).fetchall()
     return [delivery_id for (delivery_id,) in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from etl_assets.postgres.ledger.entries import MERGED
 from etl_assets.postgres.ledger.invariants import BY_HAND, DELIVERY, ENTRY, Invariant, QueriedInvariant
 from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
@@ -53,6 +54,7 @@ OF_DELIVERIES: Final[tuple[QueriedInvariant, ...]] = (
         "JOIN etl.delivery d ON d.id = b.delivery_id WHERE coalesce((b.rules ->> o.rule)::bigint, 0) < o.records "
         f"UNION ALL SELECT {ENTRY}, format('left %s rows unchanged, and confirmed %s', b.unchanged, b.confirmed) "
         "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id WHERE b.confirmed > b.unchanged "
+        f"+ coalesce((b.notes ->> '{MERGED}')::bigint, 0) "
         "OR (b.confirmed < b.unchanged AND (b.generation = 1 OR b.kind = 'replay')) ORDER BY 1",
     ),
 )

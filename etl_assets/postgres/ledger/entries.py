@@ -21,8 +21,13 @@ Kind = Literal["ingest", "replay", "completion"]
 """Of an entry: a batch, a replay, or what the write mode did when every batch was written."""
 STAGED: Final = "staged"
 """The note of an entry whose rows are beside the table until the delivery is complete."""
+VERSIONS: Final = "versions"
+"""The note of an entry: how many rows the table of versions has more than were inserted and not deleted."""
+MERGED: Final = "merged"
+"""The note of an entry: how many of its confirmed rows it counts as inserted or updated."""
 STORED: Final = (
-    "(SELECT coalesce(sum(b.inserted), 0) AS inserted, coalesce(sum(b.deleted), 0) AS deleted FROM etl.batch b "
+    f"(SELECT coalesce(sum(b.inserted + coalesce((b.notes ->> '{VERSIONS}')::bigint, 0)), 0) AS inserted, "
+    "coalesce(sum(b.deleted), 0) AS deleted FROM etl.batch b "
     "JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = ANY (%(sources)s) AND (NOT jsonb_exists(b.notes, "
     f"'{STAGED}') OR EXISTS (SELECT FROM etl.batch c WHERE c.delivery_id = b.delivery_id AND c.kind = 'completion')))"
 )
@@ -45,7 +50,7 @@ class Entry:
         rules: Number of records that broke each rule.
         confirmed: At most so many of the unchanged rows have their contents from another delivery.
         places: Places of the first records that broke each rule which only reports; empty in an entry that was read.
-        notes: What the write mode found, numbers by name; or `STAGED`.
+        notes: What the write mode found, numbers by name; or `STAGED`, `VERSIONS`, `MERGED`.
     """
 
     number: int
@@ -215,6 +220,23 @@ def find_confirmations(
         {**order_of(delivery), "after": after_record, "same_partition": same_partition},
     ).fetchall()
     return [Confirmation(*row) for row in rows]
+
+
+def confirm(connection: Connection, marks: Sequence[tuple[int, int]]) -> None:
+    """Count rows as confirmed that the entries had counted as written.
+
+    Args:
+        connection: In the transaction that makes them confirmed.
+        marks: Delivery and record of the rows.
+    """
+    connection.execute(
+        "UPDATE etl.batch b SET confirmed = coalesce(b.confirmed, b.unchanged) + m.rows, notes = b.notes || "
+        f"jsonb_build_object('{MERGED}', coalesce((b.notes ->> '{MERGED}')::bigint, 0) + m.rows) FROM (SELECT e.id, "
+        "count(*) AS rows FROM unnest(%s::bigint[], %s::bigint[]) mark (delivery_id, record_no) "
+        "JOIN etl.batch e ON e.delivery_id = mark.delivery_id AND e.kind <> 'completion' "
+        "AND mark.record_no BETWEEN e.first_record AND e.last_record GROUP BY e.id) m WHERE b.id = m.id",
+        ([delivery for delivery, _ in marks], [record for _, record in marks]),
+    )
 
 
 def sum_entries(entries_: Iterable[Entry]) -> tuple[Counts, dict[str, int]]:

@@ -20,10 +20,11 @@ from etl_assets.postgres.ledger.invariants import (
 from etl_assets.postgres.ledger.key_comparisons import ABSENT_ROWS_ARE_AS_FOUND
 from etl_assets.postgres.ledger.locks import held_lock_numbers, lock_number
 from etl_assets.postgres.ledger.structure import missing_constraints
+from etl_assets.postgres.tables.history_table import history_of
 from etl_assets.schema import BOOKKEEPING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.invariants import Violation
@@ -52,9 +53,9 @@ def examine(connection: Connection, declared: Mapping[str, str]) -> list[Violati
         of_etl = (*OF_THE_LEDGER, *OF_DELIVERIES, ABSENT_ROWS_ARE_AS_FOUND)
         violations = [violation for invariant in of_etl for violation in invariant.examine(connection)]
         violations += missing_constraints(connection)
-        sources = _sources_of_tables(connection)
-        entered = _entered_tables(connection)
         present = loaded_tables(connection)
+        sources = _sources_of_tables(connection, present)
+        entered = _entered_tables(connection, present)
         violations += [
             TABLES_ARE_THERE.violation(
                 f"table {table}", "is gone, or lacks its bookkeeping columns, and the ledger has deliveries of it"
@@ -115,23 +116,27 @@ def loaded_tables(connection: Connection) -> list[str]:
     return [table for (table,) in rows]
 
 
-def _sources_of_tables(connection: Connection) -> defaultdict[str, list[str]]:
+def _sources_of_tables(connection: Connection, present: Collection[str]) -> defaultdict[str, list[str]]:
     """Return the tables that have deliveries, each with the source names of its deliveries."""
     sources: defaultdict[str, list[str]] = defaultdict(list)
     for (name,) in connection.execute("SELECT DISTINCT source FROM etl.delivery ORDER BY 1").fetchall():
-        sources[_table_of(name)].append(name)
+        sources[_table_of(name, present)].append(name)
     return sources
 
 
-def _entered_tables(connection: Connection) -> set[str]:
+def _entered_tables(connection: Connection, present: Collection[str]) -> set[str]:
     """Return the tables that have ledger entries."""
     rows = connection.execute(
         "SELECT DISTINCT d.source FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id"
     ).fetchall()
-    return {_table_of(name) for (name,) in rows}
+    return {_table_of(name, present) for (name,) in rows}
 
 
-def _table_of(name: str) -> str:
-    """Return the table of a source or asset: ``core.NAME`` of a source, the last two parts of an asset's name."""
+def _table_of(name: str, present: Collection[str]) -> str:
+    """Return the table of a source or asset: ``core.NAME`` of a source, the last two parts of an asset's name.
+
+    If only the table of its versions is there, return that.
+    """
     parts = name.split(".")
-    return ".".join(parts[-2:]) if len(parts) > 1 else f"{_CORE}.{name}"
+    table = ".".join(parts[-2:]) if len(parts) > 1 else f"{_CORE}.{name}"
+    return history_of(table) if table not in present and history_of(table) in present else table

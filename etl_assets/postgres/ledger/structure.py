@@ -36,7 +36,7 @@ CONSTRAINTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Names of the constraints of each table of schema ``etl`` that invariants rest on."""
 NULLABLE: Final[Mapping[str, tuple[str, ...]]] = {
-    "delivery": ("completed_at", "refusal"),
+    "delivery": ("completed_at", "refusal", "valid_from"),
     "batch": ("confirmed",),
     "rejected": ("closed_by", "correction", "fields", "key", "note", "reviewed_at", "reviewer"),
     "fence": (),

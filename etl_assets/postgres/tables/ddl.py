@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,8 @@ from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import BOOKKEEPING, DELIVERY_ID
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from etl_assets.postgres.connection import Connection
     from etl_assets.schema import Schema
 
@@ -21,7 +24,23 @@ _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 _LOCK: Final = "etl_assets ddl"
 
 
-def ensure_table(connection: Connection, table: str, schema: Schema) -> None:
+@dataclass(frozen=True)
+class Extension:
+    """What a table has besides the columns of its schema and the three bookkeeping columns of every table.
+
+    Attributes:
+        columns: Further bookkeeping columns, and their types in Postgres.
+        key: Bookkeeping columns that the primary key ends with.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    key: tuple[str, ...] = ()
+
+
+_NONE: Final = Extension()
+
+
+def ensure_table(connection: Connection, table: str, schema: Schema, extension: Extension = _NONE) -> None:
     """Make a table match its schema: create it, or add and widen columns.
 
     Columns that the schema no longer declares stay, and are null in new rows.
@@ -30,60 +49,84 @@ def ensure_table(connection: Connection, table: str, schema: Schema) -> None:
         connection: In autocommit; the change is one transaction, and concurrent callers wait for one another.
         table: ``schema.table``.
         schema: The schema that it must match.
+        extension: What it has besides.
 
     Raises:
         IncompatibleTableError: If this needs any other change. Nothing was changed.
     """
-    if _is_as_declared(connection, table, schema):
+    if is_as_declared(connection, table, schema, extension):
         return
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (_LOCK,))
+        lock(connection)
         existing = _columns(connection, table)
         if existing:
-            _evolve(connection, table, schema, existing)
+            _evolve(connection, table, schema, existing, extension)
         else:
-            _create(connection, table, schema)
+            _create(connection, table, schema, extension)
         _add_unique(connection, table, schema)
-        create_index(connection, table, _index_name(table, (DELIVERY_ID,), "brin"))
+        create_index(connection, table, index_name(table, (DELIVERY_ID,), "brin"))
         _describe(connection, table, schema)
 
 
-def differences(connection: Connection, table: str, schema: Schema) -> list[str]:
+def lock(connection: Connection) -> None:
+    """Let only one session at a time create or change tables and views, until the transaction ends."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (_LOCK,))
+
+
+def differences(connection: Connection, table: str, schema: Schema, extension: Extension = _NONE) -> list[str]:
     """Return what a table lacks of what `ensure_table` gives it, as clauses; nothing if it lacks nothing."""
     existing, key = _columns(connection, table), _key(connection, table)
     unique = set(_unique_indexes(connection, table, primary=False))
     nullable = _nullable(connection, table)
-    declared = _declared_types(schema).items()
+    declared = _declared_types(schema, extension).items()
+    declared_key = _declared_key(schema, extension)
     return [
         *(f"lacks the column {name} of type {type_}" for name, type_ in declared if existing.get(name) != type_),
-        *([f"has the key ({', '.join(key)}), not ({', '.join(schema.key)})"] if key not in {(), schema.key} else []),
+        *(
+            [f"has the key ({', '.join(key)}), not ({', '.join(declared_key)})"]
+            if key not in {(), declared_key}
+            else []
+        ),
         *(f"lacks the unique index of {claim.rule}" for claim in schema.claims if claim.columns not in unique),
         *(f"lets {name} be null" for name in (*schema.key, *BOOKKEEPING) if name in nullable),
     ]
 
 
-def is_comparable(connection: Connection, table: str, schema: Schema) -> bool:
+def is_comparable(connection: Connection, table: str, schema: Schema, extension: Extension = _NONE) -> bool:
     """Return whether a table has the key and the columns of a schema, so that rows can be compared with it by key."""
-    return _declared_types(schema).items() <= _columns(connection, table).items() and (
-        _key(connection, table) == schema.key
+    declared = _declared_types(schema, extension)
+    return declared.items() <= _columns(connection, table).items() and (
+        _key(connection, table) == _declared_key(schema, extension)
     )
 
 
-def _is_as_declared(connection: Connection, table: str, schema: Schema) -> bool:
+def is_as_declared(connection: Connection, table: str, schema: Schema, extension: Extension = _NONE) -> bool:
+    """Return whether `ensure_table` has nothing to do."""
     return (
-        _columns(connection, table) == _declared_types(schema)
-        and _key(connection, table) == schema.key
+        _columns(connection, table) == _declared_types(schema, extension)
+        and _key(connection, table) == _declared_key(schema, extension)
         and find_index(connection, table) is not None
     )
 
 
-def _declared_types(schema: Schema) -> dict[str, str]:
-    return {column.name: column.type.postgres for column in schema.columns} | dict.fromkeys(BOOKKEEPING, "bigint")
+def _declared_types(schema: Schema, extension: Extension) -> dict[str, str]:
+    declared = {column.name: column.type.postgres for column in schema.columns}
+    return declared | dict.fromkeys(BOOKKEEPING, "bigint") | dict(extension.columns)
+
+
+def _declared_key(schema: Schema, extension: Extension) -> tuple[str, ...]:
+    return (*schema.key, *extension.key)
 
 
 def exists(connection: Connection, table: str) -> bool:
     """Return whether a table ``schema.table`` exists."""
     row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,)).fetchone()
+    return row is not None and bool(row[0])
+
+
+def is_view(connection: Connection, table: str) -> bool:
+    """Return whether ``schema.table`` is a view."""
+    row = connection.execute("SELECT relkind = 'v' FROM pg_class WHERE oid = to_regclass(%s)", (table,)).fetchone()
     return row is not None and bool(row[0])
 
 
@@ -95,6 +138,22 @@ def _columns(connection: Connection, table: str) -> dict[str, str]:
         (table,),
     ).fetchall()
     return dict(rows)
+
+
+def columns_in_order(connection: Connection, table: str) -> list[str]:
+    """Return the names of the columns of a table, in the order in which they were added."""
+    rows = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped "
+        "ORDER BY attnum",
+        (table,),
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def retypes(connection: Connection, table: str, schema: Schema) -> bool:
+    """Return whether a column that the table has is declared with another type."""
+    existing = _columns(connection, table)
+    return any(existing.get(column.name, column.type.postgres) != column.type.postgres for column in schema.columns)
 
 
 def _nullable(connection: Connection, table: str) -> set[str]:
@@ -123,7 +182,7 @@ def _unique_indexes(connection: Connection, table: str, *, primary: bool) -> lis
     return [tuple(names) for (names,) in rows]
 
 
-def _create(connection: Connection, table: str, schema: Schema) -> None:
+def _create(connection: Connection, table: str, schema: Schema, extension: Extension) -> None:
     columns = [
         sql.SQL("{} {}{}").format(
             sql.Identifier(column.name),
@@ -133,23 +192,31 @@ def _create(connection: Connection, table: str, schema: Schema) -> None:
         for column in schema.columns
     ]
     columns += [sql.SQL("{} bigint NOT NULL").format(sql.Identifier(name)) for name in BOOKKEEPING]
+    columns += [
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(type_)) for name, type_ in extension.columns.items()
+    ]
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(table.split(".", 1)[0])))
-    if schema.key:
-        columns.append(sql.SQL("PRIMARY KEY ({})").format(sql.SQL(", ").join(map(sql.Identifier, schema.key))))
+    if key := _declared_key(schema, extension):
+        columns.append(sql.SQL("PRIMARY KEY ({})").format(sql.SQL(", ").join(map(sql.Identifier, key))))
     connection.execute(sql.SQL("CREATE TABLE {} ({})").format(identifier(table), sql.SQL(", ").join(columns)))
 
 
-def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[str, str]) -> None:
-    declared = _declared_types(schema)
+def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[str, str], extension: Extension) -> None:
+    declared = _declared_types(schema, extension)
+    if is_view(connection, table):
+        raise IncompatibleTableError(
+            f"{table} is a view, as of a source with write=History(), and the declared write mode writes a table. "
+            "Nothing was changed. Declare the mode that it had, or a source with a new name."
+        )
     if missing := [name for name in BOOKKEEPING if existing.get(name) != "bigint"]:
         raise IncompatibleTableError(
             f"Table {table} exists and was not created by etl_assets: it lacks {', '.join(missing)}. Nothing was "
             "changed. Rename that table, or rename the source."
         )
-    if (key := _key(connection, table)) != schema.key:
+    if (key := _key(connection, table)) != (declared_key := _declared_key(schema, extension)):
         raise IncompatibleTableError(
-            f"Table {table} has the key ({', '.join(key)}) and the schema declares ({', '.join(schema.key)}). Nothing "
-            "was changed. A key cannot be changed: declare a source with a new name and load that."
+            f"Table {table} has the key ({', '.join(key)}) and the schema declares ({', '.join(declared_key)}). "
+            "Nothing was changed. A key cannot be changed: declare a source with a new name and load that."
         )
     for name, type_ in declared.items():
         if name not in existing:
@@ -186,14 +253,14 @@ def _add_unique(connection: Connection, table: str, schema: Schema) -> None:
         if claim.columns not in existing:
             connection.execute(
                 sql.SQL("CREATE UNIQUE INDEX {} ON {} ({})").format(
-                    sql.Identifier(_index_name(table, claim.columns, "unique")),
+                    sql.Identifier(index_name(table, claim.columns, "unique")),
                     identifier(table),
                     sql.SQL(", ").join(map(sql.Identifier, claim.columns)),
                 )
             )
 
 
-def _index_name(table: str, columns: tuple[str, ...], kind: str) -> str:
+def index_name(table: str, columns: tuple[str, ...], kind: str) -> str:
     """Return a name for an index, of at most 63 bytes, that no index over other columns has."""
     digest = sha256(repr((table, columns)).encode()).hexdigest()[:8]
     return f"{table.split('.', 1)[1][:26]}_{'_'.join(columns)[:20]}_{digest}_{kind}"

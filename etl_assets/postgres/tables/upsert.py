@@ -7,7 +7,7 @@ go through a staging table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -23,7 +23,7 @@ from etl_assets.postgres.tables.reloading import hand_over
 from etl_assets.schema import RECORD_NO, ROW_HASH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from etl_assets.postgres.connection import Connection
     from etl_assets.schema import Schema
@@ -47,7 +47,7 @@ class Written:
         repeated: Numbers of the records that changed a row of an earlier batch of their delivery, and not to a newer
             order, if the writer was to find them.
         deleted: Rows of the table that were deleted.
-        staged: Whether the rows are not in the table yet, but beside it until the delivery is complete.
+        notes: What the ledger keeps of it besides: numbers, by name.
     """
 
     inserted: int = 0
@@ -56,7 +56,7 @@ class Written:
     confirmed: int = 0
     repeated: tuple[int, ...] = ()
     deleted: int = 0
-    staged: bool = False
+    notes: Mapping[str, int] = field(default_factory=dict)
 
     def with_deleted(self, deleted: int) -> Written:
         """Return the same counts, with that many deleted rows."""

@@ -1,0 +1,132 @@
+"""The table of the versions of rows, the view of the current ones, and the function that returns those of a moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from psycopg import sql
+
+from etl_assets.errors import IncompatibleTableError
+from etl_assets.postgres.tables import ddl
+from etl_assets.postgres.tables.names import identifier
+from etl_assets.schema import DELIVERY_ID
+
+if TYPE_CHECKING:
+    from etl_assets.postgres.connection import Connection
+    from etl_assets.schema import Schema
+
+VALID_FROM: Final = "_valid_from"
+"""When a version began: the time of the delivery that brought it."""
+VALID_TO: Final = "_valid_to"
+"""When it ended; null of a current version."""
+ENDED_BY: Final = "_ended_by"
+"""Id of the delivery that ended it; null of a current version."""
+OF_VERSIONS: Final = ddl.Extension(
+    {VALID_FROM: "timestamp with time zone", VALID_TO: "timestamp with time zone", ENDED_BY: "bigint"}, (DELIVERY_ID,)
+)
+
+
+def history_of(table: str) -> str:
+    """Return the name of the table that has the versions of the rows of ``schema.table``."""
+    return f"{table}_history"
+
+
+def as_of(table: str) -> str:
+    """Return the name of the function that returns the rows of ``schema.table`` as they were at a moment."""
+    return f"{table}_as_of"
+
+
+def ensure_history(connection: Connection, table: str, schema: Schema) -> None:
+    """Create the table, the view and the function, or change them if the schema only adds or widens columns.
+
+    Args:
+        connection: In autocommit.
+        table: ``schema.table``, the name of the view.
+        schema: Of the rows.
+
+    Raises:
+        IncompatibleTableError: If this needs any other change, or other views use the view and its columns change
+            their types. Nothing was changed.
+    """
+    if ddl.is_view(connection, table) and ddl.is_as_declared(connection, history_of(table), schema, OF_VERSIONS):
+        return
+    with connection.transaction():
+        ddl.lock(connection)
+        if ddl.exists(connection, table) and not ddl.is_view(connection, table):
+            raise IncompatibleTableError(
+                f"{table} is a table, and write=History() needs the name for its view of the current rows. Nothing was "
+                "changed. Declare the mode that the table had, or a source with a new name."
+            )
+        grants = _drop_view(connection, table, schema)
+        ddl.ensure_table(connection, history_of(table), schema, OF_VERSIONS)
+        _create_view(connection, table, schema)
+        for grant in grants:
+            connection.execute(grant)
+
+
+def _drop_view(connection: Connection, table: str, schema: Schema) -> list[sql.Composed]:
+    """Drop the view if a column changes its type; return the statements that grant their rights."""
+    if not ddl.is_view(connection, table) or not ddl.retypes(connection, history_of(table), schema):
+        return []
+    users = connection.execute(
+        "SELECT DISTINCT n.nspname || '.' || c.relname FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid "
+        "JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE d.refobjid = ANY (ARRAY[%(view)s::regclass, %(table)s::regclass]) AND c.oid <> %(view)s::regclass "
+        "ORDER BY 1",
+        {"view": table, "table": history_of(table)},
+    ).fetchall()
+    if users:
+        raise IncompatibleTableError(
+            f"A column of {table} changes its type, and other views use it: {', '.join(name for (name,) in users)}. "
+            "Nothing was changed. Drop these views, run again, and create them again."
+        )
+    grants = connection.execute(
+        "SELECT a.privilege_type, a.grantee = 0, pg_get_userbyid(a.grantee) FROM pg_class c "
+        "CROSS JOIN aclexplode(c.relacl) a WHERE c.oid = %s::regclass AND a.grantee <> c.relowner ORDER BY 1, 2, 3",
+        (table,),
+    ).fetchall()
+    connection.execute(sql.SQL("DROP VIEW {}").format(identifier(table)))
+    return [
+        sql.SQL("GRANT {} ON {} TO {}").format(
+            sql.SQL(right), identifier(table), sql.SQL("PUBLIC") if everybody else sql.Identifier(role)
+        )
+        for right, everybody, role in grants
+    ]
+
+
+def _create_view(connection: Connection, table: str, schema: Schema) -> None:
+    """Create the view and the function; columns that were added to the table come last in the view, too."""
+    name, history = identifier(table), history_of(table)
+    columns = [column for column in ddl.columns_in_order(connection, history) if column not in {VALID_TO, ENDED_BY}]
+    connection.execute(
+        sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {} WHERE {} IS NULL").format(
+            name, sql.SQL(", ").join(map(sql.Identifier, columns)), identifier(history), sql.Identifier(ENDED_BY)
+        )
+    )
+    connection.execute(
+        sql.SQL("COMMENT ON VIEW {} IS {}").format(
+            name, sql.Literal(f"The current rows of {history}, which has their former versions as well.")
+        )
+    )
+    index = sql.Identifier(ddl.index_name(history, schema.key, "current"))
+    connection.execute(
+        sql.SQL("CREATE UNIQUE INDEX IF NOT EXISTS {} ON {} ({}) WHERE {} IS NULL").format(
+            index,
+            identifier(history),
+            sql.SQL(", ").join(map(sql.Identifier, schema.key)),
+            sql.Identifier(ENDED_BY),
+        )
+    )
+    body = sql.SQL("SELECT * FROM {history} WHERE {begins} <= $1 AND ({ends} > $1 OR {ends} IS NULL)").format(
+        history=identifier(history), begins=sql.Identifier(VALID_FROM), ends=sql.Identifier(VALID_TO)
+    )
+    connection.execute(
+        sql.SQL(
+            "CREATE OR REPLACE FUNCTION {name} (at timestamptz) RETURNS SETOF {history} LANGUAGE sql STABLE "
+            "PARALLEL SAFE AS {body}"
+        ).format(
+            name=identifier(as_of(table)),
+            history=identifier(history),
+            body=sql.Literal(body.as_string(connection)),
+        )
+    )
