@@ -12,9 +12,12 @@ import polars as pl
 
 from etl_assets.errors import DeclarationError, LoadError
 from etl_assets.load.prepare import AFTER_ALL
-from etl_assets.load.writers.base import RowWriter, Writer, records_of
-from etl_assets.postgres.ledger import deliveries, entries, quarantine, valid_times
+from etl_assets.load.writers.base import Completion, RowWriter, Writer, records_of
+from etl_assets.load.writers.published_keys import PublishedKeys
+from etl_assets.load.writers.snapshot import ORPHANED, UNREADABLE, refuse_too_many
+from etl_assets.postgres.ledger import deletions, deliveries, entries, quarantine, references, valid_times
 from etl_assets.postgres.ledger.entries import VERSIONS
+from etl_assets.postgres.tables.absent_rows import AbsentRows
 from etl_assets.postgres.tables.history_table import OF_VERSIONS, ensure_history, history_of
 from etl_assets.postgres.tables.probe import Probe
 from etl_assets.postgres.tables.upsert import Written
@@ -23,10 +26,11 @@ from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 from etl_assets.schema.repeated_keys import FOUND_BY_LOADER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from etl_assets.load.prepare import Prepared
     from etl_assets.load.writers.base import WriterContext
+    from etl_assets.load.writers.snapshot import Snapshot
     from etl_assets.model.delivery import Delivery
     from etl_assets.model.partitions import Partitioning
     from etl_assets.postgres.connection import Connection
@@ -48,19 +52,27 @@ class History(Writer):
     Attributes:
         columns: The columns that count: others keep, in each version, the values that the version began with. If
             empty, all columns count.
+        snapshot: Whether each delivery is the whole of its source or partition: what it no longer has ends, as far as
+            this `Snapshot` consents. None if keys that are missing stay.
         dated: Returns the time of a delivery, for the key of its partition, or without partitions for the name of its
             file. A date means its midnight in UTC. By default the time is when the delivery was fetched.
     """
 
     columns: tuple[str, ...] = ()
+    snapshot: Snapshot | None = None
     dated: Callable[[str], date] | None = None
 
     extension = OF_VERSIONS
 
     @property
+    def deletes(self) -> bool:
+        """See `Writer.deletes`."""
+        return self.snapshot is not None
+
+    @property
     def identity(self) -> str:
         """See `Writer.identity`; the code of ``dated`` is another part of the fingerprint."""
-        return f"History {self.columns!r} {getattr(self.dated, '__qualname__', '')}"
+        return f"History {self.columns!r} {self.deletes} {getattr(self.dated, '__qualname__', '')}"
 
     def check(self, schema: Schema, partitions: Partitioning | None, where: str) -> None:
         """See `Writer.check`."""
@@ -77,6 +89,8 @@ class History(Writer):
             raise DeclarationError(where, "write", f"has no column {unknown[0]!r}", "Name declared columns")
         if taken := [name for name in OF_VERSIONS.columns if name in schema.names]:
             raise DeclarationError(where, "write", f"needs the name {taken[0]!r}", "Name the column otherwise")
+        if self.snapshot is not None:
+            self.snapshot.check(schema, partitions, where)
         if partitions is not None and partitions.column is None and self.dated is None:
             problem = "is History, and partitions may be fetched in another order than that of their times"
             raise DeclarationError(where, "write", problem, "Write dated=, a function of the key of a partition")
@@ -88,6 +102,10 @@ class History(Writer):
     def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
         """See `Writer.ensure_table`; also makes the view and the function."""
         ensure_history(connection, table, schema)
+
+    def explain(self, notes: Mapping[str, int]) -> list[str]:
+        """See `Writer.explain`."""
+        return [] if self.snapshot is None else self.snapshot.explain(notes)
 
     def open(self, context: WriterContext) -> HistoryRows:
         """See `Writer.open`."""
@@ -141,6 +159,9 @@ class HistoryRows(RowWriter):
         self._probe = Probe(context.connection, target.table, target.schema)
         self._other_seeds = entries.other_seeds(context.connection, context.delivery.source, context.seed)
         self._begins_table = self._versions.was_empty
+        self._snapshot = mode.snapshot
+        self._published = PublishedKeys(context) if mode.snapshot is not None else None
+        self._decided_by: Sequence[int] = ()
 
     @property
     def sends_everything(self) -> bool:
@@ -155,6 +176,11 @@ class HistoryRows(RowWriter):
         """See `RowWriter.begin`. Enter the time of the delivery, if it is another one than before."""
         context = self.context
         self._versions.newer = newer
+        if self._snapshot is not None:
+            complete = set(deliveries.completed(context.connection, newer))
+            if context.target.key_has_partition:
+                complete &= set(deliveries.newer(context.connection, context.delivery, same_partition=True))
+            self._decided_by = [delivery_id for delivery_id in newer if delivery_id in complete]
         if not valid_times.enter(context.connection, context.delivery, self._at):
             return
         other = valid_times.find_contradiction(
@@ -176,8 +202,9 @@ class HistoryRows(RowWriter):
     def write(self, prepared: Prepared, kind: Kind) -> Written:
         """See `RowWriter.write`."""
         context = self.context
-        if kind == "replay" and context.target.schema.repeated_keys not in FOUND_BY_LOADER:
-            deliveries.need_reload_of(context.connection, context.delivery)  # which decides between its records again
+        decides_alone = context.target.schema.repeated_keys in FOUND_BY_LOADER and self._snapshot is None
+        if kind == "replay" and not decides_alone:
+            deliveries.need_reload_of(context.connection, context.delivery)  # which decides by all of its records again
         rows = self._hashed(prepared.rows)
         edited = self._write_changes(rows, prepared, kind)
         entries.confirm(context.connection, edited.merged)
@@ -192,6 +219,36 @@ class HistoryRows(RowWriter):
             deleted=edited.removed,
             notes={VERSIONS: versions} if versions else {},
         )
+
+    def note(self, prepared: Prepared) -> None:
+        """See `RowWriter.note`. In a first load nothing can end; `complete` reads the keys if it can."""
+        if self._published is not None and not self._versions.was_empty:
+            self._published.add(prepared.batch)
+
+    def complete(self) -> Completion | None:
+        """See `RowWriter.complete`. End the keys that the delivery no longer has; let those go on that it has."""
+        context, target, versions = self.context, self.context.target, self._versions
+        if self._snapshot is None or self._published is None:
+            return None
+        partition = context.delivery.partition if target.key_has_partition else None
+        absent = AbsentRows(
+            context.connection, history_of(target.table), target.schema, context.delivery, partition, versions=True
+        )
+        if context.delivery.generation == 1 and not absent.any_others(versions.newer):
+            return Completion()
+        unreadable, orphaned = self._published.add_others(), 0
+        if not unreadable:
+            absent.find(self._published.keys, versions.newer)
+            orphaned = references.count_referring(context.connection, target.table, absent.name) if absent.number else 0
+            refuse_too_many(context, self._snapshot, absent, orphaned)
+            deletions.enter(context.connection, context.delivery, target.schema, absent.name)
+        left = versions.ended(None if unreadable else self._published.keys)
+        gone = left.clear() if unreadable else absent.keys()
+        versions.stage(None)
+        edited = versions.place(self._newer_deliveries(), gone=gone, left=left, later=AFTER_ALL)
+        entries.confirm(context.connection, edited.merged)
+        notes = {UNREADABLE: unreadable, ORPHANED: orphaned, VERSIONS: edited.added + edited.gone}
+        return Completion(edited.gone, {name: number for name, number in notes.items() if number})
 
     def store(self, rows: pl.DataFrame) -> None:
         """See `RowWriter.store`."""
@@ -216,13 +273,12 @@ class HistoryRows(RowWriter):
             records = records_of(prepared, context)
             quarantine.supersede(context.connection, context.delivery, *records)
             left = versions.unproduced(prepared.batch.rows.select(*key, RECORD_NO), records)
-        if self._begins_table and versions.begin_if_new(rows, prepared.encoded):
+        if self._begins_table and not self._decided_by and versions.begin_if_new(rows, prepared.encoded):
             return Edited(began=rows.height, added=rows.height)
         self._begins_table = False
-        changed = rows[self._differing(rows, prepared, left)]
+        own, changed = self._own_and_changed(rows, prepared, left)
         edited = Edited()
         if not (reloaded or kind == "replay" or versions.newer or self._other_seeds):
-            own = versions.own_keys(changed) if prepared.batch.span.first_record > 1 else left
             versions.stage(changed.join(own, on=key, how="anti", maintain_order="left"))
             edited = versions.succeed()
             changed = changed.join(own, on=key, how="semi", maintain_order="left")
@@ -231,32 +287,50 @@ class HistoryRows(RowWriter):
             versions.stage(changed)
             if self._other_seeds:
                 versions.rehash(self._hashed_anew)
-            neighbours = NewerDeliveries(context, self._hashed_anew, versions.newer, prepared, kind)
-            edited += versions.place(neighbours, gone=left.clear(), left=left, pending=self._pending(prepared, kind))
+            neighbours = self._newer_deliveries(prepared.batch.span.batch, self._confirmed_after(prepared, kind))
+            edited += versions.place(neighbours, gone=left.clear(), left=left, later=self._standing(prepared, kind))
         self._mark_others(edited)
         return edited
 
-    def _differing(self, rows: pl.DataFrame, prepared: Prepared, left: pl.DataFrame) -> np.ndarray:
-        """Return the places of the rows that may change a version.
+    def _own_and_changed(
+        self, rows: pl.DataFrame, prepared: Prepared, left: pl.DataFrame
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the keys for which the delivery has brought a version before, and the rows that may change one.
 
-        Nothing needs to be sent of the others: their key has a current version with the same hash. A version has the
-        contents of the last record of its delivery. So if not all columns count, a later batch may change those of an
-        equal version.
+        If nothing is newer, only keys and hashes are sent of the others: their key has a current version that is equal.
+        But a version has the contents of the last record of its delivery, also in columns that do not count.
         """
-        first = prepared.batch.span.first_record == 1 and self.context.delivery.generation == 1
-        if self._versions.newer or not (first or self._all_count):
-            return np.arange(rows.height)
+        key, versions = self.context.target.schema.key, self._versions
+        if versions.newer:
+            return left, rows
         found = self._probe.compare(rows)
-        again = rows.with_row_index("#place").join(left, on=self.context.target.schema.key, how="semi")["#place"]
-        return np.unique(np.concatenate([found.new, found.differing, again.to_numpy()]))
+        places = np.zeros(rows.height, dtype=bool)
+        places[found.new] = places[found.differing] = True
+        own = left
+        if prepared.batch.span.first_record > 1 or self.context.delivery.generation > 1:
+            own = versions.own_keys(rows.filter(places) if self._all_count else rows)
+        again = left if self._all_count else pl.concat([own, left])
+        sent = pl.concat([rows.filter(places), rows.filter(~places).join(again, on=key, how="semi")])
+        return own, sent.sort(key)
 
-    def _pending(self, prepared: Prepared, kind: Kind) -> int:
-        """Return the record after which the delivery's versions will be written again."""
-        if kind == "replay" or self.context.delivery.generation == 1:
-            return AFTER_ALL
+    def _standing(self, prepared: Prepared, kind: Kind) -> int:
+        """Return the record after which the delivery's versions stand; those that later batches write again do not."""
+        if kind == "replay":
+            return 0
         first, last = records_of(prepared, self.context)
         written = entries.find(self.context.connection, self.context.delivery).values()
-        return last if all(entry.last_record < first for entry in written) else AFTER_ALL
+        return AFTER_ALL if all(entry.last_record < first for entry in written) else last
+
+    def _newer_deliveries(self, batch: int = 0, after: int = AFTER_ALL) -> NewerDeliveries:
+        return NewerDeliveries(self.context, self._hashed_anew, self._versions.newer, self._decided_by, batch, after)
+
+    def _confirmed_after(self, prepared: Prepared, kind: Kind) -> int:
+        """Return the record of this delivery after which records that are already written count as newer."""
+        if kind == "replay":
+            return prepared.batch.span.first_record
+        if self.context.delivery.generation == 1:
+            return AFTER_ALL
+        return 0 if entries.has_gaps(self.context.connection, self.context.delivery) else AFTER_ALL
 
     def _mark_others(self, edited: Edited) -> None:
         """Mark the deliveries to be reloaded that may have other versions of what was changed."""
@@ -278,8 +352,9 @@ class NewerDeliveries:
         context: Of the delivery that is written.
         hashed: Returns rows with the hashes of the columns that count.
         newer: Ids of the newer deliveries, the oldest first.
-        prepared: The batch, or the replay.
-        kind: Which of both.
+        decided_by: Those of them that are the whole of the scope.
+        batch: Number of the batch.
+        after: Records of the delivery after this one, which are already written, count as newer.
     """
 
     def __init__(
@@ -287,49 +362,71 @@ class NewerDeliveries:
         context: WriterContext,
         hashed: Callable[[pl.DataFrame], pl.DataFrame],
         newer: Sequence[int],
-        prepared: Prepared,
-        kind: Kind,
+        decided_by: Sequence[int],
+        batch: int = 0,
+        after: int = AFTER_ALL,
     ) -> None:
         self._context = context
         self._hashed = hashed
         self._places = {delivery_id: place for place, delivery_id in enumerate(newer)} | {context.delivery.id: -1}
-        self._prepared = prepared
-        self._kind = kind
+        self._decided_by = decided_by
+        self._batch = batch
+        self._after = after
 
     def confirming(self, keys: pl.DataFrame) -> pl.DataFrame:
         """See `Neighbours.confirming`. Newer deliveries are read, the oldest first, until every key is found."""
-        context, key = self._context, self._context.target.schema.key
-        read, after = context.target.read_confirmed, self._after
-        none = self._hashed(self._prepared.rows.clear())
-        if read is None or (len(self._places) == 1 and after == AFTER_ALL):
-            return none
-        confirmations = entries.find_confirmations(
-            context.connection, context.delivery, after, same_partition=context.disjoint
-        )
-        ends = keys[END].replace_strict(self._places, default=len(self._places), return_dtype=pl.Int64)
-        wanted, found = keys.with_columns(ends.alias(_ENDS)), [none]
-        for delivery_id, of_delivery in groupby(confirmations, lambda confirmation: confirmation.delivery_id):
-            lasting = wanted.filter(pl.col(_ENDS) > self._places.get(delivery_id, len(self._places)))
-            if lasting.is_empty():
-                continue
-            own = delivery_id == context.delivery.id
-            asked = lasting.select(*key, HASH, pl.col(RECORD_NO).alias(_RECORD))
-            for rows in read(context.connection, list(of_delivery), self._prepared.batch.span.batch):
-                same = self._hashed(rows).join(asked, on=key).filter(pl.col(ROW_HASH) == pl.col(HASH))
-                found.append(same.filter(pl.col(RECORD_NO) > pl.col(_RECORD)) if own else same)
-            newest = pl.concat(found, how="diagonal_relaxed").sort(RECORD_NO).unique(key, keep="last")
-            wanted, found = wanted.join(newest, on=key, how="anti"), [newest]
-        return found[0] if len(found) == 1 else pl.concat(found, how="diagonal_relaxed")
+        found: list[pl.DataFrame] = []
+        wanted = keys.with_columns(self._place_of_end(keys).alias(_ENDS))
+        for delivery_id, confirmations in self._confirmations():
+            asked = wanted.filter(pl.col(_ENDS) > self._places[delivery_id])
+            if asked.height:
+                found.append(self._confirmed_by(delivery_id, list(confirmations), asked))
+                wanted = wanted.join(found[-1], on=self._context.target.schema.key, how="anti")
+        return pl.concat(found, how="diagonal_relaxed") if found else keys.clear()
 
     def ending(self, keys: pl.DataFrame) -> pl.DataFrame:
-        """See `Neighbours.ending`. A delivery that is not the whole of its scope ends no version."""
-        return keys.clear().with_columns(pl.lit(None, dtype=pl.Int64).alias(DELIVERY_ID))
+        """See `Neighbours.ending`. A record that a delivery rejected has its key."""
+        key, read = self._context.target.schema.key, self._context.target.keys
+        wanted = keys.with_columns(self._place_of_end(keys).alias(_ENDS))
+        found = [keys.clear().select(*key, pl.lit(None, dtype=pl.Int64).alias(DELIVERY_ID))]
+        for delivery_id in self._decided_by:
+            asked = wanted.filter(pl.col(_ENDS) > self._places[delivery_id])
+            if asked.is_empty():
+                continue
+            if read is not None:
+                rejected, unreadable = read.of_delivery(self._context.connection, delivery_id)
+                asked = asked.clear() if unreadable.len() else asked.join(rejected, on=key, how="anti")
+            found.append(asked.select(*key, pl.lit(delivery_id, dtype=pl.Int64).alias(DELIVERY_ID)))
+            wanted = wanted.join(asked, on=key, how="anti")
+        return pl.concat(found)
 
-    @property
-    def _after(self) -> int:
-        """The record of this delivery after which its records that are already written count as newer."""
-        if self._kind == "replay":
-            return self._prepared.batch.span.first_record
-        if self._context.delivery.generation == 1:
-            return AFTER_ALL
-        return 0 if entries.has_gaps(self._context.connection, self._context.delivery) else AFTER_ALL
+    def _place_of_end(self, keys: pl.DataFrame) -> pl.Series:
+        """Return the place, among the newer deliveries, of the one at which each version ends or the next begins."""
+        return keys[END].replace_strict(self._places, default=len(self._places), return_dtype=pl.Int64)
+
+    def _confirmations(self) -> Iterator[tuple[int, Iterator[entries.Confirmation]]]:
+        """Yield the deliveries whose entries confirmed rows, the oldest first."""
+        context = self._context
+        if context.target.read_confirmed is None or (len(self._places) == 1 and self._after == AFTER_ALL):
+            return iter(())
+        confirmations = entries.find_confirmations(
+            context.connection, context.delivery, self._after, same_partition=context.disjoint
+        )
+        known = (confirmation for confirmation in confirmations if confirmation.delivery_id in self._places)
+        return groupby(known, lambda confirmation: confirmation.delivery_id)
+
+    def _confirmed_by(
+        self, delivery_id: int, confirmations: Sequence[entries.Confirmation], asked: pl.DataFrame
+    ) -> pl.DataFrame:
+        """Return the last record, of each key, by which a delivery confirms its version."""
+        context, key = self._context, self._context.target.schema.key
+        read = context.target.read_confirmed
+        own = pl.col(RECORD_NO) > pl.col(_RECORD) if delivery_id == context.delivery.id else pl.lit(value=True)
+        marks = asked.select(*key, HASH, pl.col(RECORD_NO).alias(_RECORD))
+        rows = [
+            self._hashed(frame).join(marks, on=key).filter((pl.col(ROW_HASH) == pl.col(HASH)) & own)
+            for frame in (read(context.connection, confirmations, self._batch) if read is not None else ())
+        ]
+        if not rows:
+            return asked.clear()
+        return pl.concat(rows, how="diagonal_relaxed").sort(RECORD_NO).unique(key, keep="last")

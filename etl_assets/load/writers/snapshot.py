@@ -5,25 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-import polars as pl
-
 from etl_assets.errors import DeclarationError, TooManyDeletedError
 from etl_assets.load.writers.base import Completion, Writer
 from etl_assets.load.writers.keyed_rows import KeyedRows
-from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
+from etl_assets.load.writers.published_keys import PublishedKeys
 from etl_assets.model.partitions import Files
-from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.postgres.ledger import deletions, deliveries, references
 from etl_assets.postgres.tables.absent_rows import AbsentRows
-from etl_assets.postgres.tables.key_lists import KeyList
-from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import polars as pl
+
     from etl_assets.load.prepare import Prepared
     from etl_assets.load.writers.base import WriterContext
-    from etl_assets.model.batch import Batch
     from etl_assets.model.partitions import Partitioning
     from etl_assets.postgres.ledger.entries import Kind
     from etl_assets.postgres.tables.upsert import Written
@@ -90,7 +86,7 @@ class Snapshot(Writer):
             "missed. Correct these records, or the declaration.",
             ORPHANED: "{} rows of other tables refer to rows that were deleted.",
         }
-        return [texts[name].format(number) for name, number in notes.items()]
+        return [texts[name].format(number) for name, number in notes.items() if name in texts]
 
     def open(self, context: WriterContext) -> SnapshotRows:
         """See `Writer.open`."""
@@ -111,12 +107,7 @@ class SnapshotRows(KeyedRows):
         super().__init__(context)
         self._mode = mode
         self._of_partition = context.target.key_has_partition
-        self._published = KeyList(
-            context.connection, "etl_published", context.target.table, context.target.schema, at_commit="PRESERVE ROWS"
-        )
-        self._noted: dict[int, int] = {}
-        self._corrected_keys: list[pl.DataFrame] = []
-        self._corrected_unreadable = False
+        self._published = PublishedKeys(context)
         self._decided_by: Sequence[int] = ()
 
     def begin(self, newer: Sequence[int]) -> None:
@@ -129,7 +120,7 @@ class SnapshotRows(KeyedRows):
     def note(self, prepared: Prepared) -> None:
         """See `RowWriter.note`. In a first load there is nothing to delete; `complete` reads the keys if there is."""
         if not self.table.was_empty:
-            self._note(prepared.batch)
+            self._published.add(prepared.batch)
 
     def write(self, prepared: Prepared, kind: Kind) -> Written:
         """See `RowWriter.write`."""
@@ -149,16 +140,16 @@ class SnapshotRows(KeyedRows):
         absent = AbsentRows(context.connection, target.table, target.schema, context.delivery, partition)
         if context.delivery.generation == 1 and not absent.any_others(self.guard.outranked_by):
             return Completion()
-        unreadable = self._note_others()
+        unreadable = self._published.add_others()
         if context.delivery.generation > 1:
             self._ask_older()
         if unreadable:
             return Completion(notes={UNREADABLE: unreadable})
-        absent.find(self._published, self.guard.outranked_by)
+        absent.find(self._published.keys, self.guard.outranked_by)
         if self.guard.outranked_by and (protect := self.protection_from(0, 0)) is not None:
             absent.keep_confirmed(protect)
         orphaned = references.count_referring(context.connection, target.table, absent.name) if absent.number else 0
-        self._brake(absent, orphaned)
+        refuse_too_many(context, self._mode, absent, orphaned)
         deletions.enter(context.connection, context.delivery, target.schema, absent.name)
         deleted = absent.delete()
         return Completion(deleted, {ORPHANED: orphaned} if orphaned else {})
@@ -179,31 +170,6 @@ class SnapshotRows(KeyedRows):
                 missing = missing_here
         return rows.sort(schema.key)
 
-    def _note(self, batch: Batch) -> None:
-        """Keep the keys of all records of a batch, and how many cannot be read."""
-        target = self.context.target
-        others = batch.rejected
-        if target.schema.repeated_keys == "reject":  # a record that only repeats a key adds none
-            others = others.filter(pl.col(REJECTED_RULES).list.eval(pl.element() != KEY_UNIQUE).list.any())
-        self._published.add(batch.rows)
-        unreadable = others[REJECTED_RECORD_NO]
-        if others.height and target.keys is not None:
-            keys, unreadable = target.keys.of_batch(batch.raw, unreadable)
-            self._published.add(keys)
-            corrected = list(batch.corrections)
-            self._corrected_keys.append(keys.filter(pl.col(RECORD_NO).is_in(corrected)))
-            self._corrected_unreadable |= unreadable.is_in(corrected).any()
-        self._noted[batch.span.batch] = unreadable.len()
-
-    def _note_others(self) -> int:
-        """Read the keys of the batches that other runs wrote; return how many keys of the delivery are unreadable."""
-        lacking = {span.batch for span in self.context.delivery.manifest.spans} - set(self._noted)
-        if lacking and self.context.open_batches is not None:
-            for batch in self.context.open_batches(frozenset(self._noted)):
-                self.context.connection.execute("SELECT")
-                self._note(batch)
-        return sum(self._noted.values())
-
     def _ask_older(self) -> None:
         """Mark the older deliveries to be reloaded that decided without knowing what this one publishes now.
 
@@ -213,34 +179,41 @@ class SnapshotRows(KeyedRows):
         context = self.context
         connection, delivery, of_partition = context.connection, context.delivery, self._of_partition
         deliveries.need_reload_of_those_written_since(connection, delivery, same_partition=of_partition)
-        if self._corrected_unreadable or any(self.table.missing_keys(keys).height for keys in self._corrected_keys):
+        published = self._published
+        if published.corrected_unreadable or any(self.table.missing_keys(keys).height for keys in published.corrected):
             deliveries.need_reload(connection, delivery, same_partition=of_partition, newer_too=False, itself=False)
 
-    def _brake(self, absent: AbsentRows, orphaned: int) -> None:
-        """Raise if the delivery would delete more rows than the mode or a person consents to."""
-        if self.context.accept_deletes or not absent.number:
-            return
-        delivery, mode = self.context.delivery, self._mode
-        consent = int(mode.max_deleted * absent.compared)
-        problem = ""
-        if self.context.target.frozen and not delivery.manifest.records:
-            problem = f"has no records, and the table has {absent.compared} rows"
-        elif orphaned and mode.referenced == "refuse":
-            problem = (
-                f"no longer has {absent.number} of {absent.compared} rows, and {orphaned} rows of other tables refer "
-                "to them"
-            )
-        elif absent.number > consent:
-            problem = (
-                f"does not have the keys of {absent.number} of {absent.compared} rows; "
-                f"max_deleted={mode.max_deleted} consents to {consent}"
-            )
-        if not problem:
-            return
-        consented = f"consent with `etl-assets run {delivery.source} --accept-deletes`, or accept_deletes in Dagster"
-        if not self.context.target.frozen:
-            consented = "raise max_deleted of the Snapshot in metadata 'write' of the asset"
-        raise TooManyDeletedError(
-            f"{delivery} {problem}. The first keys that are gone: {absent.first_keys()}. Nothing was deleted, and the "
-            f"last batch of the delivery was not written. Look at the delivery. If the rows are to go, {consented}."
-        )
+
+def refuse_too_many(context: WriterContext, mode: Snapshot, absent: AbsentRows, orphaned: int) -> None:
+    """Raise if a delivery would delete more rows than the mode or a person consents to.
+
+    Args:
+        context: Of the delivery.
+        mode: The declared mode.
+        absent: The rows.
+        orphaned: How many rows of other tables refer to them.
+
+    Raises:
+        TooManyDeletedError: If it would.
+    """
+    if context.accept_deletes or not absent.number:
+        return
+    delivery = context.delivery
+    consent = int(mode.max_deleted * absent.compared)
+    problem = ""
+    number = f"{absent.number} of {absent.compared} rows"
+    if context.target.frozen and not delivery.manifest.records:
+        problem = f"has no records, and the table has {absent.compared} rows"
+    elif orphaned and mode.referenced == "refuse":
+        problem = f"no longer has {number}, and {orphaned} rows of other tables refer to them"
+    elif absent.number > consent:
+        problem = f"does not have the keys of {number}; max_deleted={mode.max_deleted} consents to {consent}"
+    if not problem:
+        return
+    consented = f"consent with `etl-assets run {delivery.source} --accept-deletes`, or accept_deletes in Dagster"
+    if not context.target.frozen:
+        consented = "raise max_deleted of the Snapshot in metadata 'write' of the asset"
+    raise TooManyDeletedError(
+        f"{delivery} {problem}. The first keys that are gone: {absent.first_keys()}. Nothing was deleted, and the "
+        f"last batch of the delivery was not written. Look at the delivery. If the rows are to go, {consented}."
+    )

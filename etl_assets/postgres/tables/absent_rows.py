@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from psycopg import sql
 
 from etl_assets.postgres.tables.guard import same_key
+from etl_assets.postgres.tables.history_table import ENDED_BY
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.postgres.tables.reading import fetch_frame
 from etl_assets.postgres.tables.reloading import hand_over
@@ -14,6 +15,8 @@ from etl_assets.schema import DELIVERY_ID, RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import polars as pl
 
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
@@ -36,6 +39,7 @@ class AbsentRows:
         schema: Of the table.
         delivery: The delivery.
         partition: Only rows that came in this partition; None for all rows.
+        versions: Whether the table has versions of rows: only those are of the scope that the delivery may end.
 
     Attributes:
         number: How many rows were found.
@@ -45,7 +49,14 @@ class AbsentRows:
     name: Final = ABSENT
 
     def __init__(
-        self, connection: Connection, table: str, schema: Schema, delivery: Delivery, partition: str | None
+        self,
+        connection: Connection,
+        table: str,
+        schema: Schema,
+        delivery: Delivery,
+        partition: str | None,
+        *,
+        versions: bool = False,
     ) -> None:
         self._connection = connection
         self._name = table
@@ -53,6 +64,7 @@ class AbsentRows:
         self._schema = schema
         self._delivery = delivery
         self._partition = partition
+        self._versions = versions
         self.number = 0
         self.compared = 0
 
@@ -91,7 +103,9 @@ class AbsentRows:
         self.number = self._count(sql.SQL("SELECT count(*) FROM {}").format(ABSENT))
         if self.number:
             self.compared = self._count(
-                sql.SQL("SELECT count(*) FROM {} t WHERE {}").format(self._table, self._scope(()))
+                sql.SQL("SELECT count(*) FROM {} t WHERE {}").format(
+                    self._table, self._scope(newer if self._versions else ())
+                )
             )
 
     def keep_confirmed(self, protect: Protect) -> None:
@@ -129,6 +143,11 @@ class AbsentRows:
         query = sql.SQL("SELECT {} FROM {} ORDER BY {} LIMIT {}").format(columns, ABSENT, order, sql.Literal(_SHOWN))
         return "; ".join(" ".join(row) for row in self._connection.execute(query).fetchall())
 
+    def keys(self) -> pl.DataFrame:
+        """Return the keys of the rows."""
+        query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(map(sql.Identifier, self._schema.key)), ABSENT)
+        return fetch_frame(self._connection, query, {}, self._schema.key, self._schema)
+
     def delete(self) -> int:
         """Delete the rows; return how many were deleted."""
         if not self.number:
@@ -148,6 +167,12 @@ class AbsentRows:
         conditions: list[sql.Composable] = [sql.SQL("true")]
         if newer:
             conditions.append(sql.SQL("t.{} <> ALL ({}::bigint[])").format(delivery, sql.Literal(list(newer))))
+        if self._versions:
+            conditions.append(
+                sql.SQL("(t.{ended_by} IS NULL OR t.{ended_by} = ANY ({newer}::bigint[]))").format(
+                    ended_by=sql.Identifier(ENDED_BY), newer=sql.Literal(list(newer))
+                )
+            )
         if self._partition is not None:
             conditions.append(
                 sql.SQL("t.{} IN (SELECT id FROM etl.delivery WHERE source = {} AND partition = {})").format(

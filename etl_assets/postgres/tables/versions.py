@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import LiteralString
 
     from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.tables.key_lists import KeyList
     from etl_assets.schema import Schema
 
 HASH: Final = "#hash"
@@ -174,10 +175,11 @@ class VersionWriter:
             return False
         return True
 
-    def stage(self, rows: pl.DataFrame) -> None:
-        """Replace the contents of the staging table with rows, of which no key occurs twice."""
+    def stage(self, rows: pl.DataFrame | None) -> None:
+        """Replace the contents of the staging table with rows, of which no key occurs twice; with None, empty it."""
         self._execute("TRUNCATE {staged}")
-        self._send("staged", self._columns, rows)
+        if rows is not None:
+            self._send("staged", self._columns, rows)
 
     def succeed(self) -> Edited:
         """End the current versions of the staged keys, and begin others.
@@ -237,6 +239,23 @@ class VersionWriter:
                 "AND h.{delivery} = c.{delivery} AND h.{hash} <> c.{hash}"
             )
 
+    def ended(self, published: KeyList | None) -> pl.DataFrame:
+        """Return the keys whose version ended with the delivery, which brought no other, and that it has.
+
+        Args:
+            published: The keys that the delivery has; None if it may have any.
+        """
+        has_key = self._format("true")
+        if published is not None:
+            has_key = self._format("EXISTS (SELECT FROM {published} k WHERE {h_is_k})", published=published.name)
+        query = self._format(
+            "SELECT {keys_of_h} FROM {history} h WHERE h.{ended_by} = {own} AND {has_key} "
+            "AND NOT EXISTS (SELECT FROM {history} c WHERE {c_is_h} AND c.{delivery} = {own})",
+            has_key=has_key,
+            c_is_h=same_key(self._schema, "c", "h"),
+        )
+        return fetch_frame(self._connection, query, {}, self._schema.key, self._schema)
+
     def move(self, since: datetime) -> None:
         """Move the versions that the delivery began or ended to another time of it."""
         at = sql.Literal(since)
@@ -249,7 +268,7 @@ class VersionWriter:
             "INSERT INTO {history} ({columns}, {begins}) SELECT {columns}, {at} FROM {staged} ON CONFLICT DO NOTHING"
         )
 
-    def place(self, neighbours: Neighbours, *, gone: pl.DataFrame, left: pl.DataFrame, pending: int) -> Edited:
+    def place(self, neighbours: Neighbours, *, gone: pl.DataFrame, left: pl.DataFrame, later: int) -> Edited:
         """Make the versions at the time of the delivery those that it brings, up to the next delivery with the key.
 
         The staged rows are what it brings.
@@ -258,11 +277,11 @@ class VersionWriter:
             neighbours: What newer deliveries, which are loaded, say of the keys.
             gone: Keys that end with the delivery.
             left: Keys of which it brings nothing, so that what was before goes on.
-            pending: Versions of the delivery from records after this one will be written again.
+            later: Versions of the delivery from records after this one stand.
         """
         self._list_stake(gone, left)
         with planned_without(self._connection, "hashjoin", "mergejoin"):
-            self._drop_what_stands(pending)
+            self._drop_what_stands(later)
             self._find_next(neighbours)
             return self._edit()
 
@@ -284,12 +303,12 @@ class VersionWriter:
                 b_is_k=same_key(self._schema, "b", "k"),
             )
 
-    def _drop_what_stands(self, pending: int) -> None:
+    def _drop_what_stands(self, later: int) -> None:
         """Drop the keys whose version stays as it is."""
         self._execute(
             "DELETE FROM {stake} k WHERE k.{state} = 'row' AND k.{cover} = {own} "
-            "AND k.{cover_record} > k.{record} AND k.{cover_record} <= {pending}",
-            pending=sql.Literal(pending),
+            "AND k.{cover_record} > greatest(k.{record}, {standing})",
+            standing=sql.Literal(later),
         )
         # a record that says what was before only confirms it
         self._execute("UPDATE {stake} k SET {state} = 'left' WHERE k.{state} = 'row' AND k.{before_hash} = k.{hash}")
