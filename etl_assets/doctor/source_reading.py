@@ -101,7 +101,9 @@ class SourceReading:
         self._seed = hash_seed(source.schema)
         self._loaded = loaded_deliveries(connection, source.name, source.fingerprint)
         ours = isinstance(source.loader, PostgresLoader)
-        self._comparable = ours and is_comparable(connection, source.table, source.schema)
+        self._comparable = ours and is_comparable(
+            connection, source.stored_table, source.schema, source.write.extension
+        )
         skipped = [loaded.id for loaded in self._loaded if not (loaded.current and self._comparable)]
         self.extent = Extent(source.name, sum(loaded.batches for loaded in self._loaded), skipped=skipped)
         self.violations: list[Violation] = []
@@ -149,6 +151,7 @@ class SourceReading:
             self._source.table,
             self._source.schema,
             hashes=hashes,
+            compared=self._source.write.compared(self._source.schema),
             first_stays=self._source.write.first_stays,
         )
 
@@ -221,7 +224,7 @@ class SourceReading:
         if self._source.transformer is not None and schema.key:
             rows = rows.sort(schema.order_by, maintain_order=True) if schema.order_by else rows
             rows = rows.unique([*schema.key, RECORD_NO], keep="last", maintain_order=True)
-        return rows.with_columns(row_hashes(rows, schema, self._seed))
+        return rows.with_columns(row_hashes(rows, self._source.write.compared(schema), self._seed))
 
     def _check_index(self, delivery: Delivery) -> None:
         """Index the bytes again, and compare the spans with those by which the delivery was read."""

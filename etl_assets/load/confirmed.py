@@ -48,7 +48,7 @@ def confirmed_rows(
     for rows in confirming:
         ordered = [schema.order_by] if schema.order_by else []
         same_keys = rows.join(remaining, on=schema.key, how="semi")
-        hashed = same_keys.with_columns(row_hashes(same_keys, schema, seed))
+        hashed = same_keys.with_columns(row_hashes(same_keys, schema.names, seed))
         matches = hashed.select(*dict.fromkeys([*marks, *ordered])).join(remaining, on=schema.key)
         newest = matches.filter(_is_newer(schema, delivery_id)).sort([*ordered, RECORD_NO])
         confirmed = newest.select(marks).unique(schema.key, keep="last")

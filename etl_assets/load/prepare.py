@@ -82,9 +82,9 @@ def hash_seed(schema: Schema) -> int:
     return int.from_bytes(sha256(inputs.encode()).digest()[:8], "big") >> 1
 
 
-def row_hashes(rows: pl.DataFrame, schema: Schema, seed: int) -> pl.Series:
-    """Return the row hash of each row, as the column ``ROW_HASH``."""
-    return rows.select(schema.names).hash_rows(seed).reinterpret(signed=True).alias(ROW_HASH)
+def row_hashes(rows: pl.DataFrame, names: Sequence[str], seed: int) -> pl.Series:
+    """Return the row hash of each row, of the named columns, as the column ``ROW_HASH``."""
+    return rows.select(names).hash_rows(seed).reinterpret(signed=True).alias(ROW_HASH)
 
 
 def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepared:
@@ -104,7 +104,7 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
         rows, duplicate, repeated = _one_of_each_key(batch.rows, schema, seed, first=first)
     if repeated:
         batch = replace(batch, reported={**batch.reported, KEY_UNIQUE: repeated})
-    rows = with_marks(rows, schema, delivery_id, seed)
+    rows = with_marks(rows, target, delivery_id, seed)
     reported = {rule: len(numbers) for rule, numbers in batch.reported.items()}
     places = {rule: places_of(batch, numbers) for rule, numbers in batch.reported.items()}
     rejected = rejected_records(batch, schema)
@@ -121,9 +121,10 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
     )
 
 
-def with_marks(rows: pl.DataFrame, schema: Schema, delivery_id: int, seed: int) -> pl.DataFrame:
+def with_marks(rows: pl.DataFrame, target: Target, delivery_id: int, seed: int) -> pl.DataFrame:
     """Return rows with the bookkeeping columns."""
-    return rows.with_columns(pl.lit(delivery_id, dtype=pl.Int64).alias(DELIVERY_ID), row_hashes(rows, schema, seed))
+    hashes = row_hashes(rows, target.writer.compared(target.schema), seed)
+    return rows.with_columns(pl.lit(delivery_id, dtype=pl.Int64).alias(DELIVERY_ID), hashes)
 
 
 def without_repeated(

@@ -15,7 +15,7 @@ import pyarrow as pa
 from etl_assets.errors import DeclarationError, DeliveryError
 from etl_assets.graph.keys import delivered_as, table_of
 from etl_assets.load import LoadRequest, PostgresLoader, Target
-from etl_assets.load.writers import Append, Replace, Snapshot, Upsert
+from etl_assets.load.writers import Append, History, Replace, Snapshot, Upsert
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, Batch, RawBatch
 from etl_assets.model.delivery import Manifest, MemberIndex, Span
 from etl_assets.model.partitions import Partition
@@ -42,6 +42,7 @@ _WRITERS: Final[dict[str, type[Writer]]] = {
     "upsert": Upsert,
     "replace": Replace,
     "snapshot": Snapshot,
+    "history": History,
 }
 """The write modes by the names that metadata have for them."""
 _REPLACE_BY_KEY: Final = Snapshot(max_deleted=1.0)
@@ -101,12 +102,19 @@ def _writer(write: object, where: str) -> Writer:
     if isinstance(named, dict) and len(named) == 1:
         ((name, arguments),) = named.items()
         if name in _WRITERS and isinstance(arguments, dict):
-            return _WRITERS[name](**arguments)
+            return _WRITERS[name](**{argument: _argument(argument, value) for argument, value in arguments.items()})
     known = " or ".join(map(repr, _WRITERS))
     problem = f"is {write!r}"
     raise DeclarationError(
         where, "metadata 'write'", problem, f"Write {known}, or {{'snapshot': {{'max_deleted': 0.5}}}}"
     )
+
+
+def _argument(name: str, value: object) -> object:
+    """Return a value as the write mode takes it: the ``snapshot`` of a history, and tuples, have another form here."""
+    if name in _WRITERS:
+        return _writer({name: value}, name)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def write_frame(

@@ -151,6 +151,10 @@ class Writer(Declaration):
         """Return the name of the table that has the rows; ``schema.table`` is a view of it, or the same."""
         return table
 
+    def compared(self, schema: Schema) -> tuple[str, ...]:
+        """Return the names of the columns by which two versions of a row are told apart: those of the row hash."""
+        return schema.names
+
     @property
     def identity(self) -> str:
         """A text that changes when the mode makes other rows of the same deliveries; empty for `Upsert`."""

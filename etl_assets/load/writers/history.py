@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from etl_assets.errors import DeclarationError, LoadError
-from etl_assets.load.prepare import AFTER_ALL
+from etl_assets.load.prepare import AFTER_ALL, row_hashes
 from etl_assets.load.writers.base import Completion, RowWriter, Writer, records_of
 from etl_assets.load.writers.published_keys import PublishedKeys
 from etl_assets.load.writers.snapshot import ORPHANED, UNREADABLE, refuse_too_many
@@ -112,7 +112,7 @@ class History(Writer):
         return HistoryRows(context, self)
 
     def compared(self, schema: Schema) -> tuple[str, ...]:
-        """Return the names of the columns that count."""
+        """See `Writer.compared`."""
         return tuple(name for name in schema.names if not self.columns or name in {*self.columns, *schema.key})
 
     def time_of(self, delivery: Delivery) -> datetime:
@@ -170,7 +170,7 @@ class HistoryRows(RowWriter):
 
     def encode(self, rows: pl.DataFrame) -> bytes:
         """See `RowWriter.encode`."""
-        return self._versions.encode(self._hashed(rows))
+        return self._versions.encode(rows)
 
     def begin(self, newer: Sequence[int]) -> None:
         """See `RowWriter.begin`. Enter the time of the delivery, if it is another one than before."""
@@ -205,7 +205,7 @@ class HistoryRows(RowWriter):
         decides_alone = context.target.schema.repeated_keys in FOUND_BY_LOADER and self._snapshot is None
         if kind == "replay" and not decides_alone:
             deliveries.need_reload_of(context.connection, context.delivery)  # which decides by all of its records again
-        rows = self._hashed(prepared.rows)
+        rows = prepared.rows
         edited = self._write_changes(rows, prepared, kind)
         entries.confirm(context.connection, edited.merged)
         inserted, updated = edited.began, edited.changed
@@ -252,17 +252,12 @@ class HistoryRows(RowWriter):
 
     def store(self, rows: pl.DataFrame) -> None:
         """See `RowWriter.store`."""
-        self._versions.stage(self._hashed(rows))
+        self._versions.stage(rows)
         self._versions.store()
 
     def _hashed(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return rows with hashes of the columns that count, for those of all columns."""
-        return rows if self._all_count else self._hashed_anew(rows)
-
-    def _hashed_anew(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return rows with hashes of the columns that count."""
-        hashes = rows.select(self._compared).hash_rows(self.context.seed).reinterpret(signed=True)
-        return rows.with_columns(hashes.alias(ROW_HASH))
+        """Return rows that were read again with their hashes."""
+        return rows.with_columns(row_hashes(rows, self._compared, self.context.seed))
 
     def _write_changes(self, rows: pl.DataFrame, prepared: Prepared, kind: Kind) -> Edited:
         """Write the versions that a batch, or a replay, changes."""
@@ -286,7 +281,7 @@ class HistoryRows(RowWriter):
         if changed.height or left.height:
             versions.stage(changed)
             if self._other_seeds:
-                versions.rehash(self._hashed_anew)
+                versions.rehash(self._hashed)
             neighbours = self._newer_deliveries(prepared.batch.span.batch, self._confirmed_after(prepared, kind))
             edited += versions.place(neighbours, gone=left.clear(), left=left, later=self._standing(prepared, kind))
         self._mark_others(edited)
@@ -322,7 +317,7 @@ class HistoryRows(RowWriter):
         return AFTER_ALL if all(entry.last_record < first for entry in written) else last
 
     def _newer_deliveries(self, batch: int = 0, after: int = AFTER_ALL) -> NewerDeliveries:
-        return NewerDeliveries(self.context, self._hashed_anew, self._versions.newer, self._decided_by, batch, after)
+        return NewerDeliveries(self.context, self._hashed, self._versions.newer, self._decided_by, batch, after)
 
     def _confirmed_after(self, prepared: Prepared, kind: Kind) -> int:
         """Return the record of this delivery after which records that are already written count as newer."""

@@ -77,7 +77,7 @@ class KeyedRows(RowWriter):
     def whole_rows(self, prepared: Prepared) -> pl.DataFrame:
         """Return every row of a batch, also those that the batch itself has twice, with the bookkeeping columns."""
         context = self.context
-        return with_marks(prepared.whole.rows, context.target.schema, context.delivery.id, context.seed)
+        return with_marks(prepared.whole.rows, context.target, context.delivery.id, context.seed)
 
     def write(self, prepared: Prepared, kind: Kind) -> Written:
         """See `RowWriter.write`."""

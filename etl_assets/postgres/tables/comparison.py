@@ -85,18 +85,26 @@ class Comparison:
         connection: In a transaction, at whose end the temporary tables are dropped.
         table: ``schema.table``, which has the columns and the key of the schema.
         schema: Of the table.
+        compared: Names of the columns whose values are compared.
         hashes: Whether all row hashes of the table have the current seed, so that they are compared too.
         first_stays: Whether the oldest record of a key stays, so that no row is outdated.
     """
 
     def __init__(
-        self, connection: Connection, table: str, schema: Schema, *, hashes: bool, first_stays: bool = False
+        self,
+        connection: Connection,
+        table: str,
+        schema: Schema,
+        *,
+        compared: Sequence[str],
+        hashes: bool,
+        first_stays: bool = False,
     ) -> None:
         self._first_stays = first_stays
         self._connection = connection
         self._table = identifier(table)
         self._schema = schema
-        self._compared = (*schema.names, ROW_HASH) if hashes else schema.names
+        self._compared = (*compared, ROW_HASH) if hashes else tuple(compared)
         self._columns = (*schema.names, RECORD_NO, ROW_HASH)
         self._any_outdated = False
         self._key = sql.SQL(", ").join(map(sql.Identifier, schema.key))

@@ -12,6 +12,7 @@ from psycopg import sql
 from pyarrow import csv
 
 from etl_assets.errors import LoadError
+from etl_assets.postgres.tables.history_table import OF_VERSIONS
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import BOOKKEEPING, DELIVERY_ID
 
@@ -62,7 +63,8 @@ def read_table(
         LoadError: If there is no such table or column.
     """
     types = _column_types(connection, table)
-    names = tuple(name for name in types if name not in BOOKKEEPING) if wanted is None else tuple(wanted)
+    marks = {*BOOKKEEPING, *OF_VERSIONS.columns}
+    names = tuple(name for name in types if name not in marks) if wanted is None else tuple(wanted)
     if unknown := [name for name in names if name not in types]:
         raise LoadError(
             f"Table {table} has no column {unknown[0]!r}. Nothing was read. It has {', '.join(types)}."
