@@ -152,7 +152,7 @@ class Writer(Declaration):
         return table
 
     def compared(self, schema: Schema) -> tuple[str, ...]:
-        """Return the names of the columns by which two versions of a row are told apart: those of the row hash."""
+        """Return the names of the columns by which two versions of a row differ: those of the row hash."""
         return schema.names
 
     @property
