@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.ledger.delivery_invariants import CONSTRAINTS_ARE_THERE, DELIVERIES_ARE_AS_ENTERED
-from etl_assets.postgres.tables import ddl
+from etl_assets.postgres.tables import ddl, marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,5 +44,8 @@ def _structure(connection: Connection, source: Source) -> Iterator[Violation]:
     if not deliveries.any_loaded(connection, source.name, source.fingerprint):
         return
     if ddl.exists(connection, source.table):
-        for problem in ddl.differences(connection, source.table, source.schema):
+        problems = ddl.differences(connection, source.table, source.schema, source.write.columns)
+        if source.write.marks:
+            problems += marks.view_differences(connection, source.table)
+        for problem in problems:
             yield CONSTRAINTS_ARE_THERE.violation(f"table {source.table}", problem)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from etl_assets.load.prepare import AFTER_ALL
 from etl_assets.model.declaration import Declaration
 from etl_assets.postgres.tables.ddl import ensure_table
+from etl_assets.postgres.tables.marks import remove_marks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,6 +144,16 @@ class Writer(Declaration):
     """Whether a complete delivery deletes rows of older ones."""
 
     @property
+    def marks(self) -> bool:
+        """Whether the rows that a complete delivery no longer has are marked, and stay."""
+        return False
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """The columns that the mode adds to those that every table has: their types, by name."""
+        return {}
+
+    @property
     def identity(self) -> str:
         """A text that changes when the mode makes other rows of the same deliveries; empty for `Upsert`."""
         return repr(self)
@@ -155,7 +166,11 @@ class Writer(Declaration):
         return []
 
     def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
-        """Create the table, or change it if the schema only adds or widens columns; see `ddl.ensure_table`."""
+        """Create the table, or change it if the schema only adds or widens columns; see `ddl.ensure_table`.
+
+        Marks of an earlier write mode are dropped; see `remove_marks`.
+        """
+        remove_marks(connection, table)
         ensure_table(connection, table, schema)
 
     @abstractmethod

@@ -21,12 +21,15 @@ Kind = Literal["ingest", "replay", "completion"]
 """Of an entry: a batch, a replay, or what the write mode did when every batch was written."""
 STAGED: Final = "staged"
 """The note of an entry whose rows are beside the table until the delivery is complete."""
+MARKED: Final = "marked"
+"""The note of a completion whose deleted rows are marked, and still in the table."""
 STORED: Final = (
-    "(SELECT coalesce(sum(b.inserted), 0) AS inserted, coalesce(sum(b.deleted), 0) AS deleted FROM etl.batch b "
+    "(SELECT coalesce(sum(b.inserted), 0) AS inserted, coalesce(sum(b.deleted) FILTER (WHERE NOT "
+    f"jsonb_exists(b.notes, '{MARKED}')), 0) AS deleted FROM etl.batch b "
     "JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = ANY (%(sources)s) AND (NOT jsonb_exists(b.notes, "
     f"'{STAGED}') OR EXISTS (SELECT FROM etl.batch c WHERE c.delivery_id = b.delivery_id AND c.kind = 'completion')))"
 )
-"""SQL: how many rows the ledger inserted into the tables of some sources and deleted from them."""
+"""SQL: how many rows the ledger inserted into the tables of some sources and removed from them."""
 COUNT_NAMES: Final = tuple(count.name for count in fields(Counts))
 _COLUMNS: Final = (
     f"number, first_record, last_record, rules, notes, coalesce(confirmed, unchanged), {', '.join(COUNT_NAMES)}"
@@ -45,7 +48,7 @@ class Entry:
         rules: Number of records that broke each rule.
         confirmed: At most so many of the unchanged rows have their contents from another delivery.
         places: Places of the first records that broke each rule which only reports; empty in an entry that was read.
-        notes: What the write mode found, numbers by name; or `STAGED`.
+        notes: What the write mode found, numbers by name; or `STAGED`, or `MARKED`.
     """
 
     number: int

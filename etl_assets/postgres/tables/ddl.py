@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from psycopg import sql
@@ -14,14 +15,17 @@ from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import BOOKKEEPING, DELIVERY_ID
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from etl_assets.postgres.connection import Connection
     from etl_assets.schema import Schema
 
 _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 _LOCK: Final = "etl_assets ddl"
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-def ensure_table(connection: Connection, table: str, schema: Schema) -> None:
+def ensure_table(connection: Connection, table: str, schema: Schema, more: Mapping[str, str] = _NONE) -> None:
     """Make a table match its schema: create it, or add and widen columns.
 
     Columns that the schema no longer declares stay, and are null in new rows.
@@ -30,30 +34,42 @@ def ensure_table(connection: Connection, table: str, schema: Schema) -> None:
         connection: In autocommit; the change is one transaction, and concurrent callers wait for one another.
         table: ``schema.table``.
         schema: The schema that it must match.
+        more: Types of the columns that the write mode adds, by name; they may be null.
 
     Raises:
         IncompatibleTableError: If this needs any other change. Nothing was changed.
     """
-    if _is_as_declared(connection, table, schema):
+    if _is_as_declared(connection, table, schema, more):
         return
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (_LOCK,))
-        existing = _columns(connection, table)
+        lock_ddl(connection)
+        existing = columns_of(connection, table)
         if existing:
             _evolve(connection, table, schema, existing)
         else:
             _create(connection, table, schema)
+        for name, type_ in more.items():
+            connection.execute(
+                sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}").format(
+                    identifier(table), sql.Identifier(name), sql.SQL(type_)
+                )
+            )
         _add_unique(connection, table, schema)
-        create_index(connection, table, _index_name(table, (DELIVERY_ID,), "brin"))
+        create_index(connection, table, index_name(table, (DELIVERY_ID,), "brin"))
         _describe(connection, table, schema)
 
 
-def differences(connection: Connection, table: str, schema: Schema) -> list[str]:
+def lock_ddl(connection: Connection) -> None:
+    """Wait until no other transaction changes a table; then the others wait for this one."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (_LOCK,))
+
+
+def differences(connection: Connection, table: str, schema: Schema, more: Mapping[str, str] = _NONE) -> list[str]:
     """Return what a table lacks of what `ensure_table` gives it, as clauses; nothing if it lacks nothing."""
-    existing, key = _columns(connection, table), _key(connection, table)
+    existing, key = columns_of(connection, table), _key(connection, table)
     unique = set(_unique_indexes(connection, table, primary=False))
     nullable = _nullable(connection, table)
-    declared = _declared_types(schema).items()
+    declared = {**declared_types(schema), **more}.items()
     return [
         *(f"lacks the column {name} of type {type_}" for name, type_ in declared if existing.get(name) != type_),
         *([f"has the key ({', '.join(key)}), not ({', '.join(schema.key)})"] if key not in {(), schema.key} else []),
@@ -64,20 +80,21 @@ def differences(connection: Connection, table: str, schema: Schema) -> list[str]
 
 def is_comparable(connection: Connection, table: str, schema: Schema) -> bool:
     """Return whether a table has the key and the columns of a schema, so that rows can be compared with it by key."""
-    return _declared_types(schema).items() <= _columns(connection, table).items() and (
+    return declared_types(schema).items() <= columns_of(connection, table).items() and (
         _key(connection, table) == schema.key
     )
 
 
-def _is_as_declared(connection: Connection, table: str, schema: Schema) -> bool:
+def _is_as_declared(connection: Connection, table: str, schema: Schema, more: Mapping[str, str]) -> bool:
     return (
-        _columns(connection, table) == _declared_types(schema)
+        columns_of(connection, table) == {**declared_types(schema), **more}
         and _key(connection, table) == schema.key
         and find_index(connection, table) is not None
     )
 
 
-def _declared_types(schema: Schema) -> dict[str, str]:
+def declared_types(schema: Schema) -> dict[str, str]:
+    """Return the types of the declared columns and of the bookkeeping columns, by name."""
     return {column.name: column.type.postgres for column in schema.columns} | dict.fromkeys(BOOKKEEPING, "bigint")
 
 
@@ -87,11 +104,11 @@ def exists(connection: Connection, table: str) -> bool:
     return row is not None and bool(row[0])
 
 
-def _columns(connection: Connection, table: str) -> dict[str, str]:
-    """Return the name and type of every column; nothing if there is no such table."""
+def columns_of(connection: Connection, table: str) -> dict[str, str]:
+    """Return the name and type of every column, in their order; nothing if there is no such table or view."""
     rows = connection.execute(
         "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a "
-        "WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped",
+        "WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
         (table,),
     ).fetchall()
     return dict(rows)
@@ -140,7 +157,7 @@ def _create(connection: Connection, table: str, schema: Schema) -> None:
 
 
 def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[str, str]) -> None:
-    declared = _declared_types(schema)
+    declared = declared_types(schema)
     if missing := [name for name in BOOKKEEPING if existing.get(name) != "bigint"]:
         raise IncompatibleTableError(
             f"Table {table} exists and was not created by etl_assets: it lacks {', '.join(missing)}. Nothing was "
@@ -186,14 +203,14 @@ def _add_unique(connection: Connection, table: str, schema: Schema) -> None:
         if claim.columns not in existing:
             connection.execute(
                 sql.SQL("CREATE UNIQUE INDEX {} ON {} ({})").format(
-                    sql.Identifier(_index_name(table, claim.columns, "unique")),
+                    sql.Identifier(index_name(table, claim.columns, "unique")),
                     identifier(table),
                     sql.SQL(", ").join(map(sql.Identifier, claim.columns)),
                 )
             )
 
 
-def _index_name(table: str, columns: tuple[str, ...], kind: str) -> str:
+def index_name(table: str, columns: tuple[str, ...], kind: str) -> str:
     """Return a name for an index, of at most 63 bytes, that no index over other columns has."""
     digest = sha256(repr((table, columns)).encode()).hexdigest()[:8]
     return f"{table.split('.', 1)[1][:26]}_{'_'.join(columns)[:20]}_{digest}_{kind}"

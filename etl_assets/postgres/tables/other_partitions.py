@@ -8,6 +8,7 @@ from psycopg import sql
 
 from etl_assets.postgres.tables.guard import same_key
 from etl_assets.postgres.tables.key_lists import KeyList
+from etl_assets.postgres.tables.marks import NOT_MARKED, has_marks
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import DELIVERY_ID
 
@@ -24,6 +25,8 @@ def find_other_partition(
 ) -> str | None:
     """Return a partition, other than that of a delivery, that brought a row with a key of its rows; None if none did.
 
+    A row that is marked as deleted does not count: another partition may bring its key.
+
     Args:
         connection: In the batch's transaction.
         table: ``schema.table``.
@@ -37,12 +40,13 @@ def find_other_partition(
     row = connection.execute(
         sql.SQL(
             "SELECT d.partition FROM {kept} k JOIN {table} t ON {match} JOIN etl.delivery d ON d.id = t.{delivery} "
-            "WHERE d.partition <> %s ORDER BY 1 LIMIT 1"
+            "WHERE d.partition <> %s AND {there} ORDER BY 1 LIMIT 1"
         ).format(
             kept=kept.name,
             table=identifier(table),
             match=same_key(schema, "t", "k"),
             delivery=sql.Identifier(DELIVERY_ID),
+            there=NOT_MARKED if has_marks(connection, table) else sql.SQL("true"),
         ),
         (delivery.partition,),
     ).fetchone()
