@@ -113,11 +113,8 @@ def marks(history: History) -> dict[str, datetime | None]:
     since: dict[str, datetime | None] = {}
     times: dict[int, datetime] = dict(history.world.query("SELECT id, fetched_at FROM etl.delivery"))
     for id_, rows, published in published_by_each(history):
-        for key in since:
-            if published is None or key in published:
-                since[key] = None
-            elif since[key] is None:
-                since[key] = times[id_]
+        for key, at in since.items():
+            since[key] = None if published is None or key in published else at or times[id_]
         since |= dict.fromkeys(rows)
     return since
 

@@ -184,10 +184,11 @@ class SnapshotRows(KeyedRows):
             )
         if not problem:
             return
+        done = "marked as deleted" if mode.mark else "deleted"
         consented = f"consent with `etl-assets run {delivery.source} --accept-deletes`, or accept_deletes in Dagster"
         if not self.context.target.frozen:
             consented = "raise max_deleted of the Snapshot in metadata 'write' of the asset"
         raise TooManyDeletedError(
-            f"{delivery} {problem}. The first keys that are gone: {absent.first_keys()}. Nothing was deleted, and the "
+            f"{delivery} {problem}. The first keys that are gone: {absent.first_keys()}. Nothing was {done}, and the "
             f"last batch of the delivery was not written. Look at the delivery. If the rows are to go, {consented}."
         )
