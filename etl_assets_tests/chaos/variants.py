@@ -124,6 +124,11 @@ def _late_snapshot_decides() -> None:
     substitute(deliveries, "completed", lambda _connection, _ids: [])
 
 
+def _late_marks() -> None:
+    """Let a late snapshot mark rows as if it were the newest."""
+    substitute(completions, "newer", lambda *_args, **_options: [])
+
+
 def _deleted_too_early() -> None:
     """Delete what a snapshot does not have after each of its batches."""
     init = BatchTransaction.__init__
@@ -165,6 +170,7 @@ VARIANTS: Final = (
     Variant("rows written unsorted and at once", _unsorted, (AT_ONCE,), sign="deadlock"),
     Variant("keys of one run", _keys_of_one_run, (KILLED,), modes=("snapshot",)),
     Variant("a late snapshot decides", _late_snapshot_decides, (KILLED,), modes=("snapshot",)),
+    Variant("a late snapshot marks as the newest", _late_marks, (KILLED,), modes=("marked",)),
     Variant("deleted before the delivery is complete", _deleted_too_early, (KILLED,), modes=("snapshot",)),
     Variant("a late delivery replaces a newer one", _staged_twice, (KILLED,), modes=("replace",)),
     Variant("a reload appends again", _appended_again, (KILLED,), modes=("append",)),

@@ -81,6 +81,13 @@ def test_a_key_that_comes_back_is_not_marked_and_has_the_new_contents(shop: Worl
     assert shop.violations() == []
 
 
+def test_a_delivery_that_changes_every_row_lets_those_that_were_marked_be_there(shop: World) -> None:
+    shop.take("fig,1,", "plum,1,")
+    shop.take("fig,1,")
+    shop.take("fig,2,", "plum,2,")
+    assert marks(shop) == {"fig": None, "plum": None}
+
+
 def test_a_key_that_comes_back_with_the_same_contents_or_in_a_rejected_record_is_not_marked(shop: World) -> None:
     shop.take("fig,1,", "plum,1,", "pear,1,", "kiwi,1,")
     shop.take("fig,1,", "kiwi,1,")

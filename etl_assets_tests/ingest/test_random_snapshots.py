@@ -78,6 +78,13 @@ def only_snapshots(steps: list[tuple[str, Any, Any]]) -> list[tuple[str, Any, An
     batch_bytes=64,
     declared=Declared(),
 )
+@example(
+    # A delivery that gives every row its contents still says that a marked one is there.
+    steps=[("take", "r", ["a,1,1", "b,1,1"]), ("take", "r", ["a,1,1"]), ("take", "r", ["a,1,2", "b,7,1"])],
+    last=[0, 1, 2],
+    batch_bytes=64,
+    declared=Declared(),
+)
 def test_any_history_of_snapshots_ends_in_the_table_of_a_load_from_empty(
     world: World,
     steps: list[tuple[str, Any, Any]],

@@ -218,7 +218,14 @@ class KeyedRows(RowWriter):
         computed last.
         """
         context, target = self.context, self.context.target
-        other = find_other_partition(context.connection, target.table, target.schema, context.delivery, prepared.rows)
+        other = find_other_partition(
+            context.connection,
+            target.table,
+            target.schema,
+            context.delivery,
+            prepared.rows,
+            marked=target.writer.marks,
+        )
         if other is not None:
             key = ", ".join(target.schema.key)
             raise LoadError(

@@ -55,6 +55,14 @@ class UnmarkedRows(AbsentRows):
 
     present = NOT_MARKED
 
+    def any_others(self, newer: Sequence[int]) -> bool:
+        """Return whether the scope has rows of other deliveries, as `AbsentRows`, or marked rows, whosoever they are."""
+        query = sql.SQL("SELECT EXISTS (SELECT FROM {} t WHERE {} AND t.{} IS NOT NULL)").format(
+            self._table, self._scope(()), _MARK
+        )
+        row = self._connection.execute(query).fetchone()
+        return bool(row and row[0]) or super().any_others(newer)
+
     def move_on(self, newer: Sequence[datetime], published: KeyList | None) -> None:
         """Let the rows of the keys that the delivery has be gone only since the next newer delivery, if they are gone.
 
