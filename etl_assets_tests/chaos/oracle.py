@@ -208,7 +208,9 @@ class _Judgement:
 
     def _marks(self) -> list[str]:
         """Compare the marks with when the delivery was fetched that followed the last one which published the key."""
-        times = dict(self._query("SELECT id, fetched_at FROM etl.delivery WHERE source = %s", self._log.source))
+        times: dict[int, object] = dict(
+            self._query("SELECT id, fetched_at FROM etl.delivery WHERE source = %s", self._log.source)
+        )
         expected: dict[str, dict[Row, object]] = {}
         for id_, scope, rows, published in self._snapshots():
             since = expected.setdefault(scope, {})
@@ -217,7 +219,7 @@ class _Judgement:
                 since[key] = None if there else at or times[id_]
             since.update(dict.fromkeys(rows, None))
         of = {key: at for since in expected.values() for key, at in since.items()}
-        names = "code" if self._log.cut == "files" else "day, code"
+        names = ", ".join(names_of(self._log)[: 1 if self._log.cut == "files" else 2])
         marks = {row[:-1]: row[-1] for row in self._query(f"SELECT {names}, _deleted_at FROM {self._log.table}")}
         ((current,),) = self._query(f"SELECT count(*) FROM {self._log.table}_current")
         differences = [

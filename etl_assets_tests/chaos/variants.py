@@ -14,7 +14,7 @@ from etl_assets.load.replay_transaction import ReplayTransaction
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.load.writers.replace import ReplacingRows
 from etl_assets.load.writers.snapshot_rows import SnapshotRows
-from etl_assets.postgres.ledger import deliveries, locks
+from etl_assets.postgres.ledger import completions, deliveries, locks
 from etl_assets.postgres.tables.guard import Guard
 from etl_assets.postgres.tables.record_ranges import RecordRanges
 from etl_assets.postgres.tables.upsert import TableWriter

@@ -79,6 +79,30 @@ def only_snapshots(steps: list[tuple[str, Any, Any]]) -> list[tuple[str, Any, An
     declared=Declared(),
 )
 @example(
+    # A key that the newest delivery turns out not to have: the one before, which had confirmed its row, has it.
+    steps=[
+        ("take", "p", ["a,1,1", "b,1,1"]),
+        ("take", "q", ["a,2,1", "b,1,1"]),
+        ("take", "r", ["a,1,1", "b,bad,1"]),
+        ("correct", 0, "a,1,1"),
+    ],
+    last=[0, 1, 2],
+    batch_bytes=64,
+    declared=Declared(),
+)
+@example(
+    # The same, and the one before does not have it either.
+    steps=[
+        ("take", "p", ["a,1,1", "b,1,1"]),
+        ("take", "q", ["a,2,1"]),
+        ("take", "r", ["a,1,1", "b,bad,1"]),
+        ("correct", 0, "a,1,1"),
+    ],
+    last=[0, 1, 2],
+    batch_bytes=64,
+    declared=Declared(),
+)
+@example(
     # A delivery that gives every row its contents still says that a marked one is there.
     steps=[("take", "r", ["a,1,1", "b,1,1"]), ("take", "r", ["a,1,1"]), ("take", "r", ["a,1,2", "b,7,1"])],
     last=[0, 1, 2],

@@ -56,7 +56,7 @@ class UnmarkedRows(AbsentRows):
     present = NOT_MARKED
 
     def any_others(self, newer: Sequence[int]) -> bool:
-        """Return whether the scope has rows of other deliveries, as `AbsentRows`, or marked rows, whosoever they are."""
+        """Return whether the scope has rows of others than this delivery, as `AbsentRows`, or any marked rows."""
         query = sql.SQL("SELECT EXISTS (SELECT FROM {} t WHERE {} AND t.{} IS NOT NULL)").format(
             self._table, self._scope(()), _MARK
         )
