@@ -171,7 +171,7 @@ class Source(Declaration):
         """Raise unless each expectation is valid, and each check has a unique name."""
         taken = {*BUILT_IN, *(rule.name for rule in self.rules)}
         for expectation in self.expectations:
-            expectation.check((*self.schema.names, *BOOKKEEPING), where)
+            expectation.check((*self.schema.names, *BOOKKEEPING, *self.write.extension.columns), where)
             if expectation.name in taken:
                 raise DeclarationError(
                     where,

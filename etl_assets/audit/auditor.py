@@ -164,7 +164,9 @@ class Auditor:
 
 
 @contextmanager
-def open_auditor(url: str, schema: Schema, table: str, deliveries: Sequence[int] | None = None) -> Iterator[Auditor]:
+def open_auditor(
+    url: str, schema: Schema, table: str, deliveries: Sequence[int] | None = None, *, marked: bool = False
+) -> Iterator[Auditor]:
     """Open an auditor for the length of a block. It reads in its own sessions, which cannot write.
 
     Args:
@@ -172,12 +174,13 @@ def open_auditor(url: str, schema: Schema, table: str, deliveries: Sequence[int]
         schema: Schema of the table.
         table: ``schema.table``; it exists.
         deliveries: Ids of deliveries; only their rows are read. All rows when None.
+        marked: Whether the table has rows that are marked as deleted; they are left out.
 
     Raises:
         TransientLoadError: If the database broke off.
         LoadError: If the table cannot be read.
     """
-    with open_session(url, table, deliveries) as session:
+    with open_session(url, table, deliveries, marked=marked) as session:
         yield Auditor(schema, session)
 
 

@@ -10,6 +10,7 @@ from etl_assets.audit.auditor import open_auditor
 from etl_assets.audit.suite import compile_suite
 from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.tables.ddl import exists
+from etl_assets.postgres.tables.marks import has_marks
 
 if TYPE_CHECKING:
     from etl_assets.audit.suite import Suite
@@ -64,10 +65,13 @@ def audit_table(source: Source, url: str) -> TableAudit | None:
         TransientLoadError: If the database broke off.
         LoadError: If the table cannot be read.
     """
-    if not in_session(url, lambda connection: exists(connection, source.table)):
+    there, marked = in_session(
+        url, lambda connection: (exists(connection, source.table), has_marks(connection, source.table))
+    )
+    if not there:
         return None
     suite = compile_suite(source.schema)
     at = datetime.now(UTC)
-    with open_auditor(url, source.schema, source.table) as table_auditor:
+    with open_auditor(url, source.schema, source.table, marked=marked) as table_auditor:
         results = tuple(table_auditor.evaluate(suite.expectations))
     return TableAudit(source.name, source.table, at, suite, results)

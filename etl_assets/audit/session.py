@@ -63,13 +63,14 @@ class Session:
 
 
 @contextmanager
-def open_session(url: str, table: str, deliveries: Sequence[int] | None) -> Iterator[Session]:
+def open_session(url: str, table: str, deliveries: Sequence[int] | None, *, marked: bool) -> Iterator[Session]:
     """Open a session on the rows of a table, or on the rows of some deliveries, for the length of a block.
 
     Args:
         url: ``postgresql://…`` of the warehouse.
         table: ``schema.table``; it exists.
         deliveries: Ids of the deliveries; all rows when None.
+        marked: Whether the table has rows that are marked as deleted; they are left out.
 
     Raises:
         TransientLoadError: If the database broke off.
@@ -83,7 +84,7 @@ def open_session(url: str, table: str, deliveries: Sequence[int] | None) -> Iter
                 source = _source(url)
                 engines += [source.get_engine(), source.get_execution_engine().engine]
                 for engine in engines:
-                    _listen(engine, faults, rows_view(_VIEW, table, deliveries))
+                    _listen(engine, faults, rows_view(_VIEW, table, deliveries, marked=marked))
                 asset = source.add_table_asset(table, table_name=_VIEW)
                 batch = asset.add_batch_definition_whole_table("rows").get_batch()
             except Exception as error:  # noqa: BLE001 -- it raises anything; texts may contain secrets

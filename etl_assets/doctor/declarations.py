@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.ledger.delivery_invariants import CONSTRAINTS_ARE_THERE, DELIVERIES_ARE_AS_ENTERED
-from etl_assets.postgres.tables import ddl
+from etl_assets.postgres.tables import ddl, marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,5 +45,8 @@ def _structure(connection: Connection, source: Source) -> Iterator[Violation]:
         return
     table = source.stored_table
     if ddl.exists(connection, table):
-        for problem in ddl.differences(connection, table, source.schema, source.write.extension):
+        problems = ddl.differences(connection, table, source.schema, source.write.extension)
+        if source.write.marks:
+            problems += marks.view_differences(connection, table)
+        for problem in problems:
             yield CONSTRAINTS_ARE_THERE.violation(f"table {table}", problem)

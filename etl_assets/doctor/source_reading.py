@@ -107,7 +107,8 @@ class SourceReading:
         skipped = [loaded.id for loaded in self._loaded if not (loaded.current and self._comparable)]
         self.extent = Extent(source.name, sum(loaded.batches for loaded in self._loaded), skipped=skipped)
         self.violations: list[Violation] = []
-        self._deleting = deliveries.partitions_of_completed(connection, source.name) if source.write.deletes else {}
+        deletes = source.write.deletes and not source.write.marks
+        self._deleting = deliveries.partitions_of_completed(connection, source.name) if deletes else {}
 
     def read_all(self) -> None:
         """Read every delivery, the oldest first."""

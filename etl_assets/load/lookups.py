@@ -9,8 +9,9 @@ from psycopg import errors, sql
 
 from etl_assets.errors import LoadError
 from etl_assets.postgres.tables.ddl import exists
+from etl_assets.postgres.tables.marks import has_marks
 from etl_assets.postgres.tables.names import identifier
-from etl_assets.schema import RECORD_NO
+from etl_assets.schema import DELETED_AT, RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,13 +86,18 @@ class Lookups:
         return values.filter(~has_parent)
 
     def _have_parents(self, connection: Connection, lookup: Lookup, values: pl.DataFrame) -> pl.Series:
-        """Return, for each row of values, whether the parent table has a row with them."""
+        """Return, for each row of values, whether the parent table has a row with them that is not marked as deleted.
+
+        In its own table, a delivery may have a row that is marked until the delivery is complete.
+        """
         if not exists(connection, lookup.table):
             return pl.repeat(value=False, n=len(values), eager=True)
         same = sql.SQL(" AND ").join(
             sql.SQL("parent.{} = v.{}").format(sql.Identifier(theirs), sql.Identifier(ours))
             for ours, theirs in zip(lookup.columns, lookup.parent_columns, strict=True)
         )
+        if lookup.table != self._table and has_marks(connection, lookup.table):
+            same += sql.SQL(" AND parent.{} IS NULL").format(sql.Identifier(DELETED_AT))
         query = sql.SQL('SELECT v."#" FROM {} WHERE EXISTS (SELECT FROM {} parent WHERE {})').format(
             self._numbered_rows(lookup.columns), identifier(lookup.table), same
         )

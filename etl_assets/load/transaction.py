@@ -20,7 +20,7 @@ from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.postgres.connection import commit_without_waiting
 from etl_assets.postgres.faults import fault_of
 from etl_assets.postgres.ledger import cases, decisions, deliveries, entries, locks, quarantine
-from etl_assets.postgres.ledger.entries import Entry
+from etl_assets.postgres.ledger.entries import MARKED, Entry
 from etl_assets.postgres.watch import profiles
 from etl_assets.schema import RECORD_NO
 
@@ -130,7 +130,8 @@ class BatchTransaction:
         if completion is not None:
             number = entries.next_number(self.connection, self.delivery, "completion")
             counts = Counts(deleted=completion.deleted)
-            entry = Entry(number, 0, 0, counts, {}, notes=completion.notes)
+            notes = {**completion.notes, MARKED: 1} if self.target.writer.marks else completion.notes
+            entry = Entry(number, 0, 0, counts, {}, notes=notes)
             entries.enter(self.connection, self.delivery, self.holder, entry, kind="completion", hash_seed=self.seed)
 
     def lock_writes(self) -> None:

@@ -11,7 +11,7 @@ from etl_assets.errors import DeclarationError
 from etl_assets.model.declaration import Declaration, unknown_argument
 from etl_assets.model.declared_types import check_value, resolve
 from etl_assets.model.rule import RuleInfo
-from etl_assets.schema.names import BOOKKEEPING, KEPT_BY_POSTGRES, check_identifier
+from etl_assets.schema.names import KEPT_BY_POSTGRES, RESERVED, check_identifier
 from etl_assets.schema.rules import KINDS, ColumnRule
 from etl_assets.schema.rules.required import Required
 from etl_assets.schema.types import FALSE, MAX_DECIMAL_DIGITS, TRUE, DataType, TypeName  # noqa: TC001 -- read at runtime
@@ -186,7 +186,7 @@ class Column(Declaration):
         """
         here = f"column {self.name!r} of {where}"
         check_identifier(self.name, here, "name")
-        if self.name in BOOKKEEPING:
+        if self.name in RESERVED:
             raise DeclarationError(here, "name", "is kept for bookkeeping", "Choose another name")
         if self.name in KEPT_BY_POSTGRES:
             raise DeclarationError(

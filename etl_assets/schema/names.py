@@ -15,6 +15,10 @@ DELIVERY_ID: Final = "_delivery_id"
 ROW_HASH: Final = "_row_hash"
 BOOKKEEPING: Final = (DELIVERY_ID, RECORD_NO, ROW_HASH)
 """Columns that every table has besides the declared ones; no declared column may have these names."""
+DELETED_AT: Final = "_deleted_at"
+"""The column that marks the rows which are gone, of tables whose write mode marks them."""
+RESERVED: Final = (*BOOKKEEPING, DELETED_AT)
+"""The names of all columns that are kept for bookkeeping."""
 
 KEPT_BY_POSTGRES: Final = frozenset({"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"})
 """Columns that Postgres itself gives every table; it creates none with these names."""
@@ -56,7 +60,7 @@ def column_name(published: str, taken: Collection[str] = ()) -> str:
         published: As the publisher writes it.
         taken: Names of the other columns. A name that is reserved is taken, too.
     """
-    taken = {*taken, *BOOKKEEPING, *KEPT_BY_POSTGRES}
+    taken = {*taken, *RESERVED, *KEPT_BY_POSTGRES}
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", published)
     plain = "_".join(re.findall("[a-z0-9]+", parted.lower())) or "column"
     name = (f"_{plain}" if plain[0].isdigit() else plain)[: MAX_IDENTIFIER_BYTES - 3]

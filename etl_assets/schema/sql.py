@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from etl_assets.schema.names import DELETED_AT
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -44,7 +46,10 @@ def rows_where(condition: str, key: Sequence[str]) -> str:
 
 
 def rows_without_parent(columns: Sequence[str], parent: str, parent_columns: Sequence[str], key: Sequence[str]) -> str:
-    """Return the query for the keys of the rows whose parent is missing.
+    """Return the query for the keys of the rows whose parent is missing, or is marked as deleted.
+
+    The parent's table may have no marks. So the name of their column stands alone, beside a column of this name that
+    is always null: it means the column of the table if there is one.
 
     Args:
         columns: The columns that refer to the parent.
@@ -55,8 +60,11 @@ def rows_without_parent(columns: Sequence[str], parent: str, parent_columns: Seq
     keys = ", ".join(f"child.{name(column)}" for column in key)
     pairs = zip(columns, parent_columns, strict=True)
     match = " AND ".join(f"parent.{name(theirs)} = child.{name(ours)}" for ours, theirs in pairs)
+    theirs = ", ".join(map(name, parent_columns))
     refers = " AND ".join(f"child.{name(column)} IS NOT NULL" for column in columns)
     return (
-        f"SELECT {keys} FROM {{batch}} AS child LEFT JOIN {table(parent)} AS parent ON {match} "
+        f"SELECT {keys} FROM {{batch}} AS child LEFT JOIN (SELECT present.* FROM (SELECT NULL::timestamptz AS "
+        f"{name(DELETED_AT)}) AS unmarked CROSS JOIN LATERAL (SELECT {theirs} FROM {table(parent)} "
+        f"WHERE {name(DELETED_AT)} IS NULL) AS present) AS parent ON {match} "
         f"WHERE {refers} AND parent.{name(parent_columns[0])} IS NULL LIMIT {MOST_ROWS}"
     )

@@ -15,6 +15,7 @@ import psycopg
 from etl_assets_tests.chaos.expected import fields_of, key_of, merged, names_of, row_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from etl_assets_tests.chaos.expected import Fields, Log, Row
@@ -151,7 +152,7 @@ class _Judgement:
             named = self.delivered.get(delivery)
             if named is None or not 1 <= number <= named.records or self.row(named, number) != tuple(row):
                 differences.append(f"the row {row} does not come from record {number} of delivery {delivery}")
-        return differences
+        return differences + (self._marks() if log.mode == "marked" else [])
 
     def _records(self) -> list[str]:
         """Compare a table without a key with the records that must be in it, by delivery and number."""
@@ -198,13 +199,44 @@ class _Judgement:
 
     def _of_snapshots(self) -> dict[Row, Row]:
         """Return the rows that snapshots leave, one after the other: each deletes what it does not publish."""
-        log = self._log
         tables: dict[str, dict[Row, Row]] = {}
+        for _, scope, rows, published in self._snapshots():
+            table = tables.get(scope, {})
+            kept = {key: row for key, row in table.items() if None in published or key in published or key in rows}
+            tables[scope] = kept | rows
+        return {key: row for table in tables.values() for key, row in table.items()}
+
+    def _marks(self) -> list[str]:
+        """Compare the marks with when the delivery was fetched that followed the last one which published the key."""
+        times: dict[int, object] = dict(
+            self._query("SELECT id, fetched_at FROM etl.delivery WHERE source = %s", self._log.source)
+        )
+        expected: dict[str, dict[Row, object]] = {}
+        for id_, scope, rows, published in self._snapshots():
+            since = expected.setdefault(scope, {})
+            for key, at in since.items():
+                there = None in published or key in published or key in rows
+                since[key] = None if there else at or times[id_]
+            since.update(dict.fromkeys(rows, None))
+        of = {key: at for since in expected.values() for key, at in since.items()}
+        names = ", ".join(names_of(self._log)[: 1 if self._log.cut == "files" else 2])
+        marks = {row[:-1]: row[-1] for row in self._query(f"SELECT {names}, _deleted_at FROM {self._log.table}")}
+        ((current,),) = self._query(f"SELECT count(*) FROM {self._log.table}_current")
+        differences = [
+            f"the mark of {key} is {marks.get(key)} and must be {of.get(key)}"
+            for key in sorted({*marks, *of})
+            if marks.get(key) != of.get(key)
+        ]
+        if current != sum(at is None for at in marks.values()):
+            differences.append(f"the view has {current} rows")
+        return differences
+
+    def _snapshots(self) -> Iterator[tuple[int, str, dict[Row, Row], set[Row | None]]]:
+        """Yield, of each complete delivery: id, scope, rows by key, keys of rejected records; None if it may be any."""
+        log = self._log
         of_key = slice(1) if log.cut == "files" else slice(2)
         complete = [each for each in self.delivered.values() if each.status == "complete"]
         for each in sorted(complete, key=lambda delivered: (delivered.partition, delivered.id)):
-            scope = "" if log.cut == "files" else each.partition
-            table = tables.get(scope, {})
             rows: dict[Row, Row] = {}
             published: set[Row | None] = set()
             for number in range(1, each.records + 1):
@@ -214,9 +246,7 @@ class _Judgement:
                     rows[row[of_key]] = row
                 elif row is not None:
                     published.add(key_of(fields, log))
-            kept = {key: row for key, row in table.items() if None in published or key in published or key in rows}
-            tables[scope] = kept | rows
-        return {key: row for table in tables.values() for key, row in table.items()}
+            yield each.id, "" if log.cut == "files" else each.partition, rows, published
 
     def quarantine(self) -> list[str]:
         """Compare the quarantine with the records whose effective contents are invalid."""
@@ -271,7 +301,8 @@ class _Judgement:
         entries = self._query(
             "SELECT d.id, b.kind, b.generation = d.generation, b.number, b.first_record, b.last_record, b.read, "
             "b.rejected, b.filtered, b.accepted, b.produced, b.inserted, b.updated, b.unchanged, b.duplicate, "
-            "b.inserted - b.deleted FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = %s "
+            "b.inserted - CASE WHEN jsonb_exists(b.notes, 'marked') THEN 0 ELSE b.deleted END FROM etl.batch b "
+            "JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = %s "
             "ORDER BY d.id, b.number",
             log.source,
         )

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 WRITERS: Final[dict[Mode, Writer]] = {
     "upsert": Upsert(),
     "snapshot": Snapshot(max_deleted=1.0),
+    "marked": Snapshot(max_deleted=1.0, mark=True),
     "append": Append(),
     "replace": Replace(),
 }

@@ -12,9 +12,9 @@ from etl_assets.graph import jobs
 from etl_assets.landing.digests import VerifiedStream
 from etl_assets.load.replay_transaction import ReplayTransaction
 from etl_assets.load.transaction import BatchTransaction
+from etl_assets.load.writers.published_keys import PublishedKeys
 from etl_assets.load.writers.replace import ReplacingRows
-from etl_assets.load.writers.snapshot import SnapshotRows
-from etl_assets.postgres.ledger import deliveries, locks
+from etl_assets.postgres.ledger import completions, deliveries, locks
 from etl_assets.postgres.tables.guard import Guard
 from etl_assets.postgres.tables.record_ranges import RecordRanges
 from etl_assets.postgres.tables.upsert import TableWriter
@@ -116,12 +116,17 @@ def _unsorted() -> None:
 
 def _keys_of_one_run() -> None:
     """Delete what a resumed snapshot does not have in the batches that the last run wrote."""
-    substitute(SnapshotRows, "_note_others", lambda self: sum(self._noted.values()))
+    substitute(PublishedKeys, "add_others", lambda self: sum(self._unreadable.values()))
 
 
 def _late_snapshot_decides() -> None:
     """Let a late snapshot write keys that a newer one no longer has."""
     substitute(deliveries, "completed", lambda _connection, _ids: [])
+
+
+def _late_marks() -> None:
+    """Let a late snapshot mark rows as if it were the newest."""
+    substitute(completions, "newer", lambda *_args, **_options: [])
 
 
 def _deleted_too_early() -> None:
@@ -165,6 +170,7 @@ VARIANTS: Final = (
     Variant("rows written unsorted and at once", _unsorted, (AT_ONCE,), sign="deadlock"),
     Variant("keys of one run", _keys_of_one_run, (KILLED,), modes=("snapshot",)),
     Variant("a late snapshot decides", _late_snapshot_decides, (KILLED,), modes=("snapshot",)),
+    Variant("a late snapshot marks as the newest", _late_marks, (KILLED,), modes=("marked",)),
     Variant("deleted before the delivery is complete", _deleted_too_early, (KILLED,), modes=("snapshot",)),
     Variant("a late delivery replaces a newer one", _staged_twice, (KILLED,), modes=("replace",)),
     Variant("a reload appends again", _appended_again, (KILLED,), modes=("append",)),

@@ -202,6 +202,29 @@ def test_a_frame_may_be_a_snapshot_that_refuses_to_delete_many_rows(bench: Bench
     assert bench.query("SELECT id FROM marts.things ORDER BY id") == [(1,), (2,)]
 
 
+def test_a_frame_may_mark_rows_and_a_reader_receives_the_others_unless_it_asks_for_the_marks(bench: Bench) -> None:
+    write = {"snapshot": {"max_deleted": 0.5, "mark": True}}
+    for ids in ([1, 2], [1]):
+        things = _asset(pd.DataFrame({"id": ids}), key=["id"], write=write)
+        assert _materialize(bench, things).success
+    assert bench.query("SELECT id, _deleted_at IS NULL FROM marts.things ORDER BY id") == [(1, True), (2, False)]
+    assert bench.query("SELECT id FROM marts.things_current") == [(1,)]
+    assert _read(bench, things).to_dict("list") == {"id": [1]}
+    marked = _read(bench, things, metadata={"columns": ["id", "_deleted_at"]})
+    assert sorted(marked["id"]) == [1, 2]
+
+
+def test_another_partition_may_bring_the_key_of_a_marked_row(bench: Bench) -> None:
+    frames = {"2024-01-01": pd.DataFrame({"id": [1, 2]}), "2024-01-02": pd.DataFrame({"id": [3]})}
+    moved = {"2024-01-01": pd.DataFrame({"id": [1]}), "2024-01-02": pd.DataFrame({"id": [2, 3]})}
+    write = {"snapshot": {"max_deleted": 1.0, "mark": True}}
+    for days in (frames, moved):
+        things = _asset(days, _DAYS, key=["id"], write=write)
+        for day in days:
+            assert _materialize(bench, things, partition=day).success
+    assert bench.query("SELECT id FROM marts.things_current ORDER BY id") == [(1,), (2,), (3,)]
+
+
 def test_a_reader_receives_the_rows_of_its_own_partitions(bench: Bench) -> None:
     frames = {f"2024-01-0{day}": pd.DataFrame({"id": [day, day + 10]}) for day in (1, 2, 3)}
     things = _asset(frames, _DAYS, key=["id"])

@@ -26,6 +26,17 @@ def test_the_check_and_the_counts_say_how_many_rows_were_deleted(bench: Bench) -
     assert (counts["deleted"]["written by this run"], counts["deleted"]["of the deliveries"]) == (1, 1)
 
 
+def test_the_check_says_how_many_rows_were_marked_and_the_row_count_is_without_them(bench: Bench) -> None:
+    marking = Snapshot(max_deleted=0.5, mark=True)
+    bench.run(bench.people("1,Ada,36", "2,Bob,40", write=marking))
+    result = bench.run(bench.people("1,Ada,36", write=marking))
+    check = bench.checks(result)["deletions"]
+    assert (check.passed, check.description) == (True, "1 rows were marked as deleted.")
+    assert bench.checks(result)["conservation"].passed
+    assert metadata_of(result, "core", "people")["dagster/row_count"] == 1
+    assert bench.query("SELECT count(*) FROM core.people") == [(2,)]
+
+
 def test_a_key_that_cannot_be_read_fails_the_check_and_not_the_run(bench: Bench) -> None:
     bench.run(bench.people("1,Ada,36", "2,Bob,40", write=HALF, max_rejected=1.0))
     result = bench.run(bench.people("1,Ada,36", "x,Bob,40", write=HALF, max_rejected=1.0))

@@ -23,6 +23,7 @@ from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.tables.audit_queries import deliveries_of
 from etl_assets.postgres.tables.ddl import exists
+from etl_assets.postgres.tables.marks import has_marks
 from etl_assets.source import Source
 
 if TYPE_CHECKING:
@@ -82,12 +83,13 @@ def _validate(
     source: Source, url: str, partition: str, expectations: Sequence[Expectation]
 ) -> tuple[int | None, list[CheckResult]]:
     """Return the id of the newest delivery concerned, and one check result for each expectation."""
-    newest, brought, table_exists = in_session(
+    newest, brought, table_exists, marked = in_session(
         url,
         lambda session: (
             deliveries.newest(session, source.name, partition),
             deliveries_of(session, source.name, partition) if partition else None,
             exists(session, source.table),
+            has_marks(session, source.table),
         ),
     )
     if not table_exists:
@@ -96,7 +98,7 @@ def _validate(
             CheckResult(expectation.name, passed=False, blocking=expectation.blocking, description=missing)
             for expectation in expectations
         ]
-    with open_auditor(url, source.schema, source.table, brought) as table_auditor:
+    with open_auditor(url, source.schema, source.table, brought, marked=marked) as table_auditor:
         return newest.id if newest else None, table_auditor.evaluate(expectations)
 
 

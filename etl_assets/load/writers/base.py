@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from etl_assets.load.prepare import AFTER_ALL
 from etl_assets.model.declaration import Declaration
 from etl_assets.postgres.tables.ddl import Extension, ensure_table
+from etl_assets.postgres.tables.marks import remove_marks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -139,8 +140,6 @@ class Writer(Declaration):
     """Whether the schema must have a key."""
     first_stays: ClassVar[bool] = False
     """Whether the oldest record of a key stays, and not the newest one."""
-    extension: ClassVar[Extension] = Extension()
-    """What the table has besides the columns of its schema."""
 
     @property
     def deletes(self) -> bool:
@@ -156,6 +155,16 @@ class Writer(Declaration):
         return schema.names
 
     @property
+    def marks(self) -> bool:
+        """Whether the rows that a complete delivery no longer has are marked, and stay."""
+        return False
+
+    @property
+    def extension(self) -> Extension:
+        """What the table has besides the columns of its schema."""
+        return Extension()
+
+    @property
     def identity(self) -> str:
         """A text that changes when the mode makes other rows of the same deliveries; empty for `Upsert`."""
         return repr(self)
@@ -168,7 +177,11 @@ class Writer(Declaration):
         return []
 
     def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
-        """Create the table, or change it if the schema only adds or widens columns; see `ddl.ensure_table`."""
+        """Create the table, or change it if the schema only adds or widens columns; see `ddl.ensure_table`.
+
+        Marks of an earlier write mode are dropped; see `remove_marks`.
+        """
+        remove_marks(connection, table)
         ensure_table(connection, table, schema, self.extension)
 
     @abstractmethod

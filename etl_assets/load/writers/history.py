@@ -13,9 +13,9 @@ import polars as pl
 from etl_assets.errors import DeclarationError, LoadError
 from etl_assets.load.prepare import AFTER_ALL, row_hashes
 from etl_assets.load.writers.base import Completion, RowWriter, Writer, records_of
+from etl_assets.load.writers.gone_rows import UNREADABLE, enter_gone
 from etl_assets.load.writers.published_keys import PublishedKeys
-from etl_assets.load.writers.snapshot import ORPHANED, UNREADABLE, refuse_too_many
-from etl_assets.postgres.ledger import deletions, deliveries, entries, quarantine, references, valid_times
+from etl_assets.postgres.ledger import deliveries, entries, quarantine, valid_times
 from etl_assets.postgres.ledger.entries import VERSIONS
 from etl_assets.postgres.tables.absent_rows import AbsentRows
 from etl_assets.postgres.tables.history_table import OF_VERSIONS, ensure_history, history_of
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from etl_assets.model.partitions import Partitioning
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.entries import Kind
+    from etl_assets.postgres.tables.ddl import Extension
     from etl_assets.schema import Schema
 
 _ENDS = "#ends"
@@ -62,7 +63,10 @@ class History(Writer):
     snapshot: Snapshot | None = None
     dated: Callable[[str], date] | None = None
 
-    extension = OF_VERSIONS
+    @property
+    def extension(self) -> Extension:
+        """See `Writer.extension`."""
+        return OF_VERSIONS
 
     @property
     def deletes(self) -> bool:
@@ -91,6 +95,9 @@ class History(Writer):
             raise DeclarationError(where, "write", f"needs the name {taken[0]!r}", "Name the column otherwise")
         if self.snapshot is not None:
             self.snapshot.check(schema, partitions, where)
+            if self.snapshot.mark:
+                problem = "is History of a Snapshot that marks rows, and versions that end need no mark"
+                raise DeclarationError(where, "write", problem, "Leave mark=True out")
         if partitions is not None and partitions.column is None and self.dated is None:
             problem = "is History, and partitions may be fetched in another order than that of their times"
             raise DeclarationError(where, "write", problem, "Write dated=, a function of the key of a partition")
@@ -236,19 +243,18 @@ class HistoryRows(RowWriter):
         )
         if context.delivery.generation == 1 and not absent.any_others(versions.newer):
             return Completion()
-        unreadable, orphaned = self._published.add_others(), 0
+        unreadable = self._published.add_others()
+        notes: Mapping[str, int] = {UNREADABLE: unreadable} if unreadable else {}
         if not unreadable:
             absent.find(self._published.keys, versions.newer)
-            orphaned = references.count_referring(context.connection, target.table, absent.name) if absent.number else 0
-            refuse_too_many(context, self._snapshot, absent, orphaned)
-            deletions.enter(context.connection, context.delivery, target.schema, absent.name)
+            notes = enter_gone(context, self._snapshot, absent)
         left = versions.ended(None if unreadable else self._published.keys)
         gone = left.clear() if unreadable else absent.keys()
         versions.stage(None)
         edited = versions.place(self._newer_deliveries(), gone=gone, left=left, later=AFTER_ALL)
         entries.confirm(context.connection, edited.merged)
-        notes = {UNREADABLE: unreadable, ORPHANED: orphaned, VERSIONS: edited.added + edited.gone}
-        return Completion(edited.gone, {name: number for name, number in notes.items() if number})
+        balance = edited.added + edited.gone
+        return Completion(edited.gone, {**notes, VERSIONS: balance} if balance else notes)
 
     def store(self, rows: pl.DataFrame) -> None:
         """See `RowWriter.store`."""

@@ -95,6 +95,18 @@ class KeyedRows(RowWriter):
         """See `RowWriter.store`."""
         self.table.write(rows)
 
+    def write_table(
+        self,
+        rows: pl.DataFrame,
+        encoded: bytes | None = None,
+        *,
+        protect: Protect | None,
+        compare: bool,
+        reload: bool = False,
+    ) -> Written:
+        """Write rows into the table, after those that the delivery no longer yields were deleted; see `TableWriter`."""
+        return self.table.write(rows, encoded, protect=protect, reload=reload, compare=compare)
+
     def compares(self, kind: Kind) -> bool:  # noqa: ARG002 -- other modes need it
         """Return whether rows with the same contents as those of the table may be left alone."""
         return True
@@ -150,7 +162,7 @@ class KeyedRows(RowWriter):
         """Write the rows that are new or differ; if the delivery is reloaded, delete those it no longer yields."""
         protect = self.protection(prepared, kind)
         if self.context.delivery.generation == 1 or kind == "replay":
-            written = self.table.write(prepared.rows, prepared.encoded, protect=protect, compare=self.compares(kind))
+            written = self.write_table(prepared.rows, prepared.encoded, protect=protect, compare=self.compares(kind))
         else:
             written = self._write_reloaded(prepared, protect)
         if (written.updated or written.deleted or protect is not None) and self.context.target.frozen:
@@ -177,7 +189,7 @@ class KeyedRows(RowWriter):
         if deleted:
             newer_too = confirmed or context.target.schema.order_by is not None or self.guard.first_stays
             self._ask_for_runners_up(newer_too=newer_too)
-        written = self.table.write(prepared.rows, protect=protect, reload=True, compare=self.compares("ingest"))
+        written = self.write_table(prepared.rows, protect=protect, reload=True, compare=self.compares("ingest"))
         quarantine.supersede(context.connection, context.delivery, first, last)
         return written.with_deleted(deleted)
 
@@ -206,7 +218,14 @@ class KeyedRows(RowWriter):
         computed last.
         """
         context, target = self.context, self.context.target
-        other = find_other_partition(context.connection, target.table, target.schema, context.delivery, prepared.rows)
+        other = find_other_partition(
+            context.connection,
+            target.table,
+            target.schema,
+            context.delivery,
+            prepared.rows,
+            marked=target.writer.marks,
+        )
         if other is not None:
             key = ", ".join(target.schema.key)
             raise LoadError(

@@ -369,6 +369,15 @@ def need_reload_of(connection: Connection, delivery: Delivery) -> None:
     connection.execute("UPDATE etl.delivery SET needs_reload = true WHERE id = %s AND NOT needs_reload", (delivery.id,))
 
 
+def need_reload_of_some(connection: Connection, ids: Sequence[int]) -> None:
+    """Mark those of some deliveries to be reloaded that are loaded."""
+    connection.execute(
+        "UPDATE etl.delivery SET needs_reload = true WHERE id = ANY (%s) AND status IN ('loading', 'complete') "
+        "AND NOT needs_reload",
+        (list(ids),),
+    )
+
+
 def refuse(connection: Connection, delivery: Delivery, why: str) -> None:
     """Mark a delivery as refused, with a reason that contains no record contents."""
     connection.execute("UPDATE etl.delivery SET status = 'refused', refusal = %s WHERE id = %s", (why, delivery.id))

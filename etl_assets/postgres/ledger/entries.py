@@ -25,13 +25,15 @@ VERSIONS: Final = "versions"
 """The note of an entry: how many rows the table of versions has more than were inserted and not deleted."""
 MERGED: Final = "merged"
 """The note of an entry: how many of its confirmed rows it counts as inserted or updated."""
+MARKED: Final = "marked"
+"""The note of a completion whose deleted rows are marked, and still in the table."""
 STORED: Final = (
     f"(SELECT coalesce(sum(b.inserted + coalesce((b.notes ->> '{VERSIONS}')::bigint, 0)), 0) AS inserted, "
-    "coalesce(sum(b.deleted), 0) AS deleted FROM etl.batch b "
+    f"coalesce(sum(b.deleted) FILTER (WHERE NOT jsonb_exists(b.notes, '{MARKED}')), 0) AS deleted FROM etl.batch b "
     "JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = ANY (%(sources)s) AND (NOT jsonb_exists(b.notes, "
     f"'{STAGED}') OR EXISTS (SELECT FROM etl.batch c WHERE c.delivery_id = b.delivery_id AND c.kind = 'completion')))"
 )
-"""SQL: how many rows the ledger inserted into the tables of some sources and deleted from them."""
+"""SQL: how many rows the ledger inserted into the tables of some sources and removed from them."""
 COUNT_NAMES: Final = tuple(count.name for count in fields(Counts))
 _COLUMNS: Final = (
     f"number, first_record, last_record, rules, notes, coalesce(confirmed, unchanged), {', '.join(COUNT_NAMES)}"
@@ -50,7 +52,7 @@ class Entry:
         rules: Number of records that broke each rule.
         confirmed: At most so many of the unchanged rows have their contents from another delivery.
         places: Places of the first records that broke each rule which only reports; empty in an entry that was read.
-        notes: What the write mode found, numbers by name; or `STAGED`, `VERSIONS`, `MERGED`.
+        notes: What the write mode found, numbers by name; or `STAGED`, `VERSIONS`, `MERGED`, `MARKED`.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""The rows of a table whose key a delivery no longer has: finds, shows and deletes them."""
+"""The rows of a table whose key a delivery no longer has: finds, shows, and deletes or marks them."""
 
 from __future__ import annotations
 
@@ -47,6 +47,8 @@ class AbsentRows:
     """
 
     name: Final = ABSENT
+    present: sql.Composable = sql.SQL("true")
+    """The condition that a row ``t`` is there, and not only kept as a row that is gone."""
 
     def __init__(
         self,
@@ -88,11 +90,12 @@ class AbsentRows:
         self._connection.execute(
             sql.SQL(
                 "CREATE TEMP TABLE etl_absent ON COMMIT DROP AS SELECT {columns} FROM {table} t WHERE {scope} "
-                "AND t.{delivery} <> {own} AND NOT EXISTS (SELECT FROM {published} k WHERE {same_key})"
+                "AND {present} AND t.{delivery} <> {own} AND NOT EXISTS (SELECT FROM {published} k WHERE {same_key})"
             ).format(
                 columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in self._columns),
                 table=self._table,
                 scope=self._scope(newer),
+                present=self.present,
                 delivery=delivery,
                 own=sql.Literal(self._delivery.id),
                 published=published.name,
@@ -103,8 +106,8 @@ class AbsentRows:
         self.number = self._count(sql.SQL("SELECT count(*) FROM {}").format(ABSENT))
         if self.number:
             self.compared = self._count(
-                sql.SQL("SELECT count(*) FROM {} t WHERE {}").format(
-                    self._table, self._scope(newer if self._versions else ())
+                sql.SQL("SELECT count(*) FROM {} t WHERE {} AND {}").format(
+                    self._table, self._scope(newer if self._versions else ()), self.present
                 )
             )
 

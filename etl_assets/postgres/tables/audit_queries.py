@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg import sql
 
+from etl_assets.postgres.tables.marks import NOT_MARKED
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import DELIVERY_ID
 
@@ -33,11 +34,23 @@ def deliveries_of(connection: Connection, source: str, partition: str) -> list[i
     return [delivery_id for (delivery_id,) in rows]
 
 
-def rows_view(name: str, table: str, deliveries: Sequence[int] | None) -> str:
-    """Return the statement that creates a temporary view of a table's rows, all or only those of some deliveries."""
-    statement = sql.SQL("CREATE TEMPORARY VIEW {} AS SELECT * FROM {}").format(sql.Identifier(name), identifier(table))
+def rows_view(name: str, table: str, deliveries: Sequence[int] | None, *, marked: bool = False) -> str:
+    """Return the statement that creates a temporary view of a table's rows, all or only those of some deliveries.
+
+    Args:
+        name: Of the view.
+        table: ``schema.table``.
+        deliveries: Ids of the deliveries; all rows when None.
+        marked: Whether the table has rows that are marked as deleted; they are left out.
+    """
+    conditions: list[sql.Composable] = [sql.SQL("true")]
+    if marked:
+        conditions.append(NOT_MARKED)
     if deliveries is not None:
-        statement += sql.SQL(" WHERE {} = ANY ({}::bigint[])").format(
-            sql.Identifier(DELIVERY_ID), sql.Literal(list(deliveries))
+        conditions.append(
+            sql.SQL("t.{} = ANY ({}::bigint[])").format(sql.Identifier(DELIVERY_ID), sql.Literal(list(deliveries)))
         )
+    statement = sql.SQL("CREATE TEMPORARY VIEW {} AS SELECT * FROM {} t WHERE {}").format(
+        sql.Identifier(name), identifier(table), sql.SQL(" AND ").join(conditions)
+    )
     return statement.as_string(None)

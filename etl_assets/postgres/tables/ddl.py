@@ -57,8 +57,8 @@ def ensure_table(connection: Connection, table: str, schema: Schema, extension: 
     if is_as_declared(connection, table, schema, extension):
         return
     with connection.transaction():
-        lock(connection)
-        existing = _columns(connection, table)
+        lock_ddl(connection)
+        existing = columns_of(connection, table)
         if existing:
             _evolve(connection, table, schema, existing, extension)
         else:
@@ -68,17 +68,17 @@ def ensure_table(connection: Connection, table: str, schema: Schema, extension: 
         _describe(connection, table, schema)
 
 
-def lock(connection: Connection) -> None:
+def lock_ddl(connection: Connection) -> None:
     """Let only one session at a time create or change tables and views, until the transaction ends."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (_LOCK,))
 
 
 def differences(connection: Connection, table: str, schema: Schema, extension: Extension = _NONE) -> list[str]:
     """Return what a table lacks of what `ensure_table` gives it, as clauses; nothing if it lacks nothing."""
-    existing, key = _columns(connection, table), _key(connection, table)
+    existing, key = columns_of(connection, table), _key(connection, table)
     unique = set(_unique_indexes(connection, table, primary=False))
     nullable = _nullable(connection, table)
-    declared = _declared_types(schema, extension).items()
+    declared = declared_types(schema, extension).items()
     declared_key = _declared_key(schema, extension)
     return [
         *(f"lacks the column {name} of type {type_}" for name, type_ in declared if existing.get(name) != type_),
@@ -94,8 +94,8 @@ def differences(connection: Connection, table: str, schema: Schema, extension: E
 
 def is_comparable(connection: Connection, table: str, schema: Schema, extension: Extension = _NONE) -> bool:
     """Return whether a table has the key and the columns of a schema, so that rows can be compared with it by key."""
-    declared = _declared_types(schema, extension)
-    return declared.items() <= _columns(connection, table).items() and (
+    declared = declared_types(schema, extension)
+    return declared.items() <= columns_of(connection, table).items() and (
         _key(connection, table) == _declared_key(schema, extension)
     )
 
@@ -103,13 +103,14 @@ def is_comparable(connection: Connection, table: str, schema: Schema, extension:
 def is_as_declared(connection: Connection, table: str, schema: Schema, extension: Extension = _NONE) -> bool:
     """Return whether `ensure_table` has nothing to do."""
     return (
-        _columns(connection, table) == _declared_types(schema, extension)
+        columns_of(connection, table) == declared_types(schema, extension)
         and _key(connection, table) == _declared_key(schema, extension)
         and find_index(connection, table) is not None
     )
 
 
-def _declared_types(schema: Schema, extension: Extension) -> dict[str, str]:
+def declared_types(schema: Schema, extension: Extension = _NONE) -> dict[str, str]:
+    """Return the names and the types of the columns that `ensure_table` gives a table."""
     declared = {column.name: column.type.postgres for column in schema.columns}
     return declared | dict.fromkeys(BOOKKEEPING, "bigint") | dict(extension.columns)
 
@@ -130,29 +131,19 @@ def is_view(connection: Connection, table: str) -> bool:
     return row is not None and bool(row[0])
 
 
-def _columns(connection: Connection, table: str) -> dict[str, str]:
+def columns_of(connection: Connection, table: str) -> dict[str, str]:
     """Return the name and type of every column; nothing if there is no such table."""
     rows = connection.execute(
         "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a "
-        "WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped",
+        "WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
         (table,),
     ).fetchall()
     return dict(rows)
 
 
-def columns_in_order(connection: Connection, table: str) -> list[str]:
-    """Return the names of the columns of a table, in the order in which they were added."""
-    rows = connection.execute(
-        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped "
-        "ORDER BY attnum",
-        (table,),
-    ).fetchall()
-    return [name for (name,) in rows]
-
-
 def retypes(connection: Connection, table: str, schema: Schema) -> bool:
     """Return whether a column that the table has is declared with another type."""
-    existing = _columns(connection, table)
+    existing = columns_of(connection, table)
     return any(existing.get(column.name, column.type.postgres) != column.type.postgres for column in schema.columns)
 
 
@@ -202,7 +193,7 @@ def _create(connection: Connection, table: str, schema: Schema, extension: Exten
 
 
 def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[str, str], extension: Extension) -> None:
-    declared = _declared_types(schema, extension)
+    declared = declared_types(schema, extension)
     if is_view(connection, table):
         raise IncompatibleTableError(
             f"{table} is a view, as of a source with write=History(), and the declared write mode writes a table. "

@@ -10,6 +10,7 @@ from etl_assets.errors import IncompatibleTableError
 from etl_assets.postgres.tables import ddl
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import DELIVERY_ID
+from etl_assets.schema.names import MAX_IDENTIFIER_BYTES
 
 if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
@@ -28,12 +29,17 @@ OF_VERSIONS: Final = ddl.Extension(
 
 def history_of(table: str) -> str:
     """Return the name of the table that has the versions of the rows of ``schema.table``."""
-    return f"{table}_history"
+    return _with_suffix(table, "_history")
 
 
 def as_of(table: str) -> str:
     """Return the name of the function that returns the rows of ``schema.table`` as they were at a moment."""
-    return f"{table}_as_of"
+    return _with_suffix(table, "_as_of")
+
+
+def _with_suffix(table: str, suffix: str) -> str:
+    schema, name = table.split(".", 1)
+    return f"{schema}.{name[: MAX_IDENTIFIER_BYTES - len(suffix)]}{suffix}"
 
 
 def ensure_history(connection: Connection, table: str, schema: Schema) -> None:
@@ -51,7 +57,7 @@ def ensure_history(connection: Connection, table: str, schema: Schema) -> None:
     if ddl.is_view(connection, table) and ddl.is_as_declared(connection, history_of(table), schema, OF_VERSIONS):
         return
     with connection.transaction():
-        ddl.lock(connection)
+        ddl.lock_ddl(connection)
         if ddl.exists(connection, table) and not ddl.is_view(connection, table):
             raise IncompatibleTableError(
                 f"{table} is a table, and write=History() needs the name for its view of the current rows. Nothing was "
@@ -97,7 +103,7 @@ def _drop_view(connection: Connection, table: str, schema: Schema) -> list[sql.C
 def _create_view(connection: Connection, table: str, schema: Schema) -> None:
     """Create the view and the function; columns that were added to the table come last in the view, too."""
     name, history = identifier(table), history_of(table)
-    columns = [column for column in ddl.columns_in_order(connection, history) if column not in {VALID_TO, ENDED_BY}]
+    columns = [column for column in ddl.columns_of(connection, history) if column not in {VALID_TO, ENDED_BY}]
     connection.execute(
         sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {} WHERE {} IS NULL").format(
             name, sql.SQL(", ").join(map(sql.Identifier, columns)), identifier(history), sql.Identifier(ENDED_BY)

@@ -43,6 +43,7 @@ class KeyList:
     ) -> None:
         self._connection = connection
         self._schema = schema
+        self._is_analyzed = False
         self.name = sql.Identifier("pg_temp", name)
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(self.name))
         connection.execute(
@@ -58,6 +59,7 @@ class KeyList:
         """Take keys, typed as in a `Verdict`. One that the database cannot store is left out: no row has it."""
         if rows.is_empty():
             return
+        self._is_analyzed = False
         try:
             with self._connection.transaction():
                 data = encode(wire_frame(rows.select(self._schema.key), self._schema))
@@ -74,4 +76,6 @@ class KeyList:
 
     def analyze(self) -> None:
         """Let the planner know how many keys there are."""
-        self._connection.execute(sql.SQL("ANALYZE {}").format(self.name))
+        if not self._is_analyzed:
+            self._connection.execute(sql.SQL("ANALYZE {}").format(self.name))
+            self._is_analyzed = True

@@ -13,8 +13,9 @@ from pyarrow import csv
 
 from etl_assets.errors import LoadError
 from etl_assets.postgres.tables.history_table import OF_VERSIONS
+from etl_assets.postgres.tables.marks import NOT_MARKED, has_marks
 from etl_assets.postgres.tables.names import identifier
-from etl_assets.schema import BOOKKEEPING, DELIVERY_ID
+from etl_assets.schema import BOOKKEEPING, DELETED_AT, DELIVERY_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +53,8 @@ def read_table(
     Args:
         connection: To the warehouse.
         table: ``schema.table``.
-        wanted: Names of columns; all but the bookkeeping columns when None.
+        wanted: Names of columns; all but the bookkeeping columns when None. Rows that are marked as deleted are read
+            only if the column that marks them is named.
         delivered_as: Name of the source in the table of deliveries.
         partitions: Read only rows of deliveries of these partitions; all rows when None.
 
@@ -63,8 +65,9 @@ def read_table(
         LoadError: If there is no such table or column.
     """
     types = _column_types(connection, table)
-    marks = {*BOOKKEEPING, *OF_VERSIONS.columns}
-    names = tuple(name for name in types if name not in marks) if wanted is None else tuple(wanted)
+    marked = has_marks(connection, table)
+    hidden = {*BOOKKEEPING, *OF_VERSIONS.columns, *((DELETED_AT,) if marked else ())}
+    names = tuple(name for name in types if name not in hidden) if wanted is None else tuple(wanted)
     if unknown := [name for name in names if name not in types]:
         raise LoadError(
             f"Table {table} has no column {unknown[0]!r}. Nothing was read. It has {', '.join(types)}."
@@ -74,11 +77,18 @@ def read_table(
     if not types:
         raise LoadError(f"There is no table {table}. Nothing was read. Materialize the asset that writes it first.")
     columns = sql.SQL(", ").join(_select_expression(name, types[name]) for name in names)
-    query = sql.SQL("SELECT {} FROM {}").format(columns, identifier(table))
+    conditions: list[sql.Composable] = [sql.SQL("true")]
+    if marked and DELETED_AT not in names:
+        conditions.append(NOT_MARKED)
     if partitions is not None:
-        query += sql.SQL(
-            " WHERE {} IN (SELECT id FROM etl.delivery WHERE source = {} AND partition = ANY ({}))"
-        ).format(sql.Identifier(DELIVERY_ID), sql.Literal(delivered_as), sql.Literal(list(partitions)))
+        conditions.append(
+            sql.SQL("t.{} IN (SELECT id FROM etl.delivery WHERE source = {} AND partition = ANY ({}))").format(
+                sql.Identifier(DELIVERY_ID), sql.Literal(delivered_as), sql.Literal(list(partitions))
+            )
+        )
+    query = sql.SQL("SELECT {} FROM {} t WHERE {}").format(
+        columns, identifier(table), sql.SQL(" AND ").join(conditions)
+    )
     content = io.BytesIO()
     with (
         connection.cursor() as cursor,
