@@ -7,6 +7,7 @@ error of the project can be in both.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -152,7 +153,8 @@ class _Judgement:
             named = self.delivered.get(delivery)
             if named is None or not 1 <= number <= named.records or self.row(named, number) != tuple(row):
                 differences.append(f"the row {row} does not come from record {number} of delivery {delivery}")
-        return differences + (self._marks() if log.mode == "marked" else [])
+        differences += self._marks() if log.mode == "marked" else []
+        return differences + (self._versions() if log.mode in {"history", "history of snapshots"} else [])
 
     def _records(self) -> list[str]:
         """Compare a table without a key with the records that must be in it, by delivery and number."""
@@ -177,7 +179,7 @@ class _Judgement:
     def _expected(self) -> dict[Row, Row]:
         """Return the winning row of each key."""
         log = self._log
-        if log.mode == "snapshot":
+        if log.mode in {"snapshot", "history of snapshots"}:
             return self._of_snapshots()
         best: dict[Row, tuple[Row, Row]] = {}
         complete = [each for each in self.delivered.values() if each.status == "complete"]
@@ -230,6 +232,35 @@ class _Judgement:
         if current != sum(at is None for at in marks.values()):
             differences.append(f"the view has {current} rows")
         return differences
+
+    def _versions(self) -> list[str]:
+        """Compare the table of versions with those that the deliveries make, one after the other."""
+        log = self._log
+        of_key = slice(1) if log.cut == "files" else slice(2)
+        times: dict[int, object] = dict(
+            self._query("SELECT id, valid_from FROM etl.delivery WHERE source = %s", log.source)
+        )
+        expected: list[Row] = []
+        scopes: dict[str, dict[Row, tuple[Row, object]]] = {}
+        for id_, scope, rows, published in self._snapshots():
+            current, at = scopes.setdefault(scope, {}), times[id_]
+            whole = log.mode == "history of snapshots" and None not in published
+            for key in [key for key in current if whole and key not in published and key not in rows]:
+                row, began = current.pop(key)
+                expected.append((*row, began, at))
+            for key, row in rows.items():
+                if key in current and current[key][0] != row:
+                    expected.append((*current[key][0], current[key][1], at))
+                if key not in current or current[key][0] != row:
+                    current[key] = (row, at)
+        expected += [(*row, began, None) for current in scopes.values() for row, began in current.values()]
+        names = ", ".join(names_of(log))
+        found = self._query(f"SELECT {names}, _valid_from, _valid_to FROM {log.table}_history")
+        missing, others = Counter(expected) - Counter(found), Counter(found) - Counter(expected)
+        return [
+            *(f"the version {version} is missing" for version in sorted(missing, key=repr)),
+            *(f"there is a version {version}, of the key {version[of_key]}" for version in sorted(others, key=repr)),
+        ]
 
     def _snapshots(self) -> Iterator[tuple[int, str, dict[Row, Row], set[Row | None]]]:
         """Yield, of each complete delivery: id, scope, rows by key, keys of rejected records; None if it may be any."""
@@ -301,7 +332,8 @@ class _Judgement:
         entries = self._query(
             "SELECT d.id, b.kind, b.generation = d.generation, b.number, b.first_record, b.last_record, b.read, "
             "b.rejected, b.filtered, b.accepted, b.produced, b.inserted, b.updated, b.unchanged, b.duplicate, "
-            "b.inserted - CASE WHEN jsonb_exists(b.notes, 'marked') THEN 0 ELSE b.deleted END FROM etl.batch b "
+            "b.inserted - CASE WHEN jsonb_exists(b.notes, 'marked') THEN 0 ELSE b.deleted END "
+            "+ coalesce((b.notes ->> 'versions')::bigint, 0) FROM etl.batch b "
             "JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = %s "
             "ORDER BY d.id, b.number",
             log.source,
@@ -323,7 +355,8 @@ class _Judgement:
             if sum(entry[7] for entry in own) != len(kept):
                 differences.append(f"the ledger of delivery {each.id} does not count its {len(kept)} rejected records")
         if self._query("SELECT to_regclass(%s)::text", log.table)[0][0]:
-            ((rows,),) = self._query(f"SELECT count(*) FROM {log.table}")
+            history = "_history" if log.mode in {"history", "history of snapshots"} else ""
+            ((rows,),) = self._query(f"SELECT count(*) FROM {log.table}{history}")
             if rows != sum(entry[15] for entry in entries):
                 differences.append(f"the table has {rows} rows, and the ledger {sum(entry[15] for entry in entries)}")
         return differences

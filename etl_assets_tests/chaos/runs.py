@@ -15,6 +15,7 @@ from etl_assets.graph.assets import frames
 from etl_assets.graph.assets.stream import Stream
 from etl_assets.landing import LandingStore, Warehouse
 from etl_assets.load.writers import Append, Replace, Snapshot, Upsert
+from etl_assets.load.writers import History as Versions
 from etl_assets.model.partitions import Daily, Files, Partition
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.runs import results
@@ -32,12 +33,22 @@ if TYPE_CHECKING:
     from etl_assets.load.writers import Writer
     from etl_assets_tests.chaos.history import Declared, History, Mode
 
+
+def day_of(name: str) -> date:
+    """Return the day of a partition; q.csv and r.csv are of the same."""
+    return {"p.csv": date(2024, 1, 1), "q.csv": date(2024, 1, 2), "r.csv": date(2024, 1, 2)}.get(name) or (
+        date.fromisoformat(name)
+    )
+
+
 WRITERS: Final[dict[Mode, Writer]] = {
     "upsert": Upsert(),
     "snapshot": Snapshot(max_deleted=1.0),
     "marked": Snapshot(max_deleted=1.0, mark=True),
     "append": Append(),
     "replace": Replace(),
+    "history": Versions(dated=day_of),
+    "history of snapshots": Versions(snapshot=Snapshot(max_deleted=1.0), dated=day_of),
 }
 NAME: Final = "goods"
 RUN: Final = "run"

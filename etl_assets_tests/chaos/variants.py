@@ -12,6 +12,7 @@ from etl_assets.graph import jobs
 from etl_assets.landing.digests import VerifiedStream
 from etl_assets.load.replay_transaction import ReplayTransaction
 from etl_assets.load.transaction import BatchTransaction
+from etl_assets.load.writers.history import HistoryRows, NewerDeliveries
 from etl_assets.load.writers.published_keys import PublishedKeys
 from etl_assets.load.writers.replace import ReplacingRows
 from etl_assets.postgres.ledger import completions, deliveries, locks
@@ -156,6 +157,17 @@ def _appended_again() -> None:
     substitute(RecordRanges, "replace", lambda self, rows, _records: self.add(rows))
 
 
+def _late_version_stays() -> None:
+    """Let the version of a late delivery go on until it ends, and not only to the next delivery that has the key."""
+    substitute(NewerDeliveries, "confirming", lambda _self, keys: keys.clear())
+
+
+def _history_without_guard() -> None:
+    """Let every delivery end the current versions, as if it were the newest."""
+    begin = HistoryRows.begin
+    substitute(HistoryRows, "begin", lambda self, _newer: begin(self, ()))
+
+
 def _no_materialization() -> None:
     """Show nothing in Dagster of what a replay changes."""
     substitute(jobs, "log_touched", lambda *_args, **_options: None)
@@ -174,6 +186,8 @@ VARIANTS: Final = (
     Variant("deleted before the delivery is complete", _deleted_too_early, (KILLED,), modes=("snapshot",)),
     Variant("a late delivery replaces a newer one", _staged_twice, (KILLED,), modes=("replace",)),
     Variant("a reload appends again", _appended_again, (KILLED,), modes=("append",)),
+    Variant("a late version does not give way", _late_version_stays, (KILLED,), modes=("history",)),
+    Variant("a history without the guard", _history_without_guard, (KILLED,), modes=("history",)),
     Variant("replay without materialization", _no_materialization, (KILLED,), sign="Dagster", in_dagster=True),
 )
 """Every variant, each with what its trials are about."""
