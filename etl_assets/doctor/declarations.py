@@ -44,5 +44,5 @@ def _structure(connection: Connection, source: Source) -> Iterator[Violation]:
     if not deliveries.any_loaded(connection, source.name, source.fingerprint):
         return
     if ddl.exists(connection, source.table):
-        for problem in ddl.differences(connection, source.table, source.schema):
+        for problem in ddl.differences(connection, source.table, source.schema, source.partition_by):
             yield CONSTRAINTS_ARE_THERE.violation(f"table {source.table}", problem)

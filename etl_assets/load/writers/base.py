@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from etl_assets.postgres.ledger.entries import Kind
     from etl_assets.postgres.ledger.locks import Holder
     from etl_assets.postgres.tables.upsert import Written
-    from etl_assets.schema import Schema
+    from etl_assets.schema import PartitionBy, Schema
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,11 @@ class Writer(Declaration):
         """Return what people should know of the notes of a `Completion`, a sentence for each; none if all is well."""
         return []
 
-    def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
+    def ensure_table(
+        self, connection: Connection, table: str, schema: Schema, partition_by: PartitionBy | None = None
+    ) -> None:
         """Create the table, or change it if the schema only adds or widens columns; see `ddl.ensure_table`."""
-        ensure_table(connection, table, schema)
+        ensure_table(connection, table, schema, partition_by)
 
     @abstractmethod
     def open(self, context: WriterContext) -> RowWriter:

@@ -22,11 +22,12 @@ Kind = Literal["ingest", "replay", "completion"]
 STAGED: Final = "staged"
 """The note of an entry whose rows are beside the table until the delivery is complete."""
 STORED: Final = (
-    "(SELECT coalesce(sum(b.inserted), 0) AS inserted, coalesce(sum(b.deleted), 0) AS deleted FROM etl.batch b "
+    "(SELECT coalesce(sum(b.inserted), 0) AS inserted, coalesce(sum(b.deleted), 0) + (SELECT coalesce(sum(r.rows), 0) "
+    "FROM etl.retention r WHERE r.source = ANY (%(sources)s)) AS deleted FROM etl.batch b "
     "JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = ANY (%(sources)s) AND (NOT jsonb_exists(b.notes, "
     f"'{STAGED}') OR EXISTS (SELECT FROM etl.batch c WHERE c.delivery_id = b.delivery_id AND c.kind = 'completion')))"
 )
-"""SQL: how many rows the ledger inserted into the tables of some sources and deleted from them."""
+"""SQL: how many rows the ledger inserted into the tables of some sources, and deleted or dropped from them."""
 COUNT_NAMES: Final = tuple(count.name for count in fields(Counts))
 _COLUMNS: Final = (
     f"number, first_record, last_record, rules, notes, coalesce(confirmed, unchanged), {', '.join(COUNT_NAMES)}"

@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Final
 from psycopg import sql
 
 from etl_assets.errors import IncompatibleTableError
+from etl_assets.postgres.tables import range_partitions
 from etl_assets.postgres.tables.delivery_index import create_index, find_index
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import BOOKKEEPING, DELIVERY_ID
 
 if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
-    from etl_assets.schema import Schema
+    from etl_assets.schema import PartitionBy, Schema
 
 _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 _LOCK: Final = "etl_assets ddl"
 
 
-def ensure_table(connection: Connection, table: str, schema: Schema) -> None:
+def ensure_table(
+    connection: Connection, table: str, schema: Schema, partition_by: PartitionBy | None = None
+) -> None:
     """Make a table match its schema: create it, or add and widen columns.
 
     Columns that the schema no longer declares stay, and are null in new rows.
@@ -30,35 +33,41 @@ def ensure_table(connection: Connection, table: str, schema: Schema) -> None:
         connection: In autocommit; the change is one transaction, and concurrent callers wait for one another.
         table: ``schema.table``.
         schema: The schema that it must match.
+        partition_by: How it must be cut into child tables; None if it must not be.
 
     Raises:
         IncompatibleTableError: If this needs any other change. Nothing was changed.
     """
-    if _is_as_declared(connection, table, schema):
+    if _is_as_declared(connection, table, schema, partition_by):
         return
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (_LOCK,))
         existing = _columns(connection, table)
         if existing:
+            _check_partitions(connection, table, partition_by)
             _evolve(connection, table, schema, existing)
         else:
-            _create(connection, table, schema)
+            _create(connection, table, schema, partition_by)
         _add_unique(connection, table, schema)
         create_index(connection, table, _index_name(table, (DELIVERY_ID,), "brin"))
         _describe(connection, table, schema)
 
 
-def differences(connection: Connection, table: str, schema: Schema) -> list[str]:
+def differences(
+    connection: Connection, table: str, schema: Schema, partition_by: PartitionBy | None = None
+) -> list[str]:
     """Return what a table lacks of what `ensure_table` gives it, as clauses; nothing if it lacks nothing."""
     existing, key = _columns(connection, table), _key(connection, table)
     unique = set(_unique_indexes(connection, table, primary=False))
     nullable = _nullable(connection, table)
     declared = _declared_types(schema).items()
+    of_children = range_partitions.difference(connection, table, partition_by)
     return [
         *(f"lacks the column {name} of type {type_}" for name, type_ in declared if existing.get(name) != type_),
         *([f"has the key ({', '.join(key)}), not ({', '.join(schema.key)})"] if key not in {(), schema.key} else []),
         *(f"lacks the unique index of {claim.rule}" for claim in schema.claims if claim.columns not in unique),
         *(f"lets {name} be null" for name in (*schema.key, *BOOKKEEPING) if name in nullable),
+        *([of_children] if of_children else []),
     ]
 
 
@@ -69,11 +78,12 @@ def is_comparable(connection: Connection, table: str, schema: Schema) -> bool:
     )
 
 
-def _is_as_declared(connection: Connection, table: str, schema: Schema) -> bool:
+def _is_as_declared(connection: Connection, table: str, schema: Schema, partition_by: PartitionBy | None) -> bool:
     return (
         _columns(connection, table) == _declared_types(schema)
         and _key(connection, table) == schema.key
         and find_index(connection, table) is not None
+        and not range_partitions.difference(connection, table, partition_by)
     )
 
 
@@ -123,7 +133,7 @@ def _unique_indexes(connection: Connection, table: str, *, primary: bool) -> lis
     return [tuple(names) for (names,) in rows]
 
 
-def _create(connection: Connection, table: str, schema: Schema) -> None:
+def _create(connection: Connection, table: str, schema: Schema, partition_by: PartitionBy | None) -> None:
     columns = [
         sql.SQL("{} {}{}").format(
             sql.Identifier(column.name),
@@ -136,7 +146,16 @@ def _create(connection: Connection, table: str, schema: Schema) -> None:
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(table.split(".", 1)[0])))
     if schema.key:
         columns.append(sql.SQL("PRIMARY KEY ({})").format(sql.SQL(", ").join(map(sql.Identifier, schema.key))))
-    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(identifier(table), sql.SQL(", ").join(columns)))
+    cut = sql.SQL(" PARTITION BY RANGE ({})").format(sql.Identifier(partition_by.column)) if partition_by else sql.SQL("")
+    connection.execute(sql.SQL("CREATE TABLE {} ({}){}").format(identifier(table), sql.SQL(", ").join(columns), cut))
+
+
+def _check_partitions(connection: Connection, table: str, partition_by: PartitionBy | None) -> None:
+    if problem := range_partitions.difference(connection, table, partition_by):
+        raise IncompatibleTableError(
+            f"Table {table} {problem}. Nothing was changed. Its rows have to move to another table: run "
+            f"`etl-assets rebuild {table.split('.', 1)[1]} --swap`, or change the declaration back."
+        )
 
 
 def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[str, str]) -> None:
