@@ -44,7 +44,7 @@ def ensure_table(
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (_LOCK,))
         existing = _columns(connection, table)
         if existing:
-            _check_partitions(connection, table, partition_by)
+            check_partitions(connection, table, partition_by)
             _evolve(connection, table, schema, existing)
         else:
             _create(connection, table, schema, partition_by)
@@ -150,7 +150,8 @@ def _create(connection: Connection, table: str, schema: Schema, partition_by: Pa
     connection.execute(sql.SQL("CREATE TABLE {} ({}){}").format(identifier(table), sql.SQL(", ").join(columns), cut))
 
 
-def _check_partitions(connection: Connection, table: str, partition_by: PartitionBy | None) -> None:
+def check_partitions(connection: Connection, table: str, partition_by: PartitionBy | None) -> None:
+    """Raise an `IncompatibleTableError` unless an existing table is cut into child tables as declared."""
     if problem := range_partitions.difference(connection, table, partition_by):
         raise IncompatibleTableError(
             f"Table {table} {problem}. Nothing was changed. Its rows have to move to another table: run "
