@@ -89,13 +89,17 @@ class PartitionBy(Declaration):
             raise DeclarationError(where, "partition_by", problem, "Name a column of type date or timestamp")
         if schema.key and self.column not in schema.key:
             problem = f"names {self.column!r}, which is not in the key, so that a key could be in two child tables"
-            raise DeclarationError(where, "partition_by", problem, "Put the column into the key, or name one of the key")
+            raise DeclarationError(
+                where, "partition_by", problem, "Put the column into the key, or name one of the key"
+            )
         if not column.required:
             problem = f"names {self.column!r}, and a row without a value would belong to no child table"
             raise DeclarationError(where, "partition_by", problem, "Write required=True for the column")
         for claim in schema.claims:
             if self.column not in claim.columns:
-                problem = f"names {self.column!r}, and {claim.rule} holds across child tables, which Postgres cannot check"
+                problem = (
+                    f"names {self.column!r}, and {claim.rule} holds across child tables, which Postgres cannot check"
+                )
                 raise DeclarationError(where, "partition_by", problem, "Put the column into that rule, or leave it out")
         if self.keep is not None and _KEEP.fullmatch(self.keep) is None:
             problem = f"keeps {self.keep!r}"

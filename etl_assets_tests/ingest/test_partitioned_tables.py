@@ -44,9 +44,10 @@ def cut(world: World, by: PartitionBy = BY_MONTH, write: Writer | None = None, *
 
 def children(world: World) -> dict[str, int]:
     """Return the child tables of the source, each with its number of rows."""
+    table = f"core.{world.name}"
     found = world.query(
-        "SELECT c.relname, (SELECT count(*) FROM core.{0} t WHERE t.tableoid = c.oid) FROM pg_inherits i "
-        "JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'core.{0}'::regclass ORDER BY 1".format(world.name)
+        f"SELECT c.relname, (SELECT count(*) FROM {table} t WHERE t.tableoid = c.oid) FROM pg_inherits i "
+        f"JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = '{table}'::regclass ORDER BY 1"
     )
     return {name.removeprefix(f"core.{world.name}."): rows for name, rows in found}
 
@@ -208,7 +209,7 @@ def test_a_table_that_is_not_partitioned_is_refused_with_the_command_that_moves_
     whole = world.other(schema=DAYS)
     whole.take("2024-01-01,a,1", header=HEADER)
     here = cut(world)
-    with pytest.raises(IncompatibleTableError, match="is not partitioned.*month of day.*rebuild goods --swap"):
+    with pytest.raises(IncompatibleTableError, match=r"is not partitioned.*month of day.*rebuild goods --swap"):
         here.take("2024-01-02,a,1", header=HEADER)
     assert whole.rows() == [(date(2024, 1, 1), "a", 1)]
     assert [violation.split(":")[0] for violation in here.violations()] == [
@@ -240,7 +241,7 @@ def test_a_default_partition_that_was_added_by_hand_is_refused(world: World) -> 
     here.take("2024-01-01,a,1", header=HEADER)
     with connected(here.url) as connection:
         connection.execute("CREATE TABLE core.rest PARTITION OF core.goods DEFAULT")
-    with pytest.raises(IncompatibleTableError, match="with bounds of its own"):
+    with pytest.raises(IncompatibleTableError, match=r"with bounds of its own"):
         here.take("2024-02-01,a,1", header=HEADER)
     assert here.query("SELECT count(*) FROM core.rest") == [(0,)]
 
@@ -248,7 +249,7 @@ def test_a_default_partition_that_was_added_by_hand_is_refused(world: World) -> 
 def test_dates_that_would_make_too_many_child_tables_are_refused(world: World) -> None:
     here = cut(world, PartitionBy("day", every="day"))
     days = [date(1800, 1, 1) + timedelta(days=number) for number in range(range_partitions.MOST + 1)]
-    with pytest.raises(LoadError, match="would have 1001 child tables.*1800-01-01.*longer periods"):
+    with pytest.raises(LoadError, match=r"would have 1001 child tables.*1800-01-01.*longer periods"):
         here.other(format=Csv()).take(*(f"{day},a,1" for day in days), header=HEADER)
     assert children(here) == {}
 
@@ -258,7 +259,7 @@ def test_a_child_table_that_was_detached_by_hand_stops_the_load_and_loses_nothin
     here.take("2024-01-01,a,1", header=HEADER)
     with connected(here.url) as connection:
         connection.execute('ALTER TABLE core.goods DETACH PARTITION etl_partitions."core.goods.2024-01"')
-    with pytest.raises(LoadError, match="is not attached to core.goods"):
+    with pytest.raises(LoadError, match=r"is not attached to core.goods"):
         here.take("2024-01-01,a,2", header=HEADER)
     assert here.query('SELECT amount FROM etl_partitions."core.goods.2024-01"') == [(1,)]
 

@@ -111,7 +111,8 @@ def loaded_tables(connection: Connection) -> list[str]:
     rows = connection.execute(
         "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = ANY (%s) AND NOT a.attisdropped "
-        "WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname NOT LIKE 'pg\\_%%' GROUP BY 1 HAVING count(*) = %s ORDER BY 1",
+        "WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition "
+        "AND n.nspname NOT LIKE 'pg\\_%%' GROUP BY 1 HAVING count(*) = %s ORDER BY 1",
         (list(BOOKKEEPING), len(BOOKKEEPING)),
     ).fetchall()
     return [table for (table,) in rows]

@@ -1,7 +1,7 @@
 """The table ``etl.retention``: from which day on a table keeps rows, and what was dropped because it is older.
 
-The day only moves forward. It does not depend on when a delivery is loaded, so that a load, a reload and a replay of the
-same records leave the same rows.
+The day only moves forward. It does not depend on when a delivery is loaded, so that a load, a reload and a replay of
+the same records leave the same rows.
 """
 
 from __future__ import annotations
@@ -37,6 +37,14 @@ def kept_from(connection: Connection, source: str) -> date | None:
     """
     row = connection.execute("SELECT max(kept_from) FROM etl.retention WHERE source = %s", (source,)).fetchone()
     return row[0] if row else None
+
+
+def dropped_rows(connection: Connection, source: str) -> tuple[date, int] | None:
+    """Return the first day whose rows are kept of a source, and how many were dropped; None if all are kept."""
+    row = connection.execute(
+        "SELECT max(kept_from), coalesce(sum(rows), 0)::bigint FROM etl.retention WHERE source = %s", (source,)
+    ).fetchone()
+    return None if row is None or row[0] is None else (row[0], row[1])
 
 
 def kept_condition(connection: Connection, source: str, partition_by: PartitionBy | None) -> sql.Composable:

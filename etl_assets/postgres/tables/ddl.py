@@ -22,9 +22,7 @@ _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 _LOCK: Final = "etl_assets ddl"
 
 
-def ensure_table(
-    connection: Connection, table: str, schema: Schema, partition_by: PartitionBy | None = None
-) -> None:
+def ensure_table(connection: Connection, table: str, schema: Schema, partition_by: PartitionBy | None = None) -> None:
     """Make a table match its schema: create it, or add and widen columns.
 
     Columns that the schema no longer declares stay, and are null in new rows.
@@ -146,7 +144,9 @@ def _create(connection: Connection, table: str, schema: Schema, partition_by: Pa
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(table.split(".", 1)[0])))
     if schema.key:
         columns.append(sql.SQL("PRIMARY KEY ({})").format(sql.SQL(", ").join(map(sql.Identifier, schema.key))))
-    cut = sql.SQL(" PARTITION BY RANGE ({})").format(sql.Identifier(partition_by.column)) if partition_by else sql.SQL("")
+    cut = (
+        sql.SQL(" PARTITION BY RANGE ({})").format(sql.Identifier(partition_by.column)) if partition_by else sql.SQL("")
+    )
     connection.execute(sql.SQL("CREATE TABLE {} ({}){}").format(identifier(table), sql.SQL(", ").join(columns), cut))
 
 

@@ -18,13 +18,12 @@ from psycopg import sql
 
 from etl_assets.errors import LoadError
 from etl_assets.postgres.tables.names import identifier
-from etl_assets.schema.partition_by import Period
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from etl_assets.postgres.connection import Connection
-    from etl_assets.schema.partition_by import PartitionBy
+    from etl_assets.schema.partition_by import PartitionBy, Period
 
 SCHEMA: Final = "etl_partitions"
 """Child tables are in a schema of their own, so that none can have the name of another source's table."""
@@ -89,7 +88,11 @@ def difference(connection: Connection, table: str, partition_by: PartitionBy | N
         (table,),
     ).fetchone()
     if partition_by is None:
-        return "" if row is None else f"is partitioned by {', '.join(map(str, row[1]))}, and the declaration does not say so"
+        return (
+            ""
+            if row is None
+            else f"is partitioned by {', '.join(map(str, row[1]))}, and the declaration does not say so"
+        )
     declared = f"and the declaration has partition_by {partition_by}"
     if row is None:
         return f"is not partitioned, {declared}"
@@ -178,9 +181,7 @@ def _missing(connection: Connection, table: str, periods: Sequence[Period]) -> l
     return sorted(names[name] for name in names.keys() - {name for (name,) in attached})
 
 
-def _check_number(
-    connection: Connection, table: str, partition_by: PartitionBy, missing: Sequence[Period]
-) -> None:
+def _check_number(connection: Connection, table: str, partition_by: PartitionBy, missing: Sequence[Period]) -> None:
     """Raise if there would be too many child tables, as for a column whose dates are wrong."""
     number = len(child_tables(connection, table)) + len(missing)
     if number > MOST:

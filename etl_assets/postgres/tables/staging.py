@@ -23,9 +23,7 @@ def staging_of(table: str) -> str:
     return f"{SCHEMA}.{table.split('.', 1)[1]}"
 
 
-def move_in(
-    connection: Connection, table: str, schema: Schema, delivery: Delivery, kept: sql.Composable = sql.SQL("true")
-) -> int:
+def move_in(connection: Connection, table: str, schema: Schema, delivery: Delivery, kept: sql.Composable) -> int:
     """Replace the rows of a delivery's partition by the staged rows of the delivery.
 
     Args:
