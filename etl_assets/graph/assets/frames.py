@@ -283,10 +283,10 @@ def _column_type(name: str, type_: pl.DataType, where: str) -> dict[str, Any]:
 def _check_keys(rows: pl.DataFrame, target: FrameTarget) -> None:
     for name in target.needed:
         if missing := rows[name].null_count():
-            column = "key column" if name in target.key else "column"
+            role, other = ("key column", "key") if name in target.key else ("column", "column")
             raise DeliveryError(
-                f"{target.where} returned {missing} of {rows.height} rows without a value in {column} {name!r}. "
-                f"Nothing was written. Leave those rows out, or choose another {column.split()[0]}."
+                f"{target.where} returned {missing} of {rows.height} rows without a value in {role} {name!r}. "
+                f"Nothing was written. Leave those rows out, or choose another {other}."
             )
 
 
