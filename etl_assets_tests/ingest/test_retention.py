@@ -141,9 +141,7 @@ def test_dropping_without_a_load_fails_if_somebody_uses_the_table(world: World) 
     with connected(here.url) as reader, reader.transaction():
         reader.execute("SELECT FROM core.goods")
         with pytest.raises(TransientLoadError, match="Another session held a lock"), connected(here.url) as session:
-            partition_by = here.source.partition_by
-            assert partition_by is not None
-            retention.drop_expired(session, "goods", "core.goods", partition_by)
+            retention.drop_expired(session, "goods", "core.goods", here.more["partition_by"])
     assert days_of(here) == [OLD]
 
 

@@ -22,6 +22,8 @@ from etl_assets.postgres.tables.names import identifier
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import polars as pl
+
     from etl_assets.postgres.connection import Connection
     from etl_assets.schema.partition_by import PartitionBy, Period
 
@@ -71,12 +73,35 @@ def child_tables(connection: Connection, table: str) -> list[ChildTable]:
     return [_child(*row) for row in rows]
 
 
-def is_partitioned(connection: Connection, table: str) -> bool:
-    """Return whether a table ``schema.table`` has child tables, or may get some."""
-    row = connection.execute(
-        "SELECT EXISTS (SELECT FROM pg_partitioned_table WHERE partrelid = to_regclass(%s))", (table,)
-    ).fetchone()
-    return bool(row and row[0])
+class Pruning:
+    """Lets a query read only the child tables that some rows can be in, since it names the range of their column.
+
+    Otherwise the server would look at every child table for each row.
+
+    Args:
+        connection: To the warehouse.
+        table: ``schema.table``.
+
+    Attributes:
+        column: The column by which the table is cut; None if it is not.
+    """
+
+    def __init__(self, connection: Connection, table: str) -> None:
+        row = connection.execute(
+            "SELECT a.attname::text FROM pg_partitioned_table p JOIN pg_attribute a ON a.attrelid = p.partrelid "
+            "AND a.attnum = p.partattrs[0] WHERE p.partrelid = to_regclass(%s)",
+            (table,),
+        ).fetchone()
+        self.column: str | None = row[0] if row else None
+
+    def condition(self, rows: pl.DataFrame) -> sql.Composable:
+        """Return `` AND …``: the condition, which is true of them, that rows of the table, ``t``, are in the range."""
+        if self.column is None or rows.is_empty():
+            return sql.SQL("")
+        values = rows.get_column(self.column)
+        return sql.SQL(" AND t.{} BETWEEN {} AND {}").format(
+            sql.Identifier(self.column), sql.Literal(values.min()), sql.Literal(values.max())
+        )
 
 
 def difference(connection: Connection, table: str, partition_by: PartitionBy | None) -> str:

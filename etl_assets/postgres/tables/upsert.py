@@ -19,7 +19,7 @@ from etl_assets.postgres.tables.copy import copy_in, encode, table_columns, wire
 from etl_assets.postgres.tables.guard import Guard, differs, same_key
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.postgres.tables.probe import Probe
-from etl_assets.postgres.tables.range_partitions import is_partitioned
+from etl_assets.postgres.tables.range_partitions import Pruning
 from etl_assets.postgres.tables.reloading import hand_over
 from etl_assets.schema import RECORD_NO, ROW_HASH
 
@@ -105,7 +105,8 @@ class TableWriter:
         self._create_staging()
         self.was_empty = self._expect_new = _has_no_rows(connection, self._table)
         self._mostly_changed = False
-        self._is_partitioned = is_partitioned(connection, table)
+        self._pruning = Pruning(connection, table)
+        self._is_partitioned = self._pruning.column is not None
 
     def _create_staging(self) -> None:
         self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_STAGING))
@@ -204,14 +205,14 @@ class TableWriter:
         """
         self._stage(rows, encoded)
         if self._refresh_hashes:
-            self._refresh()
+            self._refresh(rows)
         if protect is not None and (changing := self._changing_rows(rows)).height:
             protected = protect(changing)
             if protected.height:
                 hand_over(self._connection, self._name, self._schema, protected)
                 self._stage(rows.join(protected, on=self._schema.key, how="anti", maintain_order="left"))
-        before_merge = self._find_repeated() if self.guard.looks_for_repeated and not self._returns_old else ()
-        new = self._count_new() if self._is_partitioned and not self._returns_old else 0
+        before_merge = self._find_repeated(rows) if self.guard.looks_for_repeated and not self._returns_old else ()
+        new = self._count_new(rows) if self._is_partitioned and not self._returns_old else 0
         row = self._connection.execute(self._merge_statement(), self.guard.values()).fetchone()
         inserted, written, repeated = row or (0, 0, None)
         inserted += new
@@ -246,10 +247,14 @@ class TableWriter:
             fresh=fresh,
         )
 
-    def _count_new(self) -> int:
+    def _count_new(self, rows: pl.DataFrame) -> int:
         """Return how many of the staged rows have a key that the table lacks; no other session writes these keys."""
-        query = sql.SQL("SELECT count(*) FROM {} s LEFT JOIN {} t ON {} WHERE t.{} IS NULL").format(
-            _STAGING, self._table, same_key(self._schema, "t", "s"), sql.Identifier(ROW_HASH)
+        query = sql.SQL("SELECT count(*) FROM {} s LEFT JOIN {} t ON {}{} WHERE t.{} IS NULL").format(
+            _STAGING,
+            self._table,
+            same_key(self._schema, "t", "s"),
+            self._pruning.condition(rows),
+            sql.Identifier(ROW_HASH),
         )
         with planned_without(self._connection, "hashjoin", "mergejoin"):
             row = self._connection.execute(query).fetchone()
@@ -263,15 +268,16 @@ class TableWriter:
     def find_repeated(self, rows: pl.DataFrame) -> tuple[int, ...]:
         """Return the numbers of the records for whose keys an earlier batch wrote other contents of the same order."""
         self._stage(rows)
-        return self._find_repeated()
+        return self._find_repeated(rows)
 
-    def _find_repeated(self) -> tuple[int, ...]:
+    def _find_repeated(self, rows: pl.DataFrame) -> tuple[int, ...]:
         """Return the numbers of the staged records, as `find_repeated`."""
-        query = sql.SQL("SELECT DISTINCT s.{} FROM {} s JOIN {} t ON {} WHERE {} AND {} ORDER BY 1").format(
+        query = sql.SQL("SELECT DISTINCT s.{} FROM {} s JOIN {} t ON {}{} WHERE {} AND {} ORDER BY 1").format(
             sql.Identifier(RECORD_NO),
             _STAGING,
             self._table,
             same_key(self._schema, "t", "s"),
+            self._pruning.condition(rows),
             differs("s"),
             self.guard.is_repeated("t", "s"),
         )
@@ -286,27 +292,31 @@ class TableWriter:
     def _changing_rows(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return those staged rows whose records would change a row of the table."""
         numbers = self._connection.execute(
-            sql.SQL("SELECT DISTINCT s.{record} FROM {staging} s JOIN {table} t ON {match} WHERE {changes}").format(
+            sql.SQL(
+                "SELECT DISTINCT s.{record} FROM {staging} s JOIN {table} t ON {match}{within} WHERE {changes}"
+            ).format(
                 record=sql.Identifier(RECORD_NO),
                 staging=_STAGING,
                 table=self._table,
                 match=same_key(self._schema, "t", "s"),
+                within=self._pruning.condition(rows),
                 changes=self.guard.changes("s"),
             ),
             self.guard.values(),
         ).fetchall()
         return rows.filter(pl.col(RECORD_NO).is_in([record_no for (record_no,) in numbers]))
 
-    def _refresh(self) -> None:
+    def _refresh(self, rows: pl.DataFrame) -> None:
         """Set the hash of the current seed in rows that are equal in everything but the hash."""
         statement = sql.SQL(
-            "UPDATE {table} t SET {hash} = s.{hash} FROM {staging} s WHERE {match} AND t.{hash} <> s.{hash} "
+            "UPDATE {table} t SET {hash} = s.{hash} FROM {staging} s WHERE {match}{within} AND t.{hash} <> s.{hash} "
             "AND ({mine}) IS NOT DISTINCT FROM ({theirs})"
         ).format(
             table=self._table,
             staging=_STAGING,
             hash=sql.Identifier(ROW_HASH),
             match=same_key(self._schema, "t", "s"),
+            within=self._pruning.condition(rows),
             mine=sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(name)) for name in self._schema.names),
             theirs=sql.SQL(", ").join(sql.SQL("s.{}").format(sql.Identifier(name)) for name in self._schema.names),
         )
