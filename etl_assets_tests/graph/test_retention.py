@@ -67,6 +67,6 @@ def test_an_asset_downstream_sees_the_columns_and_rows_of_the_whole_table(bench:
         received.append(people)
 
     resources: dict[str, Any] = {"io_manager": PostgresIOManager()}
-    specs = [dg.AssetSpec(["core", "people"]), total]
+    specs: list[Any] = [dg.AssetSpec(["core", "people"]), total]
     assert dg.materialize(specs, instance=bench.instance, resources=resources).success
     assert sorted(received[0].to_dict("list").items()) == [("amount", [1, 2]), ("day", [OLD, TODAY])]

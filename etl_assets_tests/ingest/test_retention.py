@@ -11,6 +11,7 @@ import pytest
 
 from etl_assets import Append, Column, PartitionBy, Replace, Schema, Upsert, ingest
 from etl_assets.errors import TransientLoadError
+from etl_assets.extract.formats.csv import Csv
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import locks, retention
@@ -98,7 +99,7 @@ def test_what_is_dropped_stays_away_from_reloads_and_from_a_longer_keep(world: W
 
 
 def test_staged_rows_that_have_become_too_old_are_not_moved_into_the_table(world: World) -> None:
-    early = keeping(world, None, Replace()).other(format=replace(world.format, batch_bytes=64))
+    early = keeping(world, None, Replace()).other(format=Csv(batch_bytes=64))
     early.publish(*lines(OLDEST, OLD, OLD, OLD, NEW, NEW), header=HEADER)
     delivery = early.land().delivery
     with pytest.raises(KeyboardInterrupt):
