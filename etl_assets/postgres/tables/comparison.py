@@ -138,7 +138,7 @@ class Comparison:
         copy_in(self._connection, _REREAD, self._columns, data)
         values = {"delivery": order.delivery_id, "place": order.place, "newer": list(order.newer)}
         # by the index of the key, or each batch would read the whole table
-        with planned_without(self._connection, "hashjoin", "mergejoin"):
+        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
             row = self._connection.execute(self._compare_query(), values).fetchone()
             own, changed, first_changed, missing, first_missing, outdated = row or (0,) * 6
             if outdated:

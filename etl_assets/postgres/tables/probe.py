@@ -118,7 +118,7 @@ class Probe:
         batches, and the time grows with the table.
         """
         with (
-            planned_without(self._connection, "hashjoin", "mergejoin"),
+            planned_without(self._connection, "hashjoin", "mergejoin", "material"),
             self._connection.cursor() as cursor,
             cursor.copy(query) as copy,
         ):

@@ -76,7 +76,8 @@ def child_tables(connection: Connection, table: str) -> list[ChildTable]:
 class Pruning:
     """Lets a query read only the child tables that some rows can be in, since it names the range of their column.
 
-    Otherwise the server would look at every child table for each row.
+    Otherwise the server would look at every child table for each row. A query with this condition must be planned
+    without ``material``: the planner believes that hardly any row is in the range, and would compare each row with all.
 
     Args:
         connection: To the warehouse.

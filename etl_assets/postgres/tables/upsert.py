@@ -256,7 +256,7 @@ class TableWriter:
             self._pruning.condition(rows),
             sql.Identifier(ROW_HASH),
         )
-        with planned_without(self._connection, "hashjoin", "mergejoin"):
+        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
             row = self._connection.execute(query).fetchone()
         return int(row[0]) if row else 0
 
@@ -281,7 +281,7 @@ class TableWriter:
             differs("s"),
             self.guard.is_repeated("t", "s"),
         )
-        with planned_without(self._connection, "hashjoin", "mergejoin"):
+        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
             return tuple(number for (number,) in self._connection.execute(query, self.guard.values()).fetchall())
 
     def _stage(self, rows: pl.DataFrame, encoded: bytes | None = None) -> None:
