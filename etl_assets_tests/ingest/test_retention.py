@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -168,6 +169,27 @@ def test_a_batch_that_is_being_written_is_waited_for(world: World) -> None:
     assert days_of(here) == [NEW, NEW]
     with connected(here.url) as connection:
         assert table_violations(connection, "goods", "core.goods") == []
+
+
+def test_rows_that_are_dropped_while_partitions_are_loaded_are_written_by_none_of_them(world: World) -> None:
+    early = keeping(world, None).other(files=True, format=Csv(batch_bytes=64))
+    here = early.other(more=keeping(world, "30 days").more)
+    landed = []
+    for number in range(3):
+        early.publish(
+            *(f"{day},{number}{again},1" for again in range(4) for day in (OLDEST, OLD, NEW)),
+            file=f"{number}.csv",
+            header=HEADER,
+        )
+        landed.append(early.land(f"{number}.csv").delivery)
+    with ThreadPoolExecutor() as pool:
+        loads = [pool.submit(early.load, delivery) for delivery in landed]
+        drops = [pool.submit(ingest.drop_expired, here.source, here.warehouse) for _ in range(3)]
+    reports = [load.result() for load in loads]
+    dropped = sum(drop.result() or 0 for drop in drops) + (ingest.drop_expired(here.source, here.warehouse) or 0)
+    assert sum(report.counts.expired for report in reports) + dropped == 24
+    assert days_of(here) == [NEW] * 12
+    assert here.violations() == []
 
 
 def test_a_row_that_is_too_old_and_one_that_was_deleted_by_hand_are_found(world: World) -> None:
