@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,14 +14,17 @@ from etl_assets.errors import TransientLoadError
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger import locks, retention
+from etl_assets.postgres.ledger import retention
 from etl_assets.postgres.ledger.conservation import table_violations
 from etl_assets.postgres.tables import range_partitions
 from etl_assets_tests.ingest.world import ending_after
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from etl_assets.load.prepare import Prepared
     from etl_assets.load.writers import Writer
+    from etl_assets.postgres.ledger.entries import Entry
     from etl_assets_tests.ingest.world import World
 
 HEADER = "day,code,amount"
@@ -147,28 +149,25 @@ def test_dropping_without_a_load_fails_if_somebody_uses_the_table(world: World) 
     assert days_of(here) == [OLD]
 
 
-def test_a_batch_that_is_being_written_is_waited_for(world: World) -> None:
-    keeping(world, None).take(*lines(OLD, NEW), header=HEADER)
+def test_a_batch_that_is_being_written_is_waited_for_and_its_rows_are_counted(world: World) -> None:
+    early = keeping(world, None)
+    early.take(*lines(OLD), header=HEADER)
     here = keeping(world, "30 days")
-    dropped: list[int | None] = []
+    with ThreadPoolExecutor() as pool:
+        drops: list[Future[int | None]] = []
 
-    def drop() -> None:
-        dropped.append(ingest.drop_expired(here.source, here.warehouse))
+        class Waited(BatchTransaction):
+            def write_entry(self, entry: Entry) -> None:
+                drops.append(pool.submit(ingest.drop_expired, here.source, here.warehouse))
+                with pytest.raises(TimeoutError):
+                    drops[0].result(0.5)
+                super().write_entry(entry)
 
-    with connected(here.url) as batch:
-        with batch.transaction():
-            locks.lock_writes(batch, "goods", shared=True)
-            batch.execute("INSERT INTO core.goods SELECT day, 'b', 1, _delivery_id, 1, 1 FROM core.goods")
-            batch.execute("UPDATE etl.batch SET inserted = 4, produced = 4, unchanged = 0 WHERE produced = 2")
-            thread = threading.Thread(target=drop)
-            thread.start()
-            thread.join(0.5)
-            assert thread.is_alive()
-        thread.join()
-    assert dropped == [2]
-    assert days_of(here) == [NEW, NEW]
-    with connected(here.url) as connection:
-        assert table_violations(connection, "goods", "core.goods") == []
+        early.publish(*lines(OLDEST, OLD, NEW), header=HEADER)
+        early.load(early.land().delivery, Waited)
+    assert drops[0].result() == 2
+    assert days_of(here) == [NEW]
+    assert here.violations() == []
 
 
 def test_rows_that_are_dropped_while_partitions_are_loaded_are_written_by_none_of_them(world: World) -> None:

@@ -58,7 +58,8 @@ def kept_condition(connection: Connection, source: str, partition_by: PartitionB
 def drop_expired(connection: Connection, source: str, table: str, partition_by: PartitionBy) -> int | None:
     """Move the first day that is kept, and drop the child tables before it, in one transaction.
 
-    Batches of the source wait, and readers of the table while the child tables are dropped, which takes no time.
+    Batches of the source wait, and readers of the table while the child tables are dropped, which takes no time. Rows
+    are counted before; if a batch was committed meanwhile, they are counted again.
 
     Args:
         connection: In autocommit.
@@ -72,15 +73,19 @@ def drop_expired(connection: Connection, source: str, table: str, partition_by: 
     Raises:
         psycopg.errors.LockNotAvailable: If somebody uses the table. Nothing was changed.
     """
-    if _due(connection, source, table, partition_by) is None:
+    due = _due(connection, source, table, partition_by)
+    if due is None:
         return None
+    before = (_entries(connection, source), due)
+    rows = range_partitions.count_rows(connection, due[1])
     with connection.transaction():
         locks.lock_writes(connection, source)
         due = _due(connection, source, table, partition_by)
         if due is None:
             return None
         first, children = due
-        rows = range_partitions.count_rows(connection, children)
+        if (_entries(connection, source), due) != before:
+            rows = range_partitions.count_rows(connection, children)
         if children:
             range_partitions.drop(connection, table, children)
         connection.execute(
@@ -136,6 +141,14 @@ def _due(
         return None
     children = [child for child in range_partitions.child_tables(connection, table) if child.ends_by(first)]
     return None if first == entered and not children else (first, children)
+
+
+def _entries(connection: Connection, source: str) -> int:
+    """Return how many ledger entries a source has. Each change of its table enters another one."""
+    row = connection.execute(
+        "SELECT count(*) FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = %s", (source,)
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _has_column(connection: Connection, table: str, name: str) -> bool:
