@@ -85,7 +85,16 @@ if TYPE_CHECKING:
     from etl_assets.model.trigger import After, Cron, OnChange
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.entries import Entry
-    from etl_assets.schema import Column, ForeignKey, Greatest, References, Rule, Schema, UniqueTogether
+    from etl_assets.schema import (
+        Column,
+        ForeignKey,
+        Greatest,
+        PartitionBy,
+        References,
+        Rule,
+        Schema,
+        UniqueTogether,
+    )
     from etl_assets.source import Source
     from etl_assets.transform.transformer import Transformer
     from etl_assets.validate.base import Validator
@@ -152,6 +161,7 @@ __all__ = [
     "Parent",
     "Parquet",
     "Partition",
+    "PartitionBy",
     "PostgresLoader",
     "QuarantineAgeing",
     "QuarantineGrowing",
@@ -254,7 +264,7 @@ _NAMES_BY_MODULE = {
     "model.trigger": ("After", "Cron", "OnChange"),
     "postgres.connection": ("Connection",),
     "postgres.ledger.entries": ("Entry",),
-    "schema": ("Column", "ForeignKey", "Greatest", "References", "Rule", "Schema", "UniqueTogether"),
+    "schema": ("Column", "ForeignKey", "Greatest", "PartitionBy", "References", "Rule", "Schema", "UniqueTogether"),
     "source": ("Source",),
     "transform.transformer": ("Transformer",),
     "validate.base": ("Validator",),

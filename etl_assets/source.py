@@ -12,7 +12,7 @@ from etl_assets.errors import DeclarationError
 from etl_assets.extract.base import Extractor
 from etl_assets.load.base import Loader
 from etl_assets.load.loader import PostgresLoader
-from etl_assets.load.writers import Upsert, Writer
+from etl_assets.load.writers import Upsert, Writer, check_partitioned
 from etl_assets.model.alert import DEFAULT_ALERTS, AlertRule
 from etl_assets.model.asset_attributes import check_freshness, check_name, check_owner, check_tags
 from etl_assets.model.checks import BUILT_IN
@@ -21,7 +21,7 @@ from etl_assets.model.expectation import Expectation
 from etl_assets.model.monitors import Monitors
 from etl_assets.model.partitions import Files, Partition, Partitioning
 from etl_assets.model.trigger import After, Trigger
-from etl_assets.schema import BOOKKEEPING, Schema
+from etl_assets.schema import BOOKKEEPING, PartitionBy, Schema
 from etl_assets.transform.transformer import Transformer
 from etl_assets.user_code import code_of
 from etl_assets.validate.base import Validator
@@ -53,6 +53,7 @@ class Source(Declaration):
         partitions: How the feed is cut into partitions; None for a feed that is always loaded whole.
         trigger: What starts runs automatically; None if runs start only by hand.
         write: The write mode: what the table contains after each delivery.
+        partition_by: How the table is cut into child tables by a date, and how long rows are kept; None for one table.
         max_rejected: The share of a delivery's records, 0.0 to 1.0, that may be rejected. Above it the run stops.
         runs_at_once: How many runs of the source may run at the same time: the limit of its pool.
         freshness: How old the table may become before Dagster warns; None for any age.
@@ -74,6 +75,7 @@ class Source(Declaration):
     trigger: Trigger | None = None
     max_rejected: float = 0.0
     write: Writer = field(default_factory=Upsert)
+    partition_by: PartitionBy | None = None
     runs_at_once: int = 1
     freshness: timedelta | None = None
     monitors: Monitors = field(default_factory=Monitors)
@@ -113,6 +115,9 @@ class Source(Declaration):
             self._check_partition_column(self.partitions.column, where)
         self.extractor.check_partitions(self.partitions, where)
         self._check_write(where)
+        if self.partition_by is not None:
+            self.partition_by.check(self.schema, where)
+            check_partitioned(self.write, where)
         if self.extractor.compares_keys is not None:
             self._check_compared_keys(where)
         if self.trigger is not None:

@@ -32,6 +32,7 @@ _COMMANDS: Final = {
     "psql": "Open psql on the warehouse, for reading.",
     "audit": "Check the stored tables against their declarations with Great Expectations; write Data Docs.",
     "doctor": "Check every invariant of the warehouse.",
+    "retention": "Drop the rows that are older than their sources keep.",
     "migrate": "Migrate the database to this version.",
 }
 _EPILOG: Final = """\b

@@ -220,10 +220,11 @@ def replay(ctx: click.Context, name: str, ids: Sequence[int], *, parked: bool, a
         emit({**outcome.as_json(), "waiting": waiting})
     elif outcome.error is None:
         counts = outcome.counts
+        expired = f"{counts.expired} too old to be kept, " if counts.expired else ""
         console().print(
             f"{name}: {count_text(counts.read - counts.rejected, 'record')} replayed "
             f"({count_text(counts.inserted, 'row')} inserted, {counts.updated} updated, "
-            f"{counts.unchanged + counts.duplicate} already present in the same or a newer version, "
+            f"{counts.unchanged + counts.duplicate} already present in the same or a newer version, {expired}"
             f"{count_text(counts.filtered, 'record')} filtered); still waiting: {len(waiting)}."
         )
         if waiting:

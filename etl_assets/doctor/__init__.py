@@ -17,6 +17,7 @@ from etl_assets.doctor.source_reading import OF_READING, Extent, SourceReading
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import examination, invariants
 from etl_assets.postgres.ledger.delivery_invariants import CONSTRAINTS_ARE_THERE, OF_DELIVERIES
+from etl_assets.postgres.ledger.retention import EXPIRED_ROWS_ARE_GONE
 from etl_assets.postgres.migrations.migrate import require_current
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ INVARIANTS: Final = (
     *invariants.INVARIANTS,
     *OF_DELIVERIES,
     CONSTRAINTS_ARE_THERE,
+    EXPIRED_ROWS_ARE_GONE,
     BYTES_ARE_FROZEN,
     MANIFESTS_DESCRIBE_BYTES,
     *OF_READING,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from etl_assets.postgres.ledger import deliveries
@@ -45,7 +46,8 @@ def _structure(connection: Connection, source: Source) -> Iterator[Violation]:
         return
     table = source.stored_table
     if ddl.exists(connection, table):
-        problems = ddl.differences(connection, table, source.schema, source.write.extension)
+        extension = replace(source.write.extension, partition_by=source.partition_by)
+        problems = ddl.differences(connection, table, source.schema, extension)
         if source.write.marks:
             problems += marks.view_differences(connection, table)
         for problem in problems:

@@ -17,7 +17,7 @@ from etl_assets.doctor.sample import sample
 from etl_assets.errors import DeliveryError
 from etl_assets.load import PostgresLoader
 from etl_assets.load.prepare import hash_seed, row_hashes
-from etl_assets.postgres.ledger import deliveries, entries
+from etl_assets.postgres.ledger import deliveries, entries, retention
 from etl_assets.postgres.ledger.invariants import BY_HAND, Invariant
 from etl_assets.postgres.ledger.rereading import any_replayed, loaded_deliveries, rejected_now
 from etl_assets.postgres.tables.comparison import Compared, Comparison, Order
@@ -99,6 +99,7 @@ class SourceReading:
         self._store = warehouse.store
         self._connection = connection
         self._seed = hash_seed(source.schema)
+        self._kept_from = retention.kept_from(connection, source.name)
         self._loaded = loaded_deliveries(connection, source.name, source.fingerprint)
         ours = isinstance(source.loader, PostgresLoader)
         self._comparable = ours and is_comparable(
@@ -222,6 +223,8 @@ class SourceReading:
         """Return the rows of a batch with their hashes; of the rows that a record has for one key, the last one."""
         schema = self._source.schema
         rows = effective_rows(batch, stored)
+        if self._source.partition_by is not None and self._kept_from is not None:
+            rows = rows.filter(self._source.partition_by.is_kept(self._kept_from))
         if self._source.transformer is not None and schema.key:
             rows = rows.sort(schema.order_by, maintain_order=True) if schema.order_by else rows
             rows = rows.unique([*schema.key, RECORD_NO], keep="last", maintain_order=True)

@@ -17,6 +17,8 @@ REPLAY = "replay"
 REPLAY_STEP = "replay_records"
 """The name of the step. Dagster accepts no step with the name of its job."""
 AUDIT_STEP = "audit_tables"
+RETENTION = "retention"
+RETENTION_STEP = "drop_expired_rows"
 SOURCE_TAG = "etl_assets/source"
 RUNS_PER_TICK = 100
 """The most partitions of a source that one tick requests; the next tick requests the rest."""

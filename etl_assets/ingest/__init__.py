@@ -8,6 +8,7 @@ from etl_assets.ingest.key_comparison import compare_keys
 from etl_assets.ingest.landing import Landed, admit, land
 from etl_assets.ingest.loading import load
 from etl_assets.ingest.replaying import ReplayReport, published_correction, releasable_ids, replay
+from etl_assets.ingest.retention import drop_expired
 
 __all__ = [
     "Landed",
@@ -16,6 +17,7 @@ __all__ = [
     "batches",
     "compare_keys",
     "corrected_records",
+    "drop_expired",
     "land",
     "load",
     "published_correction",

@@ -71,6 +71,7 @@ def target_of(source: Source, warehouse: Warehouse) -> Target:
         read_confirmed=partial(read_confirmed, source, warehouse.store),
         keys=RecordKeys(source),
         writer=source.write,
+        partition_by=source.partition_by,
     )
 
 

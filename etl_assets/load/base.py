@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.entries import Confirmation, Entry
     from etl_assets.postgres.ledger.quarantine import Rejected
-    from etl_assets.schema import Schema
+    from etl_assets.schema import PartitionBy, Schema
 
 OpenBatches: TypeAlias = "Callable[[frozenset[int]], Iterator[Batch]]"
 """Returns the batches of a delivery, in order, except those whose numbers it is called with."""
@@ -83,6 +83,7 @@ class Target:
         keys: Reads keys of rejected records; None if there can be none.
         writer: The write mode.
         frozen: Whether deliveries can be read again: the bytes of a source can, a DataFrame cannot.
+        partition_by: How the table is cut into child tables; None if it is not.
     """
 
     table: str
@@ -96,6 +97,7 @@ class Target:
     keys: KeyReader | None = None
     writer: Writer = field(default_factory=Upsert)
     frozen: bool = True
+    partition_by: PartitionBy | None = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from etl_assets.load.transaction import BatchTransaction
 from etl_assets.load.writers import WriterContext
 from etl_assets.postgres.connection import retries
 from etl_assets.postgres.faults import translate, translating
-from etl_assets.postgres.ledger import cases, deliveries, entries, locks, partitions, references
+from etl_assets.postgres.ledger import cases, deliveries, entries, locks, partitions, references, retention
+from etl_assets.postgres.tables import range_partitions
 from etl_assets.postgres.tables.delivery_index import cover_new_rows
 
 if TYPE_CHECKING:
@@ -91,7 +92,10 @@ class DeliveryLoad:
 
     def open_table(self) -> None:
         """Create or change the table as the schema declares, and prepare to write it."""
-        self.target.writer.ensure_table(self.connection, self.target.table, self.target.schema)
+        target = self.target
+        target.writer.ensure_table(self.connection, target.table, target.schema, target.partition_by)
+        if target.partition_by is not None:
+            retention.try_to_drop_expired(self.connection, self.delivery.source, target.table, target.partition_by)
         references.record(self.connection, self.target.table, self.target.schema.lookups)
         if self.delivery.generation > 1:
             cover_new_rows(self.connection, self.target.table)
@@ -177,12 +181,23 @@ class DeliveryLoad:
             with attempt, translating(f"batch {number} of {self.delivery}"):
                 entry = self._reconnect(number) if attempt.num > 1 else None
                 if entry is None:
+                    self._ensure_child_tables(prepared)
                     entry = self.transaction(transaction, allowance=self._allowance(), completes=completes).run(
                         prepared
                     )
                 self.committed += 1
                 return entry
         raise AssertionError("a retry loop ends by returning or raising")
+
+    def _ensure_child_tables(self, prepared: Prepared) -> None:
+        """Make the child tables that a batch needs, in a transaction of its own, so that parallel loads wait less."""
+        partition_by = self.target.partition_by
+        if partition_by is None:
+            return
+        kept_from = retention.kept_from(self.connection, self.delivery.source)
+        values = prepared.rows if kept_from is None else prepared.rows.filter(partition_by.is_kept(kept_from))
+        periods = partition_by.periods_of(values.get_column(partition_by.column))
+        range_partitions.ensure(self.connection, self.target.table, partition_by, periods)
 
     def complete_empty(self, transaction: type[BatchTransaction]) -> None:
         """Do what the write mode does when a delivery is complete, for one without batches."""

@@ -7,6 +7,7 @@ rows without the order guard.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -19,8 +20,9 @@ from etl_assets.model.counts import Counts
 from etl_assets.model.rule import KEY_UNIQUE
 from etl_assets.postgres.connection import commit_without_waiting
 from etl_assets.postgres.faults import fault_of
-from etl_assets.postgres.ledger import cases, decisions, deliveries, entries, locks, quarantine
+from etl_assets.postgres.ledger import cases, decisions, deliveries, entries, locks, quarantine, retention
 from etl_assets.postgres.ledger.entries import MARKED, Entry
+from etl_assets.postgres.tables import range_partitions
 from etl_assets.postgres.watch import profiles
 from etl_assets.schema import RECORD_NO
 
@@ -170,14 +172,16 @@ class BatchTransaction:
         ), reported
 
     def write_rows(self, prepared: Prepared) -> tuple[Prepared, Written]:
-        """Write the rows; find and reject the records that the database cannot store."""
+        """Write the rows that are not too old; find and reject the records that the database cannot store."""
+        kept = self.without_expired(prepared)
         try:
             with self.connection.transaction():
-                return prepared, self.writer.write(prepared, self.kind)
+                written = self.writer.write(kept, self.kind)
+                return prepared, replace(written, expired=prepared.rows.height - kept.rows.height)
         except psycopg.Error as error:
             if fault_of(error).kind != "data" or self.connection.broken:
                 raise
-        unstorable = self.find_unstorable(prepared.rows)
+        unstorable = self.find_unstorable(kept.rows)
         if not unstorable:
             raise LoadError(
                 f"The database refuses a batch of {self.delivery} as a whole but accepts each of its records alone. "
@@ -185,6 +189,20 @@ class BatchTransaction:
             )
         broken = {record_no: [DATABASE_RULE] for record_no in unstorable}
         return self.write_rows(without_rejected(prepared, broken, self.target, self.delivery.id, self.seed))
+
+    def without_expired(self, prepared: Prepared) -> Prepared:
+        """Return the batch without the rows that are too old, after the child tables of the others were made.
+
+        The batch of a load has its child tables, unless one was dropped since. That of a replay may lack some.
+        """
+        partition_by = self.target.partition_by
+        if partition_by is None or prepared.rows.is_empty():
+            return prepared
+        kept_from = retention.kept_from(self.connection, self.delivery.source)
+        rows = prepared.rows if kept_from is None else prepared.rows.filter(partition_by.is_kept(kept_from))
+        periods = partition_by.periods_of(rows.get_column(partition_by.column))
+        range_partitions.ensure(self.connection, self.target.table, partition_by, periods)
+        return prepared if rows.height == prepared.rows.height else replace(prepared, rows=rows, encoded=None)
 
     def find_unstorable(self, rows: pl.DataFrame) -> list[int]:
         """Return the numbers of the records that the database cannot store: bisect the rows, roll back each try."""
@@ -254,6 +272,7 @@ class BatchTransaction:
             duplicate=prepared.duplicate,
             deleted=written.deleted,
             skipped=batch.span.skipped,
+            expired=written.expired,
         )
         return Entry(
             number=batch.span.batch,

@@ -27,7 +27,7 @@ class Sum:
 
 
 RECORDS: Final = Sum("read", ("rejected", "filtered", "accepted"))
-ROWS: Final = Sum("produced", ("inserted", "updated", "unchanged", "duplicate"))
+ROWS: Final = Sum("produced", ("inserted", "updated", "unchanged", "duplicate", "expired"))
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Counts:
     """Numbers of records and rows, by what became of them.
 
     ``RECORDS`` and ``ROWS`` define which counts add up. *unchanged*: the table already had this row or a newer one.
-    *duplicate*: a later record of the batch had the same key. ``deleted`` is part of no sum, and neither is
+    *duplicate*: a later record of the batch had the same key. *expired*: the row is older than what the table keeps.
+    ``deleted`` is part of no sum, and neither is
     ``skipped``: lines that are no records.
     """
 
@@ -50,6 +51,7 @@ class Counts:
     duplicate: int = 0
     deleted: int = 0
     skipped: int = 0
+    expired: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(mine + theirs for mine, theirs in zip(self.values, other.values, strict=True)))

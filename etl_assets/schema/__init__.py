@@ -7,6 +7,7 @@ records, and as an audit of the stored table. ``validate`` evaluates rules on re
 from etl_assets.model.batch import RECORD_NO
 from etl_assets.schema.column import Column
 from etl_assets.schema.names import BOOKKEEPING, DELETED_AT, DELIVERY_ID, ROW_HASH
+from etl_assets.schema.partition_by import PartitionBy
 from etl_assets.schema.repeated_keys import Greatest
 from etl_assets.schema.rules import ForeignKey, RecordRule, Rule, UniqueTogether
 from etl_assets.schema.rules.references import References
@@ -23,6 +24,7 @@ __all__ = [
     "DataType",
     "ForeignKey",
     "Greatest",
+    "PartitionBy",
     "RecordRule",
     "References",
     "Rule",

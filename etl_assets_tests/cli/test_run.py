@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _KEYS = [
     "source", "partition", "delivery", "status", "read", "rejected", "filtered", "produced", "inserted", "updated",
-    "unchanged", "duplicate", "deleted", "skipped", "seconds", "error", "remarks",
+    "unchanged", "duplicate", "deleted", "skipped", "expired", "seconds", "error", "remarks",
 ]  # fmt: skip
 
 

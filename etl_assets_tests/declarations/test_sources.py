@@ -27,6 +27,21 @@ def events() -> Any:
     return E.Inbox(E.Ndjson(), token=E.Secret("TOKEN"), events=E.Events())
 
 
+def cut(
+    column: str, *, required: bool = False, key: Any = ("k",), rules: Any = (), **more: Any
+) -> Callable[[], object]:
+    """Return a function that declares a source with child tables by a column."""
+    columns = (KEY, E.Column("day", "date", required=required), E.Column("other", "text"))
+    declared = E.Schema(columns, key, rules=rules)
+    return lambda: source(schema=declared, partition_by=E.PartitionBy(column), **more)
+
+
+def keeping(keep: str) -> Callable[[], object]:
+    """Return a function that declares a source that keeps its rows for some time."""
+    declared = E.Schema((E.Column("day", "date", required=True),), ("day",))
+    return lambda: source(schema=declared, partition_by=E.PartitionBy("day", keep=keep))
+
+
 SOURCES: dict[str, Mistake] = {
     "a name with capitals": (lambda: source(name="Feed"), "name", "Use lower-case letters"),
     "no name": (lambda: source(name=""), "name", "Use lower-case letters"),
@@ -81,6 +96,25 @@ SOURCES: dict[str, Mistake] = {
         "Name the columns that identify",
     ),
     "a mode by its name": (lambda: source(write="snapshot"), "write", "Write a Writer"),
+    "child tables by a name": (lambda: source(partition_by="day"), "partition_by", "Write a PartitionBy or None"),
+    "child tables by no column": (cut("month"), "partition_by", "Name a declared column"),
+    "child tables by a number": (cut("k"), "partition_by", "Name a column of type date or timestamp"),
+    "child tables by a column beside the key": (cut("day"), "partition_by", "Put the column into the key"),
+    "child tables by what may be missing": (
+        cut("day", key=(), write=E.Append()),
+        "partition_by",
+        "Write required=True",
+    ),
+    "child tables, and a value that is unique in all of them": (
+        cut("day", required=True, key=("k", "day"), rules=(E.UniqueTogether("k", "other"),)),
+        "partition_by",
+        "Put the column into that rule",
+    ),
+    "child tables for each hour": (lambda: E.PartitionBy("day", every="hour"), "every", "Write 'day'"),
+    "a number as what is kept": (lambda: E.PartitionBy("day", keep=3), "keep", "Write a text or None"),
+    "hours as what is kept": (keeping("72 hours"), "partition_by", "Write a number of days"),
+    "nothing as what is kept": (keeping("0 days"), "partition_by", "keep='3 years'"),
+    "a newline in what is kept": (keeping("3 days\n"), "partition_by", "keep='3 years'"),
     "seconds as the freshness": (lambda: source(freshness=5), "freshness", "Write a timedelta or None"),
     "a freshness below 0": (lambda: source(freshness=timedelta(-1)), "freshness", "Write timedelta(minutes=1)"),
     "a freshness of 0": (lambda: source(freshness=timedelta()), "freshness", "Write timedelta(minutes=1)"),
@@ -215,6 +249,7 @@ def test_a_source_with_every_argument_is_accepted() -> None:
         trigger=E.Cron("0 4 * * *"),
         max_rejected=0,
         write=E.Upsert(),
+        partition_by=None,
         runs_at_once=2,
         freshness=timedelta(hours=26),
         monitors=E.Monitors(),

@@ -1,7 +1,7 @@
 """The IO manager writes any DataFrame to Postgres and reads tables as DataFrames."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ import pyarrow as pa
 import pytest
 from dagster._core.execution.execute_in_process_result import ExecuteInProcessResult
 
+from etl_assets import doctor
 from etl_assets.graph.assets.io_manager import PostgresIOManager
+from etl_assets.landing import LandingStore, Warehouse
 from etl_assets_tests.graph.conftest import Bench, error_of, metadata_of
 
 _DAYS = dg.DailyPartitionsDefinition(start_date="2024-01-01", end_date="2024-01-05")
@@ -192,6 +194,24 @@ def test_appended_frames_with_a_key_keep_the_first_row_of_each(bench: Bench) -> 
     assert bench.query("SELECT id, value FROM marts.things ORDER BY id") == [(1, "a"), (97, "a"), (98, "b")]
 
 
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_frame_may_be_cut_into_child_tables_that_are_dropped_when_they_are_old(bench: Bench, *, keyed: bool) -> None:
+    today = datetime.now(UTC).date()
+    frame = pd.DataFrame({"day": pd.to_datetime([today - timedelta(days=9), today]), "amount": [1, 2]})
+    by: dict[str, Any] = {"column": "day", "every": "day"}
+    how: dict[str, Any] = {"key": ["day"]} if keyed else {"write": "append"}
+    assert _materialize(bench, _asset(frame, partition_by=by, **how)).success
+    assert bench.query("SELECT count(*) FROM pg_inherits WHERE inhparent = 'marts.things'::regclass") == [(2,)]
+    things = _asset(frame.assign(amount=[3, 4]), partition_by=by | {"keep": "7 days"}, **how)
+    result = _materialize(bench, things)
+    assert result.success
+    assert sorted(_read(bench, things)["amount"]) == ([4] if keyed else [2, 4])
+    metadata = metadata_of(result, "marts", "things")
+    assert metadata["keeps rows from"] == str(today - timedelta(days=7))
+    assert metadata["rows dropped for their age"] == 1
+    assert doctor.examine(Warehouse(bench.url, LandingStore(str(bench.folder / "landing")))) == []
+
+
 def test_a_frame_may_be_a_snapshot_that_refuses_to_delete_many_rows(bench: Bench) -> None:
     write = {"snapshot": {"max_deleted": 0.5}}
     assert _materialize(bench, _asset(pd.DataFrame({"id": [1, 2, 3]}), key=["id"], write=write)).success
@@ -261,6 +281,13 @@ def test_an_asset_reads_the_table_of_a_source(bench: Bench) -> None:
         (pd.DataFrame({"id": [1]}), {"key": "id"}, "metadata 'key' is missing"),
         (pd.DataFrame({"id": [1]}), {"key": ["id"], "write": "truncate"}, "Write 'append' or 'upsert' or 'replace'"),
         (pd.DataFrame({"id": [1]}), {"key": ["id"], "write": {"snapshot": {"most": 1}}}, "most is not known"),
+        (pd.DataFrame({"id": [1]}), {"key": ["id"], "partition_by": "id"}, "Write {'column': 'day'"),
+        (pd.DataFrame({"id": [1]}), {"key": ["id"], "partition_by": {"column": "id"}}, "type date or timestamp"),
+        (
+            pd.DataFrame({"at": [pd.Timestamp(2024, 1, 1), None]}),
+            {"write": "append", "partition_by": {"column": "at"}},
+            "1 of 2 rows without a value in column 'at'",
+        ),
         (pd.DataFrame({"id": [1]}), {"key": ["nr"]}, "names unknown column 'nr'"),
         (pd.DataFrame({"id": [1.0, None]}), {"key": ["id"]}, "1 of 2 rows without a value in key column 'id'"),
         (pd.DataFrame({"Id": [1]}), {"key": ["Id"]}, "cannot be a name in the database"),

@@ -25,7 +25,7 @@ def _counts(world: World) -> list[str]:
     violations = []
     entries = world.query(
         "SELECT d.id, b.kind, b.generation = d.generation, b.number, b.first_record, b.last_record, b.read, "
-        "b.rejected, b.filtered, b.accepted, b.produced, b.inserted, b.updated, b.unchanged, b.duplicate "
+        "b.rejected, b.filtered, b.accepted, b.produced, b.inserted, b.updated, b.unchanged, b.duplicate, b.expired "
         "FROM etl.batch b "
         f"JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = '{world.name}' ORDER BY d.id, b.number"
     )
@@ -68,7 +68,8 @@ def _quarantine(world: World, sent: dict[str, list[bytes]]) -> list[str]:
 def _rows(world: World) -> list[str]:
     ((rows,),) = world.query(f"SELECT count(*) FROM core.{world.name}")
     ((entered,),) = world.query(
-        "SELECT coalesce(sum(inserted - deleted), 0) FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
+        "SELECT coalesce(sum(inserted - deleted), 0) - (SELECT coalesce(sum(rows), 0) FROM etl.retention "
+        f"WHERE source = '{world.name}') FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
         f"WHERE d.source = '{world.name}'"
     )
     violations = [] if rows == entered else [f"{rows} rows, and {entered} were entered"]

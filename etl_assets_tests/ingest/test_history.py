@@ -13,7 +13,7 @@ from etl_assets.extract.formats.csv import Csv
 from etl_assets.load.writers import History, Snapshot, Upsert
 from etl_assets.model.partitions import Files
 from etl_assets.postgres.connection import connected
-from etl_assets.schema import Column
+from etl_assets.schema import Column, PartitionBy
 from etl_assets_tests.ingest.world import GOODS, ending_after
 
 if TYPE_CHECKING:
@@ -58,6 +58,10 @@ def execute(world: World, statement: LiteralString) -> None:
 def ordered(schema: Schema) -> Schema:
     columns = [column.replace(required=True) if column.name == "amount" else column for column in schema.columns]
     return replace(schema, columns=tuple(columns), order_by="amount")
+
+
+def by_day(schema: Schema) -> Schema:
+    return replace(schema, columns=(*schema.columns, Column("day", "date", required=True)), key=("code", "day"))
 
 
 def wider(schema: Schema) -> Schema:
@@ -296,11 +300,13 @@ def test_a_table_becomes_no_history_and_a_history_no_table(world: World, before:
         ({"schema": replace(GOODS, key=())}, "needs a key"),
         ({"write": History(("colour",))}, "has no column 'colour'"),
         ({"partitions": Files()}, "Write dated="),
+        ({"schema": by_day(GOODS), "partition_by": PartitionBy("day")}, "which no child tables can have"),
     ],
 )
 def test_a_declaration_without_a_history_is_refused(world: World, changes: dict[str, Any], problem: str) -> None:
     world.more = {"write": changes.get("write", History())}
     world.schema = changes.get("schema", world.schema)
     world.files = "partitions" in changes
+    world.more |= {name: changes[name] for name in changes.keys() & {"partition_by"}}
     with pytest.raises(DeclarationError, match=problem):
         _ = world.source

@@ -15,16 +15,16 @@ import pyarrow as pa
 from etl_assets.errors import DeclarationError, DeliveryError
 from etl_assets.graph.keys import delivered_as, table_of
 from etl_assets.load import LoadRequest, PostgresLoader, Target
-from etl_assets.load.writers import Append, History, Replace, Snapshot, Upsert
+from etl_assets.load.writers import Append, History, Replace, Snapshot, Upsert, check_partitioned
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES, Batch, RawBatch
 from etl_assets.model.delivery import Manifest, MemberIndex, Span
 from etl_assets.model.partitions import Partition
 from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries
-from etl_assets.schema import RECORD_NO, Column, Schema
+from etl_assets.schema import RECORD_NO, Column, PartitionBy, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     import dagster as dg
     import pandas as pd
@@ -60,6 +60,7 @@ class FrameTarget:
         partition: Partition of the asset.
         key: Names of the columns that identify a row.
         writer: The write mode.
+        partition_by: How the table is cut into child tables; None if it is not.
     """
 
     where: str
@@ -68,6 +69,12 @@ class FrameTarget:
     partition: Partition
     key: tuple[str, ...]
     writer: Writer
+    partition_by: PartitionBy | None = None
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The columns that must have a value in every row."""
+        return tuple(dict.fromkeys((*self.key, *((self.partition_by.column,) if self.partition_by else ()))))
 
     @classmethod
     def of(cls, context: dg.OutputContext) -> Self:
@@ -92,7 +99,13 @@ class FrameTarget:
             )
         partition = Partition(keys[0], keys[0])
         return cls(
-            where, delivered_as(context.asset_key), table_of(context.asset_key), partition, tuple(key or ()), writer
+            where,
+            delivered_as(context.asset_key),
+            table_of(context.asset_key),
+            partition,
+            tuple(key or ()),
+            writer,
+            _partition_by(metadata.get("partition_by"), where),
         )
 
 
@@ -117,6 +130,18 @@ def _argument(name: str, value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _partition_by(arguments: object, where: str) -> PartitionBy | None:
+    """Return what metadata ``partition_by`` declares: ``{"column": "day", "every": "month"}``."""
+    if arguments is None:
+        return None
+    if isinstance(arguments, dict) and all(isinstance(name, str) for name in arguments):
+        return PartitionBy(**arguments)
+    problem = f"is {arguments!r}"
+    raise DeclarationError(
+        where, "metadata 'partition_by'", problem, "Write {'column': 'day', 'every': 'month', 'keep': '3 years'}"
+    )
+
+
 def write_frame(
     frame: pd.DataFrame | pl.DataFrame, target: FrameTarget, warehouse: Warehouse, run_id: str
 ) -> LoadReport:
@@ -130,9 +155,12 @@ def write_frame(
             written.
     """
     rows = as_polars(frame, target.where)
-    schema = infer_schema(rows, target.key, target.where)
+    schema = infer_schema(rows, target.key, target.where, required=target.needed)
     rows = rows.cast({column.name: column.type.polars for column in schema.columns})
     target.writer.check(schema, None, target.where)
+    if target.partition_by is not None:
+        target.partition_by.check(schema, target.where)
+        check_partitioned(target.writer, target.where)
     _check_keys(rows, target)
     manifest = _manifest(rows, target)
     delivery = in_session(warehouse.url, lambda session: _enter(session, target, manifest))
@@ -142,7 +170,15 @@ def write_frame(
             numbered = rows.with_columns(pl.int_range(1, rows.height + 1, dtype=pl.Int64).alias(RECORD_NO))
             yield Batch(FrameBatch(rows, manifest.spans[0]), numbered, pl.DataFrame(schema=_NO_REJECTED))
 
-    table = Target(target.table, schema, schema.fingerprint, key_has_partition=True, writer=target.writer, frozen=False)
+    table = Target(
+        target.table,
+        schema,
+        schema.fingerprint,
+        key_has_partition=True,
+        writer=target.writer,
+        frozen=False,
+        partition_by=target.partition_by,
+    )
     return PostgresLoader().load(LoadRequest(warehouse.url, run_id, table, delivery, batches))
 
 
@@ -211,20 +247,22 @@ def as_polars(frame: pd.DataFrame | pl.DataFrame, where: str) -> pl.DataFrame:
         ) from None
 
 
-def infer_schema(frame: pl.DataFrame, key: tuple[str, ...], where: str) -> Schema:
+def infer_schema(frame: pl.DataFrame, key: tuple[str, ...], where: str, *, required: Collection[str] = ()) -> Schema:
     """Return the schema of a frame, inferred from its types.
 
     Args:
         frame: The rows.
         key: Names of the columns that identify a row.
         where: The name of the asset in errors.
+        required: Names of further columns that have a value in every row.
 
     Raises:
         DeclarationError: If a type has no counterpart, a column's name is not allowed in the database, or the key names
             no column.
     """
     columns = tuple(
-        Column(name, required=name in key, **_column_type(name, type_, where)) for name, type_ in frame.schema.items()
+        Column(name, required=name in key or name in required, **_column_type(name, type_, where))
+        for name, type_ in frame.schema.items()
     )
     schema = Schema(columns=columns, key=key)
     schema.check(where)
@@ -252,11 +290,12 @@ def _column_type(name: str, type_: pl.DataType, where: str) -> dict[str, Any]:
 
 
 def _check_keys(rows: pl.DataFrame, target: FrameTarget) -> None:
-    for name in target.key:
+    for name in target.needed:
         if missing := rows[name].null_count():
+            role, other = ("key column", "key") if name in target.key else ("column", "column")
             raise DeliveryError(
-                f"{target.where} returned {missing} of {rows.height} rows without a value in key column {name!r}. "
-                "Nothing was written. Leave those rows out, or choose another key."
+                f"{target.where} returned {missing} of {rows.height} rows without a value in {role} {name!r}. "
+                f"Nothing was written. Leave those rows out, or choose another {other}."
             )
 
 

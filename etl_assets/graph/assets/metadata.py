@@ -10,6 +10,7 @@ import dagster as dg
 from etl_assets.graph.assets.plots import Bar, bars
 from etl_assets.model.counts import Counts
 from etl_assets.model.text import names_text, storable
+from etl_assets.postgres.ledger.retention import dropped_rows
 from etl_assets.postgres.runs.asset_metadata import recent_deliveries, row_counts
 from etl_assets.schema.rules.required import Required
 from etl_assets.schema.rules.type import WrittenAsType
@@ -132,6 +133,10 @@ def loaded(
         ),
         "dagster/row_count": dg.MetadataValue.int(rows),
     }
+    if (retained := dropped_rows(connection, name)) is not None:
+        kept_from, dropped = retained
+        metadata["keeps rows from"] = dg.MetadataValue.text(kept_from.isoformat())
+        metadata["rows dropped for their age"] = dg.MetadataValue.int(dropped)
     if any(delivered.rejected for delivered in recent):
         metadata["rejected share per delivery"] = bars(
             "Rejected share",

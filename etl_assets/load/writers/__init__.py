@@ -4,10 +4,21 @@
 """
 
 from etl_assets.load.writers.append import Append
-from etl_assets.load.writers.base import Completion, RowWriter, Writer, WriterContext
+from etl_assets.load.writers.base import Completion, RowWriter, Writer, WriterContext, check_partitioned
 from etl_assets.load.writers.history import History
 from etl_assets.load.writers.replace import Replace
 from etl_assets.load.writers.snapshot import Snapshot
 from etl_assets.load.writers.upsert import Upsert
 
-__all__ = ["Append", "Completion", "History", "Replace", "RowWriter", "Snapshot", "Upsert", "Writer", "WriterContext"]
+__all__ = [
+    "Append",
+    "Completion",
+    "History",
+    "Replace",
+    "RowWriter",
+    "Snapshot",
+    "Upsert",
+    "Writer",
+    "WriterContext",
+    "check_partitioned",
+]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from etl_assets.errors import DeclarationError
 from etl_assets.load.prepare import AFTER_ALL
 from etl_assets.model.declaration import Declaration
 from etl_assets.postgres.tables.ddl import Extension, ensure_table
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from etl_assets.postgres.ledger.entries import Kind
     from etl_assets.postgres.ledger.locks import Holder
     from etl_assets.postgres.tables.upsert import Written
-    from etl_assets.schema import Schema
+    from etl_assets.schema import PartitionBy, Schema
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,8 @@ class Writer(Declaration):
 
     needs_key: ClassVar[bool] = True
     """Whether the schema must have a key."""
+    can_partition: ClassVar[bool] = True
+    """Whether the table can be cut into child tables; see `PartitionBy`."""
     first_stays: ClassVar[bool] = False
     """Whether the oldest record of a key stays, and not the newest one."""
 
@@ -176,17 +179,26 @@ class Writer(Declaration):
         """Return what people should know of the notes of a `Completion`, a sentence for each; none if all is well."""
         return []
 
-    def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
+    def ensure_table(
+        self, connection: Connection, table: str, schema: Schema, partition_by: PartitionBy | None = None
+    ) -> None:
         """Create the table, or change it if the schema only adds or widens columns; see `ddl.ensure_table`.
 
         Marks of an earlier write mode are dropped; see `remove_marks`.
         """
         remove_marks(connection, table)
-        ensure_table(connection, table, schema, self.extension)
+        ensure_table(connection, table, schema, replace(self.extension, partition_by=partition_by))
 
     @abstractmethod
     def open(self, context: WriterContext) -> RowWriter:
         """Return a writer for the rows of one delivery; the table exists."""
+
+
+def check_partitioned(writer: Writer, where: str) -> None:
+    """Raise a `DeclarationError` if the table of a write mode cannot be cut into child tables."""
+    if not writer.can_partition:
+        problem = f"cuts the table of {type(writer).__name__}, which no child tables can have"
+        raise DeclarationError(where, "partition_by", problem, "Leave partition_by out, or write another mode")
 
 
 def records_of(prepared: Prepared, context: WriterContext) -> tuple[int, int]:

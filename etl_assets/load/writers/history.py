@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.entries import Kind
     from etl_assets.postgres.tables.ddl import Extension
-    from etl_assets.schema import Schema
+    from etl_assets.schema import PartitionBy, Schema
 
 _ENDS = "#ends"
 _RECORD = "#record"
@@ -62,6 +62,8 @@ class History(Writer):
     columns: tuple[str, ...] = ()
     snapshot: Snapshot | None = None
     dated: Callable[[str], date] | None = None
+
+    can_partition = False
 
     @property
     def extension(self) -> Extension:
@@ -106,8 +108,11 @@ class History(Writer):
         """See `Writer.stored_in`."""
         return history_of(table)
 
-    def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
-        """See `Writer.ensure_table`; also makes the view and the function."""
+    def ensure_table(
+        self, connection: Connection, table: str, schema: Schema, partition_by: PartitionBy | None = None
+    ) -> None:
+        """See `Writer.ensure_table`; also makes the view and the function. The table is never partitioned."""
+        del partition_by
         ensure_history(connection, table, schema)
 
     def explain(self, notes: Mapping[str, int]) -> list[str]:

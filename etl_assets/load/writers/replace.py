@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from etl_assets.errors import DeclarationError
 from etl_assets.load.writers.base import Completion, Writer
 from etl_assets.load.writers.record_rows import RecordRows
-from etl_assets.postgres.ledger import deliveries
+from etl_assets.postgres.ledger import deliveries, retention
 from etl_assets.postgres.ledger.entries import STAGED
 from etl_assets.postgres.tables.staging import drop_staged, move_in, staging_of
 from etl_assets.postgres.tables.upsert import Written
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from etl_assets.model.partitions import Partitioning
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.entries import Kind
-    from etl_assets.schema import Schema
+    from etl_assets.schema import PartitionBy, Schema
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,11 @@ class Replace(Writer):
             remedy = "Leave them out, or write Snapshot(max_deleted=1.0), which compares rows by their key"
             raise DeclarationError(where, "write", problem, remedy)
 
-    def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
-        """See `Writer.ensure_table`; also makes the table beside it."""
-        super().ensure_table(connection, table, schema)
+    def ensure_table(
+        self, connection: Connection, table: str, schema: Schema, partition_by: PartitionBy | None = None
+    ) -> None:
+        """See `Writer.ensure_table`; also makes the table beside it, which is never partitioned."""
+        super().ensure_table(connection, table, schema, partition_by)
         super().ensure_table(connection, staging_of(table), schema)
 
     def open(self, context: WriterContext) -> ReplacingRows:
@@ -95,4 +97,5 @@ class ReplacingRows(RecordRows):
             return Completion()
         if self._is_replaced:
             return Completion(drop_staged(connection, table, delivery))
-        return Completion(move_in(connection, table, self.context.target.schema, delivery))
+        kept = retention.kept_condition(connection, delivery.source, self.context.target.partition_by)
+        return Completion(move_in(connection, table, self.context.target.schema, delivery, kept))

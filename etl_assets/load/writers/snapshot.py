@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from etl_assets.load.writers.base import WriterContext
     from etl_assets.model.partitions import Partitioning
     from etl_assets.postgres.connection import Connection
-    from etl_assets.schema import Schema
+    from etl_assets.schema import PartitionBy, Schema
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,14 @@ class Snapshot(Writer):
                 "Leave unique values beyond the key, or mark=True, out",
             )
 
-    def ensure_table(self, connection: Connection, table: str, schema: Schema) -> None:
+    def ensure_table(
+        self, connection: Connection, table: str, schema: Schema, partition_by: PartitionBy | None = None
+    ) -> None:
         """See `Writer.ensure_table`; also adds the column of the marks, and the view."""
         if self.mark:
-            ensure_marked_table(connection, table, schema)
+            ensure_marked_table(connection, table, schema, partition_by)
         else:
-            super().ensure_table(connection, table, schema)
+            super().ensure_table(connection, table, schema, partition_by)
 
     def explain(self, notes: Mapping[str, int]) -> list[str]:
         """See `Writer.explain`."""

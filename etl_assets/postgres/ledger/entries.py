@@ -29,11 +29,12 @@ MARKED: Final = "marked"
 """The note of a completion whose deleted rows are marked, and still in the table."""
 STORED: Final = (
     f"(SELECT coalesce(sum(b.inserted + coalesce((b.notes ->> '{VERSIONS}')::bigint, 0)), 0) AS inserted, "
-    f"coalesce(sum(b.deleted) FILTER (WHERE NOT jsonb_exists(b.notes, '{MARKED}')), 0) AS deleted FROM etl.batch b "
+    f"coalesce(sum(b.deleted) FILTER (WHERE NOT jsonb_exists(b.notes, '{MARKED}')), 0) + (SELECT "
+    "coalesce(sum(r.rows), 0) FROM etl.retention r WHERE r.source = ANY (%(sources)s)) AS deleted FROM etl.batch b "
     "JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = ANY (%(sources)s) AND (NOT jsonb_exists(b.notes, "
     f"'{STAGED}') OR EXISTS (SELECT FROM etl.batch c WHERE c.delivery_id = b.delivery_id AND c.kind = 'completion')))"
 )
-"""SQL: how many rows the ledger inserted into the tables of some sources and removed from them."""
+"""SQL: how many rows the ledger inserted into the tables of some sources, and removed or dropped from them."""
 COUNT_NAMES: Final = tuple(count.name for count in fields(Counts))
 _COLUMNS: Final = (
     f"number, first_record, last_record, rules, notes, coalesce(confirmed, unchanged), {', '.join(COUNT_NAMES)}"

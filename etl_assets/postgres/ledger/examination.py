@@ -9,6 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.postgres.connection import planned_without
+from etl_assets.postgres.ledger import retention
 from etl_assets.postgres.ledger.delivery_invariants import HAS_A_KEY, OF_DELIVERIES
 from etl_assets.postgres.ledger.invariants import (
     DELIVERY,
@@ -69,6 +70,7 @@ def examine(connection: Connection, declared: Mapping[str, str]) -> list[Violati
             for table in filter(sources.__contains__, present):
                 for invariant in (*OF_A_TABLE, HAS_A_KEY):
                     violations += invariant.examine_table(connection, table, sources[table])
+                violations += retention.expired_rows(connection, table, sources[table])
     return violations
 
 
@@ -110,7 +112,8 @@ def loaded_tables(connection: Connection) -> list[str]:
     rows = connection.execute(
         "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = ANY (%s) AND NOT a.attisdropped "
-        "WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%%' GROUP BY 1 HAVING count(*) = %s ORDER BY 1",
+        "WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition "
+        "AND n.nspname NOT LIKE 'pg\\_%%' GROUP BY 1 HAVING count(*) = %s ORDER BY 1",
         (list(BOOKKEEPING), len(BOOKKEEPING)),
     ).fetchall()
     return [table for (table,) in rows]

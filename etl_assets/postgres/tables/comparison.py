@@ -15,6 +15,7 @@ from etl_assets.postgres.connection import planned_without
 from etl_assets.postgres.tables.copy import copy_in, encode, wire_frame
 from etl_assets.postgres.tables.guard import same_key
 from etl_assets.postgres.tables.names import identifier
+from etl_assets.postgres.tables.range_partitions import Pruning
 from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class Comparison:
         self._compared = (*compared, ROW_HASH) if hashes else tuple(compared)
         self._columns = (*schema.names, RECORD_NO, ROW_HASH)
         self._any_outdated = False
+        self._pruning = Pruning(connection, table)
+        self._within: sql.Composable = sql.SQL("")
         self._key = sql.SQL(", ").join(map(sql.Identifier, schema.key))
         order = sql.Identifier(schema.order_by) if schema.order_by else sql.SQL("0::integer")
         connection.execute(
@@ -137,12 +140,13 @@ class Comparison:
         self._connection.execute(sql.SQL("TRUNCATE {}").format(_REREAD))
         if rows.is_empty():
             return Compared()
+        self._within = self._pruning.condition(rows)
         rows = rows.select(self._columns).sort(self._schema.key)  # the table is then read in the order of its index
         data = encode(wire_frame(rows, self._schema))
         copy_in(self._connection, _REREAD, self._columns, data)
         values = {"delivery": order.delivery_id, "place": order.place, "newer": list(order.newer)}
         # by the index of the key, or each batch would read the whole table
-        with planned_without(self._connection, "hashjoin", "mergejoin"):
+        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
             row = self._connection.execute(self._compare_query(), values).fetchone()
             own, changed, first_changed, missing, first_missing, outdated = row or (0,) * 6
             if outdated:
@@ -218,7 +222,7 @@ class Comparison:
             "key": self._key,
             "keys": sql.SQL(", ").join(sql.Identifier("s", name) for name in self._schema.key),
             "record": sql.Identifier(RECORD_NO),
-            "match": same_key(self._schema, "t", "s"),
+            "match": same_key(self._schema, "t", "s") + self._within,
             "older": self._older(),
             "own": sql.SQL("t.{} = %(delivery)s AND t.{record} = s.{record}").format(
                 sql.Identifier(DELIVERY_ID), record=sql.Identifier(RECORD_NO)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from psycopg import sql
 
 from etl_assets.errors import IncompatibleTableError
+from etl_assets.postgres.tables import range_partitions
 from etl_assets.postgres.tables.delivery_index import create_index, find_index
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import BOOKKEEPING, DELIVERY_ID
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from etl_assets.postgres.connection import Connection
-    from etl_assets.schema import Schema
+    from etl_assets.schema import PartitionBy, Schema
 
 _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 _LOCK: Final = "etl_assets ddl"
@@ -31,10 +32,12 @@ class Extension:
     Attributes:
         columns: Further bookkeeping columns, and their types in Postgres.
         key: Bookkeeping columns that the primary key ends with.
+        partition_by: How it is cut into child tables; None if it is not.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     key: tuple[str, ...] = ()
+    partition_by: PartitionBy | None = None
 
 
 _NONE: Final = Extension()
@@ -60,6 +63,7 @@ def ensure_table(connection: Connection, table: str, schema: Schema, extension: 
         lock_ddl(connection)
         existing = columns_of(connection, table)
         if existing:
+            check_partitions(connection, table, extension.partition_by)
             _evolve(connection, table, schema, existing, extension)
         else:
             _create(connection, table, schema, extension)
@@ -80,6 +84,7 @@ def differences(connection: Connection, table: str, schema: Schema, extension: E
     nullable = _nullable(connection, table)
     declared = declared_types(schema, extension).items()
     declared_key = _declared_key(schema, extension)
+    of_children = range_partitions.difference(connection, table, extension.partition_by)
     return [
         *(f"lacks the column {name} of type {type_}" for name, type_ in declared if existing.get(name) != type_),
         *(
@@ -89,6 +94,7 @@ def differences(connection: Connection, table: str, schema: Schema, extension: E
         ),
         *(f"lacks the unique index of {claim.rule}" for claim in schema.claims if claim.columns not in unique),
         *(f"lets {name} be null" for name in (*schema.key, *BOOKKEEPING) if name in nullable),
+        *([of_children] if of_children else []),
     ]
 
 
@@ -106,6 +112,7 @@ def is_as_declared(connection: Connection, table: str, schema: Schema, extension
         columns_of(connection, table) == declared_types(schema, extension)
         and _key(connection, table) == _declared_key(schema, extension)
         and find_index(connection, table) is not None
+        and not range_partitions.difference(connection, table, extension.partition_by)
     )
 
 
@@ -189,7 +196,19 @@ def _create(connection: Connection, table: str, schema: Schema, extension: Exten
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(table.split(".", 1)[0])))
     if key := _declared_key(schema, extension):
         columns.append(sql.SQL("PRIMARY KEY ({})").format(sql.SQL(", ").join(map(sql.Identifier, key))))
-    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(identifier(table), sql.SQL(", ").join(columns)))
+    cut: sql.Composable = sql.SQL("")
+    if extension.partition_by is not None:
+        cut = sql.SQL(" PARTITION BY RANGE ({})").format(sql.Identifier(extension.partition_by.column))
+    connection.execute(sql.SQL("CREATE TABLE {} ({}){}").format(identifier(table), sql.SQL(", ").join(columns), cut))
+
+
+def check_partitions(connection: Connection, table: str, partition_by: PartitionBy | None) -> None:
+    """Raise an `IncompatibleTableError` unless an existing table is cut into child tables as declared."""
+    if problem := range_partitions.difference(connection, table, partition_by):
+        raise IncompatibleTableError(
+            f"Table {table} {problem}. Nothing was changed. Its rows have to move to another table: run "
+            f"`etl-assets rebuild {table.split('.', 1)[1]} --swap`, or change the declaration back."
+        )
 
 
 def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[str, str], extension: Extension) -> None:

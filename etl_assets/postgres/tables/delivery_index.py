@@ -22,6 +22,12 @@ _FIND: Final = (
     "JOIN pg_am m ON m.oid = c.relam JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] "
     "WHERE i.indrelid = to_regclass(%s) AND m.amname = 'brin' AND a.attname = %s AND i.indisvalid AND i.indpred IS NULL"
 )
+_UPDATE: Final = (
+    "SELECT brin_summarize_new_values(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
+    "WHERE c.relkind = 'i' AND (i.indexrelid = %(index)s::oid "
+    "OR i.indexrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = %(index)s::oid))"
+)
+"""The index of a partitioned table consists of those of its child tables."""
 
 
 def find_index(connection: Connection, table: str) -> int | None:
@@ -55,6 +61,6 @@ def cover_new_rows(connection: Connection, table: str) -> None:
         with connection.transaction():
             locked = sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE NOWAIT")
             connection.execute(locked.format(identifier(table)))
-            connection.execute("SELECT brin_summarize_new_values(%s::oid)", (index,))
+            connection.execute(_UPDATE, {"index": index})
     except errors.LockNotAvailable:
         return

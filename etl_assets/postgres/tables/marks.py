@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from psycopg import errors, sql
@@ -13,7 +14,7 @@ from etl_assets.schema import DELETED_AT
 
 if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
-    from etl_assets.schema import Schema
+    from etl_assets.schema import PartitionBy, Schema
 
 OF_MARKS: Final = Extension({DELETED_AT: "timestamp with time zone"})
 """What marking adds to a table."""
@@ -41,7 +42,9 @@ def has_marks(connection: Connection, table: str) -> bool:
     return bool(row and row[0])
 
 
-def ensure_marked_table(connection: Connection, table: str, schema: Schema) -> None:
+def ensure_marked_table(
+    connection: Connection, table: str, schema: Schema, partition_by: PartitionBy | None = None
+) -> None:
     """Do as `ensure_table`; also give the table the column of the marks, and the view.
 
     A view that people have made over the view stays as it is. The rights on the view stay.
@@ -50,18 +53,20 @@ def ensure_marked_table(connection: Connection, table: str, schema: Schema) -> N
         connection: In autocommit; the change is one transaction, and concurrent callers wait for one another.
         table: ``schema.table``.
         schema: The schema that it must match.
+        partition_by: How it must be cut into child tables; None if it must not be.
 
     Raises:
         IncompatibleTableError: If `ensure_table` raises it, or the name of the view is taken. Nothing was changed.
     """
+    extension = replace(OF_MARKS, partition_by=partition_by)
     if not view_differences(connection, table) and _is_of_types(connection, current_view(table), schema):
-        ensure_table(connection, table, schema, OF_MARKS)
+        ensure_table(connection, table, schema, extension)
         return
     with connection.transaction():
         lock_ddl(connection)
         _refuse_taken(connection, table)
         rights = _drop_unlike(connection, table, schema)
-        ensure_table(connection, table, schema, OF_MARKS)
+        ensure_table(connection, table, schema, extension)
         _comment(connection, "COLUMN", sql.Identifier(*table.split(".", 1), DELETED_AT), _COMMENT)
         connection.execute(
             sql.SQL("CREATE INDEX IF NOT EXISTS {name} ON {table} ({column}) WHERE {column} IS NOT NULL").format(

@@ -13,6 +13,7 @@ from etl_assets.postgres.connection import planned_without
 from etl_assets.postgres.tables.copy import copy_in, encode, wire_frame
 from etl_assets.postgres.tables.guard import differs, same_key
 from etl_assets.postgres.tables.names import identifier
+from etl_assets.postgres.tables.range_partitions import Pruning
 from etl_assets.schema import DELIVERY_ID, ROW_HASH
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Probe:
         self._connection = connection
         self._table = identifier(table)
         self._schema = schema
+        self._pruning = Pruning(connection, table)
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_PROBE))
         connection.execute(
             sql.SQL(
@@ -85,7 +87,7 @@ class Probe:
         if others_than is not None:
             conditions.append(sql.SQL("t.{} <> {}").format(sql.Identifier(DELIVERY_ID), others_than))
         query = sql.SQL(
-            "COPY (SELECT p.{place}, t.{hash} IS NULL, {differs} FROM {probe} p LEFT JOIN {table} t ON {match} "
+            "COPY (SELECT p.{place}, t.{hash} IS NULL, {differs} FROM {probe} p LEFT JOIN {table} t ON {match}{within} "
             "WHERE {conditions}) TO STDOUT (FORMAT BINARY)"
         ).format(
             place=sql.Identifier(_PLACE),
@@ -94,6 +96,7 @@ class Probe:
             probe=_PROBE,
             table=self._table,
             match=same_key(self._schema, "t", "p"),
+            within=self._pruning.condition(rows),
             conditions=sql.SQL(" OR ").join(conditions),
         )
         answer = np.frombuffer(self._read_by_index(query)[_COPY_HEADER:-_COPY_TRAILER], _ANSWER)
@@ -115,7 +118,7 @@ class Probe:
         batches, and the time grows with the table.
         """
         with (
-            planned_without(self._connection, "hashjoin", "mergejoin"),
+            planned_without(self._connection, "hashjoin", "mergejoin", "material"),
             self._connection.cursor() as cursor,
             cursor.copy(query) as copy,
         ):

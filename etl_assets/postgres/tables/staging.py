@@ -23,7 +23,7 @@ def staging_of(table: str) -> str:
     return f"{SCHEMA}.{table.split('.', 1)[1]}"
 
 
-def move_in(connection: Connection, table: str, schema: Schema, delivery: Delivery) -> int:
+def move_in(connection: Connection, table: str, schema: Schema, delivery: Delivery, kept: sql.Composable) -> int:
     """Replace the rows of a delivery's partition by the staged rows of the delivery.
 
     Args:
@@ -31,9 +31,10 @@ def move_in(connection: Connection, table: str, schema: Schema, delivery: Delive
         table: ``schema.table``.
         schema: Of the table.
         delivery: The delivery.
+        kept: The condition that a row is not older than what the table keeps.
 
     Returns:
-        How many rows of the table were deleted.
+        How many rows were deleted: of the table, and staged ones that are too old by now.
     """
     columns = sql.SQL(", ").join(map(sql.Identifier, table_columns(schema)))
     mark = sql.Identifier(DELIVERY_ID)
@@ -43,14 +44,13 @@ def move_in(connection: Connection, table: str, schema: Schema, delivery: Delive
         ).format(identifier(table), mark),
         (delivery.source, delivery.partition),
     ).rowcount
-    connection.execute(
-        sql.SQL("INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging} WHERE {mark} = %s").format(
-            table=identifier(table), columns=columns, staging=identifier(staging_of(table)), mark=mark
+    moved = connection.execute(
+        sql.SQL("INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging} WHERE {mark} = %s AND {kept}").format(
+            table=identifier(table), columns=columns, staging=identifier(staging_of(table)), mark=mark, kept=kept
         ),
         (delivery.id,),
-    )
-    drop_staged(connection, table, delivery)
-    return deleted
+    ).rowcount
+    return deleted + drop_staged(connection, table, delivery) - moved
 
 
 def drop_staged(connection: Connection, table: str, delivery: Delivery) -> int:

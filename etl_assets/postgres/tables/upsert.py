@@ -19,11 +19,14 @@ from etl_assets.postgres.tables.copy import copy_in, encode, table_columns, wire
 from etl_assets.postgres.tables.guard import Guard, differs, same_key
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.postgres.tables.probe import Probe
+from etl_assets.postgres.tables.range_partitions import Pruning
 from etl_assets.postgres.tables.reloading import hand_over
 from etl_assets.schema import RECORD_NO, ROW_HASH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from psycopg.errors import Diagnostic
 
     from etl_assets.postgres.connection import Connection
     from etl_assets.schema import Schema
@@ -48,6 +51,7 @@ class Written:
             order, if the writer was to find them.
         deleted: Rows of the table that were deleted.
         notes: What the ledger keeps of it besides: numbers, by name.
+        expired: Rows that are older than what the table keeps.
     """
 
     inserted: int = 0
@@ -57,6 +61,7 @@ class Written:
     repeated: tuple[int, ...] = ()
     deleted: int = 0
     notes: Mapping[str, int] = field(default_factory=dict)
+    expired: int = 0
 
     def with_deleted(self, deleted: int) -> Written:
         """Return the same counts, with that many deleted rows."""
@@ -100,6 +105,8 @@ class TableWriter:
         self._create_staging()
         self.was_empty = self._expect_new = _has_no_rows(connection, self._table)
         self._mostly_changed = False
+        self._pruning = Pruning(connection, table)
+        self._is_partitioned = self._pruning.column is not None
 
     def _create_staging(self) -> None:
         self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_STAGING))
@@ -173,15 +180,17 @@ class TableWriter:
             with self._connection.transaction():
                 self._send(self._table, rows, encoded)
         except errors.UniqueViolation as error:
-            if error.diag.constraint_name is None or not self._is_key(error.diag.constraint_name):
+            if not self._is_key(error.diag):
                 raise
             return False
         return True
 
-    def _is_key(self, constraint: str) -> bool:
+    def _is_key(self, violated: Diagnostic) -> bool:
+        """Return whether an error names the key; it names the constraint of the child table if there are some."""
         row = self._connection.execute(
-            "SELECT contype = 'p' FROM pg_constraint WHERE conname = %s AND conrelid = %s::regclass",
-            (constraint, self._table.as_string(self._connection)),
+            "SELECT c.contype = 'p' FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid "
+            "JOIN pg_namespace n ON n.oid = t.relnamespace WHERE c.conname = %s AND t.relname = %s AND n.nspname = %s",
+            (violated.constraint_name, violated.table_name, violated.schema_name),
         ).fetchone()
         return bool(row and row[0])
 
@@ -196,15 +205,17 @@ class TableWriter:
         """
         self._stage(rows, encoded)
         if self._refresh_hashes:
-            self._refresh()
+            self._refresh(rows)
         if protect is not None and (changing := self._changing_rows(rows)).height:
             protected = protect(changing)
             if protected.height:
                 hand_over(self._connection, self._name, self._schema, protected)
                 self._stage(rows.join(protected, on=self._schema.key, how="anti", maintain_order="left"))
-        before_merge = self._find_repeated() if self.guard.looks_for_repeated and not self._returns_old else ()
+        before_merge = self._find_repeated(rows) if self.guard.looks_for_repeated and not self._returns_old else ()
+        new = self._count_new(rows) if self._is_partitioned and not self._returns_old else 0
         row = self._connection.execute(self._merge_statement(), self.guard.values()).fetchone()
         inserted, written, repeated = row or (0, 0, None)
+        inserted += new
         unchanged = rows.height - written
         return Written(inserted, written - inserted, unchanged, unchanged, (*before_merge, *(repeated or ())))
 
@@ -216,10 +227,14 @@ class TableWriter:
             repeated = sql.SQL("CASE WHEN {} THEN new.{} END").format(
                 self.guard.is_repeated("old", "new"), sql.Identifier(RECORD_NO)
             )
+        fresh: sql.Composable = sql.SQL("xmax = 0")
+        if self._is_partitioned:  # whose rows have no system columns here
+            old = sql.SQL("old.{} IS NULL").format(sql.Identifier(ROW_HASH))
+            fresh = old if self._returns_old else sql.SQL("false")
         return sql.SQL(
             "WITH written AS (INSERT INTO {table} AS t ({columns}) SELECT {columns} FROM {staging} "
             "ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE {changed} "
-            "RETURNING xmax = 0 AS fresh, {repeated} AS repeated) SELECT count(*) FILTER (WHERE fresh), count(*), "
+            "RETURNING {fresh} AS fresh, {repeated} AS repeated) SELECT count(*) FILTER (WHERE fresh), count(*), "
             "array_agg(DISTINCT repeated) FILTER (WHERE repeated IS NOT NULL) FROM written"
         ).format(
             table=self._table,
@@ -229,7 +244,21 @@ class TableWriter:
             changes=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names),
             changed=self.guard.changes("excluded"),
             repeated=repeated,
+            fresh=fresh,
         )
+
+    def _count_new(self, rows: pl.DataFrame) -> int:
+        """Return how many of the staged rows have a key that the table lacks; no other session writes these keys."""
+        query = sql.SQL("SELECT count(*) FROM {} s LEFT JOIN {} t ON {}{} WHERE t.{} IS NULL").format(
+            _STAGING,
+            self._table,
+            same_key(self._schema, "t", "s"),
+            self._pruning.condition(rows),
+            sql.Identifier(ROW_HASH),
+        )
+        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+            row = self._connection.execute(query).fetchone()
+        return int(row[0]) if row else 0
 
     @property
     def _returns_old(self) -> bool:
@@ -239,19 +268,20 @@ class TableWriter:
     def find_repeated(self, rows: pl.DataFrame) -> tuple[int, ...]:
         """Return the numbers of the records for whose keys an earlier batch wrote other contents of the same order."""
         self._stage(rows)
-        return self._find_repeated()
+        return self._find_repeated(rows)
 
-    def _find_repeated(self) -> tuple[int, ...]:
+    def _find_repeated(self, rows: pl.DataFrame) -> tuple[int, ...]:
         """Return the numbers of the staged records, as `find_repeated`."""
-        query = sql.SQL("SELECT DISTINCT s.{} FROM {} s JOIN {} t ON {} WHERE {} AND {} ORDER BY 1").format(
+        query = sql.SQL("SELECT DISTINCT s.{} FROM {} s JOIN {} t ON {}{} WHERE {} AND {} ORDER BY 1").format(
             sql.Identifier(RECORD_NO),
             _STAGING,
             self._table,
             same_key(self._schema, "t", "s"),
+            self._pruning.condition(rows),
             differs("s"),
             self.guard.is_repeated("t", "s"),
         )
-        with planned_without(self._connection, "hashjoin", "mergejoin"):
+        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
             return tuple(number for (number,) in self._connection.execute(query, self.guard.values()).fetchall())
 
     def _stage(self, rows: pl.DataFrame, encoded: bytes | None = None) -> None:
@@ -262,27 +292,31 @@ class TableWriter:
     def _changing_rows(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return those staged rows whose records would change a row of the table."""
         numbers = self._connection.execute(
-            sql.SQL("SELECT DISTINCT s.{record} FROM {staging} s JOIN {table} t ON {match} WHERE {changes}").format(
+            sql.SQL(
+                "SELECT DISTINCT s.{record} FROM {staging} s JOIN {table} t ON {match}{within} WHERE {changes}"
+            ).format(
                 record=sql.Identifier(RECORD_NO),
                 staging=_STAGING,
                 table=self._table,
                 match=same_key(self._schema, "t", "s"),
+                within=self._pruning.condition(rows),
                 changes=self.guard.changes("s"),
             ),
             self.guard.values(),
         ).fetchall()
         return rows.filter(pl.col(RECORD_NO).is_in([record_no for (record_no,) in numbers]))
 
-    def _refresh(self) -> None:
+    def _refresh(self, rows: pl.DataFrame) -> None:
         """Set the hash of the current seed in rows that are equal in everything but the hash."""
         statement = sql.SQL(
-            "UPDATE {table} t SET {hash} = s.{hash} FROM {staging} s WHERE {match} AND t.{hash} <> s.{hash} "
+            "UPDATE {table} t SET {hash} = s.{hash} FROM {staging} s WHERE {match}{within} AND t.{hash} <> s.{hash} "
             "AND ({mine}) IS NOT DISTINCT FROM ({theirs})"
         ).format(
             table=self._table,
             staging=_STAGING,
             hash=sql.Identifier(ROW_HASH),
             match=same_key(self._schema, "t", "s"),
+            within=self._pruning.condition(rows),
             mine=sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(name)) for name in self._schema.names),
             theirs=sql.SQL(", ").join(sql.SQL("s.{}").format(sql.Identifier(name)) for name in self._schema.names),
         )
