@@ -83,6 +83,7 @@ class Target:
         keys: Reads keys of rejected records; None if there can be none.
         writer: The write mode.
         frozen: Whether deliveries can be read again: the bytes of a source can, a DataFrame cannot.
+        replaced: The table that this one is to replace, by the name that references have; None if it is no rebuild.
     """
 
     table: str
@@ -96,6 +97,7 @@ class Target:
     keys: KeyReader | None = None
     writer: Writer = field(default_factory=Upsert)
     frozen: bool = True
+    replaced: str | None = None
 
 
 @dataclass(frozen=True)

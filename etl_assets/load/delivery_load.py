@@ -92,7 +92,8 @@ class DeliveryLoad:
     def open_table(self) -> None:
         """Create or change the table as the schema declares, and prepare to write it."""
         self.target.writer.ensure_table(self.connection, self.target.table, self.target.schema)
-        references.record(self.connection, self.target.table, self.target.schema.lookups)
+        if self.target.replaced is None:
+            references.record(self.connection, self.target.table, self.target.schema.lookups)
         if self.delivery.generation > 1:
             cover_new_rows(self.connection, self.target.table)
         self._ensure_disjoint()

@@ -19,6 +19,7 @@ from etl_assets.postgres.ledger.invariants import (
 )
 from etl_assets.postgres.ledger.key_comparisons import ABSENT_ROWS_ARE_AS_FOUND
 from etl_assets.postgres.ledger.locks import held_lock_numbers, lock_number
+from etl_assets.postgres.ledger.rebuilt import no_rebuild
 from etl_assets.postgres.ledger.structure import missing_constraints
 from etl_assets.schema import BOOKKEEPING
 
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 _CORE: Final = "core"
 _LOADING: Final = (
     f"SELECT d.id, d.source, d.partition, {DELIVERY}, (SELECT f.epoch FROM etl.fence f WHERE f.source = "
-    "d.source AND f.partition = d.partition) FROM etl.delivery d WHERE d.status = 'loading' ORDER BY d.id"
+    "d.source AND f.partition = d.partition) FROM etl.delivery d WHERE d.status = 'loading' "
+    f"AND {no_rebuild('d.source')} ORDER BY d.id"
 )
 
 
@@ -99,7 +101,7 @@ def fetched_deliveries(connection: Connection) -> list[tuple[int, str, str, int]
     """
     return connection.execute(
         f"SELECT d.id, {DELIVERY}, d.sha256, d.size FROM etl.delivery d "
-        "WHERE NOT starts_with(d.manifest ->> 'origin', 'asset ') "
+        f"WHERE NOT starts_with(d.manifest ->> 'origin', 'asset ') AND {no_rebuild('d.source')} "
         "ORDER BY d.id"
     ).fetchall()
 
@@ -118,7 +120,8 @@ def loaded_tables(connection: Connection) -> list[str]:
 def _sources_of_tables(connection: Connection) -> defaultdict[str, list[str]]:
     """Return the tables that have deliveries, each with the source names of its deliveries."""
     sources: defaultdict[str, list[str]] = defaultdict(list)
-    for (name,) in connection.execute("SELECT DISTINCT source FROM etl.delivery ORDER BY 1").fetchall():
+    query = f"SELECT DISTINCT source FROM etl.delivery WHERE {no_rebuild()} ORDER BY 1"
+    for (name,) in connection.execute(query).fetchall():
         sources[_table_of(name)].append(name)
     return sources
 
@@ -126,7 +129,8 @@ def _sources_of_tables(connection: Connection) -> defaultdict[str, list[str]]:
 def _entered_tables(connection: Connection) -> set[str]:
     """Return the tables that have ledger entries."""
     rows = connection.execute(
-        "SELECT DISTINCT d.source FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id"
+        "SELECT DISTINCT d.source FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
+        f"WHERE {no_rebuild('d.source')}"
     ).fetchall()
     return {_table_of(name) for (name,) in rows}
 
