@@ -18,7 +18,7 @@ from etl_assets.graph.assets.conflicts import without_conflicts
 from etl_assets.graph.assets.expectations import expectation_checks
 from etl_assets.graph.assets.io_manager import PostgresIOManager
 from etl_assets.graph.assets.source_assets import source_assets
-from etl_assets.graph.jobs import replay_job, source_job
+from etl_assets.graph.jobs import rebuild_job, replay_job, source_job
 from etl_assets.graph.keys import WAREHOUSE, asset_keys, core_key
 from etl_assets.graph.partitions import partitions_definition
 from etl_assets.graph.resource import WarehouseResource
@@ -133,7 +133,7 @@ def _of_all_sources(sources: Mapping[str, Source]) -> dg.Definitions:
     """Return the definitions that belong to no single source."""
     audit = audit_job(sources)
     return dg.Definitions(
-        jobs=[replay_job(sources), audit],
+        jobs=[replay_job(sources), rebuild_job(sources), audit],
         schedules=[audit_schedule(audit)],
         sensors=[release_sensor(sources), automation_sensor(), watch_sensor(sources), alert_sensor(sources)],
         resources=_RESOURCES,

@@ -16,6 +16,8 @@ WAREHOUSE = "warehouse"
 REPLAY = "replay"
 REPLAY_STEP = "replay_records"
 """The name of the step. Dagster accepts no step with the name of its job."""
+REBUILD = "rebuild"
+REBUILD_STEP = "rebuild_table"
 AUDIT_STEP = "audit_tables"
 SOURCE_TAG = "etl_assets/source"
 RUNS_PER_TICK = 100

@@ -67,6 +67,14 @@ class Verification:
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
 
+    def texts(self) -> list[str]:
+        """Return the result as sentences, without contents of records: keys are in `differences`."""
+        texts = [*self.notes, f"{self.equal:,} rows are equal."]
+        if self.differing:
+            texts.append(f"{self.differing:,} rows differ:")
+            texts += [f"{number:,} rows: {why}." for why, number in self.reasons.items()]
+        return texts
+
 
 def verify(source: Source, warehouse: Warehouse, run_id: str, on_progress: OnProgress | None = None) -> Verification:
     """Build what is missing, then compare the table that was built with the one in use.
