@@ -147,6 +147,10 @@ class IncompatibleTableError(LoadError):
     """The table in the database cannot store what the schema declares, and no additive change can fix it."""
 
 
+class RebuildError(EtlAssetsError):
+    """A table that was built again cannot be compared or put in place; the text says what to change first."""
+
+
 class BusyError(EtlAssetsError):
     """Another run holds the lock of this source and partition: wait for it."""
 

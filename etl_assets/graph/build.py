@@ -19,7 +19,7 @@ from etl_assets.graph.assets.expectations import expectation_checks
 from etl_assets.graph.assets.io_manager import PostgresIOManager
 from etl_assets.graph.assets.retention import expiring, retention_job, retention_schedule
 from etl_assets.graph.assets.source_assets import source_assets
-from etl_assets.graph.jobs import replay_job, source_job
+from etl_assets.graph.jobs import rebuild_job, replay_job, source_job
 from etl_assets.graph.keys import WAREHOUSE, asset_keys, core_key
 from etl_assets.graph.partitions import partitions_definition
 from etl_assets.graph.resource import WarehouseResource
@@ -135,7 +135,7 @@ def _of_all_sources(sources: Mapping[str, Source]) -> dg.Definitions:
     audit = audit_job(sources)
     retention = [retention_job(sources)] if expiring(sources) else []
     return dg.Definitions(
-        jobs=[replay_job(sources), audit, *retention],
+        jobs=[replay_job(sources), rebuild_job(sources), audit, *retention],
         schedules=[audit_schedule(audit), *map(retention_schedule, retention)],
         sensors=[release_sensor(sources), automation_sensor(), watch_sensor(sources), alert_sensor(sources)],
         resources=_RESOURCES,

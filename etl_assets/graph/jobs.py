@@ -1,4 +1,4 @@
-"""The jobs: one for each source, and one that replays quarantined records of any source.
+"""The jobs: one for each source, and two for any source: to replay quarantined records, and to rebuild the table.
 
 Each run stays in one process: it loads one partition, and a process for each step would cost more than the step. The
 annotations are not postponed here, because Dagster reads those of steps.
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from etl_assets import ingest
+from etl_assets import ingest, rebuild
+from etl_assets.errors import RebuildError
 from etl_assets.graph.assets.touched import log_touched
-from etl_assets.graph.keys import REPLAY, REPLAY_STEP, SOURCE_TAG, WAREHOUSE, asset_keys
+from etl_assets.graph.keys import REBUILD, REBUILD_STEP, REPLAY, REPLAY_STEP, SOURCE_TAG, WAREHOUSE, asset_keys
 from etl_assets.graph.runs.retries import retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.source import Source
@@ -53,13 +54,7 @@ def replay_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
     )
     def replay_records(context: dg.OpExecutionContext) -> None:
         config = context.op_config
-        if config["source"] not in sources:
-            raise dg.Failure(
-                f"There is no source {config['source']!r}. Nothing was replayed. "
-                f"Known are {', '.join(sorted(sources))}.",
-                allow_retries=False,
-            )
-        _replay(context, sources[config["source"]], config.get("ids"), released=config["released"])
+        _replay(context, _named(config["source"], sources), config.get("ids"), released=config["released"])
 
     @dg.job(
         name=REPLAY,
@@ -82,3 +77,85 @@ def _replay(context: dg.OpExecutionContext, source: Source, ids: Sequence[int] |
     record.end()
     context.log.info("%d records left the quarantine; %d still break rules.", report.replayed, report.counts.rejected)
     log_touched(context, source, warehouse.url, report.by_partition, REPLAY)
+
+
+def rebuild_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
+    """Return the job that builds the table of a source again, and may compare it and put it in place.
+
+    Args:
+        sources: All known sources, by name.
+    """
+
+    @dg.op(
+        name=REBUILD_STEP,
+        description="Build the table of a source again from its frozen deliveries.",
+        required_resource_keys={WAREHOUSE},
+        config_schema={
+            "source": dg.Field(str, description="Name of the source."),
+            "verify": dg.Field(
+                bool, default_value=False, description="Compare it with the table in use; fail if they differ."
+            ),
+            "swap": dg.Field(bool, default_value=False, description="Then put it in place of the table in use."),
+        },
+    )
+    def rebuild_table(context: dg.OpExecutionContext) -> None:
+        config = context.op_config
+        _rebuild(context, _named(config["source"], sources), verify=config["verify"], swap=config["swap"])
+
+    @dg.job(
+        name=REBUILD,
+        description="Build the table of a source again, beside the one in use.",
+        executor_def=dg.in_process_executor,
+    )
+    def rebuild_() -> None:
+        rebuild_table()
+
+    return rebuild_
+
+
+def _named(name: str, sources: Mapping[str, Source]) -> Source:
+    """Return the source with a name.
+
+    Raises:
+        dg.Failure: If there is none.
+    """
+    if name not in sources:
+        raise dg.Failure(
+            f"There is no source {name!r}. Nothing was done. Known are {', '.join(sorted(sources))}.",
+            allow_retries=False,
+        )
+    return sources[name]
+
+
+def _rebuild(context: dg.OpExecutionContext, source: Source, *, verify: bool, swap: bool) -> None:
+    warehouse: Warehouse = context.resources.warehouse.open()
+    record = RunRecord.of(warehouse.url, context.run, source, "", REBUILD, context.retry_number)
+    record.start()
+
+    def show(done: int, total: int) -> None:
+        context.log.info("%d of %d deliveries are loaded.", done, total)
+
+    with retrying(context.retry_number), record.entering_errors(retried_errors(context.retry_number)):
+        built = rebuild.build(source, warehouse, context.run_id, show)
+        context.log.info("%s has %d rows of %d deliveries.", built.table, built.rows, built.deliveries)
+        for refused in built.refused:
+            context.log.warning("Delivery %d was refused: %s", refused.id, refused.reason)
+        if verify:
+            _verify(context, source, warehouse)
+        if swap:
+            rebuild.swap(source, warehouse, context.run_id, show)
+            context.log.info("%s is in use.", source.table)
+    record.end()
+
+
+def _verify(context: dg.OpExecutionContext, source: Source, warehouse: "Warehouse") -> None:
+    """Compare the tables; raise if they differ."""
+    found = rebuild.verify(source, warehouse, context.run_id)
+    for text in found.texts():
+        context.log.info(text)
+    if found.differing:
+        raise RebuildError(
+            f"{found.differing} rows of {source.table} differ from what its deliveries yield; the log of the run has "
+            "the reasons. Nothing was put in place. See the rows with "
+            f"`etl-assets rebuild {source.name} --verify`, and put the new table in place without verify."
+        )

@@ -30,6 +30,7 @@ def load(
     force: bool = False,
     batches: Collection[int] = (),
     accept_deletes: bool = False,
+    table: str | None = None,
 ) -> LoadReport:
     """Load the batches of a delivery that are missing.
 
@@ -41,14 +42,16 @@ def load(
         force: Whether to reload a delivery that is complete.
         batches: Numbers of the batches of a complete delivery to reload; if empty, load the missing batches.
         accept_deletes: Whether a person consents to the deletion of any number of rows.
+        table: A table beside that of the source, which is to replace it; None for the table of the source.
     """
     if delivery.fingerprint not in {"", source.fingerprint}:
         extractor = source.extractor.of_partition(delivery.partition)
         delivery = replace(delivery, manifest=index(extractor, warehouse.store, delivery.manifest))
+    target = target_of(source, warehouse)
     request = LoadRequest(
         url=warehouse.url,
         run_id=run_id,
-        target=target_of(source, warehouse),
+        target=target if table is None else replace(target, table=table, replaced=source.table),
         delivery=delivery,
         open_batches=partial(profiled_batches, source, delivery, warehouse),
         force=force,

@@ -84,6 +84,7 @@ class Target:
         writer: The write mode.
         frozen: Whether deliveries can be read again: the bytes of a source can, a DataFrame cannot.
         partition_by: How the table is cut into child tables; None if it is not.
+        replaced: The table that this one is to replace, by the name that references have; None if it is no rebuild.
     """
 
     table: str
@@ -98,6 +99,7 @@ class Target:
     writer: Writer = field(default_factory=Upsert)
     frozen: bool = True
     partition_by: PartitionBy | None = None
+    replaced: str | None = None
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,8 @@ class DeliveryLoad:
         target.writer.ensure_table(self.connection, target.table, target.schema, target.partition_by)
         if target.partition_by is not None:
             retention.try_to_drop_expired(self.connection, self.delivery.source, target.table, target.partition_by)
-        references.record(self.connection, self.target.table, self.target.schema.lookups)
+        if target.replaced is None:
+            references.record(self.connection, target.table, target.schema.lookups)
         if self.delivery.generation > 1:
             cover_new_rows(self.connection, self.target.table)
         self._ensure_disjoint()

@@ -32,6 +32,7 @@ class Lookups:
 
     def __init__(self, target: Target) -> None:
         self._table = target.table
+        self._own = target.replaced or target.table
         self._schema = target.schema
         self._types = target.schema.types()
         self._known_parents: dict[str, pl.DataFrame] = {}
@@ -73,7 +74,7 @@ class Lookups:
         values = rows.select(lookup.columns).drop_nulls().unique(maintain_order=True)
         known = self._known_parents.get(lookup.rule, values.clear())
         values = values.join(known, on=lookup.columns, how="anti")
-        if lookup.table == self._table:
+        if lookup.table == self._own:
             own = rows.select(lookup.parent_columns).rename(
                 dict(zip(lookup.parent_columns, lookup.columns, strict=True))
             )
@@ -90,16 +91,17 @@ class Lookups:
 
         In its own table, a delivery may have a row that is marked until the delivery is complete.
         """
-        if not exists(connection, lookup.table):
+        table = self._table if lookup.table == self._own else lookup.table
+        if not exists(connection, table):
             return pl.repeat(value=False, n=len(values), eager=True)
         same = sql.SQL(" AND ").join(
             sql.SQL("parent.{} = v.{}").format(sql.Identifier(theirs), sql.Identifier(ours))
             for ours, theirs in zip(lookup.columns, lookup.parent_columns, strict=True)
         )
-        if lookup.table != self._table and has_marks(connection, lookup.table):
+        if lookup.table != self._own and has_marks(connection, lookup.table):
             same += sql.SQL(" AND parent.{} IS NULL").format(sql.Identifier(DELETED_AT))
         query = sql.SQL('SELECT v."#" FROM {} WHERE EXISTS (SELECT FROM {} parent WHERE {})').format(
-            self._numbered_rows(lookup.columns), identifier(lookup.table), same
+            self._numbered_rows(lookup.columns), identifier(table), same
         )
         try:
             numbers = connection.execute(query, _lists(values)).fetchall()

@@ -21,7 +21,7 @@ _KEPT: Final = frozenset(
         *kwlist,
         *("context", "conf", "config", "meta", "arg_dict", "dict", "input_arg_dict", "output_arg_dict"),
         *("int", "str", "float", "bool", "input", "output", "type"),
-        *("audit", "replay", "retention"),
+        *("audit", "replay", "rebuild", "retention"),
     }
 )
 """Names that a job cannot have: of Python, of Dagster, and of the jobs that are there already."""

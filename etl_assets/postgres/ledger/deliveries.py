@@ -189,6 +189,24 @@ def any_loaded(connection: Connection, source: str, fingerprint: str) -> bool:
     return bool(row and row[0])
 
 
+def states(connection: Connection, source: str, fingerprint: str) -> dict[int, str]:
+    """Return the deliveries of a source by their ids, each with what it lacks, as a clause; empty if it is up to date.
+
+    Args:
+        connection: To the warehouse.
+        source: Name of the source.
+        fingerprint: Of the declaration.
+    """
+    rows = connection.execute(
+        "SELECT id, CASE WHEN status = 'landed' THEN 'is not loaded yet' WHEN status = 'loading' THEN 'is not loaded "
+        "completely' WHEN status = 'refused' THEN 'was refused' WHEN fingerprint <> %(fingerprint)s THEN 'was read "
+        "under another declaration' WHEN needs_reload THEN 'is to be reloaded' ELSE '' END FROM etl.delivery "
+        "WHERE source = %(source)s ORDER BY id",
+        {"source": source, "fingerprint": fingerprint},
+    ).fetchall()
+    return dict(rows)
+
+
 def newer(connection: Connection, delivery: Delivery, *, same_partition: bool = False) -> list[int]:
     """Return the ids of newer deliveries of the source, the oldest first, whose rows this one must never overwrite.
 

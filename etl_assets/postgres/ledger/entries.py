@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.locks import Holder
 
-Kind = Literal["ingest", "replay", "completion"]
-"""Of an entry: a batch, a replay, or what the write mode did when every batch was written."""
+Kind = Literal["ingest", "replay", "completion", "rebuild"]
+"""Of an entry: a batch, a replay, what the write mode did when every batch was written, or a table put in place."""
 STAGED: Final = "staged"
 """The note of an entry whose rows are beside the table until the delivery is complete."""
 VERSIONS: Final = "versions"

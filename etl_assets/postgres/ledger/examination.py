@@ -20,6 +20,7 @@ from etl_assets.postgres.ledger.invariants import (
 )
 from etl_assets.postgres.ledger.key_comparisons import ABSENT_ROWS_ARE_AS_FOUND
 from etl_assets.postgres.ledger.locks import held_lock_numbers, lock_number
+from etl_assets.postgres.ledger.rebuilt import no_rebuild
 from etl_assets.postgres.ledger.structure import missing_constraints
 from etl_assets.postgres.tables.history_table import history_of
 from etl_assets.schema import BOOKKEEPING
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 _CORE: Final = "core"
 _LOADING: Final = (
     f"SELECT d.id, d.source, d.partition, {DELIVERY}, (SELECT f.epoch FROM etl.fence f WHERE f.source = "
-    "d.source AND f.partition = d.partition) FROM etl.delivery d WHERE d.status = 'loading' ORDER BY d.id"
+    "d.source AND f.partition = d.partition) FROM etl.delivery d WHERE d.status = 'loading' "
+    f"AND {no_rebuild('d.source')} ORDER BY d.id"
 )
 
 
@@ -102,7 +104,7 @@ def fetched_deliveries(connection: Connection) -> list[tuple[int, str, str, int]
     """
     return connection.execute(
         f"SELECT d.id, {DELIVERY}, d.sha256, d.size FROM etl.delivery d "
-        "WHERE NOT starts_with(d.manifest ->> 'origin', 'asset ') "
+        f"WHERE NOT starts_with(d.manifest ->> 'origin', 'asset ') AND {no_rebuild('d.source')} "
         "ORDER BY d.id"
     ).fetchall()
 
@@ -122,7 +124,8 @@ def loaded_tables(connection: Connection) -> list[str]:
 def _sources_of_tables(connection: Connection, present: Collection[str]) -> defaultdict[str, list[str]]:
     """Return the tables that have deliveries, each with the source names of its deliveries."""
     sources: defaultdict[str, list[str]] = defaultdict(list)
-    for (name,) in connection.execute("SELECT DISTINCT source FROM etl.delivery ORDER BY 1").fetchall():
+    query = f"SELECT DISTINCT source FROM etl.delivery WHERE {no_rebuild()} ORDER BY 1"
+    for (name,) in connection.execute(query).fetchall():
         sources[_table_of(name, present)].append(name)
     return sources
 
@@ -130,7 +133,8 @@ def _sources_of_tables(connection: Connection, present: Collection[str]) -> defa
 def _entered_tables(connection: Connection, present: Collection[str]) -> set[str]:
     """Return the tables that have ledger entries."""
     rows = connection.execute(
-        "SELECT DISTINCT d.source FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id"
+        "SELECT DISTINCT d.source FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
+        f"WHERE {no_rebuild('d.source')}"
     ).fetchall()
     return {_table_of(name, present) for (name,) in rows}
 

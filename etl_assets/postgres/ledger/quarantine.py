@@ -13,6 +13,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from etl_assets.postgres.ledger.cases import IDENTITY, KEY
+from etl_assets.postgres.ledger.rebuilt import no_rebuild
 from etl_assets.postgres.tables.copy import copy_in, encode, wire_jsonb
 
 if TYPE_CHECKING:
@@ -192,7 +193,8 @@ def stream(connection: Connection, **filters: Unpack[Filters]) -> Iterator[Rejec
     ids = filters.get("ids")
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
         yield from cursor.stream(
-            f"SELECT {_COLUMNS} FROM etl.rejected WHERE (%(source)s::text IS NULL OR source = %(source)s) "
+            f"SELECT {_COLUMNS} FROM etl.rejected WHERE ({no_rebuild()} AND %(source)s::text IS NULL "
+            "OR source = %(source)s) "
             "AND (%(ids)s::bigint[] IS NOT NULL OR status = ANY (%(statuses)s)) "
             "AND (%(rule)s::text IS NULL OR %(rule)s = ANY (rules)) "
             "AND (%(ids)s::bigint[] IS NULL OR id = ANY (%(ids)s)) ORDER BY id LIMIT %(limit)s",
@@ -215,7 +217,8 @@ def counts(connection: Connection, source: str | None = None) -> list[tuple[str,
     """Count the records by source, status and rule; a record counts once for each rule that it broke."""
     rows = connection.execute(
         "SELECT source, status, rule, count(*) FROM etl.rejected CROSS JOIN unnest(rules) rule "
-        "WHERE %(source)s::text IS NULL OR source = %(source)s GROUP BY 1, 2, 3 ORDER BY 1, 2, 4 DESC, 3",
+        f"WHERE ({no_rebuild()} AND %(source)s::text IS NULL) OR source = %(source)s "
+        "GROUP BY 1, 2, 3 ORDER BY 1, 2, 4 DESC, 3",
         {"source": source},
     ).fetchall()
     return [(name, status, rule, number) for name, status, rule, number in rows]

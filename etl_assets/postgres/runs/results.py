@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.model.counts import Counts
 from etl_assets.postgres.ledger.entries import COUNT_NAMES
+from etl_assets.postgres.ledger.rebuilt import no_rebuild
 
 if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
@@ -75,7 +76,7 @@ def delivered_partitions(connection: Connection) -> list[tuple[str, str, bool]]:
     rows = connection.execute(
         "SELECT d.source, d.partition, max(d.completed_at) > clock_timestamp() - interval '1 minute' AND EXISTS "
         "(SELECT FROM etl.run r WHERE r.source = d.source AND r.partition = d.partition AND r.status = 'started') "
-        "FROM etl.delivery d WHERE d.status = 'complete' GROUP BY 1, 2 ORDER BY 1, 2"
+        f"FROM etl.delivery d WHERE d.status = 'complete' AND {no_rebuild('d.source')} GROUP BY 1, 2 ORDER BY 1, 2"
     ).fetchall()
     return [(source, partition, bool(ending)) for source, partition, ending in rows]
 
@@ -84,6 +85,6 @@ def waiting_by_source(connection: Connection) -> dict[str, dict[str, int]]:
     """Return how many records are open and parked, by source; sources without any are left out."""
     rows = connection.execute(
         "SELECT source, count(*) FILTER (WHERE status = 'open'), count(*) FILTER (WHERE status = 'parked') "
-        "FROM etl.rejected WHERE status IN ('open', 'parked') GROUP BY 1 ORDER BY 1"
+        f"FROM etl.rejected WHERE status IN ('open', 'parked') AND {no_rebuild()} GROUP BY 1 ORDER BY 1"
     ).fetchall()
     return {source: {"open": open_, "parked": parked} for source, open_, parked in rows}

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 _LOCK: Final = "etl_assets ddl"
+_CORE: Final = "core"
+"""The schema of the tables of sources."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,11 @@ def columns_of(connection: Connection, table: str) -> dict[str, str]:
     return dict(rows)
 
 
+def key_of(connection: Connection, table: str) -> tuple[str, ...]:
+    """Return the columns of the primary key of a table ``schema.table``; none if it has none."""
+    return _key(connection, table)
+
+
 def retypes(connection: Connection, table: str, schema: Schema) -> bool:
     """Return whether a column that the table has is declared with another type."""
     existing = columns_of(connection, table)
@@ -226,7 +233,7 @@ def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[s
     if (key := _key(connection, table)) != (declared_key := _declared_key(schema, extension)):
         raise IncompatibleTableError(
             f"Table {table} has the key ({', '.join(key)}) and the schema declares ({', '.join(declared_key)}). "
-            "Nothing was changed. A key cannot be changed: declare a source with a new name and load that."
+            f"Nothing was changed. {_remedy(table)}"
         )
     for name, type_ in declared.items():
         if name not in existing:
@@ -239,13 +246,23 @@ def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[s
             if not _widens(existing[name], type_):
                 raise IncompatibleTableError(
                     f"Column {name} of {table} is {existing[name]} and the schema declares {type_}. Nothing was "
-                    "changed. Declare the column under a new name, or check its values and alter the table by hand."
+                    f"changed. {_remedy(table)}"
                 )
             connection.execute(
                 sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {}").format(
                     identifier(table), sql.Identifier(name), sql.SQL(type_)
                 )
             )
+
+
+def _remedy(table: str) -> str:
+    """Return what to do about a table that cannot be changed in place: a source is loaded again, beside it."""
+    schema, name = table.split(".", 1)
+    if schema != _CORE:
+        return "Give the asset a name of its own, or drop the table and compute every partition again."
+    return (
+        f"Load every delivery into a new table and put it in place of the old one: `etl-assets rebuild {name} --swap`."
+    )
 
 
 def _widens(old: str, new: str) -> bool:

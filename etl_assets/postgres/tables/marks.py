@@ -113,6 +113,12 @@ def remove_marks(connection: Connection, table: str) -> None:
         ) from error
 
 
+def drop_view(connection: Connection, table: str) -> None:
+    """Drop the view of a table that is dropped, or gets another name."""
+    if _is_ours(connection, current_view(table)):
+        connection.execute(sql.SQL("DROP VIEW {}").format(identifier(current_view(table))))
+
+
 def view_differences(connection: Connection, table: str) -> list[str]:
     """Return what the view of a table with marks lacks, as clauses; nothing if it lacks nothing."""
     view = current_view(table)

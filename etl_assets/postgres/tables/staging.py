@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from etl_assets.schema import Schema
 
 SCHEMA: Final = "etl_staging"
+REBUILDS: Final = "etl_rebuild"
+"""The schema of tables that are to replace others of the same name; what they stage is in a schema of its own."""
 
 
 def staging_of(table: str) -> str:
     """Return the name of the table beside ``schema.table``."""
-    return f"{SCHEMA}.{table.split('.', 1)[1]}"
+    schema, name = table.split(".", 1)
+    return f"{REBUILDS}_staging.{name}" if schema == REBUILDS else f"{SCHEMA}.{name}"
 
 
 def move_in(connection: Connection, table: str, schema: Schema, delivery: Delivery, kept: sql.Composable) -> int:

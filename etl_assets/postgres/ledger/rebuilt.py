@@ -1,0 +1,31 @@
+"""How the ledger names a rebuild: a source of its own, whose deliveries are copies of those of the source.
+
+The loader then keeps its ledger, quarantine, locks and fences apart from those of the source, by the code of any load.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from typing import LiteralString
+
+SUFFIX: Final = "@rebuild"
+"""What the name of a source has in the ledger while it is rebuilt; no name of a source or an asset contains it."""
+OFFSET: Final = 10**18
+"""What the id of a copied delivery is greater by; copies have the order of the deliveries."""
+
+
+def rebuild_of(source: str) -> str:
+    """Return the name under which the ledger has the rebuild of a source."""
+    return source + SUFFIX
+
+
+def no_rebuild(source: LiteralString = "source") -> LiteralString:
+    """Return the condition, in SQL, that a name is not that of a rebuild."""
+    return f"right({source}, {len(SUFFIX)}) <> '{SUFFIX}'"
+
+
+def is_of_rebuild(subject: str) -> bool:
+    """Return whether a violation is about the ledger of a rebuild, which is not complete before its swap."""
+    return SUFFIX in subject.partition(" (")[0]
