@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 ROWS_ARE_AS_READ: Final = Invariant(
     "rows_are_as_read",
     "Every row of a table is what the newest valid record of its key yields, and has the mark of such a record",
-    "Somebody changed the table, a correction or a delivery by hand: reload the source with "
-    "`etl-assets run NAME --all --force`; if that leaves rows as they are, restore the table from a backup",
+    "Somebody changed the table, a correction or a delivery by hand: `etl-assets rebuild NAME --verify` shows what, "
+    "and `etl-assets rebuild NAME --swap` puts it right; restore a table of History from a backup",
 )
 REJECTED_ARE_AS_READ: Final = Invariant(
     "rejected_are_as_read",

@@ -18,6 +18,7 @@ from etl_assets.postgres.ledger import deliveries, locks, rebuilding
 from etl_assets.postgres.ledger.rebuilt import OFFSET, rebuild_of
 from etl_assets.postgres.tables.beside import beside, count, has_marks_below, shift_marks
 from etl_assets.postgres.tables.beside import drop as drop_table
+from etl_assets.postgres.tables.marks import drop_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,6 +141,7 @@ def _begin(connection: Connection, source: Source) -> None:
         drop_table(connection, table)
     elif has_marks_below(connection, table, OFFSET):
         with connection.transaction():
+            drop_view(connection, table)
             shift_marks(connection, table, OFFSET)
 
 

@@ -67,6 +67,7 @@ def _put_in_place(connection: Connection, source: Source, run_id: str) -> None:
         source.write.ensure_table(connection, new, source.schema, source.partition_by)
         if has_marks_below(connection, new, OFFSET):
             raise _interrupted(source)
+        drop_view(connection, new)
         shift_marks(connection, new, -OFFSET)
         replacement.prepare()
     if not wait_for_older_snapshots(connection, _SNAPSHOT_SECONDS, time.sleep):
@@ -81,7 +82,6 @@ def _put_in_place(connection: Connection, source: Source, run_id: str) -> None:
             raise _interrupted(source)
         rebuild_merge.merge(connection, source.name, run_id, hash_seed(source.schema))
         references.record(connection, source.table, source.schema.lookups)
-        drop_view(connection, new)
         if not source.write.marks:
             remove_marks(connection, source.table)
         replacement.swap()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MODES: list[tuple[bool, Writer]] = [
     (True, Snapshot(max_deleted=1.0)),
+    (True, Snapshot(max_deleted=1.0, mark=True)),
     (True, Append()),
     (False, Append()),
     (False, Replace()),

@@ -99,8 +99,8 @@ BY_HAND: Final = (
     "`etl-assets run NAME --partition KEY --force`"
 )
 _ROWS_BY_HAND: Final = (
-    "Somebody changed the table by hand: restore it from a backup, or drop it and reload every delivery with "
-    "`etl-assets run NAME --all --force`"
+    "Somebody changed the table by hand: `etl-assets rebuild NAME --verify` shows what, and `etl-assets rebuild NAME "
+    "--swap` puts it right; restore a table of History from a backup"
 )
 
 

@@ -54,7 +54,7 @@ _CONSTRAINTS: Final = (
 )
 _INDEXES: Final = (
     "SELECT c.relname, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
-    "WHERE i.indrelid = to_regclass(%(table)s) AND i.indisvalid AND c.relname !~ '_[0-9a-f]{8}_(unique|brin)$' "
+    "WHERE i.indrelid = to_regclass(%(table)s) AND i.indisvalid AND c.relname !~ '_[0-9a-f]{8}_(unique|brin|marks)$' "
     "AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid) ORDER BY 1"
 )
 _ATTACHED: Final = (
@@ -66,7 +66,7 @@ _ATTACHED: Final = (
     "WHERE r.prrelid = ANY (%(oids)s) "
     "UNION ALL SELECT 'statistics ' || stxname FROM pg_statistic_ext WHERE stxrelid = ANY (%(oids)s) "
     "UNION ALL SELECT 'table ' || inhrelid::regclass || ', which inherits' FROM pg_inherits "
-    "WHERE inhparent = ANY (%(oids)s) ORDER BY 1"
+    "JOIN pg_class c ON c.oid = inhrelid AND NOT c.relispartition WHERE inhparent = ANY (%(oids)s) ORDER BY 1"
 )
 _GRANTS: Final = (
     "SELECT NULL, a.privilege_type, CASE a.grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(a.grantee) END, "
