@@ -5,18 +5,21 @@ What the files hold is ``generate``'s business; what psql makes of them is ``ref
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
+from etl_assets.load.writers import Append, History, Snapshot, Upsert
 from etl_assets.schema import Column, Schema
 from etl_assets.source import Source
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from etl_assets.load.writers import Writer
 
 NAME: Final = "bench_feed"
 KEY: Final = "id"
@@ -51,6 +54,15 @@ SCHEMA: Final = Schema(
 )
 
 
+MODES: Final[dict[str, Writer]] = {
+    "upsert": Upsert(),
+    "append": Append(),
+    "snapshot": Snapshot(max_deleted=1.0),
+    "history": History(),
+}
+"""The write modes that are measured, by name."""
+
+
 @dataclass(frozen=True)
 class Files:
     """The files of one variant.
@@ -70,11 +82,12 @@ def files(folder: Path, variant: Variant, records: int, seed: int = SEED) -> Fil
     return Files(folder / f"{stem}.feed.csv", folder / f"{stem}.clean.csv")
 
 
-def source(location: Path) -> Source:
+def source(location: Path, mode: str = "upsert") -> Source:
     """The feed as a source.
 
     Args:
         location: The file to take as the delivery.
+        mode: One of `MODES`.
 
     Returns:
         A source that consents to the bad records the generator puts in, and to few more.
@@ -84,6 +97,7 @@ def source(location: Path) -> Source:
         description="Generated records of mixed types, one in a hundred of them bad.",
         owner="team:benchmarks",
         extractor=FileExtractor(location=str(location), format=Csv()),
-        schema=SCHEMA,
+        schema=SCHEMA if MODES[mode].needs_key else replace(SCHEMA, key=()),
+        write=MODES[mode],
         max_rejected=2 * BAD_SHARE,
     )

@@ -16,12 +16,11 @@ from typing import Final
 
 import click
 
-from benchmarks.feed import NAME, SCHEMA, source
+from benchmarks.feed import MODES, NAME, source
 from etl_assets.ingest import land, load
 from etl_assets.landing import LandingStore, Warehouse
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.migrations.migrate import migrate
-from etl_assets.postgres.tables.ddl import ensure_table
 
 TABLE: Final = f"core.{NAME}"
 
@@ -46,26 +45,28 @@ class Report:
     rejected: int = 0
 
 
-def prepare(url: str) -> None:
+def prepare(url: str, mode: str = "upsert") -> None:
     """Bring a new database to where a first delivery finds it: migrated, the table there and empty."""
     migrate(url)
     with connected(url) as connection:
-        ensure_table(connection, TABLE, SCHEMA)
+        feed = source(Path(), mode)
+        feed.write.ensure_table(connection, TABLE, feed.schema)
 
 
-def run(url: str, *, location: Path, landing: Path) -> Report:
+def run(url: str, *, location: Path, landing: Path, mode: str = "upsert") -> Report:
     """Take in one delivery, from the file to the last commit.
 
     Args:
         url: The database, prepared; the table is empty or holds an earlier delivery.
         location: The file to take as the delivery.
         landing: Folder of the landing store; holds what earlier deliveries of this database left there.
+        mode: Name of the write mode.
 
     Returns:
         What it took. Whole-process seconds and peak memory are the caller's to measure.
     """
     began = time.perf_counter()
-    feed = source(location)
+    feed = source(location, mode)
     warehouse = Warehouse(url, LandingStore(str(landing)))
     landed = land(feed, feed.partition(None), warehouse)
     after = time.perf_counter()
@@ -78,13 +79,14 @@ def run(url: str, *, location: Path, landing: Path) -> Report:
 @click.argument("task", type=click.Choice(["prepare", "run"]))
 @click.option("--location", type=click.Path(path_type=Path), required=True)
 @click.option("--landing", type=click.Path(path_type=Path), required=True)
-def main(task: str, location: Path, landing: Path) -> None:
+@click.option("--mode", type=click.Choice(list(MODES)), default="upsert")
+def main(task: str, location: Path, landing: Path, mode: str) -> None:
     """Prepare a database, or take one delivery in."""
     url = os.environ["ETL_ASSETS_DATABASE_URL"]
     if task == "prepare":
-        prepare(url)
+        prepare(url, mode)
     else:
-        click.echo(json.dumps(asdict(run(url, location=location, landing=landing))))
+        click.echo(json.dumps(asdict(run(url, location=location, landing=landing, mode=mode))))
 
 
 if __name__ == "__main__":

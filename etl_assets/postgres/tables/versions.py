@@ -160,6 +160,19 @@ class VersionWriter:
                 )
             )
 
+        for name in ("confirming", "listed"):
+            self._index(name)
+
+    def _index(self, name: str) -> None:
+        """Let statements find the rows of a temporary table by their key; those that only copy rows need no index."""
+        self._connection.execute(
+            sql.SQL("CREATE INDEX IF NOT EXISTS {} ON {} ({})").format(
+                sql.Identifier(f"{_TABLES[name]}_key"),
+                sql.Identifier("pg_temp", _TABLES[name]),
+                _listed(self._schema.key),
+            )
+        )
+
     def encode(self, rows: pl.DataFrame) -> bytes:
         """Encode rows in the form in which `begin_if_new` sends them; may be called from another thread."""
         began = pl.lit(self._at).cast(pl.Datetime("us", "UTC")).alias(VALID_FROM)
@@ -186,7 +199,7 @@ class VersionWriter:
 
         Nothing is newer than the delivery, and it has brought none of these keys before.
         """
-        with planned_without(self._connection, "hashjoin", "mergejoin"):
+        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
             ended = self._execute(
                 "UPDATE {history} h SET {ends} = {at}, {ended_by} = {own} FROM {staged} s "
                 "WHERE {h_is_s} AND h.{ended_by} IS NULL"
@@ -198,9 +211,10 @@ class VersionWriter:
         """Return the keys, of some rows, for which the delivery has brought a version before."""
         self._list_keys([(rows, "")])
         query = self._format(
-            "SELECT {keys_of_k} FROM {listed} k JOIN {history} h ON {h_is_k} WHERE h.{delivery} = {own}"
+            "SELECT {keys_of_k} FROM {listed} k WHERE (SELECT true FROM {history} h WHERE {h_is_k} "
+            "AND h.{delivery} = {own})"
         )
-        with planned_without(self._connection, "hashjoin", "mergejoin"):
+        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
             return fetch_frame(self._connection, query, {}, self._schema.key, self._schema)
 
     def unproduced(self, produced: pl.DataFrame, records: tuple[int, int]) -> pl.DataFrame:
@@ -230,7 +244,7 @@ class VersionWriter:
         query = self._format(
             "SELECT {selected} FROM {history} h JOIN {staged} s ON {h_is_s}", selected=_listed(names, "h")
         )
-        with planned_without(self._connection, "hashjoin", "mergejoin"):
+        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
             versions = fetch_frame(self._connection, query, {}, names, self._schema)
             self._execute("TRUNCATE {confirming}")
             self._send("confirming", self._columns, hashed(versions))
@@ -279,8 +293,9 @@ class VersionWriter:
             left: Keys of which it brings nothing, so that what was before goes on.
             later: Versions of the delivery from records after this one stand.
         """
+        self._index("staged")
         self._list_stake(gone, left)
-        with planned_without(self._connection, "hashjoin", "mergejoin"):
+        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
             self._drop_what_stands(later)
             self._find_next(neighbours)
             return self._edit()
@@ -289,7 +304,7 @@ class VersionWriter:
         """List the keys, the version that each has at the time of the delivery, and the one that it had before."""
         self._execute("TRUNCATE {stake}")
         self._list_keys([(gone, "gone"), (left, "left")])
-        with planned_without(self._connection, "hashjoin", "mergejoin"):
+        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
             self._execute(
                 "INSERT INTO {stake} SELECT {keys_of_k}, k.{state}, k.{record}, k.{hash}, c.{delivery}, "
                 "c.{record}, c.{hash}, c.{ended_by}, c.{ends}, b.{delivery}, b.{hash}, NULL "
@@ -314,9 +329,9 @@ class VersionWriter:
         self._execute("UPDATE {stake} k SET {state} = 'left' WHERE k.{state} = 'row' AND k.{before_hash} = k.{hash}")
         self._execute(
             "WITH same AS (DELETE FROM {stake} k WHERE k.{state} = 'row' AND k.{cover} = {own} "
-            "AND k.{cover_hash} = k.{hash} RETURNING {keys_of_k}) "
+            "AND k.{cover_hash} = k.{hash} RETURNING {keys_of_k}, k.{cover}) "
             "UPDATE {history} h SET {contents_of_staged} FROM same k JOIN {staged} s ON {k_is_s} "
-            "WHERE {h_is_k} AND h.{delivery} = {own}"
+            "WHERE {h_is_k} AND h.{delivery} = k.{cover}"
         )
         self._execute(
             "DELETE FROM {stake} k WHERE (k.{state} = 'left' AND k.{cover} IS NOT DISTINCT FROM k.{before}) "
@@ -337,7 +352,7 @@ class VersionWriter:
             # another record of the delivery confirms the version
             self._execute(
                 "UPDATE {history} h SET {contents_of_confirming} FROM {confirming} c "
-                "WHERE {h_is_c} AND c.{delivery} = {own} AND h.{delivery} = {own}"
+                "WHERE {h_is_c} AND h.{delivery} = c.{delivery} AND c.{delivery} BETWEEN {own} AND {own}"
             )
             self._execute("DELETE FROM {stake} k USING {confirming} c WHERE {k_is_c} AND c.{delivery} = {own}")
         self._execute(
@@ -365,13 +380,13 @@ class VersionWriter:
     def _edit(self) -> Edited:
         """Change the chains of the keys at stake, in an order in which no key has two current versions."""
         removed = self._execute(
-            "DELETE FROM {history} h USING {stake} k WHERE {h_is_k} AND h.{delivery} = {own} "
+            "DELETE FROM {history} h USING {stake} k WHERE {h_is_k} AND h.{delivery} = k.{cover} AND {cover_is_own} "
             "AND k.{state} IN ('gone', 'left')"
         )
         changed = self._execute(
             "UPDATE {history} h SET {contents_of_staged}, {ends} = {time_of_next}, {ended_by} = k.{next} "
-            "FROM {stake} k JOIN {staged} s ON {k_is_s} WHERE {h_is_k} AND h.{delivery} = {own} "
-            "AND k.{state} = 'row' AND k.{cover} = {own}"
+            "FROM {stake} k JOIN {staged} s ON {k_is_s} WHERE {h_is_k} AND h.{delivery} = k.{cover} "
+            "AND k.{state} = 'row' AND {cover_is_own}"
         )
         self._execute(
             "UPDATE {history} h SET {ends} = {at}, {ended_by} = {own} FROM {stake} k WHERE {h_is_k} "
@@ -427,6 +442,15 @@ class VersionWriter:
         query = self._format("SELECT k.{later}, k.{record} FROM {merged} k ORDER BY 1, 2")
         return self._connection.execute(query).fetchall()
 
+    def _cover_is_own(self) -> sql.Composed:
+        """The condition that the delivery has begun the version of a key.
+
+        It is written so that the planner does not draw a conclusion: it would look for all versions of the delivery,
+        expect few, and compare each of them with all keys.
+        """
+        own = sql.Literal(self._delivery_id)
+        return sql.SQL("k.{} BETWEEN {} AND {}").format(sql.Identifier("#cover"), own, own)
+
     def _list_keys(self, keys: Sequence[tuple[pl.DataFrame, str]]) -> None:
         """Replace the contents of the list of keys."""
         self._execute("TRUNCATE {listed}")
@@ -457,6 +481,7 @@ class VersionWriter:
             ends=sql.Identifier(VALID_TO),
             ended_by=sql.Identifier(ENDED_BY),
             own=sql.Literal(self._delivery_id),
+            cover_is_own=self._cover_is_own(),
             at=sql.Literal(self._at),
             newer=sql.SQL("{}::bigint[]").format(sql.Literal(list(self.newer))),
             time_of_next=sql.SQL("(SELECT d.valid_from FROM etl.delivery d WHERE d.id = k.{})").format(
