@@ -15,6 +15,7 @@ from etl_assets.load.prepare import AFTER_ALL, row_hashes
 from etl_assets.load.writers.base import Completion, RowWriter, Writer, records_of
 from etl_assets.load.writers.gone_rows import UNREADABLE, enter_gone
 from etl_assets.load.writers.published_keys import PublishedKeys
+from etl_assets.load.writers.shared_keys import refuse_shared_keys
 from etl_assets.postgres.ledger import deliveries, entries, quarantine, valid_times
 from etl_assets.postgres.ledger.entries import VERSIONS
 from etl_assets.postgres.tables.absent_rows import AbsentRows
@@ -214,14 +215,15 @@ class HistoryRows(RowWriter):
     def write(self, prepared: Prepared, kind: Kind) -> Written:
         """See `RowWriter.write`."""
         context = self.context
+        if not context.target.frozen:
+            refuse_shared_keys(context, prepared.rows)
         decides_alone = context.target.schema.repeated_keys in FOUND_BY_LOADER and self._snapshot is None
         if kind == "replay" and not decides_alone:
             deliveries.need_reload_of(context.connection, context.delivery)  # which decides by all of its records again
-        rows = prepared.rows
-        edited = self._write_changes(rows, prepared, kind)
+        edited = self._write_changes(prepared, kind)
         entries.confirm(context.connection, edited.merged)
         inserted, updated = edited.began, edited.changed
-        unchanged = rows.height - inserted - updated
+        unchanged = prepared.rows.height - inserted - updated
         versions = edited.added - inserted + edited.removed
         return Written(
             inserted=inserted,
@@ -270,9 +272,10 @@ class HistoryRows(RowWriter):
         """Return rows that were read again with their hashes."""
         return rows.with_columns(row_hashes(rows, self._compared, self.context.seed))
 
-    def _write_changes(self, rows: pl.DataFrame, prepared: Prepared, kind: Kind) -> Edited:
+    def _write_changes(self, prepared: Prepared, kind: Kind) -> Edited:
         """Write the versions that a batch, or a replay, changes."""
-        context, versions, key = self.context, self._versions, self.context.target.schema.key
+        context, versions, rows = self.context, self._versions, prepared.rows
+        key = context.target.schema.key
         reloaded = kind == "ingest" and context.delivery.generation > 1
         left = rows.select(key).clear()
         if reloaded:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from etl_assets.errors import LoadError
 from etl_assets.load.confirmed import confirmed_rows
 from etl_assets.load.prepare import AFTER_ALL, with_marks
 from etl_assets.load.writers.base import RowWriter, records_of
+from etl_assets.load.writers.shared_keys import refuse_shared_keys
 from etl_assets.postgres.ledger import deliveries, entries, quarantine
-from etl_assets.postgres.tables.other_partitions import find_other_partition
 from etl_assets.postgres.tables.reloading import remove_unproduced, take_over
 from etl_assets.postgres.tables.upsert import TableWriter
 from etl_assets.schema.repeated_keys import FOUND_BY_LOADER
@@ -83,7 +82,7 @@ class KeyedRows(RowWriter):
         """See `RowWriter.write`."""
         context = self.context
         if not context.target.frozen:
-            self._refuse_shared_keys(prepared)
+            refuse_shared_keys(context, prepared.rows)
         if kind == "replay" and context.target.schema.repeated_keys not in FOUND_BY_LOADER:
             deliveries.need_reload_of(context.connection, context.delivery)  # which decides between its records again
         written = self._write_changes(prepared, kind)
@@ -210,29 +209,6 @@ class KeyedRows(RowWriter):
         if self.context.delivery.generation == 1:
             return AFTER_ALL
         return 0 if entries.has_gaps(self.context.connection, self.context.delivery) else AFTER_ALL
-
-    def _refuse_shared_keys(self, prepared: Prepared) -> None:
-        """Raise if another partition has one of the keys.
-
-        What is not frozen could not be read again. So which of the two rows stays would depend on which partition was
-        computed last.
-        """
-        context, target = self.context, self.context.target
-        other = find_other_partition(
-            context.connection,
-            target.table,
-            target.schema,
-            context.delivery,
-            prepared.rows,
-            marked=target.writer.marks,
-        )
-        if other is not None:
-            key = ", ".join(target.schema.key)
-            raise LoadError(
-                f"The frame for partition {context.delivery.partition!r} of {target.table} has keys that partition "
-                f"{other!r} has too. Nothing was written. Add the column that decides the partition to metadata 'key', "
-                f"now {key}, or let each partition return only its own rows."
-            )
 
 
 def _earlier_than(prepared: Prepared, kind: Kind) -> int | None:
