@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @click.command(name="rebuild")
 @click.argument("name", metavar="NAME")
 @click.option("--verify", is_flag=True, help="Compare it with the table in use; exit with 1 if they differ.")
-@click.option("--swap", is_flag=True, help="Put it in place of the table in use; with --verify, only if they are equal.")
+@click.option(
+    "--swap", is_flag=True, help="Put it in place of the table in use; with --verify, only if they are equal."
+)
 @click.option("--drop", is_flag=True, help="Drop what was built; nothing else is done.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
@@ -56,6 +58,11 @@ def command(ctx: click.Context, name: str, *, verify: bool, swap: bool, drop: bo
             swapped = swap and not (verified and verified.differing)
             if swapped:
                 built = rebuild.swap(source, env.warehouse, run_id, show)
+        if swapped:
+            from etl_assets.cli.orchestration import report_swapped  # noqa: PLC0415 -- loads Dagster
+
+            with connected(env.url) as connection:
+                report_swapped(connection, source, run_id)
     if as_json:
         emit({**asdict(built), "verified": verified and asdict(verified), "swapped": swapped})
     else:

@@ -12,10 +12,11 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from etl_assets import ingest, rebuild
 from etl_assets.errors import RebuildError
-from etl_assets.graph.assets.touched import log_touched
+from etl_assets.graph.assets.touched import log_touched, swapped_materializations
 from etl_assets.graph.keys import REBUILD, REBUILD_STEP, REPLAY, REPLAY_STEP, SOURCE_TAG, WAREHOUSE, asset_keys
 from etl_assets.graph.runs.retries import retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord
+from etl_assets.postgres.connection import connected
 from etl_assets.source import Source
 
 if TYPE_CHECKING:
@@ -144,7 +145,9 @@ def _rebuild(context: dg.OpExecutionContext, source: Source, *, verify: bool, sw
             _verify(context, source, warehouse)
         if swap:
             rebuild.swap(source, warehouse, context.run_id, show)
-            context.log.info("%s is in use.", source.table)
+            with connected(warehouse.url) as connection:
+                for event in swapped_materializations(source, connection, context.run_id):
+                    context.log_event(event)
     record.end()
 
 

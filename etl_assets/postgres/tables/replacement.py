@@ -232,7 +232,7 @@ class Replacement:
         """Create the views again; raise with the names of all that do not fit the new table."""
         broken = []
         for view in views:
-            options = sql.SQL("WITH ({}) ").format(sql.SQL(view.options)) if view.options else sql.SQL("")  # type: ignore[arg-type]
+            options = sql.SQL("WITH ({}) ").format(sql.SQL(view.options)) if view.options else sql.SQL("")
             statement = sql.SQL("CREATE VIEW {} {}AS {}").format(view.identifier, options, sql.SQL(view.definition))
             try:
                 with self._connection.transaction():
@@ -256,7 +256,7 @@ class Replacement:
         spelled = self._connection.execute("SELECT to_regclass(%s)::text", (self._table,)).fetchone()
         old = spelled[0] if spelled else ""
         changed = definition.replace(f" ON {old} ", f" ON {identifier(self._new).as_string(self._connection)} ", 1)
-        self._try(f"index {name}", sql.SQL(changed))  # type: ignore[arg-type]
+        self._try(f"index {name}", sql.SQL(changed))
 
     def _try(self, what: str, statement: sql.Composed | sql.SQL) -> None:
         """Execute a statement; raise with a remedy if the new table does not allow it."""
