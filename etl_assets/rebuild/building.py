@@ -15,7 +15,6 @@ from etl_assets import ingest
 from etl_assets.errors import BusyError, ShapeError, TooManyDeletedError, TooManyRejectedError
 from etl_assets.postgres.connection import connected, in_session
 from etl_assets.postgres.ledger import deliveries, locks, rebuilding
-from etl_assets.postgres.ledger.rebuilding import RefusedCopy
 from etl_assets.postgres.ledger.rebuilt import OFFSET, rebuild_of
 from etl_assets.postgres.tables.beside import beside, count, has_marks_below, shift_marks
 from etl_assets.postgres.tables.beside import drop as drop_table
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from etl_assets.landing import Warehouse
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.ledger.rebuilding import RefusedCopy
     from etl_assets.source import Source
 
 OnProgress: TypeAlias = "Callable[[int, int], None]"

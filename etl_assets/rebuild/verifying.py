@@ -16,7 +16,7 @@ from etl_assets.postgres.ledger import deliveries, entries
 from etl_assets.postgres.ledger.rebuilt import OFFSET
 from etl_assets.postgres.tables.beside import beside
 from etl_assets.postgres.tables.ddl import exists
-from etl_assets.postgres.tables.difference import Example, Kind, Pair, TableDifference
+from etl_assets.postgres.tables.difference import Pair, TableDifference
 from etl_assets.rebuild.building import build
 from etl_assets.schema import RECORD_NO, ROW_HASH
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from etl_assets.landing import Warehouse
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.tables.difference import Example, Kind
     from etl_assets.rebuild.building import OnProgress
     from etl_assets.source import Source
 

@@ -169,8 +169,10 @@ def test_a_foreign_key_that_the_new_table_cannot_have_keeps_the_old_one(loaded: 
     [
         ("CREATE MATERIALIZED VIEW public.kept AS SELECT code FROM core.goods", "materialized view public.kept"),
         (
-            "CREATE TRIGGER seen BEFORE UPDATE ON core.goods FOR EACH ROW "
-            "EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            (
+                "CREATE TRIGGER seen BEFORE UPDATE ON core.goods FOR EACH ROW "
+                "EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+            ),
             "trigger seen",
         ),
         ("ALTER TABLE core.goods ENABLE ROW LEVEL SECURITY", "row security"),
@@ -188,6 +190,13 @@ def test_a_table_that_is_a_view_is_refused(loaded: World) -> None:
     execute(loaded, "ALTER TABLE core.goods RENAME TO stored", "CREATE VIEW core.goods AS SELECT * FROM core.stored")
     with pytest.raises(RebuildError, match="core.goods is not an ordinary table"):
         swap(loaded)
+
+
+def test_a_table_of_another_hand_is_never_dropped(world: World) -> None:
+    execute(world, "CREATE SCHEMA core", "CREATE TABLE core.goods (code text)")
+    with pytest.raises(RebuildError, match="was not created by etl_assets"):
+        swap(world)
+    assert world.query("SELECT count(*) FROM core.goods") == [(0,)]
 
 
 def test_readers_see_either_table_and_no_error(world: World) -> None:

@@ -99,8 +99,8 @@ BY_HAND: Final = (
     "`etl-assets run NAME --partition KEY --force`"
 )
 _ROWS_BY_HAND: Final = (
-    "Somebody changed the table by hand: restore it from a backup, or drop it and reload every delivery with "
-    "`etl-assets run NAME --all --force`"
+    "Somebody changed the table by hand: restore it from a backup, or load every delivery into a new table that takes "
+    "its place, with `etl-assets rebuild NAME --swap`. `etl-assets rebuild NAME --verify` lists the rows that differ"
 )
 
 
@@ -127,7 +127,8 @@ OF_THE_LEDGER: Final = (
         BY_HAND,
         f"SELECT {ENTRY}, format('read %s records from %s to %s', b.read, b.first_record, b.last_record) "
         "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id WHERE CASE b.kind WHEN 'ingest' "
-        "THEN b.read <> b.last_record - b.first_record + 1 WHEN 'completion' THEN b.read <> 0 WHEN 'rebuild' THEN b.read <> 0 "
+        "THEN b.read <> b.last_record - b.first_record + 1 WHEN 'completion' THEN b.read <> 0 "
+        "WHEN 'rebuild' THEN b.read <> 0 "
         "ELSE b.read NOT BETWEEN 1 AND b.last_record - b.first_record + 1 END ORDER BY b.id",
     ),
     QueriedInvariant(

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from etl_assets.model.counts import Counts
 from etl_assets.postgres.ledger import deliveries, entries, locks
 from etl_assets.postgres.ledger.entries import STORED, Entry
 from etl_assets.postgres.ledger.locks import Holder
 from etl_assets.postgres.ledger.rebuilding import parameters
-from etl_assets.model.counts import Counts
 
 if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
@@ -21,40 +21,62 @@ _PAIR: Final = "etl.delivery c JOIN etl.delivery l ON l.id = c.id - %(offset)s"
 _READ: Final = "status, rules, location, raw, fields, fingerprint, run_id, key, identity"
 """What a reading of a record says of it."""
 _STEPS: Final = (
-    "DELETE FROM etl.profile_part p USING etl.delivery c WHERE c.source = %(copy)s "
-    "AND p.delivery_id = c.id - %(offset)s",
-    "UPDATE etl.profile_part p SET delivery_id = l.id, generation = p.generation + l.generation "
-    f"FROM {_PAIR} WHERE c.source = %(copy)s AND p.delivery_id = c.id",
-    "UPDATE etl.batch b SET delivery_id = l.id, generation = b.generation + l.generation "
-    f"FROM {_PAIR} WHERE c.source = %(copy)s AND b.delivery_id = c.id",
+    (
+        "DELETE FROM etl.profile_part p USING etl.delivery c WHERE c.source = %(copy)s "
+        "AND p.delivery_id = c.id - %(offset)s"
+    ),
+    (
+        "UPDATE etl.profile_part p SET delivery_id = l.id, generation = p.generation + l.generation "
+        f"FROM {_PAIR} WHERE c.source = %(copy)s AND p.delivery_id = c.id"
+    ),
+    (
+        "UPDATE etl.batch b SET delivery_id = l.id, generation = b.generation + l.generation "
+        f"FROM {_PAIR} WHERE c.source = %(copy)s AND b.delivery_id = c.id"
+    ),
     # records that are rejected no longer
-    "UPDATE etl.rejected o SET status = 'superseded' FROM etl.delivery c WHERE c.source = %(copy)s "
-    "AND o.delivery_id = c.id - %(offset)s AND o.status NOT IN ('replayed', 'superseded') AND NOT EXISTS "
-    "(SELECT FROM etl.rejected r WHERE r.delivery_id = c.id AND r.record_no = o.record_no)",
-    "UPDATE etl.rejected o SET "
-    f"({_READ}) = ROW ({', '.join(f'r.{name}' for name in _READ.split(', '))}), "
-    "closed_by = r.closed_by - %(offset)s, "
-    "generation = CASE r.generation WHEN 0 THEN o.generation ELSE r.generation + l.generation END "
-    f"FROM {_PAIR} JOIN etl.rejected r ON r.delivery_id = c.id WHERE c.source = %(copy)s "
-    "AND o.delivery_id = l.id AND o.record_no = r.record_no",
-    "DELETE FROM etl.rejected r USING etl.rejected o WHERE r.source = %(copy)s "
-    "AND o.delivery_id = r.delivery_id - %(offset)s AND o.record_no = r.record_no",
-    "UPDATE etl.rejected r SET delivery_id = l.id, source = %(source)s, closed_by = r.closed_by - %(offset)s, "
-    f"generation = r.generation + l.generation FROM {_PAIR} WHERE c.source = %(copy)s AND r.delivery_id = c.id",
+    (
+        "UPDATE etl.rejected o SET status = 'superseded' FROM etl.delivery c WHERE c.source = %(copy)s "
+        "AND o.delivery_id = c.id - %(offset)s AND o.status NOT IN ('replayed', 'superseded') AND NOT EXISTS "
+        "(SELECT FROM etl.rejected r WHERE r.delivery_id = c.id AND r.record_no = o.record_no)"
+    ),
+    (
+        "UPDATE etl.rejected o SET "
+        f"({_READ}) = ROW ({', '.join(f'r.{name}' for name in _READ.split(', '))}), "
+        "closed_by = r.closed_by - %(offset)s, "
+        "generation = CASE r.generation WHEN 0 THEN o.generation ELSE r.generation + l.generation END "
+        f"FROM {_PAIR} JOIN etl.rejected r ON r.delivery_id = c.id WHERE c.source = %(copy)s "
+        "AND o.delivery_id = l.id AND o.record_no = r.record_no"
+    ),
+    (
+        "DELETE FROM etl.rejected r USING etl.rejected o WHERE r.source = %(copy)s "
+        "AND o.delivery_id = r.delivery_id - %(offset)s AND o.record_no = r.record_no"
+    ),
+    (
+        "UPDATE etl.rejected r SET delivery_id = l.id, source = %(source)s, closed_by = r.closed_by - %(offset)s, "
+        f"generation = r.generation + l.generation FROM {_PAIR} WHERE c.source = %(copy)s AND r.delivery_id = c.id"
+    ),
     # the same deletion keeps its time
-    "UPDATE etl.deletion n SET deleted_at = o.deleted_at FROM etl.deletion o WHERE n.source = %(copy)s "
-    "AND o.deleted_by = n.deleted_by - %(offset)s AND o.key = n.key",
+    (
+        "UPDATE etl.deletion n SET deleted_at = o.deleted_at FROM etl.deletion o WHERE n.source = %(copy)s "
+        "AND o.deleted_by = n.deleted_by - %(offset)s AND o.key = n.key"
+    ),
     "DELETE FROM etl.deletion o USING etl.delivery c WHERE c.source = %(copy)s AND o.deleted_by = c.id - %(offset)s",
-    "UPDATE etl.deletion SET source = %(source)s, deleted_by = deleted_by - %(offset)s, "
-    "delivery_id = delivery_id - %(offset)s WHERE source = %(copy)s",
-    "UPDATE etl.delivery l SET status = c.status, generation = l.generation + c.generation, "
-    "fingerprint = c.fingerprint, records = c.records, completed_at = c.completed_at, refusal = c.refusal, "
-    "needs_reload = false, manifest = c.manifest || (SELECT coalesce(jsonb_object_agg(name, fact), '{}') "
-    "FROM jsonb_each(l.manifest) m (name, fact) WHERE name IN ('validators', 'state', 'notes', 'statistics')) "
-    "FROM etl.delivery c WHERE c.source = %(copy)s AND l.id = c.id - %(offset)s",
+    (
+        "UPDATE etl.deletion SET source = %(source)s, deleted_by = deleted_by - %(offset)s, "
+        "delivery_id = delivery_id - %(offset)s WHERE source = %(copy)s"
+    ),
+    (
+        "UPDATE etl.delivery l SET status = c.status, generation = l.generation + c.generation, "
+        "fingerprint = c.fingerprint, records = c.records, completed_at = c.completed_at, refusal = c.refusal, "
+        "needs_reload = false, manifest = c.manifest || (SELECT coalesce(jsonb_object_agg(name, fact), '{}') "
+        "FROM jsonb_each(l.manifest) m (name, fact) WHERE name IN ('validators', 'state', 'notes', 'statistics')) "
+        "FROM etl.delivery c WHERE c.source = %(copy)s AND l.id = c.id - %(offset)s"
+    ),
     # what the old table had of others is gone: refused deliveries that were written in part
-    "UPDATE etl.delivery l SET needs_reload = true WHERE source = %(source)s AND NOT EXISTS (SELECT FROM etl.delivery "
-    "c WHERE c.id = l.id + %(offset)s) AND EXISTS (SELECT FROM etl.batch b WHERE b.delivery_id = l.id)",
+    (
+        "UPDATE etl.delivery l SET needs_reload = true WHERE source = %(source)s AND NOT EXISTS (SELECT FROM etl.delivery "
+        "c WHERE c.id = l.id + %(offset)s) AND EXISTS (SELECT FROM etl.batch b WHERE b.delivery_id = l.id)"
+    ),
     "DELETE FROM etl.disjoint_partitions WHERE source = %(source)s",
     "UPDATE etl.disjoint_partitions SET source = %(source)s WHERE source = %(copy)s",
     "DELETE FROM etl.delivery WHERE source = %(copy)s",

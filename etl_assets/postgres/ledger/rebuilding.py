@@ -158,7 +158,8 @@ def refused_copies(connection: Connection, source: str) -> list[RefusedCopy]:
 def progress(connection: Connection, source: str) -> tuple[int, int]:
     """Return how many copies are loaded or refused, and how many there are."""
     row = connection.execute(
-        "SELECT count(*) FILTER (WHERE status IN ('complete', 'refused')), count(*) FROM etl.delivery WHERE source = %s",
+        "SELECT count(*) FILTER (WHERE status IN ('complete', 'refused')), count(*) FROM etl.delivery "
+        "WHERE source = %s",
         (rebuild_of(source),),
     ).fetchone()
     return (int(row[0]), int(row[1])) if row else (0, 0)

@@ -158,11 +158,8 @@ def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[s
             f"Table {table} exists and was not created by etl_assets: it lacks {', '.join(missing)}. Nothing was "
             "changed. Rename that table, or rename the source."
         )
-    if (key := _key(connection, table)) != schema.key:
-        raise IncompatibleTableError(
-            f"Table {table} has the key ({', '.join(key)}) and the schema declares ({', '.join(schema.key)}). Nothing "
-            f"was changed. {_remedy(table)}"
-        )
+    if problem := _problem(connection, table, schema, existing):
+        raise IncompatibleTableError(f"{problem} Nothing was changed. {_remedy(table)}")
     for name, type_ in declared.items():
         if name not in existing:
             connection.execute(
@@ -171,16 +168,27 @@ def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[s
                 )
             )
         elif existing[name] != type_:
-            if not _widens(existing[name], type_):
-                raise IncompatibleTableError(
-                    f"Column {name} of {table} is {existing[name]} and the schema declares {type_}. Nothing was "
-                    f"changed. {_remedy(table)}"
-                )
             connection.execute(
                 sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {}").format(
                     identifier(table), sql.Identifier(name), sql.SQL(type_)
                 )
             )
+
+
+def needs_rebuild(connection: Connection, table: str, schema: Schema) -> bool:
+    """Return whether a table that this package created can only have what is declared if it is built again."""
+    existing = _columns(connection, table)
+    return set(BOOKKEEPING) <= set(existing) and bool(_problem(connection, table, schema, existing))
+
+
+def _problem(connection: Connection, table: str, schema: Schema, existing: dict[str, str]) -> str:
+    """Return what a table cannot be changed to in place, as a sentence; empty if it can."""
+    if (key := _key(connection, table)) != schema.key:
+        return f"Table {table} has the key ({', '.join(key)}) and the schema declares ({', '.join(schema.key)})."
+    for name, type_ in _declared_types(schema).items():
+        if (old := existing.get(name, type_)) != type_ and not _widens(old, type_):
+            return f"Column {name} of {table} is {old} and the schema declares {type_}."
+    return ""
 
 
 def _remedy(table: str) -> str:
