@@ -137,14 +137,14 @@ def _rebuild(context: dg.OpExecutionContext, source: Source, *, verify: bool, sw
         context.log.info("%d of %d deliveries are loaded.", done, total)
 
     with retrying(context.retry_number), record.entering_errors(retried_errors(context.retry_number)):
-        built = rebuild.build(source, warehouse, context.run_id, show)
-        context.log.info("%s has %d rows of %d deliveries.", built.table, built.rows, built.deliveries)
-        for refused in built.refused:
-            context.log.warning("Delivery %d was refused: %s", refused.id, refused.reason)
         if verify:
             _verify(context, source, warehouse)
+        built = (rebuild.swap if swap else rebuild.build)(source, warehouse, context.run_id, show)
+        table = source.table if swap else built.table
+        context.log.info("%s has %d rows, built from %d deliveries.", table, built.rows, built.deliveries)
+        for refused in built.refused:
+            context.log.warning("Delivery %d was refused: %s", refused.id, refused.reason)
         if swap:
-            rebuild.swap(source, warehouse, context.run_id, show)
             with connected(warehouse.url) as connection:
                 for event in swapped_materializations(source, connection, context.run_id):
                     context.log_event(event)

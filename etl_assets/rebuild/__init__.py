@@ -1,4 +1,4 @@
-"""Builds the table of a source again from its frozen deliveries, beside the one that is in use; compares and swaps them.
+"""Builds the table of a source again from its frozen deliveries, beside the one in use; compares and swaps them.
 
 It is the remedy for what a load cannot change in place: another key, another type of a column. Loads of the table in
 use go on meanwhile.

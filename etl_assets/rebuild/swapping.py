@@ -12,7 +12,7 @@ from etl_assets.load.prepare import hash_seed
 from etl_assets.postgres.connection import connected, in_session
 from etl_assets.postgres.ledger import deliveries, locks, rebuild_merge, rebuilding, references
 from etl_assets.postgres.ledger.rebuilt import OFFSET
-from etl_assets.postgres.tables.beside import beside, has_marks_below, shift_marks
+from etl_assets.postgres.tables.beside import beside, shift_marks
 from etl_assets.postgres.tables.ddl import ensure_table
 from etl_assets.postgres.tables.replacement import Replacement, wait_for_older_snapshots
 from etl_assets.rebuild.building import alone, build_on
@@ -64,8 +64,6 @@ def _put_in_place(connection: Connection, source: Source, run_id: str) -> None:
     with connection.transaction():
         connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         ensure_table(connection, new, source.schema)  # a source without deliveries has none
-        if has_marks_below(connection, new, OFFSET):
-            raise _interrupted(source)
         shift_marks(connection, new, -OFFSET)
         replacement.prepare()
     if not wait_for_older_snapshots(connection, _SNAPSHOT_SECONDS, time.sleep):

@@ -124,7 +124,7 @@ def test_views_that_need_a_column_that_is_gone_keep_the_table_and_are_named(load
         "CREATE VIEW public.notes AS SELECT note FROM core.goods",
         "CREATE VIEW public.sums AS SELECT sum(amount) AS total FROM public.amounts",
     )
-    with pytest.raises(RebuildError, match="These views do not fit the new table: public.amounts .*; public.sums"):
+    with pytest.raises(RebuildError, match=r"These views do not fit the new table: public.amounts .*; public.sums"):
         swap(loaded.other(schema=SHORTER))
     assert loaded.rows() == [("a", 1, "x"), ("b", 2, "y")]
     assert loaded.query("SELECT total FROM public.sums") == [(3,)]
@@ -158,7 +158,7 @@ def test_a_foreign_key_that_the_new_table_cannot_have_keeps_the_old_one(loaded: 
     execute(loaded, "CREATE TABLE public.sales (good text CONSTRAINT of_goods REFERENCES core.goods)")
     columns = (*GOODS.columns[:2], Column("note", "text", required=True))
     changed = loaded.other(schema=Schema(columns, key=("code", "note")))
-    with pytest.raises(RebuildError, match="foreign key of_goods of public.sales does not fit"):
+    with pytest.raises(RebuildError, match=r"foreign key of_goods of public.sales does not fit"):
         swap(changed)
     assert loaded.query("SELECT count(*) FROM pg_constraint WHERE conname = 'of_goods'") == [(1,)]
     assert loaded.violations() == []
@@ -188,7 +188,7 @@ def test_what_is_not_taken_over_keeps_the_table_and_is_named(loaded: World, stat
 
 def test_a_table_that_is_a_view_is_refused(loaded: World) -> None:
     execute(loaded, "ALTER TABLE core.goods RENAME TO stored", "CREATE VIEW core.goods AS SELECT * FROM core.stored")
-    with pytest.raises(RebuildError, match="core.goods is not an ordinary table"):
+    with pytest.raises(RebuildError, match=r"core.goods is not an ordinary table"):
         swap(loaded)
 
 
@@ -243,7 +243,7 @@ def test_a_reader_that_keeps_the_table_makes_the_swap_give_up_and_lose_nothing(
     monkeypatch.setattr(replacement, "_LOCK_SECONDS", 1.0)
     with psycopg.connect(loaded.url) as reader:
         reader.execute("SELECT * FROM core.goods")
-        with pytest.raises(BusyError, match="Other sessions kept core.goods"):
+        with pytest.raises(BusyError, match=r"Other sessions kept core.goods"):
             swap(loaded)
         assert reader.execute("SELECT count(*) FROM core.goods").fetchone() == (2,)
     assert loaded.violations() == []

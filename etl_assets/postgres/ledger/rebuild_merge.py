@@ -74,8 +74,9 @@ _STEPS: Final = (
     ),
     # what the old table had of others is gone: refused deliveries that were written in part
     (
-        "UPDATE etl.delivery l SET needs_reload = true WHERE source = %(source)s AND NOT EXISTS (SELECT FROM etl.delivery "
-        "c WHERE c.id = l.id + %(offset)s) AND EXISTS (SELECT FROM etl.batch b WHERE b.delivery_id = l.id)"
+        "UPDATE etl.delivery l SET needs_reload = true WHERE source = %(source)s AND NOT EXISTS (SELECT "
+        "FROM etl.delivery c WHERE c.id = l.id + %(offset)s) "
+        "AND EXISTS (SELECT FROM etl.batch b WHERE b.delivery_id = l.id)"
     ),
     "DELETE FROM etl.disjoint_partitions WHERE source = %(source)s",
     "UPDATE etl.disjoint_partitions SET source = %(source)s WHERE source = %(copy)s",
