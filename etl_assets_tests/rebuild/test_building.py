@@ -14,9 +14,9 @@ from etl_assets.load import PostgresLoader
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.load.writers import Append, Replace
 from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger import locks, quarantine
+from etl_assets.postgres.ledger import decisions, locks, quarantine
 from etl_assets.postgres.runs import results
-from etl_assets.schema import Column
+from etl_assets.schema import Column, Schema
 from etl_assets_tests.ingest.world import GOODS, ending_after
 
 if TYPE_CHECKING:
@@ -87,6 +87,33 @@ def test_a_changed_type_is_loaded_by_a_rebuild(world: World) -> None:
     assert changed.violations() == []
 
 
+def test_a_record_that_is_rejected_no_longer_waits_no_longer(world: World) -> None:
+    world.take("a,1,x", "b,bad,y", "c,worse,z")
+    (_, dismissed) = world.waiting()
+    with connected(world.url) as connection:
+        decisions.dismiss(connection, [dismissed.id], "ada", "known")
+    changed = world.other(schema=AS_TEXT)
+    swap(changed)
+    assert world.query("SELECT record_no, status FROM etl.rejected ORDER BY 1") == [
+        (2, "superseded"),
+        (3, "superseded"),
+    ]
+    assert changed.violations() == []
+
+
+def test_a_dismissed_record_that_is_rejected_still_stays_dismissed(world: World) -> None:
+    world.take("a,1,x", "b,bad,y", "c,worse,z")
+    (_, dismissed) = world.waiting()
+    with connected(world.url) as connection:
+        decisions.dismiss(connection, [dismissed.id], "ada", "known")
+    swap(world)
+    assert world.query("SELECT record_no, status, reviewer FROM etl.rejected ORDER BY 1") == [
+        (2, "open", None),
+        (3, "dismissed", "ada"),
+    ]
+    assert world.violations() == []
+
+
 def test_a_mode_without_a_key_follows_one_with_a_key(world: World) -> None:
     world.take("a,1,x")
     world.take("a,1,x", "a,2,y")
@@ -139,6 +166,21 @@ def test_corrections_are_kept_under_another_key(world: World) -> None:
     assert changed.violations() == []
 
 
+def test_records_that_refer_to_the_same_table_find_their_parents_in_the_new_one(world: World) -> None:
+    columns = (GOODS.columns[0], Column("note", "text", references="core.goods.code"))
+    here = world.other(schema=Schema(columns, key=("code",)))
+    here.take("c,b", "b,a", header="code,note")
+    here.take("c,b", "b,a", "a,", header="code,note")
+    here.replay()
+    assert here.rows() == [("a", None), ("b", "a"), ("c", "b")]
+    here.query("WITH gone AS (DELETE FROM core.goods RETURNING 1) SELECT * FROM gone")
+    build(here)
+    assert here.query("SELECT code FROM etl_rebuild.goods ORDER BY 1") == [("a",), ("b",), ("c",)]
+    swap(here)
+    assert here.rows() == [("a", None), ("b", "a"), ("c", "b")]
+    assert here.violations() == []
+
+
 def test_another_declaration_begins_the_build_again(world: World) -> None:
     world.take("a,1,x")
     build(world)
@@ -154,9 +196,12 @@ def test_a_delivery_that_is_staged_does_not_meet_that_of_the_rebuild(world: Worl
     landed = here.land().delivery
     with pytest.raises(KeyboardInterrupt):
         here.load(landed, ending_after(1))
-    swap(here)
+    changed = here.other(schema=replace(AS_TEXT, key=()))
+    build(changed)
+    assert here.query("SELECT pg_typeof(amount)::text FROM etl_staging.goods LIMIT 1") == [("bigint",)]
+    swap(changed)
     assert len(here.query("SELECT code FROM core.goods")) == 6
-    assert here.violations() == []
+    assert changed.violations() == []
 
 
 def test_a_refused_delivery_that_was_loaded_keeps_the_table_from_being_swapped(world: World) -> None:
