@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from hashlib import sha256
@@ -30,6 +30,7 @@ from etl_assets.validate.rule_validator import RuleValidator
 
 if TYPE_CHECKING:
     from etl_assets.model.rule import RuleInfo
+    from etl_assets.postgres.tables.ddl import Extension
 
 LANDING: Final = "landing"
 CORE: Final = "core"
@@ -176,7 +177,7 @@ class Source(Declaration):
         """Raise unless each expectation is valid, and each check has a unique name."""
         taken = {*BUILT_IN, *(rule.name for rule in self.rules)}
         for expectation in self.expectations:
-            expectation.check((*self.schema.names, *BOOKKEEPING, *self.write.extension.columns), where)
+            expectation.check((*self.schema.names, *BOOKKEEPING, *self.extension.columns), where)
             if expectation.name in taken:
                 raise DeclarationError(
                     where,
@@ -195,6 +196,11 @@ class Source(Declaration):
     def stored_table(self) -> str:
         """The name of the table that has the rows: ``table`` itself, or the one of which it is a view."""
         return self.write.stored_in(self.table)
+
+    @property
+    def extension(self) -> Extension:
+        """What the table has besides the columns of the schema."""
+        return replace(self.write.extension, partition_by=self.partition_by)
 
     @property
     def parents(self) -> frozenset[str]:

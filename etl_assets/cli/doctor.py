@@ -19,6 +19,7 @@ from etl_assets.model.text import escape_lines
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.ledger.invariants import Invariant
+from etl_assets.postgres.tables.ddl import needs_rebuild
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +58,7 @@ def command(ctx: click.Context, *, deep: bool, as_json: bool) -> None:
         violations += reread.violations
         violations += reconciliation.disagreements(env.url, sources)
         stale = _stale_partitions(env.url, sources)
+        refused = _refused_changes(env.url, sources)
     violations += [
         _FILES_LOAD.violation(file.path, f"does not load. {file.problem.removesuffix('.')}")
         for file in LOCATION.broken.values()
@@ -69,6 +71,7 @@ def command(ctx: click.Context, *, deep: bool, as_json: bool) -> None:
                 "examined": names,
                 "violations": [asdict(violation) for violation in violations],
                 "stale": stale,
+                "to_rebuild": refused,
                 "deep": deep,
                 "read": [asdict(extent) for extent in reread.extents],
             }
@@ -77,7 +80,12 @@ def command(ctx: click.Context, *, deep: bool, as_json: bool) -> None:
         _print(invariants, violations)
         _print_extents(reread.extents, deep=deep)
         for name, number in stale.items():
-            click.echo(f"{name}: {count_text(number, 'partition')} {STALE}. Run `etl-assets run {name}`.")
+            if name not in refused:
+                click.echo(f"{name}: {count_text(number, 'partition')} {STALE}. Run `etl-assets run {name}`.")
+        for name in refused:
+            click.echo(
+                f"{name}: its table cannot be changed to what is declared. Run `etl-assets rebuild {name} --swap`."
+            )
     if violations:
         ctx.exit(UNSOUND)
 
@@ -90,6 +98,17 @@ def _stale_partitions(url: str, sources: Mapping[str, Source]) -> dict[str, int]
             for name, source in sources.items()
         }
     return {name: number for name, number in stale.items() if number}
+
+
+def _refused_changes(url: str, sources: Mapping[str, Source]) -> list[str]:
+    """Return the sources whose tables must be built again, to have the key, the types or the child tables declared."""
+    with connected(url) as connection:
+        return [
+            name
+            for name, source in sources.items()
+            if source.stored_table == source.table
+            and needs_rebuild(connection, source.table, source.schema, source.extension)
+        ]
 
 
 def _print(invariants: Sequence[Invariant], violations: Sequence[Violation]) -> None:

@@ -21,7 +21,7 @@ from etl_assets.cli.environment import declared
 from etl_assets.cli.outcome import Failure, Outcome
 from etl_assets.errors import LoadError
 from etl_assets.graph import last_good
-from etl_assets.graph.assets.touched import waiting_materialization
+from etl_assets.graph.assets.touched import swapped_materializations, waiting_materialization
 from etl_assets.graph.keys import REPLAY, asset_keys, core_key, delivered_as, landing_key
 from etl_assets.graph.partitions import add_files
 from etl_assets.graph.pools import set_limits
@@ -229,6 +229,13 @@ def report_reviewed(connection: Connection, source: Source, partitions: Iterable
     with dg.DagsterInstance.get() as instance:
         for partition in partitions:
             event = waiting_materialization(source, connection, partition, str(uuid4()))
+            instance.report_runless_asset_event(event)
+
+
+def report_swapped(connection: Connection, source: Source, run_id: str) -> None:
+    """Materialize the partitions of a source whose table was replaced by a rebuild."""
+    with dg.DagsterInstance.get() as instance:
+        for event in swapped_materializations(source, connection, run_id):
             instance.report_runless_asset_event(event)
 
 

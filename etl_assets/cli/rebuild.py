@@ -53,11 +53,14 @@ def command(ctx: click.Context, name: str, *, verify: bool, swap: bool, drop: bo
             def show(done: int, total: int) -> None:
                 bar.update(task, completed=done, total=total)
 
-            built = rebuild.build(source, env.warehouse, run_id, show)
             verified = rebuild.verify(source, env.warehouse, run_id, show) if verify else None
             swapped = swap and not (verified and verified.differing)
-            if swapped:
-                built = rebuild.swap(source, env.warehouse, run_id, show)
+            built = (rebuild.swap if swapped else rebuild.build)(source, env.warehouse, run_id, show)
+        if swapped:
+            from etl_assets.cli.orchestration import report_swapped  # noqa: PLC0415 -- loads Dagster
+
+            with connected(env.url) as connection:
+                report_swapped(connection, source, run_id)
     if as_json:
         emit({**asdict(built), "verified": verified and asdict(verified), "swapped": swapped})
     else:

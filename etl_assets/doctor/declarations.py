@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from etl_assets.postgres.ledger import deliveries
@@ -46,8 +45,7 @@ def _structure(connection: Connection, source: Source) -> Iterator[Violation]:
         return
     table = source.stored_table
     if ddl.exists(connection, table):
-        extension = replace(source.write.extension, partition_by=source.partition_by)
-        problems = ddl.differences(connection, table, source.schema, extension)
+        problems = ddl.differences(connection, table, source.schema, source.extension)
         if source.write.marks:
             problems += marks.view_differences(connection, table)
         for problem in problems:

@@ -102,9 +102,7 @@ class SourceReading:
         self._kept_from = retention.kept_from(connection, source.name)
         self._loaded = loaded_deliveries(connection, source.name, source.fingerprint)
         ours = isinstance(source.loader, PostgresLoader)
-        self._comparable = ours and is_comparable(
-            connection, source.stored_table, source.schema, source.write.extension
-        )
+        self._comparable = ours and is_comparable(connection, source.stored_table, source.schema, source.extension)
         skipped = [loaded.id for loaded in self._loaded if not (loaded.current and self._comparable)]
         self.extent = Extent(source.name, sum(loaded.batches for loaded in self._loaded), skipped=skipped)
         self.violations: list[Violation] = []

@@ -12,10 +12,11 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from etl_assets import ingest, rebuild
 from etl_assets.errors import RebuildError
-from etl_assets.graph.assets.touched import log_touched
+from etl_assets.graph.assets.touched import log_touched, swapped_materializations
 from etl_assets.graph.keys import REBUILD, REBUILD_STEP, REPLAY, REPLAY_STEP, SOURCE_TAG, WAREHOUSE, asset_keys
 from etl_assets.graph.runs.retries import retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord
+from etl_assets.postgres.connection import connected
 from etl_assets.source import Source
 
 if TYPE_CHECKING:
@@ -136,15 +137,17 @@ def _rebuild(context: dg.OpExecutionContext, source: Source, *, verify: bool, sw
         context.log.info("%d of %d deliveries are loaded.", done, total)
 
     with retrying(context.retry_number), record.entering_errors(retried_errors(context.retry_number)):
-        built = rebuild.build(source, warehouse, context.run_id, show)
-        context.log.info("%s has %d rows of %d deliveries.", built.table, built.rows, built.deliveries)
-        for refused in built.refused:
-            context.log.warning("Delivery %d was refused: %s", refused.id, refused.reason)
         if verify:
             _verify(context, source, warehouse)
+        built = (rebuild.swap if swap else rebuild.build)(source, warehouse, context.run_id, show)
+        table = source.table if swap else built.table
+        context.log.info("%s has %d rows, built from %d deliveries.", table, built.rows, built.deliveries)
+        for refused in built.refused:
+            context.log.warning("Delivery %d was refused: %s", refused.id, refused.reason)
         if swap:
-            rebuild.swap(source, warehouse, context.run_id, show)
-            context.log.info("%s is in use.", source.table)
+            with connected(warehouse.url) as connection:
+                for event in swapped_materializations(source, connection, context.run_id):
+                    context.log_event(event)
     record.end()
 
 

@@ -36,5 +36,5 @@ def drop_expired(source: Source, warehouse: Warehouse) -> int | None:
 def _drop(connection: Connection, source: Source) -> int | None:
     if source.partition_by is None or not ddl.exists(connection, source.table):
         return None
-    ddl.check_partitions(connection, source.table, source.partition_by)
+    ddl.check_partitions(connection, source.table, source.extension)
     return retention.drop_expired(connection, source.name, source.table, source.partition_by)

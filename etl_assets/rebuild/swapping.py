@@ -12,7 +12,7 @@ from etl_assets.load.prepare import hash_seed
 from etl_assets.postgres.connection import connected, in_session
 from etl_assets.postgres.ledger import deliveries, locks, rebuild_merge, rebuilding, references
 from etl_assets.postgres.ledger.rebuilt import OFFSET
-from etl_assets.postgres.tables.beside import beside, has_marks_below, shift_marks
+from etl_assets.postgres.tables.beside import beside, shift_marks
 from etl_assets.postgres.tables.marks import drop_view, remove_marks
 from etl_assets.postgres.tables.replacement import Replacement, wait_for_older_snapshots
 from etl_assets.rebuild.building import alone, build_on
@@ -65,8 +65,6 @@ def _put_in_place(connection: Connection, source: Source, run_id: str) -> None:
         connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         # a source without deliveries has none
         source.write.ensure_table(connection, new, source.schema, source.partition_by)
-        if has_marks_below(connection, new, OFFSET):
-            raise _interrupted(source)
         drop_view(connection, new)
         shift_marks(connection, new, -OFFSET)
         replacement.prepare()

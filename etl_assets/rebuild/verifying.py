@@ -159,7 +159,8 @@ class _Comparison:
         return notes
 
     def _difference(self, example: Example) -> Difference:
-        return Difference(example.pair.kind, self._row(example.key), example.columns, self._why(example.pair))
+        columns = example.columns if example.pair.kind == "contents" else ()
+        return Difference(example.pair.kind, self._row(example.key), columns, self._why(example.pair))
 
     def _row(self, key: tuple[str, ...]) -> str:
         """Return a key for people."""

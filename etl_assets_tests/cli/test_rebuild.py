@@ -1,77 +1,80 @@
-"""`rebuild` builds a table again, compares it, and puts it in place."""
+"""`etl-assets rebuild` builds, compares and replaces a table, and the errors that name it are true."""
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
-from etl_assets.postgres.connection import connected
+import pytest
+
+from etl_assets_tests.cli.desk import STATIONS
 
 if TYPE_CHECKING:
     from etl_assets_tests.cli.desk import Desk
 
-TILLS = """
-from etl_assets import Column, Csv, FileExtractor, Schema, Source
-
-SOURCE = Source(
-    name="tills",
-    description="Where it is sold.",
-    owner="team:tests",
-    extractor=FileExtractor(Csv(), "{folder}/tills.csv", settle_seconds=0),
-    schema=Schema((Column("code", "text", required=True), Column("floor", "{type}", required=True)), {key}),
-)
-"""
+BY_DAY = 'Schema((Column("code", "text", required=True), Column("day", "integer", required=True)), ("code", "day"))'
 
 
-def declare(desk: Desk, key: str = '("code",)', type_: str = "integer") -> None:
-    declared = desk.folder / "declared" / "tills.py"
-    declared.write_text(TILLS.format(folder=desk.folder, key=key, type=type_))
-    known = [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == str(declared)]
-    for name in [*known, "etl_assets.definitions"]:
-        sys.modules.pop(name, None)  # because the next command would be another process
-
-
-def run(desk: Desk) -> None:
-    declare(desk)
-    (desk.folder / "tills.csv").write_text("code,floor\nA,1\nB,2\n")
+@pytest.fixture
+def stations(desk: Desk) -> Desk:
+    desk.publish("stations.csv", "code,day\nA,1\nB,1\n")
     desk.succeed("migrate")
-    desk.succeed("run", "tills")
+    desk.succeed("run", "stations")
+    return desk
 
 
-def test_a_table_that_is_as_its_deliveries_verifies(desk: Desk) -> None:
-    run(desk)
-    shown = desk.succeed("rebuild", "tills", "--verify")
-    assert "tills: the table of 2 rows, built from 1 delivery, is etl_rebuild.tills." in shown
-    assert "2 rows are equal." in shown
-    assert "what was built is dropped" in desk.succeed("rebuild", "tills", "--drop")
-    assert "nothing was built" in desk.succeed("rebuild", "tills", "--drop")
+def declare_by_day(desk: Desk) -> None:
+    text = STATIONS.format(folder=str(desk.folder / "feeds"))
+    text = text.replace('Schema((Column("code", "text", required=True),), ("code",))', BY_DAY)
+    assert BY_DAY in text
+    path = desk.folder / "declared" / "stations.py"
+    path.write_text(text)
+    for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == str(path)]:
+        del sys.modules[name]  # because the next command would be another process
+    sys.modules.pop("etl_assets.definitions", None)
 
 
-def test_a_row_that_was_changed_by_hand_is_shown_and_put_right(desk: Desk) -> None:
-    run(desk)
-    with connected(desk.url) as connection:
-        connection.execute("UPDATE core.tills SET floor = 7 WHERE code = 'A'")
-    refused = desk.type("rebuild", "tills", "--verify", "--swap")
+def test_what_the_refusal_of_a_changed_key_says_is_true_when_it_is_typed(stations: Desk) -> None:
+    declare_by_day(stations)
+    refused = stations.type("run", "stations")
+    command = "etl-assets rebuild stations --swap"
     assert refused.exit_code == 1
-    assert "1 rows differ:" in refused.output
-    assert "code=A" in refused.output
-    assert desk.query("SELECT floor FROM core.tills WHERE code = 'A'") == [(7,)]
-    assert "is in use" in desk.succeed("rebuild", "tills", "--swap")
-    assert desk.query("SELECT floor FROM core.tills WHERE code = 'A'") == [(1,)]
+    assert f"`{command}`" in " ".join(refused.output.split())
+    assert f"Run `{command}`." in " ".join(stations.type("doctor").stdout.split())
+    output = stations.succeed(*command.split()[1:])
+    assert "stations: the table of 2 rows, built from 1 delivery, is in use." in output
+    assert stations.query("SELECT code, day FROM core.stations ORDER BY 1") == [("A", 1), ("B", 1)]
+    assert "All" in stations.succeed("doctor")
+    assert "unchanged" in stations.succeed("run", "stations")
 
 
-def test_the_error_of_a_changed_key_names_the_command_that_changes_it(desk: Desk) -> None:
-    run(desk)
-    declare(desk, '("code", "floor")')
-    (desk.folder / "tills.csv").write_text("code,floor\nA,1\nA,2\n")
-    refused = desk.type("run", "tills")
-    assert "etl-assets rebuild tills --swap" in " ".join(refused.output.split())
-    desk.succeed("rebuild", "tills", "--swap")
-    desk.succeed("run", "tills")
+def test_a_table_that_is_equal_exits_with_0_and_one_that_differs_with_1(stations: Desk) -> None:
+    assert "2 rows are equal." in stations.succeed("rebuild", "stations", "--verify")
+    stations.execute("DELETE FROM core.stations WHERE code = 'A'")
+    differs = stations.type("rebuild", "stations", "--verify", "--swap")
+    assert differs.exit_code == 1
+    shown = " ".join(differs.stdout.split())
+    assert "1 rows differ: 1 rows: it was deleted by hand: every delivery is loaded, and none lacks it." in shown
+    assert "code=A" in shown
+    assert stations.query("SELECT code FROM core.stations") == [("B",)]
+    (line,) = stations.lines("rebuild", "stations", "--verify", "--json", exit_code=1)
+    assert (line["rows"], line["swapped"], line["verified"]["differing"]) == (2, False, 1)
+    stations.succeed("rebuild", "stations", "--swap")
+    assert stations.query("SELECT code FROM core.stations ORDER BY 1") == [("A",), ("B",)]
 
 
-def test_a_rebuild_is_one_json_object(desk: Desk) -> None:
-    run(desk)
-    printed = json.loads(desk.succeed("rebuild", "tills", "--verify", "--json"))
-    assert (printed["rows"], printed["verified"]["equal"], printed["swapped"]) == (2, 2, False)
+def test_a_swap_of_a_delivery_that_was_only_landed_is_shown_in_dagster(stations: Desk) -> None:
+    stations.succeed("rebuild", "stations", "--swap")
+    assert "holds" in stations.succeed("doctor", "--deep")
+
+
+def test_what_was_built_is_dropped(stations: Desk) -> None:
+    assert "stations: nothing was built." in stations.succeed("rebuild", "stations", "--drop")
+    stations.succeed("rebuild", "stations")
+    assert stations.query("SELECT count(*) FROM etl_rebuild.stations") == [(2,)]
+    assert "stations: what was built is dropped." in stations.succeed("rebuild", "stations", "--drop")
+    assert stations.query("SELECT to_regclass('etl_rebuild.stations')") == [(None,)]
+
+
+def test_drop_excludes_the_other_options(stations: Desk) -> None:
+    assert stations.type("rebuild", "stations", "--drop", "--swap").exit_code == 2

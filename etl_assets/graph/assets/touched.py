@@ -16,9 +16,10 @@ from etl_assets.graph.assets.check_results import asset_check_evaluation
 from etl_assets.graph.keys import core_key, quarantine_key
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, quarantine
+from etl_assets.postgres.runs.results import complete_partitions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from etl_assets.model.counts import Counts
     from etl_assets.postgres.connection import Connection
@@ -60,6 +61,19 @@ def log_touched(
             for result in results:
                 evaluation: Any = asset_check_evaluation(result, key, partition or None, targets[partition])
                 context.log_event(evaluation)  # the type of an op's context does not mention evaluations
+
+
+def swapped_materializations(source: Source, connection: Connection, run_id: str) -> Iterator[dg.AssetMaterialization]:
+    """Yield the events that every loaded partition of a source is another one since its table was replaced.
+
+    Args:
+        source: The declaration.
+        connection: To the warehouse.
+        run_id: Of the run that replaced the table.
+    """
+    for partition in sorted(complete_partitions(connection, source.name, source.fingerprint)):
+        yield _materialization(source, core_key(source.name), partition, run_id, {})
+        yield waiting_materialization(source, connection, partition, run_id)
 
 
 def waiting_materialization(

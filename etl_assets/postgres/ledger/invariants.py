@@ -99,8 +99,8 @@ BY_HAND: Final = (
     "`etl-assets run NAME --partition KEY --force`"
 )
 _ROWS_BY_HAND: Final = (
-    "Somebody changed the table by hand: `etl-assets rebuild NAME --verify` shows what, and `etl-assets rebuild NAME "
-    "--swap` puts it right; restore a table of History from a backup"
+    "Somebody changed the table by hand: `etl-assets rebuild NAME --verify` lists the rows that differ, and "
+    "`etl-assets rebuild NAME --swap` puts a table of right ones in its place; restore a table of History from a backup"
 )
 
 
@@ -128,8 +128,8 @@ OF_THE_LEDGER: Final = (
         f"SELECT {ENTRY}, format('read %s records from %s to %s', b.read, b.first_record, b.last_record) "
         "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id WHERE CASE b.kind WHEN 'ingest' "
         "THEN b.read <> b.last_record - b.first_record + 1 WHEN 'completion' THEN b.read <> 0 "
-        "WHEN 'rebuild' THEN b.read <> 0 ELSE b.read NOT BETWEEN 1 AND b.last_record - b.first_record + 1 END "
-        "ORDER BY b.id",
+        "WHEN 'rebuild' THEN b.read <> 0 "
+        "ELSE b.read NOT BETWEEN 1 AND b.last_record - b.first_record + 1 END ORDER BY b.id",
     ),
     QueriedInvariant(
         "ledger_covers_deliveries",

@@ -65,7 +65,6 @@ def ensure_table(connection: Connection, table: str, schema: Schema, extension: 
         lock_ddl(connection)
         existing = columns_of(connection, table)
         if existing:
-            check_partitions(connection, table, extension.partition_by)
             _evolve(connection, table, schema, existing, extension)
         else:
             _create(connection, table, schema, extension)
@@ -209,15 +208,6 @@ def _create(connection: Connection, table: str, schema: Schema, extension: Exten
     connection.execute(sql.SQL("CREATE TABLE {} ({}){}").format(identifier(table), sql.SQL(", ").join(columns), cut))
 
 
-def check_partitions(connection: Connection, table: str, partition_by: PartitionBy | None) -> None:
-    """Raise an `IncompatibleTableError` unless an existing table is cut into child tables as declared."""
-    if problem := range_partitions.difference(connection, table, partition_by):
-        raise IncompatibleTableError(
-            f"Table {table} {problem}. Nothing was changed. Its rows have to move to another table: run "
-            f"`etl-assets rebuild {table.split('.', 1)[1]} --swap`, or change the declaration back."
-        )
-
-
 def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[str, str], extension: Extension) -> None:
     declared = declared_types(schema, extension)
     if is_view(connection, table):
@@ -230,11 +220,8 @@ def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[s
             f"Table {table} exists and was not created by etl_assets: it lacks {', '.join(missing)}. Nothing was "
             "changed. Rename that table, or rename the source."
         )
-    if (key := _key(connection, table)) != (declared_key := _declared_key(schema, extension)):
-        raise IncompatibleTableError(
-            f"Table {table} has the key ({', '.join(key)}) and the schema declares ({', '.join(declared_key)}). "
-            f"Nothing was changed. {_remedy(table)}"
-        )
+    if problem := _problem(connection, table, schema, existing, extension):
+        raise IncompatibleTableError(f"{problem} Nothing was changed. {_remedy(table, extension)}")
     for name, type_ in declared.items():
         if name not in existing:
             connection.execute(
@@ -243,11 +230,6 @@ def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[s
                 )
             )
         elif existing[name] != type_:
-            if not _widens(existing[name], type_):
-                raise IncompatibleTableError(
-                    f"Column {name} of {table} is {existing[name]} and the schema declares {type_}. Nothing was "
-                    f"changed. {_remedy(table)}"
-                )
             connection.execute(
                 sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {}").format(
                     identifier(table), sql.Identifier(name), sql.SQL(type_)
@@ -255,9 +237,35 @@ def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[s
             )
 
 
-def _remedy(table: str) -> str:
+def check_partitions(connection: Connection, table: str, extension: Extension) -> None:
+    """Raise an `IncompatibleTableError` unless an existing table is cut into child tables as declared."""
+    if problem := range_partitions.difference(connection, table, extension.partition_by):
+        raise IncompatibleTableError(f"Table {table} {problem}. Nothing was changed. {_remedy(table, extension)}")
+
+
+def needs_rebuild(connection: Connection, table: str, schema: Schema, extension: Extension = _NONE) -> bool:
+    """Return whether a table that this package created can only have what is declared if it is built again."""
+    existing = columns_of(connection, table)
+    return set(BOOKKEEPING) <= set(existing) and bool(_problem(connection, table, schema, existing, extension))
+
+
+def _problem(connection: Connection, table: str, schema: Schema, existing: dict[str, str], extension: Extension) -> str:
+    """Return what a table cannot be changed to in place, as a sentence; empty if it can."""
+    if problem := range_partitions.difference(connection, table, extension.partition_by):
+        return f"Table {table} {problem}."
+    if (key := _key(connection, table)) != (declared_key := _declared_key(schema, extension)):
+        return f"Table {table} has the key ({', '.join(key)}) and the schema declares ({', '.join(declared_key)})."
+    for name, type_ in declared_types(schema, extension).items():
+        if (old := existing.get(name, type_)) != type_ and not _widens(old, type_):
+            return f"Column {name} of {table} is {old} and the schema declares {type_}."
+    return ""
+
+
+def _remedy(table: str, extension: Extension) -> str:
     """Return what to do about a table that cannot be changed in place: a source is loaded again, beside it."""
     schema, name = table.split(".", 1)
+    if extension.key:
+        return "A table of versions is not built again: declare what it had, or a source with a new name."
     if schema != _CORE:
         return "Give the asset a name of its own, or drop the table and compute every partition again."
     return (

@@ -14,8 +14,10 @@ import psycopg
 from psycopg import errors, sql
 
 from etl_assets.errors import BusyError, RebuildError
+from etl_assets.postgres.tables.ddl import columns_of
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.postgres.tables.staging import staging_of
+from etl_assets.schema import BOOKKEEPING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +73,8 @@ _ATTACHED: Final = (
 _GRANTS: Final = (
     "SELECT NULL, a.privilege_type, CASE a.grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(a.grantee) END, "
     "a.is_grantable FROM pg_class c CROSS JOIN aclexplode(c.relacl) a WHERE c.oid = %(oid)s "
-    "AND a.grantee <> c.relowner UNION ALL SELECT t.attname, a.privilege_type, CASE a.grantee WHEN 0 THEN NULL "
+    "AND a.grantee <> c.relowner "
+    "UNION ALL SELECT t.attname, a.privilege_type, CASE a.grantee WHEN 0 THEN NULL "
     "ELSE pg_get_userbyid(a.grantee) END, a.is_grantable FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid "
     "CROSS JOIN aclexplode(t.attacl) a WHERE t.attrelid = %(oid)s AND NOT t.attisdropped AND t.attnum > 0"
 )
@@ -182,7 +185,12 @@ class Replacement:
         ).fetchone()
         if row is not None and row[0] not in {"r", "p"}:
             raise RebuildError(
-                f"{self._table} is not a table. Nothing was changed. Rename what has its name, then swap again."
+                f"{self._table} is not an ordinary table. Nothing was changed. Rename what has its name, then swap again."
+            )
+        if row is not None and not set(BOOKKEEPING) <= set(columns_of(self._connection, self._table)):
+            raise RebuildError(
+                f"{self._table} was not created by etl_assets: it lacks {', '.join(BOOKKEEPING)}. Nothing was changed. "
+                "Rename that table, or rename the source."
             )
         views = self._execute(_VIEWS, self._table)
         found = [f"materialized view {schema}.{name}" for _, schema, name, kind, *_ in views if kind != "v"]
@@ -203,23 +211,26 @@ class Replacement:
             sql.SQL(", ").join([*names, identifier(self._new)])
         )
         until = time.monotonic() + _LOCK_SECONDS
-        while True:
-            try:
-                with self._connection.transaction():
-                    timeout = sql.SQL("SET LOCAL statement_timeout = {}")
-                    self._connection.execute(timeout.format(sql.Literal(_LOCK_MILLISECONDS)))
-                    self._connection.execute(statement)
-                    self._connection.execute("SET LOCAL statement_timeout TO DEFAULT")
-            except (errors.QueryCanceled, errors.LockNotAvailable, errors.DeadlockDetected):
-                if time.monotonic() > until:
-                    raise BusyError(
-                        f"Other sessions kept {self._table}, a view of it or a table that refers to it busy for "
-                        f"{_LOCK_SECONDS:.0f} seconds. The table was not put in place; what was built stays. Swap "
-                        "again when long queries are over."
-                    ) from None
-            else:
-                return
+        while not self._locked(statement):
+            if time.monotonic() > until:
+                raise BusyError(
+                    f"Other sessions kept {self._table}, a view of it or a table that refers to it busy for "
+                    f"{_LOCK_SECONDS:.0f} seconds. The table was not put in place; what was built stays. Swap again "
+                    "when long queries are over."
+                )
             time.sleep(_PAUSE)
+
+    def _locked(self, statement: sql.Composed) -> bool:
+        """Try to lock; return whether it succeeded. If not, no lock is held."""
+        try:
+            with self._connection.transaction():
+                timeout = sql.SQL("SET LOCAL statement_timeout = {}")
+                self._connection.execute(timeout.format(sql.Literal(_LOCK_MILLISECONDS)))
+                self._connection.execute(statement)
+                self._connection.execute("SET LOCAL statement_timeout TO DEFAULT")
+        except (errors.QueryCanceled, errors.LockNotAvailable, errors.DeadlockDetected):
+            return False
+        return True
 
     def _views(self) -> list[_View]:
         """Return the views, each after those that it reads."""
