@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from etl_assets.errors import DeclarationError
 from etl_assets.load.prepare import AFTER_ALL
 from etl_assets.model.declaration import Declaration
+from etl_assets.postgres.ledger import deliveries, entries
 from etl_assets.postgres.tables.ddl import Extension, ensure_table
 from etl_assets.postgres.tables.marks import remove_marks
 
@@ -205,3 +206,28 @@ def records_of(prepared: Prepared, context: WriterContext) -> tuple[int, int]:
     """Return the first and last record of a batch; the last batch covers all later records, of any generation."""
     span = prepared.batch.span
     return span.first_record, AFTER_ALL if span == context.delivery.manifest.spans[-1] else span.last_record
+
+
+def is_in_order(prepared: Prepared, context: WriterContext) -> bool:
+    """Return whether every batch that was written comes before this one, so that later ones are written again."""
+    first, _ = records_of(prepared, context)
+    return all(entry.last_record < first for entry in entries.find(context.connection, context.delivery).values())
+
+
+def confirmed_after(prepared: Prepared, kind: Kind, context: WriterContext) -> int:
+    """Return the record of the delivery after which records that are already written count as newer."""
+    if kind == "replay":
+        return prepared.batch.span.first_record
+    if context.delivery.generation == 1:
+        return AFTER_ALL
+    return 0 if entries.has_gaps(context.connection, context.delivery) else AFTER_ALL
+
+
+def ask_other_declarations(context: WriterContext) -> None:
+    """Mark the deliveries read under another declaration to be reloaded, even when that declaration comes back.
+
+    Their rows may have been changed by an order, or by values, of this declaration.
+    """
+    deliveries.need_reload_of_those_read_otherwise(
+        context.connection, context.delivery, context.target.fingerprint, same_partition=context.disjoint
+    )

@@ -12,7 +12,15 @@ import polars as pl
 
 from etl_assets.errors import DeclarationError, LoadError
 from etl_assets.load.prepare import AFTER_ALL, row_hashes
-from etl_assets.load.writers.base import Completion, RowWriter, Writer, records_of
+from etl_assets.load.writers.base import (
+    Completion,
+    RowWriter,
+    Writer,
+    ask_other_declarations,
+    confirmed_after,
+    is_in_order,
+    records_of,
+)
 from etl_assets.load.writers.gone_rows import UNREADABLE, enter_gone
 from etl_assets.load.writers.published_keys import PublishedKeys
 from etl_assets.load.writers.shared_keys import refuse_shared_keys
@@ -296,7 +304,7 @@ class HistoryRows(RowWriter):
             versions.stage(changed)
             if self._other_seeds:
                 versions.rehash(self._hashed)
-            neighbours = self._newer_deliveries(prepared.batch.span.batch, self._confirmed_after(prepared, kind))
+            neighbours = self._newer_deliveries(prepared.batch.span.batch, confirmed_after(prepared, kind, context))
             edited += versions.place(neighbours, gone=left.clear(), left=left, later=self._standing(prepared, kind))
         self._mark_others(edited)
         return edited
@@ -326,20 +334,10 @@ class HistoryRows(RowWriter):
         """Return the record after which the delivery's versions stand; those that later batches write again do not."""
         if kind == "replay":
             return 0
-        first, last = records_of(prepared, self.context)
-        written = entries.find(self.context.connection, self.context.delivery).values()
-        return AFTER_ALL if all(entry.last_record < first for entry in written) else last
+        return AFTER_ALL if is_in_order(prepared, self.context) else records_of(prepared, self.context)[1]
 
     def _newer_deliveries(self, batch: int = 0, after: int = AFTER_ALL) -> NewerDeliveries:
         return NewerDeliveries(self.context, self._hashed, self._versions.newer, self._decided_by, batch, after)
-
-    def _confirmed_after(self, prepared: Prepared, kind: Kind) -> int:
-        """Return the record of this delivery after which records that are already written count as newer."""
-        if kind == "replay":
-            return prepared.batch.span.first_record
-        if self.context.delivery.generation == 1:
-            return AFTER_ALL
-        return 0 if entries.has_gaps(self.context.connection, self.context.delivery) else AFTER_ALL
 
     def _mark_others(self, edited: Edited) -> None:
         """Mark the deliveries to be reloaded that may have other versions of what was changed."""
@@ -347,9 +345,7 @@ class HistoryRows(RowWriter):
         if not context.target.frozen:
             return
         if edited.changed or edited.removed or self._versions.newer:
-            deliveries.need_reload_of_those_read_otherwise(
-                context.connection, context.delivery, context.target.fingerprint, same_partition=context.disjoint
-            )
+            ask_other_declarations(context)
         if edited.removed and entries.has_other_epochs(context.connection, context.delivery, context.holder):
             deliveries.need_reload_of(context.connection, context.delivery)  # another of its records may have the key
 

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 from etl_assets.load.confirmed import confirmed_rows
 from etl_assets.load.prepare import AFTER_ALL, with_marks
-from etl_assets.load.writers.base import RowWriter, records_of
+from etl_assets.load.writers.base import (
+    RowWriter,
+    ask_other_declarations,
+    confirmed_after,
+    is_in_order,
+    records_of,
+)
 from etl_assets.load.writers.shared_keys import refuse_shared_keys
 from etl_assets.postgres.ledger import deliveries, entries, quarantine
 from etl_assets.postgres.tables.reloading import remove_unproduced, take_over
@@ -122,7 +128,7 @@ class KeyedRows(RowWriter):
 
         A confirmed row keeps the mark of the older record, so the guard cannot recognise it.
         """
-        return self.protection_from(self._confirmed_after(prepared, kind), prepared.batch.span.batch)
+        return self.protection_from(confirmed_after(prepared, kind, self.context), prepared.batch.span.batch)
 
     def protection_from(self, after: int, batch: int) -> Protect | None:
         """Return what `protection` returns, for a batch by its number, and the records of the delivery after one."""
@@ -165,17 +171,14 @@ class KeyedRows(RowWriter):
         else:
             written = self._write_reloaded(prepared, protect)
         if (written.updated or written.deleted or protect is not None) and self.context.target.frozen:
-            self._ask_other_declarations()
+            ask_other_declarations(self.context)
         return written
 
     def _write_reloaded(self, prepared: Prepared, protect: Protect | None) -> Written:
         """Delete the rows of the delivery that its records no longer yield, and write those that are new or differ."""
         context = self.context
         first, last = records_of(prepared, context)
-        in_order = all(
-            entry.last_record < first for entry in entries.find(context.connection, context.delivery).values()
-        )
-        self.guard.pending_reload = last if in_order else None
+        self.guard.pending_reload = last if is_in_order(prepared, context) else None
         deleted, confirmed = remove_unproduced(
             context.connection,
             context.target.table,
@@ -191,24 +194,6 @@ class KeyedRows(RowWriter):
         written = self.write_table(prepared.rows, protect=protect, reload=True, compare=self.compares("ingest"))
         quarantine.supersede(context.connection, context.delivery, first, last)
         return written.with_deleted(deleted)
-
-    def _ask_other_declarations(self) -> None:
-        """Mark the deliveries read under another declaration to be reloaded, even when that declaration comes back.
-
-        Their rows may have been changed by an order, or by values, of this declaration.
-        """
-        context = self.context
-        deliveries.need_reload_of_those_read_otherwise(
-            context.connection, context.delivery, context.target.fingerprint, same_partition=context.disjoint
-        )
-
-    def _confirmed_after(self, prepared: Prepared, kind: Kind) -> int:
-        """Return the record of this delivery after which records that are already written count as newer."""
-        if kind == "replay":
-            return prepared.batch.span.first_record
-        if self.context.delivery.generation == 1:
-            return AFTER_ALL
-        return 0 if entries.has_gaps(self.context.connection, self.context.delivery) else AFTER_ALL
 
 
 def _earlier_than(prepared: Prepared, kind: Kind) -> int | None:

@@ -9,6 +9,7 @@ from psycopg import sql
 from etl_assets.errors import IncompatibleTableError
 from etl_assets.postgres.tables import ddl
 from etl_assets.postgres.tables.names import identifier
+from etl_assets.postgres.tables.retyped_views import drop_view
 from etl_assets.schema import DELIVERY_ID
 from etl_assets.schema.names import MAX_IDENTIFIER_BYTES
 
@@ -63,41 +64,12 @@ def ensure_history(connection: Connection, table: str, schema: Schema) -> None:
                 f"{table} is a table, and write=History() needs the name for its view of the current rows. Nothing was "
                 "changed. Declare the mode that the table had, or a source with a new name."
             )
-        grants = _drop_view(connection, table, schema)
+        retyped = ddl.is_view(connection, table) and ddl.retypes(connection, history_of(table), schema)
+        properties = drop_view(connection, table, history_of(table)) if retyped else None
         ddl.ensure_table(connection, history_of(table), schema, OF_VERSIONS)
         _create_view(connection, table, schema)
-        for grant in grants:
-            connection.execute(grant)
-
-
-def _drop_view(connection: Connection, table: str, schema: Schema) -> list[sql.Composed]:
-    """Drop the view if a column changes its type; return the statements that grant their rights."""
-    if not ddl.is_view(connection, table) or not ddl.retypes(connection, history_of(table), schema):
-        return []
-    users = connection.execute(
-        "SELECT DISTINCT n.nspname || '.' || c.relname FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid "
-        "JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE d.refobjid = ANY (ARRAY[%(view)s::regclass, %(table)s::regclass]) AND c.oid <> %(view)s::regclass "
-        "ORDER BY 1",
-        {"view": table, "table": history_of(table)},
-    ).fetchall()
-    if users:
-        raise IncompatibleTableError(
-            f"A column of {table} changes its type, and other views use it: {', '.join(name for (name,) in users)}. "
-            "Nothing was changed. Drop these views, run again, and create them again."
-        )
-    grants = connection.execute(
-        "SELECT a.privilege_type, a.grantee = 0, pg_get_userbyid(a.grantee) FROM pg_class c "
-        "CROSS JOIN aclexplode(c.relacl) a WHERE c.oid = %s::regclass AND a.grantee <> c.relowner ORDER BY 1, 2, 3",
-        (table,),
-    ).fetchall()
-    connection.execute(sql.SQL("DROP VIEW {}").format(identifier(table)))
-    return [
-        sql.SQL("GRANT {} ON {} TO {}").format(
-            sql.SQL(right), identifier(table), sql.SQL("PUBLIC") if everybody else sql.Identifier(role)
-        )
-        for right, everybody, role in grants
-    ]
+        if properties is not None:
+            properties.give(connection, identifier(table), "VIEW")
 
 
 def _create_view(connection: Connection, table: str, schema: Schema) -> None:

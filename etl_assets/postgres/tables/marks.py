@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from psycopg import errors, sql
 
 from etl_assets.errors import IncompatibleTableError
+from etl_assets.postgres.tables import retyped_views
 from etl_assets.postgres.tables.ddl import Extension, columns_of, declared_types, ensure_table, index_name, lock_ddl
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import DELETED_AT
@@ -65,7 +66,8 @@ def ensure_marked_table(
     with connection.transaction():
         lock_ddl(connection)
         _refuse_taken(connection, table)
-        rights = _drop_unlike(connection, table, schema)
+        retyped = _retypes(connection, table, schema)
+        properties = retyped_views.drop_view(connection, current_view(table), table) if retyped else None
         ensure_table(connection, table, schema, extension)
         _comment(connection, "COLUMN", sql.Identifier(*table.split(".", 1), DELETED_AT), _COMMENT)
         connection.execute(
@@ -85,8 +87,8 @@ def ensure_marked_table(
             )
         )
         _comment(connection, "VIEW", view, _VIEW_COMMENT)
-        for right in rights:
-            connection.execute(right)
+        if properties is not None:
+            properties.give(connection, view, "VIEW")
 
 
 def remove_marks(connection: Connection, table: str) -> None:
@@ -159,33 +161,11 @@ def _refuse_taken(connection: Connection, table: str) -> None:
         )
 
 
-def _drop_unlike(connection: Connection, table: str, schema: Schema) -> list[sql.Composed]:
-    """Drop the view if the type of a column changes, which a view forbids; return what grants its rights again."""
-    view = current_view(table)
-    shown, declared = columns_of(connection, view), declared_types(schema)
-    if all(declared.get(name, type_) == type_ for name, type_ in shown.items()):
-        return []
-    rights = connection.execute(
-        "SELECT a.privilege_type, r.rolname, a.is_grantable FROM pg_class c CROSS JOIN aclexplode(c.relacl) a "
-        "LEFT JOIN pg_roles r ON r.oid = a.grantee WHERE c.oid = to_regclass(%s) AND a.grantee <> c.relowner",
-        (view,),
-    ).fetchall()
-    try:
-        connection.execute(sql.SQL("DROP VIEW {}").format(identifier(view)))
-    except errors.DependentObjectsStillExist as error:
-        raise IncompatibleTableError(
-            f"A column of {table} gets a wider type, and a view reads {view}. Nothing was changed. Drop that view, "
-            "run again, and create it again."
-        ) from error
-    return [
-        sql.SQL("GRANT {} ON {} TO {}{}").format(
-            sql.SQL(privilege),
-            identifier(view),
-            sql.SQL("PUBLIC") if role is None else sql.Identifier(role),
-            sql.SQL(" WITH GRANT OPTION" if grantable else ""),
-        )
-        for privilege, role, grantable in rights
-    ]
+def _retypes(connection: Connection, table: str, schema: Schema) -> bool:
+    """Return whether a column that the view has is declared with another type."""
+    declared = declared_types(schema)
+    shown = columns_of(connection, current_view(table))
+    return any(declared.get(name, type_) != type_ for name, type_ in shown.items())
 
 
 def _comment(connection: Connection, kind: str, name: sql.Composable, text: str) -> None:

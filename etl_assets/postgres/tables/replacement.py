@@ -16,6 +16,7 @@ from psycopg import errors, sql
 from etl_assets.errors import BusyError, RebuildError
 from etl_assets.postgres.tables.ddl import columns_of
 from etl_assets.postgres.tables.names import identifier
+from etl_assets.postgres.tables.relation_properties import properties_of
 from etl_assets.postgres.tables.staging import staging_of
 from etl_assets.schema import BOOKKEEPING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from typing import LiteralString
 
     from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.tables.relation_properties import Properties
 
 _LOCK_MILLISECONDS: Final = 150
 """Less than the time after which the server looks for deadlocks: readers never lose one against a swap."""
@@ -70,27 +72,6 @@ _ATTACHED: Final = (
     "UNION ALL SELECT 'table ' || inhrelid::regclass || ', which inherits' FROM pg_inherits "
     "JOIN pg_class c ON c.oid = inhrelid AND NOT c.relispartition WHERE inhparent = ANY (%(oids)s) ORDER BY 1"
 )
-_GRANTS: Final = (
-    "SELECT NULL, a.privilege_type, CASE a.grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(a.grantee) END, "
-    "a.is_grantable FROM pg_class c CROSS JOIN aclexplode(c.relacl) a WHERE c.oid = %(oid)s "
-    "AND a.grantee <> c.relowner "
-    "UNION ALL SELECT t.attname, a.privilege_type, CASE a.grantee WHEN 0 THEN NULL "
-    "ELSE pg_get_userbyid(a.grantee) END, a.is_grantable FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid "
-    "CROSS JOIN aclexplode(t.attacl) a WHERE t.attrelid = %(oid)s AND NOT t.attisdropped AND t.attnum > 0"
-)
-_COMMENTS: Final = (
-    "SELECT a.attname, d.description FROM pg_description d LEFT JOIN pg_attribute a ON a.attrelid = d.objoid "
-    "AND a.attnum = d.objsubid AND d.objsubid > 0 WHERE d.classoid = 'pg_class'::regclass AND d.objoid = %(oid)s"
-)
-
-
-@dataclass(frozen=True)
-class _Dress:
-    """What belongs to a relation besides its contents: its owner, grants and comments."""
-
-    owner: str
-    grants: list[tuple[str | None, LiteralString, str | None, bool]]
-    comments: list[tuple[str | None, str]]
 
 
 @dataclass(frozen=True)
@@ -101,7 +82,7 @@ class _View:
     name: str
     options: str | None
     definition: LiteralString
-    dress: _Dress
+    properties: Properties
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -146,7 +127,7 @@ class Replacement:
                         identifier(self._new), sql.Identifier(name), sql.SQL(definition)
                     )
                     self._try(f"constraint {name}", statement)
-            self._put_on(identifier(self._new), self._oid(self._new) or 0, self._dress_of(oid), "TABLE")
+            properties_of(self._connection, oid).give(self._connection, identifier(self._new), "TABLE")
 
     def swap(self) -> None:
         """Replace the table: lock it, drop it, move the new one, and make views and foreign keys again.
@@ -185,7 +166,8 @@ class Replacement:
         ).fetchone()
         if row is not None and row[0] not in {"r", "p"}:
             raise RebuildError(
-                f"{self._table} is not an ordinary table. Nothing was changed. Rename what has its name, then swap again."
+                f"{self._table} is not an ordinary table. Nothing was changed. Rename what has its name, then swap "
+                "again."
             )
         if row is not None and not set(BOOKKEEPING) <= set(columns_of(self._connection, self._table)):
             raise RebuildError(
@@ -235,7 +217,7 @@ class Replacement:
     def _views(self) -> list[_View]:
         """Return the views, each after those that it reads."""
         return [
-            _View(schema, name, options, definition, self._dress_of(oid))
+            _View(schema, name, options, definition, properties_of(self._connection, oid))
             for oid, schema, name, _, options, _, definition in self._execute(_VIEWS, self._table)
         ]
 
@@ -251,8 +233,7 @@ class Replacement:
             except _WRONG_STATEMENT as error:
                 broken.append(f"{view.schema}.{view.name} ({error.diag.message_primary})")
                 continue
-            oid = self._oid(f"{view.schema}.{view.name}", view.identifier)
-            self._put_on(view.identifier, oid or 0, view.dress, "VIEW")
+            view.properties.give(self._connection, view.identifier, "VIEW")
         if broken:
             raise RebuildError(
                 f"These views do not fit the new table: {'; '.join(broken)}. The table was not put in place; what was "
@@ -280,47 +261,6 @@ class Replacement:
                 f"The {what} does not fit the new table, or something needs it: {_reason(error)}{detail}. The table "
                 "was not put in place; what was built stays. Drop or change what is named, then swap again."
             ) from None
-
-    def _dress_of(self, oid: int) -> _Dress:
-        row = self._connection.execute("SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = %s", (oid,))
-        return _Dress(
-            owner=(row.fetchone() or ("",))[0],
-            grants=self._connection.execute(_GRANTS, {"oid": oid}).fetchall(),
-            comments=self._connection.execute(_COMMENTS, {"oid": oid}).fetchall(),
-        )
-
-    def _put_on(self, name: sql.Identifier, oid: int, dress: _Dress, kind: LiteralString) -> None:
-        """Give a relation the owner, the grants and the comments of another one; comments it has itself stay."""
-        execute, own = self._connection.execute, self._dress_of(oid)
-        for column, _, grantee, _ in own.grants:
-            if column is None:
-                execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(name, _role(grantee)))
-        columns = {
-            attribute
-            for (attribute,) in execute(
-                "SELECT attname FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped", (oid,)
-            ).fetchall()
-        }
-        for column, privilege, grantee, grantable in dress.grants:
-            if column is None or column in columns:
-                execute(
-                    sql.SQL("GRANT {}{} ON {} TO {}{}").format(
-                        sql.SQL(privilege),
-                        sql.SQL(" ({})").format(sql.Identifier(column)) if column else sql.SQL(""),
-                        name,
-                        _role(grantee),
-                        sql.SQL(" WITH GRANT OPTION" if grantable else ""),
-                    )
-                )
-        described = {column for column, _ in own.comments}
-        for column, text in dress.comments:
-            if column not in described and (column is None or column in columns):
-                subject = sql.SQL("{} {}").format(sql.SQL(kind), name)
-                if column is not None:
-                    subject = sql.SQL("COLUMN {}.{}").format(name, sql.Identifier(column))
-                execute(sql.SQL("COMMENT ON {} IS {}").format(subject, sql.Literal(text)))
-        if own.owner != dress.owner:
-            execute(sql.SQL("ALTER {} {} OWNER TO {}").format(sql.SQL(kind), name, sql.Identifier(dress.owner)))
 
     def _execute(self, query: LiteralString, table: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(query, {"table": table}).fetchall()
@@ -364,7 +304,3 @@ def _reason(error: Exception) -> str:
     """Return what the server says, without values of rows."""
     diagnosis = getattr(error, "diag", None)
     return (getattr(diagnosis, "message_primary", None) or type(error).__name__) if diagnosis else type(error).__name__
-
-
-def _role(name: str | None) -> sql.Composable:
-    return sql.SQL("PUBLIC") if name is None else sql.Identifier(name)
