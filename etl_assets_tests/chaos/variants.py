@@ -12,7 +12,8 @@ from etl_assets.graph import jobs
 from etl_assets.landing.digests import VerifiedStream
 from etl_assets.load.replay_transaction import ReplayTransaction
 from etl_assets.load.transaction import BatchTransaction
-from etl_assets.load.writers.history import HistoryRows, NewerDeliveries
+from etl_assets.load.writers.history_rows import HistoryRows
+from etl_assets.load.writers.newer_deliveries import NewerDeliveries
 from etl_assets.load.writers.published_keys import PublishedKeys
 from etl_assets.load.writers.replace import ReplacingRows
 from etl_assets.postgres.ledger import completions, deliveries, locks
