@@ -99,8 +99,9 @@ BY_HAND: Final = (
     "`etl-assets run NAME --partition KEY --force`"
 )
 _ROWS_BY_HAND: Final = (
-    "Somebody changed the table by hand: `etl-assets rebuild NAME --verify` lists the rows that differ, and "
-    "`etl-assets rebuild NAME --swap` puts a table of right ones in its place; restore a table of History from a backup"
+    "Somebody changed the table by hand: restore it from a backup, or, unless it has versions, load every delivery into "
+    "a new table that takes its place, with `etl-assets rebuild NAME --swap`. `etl-assets rebuild NAME --verify` lists "
+    "the rows that differ"
 )
 
 
