@@ -71,10 +71,12 @@ _CLOSE_THOSE_THAT_ARE_KNOWN: Final = (
     f"JOIN etl.delivery d ON d.id = e.delivery_id WHERE {_of_batch('b')} AND {older()} "
     f"ORDER BY b.id, {newest_first()}) o WHERE r.id = o.id AND o.is_known AND r.status = 'open'"
 )
+# the status is asked outside, or the server would read every waiting record of the source for each of the batch
 _CLOSE_THE_EARLIER_ONES: Final = (
-    "UPDATE etl.rejected e SET closed_by = %(id)s, status = 'repeated' FROM etl.rejected r, etl.delivery d "
-    f"WHERE {_of_batch('r')} AND r.status IN ('open', 'parked', 'known') AND {_same_case('r', 'e')} "
-    f"AND e.status IN ('open', 'parked') AND d.id = e.delivery_id AND {older()}"
+    "UPDATE etl.rejected r SET closed_by = %(id)s, status = 'repeated' FROM (SELECT DISTINCT e.id FROM etl.rejected b "
+    f"JOIN etl.rejected e ON {_same_case('b', 'e')} JOIN etl.delivery d ON d.id = e.delivery_id "
+    f"WHERE {_of_batch('b')} AND b.status IN ('open', 'parked', 'known') AND {older()}) o "
+    "WHERE r.id = o.id AND r.status IN ('open', 'parked')"
 )
 
 
