@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from etl_assets import Snapshot
+from etl_assets import History, Snapshot
 from etl_assets.graph.build import definitions
 from etl_assets_tests.graph.conftest import metadata_of
 
@@ -35,6 +35,17 @@ def test_the_check_says_how_many_rows_were_marked_and_the_row_count_is_without_t
     assert bench.checks(result)["conservation"].passed
     assert metadata_of(result, "core", "people")["dagster/row_count"] == 1
     assert bench.query("SELECT count(*) FROM core.people") == [(2,)]
+
+
+def test_the_check_says_how_many_versions_ended_and_the_row_count_is_of_the_current_ones(bench: Bench) -> None:
+    history = History(snapshot=HALF)
+    bench.run(bench.people("1,Ada,36", "2,Bob,40", write=history))
+    result = bench.run(bench.people("1,Ada,37", write=history))
+    check = bench.checks(result)["deletions"]
+    assert (check.passed, check.description) == (True, "1 rows were ended.")
+    assert bench.checks(result)["conservation"].passed
+    assert metadata_of(result, "core", "people")["dagster/row_count"] == 1
+    assert bench.query("SELECT count(*) FROM core.people_history") == [(3,)]
 
 
 def test_a_key_that_cannot_be_read_fails_the_check_and_not_the_run(bench: Bench) -> None:

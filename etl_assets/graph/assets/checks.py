@@ -56,8 +56,8 @@ def core_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) 
         )
         specs.append(spec(KEYS_AT_SOURCE, key, about, partitions))
     if source.write.deletes:
-        done = "marked as deleted" if source.write.marks else "deleted"
-        about = f"Every row that the newest delivery no longer has is {done}, and no other table refers to one."
+        gone = source.write.gone_rows_are
+        about = f"Every row that the newest delivery no longer has is {gone}, and no other table refers to one."
         specs.append(spec(DELETIONS, key, about, partitions))
     watched = {DRIFT: "What is published has not changed, except for changes that were accepted, ignored or declared."}
     specs += [spec(name, key, about, partitions) for name, about in {**watched, **watch.checks_of(source)}.items()]
@@ -188,11 +188,10 @@ def _deletions_results(source: Source, connection: Connection, delivery: Deliver
     if not source.write.deletes:
         return []
     completions = list(entries.find(connection, delivery, "completion").values())
-    notes = {name: n for name, n in completions[-1].notes.items() if name != entries.MARKED} if completions else {}
+    problems = source.write.explain(completions[-1].notes) if completions else []
     deleted = completions[-1].counts.deleted if completions else 0
-    done = "marked as deleted" if source.write.marks else "deleted"
-    description = " ".join([f"{deleted:,} rows were {done}.", *source.write.explain(notes)])
-    return [CheckResult(DELETIONS, passed=not notes, description=description, records=delivery.manifest.records)]
+    description = " ".join([f"{deleted:,} rows were {source.write.gone_rows_are}.", *problems])
+    return [CheckResult(DELETIONS, passed=not problems, description=description, records=delivery.manifest.records)]
 
 
 def _monitor_results(source: Source, connection: Connection, deliveries: Sequence[Delivery]) -> list[CheckResult]:

@@ -159,6 +159,11 @@ class Writer(Declaration):
         return schema.names
 
     @property
+    def gone_rows_are(self) -> str:
+        """What becomes of rows that a complete delivery no longer has, as a participle for people."""
+        return "deleted"
+
+    @property
     def marks(self) -> bool:
         """Whether the rows that a complete delivery no longer has are marked, and stay."""
         return False

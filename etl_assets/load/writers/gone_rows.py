@@ -51,11 +51,10 @@ def _refuse_too_many(context: WriterContext, mode: Snapshot, absent: AbsentRows,
         problem = f"does not have the keys of {number}; max_deleted={mode.max_deleted} consents to {consent}"
     if not problem:
         return
-    done = "marked as deleted" if mode.mark else "deleted"
     consented = f"consent with `etl-assets run {delivery.source} --accept-deletes`, or accept_deletes in Dagster"
     if not context.target.frozen:
         consented = "raise max_deleted of the Snapshot in metadata 'write' of the asset"
     raise TooManyDeletedError(
-        f"{delivery} {problem}. The first keys that are gone: {absent.first_keys()}. Nothing was {done}, and the "
-        f"last batch of the delivery was not written. Look at the delivery. If the rows are to go, {consented}."
+        f"{delivery} {problem}. The first keys that are gone: {absent.first_keys()}. Nothing was "
+        f"{mode.gone_rows_are}, and the last batch of the delivery was not written. Look at the delivery. If the rows are to go, {consented}."
     )

@@ -59,6 +59,11 @@ class History(Writer):
         return self.snapshot is not None
 
     @property
+    def gone_rows_are(self) -> str:
+        """See `Writer.gone_rows_are`."""
+        return "ended"
+
+    @property
     def identity(self) -> str:
         """See `Writer.identity`; the code of ``dated`` is another part of the fingerprint."""
         return f"History {self.columns!r} {self.deletes} {getattr(self.dated, '__qualname__', '')}"

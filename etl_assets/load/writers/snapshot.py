@@ -56,6 +56,11 @@ class Snapshot(Writer):
         return self.mark
 
     @property
+    def gone_rows_are(self) -> str:
+        """See `Writer.gone_rows_are`."""
+        return "marked as deleted" if self.mark else "deleted"
+
+    @property
     def extension(self) -> Extension:
         """See `Writer.extension`."""
         return OF_MARKS if self.mark else Extension()
@@ -104,16 +109,12 @@ class Snapshot(Writer):
     def explain(self, notes: Mapping[str, int]) -> list[str]:
         """See `Writer.explain`."""
         texts = {
-            UNREADABLE: f"Nothing was {self._done}: the keys of {{}} rejected records cannot be read, and their rows "
-            "would be missed. Correct these records, or the declaration.",
-            ORPHANED: f"{{}} rows of other tables refer to rows that were {self._done}.",
+            UNREADABLE: f"Nothing was {self.gone_rows_are}: the keys of {{}} rejected records cannot be read, and "
+            "their rows would be missed. Correct these records, or the declaration.",
+            ORPHANED: f"{{}} rows of other tables refer to rows that were {self.gone_rows_are}.",
         }
         return [texts[name].format(number) for name, number in notes.items() if name in texts]
 
     def open(self, context: WriterContext) -> SnapshotRows:
         """See `Writer.open`."""
         return MarkedSnapshotRows(context, self) if self.mark else SnapshotRows(context, self)
-
-    @property
-    def _done(self) -> str:
-        return "marked as deleted" if self.mark else "deleted"
