@@ -56,5 +56,6 @@ def _refuse_too_many(context: WriterContext, mode: Snapshot, absent: AbsentRows,
         consented = "raise max_deleted of the Snapshot in metadata 'write' of the asset"
     raise TooManyDeletedError(
         f"{delivery} {problem}. The first keys that are gone: {absent.first_keys()}. Nothing was "
-        f"{mode.gone_rows_are}, and the last batch of the delivery was not written. Look at the delivery. If the rows are to go, {consented}."
+        f"{mode.gone_rows_are}, and the last batch of the delivery was not written. Look at the delivery. If the rows "
+        f"are to go, {consented}."
     )
