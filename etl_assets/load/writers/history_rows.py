@@ -171,11 +171,11 @@ class HistoryRows(RowWriter):
         if self._begins_table and not self._decided_by and versions.begin_if_new(rows, prepared.encoded):
             return Edited(began=rows.height, added=rows.height)
         self._begins_table = False
-        own, changed = self._own_and_changed(rows, prepared, left)
+        own, changed = self._own_and_changed(rows, left)
         edited = Edited()
         if not (reloaded or kind == "replay" or versions.newer or self._other_seeds):
-            versions.stage(changed.join(own, on=key, how="anti", maintain_order="left"))
-            edited = versions.succeed()
+            following = changed.join(own, on=key, how="anti", maintain_order="left") if own.height else changed
+            edited = versions.succeed(following)
             changed = changed.join(own, on=key, how="semi", maintain_order="left")
         left = left.join(rows, on=key, how="anti")
         if changed.height or left.height:
@@ -187,26 +187,24 @@ class HistoryRows(RowWriter):
         self._mark_others(edited)
         return edited
 
-    def _own_and_changed(
-        self, rows: pl.DataFrame, prepared: Prepared, left: pl.DataFrame
-    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def _own_and_changed(self, rows: pl.DataFrame, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the keys for which the delivery has brought a version before, and the rows that may change one.
 
         If nothing is newer, only keys and hashes are sent of the others: their key has a current version that is equal.
         But a version has the contents of the last record of its delivery, also in columns that do not count.
         """
-        key, versions = self.context.target.schema.key, self._versions
-        if versions.newer:
+        key = self.context.target.schema.key
+        if self._versions.newer:
             return left, rows
-        found = self._probe.compare(rows)
+        found = self._probe.compare(rows, own=self.context.delivery.id)
         places = np.zeros(rows.height, dtype=bool)
         places[found.new] = places[found.differing] = True
-        own = left
-        if prepared.batch.span.first_record > 1 or self.context.delivery.generation > 1:
-            own = versions.own_keys(rows.filter(places) if self._all_count else rows)
-        again = left if self._all_count else pl.concat([own, left])
-        sent = pl.concat([rows.filter(places), rows.filter(~places).join(again, on=key, how="semi")])
-        return own, sent.sort(key)
+        if not self._all_count:
+            places[found.own] = True
+        sent = rows if places.all() else rows.filter(places)
+        if left.height:
+            sent = pl.concat([sent, rows.filter(~places).join(left, on=key, how="semi")]).sort(key)
+        return rows[found.own].select(key), sent
 
     def _standing(self, prepared: Prepared, kind: Kind) -> int:
         """Return the record after which the delivery's versions stand; those that later batches write again do not."""

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
     from etl_assets.schema import Schema
 
-_PROBE: Final = sql.Identifier("pg_temp", "etl_probe")
+PROBE: Final = sql.Identifier("pg_temp", "etl_probe")
+"""The temporary table that has the keys and hashes of the rows that were compared last, until the transaction ends."""
 _PLACE: Final = "etl_place"
 _ANSWER: Final = np.dtype(
     [
         *(("fields", ">i2"), ("l1", ">i4"), ("place", ">i4")),
-        *(("l2", ">i4"), ("new", "u1"), ("l3", ">i4"), ("differs", "u1")),
+        *(("l2", ">i4"), ("new", "u1"), ("l3", ">i4"), ("differs", "u1"), ("l4", ">i4"), ("own", "u1")),
     ]
 )
 _COPY_HEADER: Final = 19
@@ -40,11 +41,13 @@ class ProbeResult:
         new: Places of the rows whose key is not in the table.
         differing: Places of the rows whose key is in the table with other contents.
         others: How many of the other rows have their contents from another delivery, if they were counted.
+        own: Places of the rows whose key has its row in the table from the delivery that was asked for.
     """
 
     new: np.ndarray
     differing: np.ndarray
     others: int
+    own: np.ndarray
 
 
 class Probe:
@@ -61,7 +64,7 @@ class Probe:
         self._table = identifier(table)
         self._schema = schema
         self._pruning = Pruning(connection, table)
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_PROBE))
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(PROBE))
         connection.execute(
             sql.SQL(
                 "CREATE TEMP TABLE etl_probe ON COMMIT DELETE ROWS AS SELECT 0::integer AS {}, {}, {} FROM {} "
@@ -74,26 +77,31 @@ class Probe:
             )
         )
 
-    def compare(self, rows: pl.DataFrame, *, others_than: int | None = None) -> ProbeResult:
+    def compare(self, rows: pl.DataFrame, *, others_than: int | None = None, own: int | None = None) -> ProbeResult:
         """Find which rows are new or differ from those of the table.
 
         Args:
             rows: As for `TableWriter.write`.
             others_than: Id of a delivery: count the unchanged rows that have their contents from another one.
+            own: Id of a delivery: find the rows whose key has its row from it.
         """
         places = pl.int_range(rows.height, dtype=pl.Int32).alias(_PLACE)
         self._fill(rows.select(places, ROW_HASH, *self._schema.key))
-        conditions = [differs("p")]
+        conditions, is_own = [differs("p")], sql.SQL("false")
+        if own is not None:
+            is_own = sql.SQL("t.{} IS NOT DISTINCT FROM {}").format(sql.Identifier(DELIVERY_ID), own)
+            conditions.append(is_own)
         if others_than is not None:
             conditions.append(sql.SQL("t.{} <> {}").format(sql.Identifier(DELIVERY_ID), others_than))
         query = sql.SQL(
-            "COPY (SELECT p.{place}, t.{hash} IS NULL, {differs} FROM {probe} p LEFT JOIN {table} t ON {match}{within} "
-            "WHERE {conditions}) TO STDOUT (FORMAT BINARY)"
+            "COPY (SELECT p.{place}, t.{hash} IS NULL, {differs}, {own} FROM {probe} p "
+            "LEFT JOIN {table} t ON {match}{within} WHERE {conditions}) TO STDOUT (FORMAT BINARY)"
         ).format(
             place=sql.Identifier(_PLACE),
             hash=sql.Identifier(ROW_HASH),
             differs=differs("p"),
-            probe=_PROBE,
+            own=is_own,
+            probe=PROBE,
             table=self._table,
             match=same_key(self._schema, "t", "p"),
             within=self._pruning.condition(rows),
@@ -102,14 +110,17 @@ class Probe:
         answer = np.frombuffer(self._read_by_index(query)[_COPY_HEADER:-_COPY_TRAILER], _ANSWER)
         place, new, differing = answer["place"].astype(np.int64), answer["new"] > 0, answer["differs"] > 0
         return ProbeResult(
-            np.sort(place[new]), np.sort(place[differing & ~new]), int(np.count_nonzero(~differing & ~new))
+            np.sort(place[new]),
+            np.sort(place[differing & ~new]),
+            int(np.count_nonzero(~differing & ~new)),
+            np.sort(place[answer["own"] > 0]),
         )
 
     def _fill(self, frame: pl.DataFrame) -> None:
         """Replace the contents of the probe with the place, hash and key, in this order, of some rows."""
-        self._connection.execute(sql.SQL("TRUNCATE {}").format(_PROBE))
+        self._connection.execute(sql.SQL("TRUNCATE {}").format(PROBE))
         data = encode(wire_frame(frame, self._schema))
-        copy_in(self._connection, _PROBE, (_PLACE, ROW_HASH, *self._schema.key), data)
+        copy_in(self._connection, PROBE, (_PLACE, ROW_HASH, *self._schema.key), data)
 
     def _read_by_index(self, query: sql.Composed) -> bytes:
         """Return the result of a COPY that looks each row up in the table's index: its cost depends only on the batch.

@@ -18,6 +18,7 @@ from etl_assets.postgres.tables.copy import copy_in, encode, table_columns, wire
 from etl_assets.postgres.tables.guard import same_key
 from etl_assets.postgres.tables.history_table import ENDED_BY, VALID_FROM, VALID_TO, history_of
 from etl_assets.postgres.tables.names import identifier
+from etl_assets.postgres.tables.probe import PROBE
 from etl_assets.postgres.tables.reading import fetch_frame
 from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
@@ -194,28 +195,25 @@ class VersionWriter:
         if rows is not None:
             self._send("staged", self._columns, rows)
 
-    def succeed(self) -> Edited:
-        """End the current versions of the staged keys, and begin others.
+    def succeed(self, rows: pl.DataFrame) -> Edited:
+        """End the current versions that the last probe found to differ, and begin others.
 
-        Nothing is newer than the delivery, and it has brought none of these keys before.
+        Nothing is newer than the delivery.
+
+        Args:
+            rows: The probed rows whose key is new, or has a current version with other contents from another delivery.
         """
+        if rows.is_empty():
+            return Edited()
         with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
             ended = self._execute(
-                "UPDATE {history} h SET {ends} = {at}, {ended_by} = {own} FROM {staged} s "
-                "WHERE {h_is_s} AND h.{ended_by} IS NULL"
+                "UPDATE {history} h SET {ends} = {at}, {ended_by} = {own} FROM {probe} p WHERE {h_is_p} "
+                "AND h.{ended_by} IS NULL AND h.{hash} IS DISTINCT FROM p.{hash} AND h.{delivery} <> {own}",
+                probe=PROBE,
+                h_is_p=same_key(self._schema, "h", "p"),
             )
-        began = self._execute("INSERT INTO {history} ({columns}, {begins}) SELECT {columns}, {at} FROM {staged}")
-        return Edited(began=began - ended, changed=ended, added=began)
-
-    def own_keys(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return the keys, of some rows, for which the delivery has brought a version before."""
-        self._list_keys([(rows, "")])
-        query = self._format(
-            "SELECT {keys_of_k} FROM {listed} k WHERE (SELECT true FROM {history} h WHERE {h_is_k} "
-            "AND h.{delivery} = {own})"
-        )
-        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
-            return fetch_frame(self._connection, query, {}, self._schema.key, self._schema)
+        copy_in(self._connection, self._history, (*self._columns, VALID_FROM), self.encode(rows))
+        return Edited(began=rows.height - ended, changed=ended, added=rows.height)
 
     def unproduced(self, produced: pl.DataFrame, records: tuple[int, int]) -> pl.DataFrame:
         """Return the keys of the delivery's versions, from some records, that these records no longer bring.
