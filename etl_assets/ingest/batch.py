@@ -85,9 +85,10 @@ def profiled_batches(
     read_before = bool(delivery.fingerprint)
     corrected = corrected_records(delivery, partial(connected, warehouse.url)) if read_before else _none_corrected
     read = batches(source, delivery.partition, delivery.manifest, warehouse.store, skip, corrected)
+    number = len(delivery.manifest.spans)
     with Prefetch(read) as batches_ahead:
         for batch in batches_ahead:
-            yield replace(batch, profile=batch_profile(source.schema, batch.raw, batch.rows))
+            yield replace(batch, profile=batch_profile(source.schema, batch.raw, batch.rows, number))
 
 
 def batches(

@@ -61,6 +61,11 @@ class RawBatch(ABC):
         """
 
     @property
+    def free_of_nul(self) -> bool:
+        """Whether it is known that no text of `frame` has a NUL character."""
+        return False
+
+    @property
     def typed(self) -> Mapping[str, pl.Series]:
         """The values of columns with a type in the file, by published name, for the same records in the same order.
 

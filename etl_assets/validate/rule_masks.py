@@ -33,11 +33,16 @@ def value_name(index: int, column: Column) -> str:
     return cell_name(index) if column.type.name == "text" else f"#v{index}"
 
 
-def every_mask(columns: Sequence[Column]) -> dict[str, pl.Expr]:
-    """Return the masks of all rules of some columns, in the order of the rules, over a frame of cells and values."""
+def every_mask(columns: Sequence[Column], *, free_of_nul: bool = False) -> dict[str, pl.Expr]:
+    """Return the masks of all rules of some columns, in the order of the rules, over a frame of cells and values.
+
+    Args:
+        columns: The columns.
+        free_of_nul: Whether it is known that no text has a NUL character.
+    """
     named = [(column, pl.col(cell_name(i)), pl.col(value_name(i, column))) for i, column in enumerate(columns)]
     texts = [value for column, _, value in named if column.type.name == "text"]
-    masks = {NUL_RULE: _contains_nul(texts)} if texts else {}
+    masks = {NUL_RULE: _contains_nul(texts)} if texts and not free_of_nul else {}
     for column, cell, value in named:
         for rule in column.rules:
             mask = rule.violated(column.type, cell, value)

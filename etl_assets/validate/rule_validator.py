@@ -50,7 +50,15 @@ class RuleValidator(Validator):
         """See `Validator.validate`."""
         typed = raw.typed
         sources = {name: values.dtype for name, values in typed.items()}
-        key = (schema.fingerprint, raw.names, raw.decimal, raw.canonical, *raw.types.items(), *sources.items())
+        key = (
+            schema.fingerprint,
+            raw.names,
+            raw.decimal,
+            raw.canonical,
+            raw.free_of_nul,
+            *raw.types.items(),
+            *sources.items(),
+        )
         if key not in self._plans:
             self._plans[key] = _plan(schema, raw, sources)
         verdict = self._plans[key].validate(raw, typed)
@@ -118,7 +126,8 @@ def _plan(schema: Schema, raw: RawBatch, sources: Mapping[str, pl.DataType]) -> 
             value = cast(_notation(column.type, raw, name), cell, intermediate, raw.decimal)
         if value is not None:
             intermediate.add(value, value_name(index, column))
-    return _Plan(columns, published, frozenset(typed), cells, intermediate, every_mask(columns), schema.rules)
+    masks = every_mask(columns, free_of_nul=raw.free_of_nul)
+    return _Plan(columns, published, frozenset(typed), cells, intermediate, masks, schema.rules)
 
 
 def _notation(type_: DataType, raw: RawBatch, name: str | None) -> DataType:

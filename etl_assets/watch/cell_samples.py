@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 SAMPLE: Final = 4096
 """Maximum number of records sampled from a batch."""
+OF_DELIVERY: Final = 16_384
+"""Approximate maximum number of records sampled from all batches of a delivery."""
 CELLS: Final = 50_000
 """Approximate maximum number of cells sampled from a batch."""
 FEWEST: Final = 512
@@ -107,19 +109,20 @@ class ColumnCells:
         )
 
 
-def observe(schema: Schema, raw: RawBatch) -> dict[str, Any]:
+def observe(schema: Schema, raw: RawBatch, batches: int = 1) -> dict[str, Any]:
     """Summarize the cells of one batch from a sample.
 
     Args:
         schema: The declaration, which the batch's names satisfy.
         raw: The batch as published. It is not changed.
+        batches: How many batches the delivery has; all are sampled alike.
 
     Returns:
         JSON values: column name to the attributes of `ColumnCells`. To be merged with `merge`.
     """
     published = resolve(schema, raw.names, "The delivery", records=raw.span.records).columns
     columns = tuple(column for column in schema.published if column.name in published)
-    records = max(FEWEST, min(SAMPLE, CELLS // max(1, len(columns))))
+    records = max(FEWEST, min(SAMPLE, OF_DELIVERY // batches, CELLS // max(1, len(columns))))
     texts = raw.texts([published[column.name] for column in columns], spread_places(raw.texts(()).height, records))
     sample = pl.DataFrame([texts.to_series(number).alias(f"#{number}") for number in range(len(columns))])
     counter = _counter(columns, raw.decimal, schema.key, raw.canonical)

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from etl_assets.schema import Schema
 
 
-def batch_profile(schema: Schema, raw: RawBatch, rows: pl.DataFrame) -> BatchProfile:
+def batch_profile(schema: Schema, raw: RawBatch, rows: pl.DataFrame, batches: int) -> BatchProfile:
     """Summarize a batch.
 
     Args:
         schema: The contract.
         raw: The batch as published.
         rows: The rows that its records became, typed, as in `Batch`.
+        batches: How many batches the delivery has.
     """
-    return BatchProfile(profile_batch(schema, rows), observe(schema, raw))
+    return BatchProfile(profile_batch(schema, rows), observe(schema, raw, batches))

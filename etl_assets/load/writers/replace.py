@@ -10,7 +10,7 @@ from etl_assets.load.writers.base import Completion, Writer
 from etl_assets.load.writers.record_rows import RecordRows
 from etl_assets.postgres.ledger import deliveries, retention
 from etl_assets.postgres.ledger.entries import STAGED
-from etl_assets.postgres.tables.staging import drop_staged, move_in, staging_of
+from etl_assets.postgres.tables.staging import drop_staged, move_in, staging_of, take_over_checks
 from etl_assets.postgres.tables.upsert import Written
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Replace(Writer):
         """See `Writer.ensure_table`; also makes the table beside it, which is never partitioned."""
         super().ensure_table(connection, table, schema, partition_by)
         super().ensure_table(connection, staging_of(table), schema)
+        take_over_checks(connection, table)
 
     def open(self, context: WriterContext) -> ReplacingRows:
         """See `Writer.open`."""

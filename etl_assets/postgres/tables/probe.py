@@ -87,7 +87,8 @@ class Probe:
         """
         places = pl.int_range(rows.height, dtype=pl.Int32).alias(_PLACE)
         self._fill(rows.select(places, ROW_HASH, *self._schema.key))
-        conditions, is_own = [differs("p")], sql.SQL("false")
+        conditions = [differs("p")]
+        is_own: sql.Composable = sql.SQL("false")
         if own is not None:
             is_own = sql.SQL("t.{} IS NOT DISTINCT FROM {}").format(sql.Identifier(DELIVERY_ID), own)
             conditions.append(is_own)

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from etl_assets.schema import Schema
 
 SCHEMA: Final = "etl_staging"
+_CHECKS: Final = (
+    "SELECT conname, replace(pg_get_constraintdef(oid), ' NOT VALID', '') || ' NOT VALID' FROM pg_constraint "
+    "WHERE conrelid = to_regclass(%s) AND contype = 'c' ORDER BY 1"
+)
+"""Rows that are there already were checked by the table that they are to be moved into, or will be."""
 REBUILDS: Final = "etl_rebuild"
 """The schema of tables that are to replace others of the same name; what they stage is in a schema of its own."""
 
@@ -24,6 +29,30 @@ def staging_of(table: str) -> str:
     """Return the name of the table beside ``schema.table``."""
     schema, name = table.split(".", 1)
     return f"{REBUILDS}_staging.{name}" if schema == REBUILDS else f"{SCHEMA}.{name}"
+
+
+def take_over_checks(connection: Connection, table: str) -> None:
+    """Give the table beside ``schema.table`` the check constraints that were added to that one by hand, and no others.
+
+    A row that breaks one is refused when it is staged, where the loader finds its record.
+
+    Args:
+        connection: In autocommit.
+        table: ``schema.table``.
+    """
+    with connection.transaction():
+        checks = {name: connection.execute(_CHECKS, (name,)).fetchall() for name in (table, staging_of(table))}
+        staging = identifier(staging_of(table))
+        for name, definition in checks[staging_of(table)]:
+            if (name, definition) not in checks[table]:
+                connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(staging, sql.Identifier(name)))
+        for name, definition in checks[table]:
+            if (name, definition) not in checks[staging_of(table)]:
+                connection.execute(
+                    sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
+                        staging, sql.Identifier(name), sql.SQL(definition)
+                    )
+                )
 
 
 def move_in(connection: Connection, table: str, schema: Schema, delivery: Delivery, kept: sql.Composable) -> int:

@@ -69,6 +69,11 @@ class CsvBatch(RawBatch):
         return self.span.last_record if ends_with_record else None
 
     @property
+    def free_of_nul(self) -> bool:
+        """See `RawBatch`: a record with a NUL byte is not well-formed."""
+        return self._scanned[0].rewriting is None
+
+    @property
     def frame(self) -> pl.DataFrame:
         """The well-formed records; see `RawBatch`."""
         return self._parsed[0]
@@ -95,7 +100,11 @@ class CsvBatch(RawBatch):
         """Return the bytes of some records; they are not copied, unless the file was transcoded."""
         if self._format.transcoded:
             return super().raws(record_numbers)
-        return slices(self._data, *self._places).gather(indices_of(record_numbers, self.span))
+        indices = indices_of(record_numbers, self.span)
+        starts, ends = self._places
+        if (np.diff(indices) > 0).all():
+            return slices(self._data, starts[indices], ends[indices])
+        return slices(self._data, starts, ends).gather(indices)
 
     def locations(self, record_numbers: Sequence[int]) -> pl.Series:
         """Return member and line of some records."""
@@ -133,7 +142,10 @@ class CsvBatch(RawBatch):
         starts, _ = self._places
         if not len(starts):
             return starts
-        line_ends = find_all(np.frombuffer(self._data, np.uint8), ord(self._format.line_end))
+        line_end = ord(self._format.line_end)
+        if self._data.count(line_end, int(starts[0])) == len(starts) - (self.unterminated is not None):
+            return np.arange(len(starts)) + self.span.first_line  # each record ends with one
+        line_ends = find_all(np.frombuffer(self._data, np.uint8), line_end)
         passed = np.searchsorted(line_ends, starts)
         lines: Positions = passed - passed[0] + self.span.first_line
         return lines

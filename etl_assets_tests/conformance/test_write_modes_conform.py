@@ -1,0 +1,67 @@
+"""Every write mode of the package conforms to the contract of write modes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from etl_assets.load.writers import Append, History, Replace, Snapshot, Upsert
+from etl_assets_tests.conformance.writer_suite import WriterSuite
+
+if TYPE_CHECKING:
+    from etl_assets.load.writers import Writer
+
+
+class TestUpsert(WriterSuite):
+    def writer(self) -> Writer:
+        return Upsert()
+
+
+class TestUpsertByOrder(WriterSuite):
+    order_by = "at"
+
+    def writer(self) -> Writer:
+        return Upsert()
+
+
+class TestSnapshot(WriterSuite):
+    def writer(self) -> Writer:
+        return Snapshot(max_deleted=1.0)
+
+
+class TestSnapshotThatMarks(WriterSuite):
+    def writer(self) -> Writer:
+        return Snapshot(max_deleted=1.0, mark=True)
+
+
+class TestAppend(WriterSuite):
+    key = ()
+
+    def writer(self) -> Writer:
+        return Append()
+
+
+class TestAppendByKey(WriterSuite):
+    def writer(self) -> Writer:
+        return Append()
+
+
+class TestReplace(WriterSuite):
+    key = ()
+
+    def writer(self) -> Writer:
+        return Replace()
+
+
+class TestHistory(WriterSuite):
+    def writer(self) -> Writer:
+        return History()
+
+
+class TestHistoryOfSnapshots(WriterSuite):
+    def writer(self) -> Writer:
+        return History(snapshot=Snapshot(max_deleted=1.0))
+
+
+class TestHistoryOfSomeColumns(WriterSuite):
+    def writer(self) -> Writer:
+        return History(columns=("amount",))
