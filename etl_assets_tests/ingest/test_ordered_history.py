@@ -66,6 +66,20 @@ def test_each_value_of_the_order_column_begins_a_version_that_ends_with_the_next
     assert dated.violations() == []
 
 
+def test_the_first_delivery_has_the_ends_of_its_versions(dated: World) -> None:
+    take(dated, "p", "a,5,5", "b,2,2", "a,1,1", "a,3,3")
+    assert versions(dated) == [("a", 1, 1, 3), ("a", 3, 3, 5), ("a", 5, 5, None), ("b", 2, 2, None)]
+    assert dated.violations() == []
+
+
+def test_a_delivery_replaces_a_version_and_brings_another(dated: World) -> None:
+    take(dated, "p", "a,1,1", "a,5,5")
+    counts = take(dated, "q", "a,2,1", "a,3,3").counts
+    assert (counts.inserted, counts.updated) == (1, 1)
+    assert versions(dated) == [("a", 2, 1, 3), ("a", 3, 3, 5), ("a", 5, 5, None)]
+    assert dated.violations() == []
+
+
 def test_a_late_record_is_put_between_two_versions(dated: World) -> None:
     take(dated, "q", "a,1,1", "a,5,5")
     take(dated, "p", "a,3,3")
@@ -223,6 +237,14 @@ def test_a_late_row_makes_a_version_of_one_that_was_none(dated: World) -> None:
     assert versions(dated) == [("a", 1, 1, None), ("a", 1, 5, 5)]
     take(dated, "q", "a,2,3")
     assert versions(dated) == [("a", 1, 1, 3), ("a", 2, 3, 5), ("a", 1, 5, None)]
+    assert dated.violations() == []
+
+
+def test_another_value_that_counts_makes_a_version_of_a_row_that_was_none(dated: World) -> None:
+    dated.more = {"write": History(("amount",))}
+    take(dated, "p", "a,1,1", "a,1,3")
+    take(dated, "q", "a,2,3")
+    assert versions(dated) == [("a", 1, 1, 3), ("a", 2, 3, None)]
     assert dated.violations() == []
 
 
