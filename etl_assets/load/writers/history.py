@@ -34,6 +34,9 @@ class History(Writer):
     ``core.NAME_as_of(timestamptz)`` returns those of a moment. A version is valid from the time of the delivery that
     brought it, ``_valid_from``, to that of the first delivery that brought another one, ``_valid_to``.
 
+    If the schema has ``order_by``, a version is valid from its own value of that column to the next value of its key,
+    whichever deliveries bring them; see `OrderedHistory`.
+
     Attributes:
         columns: The columns that count: others keep, in each version, the values that the version began with. If
             empty, all columns count.
