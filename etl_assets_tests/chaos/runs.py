@@ -111,7 +111,8 @@ class Runs:
             columns.insert(0, Column("day", "date", required=True))
         if declared.extra:
             columns.append(Column("extra", "text"))
-        order, transformer = "version" if declared.ordered else None, Merged() if declared.merged else None
+        order = "version" if declared.ordered else None
+        transformer: Transformer | None = Merged() if declared.merged else None
         if self.history.mode == "ordered history":
             columns.append(Column("at", "date", required=True, derived=True))
             order, transformer = "at", Dated(declared.merged)

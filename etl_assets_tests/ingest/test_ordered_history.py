@@ -240,6 +240,21 @@ def test_a_late_row_makes_a_version_of_one_that_was_none(dated: World) -> None:
     assert dated.violations() == []
 
 
+@pytest.mark.parametrize("fewer", [True, False])
+def test_other_columns_that_count_make_other_versions_of_the_same_rows(dated: World, *, fewer: bool) -> None:
+    before, after = (History(), History(("amount",))) if fewer else (History(("amount",)), History())
+    dated.more = {"write": before}
+    take(dated, "p", "a,1,1", "a,1,3")
+    take(dated, "q", "b,1,1", "b,1,3")
+    dated.more = {"write": after}
+    dated.load(dated.land("q.csv").delivery)
+    assert dated.violations() == []
+    dated.load(dated.land("p.csv").delivery)
+    ends = (None, 3) if fewer else (3, None)
+    assert versions(dated) == [(code, 1, day, end) for code in "ab" for day, end in zip((1, 3), ends, strict=True)]
+    assert dated.violations() == []
+
+
 def test_another_value_that_counts_makes_a_version_of_a_row_that_was_none(dated: World) -> None:
     dated.more = {"write": History(("amount",))}
     take(dated, "p", "a,1,1", "a,1,3")

@@ -49,7 +49,18 @@ class Dated(Declared):
 class DatedHistory(History):
     """The history of a source whose records have a day for a version."""
 
+    columns: tuple[str, ...] | None = ()
+
+    @property
+    def counting(self) -> tuple[str, ...]:
+        """The columns that count; if None are given, they depend on what else is declared."""
+        if self.columns is None:
+            return ("amount",) if self.declared.maximum == 2 else ()
+        return self.columns
+
     def declare(self, declared: Declared) -> None:
+        self.declared = declared
+        self.writer = Versions(self.counting)
         super().declare(Dated(**vars(declared)))
         if declared.merged:
             self.world.more["transformer"] = Merged()
@@ -65,7 +76,7 @@ class DatedHistory(History):
     last=st.permutations(range(3)),
     batch_bytes=st.sampled_from([64, 100, 4096]),
     declared=DECLARED,
-    columns=st.sampled_from([(), ("amount",)]),
+    columns=st.sampled_from([(), ("amount",), None]),
 )
 def test_any_history_gives_every_version_that_a_load_from_empty_gives(
     world: World,
@@ -73,15 +84,15 @@ def test_any_history_gives_every_version_that_a_load_from_empty_gives(
     last: list[int],
     batch_bytes: int,
     declared: Declared,
-    columns: tuple[str, ...],
+    columns: tuple[str, ...] | None,
 ) -> None:
     here = world.other(name=f"ordered{next(NAMES)}", files=True, format=Csv(batch_bytes=batch_bytes))
-    history = DatedHistory(here, declared, Versions(columns))
+    history = DatedHistory(here, declared, columns=columns)
     history.declare(declared)
     history.take_steps(steps)
     if history.landed:
         history.run_everything(last)
-        expected = versions(history, columns)
+        expected = versions(history, history.counting)
         assert stored(here) == expected
         assert here.rows() == [version[:4] for version in expected if version[5] is None]
         assert here.violations() == []

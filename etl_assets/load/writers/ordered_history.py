@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from etl_assets.errors import DeclarationError
 from etl_assets.load.writers.base import Writer
 from etl_assets.load.writers.ordered_history_rows import OrderedHistoryRows
-from etl_assets.postgres.tables.history_table import VersionsForm, ensure_history, history_of
-from etl_assets.postgres.tables.ordered_versions import VALIDITY, count_misplaced, validity_of
+from etl_assets.postgres.tables.history_table import VALID_TO, VersionsForm, ensure_history, history_of
+from etl_assets.postgres.tables.ordered_versions import count_misplaced, validity_of
 
 if TYPE_CHECKING:
     from etl_assets.load.writers.base import WriterContext
@@ -58,7 +58,7 @@ class OrderedHistory(Writer):
     ) -> None:
         """See `Writer.ensure_table`; also makes the view and the function. The table is never partitioned."""
         del partition_by
-        ensure_history(connection, table, schema, VersionsForm(self.extension, self.key, VALIDITY[1]))
+        ensure_history(connection, table, schema, VersionsForm(self.extension, self.key, VALID_TO))
 
     def differences(self, connection: Connection, table: str, schema: Schema) -> list[str]:
         """See `Writer.differences`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.load.writers.keyed_rows import KeyedRows
 from etl_assets.postgres.tables.history_table import history_of
-from etl_assets.postgres.tables.ordered_versions import OrderedTableWriter
+from etl_assets.postgres.tables.ordered_upsert import OrderedTableWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,12 @@ class OrderedHistoryRows(KeyedRows):
         )
 
     def write(self, prepared: Prepared, kind: Kind) -> Written:
-        """See `RowWriter.write`."""
+        """See `RowWriter.write`.
+
+        If the delivery is reloaded, rows that stay as they are get their ends again: other columns may count now.
+        """
         written = super().write(prepared, kind)
+        if kind == "ingest" and self.context.delivery.generation > 1:
+            self.table.versions.stake.add(prepared.rows)
         self.table.versions.place()
         return written

@@ -10,30 +10,26 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
-from psycopg import errors, sql
+from psycopg import sql
 
 from etl_assets.postgres.connection import planned_without
-from etl_assets.postgres.tables.copy import copy_in, encode, wire_frame
 from etl_assets.postgres.tables.ddl import Extension
 from etl_assets.postgres.tables.guard import same_key
 from etl_assets.postgres.tables.history_table import VALID_FROM, VALID_TO
 from etl_assets.postgres.tables.key_lists import KeyList
 from etl_assets.postgres.tables.names import identifier
-from etl_assets.postgres.tables.upsert import TableWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import LiteralString
 
+    import polars as pl
+
     from etl_assets.postgres.connection import Connection
-    from etl_assets.postgres.tables.upsert import Protect, Written
     from etl_assets.schema import Column, Schema
 
 _PLACED: Final = sql.Identifier("pg_temp", "etl_placed")
 _MOMENT: Final = "timestamp with time zone"
-VALIDITY: Final = (VALID_FROM, VALID_TO)
-"""The columns of when a version begins, and when it ends; the second is null of a current version, and of no other."""
 _BEGINS: Final = sql.Identifier("#begins")
 _ENDS: Final = sql.Identifier("#ends")
 """No declared column has such a name."""
@@ -47,8 +43,7 @@ def validity_of(order: Column) -> Extension:
     Args:
         order: The order column, a date or an instant. A date means its midnight in UTC.
     """
-    name = sql.Identifier(order.name).as_string(None)
-    begins = name if order.type.is_instant else f"{name}::timestamp without time zone AT TIME ZONE 'UTC'"
+    begins = _moment(order, order.name).as_string(None)
     return Extension(
         {VALID_FROM: _MOMENT, VALID_TO: _MOMENT},
         clauses={VALID_FROM: f"GENERATED ALWAYS AS ({begins}) STORED", VALID_TO: "DEFAULT '-infinity'"},
@@ -74,8 +69,9 @@ class OrderedVersions:
         self._table = identifier(table)
         self._schema = schema
         self._columns = columns
-        of_rows = replace(schema, key=schema.key[:-1])
-        self.stake = KeyList(connection, "etl_stake_of_order", table, of_rows, at_commit="DELETE ROWS")
+        self._of_rows = replace(schema, key=schema.key[:-1])
+        self.stake = KeyList(connection, "etl_stake_of_order", table, self._of_rows, at_commit="DELETE ROWS")
+        self._first = KeyList(connection, "etl_first_of_order", table, schema, at_commit="DELETE ROWS")
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_PLACED))
         connection.execute(
             sql.SQL(
@@ -83,13 +79,37 @@ class OrderedVersions:
             ).format(_listed(schema.key), sql.Identifier(VALID_TO), _ENDS, self._table)
         )
 
+    def end_current(self, rows: pl.DataFrame) -> None:
+        """Let the current version of each key end with the first of some rows, unless it is later than that one.
+
+        Args:
+            rows: Sorted by the key of the table.
+        """
+        self._connection.execute(sql.SQL("TRUNCATE {}").format(self._first.name))
+        *key, order = self._schema.key
+        self._first.add(rows.select(self._schema.key).unique(key, keep="first", maintain_order=True))
+        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+            self._connection.execute(
+                sql.SQL(
+                    "UPDATE {} h SET {valid_to} = {moment} FROM {} f WHERE {} AND h.{valid_to} IS NULL "
+                    "AND h.{order} < f.{order}"
+                ).format(
+                    self._table,
+                    self._first.name,
+                    same_key(self._of_rows, "h", "f"),
+                    valid_to=sql.Identifier(VALID_TO),
+                    moment=_moment(self._schema[order], "f", order),
+                    order=sql.Identifier(order),
+                )
+            )
+
     def place(self) -> None:
         """Let each version of the keys at stake end where the next one begins.
 
         First the versions that end, then those that are current, so that no key has two current versions.
         """
         at_stake = sql.SQL("JOIN (SELECT DISTINCT * FROM {}) k ON {}").format(
-            self.stake.name, same_key(replace(self._schema, key=self._schema.key[:-1]), "h", "k")
+            self.stake.name, same_key(self._of_rows, "h", "k")
         )
         with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
             self._connection.execute(sql.SQL("TRUNCATE {}").format(_PLACED))
@@ -126,74 +146,6 @@ def count_misplaced(connection: Connection, table: str, schema: Schema, columns:
     )
     row = connection.execute(query).fetchone()
     return int(row[0]) if row else 0
-
-
-class OrderedTableWriter(TableWriter):
-    """Writes rows of versions that a column orders, and lists the keys of those that it inserts or changes.
-
-    Args:
-        connection: Of the load.
-        table: ``schema.table``.
-        schema: Of its rows; the last column of the key is the order column.
-        delivery_id: Id of the delivery that is written.
-        columns: Names of the columns that count; all if empty.
-        refresh_hashes: See `TableWriter`.
-
-    Attributes:
-        versions: Has the keys, and gives their versions their ends afterwards.
-    """
-
-    def __init__(
-        self,
-        connection: Connection,
-        table: str,
-        schema: Schema,
-        delivery_id: int,
-        *,
-        columns: Sequence[str],
-        refresh_hashes: bool,
-    ) -> None:
-        super().__init__(connection, table, schema, delivery_id, refresh_hashes=refresh_hashes)
-        self.versions = OrderedVersions(connection, table, schema, columns)
-        self._expect_new_keys = self.was_empty and not columns
-
-    @property
-    def sends_everything(self) -> bool:
-        """Return False: whether the rows are sent with their ends is known only when they are written."""
-        return False
-
-    def _copy_if_new(self, rows: pl.DataFrame, encoded: bytes | None = None) -> bool:
-        """See `TableWriter`. Rows of which no key is in the table have all their neighbours with them."""
-        if self._expect_new_keys and rows.height:
-            if self._copy_with_ends(rows):
-                return True
-            self._expect_new_keys = False
-        if not super()._copy_if_new(rows, encoded):
-            return False
-        self.versions.stake.add(rows)
-        return True
-
-    def _copy_with_ends(self, rows: pl.DataFrame) -> bool:
-        """Copy rows with their ends; return False and copy nothing if a key has a current version already."""
-        *key, order = self._schema.key
-        begins = pl.col(order)
-        if not self._schema[order].type.is_instant:
-            begins = begins.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-        same_as_next = pl.all_horizontal(pl.col(name) == pl.col(name).shift(-1) for name in key).fill_null(value=False)
-        ends = pl.when(same_as_next).then(begins.shift(-1)).alias(VALID_TO)
-        columns = (*self._columns, VALID_TO)
-        data = encode(wire_frame(rows.with_columns(ends).select(columns), self._schema))
-        try:
-            with self._connection.transaction():
-                copy_in(self._connection, self._table, columns, data)
-        except errors.UniqueViolation:
-            return False
-        return True
-
-    def _merge(self, rows: pl.DataFrame, encoded: bytes | None, protect: Protect | None) -> Written:
-        """See `TableWriter`."""
-        self.versions.stake.add(rows)
-        return super()._merge(rows, encoded, protect)
 
 
 def _placed(table: sql.Composable, schema: Schema, columns: Sequence[str], joined: sql.Composable) -> sql.Composed:
@@ -233,6 +185,14 @@ def _placed(table: sql.Composable, schema: Schema, columns: Sequence[str], joine
         table=table,
         joined=joined,
     )
+
+
+def _moment(order: Column, *name: str) -> sql.Composable:
+    """SQL for the moment that a value of the order column means."""
+    value = sql.Identifier(*name)
+    if order.type.is_instant:
+        return value
+    return sql.SQL("({}::timestamp without time zone AT TIME ZONE 'UTC')").format(value)
 
 
 def _listed(names: Sequence[str]) -> sql.Composed:
