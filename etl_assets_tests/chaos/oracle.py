@@ -278,7 +278,9 @@ class _Judgement:
         log = self._log
         of_key = slice(1) if log.cut == "files" else slice(2)
         names = ", ".join(names_of(log))
-        found = self._query(f"SELECT {names}, _valid_from, _valid_to FROM {log.table}_history")
+        # psycopg cannot read an infinite time, which no version may keep
+        ends = "CASE WHEN _valid_to = '-infinity' THEN '1900-01-01Z' ELSE _valid_to END"
+        found = self._query(f"SELECT {names}, _valid_from, {ends} FROM {log.table}_history")
         missing, others = Counter(expected) - Counter(found), Counter(found) - Counter(expected)
         return [
             *(f"the version {version} is missing" for version in sorted(missing, key=repr)),
