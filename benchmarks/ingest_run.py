@@ -50,7 +50,7 @@ def prepare(url: str, mode: str = "upsert") -> None:
     migrate(url)
     with connected(url) as connection:
         feed = source(Path(), mode)
-        feed.write.ensure_table(connection, TABLE, feed.schema)
+        feed.writer.ensure_table(connection, TABLE, feed.row_schema)
 
 
 def run(url: str, *, location: Path, landing: Path, mode: str = "upsert") -> Report:

@@ -47,6 +47,18 @@ _MERGE: Final = (
     f"insert into public.history select {_COLUMNS}, now() from stage s "
     "where not exists (select from public.history h where h.id = s.id and h.valid_to is null);\ncommit;\n"
 )
+_ORDERED: Final = _HISTORY.replace("now()", "changed_at")
+_PLACE: Final = (
+    f"begin;\n{_STAGE}insert into public.history select {_COLUMNS}, changed_at, '-infinity' from stage s "
+    "on conflict do nothing;\n"
+    "create temporary table placed on commit drop as select * from (select id, valid_from, valid_to, "
+    "lead(valid_from) over (partition by id order by valid_from) as ends from public.history "
+    "where id in (select id from stage)) p where valid_to is distinct from ends;\n"
+    "update public.history h set valid_to = p.ends from placed p where h.id = p.id and h.valid_from = p.valid_from "
+    "and p.ends is not null;\n"
+    "update public.history h set valid_to = null from placed p where h.id = p.id and h.valid_from = p.valid_from "
+    "and p.ends is null;\ncommit;\n"
+)
 
 
 @dataclass(frozen=True)
@@ -110,6 +122,24 @@ CASES: Final = {
         "reordered",
         _HISTORY,
         _MERGE,
+        ("core.bench_feed", "public.current_rows"),
+        loaded=True,
+        limit=0.8,
+    ),
+    "ordered history, every row changed, against a merge by hand": Case(
+        "ordered history",
+        "changed",
+        _ORDERED,
+        _PLACE,
+        ("core.bench_feed", "public.current_rows"),
+        loaded=True,
+        limit=0.8,
+    ),
+    "ordered history, unchanged, against a merge by hand": Case(
+        "ordered history",
+        "reordered",
+        _ORDERED,
+        _PLACE,
         ("core.bench_feed", "public.current_rows"),
         loaded=True,
         limit=0.8,

@@ -195,12 +195,22 @@ class Source(Declaration):
     @property
     def stored_table(self) -> str:
         """The name of the table that has the rows: ``table`` itself, or the one of which it is a view."""
-        return self.write.stored_in(self.table)
+        return self.writer.stored_in(self.table)
+
+    @cached_property
+    def writer(self) -> Writer:
+        """The write mode, in the form that it has for the schema."""
+        return self.write.form(self.schema)
+
+    @cached_property
+    def row_schema(self) -> Schema:
+        """The schema of the rows that are stored: with the key by which the write mode keeps one of each."""
+        return self.writer.row_schema(self.schema)
 
     @property
     def extension(self) -> Extension:
         """What the table has besides the columns of the schema."""
-        return replace(self.write.extension, partition_by=self.partition_by)
+        return replace(self.writer.extension, partition_by=self.partition_by)
 
     @property
     def parents(self) -> frozenset[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from etl_assets.doctor.declarations import compare_declarations
+from etl_assets.doctor.declarations import VERSIONS_FOLLOW, compare_declarations
 from etl_assets.doctor.frozen_bytes import BYTES_ARE_FROZEN, MANIFESTS_DESCRIBE_BYTES, examine_store, verify_bytes
 from etl_assets.doctor.sample import lot
 from etl_assets.doctor.source_reading import OF_READING, Extent, SourceReading
@@ -33,6 +33,7 @@ INVARIANTS: Final = (
     *OF_DELIVERIES,
     CONSTRAINTS_ARE_THERE,
     EXPIRED_ROWS_ARE_GONE,
+    VERSIONS_FOLLOW,
     BYTES_ARE_FROZEN,
     MANIFESTS_DESCRIBE_BYTES,
     *OF_READING,

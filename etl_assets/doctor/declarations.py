@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.ledger.delivery_invariants import CONSTRAINTS_ARE_THERE, DELIVERIES_ARE_AS_ENTERED
+from etl_assets.postgres.ledger.invariants import Invariant
+from etl_assets.postgres.ledger.rereading import loaded_deliveries
 from etl_assets.postgres.tables import ddl, marks
 
 if TYPE_CHECKING:
@@ -14,6 +16,14 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.invariants import Violation
     from etl_assets.source import Source
+
+
+VERSIONS_FOLLOW: Final = Invariant(
+    "versions_follow_one_another",
+    "A version whose place an order column decides ends where the next one of its key begins, and the last one is "
+    "current",
+    "Somebody changed the table by hand: restore it from a backup",
+)
 
 
 def compare_declarations(connection: Connection, sources: Iterable[Source]) -> Iterator[Violation]:
@@ -45,8 +55,12 @@ def _structure(connection: Connection, source: Source) -> Iterator[Violation]:
         return
     table = source.stored_table
     if ddl.exists(connection, table):
-        problems = ddl.differences(connection, table, source.schema, source.extension)
+        problems = ddl.differences(connection, table, source.row_schema, source.extension)
         if source.write.marks:
             problems += marks.view_differences(connection, table)
         for problem in problems:
             yield CONSTRAINTS_ARE_THERE.violation(f"table {table}", problem)
+        loaded = loaded_deliveries(connection, source.name, source.fingerprint)
+        if not problems and all(delivery.current for delivery in loaded):
+            for problem in source.writer.differences(connection, source.table, source.row_schema):
+                yield VERSIONS_FOLLOW.violation(f"table {table}", problem)

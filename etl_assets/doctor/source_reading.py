@@ -102,7 +102,7 @@ class SourceReading:
         self._kept_from = retention.kept_from(connection, source.name)
         self._loaded = loaded_deliveries(connection, source.name, source.fingerprint)
         ours = isinstance(source.loader, PostgresLoader)
-        self._comparable = ours and is_comparable(connection, source.stored_table, source.schema, source.extension)
+        self._comparable = ours and is_comparable(connection, source.stored_table, source.row_schema, source.extension)
         skipped = [loaded.id for loaded in self._loaded if not (loaded.current and self._comparable)]
         self.extent = Extent(source.name, sum(loaded.batches for loaded in self._loaded), skipped=skipped)
         self.violations: list[Violation] = []
@@ -148,10 +148,10 @@ class SourceReading:
         hashes = not entries.other_seeds(self._connection, self._source.name, self._seed)
         return Comparison(
             self._connection,
-            self._source.table,
-            self._source.schema,
+            self._source.writer.keyed_in(self._source.table),
+            self._source.row_schema,
             hashes=hashes,
-            compared=self._source.write.compared(self._source.schema),
+            compared=self._source.writer.compared(self._source.row_schema),
             first_stays=self._source.write.first_stays,
         )
 
@@ -207,7 +207,7 @@ class SourceReading:
             self._report_batch(REJECTED_ARE_AS_READ, delivery, batch, problem)
         if not any_replayed(self._connection, delivery, batch.span):
             entry = entries.find_batch(self._connection, delivery, batch.span.batch)
-            problem = entry_problem(batch, stored, entry, self._source.schema) if entry else ""
+            problem = entry_problem(batch, stored, entry, self._source.row_schema) if entry else ""
             if problem:
                 self._report_batch(ENTRIES_ARE_AS_READ, delivery, batch, problem)
         records = (batch.span.first_record, batch.span.last_record)
@@ -219,14 +219,14 @@ class SourceReading:
 
     def _rows(self, batch: Batch, stored: list[Rejected]) -> pl.DataFrame:
         """Return the rows of a batch with their hashes; of the rows that a record has for one key, the last one."""
-        schema = self._source.schema
+        schema = self._source.row_schema
         rows = effective_rows(batch, stored)
         if self._source.partition_by is not None and self._kept_from is not None:
             rows = rows.filter(self._source.partition_by.is_kept(self._kept_from))
         if self._source.transformer is not None and schema.key:
             rows = rows.sort(schema.order_by, maintain_order=True) if schema.order_by else rows
             rows = rows.unique([*schema.key, RECORD_NO], keep="last", maintain_order=True)
-        return rows.with_columns(row_hashes(rows, self._source.write.compared(schema), self._seed))
+        return rows.with_columns(row_hashes(rows, self._source.writer.compared(schema), self._seed))
 
     def _check_index(self, delivery: Delivery) -> None:
         """Index the bytes again, and compare the spans with those by which the delivery was read."""

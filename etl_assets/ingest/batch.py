@@ -117,7 +117,7 @@ def batches(
     def read(wanted: frozenset[int]) -> Iterator[Batch]:
         return _undecided_batches(source, partition, manifest, store, wanted, corrected)
 
-    yield from decided(source.schema, partial(read, every), read(every - skip), several=len(every) > 1)
+    yield from decided(source.row_schema, partial(read, every), read(every - skip), several=len(every) > 1)
 
 
 def _undecided_batches(

@@ -65,7 +65,7 @@ def target_of(source: Source, warehouse: Warehouse) -> Target:
     """Return the target of a source: its table and the conditions of the load."""
     return Target(
         table=source.table,
-        schema=source.schema,
+        schema=source.row_schema,
         fingerprint=source.fingerprint,
         max_rejected=source.max_rejected,
         partition_column=_partition_column(source),
@@ -73,7 +73,7 @@ def target_of(source: Source, warehouse: Warehouse) -> Target:
         keys_are_published=source.transformer is None,
         read_confirmed=partial(read_confirmed, source, warehouse.store),
         keys=RecordKeys(source),
-        writer=source.write,
+        writer=source.writer,
         partition_by=source.partition_by,
     )
 

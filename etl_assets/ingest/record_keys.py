@@ -30,9 +30,9 @@ class RecordKeys:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._schema = schema_of_keys(source.schema)
+        self._schema = schema_of_keys(source.row_schema)
         self._validator = RuleValidator()
-        types = {name: source.schema[name].type.polars for name in source.schema.key}
+        types = {name: source.schema[name].type.polars for name in source.row_schema.key}
         self._none = pl.DataFrame(schema={**types, RECORD_NO: pl.Int64})
 
     def of_batch(self, raw: RawBatch, record_numbers: pl.Series) -> tuple[pl.DataFrame, pl.Series]:

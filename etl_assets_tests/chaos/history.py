@@ -10,7 +10,9 @@ from typing import Final, Literal
 
 Cut = Literal["files", "days", "frames"]
 """How the source is cut: a partition for each file, disjoint days, or the partitions of a DataFrame asset."""
-Mode = Literal["upsert", "snapshot", "marked", "append", "replace", "history", "history of snapshots"]
+Mode = Literal[
+    "upsert", "snapshot", "marked", "append", "replace", "history", "history of snapshots", "ordered history"
+]
 """The write mode of a source; a DataFrame asset has another one, by `History.replaces`."""
 Action = Literal["publish", "run", "land", "load", "reload", "replay", "correct", "dismiss", "declare"]
 

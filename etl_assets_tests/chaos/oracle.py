@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from etl_assets_tests.chaos.expected import Fields, Log, Row
 
 _GONE_SECONDS: Final = 5.0
+_HISTORIES: Final = {"history", "history of snapshots", "ordered history"}
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,9 @@ class _Judgement:
             if named is None or not 1 <= number <= named.records or self.row(named, number) != tuple(row):
                 differences.append(f"the row {row} does not come from record {number} of delivery {delivery}")
         differences += self._marks() if log.mode == "marked" else []
-        return differences + (self._versions() if log.mode in {"history", "history of snapshots"} else [])
+        if log.mode == "ordered history":
+            return differences + self._differing_versions(self._ordered_versions())
+        return differences + (self._differing_versions(self._versions()) if log.mode in _HISTORIES else [])
 
     def _records(self) -> list[str]:
         """Compare a table without a key with the records that must be in it, by delivery and number."""
@@ -194,7 +198,8 @@ class _Judgement:
                 key, version = (row[:1], row[2]) if log.cut == "files" else (row[:2], row[-1])
                 if log.cut == "days":
                     version = row[3]
-                order = (version if log.declared.ordered else 0, each.partition, each.id, number)
+                is_ordered = log.declared.ordered or log.mode == "ordered history"
+                order = (version if is_ordered else 0, each.partition, each.id, number)
                 if key not in best or best[key][0] < order:
                     best[key] = (order, row)
         return {key: row for key, (_, row) in best.items()}
@@ -233,10 +238,9 @@ class _Judgement:
             differences.append(f"the view has {current} rows")
         return differences
 
-    def _versions(self) -> list[str]:
-        """Compare the table of versions with those that the deliveries make, one after the other."""
+    def _versions(self) -> list[Row]:
+        """Return the versions that the deliveries make, one after the other, each with its beginning and its end."""
         log = self._log
-        of_key = slice(1) if log.cut == "files" else slice(2)
         times: dict[int, object] = dict(
             self._query("SELECT id, valid_from FROM etl.delivery WHERE source = %s", log.source)
         )
@@ -253,9 +257,30 @@ class _Judgement:
                     expected.append((*current[key][0], current[key][1], at))
                 if key not in current or current[key][0] != row:
                     current[key] = (row, at)
-        expected += [(*row, began, None) for current in scopes.values() for row, began in current.values()]
+        return expected + [(*row, began, None) for current in scopes.values() for row, began in current.values()]
+
+    def _ordered_versions(self) -> list[Row]:
+        """Return the newest row of each key and version, each with its beginning and its end."""
+        of_key, version = (slice(1), 2) if self._log.cut == "files" else (slice(2), 3)
+        newest: dict[Row, dict[int, Row]] = {}
+        for each in sorted(self.delivered.values(), key=lambda delivered: (delivered.partition, delivered.id)):
+            numbers = range(1, each.records + 1) if each.status == "complete" else ()
+            for row in filter(None, (self.row(each, number) for number in numbers)):
+                newest.setdefault(row[of_key], {})[row[version]] = row
+        expected: list[Row] = []
+        for rows in newest.values():
+            days = [datetime(2024, 1, day, tzinfo=UTC) for day in sorted(rows)]
+            expected += [(*rows[at.day], at, end) for at, end in zip(days, [*days[1:], None], strict=True)]
+        return expected
+
+    def _differing_versions(self, expected: list[Row]) -> list[str]:
+        """Compare the table of versions with those that it must have."""
+        log = self._log
+        of_key = slice(1) if log.cut == "files" else slice(2)
         names = ", ".join(names_of(log))
-        found = self._query(f"SELECT {names}, _valid_from, _valid_to FROM {log.table}_history")
+        # psycopg cannot read an infinite time, which no version may keep
+        ends = "CASE WHEN _valid_to = '-infinity' THEN '1900-01-01Z' ELSE _valid_to END"
+        found = self._query(f"SELECT {names}, _valid_from, {ends} FROM {log.table}_history")
         missing, others = Counter(expected) - Counter(found), Counter(found) - Counter(expected)
         return [
             *(f"the version {version} is missing" for version in sorted(missing, key=repr)),
@@ -355,7 +380,7 @@ class _Judgement:
             if sum(entry[7] for entry in own) != len(kept):
                 differences.append(f"the ledger of delivery {each.id} does not count its {len(kept)} rejected records")
         if self._query("SELECT to_regclass(%s)::text", log.table)[0][0]:
-            history = "_history" if log.mode in {"history", "history of snapshots"} else ""
+            history = "_history" if log.mode in _HISTORIES else ""
             ((rows,),) = self._query(f"SELECT count(*) FROM {log.table}{history}")
             if rows != sum(entry[15] for entry in entries):
                 differences.append(f"the table has {rows} rows, and the ledger {sum(entry[15] for entry in entries)}")

@@ -49,6 +49,7 @@ WRITERS: Final[dict[Mode, Writer]] = {
     "replace": Replace(),
     "history": Versions(dated=day_of),
     "history of snapshots": Versions(snapshot=Snapshot(max_deleted=1.0), dated=day_of),
+    "ordered history": Versions(),
 }
 NAME: Final = "goods"
 RUN: Final = "run"
@@ -61,6 +62,21 @@ class Merged(Transformer):
 
     def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame[frame["version"] < 3].replace({"code": {"b": "a"}})
+
+
+@dataclass(frozen=True)
+class Dated(Transformer):
+    """Adds the day of January that the version is.
+
+    Attributes:
+        merged: Whether it does what `Merged` does as well.
+    """
+
+    merged: bool
+
+    def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        frame = frame.assign(at=[date(2024, 1, version) for version in frame["version"]])
+        return Merged().transform(frame) if self.merged else frame
 
 
 @dataclass(frozen=True)
@@ -95,6 +111,11 @@ class Runs:
             columns.insert(0, Column("day", "date", required=True))
         if declared.extra:
             columns.append(Column("extra", "text"))
+        order = "version" if declared.ordered else None
+        transformer: Transformer | None = Merged() if declared.merged else None
+        if self.history.mode == "ordered history":
+            columns.append(Column("at", "date", required=True, derived=True))
+            order, transformer = "at", Dated(declared.merged)
         return Source(
             name=NAME,
             description="Goods in stock.",
@@ -104,13 +125,9 @@ class Runs:
                 format=Csv(batch_bytes=self.history.batch_bytes),
                 settle_seconds=0.0,
             ),
-            schema=Schema(
-                tuple(columns),
-                key=self._key,
-                order_by="version" if declared.ordered else None,
-            ),
+            schema=Schema(tuple(columns), key=self._key, order_by=order),
             partitions=Daily(date(2024, 1, 1), column="day") if days else Files(),
-            transformer=Merged() if declared.merged else None,
+            transformer=transformer,
             write=WRITERS[self.history.mode],
             max_rejected=1.0,
             runs_at_once=4,

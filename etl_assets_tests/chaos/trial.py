@@ -118,7 +118,7 @@ class _Trial:
         fields: dict[str, str | None] = dict(zip(names, step.records[0].split(",")[:-1], strict=True))
         source = self._execution.runs().source(self._log.declared)
         if record.fields is None:
-            fields = dict.fromkeys(source.schema.names) | fields
+            fields = dict.fromkeys(column.name for column in source.schema.published) | fields
         with connected(self._warehouse.url) as connection:
             entered = ingest.published_correction(source, record, fields)
             decisions.correct(connection, record.id, entered, _WHO, None)

@@ -18,6 +18,7 @@ from etl_assets.load.writers.published_keys import PublishedKeys
 from etl_assets.load.writers.replace import ReplacingRows
 from etl_assets.postgres.ledger import completions, deliveries, locks
 from etl_assets.postgres.tables.guard import Guard
+from etl_assets.postgres.tables.ordered_versions import OrderedVersions
 from etl_assets.postgres.tables.record_ranges import RecordRanges
 from etl_assets.postgres.tables.upsert import TableWriter
 from etl_assets_tests.chaos.history import AT_ONCE, BIT_FLIPPED, CONNECTION_CUT, KILLED, ZOMBIE
@@ -169,6 +170,11 @@ def _history_without_guard() -> None:
     substitute(HistoryRows, "begin", lambda self, _newer: begin(self, ()))
 
 
+def _no_place() -> None:
+    """Leave versions that come late without a place among the others."""
+    substitute(OrderedVersions, "place", lambda _self: None)
+
+
 def _no_materialization() -> None:
     """Show nothing in Dagster of what a replay changes."""
     substitute(jobs, "log_touched", lambda *_args, **_options: None)
@@ -189,6 +195,7 @@ VARIANTS: Final = (
     Variant("a reload appends again", _appended_again, (KILLED,), modes=("append",)),
     Variant("a late version does not give way", _late_version_stays, (KILLED,), modes=("history",)),
     Variant("a history without the guard", _history_without_guard, (KILLED,), modes=("history",)),
+    Variant("a late version has no place", _no_place, (KILLED,), modes=("ordered history",)),
     Variant("replay without materialization", _no_materialization, (KILLED,), sign="Dagster", in_dagster=True),
 )
 """Every variant, each with what its trials are about."""

@@ -150,8 +150,20 @@ class Writer(Declaration):
         """Whether a complete delivery deletes rows of older ones."""
         return False
 
+    def form(self, schema: Schema) -> Writer:  # noqa: ARG002 -- modes with several forms need it
+        """Return the mode in the form that it has for a declared schema; most have one form."""
+        return self
+
+    def row_schema(self, schema: Schema) -> Schema:
+        """Return the schema of the rows that the mode keeps: with the key by which it keeps one of each."""
+        return schema
+
     def stored_in(self, table: str) -> str:
         """Return the name of the table that has the rows; ``schema.table`` is a view of it, or the same."""
+        return table
+
+    def keyed_in(self, table: str) -> str:
+        """Return the name of the table, or view, that has one row of each key of `row_schema`."""
         return table
 
     def compared(self, schema: Schema) -> tuple[str, ...]:
@@ -194,6 +206,16 @@ class Writer(Declaration):
         """
         remove_marks(connection, table)
         ensure_table(connection, table, schema, replace(self.extension, partition_by=partition_by))
+
+    def differences(self, connection: Connection, table: str, schema: Schema) -> list[str]:  # noqa: ARG002 -- see below
+        """Return how the stored rows contradict one another, as clauses; nothing if they do not. Modes override this.
+
+        Args:
+            connection: To the warehouse, which is only read.
+            table: ``schema.table``.
+            schema: From `row_schema`.
+        """
+        return []
 
     @abstractmethod
     def open(self, context: WriterContext) -> RowWriter:

@@ -11,6 +11,7 @@ from etl_assets.load.writers.base import (
     Writer,
 )
 from etl_assets.load.writers.history_rows import HistoryRows
+from etl_assets.load.writers.ordered_history import OrderedHistory, check_order
 from etl_assets.postgres.tables.history_table import OF_VERSIONS, ensure_history, history_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ class History(Writer):
     ``core.NAME`` is a view of the current versions, ``core.NAME_history`` the table of all of them, and the function
     ``core.NAME_as_of(timestamptz)`` returns those of a moment. A version is valid from the time of the delivery that
     brought it, ``_valid_from``, to that of the first delivery that brought another one, ``_valid_to``.
+
+    If the schema has ``order_by``, a version is valid from its own value of that column to the next value of its key,
+    whichever deliveries bring them; see `OrderedHistory`.
 
     Attributes:
         columns: The columns that count: others keep, in each version, the values that the version began with. If
@@ -70,19 +74,29 @@ class History(Writer):
 
     def check(self, schema: Schema, partitions: Partitioning | None, where: str) -> None:
         """See `Writer.check`."""
-        if schema.order_by is not None:
-            problem = "is History, whose versions follow the deliveries, and the schema has order_by"
-            raise DeclarationError(where, "write", problem, "Leave order_by out")
         if schema.claims:
             problem = "is History, in which former versions keep their values, and the schema has unique values"
             raise DeclarationError(where, "write", problem, "Leave unique out, or add the columns to the key")
-        if schema.repeated_keys == "reject":
-            problem = "is History, and repeated_keys='reject' compares records with rows"
-            raise DeclarationError(where, "write", problem, "Write 'reject_all', 'first', 'last' or 'report'")
         if unknown := [name for name in self.columns if name not in schema.names]:
             raise DeclarationError(where, "write", f"has no column {unknown[0]!r}", "Name declared columns")
         if taken := [name for name in OF_VERSIONS.columns if name in schema.names]:
             raise DeclarationError(where, "write", f"needs the name {taken[0]!r}", "Name the column otherwise")
+        if schema.order_by is None:
+            self._check_deliveries(schema, partitions, where)
+            return
+        check_order(schema, where)
+        for argument in ("snapshot", "dated"):
+            if getattr(self, argument) is not None:
+                problem = (
+                    f"is History with {argument}, by which deliveries date the versions, and the schema has order_by"
+                )
+                raise DeclarationError(where, "write", problem, f"Leave {argument} or order_by out")
+
+    def _check_deliveries(self, schema: Schema, partitions: Partitioning | None, where: str) -> None:
+        """Raise unless deliveries can begin and end the versions."""
+        if schema.repeated_keys == "reject":
+            problem = "is History, and repeated_keys='reject' compares records with rows"
+            raise DeclarationError(where, "write", problem, "Write 'reject_all', 'first', 'last' or 'report'")
         if self.snapshot is not None:
             self.snapshot.check(schema, partitions, where)
             if self.snapshot.mark:
@@ -91,6 +105,12 @@ class History(Writer):
         if partitions is not None and partitions.column is None and self.dated is None:
             problem = "is History, and partitions may be fetched in another order than that of their times"
             raise DeclarationError(where, "write", problem, "Write dated=, a function of the key of a partition")
+
+    def form(self, schema: Schema) -> Writer:
+        """See `Writer.form`. With an order column, the records decide from when their versions are valid."""
+        if schema.order_by is None:
+            return self
+        return OrderedHistory(schema.key, schema[schema.order_by], self.columns)
 
     def stored_in(self, table: str) -> str:
         """See `Writer.stored_in`."""

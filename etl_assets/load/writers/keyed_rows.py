@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from etl_assets.load.writers.base import WriterContext
     from etl_assets.postgres.ledger.entries import Kind
     from etl_assets.postgres.tables.guard import Guard
+    from etl_assets.postgres.tables.key_lists import KeyList
     from etl_assets.postgres.tables.upsert import Protect, Written
 
 
@@ -42,17 +43,30 @@ class KeyedRows(RowWriter):
 
     Attributes:
         table: Writes into the table.
+        deleted: Gets the keys of rows that are deleted since the delivery no longer yields them; None if nobody needs
+            them.
     """
 
     def __init__(self, context: WriterContext) -> None:
         super().__init__(context)
-        self.table = TableWriter(
+        self.table = self.open_table()
+        self.deleted: KeyList | None = None
+
+    def open_table(self) -> TableWriter:
+        """Return what writes into the table."""
+        context = self.context
+        return TableWriter(
             context.connection,
             context.target.table,
             context.target.schema,
             context.delivery.id,
-            refresh_hashes=entries.other_seeds(context.connection, context.delivery.source, context.seed),
+            refresh_hashes=self.has_other_seeds,
         )
+
+    @property
+    def has_other_seeds(self) -> bool:
+        """Whether rows of the table may have hashes of another seed."""
+        return entries.other_seeds(self.context.connection, self.context.delivery.source, self.context.seed)
 
     @property
     def guard(self) -> Guard:
@@ -187,6 +201,7 @@ class KeyedRows(RowWriter):
             prepared.batch.rows,
             (first, last),
             protect,
+            self.deleted,
         )
         if deleted:
             newer_too = confirmed or context.target.schema.order_by is not None or self.guard.first_stays

@@ -35,11 +35,15 @@ class Extension:
         columns: Further bookkeeping columns, and their types in Postgres.
         key: Bookkeeping columns that the primary key ends with.
         partition_by: How it is cut into child tables; None if it is not.
+        clauses: What follows the type of some of these columns when they are created: a default, or an expression.
+        versions: Whether it has versions of rows.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     key: tuple[str, ...] = ()
     partition_by: PartitionBy | None = None
+    clauses: Mapping[str, str] = field(default_factory=dict)
+    versions: bool = False
 
 
 _NONE: Final = Extension()
@@ -197,7 +201,8 @@ def _create(connection: Connection, table: str, schema: Schema, extension: Exten
     ]
     columns += [sql.SQL("{} bigint NOT NULL").format(sql.Identifier(name)) for name in BOOKKEEPING]
     columns += [
-        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(type_)) for name, type_ in extension.columns.items()
+        sql.SQL("{} {} {}").format(sql.Identifier(name), sql.SQL(type_), sql.SQL(extension.clauses.get(name, "")))
+        for name, type_ in extension.columns.items()
     ]
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(table.split(".", 1)[0])))
     if key := _declared_key(schema, extension):
@@ -264,7 +269,7 @@ def _problem(connection: Connection, table: str, schema: Schema, existing: dict[
 def _remedy(table: str, extension: Extension) -> str:
     """Return what to do about a table that cannot be changed in place: a source is loaded again, beside it."""
     schema, name = table.split(".", 1)
-    if extension.key:
+    if extension.versions:
         return "A table of versions is not built again: declare what it had, or a source with a new name."
     if schema != _CORE:
         return "Give the asset a name of its own, or drop the table and compute every partition again."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from psycopg import sql
@@ -24,8 +25,25 @@ VALID_TO: Final = "_valid_to"
 ENDED_BY: Final = "_ended_by"
 """Id of the delivery that ended it; null of a current version."""
 OF_VERSIONS: Final = ddl.Extension(
-    {VALID_FROM: "timestamp with time zone", VALID_TO: "timestamp with time zone", ENDED_BY: "bigint"}, (DELIVERY_ID,)
+    {VALID_FROM: "timestamp with time zone", VALID_TO: "timestamp with time zone", ENDED_BY: "bigint"},
+    (DELIVERY_ID,),
+    versions=True,
 )
+
+
+@dataclass(frozen=True)
+class VersionsForm:
+    """What a table of versions has besides the columns of its schema.
+
+    Attributes:
+        extension: Further columns.
+        key: Names of the columns that identify a row, of which the table has versions.
+        ended: Name of the column that is null of the current version, and of no other.
+    """
+
+    extension: ddl.Extension
+    key: tuple[str, ...]
+    ended: str
 
 
 def history_of(table: str) -> str:
@@ -43,19 +61,21 @@ def _with_suffix(table: str, suffix: str) -> str:
     return f"{schema}.{name[: MAX_IDENTIFIER_BYTES - len(suffix)]}{suffix}"
 
 
-def ensure_history(connection: Connection, table: str, schema: Schema) -> None:
+def ensure_history(connection: Connection, table: str, schema: Schema, form: VersionsForm | None = None) -> None:
     """Create the table, the view and the function, or change them if the schema only adds or widens columns.
 
     Args:
         connection: In autocommit.
         table: ``schema.table``, the name of the view.
         schema: Of the rows.
+        form: How versions are stored; None if deliveries begin and end them.
 
     Raises:
         IncompatibleTableError: If this needs any other change, or other views use the view and its columns change
             their types. Nothing was changed.
     """
-    if ddl.is_view(connection, table) and ddl.is_as_declared(connection, history_of(table), schema, OF_VERSIONS):
+    form = form or VersionsForm(OF_VERSIONS, schema.key, ENDED_BY)
+    if ddl.is_view(connection, table) and ddl.is_as_declared(connection, history_of(table), schema, form.extension):
         return
     with connection.transaction():
         ddl.lock_ddl(connection)
@@ -66,19 +86,19 @@ def ensure_history(connection: Connection, table: str, schema: Schema) -> None:
             )
         retyped = ddl.is_view(connection, table) and ddl.retypes(connection, history_of(table), schema)
         properties = drop_view(connection, table, history_of(table)) if retyped else None
-        ddl.ensure_table(connection, history_of(table), schema, OF_VERSIONS)
-        _create_view(connection, table, schema)
+        ddl.ensure_table(connection, history_of(table), schema, form.extension)
+        _create_view(connection, table, form)
         if properties is not None:
             properties.give(connection, identifier(table), "VIEW")
 
 
-def _create_view(connection: Connection, table: str, schema: Schema) -> None:
+def _create_view(connection: Connection, table: str, form: VersionsForm) -> None:
     """Create the view and the function; columns that were added to the table come last in the view, too."""
     name, history = identifier(table), history_of(table)
     columns = [column for column in ddl.columns_of(connection, history) if column not in {VALID_TO, ENDED_BY}]
     connection.execute(
         sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {} WHERE {} IS NULL").format(
-            name, sql.SQL(", ").join(map(sql.Identifier, columns)), identifier(history), sql.Identifier(ENDED_BY)
+            name, sql.SQL(", ").join(map(sql.Identifier, columns)), identifier(history), sql.Identifier(form.ended)
         )
     )
     connection.execute(
@@ -86,13 +106,13 @@ def _create_view(connection: Connection, table: str, schema: Schema) -> None:
             name, sql.Literal(f"The current rows of {history}, which has their former versions as well.")
         )
     )
-    index = sql.Identifier(ddl.index_name(history, schema.key, "current"))
+    index = sql.Identifier(ddl.index_name(history, form.key, "current"))
     connection.execute(
         sql.SQL("CREATE UNIQUE INDEX IF NOT EXISTS {} ON {} ({}) WHERE {} IS NULL").format(
             index,
             identifier(history),
-            sql.SQL(", ").join(map(sql.Identifier, schema.key)),
-            sql.Identifier(ENDED_BY),
+            sql.SQL(", ").join(map(sql.Identifier, form.key)),
+            sql.Identifier(form.ended),
         )
     )
     body = sql.SQL("SELECT * FROM {history} WHERE {begins} <= $1 AND ({ends} > $1 OR {ends} IS NULL)").format(

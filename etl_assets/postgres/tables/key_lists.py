@@ -26,7 +26,7 @@ class KeyList:
         name: Of the temporary table.
         table: ``schema.table``.
         schema: Has the key; columns that are not of the key do not matter.
-        at_commit: Whether the table is dropped at the end of the transaction, or stays with its rows.
+        at_commit: Whether the table is dropped at the end of the transaction, or stays with or without its rows.
 
     Attributes:
         name: Of the temporary table, in SQL.
@@ -39,7 +39,7 @@ class KeyList:
         table: str,
         schema: Schema,
         *,
-        at_commit: Literal["DROP", "PRESERVE ROWS"],
+        at_commit: Literal["DROP", "PRESERVE ROWS", "DELETE ROWS"],
     ) -> None:
         self._connection = connection
         self._schema = schema
@@ -73,6 +73,20 @@ class KeyList:
             half = rows.height // 2
             self.add(rows[:half])
             self.add(rows[half:])
+
+    def returned_by(self, statement: sql.Composed, row: str) -> sql.Composed:
+        """Return a statement that also adds the keys of the rows that a statement changes, one for each.
+
+        Args:
+            statement: Changes rows of the table, and has no RETURNING.
+            row: The alias that the table has in it.
+        """
+        columns = sql.SQL(", ").join(map(sql.Identifier, self._schema.key))
+        returned = sql.SQL(", ").join(sql.Identifier(row, name) for name in self._schema.key)
+        self._is_analyzed = False
+        return sql.SQL("WITH changed AS ({} RETURNING {}) INSERT INTO {} ({}) SELECT {} FROM changed").format(
+            statement, returned, self.name, columns, columns
+        )
 
     def analyze(self) -> None:
         """Let the planner know how many keys there are."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.tables.key_lists import KeyList
     from etl_assets.postgres.tables.upsert import Protect
     from etl_assets.schema import Schema
 
@@ -38,6 +39,7 @@ def remove_unproduced(
     produced: pl.DataFrame,
     records: tuple[int, int],
     protect: Protect | None,
+    deleted: KeyList | None = None,
 ) -> tuple[int, bool]:
     """Delete rows of a delivery that its reloaded records no longer yield, or yield with another order.
 
@@ -53,6 +55,7 @@ def remove_unproduced(
         produced: Every row that the records yield now: the schema's columns and ``RECORD_NO``.
         records: The first and the last record that is reloaded.
         protect: See `TableWriter.write`.
+        deleted: Gets the keys of the rows that are deleted, a row for each; None if nobody needs them.
 
     Returns:
         How many rows were deleted, and whether a newer record has the key of one of them with other contents.
@@ -70,6 +73,8 @@ def remove_unproduced(
                 confirmed = protect(candidates)
                 others = confirmed.height - hand_over(connection, table, schema, confirmed)
         statement = sql.SQL("DELETE FROM {} t WHERE {}").format(identifier(table), unproduced)
+        if deleted is not None:
+            statement = deleted.returned_by(statement, "t")
         return connection.execute(statement, values).rowcount, others > 0
 
 
