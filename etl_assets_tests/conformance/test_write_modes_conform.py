@@ -65,3 +65,17 @@ class TestHistoryOfSnapshots(WriterSuite):
 class TestHistoryOfSomeColumns(WriterSuite):
     def writer(self) -> Writer:
         return History(columns=("amount",))
+
+
+class TestHistoryByOrder(WriterSuite):
+    order_by = "at"
+
+    def writer(self) -> Writer:
+        return History()
+
+
+class TestHistoryByOrderOfSomeColumns(WriterSuite):
+    order_by = "at"
+
+    def writer(self) -> Writer:
+        return History(columns=("amount",))
