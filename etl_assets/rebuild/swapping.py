@@ -12,10 +12,11 @@ from etl_assets.load.prepare import hash_seed
 from etl_assets.postgres.connection import connected, in_session
 from etl_assets.postgres.ledger import deliveries, locks, rebuild_merge, rebuilding, references
 from etl_assets.postgres.ledger.rebuilt import OFFSET
-from etl_assets.postgres.tables.beside import beside, shift_marks
-from etl_assets.postgres.tables.marks import drop_view, remove_marks
-from etl_assets.postgres.tables.replacement import Replacement, wait_for_older_snapshots
-from etl_assets.rebuild.building import alone, build_on
+from etl_assets.postgres.older_snapshots import wait_for_older_snapshots
+from etl_assets.postgres.tables.beside import beside, drop_views, shift_marks
+from etl_assets.postgres.tables.marks import remove_marks
+from etl_assets.postgres.tables.replacement import Replacement
+from etl_assets.rebuild.building import alone, build_on, stored_beside
 
 if TYPE_CHECKING:
     from etl_assets.landing import Warehouse
@@ -43,7 +44,7 @@ def swap(source: Source, warehouse: Warehouse, run_id: str, on_progress: OnProgr
             was refused under the declaration. Nothing was put in place.
     """
     with alone(source, warehouse), connected(warehouse.url) as connection:
-        Replacement(connection, source.table, beside(source.table))
+        Replacement(connection, source.table, beside(source.table), stored_beside(source))
         build_on(source, warehouse, run_id, on_progress)
         for partition in rebuilding.partitions(connection, source.name):
             locks.lock(connection, source.name, partition)
@@ -59,14 +60,14 @@ def swap(source: Source, warehouse: Warehouse, run_id: str, on_progress: OnProgr
 
 
 def _put_in_place(connection: Connection, source: Source, run_id: str) -> None:
-    new = beside(source.table)
-    replacement = Replacement(connection, source.table, new)
+    new, stored = beside(source.table), stored_beside(source)
+    replacement = Replacement(connection, source.table, new, stored)
     with connection.transaction():
         connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         # a source without deliveries has none
         source.write.ensure_table(connection, new, source.schema, source.partition_by)
-        drop_view(connection, new)
-        shift_marks(connection, new, -OFFSET)
+        drop_views(connection, new)
+        shift_marks(connection, stored, -OFFSET)
         replacement.prepare()
     if not wait_for_older_snapshots(connection, _SNAPSHOT_SECONDS, time.sleep):
         raise BusyError(
@@ -82,8 +83,9 @@ def _put_in_place(connection: Connection, source: Source, run_id: str) -> None:
         references.record(connection, source.table, source.schema.lookups)
         if not source.write.marks:
             remove_marks(connection, source.table)
-        replacement.swap()
+        replacement.exchange()
         source.write.ensure_table(connection, source.table, source.schema, source.partition_by)
+        replacement.attach()
 
 
 def _interrupted(source: Source) -> BusyError:

@@ -64,8 +64,3 @@ def test_a_table_gets_or_loses_its_key_by_a_rebuild(world: World) -> None:
     assert world.violations() == []
 
 
-def test_a_history_is_not_rebuilt(world: World) -> None:
-    world.more = {"write": History()}
-    world.take("a,1,x")
-    with pytest.raises(RebuildError, match="cannot be built again beside itself"):
-        build(world)
