@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from etl_assets import rebuild
-from etl_assets.load.writers import History
-from etl_assets_tests.ingest.test_history import as_of, dated, day_of, take, versions
+import pytest
+
+from etl_assets_tests.ingest.test_history import as_of, dated, take, versions
 from etl_assets_tests.rebuild.test_building import build, swap, verify
 
 if TYPE_CHECKING:
@@ -30,4 +30,66 @@ def test_a_history_is_built_beside_the_one_in_use(dated: World) -> None:
     assert dated.violations() == []
     take(dated, 4, "a,4,")
     assert versions(dated) == [("a", 1, 1, 3), ("a", 3, 3, 4), ("a", 4, 4, 5), ("a", 1, 5, None), ("b", 1, 1, None)]
+    assert dated.violations() == []
+
+
+BY_HAND = {
+    "a version deleted": (
+        "DELETE FROM core.goods_history WHERE code = 'a' AND _valid_from < '2024-01-02'",
+        [("missing", "code=a, _delivery_id=1", ())],
+    ),
+    "a version added": (
+        "INSERT INTO core.goods_history SELECT 'q', amount, note, _delivery_id, _record_no, _row_hash, _valid_from "
+        "FROM core.goods_history WHERE code = 'b'",
+        [("extra", "code=q, _delivery_id=1", ())],
+    ),
+    "a changed value": (
+        "UPDATE core.goods_history SET amount = 99 WHERE code = 'a' AND _ended_by IS NOT NULL",
+        [("contents", "code=a, _delivery_id=1", ("amount",))],
+    ),
+    "a moved beginning": (
+        "UPDATE core.goods_history SET _valid_from = _valid_from - interval '1 s' WHERE code = 'b'",
+        [("times", "code=b, _delivery_id=1", ("_valid_from",))],
+    ),
+    "a moved end": (
+        "UPDATE core.goods_history SET _valid_to = _valid_to + interval '1 us' WHERE _valid_to IS NOT NULL",
+        [("times", "code=a, _delivery_id=1", ("_valid_to",))],
+    ),
+    "an end that is gone": (
+        "UPDATE core.goods_history SET _valid_to = NULL WHERE _valid_to IS NOT NULL",
+        [("times", "code=a, _delivery_id=1", ("_valid_to",))],
+    ),
+    "another delivery that ended it": (
+        "UPDATE core.goods_history SET _ended_by = 3 WHERE _ended_by IS NOT NULL",
+        [("times", "code=a, _delivery_id=1", ("_ended_by",))],
+    ),
+    "another delivery that began it": (
+        "UPDATE core.goods_history SET _delivery_id = 3 WHERE code = 'b'",
+        [("missing", "code=b, _delivery_id=1", ()), ("extra", "code=b, _delivery_id=3", ())],
+    ),
+    "a changed hash": (
+        "UPDATE core.goods_history SET _row_hash = 1 WHERE code = 'b'",
+        [("hash", "code=b, _delivery_id=1", ())],
+    ),
+    "another record": (
+        "UPDATE core.goods_history SET _record_no = 1 WHERE code = 'b'",
+        [("mark", "code=b, _delivery_id=1", ())],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BY_HAND)
+def test_each_change_of_versions_by_hand_is_found(dated: World, case: str) -> None:
+    statement, differences = BY_HAND[case]
+    take(dated, 1, "a,1,", "b,1,")
+    take(dated, 3, "a,3,", "b,1,")
+    take(dated, 5, "a,3,", "b,1,")
+    assert (verify(dated).equal, verify(dated).differing) == (3, 0)
+    dated.query(f"WITH done AS ({statement} RETURNING 1) SELECT * FROM done")
+    found = verify(dated)
+    assert [(one.kind, one.row, one.columns) for one in found.differences] == differences
+    assert found.differing == len(differences)
+    assert all("by hand" in one.why for one in found.differences)
+    swap(dated)
+    assert (verify(dated).equal, verify(dated).differing) == (3, 0)
     assert dated.violations() == []

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
 
 
-_OF_DELIVERIES: Final = (DELIVERY_ID, history_table.ENDED_BY)
+OF_DELIVERIES: Final = (DELIVERY_ID, history_table.ENDED_BY)
 """The columns that have ids of deliveries."""
 
 
@@ -38,7 +38,7 @@ def has_marks_below(connection: Connection, table: str, least: int) -> bool:
 
 def shift_marks(connection: Connection, table: str, by: int) -> None:
     """Add a number to the ids of deliveries in every row; the table is written again as a whole."""
-    names = [name for name in _OF_DELIVERIES if name in columns_of(connection, table)]
+    names = [name for name in OF_DELIVERIES if name in columns_of(connection, table)]
     change = sql.SQL("ALTER COLUMN {0} TYPE bigint USING {0} + {1}")
     changes = [change.format(sql.Identifier(name), sql.Literal(by)) for name in names]
     connection.execute(sql.SQL("ALTER TABLE {} {}").format(identifier(table), sql.SQL(", ").join(changes)))
