@@ -13,7 +13,9 @@ from etl_assets.postgres.connection import connected, in_session
 from etl_assets.postgres.ledger import deliveries, locks, rebuild_merge, rebuilding, references
 from etl_assets.postgres.ledger.rebuilt import OFFSET
 from etl_assets.postgres.older_snapshots import wait_for_older_snapshots
+from etl_assets.postgres.tables.as_of_function import function_properties
 from etl_assets.postgres.tables.beside import beside, drop_views, shift_marks
+from etl_assets.postgres.tables.history_table import as_of
 from etl_assets.postgres.tables.marks import remove_marks
 from etl_assets.postgres.tables.replacement import Replacement
 from etl_assets.rebuild.building import alone, build_on, stored_beside
@@ -108,7 +110,11 @@ def _refuse_losses(source: Source, built: Built) -> None:
 
 
 def _conclude(connection: Connection, source: Source) -> None:
-    """Merge the profiles of the deliveries that were read."""
+    """Merge the profiles of the deliveries that were read; drop a former function when no query calls it any more."""
+    if function_properties(connection, as_of(beside(source.table))) is not None and wait_for_older_snapshots(
+        connection, _SNAPSHOT_SECONDS, time.sleep
+    ):
+        drop_views(connection, beside(source.table))
     for partition in rebuilding.partitions(connection, source.name):
         for delivery in deliveries.deliveries_to_conclude(connection, source.name, partition):
             watch.conclude(connection, source, delivery)

@@ -113,7 +113,7 @@ def test_any_history_of_the_other_modes_is_rebuilt(
     check(begin(world, declared, batch_bytes, writer, keyed=keyed), parts, last)
 
 
-@settings(max_examples=20, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(
     parts=PARTS.map(lambda parts: tuple(map(only_snapshots, parts))),
     mode=st.sampled_from(FORMS[3:]),
@@ -127,7 +127,7 @@ def test_any_table_of_versions_is_rebuilt(
     check(begin(world, declared, batch_bytes, mode), parts, last)
 
 
-@settings(max_examples=20, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(
     parts=PARTS.map(lambda parts: tuple(map(only_snapshots, parts))),
     modes=st.lists(st.sampled_from(FORMS), min_size=2, max_size=3),

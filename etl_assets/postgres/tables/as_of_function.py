@@ -1,7 +1,8 @@
 """The function that returns the rows of a history as they were at a moment.
 
 Its result has named columns, and is not of the type of the table: so the function stays, with the rights on it and the
-views over it, when another table takes the place of the table of versions. Calls that began before then find that one.
+views over it, when another table takes the place of the table of versions. Calls that began before find that one. If
+the result gets other columns, the former function stays under another name until such calls have ended.
 """
 
 from __future__ import annotations
@@ -27,12 +28,32 @@ _GRANTS: Final = (
 
 
 @dataclass(frozen=True)
-class _Properties:
-    """Owner, grants and comment of the function; None for the grants that every function has."""
+class FunctionProperties:
+    """What the function has besides its definition.
+
+    Attributes:
+        owner: Name of the role.
+        grants: Role, or None for everybody, and whether it may pass the right on; None if nobody changed them.
+        comment: Its comment, if it has one.
+    """
 
     owner: str
     grants: list[tuple[str | None, bool]] | None
     comment: str | None
+
+    def give(self, connection: Connection, name: str) -> None:
+        """Give them to another function, ``schema.function``, which was created in this transaction."""
+        function = sql.SQL("FUNCTION {} (timestamptz)").format(identifier(name))
+        if self.grants is not None:
+            connection.execute(sql.SQL("REVOKE ALL ON {} FROM PUBLIC").format(function))
+            for grantee, grantable in self.grants:
+                role: sql.Composable = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
+                option = sql.SQL(" WITH GRANT OPTION" if grantable else "")
+                connection.execute(sql.SQL("GRANT EXECUTE ON {} TO {}{}").format(function, role, option))
+        if self.comment is not None:
+            connection.execute(sql.SQL("COMMENT ON {} IS {}").format(function, sql.Literal(self.comment)))
+        if self.owner != _owner(connection):
+            connection.execute(sql.SQL("ALTER {} OWNER TO {}").format(function, sql.Identifier(self.owner)))
 
 
 def ensure_function(connection: Connection, name: str, columns: Mapping[str, str], body: sql.Composed) -> None:
@@ -62,11 +83,11 @@ def ensure_function(connection: Connection, name: str, columns: Mapping[str, str
         with connection.transaction():
             connection.execute(create)
     except errors.InvalidFunctionDefinition:  # it has other columns
-        properties = _properties_of(connection, name)
+        properties = function_properties(connection, name)
         _drop(connection, name)
         connection.execute(create)
         if properties is not None:
-            _give(connection, name, properties)
+            properties.give(connection, name)
 
 
 def drop_statement(name: str) -> sql.Composed:
@@ -81,11 +102,13 @@ def _drop(connection: Connection, name: str) -> None:
     except errors.DependentObjectsStillExist as error:
         raise IncompatibleTableError(
             f"The result of the function {name} gets other columns, and a view uses the function "
-            f"({error.diag.message_detail}). Nothing was changed. Drop that view, run again, and create it again."
+            f"({error.diag.message_detail}). Nothing was changed. Drop that view, run again, and create it again; or "
+            "let `etl-assets rebuild NAME --swap` of the source do all of it."
         ) from error
 
 
-def _properties_of(connection: Connection, name: str) -> _Properties | None:
+def function_properties(connection: Connection, name: str) -> FunctionProperties | None:
+    """Return what the function ``schema.function`` has besides its definition; None if there is none."""
     row = connection.execute(
         "SELECT oid::bigint, pg_get_userbyid(proowner), proacl IS NULL, obj_description(oid, 'pg_proc') FROM pg_proc "
         "WHERE oid = to_regprocedure(%s)",
@@ -95,21 +118,7 @@ def _properties_of(connection: Connection, name: str) -> _Properties | None:
         return None
     oid, owner, has_default, comment = row
     grants = None if has_default else connection.execute(_GRANTS, {"oid": oid}).fetchall()
-    return _Properties(owner, grants, comment)
-
-
-def _give(connection: Connection, name: str, properties: _Properties) -> None:
-    function = sql.SQL("FUNCTION {} (timestamptz)").format(identifier(name))
-    if properties.grants is not None:
-        connection.execute(sql.SQL("REVOKE ALL ON {} FROM PUBLIC").format(function))
-        for grantee, grantable in properties.grants:
-            role: sql.Composable = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
-            option = sql.SQL(" WITH GRANT OPTION" if grantable else "")
-            connection.execute(sql.SQL("GRANT EXECUTE ON {} TO {}{}").format(function, role, option))
-    if properties.comment is not None:
-        connection.execute(sql.SQL("COMMENT ON {} IS {}").format(function, sql.Literal(properties.comment)))
-    if properties.owner != _owner(connection):
-        connection.execute(sql.SQL("ALTER {} OWNER TO {}").format(function, sql.Identifier(properties.owner)))
+    return FunctionProperties(owner, grants, comment)
 
 
 def _owner(connection: Connection) -> str:

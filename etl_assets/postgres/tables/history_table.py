@@ -49,6 +49,18 @@ def stored_in_use(connection: Connection, table: str) -> str:
     return history if {*BOOKKEEPING, VALID_FROM} <= set(ddl.columns_of(connection, history)) else table
 
 
+def has_other_form(connection: Connection, table: str, declared: str) -> bool:
+    """Return whether a table that this package created has versions and is to have none, or the other way round.
+
+    Args:
+        connection: To the warehouse.
+        table: ``schema.table`` of the source.
+        declared: ``schema.table`` of the table that is to have the rows.
+    """
+    stored = stored_in_use(connection, table)
+    return set(BOOKKEEPING) <= set(ddl.columns_of(connection, stored)) and (stored == table) != (declared == table)
+
+
 def drop_views(connection: Connection, table: str) -> None:
     """Drop the view and the function of a table of versions that is dropped, or gets another name."""
     if ddl.is_view(connection, table):
@@ -117,8 +129,12 @@ def _create_view(connection: Connection, table: str, schema: Schema) -> None:
                 sql.Identifier(ENDED_BY),
             )
         )
+    # casts, for calls that find a table with other types; see `as_of_function`
+    cast = sql.SQL("{}::{}")
     body = sql.SQL("SELECT {columns} FROM {history} WHERE {begins} <= $1 AND ({ends} > $1 OR {ends} IS NULL)").format(
-        columns=_listed(stored),
+        columns=sql.SQL(", ").join(
+            cast.format(sql.Identifier(column), sql.SQL(type_.partition("(")[0])) for column, type_ in stored.items()
+        ),
         history=identifier(history),
         begins=sql.Identifier(VALID_FROM),
         ends=sql.Identifier(VALID_TO),

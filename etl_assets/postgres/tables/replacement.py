@@ -15,7 +15,7 @@ import psycopg
 from psycopg import errors, sql
 
 from etl_assets.errors import BusyError, RebuildError
-from etl_assets.postgres.tables.as_of_function import drop_statement
+from etl_assets.postgres.tables.as_of_function import drop_statement, function_properties
 from etl_assets.postgres.tables.attached import Attached
 from etl_assets.postgres.tables.ddl import columns_of, exists
 from etl_assets.postgres.tables.history_table import as_of, stored_in_use, view_comment
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import LiteralString
 
     from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.tables.as_of_function import FunctionProperties
     from etl_assets.postgres.tables.attached import View
     from etl_assets.postgres.tables.relation_properties import Properties
 
@@ -67,6 +68,7 @@ class Replacement:
         self._views: list[View] = []
         self._foreign_keys: list[tuple[str, str, str, LiteralString]] = []
         self._properties: Properties | None = None
+        self._function_properties: FunctionProperties | None = None
         self._refuse()
 
     def prepare(self) -> None:
@@ -119,15 +121,32 @@ class Replacement:
             self._connection.execute(drop.format(sql.Identifier(schema_name, child), sql.Identifier(name)))
         for view in reversed(self._views):
             self._try(f"view {view.schema}.{view.name}", sql.SQL("DROP VIEW {}").format(view.identifier))
-        if self._was_view and not self._becomes_view:
-            function = as_of(self._table)
-            self._try(f"function {function}", drop_statement(function))
+        self._exchange_function()
         schema = sql.Identifier(self._place.split(".", 1)[0])
         self._try(f"table {self._old}", sql.SQL("DROP TABLE IF EXISTS {}").format(identifier(self._old)))
         self._connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
         self._connection.execute(sql.SQL("ALTER TABLE {} SET SCHEMA {}").format(identifier(self._new), schema))
         for staging in self._staged:
             self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(identifier(staging)))
+
+    def _exchange_function(self) -> None:
+        """Drop the function of a history that becomes none; let the write mode make another if its columns change.
+
+        The former one goes to the schema of the new table, for calls that have begun; the caller drops it later.
+        """
+        function = as_of(self._table)
+        if not self._was_view:
+            return
+        if not self._becomes_view:
+            self._try(f"function {function}", drop_statement(function))
+        elif list(columns_of(self._connection, self._old).items()) != list(
+            columns_of(self._connection, self._new).items()
+        ):
+            self._function_properties = function_properties(self._connection, function)
+            schema, _ = self._new.split(".", 1)
+            if self._function_properties is not None:
+                moved = sql.SQL("ALTER FUNCTION {} (timestamptz) SET SCHEMA {}")
+                self._connection.execute(moved.format(identifier(function), sql.Identifier(schema)))
 
     def attach(self) -> None:
         """Give what has the name of the source its owner, grants and comments; make views and foreign keys again.
@@ -139,6 +158,8 @@ class Replacement:
             comments = [comment for comment in self._properties.comments if comment[1] != view_comment(self._table)]
             properties = replace(self._properties, comments=comments)
             properties.give(self._connection, identifier(self._table), "VIEW" if self._becomes_view else "TABLE")
+        if self._function_properties is not None:
+            self._function_properties.give(self._connection, as_of(self._table))
         self._make_views([view for view in self._views if f"{view.schema}.{view.name}" != self._table])
         for schema, child, name, definition in self._foreign_keys:
             statement = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
