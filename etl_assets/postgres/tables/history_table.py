@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from psycopg import sql
@@ -26,6 +27,8 @@ VALID_TO: Final = "_valid_to"
 """When it ended; null of a current version."""
 ENDED_BY: Final = "_ended_by"
 """Id of the delivery that ended it; null of a current version."""
+_MODIFIER: Final = re.compile(r"\([^)]*\)")
+"""Of a type; the columns of a function's result have none."""
 OF_VERSIONS: Final = ddl.Extension(
     {VALID_FROM: "timestamp with time zone", VALID_TO: "timestamp with time zone", ENDED_BY: "bigint"}, (DELIVERY_ID,)
 )
@@ -133,7 +136,7 @@ def _create_view(connection: Connection, table: str, schema: Schema) -> None:
     cast = sql.SQL("{}::{}")
     body = sql.SQL("SELECT {columns} FROM {history} WHERE {begins} <= $1 AND ({ends} > $1 OR {ends} IS NULL)").format(
         columns=sql.SQL(", ").join(
-            cast.format(sql.Identifier(column), sql.SQL(type_.partition("(")[0])) for column, type_ in stored.items()
+            cast.format(sql.Identifier(column), sql.SQL(_MODIFIER.sub("", type_))) for column, type_ in stored.items()
         ),
         history=identifier(history),
         begins=sql.Identifier(VALID_FROM),
