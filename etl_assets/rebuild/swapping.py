@@ -12,11 +12,11 @@ from etl_assets.load.prepare import hash_seed
 from etl_assets.postgres.connection import connected, in_session
 from etl_assets.postgres.ledger import deliveries, locks, rebuild_merge, rebuilding, references
 from etl_assets.postgres.ledger.rebuilt import OFFSET
-from etl_assets.postgres.older_snapshots import wait_for_older_snapshots
 from etl_assets.postgres.tables.as_of_function import function_properties
 from etl_assets.postgres.tables.beside import beside, drop_views, shift_marks
 from etl_assets.postgres.tables.history_table import as_of
 from etl_assets.postgres.tables.marks import remove_marks
+from etl_assets.postgres.tables.older_snapshots import wait_for_older_snapshots
 from etl_assets.postgres.tables.replacement import Replacement
 from etl_assets.rebuild.building import alone, build_on, stored_beside
 

@@ -39,7 +39,8 @@ class Difference:
     """A row that differs.
 
     Attributes:
-        kind: ``missing`` from the table in use, ``extra`` in it, or other ``contents``, ``times``, ``hash`` or ``mark``.
+        kind: ``missing`` from the table in use, ``extra`` in it; or it has other ``contents``, ``times``, ``hash`` or
+            ``mark``.
         row: Its key, or else its delivery and record; without the values of sensitive columns.
         columns: Names of the columns that differ.
         why: The reason, as a clause about the table in use.

@@ -287,7 +287,7 @@ def test_a_load_makes_no_history_of_a_table_and_no_table_of_a_history(world: Wor
     world.more = {"write": before}
     world.take("a,1,")
     world.more = {"write": after}
-    with pytest.raises(IncompatibleTableError, match="Nothing was changed.*`etl-assets rebuild goods --swap`"):
+    with pytest.raises(IncompatibleTableError, match=r"Nothing was changed.*`etl-assets rebuild goods --swap`"):
         world.take("a,2,")
     assert world.rows() == [("a", 1, None)]
 

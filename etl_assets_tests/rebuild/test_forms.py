@@ -182,7 +182,7 @@ def test_foreign_keys_keep_a_table_from_becoming_a_view_and_are_named(here: Worl
         "CREATE TABLE public.sales (good text, since bigint, CONSTRAINT of_goods FOREIGN KEY (good, since) "
         "REFERENCES core.goods_history)",
     )
-    with pytest.raises(RebuildError, match="becomes a table without versions, and foreign keys refer to core.goods_h"):
+    with pytest.raises(RebuildError, match=r"becomes a table without versions, and foreign keys refer to core.goods_h"):
         swap(here)
     assert changed.violations() == []
 

@@ -39,8 +39,10 @@ BY_HAND = {
         [("missing", "code=a, _delivery_id=1", ())],
     ),
     "a version added": (
-        "INSERT INTO core.goods_history SELECT 'q', amount, note, _delivery_id, _record_no, _row_hash, _valid_from "
-        "FROM core.goods_history WHERE code = 'b'",
+        (
+            "INSERT INTO core.goods_history SELECT 'q', amount, note, _delivery_id, _record_no, _row_hash, _valid_from "
+            "FROM core.goods_history WHERE code = 'b'"
+        ),
         [("extra", "code=q, _delivery_id=1", ())],
     ),
     "a changed value": (

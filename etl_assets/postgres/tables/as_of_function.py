@@ -124,4 +124,3 @@ def function_properties(connection: Connection, name: str) -> FunctionProperties
 def _owner(connection: Connection) -> str:
     row = connection.execute("SELECT current_user::text").fetchone()
     return row[0] if row else ""
-

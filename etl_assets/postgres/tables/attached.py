@@ -41,7 +41,8 @@ _CONSTRAINTS: Final = (
 )
 _INDEXES: Final = (
     "SELECT c.relname, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
-    "WHERE i.indrelid = to_regclass(%(table)s) AND i.indisvalid AND c.relname !~ '_[0-9a-f]{8}_(unique|brin|marks|current)$' "
+    "WHERE i.indrelid = to_regclass(%(table)s) AND i.indisvalid "
+    "AND c.relname !~ '_[0-9a-f]{8}_(unique|brin|marks|current)$' "
     "AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid) ORDER BY 1"
 )
 _ATTACHED: Final = (

@@ -1,4 +1,4 @@
-"""The table that is built beside another one, which it is to replace; and the view and function of a table of versions."""
+"""The table that is built beside another one, which it is to replace; and what the write mode makes of it."""
 
 from __future__ import annotations
 

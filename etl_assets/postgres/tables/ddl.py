@@ -285,7 +285,7 @@ def _problem(connection: Connection, table: str, schema: Schema, existing: dict[
 
 
 def remedy(table: str) -> str:
-    """Return what to do about ``schema.table`` if it cannot be changed in place: a source is loaded again, beside it."""
+    """Return what to do about ``schema.table`` if it cannot be changed in place: a source is built again, beside it."""
     schema, name = table.split(".", 1)
     if schema != _CORE:
         return "Give the asset a name of its own, or drop the table and compute every partition again."

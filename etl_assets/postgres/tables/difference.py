@@ -147,7 +147,8 @@ class TableDifference:
         )
         return sql.SQL(
             "SELECT CASE WHEN l.{mark} IS NULL THEN 'missing' WHEN n.{mark} IS NULL THEN 'extra' "
-            "WHEN {contents} THEN 'contents' WHEN {times} THEN 'times' WHEN {hashes} AND l.{hash} <> n.{hash} THEN 'hash' "
+            "WHEN {contents} THEN 'contents' WHEN {times} THEN 'times' "
+            "WHEN {hashes} AND l.{hash} <> n.{hash} THEN 'hash' "
             "WHEN (l.{mark}, l.{record}) <> (n.{mark}, n.{record}) THEN 'mark' END AS kind, "
             "l.{mark} AS live, n.{mark} AS new, coalesce({hashes} AND l.{hash} = n.{hash}, false) AS same_hash, "
             "coalesce((l.{mark}, l.{record}) = (n.{mark}, n.{record}), false) AS same_record, "
@@ -170,7 +171,7 @@ class TableDifference:
     def _rows(self, table: str, shift: sql.SQL) -> sql.Composed:
         """Return a table with the ids of deliveries; without a key, equal rows of a record are numbered."""
         mark, record = sql.Identifier(DELIVERY_ID), sql.Identifier(RECORD_NO)
-        columns = [sql.Identifier(name) for name in (*self.columns, ROW_HASH)]
+        columns: list[sql.Composable] = [sql.Identifier(name) for name in (*self.columns, ROW_HASH)]
         columns += [
             sql.SQL("{0}{1} AS {0}").format(sql.Identifier(name), shift if name in OF_DELIVERIES else sql.SQL(""))
             for name in self.times
