@@ -1,4 +1,4 @@
-"""A process that is killed in the middle of a build or of a swap leaves the table in use; the next one ends the work."""
+"""A process that is killed in the middle of a build or a swap leaves the table in use; the next one ends the work."""
 
 from __future__ import annotations
 
