@@ -20,6 +20,7 @@ from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.ledger.invariants import Invariant
 from etl_assets.postgres.tables.ddl import needs_rebuild
+from etl_assets.postgres.tables.history_table import has_other_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,13 +102,13 @@ def _stale_partitions(url: str, sources: Mapping[str, Source]) -> dict[str, int]
 
 
 def _refused_changes(url: str, sources: Mapping[str, Source]) -> list[str]:
-    """Return the sources whose tables must be built again, to have the key, the types or the child tables declared."""
+    """Return the sources whose tables must be built again, to have the key, the types or the form declared."""
     with connected(url) as connection:
         return [
             name
             for name, source in sources.items()
-            if source.stored_table == source.table
-            and needs_rebuild(connection, source.table, source.schema, source.extension)
+            if has_other_form(connection, source.table, source.stored_table)
+            or needs_rebuild(connection, source.stored_table, source.row_schema, source.extension)
         ]
 
 

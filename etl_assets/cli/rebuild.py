@@ -90,6 +90,7 @@ def _cells(difference: rebuild.Difference) -> tuple[str, str, str, str]:
         "missing": "missing",
         "extra": "not yielded",
         "contents": "different",
+        "times": "equal, but for its times",
         "hash": "equal, but for its hash",
         "mark": "equal, but for its mark",
     }

@@ -46,7 +46,7 @@ ROWS_ARE_AS_READ: Final = Invariant(
     "rows_are_as_read",
     "Every row of a table is what the newest valid record of its key yields, and has the mark of such a record",
     "Somebody changed the table, a correction or a delivery by hand: `etl-assets rebuild NAME --verify` shows what, "
-    "and `etl-assets rebuild NAME --swap` puts it right; restore a table of History from a backup",
+    "and `etl-assets rebuild NAME --swap` puts it right",
 )
 REJECTED_ARE_AS_READ: Final = Invariant(
     "rejected_are_as_read",

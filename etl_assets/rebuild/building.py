@@ -12,13 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from etl_assets import ingest
-from etl_assets.errors import BusyError, RebuildError, ShapeError, TooManyDeletedError, TooManyRejectedError
+from etl_assets.errors import BusyError, ShapeError, TooManyDeletedError, TooManyRejectedError
 from etl_assets.postgres.connection import connected, in_session
 from etl_assets.postgres.ledger import deliveries, locks, rebuilding
 from etl_assets.postgres.ledger.rebuilt import OFFSET, rebuild_of
-from etl_assets.postgres.tables.beside import beside, count, has_marks_below, shift_marks
+from etl_assets.postgres.tables.beside import beside, count, drop_views, has_marks_below, shift_marks
 from etl_assets.postgres.tables.beside import drop as drop_table
-from etl_assets.postgres.tables.marks import drop_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +39,7 @@ class Built:
     """The result of a build.
 
     Attributes:
-        table: ``schema.table`` of the table beside that of the source.
+        table: ``schema.table`` of the table beside that of the source; of a history, that of the versions.
         deliveries: How many deliveries it was loaded from.
         loaded: How many of them this call loaded, or loaded again.
         rows: How many rows it has.
@@ -92,6 +91,11 @@ def build_on(source: Source, warehouse: Warehouse, run_id: str, on_progress: OnP
     return in_session(warehouse.url, partial(_built, source=source, loaded=loaded))
 
 
+def stored_beside(source: Source) -> str:
+    """Return the name of the table that has the rows that are built, ``schema.table``."""
+    return source.writer.stored_in(beside(source.table))
+
+
 def drop(source: Source, warehouse: Warehouse) -> bool:
     """Drop the table beside that of a source, and its ledger.
 
@@ -112,14 +116,8 @@ def alone(source: Source, warehouse: Warehouse) -> Iterator[None]:
     """Keep other rebuilds of a source out for a block.
 
     Raises:
-        RebuildError: If the write mode keeps versions.
         BusyError: If there is another one.
     """
-    if source.stored_table != source.table:
-        raise RebuildError(
-            f"{source.stored_table} has versions of rows, and a table of versions cannot be built again beside itself. "
-            f"Nothing was done. `etl-assets run {source.name} --all --force` reads every delivery again."
-        )
     with connected(warehouse.url) as connection:
         try:
             locks.lock(connection, rebuild_of(source.name), _WHOLE)
@@ -134,15 +132,16 @@ def alone(source: Source, warehouse: Warehouse) -> Iterator[None]:
 
 def _begin(connection: Connection, source: Source) -> None:
     """Begin again if the declaration is another one; and undo what a swap that was interrupted has done."""
-    table = beside(source.table)
+    table, stored = beside(source.table), stored_beside(source)
     if rebuilding.read_otherwise(connection, source.name, source.fingerprint):
         _drop(connection, source)
     elif not rebuilding.exists(connection, source.name):
         drop_table(connection, table)
-    elif has_marks_below(connection, table, OFFSET):
+    elif has_marks_below(connection, stored, OFFSET):
         with connection.transaction():
-            drop_view(connection, table)
-            shift_marks(connection, table, OFFSET)
+            drop_views(connection, table)
+            shift_marks(connection, stored, OFFSET)
+            source.writer.ensure_table(connection, table, source.row_schema, source.partition_by)
 
 
 def _drop(connection: Connection, source: Source) -> None:
@@ -179,7 +178,7 @@ def _refers_to_itself(source: Source) -> bool:
 
 
 def _built(connection: Connection, source: Source, loaded: int) -> Built:
-    table = beside(source.table)
+    table = stored_beside(source)
     _, total = rebuilding.progress(connection, source.name)
     refused = rebuilding.refused_copies(connection, source.name)
     return Built(table, total, loaded, count(connection, table), tuple(refused))

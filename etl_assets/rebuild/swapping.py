@@ -12,10 +12,13 @@ from etl_assets.load.prepare import hash_seed
 from etl_assets.postgres.connection import connected, in_session
 from etl_assets.postgres.ledger import deliveries, locks, rebuild_merge, rebuilding, references
 from etl_assets.postgres.ledger.rebuilt import OFFSET
-from etl_assets.postgres.tables.beside import beside, shift_marks
-from etl_assets.postgres.tables.marks import drop_view, remove_marks
-from etl_assets.postgres.tables.replacement import Replacement, wait_for_older_snapshots
-from etl_assets.rebuild.building import alone, build_on
+from etl_assets.postgres.tables.as_of_function import function_properties
+from etl_assets.postgres.tables.beside import beside, drop_views, shift_marks
+from etl_assets.postgres.tables.history_table import as_of
+from etl_assets.postgres.tables.marks import remove_marks
+from etl_assets.postgres.tables.older_snapshots import wait_for_older_snapshots
+from etl_assets.postgres.tables.replacement import Replacement
+from etl_assets.rebuild.building import alone, build_on, stored_beside
 
 if TYPE_CHECKING:
     from etl_assets.landing import Warehouse
@@ -43,7 +46,7 @@ def swap(source: Source, warehouse: Warehouse, run_id: str, on_progress: OnProgr
             was refused under the declaration. Nothing was put in place.
     """
     with alone(source, warehouse), connected(warehouse.url) as connection:
-        Replacement(connection, source.table, beside(source.table))
+        Replacement(connection, source.table, beside(source.table), stored_beside(source))
         build_on(source, warehouse, run_id, on_progress)
         for partition in rebuilding.partitions(connection, source.name):
             locks.lock(connection, source.name, partition)
@@ -59,14 +62,14 @@ def swap(source: Source, warehouse: Warehouse, run_id: str, on_progress: OnProgr
 
 
 def _put_in_place(connection: Connection, source: Source, run_id: str) -> None:
-    new = beside(source.table)
-    replacement = Replacement(connection, source.table, new)
+    new, stored = beside(source.table), stored_beside(source)
+    replacement = Replacement(connection, source.table, new, stored)
     with connection.transaction():
         connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         # a source without deliveries has none
-        source.write.ensure_table(connection, new, source.schema, source.partition_by)
-        drop_view(connection, new)
-        shift_marks(connection, new, -OFFSET)
+        source.writer.ensure_table(connection, new, source.row_schema, source.partition_by)
+        drop_views(connection, new)
+        shift_marks(connection, stored, -OFFSET)
         replacement.prepare()
     if not wait_for_older_snapshots(connection, _SNAPSHOT_SECONDS, time.sleep):
         raise BusyError(
@@ -78,12 +81,13 @@ def _put_in_place(connection: Connection, source: Source, run_id: str) -> None:
         rebuild_merge.fence_off(connection, source.name, run_id)
         if rebuilding.behind(connection, source.name, source.fingerprint):
             raise _interrupted(source)
-        rebuild_merge.merge(connection, source.name, run_id, hash_seed(source.schema))
+        rebuild_merge.merge(connection, source.name, run_id, hash_seed(source.row_schema))
         references.record(connection, source.table, source.schema.lookups)
-        if not source.write.marks:
+        if not source.writer.marks:
             remove_marks(connection, source.table)
-        replacement.swap()
-        source.write.ensure_table(connection, source.table, source.schema, source.partition_by)
+        replacement.exchange()
+        source.writer.ensure_table(connection, source.table, source.row_schema, source.partition_by)
+        replacement.attach()
 
 
 def _interrupted(source: Source) -> BusyError:
@@ -106,7 +110,11 @@ def _refuse_losses(source: Source, built: Built) -> None:
 
 
 def _conclude(connection: Connection, source: Source) -> None:
-    """Merge the profiles of the deliveries that were read."""
+    """Merge the profiles of the deliveries that were read; drop a former function when no query calls it any more."""
+    if function_properties(connection, as_of(beside(source.table))) is not None and wait_for_older_snapshots(
+        connection, _SNAPSHOT_SECONDS, time.sleep
+    ):
+        drop_views(connection, beside(source.table))
     for partition in rebuilding.partitions(connection, source.name):
         for delivery in deliveries.deliveries_to_conclude(connection, source.name, partition):
             watch.conclude(connection, source, delivery)

@@ -15,9 +15,10 @@ from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, entries
 from etl_assets.postgres.ledger.rebuilt import OFFSET
 from etl_assets.postgres.tables.beside import beside
-from etl_assets.postgres.tables.ddl import exists
+from etl_assets.postgres.tables.ddl import Extension, exists, key_of
 from etl_assets.postgres.tables.difference import Pair, TableDifference
-from etl_assets.rebuild.building import build
+from etl_assets.postgres.tables.history_table import stored_in_use
+from etl_assets.rebuild.building import build, stored_beside
 from etl_assets.schema import RECORD_NO, ROW_HASH
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Difference:
     """A row that differs.
 
     Attributes:
-        kind: ``missing`` from the table in use, ``extra`` in it, or other ``contents``, ``hash`` or ``mark``.
+        kind: ``missing`` from the table in use, ``extra`` in it; or it has other ``contents``, ``times``, ``hash`` or
+            ``mark``.
         row: Its key, or else its delivery and record; without the values of sensitive columns.
         columns: Names of the columns that differ.
         why: The reason, as a clause about the table in use.
@@ -92,7 +94,7 @@ def verify(source: Source, warehouse: Warehouse, run_id: str, on_progress: OnPro
     with connected(warehouse.url) as connection, connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-        if not exists(connection, source.table) or not exists(connection, built.table):
+        if not exists(connection, stored_in_use(connection, source.table)) or not exists(connection, built.table):
             return _of_one_table(source, built.rows, exists(connection, built.table))
         return _Comparison(source, warehouse, connection).verification()
 
@@ -111,12 +113,25 @@ class _Comparison:
         self._source = source
         self._warehouse = warehouse
         self._connection = connection
-        self._seed = hash_seed(source.schema)
-        other_seeds = entries.other_seeds(connection, source.name, self._seed)
+        self._seed = hash_seed(source.row_schema)
+        in_use = stored_in_use(connection, source.table)
+        self._in_use = in_use
+        self._gets_versions = in_use == source.table != source.stored_table
+        self._loses_versions = in_use != source.table == source.stored_table
+        other_form = self._gets_versions or self._loses_versions
+        key = key_of(connection, in_use)
+        hashes = not other_form and not entries.other_seeds(connection, source.name, self._seed)
         self._tables = TableDifference(
-            connection, source.table, beside(source.table), source.schema, offset=OFFSET, hashes=not other_seeds
+            connection,
+            source.table if other_form else in_use,
+            beside(source.table) if other_form else stored_beside(source),
+            source.schema if other_form else source.row_schema,
+            Extension() if other_form else source.extension,
+            key[: len(source.schema.key)] if self._loses_versions else key,
+            offset=OFFSET,
+            hashes=hashes,
         )
-        self._hashes_are_compared = not other_seeds and not self._tables.left_out
+        self._hashes_are_compared = hashes and not set(source.schema.names) & set(self._tables.left_out)
         self._states = deliveries.states(connection, source.name, source.fingerprint)
 
     def verification(self) -> Verification:
@@ -141,13 +156,17 @@ class _Comparison:
     def _notes(self) -> list[str]:
         """Return what could not be compared."""
         notes, tables = [], self._tables
-        schema = self._source.schema
-        if tables.former_key != schema.key:
+        if self._gets_versions:
+            notes.append(f"{self._in_use} has no versions. Only the current rows are compared.")
+        if self._loses_versions:
+            notes.append(f"{self._in_use} has versions, and none are declared. Only the current rows are compared.")
+        if tables.former_key != tables.declared_key:
             notes.append(
-                f"The table in use has the key ({', '.join(tables.former_key)}), and ({', '.join(schema.key)}) is "
-                "declared. Rows are compared by the record that gave them their contents."
+                f"The table in use has the key ({', '.join(tables.former_key)}), and "
+                f"({', '.join(tables.declared_key)}) is declared. Rows are compared by the record that gave them their "
+                "contents."
             )
-        elif not tables.key and schema.key:
+        elif not tables.key and tables.declared_key:
             notes.append("The key has another type. Rows are compared by the record that gave them their contents.")
         if tables.left_out:
             notes.append(
@@ -159,7 +178,7 @@ class _Comparison:
         return notes
 
     def _difference(self, example: Example) -> Difference:
-        columns = example.columns if example.pair.kind == "contents" else ()
+        columns = example.columns if example.pair.kind in {"contents", "times"} else ()
         return Difference(example.pair.kind, self._row(example.key), columns, self._why(example.pair))
 
     def _row(self, key: tuple[str, ...]) -> str:
@@ -168,7 +187,9 @@ class _Comparison:
             return f"delivery {key[0]}, record {key[1]}"
         schema = self._source.schema
         shown = [
-            f"{name}={value}" for name, value in zip(self._tables.key, key, strict=True) if not schema[name].sensitive
+            f"{name}={value}"
+            for name, value in zip(self._tables.key, key, strict=True)
+            if name not in schema.names or not schema[name].sensitive
         ]
         return ", ".join(shown) or "a key that is not shown, since it is sensitive"
 
@@ -182,7 +203,7 @@ class _Comparison:
         if waiting := [id_ for id_, state in self._states.items() if state]:
             ids = ", ".join(map(str, waiting[:5]))
             return f"deliveries are not loaded under today's declaration, and may have changed it: {ids}"
-        if self._tables.former_key != self._source.schema.key:
+        if self._tables.former_key != self._tables.declared_key:
             return "the table has another key, by which another record stays"
         return {
             "missing": "it was deleted by hand: every delivery is loaded, and none lacks it",
@@ -190,6 +211,7 @@ class _Comparison:
             "contents": "it was changed by hand: its row hash is that of the right contents"
             if pair.same_hash
             else "it was changed by hand: the record does not yield it",
+            "times": "its times, or the delivery that ended it, were changed by hand: its contents are right",
             "hash": "its row hash was changed by hand: its contents are right",
             "mark": "its mark was changed by hand: the record that it names does not yield it",
         }[pair.kind]
@@ -221,6 +243,8 @@ class _Comparison:
         for batch in batches(self._source, delivery.partition, manifest, self._warehouse.store, skip, corrected):
             self._connection.execute("SELECT")
             rows = batch.rows.filter(pl.col(RECORD_NO).is_in(list(records)))
-            hashed = rows.with_columns(row_hashes(rows, self._source.write.compared(self._source.schema), self._seed))
+            hashed = rows.with_columns(
+                row_hashes(rows, self._source.writer.compared(self._source.row_schema), self._seed)
+            )
             found.update(hashed.select(RECORD_NO, ROW_HASH).iter_rows())
         return found

@@ -23,15 +23,20 @@ def stations(desk: Desk) -> Desk:
     return desk
 
 
-def declare_by_day(desk: Desk) -> None:
+def declare(desk: Desk, changes: dict[str, str]) -> None:
     text = STATIONS.format(folder=str(desk.folder / "feeds"))
-    text = text.replace('Schema((Column("code", "text", required=True),), ("code",))', BY_DAY)
-    assert BY_DAY in text
+    for before, after in changes.items():
+        assert before in text
+        text = text.replace(before, after)
     path = desk.folder / "declared" / "stations.py"
     path.write_text(text)
     for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == str(path)]:
         del sys.modules[name]  # because the next command would be another process
     sys.modules.pop("etl_assets.definitions", None)
+
+
+def declare_by_day(desk: Desk) -> None:
+    declare(desk, {'Schema((Column("code", "text", required=True),), ("code",))': BY_DAY})
 
 
 def test_what_the_refusal_of_a_changed_key_says_is_true_when_it_is_typed(stations: Desk) -> None:
@@ -46,6 +51,22 @@ def test_what_the_refusal_of_a_changed_key_says_is_true_when_it_is_typed(station
     assert stations.query("SELECT code, day FROM core.stations ORDER BY 1") == [("A", 1), ("B", 1)]
     assert "All" in stations.succeed("doctor")
     assert "unchanged" in stations.succeed("run", "stations")
+
+
+def test_a_table_becomes_a_history_by_what_the_refusal_says(stations: Desk) -> None:
+    declare(stations, {"Schema, Source": "History, Schema, Source", "    schema=": "    write=History(),\n    schema="})
+    refused = stations.type("run", "stations")
+    command = "etl-assets rebuild stations --swap"
+    assert refused.exit_code == 1
+    assert f"`{command}`" in " ".join(refused.output.split())
+    (line,) = stations.lines("doctor", "--json", exit_code=4)  # the run had begun to load
+    assert line["to_rebuild"] == ["stations"]
+    stations.succeed(*command.split()[1:])
+    assert stations.query("SELECT code FROM core.stations_history ORDER BY 1") == [("A",), ("B",)]
+    (line,) = stations.lines("doctor", "--json")
+    assert line["to_rebuild"] == []
+    assert "unchanged" in stations.succeed("run", "stations")
+    assert "2 rows are equal." in stations.succeed("rebuild", "stations", "--verify")
 
 
 def test_a_table_that_is_equal_exits_with_0_and_one_that_differs_with_1(stations: Desk) -> None:

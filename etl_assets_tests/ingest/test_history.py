@@ -283,13 +283,31 @@ def test_a_wider_column_is_refused_while_other_views_use_it(dated: World) -> Non
 
 
 @pytest.mark.parametrize(("before", "after"), [(Upsert(), History()), (History(), Upsert())])
-def test_a_table_becomes_no_history_and_a_history_no_table(world: World, before: Any, after: Any) -> None:
+def test_a_load_makes_no_history_of_a_table_and_no_table_of_a_history(world: World, before: Any, after: Any) -> None:
     world.more = {"write": before}
     world.take("a,1,")
     world.more = {"write": after}
-    with pytest.raises(IncompatibleTableError, match="Nothing was changed"):
+    with pytest.raises(IncompatibleTableError, match=r"Nothing was changed.*`etl-assets rebuild goods --swap`"):
         world.take("a,2,")
     assert world.rows() == [("a", 1, None)]
+
+
+@pytest.mark.parametrize("relation", ["TABLE core.goods (code text)", "VIEW core.goods AS SELECT 'a' AS code"])
+@pytest.mark.parametrize("mode", [Upsert(), History()])
+def test_what_another_hand_made_is_not_offered_to_be_rebuilt(world: World, relation: str, mode: Any) -> None:
+    with connected(world.url) as connection:
+        connection.execute("CREATE SCHEMA core")
+        connection.execute(f"CREATE {relation}".encode())
+    world.more = {"write": mode}
+    with pytest.raises(IncompatibleTableError, match="or rename the source"):
+        world.take("a,1,")
+
+
+def test_the_function_reads_the_table_by_its_indexes(dated: World) -> None:
+    take(dated, 1, "a,1,")
+    plan = dated.query("EXPLAIN SELECT amount FROM core.goods_as_of('2024-01-02Z') WHERE code = 'a'")
+    assert "goods_history" in plan[0][0] or "goods_history" in plan[1][0]
+    assert "Function Scan" not in str(plan)
 
 
 @pytest.mark.parametrize(

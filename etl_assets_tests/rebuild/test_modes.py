@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from etl_assets.errors import RebuildError
-from etl_assets.load.writers import Append, History, Snapshot, Upsert
+from etl_assets.load.writers import Append, Snapshot, Upsert
 from etl_assets.schema import Column, PartitionBy
 from etl_assets_tests.ingest.world import GOODS
-from etl_assets_tests.rebuild.test_building import build, swap
+from etl_assets_tests.rebuild.test_building import swap
 
 if TYPE_CHECKING:
     from etl_assets_tests.ingest.world import World
@@ -62,10 +61,3 @@ def test_a_table_gets_or_loses_its_key_by_a_rebuild(world: World) -> None:
     swap(world)
     assert world.query("SELECT code, amount FROM core.goods ORDER BY 1, 2") == [("a", 3), ("b", 2)]
     assert world.violations() == []
-
-
-def test_a_history_is_not_rebuilt(world: World) -> None:
-    world.more = {"write": History()}
-    world.take("a,1,x")
-    with pytest.raises(RebuildError, match="cannot be built again beside itself"):
-        build(world)

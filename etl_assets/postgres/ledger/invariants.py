@@ -99,9 +99,8 @@ BY_HAND: Final = (
     "`etl-assets run NAME --partition KEY --force`"
 )
 _ROWS_BY_HAND: Final = (
-    "Somebody changed the table by hand: restore it from a backup, or, unless it has versions, load every delivery "
-    "into a new table that takes its place, with `etl-assets rebuild NAME --swap`. `etl-assets rebuild NAME --verify` "
-    "lists the rows that differ"
+    "Somebody changed the table by hand: restore it from a backup, or load every delivery into a new table that takes "
+    "its place, with `etl-assets rebuild NAME --swap`. `etl-assets rebuild NAME --verify` lists the rows that differ"
 )
 
 

@@ -68,6 +68,7 @@ _STEPS: Final = (
     (
         "UPDATE etl.delivery l SET status = c.status, generation = l.generation + c.generation, "
         "fingerprint = c.fingerprint, records = c.records, completed_at = c.completed_at, refusal = c.refusal, "
+        "valid_from = c.valid_from, "
         "needs_reload = false, manifest = c.manifest || (SELECT coalesce(jsonb_object_agg(name, fact), '{}') "
         "FROM jsonb_each(l.manifest) m (name, fact) WHERE name IN ('validators', 'state', 'notes', 'statistics')) "
         "FROM etl.delivery c WHERE c.source = %(copy)s AND l.id = c.id - %(offset)s"

@@ -1,19 +1,23 @@
-"""The table that is built beside another one, which it is to replace."""
+"""The table that is built beside another one, which it is to replace; and what the write mode makes of it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from psycopg import sql
 
-from etl_assets.postgres.tables.ddl import exists
-from etl_assets.postgres.tables.marks import drop_view
+from etl_assets.postgres.tables import history_table, marks
+from etl_assets.postgres.tables.ddl import columns_of, exists
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.postgres.tables.staging import REBUILDS, staging_of
 from etl_assets.schema import DELIVERY_ID
 
 if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
+
+
+OF_DELIVERIES: Final = (DELIVERY_ID, history_table.ENDED_BY)
+"""The columns that have ids of deliveries."""
 
 
 def beside(table: str) -> str:
@@ -33,17 +37,25 @@ def has_marks_below(connection: Connection, table: str, least: int) -> bool:
 
 
 def shift_marks(connection: Connection, table: str, by: int) -> None:
-    """Add a number to the delivery's id in every row; the table is written again as a whole."""
-    column = sql.Identifier(DELIVERY_ID)
-    statement = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE bigint USING {} + {}")
-    connection.execute(statement.format(identifier(table), column, column, sql.Literal(by)))
+    """Add a number to the ids of deliveries in every row; the table is written again as a whole."""
+    names = [name for name in OF_DELIVERIES if name in columns_of(connection, table)]
+    change = sql.SQL("ALTER COLUMN {0} TYPE bigint USING {0} + {1}")
+    changes = [change.format(sql.Identifier(name), sql.Literal(by)) for name in names]
+    connection.execute(sql.SQL("ALTER TABLE {} {}").format(identifier(table), sql.SQL(", ").join(changes)))
     connection.execute(sql.SQL("ANALYZE {}").format(identifier(table)))
 
 
+def drop_views(connection: Connection, table: str) -> None:
+    """Drop the views and the function that the write mode made of a table beside another one, ``schema.table``."""
+    marks.drop_view(connection, table)
+    history_table.drop_views(connection, table)
+
+
 def drop(connection: Connection, table: str) -> None:
-    """Drop a table beside another one, and what is staged for it."""
-    drop_view(connection, table)
-    for name in (table, staging_of(table)):
+    """Drop a table beside another one, in whatever form, and what is staged for it."""
+    stored = history_table.stored_in_use(connection, table)
+    drop_views(connection, table)
+    for name in (stored, staging_of(table)):
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(identifier(name)))
 
 

@@ -49,7 +49,9 @@ class Extension:
 _NONE: Final = Extension()
 
 
-def ensure_table(connection: Connection, table: str, schema: Schema, extension: Extension = _NONE) -> None:
+def ensure_table(
+    connection: Connection, table: str, schema: Schema, extension: Extension = _NONE, *, known_as: str = ""
+) -> None:
     """Make a table match its schema: create it, or add and widen columns.
 
     Columns that the schema no longer declares stay, and are null in new rows.
@@ -59,6 +61,7 @@ def ensure_table(connection: Connection, table: str, schema: Schema, extension: 
         table: ``schema.table``.
         schema: The schema that it must match.
         extension: What it has besides.
+        known_as: ``schema.name`` of the source or asset, if that is not the name of the table.
 
     Raises:
         IncompatibleTableError: If this needs any other change. Nothing was changed.
@@ -69,7 +72,7 @@ def ensure_table(connection: Connection, table: str, schema: Schema, extension: 
         lock_ddl(connection)
         existing = columns_of(connection, table)
         if existing:
-            _evolve(connection, table, schema, existing, extension)
+            _evolve(connection, table, schema, existing, extension, known_as or table)
         else:
             _create(connection, table, schema, extension)
         _add_unique(connection, table, schema)
@@ -177,6 +180,18 @@ def _key(connection: Connection, table: str) -> tuple[str, ...]:
     return next(iter(_unique_indexes(connection, table, primary=True)), ())
 
 
+def has_partial_index(connection: Connection, table: str, columns: tuple[str, ...]) -> bool:
+    """Return whether a table has an index, whatever its name, over some columns of a part of its rows."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = to_regclass(%s) AND i.indisvalid "
+        "AND i.indpred IS NOT NULL AND (SELECT array_agg(a.attname::text ORDER BY k.place) FROM unnest(i.indkey) "
+        "WITH ORDINALITY k (attnum, place) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
+        "WHERE k.place <= i.indnkeyatts) = %s::text[])",
+        (table, list(columns)),
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def _unique_indexes(connection: Connection, table: str, *, primary: bool) -> list[tuple[str, ...]]:
     """Return the columns of each unique index over all rows: of the primary key, or of the other indexes."""
     rows = connection.execute(
@@ -213,12 +228,20 @@ def _create(connection: Connection, table: str, schema: Schema, extension: Exten
     connection.execute(sql.SQL("CREATE TABLE {} ({}){}").format(identifier(table), sql.SQL(", ").join(columns), cut))
 
 
-def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[str, str], extension: Extension) -> None:
+def _evolve(
+    connection: Connection,
+    table: str,
+    schema: Schema,
+    existing: dict[str, str],
+    extension: Extension,
+    known_as: str,
+) -> None:
     declared = declared_types(schema, extension)
     if is_view(connection, table):
+        ours = set(BOOKKEEPING) <= set(existing)
         raise IncompatibleTableError(
             f"{table} is a view, as of a source with write=History(), and the declared write mode writes a table. "
-            "Nothing was changed. Declare the mode that it had, or a source with a new name."
+            f"Nothing was changed. {remedy(known_as) if ours else 'Rename that view, or rename the source.'}"
         )
     if missing := [name for name in BOOKKEEPING if existing.get(name) != "bigint"]:
         raise IncompatibleTableError(
@@ -226,7 +249,7 @@ def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[s
             "changed. Rename that table, or rename the source."
         )
     if problem := _problem(connection, table, schema, existing, extension):
-        raise IncompatibleTableError(f"{problem} Nothing was changed. {_remedy(table, extension)}")
+        raise IncompatibleTableError(f"{problem} Nothing was changed. {remedy(known_as)}")
     for name, type_ in declared.items():
         if name not in existing:
             connection.execute(
@@ -245,7 +268,7 @@ def _evolve(connection: Connection, table: str, schema: Schema, existing: dict[s
 def check_partitions(connection: Connection, table: str, extension: Extension) -> None:
     """Raise an `IncompatibleTableError` unless an existing table is cut into child tables as declared."""
     if problem := range_partitions.difference(connection, table, extension.partition_by):
-        raise IncompatibleTableError(f"Table {table} {problem}. Nothing was changed. {_remedy(table, extension)}")
+        raise IncompatibleTableError(f"Table {table} {problem}. Nothing was changed. {remedy(table)}")
 
 
 def needs_rebuild(connection: Connection, table: str, schema: Schema, extension: Extension = _NONE) -> bool:
@@ -266,11 +289,9 @@ def _problem(connection: Connection, table: str, schema: Schema, existing: dict[
     return ""
 
 
-def _remedy(table: str, extension: Extension) -> str:
-    """Return what to do about a table that cannot be changed in place: a source is loaded again, beside it."""
+def remedy(table: str) -> str:
+    """Return what to do about ``schema.table`` if it cannot be changed in place: a source is built again, beside it."""
     schema, name = table.split(".", 1)
-    if extension.versions:
-        return "A table of versions is not built again: declare what it had, or a source with a new name."
     if schema != _CORE:
         return "Give the asset a name of its own, or drop the table and compute every partition again."
     return (

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from psycopg import sql
 
-from etl_assets.postgres.tables.ddl import columns_of, key_of
+from etl_assets.postgres.tables.beside import OF_DELIVERIES
+from etl_assets.postgres.tables.ddl import columns_of
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.tables.ddl import Extension
     from etl_assets.schema import Schema
 
-Kind = Literal["missing", "extra", "contents", "hash", "mark"]
-"""A row is missing from the table in use, or only there, or has other contents, row hash or mark."""
+Kind = Literal["missing", "extra", "contents", "times", "hash", "mark"]
+"""A row is missing from the table in use, or only there, or has other contents, times, row hash or mark.
+
+Times are what the write mode keeps of a row besides: from when to when a version is valid, when a row was marked.
+"""
 _PLACE: Final = "#place"
 
 
@@ -58,29 +63,45 @@ class TableDifference:
         live: ``schema.table`` in use.
         new: ``schema.table`` that was built, whose rows are marked with copies of deliveries.
         schema: Of the new table.
+        extension: What the new table has besides.
+        former_key: The key of the table in use.
         offset: What the ids of deliveries in the new table are greater by.
         hashes: Whether row hashes of both tables can be compared.
 
     Attributes:
         key: The columns by which rows belong together; none if they do by their record.
         columns: The columns that are compared.
+        times: The further columns of the write mode that are compared.
         left_out: The declared columns that the table in use lacks, or has with another type.
+        declared_key: The key of the new table.
         former_key: The key of the table in use.
     """
 
     def __init__(
-        self, connection: Connection, live: str, new: str, schema: Schema, *, offset: int, hashes: bool
+        self,
+        connection: Connection,
+        live: str,
+        new: str,
+        schema: Schema,
+        extension: Extension,
+        former_key: tuple[str, ...],
+        *,
+        offset: int,
+        hashes: bool,
     ) -> None:
         self._connection = connection
         self._live, self._new = live, new
         types, built = columns_of(connection, live), columns_of(connection, new)
         self.columns = tuple(name for name in schema.names if name in types and types[name] == built.get(name))
-        self.left_out = tuple(name for name in schema.names if name not in self.columns)
-        self.former_key = key_of(connection, live)
-        same_key = self.former_key == schema.key and set(schema.key) <= set(self.columns)
-        self.key = schema.key if same_key else ()
+        self.times = tuple(name for name in extension.columns if name in types and types[name] == built.get(name))
+        declared = (*schema.names, *extension.columns)
+        self.left_out = tuple(name for name in declared if name not in {*self.columns, *self.times})
+        self.former_key = former_key
+        self.declared_key = (*schema.key, *extension.key)
+        is_there = set(self.declared_key) <= {*self.columns, *self.times, DELIVERY_ID}
+        self.key = self.declared_key if former_key == self.declared_key and is_there else ()
         self._offset = offset
-        self._hashes = hashes and not self.left_out
+        self._hashes = hashes and not set(schema.names) & set(self.left_out)
 
     def count(self) -> tuple[int, list[tuple[Pair, int]]]:
         """Return how many rows are equal, and how many differ in each way."""
@@ -116,19 +137,18 @@ class TableDifference:
         """Return a query for every pair of rows; ``kind`` is null if they are equal."""
         mark, record, hash_ = map(sql.Identifier, (DELIVERY_ID, RECORD_NO, ROW_HASH))
         together = self.key or (DELIVERY_ID, RECORD_NO, _PLACE)
-        columns = [sql.Identifier(name) for name in self.columns]
-        contents = sql.SQL("(false {})").format(
-            sql.SQL(" ").join(sql.SQL("OR l.{0} IS DISTINCT FROM n.{0}").format(column) for column in columns)
-        )
         differing = sql.SQL("array_remove(ARRAY[{}]::text[], NULL)").format(
             sql.SQL(", ").join(
-                sql.SQL("CASE WHEN l.{0} IS DISTINCT FROM n.{0} THEN {1} END").format(column, sql.Literal(name))
-                for column, name in zip(columns, self.columns, strict=True)
+                sql.SQL("CASE WHEN l.{0} IS DISTINCT FROM n.{0} THEN {1} END").format(
+                    sql.Identifier(name), sql.Literal(name)
+                )
+                for name in (*self.columns, *self.times)
             )
         )
         return sql.SQL(
             "SELECT CASE WHEN l.{mark} IS NULL THEN 'missing' WHEN n.{mark} IS NULL THEN 'extra' "
-            "WHEN {contents} THEN 'contents' WHEN {hashes} AND l.{hash} <> n.{hash} THEN 'hash' "
+            "WHEN {contents} THEN 'contents' WHEN {times} THEN 'times' "
+            "WHEN {hashes} AND l.{hash} <> n.{hash} THEN 'hash' "
             "WHEN (l.{mark}, l.{record}) <> (n.{mark}, n.{record}) THEN 'mark' END AS kind, "
             "l.{mark} AS live, n.{mark} AS new, coalesce({hashes} AND l.{hash} = n.{hash}, false) AS same_hash, "
             "coalesce((l.{mark}, l.{record}) = (n.{mark}, n.{record}), false) AS same_record, "
@@ -139,7 +159,8 @@ class TableDifference:
             record=record,
             hash=hash_,
             hashes=sql.SQL("true" if self._hashes else "false"),
-            contents=contents,
+            contents=_differ(self.columns),
+            times=_differ(self.times),
             differing=differing,
             shown=sql.SQL(", ").join(sql.SQL("coalesce(l.{0}, n.{0})::text").format(sql.Identifier(n)) for n in shown),
             live=self._rows(self._live, sql.SQL("")),
@@ -150,7 +171,11 @@ class TableDifference:
     def _rows(self, table: str, shift: sql.SQL) -> sql.Composed:
         """Return a table with the ids of deliveries; without a key, equal rows of a record are numbered."""
         mark, record = sql.Identifier(DELIVERY_ID), sql.Identifier(RECORD_NO)
-        columns = sql.SQL(", ").join(map(sql.Identifier, (*self.columns, ROW_HASH)))
+        columns: list[sql.Composable] = [sql.Identifier(name) for name in (*self.columns, ROW_HASH)]
+        columns += [
+            sql.SQL("{0}{1} AS {0}").format(sql.Identifier(name), shift if name in OF_DELIVERIES else sql.SQL(""))
+            for name in self.times
+        ]
         place: Any = sql.SQL("")
         if not self.key:
             contents = sql.SQL(", ").join(map(sql.Identifier, self.columns))
@@ -158,5 +183,11 @@ class TableDifference:
                 mark, record, contents, sql.Identifier(_PLACE)
             )
         return sql.SQL("(SELECT {}, {}{} AS {}, {}{} FROM {})").format(
-            columns, mark, shift, mark, record, place, identifier(table)
+            sql.SQL(", ").join(columns), mark, shift, mark, record, place, identifier(table)
         )
+
+
+def _differ(names: Sequence[str]) -> sql.Composed:
+    """Return the condition that one of some columns differs."""
+    differs = sql.SQL("OR l.{0} IS DISTINCT FROM n.{0}")
+    return sql.SQL("(false {})").format(sql.SQL(" ").join(differs.format(sql.Identifier(name)) for name in names))

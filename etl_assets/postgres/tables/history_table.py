@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -9,12 +10,15 @@ from psycopg import sql
 
 from etl_assets.errors import IncompatibleTableError
 from etl_assets.postgres.tables import ddl
+from etl_assets.postgres.tables.as_of_function import drop_statement, ensure_function
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.postgres.tables.retyped_views import drop_view
-from etl_assets.schema import DELIVERY_ID
+from etl_assets.schema import BOOKKEEPING, DELIVERY_ID
 from etl_assets.schema.names import MAX_IDENTIFIER_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from etl_assets.postgres.connection import Connection
     from etl_assets.schema import Schema
 
@@ -24,6 +28,8 @@ VALID_TO: Final = "_valid_to"
 """When it ended; null of a current version."""
 ENDED_BY: Final = "_ended_by"
 """Id of the delivery that ended it; null of a current version."""
+_MODIFIER: Final = re.compile(r"\([^)]*\)")
+"""Of a type; the columns of a function's result have none."""
 OF_VERSIONS: Final = ddl.Extension(
     {VALID_FROM: "timestamp with time zone", VALID_TO: "timestamp with time zone", ENDED_BY: "bigint"},
     (DELIVERY_ID,),
@@ -56,6 +62,33 @@ def as_of(table: str) -> str:
     return _with_suffix(table, "_as_of")
 
 
+def stored_in_use(connection: Connection, table: str) -> str:
+    """Return the name of the table that has the rows of ``schema.table``: itself, or that of its versions."""
+    history = history_of(table)
+    if ddl.exists(connection, table) and not ddl.is_view(connection, table):
+        return table
+    return history if {*BOOKKEEPING, VALID_FROM} <= set(ddl.columns_of(connection, history)) else table
+
+
+def has_other_form(connection: Connection, table: str, declared: str) -> bool:
+    """Return whether a table that this package created has versions and is to have none, or the other way round.
+
+    Args:
+        connection: To the warehouse.
+        table: ``schema.table`` of the source.
+        declared: ``schema.table`` of the table that is to have the rows.
+    """
+    stored = stored_in_use(connection, table)
+    return set(BOOKKEEPING) <= set(ddl.columns_of(connection, stored)) and (stored == table) != (declared == table)
+
+
+def drop_views(connection: Connection, table: str) -> None:
+    """Drop the view and the function of a table of versions that is dropped, or gets another name."""
+    if ddl.is_view(connection, table):
+        connection.execute(sql.SQL("DROP VIEW {}").format(identifier(table)))
+    connection.execute(drop_statement(as_of(table)))
+
+
 def _with_suffix(table: str, suffix: str) -> str:
     schema, name = table.split(".", 1)
     return f"{schema}.{name[: MAX_IDENTIFIER_BYTES - len(suffix)]}{suffix}"
@@ -80,13 +113,20 @@ def ensure_history(connection: Connection, table: str, schema: Schema, form: Ver
     with connection.transaction():
         ddl.lock_ddl(connection)
         if ddl.exists(connection, table) and not ddl.is_view(connection, table):
+            ours = set(BOOKKEEPING) <= set(ddl.columns_of(connection, table))
+            remedy = ddl.remedy(table) if ours else "Rename that table, or rename the source."
             raise IncompatibleTableError(
                 f"{table} is a table, and write=History() needs the name for its view of the current rows. Nothing was "
-                "changed. Declare the mode that the table had, or a source with a new name."
+                f"changed. {remedy}"
             )
-        retyped = ddl.is_view(connection, table) and ddl.retypes(connection, history_of(table), schema)
-        properties = drop_view(connection, table, history_of(table)) if retyped else None
-        ddl.ensure_table(connection, history_of(table), schema, form.extension)
+        history = history_of(table)
+        retyped = (
+            ddl.is_view(connection, table)
+            and ddl.retypes(connection, history, schema)
+            and not ddl.needs_rebuild(connection, history, schema, form.extension)
+        )
+        properties = drop_view(connection, table, history) if retyped else None
+        ddl.ensure_table(connection, history, schema, form.extension, known_as=table)
         _create_view(connection, table, form)
         if properties is not None:
             properties.give(connection, identifier(table), "VIEW")
@@ -95,36 +135,40 @@ def ensure_history(connection: Connection, table: str, schema: Schema, form: Ver
 def _create_view(connection: Connection, table: str, form: VersionsForm) -> None:
     """Create the view and the function; columns that were added to the table come last in the view, too."""
     name, history = identifier(table), history_of(table)
-    columns = [column for column in ddl.columns_of(connection, history) if column not in {VALID_TO, ENDED_BY}]
+    stored = ddl.columns_of(connection, history)
+    columns = [column for column in stored if column not in {VALID_TO, ENDED_BY}]
     connection.execute(
         sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {} WHERE {} IS NULL").format(
-            name, sql.SQL(", ").join(map(sql.Identifier, columns)), identifier(history), sql.Identifier(form.ended)
+            name, _listed(columns), identifier(history), sql.Identifier(form.ended)
         )
     )
-    connection.execute(
-        sql.SQL("COMMENT ON VIEW {} IS {}").format(
-            name, sql.Literal(f"The current rows of {history}, which has their former versions as well.")
+    connection.execute(sql.SQL("COMMENT ON VIEW {} IS {}").format(name, sql.Literal(view_comment(table))))
+    if not ddl.has_partial_index(connection, history, form.key):
+        connection.execute(
+            sql.SQL("CREATE UNIQUE INDEX {} ON {} ({}) WHERE {} IS NULL").format(
+                sql.Identifier(ddl.index_name(history, form.key, "current")),
+                identifier(history),
+                _listed(form.key),
+                sql.Identifier(form.ended),
+            )
         )
+    # casts, for calls that find a table with other types; see `as_of_function`
+    cast = sql.SQL("{}::{}")
+    body = sql.SQL("SELECT {columns} FROM {history} WHERE {begins} <= $1 AND ({ends} > $1 OR {ends} IS NULL)").format(
+        columns=sql.SQL(", ").join(
+            cast.format(sql.Identifier(column), sql.SQL(_MODIFIER.sub("", type_))) for column, type_ in stored.items()
+        ),
+        history=identifier(history),
+        begins=sql.Identifier(VALID_FROM),
+        ends=sql.Identifier(VALID_TO),
     )
-    index = sql.Identifier(ddl.index_name(history, form.key, "current"))
-    connection.execute(
-        sql.SQL("CREATE UNIQUE INDEX IF NOT EXISTS {} ON {} ({}) WHERE {} IS NULL").format(
-            index,
-            identifier(history),
-            sql.SQL(", ").join(map(sql.Identifier, form.key)),
-            sql.Identifier(form.ended),
-        )
-    )
-    body = sql.SQL("SELECT * FROM {history} WHERE {begins} <= $1 AND ({ends} > $1 OR {ends} IS NULL)").format(
-        history=identifier(history), begins=sql.Identifier(VALID_FROM), ends=sql.Identifier(VALID_TO)
-    )
-    connection.execute(
-        sql.SQL(
-            "CREATE OR REPLACE FUNCTION {name} (at timestamptz) RETURNS SETOF {history} LANGUAGE sql STABLE "
-            "PARALLEL SAFE AS {body}"
-        ).format(
-            name=identifier(as_of(table)),
-            history=identifier(history),
-            body=sql.Literal(body.as_string(connection)),
-        )
-    )
+    ensure_function(connection, as_of(table), stored, body)
+
+
+def view_comment(table: str) -> str:
+    """Return the comment on the view ``schema.table`` of the current rows of a history."""
+    return f"The current rows of {history_of(table)}, which has their former versions as well."
+
+
+def _listed(names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))

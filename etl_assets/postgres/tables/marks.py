@@ -9,7 +9,15 @@ from psycopg import errors, sql
 
 from etl_assets.errors import IncompatibleTableError
 from etl_assets.postgres.tables import retyped_views
-from etl_assets.postgres.tables.ddl import Extension, columns_of, declared_types, ensure_table, index_name, lock_ddl
+from etl_assets.postgres.tables.ddl import (
+    Extension,
+    columns_of,
+    declared_types,
+    ensure_table,
+    has_partial_index,
+    index_name,
+    lock_ddl,
+)
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import DELETED_AT
 
@@ -70,13 +78,14 @@ def ensure_marked_table(
         properties = retyped_views.drop_view(connection, current_view(table), table) if retyped else None
         ensure_table(connection, table, schema, extension)
         _comment(connection, "COLUMN", sql.Identifier(*table.split(".", 1), DELETED_AT), _COMMENT)
-        connection.execute(
-            sql.SQL("CREATE INDEX IF NOT EXISTS {name} ON {table} ({column}) WHERE {column} IS NOT NULL").format(
-                name=sql.Identifier(index_name(table, (DELETED_AT,), "marks")),
-                table=identifier(table),
-                column=sql.Identifier(DELETED_AT),
+        if not has_partial_index(connection, table, (DELETED_AT,)):
+            connection.execute(
+                sql.SQL("CREATE INDEX {name} ON {table} ({column}) WHERE {column} IS NOT NULL").format(
+                    name=sql.Identifier(index_name(table, (DELETED_AT,), "marks")),
+                    table=identifier(table),
+                    column=sql.Identifier(DELETED_AT),
+                )
             )
-        )
         view = identifier(current_view(table))
         connection.execute(
             sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {} t WHERE {}").format(

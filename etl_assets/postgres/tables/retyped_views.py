@@ -36,7 +36,8 @@ def drop_view(connection: Connection, view: str, table: str) -> Properties:
     if users:
         raise IncompatibleTableError(
             f"A column of {view} changes its type, and other views use it: {', '.join(name for (name,) in users)}. "
-            "Nothing was changed. Drop these views, run again, and create them again."
+            "Nothing was changed. Drop these views, run again, and create them again; or let `etl-assets rebuild NAME "
+            "--swap` of the source do all of it."
         )
     row = connection.execute("SELECT %s::regclass::oid::bigint", (view,)).fetchone()
     properties = properties_of(connection, row[0] if row else 0)
