@@ -112,13 +112,7 @@ def ensure_history(connection: Connection, table: str, schema: Schema, form: Ver
         return
     with connection.transaction():
         ddl.lock_ddl(connection)
-        if ddl.exists(connection, table) and not ddl.is_view(connection, table):
-            ours = set(BOOKKEEPING) <= set(ddl.columns_of(connection, table))
-            remedy = ddl.remedy(table) if ours else "Rename that table, or rename the source."
-            raise IncompatibleTableError(
-                f"{table} is a table, and write=History() needs the name for its view of the current rows. Nothing was "
-                f"changed. {remedy}"
-            )
+        _refuse_taken(connection, table)
         history = history_of(table)
         retyped = (
             ddl.is_view(connection, table)
@@ -130,6 +124,18 @@ def ensure_history(connection: Connection, table: str, schema: Schema, form: Ver
         _create_view(connection, table, form)
         if properties is not None:
             properties.give(connection, identifier(table), "VIEW")
+
+
+def _refuse_taken(connection: Connection, table: str) -> None:
+    """Raise if what has the name of the view is none that this package made."""
+    existing = ddl.columns_of(connection, table)
+    ours, is_view = set(BOOKKEEPING) <= set(existing), ddl.is_view(connection, table)
+    if existing and not (ours and is_view):
+        raise IncompatibleTableError(
+            f"{table} is {'a view of another hand' if is_view else 'a table'}, and write=History() needs the name for "
+            "its view of the current rows. Nothing was changed. "
+            f"{ddl.remedy(table) if ours else 'Rename it, or rename the source.'}"
+        )
 
 
 def _create_view(connection: Connection, table: str, form: VersionsForm) -> None:
