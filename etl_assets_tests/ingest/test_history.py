@@ -295,7 +295,7 @@ def test_a_table_becomes_no_history_and_a_history_no_table(world: World, before:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"schema": ordered(GOODS)}, "has order_by"),
+        ({"schema": ordered(GOODS)}, "versions of History are valid from moments"),
         ({"schema": replace(GOODS, repeated_keys="reject")}, "repeated_keys"),
         ({"schema": replace(GOODS, key=())}, "needs a key"),
         ({"write": History(("colour",))}, "has no column 'colour'"),
