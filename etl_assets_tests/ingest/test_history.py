@@ -313,7 +313,7 @@ def test_the_function_reads_the_table_by_its_indexes(dated: World) -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"schema": ordered(GOODS)}, "has order_by"),
+        ({"schema": ordered(GOODS)}, "versions of History are valid from moments"),
         ({"schema": replace(GOODS, repeated_keys="reject")}, "repeated_keys"),
         ({"schema": replace(GOODS, key=())}, "needs a key"),
         ({"write": History(("colour",))}, "has no column 'colour'"),
