@@ -200,9 +200,15 @@ class DeliveryLoad:
         periods = partition_by.periods_of(values.get_column(partition_by.column))
         range_partitions.ensure(self.connection, self.target.table, partition_by, periods)
 
-    def complete_empty(self, transaction: type[BatchTransaction]) -> None:
-        """Do what the write mode does when a delivery is complete, for one without batches."""
-        self.transaction(transaction, allowance=0).complete_empty()
+    @property
+    def completes_apart(self) -> bool:
+        """Whether the delivery is completed in a transaction of its own, after that of its last batch."""
+        return self._writer.completes_apart
+
+    def complete_apart(self, transaction: type[BatchTransaction]) -> None:
+        """Do what the write mode does when a delivery is complete, in a transaction of its own."""
+        self._writer.get_ready()
+        self.transaction(transaction, allowance=0).complete_apart()
 
     def transaction(self, kind: type[Transaction], *, allowance: int, completes: bool = False) -> Transaction:
         """Return a transaction for this load.

@@ -96,6 +96,14 @@ class RowWriter(ABC):
         """Whether the next rows will probably all be sent, so that it is worth encoding them ahead."""
         return False
 
+    @property
+    def completes_apart(self) -> bool:
+        """Whether `complete` is to be called once more after the last batch, in a transaction of its own."""
+        return False
+
+    def get_ready(self) -> None:  # noqa: B027 -- modes that complete apart need it
+        """Wait, before that transaction, for whatever is to end before it."""
+
     @abstractmethod
     def encode(self, rows: pl.DataFrame) -> bytes:
         """Encode rows in the form in which `write` sends all of them; may be called from another thread."""

@@ -21,7 +21,7 @@ from etl_assets.postgres.tables.staging import staging_of
 from etl_assets.schema import BOOKKEEPING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import LiteralString
 
     from etl_assets.postgres.connection import Connection
@@ -97,15 +97,27 @@ class Replacement:
         connection: To the warehouse.
         table: ``schema.table``, which may not exist.
         new: ``schema.table`` of the table that takes its place.
+        seconds: How long to try to lock the table.
+        staged: Tables that are dropped with the old one; those that have what the two tables stage, by default.
 
     Raises:
         RebuildError: If something is attached to the table that is not taken over. Nothing was changed.
     """
 
-    def __init__(self, connection: Connection, table: str, new: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        table: str,
+        new: str,
+        *,
+        seconds: float = _LOCK_SECONDS,
+        staged: Sequence[str] | None = None,
+    ) -> None:
         self._connection = connection
         self._table = table
         self._new = new
+        self._seconds = seconds
+        self._staged = (staging_of(table), staging_of(new)) if staged is None else staged
         self._refuse()
 
     def prepare(self) -> None:
@@ -150,7 +162,7 @@ class Replacement:
         self._try(f"table {self._table}", sql.SQL("DROP TABLE IF EXISTS {}").format(identifier(self._table)))
         self._connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
         self._connection.execute(sql.SQL("ALTER TABLE {} SET SCHEMA {}").format(identifier(self._new), schema))
-        for staging in (staging_of(self._table), staging_of(self._new)):
+        for staging in self._staged:
             self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(identifier(staging)))
         self._make_views(views)
         for schema_name, child, name, definition in foreign_keys:
@@ -192,12 +204,12 @@ class Replacement:
         statement = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(
             sql.SQL(", ").join([*names, identifier(self._new)])
         )
-        until = time.monotonic() + _LOCK_SECONDS
+        until = time.monotonic() + self._seconds
         while not self._locked(statement):
             if time.monotonic() > until:
                 raise BusyError(
                     f"Other sessions kept {self._table}, a view of it or a table that refers to it busy for "
-                    f"{_LOCK_SECONDS:.0f} seconds. The table was not put in place; what was built stays. Swap again "
+                    f"{self._seconds:.0f} seconds. The table was not put in place; what was built stays. Swap again "
                     "when long queries are over."
                 )
             time.sleep(_PAUSE)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SCHEMA: Final = "etl_staging"
 REBUILDS: Final = "etl_rebuild"
 """The schema of tables that are to replace others of the same name; what they stage is in a schema of its own."""
+SWAPS: Final = "etl_swap"
+"""The schema of new tables that a single delivery fills, and that then take the place of others of the same name."""
 
 
 def staging_of(table: str) -> str:

@@ -121,6 +121,16 @@ class TableWriter:
         """Whether the next rows will probably all be sent, so that it is worth encoding them ahead."""
         return self._expect_new or self._mostly_changed
 
+    @property
+    def mostly_changed(self) -> bool:
+        """Whether most rows of the last batch that was compared have other contents than the table's."""
+        return self._mostly_changed
+
+    @property
+    def refreshes_hashes(self) -> bool:
+        """Whether rows of the table may have hashes of another seed."""
+        return self._refresh_hashes
+
     def encode(self, rows: pl.DataFrame) -> bytes:
         """Encode rows in the form in which `write` sends all of them; may be called from another thread."""
         return encode(wire_frame(rows.select(self._columns), self._schema))
