@@ -56,10 +56,10 @@ def discard_new_table(context: WriterContext) -> None:
 class SwappedRows(SnapshotRows):
     """Writes the rows of one delivery that is the whole of its source.
 
-    The first batches are merged into the table in use. When one of them changes most of its rows, and nothing stands in
-    the way, the later ones are copied into a new table. Their entries count their rows as unchanged until then. With
-    the last batch the new table gets its other rows and its indexes; it is put in place in a transaction of its own,
-    when every session can see these rows.
+    When a batch changes most of its rows, and nothing stands in the way, it and the later ones are copied into a new
+    table; those before are merged into the table in use. With the last batch the new table gets its other rows and its
+    indexes. It is put in place in a transaction of its own, when every session can see these rows. Until then the
+    entries of the batches count their rows as unchanged.
 
     Whatever stands in the way later raises a `NotSwappedError`, and the delivery is read again as a reload.
 
@@ -111,16 +111,13 @@ class SwappedRows(SnapshotRows):
 
     def write(self, prepared: Prepared, kind: Kind) -> Written:
         """See `RowWriter.write`."""
+        if self._new is None and not self._is_decided and not self.table.was_empty:
+            self._decide(prepared)
         if self._new is not None:
             self._new.add(self.encode(prepared.rows) if prepared.encoded is None else prepared.encoded)
             self._first_records[prepared.batch.span.batch] = prepared.batch.span.first_record
             return Written(unchanged=prepared.rows.height, notes={NOT_SWAPPED: 1})
-        written = super().write(prepared, kind)
-        if self.table.mostly_changed and not self._is_decided:
-            self._is_decided = True
-            if not written.repeated and self._is_worth_it(prepared):
-                self._begin_new_table()
-        return written
+        return super().write(prepared, kind)
 
     def get_ready(self) -> None:
         """See `RowWriter.get_ready`."""
@@ -136,25 +133,28 @@ class SwappedRows(SnapshotRows):
         self._counts = self._prepare(self._new)
         return None
 
+    def _decide(self, prepared: Prepared) -> None:
+        """Begin a new table if most rows of a batch differ, and nothing is in the way."""
+        if prepared.rows.height and self.table.mostly_changes(prepared.rows):
+            self._is_decided = True
+            if self._is_worth_it(prepared):
+                context, target = self.context, self.context.target
+                self._new = NewTable(context.connection, target.table, target.schema, context.delivery.id)
+                self._new.create()
+                self._others = swaps.last_of_others(context.connection, context.delivery)
+
     def _is_worth_it(self, prepared: Prepared) -> bool:
         """Return whether the rest of the delivery is long, also compared with the table, and nothing is in the way."""
         context, table = self.context, self.context.target.table
-        rest = context.delivery.manifest.records - prepared.batch.span.last_record
+        rest = context.delivery.manifest.records - prepared.batch.span.first_record + 1
         return (
-            rest > 0
-            and rest >= (self._mode.swap_from or 0)
+            rest >= (self._mode.swap_from or 0)
             and not self.table.refreshes_hashes
             and not swaps.are_loaded(context.connection, self._newer)
             and not swaps.had_obstacles(context.connection, context.delivery)
             and not has_more_rows(context.connection, table, 2 * rest)
             and is_swappable(context.connection, table, context.target.schema)
         )
-
-    def _begin_new_table(self) -> None:
-        context = self.context
-        self._new = NewTable(context.connection, context.target.table, context.target.schema, context.delivery.id)
-        self._new.create()
-        self._others = swaps.last_of_others(context.connection, context.delivery)
 
     def _prepare(self, new: NewTable) -> Mapping[int, Compared]:
         """Make the new table what the table in use is to become; return the counts of the batches."""
@@ -166,7 +166,8 @@ class SwappedRows(SnapshotRows):
             absent.find(self._published.keys, ())
             check_gone(self.context, self._mode, absent)
         self._gone = absent.number
-        new.prepare(absent.name if absent.number else None)
+        any_unchanged = any(found.unchanged for found in counts.values())
+        new.prepare(absent.name if absent.number else None, any_unchanged=any_unchanged)
         return counts
 
     def _put_in_place(self, new: NewTable, counts: Mapping[int, Compared]) -> Completion:

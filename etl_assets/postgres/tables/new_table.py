@@ -111,32 +111,40 @@ class NewTable:
         Raises:
             NotSwappedError: If an earlier batch of the delivery has written a row of the same key.
         """
-        self.analyze()
         firsts = sorted((first, number) for number, first in batches.items())
-        rows = self._connection.execute(
-            sql.SQL(
-                "SELECT width_bucket(n.{record}, %(firsts)s::bigint[]), count(*) FILTER (WHERE t.{hash} IS NULL), "
-                "count(*) FILTER (WHERE t.{hash} <> n.{hash}), count(*) FILTER (WHERE t.{hash} = n.{hash}), "
-                "count(*) FILTER (WHERE t.{delivery} = %(own)s) FROM {new} n LEFT JOIN {old} t ON {match} GROUP BY 1"
-            ).format(**self._names()),
-            {"firsts": [first for first, _ in firsts], "own": self._delivery_id},
-        ).fetchall()
-        if any(row[-1] for row in rows):
-            raise _repeated(self._table)
-        found = {firsts[place - 1][1]: Compared(*counts) for place, *counts, _ in rows}
         self._connection.execute(
             sql.SQL(
-                "CREATE TEMP TABLE etl_left ON COMMIT DROP AS SELECT t.* FROM {old} t "
-                "WHERE NOT EXISTS (SELECT FROM {new} n WHERE {match})"
+                "CREATE TEMP TABLE etl_compared ON COMMIT DROP AS SELECT width_bucket(n.{record}, {firsts}::bigint[]) "
+                "AS place, count(*) FILTER (WHERE t.{hash} IS NULL) AS inserted, count(*) FILTER (WHERE t.{hash} <> "
+                "n.{hash}) AS updated, count(*) FILTER (WHERE t.{hash} = n.{hash}) AS unchanged, count(*) FILTER "
+                "(WHERE n.{hash} IS NOT NULL AND t.{delivery} = {own}) AS repeated, array_agg(t.ctid) FILTER "
+                "(WHERE n.{hash} IS NULL) AS lacking FROM {new} n FULL JOIN {old} t ON {match} GROUP BY 1"
+            ).format(
+                **self._names(),
+                firsts=sql.Literal([first for first, _ in firsts]),
+                own=sql.Literal(self._delivery_id),
+            )
+        )
+        self._connection.execute(
+            sql.SQL(
+                "CREATE TEMP TABLE etl_left ON COMMIT DROP AS SELECT t.* FROM pg_temp.etl_compared c "
+                "CROSS JOIN unnest(c.lacking) lacking (id) JOIN {old} t ON t.ctid = lacking.id"
             ).format(**self._names())
         )
+        rows = self._connection.execute(
+            "SELECT place, inserted, updated, unchanged, repeated FROM pg_temp.etl_compared WHERE place IS NOT NULL"
+        ).fetchall()
+        if any(repeated for *_, repeated in rows):
+            raise _repeated(self._table)
+        found = {firsts[place - 1][1]: Compared(*counts) for place, *counts, _ in rows}
         return {number: found.get(number, Compared()) for number in batches}
 
-    def prepare(self, absent: sql.Identifier | None) -> None:
+    def prepare(self, absent: sql.Identifier | None, *, any_unchanged: bool) -> None:
         """Make the rows those that the table is to have, then give it all that the table in use has besides rows.
 
         Args:
             absent: A table with the keys of the rows that are to go; None if none is.
+            any_unchanged: Whether any of its rows is as in the table in use.
 
         Raises:
             NotSwappedError: If it cannot have the key, an index or a constraint of the table in use.
@@ -146,12 +154,13 @@ class NewTable:
         if absent is not None:
             match = same_key(self._schema, "t", "a")
             kept = sql.SQL("NOT EXISTS (SELECT FROM {} a WHERE {})").format(absent, match)
-        self._connection.execute(
-            sql.SQL(
-                "UPDATE {new} n SET {delivery} = t.{delivery}, {record} = t.{record} FROM {old} t "
-                "WHERE {match} AND n.{hash} = t.{hash}"
-            ).format(**names)
-        )
+        if any_unchanged:
+            self._connection.execute(
+                sql.SQL(
+                    "UPDATE {new} n SET {delivery} = t.{delivery}, {record} = t.{record} FROM {old} t "
+                    "WHERE {match} AND n.{hash} = t.{hash}"
+                ).format(**names)
+            )
         self._connection.execute(
             sql.SQL("INSERT INTO {new} ({columns}) SELECT {columns} FROM {left} t WHERE {kept}").format(
                 **names, left=_LEFT, kept=kept, columns=sql.SQL(", ").join(map(sql.Identifier, self._columns))
@@ -162,6 +171,7 @@ class NewTable:
                 self._add_key()
                 create_index(self._connection, self._unqualified, index_name(self._table, (DELIVERY_ID,), "brin"))
                 self._replacement().prepare()
+                self.analyze()
         except errors.UniqueViolation:
             raise _repeated(self._table) from None
         except (RebuildError, errors.ProgramLimitExceeded, errors.InsufficientPrivilege) as error:
