@@ -105,8 +105,7 @@ class PostgresLoader(Loader):
         except (TooManyRejectedError, TooManyDeletedError):  # the table is to have the batches before
             if not load.completes_apart:
                 raise
-        load.begin(force=False)
-        load.open_table()
+        load.begin_again()
         return self._load_missing(load, open_batches)
 
     def _load_missing(self, load: DeliveryLoad, open_batches: OpenBatches) -> LoadReport:

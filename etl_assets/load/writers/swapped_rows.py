@@ -34,7 +34,7 @@ def may_swap(context: WriterContext, mode: Snapshot) -> bool:
     schema = target.schema
     return (
         mode.swap_from is not None
-        and not mode.mark
+        and context.may_swap
         and context.open_batches is not None
         and target.frozen
         and target.replaced is None

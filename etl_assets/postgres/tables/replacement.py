@@ -97,7 +97,7 @@ class Replacement:
         connection: To the warehouse.
         table: ``schema.table``, which may not exist.
         new: ``schema.table`` of the table that takes its place.
-        seconds: How long to try to lock the table.
+        seconds: How long to try to lock the table; a minute by default.
         staged: Tables that are dropped with the old one; those that have what the two tables stage, by default.
 
     Raises:
@@ -110,13 +110,13 @@ class Replacement:
         table: str,
         new: str,
         *,
-        seconds: float = _LOCK_SECONDS,
+        seconds: float | None = None,
         staged: Sequence[str] | None = None,
     ) -> None:
         self._connection = connection
         self._table = table
         self._new = new
-        self._seconds = seconds
+        self._seconds = _LOCK_SECONDS if seconds is None else seconds
         self._staged = (staging_of(table), staging_of(new)) if staged is None else staged
         self._refuse()
 
