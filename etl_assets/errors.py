@@ -147,6 +147,10 @@ class IncompatibleTableError(LoadError):
     """The table in the database cannot store what the schema declares, and no additive change can fix it."""
 
 
+class NotSwappedError(EtlAssetsError):
+    """A new table was not put in place: its delivery is read again, row by row; the loader does so by itself."""
+
+
 class RebuildError(EtlAssetsError):
     """A table that was built again cannot be compared or put in place; the text says what to change first."""
 

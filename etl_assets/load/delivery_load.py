@@ -55,6 +55,7 @@ class DeliveryLoad:
         self.committed = 0
         self._open_batches = request.open_batches if isinstance(request, LoadRequest) else None
         self._accept_deletes = isinstance(request, LoadRequest) and request.accept_deletes
+        self._may_swap = True
         self._lock = PartitionLock(request.url, self.delivery.source, self.delivery.partition, request.run_id)
         self._seed = hash_seed(self.target.schema)
         self._lookups = Lookups(self.target)
@@ -68,6 +69,12 @@ class DeliveryLoad:
     def begin(self, *, force: bool) -> None:
         """Mark the delivery as being loaded."""
         self.delivery = deliveries.begin(self.connection, self.delivery, self.target.fingerprint, force=force)
+
+    def begin_again(self) -> None:
+        """Begin a delivery again whose new table was not put in place: its batches are written into the table."""
+        self._may_swap = False
+        self.begin(force=False)
+        self.open_table()
 
     def begin_some(self, batches: frozenset[int]) -> None:
         """Mark some batches of a complete delivery as being reloaded.
@@ -107,7 +114,13 @@ class DeliveryLoad:
     @property
     def _context(self) -> WriterContext:
         return WriterContext(
-            self._lock, self.target, self.delivery, self._seed, self._open_batches, accept_deletes=self._accept_deletes
+            self._lock,
+            self.target,
+            self.delivery,
+            self._seed,
+            self._open_batches,
+            accept_deletes=self._accept_deletes,
+            may_swap=self._may_swap,
         )
 
     def _ensure_disjoint(self) -> None:
@@ -200,9 +213,15 @@ class DeliveryLoad:
         periods = partition_by.periods_of(values.get_column(partition_by.column))
         range_partitions.ensure(self.connection, self.target.table, partition_by, periods)
 
-    def complete_empty(self, transaction: type[BatchTransaction]) -> None:
-        """Do what the write mode does when a delivery is complete, for one without batches."""
-        self.transaction(transaction, allowance=0).complete_empty()
+    @property
+    def completes_apart(self) -> bool:
+        """Whether the delivery is completed in a transaction of its own, after that of its last batch."""
+        return self._writer.completes_apart
+
+    def complete_apart(self, transaction: type[BatchTransaction]) -> None:
+        """Do what the write mode does when a delivery is complete, in a transaction of its own."""
+        self._writer.get_ready()
+        self.transaction(transaction, allowance=0).complete_apart()
 
     def transaction(self, kind: type[Transaction], *, allowance: int, completes: bool = False) -> Transaction:
         """Return a transaction for this load.

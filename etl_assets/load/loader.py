@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 
-from etl_assets.errors import EnvironmentFaultError, TooManyDeletedError, TooManyRejectedError, TransientLoadError
+from etl_assets.errors import (
+    EnvironmentFaultError,
+    NotSwappedError,
+    TooManyDeletedError,
+    TooManyRejectedError,
+    TransientLoadError,
+)
 from etl_assets.extract.prefetch import Prefetch
 from etl_assets.load.base import Loader, LoadReport
 from etl_assets.load.delivery_load import DeliveryLoad
@@ -68,7 +74,7 @@ class PostgresLoader(Loader):
             if load.delivery.status == "complete":
                 return LoadReport(load.delivery, "unchanged")
             load.open_table()
-            return self._load_missing(load, request.open_batches)
+            return self._load_or_begin_again(load, request.open_batches)
         except (psycopg.Error, TransientLoadError, EnvironmentFaultError) as error:
             raise load.fault(error) from None
         except (TooManyRejectedError, TooManyDeletedError) as error:
@@ -90,14 +96,26 @@ class PostgresLoader(Loader):
             load.close()
         return Counts() if entry is None else entry.counts
 
+    def _load_or_begin_again(self, load: DeliveryLoad, open_batches: OpenBatches) -> LoadReport:
+        """Load what is missing; if a new table cannot be put in place, read the delivery again, as a reload."""
+        try:
+            return self._load_missing(load, open_batches)
+        except NotSwappedError:
+            pass
+        except (TooManyRejectedError, TooManyDeletedError):  # the table is to have the batches before
+            if not load.completes_apart:
+                raise
+        load.begin_again()
+        return self._load_missing(load, open_batches)
+
     def _load_missing(self, load: DeliveryLoad, open_batches: OpenBatches) -> LoadReport:
         """Write the batches that the ledger does not have, and complete the delivery."""
         done, before = entries.find(load.connection, load.delivery), entries.find_all(load.connection, load.delivery)
         seconds: defaultdict[str, float] = defaultdict(float)
         if missing := {span.batch for span in load.delivery.manifest.spans} - set(done):
             self._write(load, open_batches(frozenset(done)), missing, seconds)
-        elif not load.delivery.manifest.spans:
-            load.complete_empty(self.transaction)
+        if load.completes_apart or not load.delivery.manifest.spans:
+            load.complete_apart(self.transaction)
         if not deliveries.complete(load.connection, load.delivery):
             raise TransientLoadError(
                 f"{load.delivery}: committed batches are missing from the ledger, as after a crash of the server. "

@@ -119,8 +119,8 @@ class BatchTransaction:
             self.write_profile(prepared)
         return entry
 
-    def complete_empty(self) -> None:
-        """Complete a delivery without batches, in a transaction of its own."""
+    def complete_apart(self) -> None:
+        """Complete a delivery in a transaction of its own: one without batches, or whose writer asks for it."""
         with self.connection.transaction():
             locks.fence(self.connection, self.holder)
             self.lock_writes()

@@ -41,6 +41,7 @@ class WriterContext:
         seed: Of the row hashes.
         open_batches: Opens the delivery's batches; None for a replay, which has none.
         accept_deletes: Whether a person consents to the deletion of any number of rows.
+        may_swap: Whether a new table may take the place of the one in use.
     """
 
     lock: PartitionLock
@@ -49,6 +50,7 @@ class WriterContext:
     seed: int
     open_batches: OpenBatches | None = None
     accept_deletes: bool = False
+    may_swap: bool = True
 
     @property
     def connection(self) -> Connection:
@@ -95,6 +97,14 @@ class RowWriter(ABC):
     def sends_everything(self) -> bool:
         """Whether the next rows will probably all be sent, so that it is worth encoding them ahead."""
         return False
+
+    @property
+    def completes_apart(self) -> bool:
+        """Whether `complete` is to be called once more after the last batch, in a transaction of its own."""
+        return False
+
+    def get_ready(self) -> None:  # noqa: B027 -- modes that complete apart need it
+        """Wait, before that transaction, for whatever is to end before it."""
 
     @abstractmethod
     def encode(self, rows: pl.DataFrame) -> bytes:

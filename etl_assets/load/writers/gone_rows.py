@@ -31,12 +31,27 @@ def enter_gone(context: WriterContext, mode: Snapshot, absent: AbsentRows) -> Ma
     Raises:
         TooManyDeletedError: If they are more than the mode or a person consents to.
     """
-    target = context.target
-    orphaned = references.count_referring(context.connection, target.table, absent.name) if absent.number else 0
+    orphaned = check_gone(context, mode, absent)
+    deletions.enter(context.connection, context.delivery, context.target.schema, absent.name)
+    return {ORPHANED: orphaned} if orphaned else {}
+
+
+def check_gone(context: WriterContext, mode: Snapshot, absent: AbsentRows) -> int:
+    """Raise if the rows that are to go may not; return how many rows of other tables refer to them.
+
+    Args:
+        context: Of the delivery.
+        mode: The declared snapshot.
+        absent: The rows, which were found.
+
+    Raises:
+        TooManyDeletedError: If they are more than the mode or a person consents to.
+    """
+    table = context.target.table
+    orphaned = references.count_referring(context.connection, table, absent.name) if absent.number else 0
     if absent.number and not context.accept_deletes:
         _refuse_too_many(context, mode, absent, orphaned)
-    deletions.enter(context.connection, context.delivery, target.schema, absent.name)
-    return {ORPHANED: orphaned} if orphaned else {}
+    return orphaned
 
 
 def _refuse_too_many(context: WriterContext, mode: Snapshot, absent: AbsentRows, orphaned: int) -> None:

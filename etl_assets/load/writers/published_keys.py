@@ -37,13 +37,14 @@ class PublishedKeys:
         self.corrected_unreadable = False
         self._unreadable: dict[int, int] = {}
 
-    def add(self, batch: Batch) -> None:
-        """Add the keys of all records of a batch, and count those that cannot be read."""
+    def add(self, batch: Batch, *, with_rows: bool = True) -> None:
+        """Add the keys of all records of a batch, or of the rejected ones, and count those that cannot be read."""
         target = self._context.target
         others = batch.rejected
         if target.schema.repeated_keys == "reject":  # a record that only repeats a key adds none
             others = others.filter(pl.col(REJECTED_RULES).list.eval(pl.element() != KEY_UNIQUE).list.any())
-        self.keys.add(batch.rows)
+        if with_rows:
+            self.keys.add(batch.rows)
         unreadable = others[REJECTED_RECORD_NO]
         if others.height and target.keys is not None:
             keys, unreadable = target.keys.of_batch(batch.raw, unreadable)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from etl_assets.errors import DeclarationError
@@ -10,6 +10,7 @@ from etl_assets.load.writers.base import Writer
 from etl_assets.load.writers.gone_rows import ORPHANED, UNREADABLE
 from etl_assets.load.writers.marked_rows import MarkedSnapshotRows
 from etl_assets.load.writers.snapshot_rows import SnapshotRows
+from etl_assets.load.writers.swapped_rows import SwappedRows, discard_new_table, may_swap
 from etl_assets.model.partitions import Files
 from etl_assets.postgres.tables.ddl import Extension
 from etl_assets.postgres.tables.marks import OF_MARKS, ensure_marked_table
@@ -39,11 +40,14 @@ class Snapshot(Writer):
             it, or ``"refuse"`` the delivery.
         mark: Whether the rows stay and are marked: the column ``_deleted_at`` has when the oldest delivery was fetched
             since which none has the key. The view ``core.<name>_current`` has the other rows.
+        swap_from: From how many records on a delivery may be written into a new table that takes the place of the one
+            in use; None for never. The rows are the same.
     """
 
     max_deleted: float = 0.1
     referenced: Literal["report", "refuse"] = "report"
     mark: bool = False
+    swap_from: int | None = field(default=100_000, repr=False)
 
     @property
     def deletes(self) -> bool:
@@ -74,6 +78,10 @@ class Snapshot(Writer):
         """See `Writer.check`."""
         if not 0.0 <= self.max_deleted <= 1.0:
             raise DeclarationError(where, "max_deleted", f"{self.max_deleted} is not a share", "Write 0.0 to 1.0")
+        if self.swap_from is not None and self.swap_from < 1:
+            raise DeclarationError(
+                where, "swap_from", f"{self.swap_from} is not a number of records", "Write 1 or more, or None"
+            )
         if schema.order_by is not None:
             raise DeclarationError(
                 where,
@@ -117,4 +125,9 @@ class Snapshot(Writer):
 
     def open(self, context: WriterContext) -> SnapshotRows:
         """See `Writer.open`."""
-        return MarkedSnapshotRows(context, self) if self.mark else SnapshotRows(context, self)
+        if self.mark:
+            return MarkedSnapshotRows(context, self)
+        if may_swap(context, self):
+            return SwappedRows(context, self)
+        discard_new_table(context)
+        return SnapshotRows(context, self)

@@ -66,7 +66,7 @@ class SnapshotRows(KeyedRows):
         gone = prepared.rows.height - rows.height
         return replace(written, unchanged=written.unchanged + gone, confirmed=written.confirmed + gone)
 
-    def complete(self) -> Completion:
+    def complete(self) -> Completion | None:
         """See `RowWriter.complete`."""
         context = self.context
         absent = self._absent(AbsentRows)
@@ -83,11 +83,11 @@ class SnapshotRows(KeyedRows):
         notes = enter_gone(self.context, self._mode, absent)
         return Completion(absent.delete(), notes)
 
-    def _absent(self, of_class: type[Absent]) -> Absent:
-        """Return the rows of the scope to compare with the delivery."""
+    def _absent(self, of_class: type[Absent], among: str | None = None) -> Absent:
+        """Return the rows of the scope to compare with the delivery, or those that another table has of them."""
         context, target = self.context, self.context.target
         partition = context.delivery.partition if self._of_partition else None
-        return of_class(context.connection, target.table, target.schema, context.delivery, partition)
+        return of_class(context.connection, target.table, target.schema, context.delivery, partition, among=among)
 
     def _wanted(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows whose key the table has, or that every newer delivery rejected; the others are gone."""

@@ -247,6 +247,8 @@ def completed(connection: Connection, ids: Sequence[int]) -> list[int]:
 def begin(connection: Connection, delivery: Delivery, fingerprint: str, *, force: bool) -> Delivery:
     """Mark a delivery as ``loading``; begin a new generation if it is stale, or when forced.
 
+    One whose rows were in a new table that was not put in place is read again from its start, as a new generation.
+
     Args:
         connection: Of a session that holds the lock of the partition.
         delivery: With the manifest that is valid under the declaration.
@@ -260,9 +262,10 @@ def begin(connection: Connection, delivery: Delivery, fingerprint: str, *, force
         "UPDATE etl.delivery d SET refusal = NULL, fingerprint = %(new)s, manifest = %(manifest)s, "
         "records = %(records)s, needs_reload = false, status = CASE WHEN status = 'complete' "
         "AND fingerprint = %(new)s AND NOT needs_reload AND NOT %(force)s THEN 'complete' ELSE 'loading' END, "
-        "generation = generation + CASE WHEN (fingerprint <> %(new)s OR needs_reload OR %(force)s) "
-        "AND EXISTS (SELECT FROM etl.batch b WHERE b.delivery_id = d.id AND b.generation = d.generation "
-        f"AND b.kind = 'ingest') THEN 1 ELSE 0 END WHERE id = %(id)s RETURNING {_COLUMNS}",
+        "generation = generation + CASE WHEN EXISTS (SELECT FROM etl.batch b WHERE b.delivery_id = d.id "
+        "AND b.generation = d.generation AND b.kind = 'ingest' AND (d.fingerprint <> %(new)s OR d.needs_reload "
+        f"OR %(force)s OR jsonb_exists(b.notes, '{entries.NOT_SWAPPED}'))) THEN 1 ELSE 0 END WHERE id = %(id)s "
+        f"RETURNING {_COLUMNS}",
         {
             "new": fingerprint,
             "force": force,

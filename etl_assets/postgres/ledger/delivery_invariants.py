@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from etl_assets.postgres.ledger.entries import MERGED
+from etl_assets.postgres.ledger.entries import MERGED, NOT_SWAPPED
 from etl_assets.postgres.ledger.invariants import BY_HAND, DELIVERY, ENTRY, Invariant, QueriedInvariant
 from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
@@ -55,7 +55,8 @@ OF_DELIVERIES: Final[tuple[QueriedInvariant, ...]] = (
         f"UNION ALL SELECT {ENTRY}, format('left %s rows unchanged, and confirmed %s', b.unchanged, b.confirmed) "
         "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id WHERE b.confirmed > b.unchanged "
         f"+ coalesce((b.notes ->> '{MERGED}')::bigint, 0) "
-        "OR (b.confirmed < b.unchanged AND (b.generation = 1 OR b.kind = 'replay')) ORDER BY 1",
+        "OR (b.confirmed < b.unchanged AND (b.generation = 1 OR b.kind = 'replay') "
+        f"AND NOT jsonb_exists(b.notes, '{NOT_SWAPPED}')) ORDER BY 1",
     ),
 )
 """Invariants of schema ``etl`` alone, like those of `invariants.OF_THE_LEDGER`."""

@@ -21,6 +21,8 @@ Kind = Literal["ingest", "replay", "completion", "rebuild"]
 """Of an entry: a batch, a replay, what the write mode did when every batch was written, or a table put in place."""
 STAGED: Final = "staged"
 """The note of an entry whose rows are beside the table until the delivery is complete."""
+NOT_SWAPPED: Final = "not_swapped"
+"""The note of an entry whose rows are in a new table that is not in place; they count as unchanged until then."""
 VERSIONS: Final = "versions"
 """The note of an entry: how many rows the table of versions has more than were inserted and not deleted."""
 MERGED: Final = "merged"
@@ -53,7 +55,7 @@ class Entry:
         rules: Number of records that broke each rule.
         confirmed: At most so many of the unchanged rows have their contents from another delivery.
         places: Places of the first records that broke each rule which only reports; empty in an entry that was read.
-        notes: What the write mode found, numbers by name; or `STAGED`, `VERSIONS`, `MERGED`, `MARKED`.
+        notes: What the write mode found, numbers by name; or `STAGED`, `NOT_SWAPPED`, `VERSIONS`, `MERGED`, `MARKED`.
     """
 
     number: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from psycopg import sql
 
@@ -20,12 +20,20 @@ if TYPE_CHECKING:
 
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
-    from etl_assets.postgres.tables.key_lists import KeyList
     from etl_assets.postgres.tables.upsert import Protect
     from etl_assets.schema import Schema
 
 ABSENT: Final = sql.Identifier("pg_temp", "etl_absent")
 _SHOWN: Final = 5
+
+
+class Keys(Protocol):
+    """A table that has the key's columns: its name in SQL."""
+
+    name: sql.Identifier
+
+    def analyze(self) -> None:
+        """Let the planner know how many keys there are."""
 
 
 class AbsentRows:
@@ -40,6 +48,7 @@ class AbsentRows:
         delivery: The delivery.
         partition: Only rows that came in this partition; None for all rows.
         versions: Whether the table has versions of rows: only those are of the scope that the delivery may end.
+        among: The table that has the rows of which some are looked for; the same table by default.
 
     Attributes:
         number: How many rows were found.
@@ -59,10 +68,12 @@ class AbsentRows:
         partition: str | None,
         *,
         versions: bool = False,
+        among: str | None = None,
     ) -> None:
         self._connection = connection
         self._name = table
         self._table = identifier(table)
+        self._among = identifier(among or table)
         self._schema = schema
         self._delivery = delivery
         self._partition = partition
@@ -78,7 +89,7 @@ class AbsentRows:
         row = self._connection.execute(query).fetchone()
         return bool(row and row[0])
 
-    def find(self, published: KeyList, newer: Sequence[int]) -> None:
+    def find(self, published: Keys, newer: Sequence[int]) -> None:
         """Find the rows whose key is not among those published.
 
         Args:
@@ -93,7 +104,7 @@ class AbsentRows:
                 "AND {present} AND t.{delivery} <> {own} AND NOT EXISTS (SELECT FROM {published} k WHERE {same_key})"
             ).format(
                 columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in self._columns),
-                table=self._table,
+                table=self._among,
                 scope=self._scope(newer),
                 present=self.present,
                 delivery=delivery,

@@ -25,6 +25,7 @@ from etl_assets.postgres.tables.staging import staging_of
 from etl_assets.schema import BOOKKEEPING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import LiteralString
 
     from etl_assets.postgres.connection import Connection
@@ -49,17 +50,29 @@ class Replacement:
         table: ``schema.table`` of the source, which may not exist: a table, or the view of a history.
         new: ``schema.table`` of what takes its place.
         stored: ``schema.table`` of the table that has its rows: the same, or that of the versions.
+        seconds: How long to try to lock the table.
+        staged: Tables that are dropped with the old one; those that have what the two tables stage, by default.
 
     Raises:
         RebuildError: If something is attached to the table that is not taken over. Nothing was changed.
     """
 
-    def __init__(self, connection: Connection, table: str, new: str, stored: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        table: str,
+        new: str,
+        stored: str,
+        *,
+        seconds: float = _LOCK_SECONDS,
+        staged: Sequence[str] | None = None,
+    ) -> None:
         self._connection = connection
         self._table = table
         self._old = stored_in_use(connection, table)
         self._new = stored
-        self._staged = (staging_of(table), staging_of(new))
+        self._seconds = seconds
+        self._staged = (staging_of(table), staging_of(new)) if staged is None else staged
         self._becomes_view = new != stored
         self._was_view = self._old != table
         schema, _ = table.split(".", 1)
@@ -208,12 +221,12 @@ class Replacement:
         statement = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(
             sql.SQL(", ").join([*names, identifier(self._new)])
         )
-        until = time.monotonic() + _LOCK_SECONDS
+        until = time.monotonic() + self._seconds
         while not self._locked(statement):
             if time.monotonic() > until:
                 raise BusyError(
                     f"Other sessions kept {self._table}, a view of it or a table that refers to it busy for "
-                    f"{_LOCK_SECONDS:.0f} seconds. The table was not put in place; what was built stays. Swap again "
+                    f"{self._seconds:.0f} seconds. The table was not put in place; what was built stays. Swap again "
                     "when long queries are over."
                 )
             time.sleep(_PAUSE)

@@ -23,6 +23,8 @@ _CHECKS: Final = (
 """Rows that are there already were checked by the table that they are to be moved into, or will be."""
 REBUILDS: Final = "etl_rebuild"
 """The schema of tables that are to replace others of the same name; what they stage is in a schema of its own."""
+SWAPS: Final = "etl_swap"
+"""The schema of new tables that a single delivery fills, and that then take the place of others of the same name."""
 
 
 def staging_of(table: str) -> str:

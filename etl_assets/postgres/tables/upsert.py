@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from psycopg.errors import Diagnostic
 
     from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.tables.probe import ProbeResult
     from etl_assets.schema import Schema
 
     Protect = Callable[[pl.DataFrame], pl.DataFrame]
@@ -105,6 +106,7 @@ class TableWriter:
         self._create_staging()
         self.was_empty = self._expect_new = _has_no_rows(connection, self._table)
         self._mostly_changed = False
+        self._compared: tuple[pl.DataFrame, ProbeResult] | None = None
         self._pruning = Pruning(connection, table)
         self._is_partitioned = self._pruning.column is not None
 
@@ -120,6 +122,17 @@ class TableWriter:
     def sends_everything(self) -> bool:
         """Whether the next rows will probably all be sent, so that it is worth encoding them ahead."""
         return self._expect_new or self._mostly_changed
+
+    def mostly_changes(self, rows: pl.DataFrame) -> bool:
+        """Return whether most of some rows have other contents than the table's, for rows as `write` takes them."""
+        found = self._probe.compare(rows)
+        self._compared = rows, found
+        return len(found.differing) > rows.height // 2
+
+    @property
+    def refreshes_hashes(self) -> bool:
+        """Whether rows of the table may have hashes of another seed."""
+        return self._refresh_hashes
 
     def encode(self, rows: pl.DataFrame) -> bytes:
         """Encode rows in the form in which `write` sends all of them; may be called from another thread."""
@@ -156,7 +169,7 @@ class TableWriter:
             self._expect_new = False
         if self._mostly_changed or not compare:
             return self._merge(rows, encoded, protect)
-        found = self._probe.compare(rows, others_than=self._delivery_id if reload else None)
+        found = self._compare(rows, reload=reload)
         unchanged = rows.height - len(found.new) - len(found.differing)
         confirmed = found.others if reload else unchanged
         self._mostly_changed = len(found.differing) > rows.height // 2
@@ -164,6 +177,13 @@ class TableWriter:
             return Written(inserted=len(found.new), unchanged=unchanged, confirmed=confirmed)
         merged = self._merge(rows[np.sort(np.concatenate([found.new, found.differing]))], None, protect)
         return replace(merged, unchanged=merged.unchanged + unchanged, confirmed=merged.confirmed + confirmed)
+
+    def _compare(self, rows: pl.DataFrame, *, reload: bool) -> ProbeResult:
+        """Compare rows with the table, unless this was just done."""
+        before, self._compared = self._compared, None
+        if before is not None and before[0] is rows:
+            return before[1]
+        return self._probe.compare(rows, others_than=self._delivery_id if reload else None)
 
     def missing_keys(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the keys, of some rows, that the table does not have."""
