@@ -74,6 +74,16 @@ class OneFile(History):
     batch_bytes=64,
     declared=Declared(),
 )
+@example(
+    # The first batch that changes rows is the last one, and repeats a key.
+    steps=[
+        ("take", "p", ["b,1,1", "a,7,1", "b,7,1"]),
+        ("take", "p", ["a,2,1"]),
+        ("take", "p", ["b,7,1", "a,7,1", "a,2,1"]),
+    ],
+    batch_bytes=64,
+    declared=Declared(),
+)
 def test_any_history_ends_in_the_table_of_the_ordinary_way(
     world: World, steps: list[tuple[str, Any, Any]], batch_bytes: int, declared: Declared
 ) -> None:

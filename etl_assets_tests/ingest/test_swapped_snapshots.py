@@ -12,6 +12,7 @@ import pytest
 from etl_assets import ingest
 from etl_assets.errors import DeclarationError, TooManyDeletedError
 from etl_assets.extract.formats.csv import Csv
+from etl_assets.load.transaction import BatchTransaction
 from etl_assets.load.writers import History, Snapshot
 from etl_assets.postgres.tables import new_table
 from etl_assets_tests.ingest.world import ending_after
@@ -19,6 +20,7 @@ from etl_assets_tests.ingest.world import ending_after
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from etl_assets.postgres.ledger.entries import Entry
     from etl_assets_tests.ingest.world import World
 
 LONG = "x" * 40
@@ -257,6 +259,65 @@ def test_a_load_that_was_interrupted_changes_nothing_and_is_read_again(shop: Wor
     report = shop.load(delivery)
     assert amounts(shop) == dict.fromkeys("abcd", 2)
     assert (report.delivery.generation, report.counts.updated) == (2, 4)
+
+
+def test_a_process_that_dies_before_the_new_table_is_in_place_leaves_the_old_one(shop: World) -> None:
+    class Dying(BatchTransaction):
+        def complete_apart(self) -> None:
+            raise KeyboardInterrupt
+
+    shop.publish(*lines(2, "abe"), f"d,1,{LONG}")
+    delivery = shop.land().delivery
+    with pytest.raises(KeyboardInterrupt):
+        shop.load(delivery, Dying)
+    assert amounts(shop) == dict.fromkeys("abcd", 1)
+    counts = shop.load(delivery).counts
+    assert amounts(shop) == {"a": 2, "b": 2, "d": 1, "e": 2}
+    assert (counts.inserted, counts.updated, counts.unchanged, counts.deleted) == (1, 2, 1, 1)
+
+
+def test_a_process_that_dies_when_the_new_table_is_in_place_has_done_everything(shop: World) -> None:
+    class Dying(BatchTransaction):
+        def complete_apart(self) -> None:
+            super().complete_apart()
+            raise KeyboardInterrupt
+
+    shop.publish(*lines(2))
+    delivery = shop.land().delivery
+    with pytest.raises(KeyboardInterrupt):
+        shop.load(delivery, Dying)
+    assert amounts(shop) == dict.fromkeys("abcd", 2)
+    report = shop.load(delivery)
+    assert (report.delivery.generation, report.counts.updated) == (1, 4)
+
+
+def test_a_connection_that_is_lost_makes_the_delivery_be_read_again(shop: World) -> None:
+    class Losing(BatchTransaction):
+        left = 2
+
+        def write_entry(self, entry: Entry) -> None:
+            type(self).left -= 1
+            if type(self).left == 0:
+                self.connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+            super().write_entry(entry)
+
+    shop.publish(*lines(2, "abe"), f"d,1,{LONG}")
+    report = shop.load(shop.land().delivery, Losing)
+    assert amounts(shop) == {"a": 2, "b": 2, "d": 1, "e": 2}
+    assert report.delivery.generation == 2
+
+
+def test_a_replay_while_a_load_is_interrupted_is_kept(shop: World) -> None:
+    shop.publish(f"a,-2,{LONG}", *lines(2, "bcd"))
+    delivery = shop.land().delivery
+    with pytest.raises(KeyboardInterrupt):
+        shop.load(delivery, ending_after(3))
+    (record,) = shop.waiting()
+    shop.correct(record, code="a", amount="9", note=LONG)
+    shop.replay(record.id)
+    assert amounts(shop) == {"a": 9, "b": 1, "c": 1, "d": 1}
+    shop.load(delivery)
+    assert amounts(shop) == {"a": 9, "b": 2, "c": 2, "d": 2}
 
 
 def test_the_number_of_records_is_checked_and_changes_no_fingerprint(shop: World) -> None:
