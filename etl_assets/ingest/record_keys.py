@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from etl_assets.ingest.quarantined_batch import QuarantinedBatch
+from etl_assets.ingest.selected_batch import SelectedBatch
 from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
 from etl_assets.postgres.ledger import deliveries, rereading
 from etl_assets.schema import RECORD_NO, Schema
@@ -43,10 +44,8 @@ class RecordKeys:
         """
         if self._source.transformer is not None:
             return self._none, record_numbers
-        verdict = self._validator.validate(raw, self._schema)
-        wanted = record_numbers.implode()
-        unreadable = verdict.rejected.filter(pl.col(REJECTED_RECORD_NO).is_in(wanted) & is_unreadable(self._schema))
-        return verdict.rows.filter(pl.col(RECORD_NO).is_in(wanted)), unreadable[REJECTED_RECORD_NO]
+        verdict = self._validator.validate(SelectedBatch(raw, record_numbers), self._schema)
+        return verdict.rows, verdict.rejected.filter(is_unreadable(self._schema))[REJECTED_RECORD_NO]
 
     def of_delivery(self, connection: Connection, delivery_id: int) -> tuple[pl.DataFrame, pl.Series]:
         """Return the keys of the records that a delivery rejected, and the numbers of those that cannot be read."""

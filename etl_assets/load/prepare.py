@@ -108,7 +108,8 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
     reported = {rule: len(numbers) for rule, numbers in batch.reported.items()}
     places = {rule: places_of(batch, numbers) for rule, numbers in batch.reported.items()}
     rejected = rejected_records(batch, schema)
-    batch.raw.forget()
+    if not target.writer.deletes:  # or else the keys of rejected records are read in the transaction
+        batch.raw.forget()
     return Prepared(
         batch=batch,
         whole=whole,
