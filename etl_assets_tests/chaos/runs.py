@@ -43,7 +43,7 @@ def day_of(name: str) -> date:
 
 WRITERS: Final[dict[Mode, Writer]] = {
     "upsert": Upsert(),
-    "snapshot": Snapshot(max_deleted=1.0),
+    "snapshot": Snapshot(max_deleted=1.0, swap_from=1),
     "marked": Snapshot(max_deleted=1.0, mark=True),
     "append": Append(),
     "replace": Replace(),

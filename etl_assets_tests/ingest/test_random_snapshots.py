@@ -36,7 +36,7 @@ def only_snapshots(steps: list[tuple[str, Any, Any]]) -> list[tuple[str, Any, An
     ]
 
 
-@pytest.mark.parametrize("mark", [False, True])
+@pytest.mark.parametrize(("mark", "swap_from"), [(False, None), (False, 1), (True, None)])
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
     steps=STEPS.map(only_snapshots),
@@ -116,9 +116,10 @@ def test_any_history_of_snapshots_ends_in_the_table_of_a_load_from_empty(
     batch_bytes: int,
     declared: Declared,
     mark: bool,  # noqa: FBT001 -- a parameter
+    swap_from: int | None,
 ) -> None:
     here = world.other(name=f"history{next(NAMES)}", files=True, format=Csv(batch_bytes=batch_bytes))
-    history = History(here, declared, Snapshot(max_deleted=1.0, mark=mark))
+    history = History(here, declared, Snapshot(max_deleted=1.0, mark=mark, swap_from=swap_from))
     history.declare(declared)
     history.take_steps(steps)
     if history.landed:

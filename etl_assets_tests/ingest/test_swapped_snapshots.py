@@ -320,6 +320,25 @@ def test_a_replay_while_a_load_is_interrupted_is_kept(shop: World) -> None:
     assert amounts(shop) == {"a": 9, "b": 2, "c": 2, "d": 2}
 
 
+def test_another_file_that_is_loaded_meanwhile_makes_the_delivery_be_read_again(world: World) -> None:
+    here = world.other(files=True, format=Csv(batch_bytes=64), more={"write": Snapshot(max_deleted=1.0, swap_from=2)})
+    here.take(*lines(1), file="1.csv")
+
+    class Late(BatchTransaction):
+        def complete_apart(self) -> None:
+            if self.delivery.generation == 1 and self.delivery.partition == "2.csv":
+                here.take(*lines(3, "abc"), file="3.csv")
+            super().complete_apart()
+
+    here.publish(*lines(2), file="2.csv")
+    before = oid(here)
+    report = here.load(here.land("2.csv").delivery, Late)
+    assert amounts(here) == {"a": 3, "b": 3, "c": 3}
+    assert (report.delivery.generation, oid(here)) == (2, before)
+    assert here.query("SELECT to_regclass('etl_swap.goods')") == [(None,)]
+    assert here.violations() == []
+
+
 def test_the_number_of_records_is_checked_and_changes_no_fingerprint(shop: World) -> None:
     more = {"write": Snapshot(max_deleted=0.5, swap_from=None)}
     assert shop.source.fingerprint == shop.other(more=more).source.fingerprint

@@ -8,7 +8,7 @@ from etl_assets.errors import NotSwappedError
 from etl_assets.load.writers.base import Completion, ask_other_declarations
 from etl_assets.load.writers.gone_rows import UNREADABLE, check_gone, enter_gone
 from etl_assets.load.writers.snapshot_rows import SnapshotRows
-from etl_assets.postgres.ledger import swaps
+from etl_assets.postgres.ledger import locks, swaps
 from etl_assets.postgres.ledger.entries import NOT_SWAPPED
 from etl_assets.postgres.tables.absent_rows import AbsentRows
 from etl_assets.postgres.tables.new_table import LEFT, NewTable, drop_new
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def may_swap(context: WriterContext, mode: Snapshot) -> bool:
     """Return whether the rows of a delivery may go to a new table, as far as the declaration and the delivery say.
 
-    Only a first load of a source without partitions is sure to be alone: it has the only lock of the source.
+    A delivery of a partition that is only a part of the source is written into the table: the rest would be copied.
     """
     target, delivery = context.target, context.delivery
     schema = target.schema
@@ -39,7 +39,7 @@ def may_swap(context: WriterContext, mode: Snapshot) -> bool:
         and target.frozen
         and target.replaced is None
         and target.partition_by is None
-        and not (delivery.partition or schema.claims or schema.lookups)
+        and not (target.key_has_partition or context.disjoint or schema.claims or schema.lookups)
         and schema.repeated_keys not in {"reject", "last"}
         and delivery.generation == 1
         and delivery.manifest.records >= mode.swap_from
@@ -48,9 +48,10 @@ def may_swap(context: WriterContext, mode: Snapshot) -> bool:
 
 def discard_new_table(context: WriterContext) -> None:
     """Drop the new table that an earlier load of a delivery left behind, when the delivery is read again."""
-    is_reload = context.delivery.generation > 1 and context.open_batches is not None
-    if is_reload and not context.delivery.partition and context.target.replaced is None:
-        drop_new(context.connection, context.target.table)
+    connection, delivery = context.connection, context.delivery
+    is_reload = delivery.generation > 1 and context.open_batches is not None
+    if is_reload and context.target.replaced is None and locks.try_lock_new_table(connection, delivery.source):
+        drop_new(connection, context.target.table)
 
 
 class SwappedRows(SnapshotRows):
@@ -137,7 +138,7 @@ class SwappedRows(SnapshotRows):
         """Begin a new table if most rows of a batch differ, and nothing is in the way."""
         if prepared.rows.height and self.table.mostly_changes(prepared.rows):
             self._is_decided = True
-            if self._is_worth_it(prepared):
+            if self._is_worth_it(prepared) and self._locks_new_table():
                 context, target = self.context, self.context.target
                 self._new = NewTable(context.connection, target.table, target.schema, context.delivery.id)
                 self._new.create()
@@ -155,6 +156,10 @@ class SwappedRows(SnapshotRows):
             and not has_more_rows(context.connection, table, 2 * rest)
             and is_swappable(context.connection, table, context.target.schema)
         )
+
+    def _locks_new_table(self) -> bool:
+        """Return whether no other delivery of the source has a new table; it has none until the session ends."""
+        return locks.try_lock_new_table(self.context.connection, self.context.delivery.source)
 
     def _prepare(self, new: NewTable) -> Mapping[int, Compared]:
         """Make the new table what the table in use is to become; return the counts of the batches."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _WRITES: Final = "\0turn"
 """Replaces the partition in the number of the lock for the writes of a source."""
 
+_NEW_TABLE: Final = "\0new"
+"""Replaces the partition in the number of the lock for the new table of a source."""
 _HELD_LOCKS: Final = (
     "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 "
     "AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -51,6 +53,12 @@ def lock(connection: Connection, source: str, partition: str) -> None:
         raise BusyError(
             f"Another run is loading {subject}. This one wrote nothing. Wait for the other, then run it again."
         )
+
+
+def try_lock_new_table(connection: Connection, source: str) -> bool:
+    """Take the session lock for the new table of a source; return False if another session has it."""
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (lock_number(source, _NEW_TABLE),)).fetchone()
+    return bool(row and row[0])
 
 
 def unlock(connection: Connection) -> None:
