@@ -15,7 +15,6 @@ import polars as pl
 
 from etl_assets import landing
 from etl_assets.errors import TransformError, raised_at
-from etl_assets.extract.prefetch import Prefetch
 from etl_assets.ingest.corrected_batch import CorrectedBatch
 from etl_assets.ingest.quarantined_batch import QuarantinedBatch
 from etl_assets.ingest.repeated_keys import decided
@@ -84,11 +83,9 @@ def profiled_batches(
     """
     read_before = bool(delivery.fingerprint)
     corrected = corrected_records(delivery, partial(connected, warehouse.url)) if read_before else _none_corrected
-    read = batches(source, delivery.partition, delivery.manifest, warehouse.store, skip, corrected)
     number = len(delivery.manifest.spans)
-    with Prefetch(read) as batches_ahead:
-        for batch in batches_ahead:
-            yield replace(batch, profile=batch_profile(source.schema, batch.raw, batch.rows, number))
+    for batch in batches(source, delivery.partition, delivery.manifest, warehouse.store, skip, corrected):
+        yield replace(batch, profile=batch_profile(source.schema, batch.raw, batch.rows, number))
 
 
 def batches(
