@@ -22,7 +22,8 @@ VERSIONS_FOLLOW: Final = Invariant(
     "versions_follow_one_another",
     "A version whose place an order column decides ends where the next one of its key begins, and the last one is "
     "current",
-    "Somebody changed the table by hand: restore it from a backup",
+    "Somebody changed the table by hand: `etl-assets rebuild NAME --verify` shows what, and `etl-assets rebuild NAME "
+    "--swap` puts it right",
 )
 
 
@@ -58,6 +59,8 @@ def _structure(connection: Connection, source: Source) -> Iterator[Violation]:
         problems = ddl.differences(connection, table, source.row_schema, source.extension)
         if source.write.marks:
             problems += marks.view_differences(connection, table)
+        if table != source.table and not ddl.has_partial_index(connection, table, source.schema.key):
+            problems.append("lacks the unique index of the current versions, which the next load makes again")
         for problem in problems:
             yield CONSTRAINTS_ARE_THERE.violation(f"table {table}", problem)
         loaded = loaded_deliveries(connection, source.name, source.fingerprint)

@@ -72,7 +72,7 @@ class DeliveryLoad:
 
     def begin_again(self) -> None:
         """Begin a delivery again whose new table was not put in place: its batches are written into the table."""
-        self._may_swap = False
+        self._may_swap, self.committed = False, 0
         self.begin(force=False)
         self.open_table()
 
@@ -106,7 +106,7 @@ class DeliveryLoad:
         if target.replaced is None:
             references.record(self.connection, target.table, target.schema.lookups)
         if self.delivery.generation > 1:
-            cover_new_rows(self.connection, self.target.table)
+            cover_new_rows(self.connection, target.writer.stored_in(target.table))
         self._ensure_disjoint()
         self._watches_keys = self.target.keys_are_published and cases.are_watched(self.connection, self.delivery.source)
         self._writer = self.target.writer.open(self._context)

@@ -57,7 +57,7 @@ def swap(source: Source, warehouse: Warehouse, run_id: str, on_progress: OnProgr
         finally:
             if not connection.closed:
                 locks.unlock(connection)
-    in_session(warehouse.url, partial(_conclude, source=source))
+        in_session(warehouse.url, partial(_conclude, source=source))
     return built
 
 
@@ -83,6 +83,7 @@ def _put_in_place(connection: Connection, source: Source, run_id: str) -> None:
             raise _interrupted(source)
         rebuild_merge.merge(connection, source.name, run_id, hash_seed(source.row_schema))
         references.record(connection, source.table, source.schema.lookups)
+        replacement.lock()
         if not source.writer.marks:
             remove_marks(connection, source.table)
         replacement.exchange()

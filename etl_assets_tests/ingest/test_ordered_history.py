@@ -14,6 +14,7 @@ from etl_assets.load.writers import History, Snapshot
 from etl_assets.model.partitions import Files
 from etl_assets.postgres.connection import connected
 from etl_assets.schema import Column
+from etl_assets_tests.conformance.writer_suite import load_stale
 from etl_assets_tests.ingest.world import GOODS, ending_after
 
 if TYPE_CHECKING:
@@ -327,3 +328,31 @@ def test_a_declaration_without_an_order_of_versions_is_refused(
 def test_partitions_that_are_files_need_no_dates(world: World) -> None:
     world.schema, world.more, world.files = ordered(), {"write": History()}, True
     assert world.source.partitions == Files()
+
+
+def test_ends_that_another_declaration_gave_go_with_it(dated: World) -> None:
+    """A reload that changes no row may give versions other ends, and is not the last word if its declaration goes."""
+    strict = dated.other(schema=ordered(), more={"write": History(columns=("amount",))})
+    lax = dated.other(schema=ordered(AT.replace(formats=("%Y-%m-%d", "%d.%m.%Y"))), more={"write": History()})
+    take(strict, "p", "a,1,1,x", "a,1,2,y")
+    second = strict.take("a,1,x,01.01.2024", file="q.csv", header=HEADER).delivery
+    lax.load(second)
+    assert versions(lax) == [("a", 1, 1, 2), ("a", 1, 2, None)]
+    load_stale(strict)
+    assert versions(strict) == [("a", 1, 1, None), ("a", 1, 2, 2)]
+    assert strict.violations() == []
+
+
+def test_an_index_of_current_versions_that_somebody_dropped_is_found_and_made_again(dated: World) -> None:
+    take(dated, "p", "a,1,1")
+    (name,) = dated.query(
+        "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'core.goods_history'::regclass "
+        "AND indpred IS NOT NULL"
+    )
+    with connected(dated.url) as connection:
+        connection.execute(f"DROP INDEX {name[0]}".encode())
+    (violation,) = dated.violations()
+    assert "lacks the unique index of the current versions" in violation
+    take(dated, "q", "a,3,5", "a,2,3")
+    assert versions(dated) == [("a", 1, 1, 3), ("a", 2, 3, 5), ("a", 3, 5, None)]
+    assert dated.violations() == []

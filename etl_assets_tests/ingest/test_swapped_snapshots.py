@@ -345,3 +345,48 @@ def test_the_number_of_records_is_checked_and_changes_no_fingerprint(shop: World
     assert repr(History(snapshot=Snapshot(swap_from=7))) == repr(History(snapshot=Snapshot()))
     with pytest.raises(DeclarationError, match="swap_from 0 is not a number of records"):
         _ = shop.other(more={"write": Snapshot(swap_from=0)}).source
+
+
+@pytest.mark.parametrize("refused", ["abc", "d"])
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        "ALTER COLUMN note SET NOT NULL",
+        "ADD CHECK (note IS NOT NULL)",
+        "ADD CHECK (note IS NOT NULL) NOT VALID",
+        "ADD CHECK (1000 / length(coalesce(note, '')) > 0)",
+    ],
+)
+def test_a_record_that_the_database_refuses_is_rejected_alone_and_its_row_stays(
+    shop: World, constraint: str, refused: str
+) -> None:
+    execute(shop, f"ALTER TABLE core.goods {constraint}")
+    kept = [code for code in "abcd" if code not in refused]
+    records = [*lines(2, "".join(kept)), *(f"{code},3," for code in refused)]
+    report = shop.take(*sorted(records))
+    assert report.rules == {"record__database": len(refused)}
+    assert amounts(shop) == dict.fromkeys(refused, 1) | dict.fromkeys(kept, 2)
+    assert report.counts.deleted == 0
+
+
+def test_a_table_that_inherits_from_another_is_kept(shop: World) -> None:
+    before = oid(shop)
+    execute(shop, "CREATE TABLE public.all_goods (LIKE core.goods)", "ALTER TABLE core.goods INHERIT public.all_goods")
+    shop.take(*lines(2))
+    assert oid(shop) == before
+    assert amounts(shop) == dict.fromkeys("abcd", 2)
+    execute(shop, "ALTER TABLE core.goods NO INHERIT public.all_goods", "DROP TABLE public.all_goods")
+
+
+def test_an_index_that_is_added_while_the_load_waits_is_taken_over(
+    shop: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def index_meanwhile(*_: Any) -> bool:
+        execute(shop, "CREATE INDEX by_note ON core.goods (note)")
+        return True
+
+    before = oid(shop)
+    monkeypatch.setattr(new_table, "wait_for_older_snapshots", index_meanwhile)
+    shop.take(*lines(2))
+    assert oid(shop) != before
+    assert shop.query("SELECT count(*) FROM pg_indexes WHERE indexname = 'by_note'") == [(1,)]

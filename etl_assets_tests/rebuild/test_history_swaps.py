@@ -202,3 +202,19 @@ class reading:  # noqa: N801 -- a block
         self.done.set()
         for thread in self.threads:
             thread.join()
+
+
+def test_a_function_that_calls_the_one_of_a_history_keeps_a_history_with_other_columns(loaded: World) -> None:
+    execute(
+        loaded,
+        "CREATE FUNCTION public.how_many() RETURNS bigint LANGUAGE sql BEGIN ATOMIC "
+        "SELECT count(*) FROM core.goods_as_of(now()); END",
+    )
+    before = versions(loaded)
+    changed = loaded.other(schema=AS_TEXT)
+    with pytest.raises(RebuildError, match=r"function core\.goods_as_of"):
+        swap(changed)
+    assert versions(loaded) == before
+    execute(loaded, "DROP FUNCTION public.how_many()")
+    swap(changed)
+    assert traces(changed) == []

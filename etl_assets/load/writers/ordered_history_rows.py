@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from etl_assets.load.writers.base import ask_other_declarations
 from etl_assets.load.writers.keyed_rows import KeyedRows
 from etl_assets.postgres.tables.history_table import history_of
 from etl_assets.postgres.tables.ordered_upsert import OrderedTableWriter
@@ -51,7 +52,9 @@ class OrderedHistoryRows(KeyedRows):
         If the delivery is reloaded, rows that stay as they are get their ends again: other columns may count now.
         """
         written = super().write(prepared, kind)
-        if kind == "ingest" and self.context.delivery.generation > 1:
+        reloads = kind == "ingest" and self.context.delivery.generation > 1
+        if reloads:
             self.table.versions.stake.add(prepared.rows)
-        self.table.versions.place()
+        if self.table.versions.place() and reloads and self.context.target.frozen:
+            ask_other_declarations(self.context)  # by which other columns, or other rows, may decide where these end
         return written

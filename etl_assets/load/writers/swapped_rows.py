@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from etl_assets.errors import NotSwappedError
 from etl_assets.load.writers.base import Completion, ask_other_declarations
 from etl_assets.load.writers.gone_rows import UNREADABLE, check_gone, enter_gone
 from etl_assets.load.writers.snapshot_rows import SnapshotRows
+from etl_assets.postgres.faults import fault_of
 from etl_assets.postgres.ledger import locks, swaps
 from etl_assets.postgres.ledger.entries import NOT_SWAPPED
 from etl_assets.postgres.tables.absent_rows import AbsentRows
@@ -17,6 +20,8 @@ from etl_assets.postgres.tables.upsert import Written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import polars as pl
 
     from etl_assets.load.prepare import Prepared
     from etl_assets.load.writers.base import WriterContext
@@ -120,6 +125,15 @@ class SwappedRows(SnapshotRows):
             return Written(unchanged=prepared.rows.height, notes={NOT_SWAPPED: 1})
         return super().write(prepared, kind)
 
+    def store(self, rows: pl.DataFrame) -> None:
+        """See `RowWriter.store`. The new table does not tell which records the table in use refuses."""
+        if self._new is not None:
+            raise NotSwappedError(
+                f"The database refuses a record of {self.context.delivery}, for which a new table was begun. Nothing "
+                "was put in place. Load the delivery again."
+            )
+        super().store(rows)
+
     def get_ready(self) -> None:
         """See `RowWriter.get_ready`."""
         if self._new is not None:
@@ -129,9 +143,17 @@ class SwappedRows(SnapshotRows):
         """See `RowWriter.complete`."""
         if self._new is None:
             return super().complete()
-        if self._counts is not None:
-            return self._put_in_place(self._new, self._counts)
-        self._counts = self._prepare(self._new)
+        try:
+            if self._counts is not None:
+                return self._put_in_place(self._new, self._counts)
+            self._counts = self._prepare(self._new)
+        except psycopg.Error as error:
+            if fault_of(error).kind != "data" or self.context.connection.broken:
+                raise
+            raise NotSwappedError(
+                f"The database refuses a row of the new table of {self.context.delivery} ({type(error).__name__}). "
+                "Nothing was put in place. Load the delivery again."
+            ) from None
         return None
 
     def _decide(self, prepared: Prepared) -> None:

@@ -216,14 +216,15 @@ OF_THE_LEDGER: Final = (
         "Drop it; the server drops temporary ones by itself when it vacuums",
         "SELECT 'table ' || n.nspname || '.' || c.relname, 'is a staging table, and no load is connected' "
         "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' "
-        "AND c.relname IN ('etl_staging', 'etl_probe', 'etl_rejected', 'etl_kept', 'etl_produced', "
+        "AND CASE WHEN n.nspname = 'etl_swap' THEN NOT EXISTS (SELECT FROM pg_stat_activity a "
+        "WHERE a.datname = current_database() AND a.application_name = 'etl_assets' AND a.pid <> pg_backend_pid()) "
+        "ELSE c.relname IN ('etl_staging', 'etl_probe', 'etl_rejected', 'etl_kept', 'etl_produced', "
         "'etl_confirmed', 'etl_published', 'etl_absent', 'etl_keys', 'etl_stake', 'etl_confirming', 'etl_merged', "
-        "'etl_marked') "
-        "AND (n.nspname NOT LIKE 'pg\\_temp%' "
+        "'etl_marked', 'etl_left', 'etl_compared') AND (n.nspname NOT LIKE 'pg\\_temp%' "
         # a load may end during this query: its tables go before its connection, so whether they exist is asked last
         "OR CASE WHEN EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = current_database() "
         "AND a.application_name = 'etl_assets' AND a.pid <> pg_backend_pid()) THEN false "
-        "ELSE pg_table_size(c.oid) IS NOT NULL END) ORDER BY 1",
+        "ELSE pg_table_size(c.oid) IS NOT NULL END) END ORDER BY 1",
     ),
 )
 """Invariants of schema ``etl`` alone."""

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from etl_assets.schema import Schema
 
 VALID_FROM: Final = "_valid_from"
-"""When a version began: the time of the delivery that brought it."""
+"""When a version began: the time of the delivery that brought it, or the value of the order column."""
 VALID_TO: Final = "_valid_to"
 """When it ended; null of a current version."""
 ENDED_BY: Final = "_ended_by"
-"""Id of the delivery that ended it; null of a current version."""
+"""Id of the delivery that ended it, if deliveries do; null of a current version."""
 _MODIFIER: Final = re.compile(r"\([^)]*\)")
 """Of a type; the columns of a function's result have none."""
 OF_VERSIONS: Final = ddl.Extension(
@@ -108,12 +108,13 @@ def ensure_history(connection: Connection, table: str, schema: Schema, form: Ver
             their types. Nothing was changed.
     """
     form = form or VersionsForm(OF_VERSIONS, schema.key, ENDED_BY)
-    if ddl.is_view(connection, table) and ddl.is_as_declared(connection, history_of(table), schema, form.extension):
+    history = history_of(table)
+    is_there = ddl.is_view(connection, table) and ddl.is_as_declared(connection, history, schema, form.extension)
+    if is_there and ddl.has_partial_index(connection, history, form.key):
         return
     with connection.transaction():
         ddl.lock_ddl(connection)
         _refuse_taken(connection, table)
-        history = history_of(table)
         retyped = (
             ddl.is_view(connection, table)
             and ddl.retypes(connection, history, schema)

@@ -112,6 +112,7 @@ class NewTable:
         Raises:
             NotSwappedError: If an earlier batch of the delivery has written a row of the same key.
         """
+        self._connection.execute(sql.SQL("LOCK TABLE {} IN SHARE MODE").format(self._old))  # rows are found by place
         firsts = sorted((first, number) for number, first in batches.items())
         self._connection.execute(
             sql.SQL(
@@ -189,10 +190,12 @@ class NewTable:
             with self._connection.transaction():
                 lock_ddl(self._connection)
                 replacement = self._replacement()
+                replacement.lock()
+                replacement.prepare()  # with what was attached to the table since
                 replacement.exchange()
                 replacement.attach()
                 self._connection.execute("SET LOCAL search_path TO DEFAULT")
-        except (RebuildError, BusyError, errors.InsufficientPrivilege):
+        except (RebuildError, BusyError, errors.InsufficientPrivilege, errors.LockNotAvailable):
             return False
         return True
 

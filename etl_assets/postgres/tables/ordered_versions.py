@@ -103,8 +103,8 @@ class OrderedVersions:
                 )
             )
 
-    def place(self) -> None:
-        """Let each version of the keys at stake end where the next one begins.
+    def place(self) -> int:
+        """Let each version of the keys at stake end where the next one begins; return how many got another end.
 
         First the versions that end, then those that are current, so that no key has two current versions.
         """
@@ -123,11 +123,10 @@ class OrderedVersions:
                     _ENDS,
                 )
             )
-            self._end("p.{} IS NOT NULL")
-            self._end("p.{} IS NULL")
+            return self._end("p.{} IS NOT NULL") + self._end("p.{} IS NULL")
 
-    def _end(self, condition: LiteralString) -> None:
-        self._connection.execute(
+    def _end(self, condition: LiteralString) -> int:
+        return self._connection.execute(
             sql.SQL("UPDATE {} h SET {} = p.{} FROM {} p WHERE {} AND {}").format(
                 self._table,
                 sql.Identifier(VALID_TO),
@@ -136,7 +135,7 @@ class OrderedVersions:
                 same_key(self._schema, "h", "p"),
                 sql.SQL(condition).format(_ENDS),
             )
-        )
+        ).rowcount
 
 
 def count_misplaced(connection: Connection, table: str, schema: Schema, columns: Sequence[str]) -> int:

@@ -115,16 +115,14 @@ class Replacement:
             properties.give(self._connection, identifier(self._new), "TABLE")
 
     def exchange(self) -> None:
-        """Lock the old table, drop it and its views, and move the new one to its place.
+        """Drop the old table, which `lock` has locked, and its views, and move the new one to its place.
 
         The write mode then makes what it has besides the table, and `attach` the rest. The caller's transaction makes
         the change visible, all at once.
 
         Raises:
             RebuildError: If something unknown needs the old table.
-            BusyError: If other sessions did not let the table go for a minute.
         """
-        self._lock()
         self._connection.execute(_QUALIFIED)
         self._views, self._foreign_keys = self._attached.views(), self._attached.foreign_keys()
         if (oid := self._oid(self._table)) is not None:
@@ -155,6 +153,7 @@ class Replacement:
         elif list(columns_of(self._connection, self._old).items()) != list(
             columns_of(self._connection, self._new).items()
         ):
+            self._try(f"function {function}", drop_statement(function), undo=True)  # or its callers would go along
             self._function_properties = function_properties(self._connection, function)
             schema, _ = self._new.split(".", 1)
             if self._function_properties is not None:
@@ -213,8 +212,12 @@ class Replacement:
                 "changed. Drop these foreign keys, then swap again."
             )
 
-    def _lock(self) -> None:
-        """Lock views, referring tables and the table, in the order in which readers do; give up early, try again."""
+    def lock(self) -> None:
+        """Lock views, referring tables and the table, in the order in which readers do; give up early, try again.
+
+        Raises:
+            BusyError: If other sessions did not let them go in time.
+        """
         names = [view.identifier for view in reversed(self._attached.views())]
         names += [sql.Identifier(schema, name) for schema, name, *_ in self._attached.foreign_keys()]
         names += [identifier(self._old)] if self._oid(self._old) is not None else []
@@ -270,10 +273,10 @@ class Replacement:
         changed = definition.replace(f" ON {old} ", f" ON {identifier(self._new).as_string(self._connection)} ", 1)
         self._try(f"index {name}", sql.SQL(changed))
 
-    def _try(self, what: str, statement: sql.Composed | sql.SQL) -> None:
-        """Execute a statement; raise with a remedy if the new table does not allow it."""
+    def _try(self, what: str, statement: sql.Composed | sql.SQL, *, undo: bool = False) -> None:
+        """Execute a statement, or only find whether it could be; raise with a remedy if it is not allowed."""
         try:
-            with self._connection.transaction():
+            with self._connection.transaction(force_rollback=undo):
                 self._connection.execute(statement)
         except (*_WRONG_STATEMENT, errors.IntegrityError) as error:
             detail = f" ({error.diag.message_detail})" if isinstance(error, errors.DependentObjectsStillExist) else ""

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
 _PLAIN: Final = (
     "SELECT c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relispartition AND c.reloptions IS NULL "
-    "AND c.reltablespace = 0 AND c.relreplident = 'd' AND c.reloftype = 0 AND pg_has_role(c.relowner, 'USAGE') "
-    "AND has_schema_privilege(c.relnamespace, 'CREATE') "
-    "AND CASE WHEN to_regnamespace(%(swaps)s) IS NULL THEN has_database_privilege(current_database(), 'CREATE') "
-    "ELSE has_schema_privilege(to_regnamespace(%(swaps)s), 'CREATE') END "
+    "AND c.reltablespace = 0 AND c.relreplident = 'd' AND c.reloftype = 0 "
+    "AND c.relowner = current_user::regrole AND has_schema_privilege(c.relnamespace, 'CREATE') "
+    "AND has_database_privilege(current_database(), 'CREATE') "
+    "AND has_column_privilege('etl.batch', 'inserted', 'UPDATE') "
+    "AND coalesce(has_schema_privilege(to_regnamespace(%(swaps)s), 'CREATE'), true) "
+    "AND NOT EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) "
+    "AND NOT EXISTS (SELECT FROM pg_constraint k WHERE c.oid IN (k.conrelid, k.confrelid) "
+    "AND (NOT k.convalidated OR k.conrelid = k.confrelid)) "
     "AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
     "AND (a.attidentity <> '' OR a.attgenerated <> '' OR a.attoptions IS NOT NULL OR coalesce(a.attstattarget, -1) "
     "<> -1)) AND NOT EXISTS (SELECT FROM pg_publication) "
