@@ -126,7 +126,7 @@ class SwappedRows(SnapshotRows):
         return super().write(prepared, kind)
 
     def store(self, rows: pl.DataFrame) -> None:
-        """See `RowWriter.store`. The new table does not tell which records the table in use refuses."""
+        """See `RowWriter.store`. The new table does not show which records the table in use refuses."""
         if self._new is not None:
             raise NotSwappedError(
                 f"The database refuses a record of {self.context.delivery}, for which a new table was begun. Nothing "
