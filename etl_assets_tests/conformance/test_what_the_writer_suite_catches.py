@@ -79,7 +79,7 @@ class DoublesRows(Append):
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_the_suite_fails_for_a_wrong_mode(wrong: Writer, test: str, warehouse_url: str, tmp_path: Path) -> None:
+def test_the_suite_fails_for_a_wrong_mode(wrong: Writer, test: str, migrated_url: str, tmp_path: Path) -> None:
     class Suite(WriterSuite):
         key = ("code",) if wrong.needs_key else ()
 
@@ -87,8 +87,8 @@ def test_the_suite_fails_for_a_wrong_mode(wrong: Writer, test: str, warehouse_ur
             return wrong
 
     suite = Suite()
-    arguments = {"world": suite.new_world(warehouse_url, tmp_path)}
+    arguments = {"world": suite.new_world(migrated_url, tmp_path)}
     if "order_of_loads" in test:
-        arguments["folder"] = tmp_path  # type: ignore[assignment]
+        arguments["tmp_path"] = tmp_path  # type: ignore[assignment]
     with pytest.raises(AssertionError):
         getattr(suite, test)(**arguments)

@@ -55,15 +55,8 @@ class WriterSuite(ABC):
         """The declared mode; one that deletes consents to any number of rows."""
 
     @pytest.fixture
-    def folder(self, warehouse_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """The folder of everything that a warehouse has taken in: the doctor looks for all of it."""
-        folder = tmp_path_factory.getbasetemp() / warehouse_url.rpartition("/")[2]
-        folder.mkdir(exist_ok=True)
-        return folder
-
-    @pytest.fixture
-    def world(self, warehouse_url: str, folder: Path) -> World:
-        return self.new_world(warehouse_url, folder)
+    def world(self, migrated_url: str, tmp_path: Path) -> World:
+        return self.new_world(migrated_url, tmp_path)
 
     def new_world(self, url: str, folder: Path) -> World:
         schema = Schema(
@@ -97,8 +90,8 @@ class WriterSuite(ABC):
         assert state(world) == before
         assert_sound(world)
 
-    def test_interruptions_do_not_decide_what_is_in_the_table(self, world: World, folder: Path) -> None:
-        whole = self.new_world(world.url, folder)
+    def test_interruptions_do_not_decide_what_is_in_the_table(self, world: World, tmp_path: Path) -> None:
+        whole = self.new_world(world.url, tmp_path)
         for lines in (FIRST, SECOND):
             take(whole, *lines)
             delivery = land(world, *lines)
@@ -110,10 +103,10 @@ class WriterSuite(ABC):
         assert state(world) == state(whole)
         assert_sound(world)
 
-    def test_the_order_of_loads_does_not_decide_what_is_in_the_table(self, world: World, folder: Path) -> None:
+    def test_the_order_of_loads_does_not_decide_what_is_in_the_table(self, world: World, tmp_path: Path) -> None:
         expected = None
         for order in permutations(range(3)):
-            other = self.new_world(world.url, folder)
+            other = self.new_world(world.url, tmp_path)
             landed = [land(other, *lines) for lines in (FIRST, SECOND, THIRD)]
             for number in order:
                 other.load(landed[number])
@@ -158,14 +151,14 @@ class WriterSuite(ABC):
         assert [record.rules for record in world.waiting()] == [["record__database"]]
         assert_sound(world)
 
-    def test_another_declaration_leaves_what_a_load_from_empty_leaves(self, world: World, folder: Path) -> None:
+    def test_another_declaration_leaves_what_a_load_from_empty_leaves(self, world: World, tmp_path: Path) -> None:
         def stricter(one: World) -> World:
             columns = [
                 column.replace(maximum=5) if column.name == "amount" else column for column in one.schema.columns
             ]
             return one.other(schema=replace(one.schema, columns=tuple(columns)))
 
-        expected = stricter(self.new_world(world.url, folder))
+        expected = stricter(self.new_world(world.url, tmp_path))
         for lines in (FIRST, SECOND, THIRD):
             take(world, *lines)
             take(expected, *lines)
