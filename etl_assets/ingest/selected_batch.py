@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from etl_assets.model.batch import REJECTED_RECORD_NO, RawBatch
-from etl_assets.schema import RECORD_NO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +23,7 @@ class SelectedBatch(RawBatch):
     def __init__(self, whole: RawBatch, record_numbers: pl.Series) -> None:
         self._whole = whole
         self._numbers = record_numbers.implode()
-        self._places = whole.texts(()).get_column(RECORD_NO).is_in(self._numbers).arg_true()
+        self._places = whole.places_of(record_numbers)
         self.span, self.names = whole.span, whole.names
         self.decimal, self.canonical, self.types = whole.decimal, whole.canonical, whole.types
 
@@ -49,11 +48,3 @@ class SelectedBatch(RawBatch):
     def location(self, record_no: int) -> str:
         """The location of a record in its delivery."""
         return self._whole.location(record_no)
-
-    def raws(self, record_numbers: Sequence[int]) -> pl.Series:
-        """The bytes of some records. See `RawBatch.raws`."""
-        return self._whole.raws(record_numbers)
-
-    def locations(self, record_numbers: Sequence[int]) -> pl.Series:
-        """The locations of some records. See `RawBatch.locations`."""
-        return self._whole.locations(record_numbers)

@@ -108,7 +108,7 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
     reported = {rule: len(numbers) for rule, numbers in batch.reported.items()}
     places = {rule: places_of(batch, numbers) for rule, numbers in batch.reported.items()}
     rejected = rejected_records(batch, schema)
-    if not target.writer.deletes:  # or else the keys of rejected records are read in the transaction
+    if not target.writer.deletes:  # a mode that deletes reads the keys of rejected records later
         batch.raw.forget()
     return Prepared(
         batch=batch,

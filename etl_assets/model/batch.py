@@ -91,8 +91,11 @@ class RawBatch(ABC):
 
     def texts_of(self, record_numbers: pl.Series) -> pl.DataFrame:
         """Return those of some records that are well-formed, as rows of `frame`."""
-        places = self.texts(()).get_column(RECORD_NO).is_in(record_numbers.implode()).arg_true()
-        return self.texts(self.names, places)
+        return self.texts(self.names, self.places_of(record_numbers))
+
+    def places_of(self, record_numbers: pl.Series) -> pl.Series:
+        """Return the positions in `frame`, from 0, of those of some records that are well-formed."""
+        return self.texts(()).get_column(RECORD_NO).is_in(record_numbers.implode()).arg_true()
 
     @property
     @abstractmethod

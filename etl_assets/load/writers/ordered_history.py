@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class OrderedHistory(Writer):
     """Keeps every version of a row, each valid from its own value of the order column.
 
-    The table has a row for each key and value of the order column that was ever published.
+    The table has a row for each key and value of the order column that valid records have.
 
     Attributes:
         key: Names of the columns that identify a row, of which there are versions.

@@ -66,7 +66,7 @@ def ensure_function(connection: Connection, name: str, columns: Mapping[str, str
         body: The query; ``$1`` is the moment.
 
     Raises:
-        IncompatibleTableError: If the result gets other columns while views use the function.
+        IncompatibleTableError: If the result gets other columns while views or other functions use it.
     """
     create = sql.SQL(
         "CREATE OR REPLACE FUNCTION {name} ({parameter} timestamptz) RETURNS TABLE ({columns}) LANGUAGE sql STABLE "
@@ -101,9 +101,9 @@ def _drop(connection: Connection, name: str) -> None:
             connection.execute(drop_statement(name))
     except errors.DependentObjectsStillExist as error:
         raise IncompatibleTableError(
-            f"The result of the function {name} gets other columns, and a view uses the function "
-            f"({error.diag.message_detail}). Nothing was changed. Drop that view, run again, and create it again; or "
-            "let `etl-assets rebuild NAME --swap` of the source do all of it."
+            f"The result of the function {name} gets other columns, and something uses the function "
+            f"({error.diag.message_detail}). Nothing was changed. Drop what uses it, run again, and create it again; "
+            "or, if it is a view, let `etl-assets rebuild NAME --swap` of the source do all of it."
         ) from error
 
 

@@ -36,14 +36,12 @@ class Extension:
         key: Bookkeeping columns that the primary key ends with.
         partition_by: How it is cut into child tables; None if it is not.
         clauses: What follows the type of some of these columns when they are created: a default, or an expression.
-        versions: Whether it has versions of rows.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     key: tuple[str, ...] = ()
     partition_by: PartitionBy | None = None
     clauses: Mapping[str, str] = field(default_factory=dict)
-    versions: bool = False
 
 
 _NONE: Final = Extension()

@@ -33,7 +33,6 @@ _MODIFIER: Final = re.compile(r"\([^)]*\)")
 OF_VERSIONS: Final = ddl.Extension(
     {VALID_FROM: "timestamp with time zone", VALID_TO: "timestamp with time zone", ENDED_BY: "bigint"},
     (DELIVERY_ID,),
-    versions=True,
 )
 
 

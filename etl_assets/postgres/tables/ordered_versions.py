@@ -47,7 +47,6 @@ def validity_of(order: Column) -> Extension:
     return Extension(
         {VALID_FROM: _MOMENT, VALID_TO: _MOMENT},
         clauses={VALID_FROM: f"GENERATED ALWAYS AS ({begins}) STORED", VALID_TO: "DEFAULT '-infinity'"},
-        versions=True,
     )
 
 
