@@ -247,7 +247,7 @@ def orchestration(env: Environment, *, verbose: bool) -> Iterator[Orchestration]
         env: The settings and databases of the command.
         verbose: Whether Dagster's log goes to standard error.
     """
-    from etl_assets.definitions import LOCATION  # noqa: PLC0415 -- its contents depend on the environment
+    from etl_assets.definitions import LOCATION
 
     logging.getLogger("dagster").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     with dg.DagsterInstance.get() as instance:

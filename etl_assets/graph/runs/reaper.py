@@ -17,6 +17,7 @@ from etl_assets import alerts
 from etl_assets.graph.keys import REPLAY, SOURCE_TAG
 from etl_assets.graph.runs.ended_runs import reconcile, rules_of
 from etl_assets.graph.runs.run_record import ASKED_TO_END
+from etl_assets.model.run import CANCELLED
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.runs import history, missed_runs
 
@@ -142,9 +143,7 @@ def _enter_ends(
             if not missed_runs.claim(connection, row):
                 continue
             if run is not None and run.status == dg.DagsterRunStatus.CANCELING:
-                end = history.run_interrupted(
-                    connection, row.key, "cancelled", ASKED_TO_END, error_class=history.CANCELLED
-                )
+                end = history.run_interrupted(connection, row.key, "cancelled", ASKED_TO_END, error_class=CANCELLED)
             else:
                 end = history.run_interrupted(connection, row.key, "crashed", GONE, error_class=history.CRASHED)
             if end is not None:
