@@ -190,7 +190,7 @@ def record_of_asset(url: str, context: dg.AssetExecutionContext, source: Source,
         source: The declaration.
         partition: Key of the partition.
     """
-    keys = asset_keys(source)
+    keys = asset_keys(source.name)
     later = keys[keys.index(context.asset_key) + 1 :]
     selected = context.job_def.asset_layer.selected_asset_keys
     steps = context.run.step_keys_to_execute
