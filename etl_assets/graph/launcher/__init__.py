@@ -1,0 +1,1 @@
+"""Starts run processes as forks of a process that has everything imported."""
