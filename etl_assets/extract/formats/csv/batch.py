@@ -142,10 +142,10 @@ class CsvBatch(RawBatch):
         starts, _ = self._places
         if not len(starts):
             return starts
-        line_end = ord(self._format.line_end)
-        if self._data.count(line_end, int(starts[0])) == len(starts) - (self.unterminated is not None):
+        text, records = self._scanned
+        if records.gapless and records.lines == len(records) and not text.hides_line_ends:
             return np.arange(len(starts)) + self.span.first_line  # each record ends with one
-        line_ends = find_all(np.frombuffer(self._data, np.uint8), line_end)
+        line_ends = find_all(np.frombuffer(self._data, np.uint8), ord(self._format.line_end))
         passed = np.searchsorted(line_ends, starts)
         lines: Positions = passed - passed[0] + self.span.first_line
         return lines

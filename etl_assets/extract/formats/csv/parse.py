@@ -153,7 +153,8 @@ class Parser:
         breaks = np.flatnonzero(starts[1:] != stops[:-1])
         begins = np.concatenate((starts[:1], starts[1:][breaks])).tolist()
         stopped = np.concatenate((stops[:-1][breaks], stops[-1:])).tolist()
-        return b"".join(data[begin:end] for begin, end in zip(begins, stopped, strict=True))
+        view = memoryview(data)
+        return b"".join([view[begin:end] for begin, end in zip(begins, stopped, strict=True)])
 
     def _whole(self, record: bytes, missing: int) -> bytes:
         """Return the line of a record with a delimiter for each missing field, or without what is too much."""
