@@ -1,7 +1,7 @@
 """Replaces rows: deletes the old ones by key, and copies the new ones straight into the table.
 
 An upsert looks each key up a second time and decides row by row; this costs the server a third less. A row is deleted
-and inserted where an upsert updates it, and only a trigger, a foreign key or a subscriber can tell. So a table that has
+and inserted where an upsert updates it, and only a trigger, a foreign key or a subscriber notices. So a table that has
 one of them is written by upserts alone.
 """
 
@@ -36,7 +36,7 @@ _DELETED: Final = np.dtype(
 _MISSING: Final = np.dtype([("fields", ">i2"), ("l1", ">i4"), ("place", ">i4")])
 _COPY_HEADER: Final = 19
 _COPY_TRAILER: Final = 2
-_NOTHING_CAN_TELL: Final = (
+_NOTHING_NOTICES: Final = (
     "SELECT c.relkind = 'r' AND NOT c.relhasrules AND NOT c.relrowsecurity AND has_table_privilege(c.oid, 'DELETE') "
     "AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid) "
     "AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.contype IN ('f', 'x') AND c.oid IN (k.conrelid, k.confrelid)) "
@@ -86,12 +86,12 @@ class DeleteAndCopy:
         )
 
     def may_be_used(self) -> bool:
-        """Return whether nothing can tell a replaced row from an updated one; that stays so in the transaction.
+        """Return whether nothing notices the difference to an update; that stays so in the transaction.
 
         A table with columns that are not declared is not written so, for their values would be lost.
         """
         self._connection.execute(sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(self._table))
-        row = self._connection.execute(_NOTHING_CAN_TELL, (self._name,)).fetchone()
+        row = self._connection.execute(_NOTHING_NOTICES, (self._name,)).fetchone()
         return bool(row and row[0]) and columns_of(self._connection, self._name) == declared_types(self._schema)
 
     def write(self, rows: pl.DataFrame, columns: tuple[str, ...], encoded: bytes | None, guard: Guard) -> Replaced:
