@@ -42,7 +42,9 @@ _NOTHING_NOTICES: Final = (
     "AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.contype IN ('f', 'x') AND c.oid IN (k.conrelid, k.confrelid)) "
     "AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND NOT i.indisprimary) "
     "AND NOT EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) "
-    "AND NOT EXISTS (SELECT FROM pg_publication) FROM pg_class c WHERE c.oid = to_regclass(%s)"
+    "AND NOT EXISTS (SELECT FROM pg_publication_tables p WHERE p.tablename = c.relname "
+    "AND p.schemaname = n.nspname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE c.oid = to_regclass(%s)"
 )
 
 
