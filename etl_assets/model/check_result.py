@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
+
+from etl_assets.model.text import cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_MOST_CHARACTERS: Final = 200
 Fact: TypeAlias = Mapping[str, str | int | bool]
 """One row of the table of values that a check compared; all rows of a result have the same keys."""
 
@@ -58,7 +61,7 @@ class CheckResult:
         by_consent: bool = False,
         places: Sequence[str] = (),
     ) -> Self:
-        """Return the result of a rule of records.
+        """Return the result of a rule of records; what it requires is cut if it is long, such as a list of values.
 
         Args:
             name: Name of the rule.
@@ -68,6 +71,7 @@ class CheckResult:
             by_consent: Whether ``max_rejected`` consents to them.
             places: Locations of the first of them.
         """
+        requires = cut(requires, _MOST_CHARACTERS)
         return cls(
             name,
             passed=not broken,

@@ -8,7 +8,7 @@ import dagster as dg
 from dagster._serdes import serialize_value
 from polars import col
 
-from etl_assets import CheckFailed, Rule, RuleInfo, Schema, UniqueTogether
+from etl_assets import CheckFailed, Column, Rule, RuleInfo, Schema, UniqueTogether
 from etl_assets.graph.assets.checks import core_specs
 from etl_assets.graph.runs.watch_sensor import watch_sensor
 
@@ -189,3 +189,17 @@ def test_a_rule_that_is_reported_and_not_consented_to_opens_an_alert_of_its_own(
     assert result.success
     assert _rules(bench.checks(result)["record"])[0]["rule"] == "key__unique"
     assert bench.query("SELECT subject FROM etl.alert") == [("key__unique",)]
+
+
+def test_what_a_rule_requires_is_cut_in_results_if_it_is_long(bench: Bench) -> None:
+    schema = Schema(
+        (Column("id", "integer", allowed=tuple(range(1, 1000)), required=True), Column("name", "text")),
+        key=("id",),
+        ignored=("age",),
+    )
+    result = bench.run(bench.people(*_GOOD, "0,Zero,1", schema=schema, max_rejected=1.0))
+    requires = _rules(bench.checks(result)["values__id"])[0]["requires that"]
+    assert requires.startswith("id is one of 1, 2, 3")
+    assert len(requires) == 201
+    ((text,),) = bench.query("SELECT description FROM etl.check_result WHERE name = 'id__allowed'")
+    assert len(text) < 250
