@@ -125,6 +125,7 @@ class Source(Declaration):
             self.trigger.check(where)
             self._check_upstream(self.trigger, where)
         self.monitors.check(self.schema.names, where)
+        self._check_rules(where)
         self._check_expectations(where)
         for rule in self.alerts:
             rule.check(where)
@@ -173,9 +174,17 @@ class Source(Declaration):
             remedy = "Write OnChange(every=timedelta(minutes=5)): only a poll finds the new files"
             raise DeclarationError(where, "trigger", "is After, and each file is a partition", remedy)
 
+    def _check_rules(self, where: str) -> None:
+        """Raise if a rule that has a check of its own has the name of another check."""
+        taken = {*BUILT_IN, *(rule.check for rule in self.rules if rule.check != rule.name)}
+        for rule in self.rules:
+            if rule.check == rule.name and rule.name in taken:
+                problem = f"name a rule {rule.name!r}, which is the name of a check"
+                raise DeclarationError(where, "rules", problem, "Give it a name of its own")
+
     def _check_expectations(self, where: str) -> None:
         """Raise unless each expectation is valid, and each check has a unique name."""
-        taken = {*BUILT_IN, *(rule.name for rule in self.rules)}
+        taken = {*BUILT_IN, *(name for rule in self.rules for name in (rule.name, rule.check))}
         added = self.extension.columns if self.stored_table == self.table else ()  # a view has not all of them
         for expectation in self.expectations:
             expectation.check((*self.schema.names, *BOOKKEEPING, *added), where)

@@ -1,4 +1,4 @@
-"""The asset checks of a source: one for each declared rule, and those that every source has.
+"""The asset checks of a source: one for each column, one for records, one for each rule of one's own, and the built-in.
 
 The results come from the ledger and the tables; no delivery is read again. Module `source_assets` decides what a result
 does to a run.
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from etl_assets.errors import DeliveryError
     from etl_assets.load import LoadReport
     from etl_assets.model.delivery import Delivery
+    from etl_assets.model.rule import RuleInfo
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.key_comparisons import Comparison
     from etl_assets.source import Source
@@ -43,13 +44,15 @@ def landing_specs(source: Source, partitions: dg.PartitionsDefinition[str] | Non
 
 
 def core_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) -> list[dg.AssetCheckSpec]:
-    """Return the checks of ``core/x``: the declared rules first, in their order."""
+    """Return the checks of ``core/x``: those that block a run first, then those of rules in their order."""
     key = core_key(source.name)
-    specs = [spec(rule.name, key, rule.words, partitions) for rule in source.rules]
+    specs = []
     share = f"At most {source.max_rejected:.2%} of a delivery's records are rejected; above it the run stops."
     specs.append(spec(REJECTED_SHARE, key, share, partitions, blocking=True))
     sums = "Every record of the delivery is in the table, in the quarantine or in a named count, and the sums agree."
     specs.append(spec(CONSERVATION, key, sums, partitions, blocking=True))
+    for check, rules in _by_check(source).items():
+        specs.append(spec(check, key, f"{'; '.join(rule.words for rule in rules)}.", partitions))
     if (keys := source.extractor.compares_keys) is not None:
         about = (
             f"At most {keys.max_absent:.2%} of the rows lost their key at the source between two comparisons of keys."
@@ -166,8 +169,8 @@ def refused_results(
     """
     records = delivery.manifest.records
     return [
-        *(result for result in _rule_results(source, rules, records, places) if not result.passed),
         _rejected_share(source, [delivery], rejected, records),
+        *_rule_results(source, rules, records, places, broken_alone=True),
     ]
 
 
@@ -215,20 +218,39 @@ def _merge(results: Sequence[CheckResult]) -> CheckResult:
 
 
 def _rule_results(
-    source: Source, rules: Mapping[str, int], records: int, places: Mapping[str, Sequence[str]]
+    source: Source,
+    numbers: Mapping[str, int],
+    records: int,
+    places: Mapping[str, Sequence[str]],
+    *,
+    broken_alone: bool = False,
 ) -> list[CheckResult]:
-    return [
-        CheckResult(
-            rule.name,
-            passed=not (broken := rules.get(rule.name, 0)),
-            description=f"{broken} of {records} records break it." if broken else "",
-            failed_records=broken,
-            records=records,
-            by_consent=rule.by_consent,
-            places=tuple(places.get(rule.name, ())),
-        )
-        for rule in source.rules
-    ]
+    """Return the results of the checks of rules; of the broken rules alone if the others are not known to be kept."""
+    checks = []
+    for check, rules in _by_check(source).items():
+        results = [
+            CheckResult.of_rule(
+                rule.name,
+                rule.words,
+                numbers.get(rule.name, 0),
+                records,
+                by_consent=rule.by_consent,
+                places=places.get(rule.name, ()),
+            )
+            for rule in rules
+            if not broken_alone or numbers.get(rule.name, 0)
+        ]
+        if results:
+            checks.append(results[0] if check == results[0].name else CheckResult.of_rules(check, results))
+    return checks
+
+
+def _by_check(source: Source) -> dict[str, list[RuleInfo]]:
+    """Return the rules of a source by the name of the check that has them."""
+    checks: dict[str, list[RuleInfo]] = {}
+    for rule in source.rules:
+        checks.setdefault(rule.check, []).append(rule)
+    return checks
 
 
 def _rejected_share(source: Source, deliveries: Sequence[Delivery], rejected: int, records: int) -> CheckResult:

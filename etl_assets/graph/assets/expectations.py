@@ -11,7 +11,7 @@ import dagster as dg
 
 from etl_assets.audit.auditor import open_auditor
 from etl_assets.errors import LoadError
-from etl_assets.graph.assets.check_results import asset_check_result
+from etl_assets.graph.assets.check_results import asset_check_result, in_order
 from etl_assets.graph.assets.checks import spec
 from etl_assets.graph.keys import WAREHOUSE, core_key
 from etl_assets.graph.partitions import partitions_definition
@@ -99,7 +99,7 @@ def _validate(
             for expectation in expectations
         ]
     with open_auditor(url, source.schema, source.table, brought, marked=marked) as table_auditor:
-        return newest.id if newest else None, table_auditor.evaluate(expectations)
+        return newest.id if newest else None, in_order(table_auditor.evaluate(expectations))
 
 
 def _spec(

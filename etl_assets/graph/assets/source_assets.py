@@ -14,7 +14,7 @@ from etl_assets import ingest, watch
 from etl_assets.errors import DeliveryError, LoadError, ShapeError, TooManyRejectedError
 from etl_assets.extract import progress
 from etl_assets.graph.assets import checks, metadata
-from etl_assets.graph.assets.check_results import asset_check_evaluation, asset_check_result
+from etl_assets.graph.assets.check_results import asset_check_evaluation, asset_check_result, in_order
 from etl_assets.graph.assets.stream import OnRefusal, Stream
 from etl_assets.graph.assets.touched import log_touched
 from etl_assets.graph.keys import WAREHOUSE, core_key, landing_key, quarantine_key
@@ -181,7 +181,7 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
             if source.extractor.compares_keys is not None:
                 with stopwatch(seconds, "keys"):
                     results += _keys_results(source, stream.partition, context, warehouse)
-            newest = stream.reports[-1]
+            newest, results = stream.reports[-1], in_order(results)
             record.checks(newest.delivery.id, results)
             yield from map(asset_check_result, results)
             if failed := [result for result in results if result.blocking and not result.passed]:

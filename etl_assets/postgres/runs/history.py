@@ -197,12 +197,16 @@ def enter_check_results(
     delivery_id: int | None,
     results: Iterable[CheckResult],
 ) -> None:
-    """Enter the check results of a run."""
+    """Enter the check results of a run; those of a check with several rules by rule."""
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO etl.check_result (run_id, source, partition, delivery_id, name, passed, blocking, "
             "description, failed_records, records) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [(run_id, source, partition, delivery_id, *_result_values(result)) for result in results],
+            [
+                (run_id, source, partition, delivery_id, *_result_values(entry))
+                for result in results
+                for entry in result.entries
+            ],
         )
 
 
