@@ -85,7 +85,13 @@ class PooledPostgresStorage(DagsterPostgresStorage):
 
 
 class RepeatingRunStorage(PostgresRunStorage):
-    """A run storage that looks up a run whose connection broke while it was stored, and stores what is missing."""
+    """A run storage that looks up a run whose connection broke while it was stored, and stores what is missing.
+
+    It looks up a column of Dagster's schema once: migrations only add columns.
+    """
+
+    _has_run_stats = False
+    _has_backfill_id = False
 
     def add_run(self, dagster_run: DagsterRun) -> DagsterRun:
         """Store a run and its tags."""
@@ -103,3 +109,13 @@ class RepeatingRunStorage(PostgresRunStorage):
                 rows = [{"run_id": run_id, "key": key, "value": value} for key, value in tags.items()]
                 connection.execute(RunTagsTable.insert(), rows)
         return dagster_run
+
+    def has_run_stats_index_cols(self) -> bool:
+        """Return whether runs have columns for their start and their end."""
+        self._has_run_stats = self._has_run_stats or super().has_run_stats_index_cols()
+        return self._has_run_stats
+
+    def has_backfill_id_column(self) -> bool:
+        """Return whether runs have a column for their backfill."""
+        self._has_backfill_id = self._has_backfill_id or super().has_backfill_id_column()
+        return self._has_backfill_id
