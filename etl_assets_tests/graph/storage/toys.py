@@ -27,20 +27,25 @@ def toy_job(
         fails_once: Whether ``core`` asks for one retry.
     """
     partitions = DAYS if partitioned else None
-    shared: dict[str, Any] = {"partitions_def": partitions}
-    if partitioned:
-        shared["backfill_policy"] = dg.BackfillPolicy.single_run()
+    policy = dg.BackfillPolicy.single_run() if partitioned else None
     names = [f"check_{number}" for number in range(checks)]
     specs = [dg.AssetCheckSpec(name, asset=CORE, blocking=blocking, partitions_def=partitions) for name in names]
 
-    @dg.asset(key=LANDING, **shared)
+    @dg.asset(key=LANDING, partitions_def=partitions, backfill_policy=policy)
     def landing(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         context.log.info("%s is fetched.", context.asset_key.to_user_string())
         if failing == "landing":
             raise dg.Failure("Nothing was fetched.", allow_retries=False)
         return dg.MaterializeResult(metadata={"rows": 1}, data_version=dg.DataVersion("1"))
 
-    @dg.asset(key=CORE, deps=[LANDING], check_specs=specs, retry_policy=dg.RetryPolicy(max_retries=1), **shared)
+    @dg.asset(
+        key=CORE,
+        deps=[LANDING],
+        check_specs=specs,
+        retry_policy=dg.RetryPolicy(max_retries=1),
+        partitions_def=partitions,
+        backfill_policy=policy,
+    )
     def core(context: dg.AssetExecutionContext) -> Iterator[Any]:
         yield dg.MaterializeResult()
         for name in names:
@@ -48,7 +53,7 @@ def toy_job(
                 raise dg.RetryRequested(max_retries=1)
             yield dg.AssetCheckResult(check_name=name, passed=failing != "check" or name != names[0])
 
-    @dg.asset(key=QUARANTINE, deps=[CORE], **shared)
+    @dg.asset(key=QUARANTINE, deps=[CORE], partitions_def=partitions, backfill_policy=policy)
     def quarantine(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         for partition in context.partition_keys if partitioned else [None]:
             context.log_event(dg.AssetObservation(QUARANTINE, partition=partition, tags={"dagster/data_version": "2"}))
