@@ -271,3 +271,12 @@ class Source(Declaration):
         mode = (self.write.identity,) if self.write.identity else ()
         parts = (self.schema.fingerprint, repr(self.extractor.frozen_format), *map(repr, own), *member, *mode, *code)
         return sha256("\0".join((*parts, "" if rule is None else rule.declaration)).encode()).hexdigest()
+
+    @cached_property
+    def verdict_fingerprint(self) -> str:
+        """SHA-256 (hex) of everything that decides how a run ends: where it fetches, which rows, which checks."""
+        code = code_of(f"source {self.name!r}", self.extractor)
+        checks = (self.max_rejected, self.monitors, self.extractor.compares_keys)
+        expectations = ((each.name, each.type, each.blocking, each.arguments) for each in self.expectations)
+        parts = (self.fingerprint, repr(self.extractor), *map(repr, checks), *map(repr, expectations), *code)
+        return sha256("\0".join(parts).encode()).hexdigest()
