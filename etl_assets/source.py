@@ -57,7 +57,8 @@ class Source(Declaration):
         partition_by: How the table is cut into child tables by a date, and how long rows are kept; None for one table.
         max_rejected: The share of a delivery's records, 0.0 to 1.0, that may be rejected. Above it the run stops.
         runs_at_once: How many runs of the source may run at the same time: the limit of its pool.
-        freshness: How old the table may become before Dagster warns; None for any age.
+        freshness: How long ago the table may have been materialized before Dagster warns; None for any age. A run that
+            finds nothing new materializes nothing.
         monitors: When the numbers of a delivery count as anomalous.
         expectations: What Great Expectations checks on the stored table, besides the schema.
         alerts: Alert rules. Each replaces the default rule of its class; the other default rules remain.
