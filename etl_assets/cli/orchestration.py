@@ -22,7 +22,6 @@ from etl_assets.cli.outcome import Failure, Outcome
 from etl_assets.errors import LoadError
 from etl_assets.graph import last_good
 from etl_assets.graph.assets.touched import swapped_materializations, waiting_materialization
-from etl_assets.graph.assets.unchanged import UNCHANGED, report_if_unchanged
 from etl_assets.graph.keys import REPLAY, asset_keys, core_key, delivered_as, landing_key
 from etl_assets.graph.partitions import add_files
 from etl_assets.graph.pools import set_limits
@@ -31,6 +30,7 @@ from etl_assets.graph.runs.ended_runs import reconcile, rules_of
 from etl_assets.graph.runs.one_by_one import Failures
 from etl_assets.graph.runs.reaper import reap
 from etl_assets.graph.runs.run_record import RunRecord
+from etl_assets.graph.runs.unchanged import UNCHANGED, report_if_unchanged
 from etl_assets.graph.targets import newest_materializations
 from etl_assets.model.checks import AUDIT
 from etl_assets.model.counts import Counts

@@ -1,19 +1,16 @@
-"""What Dagster shows of a partition with which there is nothing to do: an observation, and the verdict that stands.
+"""How a run ends that has nothing to do: its first step lands nothing, and the verdict before stands.
 
-Nothing is materialized, so nothing downstream follows, and the steps after the landing are skipped.
+The steps after the landing are skipped.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
-
-import dagster as dg
+from typing import TYPE_CHECKING, Any
 
 from etl_assets import ingest
 from etl_assets.graph.assets.check_results import asset_check_evaluation, asset_check_result
-from etl_assets.graph.keys import asset_keys, core_key
-from etl_assets.graph.runs.run_record import RunRecord
+from etl_assets.graph.keys import core_key
+from etl_assets.graph.runs.unchanged import find_standing, finish, observation
 from etl_assets.graph.targets import newest_materializations
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.checks import SHAPE
@@ -21,36 +18,14 @@ from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.runs.standing import verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import dagster as dg
 
+    from etl_assets.graph.runs.run_record import RunRecord
     from etl_assets.ingest import Landed
     from etl_assets.landing import Warehouse
     from etl_assets.model.partitions import Partition
     from etl_assets.postgres.runs.standing import Standing
     from etl_assets.source import Source
-
-UNCHANGED: Final = "unchanged"
-
-
-def find_standing(
-    source: Source, partition: str, url: str, instance: dg.DagsterInstance, run_id: str = ""
-) -> Standing | None:
-    """Return the delivery with which a run has nothing to do if its bytes are published still; None if there is none.
-
-    There is none while an asset of the source was never materialized; see also `ingest.find_standing`.
-
-    Args:
-        source: The declaration.
-        partition: Key of the partition; empty if the source has none.
-        url: URL of the warehouse.
-        instance: The instance of Dagster that has the materializations.
-        run_id: Id of the run that asks; empty if no run does.
-    """
-    standing = in_session(url, lambda session: ingest.find_standing(session, source, partition, run_id))
-    if standing is None:
-        return None
-    materialized = (newest_materializations(instance, key, [partition]) for key in asset_keys(source))
-    return standing if all(materialized) else None
 
 
 def land_if_new(
@@ -77,31 +52,6 @@ def land_if_new(
     return landed if standing is None or landed.new else standing
 
 
-def report_if_unchanged(
-    source: Source, partition: str, url: str, instance: dg.DagsterInstance
-) -> tuple[Standing, list[CheckResult]] | None:
-    """Enter and show that there is nothing to do for a partition, without a run of Dagster, if a poll finds that.
-
-    Args:
-        source: The declaration.
-        partition: Key of the partition; empty if the source has none.
-        url: URL of the warehouse.
-        instance: The instance of Dagster.
-
-    Returns:
-        The delivery and the check results that stand; None if there is something to do.
-    """
-    standing = find_standing(source, partition, url, instance)
-    if standing is None or not ingest.looks_unchanged(source, source.partition(partition or None), standing):
-        return None
-    record = RunRecord(url, str(uuid4()), source.name, partition, declaration=source.verdict_fingerprint)
-    results = list(in_session(url, lambda session: verdict(session, standing)))
-    _finish(source, standing)
-    record.unchanged(standing)
-    instance.report_runless_asset_event(_observation(source, standing, results))
-    return standing, results
-
-
 def log_unchanged(
     context: dg.AssetExecutionContext, source: Source, standing: Standing, record: RunRecord
 ) -> dg.AssetCheckResult:
@@ -123,9 +73,9 @@ def log_unchanged(
     delivery = standing.delivery
     key, partition = core_key(source.name), delivery.partition
     results = in_session(record.url, lambda session: verdict(session, standing))
-    _finish(source, standing)
+    finish(source, standing)
     record.unchanged(standing)
-    context.log_event(_observation(source, standing, results))
+    context.log_event(observation(source, standing, results))
     context.log.info("%s is published still. There is nothing to do since run %s.", delivery, standing.run_id)
     target = newest_materializations(context.instance, key, [partition]).get(partition)
     for result in results:
@@ -133,26 +83,3 @@ def log_unchanged(
             context.log_event(asset_check_evaluation(result, key, partition or None, target))
     shape = CheckResult(SHAPE, passed=True, blocking=True, records=delivery.manifest.records)
     return asset_check_result(shape)
-
-
-def _finish(source: Source, standing: Standing) -> None:
-    """Do what is to be done after a load, in case a file that was loaded is published again."""
-    delivery = standing.delivery
-    source.extractor.after_load(source.partition(delivery.partition or None), delivery.manifest.validators)
-
-
-def _observation(source: Source, standing: Standing, results: Sequence[CheckResult]) -> dg.AssetObservation:
-    delivery = standing.delivery
-    failed = ", ".join(result.name for result in results if not result.passed)
-    return dg.AssetObservation(
-        core_key(source.name),
-        partition=delivery.partition or None,
-        description=f"Nothing new is published since {delivery.fetched_at:%Y-%m-%d %H:%M} UTC.",
-        metadata={
-            "status": dg.MetadataValue.text(UNCHANGED),
-            "delivery": dg.MetadataValue.int(delivery.id),
-            "unchanged since": dg.MetadataValue.timestamp(delivery.fetched_at),
-            "verdict of run": dg.MetadataValue.text(standing.run_id),
-            "failed checks": dg.MetadataValue.text(failed or "none"),
-        },
-    )

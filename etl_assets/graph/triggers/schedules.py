@@ -11,10 +11,10 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from etl_assets.errors import EtlAssetsError
-from etl_assets.graph.assets.unchanged import report_if_unchanged
 from etl_assets.graph.keys import RUNS_PER_TICK, asset_keys, core_key
 from etl_assets.graph.partitions import add_files, partitions_definition
 from etl_assets.graph.resource import open_warehouse
+from etl_assets.graph.runs.unchanged import report_if_unchanged
 from etl_assets.model.trigger import Cron
 from etl_assets.source import Source
 
