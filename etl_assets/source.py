@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -36,6 +37,8 @@ LANDING: Final = "landing"
 CORE: Final = "core"
 """Postgres schema of the tables that sources end in, and first part of their asset keys."""
 QUARANTINE: Final = "quarantine"
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")
+"""What the representation of a function has that is different in each process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,5 +282,6 @@ class Source(Declaration):
         code = code_of(f"source {self.name!r}", self.extractor)
         checks = (self.max_rejected, self.monitors, self.extractor.compares_keys)
         expectations = ((each.name, each.type, each.blocking, each.arguments) for each in self.expectations)
-        parts = (self.fingerprint, repr(self.extractor), *map(repr, checks), *map(repr, expectations), *code)
+        extractor = _ADDRESS.sub("", repr(self.extractor))
+        parts = (self.fingerprint, extractor, *map(repr, checks), *map(repr, expectations), *code)
         return sha256("\0".join(parts).encode()).hexdigest()

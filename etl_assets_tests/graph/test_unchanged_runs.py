@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,10 @@ from etl_assets.graph.runs.ended_runs import reconcile
 from etl_assets.graph.triggers.conditions import follow
 from etl_assets.postgres.connection import connected
 from etl_assets.source_files import SourceFile
-from etl_assets_tests.graph.conftest import materialized
+from etl_assets_tests.graph.conftest import error_of, materialized
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from dagster._core.execution.execute_in_process_result import ExecuteInProcessResult
 
@@ -40,6 +40,21 @@ class _NotPolled(FileExtractor):
 
     def poll(self, partition: Partition) -> Mapping[str, str] | None:  # noqa: ARG002 -- as it is defined
         return None
+
+
+@dataclass(frozen=True)
+class _Calling(FileExtractor):
+    """An extractor with a function, as that of dlt."""
+
+    resource: Callable[[], int] = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class _Stumbling(FileExtractor):
+    """Files whose poll has a mistake."""
+
+    def poll(self, partition: Partition) -> Mapping[str, str] | None:  # noqa: ARG002 -- as it is defined
+        raise KeyError("size")
 
 
 def _observations(result: ExecuteInProcessResult) -> list[dg.AssetObservation]:
@@ -193,6 +208,16 @@ def test_a_declaration_that_may_end_a_run_otherwise_makes_a_whole_run(bench: Ben
     assert materialized(bench.run(source)) == []
 
 
+def test_a_function_in_the_declaration_of_an_extractor_has_the_same_fingerprint_in_each_process(bench: Bench) -> None:
+    def declared() -> Source:
+        def resource() -> int:
+            return 1
+
+        return bench.declare(extractor=_Calling(location="people.csv", format=Csv(), resource=resource))
+
+    assert declared().verdict_fingerprint == declared().verdict_fingerprint
+
+
 def test_an_expectation_that_failed_is_evaluated_again(bench: Bench) -> None:
     source = bench.people("1,Ada,3", expectations=(_ADULTS,))
     bench.run(source)
@@ -291,6 +316,20 @@ class TestSchedules:
     def instance(self, dagster_home: str) -> Iterator[dg.DagsterInstance]:
         with dg.DagsterInstance.local_temp(dagster_home) as local:
             yield local
+
+    def test_a_tick_requests_a_run_to_report_why_a_poll_fails(self, bench: Bench) -> None:
+        path = bench.folder / "people.csv"
+        trigger = Cron("0 6 * * *")
+        extractor = _Stumbling(location=str(path), format=Csv(), settle_seconds=0)
+        source = bench.people(*_GOOD, extractor=extractor, trigger=trigger)
+        bench.run(source)
+        schedule = definitions({"people": source}).resolve_schedule_def("people_schedule")
+        at = datetime(2024, 1, 4, 6, tzinfo=UTC)
+        with dg.build_schedule_context(instance=bench.instance, scheduled_execution_time=at) as context:
+            assert len(schedule.evaluate_tick(context).run_requests or ()) == 1
+        result = bench.run(source)
+        assert not result.success
+        assert "KeyError" in error_of(result)
 
     def test_a_tick_that_finds_nothing_new_requests_no_run_and_is_entered(self, bench: Bench) -> None:
         source = bench.people(*_GOOD, trigger=Cron("0 6 * * *"))

@@ -12,6 +12,7 @@ import dagster as dg
 
 from etl_assets import ingest
 from etl_assets.graph.keys import asset_keys, core_key
+from etl_assets.graph.runs.one_by_one import Failures
 from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.graph.targets import newest_materializations
 from etl_assets.postgres.connection import in_session
@@ -53,6 +54,8 @@ def report_if_unchanged(
 ) -> tuple[Standing, list[CheckResult]] | None:
     """Enter and show that there is nothing to do for a partition, without a run of Dagster, if a poll finds that.
 
+    Whatever fails counts as something to do: the run that is then started fails too, and reports it.
+
     Args:
         source: The declaration.
         partition: Key of the partition; empty if the source has none.
@@ -62,12 +65,16 @@ def report_if_unchanged(
     Returns:
         The delivery and the check results that stand; None if there is something to do.
     """
-    standing = find_standing(source, partition, url, instance)
-    if standing is None or not ingest.looks_unchanged(source, source.partition(partition or None), standing):
+    failures = Failures()
+    with failures.of(source.name):
+        standing = find_standing(source, partition, url, instance)
+        if standing is None or not ingest.looks_unchanged(source, source.partition(partition or None), standing):
+            return None
+        finish(source, standing)
+    if failures.errors:
         return None
     record = RunRecord(url, str(uuid4()), source.name, partition, declaration=source.verdict_fingerprint)
     results = list(in_session(url, lambda session: verdict(session, standing)))
-    finish(source, standing)
     record.unchanged(standing)
     instance.report_runless_asset_event(observation(source, standing, results))
     return standing, results
