@@ -8,7 +8,7 @@ import zipfile
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
@@ -80,6 +80,22 @@ def test_the_months_together_are_the_year_and_no_flight_is_in_two() -> None:
             taken += fetched.stream.read().splitlines(keepends=True)[1:]
     assert len(taken) == 336_776
     assert sorted(taken) == sorted(_published_flights())
+
+
+def test_the_year_is_unzipped_once_for_all_of_its_months(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+
+    class _Counted(zipfile.ZipFile):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            opened.append(self)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr("etl_assets.sources.flights.ZipFile", _Counted)
+    extractor = _sources()["flights"].extractor
+    for month in range(1, 13):
+        with extractor.fetch(Monthly(start=date(2013, 1, 1)).partition(f"2013-{month:02}-01")) as fetched:
+            assert fetched.stream.readline().startswith(b"year,month,day")
+    assert len(opened) <= 1
 
 
 def test_flights_to_airports_that_the_list_leaves_out_are_parked(demo: Demo) -> None:

@@ -169,6 +169,8 @@ def _failures(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[tuple[st
 def _reconcile_checks(
     connection: Connection, instance: dg.DagsterInstance, run: dg.DagsterRun, sources: Mapping[str, Source]
 ) -> None:
+    if history.is_unchanged(connection, run.run_id):
+        return  # they were entered by the run whose verdict stands
     entered = history.entered_checks(connection, run.run_id)
     missing: dict[RunKey, list[CheckResult]] = {}
     for key, result in _evaluations(instance, run, sources):

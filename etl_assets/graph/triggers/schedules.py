@@ -10,9 +10,11 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
+from etl_assets.errors import EtlAssetsError
 from etl_assets.graph.keys import RUNS_PER_TICK, asset_keys, core_key
 from etl_assets.graph.partitions import add_files, partitions_definition
 from etl_assets.graph.resource import open_warehouse
+from etl_assets.graph.runs.unchanged import report_if_unchanged
 from etl_assets.model.trigger import Cron
 from etl_assets.source import Source
 
@@ -22,7 +24,8 @@ def cron_schedule(source: Source, trigger: Cron, job: UnresolvedAssetJobDefiniti
 
     A tick requests every partition that is complete and was never loaded, oldest first, and then those whose last run
     failed. If there is none, it requests the newest again, since publishers correct what they published last. So the
-    next tick makes up for missed ticks. A tick does not request a partition that has a run under way.
+    next tick makes up for missed ticks. A tick does not request a partition that has a run under way. If a poll finds
+    that there is nothing to do for a partition, the tick enters and shows that, and requests no run.
 
     Args:
         source: The declaration.
@@ -40,17 +43,18 @@ def cron_schedule(source: Source, trigger: Cron, job: UnresolvedAssetJobDefiniti
     )
     def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         at = context.scheduled_execution_time
-        if source.partitions is None:
-            yield dg.RunRequest(run_key=at.isoformat())
-            return
-        complete = _complete(source, context.instance, at)
-        wanted = _wanted(source, context.instance, complete)
+        complete = [""] if source.partitions is None else _complete(source, context.instance, at)
+        wanted = complete if source.partitions is None else _wanted(source, context.instance, complete)
+        changed = [key for key in wanted if not _is_unchanged(source, key, context.instance)]
         if not complete:
             yield dg.SkipReason(f"{source.name} has no partition that is complete.")
         elif not wanted:
             yield dg.SkipReason(f"Every partition of {source.name} that is wanted has a run under way.")
-        for key in wanted:
-            yield dg.RunRequest(run_key=f"{key}@{at.isoformat()}", partition_key=key)
+        elif not changed:
+            yield dg.SkipReason(f"Nothing new is published of {source.name}.")
+        for key in changed:
+            name = f"{key}@" if key else ""
+            yield dg.RunRequest(run_key=f"{name}{at.isoformat()}", partition_key=key or None)
 
     return tick
 
@@ -70,6 +74,17 @@ def _wanted(source: Source, instance: dg.DagsterInstance, complete: Sequence[str
     failed = [key for key in free if AssetPartitionStatus.FAILED in statuses[key]]
     never = [key for key in free if key not in loaded and key not in set(failed)]
     return [*never, *failed][:RUNS_PER_TICK] or [key for key in free if key == complete[-1]]
+
+
+def _is_unchanged(source: Source, key: str, instance: dg.DagsterInstance) -> bool:
+    """Return whether there is nothing to do for a partition, which is then entered and shown.
+
+    If that cannot be found out, it counts as changed: the run reports why.
+    """
+    try:
+        return report_if_unchanged(source, key, open_warehouse().url, instance) is not None
+    except EtlAssetsError:
+        return False
 
 
 def _statuses(
