@@ -5,7 +5,9 @@
 SHELL := /bin/sh
 
 BIN := .venv/bin
-# Stamp of the environment: newer than the lock file means that it is installed.
+# Stamps of the environment: newer than the lock file means that it is installed. The first is of what running needs, the
+# second of that and everything that a developer runs.
+RUNNABLE := .venv/.runnable
 READY := .venv/.installed
 PATHS := etl_assets etl_assets_tests benchmarks
 # One more than two cores: some tests wait for a server or a daemon.
@@ -16,6 +18,8 @@ COMPILED := .venv/.compiled
 # The tests of a file run in one process, so that they share what is expensive to prepare. Byte code of this project is
 # written too, whatever the environment says.
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# The first process that imports a module writes its byte code, whatever the environment says: the others need it.
+RUN = PYTHONDONTWRITEBYTECODE= $(BIN)/etl-assets
 # The Python to use, if not the newest that is found.
 PYTHON ?=
 # The first seed of `make chaos`, its number of trials, its variants, and more of its options; --write writes docs/reliability.md.
@@ -31,11 +35,11 @@ SECONDS ?= 30
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
-demo: $(READY) ## Ingest every bundled feed into an embedded PostgreSQL and print a summary
-	$(BIN)/etl-assets demo
+demo: $(RUNNABLE) ## Ingest every bundled feed into an embedded PostgreSQL and print a summary
+	$(RUN) demo
 
-dev: $(READY) ## The same data in the Dagster UI
-	$(BIN)/etl-assets dev
+dev: $(RUNNABLE) ## The same data in the Dagster UI
+	$(RUN) dev
 
 check: lint $(COMPILED) ## The fast part: lint, and the tests that need no database
 	$(PYTEST) -m "not database and not docker and not slow"
@@ -91,7 +95,7 @@ clean: ## Remove the environment and the caches; the data in .etl_assets stay
 	find $(PATHS) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Version managers leave names on the path that fail when they are called, so each candidate is tried.
-$(READY): pyproject.toml uv.lock
+$(RUNNABLE): pyproject.toml uv.lock
 	@set -eu; \
 	for python in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
 	  path=$$($$python -c 'import ensurepip, sys, venv; assert (3, 11) <= sys.version_info < (3, 14); print(sys.executable)' \
@@ -105,7 +109,12 @@ $(READY): pyproject.toml uv.lock
 	if ! .uv/bin/uv --version >/dev/null 2>&1; then \
 	  rm -rf .uv; "$$path" -m venv .uv; .uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'; \
 	fi; \
-	UV_PROJECT_ENVIRONMENT=.venv .uv/bin/uv sync --locked --all-extras --no-managed-python --python "$$path"
+	UV_PROJECT_ENVIRONMENT=.venv .uv/bin/uv sync --locked --inexact --no-default-groups --extra embedded --extra demo \
+	  --no-managed-python --python "$$path"
+	@touch $@
+
+$(READY): $(RUNNABLE)
+	UV_PROJECT_ENVIRONMENT=.venv .uv/bin/uv sync --locked --all-extras --no-managed-python --python $(BIN)/python
 	@touch $@
 
 $(COMPILED): $(READY)

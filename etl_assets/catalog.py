@@ -39,7 +39,7 @@ class Catalog:
     broken: Mapping[str, BrokenFile]
 
 
-def load(places: Iterable[str] = ()) -> Catalog:
+def load(places: Iterable[str] = (), only: str | None = None) -> Catalog:
     """Load the bundled sources, and those of other packages and folders.
 
     Of two files that declare the same source, the second is broken.
@@ -47,6 +47,7 @@ def load(places: Iterable[str] = ()) -> Catalog:
     Args:
         places: Names of packages, and paths of folders whose ``*.py`` files are modules. Modules whose names begin
             with an underscore are not loaded by themselves.
+        only: Load no file except those of this name; None loads all.
 
     Raises:
         SettingsError: If a package does not exist.
@@ -55,6 +56,8 @@ def load(places: Iterable[str] = ()) -> Catalog:
     modules: dict[SourceFile, ModuleType] = {}
     broken: list[BrokenFile] = []
     for file in find([*BUNDLED, *places]):
+        if only is not None and file.name != only:
+            continue
         with set_aside(file, broken):
             module = importlib.import_module(file.module)
             source = source_of(file, module)

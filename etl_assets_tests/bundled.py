@@ -9,6 +9,7 @@ import dagster as dg
 import psycopg
 import pytest
 
+from etl_assets.graph.jobs import source_job
 from etl_assets.postgres.migrations.migrate import migrate
 from etl_assets_tests.databases import fresh_database
 
@@ -39,7 +40,7 @@ class Demo:
 
     def run(self, name: str, partition: str | None = None) -> ExecuteInProcessResult:
         """Run the job of a source."""
-        return self.defs.resolve_job_def(name).execute_in_process(instance=self.instance, partition_key=partition)
+        return source_job(self.defs, name).execute_in_process(instance=self.instance, partition_key=partition)
 
     def query(self, question: str) -> list[tuple[Any, ...]]:
         """Run a query in the warehouse and return its rows."""

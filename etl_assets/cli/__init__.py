@@ -90,7 +90,7 @@ def _known(error: Exception) -> EtlAssetsError | None:
     """Return the error with its remedy: itself, or that of the database error which caused it; None for a bug."""
     if isinstance(error, EtlAssetsError):
         return error
-    from etl_assets.postgres.faults import database_error_in, translate  # noqa: PLC0415 -- loads psycopg
+    from etl_assets.postgres.faults import database_error_in, translate
 
     cause = database_error_in(error)
     return None if cause is None else translate(cause)

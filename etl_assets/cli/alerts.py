@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from etl_assets.alerts.notification_text import trial
-from etl_assets.alerts.sender import deliver, send, unconfigured
 from etl_assets.cli.environment import environment
 from etl_assets.cli.terminal import console, count_text, emit, table
 from etl_assets.errors import AlertError
+from etl_assets.model.alert import ALERT_STATUSES
 from etl_assets.model.text import escape_control_characters
-from etl_assets.postgres.alerts import alerts, notifications
-from etl_assets.postgres.connection import connected
-from etl_assets.postgres.migrations.migrate import require_current
 from etl_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,14 +36,16 @@ def command() -> None:
 @command.command(name="list")
 @click.option("--source", help="Only alerts of this source.")
 @click.option(
-    "--status", "statuses", multiple=True, type=click.Choice(alerts.STATUSES), default=("open",), show_default=True
+    "--status", "statuses", multiple=True, type=click.Choice(ALERT_STATUSES), default=("open",), show_default=True
 )
 @click.option("--limit", default=50, show_default=True, help="Show at most this many alerts.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_(source: str | None, statuses: Sequence[str], limit: int, *, as_json: bool) -> None:
     """List alerts, newest first, with the notifications of each."""
-    with environment() as env, connected(env.url) as connection:
-        require_current(connection)
+    from etl_assets.alerts.sender import unconfigured
+    from etl_assets.postgres.alerts import alerts, notifications
+
+    with environment() as env, env.connection() as connection:
         found = alerts.find(connection, source=source, statuses=statuses, limit=limit)
         by_alert: dict[int, list[Notification]] = defaultdict(list)
         for notification in notifications.notifications_of(connection, [alert.id for alert in found]):
@@ -77,8 +75,9 @@ def list_(source: str | None, statuses: Sequence[str], limit: int, *, as_json: b
 @click.option("--reviewer", default=getpass.getuser, show_default="you", help="Who takes care of it.")
 def ack(ids: Sequence[int], note: str | None, reviewer: str) -> None:
     """Acknowledge alerts: enter who takes care of them. They stay open until their reasons are gone."""
-    with environment() as env, connected(env.url) as connection:
-        require_current(connection)
+    from etl_assets.postgres.alerts import alerts
+
+    with environment() as env, env.connection() as connection:
         alerts.acknowledge(connection, ids, reviewer, note)
     console().print(f"{count_text(len(set(ids)), 'alert')} acknowledged.")
 
@@ -87,6 +86,9 @@ def ack(ids: Sequence[int], note: str | None, reviewer: str) -> None:
 @click.argument("channel", default=_DEFAULT)
 def test(channel: str) -> None:
     """Send a test message to a channel now, and report whether it took the message. A pager will ring."""
+    from etl_assets.alerts.notification_text import trial
+    from etl_assets.alerts.sender import deliver, unconfigured
+
     settings = Settings.from_environment()
     if channel not in settings.channels:
         raise AlertError(f"{unconfigured(channel)} Nothing was sent.")
@@ -99,8 +101,10 @@ def test(channel: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def send_(*, as_json: bool) -> None:
     """Send the notifications of the outbox that are due, as the sensor does. For installations without a daemon."""
-    with environment() as env, connected(env.url) as connection:
-        require_current(connection)
+    from etl_assets.alerts.sender import send
+    from etl_assets.postgres.alerts import alerts
+
+    with environment() as env, env.connection() as connection:
         dispatch = send(connection, env.settings.channels, env.settings.ui_url, alerts.clock(connection))
     if as_json:
         states = [vars(state) for state in dispatch.channels]

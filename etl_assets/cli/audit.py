@@ -10,8 +10,6 @@ import click
 from etl_assets.cli import FAILED, UNSOUND
 from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.terminal import console, count_text, emit, table
-from etl_assets.postgres.connection import connected
-from etl_assets.postgres.migrations.migrate import require_current
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,11 +51,10 @@ def command(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> Non
     Exits with 4 if a table is not as declared.
     """
     with environment() as env:
-        with connected(env.url) as connection:
-            require_current(connection)
+        env.require_current()
         known = declared(env.settings)
         chosen = [source_named(known, name).name for name in names]
-        from etl_assets.cli.orchestration import orchestration  # noqa: PLC0415 -- loads Dagster
+        from etl_assets.cli.orchestration import orchestration
 
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
             observations, error = dagster.audit(chosen)
@@ -77,7 +74,7 @@ def command(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> Non
 
 def _audited(observation: dg.AssetObservation) -> Audited:
     """Read the result of an audit from the metadata of its observation."""
-    from etl_assets.graph.assets import audit  # noqa: PLC0415 -- slow
+    from etl_assets.graph.assets import audit
 
     metadata: Mapping[str, Any] = observation.metadata
     unmet = metadata[audit.DISAGREEMENTS].records if audit.DISAGREEMENTS in metadata else ()
@@ -92,7 +89,7 @@ def _audited(observation: dg.AssetObservation) -> Audited:
 
 
 def _print(env: Environment, tables: Sequence[Audited]) -> None:
-    from etl_assets.audit.data_docs import index_of  # noqa: PLC0415 -- slow
+    from etl_assets.audit.data_docs import index_of
 
     if not tables:
         console().print("There is no table yet: run a source first.")

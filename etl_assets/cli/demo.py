@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from etl_assets import catalog
 from etl_assets.cli import FAILED, WRONG_SETTINGS
 from etl_assets.cli.environment import environment
 from etl_assets.cli.migrate import migrate_databases
@@ -16,8 +15,6 @@ from etl_assets.cli.run_options import RunOptions
 from etl_assets.cli.terminal import console, count_text, table
 from etl_assets.model.counts import Counts
 from etl_assets.model.text import escape_lines
-from etl_assets.postgres.connection import connected
-from etl_assets.postgres.runs.results import waiting_by_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,10 +44,14 @@ def command(ctx: click.Context) -> None:
 
     Run it twice: the second run writes nothing, and does nothing but look.
     """
+    from etl_assets import catalog
+    from etl_assets.postgres.connection import connected
+    from etl_assets.postgres.runs.results import waiting_by_source
+
     with environment() as env:
         migrate_databases(env)
         bundled = catalog.load()
-        from etl_assets.cli.orchestration import orchestration  # noqa: PLC0415 -- loads Dagster
+        from etl_assets.cli.orchestration import orchestration
 
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
             sources = in_order(bundled.sources, bundled.sources)

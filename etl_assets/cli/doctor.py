@@ -10,30 +10,25 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from etl_assets import doctor
 from etl_assets.cli import UNSOUND
 from etl_assets.cli.environment import declared, environment
 from etl_assets.cli.run import STALE
 from etl_assets.cli.terminal import console, count_text, emit, table
 from etl_assets.model.text import escape_lines
-from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger import deliveries
-from etl_assets.postgres.ledger.invariants import Invariant
-from etl_assets.postgres.tables.ddl import needs_rebuild
-from etl_assets.postgres.tables.history_table import has_other_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from etl_assets.doctor import Extent
-    from etl_assets.postgres.ledger.invariants import Violation
+    from etl_assets.postgres.ledger.invariants import Invariant, Violation
     from etl_assets.source import Source
 
-_FILES_LOAD: Final = Invariant(
+_FILES_LOAD: Final = (
     "files_load",
     "Every file of sources loads",
     "Correct the file, then load the code location again. All other files are loaded",
 )
+"""Name, statement and remedy of an `Invariant`."""
 
 
 @click.command(name="doctor")
@@ -48,9 +43,12 @@ def command(ctx: click.Context, *, deep: bool, as_json: bool) -> None:
 
     Exits with 4 if an invariant is violated. Loads may run at the same time.
     """
-    from etl_assets.cli import reconciliation  # noqa: PLC0415 -- loads Dagster
-    from etl_assets.definitions import LOCATION  # noqa: PLC0415 -- its contents depend on the environment
+    from etl_assets import doctor
+    from etl_assets.cli import reconciliation
+    from etl_assets.definitions import LOCATION
+    from etl_assets.postgres.ledger.invariants import Invariant
 
+    files_load = Invariant(*_FILES_LOAD)
     with environment() as env:
         sources = declared(env.settings).sources
         violations = doctor.examine(env.warehouse, sources.values())
@@ -61,10 +59,10 @@ def command(ctx: click.Context, *, deep: bool, as_json: bool) -> None:
         stale = _stale_partitions(env.url, sources)
         refused = _refused_changes(env.url, sources)
     violations += [
-        _FILES_LOAD.violation(file.path, f"does not load. {file.problem.removesuffix('.')}")
+        files_load.violation(file.path, f"does not load. {file.problem.removesuffix('.')}")
         for file in LOCATION.broken.values()
     ]
-    invariants = (*doctor.INVARIANTS, reconciliation.DAGSTER_AGREES, _FILES_LOAD)
+    invariants = (*doctor.INVARIANTS, reconciliation.DAGSTER_AGREES, files_load)
     if as_json:
         names = [invariant.name for invariant in invariants]
         emit(
@@ -93,6 +91,9 @@ def command(ctx: click.Context, *, deep: bool, as_json: bool) -> None:
 
 def _stale_partitions(url: str, sources: Mapping[str, Source]) -> dict[str, int]:
     """Return the number of partitions with deliveries to reload, by source; sources without any are left out."""
+    from etl_assets.postgres.connection import connected
+    from etl_assets.postgres.ledger import deliveries
+
     with connected(url) as connection:
         stale = {
             name: len({d.partition for d in deliveries.stale(connection, name, source.fingerprint)})
@@ -103,6 +104,10 @@ def _stale_partitions(url: str, sources: Mapping[str, Source]) -> dict[str, int]
 
 def _refused_changes(url: str, sources: Mapping[str, Source]) -> list[str]:
     """Return the sources whose tables must be built again, to have the key, the types or the form declared."""
+    from etl_assets.postgres.connection import connected
+    from etl_assets.postgres.tables.ddl import needs_rebuild
+    from etl_assets.postgres.tables.history_table import has_other_form
+
     with connected(url) as connection:
         return [
             name

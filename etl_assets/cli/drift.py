@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from etl_assets import watch
 from etl_assets.cli.emptied_columns import as_json as nulls_as_json
 from etl_assets.cli.emptied_columns import confirm_empty, count_of_nulls
 from etl_assets.cli.environment import declared, environment
@@ -16,14 +15,11 @@ from etl_assets.cli.terminal import console, count_text, emit, table
 from etl_assets.errors import DriftError
 from etl_assets.model.drift import DRIFT_STATUSES
 from etl_assets.model.text import escape_control_characters
-from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger import deliveries
-from etl_assets.postgres.migrations.migrate import require_current
-from etl_assets.postgres.watch import drift_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from etl_assets import watch
     from etl_assets.model.drift import DriftEvent
     from etl_assets.postgres.connection import Connection
     from etl_assets.schema import Column
@@ -50,9 +46,10 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each change.")
 def list_(source: str | None, statuses: Sequence[str], limit: int, *, as_json: bool) -> None:
     """List changes, without values of records."""
+    from etl_assets.postgres.watch import drift_events
+
     chosen = statuses or ("open",)
-    with environment() as env, connected(env.url) as connection:
-        require_current(connection)
+    with environment() as env, env.connection() as connection:
         events = drift_events.find(connection, source=source, statuses=chosen, limit=limit)
     if as_json:
         for event in events:
@@ -87,8 +84,9 @@ def list_(source: str | None, statuses: Sequence[str], limit: int, *, as_json: b
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(id_: int, *, as_json: bool) -> None:
     """Show one change: its details, the deliveries that have it, and what to declare for it."""
-    with environment() as env, connected(env.url) as connection:
-        require_current(connection)
+    from etl_assets import watch
+
+    with environment() as env, env.connection() as connection:
         event = _event(connection, id_)
         concerned = {
             "since": _delivery(connection, event.first_delivery),
@@ -121,6 +119,8 @@ def accept(ids: Sequence[int], note: str | None, reviewer: str, *, yes: bool) ->
 
     If a change took the only name of a declared column, every row since has NULL in it, and this asks for confirmation.
     """
+    from etl_assets import watch
+
     closed = _decide(watch.accept, ids, reviewer, note, ask=not yes)
     console().print(f"{count_text(closed, 'change')} accepted.")
 
@@ -131,6 +131,8 @@ def accept(ids: Sequence[int], note: str | None, reviewer: str, *, yes: bool) ->
 @_REVIEWER
 def ignore(ids: Sequence[int], note: str | None, reviewer: str) -> None:
     """Close changes for good: neither they nor their undoing are reported again."""
+    from etl_assets import watch
+
     closed = _decide(watch.ignore, ids, reviewer, note)
     console().print(f"{count_text(closed, 'change')} ignored from now on.")
 
@@ -139,8 +141,7 @@ def _decide(
     decision: Callable[..., DriftEvent], ids: Sequence[int], reviewer: str, note: str | None, *, ask: bool = False
 ) -> int:
     """Close all of the events or none; return how many. If asked to, ask before a column is left empty."""
-    with environment() as env, connected(env.url) as connection:
-        require_current(connection)
+    with environment() as env, env.connection() as connection:
         sources = declared(env.settings).sources
         events = [_event(connection, id_) for id_ in sorted(set(ids))]
         if ask:
@@ -156,6 +157,8 @@ def _left_empty(
     connection: Connection, sources: Mapping[str, Source], events: Iterable[DriftEvent]
 ) -> Iterator[tuple[DriftEvent, watch.EmptiedColumn]]:
     """Return the open events that leave a declared column without a published name, with the column."""
+    from etl_assets import watch
+
     for event in events:
         source = sources.get(event.source)
         column = None if source is None or event.status != "open" else watch.emptied_column(connection, source, event)
@@ -169,6 +172,8 @@ def _event(connection: Connection, id_: int) -> DriftEvent:
     Raises:
         DriftError: If there is none.
     """
+    from etl_assets.postgres.watch import drift_events
+
     events = drift_events.find(connection, ids=[id_])
     if not events:
         raise DriftError(f"There is no drift event {id_}. Nothing was changed. See `etl-assets drift list`.")
@@ -222,6 +227,8 @@ def _detail(column: Column | None, event: DriftEvent) -> Mapping[str, Any]:
 
 def _proposal(column: Column | None, event: DriftEvent) -> str:
     """Return what to declare; with the members of a category, if the column is declared and not sensitive."""
+    from etl_assets import watch
+
     members = event.change.detail.get("members")
     if members is None or column is None or column.sensitive or event.change.foreseen:
         return event.change.proposal
@@ -230,6 +237,8 @@ def _proposal(column: Column | None, event: DriftEvent) -> str:
 
 def _delivery(connection: Connection, id_: int | None) -> str | None:
     """Describe a delivery in words; None if there is none."""
+    from etl_assets.postgres.ledger import deliveries
+
     delivery = deliveries.by_id(connection, id_) if id_ is not None else None
     return None if delivery is None else f"{delivery}: {delivery.manifest.name}"
 

@@ -11,13 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
-from stamina.instrumentation import set_on_retry_hooks
 
-from etl_assets import catalog
 from etl_assets.errors import EtlAssetsError
-from etl_assets.landing import Warehouse
-from etl_assets.landing.store import LandingStore
-from etl_assets.local import database
 from etl_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +21,9 @@ if TYPE_CHECKING:
     from stamina.instrumentation import RetryDetails
 
     from etl_assets.catalog import Catalog
+    from etl_assets.landing import Warehouse
     from etl_assets.local import Database
+    from etl_assets.postgres.connection import Connection
     from etl_assets.source import Source
 
 _INSTANCE_FILE = "dagster.yaml"
@@ -53,6 +50,25 @@ class Environment:
         """URL of the warehouse."""
         return self.warehouse.url
 
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Connect to the warehouse for the length of a block.
+
+        Raises:
+            SettingsError: If its tables have another version.
+        """
+        from etl_assets.postgres.connection import connected
+        from etl_assets.postgres.migrations.migrate import require_current
+
+        with connected(self.url) as connection:
+            require_current(connection)
+            yield connection
+
+    def require_current(self) -> None:
+        """Raise `SettingsError` unless the tables of the warehouse have this version."""
+        with self.connection():
+            pass
+
 
 @contextmanager
 def environment() -> Iterator[Environment]:
@@ -61,6 +77,12 @@ def environment() -> Iterator[Environment]:
     Raises:
         SettingsError: If a setting is wrong, or the database does not answer.
     """
+    from stamina.instrumentation import set_on_retry_hooks
+
+    from etl_assets.landing import Warehouse
+    from etl_assets.landing.store import LandingStore
+    from etl_assets.local import database
+
     settings = Settings.from_environment()
     _make_private(settings.home)
     set_on_retry_hooks([_log_retry])
@@ -77,6 +99,8 @@ def environment() -> Iterator[Environment]:
 
 def declared(settings: Settings | None = None) -> Catalog:
     """Load every file of sources that the settings name."""
+    from etl_assets import catalog
+
     return catalog.load((settings or Settings.from_environment()).sources)
 
 

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from etl_assets import catalog
 from etl_assets.cli.environment import declared
 from etl_assets.cli.preview import preview_source
 from etl_assets.cli.terminal import count_text, fetches_shown, progress
-from etl_assets.infer import DeclaredExtractor, declaration, infer, infer_of_extractor, source_name
 from etl_assets.model.secret import Secret
 
 if TYPE_CHECKING:
@@ -39,6 +37,9 @@ def command(
 
     Without --out it is printed. With it, the file is written and then previewed like `etl-assets preview FILE`.
     """
+    from etl_assets import catalog
+    from etl_assets.infer import declaration, source_name
+
     if out is not None and out.exists():
         raise click.UsageError(f"{out} exists. Nothing was written. Name a new file, or delete that one.")
     name = name or (out.stem if out is not None else source_name(location))
@@ -64,6 +65,9 @@ def _inferred(
     location: str, name: str, out: Path | None, member: str, part: str | None, password: Secret | None
 ) -> Iterator[Inference]:
     """Infer from a file, or from what an extractor fetches, for a block."""
+    from etl_assets import catalog
+    from etl_assets.infer import DeclaredExtractor, infer, infer_of_extractor
+
     if not location.endswith(".py"):
         with infer(location, name, declared().sources, member=member, part=part, password=password) as inference:
             yield inference

@@ -8,7 +8,6 @@ import click
 
 from etl_assets.cli.environment import declared, environment
 from etl_assets.cli.terminal import console
-from etl_assets.postgres.migrations.migrate import migrate
 
 if TYPE_CHECKING:
     from etl_assets.cli.environment import Environment
@@ -32,9 +31,10 @@ def migrate_databases(env: Environment) -> list[tuple[str, str | None, str | Non
     Returns:
         For each database: its name in words, its revision before, and its revision after.
     """
-    import dagster as dg  # noqa: PLC0415 -- costs a second
+    import dagster as dg
 
-    from etl_assets.graph.pools import set_limits  # noqa: PLC0415 -- as above
+    from etl_assets.graph.pools import set_limits
+    from etl_assets.postgres.migrations.migrate import migrate
 
     before, after = migrate(env.url)
     with dg.DagsterInstance.get() as instance:  # creates the tables if they are missing

@@ -22,7 +22,7 @@ from etl_assets.cli.outcome import Failure, Outcome
 from etl_assets.errors import LoadError
 from etl_assets.graph import last_good
 from etl_assets.graph.assets.touched import swapped_materializations, waiting_materialization
-from etl_assets.graph.keys import REPLAY, asset_keys, core_key, delivered_as, landing_key
+from etl_assets.graph.keys import REPLAY, SOURCE_TAG, asset_keys, core_key, delivered_as, landing_key
 from etl_assets.graph.partitions import add_files
 from etl_assets.graph.pools import set_limits
 from etl_assets.graph.run_config import audit_config, replay_config
@@ -93,7 +93,7 @@ class Orchestration:
         landing |= {name: True for name in ("full", "fetch") if getattr(options, name)}
         if landing:
             ops[landing_key(what.name).to_python_identifier()] = {"config": landing}
-        return self._outcome(what.name, what.name, partition, core_key(what.name), {"ops": ops})
+        return self._outcome(None, what.name, partition, core_key(what.name), {"ops": ops})
 
     def _unchanged(self, source: Source, partition: str) -> Outcome | None:
         """Enter and return that there is nothing to do, without a run; None if there is something to do."""
@@ -185,7 +185,7 @@ class Orchestration:
     def own_assets(self) -> list[dg.AssetKey]:
         """Return the assets that were written by hand; each comes after its inputs."""
         graph = self._definitions.resolve_asset_graph()
-        others = {key for source in self._sources.values() for key in asset_keys(source)}
+        others = {key for source in self._sources.values() for key in asset_keys(source.name)}
         others |= {core_key(name) for name in self.broken}
         return [key for key in graph.toposorted_asset_keys if key not in others and graph.get(key).is_materializable]
 
@@ -209,8 +209,13 @@ class Orchestration:
     def _outcome(
         self, job: str | None, name: str, partition: str, key: dg.AssetKey | None, config: Mapping[str, Any]
     ) -> Outcome:
-        """Run a job, or materialize one asset if there is no job, and read what the run did."""
+        """Run a job, or materialize the assets of a source or one asset if there is no job; read what the run did."""
         began = time.perf_counter()
+        selection, tags = None, {NO_RETRIES_TAG: "0"}
+        if name in self._sources and job is None:
+            selection, tags = list(asset_keys(name)), {**tags, SOURCE_TAG: name}
+        elif job is None and key is not None:
+            selection = [key]
         if job is None:
             definition = self._definitions.resolve_implicit_global_asset_job_def()
         else:
@@ -223,10 +228,10 @@ class Orchestration:
                 run_config={**config, **self._log},
                 instance=self.instance,
                 partition_key=partition or None,
-                asset_selection=[key] if job is None and key is not None else None,
+                asset_selection=selection,
                 raise_on_error=False,
                 run_id=record.run_id,
-                tags={NO_RETRIES_TAG: "0"},
+                tags=tags,
             )
         took = time.perf_counter() - began
         try:
@@ -287,7 +292,7 @@ def orchestration(env: Environment, *, verbose: bool) -> Iterator[Orchestration]
         env: The settings and databases of the command.
         verbose: Whether Dagster's log goes to standard error.
     """
-    from etl_assets.definitions import LOCATION  # noqa: PLC0415 -- its contents depend on the environment
+    from etl_assets.definitions import LOCATION
 
     logging.getLogger("dagster").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     with dg.DagsterInstance.get() as instance:

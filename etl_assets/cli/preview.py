@@ -15,16 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from etl_assets import catalog, ingest
 from etl_assets.cli.environment import declared, source_named
 from etl_assets.cli.masking import MASK, Masking
 from etl_assets.cli.run import matching_partition
 from etl_assets.cli.terminal import console, count_text, emit, fetches_shown, harmless_bytes, progress, table
-from etl_assets.landing import LandingStore, land
-from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
 from etl_assets.model.text import escape_control_characters
-from etl_assets.schema import RECORD_NO
-from etl_assets.validate import resolve
+from etl_assets.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,10 +49,21 @@ def command(name: str, key: str | None, limit: int, *, as_json: bool) -> None:
     Name a source, or the FILE of a declaration. Values of sensitive columns are masked. References and unique values
     are not checked, because they need the tables.
     """
+    from etl_assets import catalog
+
     if name.endswith(".py") and not Path(name).is_file():
         raise click.UsageError(f"There is no file {name}.")
-    source = catalog.load_file(Path(name)) if name.endswith(".py") else source_named(declared(), name)
-    preview_source(source, key, limit, as_json=as_json)
+    preview_source(
+        catalog.load_file(Path(name)) if name.endswith(".py") else _declared_as(name), key, limit, as_json=as_json
+    )
+
+
+def _declared_as(name: str) -> Source:
+    """Return the source with a name; the other files are loaded only to say which names there are."""
+    from etl_assets import catalog
+
+    alone = catalog.load(Settings.from_environment().sources, only=name)
+    return source_named(alone if name in (*alone.sources, *alone.broken) else declared(), name)
 
 
 def preview_source(source: Source, key: str | None = None, limit: int = 10, *, as_json: bool = False) -> None:
@@ -68,6 +75,10 @@ def preview_source(source: Source, key: str | None = None, limit: int = 10, *, a
         limit: Greatest number of rejected records, and of rows, to print.
         as_json: Print one JSON object.
     """
+    from etl_assets import ingest
+    from etl_assets.landing import LandingStore, land
+    from etl_assets.validate import resolve
+
     partition = source.partition(_partition_key(source, key))
     extractor = source.extractor.of_preview()
     with TemporaryDirectory(prefix="etl-assets-preview-") as folder:
@@ -111,6 +122,9 @@ class Preview:
 
     def take(self, batch: Batch) -> None:
         """Count a batch, and keep its records and rows to show."""
+        from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
+        from etl_assets.schema import RECORD_NO
+
         self.read += batch.read
         self.filtered += batch.filtered
         self.rows += batch.rows.height
@@ -149,6 +163,9 @@ class Preview:
 
 def _rejected(batch: Batch, wanted: pl.DataFrame, shape: Shape, masking: Masking) -> Iterator[dict[str, Any]]:
     """Yield rejected records: location, broken rules, and the values of the columns of those rules."""
+    from etl_assets.model.batch import REJECTED_RECORD_NO, REJECTED_RULES
+    from etl_assets.schema import RECORD_NO
+
     if wanted.is_empty():
         return
     parsed = batch.raw.texts_of(wanted[REJECTED_RECORD_NO])

@@ -9,11 +9,9 @@ import subprocess
 from typing import TYPE_CHECKING, Final
 
 import click
-from psycopg.pq import Conninfo
 
 from etl_assets.cli.environment import environment
 from etl_assets.errors import SettingsError
-from etl_assets.local.binaries import installed_program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +30,8 @@ def command(ctx: click.Context, arguments: Sequence[str]) -> None:
 
     It is the psql that comes with the embedded server, or else the one that is installed.
     """
+    from etl_assets.local.binaries import installed_program
+
     program = installed_program("psql") or shutil.which("psql")
     if program is None:
         raise SettingsError(
@@ -56,6 +56,8 @@ def connection_variables(url: str) -> dict[str, str]:
     Args:
         url: ``postgresql://…``.
     """
+    from psycopg.pq import Conninfo
+
     given = {option.envvar: option.val for option in Conninfo.parse(url.encode()) if option.envvar and option.val}
     variables = {name.decode(): value.decode() for name, value in given.items()}
     return variables | {"PGOPTIONS": f"{variables.get('PGOPTIONS', '')} {_READ_ONLY}".lstrip()}

@@ -13,11 +13,8 @@ from etl_assets.cli.masking import MASK, Masking
 from etl_assets.cli.quarantine_export import export
 from etl_assets.cli.terminal import console, count_text, emit, harmless_bytes, table
 from etl_assets.errors import QuarantineError
-from etl_assets.ingest.replaying import published_correction
+from etl_assets.model.record_status import RECORD_STATUSES
 from etl_assets.model.text import escape_control_characters
-from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger import cases, decisions, deliveries, quarantine
-from etl_assets.postgres.migrations.migrate import require_current
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from etl_assets.source import Source
 
 _STATUS = click.option(
-    "--status", "statuses", multiple=True, type=click.Choice(quarantine.STATUSES), help="Open and parked by default."
+    "--status", "statuses", multiple=True, type=click.Choice(RECORD_STATUSES), help="Open and parked by default."
 )
 _REVIEWER = click.option("--reviewer", default=getpass.getuser, show_default="you", help="Who decided.")
 
@@ -53,9 +50,10 @@ command.add_command(export)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_(source: str | None, statuses: Sequence[str], rule: str | None, limit: int, *, as_json: bool) -> None:
     """List records without their contents, and count how many broke each rule."""
+    from etl_assets.postgres.ledger import cases, quarantine
+
     chosen = statuses or quarantine.WAITING
-    with environment() as env, connected(env.url) as connection:
-        require_current(connection)
+    with environment() as env, env.connection() as connection:
         summary = [
             count for count in quarantine.counts(connection, source) if count[1] in chosen and rule in {None, count[2]}
         ]
@@ -91,8 +89,9 @@ def list_(source: str | None, statuses: Sequence[str], rule: str | None, limit: 
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(id_: int, *, reveal: bool, as_json: bool) -> None:
     """Show one record: its bytes, its fields, the rules that it broke, its origin and its reviews."""
-    with environment() as env, connected(env.url) as connection:
-        require_current(connection)
+    from etl_assets.postgres.ledger import cases, deliveries
+
+    with environment() as env, env.connection() as connection:
         record = _record(connection, id_)
         delivery = deliveries.by_id(connection, record.delivery_id)
         seen = cases.times_seen(connection, [id_])[id_]
@@ -152,6 +151,9 @@ def fix(id_: int, changes: Sequence[str], nulls: Sequence[str], note: str | None
 
     Write values as the publisher would. A replay validates them like any other values.
     """
+    from etl_assets.ingest.replaying import published_correction
+    from etl_assets.postgres.ledger import decisions
+
     wanted: dict[str, str | None] = dict.fromkeys(nulls)
     for change in changes:
         name, equals, value = change.partition("=")
@@ -160,8 +162,7 @@ def fix(id_: int, changes: Sequence[str], nulls: Sequence[str], note: str | None
         wanted[name] = value
     if not wanted:
         raise click.UsageError("Name at least one COLUMN=VALUE, or --null COLUMN.")
-    with environment() as env, connected(env.url) as connection:
-        require_current(connection)
+    with environment() as env, env.connection() as connection:
         record = _record(connection, id_)
         source = source_named(declared(env.settings), record.source)
         try:
@@ -181,10 +182,11 @@ def fix(id_: int, changes: Sequence[str], nulls: Sequence[str], note: str | None
 @_REVIEWER
 def dismiss(ids: Sequence[int], source: str | None, rule: str | None, note: str | None, reviewer: str) -> None:
     """Close records for good: they are known and not wanted."""
+    from etl_assets.postgres.ledger import decisions, quarantine
+
     if bool(ids) == bool(source) or (rule and not source):
         raise click.UsageError("Give either ids of records, or --source with or without --rule.")
-    with environment() as env, connected(env.url) as connection:
-        require_current(connection)
+    with environment() as env, env.connection() as connection:
         found = quarantine.stream(connection, ids=ids or None, source=source, rule=rule)
         chosen = {record.id: (record.source, record.partition) for record in found}
         dismissed = decisions.dismiss(connection, chosen, reviewer, note)
@@ -205,7 +207,9 @@ def dismiss(ids: Sequence[int], source: str | None, rule: str | None, note: str 
 @click.pass_context
 def replay(ctx: click.Context, name: str, ids: Sequence[int], *, parked: bool, as_json: bool) -> None:
     """Replay waiting records, corrected or as delivered, with the current declaration."""
-    from etl_assets.cli.orchestration import orchestration  # noqa: PLC0415 -- loads Dagster
+    from etl_assets.cli.orchestration import orchestration
+    from etl_assets.postgres.connection import connected
+    from etl_assets.postgres.ledger import quarantine
 
     if parked and ids:
         raise click.UsageError("--parked selects the records: leave out the ids.")
@@ -238,7 +242,7 @@ def replay(ctx: click.Context, name: str, ids: Sequence[int], *, parked: bool, a
 
 def _materialize(env: Environment, connection: Connection, touched: Iterable[tuple[str, str]]) -> None:
     """Show in Dagster that the quarantine of some partitions, each of a source, has changed."""
-    from etl_assets.cli.orchestration import report_reviewed  # noqa: PLC0415 -- loads Dagster
+    from etl_assets.cli.orchestration import report_reviewed
 
     sources = declared(env.settings).sources
     partitions: defaultdict[str, dict[str, None]] = defaultdict(dict)
@@ -254,6 +258,8 @@ def _record(connection: Connection, id_: int) -> Rejected:
     Raises:
         QuarantineError: If there is none.
     """
+    from etl_assets.postgres.ledger import quarantine
+
     records = quarantine.find(connection, ids=[id_])
     if not records:
         raise QuarantineError(

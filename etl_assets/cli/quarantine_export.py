@@ -15,9 +15,7 @@ import click
 
 from etl_assets.cli.environment import declared, environment
 from etl_assets.cli.masking import MASK, Masking
-from etl_assets.postgres.connection import connected
-from etl_assets.postgres.ledger import quarantine
-from etl_assets.postgres.migrations.migrate import require_current
+from etl_assets.model.record_status import RECORD_STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +33,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
     "--status",
     "statuses",
     multiple=True,
-    type=click.Choice(quarantine.STATUSES),
+    type=click.Choice(RECORD_STATUSES),
     help="All by default.",
 )
 @click.option("--format", "format_", type=click.Choice(["csv", "jsonl"]), required=True)
@@ -46,10 +44,11 @@ def export(source: str | None, statuses: Sequence[str], format_: str, path: Path
 
     Raw bytes are in base64. In CSV, a cell that a spreadsheet might take for a formula begins with an apostrophe.
     """
-    with environment() as env, connected(env.url) as connection:
-        require_current(connection)
+    from etl_assets.postgres.ledger import quarantine
+
+    with environment() as env, env.connection() as connection:
         known = declared(env.settings).sources
-        records = quarantine.stream(connection, source=source, statuses=statuses or quarantine.STATUSES)
+        records = quarantine.stream(connection, source=source, statuses=statuses or RECORD_STATUSES)
         numbers = count()
         rows = (_exported(record, known, reveal=reveal) for record, _ in zip(records, numbers, strict=False))
         with _opened(path) as file:

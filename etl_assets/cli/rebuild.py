@@ -8,15 +8,13 @@ from uuid import uuid4
 
 import click
 
-from etl_assets import rebuild
 from etl_assets.cli import FAILED
 from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.terminal import console, count_text, emit, progress, table
 from etl_assets.model.text import escape_lines
-from etl_assets.postgres.connection import connected
-from etl_assets.postgres.migrations.migrate import require_current
 
 if TYPE_CHECKING:
+    from etl_assets import rebuild
     from etl_assets.rebuild import Built, Verification
 
 
@@ -36,11 +34,13 @@ def command(ctx: click.Context, name: str, *, verify: bool, swap: bool, drop: bo
     use is not touched before --swap, and its loads go on. A rebuild that was interrupted goes on when it is called
     again, and takes over what was delivered or decided since.
     """
+    from etl_assets import rebuild
+    from etl_assets.postgres.connection import connected
+
     if drop and (verify or swap):
         raise click.UsageError("--drop excludes --verify and --swap.")
     with environment() as env:
-        with connected(env.url) as connection:
-            require_current(connection)
+        env.require_current()
         source = source_named(declared(env.settings), name)
         if drop:
             there = rebuild.drop(source, env.warehouse)
@@ -57,7 +57,7 @@ def command(ctx: click.Context, name: str, *, verify: bool, swap: bool, drop: bo
             swapped = swap and not (verified and verified.differing)
             built = (rebuild.swap if swapped else rebuild.build)(source, env.warehouse, run_id, show)
         if swapped:
-            from etl_assets.cli.orchestration import report_swapped  # noqa: PLC0415 -- loads Dagster
+            from etl_assets.cli.orchestration import report_swapped
 
             with connected(env.url) as connection:
                 report_swapped(connection, source, run_id)

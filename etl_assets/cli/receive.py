@@ -10,11 +10,11 @@ import click
 
 from etl_assets.cli.environment import declared
 from etl_assets.errors import DeclarationError
-from etl_assets.extract.inbox import Inbox
 from etl_assets.settings import Settings
 
 if TYPE_CHECKING:
     from etl_assets.catalog import Catalog
+    from etl_assets.extract.inbox import Inbox
 
 _MIB: Final = 1024 * 1024
 _PORT: Final = click.IntRange(0, 65_535)
@@ -54,7 +54,7 @@ def command(
     Publishers send to /receive/NAME, where NAME is a source. No database is needed; runs load the files. HTTPS is the
     task of a proxy in front.
     """
-    from etl_assets.receive.server import Limits, serve, tcp_listener, unix_listener  # noqa: PLC0415 -- loads uvicorn
+    from etl_assets.receive.server import Limits, serve, tcp_listener, unix_listener
 
     settings = Settings.from_environment()
     inboxes = _inboxes(declared(settings))
@@ -85,6 +85,8 @@ def _inboxes(known: Catalog) -> dict[str, Inbox]:
     Raises:
         DeclarationError: If there is none.
     """
+    from etl_assets.extract.inbox import Inbox
+
     for file in known.broken.values():
         click.echo(f"{file.error} If it has an inbox, nothing is received for it.", err=True)
     inboxes = {name: source.extractor for name, source in known.sources.items() if isinstance(source.extractor, Inbox)}

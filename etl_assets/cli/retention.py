@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import click
 
-from etl_assets import ingest
 from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.terminal import count_text, emit
-from etl_assets.postgres.connection import connected
-from etl_assets.postgres.migrations.migrate import require_current
 
 
 @click.command(name="retention")
@@ -19,9 +16,10 @@ def command(names: tuple[str, ...], *, as_json: bool) -> None:
 
     Of all sources with `partition_by` and `keep`, or of the sources NAMES. Nothing else is changed.
     """
+    from etl_assets import ingest
+
     with environment() as env:
-        with connected(env.url) as connection:
-            require_current(connection)
+        env.require_current()
         known = declared(env.settings)
         chosen = [source_named(known, name) for name in names] or list(known.sources.values())
         for source in chosen:

@@ -5,20 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import click
-import dagster as dg
 
-from etl_assets import ingest
 from etl_assets.cli import FAILED
 from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.outcome import print_outcomes
 from etl_assets.cli.run_options import RunOptions
 from etl_assets.cli.terminal import console, count_text, emit, fetches_shown, progress
-from etl_assets.graph.triggers.lineage import comes_after
+from etl_assets.model.run import CANCELLED
 from etl_assets.model.text import escape_control_characters, escape_lines, quoted
-from etl_assets.postgres.connection import connected, in_session
-from etl_assets.postgres.migrations.migrate import require_current
-from etl_assets.postgres.runs.history import CANCELLED
-from etl_assets.postgres.runs.results import waiting_by_source
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -75,10 +69,11 @@ def command(
     if file is not None and (everything or len(names) > 1 or len(wanted) > 1):
         raise click.UsageError("--file needs exactly one NAME, at most one --partition, and excludes --all.")
     with environment() as env:
-        with connected(env.url) as connection:
-            require_current(connection)
+        env.require_current()
         known = declared(env.settings)
-        from etl_assets.cli.orchestration import orchestration  # noqa: PLC0415 -- loads Dagster
+        import dagster as dg
+
+        from etl_assets.cli.orchestration import orchestration
 
         with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
             chosen = _chosen(dagster, known, names)
@@ -109,6 +104,8 @@ def command(
 
 def in_order(sources: Mapping[str, Source], names: Collection[str]) -> list[Source]:
     """Return the named sources; each comes after those of them that it refers to or that its trigger names."""
+    from etl_assets.graph.triggers.lineage import comes_after
+
     predecessors = comes_after(sources)
     ordered: list[str] = []
 
@@ -193,6 +190,8 @@ def _chosen(dagster: Orchestration, known: Catalog, names: Sequence[str]) -> lis
 
 def _require_file_for_one(what: Runnable, wanted: Sequence[str]) -> None:
     """Raise unless a file that was brought by hand can be loaded: into a source, and into one partition of it."""
+    import dagster as dg
+
     if isinstance(what, dg.AssetKey):
         raise click.UsageError(f"Asset {_name(what)} was written by hand and loads no file: leave out --file.")
     if what.partitions is not None and not wanted:
@@ -200,6 +199,8 @@ def _require_file_for_one(what: Runnable, wanted: Sequence[str]) -> None:
 
 
 def _name(what: Runnable) -> str:
+    import dagster as dg
+
     return what.to_user_string() if isinstance(what, dg.AssetKey) else what.name
 
 
@@ -214,6 +215,8 @@ def _partitions(dagster: Orchestration, what: Runnable, wanted: Sequence[str], *
 
 def _print_stale(dagster: Orchestration, chosen: Sequence[Runnable]) -> None:
     """Print how many partitions of sources must be reloaded."""
+    import dagster as dg
+
     for what in chosen:
         if not isinstance(what, dg.AssetKey) and (stale := len(dagster.stale(what))):
             console().print(f"{what.name}: {count_text(stale, 'partition')} {STALE}.")
@@ -246,6 +249,10 @@ def _report_set_aside(set_aside: Mapping[str, Mapping[str, str]]) -> None:
 
 def _print_releasable(env: Environment, sources: Mapping[str, Source], arrived: Collection[str]) -> None:
     """Print how many parked records can be replayed, because their parents have been loaded."""
+    from etl_assets import ingest
+    from etl_assets.postgres.connection import in_session
+    from etl_assets.postgres.runs.results import waiting_by_source
+
     parked = {name for name, counts in in_session(env.url, waiting_by_source).items() if counts["parked"]}
     for name in sorted(parked & sources.keys()):
         source = sources[name]

@@ -8,17 +8,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich import box
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
-from etl_assets.extract import progress as fetch_progress
 from etl_assets.model.text import escape_control_characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from rich.console import Console
+    from rich.progress import Progress
 
 _WIDTH: Final = 160
 """Characters of a line if the output is not a terminal."""
@@ -42,6 +39,8 @@ def count_text(number: int, noun: str, several: str = "") -> str:
 
 def console(*, err: bool = False) -> Console:
     """Return a console for people, as wide as the terminal, or 160 characters if there is none."""
+    from rich.console import Console
+
     stream = sys.stderr if err else sys.stdout
     return Console(stderr=err, width=None if stream.isatty() else _WIDTH, highlight=False)
 
@@ -57,6 +56,10 @@ def table(
         title: The title above the table.
         total: Whether the last row has the sums, so that a line precedes it.
     """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     cells = [list(row) for row in rows]
     grid = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
     for position, column in enumerate(grid.columns):
@@ -70,6 +73,8 @@ def table(
 
 def progress(*, shown: bool = True) -> Progress:
     """Return a progress bar on standard error; it shows nothing if that is not a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -85,6 +90,8 @@ def progress(*, shown: bool = True) -> Progress:
 @contextmanager
 def fetches_shown(bar: Progress) -> Iterator[None]:
     """Show the progress of fetches in a block: above a bar, or as lines on standard error if that is no terminal."""
+    from etl_assets.extract import progress as fetch_progress
+
     with fetch_progress.shown(lambda text: bar.console.print(escape_control_characters(text), markup=False)):
         yield
 

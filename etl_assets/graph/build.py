@@ -19,7 +19,7 @@ from etl_assets.graph.assets.expectations import expectation_checks
 from etl_assets.graph.assets.io_manager import PostgresIOManager
 from etl_assets.graph.assets.retention import expiring, retention_job, retention_schedule
 from etl_assets.graph.assets.source_assets import source_assets
-from etl_assets.graph.jobs import rebuild_job, replay_job, source_job
+from etl_assets.graph.jobs import rebuild_job, replay_job
 from etl_assets.graph.keys import WAREHOUSE, asset_keys, core_key
 from etl_assets.graph.partitions import partitions_definition
 from etl_assets.graph.resource import WarehouseResource
@@ -102,17 +102,15 @@ def location(
 def _built_sources(
     sources: Mapping[str, Source], files: Mapping[str, SourceFile], known: Partitions, broken: list[BrokenFile]
 ) -> Built:
-    """Return the definitions of each source: of its assets, checks, job and trigger."""
+    """Return the definitions of each source: of its assets, checks and trigger."""
     parents_by_name = parents(sources)
     built: Built = []
     for name, source in sources.items():
         with set_aside(files[name], broken):
-            job = source_job(source)
-            trigger = trigger_of(source, job)
+            trigger = trigger_of(source)
             definitions = dg.Definitions(
                 assets=source_assets(source, parents_by_name[name], upstream(source, known), files[name].path or None),
                 asset_checks=expectation_checks(source),
-                jobs=[job],
                 schedules=[trigger] if isinstance(trigger, dg.ScheduleDefinition) else [],
                 sensors=[trigger] if isinstance(trigger, dg.SensorDefinition) else [],
             )
@@ -188,4 +186,4 @@ def _assets_of(source: Source) -> Partitions:
         partitions = partitions_definition(source.partitions, source.name)
     except TypeError:
         partitions = None
-    return dict.fromkeys(asset_keys(source), partitions)
+    return dict.fromkeys(asset_keys(source.name), partitions)

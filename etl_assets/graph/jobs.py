@@ -1,4 +1,4 @@
-"""The jobs: one for each source, and two for any source: to replay quarantined records, and to rebuild the table.
+"""The jobs: to run a source, to replay its quarantined records, and to rebuild its table.
 
 Each run stays in one process: it loads one partition, and a process for each step would cost more than the step. The
 annotations are not postponed here, because Dagster reads those of steps.
@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from etl_assets import ingest, rebuild
 from etl_assets.errors import RebuildError
 from etl_assets.graph.assets.touched import log_touched, swapped_materializations
-from etl_assets.graph.keys import REBUILD, REBUILD_STEP, REPLAY, REPLAY_STEP, SOURCE_TAG, WAREHOUSE, asset_keys
+from etl_assets.graph.keys import REBUILD, REBUILD_STEP, REPLAY, REPLAY_STEP, WAREHOUSE, asset_keys
 from etl_assets.graph.runs.retries import retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.postgres.connection import connected
@@ -23,15 +22,17 @@ if TYPE_CHECKING:
     from etl_assets.landing import Warehouse
 
 
-def source_job(source: Source) -> UnresolvedAssetJobDefinition:
-    """Return the job that fetches, validates and loads a partition of a source; it has the name of the source."""
-    return dg.define_asset_job(
-        name=source.name,
-        selection=dg.AssetSelection.assets(*asset_keys(source)),
-        description=f"Fetch, validate and load {source.name}.",
-        tags={SOURCE_TAG: source.name},
-        executor_def=dg.in_process_executor,
-    )
+def source_job(definitions: dg.Definitions, name: str) -> dg.JobDefinition:
+    """Return the job that fetches, validates and loads a partition of a source.
+
+    It is a part of Dagster's own job of all assets. A job for each source would cost every process that loads the code
+    location more than everything else: each is found among all assets, and described in full.
+
+    Args:
+        definitions: Those of all sources.
+        name: Name of the source.
+    """
+    return definitions.resolve_implicit_global_asset_job_def().get_subset(asset_selection=set(asset_keys(name)))
 
 
 def replay_job(sources: Mapping[str, Source]) -> dg.JobDefinition:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import dagster as dg
 
 from etl_assets.source import CORE, LANDING, QUARANTINE
-
-if TYPE_CHECKING:
-    from etl_assets.source import Source
 
 WAREHOUSE = "warehouse"
 """Key of the resource that opens the warehouse."""
@@ -22,6 +17,8 @@ AUDIT_STEP = "audit_tables"
 RETENTION = "retention"
 RETENTION_STEP = "drop_expired_rows"
 SOURCE_TAG = "etl_assets/source"
+ALL_ASSETS = "__ASSET_JOB"
+"""Dagster's own job of all assets, in which a run selects those of its source."""
 RUNS_PER_TICK = 100
 """The most partitions of a source that one tick requests; the next tick requests the rest."""
 
@@ -41,9 +38,9 @@ def quarantine_key(name: str) -> dg.AssetKey:
     return dg.AssetKey([QUARANTINE, name])
 
 
-def asset_keys(source: Source) -> tuple[dg.AssetKey, ...]:
+def asset_keys(name: str) -> tuple[dg.AssetKey, ...]:
     """Return the keys of the assets of a source, in the order in which they are materialized."""
-    return landing_key(source.name), core_key(source.name), quarantine_key(source.name)
+    return landing_key(name), core_key(name), quarantine_key(name)
 
 
 def table_of(key: dg.AssetKey) -> str:

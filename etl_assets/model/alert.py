@@ -19,6 +19,8 @@ from etl_assets.model.zones import check_zone
 Severity = Literal["info", "warning", "error", "critical"]
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 """From the least severe to the most severe."""
+AlertStatus = Literal["open", "resolved"]
+ALERT_STATUSES: Final[tuple[str, ...]] = get_args(AlertStatus)
 CHANNEL: Final = re.compile(r"[a-z][a-z0-9_]*")
 """The pattern of a channel's name."""
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

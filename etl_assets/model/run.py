@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from etl_assets.model.counts import Counts
 
 RunStatus = Literal["started", "succeeded", "failed", "cancelled", "crashed"]
 RunFault = Literal["failed", "cancelled", "crashed"]
+CANCELLED: Final = "Cancelled"
+"""Error class of runs that were asked to end."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _COMMAND = "from etl_assets.cli import main; main()"
 _DATABASE = f"live_{os.getpid()}"
-_JOBS = "{repositoriesOrError{... on RepositoryConnection{nodes{jobs{name}}}}}"
+_ASSETS = "{assetNodes{assetKey{path}}}"
 _PATIENCE = 240.0
 _SOURCE = """
 import in_pythonpath
@@ -139,8 +139,8 @@ def live(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.mark.slow
 def test_the_ui_serves_every_source(live: Live) -> None:
-    nodes = live.ask(_JOBS)["repositoriesOrError"]["nodes"]
-    assert {"stations", "readings", "replay"} <= {job["name"] for node in nodes for job in node["jobs"]}
+    nodes = live.ask(_ASSETS)["assetNodes"]
+    assert {("core", "stations"), ("core", "readings")} <= {tuple(node["assetKey"]["path"]) for node in nodes}
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import pytest
 
 from etl_assets import Column, Csv, FileExtractor, Schema, Source
 from etl_assets.graph.build import definitions
+from etl_assets.graph.jobs import source_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,8 +102,9 @@ class Bench:
     def run_job(
         self, built: dg.Definitions, name: str, partition: str | None = None, config: dict[str, Any] | None = None
     ) -> ExecuteInProcessResult:
-        """Run a job in this process."""
-        job = built.resolve_job_def(name)
+        """Run a source, or a job, in this process."""
+        has_job = built.get_repository_def().has_job(name)
+        job = built.resolve_job_def(name) if has_job else source_job(built, name)
         result = job.execute_in_process(
             instance=self.instance, partition_key=partition, run_config=config, raise_on_error=False
         )

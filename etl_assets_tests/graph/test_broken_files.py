@@ -11,6 +11,7 @@ import pytest
 from etl_assets import After, Static, catalog
 from etl_assets.graph import last_good
 from etl_assets.graph.build import location
+from etl_assets.graph.jobs import source_job
 from etl_assets.graph.runs.watch_sensor import watch_sensor
 from etl_assets.graph.triggers.declaration_sensor import declaration_sensor
 from etl_assets_tests.declared_files import source_text, write_files
@@ -81,7 +82,7 @@ def test_a_source_whose_trigger_is_wrong_keeps_its_keys_and_partitions_and_stops
         assert graph.get(dg.AssetKey([layer, "up"])).partitions_def == dg.StaticPartitionsDefinition(["a", "b"])
     materializable = {key.to_user_string() for key in graph.materializable_asset_keys}
     assert materializable == {"core/up", "landing/down", "core/down", "quarantine/down"}
-    assert built.definitions.resolve_job_def("down").name == "down"
+    assert source_job(built.definitions, "down").partitions_def == dg.StaticPartitionsDefinition(["a", "b"])
 
 
 def test_sources_that_come_after_each_other_are_broken_and_stop_no_other(bench: Bench) -> None:

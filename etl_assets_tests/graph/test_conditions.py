@@ -18,6 +18,7 @@ from dagster._core.utils import make_new_run_id
 
 from etl_assets import After, Column, Csv, Daily, Expectation, FileExtractor, Monthly, References, Schema, Static
 from etl_assets.graph.build import definitions, location
+from etl_assets.graph.jobs import source_job
 from etl_assets.graph.partitions import partitions_definition
 from etl_assets.graph.run_config import replay_config
 from etl_assets.graph.triggers.conditions import follow
@@ -215,7 +216,7 @@ def test_nothing_is_requested_while_an_upstream_run_is_under_way(bench: Bench) -
     automation.tick()
     automation.load("up", "2024-01-02")
     run = bench.instance.create_run_for_job(
-        automation.built.resolve_job_def("up"),
+        source_job(automation.built, "up"),
         tags={"dagster/partition": "2024-01-02"},
         status=dg.DagsterRunStatus.STARTED,
     )

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pytest
 
-from etl_assets import Column, References, Schema, Static
+from etl_assets import Column, Cron, OnChange, References, Schema, Static
 from etl_assets.graph.build import definitions
+from etl_assets.graph.jobs import source_job
 from etl_assets.graph.triggers.lineage import parents
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def test_sensors_and_other_sources_are_there_although_every_own_file_is_broken(t
         repository = defs.get_repository_def()
         sensors = {"alerts", "watch_runs", "release_parked", "automation", "declarations"}
         assert sensors <= {sensor.name for sensor in repository.sensor_defs}
-        assert repository.has_job("flights")
+        assert "core/flights" in {key.to_user_string() for key in repository.assets_defs_by_key}
         for name, file in sorted(LOCATION.broken.items()):
             print(name, file.problem)
         """,
@@ -150,7 +151,7 @@ def test_every_asset_and_every_check_of_a_source_has_the_partitions_of_the_sourc
     assert {asset.partitions_def for asset in assets} == {dg.StaticPartitionsDefinition(["a", "b"])}
     specs = [spec for asset in assets for spec in asset.check_specs]
     assert {spec.partitions_def for spec in specs} == {dg.StaticPartitionsDefinition(["a", "b"])}
-    assert built.resolve_job_def("people").partitions_def == dg.StaticPartitionsDefinition(["a", "b"])
+    assert source_job(built, "people").partitions_def == dg.StaticPartitionsDefinition(["a", "b"])
 
 
 def test_blocking_checks_are_those_that_must_stop_a_run(bench: Bench) -> None:
@@ -207,3 +208,10 @@ def test_a_table_by_month_may_refer_to_a_table_by_day(bench: Bench) -> None:
     )
     assert bench.run_job(built, "days", "2024-03-05").success
     assert bench.run_job(built, "months", "2020-01-01").success
+
+
+def test_a_source_adds_no_job_whatever_its_trigger(bench: Bench) -> None:
+    triggers = {"clock": Cron("0 5 * * *"), "change": OnChange(every=timedelta(minutes=5)), "hand": None}
+    sources = {name: bench.declare(name=name, trigger=trigger) for name, trigger in triggers.items()}
+    jobs = definitions({}).get_repository_def().job_names
+    assert sorted({*jobs, "__ASSET_JOB"}) == sorted(definitions(sources).get_repository_def().job_names)

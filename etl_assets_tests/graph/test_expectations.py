@@ -34,7 +34,6 @@ def built(source: Source) -> dg.Definitions:
     return dg.Definitions(
         assets=source_assets(source),
         asset_checks=expectation_checks(source),
-        jobs=[source_job(source)],
         resources={WAREHOUSE: WarehouseResource(), "io_manager": PostgresIOManager()},
         executor=dg.in_process_executor,
     )
@@ -81,7 +80,7 @@ def test_each_expectation_is_a_check_of_the_table_in_the_sources_own_job(bench: 
     assert [spec.blocking for spec in specs.values()] == [False, True]
     assert "max_value=40" in (specs["young"].description or "")
     assert step.op.pool == "people"
-    assert step.op.name in {node.name for node in built(source).resolve_job_def("people").nodes}
+    assert step.op.name in {node.name for node in source_job(built(source), "people").nodes}
 
 
 def test_an_unmet_expectation_is_a_warning_with_the_keys_of_the_rows(bench: Bench) -> None:

@@ -13,6 +13,7 @@ import pytest
 from etl_assets import Column, Csv, FileExtractor, Files, NoDelivery, OnChange, References, Schema, Static
 from etl_assets.errors import DeliveryUnreachableError
 from etl_assets.graph.build import definitions
+from etl_assets.graph.jobs import source_job
 from etl_assets.graph.runs.alert_sensor import alert_sensor
 from etl_assets.graph.runs.one_by_one import Failures
 from etl_assets.graph.runs.reaper import reap
@@ -81,7 +82,7 @@ def test_an_error_text_that_no_database_stores_is_entered_with_escapes(bench: Be
 
 def _started(bench: Bench, source: Source) -> RunRecord:
     """Start a run in Dagster and in the history."""
-    job = definitions({source.name: source}).resolve_job_def(source.name)
+    job = source_job(definitions({source.name: source}), source.name)
     run = bench.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=job.run_tags)
     record = RunRecord.of(bench.url, run, source, "", "core")
     record.start()

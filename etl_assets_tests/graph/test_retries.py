@@ -12,6 +12,7 @@ import yaml
 from etl_assets import FileExtractor
 from etl_assets.errors import BusyError, DeliveryUnreachableError, LoadError, TransientLoadError
 from etl_assets.extract.formats.csv import Csv
+from etl_assets.graph.jobs import source_job
 from etl_assets.graph.runs import retries
 from etl_assets.graph.runs.retries import TRANSIENT_FETCH, retried_errors, retrying
 
@@ -98,7 +99,7 @@ def test_dagster_does_not_retry_a_run_whose_delivery_was_refused(bench: Bench) -
 def test_dagster_retries_a_run_whose_process_died(bench: Bench) -> None:
     from etl_assets.graph.build import definitions
 
-    job = definitions({"people": bench.declare()}).resolve_job_def("people")
+    job = source_job(definitions({"people": bench.declare()}), "people")
     run = bench.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
     bench.instance.report_run_failed(run, "The process died.")
     died = bench.instance.get_run_by_id(run.run_id)

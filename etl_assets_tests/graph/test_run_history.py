@@ -20,6 +20,7 @@ from etl_assets import Csv, FileExtractor, Static
 from etl_assets.cli.orchestration import NO_RETRIES_TAG
 from etl_assets.errors import TransientLoadError
 from etl_assets.graph.build import definitions
+from etl_assets.graph.jobs import source_job
 from etl_assets.graph.run_config import replay_config
 from etl_assets.graph.runs import retries
 from etl_assets.graph.runs.reaper import is_ours
@@ -55,7 +56,7 @@ def _tick(bench: Bench, *sources: Source, cursor: str | None = None) -> dg.Senso
 
 def _under_way(bench: Bench, source: Source, **tags: str) -> RunRecord:
     """Create a run of this process that is started in Dagster and in the history."""
-    job = definitions({source.name: source}).resolve_job_def(source.name)
+    job = source_job(definitions({source.name: source}), source.name)
     run = bench.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={**job.run_tags, **tags})
     record = RunRecord.of(bench.url, run, source, "", "core")
     record.start()
@@ -85,7 +86,7 @@ def test_a_run_enters_its_job_process_attempt_step_and_seconds_of_every_phase(be
     ((job, host, process, attempt, step, delivery, spent),) = bench.query(
         "SELECT job, host, process, attempt, step, delivery_id, seconds FROM etl.run"
     )
-    assert (job, host, process, attempt) == ("people", socket.gethostname(), os.getpid(), 1)
+    assert (job, host, process, attempt) == ("__ASSET_JOB", socket.gethostname(), os.getpid(), 1)
     assert (step, delivery) == ("quarantine", 1)
     assert {"landing", "core", "quarantine", "checks", "read", "database"} <= spent.keys()
 
@@ -117,7 +118,7 @@ def test_a_run_that_dagster_starts_again_is_its_next_attempt(bench: Bench) -> No
 def test_the_last_selected_asset_enters_the_end_of_the_run(bench: Bench, last: str) -> None:
     source = bench.people(*_GOOD)
     bench.run(source)
-    job = definitions({"people": source}).resolve_job_def("people")
+    job = source_job(definitions({"people": source}), "people")
     result = job.execute_in_process(instance=bench.instance, asset_selection=[dg.AssetKey([last, "people"])])
     assert bench.query("SELECT step, status FROM etl.run WHERE run_id = %s", result.run_id) == [(last, "succeeded")]
 
@@ -274,14 +275,20 @@ def test_a_run_that_could_not_reach_the_warehouse_is_entered_when_it_can_be_reac
     ((run_id, name, status, error_class, text, job),) = bench.query(
         "SELECT run_id, source, status, error_class, error, job FROM etl.run"
     )
-    assert (run_id, name, status, error_class, job) == (result.run_id, "people", "failed", "SettingsError", "people")
+    assert (run_id, name, status, error_class, job) == (
+        result.run_id,
+        "people",
+        "failed",
+        "SettingsError",
+        "__ASSET_JOB",
+    )
     assert text.startswith("ETL_ASSETS_DATABASE_URL is not set")
     assert bench.query("SELECT rule FROM etl.alert") == [("run_failed",)]
 
 
 def test_a_run_that_dagster_failed_to_launch_is_entered_with_its_partition(bench: Bench) -> None:
     source = bench.declare(partitions=Static(("north", "south")))
-    job = definitions({"people": source}).resolve_job_def("people")
+    job = source_job(definitions({"people": source}), "people")
     run = bench.instance.create_run_for_job(job, tags={"dagster/partition": "north"})
     bench.instance.report_run_failed(run, "the launcher did not answer")
     _tick(bench, source)
@@ -377,7 +384,7 @@ def test_dagster_will_start_a_crashed_run_again_if_a_daemon_launched_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, *, launched: bool
 ) -> None:
     source = bench.people(*_GOOD)
-    job = definitions({"people": source}).resolve_job_def("people")
+    job = source_job(definitions({"people": source}), "people")
     with dg.instance_for_test({"run_retries": {"enabled": True, "max_retries": 1}}) as instance:
         run = instance.create_run_for_job(
             job,

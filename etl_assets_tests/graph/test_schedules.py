@@ -10,6 +10,7 @@ import pytest
 
 from etl_assets import Cron, Csv, Daily, FileExtractor, Files, Static
 from etl_assets.graph.build import definitions
+from etl_assets.graph.jobs import source_job
 from etl_assets.graph.keys import RUNS_PER_TICK
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def test_a_cron_trigger_is_a_switched_on_schedule(bench: Bench) -> None:
     schedule = built.resolve_schedule_def("people_schedule")
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 * * 1", "Europe/Paris")
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
-    assert schedule.job_name == "people"
+    assert schedule.job_name == "__ASSET_JOB"
 
 
 def test_a_source_without_a_trigger_has_no_schedule(bench: Bench) -> None:
@@ -138,7 +139,7 @@ def test_a_loaded_partition_whose_last_run_failed_is_requested_again(bench: Benc
 
 def test_a_partition_with_a_run_under_way_is_not_requested(bench: Bench) -> None:
     source = _daily(bench)
-    job = definitions({"people": source}).resolve_job_def("people")
+    job = source_job(definitions({"people": source}), "people")
     for day in (1, 2, 3):
         bench.instance.create_run_for_job(
             job, tags={"dagster/partition": f"2024-01-0{day}"}, status=dg.DagsterRunStatus.STARTED

@@ -12,6 +12,7 @@ import dagster as dg
 from etl_assets import Csv, Daily, FileExtractor, OnChange, Static
 from etl_assets.errors import DeliveryUnreachableError
 from etl_assets.graph.build import definitions
+from etl_assets.graph.keys import asset_keys
 from etl_assets.graph.triggers import change_sensor
 from etl_assets_tests.graph.watcher import EVERY, Watcher, publish
 
@@ -47,7 +48,7 @@ def test_the_trigger_is_a_switched_on_sensor_with_the_declared_interval(bench: B
     built = definitions({"people": bench.declare(trigger=OnChange(every=timedelta(minutes=5)))})
     sensor = built.resolve_sensor_def("people_sensor")
     assert (sensor.default_status, sensor.minimum_interval_seconds) == (dg.DefaultSensorStatus.RUNNING, 300)
-    assert sensor.job_name == "people"
+    assert sensor.asset_selection == dg.AssetSelection.assets(*asset_keys("people"))
     assert not built.get_repository_def().has_schedule_def("people_schedule")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from etl_assets.graph.build import definitions
+from etl_assets.graph.jobs import source_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +67,7 @@ class Watcher:
 
     def start(self, request: dg.RunRequest) -> ExecuteInProcessResult:
         """Execute a requested run in this process."""
-        job = definitions({self.source.name: self.source}).resolve_job_def(self.source.name)
+        job = source_job(definitions({self.source.name: self.source}), self.source.name)
         return job.execute_in_process(
             instance=self.bench.instance, partition_key=request.partition_key, tags=request.tags, raise_on_error=False
         )
@@ -77,7 +78,7 @@ class Watcher:
 
     def queue(self, request: dg.RunRequest) -> dg.DagsterRun:
         """Create a started run that does not end."""
-        job = definitions({self.source.name: self.source}).resolve_job_def(self.source.name)
+        job = source_job(definitions({self.source.name: self.source}), self.source.name)
         return self.bench.instance.create_run_for_job(job, tags=dict(request.tags), status=dg.DagsterRunStatus.STARTED)
 
     @property

@@ -13,6 +13,7 @@ from etl_assets.extract.formats.csv import Csv
 from etl_assets.load import PostgresLoader
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.load.writers import Append, Replace
+from etl_assets.model.record_status import RECORD_STATUSES
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import decisions, locks, quarantine
 from etl_assets.postgres.runs import results
@@ -242,7 +243,7 @@ def listed(world: World) -> list[object]:
     with connected(world.url) as connection:
         return [
             quarantine.counts(connection),
-            [record.id for record in quarantine.find(connection, statuses=quarantine.STATUSES)],
+            [record.id for record in quarantine.find(connection, statuses=RECORD_STATUSES)],
             results.waiting_by_source(connection),
             results.delivered_partitions(connection),
             *(

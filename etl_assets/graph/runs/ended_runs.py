@@ -19,7 +19,7 @@ from etl_assets.graph.runs.rules_table import rule_results
 from etl_assets.graph.runs.run_record import ASKED_TO_END, enter_checks
 from etl_assets.model.alert import DEFAULT_ALERTS
 from etl_assets.model.check_result import CheckResult
-from etl_assets.model.run import RunKey
+from etl_assets.model.run import CANCELLED, RunKey
 from etl_assets.postgres.runs import history
 from etl_assets.source import LANDING, QUARANTINE
 
@@ -140,7 +140,7 @@ def _fault(
 ) -> _Fault:
     asked_to_end = run.tags.get(FAILURE_REASON_TAG) == "UNEXPECTED_TERMINATION"
     if run.status == dg.DagsterRunStatus.CANCELED or asked_to_end:
-        return _Fault("cancelled", history.CANCELLED, ASKED_TO_END)
+        return _Fault("cancelled", CANCELLED, ASKED_TO_END)
     if failures:
         _, (name, text, complete) = failures[0]
         return _Fault("failed", name, text, complete)

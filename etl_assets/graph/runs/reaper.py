@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 
 from etl_assets import alerts
-from etl_assets.graph.keys import REPLAY, SOURCE_TAG
+from etl_assets.graph.keys import ALL_ASSETS, REPLAY, SOURCE_TAG
 from etl_assets.graph.runs.ended_runs import reconcile, rules_of
 from etl_assets.graph.runs.run_record import ASKED_TO_END
+from etl_assets.model.run import CANCELLED
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.runs import history, missed_runs
 
@@ -36,7 +37,6 @@ UNDER_WAY: Final = (
     dg.DagsterRunStatus.CANCELING,
 )
 GONE: Final = "The process that executed the run is gone: it was killed, or its machine stopped."
-_AD_HOC_JOB: Final = "__ASSET_JOB"
 
 
 def reap(
@@ -104,7 +104,7 @@ def _in_one_process(run: dg.DagsterRun, rows: Collection[StartedRun]) -> bool:
 
     A job written by hand may have one process for each step, and none between two steps.
     """
-    ours = SOURCE_TAG in run.tags or run.job_name in {REPLAY, _AD_HOC_JOB}
+    ours = SOURCE_TAG in run.tags or run.job_name in {REPLAY, ALL_ASSETS}
     return ours or any(row.status == "started" for row in rows)
 
 
@@ -142,9 +142,7 @@ def _enter_ends(
             if not missed_runs.claim(connection, row):
                 continue
             if run is not None and run.status == dg.DagsterRunStatus.CANCELING:
-                end = history.run_interrupted(
-                    connection, row.key, "cancelled", ASKED_TO_END, error_class=history.CANCELLED
-                )
+                end = history.run_interrupted(connection, row.key, "cancelled", ASKED_TO_END, error_class=CANCELLED)
             else:
                 end = history.run_interrupted(connection, row.key, "crashed", GONE, error_class=history.CRASHED)
             if end is not None:

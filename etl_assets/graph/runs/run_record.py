@@ -22,7 +22,7 @@ from etl_assets import alerts
 from etl_assets.errors import LoadError, SettingsError
 from etl_assets.graph.keys import asset_keys
 from etl_assets.model.alert import DEFAULT_ALERTS
-from etl_assets.model.run import RunKey
+from etl_assets.model.run import CANCELLED, RunKey
 from etl_assets.postgres.connection import in_session, in_transaction
 from etl_assets.postgres.runs import history, liveness
 
@@ -169,7 +169,7 @@ class RunRecord:
 
     def _enter_cancelled(self, connection: Connection) -> RunEnd | None:
         return history.run_interrupted(
-            connection, self.key, "cancelled", ASKED_TO_END, error_class=history.CANCELLED, step=self.step
+            connection, self.key, "cancelled", ASKED_TO_END, error_class=CANCELLED, step=self.step
         )
 
     def _enter_end(self, enter: Callable[[Connection], RunEnd | None]) -> None:
@@ -202,7 +202,7 @@ def record_of_asset(url: str, context: dg.AssetExecutionContext, source: Source,
         source: The declaration.
         partition: Key of the partition.
     """
-    keys = asset_keys(source)
+    keys = asset_keys(source.name)
     later = keys[keys.index(context.asset_key) + 1 :]
     selected = context.job_def.asset_layer.selected_asset_keys
     steps = context.run.step_keys_to_execute

@@ -14,20 +14,14 @@ from etl_assets.model.trigger import Cron, OnChange
 
 if TYPE_CHECKING:
     import dagster as dg
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
     from etl_assets.source import Source
 
 
-def trigger_of(source: Source, job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition | dg.SensorDefinition | None:
-    """Return the schedule of a source that runs at fixed times, or the sensor of one that runs on a change.
-
-    Args:
-        source: The declaration.
-        job: Its job.
-    """
+def trigger_of(source: Source) -> dg.ScheduleDefinition | dg.SensorDefinition | None:
+    """Return the schedule of a source that runs at fixed times, or the sensor of one that runs on a change."""
     if isinstance(source.trigger, Cron):
-        return cron_schedule(source, source.trigger, job)
+        return cron_schedule(source, source.trigger)
     if isinstance(source.trigger, OnChange):
-        return change_sensor(source, source.trigger, job)
+        return change_sensor(source, source.trigger)
     return None

@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from etl_assets.errors import DeliveryError, DeliveryMissingError
-from etl_assets.graph.keys import RUNS_PER_TICK, SOURCE_TAG
+from etl_assets.graph.keys import RUNS_PER_TICK, SOURCE_TAG, asset_keys
 from etl_assets.graph.partitions import files_of
 from etl_assets.graph.resource import open_warehouse
 from etl_assets.graph.runs.one_by_one import Failures
@@ -35,7 +34,7 @@ POLL_SECONDS: Final = 30.0
 _WILL_RETRY: Final = "dagster/will_retry"
 
 
-def change_sensor(source: Source, trigger: OnChange, job: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+def change_sensor(source: Source, trigger: OnChange) -> dg.SensorDefinition:
     """Return the sensor of a source whose trigger is a change.
 
     The sensor polls a source without partitions as a whole, every file, and every named partition. Of past partitions
@@ -45,12 +44,11 @@ def change_sensor(source: Source, trigger: OnChange, job: UnresolvedAssetJobDefi
     Args:
         source: The declaration.
         trigger: Its trigger.
-        job: The job that fetches, validates and loads a partition.
     """
 
     @dg.sensor(
         name=f"{source.name}_sensor",
-        job=job,
+        asset_selection=dg.AssetSelection.assets(*asset_keys(source.name)),
         minimum_interval_seconds=int(trigger.every.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Requests the partitions of {source.name} that the publisher has changed.",

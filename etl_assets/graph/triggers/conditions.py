@@ -106,7 +106,7 @@ def upstream(source: Source, known: Partitions) -> Upstream | None:
     keys = [dg.AssetKey.from_user_string(name) for name in source.trigger.assets]
     for key in keys:
         if key not in known:
-            others = ", ".join(sorted(other.to_user_string() for other in known.keys() - set(asset_keys(source))))
+            others = ", ".join(sorted(other.to_user_string() for other in known.keys() - set(asset_keys(source.name))))
             problem = f"names {key.to_user_string()}, which does not exist"
             raise DeclarationError(f"source {source.name!r}", "trigger", problem, f"Name one of {others}")
     partitions = partitions_definition(source.partitions, source.name)

@@ -22,7 +22,7 @@ def named_by_triggers(sources: Mapping[str, Source]) -> dict[str, tuple[str, ...
     Returns:
         Names of sources, by name of the source; both in alphabetical order.
     """
-    owners = {key.to_user_string(): name for name, source in sources.items() for key in asset_keys(source)}
+    owners = {key.to_user_string(): name for name, source in sources.items() for key in asset_keys(source.name)}
     named = {
         name: source.trigger.assets if isinstance(source.trigger, After) else () for name, source in sources.items()
     }

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from etl_assets.errors import EtlAssetsError
-from etl_assets.graph.keys import RUNS_PER_TICK, asset_keys, core_key
+from etl_assets.graph.keys import ALL_ASSETS, RUNS_PER_TICK, SOURCE_TAG, asset_keys, core_key
 from etl_assets.graph.partitions import add_files, partitions_definition
 from etl_assets.graph.resource import open_warehouse
 from etl_assets.graph.runs.unchanged import report_if_unchanged
@@ -19,7 +18,7 @@ from etl_assets.model.trigger import Cron
 from etl_assets.source import Source
 
 
-def cron_schedule(source: Source, trigger: Cron, job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+def cron_schedule(source: Source, trigger: Cron) -> dg.ScheduleDefinition:
     """Return the schedule of a source whose trigger is the clock.
 
     A tick requests every partition that is complete and was never loaded, oldest first, and then those whose last run
@@ -30,12 +29,11 @@ def cron_schedule(source: Source, trigger: Cron, job: UnresolvedAssetJobDefiniti
     Args:
         source: The declaration.
         trigger: Its trigger.
-        job: The job that fetches, validates and loads a partition.
     """
 
     @dg.schedule(
         name=f"{source.name}_schedule",
-        job=job,
+        job_name=ALL_ASSETS,
         cron_schedule=trigger.expression,
         execution_timezone=trigger.zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -53,10 +51,18 @@ def cron_schedule(source: Source, trigger: Cron, job: UnresolvedAssetJobDefiniti
         elif not changed:
             yield dg.SkipReason(f"Nothing new is published of {source.name}.")
         for key in changed:
-            name = f"{key}@" if key else ""
-            yield dg.RunRequest(run_key=f"{name}{at.isoformat()}", partition_key=key or None)
+            yield _request(source, at, key)
 
     return tick
+
+
+def _request(source: Source, at: datetime, key: str) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=f"{key}@{at.isoformat()}" if key else at.isoformat(),
+        partition_key=key or None,
+        asset_selection=list(asset_keys(source.name)),
+        tags={SOURCE_TAG: source.name},
+    )
 
 
 def _complete(source: Source, instance: dg.DagsterInstance, at: datetime) -> Sequence[str]:
@@ -95,7 +101,7 @@ def _statuses(
     statuses: dict[str, set[AssetPartitionStatus | None]] = {key: set() for key in keys}
     if partitions is None:
         return statuses
-    for asset in asset_keys(source):
+    for asset in asset_keys(source.name):
         for key, status in (instance.get_status_by_partition(asset, keys, partitions) or {}).items():
             statuses[key].add(status)
     return statuses

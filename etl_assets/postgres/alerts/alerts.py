@@ -6,7 +6,7 @@ Every statement runs in the caller's transaction, which also writes the cause.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal
 
 from psycopg.rows import class_row
 
@@ -16,11 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from etl_assets.model.alert import Reason, Severity
+    from etl_assets.model.alert import AlertStatus, Reason, Severity
     from etl_assets.postgres.connection import Connection
 
-Status = Literal["open", "resolved"]
-STATUSES: Final[tuple[str, ...]] = get_args(Status)
 Event = Literal["opened", "resolved"]
 
 
@@ -34,7 +32,7 @@ class Alert:
     rule: str
     subject: str
     severity: Severity
-    status: Status
+    status: AlertStatus
     summary: str
     remedy: str
     run_id: str | None

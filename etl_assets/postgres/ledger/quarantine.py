@@ -6,7 +6,7 @@ Its replays are in `replays`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack, get_args
+from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 import polars as pl
 from psycopg import sql
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from etl_assets.model.delivery import Delivery
+    from etl_assets.model.record_status import RecordStatus
     from etl_assets.postgres.connection import Connection
 
-Status = Literal["open", "parked", "replayed", "dismissed", "superseded", "repeated", "known", "corrected"]
-STATUSES: Final[tuple[str, ...]] = get_args(Status)
 WAITING: Final = ("open", "parked")
 NEW_REJECTED: Final[dict[str, pl.DataType]] = {
     "record_no": pl.Int64(),
@@ -53,7 +52,7 @@ class Rejected:
     raw: bytes
     fields: dict[str, str | None] | None
     rules: list[str]
-    status: Status
+    status: RecordStatus
     fingerprint: str
     run_id: str
     rejected_at: datetime

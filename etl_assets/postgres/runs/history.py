@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.runs.standing import Standing
 
-CANCELLED: Final = "Cancelled"
 CRASHED: Final = "Crashed"
-"""Error classes of runs that were cut short without an error."""
+"""Error class of runs whose process is gone; those of `CANCELLED` were asked to end."""
 FOREIGN_ERROR_TEXT: Final = (
     "Not an error of etl_assets. Its text is only in the run's log, since it may contain record contents."
 )
