@@ -45,7 +45,7 @@ def find_standing(
     standing = in_session(url, lambda session: ingest.find_standing(session, source, partition, run_id))
     if standing is None:
         return None
-    materialized = (newest_materializations(instance, key, [partition]) for key in asset_keys(source))
+    materialized = (newest_materializations(instance, key, [partition]) for key in asset_keys(source.name))
     return standing if all(materialized) else None
 
 
