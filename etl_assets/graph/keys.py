@@ -21,6 +21,8 @@ REBUILD_STEP = "rebuild_table"
 AUDIT_STEP = "audit_tables"
 RETENTION = "retention"
 RETENTION_STEP = "drop_expired_rows"
+PRUNE = "prune"
+PRUNE_STEP = "prune_event_log"
 SOURCE_TAG = "etl_assets/source"
 RUNS_PER_TICK = 100
 """The most partitions of a source that one tick requests; the next tick requests the rest."""
