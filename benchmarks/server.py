@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import psutil
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.feed import SCHEMA
+from benchmarks.measure import processor_seconds
 from etl_assets.errors import SettingsError
 from etl_assets.settings import with_database
 
@@ -70,6 +72,11 @@ class Databases:
         self._execute(sql.SQL("checkpoint"))
         os.sync()
 
+    def processor_seconds(self) -> float:
+        """The processor seconds of every process of the server so far."""
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            return processor_seconds(postmaster(connection))
+
     def facts(self) -> str:
         """What the figures depend on: the server's version and settings."""
         with psycopg.connect(self._server, autocommit=True) as connection:
@@ -81,6 +88,14 @@ class Databases:
     def _execute(self, statement: sql.SQL | sql.Composed) -> None:
         with psycopg.connect(self._server, autocommit=True) as connection:
             connection.execute(statement)
+
+
+def postmaster(connection: psycopg.Connection[Any]) -> psutil.Process:
+    """The process of the server from which all its other processes come; it runs on this machine."""
+    found = psutil.Process(connection.info.backend_pid).parent()
+    if found is None:
+        raise AssertionError("a session of the server has no parent")
+    return found
 
 
 def vacuum(url: str) -> None:
