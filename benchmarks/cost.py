@@ -6,7 +6,7 @@ ratio of a case to its base is the median of pairs of the same round.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.lab import Lab
 
 Size = Literal["quick", "usual", "full"]
-"""``quick`` shows that a scenario works; ``usual`` is what `make bench` measures; ``full`` takes as long as it takes."""
+"""``quick`` shows that a scenario works; ``usual`` is what ``make bench`` measures; ``full`` takes its time."""
 HEADS: Final = (
     "scenario",
     "case",
@@ -104,11 +104,12 @@ def cost_grid(rows: Iterable[tuple[str, ...]]) -> Grid:
     return Grid("Seconds, and processor seconds of client and server (medians)", HEADS, tuple(rows))
 
 
-def rows_of(scenario: Scenario, measured: Iterable[tuple[Case, Cost]]) -> list[tuple[str, ...]]:
-    """Return a row for each case of a scenario."""
+def rows_of(scenario: Scenario, measured: Iterable[tuple[Case, Cost]], size: Size) -> list[tuple[str, ...]]:
+    """Return a row for each case of a scenario; at a small size, limits mean nothing and are left out."""
     costs: dict[Case, list[Cost]] = {}
     for case, cost in measured:
-        costs.setdefault(case, []).append(cost)
+        shown = replace(case, limits=(), least=None) if size == "quick" else case
+        costs.setdefault(shown, []).append(cost)
     by_title = {case.title: taken for case, taken in costs.items()}
     return [(scenario.title, *_cells(case, taken, by_title.get(case.base, ()))) for case, taken in costs.items()]
 
@@ -136,12 +137,17 @@ def _cells(case: Case, taken: Sequence[Cost], base: Sequence[Cost]) -> tuple[str
     return (
         case.title,
         *(f"{values[name]:.2f}" for name in ("seconds", "client", "server")),
-        f"{each:.3g} a {case.unit}" if case.unit else "",
+        f"{_short(each)} a {case.unit}",
         f"{values['ratio']:.2f}" if compared else "",
         " ".join(f"{ratio:.2f}" for ratio in compared),
         ", ".join(f"{value:,.0f} {name}" for name, value in counts.items()),
         "; ".join(_verdicts(case, values)),
     )
+
+
+def _short(value: float) -> str:
+    """Three digits of a number, or all those before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _verdicts(case: Case, values: Mapping[str, float]) -> Iterator[str]:

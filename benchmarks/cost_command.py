@@ -83,7 +83,7 @@ def measure_all(chosen: Sequence[Scenario], size: Size, work: Path, output: Path
         for scenario in chosen:
             console.print(scenario.title, highlight=False)
             with Lab(databases, work, console.print).open() as lab:
-                rows += rows_of(scenario, _told(console, scenario.measure(lab, size)))
+                rows += rows_of(scenario, _told(console, scenario.measure(lab, size)), size)
         facts = [*machine(), databases.facts()]
     grid = cost_grid(rows)
     show(console, [grid], facts)

@@ -1,8 +1,9 @@
-"""Runs of sources through Dagster in one process, each measured: the only module that calls the command line's functions.
+"""Runs of sources through Dagster in one process, each measured.
 
-Each argument is the name of a source, or ``name@key`` for a partition. The settings come from the environment, as those
-of ``etl-assets``. For each run one line of JSON is written, a `Run`. With ``--ingest`` deliveries are landed and loaded
-without Dagster, which is a fast way to earlier deliveries, and nothing is measured.
+Only this module calls the functions of the command line. Each argument is the name of a source, or ``name@key`` for a
+partition. The settings come from the environment, as those of ``etl-assets``. For each run one line of JSON is written,
+a `Run`. With ``--ingest`` deliveries are landed and loaded without Dagster, which is a fast way to earlier deliveries,
+and nothing is measured.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Meter:
-    """Reads the figures of the present moment.
+    """Reads clocks and counters.
 
     Args:
         dagster_url: Dagster's database.
@@ -42,12 +43,14 @@ class Meter:
         self._statements = 0
         event.listen(Engine, "before_cursor_execute", self._count)
 
-    def now(self) -> tuple[float, float, float, int, int]:
-        """Seconds, processor seconds of client and server, events and statements so far."""
+    def clocks(self) -> tuple[float, float, float]:
+        """Seconds, and processor seconds of client and server so far."""
+        return time.perf_counter(), own_processor_seconds(), processor_seconds(self._postmaster)
+
+    def counters(self) -> tuple[int, int]:
+        """Events and statements of Dagster so far. Reading them takes time of the server."""
         row = self._connection.execute("SELECT count(*) FROM event_logs").fetchone()
-        events = int(row[0]) if row else 0
-        server = processor_seconds(self._postmaster)
-        return time.perf_counter(), own_processor_seconds(), server, events, self._statements
+        return int(row[0]) if row else 0, self._statements
 
     def _count(self, connection: object, *_: object) -> None:
         """Count a statement if it goes to Dagster's database."""
@@ -69,17 +72,16 @@ def run_all(env: Environment, requested: Sequence[tuple[str, str]]) -> None:
     sources, meter = declared(env.settings).sources, Meter(env.databases.dagster_url)
     with orchestration(env, verbose=False) as dagster:
         for name, key in requested:
-            before = meter.now()
+            counted, began = meter.counters(), meter.clocks()
             outcome = dagster.run(sources[name], key, RunOptions())
-            seconds, client, server, events, statements = (
-                now - then for now, then in zip(meter.now(), before, strict=True)
-            )
+            seconds, client, server = (now - then for now, then in zip(meter.clocks(), began, strict=True))
+            events, statements = (now - then for now, then in zip(meter.counters(), counted, strict=True))
             run = Run(
                 seconds=seconds,
                 client=client,
                 server=server,
-                events=round(events),
-                statements=round(statements),
+                events=events,
+                statements=statements,
                 status=outcome.status,
                 read=outcome.counts.read,
                 rejected=outcome.counts.rejected,

@@ -1,4 +1,4 @@
-"""Where the scenarios of `benchmarks.costs` are measured: a home, two databases and a folder of declarations, all new."""
+"""Where the scenarios of `benchmarks.costs` are measured: a home, two databases and declarations, all new."""
 
 from __future__ import annotations
 

@@ -94,7 +94,9 @@ class MadeFeed:
         for number, (name, type_) in enumerate(self._types().items(), start=1):
             rule = _KINDS[type_].format(pattern=_LOOSE_PATTERN if loose else _PATTERN)
             scale = ", scale=2" if type_ == "decimal" else ""
-            lines.append(f'            Column("{name}", "{type_}"{scale}{f", {rule}" if number <= self.rules else ""}),')
+            lines.append(
+                f'            Column("{name}", "{type_}"{scale}{f", {rule}" if number <= self.rules else ""}),'
+            )
         file = {"": "feed.csv", "days": "{key}.csv", "files": "*.csv"}[self.partitions]
         text = _DECLARATION.format(
             name=self.name,

@@ -55,7 +55,9 @@ def processor_grid(measured: Sequence[Measured]) -> Grid:
                 *verdict(client, CLIENT_LIMIT if one.records >= LIMITS_FROM else None),
             )
         )
-    return Grid("Processor seconds for each million records, inside the ingest and of psql (medians)", heads, tuple(rows))
+    return Grid(
+        "Processor seconds for each million records, inside the ingest and of psql (medians)", heads, tuple(rows)
+    )
 
 
 def _ratio(pair: Pair) -> float:

@@ -32,7 +32,7 @@ def _measure(lab: Lab, size: Size) -> Measurements:
 
 SCENARIO: Final = Scenario(
     "Backlog",
-    f"`etl-assets run` loads files of {_RECORDS} records each, which are the partitions of one source; a process of its own",
+    f"`etl-assets run`, a process of its own, loads files of {_RECORDS} records each, the partitions of one source",
     _measure,
 )
 

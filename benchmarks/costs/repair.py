@@ -48,7 +48,7 @@ def _ids(number: int) -> range:
 
 SCENARIO: Final = Scenario(
     "Repair out of order",
-    f"days of {_RECORDS:,} records, seven eighths of which the day before had too, are loaded in order; then the newest "
+    f"days of {_RECORDS:,} records, of which the day before had seven eighths, are loaded in order; then the newest "
     "and the oldest are corrected and run again through Dagster",
     _measure,
 )
