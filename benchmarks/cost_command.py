@@ -34,6 +34,7 @@ Written by `python -m benchmarks.costs{options}`; do not edit.
 Processor seconds of the client are those of our processes, or of dlt's; those of the server are of all processes of
 PostgreSQL in the same time. The cases of a scenario take turns; figures are medians, and a ratio is the median of the
 pairs of each round. Where nothing else is said, a ratio compares processor seconds of client and server together.
+While sources run through Dagster in one process, no autovacuum starts.
 
 {scenarios}
 """

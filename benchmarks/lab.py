@@ -70,7 +70,7 @@ class Lab:
         return self.measured(sys.executable, "-P", "-c", _CLI, *arguments)
 
     def runs(self, *requested: str) -> list[tuple[Cost, Run]]:
-        """Run partitions through Dagster in one process, one after the other.
+        """Run partitions through Dagster in one process, one after the other, while no autovacuum starts.
 
         Args:
             requested: ``name``, or ``name@key`` for a partition.
@@ -78,7 +78,9 @@ class Lab:
         Raises:
             FailedProcessError: If a run fails.
         """
-        _, output = self.measured(sys.executable, "-m", "benchmarks.dagster_runs", *requested)
+        self.databases.checkpoint()
+        with self.databases.without_autovacuum():
+            _, output = self.measured(sys.executable, "-m", "benchmarks.dagster_runs", *requested)
         made = [Run(**json.loads(line)) for line in output.splitlines() if line.startswith("{")]
         for what, run in zip(requested, made, strict=True):
             self.require(not run.error, f"The run of {what} failed. {run.error}")

@@ -6,9 +6,10 @@ The server itself is the embedded one; psql comes from the same wheel.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 import psycopg
@@ -19,6 +20,9 @@ from benchmarks.feed import SCHEMA
 from benchmarks.measure import processor_seconds
 from etl_assets.errors import SettingsError
 from etl_assets.settings import with_database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SETTINGS: Final = ("shared_buffers", "max_wal_size", "fsync", "synchronous_commit", "full_page_writes")
 """The settings of the server on which the figures depend."""
@@ -77,6 +81,15 @@ class Databases:
         with psycopg.connect(self._server, autocommit=True) as connection:
             return processor_seconds(postmaster(connection))
 
+    @contextmanager
+    def without_autovacuum(self) -> Iterator[None]:
+        """Start no autovacuum for the length of a block; it would burden one measurement and not its pair."""
+        self._reconfigure(sql.SQL("alter system set autovacuum = off"))
+        try:
+            yield
+        finally:
+            self._reconfigure(sql.SQL("alter system reset autovacuum"))
+
     def facts(self) -> str:
         """What the figures depend on: the server's version and settings."""
         with psycopg.connect(self._server, autocommit=True) as connection:
@@ -84,6 +97,10 @@ class Databases:
             values = [connection.execute("select current_setting(%s)", [name]).fetchone() for name in _SETTINGS]
         settings = ", ".join(f"{name} {row[0]}" for name, row in zip(_SETTINGS, values, strict=True) if row)
         return f"PostgreSQL {version} on the same machine: {settings}"
+
+    def _reconfigure(self, statement: sql.SQL) -> None:
+        self._execute(statement)
+        self._execute(sql.SQL("select pg_reload_conf()"))
 
     def _execute(self, statement: sql.SQL | sql.Composed) -> None:
         with psycopg.connect(self._server, autocommit=True) as connection:
