@@ -38,7 +38,7 @@ def run(*, location: Path, landing: Path) -> Report:
     began = time.perf_counter()
     merge(SCHEMA, parts)
     added = time.perf_counter() - began
-    return Report(summed + added, {"batches": summed, "merge": added})
+    return Report(summed + added, phases={"batches": summed, "merge": added})
 
 
 @click.command()
