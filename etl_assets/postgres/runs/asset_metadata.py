@@ -5,12 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from psycopg import sql
-
 from etl_assets.postgres.ledger.order import newest_first
-from etl_assets.postgres.tables.marks import NOT_MARKED, has_marks
-from etl_assets.postgres.tables.names import identifier
-from etl_assets.schema import DELIVERY_ID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,26 +33,6 @@ def sample_places(connection: Connection, delivery_ids: Sequence[int]) -> dict[s
         for rule, found in by_rule.items():
             places[rule] = [*places.get(rule, []), *found][:_SAMPLE_SIZE]
     return places
-
-
-def row_counts(connection: Connection, table: str, source: str, partition: str) -> tuple[int, int]:
-    """Return how many rows a table has, and how many of them come from deliveries of one partition.
-
-    Rows that are marked as deleted do not count.
-    """
-    row = connection.execute(
-        sql.SQL(
-            "SELECT count(*), count(*) FILTER (WHERE {delivery} = ANY (ARRAY(SELECT id FROM etl.delivery "
-            "WHERE source = %s AND partition = %s))) FROM {table} t "
-            "WHERE {there}"
-        ).format(
-            delivery=sql.Identifier(DELIVERY_ID),
-            table=identifier(table),
-            there=NOT_MARKED if has_marks(connection, table) else sql.SQL("true"),
-        ),
-        (source, partition),
-    ).fetchone()
-    return (row[0], row[1]) if row else (0, 0)
 
 
 def newest_batch(connection: Connection, sources: Sequence[str]) -> int:
