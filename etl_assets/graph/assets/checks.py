@@ -48,7 +48,7 @@ def core_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) 
     specs = [spec(rule.name, key, rule.words, partitions) for rule in source.rules]
     share = f"At most {source.max_rejected:.2%} of a delivery's records are rejected; above it the run stops."
     specs.append(spec(REJECTED_SHARE, key, share, partitions, blocking=True))
-    sums = "Every record of the delivery is in the ledger and the quarantine, and the sums agree; the audit counts the table."
+    sums = "Every record of the delivery is in the ledger, the rejected ones in the quarantine, and the sums agree."
     specs.append(spec(CONSERVATION, key, sums, partitions, blocking=True))
     if (keys := source.extractor.compares_keys) is not None:
         about = (
