@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 _EXACT: Final = 2**53
 """Up to here every integer is a float."""
+_SEVERAL: Final = 2
 _NUMBERS: Final = frozenset({"integer", "decimal", "float"})
 _TRUE: Final = sql.SQL("true")
 _COMPARISONS: Final = {"==": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _IGNORED_PAIRS: Final = {
     "both_values_are_missing": "NOT ({a} IS NULL AND {b} IS NULL)",
     "either_value_is_missing": "{a} IS NOT NULL AND {b} IS NOT NULL",
-    "neither": "true",
 }
 
 
@@ -282,9 +282,7 @@ def _pair(as_expected: str, or_equal: str | None = None) -> Callable[[_Arguments
         met = or_equal if or_equal is not None and arguments.flag("or_equal") else as_expected
         considered = sql.SQL(ignored).format(a=a, b=b)
         unexpected = sql.SQL(f"NOT ({met})").format(a=a, b=b)
-        return RowTest(
-            sql.SQL("{} AND {}").format(arguments.among(), considered), _TRUE, unexpected, arguments.mostly()
-        )
+        return RowTest(arguments.among(), considered, unexpected, arguments.mostly())
 
     return translator
 
@@ -298,7 +296,7 @@ def _unique(arguments: _Arguments) -> Translation:
 def _compound_unique(arguments: _Arguments) -> Translation:
     arguments.only("column_list", "mostly")
     columns = arguments.given.get("column_list")
-    if not isinstance(columns, list | tuple) or not columns or not set(columns) <= arguments.required:
+    if not isinstance(columns, list | tuple) or len(columns) < _SEVERAL or not set(columns) <= arguments.required:
         raise _UntranslatableError
     return Uniqueness(tuple(columns), arguments.mostly())
 
