@@ -61,9 +61,6 @@ def conservation(connection: Connection, delivery: Delivery) -> list[str]:
 def table_violations(connection: Connection, source: str, table: str) -> list[str]:
     """Compare the number of rows of a table with the numbers that the ledger inserted and deleted.
 
-    The table is read once from end to end. It is one statement, so that it sees a commit of a run either completely or
-    not at all.
-
     Args:
         connection: To the warehouse.
         source: Name of the source.
@@ -72,6 +69,18 @@ def table_violations(connection: Connection, source: str, table: str) -> list[st
     Returns:
         One sentence if they differ; empty if they do not.
     """
+    stored, accounted = stored_and_entered(connection, source, table)
+    if stored == accounted:
+        return []
+    return [f"{table} has {stored} rows, and the ledger says {accounted} were inserted and not deleted"]
+
+
+def stored_and_entered(connection: Connection, source: str, table: str) -> tuple[int, int]:
+    """Return how many rows a table has, and how many the ledger inserted and did not delete.
+
+    The table is read once from end to end. It is one statement, so that it sees a commit of a run either completely or
+    not at all. The arguments are those of `table_violations`.
+    """
     rows = sql.SQL("(SELECT count(*) FROM {})").format(identifier(table))
     row = connection.execute(
         sql.SQL("SELECT {rows}, (e.inserted - e.deleted)::bigint FROM {entered} e").format(
@@ -79,10 +88,7 @@ def table_violations(connection: Connection, source: str, table: str) -> list[st
         ),
         {"sources": [source]},
     ).fetchone()
-    stored, accounted = row or (0, 0)
-    if stored == accounted:
-        return []
-    return [f"{table} has {stored} rows, and the ledger says {accounted} were inserted and not deleted"]
+    return row or (0, 0)
 
 
 def _sum_sql(*counts: LiteralString) -> LiteralString:
