@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import count
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 import pytest
@@ -20,9 +18,11 @@ from etl_assets.audit import library
 from etl_assets.audit.auditor import open_auditor
 from etl_assets.audit.own_queries import evaluate
 from etl_assets.audit.scope import Scope
-from etl_assets.model.check_result import CheckResult
 from etl_assets.model.expectation_types import ROWS
 from etl_assets.postgres.connection import connected
+
+if TYPE_CHECKING:
+    from etl_assets.model.check_result import CheckResult
 
 SCHEMA: Final = Schema(
     (
@@ -163,7 +163,7 @@ KINDS: Final[dict[str, Any]] = {
     },
     "expect_column_pair_values_to_be_equal": _pair,
     "expect_column_values_to_be_unique": lambda draw, column: {"column": column(*CELLS), **draw(SHARE)},
-    "expect_compound_columns_to_be_unique": lambda draw, column: {
+    "expect_compound_columns_to_be_unique": lambda draw, _: {
         "column_list": draw(st.sampled_from([["id", "place"], ["place", "twin"], ["place", "id", "twin"]])),
         **draw(SHARE),
     },

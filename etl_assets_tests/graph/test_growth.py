@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from etl_assets_tests.graph.conftest import Bench
 
 FILLED = 60_000
+A_RANGE = 32 * 160
+"""More rows than fit into one range of the index of deliveries, whose last one is read again."""
 EXPECTATIONS = (
     Expectation("expect_column_values_to_be_between", name="young", column="age", max_value=150),
     Expectation("expect_column_values_to_be_unique", name="unique", column="id"),
@@ -25,7 +27,7 @@ EXPECTATIONS = (
     Expectation(ROWS, name="rows", unexpected_rows_query="SELECT id FROM {batch} WHERE age < 0"),
 )
 NAMES = tuple(expectation.name for expectation in EXPECTATIONS)
-OLD = Schema((Column("id", "integer"), Column("name", "text"), Column("age", "integer")), key=("id",))
+OLD = Schema((Column("id", "integer", required=True), Column("name", "text"), Column("age", "integer")), key=("id",))
 UNIQUE_NAME = Expectation("expect_column_values_to_be_unique", name="unique", column="name")
 LIBRARY = Expectation("expect_column_values_to_not_match_regex_list", name="library", column="name", regex_list=["0"])
 
@@ -40,16 +42,16 @@ def fill(bench: Bench) -> None:
         "INSERT INTO core.people (id, name, age, _delivery_id, _record_no, _row_hash) SELECT n, 'Old', 30, "
         f"(SELECT min(id) FROM etl.delivery), 1, n FROM generate_series(1000, 999 + {FILLED}) n"
     )
-    bench.query("ANALYZE core.people")
+    bench.query("VACUUM ANALYZE core.people")  # also covers the new rows by the index of deliveries
 
 
-def scans(bench: Bench) -> int:
-    """Return how often the table was read from end to end; sessions count theirs when they end."""
+def read(bench: Bench) -> int:
+    """Return how many rows of the table were read in sequence; sessions count theirs when they end."""
     others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     deadline = monotonic() + 10
     while bench.query(others) != [(0,)] and monotonic() < deadline:
         sleep(0.05)
-    ((number,),) = bench.query("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'people'")
+    ((number,),) = bench.query("SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'people'")
     return int(number)
 
 
@@ -60,10 +62,10 @@ def people(bench: Bench, *lines: str, **changes: Any) -> Source:
 def test_no_statement_of_a_run_reads_the_whole_table(bench: Bench) -> None:
     bench.run(people(bench, "1,Ann,30", "2,Bo,41"))
     fill(bench)
-    before = scans(bench)
+    before = read(bench)
     result = bench.run(people(bench, "1,Ann,31", "2,Bo,41", "3,Cy,50"))
     assert result.success
-    assert scans(bench) == before
+    assert read(bench) <= before + A_RANGE
     assert metadata_of(result, "core", "people")["dagster/row_count"] == FILLED + 3
 
 
@@ -79,10 +81,10 @@ def test_a_run_of_a_partition_reads_only_the_rows_of_the_partition(bench: Bench)
     )
     bench.run(source, "a")
     fill(bench)
-    before = scans(bench)
+    before = read(bench)
     result = bench.run(source, "b")
     assert result.success
-    assert scans(bench) == before
+    assert read(bench) <= before + A_RANGE
     found = {name: check.passed for name, check in bench.checks(result).items() if name in NAMES}
     assert found == {**dict.fromkeys(NAMES, True), "young": False, "mean": False}
     rows = bench.query("SELECT records FROM etl.check_result WHERE name = 'young' ORDER BY id DESC LIMIT 1")
@@ -90,7 +92,7 @@ def test_a_run_of_a_partition_reads_only_the_rows_of_the_partition(bench: Bench)
 
 
 def test_a_run_says_what_it_leaves_to_the_audit(bench: Bench) -> None:
-    bench.run(people(bench, "1,Ann,30"))
+    bench.run(people(bench, "1,Ann,30", schema=OLD))
     fill(bench)
     result = bench.run(people(bench, "1,Ann,200", "2,Bo,200", schema=OLD))
     mean, young = bench.checks(result)["mean"], bench.checks(result)["young"]
@@ -113,20 +115,21 @@ def test_repeated_values_are_found_against_the_whole_table_by_an_index(bench: Be
     fill(bench)
     bench.query("CREATE INDEX ON core.people (name)")
     bench.query("UPDATE core.people SET name = 'Old' || id WHERE id > 1000")
+    bench.query("VACUUM FULL core.people")
     bench.query("VACUUM ANALYZE core.people")
-    before = scans(bench)
+    before = read(bench)
     result = bench.run(people(bench, "1,Ann,31", "2,Old,41", "3,Cy,50", expectations=(UNIQUE_NAME,)))
     assert bench.checks(result)["unique"].description == "1 of 3 rows do not meet it."
-    assert scans(bench) == before
+    assert read(bench) <= before + A_RANGE
 
 
 def test_a_run_imports_great_expectations_only_where_an_expectation_needs_it(bench: Bench) -> None:
     code = (
         "import sys, etl_assets_tests.graph.test_growth as t; from etl_assets.audit.evaluation import evaluate; "
-        "from etl_assets.audit.scope import Scope; from etl_assets import Column, Schema; "
-        "schema = Schema((Column('id', 'integer'), Column('name', 'text'), Column('age', 'integer')), key=('id',)); "
-        "scope = Scope('core.people', 'core.people', marked=False); asked = [e for e in t.EXPECTATIONS if e.name != 'mean']; "
-        "asked += [t.LIBRARY] * len(sys.argv[2:]); print(len(evaluate(sys.argv[1], schema, scope, asked))); "
+        "from etl_assets.audit.scope import Scope; "
+        "scope = Scope('core.people', 'core.people', marked=False); "
+        "asked = [each for each in t.EXPECTATIONS if each.name != 'mean']; "
+        "asked += [t.LIBRARY] * len(sys.argv[2:]); print(len(evaluate(sys.argv[1], t.OLD, scope, asked))); "
         "print('great_expectations' in sys.modules)"
     )
     bench.run(people(bench, "1,Ann,30", expectations=()))
