@@ -1,7 +1,10 @@
 """Which rows of a table an expectation of a run is about.
 
-No run reads more rows than its deliveries brought, or than their partition has, by the index of deliveries. Without
+No run reads more rows than its deliveries brought, or than their partition has, by an index of deliveries. Without
 partitions, the whole table is read while it is hardly larger than what was delivered.
+
+The index that every table has finds ranges of 256 kB. Where later deliveries change rows here and there, nearly every
+range has a row of the newest one. So a table that is much larger than a delivery, and has expectations, gets a B-tree.
 """
 
 from __future__ import annotations
@@ -9,10 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from etl_assets.postgres.ledger.row_counts import count_rows
+from etl_assets.postgres.ledger.row_counts import count_partition_rows, count_rows
 from etl_assets.postgres.tables.audit_queries import deliveries_of_partition, deliveries_of_run
-from etl_assets.postgres.tables.delivery_index import cover_new_rows
+from etl_assets.postgres.tables.ddl import index_name
+from etl_assets.postgres.tables.delivery_index import cover_new_rows, create_tree
 from etl_assets.postgres.tables.marks import has_marks
+from etl_assets.schema import DELIVERY_ID
 
 if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
@@ -20,6 +25,10 @@ if TYPE_CHECKING:
 
 _FEW_ROWS: Final = 10_000
 """So many rows are always read."""
+_MANY_ROWS: Final = 100_000
+"""Only beyond so many rows is a B-tree worth its cost."""
+_MUCH_LARGER: Final = 10
+"""A table is much larger than a delivery if it has so many times as many rows as the delivery has records."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +68,16 @@ def written_by(connection: Connection, source: Source, partition: str, run_id: s
         run_id: Of the run.
     """
     table, stored, marked = source.table, source.stored_table, has_marks(connection, source.table)
-    cover_new_rows(connection, stored)
-    if partition:
-        return Scope(table, stored, marked, tuple(deliveries_of_partition(connection, source.name, partition)))
-    brought, records = deliveries_of_run(connection, source.name, run_id)
     rows = count_rows(connection, source.name, table)
-    if rows <= max(2 * records, _FEW_ROWS):
-        return Scope(table, stored, marked)
-    return Scope(table, stored, marked, tuple(brought), rows, is_part=True)
+    if partition:
+        brought, records = deliveries_of_partition(connection, source.name, partition)
+        stays = count_partition_rows(connection, source.name, stored, partition) is not None
+    else:
+        brought, records = deliveries_of_run(connection, source.name, run_id)
+        if rows <= max(2 * records, _FEW_ROWS):
+            return Scope(table, stored, marked)
+        stays = False
+    if rows > max(_MUCH_LARGER * records, _MANY_ROWS) and not stays:
+        create_tree(connection, stored, index_name(stored, (DELIVERY_ID,), "tree"))
+    cover_new_rows(connection, stored)
+    return Scope(table, stored, marked, tuple(brought), rows, is_part=not partition)

@@ -30,12 +30,12 @@ BY_INDEX: Final = "SET enable_seqscan = off"
 READ_ONLY_NOW: Final = "SET TRANSACTION READ ONLY"
 
 
-def deliveries_of_partition(connection: Connection, source: str, partition: str) -> list[int]:
-    """Return the ids of all deliveries of a partition."""
+def deliveries_of_partition(connection: Connection, source: str, partition: str) -> tuple[list[int], int]:
+    """Return the ids of all deliveries of a partition, and the number of records of the largest."""
     rows = connection.execute(
-        "SELECT id FROM etl.delivery WHERE source = %s AND partition = %s ORDER BY id", (source, partition)
+        "SELECT id, records FROM etl.delivery WHERE source = %s AND partition = %s ORDER BY id", (source, partition)
     ).fetchall()
-    return [delivery_id for (delivery_id,) in rows]
+    return [delivery_id for delivery_id, _ in rows], max((records for _, records in rows), default=0)
 
 
 def deliveries_of_run(connection: Connection, source: str, run_id: str) -> tuple[list[int], int]:
