@@ -69,7 +69,8 @@ def test_a_role_that_may_only_insert_entries_keeps_the_counts(world: World) -> N
         connection.execute("SET ROLE clerk")
         connection.execute(
             "INSERT INTO etl.batch (delivery_id, generation, kind, number, run_id, epoch, first_record, last_record, "
-            "read, rejected, filtered, accepted, produced, inserted, updated, unchanged, duplicate, deleted, hash_seed) "
+            "read, rejected, filtered, accepted, produced, inserted, updated, unchanged, duplicate, deleted, "
+            "hash_seed) "
             "SELECT delivery_id, generation, 'completion', 1, run_id, epoch, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, "
             "hash_seed FROM etl.batch"
         )

@@ -1,6 +1,6 @@
 """The indexes that find the rows of one delivery without reading the whole table.
 
-Every table has one that is nearly free: for each 256 kB of the table, it keeps the few intervals in which the ids of the
+Every table has one that is nearly free: for each 256 kB of the table it keeps the few intervals in which the ids of the
 deliveries lie. A B-tree has an entry for each row. Only a table whose rows are looked for in each run gets one.
 """
 

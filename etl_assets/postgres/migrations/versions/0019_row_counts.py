@@ -1,4 +1,4 @@
-"""The table ``row_count``: how many rows the ledger has of each partition, kept by a trigger.
+"""The table ``row_count``: the rows that the ledger has of each partition, kept by a trigger; and indexes of deliveries.
 
 The trigger is in the database, so that runs of the version before keep the counts too.
 """
@@ -20,6 +20,12 @@ COMMENT ON TABLE etl.row_count IS
     'How many rows the ledger entries of a partition inserted and did not delete; a trigger on etl.batch keeps it.';
 COMMENT ON COLUMN etl.row_count.rows IS 'Of the table; rows that are marked as deleted are among them.';
 COMMENT ON COLUMN etl.row_count.versions IS 'How many more rows a table of versions has than the current ones.';
+"""
+INDEXES = """
+CREATE INDEX delivery_unfinished ON etl.delivery (source, partition) WHERE status IN ('landed', 'loading');
+CREATE INDEX delivery_to_reload ON etl.delivery (source) WHERE status = 'complete' AND needs_reload;
+CREATE INDEX delivery_read_as ON etl.delivery (source, fingerprint) WHERE status = 'complete';
+CREATE INDEX delivery_in_order ON etl.delivery (source, rank, id);
 """
 FUNCTIONS = (
     """
@@ -82,13 +88,16 @@ FOR EACH ROW EXECUTE FUNCTION etl.keep_row_count();
 def upgrade() -> None:
     """Create the table and the trigger, and count what the ledger has; batches wait meanwhile."""
     op.execute(TABLE)
+    op.execute(INDEXES)
     for function in FUNCTIONS:
         op.execute(function)
     op.execute(FILL)
 
 
 def downgrade() -> None:
-    """Remove the trigger and the table."""
+    """Remove the trigger, the table and the indexes."""
+    for name in ("unfinished", "to_reload", "read_as", "in_order"):
+        op.execute(f"DROP INDEX etl.delivery_{name}")
     op.execute("DROP TRIGGER keep_row_count ON etl.batch")
     op.execute("DROP FUNCTION etl.keep_row_count(), etl.recount_rows(), etl.entered_rows, etl.entered_versions")
     op.execute("DROP TABLE etl.row_count")
