@@ -8,10 +8,13 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from etl_assets import Column, Csv, Expectation, FileExtractor, Schema, Static
+from etl_assets.audit import scope
 from etl_assets.model.expectation_types import ROWS
 from etl_assets_tests.graph.conftest import metadata_of
 
 if TYPE_CHECKING:
+    import pytest
+
     from etl_assets import Source
     from etl_assets_tests.graph.conftest import Bench
 
@@ -89,6 +92,24 @@ def test_a_run_of_a_partition_reads_only_the_rows_of_the_partition(bench: Bench)
     assert found == {**dict.fromkeys(NAMES, True), "young": False, "mean": False}
     rows = bench.query("SELECT records FROM etl.check_result WHERE name = 'young' ORDER BY id DESC LIMIT 1")
     assert rows == [(1,)]
+
+
+def test_a_table_that_is_much_larger_than_a_delivery_gets_a_tree_of_deliveries(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trees = (
+        "SELECT count(*) FROM pg_indexes WHERE tablename = 'people' AND indexdef LIKE '%btree (_delivery_id)%'"
+    ).replace("%", "%%")
+    bench.run(people(bench, "1,Ann,30", "2,Bo,41"))
+    fill(bench)
+    bench.run(people(bench, "1,Ann,31"))
+    assert bench.query(trees) == [(0,)]
+    monkeypatch.setattr(scope, "_MANY_ROWS", FILLED // 2)
+    bench.run(people(bench, "1,Ann,32", expectations=()))
+    assert bench.query(trees) == [(0,)]
+    for age in (33, 34):
+        assert bench.run(people(bench, f"1,Ann,{age}")).success
+        assert bench.query(trees) == [(1,)]
 
 
 def test_a_run_says_what_it_leaves_to_the_audit(bench: Bench) -> None:

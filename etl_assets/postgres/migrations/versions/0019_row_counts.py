@@ -1,4 +1,4 @@
-"""The table ``row_count``: the rows that the ledger has of each partition, kept by a trigger; and indexes of deliveries.
+"""The table ``row_count``, which a trigger on the ledger keeps, and indexes of deliveries.
 
 The trigger is in the database, so that runs of the version before keep the counts too.
 """
