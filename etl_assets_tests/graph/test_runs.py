@@ -127,15 +127,15 @@ def test_check_results_belong_to_their_partition(bench: Bench) -> None:
     ]
 
 
-def test_a_row_deleted_by_hand_fails_the_check_conservation(bench: Bench) -> None:
-    source = bench.people(*_GOOD)
+def test_a_rejected_record_deleted_by_hand_fails_the_check_conservation(bench: Bench) -> None:
+    source = bench.people(*_GOOD, "x,Bad,1", max_rejected=1.0)
     bench.run(source)
-    bench.query("DELETE FROM core.people WHERE id = 1")
+    bench.query("DELETE FROM etl.rejected")
     everything = {"ops": {"landing__people": {"config": {"full": True}}}}
     result = bench.run_job(definitions({"people": source}), "people", config=everything)
     assert not result.success
     assert not bench.checks(result)["conservation"].passed
-    assert "core.people has 1 rows, and the ledger says 2" in error_of(result)
+    assert "has 0 records in the quarantine, and 1 rejected according to the ledger" in error_of(result)
     assert bench.query("SELECT status, error_class FROM etl.run ORDER BY id DESC LIMIT 1") == [("failed", "LoadError")]
 
 

@@ -49,7 +49,7 @@ def core_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) 
     specs = []
     share = f"At most {source.max_rejected:.2%} of a delivery's records are rejected; above it the run stops."
     specs.append(spec(REJECTED_SHARE, key, share, partitions, blocking=True))
-    sums = "Every record of the delivery is in the table, in the quarantine or in a named count, and the sums agree."
+    sums = "Every record of the delivery is in the ledger, the rejected ones in the quarantine, and the sums agree."
     specs.append(spec(CONSERVATION, key, sums, partitions, blocking=True))
     for check, rules in _by_check(source).items():
         specs.append(spec(check, key, f"{'; '.join(rule.words for rule in rules)}.", partitions))
@@ -81,7 +81,7 @@ def loaded_results(source: Source, connection: Connection, reports: Sequence[Loa
     return [
         *_rule_results(source, broken_rules(reports), counts.read, places),
         _rejected_share(source, loaded, counts.rejected, counts.read),
-        _conservation_result(source, connection, loaded, counts.read),
+        _conservation_result(connection, loaded, counts.read),
         *_deletions_results(source, connection, loaded[-1]),
         drift_result(source, connection, counts.read),
         *_monitor_results(source, connection, loaded),
@@ -93,7 +93,7 @@ def blocking_results(source: Source, connection: Connection, delivery: Delivery)
     counts, _ = entries.sum_entries(entries.find_all(connection, delivery))
     return [
         _rejected_share(source, [delivery], counts.rejected, counts.read),
-        _conservation_result(source, connection, [delivery], counts.read),
+        _conservation_result(connection, [delivery], counts.read),
     ]
 
 
@@ -174,14 +174,8 @@ def refused_results(
     ]
 
 
-def _conservation_result(
-    source: Source, connection: Connection, deliveries: Sequence[Delivery], records: int
-) -> CheckResult:
-    violations = [
-        violation
-        for delivery in deliveries
-        for violation in conservation(connection, source.name, source.stored_table, delivery)
-    ]
+def _conservation_result(connection: Connection, deliveries: Sequence[Delivery], records: int) -> CheckResult:
+    violations = [violation for delivery in deliveries for violation in conservation(connection, delivery)]
     description = "; ".join(dict.fromkeys(violations)) or "All sums agree."
     return CheckResult(CONSERVATION, passed=not violations, blocking=True, description=description, records=records)
 

@@ -57,7 +57,7 @@ def log_touched(
             if newest is None or newest.status != "complete" or partition not in targets:
                 continue
             results = checks.blocking_results(source, connection, newest)
-            results += expectations.blocking_results(source, url, partition)
+            results += expectations.blocking_results(source, url, partition, context.run_id)
             for result in results:
                 evaluation: Any = asset_check_evaluation(result, key, partition or None, targets[partition])
                 context.log_event(evaluation)  # the type of an op's context does not mention evaluations
