@@ -163,10 +163,7 @@ def _state(instance: dg.DagsterInstance, *, partitioned: bool) -> Mapping[str, A
 
 
 def _rows(instance: dg.DagsterInstance) -> dict[str, int]:
-    questions = {
-        table: f"SELECT count(*) FROM {table}"
-        for table in ("event_logs", "asset_check_executions", "runs")
-    }
+    questions = {table: f"SELECT count(*) FROM {table}" for table in ("event_logs", "asset_check_executions", "runs")}
     questions["tags without an event"] = (
         "SELECT count(*) FROM asset_event_tags WHERE event_id NOT IN (SELECT id FROM event_logs)"
     )
