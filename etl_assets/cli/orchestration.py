@@ -21,6 +21,7 @@ from etl_assets.cli.environment import declared
 from etl_assets.cli.outcome import Failure, Outcome
 from etl_assets.errors import LoadError
 from etl_assets.graph import last_good
+from etl_assets.graph.assets.checks import of_history
 from etl_assets.graph.assets.touched import swapped_materializations, waiting_materialization
 from etl_assets.graph.keys import REPLAY, SOURCE_TAG, asset_keys, core_key, delivered_as, landing_key
 from etl_assets.graph.partitions import add_files
@@ -102,7 +103,8 @@ class Orchestration:
         if found is None:
             return None
         standing, results = found
-        failed = [_failed_check(result.name, result.description) for result in results if not result.passed]
+        checks = of_history(source, results)
+        failed = [_failed_check(check.name, check.description) for check in checks if not check.passed]
         return Outcome(
             source=source.name,
             partition=partition or None,

@@ -144,8 +144,8 @@ def test_a_failed_check_that_stops_no_run_stands(bench: Bench) -> None:
     assert materialized(second) == []
     results = [{name: check.passed for name, check in bench.checks(run).items()} for run in (first, second)]
     assert results[0] == results[1]
-    assert results[1]["id__type"] is False
-    assert "id__type" in str(_observations(second)[0].metadata["failed checks"].value)
+    assert results[1]["values__id"] is False
+    assert "values__id" in str(_observations(second)[0].metadata["failed checks"].value)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
 from etl_assets import watch
+from etl_assets.graph.assets.check_results import in_order
 from etl_assets.graph.assets.metadata import broken_rules
 from etl_assets.graph.keys import core_key, landing_key
 from etl_assets.model.check_result import CheckResult
@@ -237,6 +239,23 @@ def _rule_results(
         if results:
             checks.append(results[0] if check == results[0].name else CheckResult.of_rules(check, results))
     return checks
+
+
+def of_history(
+    source: Source, results: Sequence[CheckResult], places: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> list[CheckResult]:
+    """Return results of ``core/x`` as the history has them, one for each rule, as the results of its checks.
+
+    Args:
+        source: The declaration, under which they were entered.
+        results: From the history, which does not keep places.
+        places: Places of the first records that broke each rule.
+    """
+    names = {rule.name for rule in source.rules}
+    numbers = {result.name: result.failed_records for result in results if result.name in names}
+    records = max((result.records for result in results if result.name in names), default=0)
+    others = [result for result in results if result.name not in names]
+    return in_order([*_rule_results(source, numbers, records, places), *others])
 
 
 def _by_check(source: Source) -> dict[str, list[RuleInfo]]:

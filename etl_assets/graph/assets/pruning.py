@@ -19,7 +19,7 @@ NIGHTLY: Final = "45 2 * * *"
 def pruning_job() -> dg.JobDefinition:
     """Return the job that prunes the event log; ``ETL_ASSETS_EVENT_DAYS`` says what is old."""
 
-    @dg.op(name=PRUNE_STEP, out={}, description="Delete old events from Dagster's storage.")
+    @dg.op(name=PRUNE_STEP, description="Delete old events from Dagster's storage.")
     def prune_event_log(context: dg.OpExecutionContext) -> None:
         days = event_days()
         storage = context.instance.event_log_storage

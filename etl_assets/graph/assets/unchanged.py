@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets import ingest
 from etl_assets.graph.assets.check_results import asset_check_evaluation, asset_check_result
+from etl_assets.graph.assets.checks import of_history
 from etl_assets.graph.keys import core_key
 from etl_assets.graph.runs.unchanged import find_standing, finish, observation
 from etl_assets.graph.targets import newest_materializations
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.checks import SHAPE
 from etl_assets.postgres.connection import in_session
+from etl_assets.postgres.runs.asset_metadata import sample_places
 from etl_assets.postgres.runs.standing import verdict
 
 if TYPE_CHECKING:
@@ -72,7 +74,10 @@ def log_unchanged(
     """
     delivery = standing.delivery
     key, partition = core_key(source.name), delivery.partition
-    results = in_session(record.url, lambda session: verdict(session, standing))
+    entered, places = in_session(
+        record.url, lambda session: (verdict(session, standing), sample_places(session, [delivery.id]))
+    )
+    results = of_history(source, entered, places)
     finish(source, standing)
     record.unchanged(standing)
     context.log_event(observation(source, standing, results))

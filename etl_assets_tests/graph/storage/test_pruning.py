@@ -133,13 +133,14 @@ def _state(instance: dg.DagsterInstance, *, partitioned: bool) -> Mapping[str, A
     graph: Any = job.asset_layer.asset_graph
     checks = [dg.AssetCheckKey(CORE, f"check_{number}") for number in range(3)]
     types = (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_OBSERVATION)
+    for key in KEYS:
+        storage.wipe_asset_cached_status(key)
     state: dict[str, Any] = {
         "checks": storage.get_latest_asset_check_execution_by_key(checks),
         "summaries": storage.get_asset_check_summary_records(checks),
         "records": {record.asset_entry.asset_key: record for record in storage.get_asset_records(list(KEYS))},
     }
     for key in KEYS:
-        storage.wipe_asset_cached_status(key)
         cached = get_and_update_asset_status_cache_value(instance, key, DAYS if partitioned else None)
         state[f"status of {key}"] = cached and (
             cached.deserialize_materialized_partition_subsets(DAYS) if partitioned else None,
