@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from etl_assets.audit import own_queries
+from etl_assets.model.expectation_types import OF_ALL_ROWS
 from etl_assets.postgres.connection import in_session
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 def evaluate(url: str, schema: Schema, scope: Scope, expectations: Sequence[Expectation]) -> list[CheckResult]:
     """Evaluate expectations. Great Expectations is imported only if one of them needs it.
 
+    One that blocks and is about all rows is evaluated over all rows, if neither the ledger nor an index has the answer.
+
     Args:
         url: ``postgresql://…`` of the warehouse.
         schema: Schema of the table.
@@ -32,11 +35,16 @@ def evaluate(url: str, schema: Schema, scope: Scope, expectations: Sequence[Expe
         TransientLoadError: If the database broke off.
         LoadError: If the table cannot be read.
     """
+    if not expectations:
+        return []
     results = in_session(
         url,
         lambda connection: own_queries.evaluate(connection, schema, scope, expectations),
         f"Checking {scope.table} against its expectations",
     )
+    if scope.is_part:
+        about_all = [each for each in expectations if each.name not in results and each.type in OF_ALL_ROWS]
+        results |= {result.name: result for result in evaluate(url, schema, scope.of_all_rows(), about_all)}
     if left := [expectation for expectation in expectations if expectation.name not in results]:
         from etl_assets.audit.auditor import open_auditor  # noqa: PLC0415 -- imports SQLAlchemy
 

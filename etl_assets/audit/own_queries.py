@@ -47,7 +47,8 @@ def evaluate(
         expectations: Each must have a different name.
 
     Returns:
-        The results by the names of the expectations. What is not among them is for Great Expectations.
+        The results by the names of the expectations. What is not among them is for Great Expectations, or needs the
+        whole table.
     """
     answers = _Answers(connection, schema, scope)
     types = {column.name: column.type.name for column in schema.columns}
@@ -125,12 +126,17 @@ class _Answers:
         return self._shared(expectation, rows[0], translation.mostly, repeated)
 
     def of_part(self, expectation: Expectation, translation: Translation | None) -> CheckResult | None:
-        """Answer an expectation about a whole table of which only some rows are read: by the ledger, or by an index."""
+        """Answer an expectation about a whole table of which only some rows are read: by the ledger, or by an index.
+
+        Otherwise it is left to the audit, unless it blocks: then the answer is None, and the table has to be read.
+        """
         if expectation.type in _ROWS_COUNTED and isinstance(translation, Aggregate):
             return self._observed(expectation, translation, self.scope.rows)
         table = self.scope.table
         if isinstance(translation, Uniqueness) and has_index(self.connection, self.scope.stored, translation.columns):
             return self._unique_in_table(expectation, translation)
+        if expectation.blocking:
+            return None
         return CheckResult(
             expectation.name,
             passed=True,

@@ -9,7 +9,7 @@ range has a row of the newest one. So a table that is much larger than a deliver
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.postgres.ledger.row_counts import count_partition_rows, count_rows
@@ -50,6 +50,10 @@ class Scope:
     deliveries: tuple[int, ...] | None = None
     rows: int = 0
     is_part: bool = False
+
+    def of_all_rows(self) -> Scope:
+        """Return the whole table."""
+        return replace(self, deliveries=None, is_part=False)
 
 
 def whole_table(connection: Connection, source: Source) -> Scope:

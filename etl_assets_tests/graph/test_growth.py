@@ -124,6 +124,16 @@ def test_a_run_says_what_it_leaves_to_the_audit(bench: Bench) -> None:
     )
 
 
+def test_a_blocking_expectation_about_all_rows_is_not_left_to_the_audit(bench: Bench) -> None:
+    mean = Expectation("expect_column_mean_to_be_between", name="mean", column="age", max_value=50, blocking=True)
+    bench.run(people(bench, "1,Ann,30", schema=OLD))
+    fill(bench)
+    bench.query("UPDATE core.people SET age = 199")
+    result = bench.run(people(bench, "1,Ann,200", "2,Bo,200", schema=OLD, expectations=(mean,)))
+    assert not result.success
+    assert not bench.checks(result)["mean"].passed
+
+
 def test_the_rows_of_the_whole_table_are_read_while_they_are_few(bench: Bench) -> None:
     bench.run(people(bench, "1,Ann,70", "2,Bo,90"))
     check = bench.checks(bench.run(people(bench, "1,Ann,70", "2,Bo,90", "3,Cy,10")))["mean"]
