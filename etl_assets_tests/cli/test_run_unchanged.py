@@ -41,7 +41,7 @@ def test_the_command_starts_no_run_where_nothing_new_is_published(loaded: Desk) 
 def test_checks_that_failed_before_are_shown_with_an_unchanged_partition(loaded: Desk) -> None:
     (line,) = loaded.lines("run", "readings", "--partition", "2013-01-01", "--json")
     assert line["status"] == "unchanged"
-    assert any("celsius__type failed: 1 of 4 records break it" in remark for remark in line["remarks"])
+    assert any("values__celsius failed: 1 of 4 records break celsius__type" in remark for remark in line["remarks"])
 
 
 def test_the_option_all_compares_the_hash(loaded: Desk) -> None:

@@ -28,7 +28,7 @@ class LeanEventLogStorage(BatchEventLogStorage):
     """An event log that sends fewer statements than `PostgresEventLogStorage`, and stores the same.
 
     It looks up a table or column of Dagster's schema once, and sends no NOTIFY: Dagster no longer listens for it. The
-    events of a step of a run that this process executes wait in a buffer; whoever reads through this storage sees them.
+    events of a step of a run that this process executes wait in a buffer; what reads through this storage sees them.
     """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
