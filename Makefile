@@ -62,6 +62,7 @@ fuzz: $(READY) ## Read mutated files of every format, SECONDS for each
 
 bench: $(READY) ## Measure against a hand-written load, libraries and dlt
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.costs
 	$(BIN)/python -m benchmarks.copying
 	$(BIN)/python -m benchmarks.modes
 

@@ -18,8 +18,10 @@ from rich.console import Console
 from benchmarks import reading
 from benchmarks.daily_feed import Keys
 from benchmarks.outcome import Measured, grids, loads_markdown, machine, show
+from benchmarks.outcome_parts import write_part
 from benchmarks.partition_outcome import order_grid, parallel_grid
 from benchmarks.partitions import FULL, QUICK, PartitionBench
+from benchmarks.processor_outcome import processor_grid
 from benchmarks.scenarios import Bench
 from benchmarks.server import Databases
 from etl_assets.local import EmbeddedServer
@@ -94,13 +96,14 @@ def _loads(
             bench.clean_up()
         made = grids(measured, profiling)
         if with_ours:
+            made.insert(1, processor_grid(measured))
             made += _measure_partitions(console, PartitionBench(databases, work, QUICK if quick else FULL))
         facts = [*machine(), databases.facts()]
     same = all(pair.same for one in measured for pair in one.pairs)
     show(console, made, facts)
     target = output or (None if quick else RESULTS)
     if target is not None and with_ours:
-        target.write_text(loads_markdown(made, facts, same=same))
+        write_part(target, loads_markdown(made, facts, same=same))
     return same
 
 

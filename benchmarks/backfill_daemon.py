@@ -19,7 +19,8 @@ import psutil
 import psycopg
 
 from benchmarks.backfill_feed import SOURCE
-from benchmarks.measure import FailedProcessError
+from benchmarks.measure import FailedProcessError, processor_seconds
+from benchmarks.server import postmaster
 from etl_assets.local import embedded
 
 if TYPE_CHECKING:
@@ -153,22 +154,9 @@ class Dev:
         """The processor seconds of Dagster and of the database server, and the transactions, so far."""
         with psycopg.connect(self.server.superuser_url(), autocommit=True) as connection:
             row = connection.execute("SELECT sum(xact_commit + xact_rollback)::int FROM pg_stat_database").fetchone()
-            postmaster = psutil.Process(connection.info.backend_pid).parent()
+            server = processor_seconds(postmaster(connection))
         assert row is not None  # noqa: S101 -- an aggregate
-        assert postmaster is not None  # noqa: S101 -- the backend of a running server
-        return _processor_seconds(psutil.Process(self.process.pid)), _processor_seconds(postmaster), int(row[0])
-
-
-def _processor_seconds(root: psutil.Process) -> float:
-    """The processor seconds of a process and its descendants, with those that have ended and were waited for."""
-    total = 0.0
-    for process in (root, *root.children(recursive=True)):
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue  # its parent has its seconds now
-        total += times.user + times.system + times.children_user + times.children_system
-    return total
+        return processor_seconds(psutil.Process(self.process.pid)), server, int(row[0])
 
 
 @contextmanager

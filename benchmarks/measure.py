@@ -1,13 +1,16 @@
-"""Runs one process and says what it took: seconds from its start to its end, processor seconds, peak memory."""
+"""What processes take: seconds from start to end, processor seconds, peak memory."""
 
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,3 +66,29 @@ def measure(command: Sequence[str], *, environment: Mapping[str, str], work: Pat
         text = complained.read_text(errors="replace")[-4000:]
         raise FailedProcessError(f"{command[0]} ended with {process.returncode}:\n{text}")
     return Process(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_UNIT, said.read_text())
+
+
+def own_processor_seconds() -> float:
+    """The processor seconds of this process so far, with those of the children that it waited for."""
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def processor_seconds(root: psutil.Process) -> float:
+    """The processor seconds of a process and its descendants so far, with those that have ended and were waited for."""
+    while True:
+        ended = _of_ended_children(root)
+        total = 0.0
+        for process in (root, *root.children(recursive=True)):
+            try:
+                times = process.cpu_times()
+            except psutil.NoSuchProcess:
+                continue  # its parent has its seconds now
+            total += times.user + times.system + times.children_user + times.children_system
+        if _of_ended_children(root) == ended:  # otherwise the seconds of a child may be counted twice, or not at all
+            return total
+
+
+def _of_ended_children(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.children_user + times.children_system)

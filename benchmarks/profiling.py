@@ -33,12 +33,12 @@ def run(*, location: Path, landing: Path) -> Report:
     summed = 0.0
     for batch in batches(feed, "", manifest, store):
         began = time.perf_counter()
-        parts.append(profile_batch(SCHEMA, batch.rows))
+        parts.append(profile_batch(SCHEMA, batch.rows, len(manifest.spans)))
         summed += time.perf_counter() - began
     began = time.perf_counter()
     merge(SCHEMA, parts)
     added = time.perf_counter() - began
-    return Report(summed + added, {"batches": summed, "merge": added})
+    return Report(summed + added, phases={"batches": summed, "merge": added})
 
 
 @click.command()

@@ -51,18 +51,20 @@ SCENARIOS: Final = (
 
 @dataclass(frozen=True)
 class Reference:
-    """One load by psql: its process, and the seconds of each statement."""
+    """One load by psql: its process, the seconds of each statement, and the processor seconds of the server."""
 
     process: Process
     steps: dict[str, float]
+    server_seconds: float
 
 
 @dataclass(frozen=True)
 class Ingest:
-    """One load of ours: its process, and what it said of itself."""
+    """One load of ours: its process, what it said of itself, and the processor seconds of the server."""
 
     process: Process
     report: Report
+    server_seconds: float
 
 
 @dataclass(frozen=True)
@@ -137,12 +139,16 @@ class Bench:
             ours_url = self._databases.create("bench_ours", f"bench_ours_{state}")
             self._renew_landing(self._work / "landing-loaded" if scenario.loaded else None)
             self._databases.checkpoint()
+            before = self._databases.processor_seconds()
             process = self._task("run", ours_url, scenario)
-            ours = Ingest(process, Report(**json.loads(process.output.splitlines()[-1])))
+            server_seconds = self._databases.processor_seconds() - before
+            ours = Ingest(process, Report(**json.loads(process.output.splitlines()[-1])), server_seconds)
         psql_url = self._databases.create("bench_psql", f"bench_psql_{state}")
         self._databases.checkpoint()
         clean = files(self._feeds, scenario.variant, self.records).clean
-        psql = Reference(*reference.load(psql_url, clean, self._work))
+        before = self._databases.processor_seconds()
+        process, steps = reference.load(psql_url, clean, self._work)
+        psql = Reference(process, steps, self._databases.processor_seconds() - before)
         same = True
         if ours is not None:
             rows, checksum = digest(psql_url, reference.TABLE)

@@ -6,17 +6,23 @@ The server itself is the embedded one; psql comes from the same wheel.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
+import psutil
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.feed import SCHEMA
+from benchmarks.measure import processor_seconds
 from etl_assets.errors import SettingsError
 from etl_assets.settings import with_database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SETTINGS: Final = ("shared_buffers", "max_wal_size", "fsync", "synchronous_commit", "full_page_writes")
 """The settings of the server on which the figures depend."""
@@ -70,6 +76,20 @@ class Databases:
         self._execute(sql.SQL("checkpoint"))
         os.sync()
 
+    def processor_seconds(self) -> float:
+        """The processor seconds of every process of the server so far."""
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            return processor_seconds(postmaster(connection))
+
+    @contextmanager
+    def without_autovacuum(self) -> Iterator[None]:
+        """Start no autovacuum for the length of a block; it would burden one measurement and not its pair."""
+        self._reconfigure(sql.SQL("alter system set autovacuum = off"))
+        try:
+            yield
+        finally:
+            self._reconfigure(sql.SQL("alter system reset autovacuum"))
+
     def facts(self) -> str:
         """What the figures depend on: the server's version and settings."""
         with psycopg.connect(self._server, autocommit=True) as connection:
@@ -78,9 +98,21 @@ class Databases:
         settings = ", ".join(f"{name} {row[0]}" for name, row in zip(_SETTINGS, values, strict=True) if row)
         return f"PostgreSQL {version} on the same machine: {settings}"
 
+    def _reconfigure(self, statement: sql.SQL) -> None:
+        self._execute(statement)
+        self._execute(sql.SQL("select pg_reload_conf()"))
+
     def _execute(self, statement: sql.SQL | sql.Composed) -> None:
         with psycopg.connect(self._server, autocommit=True) as connection:
             connection.execute(statement)
+
+
+def postmaster(connection: psycopg.Connection[Any]) -> psutil.Process:
+    """The process of the server from which all its other processes come; it runs on this machine."""
+    found = psutil.Process(connection.info.backend_pid).parent()
+    if found is None:
+        raise AssertionError("a session of the server has no parent")
+    return found
 
 
 def vacuum(url: str) -> None:

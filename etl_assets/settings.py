@@ -8,6 +8,7 @@
 ``ETL_ASSETS_SOURCES``       packages and folders with sources, separated by colons, besides the bundled ones
 ``ETL_ASSETS_PORT``          TCP port of the embedded server; chosen by the operating system by default
 ``ETL_ASSETS_DATABASE_WAIT`` seconds that a run waits for a database that is away; 300 by default
+``ETL_ASSETS_EVENT_DAYS``    days after which Dagster's events may be deleted; 180 by default; with 0, every event stays
 ``ETL_ASSETS_CHANNEL_NAME``  Apprise URL of the channel ``name`` for alerts; one variable for each channel
 ``ETL_ASSETS_UI_URL``        URL of the Dagster UI, for links in notifications; ``http://127.0.0.1:3000`` by default
 ``ETL_ASSETS_UI_HOSTS``      hosts under which ``etl-assets dev`` answers, separated by commas, besides loopback and the
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _HIGHEST_PORT = 65535
 _DATABASE_WAIT = 300.0
+_EVENT_DAYS = 180
 _CHANNEL = re.compile(r"ETL_ASSETS_CHANNEL_([A-Z][A-Z0-9_]*)")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]*")
 _SECRET = re.compile("PASS|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|URL|DSN|CHANNEL", re.IGNORECASE)
@@ -77,6 +79,9 @@ class Settings:
     database_wait: float = _DATABASE_WAIT
     """Seconds that a run waits for a database that is away."""
 
+    event_days: int = _EVENT_DAYS
+    """Days after which Dagster's events may be deleted; 0 means never."""
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Read the settings from environment variables.
@@ -111,6 +116,7 @@ class Settings:
             ui_url=_ui_url(given["ETL_ASSETS_UI_URL"]) if "ETL_ASSETS_UI_URL" in given else cls.ui_url,
             ui_hosts=_ui_hosts(given),
             database_wait=database_wait(given),
+            event_days=event_days(given),
         )
 
     def __repr__(self) -> str:
@@ -194,6 +200,24 @@ def database_wait(environ: Mapping[str, str] | None = None) -> float:
             f"{_DATABASE_WAIT:g}; with 0, no run waits."
         )
     return float(value) if value else _DATABASE_WAIT
+
+
+def event_days(environ: Mapping[str, str] | None = None) -> int:
+    """Return after how many days Dagster's events may be deleted; 0 means never.
+
+    Args:
+        environ: Variables and their values; the environment of this process by default.
+
+    Raises:
+        SettingsError: If ``ETL_ASSETS_EVENT_DAYS`` is not a number of days.
+    """
+    value = (os.environ if environ is None else environ).get("ETL_ASSETS_EVENT_DAYS", "").strip()
+    if not value.isdecimal() and value:
+        raise SettingsError(
+            "ETL_ASSETS_EVENT_DAYS is not a number of days. Nothing was started. Write a whole number, such as "
+            f"{_EVENT_DAYS}; with 0, every event stays."
+        )
+    return int(value) if value else _EVENT_DAYS
 
 
 def _database_url(given: Mapping[str, str], variable: str) -> str | None:

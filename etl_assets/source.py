@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -36,6 +37,8 @@ LANDING: Final = "landing"
 CORE: Final = "core"
 """Postgres schema of the tables that sources end in, and first part of their asset keys."""
 QUARANTINE: Final = "quarantine"
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")
+"""What the representation of a function has that is different in each process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,8 @@ class Source(Declaration):
         partition_by: How the table is cut into child tables by a date, and how long rows are kept; None for one table.
         max_rejected: The share of a delivery's records, 0.0 to 1.0, that may be rejected. Above it the run stops.
         runs_at_once: How many runs of the source may run at the same time: the limit of its pool.
-        freshness: How old the table may become before Dagster warns; None for any age.
+        freshness: How long ago the table may have been materialized before Dagster warns; None for any age. A run that
+            finds nothing new materializes nothing.
         monitors: When the numbers of a delivery count as anomalous.
         expectations: What Great Expectations checks on the stored table, besides the schema.
         alerts: Alert rules. Each replaces the default rule of its class; the other default rules remain.
@@ -125,6 +129,7 @@ class Source(Declaration):
             self.trigger.check(where)
             self._check_upstream(self.trigger, where)
         self.monitors.check(self.schema.names, where)
+        self._check_rules(where)
         self._check_expectations(where)
         for rule in self.alerts:
             rule.check(where)
@@ -173,9 +178,17 @@ class Source(Declaration):
             remedy = "Write OnChange(every=timedelta(minutes=5)): only a poll finds the new files"
             raise DeclarationError(where, "trigger", "is After, and each file is a partition", remedy)
 
+    def _check_rules(self, where: str) -> None:
+        """Raise if a rule that has a check of its own has the name of another check."""
+        taken = {*BUILT_IN, *(rule.check for rule in self.rules if rule.check != rule.name)}
+        for rule in self.rules:
+            if rule.check == rule.name and rule.name in taken:
+                problem = f"name a rule {rule.name!r}, which is the name of a check"
+                raise DeclarationError(where, "rules", problem, "Give it a name of its own")
+
     def _check_expectations(self, where: str) -> None:
         """Raise unless each expectation is valid, and each check has a unique name."""
-        taken = {*BUILT_IN, *(rule.name for rule in self.rules)}
+        taken = {*BUILT_IN, *(name for rule in self.rules for name in (rule.name, rule.check))}
         added = self.extension.columns if self.stored_table == self.table else ()  # a view has not all of them
         for expectation in self.expectations:
             expectation.check((*self.schema.names, *BOOKKEEPING, *added), where)
@@ -271,3 +284,13 @@ class Source(Declaration):
         mode = (self.write.identity,) if self.write.identity else ()
         parts = (self.schema.fingerprint, repr(self.extractor.frozen_format), *map(repr, own), *member, *mode, *code)
         return sha256("\0".join((*parts, "" if rule is None else rule.declaration)).encode()).hexdigest()
+
+    @cached_property
+    def verdict_fingerprint(self) -> str:
+        """SHA-256 (hex) of everything that decides how a run ends: where it fetches, which rows, which checks."""
+        code = code_of(f"source {self.name!r}", self.extractor)
+        checks = (self.max_rejected, self.monitors, self.extractor.compares_keys)
+        expectations = ((each.name, each.type, each.blocking, each.arguments) for each in self.expectations)
+        extractor = _ADDRESS.sub("", repr(self.extractor))
+        parts = (self.fingerprint, extractor, *map(repr, checks), *map(repr, expectations), *code)
+        return sha256("\0".join(parts).encode()).hexdigest()

@@ -88,7 +88,7 @@ def update_for_checks(
     volume = statistics.usual_volume(connection, source, delivery_id) if delivery_id is not None else None
     drops = alert_rules.reasons_of_volume(rules, results, delivery_id, volume)
     reasons = [*drops, *alert_rules.reasons_of_checks(rules, results, delivery_id, dropped=bool(drops))]
-    names = frozenset(result.name for result in results)
+    names = frozenset(entry.name for result in results for entry in result.entries)
     evaluated: dict[str, Collection[str] | None] = {CheckFailed.kind: names}
     if VOLUME in names:
         evaluated[VolumeDrop.kind] = None

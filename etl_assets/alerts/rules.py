@@ -122,7 +122,7 @@ def reasons_of_volume(
 def reasons_of_checks(
     rules: Sequence[AlertRule], results: Iterable[CheckResult], delivery_id: int | None, *, dropped: bool
 ) -> list[Reason]:
-    """Return the reasons for alerts about checks that failed.
+    """Return the reasons for alerts about checks that failed: one for each broken rule of a check that has several.
 
     Args:
         rules: Of the source.
@@ -133,14 +133,15 @@ def reasons_of_checks(
     return [
         Reason(
             rule,
-            _check_summary(result),
-            "Open the check in Dagster; correct the feed, the declaration, or the check itself.",
-            result.name,
+            _check_summary(entry),
+            f"Open the check {result.name} in Dagster; correct the feed, the declaration, or the check itself.",
+            entry.name,
             delivery_id,
         )
         for rule in enabled_rules(rules, CheckFailed)
         for result in results
-        if not result.passed and _applies_to(rule, result, dropped=dropped)
+        for entry in result.entries
+        if not entry.passed and _applies_to(rule, entry, result.name, dropped=dropped)
     ]
 
 
@@ -227,18 +228,27 @@ def reasons_of_age(rule: QuarantineAgeing, source: str, number: int) -> Reason |
     return Reason(rule, f"{number:,} records have waited for more than {age}.", remedy, f"for more than {age}")
 
 
-def _applies_to(rule: CheckFailed, result: CheckResult, *, dropped: bool) -> bool:
-    """Whether a rule applies to a failed check. By default it leaves out checks that have an alert or a consent."""
+def _applies_to(rule: CheckFailed, result: CheckResult, check: str, *, dropped: bool) -> bool:
+    """Whether a rule applies to a failed result. By default it leaves out those that have an alert or a consent.
+
+    Args:
+        rule: The alert rule.
+        result: What failed.
+        check: Name of the check that has the result.
+        dropped: Whether there is an alert about a drop of the volume already.
+    """
     if rule.names:
-        return result.name in rule.names
+        return not {result.name, check}.isdisjoint(rule.names)
     is_left_out = result.name == DRIFT or (result.name == VOLUME and dropped) or result.by_consent
     return not is_left_out and (rule.blocking or not result.blocking)
 
 
 def _check_summary(result: CheckResult) -> str:
-    """Return the description of a failed check and its number of failed records, without record contents."""
+    """Return the description of a failed check, its number of failed records and their places, without contents."""
     text = result.description or "The check failed."
-    return f"{text} ({result.failed_records:,} of {result.records:,} records)" if result.failed_records else text
+    if result.failed_records and not result.requires:
+        text = f"{text} ({result.failed_records:,} of {result.records:,} records)"
+    return f"{text} The first of them: {'; '.join(result.places)}." if result.places else text
 
 
 def _duration_text(time: timedelta) -> str:

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.audit import library
+from etl_assets.audit.results import SAMPLE, describe_unmet, is_shown, plain
 from etl_assets.audit.session import open_session
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.expectation_types import ROWS
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from etl_assets.model.expectation import Expectation
     from etl_assets.schema import Schema
 
-SAMPLE: Final = 10
-"""Maximum number of rows whose keys are shown."""
 _MOST_PER_QUERY: Final = 100
 """Maximum number of expectations in one query: each takes two of the 1,664 columns that a result may have."""
 _COUNTED: Final = {"result_format": "BASIC", "partial_unexpected_count": 0}
@@ -125,7 +124,7 @@ class Auditor:
             expectation.name,
             passed=bool(result.success),
             blocking=expectation.blocking,
-            description="" if result.success else _describe(failed, rows, shown),
+            description="" if result.success else describe_unmet(failed, rows, shown),
             failed_records=failed,
             records=rows,
             observed=shown,
@@ -136,7 +135,7 @@ class Auditor:
         """Return what was observed, if it reveals no single record; otherwise None."""
         if expectation.type in _OF_TYPE:
             return str(observed)
-        if expectation.type not in _OF_MANY_RECORDS or any(name in self._sensitive for name in expectation.columns):
+        if expectation.type not in _OF_MANY_RECORDS or not is_shown(self.schema, expectation.columns):
             return None
         try:
             number = float(observed)  # type: ignore[arg-type]  # the library's numbers are of many kinds
@@ -147,7 +146,7 @@ class Auditor:
     def _keys(self, object_: Any, *, by_query: bool) -> tuple[Mapping[str, Any], ...]:
         """Return the keys of a few rows that are not as expected; none if a key column is sensitive."""
         key = self.schema.key
-        if not key or any(name in self._sensitive for name in key):
+        if not key or not is_shown(self.schema, key):
             return ()
         wanted = {"partial_unexpected_count": SAMPLE, "unexpected_index_column_names": list(key)}
         result = self.session.validate(object_, {"result_format": "COMPLETE" if by_query else "SUMMARY", **wanted})
@@ -156,11 +155,7 @@ class Auditor:
             found.get("details", {}).get("unexpected_rows") if by_query else found.get("partial_unexpected_index_list")
         )
         with_key = [row for row in rows or () if row.keys() >= set(key)]
-        return tuple({name: _plain(row[name]) for name in key} for row in with_key[:SAMPLE])
-
-    @property
-    def _sensitive(self) -> frozenset[str]:
-        return frozenset(column.name for column in self.schema.columns if column.sensitive)
+        return tuple({name: plain(row[name]) for name in key} for row in with_key[:SAMPLE])
 
 
 @contextmanager
@@ -189,15 +184,6 @@ def _not_evaluated(expectation: Expectation, reason: str) -> CheckResult:
     return CheckResult(expectation.name, passed=False, blocking=expectation.blocking, description=reason)
 
 
-def _describe(failed: int, rows: int, observed: float | str | None) -> str:
-    """Describe in words what is not as expected, without record contents."""
-    if failed:
-        if rows:
-            return f"{failed} of {rows} rows do not meet it."
-        return "1 row does not meet it." if failed == 1 else f"{failed} rows do not meet it."
-    return "The table does not meet it." if observed is None else f"The observed value is {observed}."
-
-
 def _construct(expectation: Expectation) -> Any:
     """Make Great Expectations' object of an expectation, or a text that describes what is wrong with its arguments."""
     try:
@@ -217,7 +203,3 @@ def _has_exception(result: Any) -> bool:
     """Whether a result reports an exception of the whole expectation, or of some of its metrics by name."""
     info = result.exception_info or {}
     return bool(info.get("raised_exception", any(isinstance(metric, dict) for metric in info.values())))
-
-
-def _plain(value: Any) -> Any:
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -1,21 +1,24 @@
-"""Audit one table against everything that its schema declares."""
+"""Audit one table against everything that is declared of it, and its number of rows against the ledger."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from etl_assets.audit.auditor import open_auditor
-from etl_assets.audit.suite import compile_suite
+from etl_assets.audit.suite import compile_suite, declared, row_count
+from etl_assets.model.check_result import CheckResult
 from etl_assets.postgres.connection import in_session
+from etl_assets.postgres.ledger.conservation import stored_and_entered
+from etl_assets.postgres.ledger.invariants import ROWS_BY_HAND
 from etl_assets.postgres.tables.ddl import exists
 from etl_assets.postgres.tables.marks import has_marks
 
 if TYPE_CHECKING:
     from etl_assets.audit.suite import Suite
-    from etl_assets.model.check_result import CheckResult
     from etl_assets.model.expectation import Expectation
+    from etl_assets.postgres.connection import Connection
     from etl_assets.source import Source
 
 
@@ -27,7 +30,7 @@ class TableAudit:
         source: Name of the source.
         table: ``schema.table``.
         at: When the audit began, by this process's clock.
-        suite: The expectations of the schema.
+        suite: The expectations of the schema, the declared ones, and that of the number of rows.
         answers: One result for each expectation of the suite, in its order.
     """
 
@@ -50,7 +53,7 @@ class TableAudit:
 
 
 def audit_table(source: Source, url: str) -> TableAudit | None:
-    """Check the stored table of a source against its schema.
+    """Check the stored table of a source against its declaration and the ledger.
 
     Loads may run at the same time: each query is one statement, which sees only whole batches.
 
@@ -70,8 +73,22 @@ def audit_table(source: Source, url: str) -> TableAudit | None:
     )
     if not there:
         return None
-    suite = compile_suite(source.schema)
     at = datetime.now(UTC)
+    count, counted = in_session(url, lambda connection: _row_count(connection, source))
+    suite = compile_suite(source.schema)
+    asked = (*suite.expectations, *declared(source))
     with open_auditor(url, source.schema, source.table, marked=marked) as table_auditor:
-        results = tuple(table_auditor.evaluate(suite.expectations))
-    return TableAudit(source.name, source.table, at, suite, results)
+        results = table_auditor.evaluate(asked)
+    return TableAudit(source.name, source.table, at, replace(suite, expectations=(*asked, count)), (*results, counted))
+
+
+def _row_count(connection: Connection, source: Source) -> tuple[Expectation, CheckResult]:
+    """Count the rows of the table, and compare their number with that of the ledger."""
+    stored, entered = stored_and_entered(connection, source.name, source.stored_table)
+    expectation = row_count(entered)
+    return expectation, CheckResult(
+        expectation.name,
+        passed=stored == entered,
+        description="" if stored == entered else f"It has {stored} rows, and the ledger {entered}. {ROWS_BY_HAND}.",
+        observed=stored,
+    )

@@ -13,7 +13,7 @@ from sqlalchemy import event
 from etl_assets.audit import library
 from etl_assets.errors import LoadError
 from etl_assets.postgres.faults import fault_of, translate
-from etl_assets.postgres.tables.audit_queries import READ_ONLY, SESSION, rows_view
+from etl_assets.postgres.tables.audit_queries import BY_INDEX, READ_ONLY, SESSION, rows_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,6 +66,8 @@ class Session:
 def open_session(url: str, table: str, deliveries: Sequence[int] | None, *, marked: bool) -> Iterator[Session]:
     """Open a session on the rows of a table, or on the rows of some deliveries, for the length of a block.
 
+    The rows of deliveries are found by their index.
+
     Args:
         url: ``postgresql://…`` of the warehouse.
         table: ``schema.table``; it exists.
@@ -78,13 +80,14 @@ def open_session(url: str, table: str, deliveries: Sequence[int] | None, *, mark
     """
     faults: list[psycopg.Error] = []
     engines: list[Any] = []
+    settings = (READ_ONLY,) if deliveries is None else (READ_ONLY, BY_INDEX)
     try:
         with library.silence():
             try:
                 source = _source(url)
                 engines += [source.get_engine(), source.get_execution_engine().engine]
                 for engine in engines:
-                    _listen(engine, faults, rows_view(_VIEW, table, deliveries, marked=marked))
+                    _listen(engine, faults, (rows_view(_VIEW, table, deliveries, marked=marked), *settings))
                 asset = source.add_table_asset(table, table_name=_VIEW)
                 batch = asset.add_batch_definition_whole_table("rows").get_batch()
             except Exception as error:  # noqa: BLE001 -- it raises anything; texts may contain secrets
@@ -114,7 +117,7 @@ def _sqlalchemy_url(url: str) -> str:
     return "postgresql+psycopg://" + url.partition("://")[2].replace("$", "%24")
 
 
-def _listen(engine: Any, faults: list[psycopg.Error], view: str) -> None:
+def _listen(engine: Any, faults: list[psycopg.Error], statements: Sequence[str]) -> None:
     """Collect the database's exceptions, of which the library keeps only texts, and prepare each session.
 
     The rows are a temporary view in the session. With a query instead, the library would fetch every row to find the
@@ -122,8 +125,8 @@ def _listen(engine: Any, faults: list[psycopg.Error], view: str) -> None:
     """
 
     def prepare(session: psycopg.Connection[Any], _record: object) -> None:
-        session.execute(view.encode())
-        session.execute(READ_ONLY)
+        for statement in statements:
+            session.execute(statement.encode())
         session.commit()
 
     def keep(context: Any) -> None:

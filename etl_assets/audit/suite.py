@@ -1,4 +1,4 @@
-"""Translate a schema into expectations: one for each rule that can be checked in a stored table.
+"""What an audit checks: an expectation for each rule that can be checked in a stored table, and the declared ones.
 
 The module has only values and does not load Great Expectations. An expectation has the name of its rule.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.model.expectation import Expectation
+from etl_assets.model.expectation_types import IN_DATABASE, OF_ALL_ROWS, ROWS
 from etl_assets.schema.rules import NotAudited
 from etl_assets.schema.rules.type import WrittenAsType
 
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 
     from etl_assets.schema import Schema
     from etl_assets.schema.rules import Audit
+    from etl_assets.source import Source
 
 KEY: Final = "record__key"
 """Name of the expectation that no two rows share a key. The matching rule is the table's primary key."""
+ROW_COUNT: Final = "record__row_count"
+"""Name of the expectation that the table has as many rows as the ledger has of it."""
 _OF_INPUT: Final = NotAudited("the table does not have the column")
 _OF_RECORDS: Final = NotAudited("it compares the records of a delivery, and the table has one row for each key")
 
@@ -47,6 +51,24 @@ def compile_suite(schema: Schema) -> Suite:
     expectations = tuple(audit for audit in audits.values() if isinstance(audit, Expectation))
     left_out = {rule: audit.reason for rule, audit in audits.items() if isinstance(audit, NotAudited)}
     return Suite((*_key(schema), *expectations), left_out)
+
+
+def declared(source: Source) -> tuple[Expectation, ...]:
+    """Return the declared expectations that are checked over a whole table.
+
+    Those of a source with partitions are about the rows of one partition: of them, only what each row must meet. A
+    class of one's own is left to the runs, because the pages cannot show it.
+    """
+    known = (expectation for expectation in source.expectations if expectation.type in IN_DATABASE)
+    if source.partitions is None:
+        return tuple(known)
+    return tuple(expectation for expectation in known if expectation.type not in OF_ALL_ROWS | {ROWS})
+
+
+def row_count(entered: int) -> Expectation:
+    """Return the expectation that a table has as many rows as the ledger inserted and did not delete."""
+    description = "the table has as many rows as the ledger inserted and did not delete"
+    return Expectation("expect_table_row_count_to_equal", name=ROW_COUNT, description=description, value=entered)
 
 
 def _audits(schema: Schema) -> Iterator[tuple[str, Audit]]:

@@ -17,7 +17,7 @@ from etl_assets.model.counts import Counts
 from etl_assets.model.text import escape_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from etl_assets.cli.orchestration import Orchestration, Runnable
     from etl_assets.cli.outcome import Outcome
@@ -42,7 +42,7 @@ What to look at next:
 def command(ctx: click.Context) -> None:
     """Ingest every bundled feed through Dagster, compute the marts from them, and print a summary.
 
-    Run it twice: the second run writes nothing.
+    Run it twice: the second run writes nothing, and does nothing but look.
     """
     from etl_assets import catalog
     from etl_assets.postgres.connection import connected
@@ -57,8 +57,7 @@ def command(ctx: click.Context) -> None:
             sources = in_order(bundled.sources, bundled.sources)
             outcomes = list(run_partitions(dagster, _every_partition(dagster, sources), RunOptions()))
             if not any(outcome.error for outcome in outcomes):
-                marts = [key for key in dagster.own_assets() if key.path[0] == _MARTS]
-                outcomes += run_partitions(dagster, _every_partition(dagster, marts), RunOptions())
+                outcomes += _marts(dagster)
         with connected(env.url) as connection:
             parked = {name: counts["parked"] for name, counts in waiting_by_source(connection).items()}
     _print(outcomes, parked)
@@ -71,6 +70,20 @@ def command(ctx: click.Context) -> None:
     if failed or bundled.broken:
         ctx.exit(FAILED if failed else WRONG_SETTINGS)
     click.echo(_NEXT)
+
+
+def _marts(dagster: Orchestration) -> Iterator[Outcome]:
+    """Compute the marts, without those partitions that were computed after all that they read."""
+    for key in dagster.own_assets():
+        if key.path[0] != _MARTS:
+            continue
+        plan: list[tuple[Runnable, str]] = []
+        for partition in dagster.partitions(key):
+            if (unchanged := dagster.unchanged_asset(key, partition)) is not None:
+                yield unchanged
+            else:
+                plan.append((key, partition))
+        yield from run_partitions(dagster, plan, RunOptions())
 
 
 def _every_partition(dagster: Orchestration, chosen: Iterable[Runnable]) -> list[tuple[Runnable, str]]:

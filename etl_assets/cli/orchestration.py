@@ -21,6 +21,7 @@ from etl_assets.cli.environment import declared
 from etl_assets.cli.outcome import Failure, Outcome
 from etl_assets.errors import LoadError
 from etl_assets.graph import last_good
+from etl_assets.graph.assets.checks import of_history
 from etl_assets.graph.assets.touched import swapped_materializations, waiting_materialization
 from etl_assets.graph.keys import REPLAY, SOURCE_TAG, asset_keys, core_key, delivered_as, landing_key
 from etl_assets.graph.partitions import add_files
@@ -30,6 +31,8 @@ from etl_assets.graph.runs.ended_runs import reconcile, rules_of
 from etl_assets.graph.runs.one_by_one import Failures
 from etl_assets.graph.runs.reaper import reap
 from etl_assets.graph.runs.run_record import RunRecord
+from etl_assets.graph.runs.unchanged import UNCHANGED, report_if_unchanged
+from etl_assets.graph.targets import newest_materializations
 from etl_assets.model.checks import AUDIT
 from etl_assets.model.counts import Counts
 from etl_assets.model.partitions import Periods
@@ -83,14 +86,34 @@ class Orchestration:
         """
         if isinstance(what, dg.AssetKey):
             return self._outcome(None, delivered_as(what), partition, what, {})
+        if options.may_be_unchanged and (unchanged := self._unchanged(what, partition)) is not None:
+            return unchanged
         core = {"force": options.force, "compare_keys": options.full, "accept_deletes": options.accept_deletes}
         ops: dict[str, Any] = {core_key(what.name).to_python_identifier(): {"config": core}}
         landing: dict[str, Any] = {"file": str(Path(options.file).absolute())} if options.file is not None else {}
-        if options.full:
-            landing["full"] = True
+        landing |= {name: True for name in ("full", "fetch") if getattr(options, name)}
         if landing:
             ops[landing_key(what.name).to_python_identifier()] = {"config": landing}
         return self._outcome(None, what.name, partition, core_key(what.name), {"ops": ops})
+
+    def _unchanged(self, source: Source, partition: str) -> Outcome | None:
+        """Enter and return that there is nothing to do, without a run; None if there is something to do."""
+        began = time.perf_counter()
+        found = report_if_unchanged(source, partition, self._url, self.instance)
+        if found is None:
+            return None
+        standing, results = found
+        checks = of_history(source, results)
+        failed = [_failed_check(check.name, check.description) for check in checks if not check.passed]
+        return Outcome(
+            source=source.name,
+            partition=partition or None,
+            delivery=standing.delivery.id,
+            status=UNCHANGED,
+            took=time.perf_counter() - began,
+            remarks=(*standing.delivery.manifest.notes, *failed),
+            since=standing.delivery.fetched_at,
+        )
 
     def replay(self, source: str, ids: Sequence[int] | None, *, released: bool) -> Outcome:
         """Replay records of the quarantine: those with some ids, all that wait, or those whose parents have arrived."""
@@ -168,6 +191,23 @@ class Orchestration:
         others |= {core_key(name) for name in self.broken}
         return [key for key in graph.toposorted_asset_keys if key not in others and graph.get(key).is_materializable]
 
+    def unchanged_asset(self, key: dg.AssetKey, partition: str) -> Outcome | None:
+        """Return that an asset written by hand was materialized after all that it reads; None if it was not.
+
+        Args:
+            key: Of the asset. Nobody knows whether its code has changed since.
+            partition: Key of the partition; the empty text if there are no partitions.
+        """
+        above = self._definitions.resolve_asset_graph().get(key).parent_keys
+        own = newest_materializations(self.instance, key, [partition]).get(partition)
+        read = [
+            record.asset_entry.last_materialization_storage_id
+            for record in self.instance.get_asset_records(list(above))
+        ]
+        if own is None or len(read) < len(above) or any(id_ is None or id_ > own.storage_id for id_ in read):
+            return None
+        return Outcome(delivered_as(key), partition or None, None, UNCHANGED)
+
     def _outcome(
         self, job: str | None, name: str, partition: str, key: dg.AssetKey | None, config: Mapping[str, Any]
     ) -> Outcome:
@@ -211,16 +251,18 @@ class Orchestration:
                 raise
             summary = newest = None  # the database is away, and the failure of the run says so
         failure = None if result.success else _failure(result, summary)
+        since = summary.unchanged_since if summary else None
         return Outcome(
             source=name,
             partition=partition or None,
             delivery=(summary.delivery_id if summary else None) or (newest.id if newest else None),
-            status=_status(result, key, failure),
+            status=UNCHANGED if since is not None else _status(result, key, failure),
             counts=summary.counts if summary else Counts(),
             took=took,
             seconds=summary.seconds if summary else {},
             error=failure,
             remarks=(*(newest.manifest.notes if newest else ()), *_failed_checks(result)),
+            since=since,
         )
 
     def _reconcile(self, run_id: str) -> None:
@@ -295,7 +337,11 @@ def _failed_checks(result: dg.ExecuteInProcessResult) -> Iterator[str]:
     """Yield what the checks found that failed without stopping the run, each as a sentence."""
     for evaluation in result.get_asset_check_evaluations():
         if not evaluation.passed and not evaluation.blocking:
-            yield f"check {evaluation.check_name} failed: {evaluation.description or 'see its metadata'}"
+            yield _failed_check(evaluation.check_name, evaluation.description)
+
+
+def _failed_check(name: str, description: str | None) -> str:
+    return f"check {name} failed: {description or 'see its metadata'}"
 
 
 def _has_more_each_time(what: Runnable) -> bool:

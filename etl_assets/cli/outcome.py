@@ -11,6 +11,7 @@ from etl_assets.model.text import escape_control_characters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 COLUMNS: Final = (
     "source", "partition", "delivery", "status", "read", "rejected", "filtered", "produced", "inserted", "updated",
@@ -42,6 +43,7 @@ class Outcome:
         seconds: Seconds by phase.
         error: Why the run failed; None if it succeeded.
         remarks: What people should know besides: notes of the fetch, and checks that failed without stopping the run.
+        since: When the delivery was fetched, if there was nothing to do; otherwise None.
     """
 
     source: str
@@ -53,6 +55,7 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     error: Failure | None = None
     remarks: tuple[str, ...] = ()
+    since: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the outcome as one JSON object."""
@@ -63,6 +66,7 @@ class Outcome:
             "partition": self.partition,
             "delivery": self.delivery,
             "status": self.status,
+            "since": self.since.isoformat() if self.since else None,
             **counts,
             "seconds": {**self.seconds, "run": round(self.took, 3)},
             "error": {"class": self.error.name, "message": self.error.message} if self.error else None,

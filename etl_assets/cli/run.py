@@ -33,7 +33,12 @@ STALE: Final = (
 @click.command(name="run")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @click.option("--partition", "wanted", metavar="K", multiple=True, help="Only this one; 2013-01 means 2013-01-01.")
-@click.option("--all", "everything", is_flag=True, help="Run every partition, complete or not.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Run every partition, complete or not, and fetch what a poll finds unchanged.",
+)
 @click.option("--force", is_flag=True, help="Reload complete deliveries.")
 @click.option(
     "--full", is_flag=True, help="Fetch everything, not only what has changed since the last fetch; compare keys now."
@@ -82,7 +87,7 @@ def command(
             if not as_json:
                 _print_stale(dagster, chosen)
             outcomes = []
-            options = RunOptions(force=force, file=file, full=full, accept_deletes=accept_deletes)
+            options = RunOptions(force, file, full, accept_deletes, fetch=everything)
             for outcome in run_partitions(dagster, plan, options, shown=not as_json):
                 outcomes.append(outcome)
                 if as_json:

@@ -15,9 +15,16 @@ class RunOptions:
         full: Whether to fetch everything, also of a source whose fetches begin where the one before ended, and to
             compare keys even if it is not due.
         accept_deletes: Whether a snapshot may delete any number of rows.
+        fetch: Whether to fetch even if a poll finds nothing new.
     """
 
     force: bool = False
     file: str | None = None
     full: bool = False
     accept_deletes: bool = False
+    fetch: bool = False
+
+    @property
+    def may_be_unchanged(self) -> bool:
+        """Whether a poll may decide that there is nothing to do."""
+        return self == RunOptions()

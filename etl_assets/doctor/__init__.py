@@ -18,6 +18,7 @@ from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import examination, invariants
 from etl_assets.postgres.ledger.delivery_invariants import CONSTRAINTS_ARE_THERE, OF_DELIVERIES
 from etl_assets.postgres.ledger.retention import EXPIRED_ROWS_ARE_GONE
+from etl_assets.postgres.ledger.row_counts import ROW_COUNTS_ARE_THOSE_OF_THE_LEDGER
 from etl_assets.postgres.migrations.migrate import require_current
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ INVARIANTS: Final = (
     *OF_DELIVERIES,
     CONSTRAINTS_ARE_THERE,
     EXPIRED_ROWS_ARE_GONE,
+    ROW_COUNTS_ARE_THOSE_OF_THE_LEDGER,
     VERSIONS_FOLLOW,
     BYTES_ARE_FROZEN,
     MANIFESTS_DESCRIBE_BYTES,

@@ -17,6 +17,7 @@ from etl_assets.graph.assets.by_hand import own_assets
 from etl_assets.graph.assets.conflicts import without_conflicts
 from etl_assets.graph.assets.expectations import expectation_checks
 from etl_assets.graph.assets.io_manager import PostgresIOManager
+from etl_assets.graph.assets.pruning import pruning_job, pruning_schedule
 from etl_assets.graph.assets.retention import expiring, retention_job, retention_schedule
 from etl_assets.graph.assets.source_assets import source_assets
 from etl_assets.graph.jobs import rebuild_job, replay_job
@@ -130,11 +131,11 @@ def _built_by_hand(own: Mapping[SourceFile, OwnAssets], known: Partitions, broke
 
 def _of_all_sources(sources: Mapping[str, Source]) -> dg.Definitions:
     """Return the definitions that belong to no single source."""
-    audit = audit_job(sources)
+    audit, pruning = audit_job(sources), pruning_job()
     retention = [retention_job(sources)] if expiring(sources) else []
     return dg.Definitions(
-        jobs=[replay_job(sources), rebuild_job(sources), audit, *retention],
-        schedules=[audit_schedule(audit), *map(retention_schedule, retention)],
+        jobs=[replay_job(sources), rebuild_job(sources), audit, pruning, *retention],
+        schedules=[audit_schedule(audit), pruning_schedule(pruning), *map(retention_schedule, retention)],
         sensors=[release_sensor(sources), automation_sensor(), watch_sensor(sources), alert_sensor(sources)],
         resources=_RESOURCES,
         executor=dg.in_process_executor,

@@ -9,6 +9,7 @@ from etl_assets.ingest.landing import Landed, admit, land
 from etl_assets.ingest.loading import load
 from etl_assets.ingest.replaying import ReplayReport, published_correction, releasable_ids, replay
 from etl_assets.ingest.retention import drop_expired
+from etl_assets.ingest.unchanged import find_standing, looks_unchanged
 
 __all__ = [
     "Landed",
@@ -18,8 +19,10 @@ __all__ = [
     "compare_keys",
     "corrected_records",
     "drop_expired",
+    "find_standing",
     "land",
     "load",
+    "looks_unchanged",
     "published_correction",
     "releasable_ids",
     "replay",

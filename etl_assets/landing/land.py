@@ -14,7 +14,8 @@ from etl_assets.errors import DeliveryError, DeliveryIncompleteError
 from etl_assets.extract.prefetch import Prefetch
 from etl_assets.extract.spool import readable_by
 from etl_assets.extract.unpack import Member, looks_packed, unpack
-from etl_assets.model.delivery import Manifest, MemberIndex
+from etl_assets.landing.found import FOUND
+from etl_assets.model.delivery import FoundIndex, Manifest, MemberIndex
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from etl_assets.extract.base import Extractor
     from etl_assets.landing.copying import Copying
     from etl_assets.landing.store import LandingStore
-    from etl_assets.model.batch import RawBatch
+    from etl_assets.model.batch import RawBatch, Sized
     from etl_assets.model.delivery import Span
     from etl_assets.model.partitions import Partition
 
@@ -48,12 +49,13 @@ def land(
     """
     extractor = extractor.of_partition(partition.key)
     results: list[MemberIndex | DeliveryError] = []
+    found: dict[int, Sized] = {}
 
     def index_unpacked(stream: Copying) -> None:
         """Index a file that is not packed, and can be read from start to end, while it is being stored."""
         if not extractor.frozen_format.seeks and not looks_packed(stream.head()):
             try:
-                results.append(_index_member(extractor, "", cast("BinaryIO", stream), None, 0))
+                results.append(_index_member(extractor, "", cast("BinaryIO", stream), None, 0, found))
             except DeliveryError as error:
                 results.append(error)
 
@@ -77,6 +79,7 @@ def land(
     (result,) = results
     if isinstance(result, DeliveryError):
         raise result
+    FOUND.remember(manifest.sha256, extractor.frozen_format, "", found)
     return _store_manifest(store, replace(manifest, members=_with_a_batch([replace(result, size=digests.size)])))
 
 
@@ -106,7 +109,9 @@ def members_of(extractor: Extractor, store: LandingStore, manifest: Manifest) ->
         unpack(stream, manifest.name, extractor.member, extractor.password) as files,
     ):
         for member, file in files:
-            member_index = _index_member(extractor, member, file, after, manifest.size)
+            found: dict[int, Sized] = {}
+            member_index = _index_member(extractor, member, file, after, manifest.size, found)
+            FOUND.remember(manifest.sha256, extractor.frozen_format, member, found)
             members.append(member_index)
             after = next((span for span in reversed(member_index.spans) if span.records), after)
     if extractor.frozen_format.naming == "header":
@@ -147,8 +152,12 @@ def batches(
     ):
         for name, file in files:
             if name in wanted:
+                index_ = wanted[name]
+                found = FOUND.recall(manifest.sha256, extractor.frozen_format, name)
+                if found:
+                    index_ = FoundIndex(index_.member, index_.size, index_.names, index_.spans, found=found)
                 with readable_by(extractor.frozen_format, file) as readable:
-                    read = extractor.frozen_format.read(readable, name, index=wanted[name])
+                    read = extractor.frozen_format.read(readable, name, index=index_)
                     with Prefetch(iter(read)) as batches_ahead:
                         yield from batches_ahead
                 left -= 1
@@ -162,8 +171,9 @@ def _store_manifest(store: LandingStore, manifest: Manifest) -> Manifest:
 
 
 def _index_member(
-    extractor: Extractor, member: str, file: BinaryIO, after: Span | None, packed_size: int
+    extractor: Extractor, member: str, file: BinaryIO, after: Span | None, packed_size: int, found: dict[int, Sized]
 ) -> MemberIndex:
+    """Return the index of a file; add what is found out about each batch to ``found``."""
     names: dict[str, None] = {}
     spans: list[Span] = []
     unterminated = refused = False
@@ -172,6 +182,8 @@ def _index_member(
             names |= dict.fromkeys(batch.names)
             unterminated = batch.unterminated is not None
             refused = unterminated and batch.on_unterminated == "refuse"
+            if (value := batch.found) is not None:
+                found[batch.span.batch] = value
             if spans and not batch.span.records:  # lines after the last record
                 spans[-1] = replace(spans[-1], skipped=spans[-1].skipped + batch.span.skipped)
             else:

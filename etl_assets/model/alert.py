@@ -240,9 +240,9 @@ class CheckFailed(AlertRule):
     """An asset check failed; resolved when it passes.
 
     Attributes:
-        names: Only these checks, whatever they are. When empty, all checks except those that have an alert rule or a
-            consent of their own: the declared rules of records, ``drift``, a drop of ``volume``, and, unless
-            ``blocking``, the checks that fail a run.
+        names: Only these checks and rules, whatever they are. A check with several rules stands for each of them. When
+            empty, all except those that have an alert rule or a consent of their own: the declared rules of records,
+            ``drift``, a drop of ``volume``, and, unless ``blocking``, the checks that fail a run.
         blocking: Whether to include the checks that fail a run; `RunFailed` reports those already.
     """
 

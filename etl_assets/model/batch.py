@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import polars as pl
 
@@ -24,6 +24,15 @@ NONE_MALFORMED: Final = pl.DataFrame(schema={REJECTED_RECORD_NO: pl.Int64(), REJ
 
 
 _NO_VALUES: Final[Mapping[str, pl.Series]] = MappingProxyType({})
+
+
+class Sized(Protocol):
+    """A value that knows its size in memory."""
+
+    @property
+    def nbytes(self) -> int:
+        """Number of bytes in memory, about."""
+
 
 PublishedType = Literal[
     "text", "integer", "float", "decimal", "boolean", "date", "timestamp", "instant", "time", "json", "uuid"
@@ -96,6 +105,14 @@ class RawBatch(ABC):
     def places_of(self, record_numbers: pl.Series) -> pl.Series:
         """Return the positions in `frame`, from 0, of those of some records that are well-formed."""
         return self.texts(()).get_column(RECORD_NO).is_in(record_numbers.implode()).arg_true()
+
+    @property
+    def found(self) -> Sized | None:
+        """What landing found out about the batch, which lets the format read it again with less work; None if nothing.
+
+        It depends only on the bytes and on the format. It is kept in memory, in the process that landed the bytes.
+        """
+        return None
 
     @property
     @abstractmethod

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from etl_assets.model.text import escape_control_characters
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 CATALOGUE: Final = "_catalogue"
@@ -72,6 +73,17 @@ class MemberIndex:
     names: tuple[str, ...]
     spans: tuple[Span, ...]
     unterminated: bool = False
+
+
+@dataclass(frozen=True)
+class FoundIndex(MemberIndex):
+    """The index of a file that this process has landed, with what was found out about its batches then.
+
+    Attributes:
+        found: By number of the batch; see `RawBatch.found`.
+    """
+
+    found: Mapping[int, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

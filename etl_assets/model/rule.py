@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from etl_assets.model.checks import RECORD, values_check
+
 UNTERMINATED: Final = "record__unterminated"
 """The rule that the last record of a file is followed by a line end."""
 KEY_UNIQUE: Final = "key__unique"
@@ -29,3 +31,10 @@ class RuleInfo:
     words: str
     columns: tuple[str, ...] = ()
     by_consent: bool = True
+
+    @property
+    def check(self) -> str:
+        """The name of the asset check that has the rule: that of its column, of records, or one of its own."""
+        if len(self.columns) == 1 and self.name.startswith(f"{self.columns[0]}__"):
+            return values_check(self.columns[0])
+        return RECORD if self.name == KEY_UNIQUE or self.name.startswith(f"{RECORD}__") else self.name

@@ -46,8 +46,12 @@ def names_text(names: Sequence[str]) -> str:
 
 def quoted(name: str) -> str:
     """Return a name in quotes, escaped, and cut if it is long."""
-    cut = name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}…"
-    return f"'{escape_control_characters(cut)}'"
+    return f"'{escape_control_characters(cut(name, _SHOWN_CHARACTERS))}'"
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text of at most so many characters, and a sign after it if it was longer."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _escape(char: str) -> str:

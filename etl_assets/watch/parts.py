@@ -24,4 +24,4 @@ def batch_profile(schema: Schema, raw: RawBatch, rows: pl.DataFrame, batches: in
         rows: The rows that its records became, typed, as in `Batch`.
         batches: How many batches the delivery has.
     """
-    return BatchProfile(profile_batch(schema, rows), observe(schema, raw, batches))
+    return BatchProfile(profile_batch(schema, rows, batches), observe(schema, raw, batches))

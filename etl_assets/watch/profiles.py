@@ -1,8 +1,9 @@
 """Profile the columns of a delivery: summarize each batch into a part, and merge the parts of all batches.
 
-A part is written as bytes together with its batch, so a resumed load loses no part. Counts,
-extremes, means and deviations are exact, over all rows; quantiles and frequent values come from an even sample of large
-batches. The sketches are in `sketches`, ``postgres.watch.profiles`` stores the parts, `anomaly` evaluates the profiles.
+A part is written as bytes together with its batch, so a resumed load loses no part. Counts, extremes, means and
+deviations are exact, over all rows; quantiles and frequent values come from an even sample of large batches, which is
+smaller if the delivery has many. The sketches are in `sketches`, ``postgres.watch.profiles`` stores the parts,
+`anomaly` evaluates the profiles.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ FORMAT: Final = 1
 """Version of the parts' format. Parts of any other version are not read."""
 SAMPLED_FROM: Final = 8192
 """From this number of rows on, a batch's quantiles and frequent values come from a sample of at least half as many."""
+SAMPLED_OF_DELIVERY: Final = 32_768
+"""If the batches of a delivery would have more sampled rows than that, fewer are sampled of each, but not fewer than
+`FEWEST_SAMPLED` / 2."""
+FEWEST_SAMPLED: Final = 2048
 
 _LONGEST_TEXT: Final = 200
 _FREQUENT_OF_BATCH: Final = 256
@@ -39,18 +44,20 @@ _UNITS: Final = {"timestamp": 1_000_000, "time": 1_000_000_000}
 _LENGTH: Final = struct.Struct(">I")
 
 
-def profile_batch(schema: Schema, rows: pl.DataFrame) -> bytes:
+def profile_batch(schema: Schema, rows: pl.DataFrame, batches: int = 1) -> bytes:
     """Summarize the columns of a batch.
 
     Args:
         schema: The contract; only its columns are profiled.
         rows: Typed, as in `Batch`.
+        batches: How many batches the delivery has; all are sampled alike.
 
     Returns:
         One part, for `merge`.
     """
     rows = rows.with_columns(_unsigned_zeros(column.name) for column in schema.columns if column.type.name == "float")
-    step = 1 << max(0, (2 * rows.height // SAMPLED_FROM).bit_length() - 1)
+    most = max(FEWEST_SAMPLED, min(SAMPLED_FROM, SAMPLED_OF_DELIVERY // max(1, batches)))
+    step = 1 << max(0, (2 * rows.height // most).bit_length() - 1)
     sampled = _sample_rows(rows.height, step)
     numbers = rows.select(_number(column) for column in schema.columns if _shows_values(column))
     facts: dict[str, dict[str, Any]] = {}

@@ -18,8 +18,9 @@ from psycopg import sql
 
 from etl_assets import Column, References, Schema
 from etl_assets.audit import library
-from etl_assets.audit.auditor import SAMPLE, open_auditor
+from etl_assets.audit.auditor import open_auditor
 from etl_assets.audit.examination import audit_table
+from etl_assets.audit.results import SAMPLE
 from etl_assets.audit.suite import compile_suite
 from etl_assets_tests.ingest.world import World
 from etl_assets_tests.validate.oracle import judge

@@ -18,7 +18,8 @@ from psycopg import sql
 
 from etl_assets import Column, Expectation, Schema
 from etl_assets.audit import library
-from etl_assets.audit.auditor import SAMPLE, open_auditor
+from etl_assets.audit.auditor import open_auditor
+from etl_assets.audit.results import SAMPLE
 from etl_assets.errors import LoadError, TransientLoadError
 from etl_assets.model.expectation_types import IN_DATABASE, OUTSIDE_DATABASE, ROWS
 

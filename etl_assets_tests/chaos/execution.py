@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from etl_assets.postgres.tables import upsert
 from etl_assets_tests.chaos import points
 from etl_assets_tests.chaos.dagster_replay import replay_in_dagster
 from etl_assets_tests.chaos.history import (
@@ -87,11 +88,17 @@ class Execution:
         """Do some work in a process that no fault meets."""
 
         def with_variant(flags: Flags) -> None:
-            if self._variant is not None:
-                self._variant()
+            self._install()
             work(flags)
 
         return fork(with_variant, self._warehouse.folder / "aside.log")
+
+    def _install(self) -> None:
+        """Make this process wrong, if a variant is tried; every second trial replaces rows, as is done with many."""
+        if self._history.seed % 2:
+            points.substitute(upsert, "REPLACED_FROM", 1)
+        if self._variant is not None:
+            self._variant()
 
     def run(self, step: Step, record: Rejected | None = None) -> None:
         """Start the run of a step and those beside it, let the fault happen, and wait for their ends.
@@ -151,8 +158,7 @@ class Execution:
         def work(flags: Flags) -> None:
             if step.fault is not None:
                 points.arm(step.fault, flags)
-            if self._variant is not None:
-                self._variant()
+            self._install()
             if self._history.cut == "frames":
                 runs.write_frame(key, self._log.published[key, self._log.current[key]].records, flags)
             elif step.action in {"replay", "correct"}:

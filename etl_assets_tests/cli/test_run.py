@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from etl_assets_tests.cli.desk import Desk
 
 _KEYS = [
-    "source", "partition", "delivery", "status", "read", "rejected", "filtered", "produced", "inserted", "updated",
-    "unchanged", "duplicate", "deleted", "skipped", "expired", "seconds", "error", "remarks",
+    "source", "partition", "delivery", "status", "since", "read", "rejected", "filtered", "produced", "inserted",
+    "updated", "unchanged", "duplicate", "deleted", "skipped", "expired", "seconds", "error", "remarks",
 ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from etl_assets.errors import BusyError, TooManyRejectedError
 from etl_assets.load import ReplayRequest, Target
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, locks, quarantine
-from etl_assets.postgres.ledger.conservation import conservation
+from etl_assets.postgres.ledger.conservation import conservation, table_violations
 from etl_assets_tests.load.feed import Feed
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class LoaderSuite(ABC):
     @staticmethod
     def violations(feed: Feed, delivery: Delivery) -> list[str]:
         with connected(feed.url) as connection:
-            return conservation(connection, feed.source, feed.table, delivery)
+            return [*conservation(connection, delivery), *table_violations(connection, feed.source, feed.table)]
 
     @staticmethod
     def waiting(feed: Feed) -> list[Rejected]:

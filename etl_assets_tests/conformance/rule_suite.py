@@ -80,7 +80,9 @@ class RuleSuite:
         assert info.words.startswith("x ")
         assert info.columns == ("x",)
         source = World("", tmp_path, self.schema).source
-        assert {check.name: check.description for check in core_specs(source, None)}[self.name] == info.words
+        checks = {check.name: check.description or "" for check in core_specs(source, None)}
+        assert self.name not in checks
+        assert info.words in checks["values__x"]
 
     def test_a_failed_check_is_an_alert_unless_the_rule_is_broken_by_consent(self) -> None:
         (info,) = (info for info in self.schema.rule_infos if info.name == self.name)

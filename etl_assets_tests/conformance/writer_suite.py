@@ -21,6 +21,7 @@ from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.ledger.conservation import table_violations
+from etl_assets.postgres.ledger.row_counts import ROW_COUNTS_ARE_THOSE_OF_THE_LEDGER, count_rows
 from etl_assets.schema import DELIVERY_ID, Column, Schema
 from etl_assets_tests.ingest.world import World, ending_after
 
@@ -237,9 +238,17 @@ _IDS: Final = "SELECT id FROM etl.delivery WHERE source = '{}' ORDER BY id"
 
 
 def unbalanced(world: World) -> list[str]:
-    """Return where the ledger and the table differ."""
+    """Return where the ledger, the kept row counts and the table differ."""
+    source = world.source
+    present = f"SELECT count(*) FROM {source.table} WHERE {'_deleted_at IS NULL' if source.writer.marks else 'true'}"
     with connected(world.url) as connection:
-        return table_violations(connection, world.name, world.source.stored_table)
+        kept = ROW_COUNTS_ARE_THOSE_OF_THE_LEDGER.examine(connection)
+        found = [*map(str, kept), *table_violations(connection, world.name, source.stored_table)]
+        rows = count_rows(connection, world.name, source.table)
+    loading = world.query(f"SELECT FROM etl.delivery WHERE source = '{world.name}' AND status = 'loading'")
+    if not loading and (rows,) != world.query(present)[0]:
+        found.append(f"{source.table} has other than the {rows} rows that are kept")
+    return found
 
 
 def assert_sound(world: World) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from etl_assets_tests.declarations.mistakes import KEY, E, assert_refused, located, schema, source, tabled
 
 if TYPE_CHECKING:
@@ -147,6 +149,36 @@ SOURCES: dict[str, Mistake] = {
         lambda: source(expectations=(E.Expectation("expect_column_values_to_be_unique", column="z"),)),
         "expectations",
         "Use declared columns",
+    ),
+    "an expectation with the name of the check of a column": (
+        lambda: source(expectations=(E.Expectation("expect_column_to_exist", column="k", name="values__k"),)),
+        "expectations",
+        "Give it a name of its own",
+    ),
+    "an expectation with the name of a rule": (
+        lambda: source(expectations=(E.Expectation("expect_column_to_exist", column="k", name="k__type"),)),
+        "expectations",
+        "Give it a name of its own",
+    ),
+    "a rule with the name of the check of records": (
+        lambda: schema(rules=(E.Rule("record", pl.col("k") > 0, "k is above 0"),)),
+        "rules",
+        "Give it a name of its own",
+    ),
+    "a rule with the name of a built-in check": (
+        lambda: schema(rules=(E.Rule("drift", pl.col("k") > 0, "k is above 0"),)),
+        "rules",
+        "Give it a name of its own",
+    ),
+    "a rule over columns with the name of the check of a column": (
+        lambda: schema(
+            E.Column("values", "text"),
+            E.Column("x", "text"),
+            E.Column("x__unique", "integer"),
+            rules=(E.UniqueTogether("values", "x"),),
+        ),
+        "rules",
+        "Give it a name of its own",
     ),
     "a check that has a name of ours": (
         lambda: source(expectations=(E.Expectation("expect_column_to_exist", column="k", name="shape"),)),

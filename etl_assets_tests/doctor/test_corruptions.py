@@ -91,6 +91,14 @@ class _By(NamedTuple):
 
 _SHOWN_BY_THE_DATABASE: Final = {
     "a row is deleted": _By("DELETE FROM core.goods WHERE code = 5", "rows_are_as_many_as_entered"),
+    "a kept row count is changed": _By(
+        "UPDATE etl.row_count SET rows = rows + 1", "row_counts_are_those_of_the_ledger"
+    ),
+    "the trigger that keeps the row counts is off": _By(
+        "ALTER TABLE etl.batch DISABLE TRIGGER keep_row_count; UPDATE etl.batch SET deleted = 1, inserted = inserted "
+        "WHERE id = (SELECT min(id) FROM etl.batch)",
+        "row_counts_are_those_of_the_ledger",
+    ),
     "the table is emptied": _By("TRUNCATE core.goods", "rows_are_as_many_as_entered"),
     "the table is dropped": _By("DROP TABLE core.goods", "tables_are_there"),
     "a record number is out of range": _By(

@@ -172,7 +172,7 @@ def test_an_audit_of_a_table_as_declared_passes_and_shows_the_path_of_its_page(b
     assert (key, observation.description) == ("core/people", "The table is as declared.")
     metadata: dict[str, Any] = dict(observation.metadata)
     assert metadata["rows"].value == 2
-    assert metadata["expectations"].value == metadata["expectations met"].value == 9
+    assert metadata["expectations"].value == metadata["expectations met"].value == 10
     assert metadata["data docs"] == data_docs("people")
     assert page_of(bench.folder / "home", "people").read_text("utf-8").count("as declared")
     assert bench.query("SELECT name, passed, records FROM etl.check_result WHERE name = 'audit'") == [
@@ -196,6 +196,37 @@ def test_a_table_changed_by_hand_fails_the_audit_after_all_tables_are_checked(be
     ]
     alerts = bench.query("SELECT rule, subject, status FROM etl.alert")
     assert alerts == [("check_failed", "audit", "open")]
+
+
+def test_a_row_deleted_by_hand_fails_the_audit_with_what_to_do(bench: Bench, loaded: Source) -> None:
+    bench.query("DELETE FROM core.people WHERE id = 2")
+    (observation,) = observed(audit(bench, loaded)).values()
+    (record,) = rows_of(observation.metadata["not as declared"])
+    assert record["rule"] == "record__row_count"
+    assert record["found"].startswith("It has 1 rows, and the ledger 2. Somebody changed the table by hand:")
+
+
+def test_an_audit_checks_the_declared_expectations_over_the_whole_table(bench: Bench) -> None:
+    own = Expectation("etl_assets_tests.audit.own_expectations:ExpectColumnValuesToBeAnAge", column="age")
+    source = bench.people("1,Ann,30", "2,Bo,41", "3,Cy,42", expectations=(YOUNG, own))
+    run(bench, source)
+    (observation,) = observed(audit(bench, source)).values()
+    (record,) = rows_of(observation.metadata["not as declared"])
+    assert (record["rule"], record["found"]) == ("young", "2 of 3 rows do not meet it.")
+
+
+def test_an_audit_asks_a_table_of_partitions_only_what_each_row_must_meet(bench: Bench) -> None:
+    for key, line in (("a", "1,Ann,30"), ("b", "2,Bo,41"), ("c", "3,Cy,30")):
+        (bench.folder / f"{key}.csv").write_text(f"id,name,age\n{line}\n")
+    source = bench.declare(
+        expectations=(YOUNG, FEW),
+        partitions=Static(("a", "b", "c")),
+        extractor=FileExtractor(location=str(bench.folder / "{key}.csv"), format=Csv(), settle_seconds=0),
+    )
+    for key in ("a", "b", "c"):
+        run(bench, source, key)
+    (observation,) = observed(audit(bench, source)).values()
+    assert [record["rule"] for record in rows_of(observation.metadata["not as declared"])] == ["young"]
 
 
 def test_an_alert_about_an_audit_is_resolved_when_the_table_is_as_declared_again(bench: Bench, loaded: Source) -> None:

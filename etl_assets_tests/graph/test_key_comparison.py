@@ -66,8 +66,17 @@ def test_a_run_in_which_none_is_due_shows_the_last_comparison(bench: Bench, peop
     run(bench, people)
     write(bench, "DELETE FROM people WHERE id = 'secret-7'")
     run(bench, people, FORCED)
+    write(bench, "INSERT INTO people VALUES ('secret-20', 'Eve')")
     check = run(bench, people)
     assert "absent in all: 1." in (check.description or "")
+    assert bench.query("SELECT count(*) FROM etl.key_comparison") == [(2,)]
+
+
+def test_a_run_in_which_a_comparison_is_due_is_not_unchanged(bench: Bench, people: Source) -> None:
+    run(bench, people)
+    assert materialized(bench.run(people)) == []
+    bench.query("UPDATE etl.key_comparison SET began_at = began_at - interval '2 days'")
+    run(bench, people)
     assert bench.query("SELECT count(*) FROM etl.key_comparison") == [(2,)]
 
 

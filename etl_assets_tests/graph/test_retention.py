@@ -42,7 +42,10 @@ def test_the_job_is_there_only_if_a_source_does_not_keep_every_row(bench: Bench)
         keep: {schedule.name for schedule in definitions({"people": kept(bench, keep)}).schedules or ()}
         for keep in (None, "30 days")
     }
-    assert schedules == {None: {"audit_schedule"}, "30 days": {"audit_schedule", "retention_schedule"}}
+    assert schedules == {
+        None: {"audit_schedule", "prune_schedule"},
+        "30 days": {"audit_schedule", "prune_schedule", "retention_schedule"},
+    }
 
 
 def test_the_table_shows_what_was_dropped_and_what_was_too_old(bench: Bench) -> None:

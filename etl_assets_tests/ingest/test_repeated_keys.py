@@ -49,7 +49,8 @@ def test_a_record_with_the_key_of_an_earlier_one_is_reported_with_its_place_and_
     assert report.rules == {KEY_UNIQUE: 1}
     assert report.counts.rejected == 0
     with connected(batched.url) as connection:
-        results = {result.name: result for result in loaded_results(batched.source, connection, [report])}
+        checks = loaded_results(batched.source, connection, [report])
+    results = {result.name: result for check in checks for result in check.entries}
     assert (results[KEY_UNIQUE].passed, results[KEY_UNIQUE].by_consent) == (False, False)
     assert results[KEY_UNIQUE].places == ("record 3 at :4",)
     assert batched.violations() == []

@@ -12,7 +12,7 @@ from etl_assets.landing import LandingStore, Warehouse
 from etl_assets.model.partitions import Partition
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
-from etl_assets.postgres.ledger.conservation import conservation
+from etl_assets.postgres.ledger.conservation import conservation, table_violations
 from etl_assets.postgres.migrations.migrate import migrate
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _violations(url: str, delivery: Delivery) -> list[str]:
     with connected(url) as connection:
         current = deliveries.by_id(connection, delivery.id)
         assert current is not None
-        return conservation(connection, "things", "core.things", current)
+        return [*conservation(connection, current), *table_violations(connection, "things", "core.things")]
 
 
 def test_a_loaded_delivery_has_no_violation(loaded: tuple[str, Delivery]) -> None:

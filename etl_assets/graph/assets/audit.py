@@ -23,7 +23,7 @@ from etl_assets.source import Source
 if TYPE_CHECKING:
     from etl_assets.landing import Warehouse
 
-WEEKLY: Final = "0 5 * * 0"
+NIGHTLY: Final = "0 5 * * *"
 EXPECTATIONS: Final = "expectations"
 EXPECTATIONS_MET: Final = "expectations met"
 ROWS: Final = "rows"
@@ -41,7 +41,7 @@ def audit_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
     @dg.op(
         name=AUDIT_STEP,
         out={},
-        description="Check stored tables against their declarations with Great Expectations; write Data Docs.",
+        description="Check stored tables against their declarations and the ledger; write Data Docs.",
         required_resource_keys={WAREHOUSE},
         config_schema={"sources": dg.Field([str], default_value=[], description="Only these sources; by default all.")},
     )
@@ -84,14 +84,14 @@ def audit_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
 
 
 def audit_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
-    """Return the schedule that audits every table once a week, on Sunday."""
+    """Return the schedule that audits every table every night."""
     return dg.ScheduleDefinition(
         name=f"{AUDIT}_schedule",
         job=job,
-        cron_schedule=WEEKLY,
+        cron_schedule=NIGHTLY,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Checks every stored table against its declaration, once a week.",
+        description="Checks every stored table against its declaration and the ledger, every night.",
     )
 
 

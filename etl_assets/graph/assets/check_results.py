@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
+from etl_assets.graph.runs.rules_table import FAILED, RECORDS, RULES, rules_table
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from dagster._core.definitions.asset_checks.asset_check_evaluation import (
@@ -16,8 +18,12 @@ if TYPE_CHECKING:
 
     from etl_assets.model.check_result import CheckResult, Fact
 
-RECORDS = "records"
-FAILED = "failed records"
+WORST: Final = "failed records of the worst rule"
+
+
+def in_order(results: Iterable[CheckResult]) -> list[CheckResult]:
+    """Return results as they are reported: those that block a run first, of these and of the others the failed ones."""
+    return sorted(results, key=lambda result: (not result.blocking, result.passed))
 
 
 def asset_check_result(result: CheckResult) -> dg.AssetCheckResult:
@@ -78,7 +84,10 @@ def _severity(result: CheckResult) -> dg.AssetCheckSeverity:
 
 def _metadata(result: CheckResult) -> dict[str, dg.MetadataValue]:
     metadata: dict[str, dg.MetadataValue] = {RECORDS: dg.MetadataValue.int(result.records)}
-    if not result.facts:
+    if result.rules:
+        metadata[WORST] = dg.MetadataValue.int(result.failed_records)
+        metadata[RULES] = rules_table(result.rules)
+    elif not result.facts:
         metadata[FAILED] = dg.MetadataValue.int(result.failed_records)
     if isinstance(result.observed, str):
         metadata["observed"] = dg.MetadataValue.text(result.observed)

@@ -1,4 +1,4 @@
-"""The asset checks of a source: one for each declared rule, and those that every source has.
+"""The asset checks of a source: one for each column, one for records, one for each rule of one's own, and the built-in.
 
 The results come from the ledger and the tables; no delivery is read again. Module `source_assets` decides what a result
 does to a run.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
 from etl_assets import watch
+from etl_assets.graph.assets.check_results import in_order
 from etl_assets.graph.assets.metadata import broken_rules
 from etl_assets.graph.keys import core_key, landing_key
 from etl_assets.model.check_result import CheckResult
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from etl_assets.errors import DeliveryError
     from etl_assets.load import LoadReport
     from etl_assets.model.delivery import Delivery
+    from etl_assets.model.rule import RuleInfo
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.key_comparisons import Comparison
     from etl_assets.source import Source
@@ -43,13 +46,15 @@ def landing_specs(source: Source, partitions: dg.PartitionsDefinition[str] | Non
 
 
 def core_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) -> list[dg.AssetCheckSpec]:
-    """Return the checks of ``core/x``: the declared rules first, in their order."""
+    """Return the checks of ``core/x``: those that block a run first, then those of rules in their order."""
     key = core_key(source.name)
-    specs = [spec(rule.name, key, rule.words, partitions) for rule in source.rules]
+    specs = []
     share = f"At most {source.max_rejected:.2%} of a delivery's records are rejected; above it the run stops."
     specs.append(spec(REJECTED_SHARE, key, share, partitions, blocking=True))
-    sums = "Every record of the delivery is in the table, in the quarantine or in a named count, and the sums agree."
+    sums = "Every record of the delivery is in the ledger, the rejected ones in the quarantine, and the sums agree."
     specs.append(spec(CONSERVATION, key, sums, partitions, blocking=True))
+    for check, rules in _by_check(source).items():
+        specs.append(spec(check, key, f"{'; '.join(rule.words for rule in rules)}.", partitions))
     if (keys := source.extractor.compares_keys) is not None:
         about = (
             f"At most {keys.max_absent:.2%} of the rows lost their key at the source between two comparisons of keys."
@@ -78,7 +83,7 @@ def loaded_results(source: Source, connection: Connection, reports: Sequence[Loa
     return [
         *_rule_results(source, broken_rules(reports), counts.read, places),
         _rejected_share(source, loaded, counts.rejected, counts.read),
-        _conservation_result(source, connection, loaded, counts.read),
+        _conservation_result(connection, loaded, counts.read),
         *_deletions_results(source, connection, loaded[-1]),
         drift_result(source, connection, counts.read),
         *_monitor_results(source, connection, loaded),
@@ -90,7 +95,7 @@ def blocking_results(source: Source, connection: Connection, delivery: Delivery)
     counts, _ = entries.sum_entries(entries.find_all(connection, delivery))
     return [
         _rejected_share(source, [delivery], counts.rejected, counts.read),
-        _conservation_result(source, connection, [delivery], counts.read),
+        _conservation_result(connection, [delivery], counts.read),
     ]
 
 
@@ -166,19 +171,13 @@ def refused_results(
     """
     records = delivery.manifest.records
     return [
-        *(result for result in _rule_results(source, rules, records, places) if not result.passed),
         _rejected_share(source, [delivery], rejected, records),
+        *_rule_results(source, rules, records, places, broken_alone=True),
     ]
 
 
-def _conservation_result(
-    source: Source, connection: Connection, deliveries: Sequence[Delivery], records: int
-) -> CheckResult:
-    violations = [
-        violation
-        for delivery in deliveries
-        for violation in conservation(connection, source.name, source.stored_table, delivery)
-    ]
+def _conservation_result(connection: Connection, deliveries: Sequence[Delivery], records: int) -> CheckResult:
+    violations = [violation for delivery in deliveries for violation in conservation(connection, delivery)]
     description = "; ".join(dict.fromkeys(violations)) or "All sums agree."
     return CheckResult(CONSERVATION, passed=not violations, blocking=True, description=description, records=records)
 
@@ -215,20 +214,56 @@ def _merge(results: Sequence[CheckResult]) -> CheckResult:
 
 
 def _rule_results(
-    source: Source, rules: Mapping[str, int], records: int, places: Mapping[str, Sequence[str]]
+    source: Source,
+    numbers: Mapping[str, int],
+    records: int,
+    places: Mapping[str, Sequence[str]],
+    *,
+    broken_alone: bool = False,
 ) -> list[CheckResult]:
-    return [
-        CheckResult(
-            rule.name,
-            passed=not (broken := rules.get(rule.name, 0)),
-            description=f"{broken} of {records} records break it." if broken else "",
-            failed_records=broken,
-            records=records,
-            by_consent=rule.by_consent,
-            places=tuple(places.get(rule.name, ())),
-        )
-        for rule in source.rules
-    ]
+    """Return the results of the checks of rules; of the broken rules alone if the others are not known to be kept."""
+    checks = []
+    for check, rules in _by_check(source).items():
+        results = [
+            CheckResult.of_rule(
+                rule.name,
+                rule.words,
+                numbers.get(rule.name, 0),
+                records,
+                by_consent=rule.by_consent,
+                places=places.get(rule.name, ()),
+            )
+            for rule in rules
+            if not broken_alone or numbers.get(rule.name, 0)
+        ]
+        if results:
+            checks.append(results[0] if check == results[0].name else CheckResult.of_rules(check, results))
+    return checks
+
+
+def of_history(
+    source: Source, results: Sequence[CheckResult], places: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> list[CheckResult]:
+    """Return results of ``core/x`` as the history has them, one for each rule, as the results of its checks.
+
+    Args:
+        source: The declaration, under which they were entered.
+        results: From the history, which does not keep places.
+        places: Places of the first records that broke each rule.
+    """
+    names = {rule.name for rule in source.rules}
+    numbers = {result.name: result.failed_records for result in results if result.name in names}
+    records = max((result.records for result in results if result.name in names), default=0)
+    others = [result for result in results if result.name not in names]
+    return in_order([*_rule_results(source, numbers, records, places), *others])
+
+
+def _by_check(source: Source) -> dict[str, list[RuleInfo]]:
+    """Return the rules of a source by the name of the check that has them."""
+    checks: dict[str, list[RuleInfo]] = {}
+    for rule in source.rules:
+        checks.setdefault(rule.check, []).append(rule)
+    return checks
 
 
 def _rejected_share(source: Source, deliveries: Sequence[Delivery], rejected: int, records: int) -> CheckResult:

@@ -1,6 +1,6 @@
 """The declared expectations of a source as asset checks of ``core/x``, in one step after the load of the table.
 
-The step imports Great Expectations, which queries Postgres; no row leaves the database. The annotations are not
+Postgres evaluates them over the rows that the run is about; no row leaves the database. The annotations are not
 postponed here, because Dagster reads those of steps.
 """
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from etl_assets.audit.auditor import open_auditor
+from etl_assets.audit.evaluation import evaluate
+from etl_assets.audit.scope import Scope, written_by
 from etl_assets.errors import LoadError
-from etl_assets.graph.assets.check_results import asset_check_result
+from etl_assets.graph.assets.check_results import asset_check_result, in_order
 from etl_assets.graph.assets.checks import spec
 from etl_assets.graph.keys import WAREHOUSE, core_key
 from etl_assets.graph.partitions import partitions_definition
@@ -19,11 +20,9 @@ from etl_assets.graph.runs.retries import retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.expectation import Expectation
-from etl_assets.postgres.connection import in_session
+from etl_assets.postgres.connection import Connection, in_session
 from etl_assets.postgres.ledger import deliveries
-from etl_assets.postgres.tables.audit_queries import deliveries_of
 from etl_assets.postgres.tables.ddl import exists
-from etl_assets.postgres.tables.marks import has_marks
 from etl_assets.source import Source
 
 if TYPE_CHECKING:
@@ -33,10 +32,7 @@ PHASE: Final = "expectations"
 
 
 def expectation_checks(source: Source) -> list[dg.AssetChecksDefinition]:
-    """Return the step that validates the declared expectations of a source; nothing if it declares none.
-
-    For a source with partitions, the step validates only the rows that the partition brought.
-    """
+    """Return the step that validates the declared expectations of a source; nothing if it declares none."""
     if not source.expectations:
         return []
     partitions = partitions_definition(source.partitions, source.name)
@@ -55,7 +51,7 @@ def expectation_checks(source: Source) -> list[dg.AssetChecksDefinition]:
         tries = context.retry_number
         record = RunRecord.of(warehouse.url, context.run, source, partition, PHASE, tries)
         with retrying(tries), record.entering_errors(retried_errors(tries)):
-            delivery, results = _validate(source, warehouse.url, partition, source.expectations)
+            delivery, results = _validate(source, warehouse.url, partition, context.run.run_id, source.expectations)
             record.checks(delivery, results)
             yield from map(asset_check_result, results)
             if unmet := [result.name for result in results if result.blocking and not result.passed]:
@@ -67,39 +63,42 @@ def expectation_checks(source: Source) -> list[dg.AssetChecksDefinition]:
     return [validate]
 
 
-def blocking_results(source: Source, url: str, partition: str) -> list[CheckResult]:
+def blocking_results(source: Source, url: str, partition: str, run_id: str) -> list[CheckResult]:
     """Return the results of the blocking expectations of a source, for what a partition brought, as the table is now.
 
     Args:
         source: The declaration.
         url: Of the warehouse.
         partition: Key of the partition; empty if the source has none.
+        run_id: Of the run that changed it.
     """
     blocking = tuple(expectation for expectation in source.expectations if expectation.blocking)
-    return _validate(source, url, partition, blocking)[1] if blocking else []
+    return _validate(source, url, partition, run_id, blocking)[1] if blocking else []
 
 
 def _validate(
-    source: Source, url: str, partition: str, expectations: Sequence[Expectation]
+    source: Source, url: str, partition: str, run_id: str, expectations: Sequence[Expectation]
 ) -> tuple[int | None, list[CheckResult]]:
     """Return the id of the newest delivery concerned, and one check result for each expectation."""
-    newest, brought, table_exists, marked = in_session(
+    newest, scope = in_session(
         url,
         lambda session: (
             deliveries.newest(session, source.name, partition),
-            deliveries_of(session, source.name, partition) if partition else None,
-            exists(session, source.table),
-            has_marks(session, source.table),
+            _scope(session, source, partition, run_id),
         ),
     )
-    if not table_exists:
+    if scope is None:
         missing = f"There is no table {source.table}; materialize {core_key(source.name).to_user_string()} first."
         return None, [
             CheckResult(expectation.name, passed=False, blocking=expectation.blocking, description=missing)
             for expectation in expectations
         ]
-    with open_auditor(url, source.schema, source.table, brought, marked=marked) as table_auditor:
-        return newest.id if newest else None, table_auditor.evaluate(expectations)
+    return newest.id if newest else None, in_order(evaluate(url, source.schema, scope, expectations))
+
+
+def _scope(session: Connection, source: Source, partition: str, run_id: str) -> Scope | None:
+    """Return the rows that a run is about; None if there is no table."""
+    return written_by(session, source, partition, run_id) if exists(session, source.table) else None
 
 
 def _spec(

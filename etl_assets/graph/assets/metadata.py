@@ -11,7 +11,8 @@ from etl_assets.graph.assets.plots import Bar, bars
 from etl_assets.model.counts import Counts
 from etl_assets.model.text import names_text, storable
 from etl_assets.postgres.ledger.retention import dropped_rows
-from etl_assets.postgres.runs.asset_metadata import recent_deliveries, row_counts
+from etl_assets.postgres.ledger.row_counts import count_partition_rows, count_rows
+from etl_assets.postgres.runs.asset_metadata import recent_deliveries
 from etl_assets.schema.rules.required import Required
 from etl_assets.schema.rules.type import WrittenAsType
 from etl_assets.schema.rules.unique import Unique
@@ -120,7 +121,6 @@ def loaded(
         partition: The partition that was loaded.
         reports: One for each delivery.
     """
-    rows, partition_rows = row_counts(connection, table, name, partition.key)
     recent = recent_deliveries(connection, name)
     metadata: Metadata = {
         "status": dg.MetadataValue.text(", ".join(report.status for report in reports)),
@@ -131,7 +131,7 @@ def loaded(
             "Records; the rejected ones in the other colour",
             [Bar(delivered.label, delivered.records, delivered.rejected) for delivered in recent],
         ),
-        "dagster/row_count": dg.MetadataValue.int(rows),
+        "dagster/row_count": dg.MetadataValue.int(count_rows(connection, name, table)),
     }
     if (retained := dropped_rows(connection, name)) is not None:
         kept_from, dropped = retained
@@ -143,7 +143,8 @@ def loaded(
             [Bar(delivered.label, delivered.share, delivered.share) for delivered in recent],
         )
     if partition.key:
-        metadata["dagster/partition_row_count"] = dg.MetadataValue.int(partition_rows)
+        rows = count_partition_rows(connection, name, table, partition.key)
+        metadata |= {} if rows is None else {"dagster/partition_row_count": dg.MetadataValue.int(rows)}
     if rules := broken_rules(reports):
         metadata["rules broken"] = reasons_table(rules)
     return metadata

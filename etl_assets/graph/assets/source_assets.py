@@ -14,9 +14,10 @@ from etl_assets import ingest, watch
 from etl_assets.errors import DeliveryError, LoadError, ShapeError, TooManyRejectedError
 from etl_assets.extract import progress
 from etl_assets.graph.assets import checks, metadata
-from etl_assets.graph.assets.check_results import asset_check_evaluation, asset_check_result
+from etl_assets.graph.assets.check_results import asset_check_evaluation, asset_check_result, in_order
 from etl_assets.graph.assets.stream import OnRefusal, Stream
 from etl_assets.graph.assets.touched import log_touched
+from etl_assets.graph.assets.unchanged import land_if_new, log_unchanged
 from etl_assets.graph.keys import WAREHOUSE, core_key, landing_key, quarantine_key
 from etl_assets.graph.partitions import partition_of, partitions_definition
 from etl_assets.graph.runs.retries import TRANSIENT_FETCH, retried_errors, retrying
@@ -32,6 +33,7 @@ from etl_assets.model.trigger import After
 from etl_assets.postgres.connection import Connection, in_session
 from etl_assets.postgres.ledger import deliveries, entries, quarantine
 from etl_assets.postgres.runs.asset_metadata import sample_places
+from etl_assets.postgres.runs.standing import Standing
 from etl_assets.source import Source
 
 RELOAD = "reload"
@@ -72,6 +74,7 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
         pool=source.name,
         partitions_def=partitions,
         check_specs=checks.landing_specs(source, partitions),
+        output_required=False,
         metadata=link,
         config_schema={
             "file": dg.Field(
@@ -82,6 +85,11 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
                 default_value=False,
                 description="Fetch everything, if a fetch usually begins where the one before ended.",
             ),
+            "fetch": dg.Field(
+                bool,
+                default_value=False,
+                description="Fetch even if a poll finds nothing new, and compare the bytes by their hash.",
+            ),
         },
         required_resource_keys={WAREHOUSE},
     )
@@ -90,9 +98,11 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
         partition = partition_of(source, context)
         tries = context.op_execution_context.retry_number
         with retrying(tries, TRANSIENT_FETCH), record.entering_errors(retried_errors(tries, TRANSIENT_FETCH)):
-            config = context.op_execution_context.op_config
             with progress.shown(context.log.info):
-                landed = ingest.land(source, partition, warehouse, config.get("file"), full=config["full"])
+                landed = land_if_new(source, partition, context, warehouse)
+            if isinstance(landed, Standing):
+                yield log_unchanged(context, source, landed, record)
+                return
             for note in landed.delivery.manifest.notes:
                 context.log.warning("%s: %s", landed.delivery, note)
             drift = watch.observe_delivery(source, landed.delivery, warehouse)
@@ -181,7 +191,7 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
             if source.extractor.compares_keys is not None:
                 with stopwatch(seconds, "keys"):
                     results += _keys_results(source, stream.partition, context, warehouse)
-            newest = stream.reports[-1]
+            newest, results = stream.reports[-1], in_order(results)
             record.checks(newest.delivery.id, results)
             yield from map(asset_check_result, results)
             if failed := [result for result in results if result.blocking and not result.passed]:

@@ -9,17 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
 from etl_assets.graph.assets import checks, expectations, metadata
 from etl_assets.graph.assets.check_results import asset_check_evaluation
 from etl_assets.graph.keys import core_key, quarantine_key
+from etl_assets.graph.targets import newest_materializations
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries, quarantine
 from etl_assets.postgres.runs.results import complete_partitions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from etl_assets.model.counts import Counts
     from etl_assets.postgres.connection import Connection
@@ -51,13 +51,13 @@ def log_touched(
             shown = {what: metadata.counts_table({what: changed})}
             context.log_event(_materialization(source, key, partition, context.run_id, shown))
             context.log_event(waiting_materialization(source, connection, partition, context.run_id))
-        targets = _newest_materializations(context.instance, key, counts)
+        targets = newest_materializations(context.instance, key, counts)
         for partition in counts:
             newest = deliveries.newest(connection, source.name, partition)
             if newest is None or newest.status != "complete" or partition not in targets:
                 continue
             results = checks.blocking_results(source, connection, newest)
-            results += expectations.blocking_results(source, url, partition)
+            results += expectations.blocking_results(source, url, partition, context.run_id)
             for result in results:
                 evaluation: Any = asset_check_evaluation(result, key, partition or None, targets[partition])
                 context.log_event(evaluation)  # the type of an op's context does not mention evaluations
@@ -101,17 +101,3 @@ def _materialization(
         metadata=shown,
         tags={CODE_VERSION: source.fingerprint, DATA_VERSION: version},
     )
-
-
-def _newest_materializations(
-    instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Iterable[str]
-) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
-    """Return the newest materialization of each partition, as checks refer to it."""
-    targets: dict[str, Any] = {}
-    for partition in partitions:
-        wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None)
-        for record in instance.fetch_materializations(wanted, limit=1).records:
-            targets[partition] = AssetCheckEvaluationTargetMaterializationData(
-                storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
-            )
-    return targets

@@ -7,7 +7,7 @@ event log and enters them as the run would have done. It may be called any numbe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +15,7 @@ import dagster as dg
 
 from etl_assets import alerts, errors
 from etl_assets.graph.keys import REPLAY, REPLAY_STEP, delivered_as
+from etl_assets.graph.runs.rules_table import rule_results
 from etl_assets.graph.runs.run_record import ASKED_TO_END, enter_checks
 from etl_assets.model.alert import DEFAULT_ALERTS
 from etl_assets.model.check_result import CheckResult
@@ -168,6 +169,8 @@ def _failures(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[tuple[st
 def _reconcile_checks(
     connection: Connection, instance: dg.DagsterInstance, run: dg.DagsterRun, sources: Mapping[str, Source]
 ) -> None:
+    if history.is_unchanged(connection, run.run_id):
+        return  # they were entered by the run whose verdict stands
     entered = history.entered_checks(connection, run.run_id)
     missing: dict[RunKey, list[CheckResult]] = {}
     for key, result in _evaluations(instance, run, sources):
@@ -191,14 +194,18 @@ def _evaluations(
         evaluation = event.asset_check_evaluation_data
         partition = evaluation.partition or run.tags.get(PARTITION_TAG, "")
         name = _name_of(evaluation.asset_key, sources)
-        result = CheckResult(
-            evaluation.check_name,
-            passed=evaluation.passed,
-            blocking=evaluation.blocking,
-            description="" if evaluation.passed else _BY_HAND,
-            by_consent=evaluation.check_name in _rules_by_consent(sources.get(name)),
-        )
-        yield RunKey(run.run_id, name, partition), result
+        consented = _rules_by_consent(sources.get(name))
+        for result in rule_results(evaluation.metadata) or [_result_of(evaluation)]:
+            yield RunKey(run.run_id, name, partition), replace(result, by_consent=result.name in consented)
+
+
+def _result_of(evaluation: dg.AssetCheckEvaluation) -> CheckResult:
+    return CheckResult(
+        evaluation.check_name,
+        passed=evaluation.passed,
+        blocking=bool(evaluation.blocking),
+        description="" if evaluation.passed else _BY_HAND,
+    )
 
 
 def _rules_by_consent(source: Source | None) -> set[str]:

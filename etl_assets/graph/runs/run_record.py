@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from etl_assets.model.check_result import CheckResult
     from etl_assets.model.run import RunEnd
     from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.runs.standing import Standing
     from etl_assets.source import Source
 
 RUN_RETRY_TAG: Final = "dagster/retry_number"
@@ -56,6 +57,7 @@ class RunRecord:
         attempt: Number of the attempt of the whole run, from 1.
         again: Whether the step is a retry.
         last: Whether the step is the run's last one for the source partition.
+        declaration: Fingerprint of what decides how the run ends, besides the delivery; None for no source.
         began: When the step began, in seconds of this process's performance counter.
     """
 
@@ -69,6 +71,7 @@ class RunRecord:
     attempt: int = 1
     again: bool = False
     last: bool = True
+    declaration: str | None = None
     began: float = field(default_factory=time.perf_counter, repr=False, compare=False)
 
     @classmethod
@@ -83,9 +86,12 @@ class RunRecord:
             step: The step.
             tries: How often this run has tried the step before.
         """
-        name, rules = (source, DEFAULT_ALERTS) if isinstance(source, str) else (source.name, source.alert_rules)
         attempt = 1 + int(run.tags.get(RUN_RETRY_TAG, "0"))
-        return cls(url, run.run_id, name, partition, rules, step, run.job_name, attempt, again=tries > 0)
+        if isinstance(source, str):
+            return cls(url, run.run_id, source, partition, DEFAULT_ALERTS, step, run.job_name, attempt, again=tries > 0)
+        rules, declaration = source.alert_rules, source.verdict_fingerprint
+        record = cls(url, run.run_id, source.name, partition, rules, step, run.job_name, attempt, again=tries > 0)
+        return replace(record, declaration=declaration)
 
     @property
     def key(self) -> RunKey:
@@ -106,6 +112,7 @@ class RunRecord:
                 process=os.getpid(),
                 attempt=self.attempt,
                 again=self.again,
+                declaration=self.declaration,
             ),
         )
 
@@ -123,6 +130,11 @@ class RunRecord:
             )
             return
         in_session(self.url, partial(history.step_ended, key=self.key, delivery_id=delivery_id, seconds=spent))
+
+    def unchanged(self, standing: Standing) -> None:
+        """Enter that the run succeeded at once because there is nothing to do, and which verdict stands."""
+        declaration = self.declaration or ""
+        self._enter_end(lambda connection: history.run_unchanged(connection, self.key, standing, declaration))
 
     @contextmanager
     def entering_errors(self, retried: tuple[type[Exception], ...] = ()) -> Iterator[None]:

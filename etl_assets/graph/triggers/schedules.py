@@ -9,9 +9,11 @@ from datetime import datetime
 import dagster as dg
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
+from etl_assets.errors import EtlAssetsError
 from etl_assets.graph.keys import ALL_ASSETS, RUNS_PER_TICK, SOURCE_TAG, asset_keys, core_key
 from etl_assets.graph.partitions import add_files, partitions_definition
 from etl_assets.graph.resource import open_warehouse
+from etl_assets.graph.runs.unchanged import report_if_unchanged
 from etl_assets.model.trigger import Cron
 from etl_assets.source import Source
 
@@ -21,7 +23,8 @@ def cron_schedule(source: Source, trigger: Cron) -> dg.ScheduleDefinition:
 
     A tick requests every partition that is complete and was never loaded, oldest first, and then those whose last run
     failed. If there is none, it requests the newest again, since publishers correct what they published last. So the
-    next tick makes up for missed ticks. A tick does not request a partition that has a run under way.
+    next tick makes up for missed ticks. A tick does not request a partition that has a run under way. If a poll finds
+    that there is nothing to do for a partition, the tick enters and shows that, and requests no run.
 
     Args:
         source: The declaration.
@@ -38,25 +41,25 @@ def cron_schedule(source: Source, trigger: Cron) -> dg.ScheduleDefinition:
     )
     def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         at = context.scheduled_execution_time
-        if source.partitions is None:
-            yield _request(source, at)
-            return
-        complete = _complete(source, context.instance, at)
-        wanted = _wanted(source, context.instance, complete)
+        complete = [""] if source.partitions is None else _complete(source, context.instance, at)
+        wanted = complete if source.partitions is None else _wanted(source, context.instance, complete)
+        changed = [key for key in wanted if not _is_unchanged(source, key, context.instance)]
         if not complete:
             yield dg.SkipReason(f"{source.name} has no partition that is complete.")
         elif not wanted:
             yield dg.SkipReason(f"Every partition of {source.name} that is wanted has a run under way.")
-        for key in wanted:
+        elif not changed:
+            yield dg.SkipReason(f"Nothing new is published of {source.name}.")
+        for key in changed:
             yield _request(source, at, key)
 
     return tick
 
 
-def _request(source: Source, at: datetime, key: str | None = None) -> dg.RunRequest:
+def _request(source: Source, at: datetime, key: str) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=at.isoformat() if key is None else f"{key}@{at.isoformat()}",
-        partition_key=key,
+        run_key=f"{key}@{at.isoformat()}" if key else at.isoformat(),
+        partition_key=key or None,
         asset_selection=list(asset_keys(source.name)),
         tags={SOURCE_TAG: source.name},
     )
@@ -77,6 +80,17 @@ def _wanted(source: Source, instance: dg.DagsterInstance, complete: Sequence[str
     failed = [key for key in free if AssetPartitionStatus.FAILED in statuses[key]]
     never = [key for key in free if key not in loaded and key not in set(failed)]
     return [*never, *failed][:RUNS_PER_TICK] or [key for key in free if key == complete[-1]]
+
+
+def _is_unchanged(source: Source, key: str, instance: dg.DagsterInstance) -> bool:
+    """Return whether there is nothing to do for a partition, which is then entered and shown.
+
+    If that cannot be found out, it counts as changed: the run reports why.
+    """
+    try:
+        return report_if_unchanged(source, key, open_warehouse().url, instance) is not None
+    except EtlAssetsError:
+        return False
 
 
 def _statuses(

@@ -46,13 +46,14 @@ class UsualVolume:
 def usual_run(connection: Connection, run: RunEnd) -> UsualRun:
     """Return the medians of the earlier runs of a source that succeeded and took a delivery.
 
-    If this run read records, they are the runs that read some; otherwise those that read none.
+    If this run read records, they are the runs that read some; otherwise those that read none. Runs that found nothing
+    to do do not count.
     """
     row = connection.execute(
         "SELECT count(*), coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds), 0), "
         "coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY read), 0) FROM (SELECT read, "
         "extract(epoch FROM ended_at - started_at)::double precision AS seconds FROM etl.run WHERE source = %s "
-        "AND status = 'succeeded' AND step <> 'replay' AND (read > 0) = %s "
+        "AND status = 'succeeded' AND step <> 'replay' AND unchanged_since IS NULL AND (read > 0) = %s "
         "AND NOT (run_id = %s AND partition = %s) ORDER BY started_at DESC LIMIT %s) earlier",
         (run.source, run.counts.read > 0, run.run_id, run.partition, _HISTORY_LENGTH),
     ).fetchone()

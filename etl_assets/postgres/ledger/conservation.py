@@ -1,7 +1,7 @@
-"""Compare the ledger of a delivery with its manifest, the quarantine and the table.
+"""Compare the ledger of a delivery with its manifest and the quarantine, and the ledger of a source with its table.
 
 A constraint of ``etl.batch`` checks that each entry adds up. This module checks that all entries together account for
-the delivery, the quarantine and the table.
+the delivery, the quarantine and the table. A run compares its deliveries; the audit counts the rows of the table.
 """
 
 from __future__ import annotations
@@ -23,40 +23,18 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
 
 
-def conservation(connection: Connection, source: str, table: str, delivery: Delivery) -> list[str]:
-    """Compare the ledger with the manifest, the quarantine and the table.
+def conservation(connection: Connection, delivery: Delivery) -> list[str]:
+    """Compare the ledger of a delivery with its manifest and the quarantine.
 
-    The table is read once from end to end. Each comparison is one statement, so that it sees a commit of another run
-    either completely or not at all.
+    It is one statement, so that it sees a commit of another run either completely or not at all.
 
     Args:
         connection: To the warehouse.
-        source: Name of the source.
-        table: ``schema.table`` that only this source writes.
         delivery: A complete delivery.
 
     Returns:
         One sentence for each difference, without record contents; empty when there is none.
     """
-    return [*_delivery_violations(connection, delivery), *table_violations(connection, source, table)]
-
-
-def table_violations(connection: Connection, source: str, table: str) -> list[str]:
-    """Compare the number of rows of a table with the numbers that the ledger inserted and deleted."""
-    rows = sql.SQL("(SELECT count(*) FROM {})").format(identifier(table))
-    row = connection.execute(
-        sql.SQL("SELECT {rows}, (e.inserted - e.deleted)::bigint FROM {entered} e").format(
-            rows=rows if exists(connection, table) else sql.SQL("0"), entered=sql.SQL(STORED)
-        ),
-        {"sources": [source]},
-    ).fetchone()
-    stored, accounted = row or (0, 0)
-    if stored == accounted:
-        return []
-    return [f"{table} has {stored} rows, and the ledger says {accounted} were inserted and not deleted"]
-
-
-def _delivery_violations(connection: Connection, delivery: Delivery) -> list[str]:
     row = connection.execute(
         f"SELECT count(*), {_sum_sql(RECORDS.total)}, {_sum_sql('rejected')}, {_sum_sql(*RECORDS.parts)}, "
         f"{_sum_sql(ROWS.total)}, {_sum_sql(*ROWS.parts)}, "
@@ -78,6 +56,39 @@ def _delivery_violations(connection: Connection, delivery: Delivery) -> list[str
         for actual, expected, what, other in comparisons
         if actual != expected
     ]
+
+
+def table_violations(connection: Connection, source: str, table: str) -> list[str]:
+    """Compare the number of rows of a table with the numbers that the ledger inserted and deleted.
+
+    Args:
+        connection: To the warehouse.
+        source: Name of the source.
+        table: ``schema.table`` that only this source writes.
+
+    Returns:
+        One sentence if they differ; empty if they do not.
+    """
+    stored, accounted = stored_and_entered(connection, source, table)
+    if stored == accounted:
+        return []
+    return [f"{table} has {stored} rows, and the ledger says {accounted} were inserted and not deleted"]
+
+
+def stored_and_entered(connection: Connection, source: str, table: str) -> tuple[int, int]:
+    """Return how many rows a table has, and how many the ledger inserted and did not delete.
+
+    The table is read once from end to end. It is one statement, so that it sees a commit of a run either completely or
+    not at all. The arguments are those of `table_violations`.
+    """
+    rows = sql.SQL("(SELECT count(*) FROM {})").format(identifier(table))
+    row = connection.execute(
+        sql.SQL("SELECT {rows}, (e.inserted - e.deleted)::bigint FROM {entered} e").format(
+            rows=rows if exists(connection, table) else sql.SQL("0"), entered=sql.SQL(STORED)
+        ),
+        {"sources": [source]},
+    ).fetchone()
+    return row or (0, 0)
 
 
 def _sum_sql(*counts: LiteralString) -> LiteralString:

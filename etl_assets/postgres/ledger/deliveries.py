@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from etl_assets.model.partitions import Partition
     from etl_assets.postgres.connection import Connection
 
+_COMPLETE: Final = "SELECT id FROM etl.delivery WHERE source = %(source)s AND status = 'complete' AND "
+_STALE: Final = ("fingerprint < %(fingerprint)s", "fingerprint > %(fingerprint)s", "needs_reload")
+"""Each is a search of an index."""
 _COLUMNS: Final = "id, source, partition, rank, manifest, fetched_at, status, generation, fingerprint, needs_reload"
 
 _HAS_STATE: Final = "status <> 'refused' AND coalesce(manifest -> 'state', '{}') <> '{}'"
@@ -123,10 +126,11 @@ def deliveries_to_load(connection: Connection, source: str, partition: str) -> l
     delivery waits until it is the newest again or a user names its id.
     """
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM etl.delivery d WHERE source = %s AND partition = %s AND (status IN "
-        "('landed', 'loading') OR id = (SELECT max(id) FROM etl.delivery n WHERE n.source = d.source "
-        "AND n.partition = d.partition)) ORDER BY id",
-        (source, partition),
+        f"SELECT {_COLUMNS} FROM etl.delivery d WHERE id = ANY (ARRAY(SELECT id FROM etl.delivery WHERE "
+        "source = %(source)s AND partition = %(partition)s AND status IN ('landed', 'loading') UNION (SELECT id "
+        "FROM etl.delivery WHERE source = %(source)s AND partition = %(partition)s ORDER BY id DESC LIMIT 1))) "
+        "ORDER BY id",
+        {"source": source, "partition": partition},
     ).fetchall()
     return [_delivery(row) for row in rows]
 
@@ -143,9 +147,9 @@ def stale(connection: Connection, source: str, fingerprint: str) -> list[Deliver
         fingerprint: Of the declaration.
     """
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM etl.delivery d WHERE source = %s AND status = 'complete' "
-        f"AND (fingerprint <> %s OR needs_reload) ORDER BY {newest_first()}",
-        (source, fingerprint),
+        f"SELECT {_COLUMNS} FROM etl.delivery d WHERE id = ANY (ARRAY("
+        f"{' UNION '.join(_COMPLETE + condition for condition in _STALE)})) ORDER BY {newest_first()}",
+        {"source": source, "fingerprint": fingerprint},
     ).fetchall()
     return [_delivery(row) for row in rows]
 
@@ -157,7 +161,7 @@ def deliveries_to_conclude(connection: Connection, source: str, partition: str) 
     """
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM etl.delivery d WHERE source = %s AND partition = %s AND status = 'complete' "
-        "AND EXISTS (SELECT FROM etl.profile_part p WHERE p.delivery_id = d.id) ORDER BY id",
+        "AND id = ANY (ARRAY(SELECT DISTINCT delivery_id FROM etl.profile_part)) ORDER BY id",
         (source, partition),
     ).fetchall()
     return [_delivery(row) for row in rows]

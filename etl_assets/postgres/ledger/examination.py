@@ -21,6 +21,7 @@ from etl_assets.postgres.ledger.invariants import (
 from etl_assets.postgres.ledger.key_comparisons import ABSENT_ROWS_ARE_AS_FOUND
 from etl_assets.postgres.ledger.locks import held_lock_numbers, lock_number
 from etl_assets.postgres.ledger.rebuilt import no_rebuild
+from etl_assets.postgres.ledger.row_counts import ROW_COUNTS_ARE_THOSE_OF_THE_LEDGER
 from etl_assets.postgres.ledger.structure import missing_constraints
 from etl_assets.postgres.tables.history_table import history_of
 from etl_assets.schema import BOOKKEEPING
@@ -53,7 +54,12 @@ def examine(connection: Connection, declared: Mapping[str, str]) -> list[Violati
     """
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        of_etl = (*OF_THE_LEDGER, *OF_DELIVERIES, ABSENT_ROWS_ARE_AS_FOUND)
+        of_etl = (
+            *OF_THE_LEDGER,
+            *OF_DELIVERIES,
+            ABSENT_ROWS_ARE_AS_FOUND,
+            ROW_COUNTS_ARE_THOSE_OF_THE_LEDGER,
+        )
         violations = [violation for invariant in of_etl for violation in invariant.examine(connection)]
         violations += missing_constraints(connection)
         present = loaded_tables(connection)

@@ -98,7 +98,7 @@ BY_HAND: Final = (
     "Somebody changed the tables of schema etl by hand: restore them from a backup, or reload the delivery with "
     "`etl-assets run NAME --partition KEY --force`"
 )
-_ROWS_BY_HAND: Final = (
+ROWS_BY_HAND: Final = (
     "Somebody changed the table by hand: restore it from a backup, or load every delivery into a new table that takes "
     "its place, with `etl-assets rebuild NAME --swap`. `etl-assets rebuild NAME --verify` lists the rows that differ"
 )
@@ -233,7 +233,7 @@ OF_A_TABLE: Final = (
     QueriedInvariant(
         "rows_come_from_deliveries",
         "Every row of a table comes from a record that the ledger says was read for it",
-        _ROWS_BY_HAND,
+        ROWS_BY_HAND,
         "WITH covered AS (SELECT b.delivery_id, range_agg(int8range(b.first_record, b.last_record + 1)) AS records "
         "FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = ANY (%(sources)s) GROUP BY 1) "
         "SELECT 'table ' || %(table)s, format('%%s rows are of delivery %%s, %%s', count(*), t.{delivery}, "
@@ -245,7 +245,7 @@ OF_A_TABLE: Final = (
     QueriedInvariant(
         "rows_are_within_deliveries",
         "No row of a complete delivery comes from beyond its last record",
-        _ROWS_BY_HAND,
+        ROWS_BY_HAND,
         f"SELECT 'table ' || %(table)s, format('%%s rows are of %%s, from beyond its last record, %%s', count(*), "
         f"{DELIVERY}, d.records) FROM {{table}} t JOIN etl.delivery d ON d.id = t.{{delivery}} "
         "WHERE d.status = 'complete' AND t.{record} NOT BETWEEN 1 AND d.records GROUP BY d.id ORDER BY d.id",
@@ -253,7 +253,7 @@ OF_A_TABLE: Final = (
     QueriedInvariant(
         "rows_are_as_many_as_entered",
         "A table has as many rows as the ledger inserted and did not delete",
-        _ROWS_BY_HAND,
+        ROWS_BY_HAND,
         "SELECT 'table ' || %(table)s, format('has %%s rows, and the ledger inserted %%s and deleted %%s', t.rows, "
         f"e.inserted, e.deleted) FROM (SELECT count(*) AS rows FROM {{table}}) t CROSS JOIN {STORED} e "
         "WHERE t.rows <> e.inserted - e.deleted",
@@ -261,7 +261,7 @@ OF_A_TABLE: Final = (
     QueriedInvariant(
         "waiting_records_have_no_rows",
         "A record that waits in the quarantine has no row in the table",
-        _ROWS_BY_HAND,
+        ROWS_BY_HAND,
         f"SELECT {_RECORD}, 'waits, and table ' || %(table)s || ' has a row of it' FROM etl.rejected r "
         "JOIN etl.delivery d ON d.id = r.delivery_id WHERE d.source = ANY (%(sources)s) AND d.status = 'complete' "
         "AND r.status IN ('open', 'parked') AND EXISTS (SELECT FROM {table} t WHERE t.{delivery} = r.delivery_id "

@@ -82,6 +82,7 @@ _STEPS: Final = (
     "DELETE FROM etl.disjoint_partitions WHERE source = %(source)s",
     "UPDATE etl.disjoint_partitions SET source = %(source)s WHERE source = %(copy)s",
     "DELETE FROM etl.delivery WHERE source = %(copy)s",
+    "DELETE FROM etl.row_count WHERE source = %(copy)s",
     "DELETE FROM etl.fence WHERE source = %(copy)s",
 )
 

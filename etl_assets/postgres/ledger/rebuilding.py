@@ -192,6 +192,7 @@ def forget(connection: Connection, source: str) -> None:
         "DELETE FROM etl.rejected WHERE source = %(copy)s",
         f"DELETE FROM etl.batch WHERE delivery_id IN {copies}",
         "DELETE FROM etl.delivery WHERE source = %(copy)s",
+        "DELETE FROM etl.row_count WHERE source = %(copy)s",
         "DELETE FROM etl.disjoint_partitions WHERE source = %(copy)s",
         "DELETE FROM etl.retention WHERE source = %(copy)s",
         "DELETE FROM etl.fence WHERE source = %(copy)s",

@@ -33,6 +33,7 @@ CONSTRAINTS: Final[Mapping[str, tuple[str, ...]]] = {
         "rejected_status_check",
     ),
     "fence": ("fence_pkey",),
+    "row_count": ("row_count_pkey",),
 }
 """Names of the constraints of each table of schema ``etl`` that invariants rest on."""
 NULLABLE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -40,6 +41,7 @@ NULLABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "batch": ("confirmed",),
     "rejected": ("closed_by", "correction", "fields", "key", "note", "reviewed_at", "reviewer"),
     "fence": (),
+    "row_count": (),
 }
 """Names of the columns of the same tables that may be null; no other may."""
 

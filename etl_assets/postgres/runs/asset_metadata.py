@@ -5,12 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from psycopg import sql
-
 from etl_assets.postgres.ledger.order import newest_first
-from etl_assets.postgres.tables.marks import NOT_MARKED, has_marks
-from etl_assets.postgres.tables.names import identifier
-from etl_assets.schema import DELIVERY_ID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +13,12 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
 
 _SAMPLE_SIZE: Final = 5
+_NEWEST: Final = (
+    "(SELECT rank, partition, id FROM etl.delivery d WHERE source = %(source)s AND status IN ('complete', 'refused') "
+    f"AND {{others}} ORDER BY {newest_first()} LIMIT 1)"
+)
+_OTHERS: Final = "(d.rank, d.id) < (o.rank, o.id) AND (d.partition <> o.partition OR d.partition = '')"
+"""The next older delivery of another partition: each is a search of an index, however many deliveries there are."""
 
 
 def sample_places(connection: Connection, delivery_ids: Sequence[int]) -> dict[str, list[str]]:
@@ -38,26 +39,6 @@ def sample_places(connection: Connection, delivery_ids: Sequence[int]) -> dict[s
         for rule, found in by_rule.items():
             places[rule] = [*places.get(rule, []), *found][:_SAMPLE_SIZE]
     return places
-
-
-def row_counts(connection: Connection, table: str, source: str, partition: str) -> tuple[int, int]:
-    """Return how many rows a table has, and how many of them come from deliveries of one partition.
-
-    Rows that are marked as deleted do not count.
-    """
-    row = connection.execute(
-        sql.SQL(
-            "SELECT count(*), count(*) FILTER (WHERE {delivery} = ANY (ARRAY(SELECT id FROM etl.delivery "
-            "WHERE source = %s AND partition = %s))) FROM {table} t "
-            "WHERE {there}"
-        ).format(
-            delivery=sql.Identifier(DELIVERY_ID),
-            table=identifier(table),
-            there=NOT_MARKED if has_marks(connection, table) else sql.SQL("true"),
-        ),
-        (source, partition),
-    ).fetchone()
-    return (row[0], row[1]) if row else (0, 0)
 
 
 def newest_batch(connection: Connection, sources: Sequence[str]) -> int:
@@ -96,14 +77,13 @@ def recent_deliveries(connection: Connection, source: str, limit: int = 40) -> l
     Of each partition, only the newest delivery is returned.
     """
     rows = connection.execute(
-        "SELECT label, records, rejected FROM (SELECT DISTINCT ON (d.rank, d.partition, "
-        "CASE d.partition WHEN '' THEN d.id END) "
-        "d.rank, d.id, coalesce(nullif(d.partition, ''), to_char(d.fetched_at, 'YYYY-MM-DD HH24:MI')) AS label, "
-        "d.records, (SELECT coalesce(sum(b.rejected), 0)::bigint FROM etl.batch b WHERE b.delivery_id = d.id "
-        "AND b.generation = d.generation AND b.kind = 'ingest') AS rejected FROM etl.delivery d "
-        "WHERE d.source = %s AND d.status IN ('complete', 'refused') "
-        "ORDER BY d.rank, d.partition, CASE d.partition WHEN '' THEN d.id END, d.id DESC) newest "
-        f"ORDER BY {newest_first('id')} LIMIT %s",
-        (source, limit),
+        f"WITH RECURSIVE newest AS ({_NEWEST.format(others='true')} UNION ALL SELECT n.* FROM newest o CROSS JOIN "
+        f"LATERAL {_NEWEST.format(others=_OTHERS)} n), picked AS (SELECT * FROM newest LIMIT %(limit)s) "
+        "SELECT coalesce(nullif(d.partition, ''), to_char(d.fetched_at, 'YYYY-MM-DD HH24:MI')), d.records, "
+        "(SELECT coalesce(sum(b.rejected), 0)::bigint FROM etl.batch b WHERE b.delivery_id = d.id "
+        "AND b.generation = d.generation AND b.kind = 'ingest') FROM (SELECT DISTINCT ON (partition, "
+        "CASE partition WHEN '' THEN id END) id FROM picked ORDER BY partition, CASE partition WHEN '' THEN id END, "
+        f"id DESC) s JOIN etl.delivery d ON d.id = s.id ORDER BY {newest_first()}",
+        {"source": source, "limit": limit},
     ).fetchall()
     return [DeliveryCounts(*row) for row in reversed(rows)]

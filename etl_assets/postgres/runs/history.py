@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from etl_assets.model.check_result import CheckResult
     from etl_assets.model.run import RunFault, RunStatus
     from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.runs.standing import Standing
 
 CRASHED: Final = "Crashed"
 """Error class of runs whose process is gone; those of `CANCELLED` were asked to end."""
@@ -66,6 +67,7 @@ def run_started(
     process: int | None = None,
     attempt: int = 1,
     again: bool = False,
+    declaration: str | None = None,
     at: datetime | None = None,
 ) -> None:
     """Enter that a run begins, or that it begins its next step or retries a step.
@@ -79,15 +81,36 @@ def run_started(
         process: Id of the process on that machine.
         attempt: Number of the attempt, from 1. It is used only when the run was not entered before.
         again: Whether the run retries its step.
+        declaration: Fingerprint of what decides how the run ends, besides the delivery; None if nothing may follow.
         at: When the run began, if not now.
     """
     connection.execute(
-        "INSERT INTO etl.run AS r (run_id, source, partition, status, step, job, host, process, attempt, started_at) "
-        "VALUES (%s, %s, %s, 'started', %s, %s, %s, %s, %s, coalesce(%s, clock_timestamp())) "
+        "INSERT INTO etl.run AS r (run_id, source, partition, status, step, job, host, process, attempt, declaration, "
+        "started_at) VALUES (%s, %s, %s, 'started', %s, %s, %s, %s, %s, %s, coalesce(%s, clock_timestamp())) "
         "ON CONFLICT (run_id, source, partition) DO UPDATE SET status = 'started', ended_at = NULL, error = NULL, "
         "error_class = NULL, missed_at = NULL, step = excluded.step, host = excluded.host, "
-        "process = excluded.process, attempt = r.attempt + %s",
-        (*key.values, step, job, host, process, attempt, at, int(again)),
+        "declaration = excluded.declaration, process = excluded.process, attempt = r.attempt + %s",
+        (*key.values, step, job, host, process, attempt, declaration, at, int(again)),
+    )
+
+
+def run_unchanged(connection: Connection, key: RunKey, standing: Standing, declaration: str) -> None:
+    """Enter that a run ended well because there was nothing to do, and which run's verdict stands.
+
+    Args:
+        connection: To the warehouse.
+        key: Of the run, which need not have been entered before.
+        standing: The delivery and the verdict that stand.
+        declaration: Fingerprint of what decides how the run ends, besides the delivery.
+    """
+    connection.execute(
+        "INSERT INTO etl.run (run_id, source, partition, status, step, ended_at, delivery_id, declaration, "
+        "unchanged_since, verdict_run_id) VALUES (%s, %s, %s, 'succeeded', 'landing', clock_timestamp(), %s, %s, %s, "
+        "%s) ON CONFLICT (run_id, source, partition) DO UPDATE SET status = excluded.status, "
+        "ended_at = excluded.ended_at, missed_at = NULL, delivery_id = excluded.delivery_id, "
+        "declaration = excluded.declaration, unchanged_since = excluded.unchanged_since, "
+        "verdict_run_id = excluded.verdict_run_id",
+        (*key.values, standing.delivery.id, declaration, standing.delivery.fetched_at, standing.run_id),
     )
 
 
@@ -196,12 +219,16 @@ def enter_check_results(
     delivery_id: int | None,
     results: Iterable[CheckResult],
 ) -> None:
-    """Enter the check results of a run."""
+    """Enter the check results of a run; those of a check with several rules by rule."""
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO etl.check_result (run_id, source, partition, delivery_id, name, passed, blocking, "
             "description, failed_records, records) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [(run_id, source, partition, delivery_id, *_result_values(result)) for result in results],
+            [
+                (run_id, source, partition, delivery_id, *_result_values(entry))
+                for result in results
+                for entry in result.entries
+            ],
         )
 
 
@@ -216,6 +243,14 @@ def entered_checks(connection: Connection, run_id: str) -> Counter[tuple[str, st
         "SELECT source, partition, name, count(*) FROM etl.check_result WHERE run_id = %s GROUP BY 1, 2, 3", (run_id,)
     ).fetchall()
     return Counter({(source, partition, name): number for source, partition, name, number in rows})
+
+
+def is_unchanged(connection: Connection, run_id: str) -> bool:
+    """Return whether a run found nothing to do, so that its check results are those of another run."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM etl.run WHERE run_id = %s AND verdict_run_id IS NOT NULL)", (run_id,)
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def entered_runs(connection: Connection, run_id: str) -> dict[RunKey, tuple[str, int | None]]:

@@ -10,6 +10,8 @@ from etl_assets.postgres.ledger.entries import COUNT_NAMES
 from etl_assets.postgres.ledger.rebuilt import no_rebuild
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from etl_assets.postgres.connection import Connection
 
 
@@ -24,6 +26,7 @@ class RunSummary:
         seconds: Duration by step or phase.
         error_class: Class name of the error that the run failed with; ``Cancelled`` or ``Crashed`` without an error.
         error: Text of the error, or what happened without an error.
+        unchanged_since: When the delivery was fetched, of a run that found nothing to do; otherwise None.
     """
 
     status: str
@@ -32,19 +35,20 @@ class RunSummary:
     seconds: dict[str, float]
     error_class: str | None
     error: str | None
+    unchanged_since: datetime | None = None
 
 
 def run_summary(connection: Connection, run_id: str, source: str, partition: str) -> RunSummary | None:
     """Return the row of a run in the history; None when the run never began."""
     row = connection.execute(
-        f"SELECT status, delivery_id, seconds, error_class, error, {', '.join(COUNT_NAMES)} FROM etl.run "
-        "WHERE run_id = %s AND source = %s AND partition = %s",
+        f"SELECT status, delivery_id, seconds, error_class, error, unchanged_since, {', '.join(COUNT_NAMES)} "
+        "FROM etl.run WHERE run_id = %s AND source = %s AND partition = %s",
         (run_id, source, partition),
     ).fetchone()
     if row is None:
         return None
-    status, delivery_id, seconds, error_class, error, *counts = row
-    return RunSummary(status, delivery_id, Counts(*counts), dict(seconds), error_class, error)
+    status, delivery_id, seconds, error_class, error, since, *counts = row
+    return RunSummary(status, delivery_id, Counts(*counts), dict(seconds), error_class, error, since)
 
 
 def complete_partitions(connection: Connection, source: str, fingerprint: str) -> set[str]:

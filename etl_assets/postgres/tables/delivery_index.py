@@ -1,7 +1,7 @@
-"""The index that finds the rows of one delivery without reading the whole table.
+"""The indexes that find the rows of one delivery without reading the whole table.
 
-For each 256 kB of the table, it keeps the few intervals in which the ids of the deliveries lie. That is hardly any
-work for an insert, in contrast to an entry for each row.
+Every table has one that is nearly free: for each 256 kB of the table it keeps the few intervals in which the ids of the
+deliveries lie. A B-tree has an entry for each row. Only a table whose rows are looked for in each run gets one.
 """
 
 from __future__ import annotations
@@ -47,6 +47,27 @@ def create_index(connection: Connection, table: str, name: str) -> None:
                 sql.Literal(_PAGES_PER_RANGE),
             )
         )
+
+
+def create_tree(connection: Connection, table: str, name: str) -> None:
+    """Create the B-tree if the table has none of that name. Does nothing while another session locks the table.
+
+    Args:
+        connection: In autocommit. Writers of the table wait while the index is built.
+        table: ``schema.table``.
+        name: Of the index.
+    """
+    schema, _ = table.split(".", 1)
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{schema}.{name}",)).fetchone()
+    if row and row[0]:
+        return
+    statement = sql.SQL("CREATE INDEX IF NOT EXISTS {} ON {} ({})")
+    try:
+        with connection.transaction():
+            connection.execute(sql.SQL("LOCK TABLE {} IN SHARE MODE NOWAIT").format(identifier(table)))
+            connection.execute(statement.format(sql.Identifier(name), identifier(table), sql.Identifier(DELIVERY_ID)))
+    except (errors.LockNotAvailable, errors.UniqueViolation):
+        return
 
 
 def cover_new_rows(connection: Connection, table: str) -> None:

@@ -1,8 +1,9 @@
-"""Writes rows into a table: finds which are new and which differ, and merges them by one ordered, guarded upsert.
+"""Writes rows into a table: finds which are new and which differ, and writes these by the cheapest way.
 
-There are three ways, with the same result. Rows whose keys are all new are copied straight into the table. For rows
-that were delivered before, only key and row hash are sent first, then the rows that are new or differ. All other rows
-go through a staging table.
+There are four ways, with the same result. Rows whose keys are all new are copied straight into the table. For rows
+that were delivered before, only key and row hash are sent first, then the rows that are new or differ. Many of these
+replace the old rows, which are deleted, see `delete_and_copy`. All others go through a staging table and are merged by
+one ordered, guarded upsert.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from psycopg import errors, sql
 
 from etl_assets.postgres.connection import planned_without
 from etl_assets.postgres.tables.copy import copy_in, encode, table_columns, wire_frame
+from etl_assets.postgres.tables.delete_and_copy import DeleteAndCopy
 from etl_assets.postgres.tables.guard import Guard, differs, same_key
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.postgres.tables.probe import Probe
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     Protect = Callable[[pl.DataFrame], pl.DataFrame]
 
 _STAGING: Final = sql.Identifier("pg_temp", "etl_staging")
+REPLACED_FROM: Final = 1_000
+"""From this number of rows on, old rows are deleted and new ones copied; an update of a few rows bloats less."""
 _RETURNS_OLD: Final = 180_000
 """The first version of the server whose RETURNING has the old row."""
 
@@ -106,6 +110,7 @@ class TableWriter:
         self._create_staging()
         self.was_empty = self._expect_new = _has_no_rows(connection, self._table)
         self._mostly_changed = False
+        self._replacing = DeleteAndCopy(connection, table, schema)
         self._compared: tuple[pl.DataFrame, ProbeResult] | None = None
         self._pruning = Pruning(connection, table)
         self._is_partitioned = self._pruning.column is not None
@@ -218,11 +223,13 @@ class TableWriter:
         copy_in(self._connection, table, self._columns, self.encode(rows) if encoded is None else encoded)
 
     def _merge(self, rows: pl.DataFrame, encoded: bytes | None, protect: Protect | None) -> Written:
-        """Write rows through the staging table.
+        """Write rows that may replace some of the table: by deleting these, or through the staging table.
 
         Postgres scans it in the order in which it was filled, which is the order of the key. So writers of overlapping
         keys lock them in the same order and do not deadlock. Sorting again would take a fifth of the time of the merge.
         """
+        if protect is None and not self._refresh_hashes and (replaced := self._replace(rows, encoded)) is not None:
+            return replaced
         self._stage(rows, encoded)
         if self._refresh_hashes:
             self._refresh(rows)
@@ -238,6 +245,19 @@ class TableWriter:
         inserted += new
         unchanged = rows.height - written
         return Written(inserted, written - inserted, unchanged, unchanged, (*before_merge, *(repeated or ())))
+
+    def _replace(self, rows: pl.DataFrame, encoded: bytes | None) -> Written | None:
+        """Delete the rows of the table that are to be replaced, and copy the new ones; None if that is not possible."""
+        if rows.height < REPLACED_FROM or not self._replacing.may_be_used():
+            return None
+        try:
+            with self._connection.transaction():
+                replaced = self._replacing.write(rows, self._columns, encoded, self.guard)
+        except errors.UniqueViolation:
+            return None
+        unchanged = rows.height - replaced.written
+        inserted = replaced.written - replaced.deleted
+        return Written(inserted, replaced.deleted, unchanged, unchanged, replaced.repeated)
 
     def _merge_statement(self) -> sql.Composed:
         """SQL that merges the staged rows; returns how many it inserted, wrote, and the repeated records."""

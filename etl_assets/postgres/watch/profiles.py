@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from psycopg.types.json import Jsonb
 
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from etl_assets.model.batch import BatchProfile
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
+
+_BEFORE: Final = (
+    "(SELECT id, partition, rank, records, fetched_at FROM etl.delivery d WHERE source = %(source)s "
+    "AND status = 'complete' AND partition {own} %(partition)s AND {others} "
+    f"ORDER BY {newest_first()} LIMIT 1)"
+)
+"""The next older delivery: a search of an index, however many deliveries there are."""
 
 
 @dataclass(frozen=True)
@@ -150,13 +157,14 @@ def find_earlier(connection: Connection, delivery: Delivery, limit: int, *, part
         partitioned: Whether the source has partitions. If so, only the newest delivery of each earlier partition
             counts, in the order of their ranks; otherwise every earlier delivery counts.
     """
+    own, key = ("<>", "partition") if partitioned else ("=", "id")
+    newest = _BEFORE.format(own=own, others=older())
+    next_ = _BEFORE.format(own=own, others=f"(d.rank, d.id) < (o.rank, o.id) AND d.{key} <> o.{key}")
     rows = connection.execute(
-        "SELECT id, partition, records, fetched_at FROM (SELECT DISTINCT ON (partition, CASE WHEN %(partitioned)s "
-        "THEN 0 ELSE id END) id, partition, rank, records, fetched_at FROM etl.delivery WHERE source = %(source)s "
-        "AND status = 'complete' AND (partition <> %(partition)s) = %(partitioned)s "
-        f"AND {older('id')} ORDER BY partition, CASE WHEN %(partitioned)s THEN 0 ELSE id END, "
-        f"id DESC) before ORDER BY {newest_first('id')} LIMIT %(limit)s",
-        {**order_of(delivery), "partitioned": partitioned, "limit": limit},
+        f"WITH RECURSIVE earlier AS ({newest} UNION ALL SELECT n.* FROM earlier o CROSS JOIN LATERAL {next_} n), "
+        "picked AS (SELECT * FROM earlier LIMIT %(limit)s) SELECT id, partition, records, fetched_at FROM "
+        f"(SELECT DISTINCT ON ({key}) * FROM picked ORDER BY {key}, id DESC) p ORDER BY {newest_first('id')}",
+        {**order_of(delivery), "limit": limit},
     ).fetchall()
     return [EarlierDelivery(*row) for row in reversed(rows)]
 

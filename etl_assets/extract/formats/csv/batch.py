@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from etl_assets.extract.formats.bits import find_all
+from etl_assets.extract.formats.csv.found import FoundRecords
 from etl_assets.extract.formats.csv.parse import Parser
 from etl_assets.extract.formats.csv.plain import plain_text
 from etl_assets.extract.formats.csv.records import find_records
@@ -43,6 +44,7 @@ class CsvBatch(RawBatch):
         names: tuple[str, ...],
         data: bytes,
         scanned: tuple[PlainText, Records] | None = None,
+        found: FoundRecords | None = None,
     ) -> None:
         """Keep the bytes of a batch, unparsed.
 
@@ -52,6 +54,7 @@ class CsvBatch(RawBatch):
             names: The published names.
             data: The bytes of the span; bytes after its length are ignored.
             scanned: The bytes in the plain layout, and where the records begin and end in them, if already known.
+            found: What landing found out about the bytes, if it is still known.
         """
         self.span = span
         self.names = names
@@ -60,6 +63,7 @@ class CsvBatch(RawBatch):
         self._format = format_
         self._bytes = data
         self._known = scanned
+        self._found = found
 
     @property
     def unterminated(self) -> int | None:
@@ -67,6 +71,13 @@ class CsvBatch(RawBatch):
         text, records = self._scanned
         ends_with_record = len(records) > 0 and int(records.stops[-1]) > text.size
         return self.span.last_record if ends_with_record else None
+
+    @property
+    def found(self) -> FoundRecords | None:
+        """See `RawBatch.found`."""
+        if self._format.short_records or self._format.long_records != "reject":
+            return None
+        return FoundRecords.of(*self._scanned, len(self.names))
 
     @property
     def free_of_nul(self) -> bool:
@@ -121,7 +132,7 @@ class CsvBatch(RawBatch):
     def _scanned(self) -> tuple[PlainText, Records]:
         """The bytes in the plain layout, and where the records begin and end in them."""
         if self._known is None:
-            text, records = scan(self._data, self._format, self.names, final=True)
+            text, records = self._scan()
         else:
             text, records = self._known
             self._known = None
@@ -129,6 +140,15 @@ class CsvBatch(RawBatch):
             text = plain_text(self._data, text.layout, final=True) if is_plain else text.upto(records.consumed)
         check_records(len(records), self.span)
         return text, records
+
+    def _scan(self) -> tuple[PlainText, Records]:
+        """Find the records, or have them found by landing."""
+        if self._found is not None:
+            text = plain_text(self._data, self._format.layout, final=True)
+            records = self._found.records_of(text)
+            if records is not None:
+                return text, records
+        return scan(self._data, self._format, self.names, final=True)
 
     @cached_property
     def _places(self) -> tuple[Positions, Positions]:
@@ -142,10 +162,10 @@ class CsvBatch(RawBatch):
         starts, _ = self._places
         if not len(starts):
             return starts
-        line_end = ord(self._format.line_end)
-        if self._data.count(line_end, int(starts[0])) == len(starts) - (self.unterminated is not None):
+        text, records = self._scanned
+        if records.gapless and records.lines == len(records) and not text.hides_line_ends:
             return np.arange(len(starts)) + self.span.first_line  # each record ends with one
-        line_ends = find_all(np.frombuffer(self._data, np.uint8), line_end)
+        line_ends = find_all(np.frombuffer(self._data, np.uint8), ord(self._format.line_end))
         passed = np.searchsorted(line_ends, starts)
         lines: Positions = passed - passed[0] + self.span.first_line
         return lines

@@ -69,8 +69,10 @@ class Parser:
 
         The frame has a String column for each name; a value that is empty, or is a null word, is null.
         """
-        delimiters = find_delimiters(self.text.data, self.records, self.text.layout.delimiter)
-        counts = field_counts(delimiters.outer, self.records, len(self.names))
+        delimiters = counts = None
+        if self.records.miscounted is None:
+            delimiters = find_delimiters(self.text.data, self.records, self.text.layout.delimiter)
+            counts = field_counts(delimiters.outer, self.records, len(self.names))
         broken = self._broken(counts)
         bad = np.zeros(len(self.records), bool)
         for flags in broken.values():
@@ -80,7 +82,7 @@ class Parser:
         if codec != UTF8 and not body.isascii():
             body = body.decode(codec).encode(UTF8)
         frame = self._split(body, len(bad) - int(np.count_nonzero(bad)))
-        if self.text.rewriting is not None and frame.height:
+        if self.text.rewriting is not None and delimiters is not None and frame.height:
             rows = (np.ones(len(bad), bool) if good is None else good).cumsum() - 1
             signed = self._signed(delimiters, good)
             if counts is not None and self.options.long_records == "join":  # their signs are in the body alone
@@ -104,10 +106,11 @@ class Parser:
         """Return, for each rule that any record breaks, which records break it."""
         records, data = self.records, self.text.data
         broken = {QUOTING: records.misquoted} if records.misquoted.any() else {}
+        wrong = records.miscounted
         if counts is not None:
             wrong = self._miscounted(counts) & ~records.misquoted
-            if wrong.any():
-                broken[FIELD_COUNT] = wrong
+        if wrong is not None and wrong.any():
+            broken[FIELD_COUNT] = wrong
         if b"\0" in data:
             positions = find_all(np.frombuffer(data, np.uint8), 0)
             broken[NUL] = _flags(records.holding(positions), len(records))
@@ -153,7 +156,8 @@ class Parser:
         breaks = np.flatnonzero(starts[1:] != stops[:-1])
         begins = np.concatenate((starts[:1], starts[1:][breaks])).tolist()
         stopped = np.concatenate((stops[:-1][breaks], stops[-1:])).tolist()
-        return b"".join(data[begin:end] for begin, end in zip(begins, stopped, strict=True))
+        view = memoryview(data)
+        return b"".join([view[begin:end] for begin, end in zip(begins, stopped, strict=True)])
 
     def _whole(self, record: bytes, missing: int) -> bytes:
         """Return the line of a record with a delimiter for each missing field, or without what is too much."""

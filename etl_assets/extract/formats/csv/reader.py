@@ -19,7 +19,7 @@ from etl_assets.extract.formats.csv.plain import plain_text
 from etl_assets.extract.formats.csv.records import MISQUOTED, OPEN, record_end, split_fields
 from etl_assets.extract.formats.encoding import UTF8, Transcoded, foreign_mark
 from etl_assets.extract.formats.published_names import check_names
-from etl_assets.model.delivery import Span
+from etl_assets.model.delivery import FoundIndex, Span
 from etl_assets.model.text import names_text
 
 if TYPE_CHECKING:
@@ -60,9 +60,13 @@ class CsvReader:
         self._has_footer = False
 
     def indexed(self, index: MemberIndex) -> Iterator[CsvBatch]:
-        """Read the batches of an index."""
+        """Read the batches of an index; find the records of those of which landing did not find them."""
+        found = index.found if isinstance(index, FoundIndex) else {}
         for span, data in self._blocks.of(index.spans, seekable=not self._format.transcoded):
-            yield CsvBatch(self._format, span, index.names, data, scan(data, self._format, index.names, final=True))
+            if span.batch in found:
+                yield CsvBatch(self._format, span, index.names, data, found=found[span.batch])
+            else:
+                yield CsvBatch(self._format, span, index.names, data, scan(data, self._format, index.names, final=True))
 
     def through(self, after: Span | None) -> Iterator[CsvBatch]:
         """Cut the whole file into batches, numbered on from those of the previous member."""

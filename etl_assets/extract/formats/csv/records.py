@@ -80,6 +80,7 @@ class Records:
         skipped: Number of lines in the consumed bytes that are neither records nor blank.
         inside: For each byte, packed eight to one, whether it is inside quotes; None when there are no quotes.
         delimiters: For each byte, packed, whether it is a delimiter; None when that was not needed to find the records.
+        miscounted: Whether it has more or fewer fields than there are names; None when that is not known yet.
     """
 
     starts: Positions
@@ -92,6 +93,7 @@ class Records:
     inside: Words | None
     skipped: int = 0
     delimiters: Words | None = None
+    miscounted: Flags | None = None
 
     def __len__(self) -> int:
         return len(self.starts)

@@ -44,7 +44,7 @@ def test_a_run_opens_few_connections_to_dagsters_storage(bench: Bench, instance:
 def test_an_idle_connection_that_the_server_closed_is_replaced(
     bench: Bench, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("etl_assets.graph.storage.IDLE_SECONDS", 0.0)
+    monkeypatch.setattr("etl_assets.graph.storage.connections.IDLE_SECONDS", 0.0)
     assert instance.get_runs() == []
     bench.query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
@@ -60,10 +60,10 @@ def test_a_connection_that_was_just_used_is_not_pinged(
     pings: list[object] = []
     runs, _, _ = _engines(instance)
     monkeypatch.setattr(runs.dialect, "do_ping", pings.append)
-    monkeypatch.setattr("etl_assets.graph.storage.IDLE_SECONDS", 60.0)
+    monkeypatch.setattr("etl_assets.graph.storage.connections.IDLE_SECONDS", 60.0)
     instance.get_runs()
     assert pings == []
-    monkeypatch.setattr("etl_assets.graph.storage.IDLE_SECONDS", 0.0)
+    monkeypatch.setattr("etl_assets.graph.storage.connections.IDLE_SECONDS", 0.0)
     instance.get_runs()
     assert len(pings) == 1
 

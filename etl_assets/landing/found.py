@@ -1,0 +1,63 @@
+"""Remembers what landing found out about batches, for the load that follows in the same process.
+
+A load in another process, or a reload, finds it out again. So nothing depends on it but the time.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from etl_assets.extract.base import Format
+    from etl_assets.model.batch import Sized
+
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Bytes that are remembered of all files; four for each record of delimited text."""
+
+
+class Found:
+    """What was found out about the batches of files; those that were asked for longest ago are forgotten.
+
+    Args:
+        most_bytes: The number of bytes to keep.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._files: OrderedDict[tuple[str, str, str], Mapping[int, Sized]] = OrderedDict()
+        self._lock = Lock()
+
+    def remember(self, sha256: str, format_: Format, member: str, found: Mapping[int, Sized]) -> None:
+        """Remember what was found out about a file.
+
+        Args:
+            sha256: Of the bytes of the delivery.
+            format_: By which they were read.
+            member: Name of the file in the archive; the empty text if there is none.
+            found: By number of the batch.
+        """
+        with self._lock:
+            self._files[sha256, repr(format_), member] = found
+            while self._files and self._size > self._most_bytes:
+                self._files.popitem(last=False)
+
+    def recall(self, sha256: str, format_: Format, member: str) -> Mapping[int, Sized]:
+        """Return what was found out about a file, by number of the batch; nothing if it was forgotten."""
+        key = sha256, repr(format_), member
+        with self._lock:
+            if key not in self._files:
+                return {}
+            self._files.move_to_end(key)
+            return self._files[key]
+
+    @property
+    def _size(self) -> int:
+        return sum(value.nbytes for found in self._files.values() for value in found.values())
+
+
+FOUND: Final = Found()
+"""What this process found out."""
