@@ -70,9 +70,19 @@ def main(descriptor: int) -> None:
             if _files() != files:
                 control.sendall(f"{json.dumps({'problem': CHANGED})}\n".encode())
                 break
-            forks.add(pid := _fork(line.decode().strip(), control))
+            pid = _noted_fork(line.decode().strip(), control, forks)
             control.sendall(f"{json.dumps({'process': Process.of(pid).text})}\n".encode())
     _end(forks)
+
+
+def _noted_fork(run_id: str, control: socket.socket, forks: set[int]) -> int:
+    """Fork, and enter the number of the new process before it can be found to have ended."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    try:
+        forks.add(pid := _fork(run_id, control))
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+    return pid
 
 
 def _fork(run_id: str, control: socket.socket) -> int:
@@ -82,6 +92,7 @@ def _fork(run_id: str, control: socket.socket) -> int:
         return pid
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         signal.signal(signal.SIGINT, signal.default_int_handler)
         setup_interrupt_handlers()
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
