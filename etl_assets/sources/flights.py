@@ -140,6 +140,14 @@ SOURCE = Source(
             min_value=0.9,
             description="In the worst month of the year, February, one flight in twenty was cancelled.",
         ),
+        Expectation(
+            "expect_column_mean_to_be_between",
+            name="delays_are_usual",
+            column="dep_delay",
+            min_value=0,
+            max_value=30,
+            description="Minutes. The months of 2013 lie between 5 and 22.",
+        ),
     ),
     # Two to three in a hundred flights of a month go to airports that the list of airports leaves out.
     max_rejected=0.05,
