@@ -148,8 +148,11 @@ def test_a_second_run_writes_nothing_and_says_so(demo: Demo, name: str, partitio
     marks = f"SELECT count(*), max(xmin::text::bigint), max(_delivery_id) FROM core.{name}"
     before = demo.query(marks), demo.query("SELECT count(*) FROM etl.batch")
     result = demo.run(name, partition)
-    (core,) = [e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey(["core", name])]
-    assert core.materialization.metadata["status"].value == "unchanged"
+    assert not result.get_asset_materialization_events()
+    (event,) = [e for e in result.all_events if e.event_type == dg.DagsterEventType.ASSET_OBSERVATION]
+    observation = event.asset_observation_data.asset_observation
+    assert observation.asset_key == dg.AssetKey(["core", name])
+    assert observation.metadata["status"].value == "unchanged"
     assert (demo.query(marks), demo.query("SELECT count(*) FROM etl.batch")) == before
 
 
