@@ -1,9 +1,10 @@
-"""Encodes typed frames as binary COPY and sends them, without a Python loop over rows."""
+"""Encodes typed frames as binary COPY and sends them, and reads binary COPY, without a Python loop over rows."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 from pgpq import ArrowToPostgresBinaryEncoder
@@ -12,12 +13,14 @@ from psycopg import sql
 from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from etl_assets.postgres.connection import Connection
     from etl_assets.schema import Schema
 
 _JSONB_VERSION: Final = "\x01"
+_COPY_HEADER: Final = 19
+_COPY_TRAILER: Final = 2
 
 
 def wire_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
@@ -69,6 +72,23 @@ def copy_in(connection: Connection, table: sql.Composable, columns: Sequence[str
         view = memoryview(data)
         for start in range(0, len(view), 1 << 20):
             copy.write(view[start : start + (1 << 20)])
+
+
+def read_rows(
+    connection: Connection, query: sql.Composed, row: np.dtype[Any], values: Mapping[str, object] | None = None
+) -> np.ndarray:
+    """Execute a query in the caller's transaction and return its rows, read as binary COPY.
+
+    Args:
+        connection: In the transaction.
+        query: A query without a column that may be null or has no fixed length.
+        row: The binary form of a row: the number of its fields, then length and value of each.
+        values: The parameters of the query.
+    """
+    statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT BINARY)").format(query)
+    with connection.cursor() as cursor, cursor.copy(statement, values) as copy:
+        data = b"".join(bytes(part) for part in copy)
+    return np.frombuffer(data[_COPY_HEADER:-_COPY_TRAILER], row)
 
 
 def table_columns(schema: Schema) -> tuple[str, ...]:

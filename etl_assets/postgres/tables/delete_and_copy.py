@@ -8,22 +8,20 @@ one of them is written by upserts alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 from psycopg import sql
 
 from etl_assets.postgres.connection import planned_without
-from etl_assets.postgres.tables.copy import copy_in, encode, wire_frame
+from etl_assets.postgres.tables.copy import copy_in, encode, read_rows, wire_frame
 from etl_assets.postgres.tables.ddl import columns_of, declared_types
 from etl_assets.postgres.tables.guard import same_key
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import RECORD_NO, ROW_HASH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.tables.guard import Guard
     from etl_assets.schema import Schema
@@ -34,8 +32,6 @@ _DELETED: Final = np.dtype(
     [("fields", ">i2"), ("l1", ">i4"), ("place", ">i4"), ("l2", ">i4"), ("repeated", "u1")],
 )
 _MISSING: Final = np.dtype([("fields", ">i2"), ("l1", ">i4"), ("place", ">i4")])
-_COPY_HEADER: Final = 19
-_COPY_TRAILER: Final = 2
 _NOTHING_NOTICES: Final = (
     "SELECT c.relkind = 'r' AND NOT c.relhasrules AND NOT c.relrowsecurity AND has_table_privilege(c.oid, 'DELETE') "
     "AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid) "
@@ -79,13 +75,6 @@ class DeleteAndCopy:
         self._schema = schema
         order = [schema.order_by] if schema.order_by is not None else []
         self._compared = tuple(dict.fromkeys([*schema.key, *order, RECORD_NO, ROW_HASH]))
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_REPLACING))
-        connection.execute(
-            sql.SQL(
-                "CREATE TEMP TABLE etl_replacing ON COMMIT DELETE ROWS AS SELECT 0::integer AS {}, {} FROM {} "
-                "WITH NO DATA"
-            ).format(sql.Identifier(_PLACE), sql.SQL(", ").join(map(sql.Identifier, self._compared)), self._table)
-        )
 
     def may_be_used(self) -> bool:
         """Return whether nothing notices the difference to an update; that stays so in the transaction.
@@ -108,14 +97,14 @@ class DeleteAndCopy:
         Raises:
             psycopg.errors.UniqueViolation: If another session wrote one of the keys meanwhile.
         """
-        self._connection.execute(sql.SQL("TRUNCATE {}").format(_REPLACING))
+        self._make_table()
         keys = rows.select(pl.int_range(rows.height, dtype=pl.Int32).alias(_PLACE), *self._compared)
         copy_in(self._connection, _REPLACING, tuple(keys.columns), encode(wire_frame(keys, self._schema)))
         with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
-            deleted = self._read(self._delete(guard), _DELETED, guard.values())
+            deleted = read_rows(self._connection, self._delete(guard), _DELETED, guard.values())
             written = rows
             if len(deleted) < rows.height:
-                missing = np.sort(self._read(self._missing(), _MISSING)["place"].astype(np.int64))
+                missing = np.sort(read_rows(self._connection, self._missing(), _MISSING)["place"].astype(np.int64))
                 if len(missing) < rows.height:
                     written, encoded = rows[missing], None
         if written.height:
@@ -123,6 +112,15 @@ class DeleteAndCopy:
             copy_in(self._connection, self._table, columns, data)
         repeated = rows.get_column(RECORD_NO)[np.sort(deleted["place"][deleted["repeated"] > 0].astype(np.int64))]
         return Replaced(len(deleted), written.height, tuple(repeated.unique().sort().to_list()))
+
+    def _make_table(self) -> None:
+        """Make the temporary table of the keys, for the rest of the transaction."""
+        self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_REPLACING))
+        self._connection.execute(
+            sql.SQL(
+                "CREATE TEMP TABLE etl_replacing ON COMMIT DROP AS SELECT 0::integer AS {}, {} FROM {} WITH NO DATA"
+            ).format(sql.Identifier(_PLACE), sql.SQL(", ").join(map(sql.Identifier, self._compared)), self._table)
+        )
 
     def _delete(self, guard: Guard) -> sql.Composed:
         """SQL that deletes the rows to be replaced; returns the places of the new ones, and whether they repeat."""
@@ -147,10 +145,3 @@ class DeleteAndCopy:
             place=sql.Identifier(_PLACE),
             hash=sql.Identifier(ROW_HASH),
         )
-
-    def _read(self, query: sql.Composed, answer: np.dtype[Any], values: Mapping[str, object] | None = None) -> Any:
-        """Execute a query and return its rows, read as binary COPY."""
-        statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT BINARY)").format(query)
-        with self._connection.cursor() as cursor, cursor.copy(statement, values) as copy:
-            data = b"".join(bytes(part) for part in copy)
-        return np.frombuffer(data[_COPY_HEADER:-_COPY_TRAILER], answer)

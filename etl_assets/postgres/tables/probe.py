@@ -10,7 +10,7 @@ import polars as pl
 from psycopg import sql
 
 from etl_assets.postgres.connection import planned_without
-from etl_assets.postgres.tables.copy import copy_in, encode, wire_frame
+from etl_assets.postgres.tables.copy import copy_in, encode, read_rows, wire_frame
 from etl_assets.postgres.tables.guard import differs, same_key
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.postgres.tables.range_partitions import Pruning
@@ -29,8 +29,6 @@ _ANSWER: Final = np.dtype(
         *(("l2", ">i4"), ("new", "u1"), ("l3", ">i4"), ("differs", "u1"), ("l4", ">i4"), ("own", "u1")),
     ]
 )
-_COPY_HEADER: Final = 19
-_COPY_TRAILER: Final = 2
 
 
 @dataclass(frozen=True)
@@ -95,8 +93,8 @@ class Probe:
         if others_than is not None:
             conditions.append(sql.SQL("t.{} <> {}").format(sql.Identifier(DELIVERY_ID), others_than))
         query = sql.SQL(
-            "COPY (SELECT p.{place}, t.{hash} IS NULL, {differs}, {own} FROM {probe} p "
-            "LEFT JOIN {table} t ON {match}{within} WHERE {conditions}) TO STDOUT (FORMAT BINARY)"
+            "SELECT p.{place}, t.{hash} IS NULL, {differs}, {own} FROM {probe} p "
+            "LEFT JOIN {table} t ON {match}{within} WHERE {conditions}"
         ).format(
             place=sql.Identifier(_PLACE),
             hash=sql.Identifier(ROW_HASH),
@@ -108,7 +106,7 @@ class Probe:
             within=self._pruning.condition(rows),
             conditions=sql.SQL(" OR ").join(conditions),
         )
-        answer = np.frombuffer(self._read_by_index(query)[_COPY_HEADER:-_COPY_TRAILER], _ANSWER)
+        answer = self._read_by_index(query)
         place, new, differing = answer["place"].astype(np.int64), answer["new"] > 0, answer["differs"] > 0
         return ProbeResult(
             np.sort(place[new]),
@@ -123,15 +121,11 @@ class Probe:
         data = encode(wire_frame(frame, self._schema))
         copy_in(self._connection, PROBE, (_PLACE, ROW_HASH, *self._schema.key), data)
 
-    def _read_by_index(self, query: sql.Composed) -> bytes:
-        """Return the result of a COPY that looks each row up in the table's index: its cost depends only on the batch.
+    def _read_by_index(self, query: sql.Composed) -> np.ndarray:
+        """Return the answer of a query that looks each row up in the table's index: its cost depends only on the batch.
 
         By default, the planner reads the whole table for each batch. That took twice the time for a table of five
         batches, and the time grows with the table.
         """
-        with (
-            planned_without(self._connection, "hashjoin", "mergejoin", "material"),
-            self._connection.cursor() as cursor,
-            cursor.copy(query) as copy,
-        ):
-            return b"".join(bytes(part) for part in copy)
+        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+            return read_rows(self._connection, query, _ANSWER)

@@ -225,8 +225,9 @@ class TableWriter:
     def _merge(self, rows: pl.DataFrame, encoded: bytes | None, protect: Protect | None) -> Written:
         """Write rows that may replace some of the table: by deleting these, or through the staging table.
 
-        Postgres scans it in the order in which it was filled, which is the order of the key. So writers of overlapping
-        keys lock them in the same order and do not deadlock. Sorting again would take a fifth of the time of the merge.
+        Postgres scans a temporary table in the order in which it was filled, which is that of the key. So writers of
+        overlapping keys lock them in the same order and do not deadlock. Sorting again would take a fifth of the time
+        of the merge.
         """
         if protect is None and not self._refresh_hashes and (replaced := self._replace(rows, encoded)) is not None:
             return replaced
