@@ -193,13 +193,7 @@ def database_wait(environ: Mapping[str, str] | None = None) -> float:
     Raises:
         SettingsError: If ``ETL_ASSETS_DATABASE_WAIT`` is not a number of seconds.
     """
-    value = (os.environ if environ is None else environ).get("ETL_ASSETS_DATABASE_WAIT", "").strip()
-    if not value.isdecimal() and value:
-        raise SettingsError(
-            "ETL_ASSETS_DATABASE_WAIT is not a number of seconds. Nothing was started. Write a whole number, such as "
-            f"{_DATABASE_WAIT:g}; with 0, no run waits."
-        )
-    return float(value) if value else _DATABASE_WAIT
+    return _whole_number(environ, "ETL_ASSETS_DATABASE_WAIT", "seconds", _DATABASE_WAIT, "no run waits")
 
 
 def event_days(environ: Mapping[str, str] | None = None) -> int:
@@ -211,13 +205,18 @@ def event_days(environ: Mapping[str, str] | None = None) -> int:
     Raises:
         SettingsError: If ``ETL_ASSETS_EVENT_DAYS`` is not a number of days.
     """
-    value = (os.environ if environ is None else environ).get("ETL_ASSETS_EVENT_DAYS", "").strip()
+    return int(_whole_number(environ, "ETL_ASSETS_EVENT_DAYS", "days", _EVENT_DAYS, "every event stays"))
+
+
+def _whole_number(environ: Mapping[str, str] | None, variable: str, unit: str, default: float, with_zero: str) -> float:
+    """Return the whole number in a variable, or its default if the variable is absent or empty."""
+    value = (os.environ if environ is None else environ).get(variable, "").strip()
     if not value.isdecimal() and value:
         raise SettingsError(
-            "ETL_ASSETS_EVENT_DAYS is not a number of days. Nothing was started. Write a whole number, such as "
-            f"{_EVENT_DAYS}; with 0, every event stays."
+            f"{variable} is not a number of {unit}. Nothing was started. Write a whole number, such as {default:g}; "
+            f"with 0, {with_zero}."
         )
-    return int(value) if value else _EVENT_DAYS
+    return float(value) if value else default
 
 
 def _database_url(given: Mapping[str, str], variable: str) -> str | None:
