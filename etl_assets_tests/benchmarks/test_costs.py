@@ -68,6 +68,7 @@ def test_a_scenario_runs_its_sources_and_leaves_its_results_and_nothing_else() -
     assert text.startswith("# Benchmark results\n\nloads\n\n# What runs cost\n")
     [row] = [line for line in text.splitlines() if line.startswith("| Nothing new |")]
     seconds, client, server = (float(cell) for cell in row.split("|")[3:6])
-    assert min(seconds, client, server) > 0
+    assert seconds > 0
+    assert min(client, server) >= 0  # of so few records, a tick of the processor's clock or none
     assert "events" in row
     assert " 0 statements" not in row
