@@ -15,10 +15,11 @@ from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import deliveries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from etl_assets.model.partition_keys import FileNames
-    from etl_assets.model.partitions import Partition, Partitioning
+    from etl_assets.model.partitions import Partitioning
+    from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.deliveries import LastFetch
     from etl_assets.source import Source
 
@@ -53,11 +54,23 @@ def partitions_definition(partitions: Partitioning | None, name: str) -> dg.Part
     raise TypeError(f"{type(partitions).__name__} of source {name!r} has no counterpart in Dagster")
 
 
-def partition_of(source: Source, context: dg.AssetExecutionContext) -> Partition:
-    """Return the partition of a run."""
-    if not context.has_partition_key:
-        return source.partition(None)
-    return source.partition(check_key(context.partition_key))
+def in_load_order(connection: Connection, source: Source, keys: Sequence[str]) -> list[str]:
+    """Return keys of partitions in the order in which they are run: those that are stale last and newest first.
+
+    What a newer delivery no longer yields may be in an older one, which is therefore reloaded after it.
+
+    Args:
+        connection: To the warehouse.
+        source: The declaration.
+        keys: Oldest first.
+    """
+    stale = stale_partitions(connection, source)
+    return [*(key for key in keys if key not in stale), *(key for key in reversed(keys) if key in stale)]
+
+
+def stale_partitions(connection: Connection, source: Source) -> set[str]:
+    """Return the partitions of a source with deliveries that must be reloaded."""
+    return {delivery.partition for delivery in deliveries.stale(connection, source.name, source.fingerprint)}
 
 
 def check_key(key: str) -> str:

@@ -50,9 +50,12 @@ class Partitioning(Declaration):
         column: The column by whose values the source is cut, if there is one. Records with a value of another
             partition are then rejected. Since the column is part of the key, partitions have no key in common and can
             be written at the same time.
+        per_run: The most partitions that one run of Dagster takes, one after the other, when many are to be loaded. A
+            run costs about as much as a small partition; many large partitions are loaded sooner by a run for each.
     """
 
     column: str | None
+    per_run: int
 
     @abstractmethod
     def holds(self, key: str, value: pl.Expr) -> pl.Expr:
@@ -81,6 +84,8 @@ class Partitioning(Declaration):
 
     def check(self, where: str) -> None:
         """Raise a `DeclarationError` unless the declaration is sound."""
+        if self.per_run < 1:
+            raise DeclarationError(where, "partitions", f"per_run={self.per_run}", "Write 1 or more")
 
 
 @dataclass(frozen=True)
@@ -92,11 +97,13 @@ class Periods(Partitioning):
         end: First day that is no longer part of the source; None for a source without an end.
         column: A column of dates, or of timestamps. The day of a timestamp is its day in the column's zone, or in UTC
             for instants without a zone.
+        per_run: The most partitions that one run takes.
     """
 
     start: date
     end: date | None = None
     column: str | None = field(default=None, kw_only=True)
+    per_run: int = field(default=1, kw_only=True)
 
     @abstractmethod
     def following(self, day: date) -> date:
@@ -123,6 +130,7 @@ class Periods(Partitioning):
 
     def check(self, where: str) -> None:
         """Raise unless start is before end; subclasses check that it begins a period."""
+        super().check(where)
         if self.start.year == date.max.year:
             raise DeclarationError(where, "partitions", f"start in {self.start.year}", "Write an earlier year")
         if self.end is not None and self.end <= self.start:
@@ -175,10 +183,12 @@ class Static(Partitioning):
     Attributes:
         names: The names, oldest first.
         column: A column of texts: the name of the partition.
+        per_run: The most partitions that one run takes.
     """
 
     names: tuple[str, ...]
     column: str | None = field(default=None, kw_only=True)
+    per_run: int = field(default=1, kw_only=True)
 
     def holds(self, key: str, value: pl.Expr) -> pl.Expr:
         """Return whether a value is the partition's name."""
@@ -194,6 +204,7 @@ class Static(Partitioning):
 
     def check(self, where: str) -> None:
         """Raise unless there are names, each once, that Dagster accepts."""
+        super().check(where)
         if not self.names or len(set(self.names)) < len(self.names):
             raise DeclarationError(where, "partitions", "are empty or name one twice", "Name each partition once")
         if bad := [name for name in self.names if "..." in name or "," in name or not name.isprintable() or not name]:
@@ -210,10 +221,12 @@ class Files(Partitioning):
         rank: Returns, for a file's name, the text that sorts the files, oldest first; by default the name itself.
         column: A column of texts, with one value throughout a file and another value in every other file.
         value: Returns, for a file's name, the value of the column in that file; by default the name itself.
+        per_run: The most files that one run takes.
     """
 
     rank: Callable[[str], str] | None = None
     column: str | None = field(default=None, kw_only=True)
+    per_run: int = field(default=100, kw_only=True)
     value: Callable[[str], str] | None = field(default=None, kw_only=True)
 
     def holds(self, key: str, value: pl.Expr) -> pl.Expr:

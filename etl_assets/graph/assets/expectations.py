@@ -51,16 +51,32 @@ def expectation_checks(source: Source) -> list[dg.AssetChecksDefinition]:
         tries = context.retry_number
         record = RunRecord.of(warehouse.url, context.run, source, partition, PHASE, tries)
         with retrying(tries), record.entering_errors(retried_errors(tries)):
-            delivery, results = _validate(source, warehouse.url, partition, context.run.run_id, source.expectations)
-            record.checks(delivery, results)
-            yield from map(asset_check_result, results)
-            if unmet := [result.name for result in results if result.blocking and not result.passed]:
-                raise LoadError(
-                    f"{source.table} was loaded, but is not as expected: {', '.join(unmet)}. The written rows stay. "
-                    "Read the results of these checks; correct the feed, or the expectation if it expects too much."
-                )
+            yield from map(asset_check_result, validated(source, record))
 
     return [validate]
+
+
+def validated(source: Source, record: RunRecord) -> Iterator[CheckResult]:
+    """Validate the declared expectations of a source, and enter the results.
+
+    Args:
+        source: The declaration.
+        record: Of the step that validates a partition.
+
+    Yields:
+        One result for each expectation; those that block first.
+
+    Raises:
+        LoadError: After the last result, if a blocking expectation is not met.
+    """
+    delivery, results = _validate(source, record.url, record.partition, record.run_id, source.expectations)
+    record.checks(delivery, results)
+    yield from results
+    if unmet := [result.name for result in results if result.blocking and not result.passed]:
+        raise LoadError(
+            f"{source.table} was loaded, but is not as expected: {', '.join(unmet)}. The written rows stay. "
+            "Read the results of these checks; correct the feed, or the expectation if it expects too much."
+        )
 
 
 def blocking_results(source: Source, url: str, partition: str, run_id: str) -> list[CheckResult]:

@@ -14,7 +14,7 @@ import polars as pl
 from etl_assets.errors import DeclarationError
 from etl_assets.graph.assets import metadata
 from etl_assets.graph.assets.frames import FrameTarget, write_frame
-from etl_assets.graph.assets.stream import Stream
+from etl_assets.graph.assets.stream import Stream, load_stream
 from etl_assets.graph.keys import delivered_as, table_of
 from etl_assets.graph.resource import open_warehouse
 from etl_assets.graph.runs.retries import retried_errors, retrying
@@ -91,14 +91,7 @@ class PostgresIOManager(dg.IOManager):
         step = context.step_context
         tries = step.previous_attempt_count
         record = RunRecord.of(warehouse.url, step.dagster_run, stream.source, stream.partition.key, CORE, tries)
-        with record.entering_errors(retried_errors(tries)):
-            stream.load(warehouse)
-            source, reports = stream.source, stream.reports
-            loaded = in_session(
-                warehouse.url,
-                lambda session: metadata.loaded(session, source.table, source.name, stream.partition, reports),
-            )
-        context.add_output_metadata(loaded)
+        context.add_output_metadata(load_stream(stream, warehouse, record, tries))
 
     def _write(self, context: dg.OutputContext, frame: pd.DataFrame | pl.DataFrame) -> None:
         target = FrameTarget.of(context)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from etl_assets import ingest, watch
 from etl_assets.errors import BusyError, DeliveryMissingError, TooManyRejectedError
+from etl_assets.graph.assets import metadata
+from etl_assets.graph.runs.retries import retried_errors
 from etl_assets.model.counts import Counts
 from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries, entries
@@ -16,6 +18,7 @@ from etl_assets.postgres.ledger import deliveries, entries
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from etl_assets.graph.runs.run_record import RunRecord
     from etl_assets.landing import Warehouse
     from etl_assets.load import LoadReport
     from etl_assets.model.delivery import Delivery
@@ -135,6 +138,23 @@ class Stream:
         for delivery in deliveries.deliveries_to_conclude(connection, self.source.name, self.partition.key):
             watch.conclude(connection, self.source, delivery)
         return deliveries.deliveries_to_load(connection, self.source.name, self.partition.key)
+
+
+def load_stream(stream: Stream, warehouse: Warehouse, record: RunRecord, tries: int) -> metadata.Metadata:
+    """Load a stream in a step, and return the metadata of what was loaded.
+
+    Args:
+        stream: The pending deliveries.
+        warehouse: Where they are loaded.
+        record: Of the step.
+        tries: How often Dagster has tried the step before.
+    """
+    with record.entering_errors(retried_errors(tries)):
+        stream.load(warehouse)
+        table, name = stream.source.table, stream.source.name
+        return in_session(
+            warehouse.url, lambda session: metadata.loaded(session, table, name, stream.partition, stream.reports)
+        )
 
 
 def _with_ledger_counts(report: LoadReport, warehouse: Warehouse) -> LoadReport:

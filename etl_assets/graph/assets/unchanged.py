@@ -5,10 +5,10 @@ The steps after the landing are skipped.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from etl_assets import ingest
-from etl_assets.graph.assets.check_results import asset_check_evaluation, asset_check_result
+from etl_assets.graph.assets.check_results import asset_check_evaluation
 from etl_assets.graph.assets.checks import of_history
 from etl_assets.graph.keys import core_key
 from etl_assets.graph.runs.unchanged import find_standing, finish, observation
@@ -20,19 +20,12 @@ from etl_assets.postgres.runs.asset_metadata import sample_places
 from etl_assets.postgres.runs.standing import verdict
 
 if TYPE_CHECKING:
-    import dagster as dg
-
-    from etl_assets.graph.runs.run_record import RunRecord
+    from etl_assets.graph.assets.partition_steps import PartitionStep
     from etl_assets.ingest import Landed
-    from etl_assets.landing import Warehouse
-    from etl_assets.model.partitions import Partition
     from etl_assets.postgres.runs.standing import Standing
-    from etl_assets.source import Source
 
 
-def land_if_new(
-    source: Source, partition: Partition, context: dg.AssetExecutionContext, warehouse: Warehouse
-) -> Landed | Standing:
+def land_if_new(step: PartitionStep) -> Landed | Standing:
     """Land what is published for a partition, unless there is nothing to do.
 
     A poll decides that, and without one the hash of the bytes that are fetched. There is always something to do if the
@@ -41,22 +34,17 @@ def land_if_new(
     Returns:
         What was landed; or the delivery and the verdict that stand, if there is nothing to do.
     """
-    config = context.op_execution_context.op_config
-    file, full = config.get("file"), config["full"]
-    ops: Any = context.run.run_config.get("ops", {})
-    load = ops.get(core_key(source.name).to_python_identifier(), {}).get("config", {})
+    source, partition, warehouse, config = step.source, step.partition, step.warehouse, step.config
     standing = None
-    if file is None and not full and not any(load.values()):
-        standing = find_standing(source, partition.key, warehouse.url, context.instance, context.run.run_id)
-    if standing is not None and not config["fetch"] and ingest.looks_unchanged(source, partition, standing):
+    if not config.asks_for_more:
+        standing = find_standing(source, partition.key, warehouse.url, step.context.instance, step.context.run.run_id)
+    if standing is not None and not config.fetch and ingest.looks_unchanged(source, partition, standing):
         return standing
-    landed = ingest.land(source, partition, warehouse, file, full=full)
+    landed = ingest.land(source, partition, warehouse, config.file, full=config.full)
     return landed if standing is None or landed.new else standing
 
 
-def log_unchanged(
-    context: dg.AssetExecutionContext, source: Source, standing: Standing, record: RunRecord
-) -> dg.AssetCheckResult:
+def log_unchanged(step: PartitionStep, standing: Standing) -> CheckResult:
     """Enter and show that a run has nothing to do; the step then ends without an output.
 
     Dagster plans every check of a run before it starts, and a planned check that is not evaluated counts as skipped,
@@ -64,14 +52,13 @@ def log_unchanged(
     materializations that there are.
 
     Args:
-        context: Of the step that lands.
-        source: The declaration.
+        step: That lands.
         standing: The delivery and the verdict that stand.
-        record: Of the step.
 
     Returns:
-        The result of the check of the landing, which the step has to yield.
+        The result of the check of the landing.
     """
+    source, context, record = step.source, step.context, step.record
     delivery = standing.delivery
     key, partition = core_key(source.name), delivery.partition
     entered, places = in_session(
@@ -86,5 +73,4 @@ def log_unchanged(
     for result in results:
         if result.name != SHAPE:
             context.log_event(asset_check_evaluation(result, key, partition or None, target))
-    shape = CheckResult(SHAPE, passed=True, blocking=True, records=delivery.manifest.records)
-    return asset_check_result(shape)
+    return CheckResult(SHAPE, passed=True, blocking=True, records=delivery.manifest.records)

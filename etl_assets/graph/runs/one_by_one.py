@@ -47,12 +47,9 @@ class Failures:
         try:
             yield
         except Exception as error:
-            if isinstance(error, _OF_ALL) or (
-                isinstance(error, psycopg.Error) and fault_of(error).kind in _KINDS_OF_ALL
-            ):
+            if is_of_all(error):
                 raise
-            text = f": {error}" if isinstance(error, EtlAssetsError) else f" at {_place(error)}"
-            self.errors[item] = storable(f"{type(error).__name__}{text}".removesuffix("."))
+            self.errors[item] = description(error)
 
     def report(self, connection: Connection, sensor: str) -> None:
         """Open and resolve the alerts about what fails at the ticks of a sensor."""
@@ -61,6 +58,17 @@ class Failures:
     def __str__(self) -> str:
         """The failures as sentences to show; the empty text if nothing failed."""
         return "".join(f" {item} failed, and is tried again: {text}." for item, text in self.errors.items())
+
+
+def is_of_all(error: Exception) -> bool:
+    """Whether an error does not depend on what was asked, so that everything else would fail too."""
+    return isinstance(error, _OF_ALL) or (isinstance(error, psycopg.Error) and fault_of(error).kind in _KINDS_OF_ALL)
+
+
+def description(error: Exception) -> str:
+    """Return the class of an error and its text, or its place if the text may contain data."""
+    text = f": {error}" if isinstance(error, EtlAssetsError) else f" at {_place(error)}"
+    return storable(f"{type(error).__name__}{text}".removesuffix("."))
 
 
 def _place(error: Exception) -> str:

@@ -193,22 +193,31 @@ def _leaving_to_the_reaper(end: str) -> Iterator[None]:
         _LOG.error("The end of the run cannot be entered now; the next command or sensor enters it. %s %s", end, error)
 
 
-def record_of_asset(url: str, context: dg.AssetExecutionContext, source: Source, partition: str) -> RunRecord:
+def assets_of_run(context: dg.AssetExecutionContext, source: Source) -> tuple[dg.AssetKey, ...]:
+    """Return the keys of the assets of a source that a run materializes, in their order."""
+    selected, steps = context.job_def.asset_layer.selected_asset_keys, context.run.step_keys_to_execute
+    return tuple(
+        key
+        for key in asset_keys(source.name)
+        if key in selected and (steps is None or key.to_python_identifier() in steps)
+    )
+
+
+def record_of_asset(
+    url: str, context: dg.AssetExecutionContext, source: Source, partition: str, asset: dg.AssetKey
+) -> RunRecord:
     """Return the record of a step that materializes an asset of a source.
 
     Args:
         url: URL of the warehouse.
-        context: Context of the step.
+        context: Context of Dagster's step.
         source: The declaration.
         partition: Key of the partition.
+        asset: Key of the asset.
     """
-    keys = asset_keys(source.name)
-    later = keys[keys.index(context.asset_key) + 1 :]
-    selected = context.job_def.asset_layer.selected_asset_keys
-    steps = context.run.step_keys_to_execute
-    last = not any(key in selected and (steps is None or key.to_python_identifier() in steps) for key in later)
-    step, tries = context.asset_key.path[0], context.op_execution_context.retry_number
-    return replace(RunRecord.of(url, context.run, source, partition, step, tries), last=last)
+    last = asset == assets_of_run(context, source)[-1]
+    tries = context.op_execution_context.retry_number
+    return replace(RunRecord.of(url, context.run, source, partition, asset.path[0], tries), last=last)
 
 
 def enter_checks(
