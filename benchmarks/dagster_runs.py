@@ -73,7 +73,7 @@ def run_all(env: Environment, requested: Sequence[tuple[str, str]]) -> None:
     with orchestration(env, verbose=False) as dagster:
         for name, key in requested:
             counted, began = meter.counters(), meter.clocks()
-            outcome = dagster.run(sources[name], key, RunOptions())
+            (outcome,) = dagster.run(sources[name], [key], RunOptions())
             seconds, client, server = (now - then for now, then in zip(meter.clocks(), began, strict=True))
             events, statements = (now - then for now, then in zip(meter.counters(), counted, strict=True))
             run = Run(

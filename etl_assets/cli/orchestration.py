@@ -1,6 +1,7 @@
-"""Runs Dagster's jobs in this process, lists partitions, and reads the outcome of each run from the database.
+"""Opens Dagster for a command: lists partitions, decides which are run and in what order, and has them run.
 
-Only this module of the command line uses Dagster's jobs and runs. `etl_assets.graph` defines what a run does.
+Only this module and `in_process_runs` of the command line use Dagster's jobs and runs. `etl_assets.graph` defines what
+a run does.
 """
 
 from __future__ import annotations
@@ -10,34 +11,27 @@ import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import click
 import dagster as dg
 
 from etl_assets.cli.environment import declared
-from etl_assets.cli.outcome import Failure, Outcome
-from etl_assets.errors import LoadError
+from etl_assets.cli.in_process_runs import InProcessRuns, failed_check
+from etl_assets.cli.outcome import Outcome
 from etl_assets.graph import last_good
 from etl_assets.graph.assets.checks import of_history
 from etl_assets.graph.assets.touched import swapped_materializations, waiting_materialization
-from etl_assets.graph.keys import REPLAY, SOURCE_TAG, asset_keys, core_key, delivered_as, landing_key
-from etl_assets.graph.partitions import add_files
+from etl_assets.graph.keys import asset_keys, core_key, delivered_as
+from etl_assets.graph.partitions import add_files, in_load_order, neighbours, partitions_definition, stale_partitions
 from etl_assets.graph.pools import set_limits
-from etl_assets.graph.run_config import audit_config, replay_config
-from etl_assets.graph.runs.ended_runs import reconcile, rules_of
 from etl_assets.graph.runs.one_by_one import Failures
 from etl_assets.graph.runs.reaper import reap
-from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.graph.runs.unchanged import UNCHANGED, report_if_unchanged
 from etl_assets.graph.targets import newest_materializations
-from etl_assets.model.checks import AUDIT
-from etl_assets.model.counts import Counts
 from etl_assets.model.partitions import Periods
 from etl_assets.postgres.connection import in_session
-from etl_assets.postgres.ledger import deliveries
 from etl_assets.postgres.runs import results
 
 if TYPE_CHECKING:
@@ -52,10 +46,6 @@ if TYPE_CHECKING:
 
     Runnable: TypeAlias = Source | dg.AssetKey
     """A declared source, or the key of an asset that was written by hand."""
-
-REFUSING: Final = ("TooManyRejectedError", "TooManyDeletedError", "ShapeError")
-NO_RETRIES_TAG: Final = "dagster/max_retries"
-"""The daemon cannot retry a run that a command started: the user repeats the command instead."""
 
 
 class Orchestration:
@@ -74,27 +64,39 @@ class Orchestration:
         self.broken = location.broken
         self.instance = instance
         self.set_aside: dict[str, Mapping[str, str]] = {}
-        self._log = {"loggers": {"console": {"config": {"log_level": log}}}}
+        self._runs = InProcessRuns(env.url, self._sources, location.definitions, instance, log)
 
-    def run(self, what: Runnable, partition: str, options: RunOptions) -> Outcome:
-        """Fetch, validate and load a partition of a source, or materialize one of an asset written by hand.
+    def run(self, what: Runnable, partitions: Sequence[str], options: RunOptions) -> list[Outcome]:
+        """Fetch, validate and load partitions of a source in one run, or materialize one of an asset written by hand.
 
         Args:
             what: The declaration of the source, or the key of the asset.
-            partition: Key of the partition; the empty text if there are no partitions.
-            options: How to run it.
+            partitions: A group that `ranges` returns; the key is the empty text if there are no partitions.
+            options: How to run them.
+
+        Returns:
+            The outcome of each partition, in the same order.
         """
         if isinstance(what, dg.AssetKey):
-            return self._outcome(None, delivered_as(what), partition, what, {})
-        if options.may_be_unchanged and (unchanged := self._unchanged(what, partition)) is not None:
-            return unchanged
-        core = {"force": options.force, "compare_keys": options.full, "accept_deletes": options.accept_deletes}
-        ops: dict[str, Any] = {core_key(what.name).to_python_identifier(): {"config": core}}
-        landing: dict[str, Any] = {"file": str(Path(options.file).absolute())} if options.file is not None else {}
-        landing |= {name: True for name in ("full", "fetch") if getattr(options, name)}
-        if landing:
-            ops[landing_key(what.name).to_python_identifier()] = {"config": landing}
-        return self._outcome(None, what.name, partition, core_key(what.name), {"ops": ops})
+            return [self._runs.materialize_asset(what, partitions[0])]
+        if len(partitions) == 1 and options.may_be_unchanged:
+            unchanged = self._unchanged(what, partitions[0])
+            if unchanged is not None:
+                return [unchanged]
+        return self._runs.materialize_source(what, partitions, options)
+
+    def ranges(self, what: Runnable, keys: Sequence[str]) -> list[list[str]]:
+        """Return partitions of a source, or of an asset, in groups: each has what one run takes.
+
+        Args:
+            what: The declaration of the source, or the key of the asset.
+            keys: Keys of partitions, in the order in which they are to be run.
+        """
+        if isinstance(what, dg.AssetKey) or what.partitions is None or what.partitions.per_run == 1:
+            return [[key] for key in keys]
+        definition = partitions_definition(what.partitions, what.name)
+        known = definition.get_partition_keys(dynamic_partitions_store=self.instance) if definition else []
+        return neighbours(keys, known, what.partitions.per_run)
 
     def _unchanged(self, source: Source, partition: str) -> Outcome | None:
         """Enter and return that there is nothing to do, without a run; None if there is something to do."""
@@ -104,7 +106,7 @@ class Orchestration:
             return None
         standing, results = found
         checks = of_history(source, results)
-        failed = [_failed_check(check.name, check.description) for check in checks if not check.passed]
+        failed = [failed_check(check.name, check.description) for check in checks if not check.passed]
         return Outcome(
             source=source.name,
             partition=partition or None,
@@ -117,7 +119,7 @@ class Orchestration:
 
     def replay(self, source: str, ids: Sequence[int] | None, *, released: bool) -> Outcome:
         """Replay records of the quarantine: those with some ids, all that wait, or those whose parents have arrived."""
-        return self._outcome(REPLAY, source, "", None, replay_config(source, ids, released=released))
+        return self._runs.replay(source, ids, released=released)
 
     def audit(self, names: Sequence[str]) -> tuple[list[dg.AssetObservation], str]:
         """Check the stored tables of some sources against their declarations; of all sources if none is named.
@@ -125,18 +127,7 @@ class Orchestration:
         Returns:
             The observation of each table, and the error of the run; the empty text if the run succeeded.
         """
-        result = self._definitions.resolve_job_def(AUDIT).execute_in_process(
-            run_config={**audit_config(names), **self._log},
-            instance=self.instance,
-            raise_on_error=False,
-            tags={NO_RETRIES_TAG: "0"},
-        )
-        observations = [
-            event.asset_observation_data.asset_observation
-            for event in result.all_events
-            if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION
-        ]
-        return observations, "" if result.success else _failure(result, None).message
+        return self._runs.audit(names)
 
     def partitions(self, what: Runnable) -> list[str]:
         """Return every partition that there is now, oldest first; add new files as partitions.
@@ -157,9 +148,7 @@ class Orchestration:
         return list(what.partitions.keys(datetime.now(tz=UTC)))
 
     def plan(self, what: Runnable, *, everything: bool) -> list[str]:
-        """Return the partitions to run: those that are stale last and newest first, the others oldest first.
-
-        What a newer delivery no longer yields may be in an older one, which is therefore reloaded after it.
+        """Return the partitions to run, in the order of `in_load_order`.
 
         Args:
             what: The declaration of the source, or the key of the asset.
@@ -167,17 +156,18 @@ class Orchestration:
         """
         keys = self.partitions(what)
         if isinstance(what, dg.AssetKey):
-            complete, stale = self.instance.get_materialized_partitions(what), set[str]()
+            complete = self.instance.get_materialized_partitions(what)
         else:
-            complete, stale = self._complete(what), self.stale(what)
+            complete = self._complete(what)
         if not everything and keys != [""] and not _has_more_each_time(what):
             keys = [key for key in keys if key not in complete]
-        return [*(key for key in keys if key not in stale), *(key for key in reversed(keys) if key in stale)]
+        if isinstance(what, dg.AssetKey):
+            return keys
+        return in_session(self._url, lambda session: in_load_order(session, what, keys))
 
     def stale(self, source: Source) -> set[str]:
         """Return the partitions with deliveries that must be reloaded."""
-        stale = partial(deliveries.stale, source=source.name, fingerprint=source.fingerprint)
-        return {delivery.partition for delivery in in_session(self._url, stale)}
+        return in_session(self._url, lambda session: stale_partitions(session, source))
 
     def _complete(self, source: Source) -> set[str]:
         """Return the partitions that are complete, not stale, and materialized in Dagster."""
@@ -207,68 +197,6 @@ class Orchestration:
         if own is None or len(read) < len(above) or any(id_ is None or id_ > own.storage_id for id_ in read):
             return None
         return Outcome(delivered_as(key), partition or None, None, UNCHANGED)
-
-    def _outcome(
-        self, job: str | None, name: str, partition: str, key: dg.AssetKey | None, config: Mapping[str, Any]
-    ) -> Outcome:
-        """Run a job, or materialize the assets of a source or one asset if there is no job; read what the run did."""
-        began = time.perf_counter()
-        selection, tags = None, {NO_RETRIES_TAG: "0"}
-        if name in self._sources and job is None:
-            selection, tags = list(asset_keys(name)), {**tags, SOURCE_TAG: name}
-        elif job is None and key is not None:
-            selection = [key]
-        if job is None:
-            definition = self._definitions.resolve_implicit_global_asset_job_def()
-        else:
-            definition = self._definitions.resolve_job_def(job)
-        rules = rules_of(self._sources, name)
-        record = RunRecord(self._url, str(uuid4()), name, partition, rules, job=definition.name)
-        record.start()  # before Dagster knows the run, so that the reaper can find the process of every run
-        with record.entering_errors():
-            result = definition.execute_in_process(
-                run_config={**config, **self._log},
-                instance=self.instance,
-                partition_key=partition or None,
-                asset_selection=selection,
-                raise_on_error=False,
-                run_id=record.run_id,
-                tags=tags,
-            )
-        took = time.perf_counter() - began
-        try:
-            self._reconcile(record.run_id)
-            summary, newest = in_session(
-                self._url,
-                lambda connection: (
-                    results.run_summary(connection, result.run_id, name, partition),
-                    # a run that failed may have landed none
-                    deliveries.newest(connection, name, partition) if job != REPLAY and result.success else None,
-                ),
-            )
-        except LoadError:
-            if result.success:
-                raise
-            summary = newest = None  # the database is away, and the failure of the run says so
-        failure = None if result.success else _failure(result, summary)
-        since = summary.unchanged_since if summary else None
-        return Outcome(
-            source=name,
-            partition=partition or None,
-            delivery=(summary.delivery_id if summary else None) or (newest.id if newest else None),
-            status=UNCHANGED if since is not None else _status(result, key, failure),
-            counts=summary.counts if summary else Counts(),
-            took=took,
-            seconds=summary.seconds if summary else {},
-            error=failure,
-            remarks=(*(newest.manifest.notes if newest else ()), *_failed_checks(result)),
-            since=since,
-        )
-
-    def _reconcile(self, run_id: str) -> None:
-        """Complete the run history of a run, as the sensor does where a daemon runs."""
-        (record,) = self.instance.get_run_records(dg.RunsFilter(run_ids=[run_id]))
-        in_session(self._url, lambda connection: reconcile(connection, self.instance, record, self._sources))
 
 
 def report_reviewed(connection: Connection, source: Source, partitions: Iterable[str]) -> None:
@@ -306,42 +234,6 @@ def orchestration(env: Environment, *, verbose: bool) -> Iterator[Orchestration]
         if failures.errors:
             click.echo(f"The run history is not complete.{failures}", err=True)
         yield Orchestration(env, LOCATION, instance, "DEBUG" if verbose else "CRITICAL")
-
-
-def _status(result: dg.ExecuteInProcessResult, key: dg.AssetKey | None, failure: Failure | None) -> str:
-    """Return how the load ended, as the metadata of the asset say for the newest delivery."""
-    if failure is not None:
-        return "refused" if failure.name in REFUSING else "failed"
-    if key is None:
-        return "replayed"
-    for event in result.get_asset_materialization_events():
-        if event.asset_key == key and (status := event.materialization.metadata.get("status")) is not None:
-            return str(status.value).rpartition(", ")[2]
-    return "loaded"
-
-
-def _failure(result: dg.ExecuteInProcessResult, summary: results.RunSummary | None) -> Failure:
-    """Return why a run failed: the error of the run history, or else the first error of a step in Dagster."""
-    if summary is not None and summary.error_class is not None:
-        return Failure(summary.error_class, summary.error or "")
-    for event in result.get_step_failure_events():
-        error = event.step_failure_data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
-        if error is not None:
-            return Failure(error.cls_name or "Failure", error.message.strip())
-    return Failure("Failure", "The run failed, and Dagster has no error of a step. Run it again with --verbose.")
-
-
-def _failed_checks(result: dg.ExecuteInProcessResult) -> Iterator[str]:
-    """Yield what the checks found that failed without stopping the run, each as a sentence."""
-    for evaluation in result.get_asset_check_evaluations():
-        if not evaluation.passed and not evaluation.blocking:
-            yield _failed_check(evaluation.check_name, evaluation.description)
-
-
-def _failed_check(name: str, description: str | None) -> str:
-    return f"check {name} failed: {description or 'see its metadata'}"
 
 
 def _has_more_each_time(what: Runnable) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -127,7 +128,9 @@ def run_partitions(
     *,
     shown: bool = True,
 ) -> Iterator[Outcome]:
-    """Run partitions one after the other; continue after a failure, unless the next would fail for the same reason.
+    """Run partitions one after the other, or many of a source in one run; continue after a failure.
+
+    The rest is not run if it would fail for the same reason.
 
     Args:
         dagster: Runs the partitions.
@@ -136,17 +139,25 @@ def run_partitions(
         shown: Whether a progress bar may be shown.
 
     Yields:
-        The outcome of each run.
+        The outcome of each partition.
     """
     with progress(shown=shown) as bar, fetches_shown(bar):
         task = bar.add_task("", total=len(plan))
-        for what, key in plan:
-            bar.update(task, description=escape_control_characters(f"{_name(what)} {key}".strip()))
-            outcome = dagster.run(what, key, options)
-            bar.advance(task)
-            yield outcome
-            if outcome.error is not None and outcome.error.name in _FATAL:
+        for what, keys in _runs(dagster, plan):
+            named = keys[0] if len(keys) == 1 else f"{keys[0]} … {keys[-1]}"
+            bar.update(task, description=escape_control_characters(f"{_name(what)} {named}".strip()))
+            outcomes = dagster.run(what, keys, options)
+            bar.advance(task, len(keys))
+            yield from outcomes
+            if any(outcome.error is not None and outcome.error.name in _FATAL for outcome in outcomes):
                 return
+
+
+def _runs(dagster: Orchestration, plan: Sequence[tuple[Runnable, str]]) -> Iterator[tuple[Runnable, list[str]]]:
+    """Yield what is to be run, each time with the keys of the partitions that one run takes."""
+    for what, pairs in groupby(plan, key=lambda pair: pair[0]):
+        for keys in dagster.ranges(what, [key for _, key in pairs]):
+            yield what, keys
 
 
 def matching_partition(key: str, known: Sequence[str], name: str) -> str:

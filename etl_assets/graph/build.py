@@ -25,6 +25,7 @@ from etl_assets.graph.keys import WAREHOUSE, asset_keys, core_key
 from etl_assets.graph.partitions import partitions_definition
 from etl_assets.graph.resource import WarehouseResource
 from etl_assets.graph.runs.alert_sensor import alert_sensor
+from etl_assets.graph.runs.quiet import leave_out_skipped_gates
 from etl_assets.graph.runs.watch_sensor import watch_sensor
 from etl_assets.graph.triggers.automation import trigger_of
 from etl_assets.graph.triggers.conditions import automation_sensor, partitions_of, upstream
@@ -82,6 +83,7 @@ def location(
         not_loaded: The files that do not load.
         remembered: The assets of files, by path, as they were when the files loaded last.
     """
+    leave_out_skipped_gates()
     broken = list(not_loaded)
     files = {name: _file_of(source, modules) for name, source in sources.items()}
     assets = [(files[name], _assets_of(source)) for name, source in sources.items()]

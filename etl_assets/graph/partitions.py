@@ -62,10 +62,35 @@ def in_load_order(connection: Connection, source: Source, keys: Sequence[str]) -
     Args:
         connection: To the warehouse.
         source: The declaration.
-        keys: Oldest first.
+        keys: In any order; those that are not stale are returned oldest first.
     """
     stale = stale_partitions(connection, source)
-    return [*(key for key in keys if key not in stale), *(key for key in reversed(keys) if key in stale)]
+    oldest_first = sorted(keys, key=lambda key: (source.partition(key or None).rank, key))
+    fresh = [key for key in oldest_first if key not in stale]
+    return [*fresh, *(key for key in reversed(oldest_first) if key in stale)]
+
+
+def neighbours(keys: Sequence[str], known: Sequence[str], most: int) -> list[list[str]]:
+    """Cut keys into groups that are each a range of partitions, in this order or the other way round.
+
+    Args:
+        keys: In the order in which they are to be run.
+        known: The keys of all partitions, in the order of Dagster.
+        most: The most keys of a group.
+    """
+    places = {key: place for place, key in enumerate(known)}
+    groups: list[list[str]] = []
+    step = 0
+    for key in keys:
+        group = groups[-1] if groups else []
+        way = places[key] - places[group[-1]] if group else 0
+        if abs(way) == 1 and len(group) < most and way in {step, step or way}:
+            group.append(key)
+            step = way
+        else:
+            groups.append([key])
+            step = 0
+    return groups
 
 
 def stale_partitions(connection: Connection, source: Source) -> set[str]:

@@ -81,7 +81,8 @@ class Automation:
             self.instance.report_dagster_event(event, run_id)
 
 
-def _automation(bench: Bench, *sources: Source, marts: tuple[dg.AssetsDefinition, ...] = ()) -> Automation:
+def automation_of(bench: Bench, *sources: Source, marts: tuple[dg.AssetsDefinition, ...] = ()) -> Automation:
+    """Return the automation of sources and of assets written by hand."""
     module = ModuleType("by_hand")
     for number, mart in enumerate(marts):
         setattr(module, f"mart_{number}", mart)
@@ -96,7 +97,7 @@ def _chain(name: str, *partitions: str | None) -> dict[str, AbstractSet[str | No
 
 
 def test_all_assets_of_a_source_are_requested_once_its_upstream_is_loaded(bench: Bench) -> None:
-    automation = _automation(bench, bench.declare(name="up"), bench.declare(name="down", trigger=After("core/up")))
+    automation = automation_of(bench, bench.declare(name="up"), bench.declare(name="down", trigger=After("core/up")))
     assert automation.tick() == {}
     automation.load("up")
     assert automation.tick() == _chain("down", None)
@@ -105,7 +106,7 @@ def test_all_assets_of_a_source_are_requested_once_its_upstream_is_loaded(bench:
 
 def _daily(bench: Bench, **changes: Any) -> Automation:
     up = bench.declare(name="up", partitions=_DAYS)
-    return _automation(bench, up, bench.declare(name="down", partitions=_DAYS, trigger=After("core/up"), **changes))
+    return automation_of(bench, up, bench.declare(name="down", partitions=_DAYS, trigger=After("core/up"), **changes))
 
 
 def test_a_day_is_requested_once_the_same_day_upstream_is_loaded(bench: Bench) -> None:
@@ -130,7 +131,7 @@ def test_an_asset_follows_a_replay_if_the_blocking_expectations_are_met_afterwar
     )
     expectations = () if oldest is None else (nobody_is_older,)
     source = bench.people("1,Ada,36", "2,Alan,200", max_rejected=1.0, expectations=expectations)
-    automation = _automation(bench, source, marts=(ages,))
+    automation = automation_of(bench, source, marts=(ages,))
     automation.tick()
     assert bench.run_job(automation.built, "people").success
     assert automation.tick() == {"marts/ages": {None}}
@@ -181,7 +182,7 @@ def test_a_new_day_waits_for_the_same_day_upstream(bench: Bench) -> None:
 def test_a_month_waits_for_all_of_its_days(bench: Bench) -> None:
     up = bench.declare(name="up", partitions=Daily(start=date(2024, 1, 30)))
     down = bench.declare(name="down", partitions=Monthly(start=date(2023, 1, 1)), trigger=After("core/up"))
-    automation = _automation(bench, up, down)
+    automation = automation_of(bench, up, down)
     automation.at = datetime(2024, 2, 5, 6, tzinfo=UTC)
     automation.tick()
     automation.load("up", "2024-01-30")
@@ -191,7 +192,7 @@ def test_a_month_waits_for_all_of_its_days(bench: Bench) -> None:
 
 
 def test_an_upstream_of_all_days_requests_the_newest_day_and_the_new_days(bench: Bench) -> None:
-    automation = _automation(
+    automation = automation_of(
         bench, bench.declare(name="up"), bench.declare(name="down", partitions=_DAYS, trigger=After("core/up"))
     )
     automation.tick(day=3)
@@ -205,7 +206,7 @@ def test_an_upstream_of_all_days_requests_the_newest_day_and_the_new_days(bench:
 
 def test_an_upstream_of_all_named_partitions_requests_all_of_them(bench: Bench) -> None:
     down = bench.declare(name="down", partitions=Static(("a", "b")), trigger=After("core/up"))
-    automation = _automation(bench, bench.declare(name="up"), down)
+    automation = automation_of(bench, bench.declare(name="up"), down)
     automation.tick()
     automation.load("up")
     assert automation.tick() == _chain("down", "a", "b")
@@ -253,7 +254,7 @@ def test_after_real_runs_neither_a_refused_day_nor_one_with_a_failed_check_is_re
     )
     up = bench.declare(name="up", partitions=_DAYS, extractor=extractor, expectations=(no_three,))
     down = bench.declare(name="down", partitions=_DAYS, extractor=extractor, trigger=After("core/up"))
-    automation = _automation(bench, up, down)
+    automation = automation_of(bench, up, down)
     automation.tick()
     for day, age in ((1, 36), (2, 999), (3, 36), (4, 36)):
         (bench.folder / f"2024-01-0{day}.csv").write_text(f"id,name,age\n{day},Ada,{age}\n")
@@ -279,7 +280,7 @@ def _mart() -> dg.AssetsDefinition:
 
 def test_an_asset_written_by_hand_follows_a_change_of_a_day_and_of_an_upstream_of_all_days(bench: Bench) -> None:
     up, whole = bench.declare(name="up", partitions=_DAYS), bench.declare(name="whole")
-    automation = _automation(bench, up, whole, marts=(_mart(),))
+    automation = automation_of(bench, up, whole, marts=(_mart(),))
     automation.load("up", "2024-01-01")
     automation.load("whole")
     assert automation.tick() == {}
@@ -296,7 +297,7 @@ def test_an_asset_written_by_hand_is_requested_together_with_a_source_that_comes
         bench.declare(name="up", partitions=_DAYS, trigger=After("core/first")),
         bench.declare(name="whole"),
     ]
-    automation = _automation(bench, *sources, marts=(_mart(),))
+    automation = automation_of(bench, *sources, marts=(_mart(),))
     automation.load("whole")
     automation.tick()
     automation.load("first", "2024-01-02")

@@ -17,7 +17,7 @@ import pytest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from etl_assets import Csv, FileExtractor, Static
-from etl_assets.cli.orchestration import NO_RETRIES_TAG
+from etl_assets.cli.in_process_runs import NO_RETRIES_TAG
 from etl_assets.errors import TransientLoadError
 from etl_assets.graph.build import definitions
 from etl_assets.graph.jobs import source_job

@@ -116,8 +116,7 @@ def _asset(
 ) -> dg.AssetsDefinition:
     """Return one asset of a source, whose step may leave out its materialization and its checks.
 
-    A run of many partitions leaves them out: its first step logs what all steps report of each partition. It can do so
-    because the asset is skippable and its definition can be subset.
+    A run of many partitions leaves them out: its first step logs what all steps report of each partition.
     """
     partitions = partitions_definition(source.partitions, source.name)
     together = source.partitions.per_run if source.partitions is not None else 1
@@ -146,7 +145,16 @@ def _asset(
         for report in materialize(step_of_run(source, context, spec.key)):
             yield asset_check_result(report) if isinstance(report, CheckResult) else report
 
-    return step
+    return _with_all_checks(step)
+
+
+def _with_all_checks(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """Return an asset that is never requested without its checks.
+
+    An asset that can be subset may leave out the results of checks. However, Dagster's automation would request it
+    without its checks, together with an asset downstream that has checks of its own.
+    """
+    return dg.AssetsDefinition.dagster_internal_init(**{**asset.get_attributes_dict(), "can_subset": False})
 
 
 def _code_versions(source: Source) -> dict[dg.AssetKey, str | None]:

@@ -49,15 +49,15 @@ def log_touched(
     with connected(url) as connection:
         for partition, changed in counts.items():
             shown = {what: metadata.counts_table({what: changed})}
-            context.log_event(_materialization(source, key, partition, context.run_id, shown))
-            context.log_event(waiting_materialization(source, connection, partition, context.run_id))
+            context.log_event(_materialization(source, key, partition, context.run.run_id, shown))
+            context.log_event(waiting_materialization(source, connection, partition, context.run.run_id))
         targets = newest_materializations(context.instance, key, counts)
         for partition in counts:
             newest = deliveries.newest(connection, source.name, partition)
             if newest is None or newest.status != "complete" or partition not in targets:
                 continue
             results = checks.blocking_results(source, connection, newest)
-            results += expectations.blocking_results(source, url, partition, context.run_id)
+            results += expectations.blocking_results(source, url, partition, context.run.run_id)
             for result in results:
                 evaluation: Any = asset_check_evaluation(result, key, partition or None, targets[partition])
                 context.log_event(evaluation)  # the type of an op's context does not mention evaluations
