@@ -84,6 +84,33 @@ def test_new_files_become_partitions_in_their_order(ready: Desk) -> None:
     assert [line["partition"] for line in ready.lines("run", "parcels", "--json")] == ["c.csv"]
 
 
+def test_a_backlog_of_files_is_one_run_and_each_file_has_its_line(ready: Desk) -> None:
+    for number in range(5):
+        ready.publish(f"parcels/{number}.csv", f"id\n{number}\n")
+    lines = ready.lines("run", "parcels", "--json")
+    assert [line["partition"] for line in lines] == [f"{number}.csv" for number in range(5)]
+    assert {(line["status"], line["inserted"]) for line in lines} == {("loaded", 1)}
+    assert ready.query("SELECT count(DISTINCT run_id), count(*) FROM etl.run WHERE source = 'parcels'") == [(1, 5)]
+    assert ready.lines("run", "parcels", "--json") == []
+
+
+def test_a_file_of_a_backlog_that_fails_fails_the_command_and_the_others_are_loaded(ready: Desk) -> None:
+    ready.publish("parcels/a.csv", "id\n1\n")
+    ready.publish("parcels/b.csv", "id\nx\n")
+    ready.publish("parcels/c.csv", "other\n3\n")
+    ready.publish("parcels/d.csv", "id\n4\n")
+    result = ready.type("run", "parcels")
+    assert result.exit_code == 1
+    assert result.stderr.count("parcels b.csv: TooManyRejectedError: ") == 1
+    assert result.stderr.count("parcels c.csv: ShapeError: ") == 1
+    assert "not started" not in result.stderr
+    assert "will proceed" not in result.stderr
+    assert ready.query("SELECT id FROM core.parcels ORDER BY id") == [(1,), (4,)]
+    ready.publish("parcels/b.csv", "id\n2\n")
+    again = ready.lines("run", "parcels", "--json", exit_code=1)
+    assert [(line["partition"], line["status"]) for line in again] == [("b.csv", "loaded"), ("c.csv", "refused")]
+
+
 def test_run_names_parked_records_whose_parents_have_arrived_and_they_can_be_replayed(ready: Desk) -> None:
     ready.succeed("run", "stations", "readings")
     ready.publish("stations.csv", "code\nA\nB\nZ\n")
