@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 @click.option("--days", type=click.IntRange(min=4), default=365, show_default=True, help="Number of daily partitions.")
 @click.option("--cut/--no-cut", default=True, show_default=True, help="Cut the third bad file short: slow to fail.")
 @click.option("--again", is_flag=True, help="Make the declaration stricter, and backfill a second time.")
+@click.option("--per-run", type=click.IntRange(min=1), default=1, show_default=True, help="Days that one run takes.")
 @click.option("--deadline", type=float, default=7200, show_default=True, help="Seconds for each backfill.")
 @click.option("--work", type=click.Path(path_type=Path), default=Path(".etl_assets/backfill"), show_default=True)
-def main(days: int, deadline: float, work: Path, *, cut: bool, again: bool) -> None:
+def main(days: int, per_run: int, deadline: float, work: Path, *, cut: bool, again: bool) -> None:
     """Backfill daily partitions, three of them bad, by Dagster's daemon, and judge what became of each."""
     work = work.absolute()
     shutil.rmtree(work, ignore_errors=True)
     declared = work / "declared"
     declared.mkdir(parents=True)
-    feed = BackfillFeed(work / "feed", days, cut)
+    feed = BackfillFeed(work / "feed", days, cut, per_run=per_run)
     feed.write()
     wrong: list[str] = []
     for maximum in (MAXIMUM, STRICTER) if again else (MAXIMUM,):

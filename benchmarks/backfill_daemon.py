@@ -58,6 +58,7 @@ _SENSORS: Final = """
   }) { ... on Sensors { results { name sensorState { id } } } }
 }
 """
+_RANGE_TAGS: Final = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _STOP: Final = "mutation ($id: String!) { stopSensor(id: $id) { __typename ... on PythonError { message } } }"
 
 
@@ -114,11 +115,11 @@ class Dev:
         id_ = launched["backfillId"]
         while not (status := self._status(id_)).startswith(("COMPLETED", "FAILED", "CANCELED")):
             if time.monotonic() > began + deadline:
-                raise FailedProcessError(f"After {deadline:.0f} s the backfill is {status}: {self._runs(id_)}")
+                raise FailedProcessError(f"After {deadline:.0f} s the backfill is {status}: {self._runs(id_, feed)}")
             time.sleep(_POLL_SECONDS)
         seconds = time.monotonic() - began
         processor, server, transactions = (now - then for now, then in zip(self._spent(), before, strict=True))
-        return Backfill(status, self._runs(id_), seconds, processor, server, round(transactions))
+        return Backfill(status, self._runs(id_, feed), seconds, processor, server, round(transactions))
 
     def stop_other_runs(self) -> None:
         """Stop the sensors that load the bundled feeds, so that only the backfill is measured."""
@@ -143,11 +144,14 @@ class Dev:
     def _status(self, id_: str) -> str:
         return str(self.ask(_STATUS, id=id_)["partitionBackfillOrError"]["status"])
 
-    def _runs(self, id_: str) -> dict[str, list[str]]:
+    def _runs(self, id_: str, feed: BackfillFeed) -> dict[str, list[str]]:
         statuses: dict[str, list[str]] = {}
         for run in self.ask(_RUNS, id=id_)["runsOrError"]["results"]:
             tags = {tag["key"]: tag["value"] for tag in run["tags"]}
-            statuses.setdefault(tags["dagster/partition"], []).append(run["status"])
+            first, last = (tags.get(tag) or tags["dagster/partition"] for tag in _RANGE_TAGS)
+            for key in feed.partitions:
+                if first <= key <= last:
+                    statuses.setdefault(key, []).append(run["status"])
         return statuses
 
     def _spent(self) -> tuple[float, float, int]:

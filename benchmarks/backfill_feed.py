@@ -42,7 +42,7 @@ SOURCE = Source(
         ),
         key=("reading_id",),
     ),
-    partitions=Daily(date({first:%Y, %-m, %-d}), end=date({end:%Y, %-m, %-d})),
+    partitions=Daily(date({first:%Y, %-m, %-d}), end=date({end:%Y, %-m, %-d}), per_run={per_run}),
     max_rejected=0.3,
     runs_at_once=4,
 )
@@ -64,12 +64,14 @@ class BackfillFeed:
         cut: Whether the third bad file is cut short, which is tried again for two minutes. Otherwise it is an archive
             with nothing in it, which is refused at once.
         records: Number of records a day; a multiple of 8.
+        per_run: How many days a run takes.
     """
 
     folder: Path
     days: int
     cut: bool
     records: int = 200
+    per_run: int = 1
 
     @property
     def partitions(self) -> tuple[str, ...]:
@@ -82,6 +84,11 @@ class BackfillFeed:
         quarters = (self.partitions[self.days * number // 4] for number in (1, 2, 3))
         unreadable = "DeliveryIncompleteError" if self.cut else "DeliveryError"
         return dict(zip(quarters, ("ShapeError", "TooManyRejectedError", unreadable), strict=True))
+
+    def together(self, key: str) -> tuple[str, ...]:
+        """Return the partitions that one run of the backfill takes, of which one has the key."""
+        first = self.partitions.index(key) // self.per_run * self.per_run
+        return self.partitions[first : first + self.per_run]
 
     def write(self) -> None:
         """Write the files: one lacks a required column, half of the records of one are bad, one is unreadable."""
@@ -106,6 +113,7 @@ class BackfillFeed:
             maximum=maximum,
             first=FIRST_DAY,
             end=FIRST_DAY + timedelta(days=self.days),
+            per_run=self.per_run,
         )
 
     def table(self, maximum: float) -> list[Row]:

@@ -65,11 +65,13 @@ def test_the_judge_finds_what_is_missing(migrated_url: str, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_backfill_loads_all_but_the_bad_days_and_another_one_follows_a_stricter_declaration() -> None:
+@pytest.mark.parametrize("per_run", [1, 4])
+def test_a_backfill_loads_all_but_the_bad_days_and_another_one_follows_a_stricter_declaration(per_run: int) -> None:
     with tempfile.TemporaryDirectory(prefix="etl-assets-tests-") as folder:
         Path(folder).chmod(0o711)  # so that root's server, which runs under an account of its own, can enter it
         work = Path(folder, "work")
         command = [sys.executable, "-m", "benchmarks.backfill", "--days=6", "--no-cut", "--again", f"--work={work}"]
+        command.append(f"--per-run={per_run}")
         ended = subprocess.run([*command, "--deadline=400"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.count("6 days: ") == 2

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import click
+import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from etl_assets.cli.run import matching_partition
+from etl_assets.graph.assets import partition_range
+from etl_assets.graph.assets.partition_steps import count_waiting
 from etl_assets.postgres.migrations.migrate import newest
 from etl_assets_tests.cli.desk import prepare_published
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from etl_assets.graph.assets.partition_steps import PartitionStep, Report
     from etl_assets_tests.cli.conftest import Prepared
     from etl_assets_tests.cli.desk import Desk
 
@@ -109,6 +116,33 @@ def test_a_file_of_a_backlog_that_fails_fails_the_command_and_the_others_are_loa
     ready.publish("parcels/b.csv", "id\n2\n")
     again = ready.lines("run", "parcels", "--json", exit_code=1)
     assert [(line["partition"], line["status"]) for line in again] == [("b.csv", "loaded"), ("c.csv", "refused")]
+
+
+def test_dagster_has_the_checks_of_a_file_before_the_history_says_that_it_succeeded(
+    ready: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stored() -> list[str]:
+        address = make_conninfo(ready.url, dbname=f"{conninfo_to_dict(ready.url)['dbname']}_dagster")
+        with psycopg.connect(address) as connection:
+            return [
+                row[0]
+                for row in connection.execute(
+                    "SELECT partition FROM asset_check_executions WHERE check_name = 'conservation' "
+                    "AND execution_status = 'SUCCEEDED' ORDER BY partition"
+                )
+            ]
+
+    seen: list[list[str]] = []
+
+    def count(step: PartitionStep) -> Iterator[Report]:
+        seen.append(stored())
+        return count_waiting(step)
+
+    monkeypatch.setitem(cast("dict[str, Any]", partition_range._STEPS), "quarantine", count)
+    ready.publish("parcels/a.csv", "id\n1\n")
+    ready.publish("parcels/b.csv", "id\n2\n")
+    ready.succeed("run", "parcels")
+    assert seen == [["a.csv"], ["a.csv", "b.csv"]]
 
 
 def test_run_names_parked_records_whose_parents_have_arrived_and_they_can_be_replayed(ready: Desk) -> None:

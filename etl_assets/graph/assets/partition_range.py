@@ -164,6 +164,15 @@ class PartitionRange:
         for asset, result in self._checks:
             self._context.log_event(asset_check_evaluation(result, asset, key, targets[asset]))
         self._checks.clear()
+        self._store_events()
+
+    def _store_events(self) -> None:
+        """Let the storage write the events that it keeps back, by reading from it.
+
+        A run that is killed later must not have entered that a partition succeeded whose checks Dagster never received:
+        what is downstream would wait for them for ever.
+        """
+        self._context.instance.event_log_storage.get_maximum_record_id()
 
     def _error(self, failures: Mapping[str, str], partitions: int) -> LoadError:
         named = "; ".join(f"{key}: {text}" for key, text in list(failures.items())[:_MOST_NAMED])
