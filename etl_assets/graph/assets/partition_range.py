@@ -7,6 +7,7 @@ partition would have reported by itself, and yields nothing; Dagster skips the o
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -30,7 +31,7 @@ from etl_assets.postgres.runs import history
 from etl_assets.source import CORE, LANDING, QUARANTINE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from etl_assets.graph.assets.partition_steps import Materialize
     from etl_assets.landing import Warehouse
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from etl_assets.source import Source
 
 _STEPS: Final[Mapping[str, Materialize]] = {LANDING: land, CORE: load, QUARANTINE: count_waiting}
+_TOGETHER: Final = 10
+"""Dagster stores the results of the checks of so many partitions together."""
 _MOST_NAMED: Final = 5
 """The error of the run names so many of the partitions that failed; the log and the history have all."""
 
@@ -60,7 +63,9 @@ class PartitionRange:
         self._assets = assets_of_run(context, source)
         self._warehouse: Warehouse = context.resources.warehouse.open()
         self._tries = context.op_execution_context.retry_number
-        self._checks: list[tuple[dg.AssetKey, CheckResult]] = []
+        self._began = _newest_event(context.instance)
+        self._checks: list[tuple[dg.AssetKey, str, CheckResult]] = []
+        self._failed: dict[str, Exception] = {}
 
     def materialize(self) -> None:
         """Materialize the partitions, those that wait to be reloaded last.
@@ -85,43 +90,53 @@ class PartitionRange:
             ),
         )
         statuses = {key.partition: status for key, (status, _) in ended.items() if key.source == self._source.name}
-        failed: dict[str, Exception] = {}
+        waiting = [key for key in keys if statuses.get(key) not in {"succeeded", "failed"}]
         with retrying(self._tries, TRANSIENT_FETCH):
-            for key in keys:
-                if statuses.get(key) not in {"succeeded", "failed"}:
-                    self._try(key, failed)
-            transient = [error for error in failed.values() if isinstance(error, TRANSIENT_FETCH)]
+            for first in range(0, len(waiting), _TOGETHER):
+                self._materialize_some(waiting[first : first + _TOGETHER])
+            transient = [error for error in self._failed.values() if isinstance(error, TRANSIENT_FETCH)]
             if transient and self._tries < RETRIES:
                 raise transient[0]
-        failures = {key: description(error) for key, error in failed.items()}
+        failures = {key: description(error) for key, error in self._failed.items()}
         failures |= {key: "see its run history" for key, status in statuses.items() if status == "failed"}
         if failures:
             raise self._error(failures, len(keys))
 
-    def _try(self, key: str, failed: dict[str, Exception]) -> None:
-        """Materialize one partition; remember its error, unless the others would fail too."""
+    def _materialize_some(self, keys: Sequence[str]) -> None:
+        """Materialize some partitions: all of their assets but the last, then log their checks, then the last.
+
+        The last asset enters that a partition succeeded. Before that, Dagster must have the checks: if the run is
+        killed between the two, what is downstream would wait for them for ever. Dagster stores them for some partitions
+        together, since that costs about as much as for one.
+        """
         try:
-            self._materialize(self._source.partition(check_key(key)))
+            loaded = [key for key in keys if self._try(key, self._assets[:-1])]
+        finally:
+            self._log_checks()
+        try:
+            for key in loaded:
+                self._try(key, self._assets[-1:])
+        finally:
+            self._log_checks()
+
+    def _try(self, key: str, assets: Sequence[dg.AssetKey]) -> bool:
+        """Materialize assets of a partition; remember its error, unless the others would fail too.
+
+        Returns:
+            Whether the next asset is to be materialized, which it is not after an error or if there is nothing to do.
+        """
+        try:
+            partition = self._source.partition(check_key(key))
+            return all(self._materialize(asset, partition) for asset in assets)
         except Exception as error:
             if is_of_all(error):
                 raise
-            failed[key] = error
+            self._failed[key] = error
             text = "%s failed, and the others go on. %s."
             self._context.log.error(text, key, description(error))  # noqa: TRY400 -- the run shows it when it ends
+            return False
 
-    def _materialize(self, partition: Partition) -> None:
-        try:
-            for asset in self._assets:
-                if not self._materialize_asset(asset, partition):
-                    return
-                if asset != self._assets[0] or len(self._assets) == 1:
-                    self._log_checks(partition)
-            if self._source.expectations and core_key(self._source.name) in self._assets:
-                self._validate(partition)
-        finally:
-            self._log_checks(partition)
-
-    def _materialize_asset(self, asset: dg.AssetKey, partition: Partition) -> bool:
+    def _materialize(self, asset: dg.AssetKey, partition: Partition) -> bool:
         """Materialize one asset of a partition; return whether it was, which it is not if there is nothing to do."""
         record = record_of_asset(self._warehouse.url, self._context, self._source, partition.key, asset)
         record.start()
@@ -129,7 +144,7 @@ class PartitionRange:
         materialized = False
         for report in _STEPS[asset.path[0]](step):
             if isinstance(report, CheckResult):
-                self._checks.append((asset, report))
+                self._checks.append((asset, partition.key, report))
                 continue
             materialized = True
             shown: Mapping[str, Any]
@@ -142,6 +157,8 @@ class PartitionRange:
             tags = {CODE_VERSION: self._code_versions[asset] or "", DATA_VERSION: version}
             event = dg.AssetMaterialization(asset, partition=partition.key, metadata=shown, tags=tags)
             self._context.log_event(event)
+        if self._source.expectations and asset == core_key(self._source.name):
+            self._validate(partition)
         return materialized
 
     def _validate(self, partition: Partition) -> None:
@@ -150,29 +167,24 @@ class PartitionRange:
         record = RunRecord.of(url, run, self._source, partition.key, expectations.PHASE, self._tries)
         with record.entering_errors(retried_errors(self._tries)):
             for result in expectations.validated(self._source, record):
-                self._checks.append((core_key(self._source.name), result))
+                self._checks.append((core_key(self._source.name), partition.key, result))
 
-    def _log_checks(self, partition: Partition) -> None:
-        """Log the results of checks that wait, with the materializations to which they refer."""
+    def _log_checks(self) -> None:
+        """Log the results of checks that wait, with the materializations to which they refer, and have them stored."""
         if not self._checks:
             return
-        key = partition.key
+        instance = self._context.instance
+        wanted: defaultdict[dg.AssetKey, list[str]] = defaultdict(list)
+        for asset, key, _ in self._checks:
+            wanted[asset].append(key)
         targets = {
-            asset: newest_materializations(self._context.instance, asset, [key]).get(key)
-            for asset in dict(self._checks)
+            asset: newest_materializations(instance, asset, dict.fromkeys(keys), self._began)
+            for asset, keys in wanted.items()
         }
-        for asset, result in self._checks:
-            self._context.log_event(asset_check_evaluation(result, asset, key, targets[asset]))
+        for asset, key, result in self._checks:
+            self._context.log_event(asset_check_evaluation(result, asset, key, targets[asset].get(key)))
         self._checks.clear()
-        self._store_events()
-
-    def _store_events(self) -> None:
-        """Let the storage write the events that it keeps back, by reading from it.
-
-        A run that is killed later must not have entered that a partition succeeded whose checks Dagster never received:
-        what is downstream would wait for them for ever.
-        """
-        self._context.instance.event_log_storage.get_maximum_record_id()
+        _newest_event(instance)  # a read, before which the storage writes the events that it keeps back
 
     def _error(self, failures: Mapping[str, str], partitions: int) -> LoadError:
         named = "; ".join(f"{key}: {text}" for key, text in list(failures.items())[:_MOST_NAMED])
@@ -181,3 +193,8 @@ class PartitionRange:
             f"{len(failures)} of {partitions} partitions of source {self._source.name!r} failed, and the others are "
             f"done. {named}{more}. Nothing is lost: run the failed partitions again when the cause is gone."
         )
+
+
+def _newest_event(instance: dg.DagsterInstance) -> int:
+    """Return the id of the newest event of any run."""
+    return instance.event_log_storage.get_maximum_record_id() or 0
