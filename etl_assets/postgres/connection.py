@@ -16,6 +16,7 @@ from psycopg.types.string import StrBinaryDumper, StrDumper, StrDumperUnknown
 
 from etl_assets.errors import SettingsError, TransientLoadError
 from etl_assets.model.text import storable
+from etl_assets.postgres import kept_connections
 from etl_assets.postgres.faults import translating
 from etl_assets.postgres.outages import open_waiting, reason
 
@@ -119,17 +120,35 @@ def _storable(value: object) -> object:
 
 @contextmanager
 def connected(url: str, *, wait: bool = True) -> Iterator[Connection]:
-    """Open a connection for a block, and close it at the end; arguments and errors are those of `connect`.
+    """Open a session for a block, and end it at the end; arguments and errors are those of `connect`.
 
     Raises:
         LoadError: For an error of psycopg that leaves the block.
     """
-    connection = connect(url, wait=wait)
+    connection = open_session(url, wait=wait)
     try:
         with translating():
             yield connection
-    finally:
-        connection.close()
+    except BaseException:
+        abandon_session(url, connection)
+        raise
+    end_session(url, connection)
+
+
+def open_session(url: str, *, wait: bool = True) -> Connection:
+    """Return a connection that was kept, else open one; arguments and errors are those of `connect`."""
+    return kept_connections.take(url) or connect(url, wait=wait)
+
+
+def end_session(url: str, connection: Connection) -> None:
+    """Release the advisory locks and settings of a session, and close its connection unless it is kept."""
+    kept_connections.give_back(url, connection)
+
+
+def abandon_session(url: str, connection: Connection) -> None:
+    """Close a connection after a fault, and those that are kept: the fault may concern all of them."""
+    connection.close()
+    kept_connections.close(url)
 
 
 def retries() -> Iterable[stamina.Attempt]:
