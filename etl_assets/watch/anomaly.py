@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.checks import VOLUME
 from etl_assets.model.comparison import Comparison
-from etl_assets.watch.history_statistics import Point, compare, spread
+from etl_assets.watch.history_statistics import Point, compare, least_spread, middle, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -165,14 +165,14 @@ def _compare_column(
 
 def _comparison(column: str, statistic: _Statistic, value: float, usual: Usual) -> Comparison:
     centre = usual.centre
-    low, high, now = (statistic.describe(number, centre) for number in (min(usual.values), max(usual.values), value))
+    low, high, now = (statistic.describe(number, centre) for number in (usual.values[0], usual.values[-1], value))
     range_ = low if low == high else f"{low} to {high}"
     return Comparison(column, statistic.name, now + statistic.unit, range_, usual.anomalous)
 
 
 def _volume_is_anomalous(volume: Volume) -> Callable[[float, Sequence[float]], bool]:
     def anomalous(value: float, usual: Sequence[float]) -> bool:
-        centre = median(usual)
+        centre = middle(usual)
         if abs(value - centre) <= max(volume.tolerance * centre, _CHANCE * math.sqrt(max(centre, 1))):
             return False
         if value > centre:
@@ -184,11 +184,15 @@ def _volume_is_anomalous(volume: Volume) -> Callable[[float, Sequence[float]], b
 
 
 def _is_far(thresholds: Distribution, noise: float, step: float) -> Callable[[float, Sequence[float]], bool]:
+    deviations = thresholds.deviations
     tolerance = max(thresholds.tolerance, step * _STEP_MARGIN)
+    never = max(tolerance, deviations * noise)
 
     def far(value: float, usual: Sequence[float]) -> bool:
-        moved = abs(value - median(usual))
-        return moved > max(tolerance, thresholds.deviations * math.hypot(spread(usual), noise))
+        moved = abs(value - middle(usual))
+        if moved <= never or moved <= deviations * least_spread(usual):  # whatever the spread is
+            return False
+        return moved > max(tolerance, deviations * math.hypot(spread(usual), noise))
 
     return far
 
