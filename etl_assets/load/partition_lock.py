@@ -63,6 +63,8 @@ class PartitionLock:
 
     def release(self) -> None:
         """Release the lock at once: the server may need a moment to notice that a connection was closed."""
+        with suppress(psycopg.Error):  # of a broken connection, which has no lock either
+            locks.unlock(self.connection)
         end_session(self._url, self.connection)
 
     def _lock_again(self) -> None:

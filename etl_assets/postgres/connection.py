@@ -10,7 +10,6 @@ from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
 import stamina
-from psycopg import sql
 from psycopg.types.json import set_json_dumps
 from psycopg.types.string import StrBinaryDumper, StrDumper, StrDumperUnknown
 
@@ -238,9 +237,7 @@ def planned_without(connection: Connection, *methods: str) -> Iterator[None]:
         connection: In a transaction.
         methods: What to avoid, such as ``hashjoin`` or ``seqscan``; used all the same where nothing else is possible.
     """
-    settings = [sql.Identifier(f"enable_{method}") for method in methods]
-    for setting in settings:
-        connection.execute(sql.SQL("SET LOCAL {} = off").format(setting))
+    settings = [f"enable_{method}" for method in methods]
+    connection.execute("SELECT set_config(name, 'off', true) FROM unnest(%s::text[]) name", (settings,))
     yield
-    for setting in settings:
-        connection.execute(sql.SQL("SET LOCAL {} TO DEFAULT").format(setting))
+    connection.execute("SELECT set_config(name, NULL, true) FROM unnest(%s::text[]) name", (settings,))

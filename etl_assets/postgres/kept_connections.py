@@ -17,7 +17,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 if TYPE_CHECKING:
-    from etl_assets.postgres.connection import Connection
+    Connection = psycopg.Connection[tuple[Any, ...]]
 
 _MOST: Final = 4
 """So many connections to a database are kept at most."""
@@ -77,7 +77,7 @@ def give_back(url: str, connection: Connection) -> None:
 def close(url: str) -> None:
     """Close the connections that are kept, as after a fault, which may concern all of them."""
     with _lock:
-        connections: list[Any] = _kept.pop((os.getpid(), url), [])
+        connections = _kept.pop((os.getpid(), url), [])
     for connection in connections:
         connection.close()
 

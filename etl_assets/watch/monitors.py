@@ -73,9 +73,9 @@ def _conclude(connection: Connection, source: Source, delivery: Delivery) -> tup
         return ()
     merged: tuple[ColumnProfile, ...] = ()
     if parts.written == parts.batches:
-        merged = merge(source.schema, profiles.parts(connection, delivery, parts.generation))
+        statistics, cells = profiles.read_parts(connection, delivery, parts)
+        merged = merge(source.schema, statistics)
         profiles.replace(connection, delivery, merged)
-        cells = profiles.cells(connection, delivery, parts.generation)
         drift.observe_cells(connection, source, delivery, cell_samples.merge(cells))
     profiles.drop_parts(connection, delivery)
     return merged

@@ -41,11 +41,12 @@ def names_observed(connection: Connection, delivery: Delivery) -> bool:
     return _exists(connection, "SELECT FROM etl.observation WHERE delivery_id = %s", (delivery.id,))
 
 
-def cells_observed(connection: Connection, delivery: Delivery) -> bool:
-    """Whether the cells of a delivery have been compared and remembered."""
-    return _exists(
-        connection, "SELECT FROM etl.observation WHERE delivery_id = %s AND cells IS NOT NULL", (delivery.id,)
-    )
+def observed(connection: Connection, delivery: Delivery) -> tuple[bool, bool]:
+    """Whether the published names of a delivery, and its cells, have been compared and remembered."""
+    row = connection.execute(
+        "SELECT cells IS NOT NULL FROM etl.observation WHERE delivery_id = %s", (delivery.id,)
+    ).fetchone()
+    return row is not None, bool(row and row[0])
 
 
 def published_names(connection: Connection, delivery_id: int) -> frozenset[str]:
