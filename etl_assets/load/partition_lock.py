@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+import psycopg
 import stamina
 
 from etl_assets.errors import BusyError

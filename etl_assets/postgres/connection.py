@@ -106,7 +106,8 @@ class _UntypedText(StrDumperUnknown):
 
 def _storable_json(value: object) -> str:
     r"""Return JSON without ``\u0000`` and lone surrogates, which ``jsonb`` refuses."""
-    return json.dumps(_storable(value))
+    text = json.dumps(value)
+    return json.dumps(_storable(value)) if r"\u0000" in text or r"\ud" in text else text
 
 
 def _storable(value: object) -> object:
@@ -124,6 +125,12 @@ def connected(url: str, *, wait: bool = True) -> Iterator[Connection]:
     Raises:
         LoadError: For an error of psycopg that leaves the block.
     """
+    with _session(url, wait=wait) as connection:
+        yield connection
+
+
+@contextmanager
+def _session(url: str, *, wait: bool = True, leaves_nothing: bool = False) -> Iterator[Connection]:
     connection = open_session(url, wait=wait)
     try:
         with translating():
@@ -131,7 +138,7 @@ def connected(url: str, *, wait: bool = True) -> Iterator[Connection]:
     except BaseException:
         abandon_session(url, connection)
         raise
-    end_session(url, connection)
+    end_session(url, connection, leaves_nothing=leaves_nothing)
 
 
 def open_session(url: str, *, wait: bool = True) -> Connection:
@@ -139,9 +146,15 @@ def open_session(url: str, *, wait: bool = True) -> Connection:
     return kept_connections.take(url) or connect(url, wait=wait)
 
 
-def end_session(url: str, connection: Connection) -> None:
-    """Release the advisory locks and settings of a session, and close its connection unless it is kept."""
-    kept_connections.give_back(url, connection)
+def end_session(url: str, connection: Connection, *, leaves_nothing: bool = False) -> None:
+    """End a session whose connection is not closed if it is kept: without its locks, settings and temporary tables.
+
+    Args:
+        url: Of the warehouse.
+        connection: Of the session.
+        leaves_nothing: Whether it has none of them.
+    """
+    kept_connections.give_back(url, connection, leaves_nothing=leaves_nothing)
 
 
 def abandon_session(url: str, connection: Connection) -> None:
@@ -161,7 +174,7 @@ def in_session(url: str, work: Callable[[Connection], T], action: str = "") -> T
     Args:
         url: Of the warehouse.
         work: Gets a connection in autocommit. It must be harmless to do twice, because the answer of the database can
-            be lost after it has committed.
+            be lost after it has committed. It must leave no lock, setting or temporary table in the session.
         action: What the work does, as for `translate`.
 
     Returns:
@@ -171,7 +184,7 @@ def in_session(url: str, work: Callable[[Connection], T], action: str = "") -> T
         LoadError: If the database refuses a statement, or fails again and again.
     """
     for attempt in retries():
-        with attempt, connected(url) as connection, translating(action):
+        with attempt, _session(url, leaves_nothing=True) as connection, translating(action):
             return work(connection)
     raise AssertionError("a retry loop ends by returning or raising")
 

@@ -1,7 +1,7 @@
 """Keeps connections to the warehouse open between two sessions, while this process executes a run.
 
-To open a connection costs the server a process that reads the catalogue again. A run of a small delivery has eleven
-sessions one after the other, which share one connection here. A process that executes no run keeps none.
+To open a connection costs the server a process that reads the system catalogue again. A run of a small delivery has
+eleven sessions one after the other, which share one connection here. A process that executes no run keeps none.
 """
 
 from __future__ import annotations
@@ -61,11 +61,18 @@ def take(url: str) -> Connection | None:
         connection.close()
 
 
-def give_back(url: str, connection: Connection) -> None:
-    """Release what a session holds, and keep its connection; close it if no run is executed, or if it is not idle."""
+def give_back(url: str, connection: Connection, *, leaves_nothing: bool = False) -> None:
+    """Release what a session holds, and keep its connection; close it if no run is executed, or if it is not idle.
+
+    Args:
+        url: Of the database.
+        connection: Of the session.
+        leaves_nothing: Whether the session holds nothing.
+    """
     if url in _runs and not connection.closed and connection.info.transaction_status == TransactionStatus.IDLE:
         with suppress(psycopg.Error):
-            connection.execute(_RESET)
+            if not leaves_nothing:
+                connection.execute(_RESET)
             with _lock:
                 connections = _kept[os.getpid(), url]
                 if url in _runs and len(connections) < _MOST:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from etl_assets.model.monitors import Distribution, Monitors, Volume
     from etl_assets.model.profile import ColumnProfile
     from etl_assets.schema import Column, Schema
-    from etl_assets.watch.history_statistics import Usual
+    from etl_assets.watch.history_statistics import IsAnomalous, Usual
 
 RECORDS: Final = "records"
 _CHANCE: Final = 3.0
@@ -152,8 +152,8 @@ def _compare_column(
         if value is None:
             continue
         points = [Point(past, on) for on, other in history if (past := statistic.compute(other, unit)) is not None]
-        far = _is_far(thresholds, statistic.noise(profile.rows), statistic.grain / unit)
-        usual = compare(Point(value, day), points, far, thresholds.minimum_history)
+        far, never = _is_far(thresholds, statistic.noise(profile.rows), statistic.grain / unit)
+        usual = compare(Point(value, day), points, far, thresholds.minimum_history, steady=never)
         if usual.values:
             found[statistic.name] = _comparison(profile.column, statistic, value, usual)
     if _DISTINCT_SHARE.name in found:
@@ -183,7 +183,8 @@ def _volume_is_anomalous(volume: Volume) -> Callable[[float, Sequence[float]], b
     return anomalous
 
 
-def _is_far(thresholds: Distribution, noise: float, step: float) -> Callable[[float, Sequence[float]], bool]:
+def _is_far(thresholds: Distribution, noise: float, step: float) -> tuple[IsAnomalous, float]:
+    """Return a function that decides whether a number is far from others, and a distance at which it never is."""
     deviations = thresholds.deviations
     tolerance = max(thresholds.tolerance, step * _STEP_MARGIN)
     never = max(tolerance, deviations * noise)
@@ -194,7 +195,7 @@ def _is_far(thresholds: Distribution, noise: float, step: float) -> Callable[[fl
             return False
         return moved > max(tolerance, deviations * math.hypot(spread(usual), noise))
 
-    return far
+    return far, never
 
 
 def _usual_deviation(profiles: Sequence[ColumnProfile]) -> float:

@@ -19,7 +19,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import date
 
     IsAnomalous = Callable[[float, Sequence[float]], bool]
@@ -88,7 +88,9 @@ def least_spread(ascending: Sequence[float]) -> float:
     return _NORMAL * min(centre - ascending[quarter], ascending[-1 - quarter] - centre)
 
 
-def compare(now: Point, history: Sequence[Point], is_anomalous: IsAnomalous, minimum: int) -> Usual:
+def compare(
+    now: Point, history: Sequence[Point], is_anomalous: IsAnomalous, minimum: int, *, steady: float = 0.0
+) -> Usual:
     """Compare a number with its history.
 
     If there is one delivery a day, the deliveries of the same weekday are the history, once there are enough of them.
@@ -100,10 +102,15 @@ def compare(now: Point, history: Sequence[Point], is_anomalous: IsAnomalous, min
         is_anomalous: Whether a number is too far from some others, which are sorted; for one other, whether the two are
             not about equal.
         minimum: How many deliveries a history needs.
+        steady: Of numbers that are no further from one another, none is anomalous.
     """
     past = _Past(is_anomalous, minimum, daily=_is_daily([point.day for point in (*history, now)]))
-    for point in history:
-        past.add(point)
+    values = [now.value, *(point.value for point in history)]
+    if max(values) - min(values) <= steady:
+        past.add_usual(history)
+    else:
+        for point in history:
+            past.add(point)
     return past.compare(now)
 
 
@@ -142,6 +149,12 @@ class _Past:
         if self._daily:
             self._accept_as_usual([other for other in self._entries if other.weekday == entry.weekday])
 
+    def add_usual(self, points: Iterable[Point]) -> None:
+        """Add entries of which none is anomalous unless that is known."""
+        for point in points:
+            self._entries.append(_Entry(point, point.anomalous))
+        self._count_all()
+
     def compare(self, now: Point) -> Usual:
         """Compare a number with all entries."""
         others = len(self._entries) - len(self._usual)
@@ -176,6 +189,13 @@ class _Past:
         if self._daily:
             insort(self._of_weekday[entry.weekday], entry.point.value)
 
+    def _count_all(self) -> None:
+        usual = [entry for entry in self._entries if not entry.anomalous]
+        self._usual = sorted(entry.point.value for entry in usual)
+        self._of_weekday.clear()
+        for entry in usual if self._daily else ():
+            insort(self._of_weekday[entry.weekday], entry.point.value)
+
     def _accept_as_usual(self, season: Sequence[_Entry]) -> None:
         """If the newest entries of a season were all anomalous, make them the usual and forget those before them."""
         newest = season[-self._minimum :]
@@ -185,11 +205,7 @@ class _Past:
         for entry in newest:
             entry.anomalous = False
         self._entries = [entry for entry in self._entries if id(entry) not in forgotten]
-        self._usual.clear()
-        self._of_weekday.clear()
-        for entry in self._entries:
-            if not entry.anomalous:
-                self._count(entry)
+        self._count_all()
 
 
 def _is_daily(days: Sequence[date | None]) -> bool:

@@ -6,7 +6,6 @@ An anomaly only fails a check. The rows keep every rule, and an anomalous number
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
@@ -122,7 +121,7 @@ def _examine_columns(
         description=_describe(now.columns, comparisons, len(history)),
         failed_records=len(anomalous),
         records=delivery.manifest.records,
-        facts=tuple(asdict(comparison) for comparison in sorted(comparisons, key=lambda fact: not fact.anomalous)),
+        facts=tuple(dict(vars(comparison)) for comparison in sorted(comparisons, key=lambda fact: not fact.anomalous)),
     )
 
 

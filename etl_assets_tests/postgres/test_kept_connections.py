@@ -73,7 +73,9 @@ def test_a_connection_is_closed_when_the_last_run_ends(kept: str) -> None:
     ],
 )
 def test_a_session_finds_nothing_that_the_one_before_left(kept: str, statement: str, left: str) -> None:
-    first = in_session(kept, lambda connection: (connection.execute(statement.encode()), backend(connection))[1])
+    with connected(kept) as connection:
+        connection.execute(statement.encode())
+        first = backend(connection)
     assert in_session(kept, backend) == first
     assert value(kept, left) is False
     assert value(kept, "SHOW jit") == "off", "a setting of every session"

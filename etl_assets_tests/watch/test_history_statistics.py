@@ -176,3 +176,10 @@ def test_random_histories_are_compared_as_written(values: list[float], daily: bo
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=40))
 def test_the_least_spread_is_at_most_the_spread(values: list[float]) -> None:
     assert 0 <= least_spread(sorted(values)) <= spread(values)
+
+
+@given(st.lists(st.sampled_from([100.0, 103.0, 109.0, 110.0, 130.0, 500.0]), max_size=40), st.booleans())
+def test_steady_numbers_are_compared_as_others_are(values: list[float], daily: bool) -> None:  # noqa: FBT001
+    points = [Point(value, MONDAY + timedelta(days=day) if daily else None) for day, value in enumerate([*values, 101])]
+    expected = compare(points[-1], points[:-1], far, MINIMUM)
+    assert compare(points[-1], points[:-1], far, MINIMUM, steady=10) == expected

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from psycopg.types.json import Jsonb
@@ -89,9 +88,10 @@ def cells_before(connection: Connection, delivery: Delivery, most: int) -> list[
 
 def remember(connection: Connection, delivery: Delivery, published: Published) -> None:
     """Enter what a delivery published."""
+    shown = {**vars(published), "values": {name: vars(values) for name, values in published.values.items()}}
     connection.execute(
         "INSERT INTO etl.observation (delivery_id, source, rank, published) VALUES (%s, %s, %s, %s)",
-        (delivery.id, delivery.source, delivery.rank, Jsonb(asdict(published))),
+        (delivery.id, delivery.source, delivery.rank, Jsonb(shown)),
     )
 
 
