@@ -125,12 +125,6 @@ def connected(url: str, *, wait: bool = True) -> Iterator[Connection]:
     Raises:
         LoadError: For an error of psycopg that leaves the block.
     """
-    with _session(url, wait=wait) as connection:
-        yield connection
-
-
-@contextmanager
-def _session(url: str, *, wait: bool = True, leaves_nothing: bool = False) -> Iterator[Connection]:
     connection = open_session(url, wait=wait)
     try:
         with translating():
@@ -138,7 +132,7 @@ def _session(url: str, *, wait: bool = True, leaves_nothing: bool = False) -> It
     except BaseException:
         abandon_session(url, connection)
         raise
-    end_session(url, connection, leaves_nothing=leaves_nothing)
+    end_session(url, connection)
 
 
 def open_session(url: str, *, wait: bool = True) -> Connection:
@@ -146,15 +140,9 @@ def open_session(url: str, *, wait: bool = True) -> Connection:
     return kept_connections.take(url) or connect(url, wait=wait)
 
 
-def end_session(url: str, connection: Connection, *, leaves_nothing: bool = False) -> None:
-    """End a session whose connection is not closed if it is kept: without its locks, settings and temporary tables.
-
-    Args:
-        url: Of the warehouse.
-        connection: Of the session.
-        leaves_nothing: Whether it has none of them.
-    """
-    kept_connections.give_back(url, connection, leaves_nothing=leaves_nothing)
+def end_session(url: str, connection: Connection) -> None:
+    """Release the locks, settings and temporary tables of a session, and close its connection unless it is kept."""
+    kept_connections.give_back(url, connection)
 
 
 def abandon_session(url: str, connection: Connection) -> None:
@@ -174,7 +162,7 @@ def in_session(url: str, work: Callable[[Connection], T], action: str = "") -> T
     Args:
         url: Of the warehouse.
         work: Gets a connection in autocommit. It must be harmless to do twice, because the answer of the database can
-            be lost after it has committed. It must leave no lock, setting or temporary table in the session.
+            be lost after it has committed.
         action: What the work does, as for `translate`.
 
     Returns:
@@ -184,7 +172,7 @@ def in_session(url: str, work: Callable[[Connection], T], action: str = "") -> T
         LoadError: If the database refuses a statement, or fails again and again.
     """
     for attempt in retries():
-        with attempt, _session(url, leaves_nothing=True) as connection, translating(action):
+        with attempt, connected(url) as connection, translating(action):
             return work(connection)
     raise AssertionError("a retry loop ends by returning or raising")
 

@@ -54,25 +54,18 @@ def take(url: str) -> Connection | None:
     """
     while True:
         with _lock:
-            connections = _kept[os.getpid(), url]
+            connections = _kept.get((os.getpid(), url))
             connection = connections.pop() if connections else None
         if connection is None or _is_quiet(connection):
             return connection
         connection.close()
 
 
-def give_back(url: str, connection: Connection, *, leaves_nothing: bool = False) -> None:
-    """Release what a session holds, and keep its connection; close it if no run is executed, or if it is not idle.
-
-    Args:
-        url: Of the database.
-        connection: Of the session.
-        leaves_nothing: Whether the session holds nothing.
-    """
-    if url in _runs and not connection.closed and connection.info.transaction_status == TransactionStatus.IDLE:
+def give_back(url: str, connection: Connection) -> None:
+    """Release what a session holds, and keep its connection; close it if no run is executed, or if it has changed."""
+    if url in _runs and _is_as_opened(connection):
         with suppress(psycopg.Error):
-            if not leaves_nothing:
-                connection.execute(_RESET)
+            connection.execute(_RESET)
             with _lock:
                 connections = _kept[os.getpid(), url]
                 if url in _runs and len(connections) < _MOST:
@@ -87,6 +80,16 @@ def close(url: str) -> None:
         connections = _kept.pop((os.getpid(), url), [])
     for connection in connections:
         connection.close()
+
+
+def _is_as_opened(connection: Connection) -> bool:
+    """Return whether a connection is idle, and its transactions begin as those of a new one do."""
+    return (
+        not connection.closed
+        and connection.info.transaction_status == TransactionStatus.IDLE
+        and connection.autocommit
+        and (connection.read_only, connection.isolation_level, connection.deferrable) == (None, None, None)
+    )
 
 
 def _is_quiet(connection: Connection) -> bool:

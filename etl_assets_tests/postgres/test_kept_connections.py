@@ -97,6 +97,13 @@ def test_a_connection_with_an_open_transaction_is_not_kept(kept: str) -> None:
     assert in_session(kept, backend) != first
 
 
+def test_a_connection_whose_transactions_only_read_is_not_kept(kept: str) -> None:
+    with connected(kept) as connection:
+        first = backend(connection)
+        connection.read_only = True
+    assert in_session(kept, backend) != first
+
+
 def test_a_connection_that_the_server_has_ended_is_not_used_again(kept: str) -> None:
     first = in_session(kept, backend)
     with connect(kept) as other:
