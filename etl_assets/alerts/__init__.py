@@ -65,14 +65,13 @@ def update_for_run(connection: Connection, rules: Sequence[AlertRule], run: RunE
 
     A cancelled run opens and resolves no alert. A replay has alerts of its own, apart from those of deliveries.
     """
-    now = alerts.clock(connection)
     if run.status in {"failed", "crashed"}:
         evaluation = Evaluation({}, alert_rules.reasons_of_failed_run(rules, run), "")
     elif run.status == "succeeded":
         evaluation = _evaluate_successful_run(connection, rules, run)
     else:
         return
-    update_alerts(connection, rules, run.source, run.partition, evaluation, now, run.run_id)
+    update_alerts(connection, rules, run.source, run.partition, evaluation, run_id=run.run_id)
 
 
 def update_for_checks(
@@ -85,7 +84,9 @@ def update_for_checks(
     results: Sequence[CheckResult],
 ) -> None:
     """Open and resolve the alerts that depend on check results."""
-    volume = statistics.usual_volume(connection, source, delivery_id) if delivery_id is not None else None
+    volume = None
+    if delivery_id is not None and any(result.name == VOLUME and not result.passed for result in results):
+        volume = statistics.usual_volume(connection, source, delivery_id)
     drops = alert_rules.reasons_of_volume(rules, results, delivery_id, volume)
     reasons = [*drops, *alert_rules.reasons_of_checks(rules, results, delivery_id, dropped=bool(drops))]
     names = frozenset(entry.name for result in results for entry in result.entries)
@@ -93,7 +94,7 @@ def update_for_checks(
     if VOLUME in names:
         evaluated[VolumeDrop.kind] = None
     evaluation = Evaluation(evaluated, reasons, f"Run {run_id} found no reason for it any more.")
-    update_alerts(connection, rules, source, partition, evaluation, alerts.clock(connection), run_id)
+    update_alerts(connection, rules, source, partition, evaluation, run_id=run_id)
 
 
 def update_for_drift(
@@ -110,16 +111,15 @@ def update_for_drift(
     alerts.
     """
     reasons = alert_rules.reasons_of_drift(rules, opened, partition)
-    now = alerts.clock(connection)
+    if not reasons and not closed:
+        return
     subjects: dict[str, set[str]] = defaultdict(set)
     for event in closed:
         by = f" by {event.reviewer}" if event.reviewer else " by a later delivery"
         subjects[f"The drift is {event.status}{by}."].add(alert_rules.drift_subject(event.change))
     for resolution, closed_subjects in subjects.items():
-        update_alerts(
-            connection, rules, source, "", Evaluation({DriftOpened.kind: closed_subjects}, [], resolution), now
-        )
-    update_alerts(connection, rules, source, "", Evaluation({}, reasons, ""), now)
+        update_alerts(connection, rules, source, "", Evaluation({DriftOpened.kind: closed_subjects}, [], resolution))
+    update_alerts(connection, rules, source, "", Evaluation({}, reasons, ""))
 
 
 def update_for_file_names(
@@ -140,7 +140,7 @@ def update_for_file_names(
     known = {alert.summary for alert in alerts.lock_open_alerts(connection, source, "", kinds)}
     changed = any(reason.summary not in known for reason in reasons)
     evaluation = Evaluation(dict.fromkeys(kinds), reasons, "The names are gone.", again=changed)
-    update_alerts(connection, rules, source, "", evaluation, alerts.clock(connection))
+    update_alerts(connection, rules, source, "", evaluation)
 
 
 def update_for_files(connection: Connection, errors: Mapping[str, str], before: Collection[str]) -> None:
@@ -151,7 +151,6 @@ def update_for_files(connection: Connection, errors: Mapping[str, str], before: 
         errors: The error of each file that does not load, by the name of its asset.
         before: Names of the files that did not load before.
     """
-    now = alerts.clock(connection)
     remedy = "Correct the file, then load the code location again."
     with connection.transaction():
         for name in sorted({*errors, *before}):
@@ -159,7 +158,7 @@ def update_for_files(connection: Connection, errors: Mapping[str, str], before: 
             reasons = [] if error is None else [Reason(FileBroken(), error, remedy, error[:_SUBJECT_LENGTH])]
             resolution = "The file fails with another error." if reasons else "The file loads again, or is gone."
             evaluation = Evaluation({FileBroken.kind: None}, reasons, resolution, again=False)
-            update_alerts(connection, (), name, "", evaluation, now)
+            update_alerts(connection, (), name, "", evaluation)
 
 
 def update_for_tick(connection: Connection, sensor: str, errors: Mapping[str, str]) -> None:
@@ -178,7 +177,7 @@ def update_for_tick(connection: Connection, sensor: str, errors: Mapping[str, st
         before = [alert.subject for alert in alerts.lock_open_alerts(connection, "", "", [TickFailed.kind])]
         subjects = [subject for subject in before if subject.startswith(f"{sensor} ")]
         evaluation = Evaluation({TickFailed.kind: subjects}, reasons, "A later tick did not fail.", again=False)
-        update_alerts(connection, (), "", "", evaluation, alerts.clock(connection))
+        update_alerts(connection, (), "", "", evaluation)
 
 
 def update_for_time(connection: Connection, source: str, rules: Sequence[AlertRule], now: datetime) -> None:

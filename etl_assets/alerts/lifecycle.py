@@ -47,7 +47,7 @@ def update_alerts(
     source: str,
     partition: str,
     evaluation: Evaluation,
-    now: datetime,
+    now: datetime | None = None,
     run_id: str | None = None,
 ) -> None:
     """Open and resolve the alerts of a source partition, so that they agree with an evaluation.
@@ -58,7 +58,7 @@ def update_alerts(
         source: Its name.
         partition: Key of the partition; the empty text for what concerns the whole source.
         evaluation: Which rules were evaluated, and the reasons that they found.
-        now: The current time.
+        now: The current time; None for that of the database.
         run_id: Of the run concerned.
     """
     reasons = sorted(evaluation.reasons, key=lambda reason: -SEVERITIES.index(reason.rule.severity))
@@ -67,6 +67,9 @@ def update_alerts(
     before = {
         (alert.rule, alert.subject): alert for alert in alerts.lock_open_alerts(connection, source, partition, kinds)
     }
+    if not before and not reasons:
+        return
+    now = now or alerts.clock(connection)
     for (kind, subject), alert in before.items():
         subjects = evaluation.evaluated.get(kind, ())
         if (kind, subject) not in reason_keys and (subjects is None or subject in subjects):

@@ -56,6 +56,7 @@ class DeliveryLoad:
         self._open_batches = request.open_batches if isinstance(request, LoadRequest) else None
         self._accept_deletes = isinstance(request, LoadRequest) and request.accept_deletes
         self._may_swap = True
+        self._rejected = 0
         self._lock = PartitionLock(request.url, self.delivery.source, self.delivery.partition, request.run_id)
         self._seed = hash_seed(self.target.schema)
         self._lookups = Lookups(self.target)
@@ -96,6 +97,12 @@ class DeliveryLoad:
                 "as a whole. Nothing was written. Run it without naming batches."
             )
         self.delivery = begun
+
+    def find_entries(self) -> list[Entry]:
+        """Return the ledger entries of the delivery; from now on, count the records that are rejected."""
+        found = entries.find_all(self.connection, self.delivery)
+        self._rejected = sum(entry.counts.rejected for entry in found)
+        return found
 
     def open_table(self) -> None:
         """Create or change the table as the schema declares, and prepare to write it."""
@@ -200,6 +207,7 @@ class DeliveryLoad:
                         prepared
                     )
                 self.committed += 1
+                self._rejected += entry.counts.rejected
                 return entry
         raise AssertionError("a retry loop ends by returning or raising")
 
@@ -241,12 +249,11 @@ class DeliveryLoad:
         )
 
     def _allowance(self) -> int:
-        """Return how many more records of the delivery may be rejected."""
-        consent = self.delivery.manifest.consent(self.target.max_rejected)
-        return consent - entries.sum_entries(entries.find(self.connection, self.delivery).values())[0].rejected
+        """Return how many more records of the delivery may be rejected: while it is locked, no other run writes it."""
+        return self.delivery.manifest.consent(self.target.max_rejected) - self._rejected
 
     def _reconnect(self, number: int) -> Entry | None:
         """Reconnect and lock the partition again; return the ledger entry of a batch if the batch was committed."""
         self._lock.reconnect()
         self.open_table()
-        return entries.find(self.connection, self.delivery).get(number)
+        return entries.find_batch(self.connection, self.delivery, number)

@@ -110,13 +110,15 @@ class PostgresLoader(Loader):
 
     def _load_missing(self, load: DeliveryLoad, open_batches: OpenBatches) -> LoadReport:
         """Write the batches that the ledger does not have, and complete the delivery."""
-        done, before = entries.find(load.connection, load.delivery), entries.find_all(load.connection, load.delivery)
+        before = load.find_entries()
+        done = {entry.number for entry in before if entry.kind == "ingest"}
         seconds: defaultdict[str, float] = defaultdict(float)
-        if missing := {span.batch for span in load.delivery.manifest.spans} - set(done):
+        if missing := {span.batch for span in load.delivery.manifest.spans} - done:
             self._write(load, open_batches(frozenset(done)), missing, seconds)
         if load.completes_apart or not load.delivery.manifest.spans:
             load.complete_apart(self.transaction)
-        if not deliveries.complete(load.connection, load.delivery):
+        completed = deliveries.complete(load.connection, load.delivery)
+        if completed is None:
             raise TransientLoadError(
                 f"{load.delivery}: committed batches are missing from the ledger, as after a crash of the server. "
                 "The ledger accounts for all rows in the table. Run it again: it loads the missing batches."
@@ -124,7 +126,7 @@ class PostgresLoader(Loader):
         committed = entries.find_all(load.connection, load.delivery)
         counts, rules = entries.sum_entries(committed)
         return LoadReport(
-            delivery=deliveries.by_id(load.connection, load.delivery.id) or load.delivery,
+            delivery=completed,
             status="resumed" if done else "loaded",
             counts=counts,
             rules=rules,

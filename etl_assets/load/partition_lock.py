@@ -12,7 +12,7 @@ import psycopg
 import stamina
 
 from etl_assets.errors import BusyError
-from etl_assets.postgres.connection import connect
+from etl_assets.postgres.connection import abandon_session, connect, end_session, open_session
 from etl_assets.postgres.ledger import locks
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ class PartitionLock:
         self._url = url
         self._source = source
         self._partition = partition
-        self.connection = connect(url)
+        self.connection = open_session(url)
         try:
             locks.lock(self.connection, source, partition)
             self.holder: Holder = locks.take_over(self.connection, source, partition, run_id)
         except BaseException:
-            self.connection.close()
+            abandon_session(url, self.connection)
             raise
 
     def reconnect(self) -> None:
@@ -57,7 +57,7 @@ class PartitionLock:
         Raises:
             FencedError: If a newer run has taken over.
         """
-        self.connection.close()
+        abandon_session(self._url, self.connection)
         self.connection = connect(self._url)
         self._lock_again()
         with self.connection.transaction():
@@ -67,7 +67,7 @@ class PartitionLock:
         """Release the lock at once: the server may need a moment to notice that a connection was closed."""
         with suppress(psycopg.Error):  # of a broken connection, which has no lock either
             locks.unlock(self.connection)
-        self.connection.close()
+        end_session(self._url, self.connection)
 
     def _lock_again(self) -> None:
         """Take the lock again; the server may need a moment to notice that the broken session is gone."""

@@ -10,12 +10,12 @@ from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
 import stamina
-from psycopg import sql
 from psycopg.types.json import set_json_dumps
 from psycopg.types.string import StrBinaryDumper, StrDumper, StrDumperUnknown
 
 from etl_assets.errors import SettingsError, TransientLoadError
 from etl_assets.model.text import storable
+from etl_assets.postgres import kept_connections
 from etl_assets.postgres.faults import translating
 from etl_assets.postgres.outages import open_waiting, reason
 
@@ -106,7 +106,8 @@ class _UntypedText(StrDumperUnknown):
 
 def _storable_json(value: object) -> str:
     r"""Return JSON without ``\u0000`` and lone surrogates, which ``jsonb`` refuses."""
-    return json.dumps(_storable(value))
+    text = json.dumps(value)
+    return json.dumps(_storable(value)) if r"\u0000" in text or r"\ud" in text else text
 
 
 def _storable(value: object) -> object:
@@ -119,17 +120,35 @@ def _storable(value: object) -> object:
 
 @contextmanager
 def connected(url: str, *, wait: bool = True) -> Iterator[Connection]:
-    """Open a connection for a block, and close it at the end; arguments and errors are those of `connect`.
+    """Open a session for a block, and end it at the end; arguments and errors are those of `connect`.
 
     Raises:
         LoadError: For an error of psycopg that leaves the block.
     """
-    connection = connect(url, wait=wait)
+    connection = open_session(url, wait=wait)
     try:
         with translating():
             yield connection
-    finally:
-        connection.close()
+    except BaseException:
+        abandon_session(url, connection)
+        raise
+    end_session(url, connection)
+
+
+def open_session(url: str, *, wait: bool = True) -> Connection:
+    """Return a connection that was kept, else open one; arguments and errors are those of `connect`."""
+    return kept_connections.take(url) or connect(url, wait=wait)
+
+
+def end_session(url: str, connection: Connection) -> None:
+    """Release the locks, settings and temporary tables of a session, and close its connection unless it is kept."""
+    kept_connections.give_back(url, connection)
+
+
+def abandon_session(url: str, connection: Connection) -> None:
+    """Close a connection after a fault, and those that are kept: the fault may concern all of them."""
+    connection.close()
+    kept_connections.close(url)
 
 
 def retries() -> Iterable[stamina.Attempt]:
@@ -219,9 +238,7 @@ def planned_without(connection: Connection, *methods: str) -> Iterator[None]:
         connection: In a transaction.
         methods: What to avoid, such as ``hashjoin`` or ``seqscan``; used all the same where nothing else is possible.
     """
-    settings = [sql.Identifier(f"enable_{method}") for method in methods]
-    for setting in settings:
-        connection.execute(sql.SQL("SET LOCAL {} = off").format(setting))
+    settings = [f"enable_{method}" for method in methods]
+    connection.execute("SELECT set_config(name, 'off', true) FROM unnest(%s::text[]) name", (settings,))
     yield
-    for setting in settings:
-        connection.execute(sql.SQL("SET LOCAL {} TO DEFAULT").format(setting))
+    connection.execute("SELECT set_config(name, NULL, true) FROM unnest(%s::text[]) name", (settings,))

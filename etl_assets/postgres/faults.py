@@ -44,6 +44,10 @@ _OF_SCHEMA: Final = Fault(
 
 _LOST: Final = Fault("transient", "the connection to the database was lost", _AGAIN)
 
+_OUTDATED_PLAN: Final = Fault(
+    "transient", "the columns of a table were changed since the session planned a statement", _AGAIN
+)
+
 FAULTS: Final[Mapping[str, Fault]] = {
     "": _LOST,
     "08": _LOST,
@@ -118,6 +122,8 @@ def fault_of(error: BaseException) -> Fault:
     code = _sqlstate(error)
     if not code and (fault := _WITHOUT_CODE.get(type(error).__name__)):
         return fault
+    if code == "0A000" and getattr(getattr(error, "diag", None), "source_function", None) == "RevalidateCachedQuery":
+        return _OUTDATED_PLAN
     return FAULTS.get(code) or FAULTS.get(code[:2], _UNKNOWN)
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.checks import VOLUME
 from etl_assets.model.comparison import Comparison
-from etl_assets.watch.history_statistics import Point, compare, spread
+from etl_assets.watch.history_statistics import Point, compare, least_spread, middle, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from etl_assets.model.monitors import Distribution, Monitors, Volume
     from etl_assets.model.profile import ColumnProfile
     from etl_assets.schema import Column, Schema
-    from etl_assets.watch.history_statistics import Usual
+    from etl_assets.watch.history_statistics import IsAnomalous, Usual
 
 RECORDS: Final = "records"
 _CHANCE: Final = 3.0
@@ -152,8 +152,8 @@ def _compare_column(
         if value is None:
             continue
         points = [Point(past, on) for on, other in history if (past := statistic.compute(other, unit)) is not None]
-        far = _is_far(thresholds, statistic.noise(profile.rows), statistic.grain / unit)
-        usual = compare(Point(value, day), points, far, thresholds.minimum_history)
+        far, never = _is_far(thresholds, statistic.noise(profile.rows), statistic.grain / unit)
+        usual = compare(Point(value, day), points, far, thresholds.minimum_history, steady=never)
         if usual.values:
             found[statistic.name] = _comparison(profile.column, statistic, value, usual)
     if _DISTINCT_SHARE.name in found:
@@ -165,14 +165,14 @@ def _compare_column(
 
 def _comparison(column: str, statistic: _Statistic, value: float, usual: Usual) -> Comparison:
     centre = usual.centre
-    low, high, now = (statistic.describe(number, centre) for number in (min(usual.values), max(usual.values), value))
+    low, high, now = (statistic.describe(number, centre) for number in (usual.values[0], usual.values[-1], value))
     range_ = low if low == high else f"{low} to {high}"
     return Comparison(column, statistic.name, now + statistic.unit, range_, usual.anomalous)
 
 
 def _volume_is_anomalous(volume: Volume) -> Callable[[float, Sequence[float]], bool]:
     def anomalous(value: float, usual: Sequence[float]) -> bool:
-        centre = median(usual)
+        centre = middle(usual)
         if abs(value - centre) <= max(volume.tolerance * centre, _CHANCE * math.sqrt(max(centre, 1))):
             return False
         if value > centre:
@@ -183,14 +183,19 @@ def _volume_is_anomalous(volume: Volume) -> Callable[[float, Sequence[float]], b
     return anomalous
 
 
-def _is_far(thresholds: Distribution, noise: float, step: float) -> Callable[[float, Sequence[float]], bool]:
+def _is_far(thresholds: Distribution, noise: float, step: float) -> tuple[IsAnomalous, float]:
+    """Return a function that decides whether a number is far from others, and a distance at which it never is."""
+    deviations = thresholds.deviations
     tolerance = max(thresholds.tolerance, step * _STEP_MARGIN)
+    never = max(tolerance, deviations * noise)
 
     def far(value: float, usual: Sequence[float]) -> bool:
-        moved = abs(value - median(usual))
-        return moved > max(tolerance, thresholds.deviations * math.hypot(spread(usual), noise))
+        moved = abs(value - middle(usual))
+        if moved <= never or moved <= deviations * least_spread(usual):  # whatever the spread is
+            return False
+        return moved > max(tolerance, deviations * math.hypot(spread(usual), noise))
 
-    return far
+    return far, never
 
 
 def _usual_deviation(profiles: Sequence[ColumnProfile]) -> float:

@@ -133,9 +133,10 @@ def observe_cells(connection: Connection, source: Source, delivery: Delivery, ce
         return drift
     with connection.transaction():
         memory.lock_source(connection, source.name)
-        if not memory.names_observed(connection, delivery):
+        names_observed, cells_observed = memory.observed(connection, delivery)
+        if not names_observed:
             drift = _compare_names(connection, source, delivery, None)
-        if not memory.cells_observed(connection, delivery):
+        if not cells_observed:
             drift += _compare_cells(connection, source, delivery, cells)
         else:
             _accept_declared(connection, source, lambda event: _cells_fit(source.schema, event, delivery, columns))
@@ -302,6 +303,8 @@ class _Comparison:
 
 def _write(connection: Connection, delivery: Delivery, comparison: _Comparison) -> Drift:
     """Close events that were taken back, open new ones, and move on the last delivery of those that stay open."""
+    if not comparison.changes and not comparison.open_before:
+        return Drift()
     closed = memory.resolve(connection, delivery.id, comparison.undone)
     still_open = _without(comparison.open_before, comparison.undone)
     memory.move_last_delivery(connection, delivery, still_open)

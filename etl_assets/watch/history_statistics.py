@@ -11,13 +11,15 @@ then on. So a fault that comes twice is found twice, and a lasting change is rep
 
 from __future__ import annotations
 
+from bisect import insort
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import date
 
     IsAnomalous = Callable[[float, Sequence[float]], bool]
@@ -48,7 +50,7 @@ class Usual:
     """The history that a number was compared with, and the result.
 
     Attributes:
-        values: The history that counts; empty when it is too short.
+        values: The history that counts, sorted; empty when it is too short.
         anomalous: Whether the number is too far away from these values.
         compared: In words, which deliveries the values are from, or how many there are and how many are needed.
     """
@@ -60,16 +62,35 @@ class Usual:
     @property
     def centre(self) -> float:
         """The median of the history."""
-        return median(self.values)
+        return middle(self.values)
+
+
+def middle(ascending: Sequence[float]) -> float:
+    """Return the median of sorted values."""
+    half = len(ascending) // 2
+    return ascending[half] if len(ascending) % 2 else (ascending[half - 1] + ascending[half]) / 2
 
 
 def spread(values: Sequence[float]) -> float:
     """Return the median absolute deviation, scaled to equal the standard deviation of normally distributed values."""
     centre = median(values)
-    return _NORMAL * median(abs(value - centre) for value in values)
+    return _NORMAL * middle(sorted([abs(value - centre) for value in values]))
 
 
-def compare(now: Point, history: Sequence[Point], is_anomalous: IsAnomalous, minimum: int) -> Usual:
+def least_spread(ascending: Sequence[float]) -> float:
+    """Return a number that is at most the spread of sorted values, from three of them.
+
+    At most half of the values are nearer to the median than the nearer of the quartiles, so that the median of the
+    distances is not smaller.
+    """
+    quarter = len(ascending) // 4
+    centre = middle(ascending)
+    return _NORMAL * min(centre - ascending[quarter], ascending[-1 - quarter] - centre)
+
+
+def compare(
+    now: Point, history: Sequence[Point], is_anomalous: IsAnomalous, minimum: int, *, steady: float = 0.0
+) -> Usual:
     """Compare a number with its history.
 
     If there is one delivery a day, the deliveries of the same weekday are the history, once there are enough of them.
@@ -78,20 +99,19 @@ def compare(now: Point, history: Sequence[Point], is_anomalous: IsAnomalous, min
     Args:
         now: The number.
         history: The earlier numbers, oldest first.
-        is_anomalous: Whether a number is too far from some others; for one other, whether the two are not about equal.
+        is_anomalous: Whether a number is too far from some others, which are sorted; for one other, whether the two are
+            not about equal.
         minimum: How many deliveries a history needs.
+        steady: Of numbers that are no further from one another, none is anomalous.
     """
-    daily = _is_daily([point.day for point in (*history, now)])
-    entries: list[_Entry] = []
-    for point in history:
-        anomalous = point.anomalous or _compare(point, entries, is_anomalous, minimum, daily=daily).anomalous
-        entry = _Entry(point, anomalous)
-        entries.append(entry)
-        if entry.anomalous:
-            _accept_as_usual(entries, entries, minimum)
-            if daily:
-                _accept_as_usual(entries, [other for other in entries if other.weekday == entry.weekday], minimum)
-    return _compare(now, entries, is_anomalous, minimum, daily=daily)
+    past = _Past(is_anomalous, minimum, daily=_is_daily([point.day for point in (*history, now)]))
+    values = [now.value, *(point.value for point in history)]
+    if max(values) - min(values) <= steady:
+        past.add_usual(history)
+    else:
+        for point in history:
+            past.add(point)
+    return past.compare(now)
 
 
 @dataclass
@@ -106,35 +126,86 @@ class _Entry:
         return self.point.day.weekday() if self.point.day else 0
 
 
-def _compare(now: Point, entries: Sequence[_Entry], is_anomalous: IsAnomalous, minimum: int, *, daily: bool) -> Usual:
-    counting = [entry for entry in entries if not entry.anomalous]
-    others = len(entries) - len(counting)
-    left_out = f", {others} anomalous {'one' if others == 1 else 'ones'} left out" if others else ""
-    values = tuple(entry.point.value for entry in counting)
-    needed = max(minimum, _WEEK) if daily else minimum
-    if daily and now.day:
-        same_day = tuple(entry.point.value for entry in counting if entry.weekday == now.day.weekday())
-        if len(same_day) >= minimum:
+class _Past:
+    """The entries before a number, and the values of those that count, sorted: all, and those of each weekday."""
+
+    def __init__(self, is_anomalous: IsAnomalous, minimum: int, *, daily: bool) -> None:
+        self._is_anomalous = is_anomalous
+        self._minimum = minimum
+        self._daily = daily
+        self._needed = max(minimum, _WEEK) if daily else minimum
+        self._entries: list[_Entry] = []
+        self._usual: list[float] = []
+        self._of_weekday: defaultdict[int, list[float]] = defaultdict(list)
+
+    def add(self, point: Point) -> None:
+        """Add the next entry, after it was compared with those before it."""
+        entry = _Entry(point, point.anomalous or self._differs(point))
+        self._entries.append(entry)
+        if not entry.anomalous:
+            self._count(entry)
+            return
+        self._accept_as_usual(self._entries)
+        if self._daily:
+            self._accept_as_usual([other for other in self._entries if other.weekday == entry.weekday])
+
+    def add_usual(self, points: Iterable[Point]) -> None:
+        """Add entries of which none is anomalous unless that is known."""
+        for point in points:
+            self._entries.append(_Entry(point, point.anomalous))
+        self._count_all()
+
+    def compare(self, now: Point) -> Usual:
+        """Compare a number with all entries."""
+        others = len(self._entries) - len(self._usual)
+        left_out = f", {others} anomalous {'one' if others == 1 else 'ones'} left out" if others else ""
+        if now.day and (same_day := self._same_day(now)):
             compared = f"{len(same_day)} {_DAYS[now.day.weekday()]}s before it{left_out}"
-            return Usual(same_day, is_anomalous(now.value, same_day), compared)
-    if len(values) < needed:
-        return Usual((), False, f"{_deliveries(len(values))} before it, {needed} are needed{left_out}")  # noqa: FBT003
-    anomalous = is_anomalous(now.value, values)
-    if anomalous and daily:
-        nearest = min(max(now.value, min(values)), max(values))
-        anomalous = is_anomalous(now.value, [nearest])
-    return Usual(values, anomalous, f"{_deliveries(len(values))} before it{left_out}")
+            return Usual(tuple(same_day), self._differs(now), compared)
+        values = tuple(self._usual)
+        if len(values) < self._needed:
+            compared = f"{_deliveries(len(values))} before it, {self._needed} are needed{left_out}"
+            return Usual((), False, compared)  # noqa: FBT003
+        return Usual(values, self._differs(now), f"{_deliveries(len(values))} before it{left_out}")
 
+    def _differs(self, point: Point) -> bool:
+        """Return whether a number is anomalous among the entries so far."""
+        if same_day := self._same_day(point):
+            return self._is_anomalous(point.value, same_day)
+        usual = self._usual
+        if len(usual) < self._needed or not self._is_anomalous(point.value, usual):
+            return False
+        return not self._daily or self._is_anomalous(point.value, [min(max(point.value, usual[0]), usual[-1])])
 
-def _accept_as_usual(entries: list[_Entry], season: Sequence[_Entry], minimum: int) -> None:
-    """If the newest entries of a season were all anomalous, make them the usual and forget those before them."""
-    newest = season[-minimum:]
-    if len(newest) < minimum or not all(entry.anomalous for entry in newest):
-        return
-    forgotten = {id(entry) for entry in season[:-minimum]}
-    for entry in newest:
-        entry.anomalous = False
-    entries[:] = [entry for entry in entries if id(entry) not in forgotten]
+    def _same_day(self, point: Point) -> Sequence[float]:
+        """Return the values of the same weekday; none if there are too few of them, or there is not one each day."""
+        if not self._daily or point.day is None:
+            return ()
+        values = self._of_weekday[point.day.weekday()]
+        return values if len(values) >= self._minimum else ()
+
+    def _count(self, entry: _Entry) -> None:
+        insort(self._usual, entry.point.value)
+        if self._daily:
+            insort(self._of_weekday[entry.weekday], entry.point.value)
+
+    def _count_all(self) -> None:
+        usual = [entry for entry in self._entries if not entry.anomalous]
+        self._usual = sorted(entry.point.value for entry in usual)
+        self._of_weekday.clear()
+        for entry in usual if self._daily else ():
+            insort(self._of_weekday[entry.weekday], entry.point.value)
+
+    def _accept_as_usual(self, season: Sequence[_Entry]) -> None:
+        """If the newest entries of a season were all anomalous, make them the usual and forget those before them."""
+        newest = season[-self._minimum :]
+        if len(newest) < self._minimum or not all(entry.anomalous for entry in newest):
+            return
+        forgotten = {id(entry) for entry in season[: -self._minimum]}
+        for entry in newest:
+            entry.anomalous = False
+        self._entries = [entry for entry in self._entries if id(entry) not in forgotten]
+        self._count_all()
 
 
 def _is_daily(days: Sequence[date | None]) -> bool:

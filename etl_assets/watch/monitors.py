@@ -6,7 +6,6 @@ An anomaly only fails a check. The rows keep every rule, and an anomalous number
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
@@ -73,9 +72,9 @@ def _conclude(connection: Connection, source: Source, delivery: Delivery) -> tup
         return ()
     merged: tuple[ColumnProfile, ...] = ()
     if parts.written == parts.batches:
-        merged = merge(source.schema, profiles.parts(connection, delivery, parts.generation))
+        statistics, cells = profiles.read_parts(connection, delivery, parts)
+        merged = merge(source.schema, statistics)
         profiles.replace(connection, delivery, merged)
-        cells = profiles.cells(connection, delivery, parts.generation)
         drift.observe_cells(connection, source, delivery, cell_samples.merge(cells))
     profiles.drop_parts(connection, delivery)
     return merged
@@ -122,7 +121,7 @@ def _examine_columns(
         description=_describe(now.columns, comparisons, len(history)),
         failed_records=len(anomalous),
         records=delivery.manifest.records,
-        facts=tuple(asdict(comparison) for comparison in sorted(comparisons, key=lambda fact: not fact.anomalous)),
+        facts=tuple(dict(vars(comparison)) for comparison in sorted(comparisons, key=lambda fact: not fact.anomalous)),
     )
 
 

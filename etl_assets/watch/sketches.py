@@ -27,6 +27,8 @@ HASH_METHOD: Final = f"polars {pl.__version__} {platform.machine()}"
 _SEED: Final = 20_130_101
 _HASHES: Final = 2**64
 _BOUNDS: Final = (_HASHES // 32, _HASHES // 4)
+_SORTED_AT_ONCE: Final = 4096
+"""So many hashes are sorted before any is left out."""
 _SKETCH_SIZE: Final = 200
 _LOG_COUNTERS: Final = 10
 _SHARE_OF_TOP: Final = 0.01
@@ -41,6 +43,8 @@ def smallest_hashes(values: pl.Series) -> Hashes:
     fast to sort all hashes.
     """
     hashes = values.drop_nulls().hash(_SEED)
+    if hashes.len() <= _SORTED_AT_ONCE:
+        return np.unique(hashes.to_numpy())[:KEPT_HASHES]
     for bound in _BOUNDS:
         different = hashes.filter(hashes < bound).unique()
         if different.len() >= KEPT_HASHES:

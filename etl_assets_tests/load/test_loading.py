@@ -116,6 +116,14 @@ def test_a_load_is_stopped_if_the_batches_before_rejected_more_than_is_consented
         feed.load(delivery)
 
 
+def test_a_load_is_stopped_if_its_batches_together_reject_more_than_is_consented_to(feed: Feed) -> None:
+    feed.max_rejected = 0.2
+    delivery = feed.send([("a", 1, None)], AB, rejected={2: ["amount__type"], 5: ["amount__type"]})
+    with pytest.raises(TooManyRejectedError, match="at least 2 of 5 records"):
+        feed.load(delivery)
+    assert feed.rows() == [("a", 1, None)], "the first batch stays"
+
+
 def test_the_allowance_applies_to_the_delivery_and_not_to_a_batch(feed: Feed) -> None:
     feed.max_rejected = 0.25
     report = feed.take([("a", 1, None)], [(f"k{n}", 1, None) for n in range(6)], rejected={2: ["amount__type"]})

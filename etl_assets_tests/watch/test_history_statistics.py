@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl_assets.watch.history_statistics import Point, compare, spread
+from etl_assets.watch.history_statistics import Point, compare, least_spread, spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,3 +118,68 @@ def test_a_daily_feed_with_a_gap_is_daily() -> None:
     days = [MONDAY + timedelta(days=number) for number in range(60) if number not in range(20, 27)]
     points = [Point(WEEK[day.weekday()], day) for day in days]
     assert compare(points[-1], points[:-1], far, MINIMUM).compared.endswith("days before it")
+
+
+def _expected(now: Point, history: Sequence[Point], *, daily: bool) -> tuple[bool, list[Point]]:
+    """Compute plainly what `compare` finds: whether a number is anomalous, and the history that counts."""
+    entries: list[tuple[Point, bool]] = []
+    for point in history:
+        entries.append((point, point.anomalous or _expected_of(point, entries, daily=daily)[0]))
+        if not entries[-1][1]:
+            continue
+        entries = _accepted(entries, [point for point, _ in entries])
+        if daily:
+            weekday = point.day and point.day.weekday()
+            entries = _accepted(
+                entries, [other for other, _ in entries if other.day and other.day.weekday() == weekday]
+            )
+    return _expected_of(now, entries, daily=daily)
+
+
+def _expected_of(now: Point, entries: Sequence[tuple[Point, bool]], *, daily: bool) -> tuple[bool, list[Point]]:
+    usual = [point for point, anomalous in entries if not anomalous]
+    same_day = [
+        point for point in usual if daily and now.day and point.day and now.day.weekday() == point.day.weekday()
+    ]
+    if len(same_day) >= MINIMUM:
+        return far(now.value, [point.value for point in same_day]), same_day
+    if len(usual) < (7 if daily else MINIMUM):
+        return False, []
+    values = [point.value for point in usual]
+    anomalous = far(now.value, values)
+    if anomalous and daily:
+        anomalous = far(now.value, [min(max(now.value, min(values)), max(values))])
+    return anomalous, usual
+
+
+def _accepted(entries: list[tuple[Point, bool]], season: Sequence[Point]) -> list[tuple[Point, bool]]:
+    newest = season[-MINIMUM:]
+    if len(newest) < MINIMUM or not all(anomalous for point, anomalous in entries if point in newest):
+        return entries
+    kept = [(point, anomalous and point not in newest) for point, anomalous in entries]
+    return [entry for entry in kept if entry[0] not in season[:-MINIMUM]]
+
+
+@given(st.lists(st.sampled_from([0.0, 100.0, 105.0, 130.0, 131.0, 500.0]), max_size=50), st.booleans())
+def test_random_histories_are_compared_as_written(values: list[float], daily: bool) -> None:  # noqa: FBT001
+    days = [MONDAY + timedelta(days=number) for number in range(len(values) + 1)]
+    points = [
+        Point(value + place / 1000, day) for place, (value, day) in enumerate(zip([*values, 130.0], days, strict=True))
+    ]
+    if not daily:
+        points = [Point(point.value) for point in points]
+    found = compare(points[-1], points[:-1], far, MINIMUM)
+    anomalous, usual = _expected(points[-1], points[:-1], daily=daily and len(points) > 2)
+    assert (found.anomalous, found.values) == (anomalous, tuple(sorted(point.value for point in usual)))
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=40))
+def test_the_least_spread_is_at_most_the_spread(values: list[float]) -> None:
+    assert 0 <= least_spread(sorted(values)) <= spread(values)
+
+
+@given(st.lists(st.sampled_from([100.0, 103.0, 109.0, 110.0, 130.0, 500.0]), max_size=40), st.booleans())
+def test_steady_numbers_are_compared_as_others_are(values: list[float], daily: bool) -> None:  # noqa: FBT001
+    points = [Point(value, MONDAY + timedelta(days=day) if daily else None) for day, value in enumerate([*values, 101])]
+    expected = compare(points[-1], points[:-1], far, MINIMUM)
+    assert compare(points[-1], points[:-1], far, MINIMUM, steady=10) == expected

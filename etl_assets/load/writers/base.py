@@ -10,7 +10,7 @@ from etl_assets.errors import DeclarationError
 from etl_assets.load.prepare import AFTER_ALL
 from etl_assets.model.declaration import Declaration
 from etl_assets.postgres.ledger import deliveries, entries
-from etl_assets.postgres.tables.ddl import Extension, ensure_table
+from etl_assets.postgres.tables.ddl import Extension, ensure_table, is_as_declared
 from etl_assets.postgres.tables.marks import remove_marks
 
 if TYPE_CHECKING:
@@ -214,8 +214,11 @@ class Writer(Declaration):
 
         Marks of an earlier write mode are dropped; see `remove_marks`.
         """
+        extension = replace(self.extension, partition_by=partition_by)
+        if is_as_declared(connection, table, schema, extension):  # so that it has no marks
+            return
         remove_marks(connection, table)
-        ensure_table(connection, table, schema, replace(self.extension, partition_by=partition_by))
+        ensure_table(connection, table, schema, extension)
 
     def differences(self, connection: Connection, table: str, schema: Schema) -> list[str]:  # noqa: ARG002 -- see below
         """Return how the stored rows contradict one another, as clauses; nothing if they do not. Modes override this.

@@ -26,6 +26,7 @@ from etl_assets.postgres.ledger.entries import VERSIONS
 from etl_assets.postgres.tables.absent_rows import AbsentRows
 from etl_assets.postgres.tables.history_table import history_of
 from etl_assets.postgres.tables.probe import Probe
+from etl_assets.postgres.tables.range_partitions import Pruning
 from etl_assets.postgres.tables.upsert import Written
 from etl_assets.postgres.tables.versions import Edited, VersionWriter
 from etl_assets.schema import RECORD_NO
@@ -55,7 +56,8 @@ class HistoryRows(RowWriter):
         self._all_count = self._compared == target.schema.names
         self._at = mode.time_of(context.delivery)
         self._versions = VersionWriter(context.connection, target.table, target.schema, context.delivery.id, self._at)
-        self._probe = Probe(context.connection, target.table, target.schema)
+        pruning = Pruning(context.connection, target.table)
+        self._probe = Probe(context.connection, target.table, target.schema, pruning, fills_table=True)
         self._other_seeds = entries.other_seeds(context.connection, context.delivery.source, context.seed)
         self._begins_table = self._versions.was_empty
         self._snapshot = mode.snapshot

@@ -311,22 +311,22 @@ def begin_partial_reload(
     return begun
 
 
-def complete(connection: Connection, delivery: Delivery) -> bool:
+def complete(connection: Connection, delivery: Delivery) -> Delivery | None:
     """Mark a delivery complete if the ledger has all of its batches.
 
     The commit of this statement waits until it, and with it every earlier commit, is on disk.
 
     Returns:
-        Whether it is complete.
+        The updated delivery; None, with nothing changed, if the ledger lacks a batch.
     """
     connection.execute("SET synchronous_commit TO DEFAULT")
     row = connection.execute(
         "UPDATE etl.delivery d SET status = 'complete', completed_at = clock_timestamp() WHERE id = %(id)s "
         "AND (SELECT count(*) FROM etl.batch b WHERE b.delivery_id = d.id AND b.generation = %(generation)s "
-        "AND b.kind = 'ingest') = %(batches)s RETURNING id",
+        f"AND b.kind = 'ingest') = %(batches)s RETURNING {_COLUMNS}",
         {"id": delivery.id, "generation": delivery.generation, "batches": len(delivery.manifest.spans)},
     ).fetchone()
-    return row is not None
+    return _delivery(row) if row else None
 
 
 def need_reload(

@@ -39,7 +39,7 @@ STORED: Final = (
 """SQL: how many rows the ledger inserted into the tables of some sources, and removed or dropped from them."""
 COUNT_NAMES: Final = tuple(count.name for count in fields(Counts))
 _COLUMNS: Final = (
-    f"number, first_record, last_record, rules, notes, coalesce(confirmed, unchanged), {', '.join(COUNT_NAMES)}"
+    f"number, first_record, last_record, rules, notes, coalesce(confirmed, unchanged), kind, {', '.join(COUNT_NAMES)}"
 )
 
 
@@ -56,6 +56,7 @@ class Entry:
         confirmed: At most so many of the unchanged rows have their contents from another delivery.
         places: Places of the first records that broke each rule which only reports; empty in an entry that was read.
         notes: What the write mode found, numbers by name; or `STAGED`, `NOT_SWAPPED`, `VERSIONS`, `MERGED`, `MARKED`.
+        kind: What it counts; of an entry that was read.
     """
 
     number: int
@@ -66,6 +67,7 @@ class Entry:
     confirmed: int = 0
     places: Mapping[str, Sequence[str]] = field(default_factory=dict)
     notes: Mapping[str, int] = field(default_factory=dict)
+    kind: Kind = "ingest"
 
 
 def enter(
@@ -255,5 +257,5 @@ def sum_entries(entries_: Iterable[Entry]) -> tuple[Counts, dict[str, int]]:
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    number, first, last, rules, notes, confirmed, *counts = row
-    return Entry(number, first, last, Counts(*counts), dict(rules), confirmed, notes=notes)
+    number, first, last, rules, notes, confirmed, kind, *counts = row
+    return Entry(number, first, last, Counts(*counts), dict(rules), confirmed, notes=notes, kind=kind)

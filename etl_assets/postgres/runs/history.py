@@ -220,15 +220,13 @@ def enter_check_results(
     results: Iterable[CheckResult],
 ) -> None:
     """Enter the check results of a run; those of a check with several rules by rule."""
-    with connection.cursor() as cursor:
-        cursor.executemany(
+    entries = [_result_values(entry) for result in results for entry in result.entries]
+    if entries:
+        connection.execute(
             "INSERT INTO etl.check_result (run_id, source, partition, delivery_id, name, passed, blocking, "
-            "description, failed_records, records) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                (run_id, source, partition, delivery_id, *_result_values(entry))
-                for result in results
-                for entry in result.entries
-            ],
+            "description, failed_records, records) SELECT %s, %s, %s, %s, u.* FROM unnest(%s::text[], %s::boolean[], "
+            "%s::boolean[], %s::text[], %s::bigint[], %s::bigint[]) u",
+            (run_id, source, partition, delivery_id, *map(list, zip(*entries, strict=True))),
         )
 
 

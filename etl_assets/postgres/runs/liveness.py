@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from etl_assets.errors import SettingsError
+from etl_assets.postgres import kept_connections
 from etl_assets.postgres.connection import connect
 from etl_assets.postgres.ledger.locks import lock_number
 
@@ -38,7 +39,8 @@ def run_lock_number(run_id: str) -> int:
 def appear(url: str, run_id: str, part: tuple[str, str]) -> None:
     """Mark a run as alive, because this process executes it.
 
-    It stays alive until the process ends, or all its parts have left and another run appears in the same process.
+    It stays alive until the process ends, or all its parts have left and another run appears in the same process. As
+    long, the connections of its sessions are kept.
 
     Args:
         url: Of the warehouse.
@@ -85,6 +87,7 @@ class Presence:
         self._connection = self._connect(wait=True)
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._keep_open, name=f"presence of run {run_id}", daemon=True)
+        kept_connections.begin(url)
         self._thread.start()
 
     @property
@@ -96,6 +99,7 @@ class Presence:
         """Close the session, which releases the lock."""
         self._ending.set()
         self._thread.join()
+        kept_connections.end(self._url)
 
     def _connect(self, *, wait: bool) -> Connection:
         connection = connect(self._url, wait=wait)

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from etl_assets.errors import IncompatibleTableError
 from etl_assets.postgres.tables import range_partitions
-from etl_assets.postgres.tables.delivery_index import create_index, find_index
+from etl_assets.postgres.tables.delivery_index import FIND_INDEX, create_index
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import BOOKKEEPING, DELIVERY_ID
 
@@ -25,6 +25,15 @@ _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 _LOCK: Final = "etl_assets ddl"
 _CORE: Final = "core"
 """The schema of the tables of sources."""
+_STATE: Final = (
+    "SELECT coalesce((SELECT jsonb_object_agg(a.attname, format_type(a.atttypid, a.atttypmod)) FROM pg_attribute a "
+    "WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped), '{}'), "
+    "ARRAY(SELECT a.attname::text FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY k (attnum, place) "
+    "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE i.indrelid = to_regclass(%(table)s) "
+    f"AND i.indisprimary AND k.place <= i.indnkeyatts ORDER BY k.place), EXISTS ({FIND_INDEX}), "
+    "EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = to_regclass(%(table)s))"
+)
+"""The columns of a table with their types, its key, and whether it has the index of deliveries and is partitioned."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +123,14 @@ def is_comparable(connection: Connection, table: str, schema: Schema, extension:
 
 def is_as_declared(connection: Connection, table: str, schema: Schema, extension: Extension = _NONE) -> bool:
     """Return whether `ensure_table` has nothing to do."""
+    row = connection.execute(_STATE, {"table": table, "column": DELIVERY_ID}).fetchone()
+    columns, key, has_index, is_partitioned = row or ({}, (), False, False)
     return (
-        columns_of(connection, table) == declared_types(schema, extension)
-        and _key(connection, table) == _declared_key(schema, extension)
-        and find_index(connection, table) is not None
-        and not range_partitions.difference(connection, table, extension.partition_by)
+        columns == declared_types(schema, extension)
+        and tuple(key) == _declared_key(schema, extension)
+        and has_index
+        and is_partitioned == (extension.partition_by is not None)
+        and not (is_partitioned and range_partitions.difference(connection, table, extension.partition_by))
     )
 
 

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
 
 _PAGES_PER_RANGE: Final = 32
-_FIND: Final = (
+FIND_INDEX: Final = (
     "SELECT i.indexrelid::bigint FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
     "JOIN pg_am m ON m.oid = c.relam JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] "
-    "WHERE i.indrelid = to_regclass(%s) AND m.amname = 'brin' AND a.attname = %s AND i.indisvalid AND i.indpred IS NULL"
+    "WHERE i.indrelid = to_regclass(%(table)s) AND m.amname = 'brin' AND a.attname = %(column)s AND i.indisvalid "
+    "AND i.indpred IS NULL"
 )
+"""SQL: the object ids of the indexes of a table over a column."""
 _UPDATE: Final = (
     "SELECT brin_summarize_new_values(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
     "WHERE c.relkind = 'i' AND (i.indexrelid = %(index)s::oid "
@@ -32,7 +34,7 @@ _UPDATE: Final = (
 
 def find_index(connection: Connection, table: str) -> int | None:
     """Return the object id of the index of a table ``schema.table``, whatever its name; None if it has none."""
-    row = connection.execute(_FIND, (table, DELIVERY_ID)).fetchone()
+    row = connection.execute(FIND_INDEX, {"table": table, "column": DELIVERY_ID}).fetchone()
     return None if row is None else int(row[0])
 
 

@@ -1,4 +1,8 @@
-"""Finds which rows are new or differ from those of a table, by sending their keys and hashes only."""
+"""Finds which rows are new or differ from those of a table, by sending their keys and hashes only.
+
+Those of few rows are the parameters of one statement. Those of many rows are copied into a temporary table, which costs
+the server as much as several hundred rows do.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +17,21 @@ from etl_assets.postgres.connection import planned_without
 from etl_assets.postgres.tables.copy import copy_in, encode, read_rows, wire_frame
 from etl_assets.postgres.tables.guard import differs, same_key
 from etl_assets.postgres.tables.names import identifier
-from etl_assets.postgres.tables.range_partitions import Pruning
 from etl_assets.schema import DELIVERY_ID, ROW_HASH
 
 if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.tables.range_partitions import Pruning
     from etl_assets.schema import Schema
 
 PROBE: Final = sql.Identifier("pg_temp", "etl_probe")
 """The temporary table that has the keys and hashes of the rows that were compared last, until the transaction ends."""
 _PLACE: Final = "etl_place"
+_FEW: Final = 1_000
+"""The keys of so many rows are sent as parameters."""
+_SENT: Final = {"text": "text", "integer": "bigint"}
+"""The types of the columns of a key that can be sent so."""
+_LESS: Final = ("hashjoin", "mergejoin", "material")
 _ANSWER: Final = np.dtype(
     [
         *(("fields", ">i2"), ("l1", ">i4"), ("place", ">i4")),
@@ -55,25 +64,18 @@ class Probe:
         connection: Of the load; the temporary table belongs to this probe alone.
         table: ``schema.table``.
         schema: Of the table.
+        pruning: Of the table.
+        fills_table: Whether other statements read the temporary table, so that it is filled for few rows too.
     """
 
-    def __init__(self, connection: Connection, table: str, schema: Schema) -> None:
+    def __init__(
+        self, connection: Connection, table: str, schema: Schema, pruning: Pruning, *, fills_table: bool = False
+    ) -> None:
         self._connection = connection
         self._table = identifier(table)
         self._schema = schema
-        self._pruning = Pruning(connection, table)
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(PROBE))
-        connection.execute(
-            sql.SQL(
-                "CREATE TEMP TABLE etl_probe ON COMMIT DELETE ROWS AS SELECT 0::integer AS {}, {}, {} FROM {} "
-                "WITH NO DATA"
-            ).format(
-                sql.Identifier(_PLACE),
-                sql.Identifier(ROW_HASH),
-                sql.SQL(", ").join(map(sql.Identifier, schema.key)),
-                self._table,
-            )
-        )
+        self._pruning = pruning
+        self._most_sent = 0 if fills_table or any(schema[name].type.name not in _SENT for name in schema.key) else _FEW
 
     def compare(self, rows: pl.DataFrame, *, others_than: int | None = None, own: int | None = None) -> ProbeResult:
         """Find which rows are new or differ from those of the table.
@@ -83,8 +85,25 @@ class Probe:
             others_than: Id of a delivery: count the unchanged rows that have their contents from another one.
             own: Id of a delivery: find the rows whose key has its row from it.
         """
-        places = pl.int_range(rows.height, dtype=pl.Int32).alias(_PLACE)
-        self._fill(rows.select(places, ROW_HASH, *self._schema.key))
+        if rows.height <= self._most_sent:
+            place, new, differing, is_own = self._send(rows, others_than, own)
+        else:
+            places = pl.int_range(rows.height, dtype=pl.Int32).alias(_PLACE)
+            self._fill(rows.select(places, ROW_HASH, *self._schema.key))
+            answer = self._read_by_index(self._query(PROBE, rows, others_than, own))
+            place, new, differing = answer["place"].astype(np.int64), answer["new"] > 0, answer["differs"] > 0
+            is_own = answer["own"] > 0
+        return ProbeResult(
+            np.sort(place[new]),
+            np.sort(place[differing & ~new]),
+            int(np.count_nonzero(~differing & ~new)),
+            np.sort(place[is_own]),
+        )
+
+    def _query(
+        self, probe: sql.Composable, rows: pl.DataFrame, others_than: int | None, own: int | None
+    ) -> sql.Composed:
+        """SQL that compares the rows of a probe with the table, and returns those that `compare` is asked for."""
         conditions = [differs("p")]
         is_own: sql.Composable = sql.SQL("false")
         if own is not None:
@@ -92,7 +111,7 @@ class Probe:
             conditions.append(is_own)
         if others_than is not None:
             conditions.append(sql.SQL("t.{} <> {}").format(sql.Identifier(DELIVERY_ID), others_than))
-        query = sql.SQL(
+        return sql.SQL(
             "SELECT p.{place}, t.{hash} IS NULL, {differs}, {own} FROM {probe} p "
             "LEFT JOIN {table} t ON {match}{within} WHERE {conditions}"
         ).format(
@@ -100,24 +119,47 @@ class Probe:
             hash=sql.Identifier(ROW_HASH),
             differs=differs("p"),
             own=is_own,
-            probe=PROBE,
+            probe=probe,
             table=self._table,
             match=same_key(self._schema, "t", "p"),
             within=self._pruning.condition(rows),
             conditions=sql.SQL(" OR ").join(conditions),
         )
-        answer = self._read_by_index(query)
-        place, new, differing = answer["place"].astype(np.int64), answer["new"] > 0, answer["differs"] > 0
-        return ProbeResult(
-            np.sort(place[new]),
-            np.sort(place[differing & ~new]),
-            int(np.count_nonzero(~differing & ~new)),
-            np.sort(place[answer["own"] > 0]),
+
+    def _send(
+        self, rows: pl.DataFrame, others_than: int | None, own: int | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the columns of the answer for few rows, whose keys and hashes are parameters of the query."""
+        names = (ROW_HASH, *self._schema.key)
+        types = ("bigint", *(_SENT[self._schema[name].type.name] for name in self._schema.key))
+        probe = sql.SQL(
+            "(SELECT {names}, (place - 1)::integer AS {place} FROM unnest({arrays}) WITH ORDINALITY u ({names}, place))"
+        ).format(
+            names=sql.SQL(", ").join(map(sql.Identifier, names)),
+            place=sql.Identifier(_PLACE),
+            arrays=sql.SQL(", ").join(sql.SQL("%s::{}[]").format(sql.SQL(type_)) for type_ in types),
         )
+        query, values = self._query(probe, rows, others_than, own), [rows.get_column(name).to_list() for name in names]
+        with planned_without(self._connection, *_LESS):
+            found = self._connection.execute(query, values, prepare=False).fetchall()
+        place, *flags = zip(*found, strict=True) if found else ((), (), (), ())
+        new, differing, is_own = (np.array(flag, dtype=bool) for flag in flags)
+        return np.array(place, dtype=np.int64), new, differing, is_own
 
     def _fill(self, frame: pl.DataFrame) -> None:
         """Replace the contents of the probe with the place, hash and key, in this order, of some rows."""
-        self._connection.execute(sql.SQL("TRUNCATE {}").format(PROBE))
+        self._connection.execute(
+            sql.SQL(
+                "CREATE TEMP TABLE IF NOT EXISTS etl_probe ON COMMIT DELETE ROWS AS SELECT 0::integer AS {}, {}, {} "
+                "FROM {} WITH NO DATA; TRUNCATE {}"
+            ).format(
+                sql.Identifier(_PLACE),
+                sql.Identifier(ROW_HASH),
+                sql.SQL(", ").join(map(sql.Identifier, self._schema.key)),
+                self._table,
+                PROBE,
+            )
+        )
         data = encode(wire_frame(frame, self._schema))
         copy_in(self._connection, PROBE, (_PLACE, ROW_HASH, *self._schema.key), data)
 
@@ -127,5 +169,5 @@ class Probe:
         By default, the planner reads the whole table for each batch. That took twice the time for a table of five
         batches, and the time grows with the table.
         """
-        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+        with planned_without(self._connection, *_LESS):
             return read_rows(self._connection, query, _ANSWER)

@@ -106,22 +106,13 @@ class TableWriter:
         self.guard = Guard(schema, delivery_id)
         self._refresh_hashes = refresh_hashes
         self._columns = table_columns(schema)
-        self._probe = Probe(connection, table, schema)
-        self._create_staging()
+        self._pruning = Pruning(connection, table)
+        self._probe = Probe(connection, table, schema, self._pruning)
         self.was_empty = self._expect_new = _has_no_rows(connection, self._table)
         self._mostly_changed = False
         self._replacing = DeleteAndCopy(connection, table, schema)
         self._compared: tuple[pl.DataFrame, ProbeResult] | None = None
-        self._pruning = Pruning(connection, table)
         self._is_partitioned = self._pruning.column is not None
-
-    def _create_staging(self) -> None:
-        self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_STAGING))
-        self._connection.execute(
-            sql.SQL("CREATE TEMP TABLE etl_staging ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA").format(
-                sql.SQL(", ").join(map(sql.Identifier, self._columns)), self._table
-            )
-        )
 
     @property
     def sends_everything(self) -> bool:
@@ -327,7 +318,12 @@ class TableWriter:
 
     def _stage(self, rows: pl.DataFrame, encoded: bytes | None = None) -> None:
         """Replace the contents of the staging table with rows."""
-        self._connection.execute(sql.SQL("TRUNCATE {}").format(_STAGING))
+        self._connection.execute(
+            sql.SQL(
+                "CREATE TEMP TABLE IF NOT EXISTS etl_staging ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA; "
+                "TRUNCATE {}"
+            ).format(sql.SQL(", ").join(map(sql.Identifier, self._columns)), self._table, _STAGING)
+        )
         self._send(_STAGING, rows, encoded)
 
     def _changing_rows(self, rows: pl.DataFrame) -> pl.DataFrame:

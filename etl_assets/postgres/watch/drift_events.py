@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from psycopg.types.json import Jsonb
@@ -41,11 +40,12 @@ def names_observed(connection: Connection, delivery: Delivery) -> bool:
     return _exists(connection, "SELECT FROM etl.observation WHERE delivery_id = %s", (delivery.id,))
 
 
-def cells_observed(connection: Connection, delivery: Delivery) -> bool:
-    """Whether the cells of a delivery have been compared and remembered."""
-    return _exists(
-        connection, "SELECT FROM etl.observation WHERE delivery_id = %s AND cells IS NOT NULL", (delivery.id,)
-    )
+def observed(connection: Connection, delivery: Delivery) -> tuple[bool, bool]:
+    """Whether the published names of a delivery, and its cells, have been compared and remembered."""
+    row = connection.execute(
+        "SELECT cells IS NOT NULL FROM etl.observation WHERE delivery_id = %s", (delivery.id,)
+    ).fetchone()
+    return row is not None, bool(row and row[0])
 
 
 def published_names(connection: Connection, delivery_id: int) -> frozenset[str]:
@@ -88,9 +88,10 @@ def cells_before(connection: Connection, delivery: Delivery, most: int) -> list[
 
 def remember(connection: Connection, delivery: Delivery, published: Published) -> None:
     """Enter what a delivery published."""
+    shown = {**vars(published), "values": {name: vars(values) for name, values in published.values.items()}}
     connection.execute(
         "INSERT INTO etl.observation (delivery_id, source, rank, published) VALUES (%s, %s, %s, %s)",
-        (delivery.id, delivery.source, delivery.rank, Jsonb(asdict(published))),
+        (delivery.id, delivery.source, delivery.rank, Jsonb(shown)),
     )
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
 
+_READ_AT_ONCE: Final = 20
+"""So many parts are in memory at a time."""
 _BEFORE: Final = (
     "(SELECT id, partition, rank, records, fetched_at FROM etl.delivery d WHERE source = %(source)s "
     "AND status = 'complete' AND partition {own} %(partition)s AND {others} "
@@ -106,14 +108,21 @@ def claim(connection: Connection, delivery: Delivery, fingerprint: str) -> Parts
     return Parts(row[0], written, batches)
 
 
-def parts(connection: Connection, delivery: Delivery, generation: int) -> Iterator[bytes]:
-    """Yield the statistics of a delivery's batches, few at a time: there may be thousands. Needs a transaction."""
-    return map(bytes, _read_parts(connection, "statistics", delivery, generation))
+def read_parts(
+    connection: Connection, delivery: Delivery, parts: Parts
+) -> tuple[Iterator[bytes], Iterator[Mapping[str, Any]]]:
+    """Return the statistics and the cell summaries of a delivery's batches, by batch.
 
-
-def cells(connection: Connection, delivery: Delivery, generation: int) -> Iterator[Mapping[str, Any]]:
-    """Yield the cell summaries of a delivery's batches, few at a time. Needs a transaction."""
-    return _read_parts(connection, "cells", delivery, generation)
+    Those of many batches are read few at a time, for there may be thousands. Needs a transaction.
+    """
+    if parts.written > _READ_AT_ONCE:
+        statistics = map(bytes, _read_parts(connection, "statistics", delivery, parts.generation))
+        return statistics, _read_parts(connection, "cells", delivery, parts.generation)
+    rows = connection.execute(
+        "SELECT statistics, cells FROM etl.profile_part WHERE delivery_id = %s AND generation = %s ORDER BY number",
+        (delivery.id, parts.generation),
+    ).fetchall()
+    return (bytes(statistics) for statistics, _ in rows), (cells for _, cells in rows)
 
 
 def drop_parts(connection: Connection, delivery: Delivery) -> None:
@@ -124,26 +133,27 @@ def drop_parts(connection: Connection, delivery: Delivery) -> None:
 def replace(connection: Connection, delivery: Delivery, profiles: Iterable[ColumnProfile]) -> None:
     """Replace the profiles of a delivery."""
     connection.execute("DELETE FROM etl.profile WHERE delivery_id = %s", (delivery.id,))
-    with connection.cursor() as cursor:
-        cursor.executemany(
+    rows = [
+        (
+            profile.column,
+            profile.rows,
+            profile.nulls,
+            profile.distinct,
+            profile.minimum,
+            profile.maximum,
+            profile.mean,
+            profile.deviation,
+            Jsonb({str(rank): value for rank, value in profile.quantiles.items()}),
+            Jsonb([list(pair) for pair in profile.top]),
+        )
+        for profile in profiles
+    ]
+    if rows:
+        connection.execute(
             "INSERT INTO etl.profile (delivery_id, column_name, rows, nulls, distinct_estimate, minimum, maximum, "
-            "mean, deviation, quantiles, top) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                (
-                    delivery.id,
-                    profile.column,
-                    profile.rows,
-                    profile.nulls,
-                    profile.distinct,
-                    profile.minimum,
-                    profile.maximum,
-                    profile.mean,
-                    profile.deviation,
-                    Jsonb({str(rank): value for rank, value in profile.quantiles.items()}),
-                    Jsonb([list(pair) for pair in profile.top]),
-                )
-                for profile in profiles
-            ],
+            "mean, deviation, quantiles, top) SELECT %s, u.* FROM unnest(%s::text[], %s::bigint[], %s::bigint[], "
+            "%s::bigint[], %s::text[], %s::text[], %s::float8[], %s::float8[], %s::jsonb[], %s::jsonb[]) u",
+            (delivery.id, *map(list, zip(*rows, strict=True))),
         )
 
 
@@ -188,7 +198,7 @@ def find_profiles(connection: Connection, delivery_ids: Sequence[int]) -> dict[i
 def _read_parts(connection: Connection, column: str, delivery: Delivery, generation: int) -> Iterator[Any]:
     """Yield one column of a delivery's parts."""
     with connection.cursor(f"profile_{column}") as cursor:
-        cursor.itersize = 20
+        cursor.itersize = _READ_AT_ONCE
         cursor.execute(
             f"SELECT {column} FROM etl.profile_part WHERE delivery_id = %s AND generation = %s ORDER BY number",
             (delivery.id, generation),
