@@ -45,6 +45,13 @@ _CHECK = """
     @dg.asset_check(asset=dg.AssetKey(["core", "shops"]))
     def there_are_shops(): ...
 """
+_WRONG = """
+    import dagster as dg
+
+    @dg.asset(key=["marts", "wrong"], required_resource_keys={"nonesuch"})
+    def mart(): ...
+"""
+_AFTER_WRONG = 'trigger=__import__("etl_assets").After("marts/wrong"),'
 _AFTER_SHOPS = 'trigger=__import__("etl_assets").After("core/shops"),'
 _DAYS = 'partitions=__import__("etl_assets").Static(("1", "2")),'
 
@@ -186,6 +193,9 @@ def test_a_check_in_the_file_of_its_source_is_needed_with_it(tmp_path: Path, mon
         pytest.param({"shops": source_text("other")}, id="its file declares another"),
         pytest.param({"shops": _referring("shops", "broken"), "broken": "1 / 0"}, id="a parent is broken"),
         pytest.param({"shops": source_text("shops", more=_AFTER_SHOPS)}, id="its trigger is wrong"),
+        pytest.param(
+            {"shops": source_text("shops", more=_AFTER_WRONG), "wrong": _WRONG}, id="what it follows is wrong"
+        ),
         pytest.param({"shops": _mart("elsewhere", "core/apart"), "apart": source_text("apart")}, id="it is no source"),
     ],
 )
