@@ -18,6 +18,7 @@ from etl_assets.source_files import BUNDLED, BrokenFile, file_at, find, set_asid
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
     from types import ModuleType
 
@@ -39,7 +40,7 @@ class Catalog:
     broken: Mapping[str, BrokenFile]
 
 
-def load(places: Iterable[str] = (), only: str | None = None) -> Catalog:
+def load(places: Iterable[str] = (), only: AbstractSet[str] | None = None) -> Catalog:
     """Load the bundled sources, and those of other packages and folders.
 
     Of two files that declare the same source, the second is broken.
@@ -47,7 +48,7 @@ def load(places: Iterable[str] = (), only: str | None = None) -> Catalog:
     Args:
         places: Names of packages, and paths of folders whose ``*.py`` files are modules. Modules whose names begin
             with an underscore are not loaded by themselves.
-        only: Load no file except those of this name; None loads all.
+        only: Load no file except those of these names; None loads all.
 
     Raises:
         SettingsError: If a package does not exist.
@@ -56,7 +57,7 @@ def load(places: Iterable[str] = (), only: str | None = None) -> Catalog:
     modules: dict[SourceFile, ModuleType] = {}
     broken: list[BrokenFile] = []
     for file in find([*BUNDLED, *places]):
-        if only is not None and file.name != only:
+        if only is not None and file.name not in only:
             continue
         with set_aside(file, broken):
             module = importlib.import_module(file.module)

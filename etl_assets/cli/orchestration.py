@@ -24,6 +24,7 @@ from etl_assets.graph import last_good
 from etl_assets.graph.assets.checks import of_history
 from etl_assets.graph.assets.touched import swapped_materializations, waiting_materialization
 from etl_assets.graph.keys import asset_keys, core_key, delivered_as
+from etl_assets.graph.needed import of_wanted
 from etl_assets.graph.partitions import add_files, in_load_order, neighbours, partitions_definition, stale_partitions
 from etl_assets.graph.pools import set_limits
 from etl_assets.graph.runs.one_by_one import Failures
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from etl_assets.cli.environment import Environment
     from etl_assets.cli.run_options import RunOptions
     from etl_assets.graph.build import Location
+    from etl_assets.graph.wanted import Wanted
     from etl_assets.postgres.connection import Connection
+    from etl_assets.settings import Settings
     from etl_assets.source import Source
 
     Runnable: TypeAlias = Source | dg.AssetKey
@@ -215,25 +218,35 @@ def report_swapped(connection: Connection, source: Source, run_id: str) -> None:
 
 
 @contextmanager
-def orchestration(env: Environment, *, verbose: bool) -> Iterator[Orchestration]:
+def orchestration(env: Environment, *, verbose: bool, wanted: Wanted | None = None) -> Iterator[Orchestration]:
     """Open Dagster for the length of a block. First find the runs that have crashed, and enter that they did.
 
     Args:
         env: The settings and databases of the command.
         verbose: Whether Dagster's log goes to standard error.
+        wanted: What the command runs; the code location has no more than that needs. None: it has everything.
     """
-    from etl_assets.definitions import LOCATION
-
+    location = _location(env.settings, wanted)
     logging.getLogger("dagster").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     with dg.DagsterInstance.get() as instance:
-        last_good.write(env.settings.home, LOCATION.assets)
+        last_good.write(env.settings.home, location.assets)
         sources = declared(env.settings).sources
         set_limits(instance, sources.values())
         failures = Failures()
         reap(instance, env.url, sources, failures)
         if failures.errors:
             click.echo(f"The run history is not complete.{failures}", err=True)
-        yield Orchestration(env, LOCATION, instance, "DEBUG" if verbose else "CRITICAL")
+        yield Orchestration(env, location, instance, "DEBUG" if verbose else "CRITICAL")
+
+
+def _location(settings: Settings, wanted: Wanted | None) -> Location:
+    """Return the code location of the files that are needed; that of everything if they are not known."""
+    part = None if wanted is None else of_wanted(settings, wanted)
+    if part is not None:
+        return part
+    from etl_assets.definitions import LOCATION
+
+    return LOCATION
 
 
 def _has_more_each_time(what: Runnable) -> bool:

@@ -62,7 +62,7 @@ def _declared_as(name: str) -> Source:
     """Return the source with a name; the other files are loaded only to say which names there are."""
     from etl_assets import catalog
 
-    alone = catalog.load(Settings.from_environment().sources, only=name)
+    alone = catalog.load(Settings.from_environment().sources, only={name})
     return source_named(alone if name in (*alone.sources, *alone.broken) else declared(), name)
 
 

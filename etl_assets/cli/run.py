@@ -75,8 +75,9 @@ def command(
         import dagster as dg
 
         from etl_assets.cli.orchestration import orchestration
+        from etl_assets.graph.needed import named
 
-        with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
+        with orchestration(env, verbose=ctx.obj["verbose"], wanted=named(known, names)) as dagster:
             chosen = _chosen(dagster, known, names)
             if file is not None:
                 _require_file_for_one(chosen[0], wanted)

@@ -65,7 +65,7 @@ def own_assets(
     collected: dict[SourceFile, OwnAssets] = {}
     known: set[int] = set()
     for file, module in modules.items():
-        items = [item for item in _definitions(module) if id(item) not in known]
+        items = [item for item in definitions_of(module) if id(item) not in known]
         known.update(map(id, items))
         checks = [item for item in items if isinstance(item, dg.AssetChecksDefinition)]
         own = OwnAssets([item for item in items if not isinstance(item, dg.AssetChecksDefinition)], checks)
@@ -77,17 +77,28 @@ def own_assets(
     return collected
 
 
-def _require_free(own: OwnAssets, owners: Mapping[dg.AssetKey, str]) -> None:
-    for key in own.partitions:
-        if key in owners:
-            asset = f"asset {key.to_user_string()}"
-            raise DeclarationError(asset, "key", f"is also in {owners[key]}", "Give each asset its own key")
-
-
-def _definitions(module: ModuleType) -> Iterator[Any]:
+def definitions_of(module: ModuleType) -> Iterator[Any]:
     """Yield the definitions of assets and checks among the values of a module, and in its lists of them."""
     kinds = (dg.AssetsDefinition, dg.AssetSpec, dg.SourceAsset)
     for value in list(vars(module).values()):
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, kinds):
                 yield item
+
+
+def upstream_of(module: ModuleType) -> set[dg.AssetKey]:
+    """Return the assets that the assets of a module come after, and those that its checks are about or come after."""
+    above: set[dg.AssetKey] = set()
+    for item in definitions_of(module):
+        if isinstance(item, dg.AssetsDefinition):
+            above |= {*item.dependency_keys, *(check.asset_key for check in item.check_keys)}
+        elif isinstance(item, dg.AssetSpec):
+            above |= {dep.asset_key for dep in item.deps}
+    return above
+
+
+def _require_free(own: OwnAssets, owners: Mapping[dg.AssetKey, str]) -> None:
+    for key in own.partitions:
+        if key in owners:
+            asset = f"asset {key.to_user_string()}"
+            raise DeclarationError(asset, "key", f"is also in {owners[key]}", "Give each asset its own key")
