@@ -10,7 +10,7 @@ import polars as pl
 from psycopg import sql
 
 from etl_assets.postgres.connection import planned_without
-from etl_assets.postgres.tables.copy import copy_in, encode, read_rows, wire_frame
+from etl_assets.postgres.tables.copy import copy_in, encode, read_codes, wire_frame
 from etl_assets.postgres.tables.guard import differs, same_key
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.postgres.tables.range_partitions import Pruning
@@ -18,17 +18,17 @@ from etl_assets.schema import DELIVERY_ID, ROW_HASH
 
 if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.tables.copy import Codes
     from etl_assets.schema import Schema
 
 PROBE: Final = sql.Identifier("pg_temp", "etl_probe")
 """The temporary table that has the keys and hashes of the rows that were compared last, until the transaction ends."""
 _PLACE: Final = "etl_place"
-_ANSWER: Final = np.dtype(
-    [
-        *(("fields", ">i2"), ("l1", ">i4"), ("place", ">i4")),
-        *(("l2", ">i4"), ("new", "u1"), ("l3", ">i4"), ("differs", "u1"), ("l4", ">i4"), ("own", "u1")),
-    ]
-)
+_NEW: Final = 1
+_DIFFERS: Final = 2
+_OWN: Final = 4
+_FLAGS: Final = 8
+"""A row of the answer is one number: the place times `_FLAGS`, plus what is true of the row."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,18 @@ class Probe:
         if others_than is not None:
             conditions.append(sql.SQL("t.{} <> {}").format(sql.Identifier(DELIVERY_ID), others_than))
         query = sql.SQL(
-            "SELECT p.{place}, t.{hash} IS NULL, {differs}, {own} FROM {probe} p "
+            "SELECT p.{place} * {flags} + (t.{hash} IS NULL)::integer * {new_flag} "
+            "+ ({differs})::integer * {differs_flag} + ({own})::integer * {own_flag} FROM {probe} p "
             "LEFT JOIN {table} t ON {match}{within} WHERE {conditions}"
         ).format(
             place=sql.Identifier(_PLACE),
             hash=sql.Identifier(ROW_HASH),
             differs=differs("p"),
             own=is_own,
+            flags=_FLAGS,
+            new_flag=_NEW,
+            differs_flag=_DIFFERS,
+            own_flag=_OWN,
             probe=PROBE,
             table=self._table,
             match=same_key(self._schema, "t", "p"),
@@ -107,12 +112,12 @@ class Probe:
             conditions=sql.SQL(" OR ").join(conditions),
         )
         answer = self._read_by_index(query)
-        place, new, differing = answer["place"].astype(np.int64), answer["new"] > 0, answer["differs"] > 0
+        place, new, differing = answer // _FLAGS, answer & _NEW > 0, answer & _DIFFERS > 0
         return ProbeResult(
             np.sort(place[new]),
             np.sort(place[differing & ~new]),
             int(np.count_nonzero(~differing & ~new)),
-            np.sort(place[answer["own"] > 0]),
+            np.sort(place[answer & _OWN > 0]),
         )
 
     def _fill(self, frame: pl.DataFrame) -> None:
@@ -121,11 +126,11 @@ class Probe:
         data = encode(wire_frame(frame, self._schema))
         copy_in(self._connection, PROBE, (_PLACE, ROW_HASH, *self._schema.key), data)
 
-    def _read_by_index(self, query: sql.Composed) -> np.ndarray:
+    def _read_by_index(self, query: sql.Composed) -> Codes:
         """Return the answer of a query that looks each row up in the table's index: its cost depends only on the batch.
 
         By default, the planner reads the whole table for each batch. That took twice the time for a table of five
         batches, and the time grows with the table.
         """
         with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
-            return read_rows(self._connection, query, _ANSWER)
+            return read_codes(self._connection, query)
