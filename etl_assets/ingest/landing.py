@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from etl_assets import landing
 from etl_assets.errors import ShapeError
 from etl_assets.extract.base import Extractor
+from etl_assets.ingest.freed_memory import keep_freed_memory
 from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries
 from etl_assets.validate import resolve
@@ -49,6 +50,7 @@ def land(
         DeliveryError: If there are no bytes, or they are incomplete. Nothing was written.
         LoadError: If the database failed. The bytes are kept; fetched again, they become the same delivery.
     """
+    keep_freed_memory()
     extractor = source.extractor if file is None else source.extractor.of_file(file)
     state = None
     if type(extractor).fetch_since is not Extractor.fetch_since and not full:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.ingest.batch import profiled_batches
 from etl_assets.ingest.confirmed_records import read_confirmed
+from etl_assets.ingest.freed_memory import keep_freed_memory
 from etl_assets.ingest.record_keys import RecordKeys
 from etl_assets.landing import index
 from etl_assets.load import LoadRequest, PartitionColumn, Target
@@ -44,6 +45,7 @@ def load(
         accept_deletes: Whether a person consents to the deletion of any number of rows.
         table: A table beside that of the source, which is to replace it; None for the table of the source.
     """
+    keep_freed_memory()
     if delivery.fingerprint not in {"", source.fingerprint}:
         extractor = source.extractor.of_partition(delivery.partition)
         delivery = replace(delivery, manifest=index(extractor, warehouse.store, delivery.manifest))

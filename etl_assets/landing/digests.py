@@ -86,7 +86,7 @@ class VerifiedStream(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, size: int, blocks: Sequence[str], where: str) -> None:
         super().__init__()
-        self._file = file
+        self._file: Any = file
         self._size = size
         self._blocks = blocks
         self._where = where
@@ -108,10 +108,43 @@ class VerifiedStream(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any, /) -> int:
-        """Fill the buffer and return the number of bytes; 0 at the end."""
-        chunk = self.read(len(buffer))
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
+        """Fill the buffer and return the number of bytes; 0 at the end. Whole blocks are read straight into it.
+
+        Raises:
+            DeliveryDamagedError: If a block differs from what was fetched.
+        """
+        view = memoryview(buffer).cast("B")
+        filled = 0
+        while filled < len(view):
+            whole = self._whole_blocks(len(view) - filled)
+            if whole:
+                self._read_blocks(view[filled : filled + whole])
+                count = whole
+            else:
+                to_end_of_block = BLOCK_BYTES - self._position % BLOCK_BYTES
+                chunk = self.read(min(to_end_of_block, len(view) - filled))
+                count = len(chunk)
+                view[filled : filled + count] = chunk
+            if not count:
+                break
+            filled += count
+        return filled
+
+    def _whole_blocks(self, most: int) -> int:
+        """Return the length of the blocks that begin at the position and fit into a number of bytes."""
+        if self._position % BLOCK_BYTES:
+            return 0
+        left = max(0, self._size - self._position)
+        return left if left <= most else most - most % BLOCK_BYTES
+
+    def _read_blocks(self, view: memoryview) -> None:
+        """Read the blocks that begin at the position, and compare their digests."""
+        self._file.seek(self._position)
+        filled = 0
+        while filled < len(view) and (count := self._file.readinto(view[filled:])):
+            filled += count
+        self._compare(view[:filled], self._position // BLOCK_BYTES, len(view))
+        self._position += len(view)
 
     def read(self, size: int = -1, /) -> bytes:
         """Return that many bytes, all up to the end for -1; fewer only at the end.
@@ -142,14 +175,18 @@ class VerifiedStream(io.RawIOBase):
     def _verified(self, first: int, last: int) -> bytes:
         """Read blocks from the file and compare their digests."""
         self._file.seek(first * BLOCK_BYTES)
-        data = _read_fully(self._file, min((last + 1) * BLOCK_BYTES, self._size) - first * BLOCK_BYTES)
-        view = memoryview(data)
-        for number in range(first, last + 1):
-            begin = (number - first) * BLOCK_BYTES
-            if sha256(view[begin : begin + BLOCK_BYTES]).hexdigest() != self._blocks[number]:
-                begin = number * BLOCK_BYTES
-                raise damaged(self._where, f"bytes {begin} to {min(begin + BLOCK_BYTES, self._size)} differ")
+        length = min((last + 1) * BLOCK_BYTES, self._size) - first * BLOCK_BYTES
+        data = _read_fully(self._file, length)
+        self._compare(memoryview(data), first, length)
         return data
+
+    def _compare(self, view: memoryview, first: int, length: int) -> None:
+        """Raise if bytes are not those of the blocks from a number on, of that many bytes in all."""
+        for begin in range(0, length, BLOCK_BYTES):
+            number = first + begin // BLOCK_BYTES
+            if sha256(view[begin : begin + BLOCK_BYTES]).hexdigest() != self._blocks[number]:
+                begins = number * BLOCK_BYTES
+                raise damaged(self._where, f"bytes {begins} to {min(begins + BLOCK_BYTES, self._size)} differ")
 
 
 def damaged(where: str, problem: str) -> DeliveryDamagedError:

@@ -42,6 +42,12 @@ class RemoteFile:
             data: bytes = self._file.read(size)
             return data
 
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill the buffer and return the number of bytes; fewer only at the end. It fails as `read` does."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 SAMPLE: Final = 4096
 """Maximum number of records sampled from a batch."""
-OF_DELIVERY: Final = 16_384
+OF_DELIVERY: Final = 8192
 """Approximate maximum number of records sampled from all batches of a delivery."""
 CELLS: Final = 50_000
 """Approximate maximum number of cells sampled from a batch."""

@@ -31,7 +31,7 @@ FORMAT: Final = 1
 """Version of the parts' format. Parts of any other version are not read."""
 SAMPLED_FROM: Final = 8192
 """From this number of rows on, a batch's quantiles and frequent values come from a sample of at least half as many."""
-SAMPLED_OF_DELIVERY: Final = 32_768
+SAMPLED_OF_DELIVERY: Final = 16_384
 """If the batches of a delivery would have more sampled rows than that, fewer are sampled of each, but not fewer than
 `FEWEST_SAMPLED` / 2."""
 FEWEST_SAMPLED: Final = 2048

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -66,3 +66,64 @@ def test_any_read_returns_the_fetched_bytes_or_raises(
         else:
             assert stream.read(size) == wanted
             assert stream.tell() == position + len(wanted)
+
+
+@settings(max_examples=300)
+@given(
+    data=st.binary(min_size=1, max_size=100),
+    flipped=st.none() | st.integers(0, 99),
+    begin=st.integers(0, 110),
+    size=st.integers(1, 110),
+)
+def test_a_buffer_is_filled_with_the_fetched_bytes_or_reading_raises(
+    data: bytes, flipped: int | None, begin: int, size: int
+) -> None:
+    expected = digests_of(io.BytesIO(data))
+    stored = bytearray(data)
+    place = None if flipped is None else flipped % len(data)
+    if place is not None:
+        stored[place] ^= 1
+    stream = VerifiedStream(io.BytesIO(bytes(stored)), expected.size, expected.blocks, "the bytes")
+    stream.seek(begin)
+    wanted = data[begin : begin + size]
+    buffer = bytearray(size)
+    if wanted and place is not None and begin // BLOCK <= place // BLOCK <= (begin + len(wanted) - 1) // BLOCK:
+        with pytest.raises(DeliveryDamagedError):
+            stream.readinto(buffer)
+    else:
+        assert stream.readinto(buffer) == len(wanted)
+        assert bytes(buffer) == wanted + bytes(size - len(wanted))
+        assert stream.tell() == begin + len(wanted)
+
+
+def test_buffers_that_are_filled_in_turn_take_every_byte_from_the_file_once() -> None:
+    class Counted(io.BytesIO):
+        taken = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            chunk = super().read(size)
+            self.taken += len(chunk)
+            return chunk
+
+        def readinto(self, buffer: Any, /) -> int:
+            count = super().readinto(buffer)
+            self.taken += count
+            return count
+
+    data = bytes(range(250))
+    expected = digests_of(io.BytesIO(data))
+    file = Counted(data)
+    stream = VerifiedStream(file, expected.size, expected.blocks, "the bytes")
+    whole = b""
+    while count := stream.readinto(buffer := bytearray(3 * BLOCK + 5)):
+        whole += buffer[:count]
+    assert whole == data
+    assert file.taken == len(data)
+
+
+def test_a_file_that_was_cut_is_damaged_when_a_buffer_is_filled() -> None:
+    data = bytes(range(100))
+    expected = digests_of(io.BytesIO(data))
+    stream = VerifiedStream(io.BytesIO(data[:50]), expected.size, expected.blocks, "the bytes")
+    with pytest.raises(DeliveryDamagedError):
+        stream.readinto(bytearray(100))

@@ -45,12 +45,28 @@ def bits_of(codes: Bytes, code: int) -> Words:
     return packed.view("<u8")
 
 
-def _flags(codes: Bytes, code: int) -> Iterator[tuple[int, Flags]]:
+def bits_and_positions(codes: Bytes, code: int) -> tuple[Words, Positions]:
+    """Return what `bits_of` and `find_all` return, in one pass."""
+    packed = np.zeros(-(-len(codes) // 64) * 8, np.uint8)
+    found = [np.zeros(0, np.int64)]
+    for begin, flags in _flags(codes, code):
+        packed[begin >> 3 : (begin + len(flags) + 7) >> 3] = np.packbits(flags, bitorder="little")
+        found.append(np.flatnonzero(flags) + begin)
+    return packed.view("<u8"), np.concatenate(found)
+
+
+def find_from(codes: Bytes, least: int) -> Positions:
+    """Return the positions, ascending, of the bytes with a code that is not below another."""
+    found = [np.flatnonzero(flags) + begin for begin, flags in _flags(codes, least, np.greater_equal)]
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+
+def _flags(codes: Bytes, code: int, compare: np.ufunc = np.equal) -> Iterator[tuple[int, Flags]]:
     """Yield where each part begins, and which of its bytes have a code; the next part overwrites these flags."""
     flags = np.empty(min(len(codes), _PART), bool)
     for begin in range(0, len(codes), _PART):
         part = codes[begin : begin + _PART]
-        yield begin, np.equal(part, code, out=flags[: len(part)])
+        yield begin, compare(part, code, out=flags[: len(part)])
 
 
 @dataclass(frozen=True)

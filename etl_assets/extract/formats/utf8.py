@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
+from etl_assets.extract.formats.bits import find_from
+
 if TYPE_CHECKING:
     from etl_assets.extract.formats.bits import Positions
 
@@ -47,7 +49,7 @@ def invalid_utf8(data: bytes) -> Positions:
         without a leading byte. Empty if and only if the bytes are UTF-8.
     """
     codes = np.frombuffer(data, np.uint8)
-    positions = np.flatnonzero(codes >= _ASCII)
+    positions = find_from(codes, _ASCII)
     if not len(positions):
         return positions
     padded = np.concatenate((codes[positions], np.zeros(3, np.uint8)))

@@ -116,18 +116,16 @@ def close_corrected(connection: Connection, delivery: Delivery, keys: pl.DataFra
         keys: The keys of valid records as published, a String column for each part; other columns are ignored.
         same_partition: Only of its own partition, for disjoint partitions: they have no key in common.
     """
-    candidates = connection.execute(
-        "SELECT r.id, r.key FROM etl.rejected r JOIN etl.delivery d ON d.id = r.delivery_id "
-        f"WHERE r.source = %(source)s AND {_watched('r')} AND {older()} "
-        "AND (d.partition = %(partition)s OR NOT %(same_partition)s)",
-        {**order_of(delivery), "same_partition": same_partition},
-    ).fetchall()
     parts = [name for name in keys.columns if name != RECORD_NO]
-    waiting = pl.DataFrame(
-        [(id_, *key) for id_, key in candidates if len(key) == len(parts)],
-        schema={"#id": pl.Int64, **dict.fromkeys(parts, pl.String)},
-        orient="row",
-    )
+    columns = ", ".join(("array_agg(r.id)", *(f"array_agg(r.key[{place}])" for place in range(1, len(parts) + 1))))
+    answer = connection.execute(
+        f"SELECT {columns} FROM etl.rejected r JOIN etl.delivery d ON d.id = r.delivery_id "
+        f"WHERE r.source = %(source)s AND {_watched('r')} AND {older()} AND cardinality(r.key) = %(parts)s "
+        "AND (d.partition = %(partition)s OR NOT %(same_partition)s)",
+        {**order_of(delivery), "same_partition": same_partition, "parts": len(parts)},
+    ).fetchone()
+    schema = {"#id": pl.Int64, **dict.fromkeys(parts, pl.String)}
+    waiting = pl.DataFrame([values or [] for values in answer or ([],) * len(schema)], schema=schema)
     arrived = waiting.join(keys, on=parts, how="semi")["#id"].to_list() if parts else []
     connection.execute(
         "UPDATE etl.rejected SET closed_by = %s, "

@@ -1,8 +1,8 @@
-"""Encodes typed frames as binary COPY and sends them, and reads binary COPY, without a Python loop over rows."""
+"""Encodes typed frames as binary COPY and sends them, and reads whole answers, without a Python loop over rows."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -15,12 +15,14 @@ from etl_assets.schema import DELIVERY_ID, RECORD_NO, ROW_HASH
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from etl_assets.postgres.connection import Connection
     from etl_assets.schema import Schema
 
+    Codes: TypeAlias = NDArray[np.int64]
+
 _JSONB_VERSION: Final = "\x01"
-_COPY_HEADER: Final = 19
-_COPY_TRAILER: Final = 2
 
 
 def wire_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
@@ -74,21 +76,27 @@ def copy_in(connection: Connection, table: sql.Composable, columns: Sequence[str
             copy.write(view[start : start + (1 << 20)])
 
 
-def read_rows(
-    connection: Connection, query: sql.Composed, row: np.dtype[Any], values: Mapping[str, object] | None = None
-) -> np.ndarray:
-    """Execute a query in the caller's transaction and return its rows, read as binary COPY.
+def read_codes(
+    connection: Connection, query: sql.Composed, values: Mapping[str, object] | Sequence[object] | None = None
+) -> Codes:
+    """Execute a query in the caller's transaction and return its answer, which the server puts into one value.
+
+    A message for each row would cost the client more than the rest of the batch.
 
     Args:
         connection: In the transaction.
-        query: A query without a column that may be null or has no fixed length.
-        row: The binary form of a row: the number of its fields, then length and value of each.
+        query: Returns one column, of type integer, never null: a ``SELECT``, or a change with ``RETURNING``.
         values: The parameters of the query.
+
+    Returns:
+        The integers, in no order.
     """
-    statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT BINARY)").format(query)
-    with connection.cursor() as cursor, cursor.copy(statement, values) as copy:
-        data = b"".join(bytes(part) for part in copy)
-    return np.frombuffer(data[_COPY_HEADER:-_COPY_TRAILER], row)
+    statement = sql.SQL("WITH answer (code) AS ({}) SELECT string_agg(int4send(code), ''::bytea) FROM answer").format(
+        query
+    )
+    with connection.cursor(binary=True) as cursor:
+        row = cursor.execute(statement, values, prepare=False).fetchone()  # a plan is of this batch and its settings
+    return np.frombuffer((row and row[0]) or b"", ">i4").astype(np.int64)
 
 
 def table_columns(schema: Schema) -> tuple[str, ...]:

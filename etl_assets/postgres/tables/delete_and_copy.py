@@ -15,7 +15,7 @@ import polars as pl
 from psycopg import sql
 
 from etl_assets.postgres.connection import planned_without
-from etl_assets.postgres.tables.copy import copy_in, encode, read_rows, wire_frame
+from etl_assets.postgres.tables.copy import copy_in, encode, read_codes, wire_frame
 from etl_assets.postgres.tables.ddl import columns_of, declared_types
 from etl_assets.postgres.tables.guard import same_key
 from etl_assets.postgres.tables.names import identifier
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
 _REPLACING: Final = sql.Identifier("pg_temp", "etl_replacing")
 _PLACE: Final = "etl_place"
-_DELETED: Final = np.dtype(
-    [("fields", ">i2"), ("l1", ">i4"), ("place", ">i4"), ("l2", ">i4"), ("repeated", "u1")],
-)
-_MISSING: Final = np.dtype([("fields", ">i2"), ("l1", ">i4"), ("place", ">i4")])
 _NOTHING_NOTICES: Final = (
     "SELECT c.relkind = 'r' AND NOT c.relhasrules AND NOT c.relrowsecurity AND has_table_privilege(c.oid, 'DELETE') "
     "AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid) "
@@ -101,16 +97,16 @@ class DeleteAndCopy:
         keys = rows.select(pl.int_range(rows.height, dtype=pl.Int32).alias(_PLACE), *self._compared)
         copy_in(self._connection, _REPLACING, tuple(keys.columns), encode(wire_frame(keys, self._schema)))
         with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
-            deleted = read_rows(self._connection, self._delete(guard), _DELETED, guard.values())
+            deleted = read_codes(self._connection, self._delete(guard), guard.values())
             written = rows
             if len(deleted) < rows.height:
-                missing = np.sort(read_rows(self._connection, self._missing(), _MISSING)["place"].astype(np.int64))
+                missing = np.sort(read_codes(self._connection, self._missing()))
                 if len(missing) < rows.height:
                     written, encoded = rows[missing], None
         if written.height:
             data = encode(wire_frame(written.select(columns), self._schema)) if encoded is None else encoded
             copy_in(self._connection, self._table, columns, data)
-        repeated = rows.get_column(RECORD_NO)[np.sort(deleted["place"][deleted["repeated"] > 0].astype(np.int64))]
+        repeated = rows.get_column(RECORD_NO)[np.sort(deleted[deleted % 2 == 1] // 2)]
         return Replaced(len(deleted), written.height, tuple(repeated.unique().sort().to_list()))
 
     def _make_table(self) -> None:
@@ -123,10 +119,11 @@ class DeleteAndCopy:
         )
 
     def _delete(self, guard: Guard) -> sql.Composed:
-        """SQL that deletes the rows to be replaced; returns the places of the new ones, and whether they repeat."""
+        """SQL that deletes the rows to be replaced; returns the places of the new ones, doubled, plus 1 if repeated."""
         repeated = guard.is_repeated("t", "s") if guard.looks_for_repeated else sql.SQL("false")
         return sql.SQL(
-            "DELETE FROM {table} t USING {keys} s WHERE {match} AND {changes} RETURNING s.{place}, {repeated}"
+            "DELETE FROM {table} t USING {keys} s WHERE {match} AND {changes} "
+            "RETURNING s.{place} * 2 + ({repeated})::integer"
         ).format(
             table=self._table,
             keys=_REPLACING,

@@ -14,13 +14,16 @@ import polars as pl
 from psycopg import sql
 
 from etl_assets.postgres.connection import planned_without
-from etl_assets.postgres.tables.copy import copy_in, encode, read_rows, wire_frame
+from etl_assets.postgres.tables.copy import copy_in, encode, read_codes, wire_frame
 from etl_assets.postgres.tables.guard import differs, same_key
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import DELIVERY_ID, ROW_HASH
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from etl_assets.postgres.connection import Connection
+    from etl_assets.postgres.tables.copy import Codes
     from etl_assets.postgres.tables.range_partitions import Pruning
     from etl_assets.schema import Schema
 
@@ -31,13 +34,11 @@ _FEW: Final = 1_000
 """The keys of so many rows are sent as parameters."""
 _SENT: Final = {"text": "text", "integer": "bigint"}
 """The types of the columns of a key that can be sent so."""
-_LESS: Final = ("hashjoin", "mergejoin", "material")
-_ANSWER: Final = np.dtype(
-    [
-        *(("fields", ">i2"), ("l1", ">i4"), ("place", ">i4")),
-        *(("l2", ">i4"), ("new", "u1"), ("l3", ">i4"), ("differs", "u1"), ("l4", ">i4"), ("own", "u1")),
-    ]
-)
+_NEW: Final = 1
+_DIFFERS: Final = 2
+_OWN: Final = 4
+_FLAGS: Final = 8
+"""A row of the answer is one number: the place times `_FLAGS`, plus what is true of the row."""
 
 
 @dataclass(frozen=True)
@@ -86,18 +87,17 @@ class Probe:
             own: Id of a delivery: find the rows whose key has its row from it.
         """
         if rows.height <= self._most_sent:
-            place, new, differing, is_own = self._send(rows, others_than, own)
+            answer = self._send(rows, others_than, own)
         else:
             places = pl.int_range(rows.height, dtype=pl.Int32).alias(_PLACE)
             self._fill(rows.select(places, ROW_HASH, *self._schema.key))
             answer = self._read_by_index(self._query(PROBE, rows, others_than, own))
-            place, new, differing = answer["place"].astype(np.int64), answer["new"] > 0, answer["differs"] > 0
-            is_own = answer["own"] > 0
+        place, new, differing = answer // _FLAGS, answer & _NEW > 0, answer & _DIFFERS > 0
         return ProbeResult(
             np.sort(place[new]),
             np.sort(place[differing & ~new]),
             int(np.count_nonzero(~differing & ~new)),
-            np.sort(place[is_own]),
+            np.sort(place[answer & _OWN > 0]),
         )
 
     def _query(
@@ -112,13 +112,18 @@ class Probe:
         if others_than is not None:
             conditions.append(sql.SQL("t.{} <> {}").format(sql.Identifier(DELIVERY_ID), others_than))
         return sql.SQL(
-            "SELECT p.{place}, t.{hash} IS NULL, {differs}, {own} FROM {probe} p "
+            "SELECT p.{place} * {flags} + (t.{hash} IS NULL)::integer * {new_flag} "
+            "+ ({differs})::integer * {differs_flag} + ({own})::integer * {own_flag} FROM {probe} p "
             "LEFT JOIN {table} t ON {match}{within} WHERE {conditions}"
         ).format(
             place=sql.Identifier(_PLACE),
             hash=sql.Identifier(ROW_HASH),
             differs=differs("p"),
             own=is_own,
+            flags=_FLAGS,
+            new_flag=_NEW,
+            differs_flag=_DIFFERS,
+            own_flag=_OWN,
             probe=probe,
             table=self._table,
             match=same_key(self._schema, "t", "p"),
@@ -126,10 +131,8 @@ class Probe:
             conditions=sql.SQL(" OR ").join(conditions),
         )
 
-    def _send(
-        self, rows: pl.DataFrame, others_than: int | None, own: int | None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return the columns of the answer for few rows, whose keys and hashes are parameters of the query."""
+    def _send(self, rows: pl.DataFrame, others_than: int | None, own: int | None) -> Codes:
+        """Return the answer for few rows, whose keys and hashes are parameters of the query."""
         names = (ROW_HASH, *self._schema.key)
         types = ("bigint", *(_SENT[self._schema[name].type.name] for name in self._schema.key))
         probe = sql.SQL(
@@ -139,12 +142,8 @@ class Probe:
             place=sql.Identifier(_PLACE),
             arrays=sql.SQL(", ").join(sql.SQL("%s::{}[]").format(sql.SQL(type_)) for type_ in types),
         )
-        query, values = self._query(probe, rows, others_than, own), [rows.get_column(name).to_list() for name in names]
-        with planned_without(self._connection, *_LESS):
-            found = self._connection.execute(query, values, prepare=False).fetchall()
-        place, *flags = zip(*found, strict=True) if found else ((), (), (), ())
-        new, differing, is_own = (np.array(flag, dtype=bool) for flag in flags)
-        return np.array(place, dtype=np.int64), new, differing, is_own
+        values = [rows.get_column(name).to_list() for name in names]
+        return self._read_by_index(self._query(probe, rows, others_than, own), values)
 
     def _fill(self, frame: pl.DataFrame) -> None:
         """Replace the contents of the probe with the place, hash and key, in this order, of some rows."""
@@ -163,11 +162,11 @@ class Probe:
         data = encode(wire_frame(frame, self._schema))
         copy_in(self._connection, PROBE, (_PLACE, ROW_HASH, *self._schema.key), data)
 
-    def _read_by_index(self, query: sql.Composed) -> np.ndarray:
+    def _read_by_index(self, query: sql.Composed, values: Sequence[object] | None = None) -> Codes:
         """Return the answer of a query that looks each row up in the table's index: its cost depends only on the batch.
 
         By default, the planner reads the whole table for each batch. That took twice the time for a table of five
         batches, and the time grows with the table.
         """
-        with planned_without(self._connection, *_LESS):
-            return read_rows(self._connection, query, _ANSWER)
+        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+            return read_codes(self._connection, query, values)

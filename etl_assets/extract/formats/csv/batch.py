@@ -68,7 +68,7 @@ class CsvBatch(RawBatch):
     @property
     def unterminated(self) -> int | None:
         """The last record, if the bytes end with it; see `RawBatch`."""
-        text, records = self._scanned
+        text, records = self._at_hand
         ends_with_record = len(records) > 0 and int(records.stops[-1]) > text.size
         return self.span.last_record if ends_with_record else None
 
@@ -77,7 +77,8 @@ class CsvBatch(RawBatch):
         """See `RawBatch.found`."""
         if self._format.short_records or self._format.long_records != "reject":
             return None
-        return FoundRecords.of(*self._scanned, len(self.names))
+        text, records = self._at_hand
+        return None if records.consumed < self.span.length else FoundRecords.of(text, records, len(self.names))
 
     @property
     def free_of_nul(self) -> bool:
@@ -127,6 +128,11 @@ class CsvBatch(RawBatch):
         """The bytes of the span alone; what follows is cut off on first use."""
         data, self._bytes = self._bytes[: self.span.length], b""
         return data
+
+    @property
+    def _at_hand(self) -> tuple[PlainText, Records]:
+        """As `_scanned`, but the text may go on after the span; it is not copied for that."""
+        return self._scanned if self._known is None else self._known
 
     @cached_property
     def _scanned(self) -> tuple[PlainText, Records]:

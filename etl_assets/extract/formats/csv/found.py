@@ -47,11 +47,11 @@ class FoundRecords:
         """Return what was found out about some text; None if the text must be scanned again.
 
         Args:
-            text: The bytes of a batch.
+            text: The bytes of a batch; what follows its last record is ignored.
             records: Its records.
             names: The number of fields that each record is to have.
         """
-        if text.rewriting is not None or not len(records) or not records.gapless or records.consumed != len(text.data):
+        if text.rewriting is not None or not len(records) or not records.gapless:
             return None
         line_ends = records.stops - records.ends
         if line_ends.min() != line_ends.max():

@@ -16,6 +16,7 @@ import numpy as np
 
 from etl_assets.extract.formats.bits import (
     CountedBits,
+    bits_and_positions,
     bits_of,
     find_all,
     later,
@@ -364,10 +365,8 @@ class _Punctuation(NamedTuple):
 
 def _punctuation(codes: Bytes, layout: Layout) -> _Punctuation:
     """Find the punctuation of a layout."""
-    quotes, delimiters, line_ends = (
-        bits_of(codes, character[0]) for character in (layout.quote, layout.delimiter, layout.line_end)
-    )
-    return _Punctuation(quotes, delimiters, line_ends, find_all(codes, layout.line_end[0]))
+    quotes, delimiters = (bits_of(codes, character[0]) for character in (layout.quote, layout.delimiter))
+    return _Punctuation(quotes, delimiters, *bits_and_positions(codes, layout.line_end[0]))
 
 
 def _inside(codes: Bytes, punctuation: _Punctuation, layout: Layout) -> Words | None:
