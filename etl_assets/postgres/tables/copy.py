@@ -76,7 +76,7 @@ def copy_in(connection: Connection, table: sql.Composable, columns: Sequence[str
             copy.write(view[start : start + (1 << 20)])
 
 
-def read_codes(connection: Connection, query: sql.Composed, values: Mapping[str, object] | None = None) -> Codes:
+def read_codes(connection: Connection, query: sql.Composable, values: Mapping[str, object] | None = None) -> Codes:
     """Execute a query in the caller's transaction and return its answer, which the server puts into one value.
 
     A message for each row would cost the client more than the rest of the batch.
