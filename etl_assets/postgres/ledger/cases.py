@@ -124,8 +124,9 @@ def close_corrected(connection: Connection, delivery: Delivery, keys: pl.DataFra
         "AND (d.partition = %(partition)s OR NOT %(same_partition)s)",
         {**order_of(delivery), "same_partition": same_partition, "parts": len(parts)},
     ).fetchone()
+    arrays: tuple[list[object] | None, ...] = answer or ()  # one row; each array is null if no record waits
     schema = {"#id": pl.Int64, **dict.fromkeys(parts, pl.String)}
-    waiting = pl.DataFrame([values or [] for values in answer or ([],) * len(schema)], schema=schema)
+    waiting = pl.DataFrame([array or [] for array in arrays], schema=schema)
     arrived = waiting.join(keys, on=parts, how="semi")["#id"].to_list() if parts else []
     connection.execute(
         "UPDATE etl.rejected SET closed_by = %s, "

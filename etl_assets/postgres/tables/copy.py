@@ -77,7 +77,7 @@ def copy_in(connection: Connection, table: sql.Composable, columns: Sequence[str
 
 
 def read_codes(
-    connection: Connection, query: sql.Composed, values: Mapping[str, object] | Sequence[object] | None = None
+    connection: Connection, query: sql.Composable, values: Mapping[str, object] | Sequence[object] | None = None
 ) -> Codes:
     """Execute a query in the caller's transaction and return its answer, which the server puts into one value.
 
