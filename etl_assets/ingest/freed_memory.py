@@ -1,7 +1,7 @@
 """Keeps the memory that a batch frees for the next batch.
 
 The C library gives large blocks back to the system as soon as they are freed, and gets them again, page by page, for
-the next batch. That took a tenth of the processor time of a load.
+the next batch. That took about a tenth of the processor time of a load.
 """
 
 from __future__ import annotations
