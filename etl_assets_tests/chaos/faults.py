@@ -7,9 +7,11 @@ import signal
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import psycopg
+from psycopg import sql
 
 from etl_assets.load.transaction import BatchTransaction
 from etl_assets.postgres.connection import connected
+from etl_assets.postgres.tables.names import identifier
 
 if TYPE_CHECKING:
     from etl_assets.load.prepare import Prepared
@@ -54,7 +56,8 @@ class DyingTransaction(BatchTransaction):
 
     def write_rows(self, prepared: Prepared) -> Any:
         if self.point == "mid_copy" and self._number == FATAL_BATCH:
-            with self.connection.cursor() as cursor, cursor.copy("COPY pg_temp.etl_staging FROM STDIN") as copy:
+            statement = sql.SQL("COPY {} FROM STDIN").format(identifier(self.target.table))
+            with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
                 copy.write(b"half a li")
                 die()
         written = super().write_rows(prepared)
