@@ -16,6 +16,10 @@ ONE = Schema((Column("code", "text", required=True),), key=("code",))
 TWO = Schema(
     (Column("code", "text", required=True), Column("number", "integer", required=True)), key=("code", "number")
 )
+SHARED_NAMES = Schema(
+    tuple(Column(name, "text", required=True) for name in ("place", "u", "p", "t", "code", "answer")),
+    key=("place", "u", "p", "t", "code", "answer"),
+)
 DATED = Schema((Column("day", "date", required=True),), key=("day",))
 TEXTS = ("", "a", "é", "{", "}", ",", '"', "\\", "NULL", "null", " a ", "a\nb", "%s", "'")
 
@@ -26,11 +30,14 @@ def rows(schema: Schema) -> pl.DataFrame:
         (pl.int_range(pl.len()) - 2**62).alias("number"),
         pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 1, len(TEXTS))).alias("day"),
         pl.int_range(pl.len()).alias(ROW_HASH),
+        *(pl.col("code").alias(name) for name in SHARED_NAMES.key if name != "code"),
     )
     return frame.select(*schema.key, ROW_HASH)
 
 
-@pytest.mark.parametrize("schema", [ONE, TWO, DATED], ids=["text", "text and integer", "date"])
+@pytest.mark.parametrize(
+    "schema", [ONE, TWO, DATED, SHARED_NAMES], ids=["text", "text and integer", "date", "names of the statement"]
+)
 @pytest.mark.parametrize("fills_table", [False, True])
 def test_rows_are_found_to_be_new_changed_and_unchanged(migrated_url: str, schema: Schema, fills_table: bool) -> None:  # noqa: FBT001
     with connect(migrated_url) as connection:

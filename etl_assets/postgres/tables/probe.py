@@ -136,7 +136,8 @@ class Probe:
         names = (ROW_HASH, *self._schema.key)
         types = ("bigint", *(_SENT[self._schema[name].type.name] for name in self._schema.key))
         probe = sql.SQL(
-            "(SELECT {names}, (place - 1)::integer AS {place} FROM unnest({arrays}) WITH ORDINALITY u ({names}, place))"
+            "(SELECT {names}, ({place} - 1)::integer AS {place} "
+            "FROM unnest({arrays}) WITH ORDINALITY u ({names}, {place}))"
         ).format(
             names=sql.SQL(", ").join(map(sql.Identifier, names)),
             place=sql.Identifier(_PLACE),
