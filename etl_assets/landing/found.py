@@ -29,6 +29,7 @@ class Found:
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
         self._files: OrderedDict[tuple[str, str, str], Mapping[int, Sized]] = OrderedDict()
+        self._bytes = 0
         self._lock = Lock()
 
     def remember(self, sha256: str, format_: Format, member: str, found: Mapping[int, Sized]) -> None:
@@ -40,10 +41,13 @@ class Found:
             member: Name of the file in the archive; the empty text if there is none.
             found: By number of the batch.
         """
+        key = sha256, repr(format_), member
         with self._lock:
-            self._files[sha256, repr(format_), member] = found
-            while self._files and self._size > self._most_bytes:
-                self._files.popitem(last=False)
+            self._bytes += _size(found) - _size(self._files.pop(key, {}))
+            self._files[key] = found
+            while self._bytes > self._most_bytes:
+                _, forgotten = self._files.popitem(last=False)
+                self._bytes -= _size(forgotten)
 
     def recall(self, sha256: str, format_: Format, member: str) -> Mapping[int, Sized]:
         """Return what was found out about a file, by number of the batch; nothing if it was forgotten."""
@@ -54,9 +58,9 @@ class Found:
             self._files.move_to_end(key)
             return self._files[key]
 
-    @property
-    def _size(self) -> int:
-        return sum(value.nbytes for found in self._files.values() for value in found.values())
+
+def _size(found: Mapping[int, Sized]) -> int:
+    return sum(value.nbytes for value in found.values())
 
 
 FOUND: Final = Found()
