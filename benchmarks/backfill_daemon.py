@@ -21,6 +21,7 @@ import psycopg
 from benchmarks.backfill_feed import SOURCE
 from benchmarks.measure import FailedProcessError, processor_seconds
 from benchmarks.server import postmaster
+from etl_assets.graph.partitions import RANGE_TAGS
 from etl_assets.local import embedded
 
 if TYPE_CHECKING:
@@ -58,7 +59,6 @@ _SENSORS: Final = """
   }) { ... on Sensors { results { name sensorState { id } } } }
 }
 """
-_RANGE_TAGS: Final = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _STOP: Final = "mutation ($id: String!) { stopSensor(id: $id) { __typename ... on PythonError { message } } }"
 
 
@@ -148,7 +148,7 @@ class Dev:
         statuses: dict[str, list[str]] = {}
         for run in self.ask(_RUNS, id=id_)["runsOrError"]["results"]:
             tags = {tag["key"]: tag["value"] for tag in run["tags"]}
-            first, last = (tags.get(tag) or tags["dagster/partition"] for tag in _RANGE_TAGS)
+            first, last = (tags.get(tag) or tags["dagster/partition"] for tag in RANGE_TAGS)
             for key in feed.partitions:
                 if first <= key <= last:
                     statuses.setdefault(key, []).append(run["status"])

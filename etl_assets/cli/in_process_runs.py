@@ -14,6 +14,7 @@ import dagster as dg
 from etl_assets.cli.outcome import Failure, Outcome
 from etl_assets.errors import LoadError
 from etl_assets.graph.keys import REPLAY, SOURCE_TAG, asset_keys, core_key, delivered_as
+from etl_assets.graph.partitions import RANGE_TAGS
 from etl_assets.graph.run_config import SourceConfig, audit_config, replay_config
 from etl_assets.graph.runs.ended_runs import reconcile, rules_of
 from etl_assets.graph.runs.run_record import RunRecord
@@ -36,7 +37,6 @@ REFUSING: Final = ("TooManyRejectedError", "TooManyDeletedError", "ShapeError")
 NO_RETRIES_TAG: Final = "dagster/max_retries"
 """The daemon cannot retry a run that a command started: the user repeats the command instead."""
 _ASSET_EVENTS: Final = (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-_RANGE_TAGS: Final = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 
 
 class InProcessRuns:
@@ -153,13 +153,12 @@ class InProcessRuns:
 
     def _range_tags(self, run: _Run) -> dict[str, str]:
         """Return the tags by which Dagster knows the range of many partitions."""
-        definition = self._sources[run.name].partitions if run.is_range else None
-        if definition is None:
+        if not run.is_range:
             return {}
-        known = self._definitions.resolve_asset_graph().get(core_key(run.name)).partitions_def
-        keys = known.get_partition_keys(dynamic_partitions_store=self._instance) if known else []
-        first, *_, last = sorted(run.partitions, key=keys.index)
-        return dict(zip(_RANGE_TAGS, (first, last), strict=True))
+        partitions = self._definitions.resolve_asset_graph().get(core_key(run.name)).partitions_def
+        known = partitions.get_partition_keys(dynamic_partitions_store=self._instance) if partitions else []
+        first, last = sorted((run.partitions[0], run.partitions[-1]), key=known.index)
+        return dict(zip(RANGE_TAGS, (first, last), strict=True))
 
     def _reconcile(self, run_id: str) -> None:
         """Complete the run history of a run, as the sensor does where a daemon runs."""
@@ -193,6 +192,10 @@ class _Run:
         """The only partition; None if there is none, or if there are many."""
         return None if self.is_range else self.partitions[0] or None
 
+    def place(self, partition: str | None) -> str:
+        """Return the partition that an event is about; events of a run of one may not name it."""
+        return partition or "" if self.is_range else self.partitions[0]
+
 
 def _ends(
     connection: Connection, run: _Run, result: dg.ExecuteInProcessResult
@@ -216,15 +219,15 @@ class _Shown:
         self._statuses: dict[str, str] = {}
         self._remarks: defaultdict[str, list[str]] = defaultdict(list)
         for event in _asset_events(run, result, instance):
-            partition = event.partition or "" if run.is_range else run.partitions[0]
             if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
                 status = event.materialization.metadata.get("status")
                 if event.asset_key == run.key and status is not None:
-                    self._statuses.setdefault(partition, str(status.value).rpartition(", ")[2])
-            elif not event.asset_check_evaluation_data.passed and not event.asset_check_evaluation_data.blocking:
-                evaluation = event.asset_check_evaluation_data
-                place = evaluation.partition or "" if run.is_range else partition
-                self._remarks[place].append(failed_check(evaluation.check_name, evaluation.description))
+                    self._statuses.setdefault(run.place(event.partition), str(status.value).rpartition(", ")[2])
+                continue
+            evaluation = event.asset_check_evaluation_data
+            if not evaluation.passed and not evaluation.blocking:
+                remark = failed_check(evaluation.check_name, evaluation.description)
+                self._remarks[run.place(evaluation.partition)].append(remark)
 
     def outcome(
         self, partition: str, summary: results.RunSummary | None, newest: Delivery | None, took: float

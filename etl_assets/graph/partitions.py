@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import dagster as dg
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from etl_assets.postgres.ledger.deliveries import LastFetch
     from etl_assets.source import Source
 
+RANGE_TAGS: Final = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+"""The tags of a run that has a range of partitions: its first and its last, in the order of Dagster."""
 Partitions: TypeAlias = "Mapping[dg.AssetKey, dg.PartitionsDefinition[str] | None]"
 """Assets, each with its partitions."""
 _PERIODS: dict[type[Periods], Callable[..., dg.PartitionsDefinition[str]]] = {

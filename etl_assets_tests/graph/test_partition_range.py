@@ -14,7 +14,7 @@ from etl_assets import Csv, Daily, Expectation, FileExtractor, Files, Static
 from etl_assets.errors import BusyError, DeclarationError, EnvironmentFaultError
 from etl_assets.graph.build import definitions
 from etl_assets.graph.jobs import source_job
-from etl_assets.graph.partitions import add_files, in_load_order, neighbours, partitions_definition
+from etl_assets.graph.partitions import RANGE_TAGS, add_files, in_load_order, neighbours, partitions_definition
 from etl_assets.graph.runs import retries
 from etl_assets.graph.triggers.conditions import follow
 from etl_assets.postgres.connection import connected
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 _LANDING, _CORE, _QUARANTINE = (dg.AssetKey([layer, "people"]) for layer in ("landing", "core", "quarantine"))
 _FILES = ("a.csv", "b.csv", "c.csv")
-_START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 def _publish(bench: Bench, **files: str) -> None:
@@ -65,7 +64,7 @@ def _run(
         run_config=config,
         raise_on_error=False,
         asset_selection=selection,
-        tags={_START: keys[0], _END: keys[-1]},
+        tags=dict(zip(RANGE_TAGS, (keys[0], keys[-1]), strict=True)),
     )
     bench.results.append(result)
     return result

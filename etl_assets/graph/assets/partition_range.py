@@ -51,15 +51,11 @@ class PartitionRange:
     Args:
         source: The declaration.
         context: Of the first step of the run that materializes an asset of the source.
-        code_versions: Of the assets of the source, by their keys.
     """
 
-    def __init__(
-        self, source: Source, context: dg.AssetExecutionContext, code_versions: Mapping[dg.AssetKey, str | None]
-    ) -> None:
+    def __init__(self, source: Source, context: dg.AssetExecutionContext) -> None:
         self._source = source
         self._context = context
-        self._code_versions = code_versions
         self._assets = assets_of_run(context, source)
         self._warehouse: Warehouse = context.resources.warehouse.open()
         self._tries = context.op_execution_context.retry_number
@@ -154,7 +150,8 @@ class PartitionRange:
             else:
                 shown = report.metadata or {}
                 version = report.data_version.value if report.data_version else record.run_id
-            tags = {CODE_VERSION: self._code_versions[asset] or "", DATA_VERSION: version}
+            code_version = self._context.job_def.asset_layer.get(asset).code_version or ""
+            tags = {CODE_VERSION: code_version, DATA_VERSION: version}
             event = dg.AssetMaterialization(asset, partition=partition.key, metadata=shown, tags=tags)
             self._context.log_event(event)
         if self._source.expectations and asset == core_key(self._source.name):

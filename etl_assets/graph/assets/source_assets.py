@@ -13,14 +13,14 @@ from etl_assets.graph.assets import checks, metadata
 from etl_assets.graph.assets.check_results import asset_check_result
 from etl_assets.graph.assets.partition_range import PartitionRange
 from etl_assets.graph.assets.partition_steps import Materialize, count_waiting, land_or_retry, load, step_of_run
-from etl_assets.graph.keys import WAREHOUSE, asset_keys, core_key, landing_key, quarantine_key
+from etl_assets.graph.keys import WAREHOUSE, core_key, landing_key, quarantine_key
 from etl_assets.graph.partitions import partitions_definition
 from etl_assets.graph.triggers.conditions import Upstream, in_the_same_run
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.trigger import After
 from etl_assets.source import Source
 
-LANDING_VERSION: Final = "1"
+_LANDING_VERSION: Final = "1"
 """Which bytes are landed does not depend on the declaration of what they become."""
 _LANDING_CONFIG: Final = {
     "file": dg.Field(str, is_required=False, description="Land this file, brought by hand, and not the publisher's."),
@@ -65,7 +65,7 @@ def source_assets(
 def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> dg.AssetsDefinition:
     spec = dg.AssetSpec(
         landing_key(source.name),
-        code_version=LANDING_VERSION,
+        code_version=_LANDING_VERSION,
         deps=upstream.deps if upstream is not None else (),
         automation_condition=upstream.condition if upstream is not None else None,
         description=f"Frozen deliveries of {source.name}, as published.\n\n{source.description.strip()}",
@@ -140,7 +140,7 @@ def _asset(
         context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult[None] | dg.Output[Any] | dg.AssetCheckResult]:
         if context.has_partition_key_range:
-            PartitionRange(source, context, _code_versions(source)).materialize()
+            PartitionRange(source, context).materialize()
             return
         for report in materialize(step_of_run(source, context, spec.key)):
             yield asset_check_result(report) if isinstance(report, CheckResult) else report
@@ -155,11 +155,6 @@ def _with_all_checks(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
     without its checks, together with an asset downstream that has checks of its own.
     """
     return dg.AssetsDefinition.dagster_internal_init(**{**asset.get_attributes_dict(), "can_subset": False})
-
-
-def _code_versions(source: Source) -> dict[dg.AssetKey, str | None]:
-    landing, *loaded = asset_keys(source.name)
-    return {landing: LANDING_VERSION, **dict.fromkeys(loaded, source.fingerprint)}
 
 
 def _parent_dep(name: str) -> dg.AssetDep:
