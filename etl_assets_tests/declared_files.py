@@ -16,15 +16,15 @@ SOURCE = Source(
     description="A feed.",
     owner="team:tests",
     extractor=FileExtractor(location={location!r}, format=Csv(), settle_seconds=0.0),
-    schema=Schema((Column("id", "integer", required=True),), ("id",)),
+    schema=Schema((Column("id", "integer", required=True, references={references!r}),), ("id",)),
     {more}
 )
 """
 
 
-def source_text(name: str, location: str = "feed.csv", more: str = "") -> str:
-    """The text of a file that declares a source with one column, ``id``."""
-    return _SOURCE.format(name=name, location=location, more=more)
+def source_text(name: str, location: str = "feed.csv", more: str = "", references: str | None = None) -> str:
+    """The text of a file that declares a source with one column, ``id``, which may refer to another table."""
+    return _SOURCE.format(name=name, location=location, more=more, references=references)
 
 
 def write_files(folder: Path, **files: str) -> Path:

@@ -21,18 +21,6 @@ if TYPE_CHECKING:
 
     from etl_assets.graph.build import Location
 
-_REFERRING = """
-from etl_assets import Column, Csv, FileExtractor, Schema, Source
-
-SOURCE = Source(
-    name={name!r},
-    description="A feed.",
-    owner="team:tests",
-    extractor=FileExtractor(location="feed.csv", format=Csv(), settle_seconds=0.0),
-    schema=Schema((Column("id", "integer", required=True, references="core.{parent}.id"),), ("id",)),
-    {more}
-)
-"""
 _MART = """
     import dagster as dg
 
@@ -57,7 +45,7 @@ _DAYS = 'partitions=__import__("etl_assets").Static(("1", "2")),'
 
 
 def _referring(name: str, parent: str, more: str = "") -> str:
-    return _REFERRING.format(name=name, parent=parent, more=more)
+    return source_text(name, more=more, references=f"core.{parent}.id")
 
 
 def _mart(name: str, above: str) -> str:

@@ -41,6 +41,16 @@ def test_the_sizes_of_chunks_do_not_change_digests(chunks: list[bytes]) -> None:
     )
 
 
+def stored(data: bytes, flipped: int | None) -> tuple[VerifiedStream, int | None]:
+    """Return the stream of some bytes, of which one may have been damaged since, and the place of that one."""
+    expected = digests_of(io.BytesIO(data))
+    kept = bytearray(data)
+    place = None if flipped is None else flipped % len(data)
+    if place is not None:
+        kept[place] ^= 1
+    return VerifiedStream(io.BytesIO(bytes(kept)), expected.size, expected.blocks, "the bytes"), place
+
+
 @settings(max_examples=300)
 @given(
     data=st.binary(min_size=1, max_size=100),
@@ -50,12 +60,7 @@ def test_the_sizes_of_chunks_do_not_change_digests(chunks: list[bytes]) -> None:
 def test_any_read_returns_the_fetched_bytes_or_raises(
     data: bytes, flipped: int | None, reads: list[tuple[int, int]]
 ) -> None:
-    expected = digests_of(io.BytesIO(data))
-    stored = bytearray(data)
-    place = None if flipped is None else flipped % len(data)
-    if place is not None:
-        stored[place] ^= 1
-    stream = VerifiedStream(io.BytesIO(bytes(stored)), expected.size, expected.blocks, "the bytes")
+    stream, place = stored(data, flipped)
     for position, size in reads:
         stream.seek(position)
         wanted = data[position:] if size < 0 else data[position : position + size]
@@ -78,12 +83,7 @@ def test_any_read_returns_the_fetched_bytes_or_raises(
 def test_a_buffer_is_filled_with_the_fetched_bytes_or_reading_raises(
     data: bytes, flipped: int | None, begin: int, size: int
 ) -> None:
-    expected = digests_of(io.BytesIO(data))
-    stored = bytearray(data)
-    place = None if flipped is None else flipped % len(data)
-    if place is not None:
-        stored[place] ^= 1
-    stream = VerifiedStream(io.BytesIO(bytes(stored)), expected.size, expected.blocks, "the bytes")
+    stream, place = stored(data, flipped)
     stream.seek(begin)
     wanted = data[begin : begin + size]
     buffer = bytearray(size)
