@@ -17,7 +17,7 @@ _OF_LANDING: Final = ("file", "full", "fetch")
 
 @dataclass(frozen=True)
 class SourceConfig:
-    """The configuration of a run of a source, which its steps have each a part of.
+    """The configuration of a run of a source. Each of its steps has a part of it.
 
     Attributes:
         file: Path of a file to land instead of the publisher's.
