@@ -110,7 +110,7 @@ class TableWriter:
         self._probe = Probe(connection, table, schema, self._pruning)
         self.was_empty = self._expect_new = _has_no_rows(connection, self._table)
         self._mostly_changed = False
-        self._replacing = DeleteAndCopy(connection, table, schema)
+        self._replacing = DeleteAndCopy(connection, table, schema, self._pruning)
         self._compared: tuple[pl.DataFrame, ProbeResult] | None = None
         self._is_partitioned = self._pruning.column is not None
 
