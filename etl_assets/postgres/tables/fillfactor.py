@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
 
 _FULL: Final = 100
-"""That of a table of which nothing is said."""
+"""The default of the server."""
 _HALF: Final = 50
 """Up to this much, each page has room for a new version of each of its rows."""
 _KEEPS_VERSIONS: Final = 160_000
