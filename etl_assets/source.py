@@ -37,6 +37,9 @@ LANDING: Final = "landing"
 CORE: Final = "core"
 """Postgres schema of the tables that sources end in, and first part of their asset keys."""
 QUARANTINE: Final = "quarantine"
+_LEAST_FILLED: Final = 10
+"""The least fillfactor that Postgres allows."""
+_FULL: Final = 100
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")
 """What the representation of a function has that is different in each process."""
 
@@ -58,6 +61,8 @@ class Source(Declaration):
         trigger: What starts runs automatically; None if runs start only by hand.
         write: The write mode: what the table contains after each delivery.
         partition_by: How the table is cut into child tables by a date, and how long rows are kept; None for one table.
+        fillfactor: How full a page of the table becomes, in percent, 10 to 100, before rows go to another page. At most
+            50 if most deliveries change most rows. None leaves it as it is, which is 100 for a new table.
         max_rejected: The share of a delivery's records, 0.0 to 1.0, that may be rejected. Above it the run stops.
         runs_at_once: How many runs of the source may run at the same time: the limit of its pool.
         freshness: How long ago the table may have been materialized before Dagster warns; None for any age. A run that
@@ -81,6 +86,7 @@ class Source(Declaration):
     max_rejected: float = 0.0
     write: Writer = field(default_factory=Upsert)
     partition_by: PartitionBy | None = None
+    fillfactor: int | None = None
     runs_at_once: int = 1
     freshness: timedelta | None = None
     monitors: Monitors = field(default_factory=Monitors)
@@ -100,6 +106,9 @@ class Source(Declaration):
             raise DeclarationError(where, "description", "is empty", "Write what the feed is and who publishes it")
         if not 0.0 <= self.max_rejected <= 1.0:
             raise DeclarationError(where, "max_rejected", f"{self.max_rejected} is not a share", "Write 0.0 to 1.0")
+        if self.fillfactor is not None and not _LEAST_FILLED <= self.fillfactor <= _FULL:
+            problem = f"{self.fillfactor} is not a share that pages can be filled to"
+            raise DeclarationError(where, "fillfactor", problem, f"Write {_LEAST_FILLED} to {_FULL}, in percent")
         if self.runs_at_once < 1:
             raise DeclarationError(where, "runs_at_once", f"{self.runs_at_once} is below 1", "Write 1 or more")
         check_owner(self.owner, where)

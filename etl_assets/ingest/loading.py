@@ -77,6 +77,7 @@ def target_of(source: Source, warehouse: Warehouse) -> Target:
         keys=RecordKeys(source),
         writer=source.writer,
         partition_by=source.partition_by,
+        fillfactor=source.fillfactor,
     )
 
 

@@ -84,6 +84,7 @@ class Target:
         writer: The write mode.
         frozen: Whether deliveries can be read again: the bytes of a source can, a DataFrame cannot.
         partition_by: How the table is cut into child tables; None if it is not.
+        fillfactor: How full a page of the table becomes, in percent; None leaves it as it is.
         replaced: The table that this one is to replace, by the name that references have; None if it is no rebuild.
     """
 
@@ -99,6 +100,7 @@ class Target:
     writer: Writer = field(default_factory=Upsert)
     frozen: bool = True
     partition_by: PartitionBy | None = None
+    fillfactor: int | None = None
     replaced: str | None = None
 
 

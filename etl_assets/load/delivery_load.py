@@ -20,6 +20,7 @@ from etl_assets.postgres.faults import translate, translating
 from etl_assets.postgres.ledger import cases, deliveries, entries, locks, partitions, references, retention
 from etl_assets.postgres.tables import range_partitions
 from etl_assets.postgres.tables.delivery_index import cover_new_rows
+from etl_assets.postgres.tables.fillfactor import ensure_fillfactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,6 +109,8 @@ class DeliveryLoad:
         """Create or change the table as the schema declares, and prepare to write it."""
         target = self.target
         target.writer.ensure_table(self.connection, target.table, target.schema, target.partition_by)
+        if target.fillfactor is not None:
+            ensure_fillfactor(self.connection, target.writer.stored_in(target.table), target.fillfactor)
         if target.partition_by is not None:
             retention.try_to_drop_expired(self.connection, self.delivery.source, target.table, target.partition_by)
         if target.replaced is None:
@@ -219,7 +222,7 @@ class DeliveryLoad:
         kept_from = retention.kept_from(self.connection, self.delivery.source)
         values = prepared.rows if kept_from is None else prepared.rows.filter(partition_by.is_kept(kept_from))
         periods = partition_by.periods_of(values.get_column(partition_by.column))
-        range_partitions.ensure(self.connection, self.target.table, partition_by, periods)
+        range_partitions.ensure(self.connection, self.target.table, partition_by, periods, self.target.fillfactor)
 
     @property
     def completes_apart(self) -> bool:

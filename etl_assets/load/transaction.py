@@ -201,7 +201,7 @@ class BatchTransaction:
         kept_from = retention.kept_from(self.connection, self.delivery.source)
         rows = prepared.rows if kept_from is None else prepared.rows.filter(partition_by.is_kept(kept_from))
         periods = partition_by.periods_of(rows.get_column(partition_by.column))
-        range_partitions.ensure(self.connection, self.target.table, partition_by, periods)
+        range_partitions.ensure(self.connection, self.target.table, partition_by, periods, self.target.fillfactor)
         return prepared if rows.height == prepared.rows.height else replace(prepared, rows=rows, encoded=None)
 
     def find_unstorable(self, rows: pl.DataFrame) -> list[int]:

@@ -15,8 +15,18 @@ if TYPE_CHECKING:
     from etl_assets_tests.ingest.world import World
 
 
+FILLED = st.sampled_from([None, 45])
+"""Of pages; with room in them, rows are updated in place."""
+
+
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
-@given(steps=STEPS, last=st.permutations(range(3)), batch_bytes=st.sampled_from([64, 100, 4096]), declared=DECLARED)
+@given(
+    steps=STEPS,
+    last=st.permutations(range(3)),
+    batch_bytes=st.sampled_from([64, 100, 4096]),
+    declared=DECLARED,
+    fillfactor=FILLED,
+)
 @example(
     # A file in between must not overwrite a row that a correction only confirmed.
     steps=[
@@ -30,6 +40,7 @@ if TYPE_CHECKING:
     ],
     last=[0, 1, 2],
     batch_bytes=64,
+    fillfactor=45,
     declared=Declared(),
 )
 @example(
@@ -43,6 +54,7 @@ if TYPE_CHECKING:
     ],
     last=[0, 1, 2],
     batch_bytes=64,
+    fillfactor=45,
     declared=Declared(ordered=True),
 )
 @example(
@@ -50,6 +62,7 @@ if TYPE_CHECKING:
     steps=[("take", "p", ["a,1,1"]), ("take", "p", ["a,7,1"]), ("declare", Declared(maximum=1), None)],
     last=[0, 1, 2],
     batch_bytes=4096,
+    fillfactor=None,
     declared=Declared(),
 )
 @example(
@@ -57,6 +70,7 @@ if TYPE_CHECKING:
     steps=[("take", "p", ["a,1,1"]), ("take", "q", ["a,7,1"]), ("declare", Declared(maximum=1), None)],
     last=[0, 1, 2],
     batch_bytes=4096,
+    fillfactor=None,
     declared=Declared(),
 )
 @example(
@@ -70,13 +84,19 @@ if TYPE_CHECKING:
     ],
     last=[0, 1, 2],
     batch_bytes=64,
+    fillfactor=45,
     declared=Declared(ordered=True),
 )
 def test_any_history_ends_in_the_table_of_a_load_from_empty(
-    world: World, steps: list[tuple[str, Any, Any]], last: list[int], batch_bytes: int, declared: Declared
+    world: World,
+    steps: list[tuple[str, Any, Any]],
+    last: list[int],
+    batch_bytes: int,
+    declared: Declared,
+    fillfactor: int | None,
 ) -> None:
     name = f"history{next(NAMES)}"
-    here = world.other(name=name, files=True, format=Csv(batch_bytes=batch_bytes))
+    here = world.other(name=name, files=True, format=Csv(batch_bytes=batch_bytes), more={"fillfactor": fillfactor})
     history = History(here, declared)
     history.declare(declared)
     history.take_steps(steps)

@@ -115,7 +115,7 @@ def _land(shop: World, records: list[str]) -> Any:
         ),
         "CREATE MATERIALIZED VIEW public.kept AS SELECT code FROM core.goods",
         "ALTER TABLE core.goods ADD COLUMN by_hand text",
-        "ALTER TABLE core.goods SET (fillfactor = 50)",
+        "ALTER TABLE core.goods SET (autovacuum_enabled = false)",
     ],
 )
 def test_what_a_new_table_would_lack_keeps_the_table(shop: World, statement: str) -> None:

@@ -14,16 +14,17 @@ import numpy as np
 import polars as pl
 from psycopg import sql
 
-from etl_assets.postgres.connection import planned_without
 from etl_assets.postgres.tables.copy import copy_in, encode, read_codes, wire_frame
 from etl_assets.postgres.tables.ddl import columns_of, declared_types
 from etl_assets.postgres.tables.guard import same_key
+from etl_assets.postgres.tables.key_range import KeyRange
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import RECORD_NO, ROW_HASH
 
 if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.tables.guard import Guard
+    from etl_assets.postgres.tables.range_partitions import Pruning
     from etl_assets.schema import Schema
 
 _REPLACING: Final = sql.Identifier("pg_temp", "etl_replacing")
@@ -62,13 +63,15 @@ class DeleteAndCopy:
         connection: Of the load; the temporary table belongs to this object alone.
         table: ``schema.table``.
         schema: Of the table.
+        pruning: Of the table.
     """
 
-    def __init__(self, connection: Connection, table: str, schema: Schema) -> None:
+    def __init__(self, connection: Connection, table: str, schema: Schema, pruning: Pruning) -> None:
         self._connection = connection
         self._name = table
         self._table = identifier(table)
         self._schema = schema
+        self._key_range = KeyRange(connection, table, schema, pruning)
         order = [schema.order_by] if schema.order_by is not None else []
         self._compared = tuple(dict.fromkeys([*schema.key, *order, RECORD_NO, ROW_HASH]))
 
@@ -93,52 +96,81 @@ class DeleteAndCopy:
         Raises:
             psycopg.errors.UniqueViolation: If another session wrote one of the keys meanwhile.
         """
-        self._make_table()
-        keys = rows.select(pl.int_range(rows.height, dtype=pl.Int32).alias(_PLACE), *self._compared)
-        copy_in(self._connection, _REPLACING, tuple(keys.columns), encode(wire_frame(keys, self._schema)))
-        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
-            deleted = read_codes(self._connection, self._delete(guard), guard.values())
-            written = rows
-            if len(deleted) < rows.height:
-                missing = np.sort(read_codes(self._connection, self._missing()))
+        self._fill(rows)
+        repeated = np.array([], dtype=np.int64)
+        written = rows
+        with self._key_range.joined(rows) as within:
+            deleted = self._delete(guard, within)
+            if deleted < rows.height:
+                answer = read_codes(self._connection, self._others(guard, within), guard.values())
+                missing = answer[answer % 2 == 0] // 2
+                if len(missing) < len(answer):
+                    repeated = read_codes(self._connection, self._delete_repeated(guard, within), guard.values())
+                    deleted += len(repeated)
+                    missing = np.concatenate([missing, repeated])
                 if len(missing) < rows.height:
-                    written, encoded = rows[missing], None
+                    written, encoded = rows[np.sort(missing)], None
         if written.height:
             data = encode(wire_frame(written.select(columns), self._schema)) if encoded is None else encoded
             copy_in(self._connection, self._table, columns, data)
-        repeated = rows.get_column(RECORD_NO)[np.sort(deleted[deleted % 2 == 1] // 2)]
-        return Replaced(len(deleted), written.height, tuple(repeated.unique().sort().to_list()))
+        numbers = rows.get_column(RECORD_NO)[np.sort(repeated)]
+        return Replaced(deleted, written.height, tuple(numbers.unique().sort().to_list()))
 
-    def _make_table(self) -> None:
-        """Make the temporary table of the keys, for the rest of the transaction."""
-        self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_REPLACING))
+    def _fill(self, rows: pl.DataFrame) -> None:
+        """Replace the contents of the temporary table with the place, key, order and hash of some rows."""
         self._connection.execute(
             sql.SQL(
-                "CREATE TEMP TABLE etl_replacing ON COMMIT DROP AS SELECT 0::integer AS {}, {} FROM {} WITH NO DATA"
-            ).format(sql.Identifier(_PLACE), sql.SQL(", ").join(map(sql.Identifier, self._compared)), self._table)
+                "CREATE TEMP TABLE IF NOT EXISTS etl_replacing ON COMMIT DELETE ROWS AS SELECT 0::integer AS {}, {} "
+                "FROM {} WITH NO DATA; TRUNCATE {}"
+            ).format(
+                sql.Identifier(_PLACE),
+                sql.SQL(", ").join(map(sql.Identifier, self._compared)),
+                self._table,
+                _REPLACING,
+            )
         )
+        keys = rows.select(pl.int_range(rows.height, dtype=pl.Int32).alias(_PLACE), *self._compared)
+        copy_in(self._connection, _REPLACING, tuple(keys.columns), encode(wire_frame(keys, self._schema)))
 
-    def _delete(self, guard: Guard) -> sql.Composed:
-        """SQL that deletes the rows to be replaced; returns the places of the new ones, doubled, plus 1 if repeated."""
-        repeated = guard.is_repeated("t", "s") if guard.looks_for_repeated else sql.SQL("false")
+    def _delete(self, guard: Guard, within: sql.Composable) -> int:
+        """Delete the rows that are to be replaced, but for those whose key is repeated; return how many these were.
+
+        A deletion that returns rows reads each of them a second time, which costs a third more.
+        """
+        unlike = sql.SQL("({}) IS NOT TRUE").format(self._repeated(guard))
+        statement = sql.SQL("DELETE FROM {table} t USING {keys} s WHERE {match}{within} AND {changes} AND {unlike}")
+        return self._connection.execute(
+            statement.format(**self._names(guard, within), unlike=unlike), guard.values(), prepare=False
+        ).rowcount
+
+    def _others(self, guard: Guard, within: sql.Composable) -> sql.Composed:
+        """SQL that returns places, doubled: of keys that are not in the table now, and plus 1 of those to be replaced.
+
+        The latter are repeated, for `_delete` has left no others.
+        """
         return sql.SQL(
-            "DELETE FROM {table} t USING {keys} s WHERE {match} AND {changes} "
-            "RETURNING s.{place} * 2 + ({repeated})::integer"
-        ).format(
-            table=self._table,
-            keys=_REPLACING,
-            match=same_key(self._schema, "t", "s"),
-            changes=guard.changes("s"),
-            place=sql.Identifier(_PLACE),
-            repeated=repeated,
-        )
+            "SELECT s.{place} * 2 + (t.{hash} IS NOT NULL)::integer FROM {keys} s LEFT JOIN {table} t "
+            "ON {match}{within} WHERE t.{hash} IS NULL OR ({changes} AND {repeated})"
+        ).format(**self._names(guard, within), repeated=self._repeated(guard))
 
-    def _missing(self) -> sql.Composed:
-        """SQL that returns the places of the rows whose key is not in the table now."""
-        return sql.SQL("SELECT s.{place} FROM {keys} s LEFT JOIN {table} t ON {match} WHERE t.{hash} IS NULL").format(
-            table=self._table,
-            keys=_REPLACING,
-            match=same_key(self._schema, "t", "s"),
-            place=sql.Identifier(_PLACE),
-            hash=sql.Identifier(ROW_HASH),
-        )
+    def _delete_repeated(self, guard: Guard, within: sql.Composable) -> sql.Composed:
+        """SQL that deletes the rows that `_delete` left, and returns the places of the new ones."""
+        return sql.SQL(
+            "DELETE FROM {table} t USING {keys} s WHERE {match}{within} AND {changes} AND {repeated} "
+            "RETURNING s.{place}"
+        ).format(**self._names(guard, within), repeated=self._repeated(guard))
+
+    def _repeated(self, guard: Guard) -> sql.Composable:
+        """The condition that a new row repeats the key of one of an earlier batch, and this is to be reported."""
+        return guard.is_repeated("t", "s") if guard.looks_for_repeated else sql.SQL("false")
+
+    def _names(self, guard: Guard, within: sql.Composable) -> dict[str, sql.Composable]:
+        return {
+            "table": self._table,
+            "keys": _REPLACING,
+            "match": same_key(self._schema, "t", "s"),
+            "within": within,
+            "changes": guard.changes("s"),
+            "place": sql.Identifier(_PLACE),
+            "hash": sql.Identifier(ROW_HASH),
+        }

@@ -16,6 +16,7 @@ from etl_assets.errors import BusyError, NotSwappedError, RebuildError
 from etl_assets.postgres.tables.copy import copy_in, table_columns
 from etl_assets.postgres.tables.ddl import index_name, lock_ddl
 from etl_assets.postgres.tables.delivery_index import create_index
+from etl_assets.postgres.tables.fillfactor import take_over_fillfactor
 from etl_assets.postgres.tables.guard import same_key
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.postgres.tables.older_snapshots import wait_for_older_snapshots
@@ -91,6 +92,7 @@ class NewTable:
                 self.name, self._old
             )
         )
+        take_over_fillfactor(self._connection, self._table, self._unqualified)
 
     def add(self, encoded: bytes) -> None:
         """Copy rows into the table: of one batch, no key twice."""

@@ -16,12 +16,11 @@ from psycopg import sql
 from etl_assets.postgres.connection import planned_without
 from etl_assets.postgres.tables.copy import copy_in, encode, read_codes, wire_frame
 from etl_assets.postgres.tables.guard import differs, same_key
+from etl_assets.postgres.tables.key_range import KeyRange
 from etl_assets.postgres.tables.names import identifier
 from etl_assets.schema import DELIVERY_ID, ROW_HASH
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.tables.copy import Codes
     from etl_assets.postgres.tables.range_partitions import Pruning
@@ -76,6 +75,7 @@ class Probe:
         self._table = identifier(table)
         self._schema = schema
         self._pruning = pruning
+        self._key_range = KeyRange(connection, table, schema, pruning)
         self._sends_few = not fills_table and all(schema[name].type.name in _SENT for name in schema.key)
 
     def compare(self, rows: pl.DataFrame, *, others_than: int | None = None, own: int | None = None) -> ProbeResult:
@@ -91,7 +91,8 @@ class Probe:
         else:
             places = pl.int_range(rows.height, dtype=pl.Int32).alias(_PLACE)
             self._fill(rows.select(places, ROW_HASH, *self._schema.key))
-            answer = self._read_by_index(self._query(PROBE, rows, others_than, own))
+            with self._key_range.joined(rows) as within:
+                answer = read_codes(self._connection, self._query(PROBE, within, others_than, own))
         place, new, differing = answer // _FLAGS, answer & _NEW > 0, answer & _DIFFERS > 0
         return ProbeResult(
             np.sort(place[new]),
@@ -101,7 +102,7 @@ class Probe:
         )
 
     def _query(
-        self, probe: sql.Composable, rows: pl.DataFrame, others_than: int | None, own: int | None
+        self, probe: sql.Composable, within: sql.Composable, others_than: int | None, own: int | None
     ) -> sql.Composed:
         """SQL that compares the rows of a probe with the table, and returns those that `compare` is asked for."""
         conditions = [differs("p")]
@@ -127,7 +128,7 @@ class Probe:
             probe=probe,
             table=self._table,
             match=same_key(self._schema, "t", "p"),
-            within=self._pruning.condition(rows),
+            within=within,
             conditions=sql.SQL(" OR ").join(conditions),
         )
 
@@ -144,7 +145,9 @@ class Probe:
             arrays=sql.SQL(", ").join(sql.SQL("%s::{}[]").format(sql.SQL(type_)) for type_ in types),
         )
         values = [rows.get_column(name).to_list() for name in names]
-        return self._read_by_index(self._query(probe, rows, others_than, own), values)
+        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+            query = self._query(probe, self._pruning.condition(rows), others_than, own)
+            return read_codes(self._connection, query, values)
 
     def _fill(self, frame: pl.DataFrame) -> None:
         """Replace the contents of the probe with the place, hash and key, in this order, of some rows."""
@@ -162,12 +165,3 @@ class Probe:
         )
         data = encode(wire_frame(frame, self._schema))
         copy_in(self._connection, PROBE, (_PLACE, ROW_HASH, *self._schema.key), data)
-
-    def _read_by_index(self, query: sql.Composed, values: Sequence[object] | None = None) -> Codes:
-        """Return the answer of a query that looks each row up in the table's index: its cost depends only on the batch.
-
-        By default, the planner reads the whole table for each batch. That took twice the time for a table of five
-        batches, and the time grows with the table.
-        """
-        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
-            return read_codes(self._connection, query, values)

@@ -133,7 +133,13 @@ def difference(connection: Connection, table: str, partition_by: PartitionBy | N
     return ""
 
 
-def ensure(connection: Connection, table: str, partition_by: PartitionBy, periods: Sequence[Period]) -> None:
+def ensure(
+    connection: Connection,
+    table: str,
+    partition_by: PartitionBy,
+    periods: Sequence[Period],
+    fillfactor: int | None = None,
+) -> None:
     """Make the child tables of some periods that a table lacks.
 
     Concurrent callers wait for one another. Readers and writers of the table do not wait.
@@ -143,6 +149,7 @@ def ensure(connection: Connection, table: str, partition_by: PartitionBy, period
         table: ``schema.table``, which is partitioned as declared.
         partition_by: As declared.
         periods: From `PartitionBy.periods_of`.
+        fillfactor: Of the child tables that are made, in percent; None for that of the server.
 
     Raises:
         LoadError: If the table would have more than `MOST` child tables, or a child table was detached by hand. None
@@ -157,7 +164,7 @@ def ensure(connection: Connection, table: str, partition_by: PartitionBy, period
             _check_number(connection, table, partition_by, missing)
             connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(SCHEMA)))
         for period in missing:
-            _make(connection, table, period)
+            _make(connection, table, period, fillfactor)
 
 
 def count_rows(connection: Connection, children: Iterable[ChildTable]) -> int:
@@ -218,7 +225,7 @@ def _check_number(connection: Connection, table: str, partition_by: PartitionBy,
         )
 
 
-def _make(connection: Connection, table: str, period: Period) -> None:
+def _make(connection: Connection, table: str, period: Period, fillfactor: int | None) -> None:
     name = _child_name(table, period)
     child = sql.Identifier(SCHEMA, name)
     if connection.execute("SELECT to_regclass(%s)", (child.as_string(connection),)).fetchone() != (None,):
@@ -226,7 +233,10 @@ def _make(connection: Connection, table: str, period: Period) -> None:
             f"The table {child.as_string(connection)} exists, and is not attached to {table}. The batch was not "
             "written. Attach it again, or rename it."
         )
-    connection.execute(sql.SQL("CREATE TABLE {} (LIKE {})").format(child, identifier(table)))
+    filled: sql.Composable = sql.SQL("")
+    if fillfactor is not None:
+        filled = sql.SQL(" WITH (fillfactor = {})").format(sql.Literal(fillfactor))
+    connection.execute(sql.SQL("CREATE TABLE {} (LIKE {}){}").format(child, identifier(table), filled))
     connection.execute(
         sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
             identifier(table), child, *(sql.Literal(f"{day} 00:00:00+00") for day in (period.begin, period.end))

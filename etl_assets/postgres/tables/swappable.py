@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from etl_assets.schema import Schema
 
 _PLAIN: Final = (
-    "SELECT c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relispartition AND c.reloptions IS NULL "
+    "SELECT c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relispartition "
+    "AND NOT EXISTS (SELECT FROM pg_options_to_table(c.reloptions) o WHERE o.option_name <> 'fillfactor') "
     "AND c.reltablespace = 0 AND c.relreplident = 'd' AND c.reloftype = 0 "
     "AND c.relowner = current_user::regrole AND has_schema_privilege(c.relnamespace, 'CREATE') "
     "AND has_database_privilege(current_database(), 'CREATE') "

@@ -1,9 +1,10 @@
 """Writes rows into a table: finds which are new and which differ, and writes these by the cheapest way.
 
-There are four ways, with the same result. Rows whose keys are all new are copied straight into the table. For rows
+There are five ways, with the same result. Rows whose keys are all new are copied straight into the table. For rows
 that were delivered before, only key and row hash are sent first, then the rows that are new or differ. Many of these
 replace the old rows, which are deleted, see `delete_and_copy`. All others go through a staging table and are merged by
-one ordered, guarded upsert.
+one ordered, guarded upsert; if they are many, and pages have room for new versions, the rows that are there are updated
+before it.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from etl_assets.postgres.tables.names import identifier
 from etl_assets.postgres.tables.probe import Probe
 from etl_assets.postgres.tables.range_partitions import Pruning
 from etl_assets.postgres.tables.reloading import hand_over
+from etl_assets.postgres.tables.update_in_place import UpdateInPlace
 from etl_assets.schema import RECORD_NO, ROW_HASH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from psycopg.errors import Diagnostic
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     Protect = Callable[[pl.DataFrame], pl.DataFrame]
 
 _STAGING: Final = sql.Identifier("pg_temp", "etl_staging")
+_ALL: Final = sql.SQL("true")
 REPLACED_FROM: Final = 1_000
 """From this number of rows on, old rows are deleted and new ones copied; an update of a few rows bloats less."""
 _RETURNS_OLD: Final = 180_000
@@ -110,9 +113,10 @@ class TableWriter:
         self._probe = Probe(connection, table, schema, self._pruning)
         self.was_empty = self._expect_new = _has_no_rows(connection, self._table)
         self._mostly_changed = False
-        self._replacing = DeleteAndCopy(connection, table, schema)
+        self._replacing = DeleteAndCopy(connection, table, schema, self._pruning)
         self._compared: tuple[pl.DataFrame, ProbeResult] | None = None
         self._is_partitioned = self._pruning.column is not None
+        self._updating = UpdateInPlace(connection, table, schema, self._pruning, _STAGING)
 
     @property
     def sends_everything(self) -> bool:
@@ -220,7 +224,9 @@ class TableWriter:
         overlapping keys lock them in the same order and do not deadlock. Sorting again would take a fifth of the time
         of the merge.
         """
-        if protect is None and not self._refresh_hashes and (replaced := self._replace(rows, encoded)) is not None:
+        in_place = rows.height >= REPLACED_FROM and self._updating.is_cheaper()
+        simple = protect is None and not self._refresh_hashes and not in_place
+        if simple and (replaced := self._replace(rows, encoded)) is not None:
             return replaced
         self._stage(rows, encoded)
         if self._refresh_hashes:
@@ -230,13 +236,31 @@ class TableWriter:
             if protected.height:
                 hand_over(self._connection, self._name, self._schema, protected)
                 self._stage(rows.join(protected, on=self._schema.key, how="anti", maintain_order="left"))
-        before_merge = self._find_repeated(rows) if self.guard.looks_for_repeated and not self._returns_old else ()
+        before = self.guard.looks_for_repeated and not self._returns_old and not in_place
+        repeated = list(self._find_repeated(rows)) if before else []
         new = self._count_new(rows) if self._is_partitioned and not self._returns_old else 0
-        row = self._connection.execute(self._merge_statement(), self.guard.values()).fetchone()
-        inserted, written, repeated = row or (0, 0, None)
-        inserted += new
+        updated = 0
+        if in_place:
+            updated, repeated = self._updating.write(rows, self.guard)
+        inserted, written, found = self._upsert(rows, missing=in_place) if updated < rows.height else (0, 0, ())
+        inserted, written = inserted + new, written + updated
         unchanged = rows.height - written
-        return Written(inserted, written - inserted, unchanged, unchanged, (*before_merge, *(repeated or ())))
+        return Written(inserted, written - inserted, unchanged, unchanged, (*repeated, *found))
+
+    def _upsert(self, rows: pl.DataFrame, *, missing: bool) -> tuple[int, int, Sequence[int]]:
+        """Merge the staged rows, or those alone whose key is missing in the table.
+
+        Returns:
+            How many were inserted and how many written, and the numbers of the repeated records.
+        """
+        if missing:
+            with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+                statement = self._merge_statement(self._updating.lacking(rows))
+                row = self._connection.execute(statement, self.guard.values(), prepare=False).fetchone()
+        else:
+            row = self._connection.execute(self._merge_statement(), self.guard.values()).fetchone()
+        inserted, written, repeated = row or (0, 0, None)
+        return inserted, written, repeated or ()
 
     def _replace(self, rows: pl.DataFrame, encoded: bytes | None) -> Written | None:
         """Delete the rows of the table that are to be replaced, and copy the new ones; None if that is not possible."""
@@ -251,8 +275,11 @@ class TableWriter:
         inserted = replaced.written - replaced.deleted
         return Written(inserted, replaced.deleted, unchanged, unchanged, replaced.repeated)
 
-    def _merge_statement(self) -> sql.Composed:
-        """SQL that merges the staged rows; returns how many it inserted, wrote, and the repeated records."""
+    def _merge_statement(self, condition: sql.Composable = _ALL) -> sql.Composed:
+        """SQL that merges the staged rows ``s`` of which a condition is true.
+
+        It returns how many it inserted, wrote, and the repeated records.
+        """
         names = [name for name in self._columns if name not in self._schema.key]
         repeated: sql.Composable = sql.SQL("NULL::bigint")
         if self.guard.looks_for_repeated and self._returns_old:
@@ -264,13 +291,14 @@ class TableWriter:
             old = sql.SQL("old.{} IS NULL").format(sql.Identifier(ROW_HASH))
             fresh = old if self._returns_old else sql.SQL("false")
         return sql.SQL(
-            "WITH written AS (INSERT INTO {table} AS t ({columns}) SELECT {columns} FROM {staging} "
+            "WITH written AS (INSERT INTO {table} AS t ({columns}) SELECT {columns} FROM {staging} s WHERE {condition} "
             "ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE {changed} "
             "RETURNING {fresh} AS fresh, {repeated} AS repeated) SELECT count(*) FILTER (WHERE fresh), count(*), "
             "array_agg(DISTINCT repeated) FILTER (WHERE repeated IS NOT NULL) FROM written"
         ).format(
             table=self._table,
             staging=_STAGING,
+            condition=condition,
             columns=sql.SQL(", ").join(map(sql.Identifier, self._columns)),
             key=sql.SQL(", ").join(map(sql.Identifier, self._schema.key)),
             changes=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names),
