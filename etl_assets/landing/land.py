@@ -158,8 +158,11 @@ def batches(
                     index_ = FoundIndex(index_.member, index_.size, index_.names, index_.spans, found=found)
                 with readable_by(extractor.frozen_format, file) as readable:
                     read = extractor.frozen_format.read(readable, name, index=index_)
-                    with Prefetch(iter(read)) as batches_ahead:
-                        yield from batches_ahead
+                    if len(index_.spans) == 1:
+                        yield from read
+                    else:
+                        with Prefetch(iter(read)) as batches_ahead:
+                            yield from batches_ahead
                 left -= 1
             if not left:
                 return
