@@ -13,7 +13,7 @@ import resource
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def blocks():
-    return [bytearray(b"x") * (24 * 1024 * 1024) for _ in range(4)]
+    return [bytearray(b"x") * (6 * 1024 * 1024) for _ in range(4)]
 blocks()
 begun = faults()
 for _ in range(10):
