@@ -86,15 +86,15 @@ def _loads(
     with EmbeddedServer.start(work) as server:
         databases = Databases(server.superuser_url())
         measured: list[Measured] = []
-        profiling: dict[int, Report] = {}
+        parts: dict[int, Report] = {}
         for size, usual in plan.items():
             bench = Bench(databases, size, work, with_ours=with_ours)
             measured += _measure(console, bench, pairs or usual)
             if with_ours:
-                with _step(console, f"{size:,} records: profiling"):
-                    profiling[size] = bench.profiling()
+                with _step(console, f"{size:,} records: the parts of the client"):
+                    parts[size] = bench.client_parts()
             bench.clean_up()
-        made = grids(measured, profiling)
+        made = grids(measured, parts)
         if with_ours:
             made.insert(1, processor_grid(measured))
             made += _measure_partitions(console, PartitionBench(databases, work, QUICK if quick else FULL))

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
 
+from benchmarks.client_parts import MERGE, PROFILE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -73,17 +75,17 @@ class Grid:
         return f"## {self.title}\n\n" + "\n".join(f"| {line} |" for line in lines) + "\n"
 
 
-def grids(measured: Sequence[Measured], profiling: Mapping[int, Report]) -> list[Grid]:
+def grids(measured: Sequence[Measured], parts: Mapping[int, Report]) -> list[Grid]:
     """Every table there is something for.
 
     Args:
         measured: The scenarios.
-        profiling: By the number of records.
+        parts: What each part costs the client, by the number of records.
     """
     ours = [one for one in measured if one.ours]
     made = [_psql_times(measured)]
     if ours:
-        made = [_times(ours), _whole_process(ours), _memory(ours), _phases(ours), _profiling(ours, profiling), *made]
+        made = [_times(ours), _whole_process(ours), _memory(ours), _phases(ours), _client_parts(parts), *made]
     return made
 
 
@@ -150,19 +152,17 @@ def _phases(measured: Sequence[Measured]) -> Grid:
     return Grid("Where the time goes: seconds by phase (phases that run at once overlap)", heads, tuple(rows))
 
 
-def _profiling(measured: Sequence[Measured], profiling: Mapping[int, Report]) -> Grid:
-    heads = ("records", "profiling s", "of it merging s", "first load s", "ratio", "limit", "")
+def _client_parts(parts: Mapping[int, Report]) -> Grid:
+    names = list(dict.fromkeys(name for report in parts.values() for name in report.phases))
     rows = []
-    for one in measured:
-        if one.scenario.variant != "first" or one.records not in profiling:
-            continue
-        report = profiling[one.records]
-        load = median(ingest.report.seconds for ingest in one.ours)
-        ratio = report.seconds / load
-        limit = PROFILING_LIMIT if one.records >= LIMITS_FROM else None
-        cells = (f"{report.seconds:.2f}", f"{report.phases['merge']:.2f}", f"{load:.2f}", f"{ratio:.2f}")
-        rows.append((f"{one.records:,}", *cells, *verdict(ratio, limit)))
-    return Grid("Profiling every column, against the load of the same batches", heads, tuple(rows))
+    for records, report in parts.items():
+        share = (report.phases[PROFILE] + report.phases[MERGE]) / report.cpu_seconds
+        cells = [f"{report.phases[name] / records * 1_000_000:.2f}" for name in names]
+        total = f"{report.cpu_seconds / records * 1_000_000:.2f}"
+        limits = verdict(share, PROFILING_LIMIT if records >= LIMITS_FROM else None)
+        rows.append((f"{records:,}", *cells, total, f"{share:.2f}", *limits))
+    heads = ("records", *names, "all", "share of profiles", "limit", "")
+    return Grid("Processor seconds of the client for each million records, without a database", heads, tuple(rows))
 
 
 def _psql_times(measured: Sequence[Measured]) -> Grid:

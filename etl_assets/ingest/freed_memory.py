@@ -15,12 +15,12 @@ _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
 _LARGEST_BLOCK: Final = 32 * 1024 * 1024
 """Larger blocks are given back at once, as before; no version of the C library allows more."""
-_MOST_KEPT: Final = 128 * 1024 * 1024
+_MOST_KEPT: Final = 32 * 1024 * 1024
 
 
 @cache
 def keep_freed_memory() -> None:
-    """Let this process keep up to 128 MiB of freed memory, from now on; on other systems than glibc, do nothing."""
+    """Let this process keep up to 32 MiB of freed memory, from now on; on other systems than glibc, do nothing."""
     if sys.platform != "linux":
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none

@@ -1,4 +1,4 @@
-"""A stream that is copied while it is read: a thread hashes and writes each chunk that the reader has just read."""
+"""A stream that is copied while it is read: threads hash and write each chunk that the reader has just read."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Copying(io.RawIOBase):
         self._target = target
         self._digester = Digester()
         self._ready = b""
-        self._worker = ThreadPoolExecutor(1, "etl-assets-copying")
-        self._last: Future[None] | None = None
+        self._workers = ThreadPoolExecutor(2, "etl-assets-copying")
+        self._last: list[Future[None]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -47,7 +47,7 @@ class Copying(io.RawIOBase):
                 pass
             self._finish()
         finally:
-            self._worker.shutdown()
+            self._workers.shutdown()
 
     def digests(self) -> Digests:
         """Return the digests of all bytes; call it once, after the block."""
@@ -82,17 +82,20 @@ class Copying(io.RawIOBase):
         chunk = self._source.read(size)
         if chunk:
             self._finish()
-            self._last = self._worker.submit(self._copy_chunk, chunk)
+            self._last = [
+                self._workers.submit(self._digester.update_whole, chunk),
+                self._workers.submit(self._copy_chunk, chunk),
+            ]
         return chunk
 
     def _copy_chunk(self, chunk: bytes) -> None:
-        self._digester.update(chunk)
+        self._digester.update_blocks(chunk)
         view = memoryview(chunk)
         while view:
             view = view[self._target.write(view) :]
 
     def _finish(self) -> None:
         """Wait for the copy of the last chunk; raise its error, if any."""
-        last, self._last = self._last, None
-        if last is not None:
-            last.result()
+        last, self._last = self._last, []
+        for part in last:
+            part.result()

@@ -45,7 +45,15 @@ class Digester:
 
     def update(self, chunk: bytes) -> None:
         """Add a chunk of any size."""
+        self.update_whole(chunk)
+        self.update_blocks(chunk)
+
+    def update_whole(self, chunk: bytes) -> None:
+        """Add a chunk to the digest of all bytes only; `update_blocks`, in any thread, adds it to the others."""
         self._whole.update(chunk)
+
+    def update_blocks(self, chunk: bytes) -> None:
+        """Add a chunk to the digests of the blocks only; see `update_whole`."""
         view = memoryview(chunk)
         while view:
             part = view[: BLOCK_BYTES - self._size % BLOCK_BYTES]

@@ -1,4 +1,4 @@
-"""Remembers what landing found out about batches, for the load that follows in the same process.
+"""Remembers what landing found out about batches, and a small batch that was read, for the load that follows.
 
 A load in another process, or a reload, finds it out again. So nothing depends on it but the time.
 """
@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from etl_assets.extract.base import Format
-    from etl_assets.model.batch import Sized
+    from etl_assets.model.batch import RawBatch, Sized
+    from etl_assets.model.delivery import MemberIndex
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Bytes that are remembered of all files; four for each record of delimited text."""
+MOST_READ: Final = 256 * 1024
+"""Bytes of the largest batch that is remembered as it was read."""
 
 
 class Found:
@@ -59,9 +62,35 @@ class Found:
             return self._files[key]
 
 
+class ReadBatch:
+    """The batch that was read last before its load, as it was parsed. It is given away once."""
+
+    def __init__(self) -> None:
+        self._batches: dict[tuple[str, str, MemberIndex], RawBatch] = {}
+
+    def remember(self, sha256: str, format_: Format, index: MemberIndex, batch: RawBatch) -> None:
+        """Remember a batch instead of the one before, unless it is large.
+
+        Args:
+            sha256: Of the bytes of the delivery.
+            format_: By which they were read.
+            index: Of the member, with the span of the batch alone.
+            batch: The batch, which holds its bytes.
+        """
+        self._batches.clear()
+        if batch.span.length <= MOST_READ:
+            self._batches[sha256, repr(format_), index] = batch
+
+    def take(self, sha256: str, format_: Format, index: MemberIndex) -> RawBatch | None:
+        """Return the batch of a member of which nothing else is to be read, and forget it; None if it is not known."""
+        return self._batches.pop((sha256, repr(format_), index), None) if self._batches else None
+
+
 def _size(found: Mapping[int, Sized]) -> int:
     return sum(value.nbytes for value in found.values())
 
 
 FOUND: Final = Found()
 """What this process found out."""
+READ: Final = ReadBatch()
+"""What this process has read and not loaded yet."""

@@ -14,7 +14,7 @@ from etl_assets.errors import DeliveryError, DeliveryIncompleteError
 from etl_assets.extract.prefetch import Prefetch
 from etl_assets.extract.spool import readable_by
 from etl_assets.extract.unpack import Member, looks_packed, unpack
-from etl_assets.landing.found import FOUND
+from etl_assets.landing.found import FOUND, READ
 from etl_assets.model.delivery import FoundIndex, Manifest, MemberIndex
 
 if TYPE_CHECKING:
@@ -119,13 +119,23 @@ def members_of(extractor: Extractor, store: LandingStore, manifest: Manifest) ->
     return _with_a_batch(members)
 
 
+def first_batch(extractor: Extractor, store: LandingStore, manifest: Manifest) -> RawBatch:
+    """Return the first batch of a delivery, which has one. If it is small, `batches` does not read it again."""
+    number = manifest.spans[0].batch
+    batch = next(iter(batches(extractor, store, manifest, {number})))
+    (index_,) = _wanted(extractor, manifest, {number}).values()
+    READ.remember(manifest.sha256, extractor.frozen_format, index_, batch)
+    return batch
+
+
 def batches(
     extractor: Extractor, store: LandingStore, manifest: Manifest, numbers: Container[int] | None = None
 ) -> Iterator[RawBatch]:
     """Read batches of a delivery from its frozen bytes.
 
     In a file that is not packed, seek to them; in a packed one, unpack the bytes before them and skip those. A thread
-    reads and unpacks the next batch while the caller works on one.
+    reads and unpacks the next batch while the caller works on one. A single one that `first_batch` has read is not read
+    again.
 
     Args:
         extractor: Knows the format of the partition.
@@ -136,15 +146,12 @@ def batches(
     Yields:
         The batches, in order.
     """
-    union = extractor.frozen_format.naming == "union"
-    wanted: dict[str, MemberIndex] = {}
-    for member in manifest.members:
-        spans = tuple(span for span in member.spans if numbers is None or span.batch in numbers)
-        if spans:
-            names = manifest.names if union else member.names
-            wanted[member.member] = replace(member, names=names, spans=spans)
+    wanted = _wanted(extractor, manifest, numbers)
     left = len(wanted)
     if not left:
+        return
+    if left == 1 and (read := READ.take(manifest.sha256, extractor.frozen_format, *wanted.values())) is not None:
+        yield read
         return
     with (
         store.open(manifest) as stream,
@@ -157,12 +164,27 @@ def batches(
                 if found:
                     index_ = FoundIndex(index_.member, index_.size, index_.names, index_.spans, found=found)
                 with readable_by(extractor.frozen_format, file) as readable:
-                    read = extractor.frozen_format.read(readable, name, index=index_)
-                    with Prefetch(iter(read)) as batches_ahead:
-                        yield from batches_ahead
+                    in_order = extractor.frozen_format.read(readable, name, index=index_)
+                    if len(index_.spans) == 1:
+                        yield from in_order
+                    else:
+                        with Prefetch(iter(in_order)) as batches_ahead:
+                            yield from batches_ahead
                 left -= 1
             if not left:
                 return
+
+
+def _wanted(extractor: Extractor, manifest: Manifest, numbers: Container[int] | None) -> dict[str, MemberIndex]:
+    """Return the index of the members that have some batches, with the spans of these."""
+    union = extractor.frozen_format.naming == "union"
+    wanted: dict[str, MemberIndex] = {}
+    for member in manifest.members:
+        spans = tuple(span for span in member.spans if numbers is None or span.batch in numbers)
+        if spans:
+            names = manifest.names if union else member.names
+            wanted[member.member] = replace(member, names=names, spans=spans)
+    return wanted
 
 
 def _store_manifest(store: LandingStore, manifest: Manifest) -> Manifest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,7 +28,7 @@ from etl_assets.postgres.faults import translate
 from etl_assets.postgres.ledger import deliveries, entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from etl_assets.load.base import LoadRequest, OpenBatches, ReplayRequest
     from etl_assets.model.batch import Batch
@@ -137,10 +137,13 @@ class PostgresLoader(Loader):
     def _write(
         self, load: DeliveryLoad, batches: Iterator[Batch], missing: set[int], seconds: defaultdict[str, float]
     ) -> None:
-        """Write batches in this thread, while another thread reads and prepares; ``missing`` are their numbers."""
-        prepared_batches = load.prepare_batches(timed(batches, seconds, "read"))
-        with Prefetch(timed(prepared_batches, seconds, "read+prepare")) as prefetched:
-            for prepared in timed(iter(prefetched), seconds, "wait"):
+        """Write batches in this thread, while another thread reads and prepares; ``missing`` are their numbers.
+
+        A single batch needs no other thread.
+        """
+        prepared_batches = timed(load.prepare_batches(timed(batches, seconds, "read")), seconds, "read+prepare")
+        with closing(prepared_batches) if len(missing) == 1 else Prefetch(prepared_batches) as ahead:
+            for prepared in timed(iter(ahead), seconds, "wait"):
                 missing.discard(prepared.batch.span.batch)
                 with stopwatch(seconds, "database"):
                     load.write(prepared, self.transaction, completes=not missing)
@@ -157,7 +160,7 @@ def stopwatch(seconds: defaultdict[str, float], phase: str) -> Iterator[None]:
         seconds[phase] += time.perf_counter() - began
 
 
-def timed(items: Iterator[T], seconds: defaultdict[str, float], phase: str) -> Iterator[T]:
+def timed(items: Iterator[T], seconds: defaultdict[str, float], phase: str) -> Generator[T]:
     """Yield the same items, and add the time that each took to a phase."""
     while True:
         with stopwatch(seconds, phase):

@@ -107,7 +107,8 @@ def prepare(batch: Batch, target: Target, delivery_id: int, seed: int) -> Prepar
     rows = with_marks(rows, target, delivery_id, seed)
     reported = {rule: len(numbers) for rule, numbers in batch.reported.items()}
     places = {rule: places_of(batch, numbers) for rule, numbers in batch.reported.items()}
-    rejected = rejected_records(batch, schema)
+    key_names = schema.published_key(batch.raw.names) if target.keys_are_published else ()
+    rejected = rejected_records(batch, schema, key_names)
     if not target.writer.deletes:  # a mode that deletes reads the keys of rejected records later
         batch.raw.forget()
     return Prepared(

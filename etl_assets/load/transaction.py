@@ -227,15 +227,9 @@ class BatchTransaction:
         """Put the rejected records in the quarantine, and find whether their cases are known."""
         if prepared.rejected.is_empty():
             return
-        span, target = prepared.batch.span, self.target
-        key_names = target.schema.published_key(prepared.batch.raw.names) if target.keys_are_published else ()
+        span = prepared.batch.span
         quarantine.put(
-            self.connection,
-            self.delivery,
-            self.holder.run_id,
-            prepared.rejected,
-            key_names,
-            same_partition=self.disjoint,
+            self.connection, self.delivery, self.holder.run_id, prepared.rejected, same_partition=self.disjoint
         )
         cases.relate(self.connection, self.delivery, span.first_record, span.last_record)
 

@@ -14,14 +14,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 
 if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 _MOST: Final = 4
 """So many connections to a database are kept at most."""
-_RESET: Final = "SELECT pg_advisory_unlock_all(); RESET ALL; DISCARD TEMP"
+_RESET: Final = b"SELECT pg_advisory_unlock_all(); RESET ALL; DISCARD TEMP"
 """Ends what a session may leave. Prepared statements stay, so that the server plans each once."""
 
 _runs: Final[Counter[str]] = Counter()
@@ -65,10 +65,10 @@ def give_back(url: str, connection: Connection) -> None:
     """Release what a session holds, and keep its connection; close it if no run is executed, or if it has changed."""
     if url in _runs and _is_as_opened(connection):
         with suppress(psycopg.Error):
-            connection.execute(_RESET)
+            reset = connection.pgconn.exec_(_RESET)  # a cursor would take longer than the server does
             with _lock:
                 connections = _kept[os.getpid(), url]
-                if url in _runs and len(connections) < _MOST:
+                if reset.status == ExecStatus.COMMAND_OK and url in _runs and len(connections) < _MOST:
                     connections.append(connection)
                     return
     connection.close()

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.checks import VOLUME
 from etl_assets.model.comparison import Comparison
-from etl_assets.watch.history_statistics import Point, compare, least_spread, middle, spread
+from etl_assets.watch.history_statistics import Point, compare, compare_numbers, least_spread, middle, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,7 +60,7 @@ def check_volume(records: Point, history: Sequence[Point], volume: Volume) -> Ch
     """
     earlier: list[Point] = []
     for point in history[-volume.history :]:
-        earlier.append(replace(point, anomalous=_breach(point, earlier, volume) is not None))
+        earlier.append(point._replace(anomalous=_breach(point, earlier, volume) is not None))
     usual = compare(records, earlier, _volume_is_anomalous(volume), volume.minimum_history)
     text = f"{records.value:,.0f} records"
     range_ = f"{min(usual.values):,.0f} to {max(usual.values):,.0f}" if usual.values else ""
@@ -123,7 +124,7 @@ class _Statistic:
 
     Attributes:
         name: Name to show to people.
-        compute: Computes the number from a profile and the column's usual deviation; None if there is none.
+        compute: Computes the numbers from profiles and the column's usual deviation; None where there is none.
         noise: Standard deviation by which the number varies by chance, for a number of rows.
         describe: Formats a number, given its usual value, as a text that reveals no value of the column.
         unit: Text after the formatted number.
@@ -131,7 +132,7 @@ class _Statistic:
     """
 
     name: str
-    compute: Callable[[ColumnProfile, float], float | None]
+    compute: Callable[[Sequence[ColumnProfile], float], list[float | None]]
     noise: Callable[[int], float]
     describe: Callable[[float, float], str]
     unit: str = ""
@@ -145,15 +146,20 @@ def _compare_column(
     thresholds: Distribution,
 ) -> list[Comparison]:
     day, profile = delivery
-    unit = _usual_deviation([past for _, past in history] or [profile])
+    days, profiles = [on for on, _ in history], [past for _, past in history]
+    unit = _usual_deviation(profiles or [profile])
+    profiles.append(profile)
     found: dict[str, Comparison] = {}
     for statistic in statistics:
-        value = statistic.compute(profile, unit)
+        *numbers, value = statistic.compute(profiles, unit)
         if value is None:
             continue
-        points = [Point(past, on) for on, other in history if (past := statistic.compute(other, unit)) is not None]
+        earlier = [past for past in numbers if past is not None]
+        known = days
+        if len(earlier) < len(numbers):
+            known = [on for past, on in zip(numbers, days, strict=True) if past is not None]
         far, never = _is_far(thresholds, statistic.noise(profile.rows), statistic.grain / unit)
-        usual = compare(Point(value, day), points, far, thresholds.minimum_history, steady=never)
+        usual = compare_numbers(Point(value, day), earlier, known, far, thresholds.minimum_history, steady=never)
         if usual.values:
             found[statistic.name] = _comparison(profile.column, statistic, value, usual)
     if _DISTINCT_SHARE.name in found:
@@ -222,31 +228,39 @@ def _statistics(column: Column, schema: Schema) -> tuple[_Statistic, ...]:
 
 
 def _mean(name: str) -> _Statistic:
-    def compute(profile: ColumnProfile, unit: float) -> float | None:
-        return None if profile.mean is None else profile.mean / unit
+    def compute(profiles: Sequence[ColumnProfile], unit: float) -> list[float | None]:
+        return [None if profile.mean is None else profile.mean / unit for profile in profiles]
 
     return _Statistic(name, compute, _sampling, _movement, " deviations")
 
 
 def _deviation(name: str) -> _Statistic:
-    def compute(profile: ColumnProfile, unit: float) -> float | None:
-        if profile.deviation is None:
-            return None
-        return math.log(min(max(profile.deviation / unit, 1 / _LARGEST_RATIO), _LARGEST_RATIO))
+    def compute(profiles: Sequence[ColumnProfile], unit: float) -> list[float | None]:
+        return [
+            None
+            if profile.deviation is None
+            else math.log(min(max(profile.deviation / unit, 1 / _LARGEST_RATIO), _LARGEST_RATIO))
+            for profile in profiles
+        ]
 
     return _Statistic(name, compute, _sampling, _ratio, " times the usual")
 
 
 def _quantile(name: str, rank: float, noise: Callable[[int], float]) -> _Statistic:
-    def compute(profile: ColumnProfile, unit: float) -> float | None:
-        return profile.quantiles[rank] / unit if rank in profile.quantiles else None
+    def compute(profiles: Sequence[ColumnProfile], unit: float) -> list[float | None]:
+        return [None if (quantile := profile.quantiles.get(rank)) is None else quantile / unit for profile in profiles]
 
     return _Statistic(name, compute, noise, _movement, " deviations")
 
 
+@lru_cache(maxsize=1_024)
 def _angle(share: float) -> float:
     """Return a share on the scale of Cohen's h."""
     return 2 * math.asin(math.sqrt(share))
+
+
+def _null_angles(profiles: Sequence[ColumnProfile], _unit: float) -> list[float | None]:
+    return [_angle(profile.null_share) if profile.nulls else 0.0 for profile in profiles]
 
 
 def _percent(angle: float, _usual: float) -> str:
@@ -273,22 +287,27 @@ def _sampling_of_quantile(rows: int) -> float:
 _STEP_MARGIN: Final = 1.001
 """A move of up to this many steps counts as one step: division before the comparison rounds numbers."""
 _LARGEST_RATIO: Final = 1e3
-_NULL_SHARE: Final = _Statistic("null share", lambda profile, _: _angle(profile.null_share), _sampling, _percent)
+_NULL_SHARE: Final = _Statistic("null share", _null_angles, _sampling, _percent)
 _TRUE_SHARE: Final = _Statistic(
     "share of true",
-    lambda profile, _: None if profile.mean is None else _angle(min(max(profile.mean, 0.0), 1.0)),
+    lambda profiles, _: [
+        None if profile.mean is None else _angle(min(max(profile.mean, 0.0), 1.0)) for profile in profiles
+    ],
     _sampling,
     _percent,
 )
 _DISTINCT: Final = _Statistic(
     "distinct values",
-    lambda profile, _: None if profile.distinct is None else math.log1p(profile.distinct),
+    lambda profiles, _: [None if profile.distinct is None else math.log1p(profile.distinct) for profile in profiles],
     lambda _: _ESTIMATE,
     lambda value, _: f"{math.expm1(value):,.0f}",
 )
 _DISTINCT_SHARE: Final = _Statistic(
     "distinct share",
-    lambda profile, _: math.log(profile.distinct / profile.values) if profile.distinct and profile.values else None,
+    lambda profiles, _: [
+        math.log(profile.distinct / values) if profile.distinct and (values := profile.values) else None
+        for profile in profiles
+    ],
     lambda _: _ESTIMATE,
     _ratio,
 )

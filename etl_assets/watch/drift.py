@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from etl_assets import alerts
-from etl_assets.landing import batches
+from etl_assets.landing import first_batch
 from etl_assets.model.drift import AMENDED_KINDS, CELL_KINDS, STRUCTURE_KINDS, Published
 from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries
@@ -77,14 +77,13 @@ def observe_delivery(source: Source, delivery: Delivery, warehouse: Warehouse) -
         LoadError: If the database broke off. Nothing was written; the delivery is compared when it is landed again.
     """
 
-    def first_batch() -> RawBatch:
-        first = frozenset(span.batch for span in delivery.manifest.spans[:1])
+    def read_first() -> RawBatch:
         extractor = source.extractor.of_partition(delivery.partition)
-        return next(iter(batches(extractor, warehouse.store, delivery.manifest, first)))
+        return first_batch(extractor, warehouse.store, delivery.manifest)
 
     return in_session(
         warehouse.url,
-        lambda connection: observe_names(connection, source, delivery, first_batch),
+        lambda connection: observe_names(connection, source, delivery, read_first),
         f"comparing {delivery} with those before it",
     )
 

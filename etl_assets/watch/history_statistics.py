@@ -16,10 +16,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date
 
     IsAnomalous = Callable[[float, Sequence[float]], bool]
@@ -30,8 +30,7 @@ _WEEK: Final = 7
 _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """A number of one delivery.
 
     Attributes:
@@ -88,9 +87,7 @@ def least_spread(ascending: Sequence[float]) -> float:
     return _NORMAL * min(centre - ascending[quarter], ascending[-1 - quarter] - centre)
 
 
-def compare(
-    now: Point, history: Sequence[Point], is_anomalous: IsAnomalous, minimum: int, *, steady: float = 0.0
-) -> Usual:
+def compare(now: Point, history: Sequence[Point], is_anomalous: IsAnomalous, minimum: int) -> Usual:
     """Compare a number with its history.
 
     If there is one delivery a day, the deliveries of the same weekday are the history, once there are enough of them.
@@ -102,19 +99,39 @@ def compare(
         is_anomalous: Whether a number is too far from some others, which are sorted; for one other, whether the two are
             not about equal.
         minimum: How many deliveries a history needs.
-        steady: Of numbers that are no further from one another, none is anomalous.
     """
     past = _Past(is_anomalous, minimum, daily=_is_daily([point.day for point in (*history, now)]))
-    values = [now.value, *(point.value for point in history)]
-    if max(values) - min(values) <= steady:
-        past.add_usual(history)
-    else:
-        for point in history:
-            past.add(point)
+    for point in history:
+        past.add(point)
     return past.compare(now)
 
 
-@dataclass
+def compare_numbers(
+    now: Point,
+    numbers: Sequence[float],
+    days: Sequence[date | None],
+    is_anomalous: IsAnomalous,
+    minimum: int,
+    *,
+    steady: float = 0.0,
+) -> Usual:
+    """Compare a number with a history of which no entry is known to be anomalous; the result is that of `compare`.
+
+    Args:
+        now: The number.
+        numbers: The earlier numbers, oldest first.
+        days: Their days.
+        is_anomalous: As for `compare`.
+        minimum: As for `compare`.
+        steady: A number that is no further from the median of others is not anomalous among them.
+    """
+    past = _Past(is_anomalous, minimum, daily=_is_daily([*days, now.day]))
+    if past.add_usual(numbers, days, steady):
+        return past.compare(now)
+    return compare(now, list(map(Point, numbers, days)), is_anomalous, minimum)
+
+
+@dataclass(slots=True)
 class _Entry:
     """An entry of the history, and whether it was anomalous when it came."""
 
@@ -138,6 +155,30 @@ class _Past:
         self._usual: list[float] = []
         self._of_weekday: defaultdict[int, list[float]] = defaultdict(list)
 
+    def add_usual(self, numbers: Sequence[float], days: Sequence[date | None], steady: float) -> bool:
+        """Add all entries if that is cheap and none is anomalous among those before it; return whether they are added.
+
+        Args:
+            numbers: Of the entries, oldest first.
+            days: Of the entries.
+            steady: A number that is no further from the median of others is not anomalous among them.
+        """
+        all_alike = not numbers or max(numbers) - min(numbers) <= steady
+        if self._daily:
+            if all_alike:
+                self._entries = [_Entry(Point(*each)) for each in zip(numbers, days, strict=True)]
+                self._count_all()
+            return all_alike
+        if all_alike:
+            self._usual = sorted(numbers)
+            return True
+        usual, needed = self._usual, self._needed
+        for place, number in enumerate(numbers):
+            if place >= needed and abs(number - middle(usual)) > steady and self._is_anomalous(number, usual):
+                return False
+            insort(usual, number)
+        return True
+
     def add(self, point: Point) -> None:
         """Add the next entry, after it was compared with those before it."""
         entry = _Entry(point, point.anomalous or self._differs(point))
@@ -149,15 +190,9 @@ class _Past:
         if self._daily:
             self._accept_as_usual([other for other in self._entries if other.weekday == entry.weekday])
 
-    def add_usual(self, points: Iterable[Point]) -> None:
-        """Add entries of which none is anomalous unless that is known."""
-        for point in points:
-            self._entries.append(_Entry(point, point.anomalous))
-        self._count_all()
-
     def compare(self, now: Point) -> Usual:
         """Compare a number with all entries."""
-        others = len(self._entries) - len(self._usual)
+        others = len(self._entries) - len(self._usual) if self._entries else 0
         left_out = f", {others} anomalous {'one' if others == 1 else 'ones'} left out" if others else ""
         if now.day and (same_day := self._same_day(now)):
             compared = f"{len(same_day)} {_DAYS[now.day.weekday()]}s before it{left_out}"
@@ -210,6 +245,8 @@ class _Past:
 
 def _is_daily(days: Sequence[date | None]) -> bool:
     """Whether there usually is one delivery a day."""
+    if None in days:
+        return False
     gaps = [(later - earlier).days for earlier, later in pairwise(days) if earlier and later]
     return len(gaps) == len(days) - 1 > 1 and median(gaps) == 1
 

@@ -19,7 +19,15 @@ import numpy as np
 import polars as pl
 
 from etl_assets.model.profile import RANKS, ColumnProfile
-from etl_assets.watch.sketches import HASH_METHOD, FrequentValues, Quantiles, distinct, merge_hashes, smallest_hashes
+from etl_assets.watch.sketches import (
+    HASH_METHOD,
+    FrequentValues,
+    Quantiles,
+    distinct,
+    merge_hashes,
+    smallest_hashes,
+    without_nulls,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,7 +63,8 @@ def profile_batch(schema: Schema, rows: pl.DataFrame, batches: int = 1) -> bytes
     Returns:
         One part, for `merge`.
     """
-    rows = rows.with_columns(_unsigned_zeros(column.name) for column in schema.columns if column.type.name == "float")
+    floats = [_unsigned_zeros(column.name) for column in schema.columns if column.type.name == "float"]
+    rows = rows.with_columns(floats) if floats else rows
     most = max(FEWEST_SAMPLED, min(SAMPLED_FROM, SAMPLED_OF_DELIVERY // max(1, batches)))
     step = 1 << max(0, (2 * rows.height // most).bit_length() - 1)
     sampled = _sample_rows(rows.height, step)
@@ -63,13 +72,15 @@ def profile_batch(schema: Schema, rows: pl.DataFrame, batches: int = 1) -> bytes
     facts: dict[str, dict[str, Any]] = {}
     blobs: list[bytes] = []
     for column in schema.columns:
-        cells, quantiles = rows[column.name], b""
+        cells, quantiles = rows.get_column(column.name), b""
         facts[column.name] = {"nulls": cells.null_count()}
         if column.name in numbers.columns:
-            number = numbers[column.name]
-            facts[column.name] |= {**_exact(column, cells, number), "top": _frequent(cells[sampled], step)}
+            number = numbers.get_column(column.name)
+            few = cells if sampled is None else cells[sampled]
+            facts[column.name] |= {**_exact(column, cells, number), "top": _frequent(few, step, batches)}
             if column.type.name in _MEASURED:
-                quantiles = Quantiles.summary(number[sampled].drop_nulls().to_numpy(writable=True))
+                measured = number if sampled is None else number[sampled]
+                quantiles = Quantiles.summary(without_nulls(measured).to_numpy(writable=True))
         blobs += (smallest_hashes(cells).tobytes(), quantiles)
     header = {"format": FORMAT, "hashes": HASH_METHOD, "rows": rows.height, "step": step, "columns": facts}
     return _pack(header, blobs)
@@ -211,6 +222,8 @@ def _text(column: Column, stored: Any) -> str:
         case "date" | "timestamp" | "time":
             physical = pl.Int32 if column.type.name == "date" else pl.Int64
             return str(_texts(pl.Series([stored], dtype=physical).cast(column.type.polars)).item())
+        case "integer":
+            return str(int(stored))
         case _:
             return str(_texts(pl.Series([stored], dtype=column.type.polars)).item())
 
@@ -219,21 +232,26 @@ def _texts(values: pl.Series) -> pl.Series:
     return values.dt.to_string("iso:strict") if values.dtype == pl.Datetime else values.cast(pl.String)
 
 
-def _sample_rows(rows: int, step: int) -> slice | pl.Series:
-    """Draw one row at random from every ``step`` consecutive rows: periodic values are counted correctly."""
+def _sample_rows(rows: int, step: int) -> pl.Series | None:
+    """Draw one row at random from every ``step`` consecutive rows: periodic values are counted correctly.
+
+    Returns:
+        The numbers of the rows; None for all of them.
+    """
     if step == 1:
-        return slice(None)
+        return None
     strata = rows // step
     return pl.Series(np.arange(strata) * step + np.random.default_rng(step).integers(0, step, size=strata))
 
 
-def _frequent(sample: pl.Series, step: int) -> list[tuple[str, int]]:
+def _frequent(sample: pl.Series, step: int, batches: int) -> list[tuple[str, int]]:
     """Return the most frequent values of a sample, with their numbers of sampled rows.
 
-    A value that is in the sample only once says nothing about the rest of the batch.
+    A value that is in the sample only once says nothing about the rest of the batch; and if there is no other batch, it
+    is not frequent.
     """
     counted = sample.value_counts(name="rows")
-    enough = counted["rows"] >= max(1 + (step > 1), sample.len() // _FREQUENT_OF_BATCH)
+    enough = counted["rows"] >= max(1 + (step > 1 or batches == 1), sample.len() // _FREQUENT_OF_BATCH)
     if not enough.any():
         return []
     texts, rows = _texts(counted[sample.name].filter(enough)), counted["rows"].filter(enough)

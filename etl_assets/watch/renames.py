@@ -51,13 +51,11 @@ def sketch(cells: pl.Series) -> Values | None:
     Args:
         cells: Of type String.
     """
-    distinct = cells.drop_nulls().unique().to_list()
+    distinct = {value.encode() for value in cells.to_list() if value is not None}
     if not distinct:
         return None
-    hashes = sorted(
-        int.from_bytes(blake2b(value.encode(), digest_size=_HASH_BYTES).digest(), "big") for value in distinct
-    )
-    return Values(len(distinct), tuple(hashes))
+    digests = sorted([blake2b(value, digest_size=_HASH_BYTES).digest() for value in distinct])
+    return Values(len(distinct), tuple([int.from_bytes(digest, "big") for digest in digests]))
 
 
 def overlap(one: Values, other: Values) -> tuple[float, float]:

@@ -36,13 +36,18 @@ _FEWEST_OF_TOP: Final = 2
 _LONGEST_TOP: Final = 10
 
 
+def without_nulls(values: pl.Series) -> pl.Series:
+    """Return a column's values without nulls; most have none, so that nothing is filtered."""
+    return values.drop_nulls() if values.null_count() else values
+
+
 def smallest_hashes(values: pl.Series) -> Hashes:
     """Return the smallest distinct hashes of a column's values, sorted: a sample of its distinct values.
 
     In a column with many distinct values, the hashes below a small bound are enough; with few distinct values, it is
     fast to sort all hashes.
     """
-    hashes = values.drop_nulls().hash(_SEED)
+    hashes = without_nulls(values).hash(_SEED)
     if hashes.len() <= _SORTED_AT_ONCE:
         return np.unique(hashes.to_numpy())[:KEPT_HASHES]
     for bound in _BOUNDS:

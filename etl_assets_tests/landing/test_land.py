@@ -15,7 +15,7 @@ import pytest
 from etl_assets.errors import DeliveryError, DeliveryIncompleteError
 from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
-from etl_assets.landing.land import batches, index, land
+from etl_assets.landing.land import batches, first_batch, index, land
 from etl_assets.landing.store import LandingStore
 from etl_assets.model.partitions import Partition
 from etl_assets.schema import RECORD_NO
@@ -151,6 +151,35 @@ def test_a_reader_that_is_left_early_is_closed_by_the_thread_that_began_it(feed:
     cast("Generator[RawBatch]", reading).close()
     begun, closed = traced.trace
     assert begun == closed != threading.get_ident()
+
+
+def test_a_small_first_batch_is_read_once_for_its_comparison_and_its_load(feed: Feed) -> None:
+    traced = Traced()
+    extractor = replace(feed.extractor, format=traced)
+    manifest = feed.land(b"a,b\n1,2\n")
+    read = first_batch(extractor, feed.store, manifest)
+    for loads, expected in enumerate([1, 2, 3]):
+        (batch,) = batches(extractor, feed.store, manifest)
+        assert batch.frame.rows() == [("1", "2", 1)]
+        assert (batch is read) == (loads == 0), "the second load reads the bytes again"
+        assert len(traced.trace) == 2 * expected
+
+
+def test_the_first_of_several_batches_is_read_again_with_the_others(feed: Feed) -> None:
+    manifest = feed.land(_TEXT)
+    first_batch(feed.extractor, feed.store, manifest)
+    assert [row[0] for row in feed.rows(manifest)] == [str(n) for n in range(100)]
+    assert [row[2] for row in feed.rows(manifest, 2)] == list(
+        range(manifest.spans[1].first_record, manifest.spans[1].last_record + 1)
+    )
+
+
+def test_a_first_batch_is_read_again_under_another_declaration(feed: Feed) -> None:
+    manifest = feed.land(b"a;b\n1,5;2\n")
+    first_batch(feed.extractor, feed.store, manifest)
+    other = replace(feed.extractor, format=Csv(delimiter=";"))
+    (batch,) = batches(other, feed.store, index(other, feed.store, manifest))
+    assert batch.frame.rows() == [("1,5", "2", 1)]
 
 
 def tarred(**members: bytes) -> bytes:

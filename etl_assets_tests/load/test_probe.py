@@ -60,10 +60,15 @@ def test_rows_are_found_to_be_new_changed_and_unchanged(migrated_url: str, schem
         assert has_table == (fills_table or schema is DATED,)
 
 
-def test_no_rows_are_compared_without_an_error(migrated_url: str) -> None:
+@pytest.mark.parametrize("schema", [ONE, DATED], ids=["text", "date"])
+@pytest.mark.parametrize("fills_table", [False, True])
+def test_no_rows_are_compared_without_an_error(migrated_url: str, schema: Schema, fills_table: bool) -> None:  # noqa: FBT001
     with connect(migrated_url) as connection:
-        ensure_table(connection, TABLE, ONE)
-        probe = Probe(connection, TABLE, ONE, Pruning(connection, TABLE))
+        ensure_table(connection, TABLE, schema)
+        probe = Probe(connection, TABLE, schema, Pruning(connection, TABLE), fills_table=fills_table)
         with connection.transaction():
-            found = probe.compare(rows(ONE).clear())
+            probe.compare(rows(schema))
+            found = probe.compare(rows(schema).clear())
+            if fills_table:
+                assert connection.execute("SELECT count(*) FROM pg_temp.etl_probe").fetchone() == (0,)
         assert (found.new.tolist(), found.differing.tolist(), found.others, found.own.tolist()) == ([], [], 0, [])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl_assets.watch.history_statistics import Point, compare, least_spread, spread
+from etl_assets.watch.history_statistics import Point, compare, compare_numbers, least_spread, spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,6 +171,7 @@ def test_random_histories_are_compared_as_written(values: list[float], daily: bo
     found = compare(points[-1], points[:-1], far, MINIMUM)
     anomalous, usual = _expected(points[-1], points[:-1], daily=daily and len(points) > 2)
     assert (found.anomalous, found.values) == (anomalous, tuple(sorted(point.value for point in usual)))
+    assert numbers_compared(points) == found
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=40))
@@ -181,5 +182,9 @@ def test_the_least_spread_is_at_most_the_spread(values: list[float]) -> None:
 @given(st.lists(st.sampled_from([100.0, 103.0, 109.0, 110.0, 130.0, 500.0]), max_size=40), st.booleans())
 def test_steady_numbers_are_compared_as_others_are(values: list[float], daily: bool) -> None:  # noqa: FBT001
     points = [Point(value, MONDAY + timedelta(days=day) if daily else None) for day, value in enumerate([*values, 101])]
-    expected = compare(points[-1], points[:-1], far, MINIMUM)
-    assert compare(points[-1], points[:-1], far, MINIMUM, steady=10) == expected
+    assert numbers_compared(points, steady=10) == compare(points[-1], points[:-1], far, MINIMUM)
+
+
+def numbers_compared(points: Sequence[Point], steady: float = 0.0) -> Usual:
+    numbers, days = [point.value for point in points[:-1]], [point.day for point in points[:-1]]
+    return compare_numbers(points[-1], numbers, days, far, MINIMUM, steady=steady)

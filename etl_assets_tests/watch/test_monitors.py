@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from etl_assets.model.check_result import CheckResult
     from etl_assets.model.delivery import Delivery
     from etl_assets.model.partitions import Partitioning
+    from etl_assets.postgres.connection import Connection
 
 FIRST = [("a", 1, "x"), ("b", 2, None)]
 SECOND = [("c", 5, None), ("d", None, None)]
@@ -376,3 +377,41 @@ def test_there_is_a_check_for_each_declared_monitor(chronicle: Chronicle, monito
 def test_limits_of_the_declaration_hold(chronicle: Chronicle) -> None:
     chronicle = replace(chronicle, source=replace(chronicle.source, monitors=Monitors(volume=Volume(at_least=20))))
     assert chronicle.volume(chronicle.deliver(10)) == "10 records; at least 20 are expected."
+
+
+def nulls_of(connection: Connection, *found: Delivery) -> list[int]:
+    """Return how many rows had no note, by the profiles of some deliveries."""
+    columns = profiles.find_profiles(connection, [delivery.id for delivery in found])
+    return [columns[delivery.id]["note"].nulls for delivery in found if delivery.id in columns]
+
+
+def test_remembered_profiles_are_read_again_after_another_session_replaced_them(chronicle: Chronicle) -> None:
+    one, other = chronicle.deliver(10_000), chronicle.deliver(10_000)
+    chronicle.profile(one, 1)
+    chronicle.profile(other, 2)
+    with connected(chronicle.url) as connection:
+        assert nulls_of(connection, one, other) == [1, 2]
+        assert nulls_of(connection, one, other) == [1, 2]
+        chronicle.profile(one, 3)
+        assert nulls_of(connection, one, other) == [3, 2]
+        with connected(chronicle.url) as second:
+            second.execute("DELETE FROM etl.profile WHERE delivery_id = %s", (other.id,))
+        assert nulls_of(connection, one, other) == [3]
+
+
+def test_remembered_profiles_are_read_again_after_their_own_transaction_replaced_them(chronicle: Chronicle) -> None:
+    delivery = chronicle.deliver(10_000)
+    with connected(chronicle.url) as connection, connection.transaction():
+        for nulls in (1, 2):
+            profiles.replace(connection, delivery, [ColumnProfile("note", 10_000, nulls)])
+            assert nulls_of(connection, delivery) == [nulls]
+
+
+def test_profiles_that_one_transaction_wrote_are_told_apart(chronicle: Chronicle) -> None:
+    one, other = chronicle.deliver(10_000), chronicle.deliver(10_000)
+    with connected(chronicle.url) as connection:
+        with connection.transaction():
+            profiles.replace(connection, one, [ColumnProfile("note", 10_000, 1)])
+            profiles.replace(connection, other, [ColumnProfile("note", 10_000, 2)])
+        assert nulls_of(connection, one) == [1]
+        assert nulls_of(connection, one, other) == [1, 2]

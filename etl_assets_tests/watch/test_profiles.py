@@ -63,7 +63,8 @@ def frame(rows: list[dict[str, Any]], schema: Schema = SCHEMA) -> pl.DataFrame:
 def profile(column: Column, *batches: list[Any]) -> ColumnProfile:
     """Return the profile of one column, whose values come in some batches."""
     schema = Schema(columns=(column,), key=(column.name,))
-    (merged,) = merge(schema, [profile_batch(schema, frame([{column.name: v} for v in b], schema)) for b in batches])
+    frames = [frame([{column.name: value} for value in batch], schema) for batch in batches]
+    (merged,) = merge(schema, [profile_batch(schema, rows, len(frames)) for rows in frames])
     return merged
 
 
@@ -77,7 +78,7 @@ def near(number: float | None, *, rel: float, abs: float) -> Any:  # noqa: A002 
 
 
 def cut(rows: list[dict[str, Any]], at: int) -> list[bytes]:
-    return [profile_batch(SCHEMA, frame(rows[:at])), profile_batch(SCHEMA, frame(rows[at:]))]
+    return [profile_batch(SCHEMA, frame(part), 2) for part in (rows[:at], rows[at:])]
 
 
 def test_every_type_has_its_column_here() -> None:

@@ -136,8 +136,7 @@ def land(step: PartitionStep) -> Iterator[Report]:
             yield failed
             raise
         passed = CheckResult(SHAPE, passed=True, blocking=True, records=landed.delivery.manifest.records)
-        record.checks(landed.delivery.id, [passed])
-        record.end(landed.delivery.id)
+        record.end(landed.delivery.id, results=[passed])
     yield dg.MaterializeResult(
         metadata=metadata.landed(landed, shape, drift), data_version=dg.DataVersion(landed.delivery.manifest.sha256)
     )

@@ -116,20 +116,37 @@ class RunRecord:
             ),
         )
 
-    def end(self, delivery_id: int | None = None, seconds: Mapping[str, float] | None = None) -> None:
+    def end(
+        self,
+        delivery_id: int | None = None,
+        seconds: Mapping[str, float] | None = None,
+        results: Sequence[CheckResult] = (),
+    ) -> None:
         """Enter that the step succeeded; if it is the last one, enter that the run succeeded.
 
         Args:
             delivery_id: Id of the newest delivery concerned.
             seconds: Seconds by phase; the seconds of the step are added.
+            results: Check results that were not entered before.
         """
         spent = {**(seconds or {}), self.step: time.perf_counter() - self.began}
+
+        def enter_last(connection: Connection) -> RunEnd | None:
+            if results:
+                enter_checks(connection, self.rules, self.key, delivery_id, results)
+            return history.run_succeeded(connection, self.key, delivery_id=delivery_id, seconds=spent)
+
+        def enter(connection: Connection) -> None:
+            if results:
+                enter_checks(connection, self.rules, self.key, delivery_id, results)
+            history.step_ended(connection, key=self.key, delivery_id=delivery_id, seconds=spent)
+
         if self.last:
-            self._enter_end(
-                lambda connection: history.run_succeeded(connection, self.key, delivery_id=delivery_id, seconds=spent)
-            )
-            return
-        in_session(self.url, partial(history.step_ended, key=self.key, delivery_id=delivery_id, seconds=spent))
+            self._enter_end(enter_last)
+        elif results:
+            in_transaction(self.url, enter)
+        else:
+            in_session(self.url, enter)
 
     def unchanged(self, standing: Standing) -> None:
         """Enter that the run succeeded at once because there is nothing to do, and which verdict stands."""

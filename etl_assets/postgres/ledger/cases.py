@@ -6,6 +6,8 @@ only the record of the newest delivery waits; all records stay in the quarantine
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -47,16 +49,10 @@ def _watched(record: LiteralString) -> LiteralString:
     )
 
 
-IDENTITY: Final = (
-    "sha256(CASE WHEN k.key IS NULL THEN convert_to('content ' || %(partition)s || chr(10), 'UTF8') || raw "
-    "ELSE convert_to('key ' || %(key_scope)s || chr(10) || array_to_json(k.key)::text, 'UTF8') END)"
+_HAVE_OTHERS: Final = (
+    "SELECT EXISTS (SELECT FROM etl.rejected b JOIN etl.rejected o "
+    f"ON {_same_case('b', 'o')} AND o.delivery_id <> b.delivery_id WHERE {_of_batch('b')})"
 )
-"""SQL for the identity of a record, whose key is ``k.key``."""
-KEY: Final = (
-    "(SELECT array_agg(btrim(fields ->> name) ORDER BY place) FROM unnest(%(key_names)s::text[]) WITH ORDINALITY "
-    "AS n (name, place) HAVING count(*) > 0 AND count(*) = count(fields ->> name))"
-)
-"""SQL for the key of a record as published; null if a part of it is missing."""
 _CLOSE_THOSE_WITH_A_NEWER_ONE: Final = (
     "UPDATE etl.rejected r SET closed_by = o.delivery_id, status = CASE o.status WHEN 'corrected' THEN 'corrected' "
     "ELSE 'repeated' END FROM (SELECT DISTINCT ON (b.id) b.id, n.status, n.delivery_id FROM etl.rejected b "
@@ -80,6 +76,23 @@ _CLOSE_THE_EARLIER_ONES: Final = (
 )
 
 
+def identities(records: pl.DataFrame, partition: str, scope: str) -> pl.Series:
+    """Return the identity of each record: the hash of its key as a JSON array, or of its partition and bytes.
+
+    Args:
+        records: Has ``raw`` and ``key``, a list of texts or null.
+        partition: Of the records.
+        scope: The partition if records of two partitions with one key are different cases, else empty.
+    """
+    of_key, of_content = sha256(f"key {scope}\n".encode()), sha256(f"content {partition}\n".encode())
+    found = []
+    for raw, key in zip(records["raw"].to_list(), records["key"].to_list(), strict=True):
+        identity = (of_content if key is None else of_key).copy()
+        identity.update(raw if key is None else json.dumps(key, ensure_ascii=False, separators=(",", ":")).encode())
+        found.append(identity.digest())
+    return pl.Series("identity", found, dtype=pl.Binary)
+
+
 def relate(connection: Connection, delivery: Delivery, first_record: int, last_record: int) -> None:
     """Set the statuses of the rejected records of a batch, and of earlier records of their cases.
 
@@ -93,6 +106,9 @@ def relate(connection: Connection, delivery: Delivery, first_record: int, last_r
         last_record: Number of its last record.
     """
     batch = {"generation": delivery.generation, "first": first_record, "last": last_record}
+    others = connection.execute(_HAVE_OTHERS, {**order_of(delivery), **batch}).fetchone()
+    if not (others and others[0]):
+        return
     for statement in (_CLOSE_THOSE_WITH_A_NEWER_ONE, _CLOSE_THOSE_THAT_ARE_KNOWN, _CLOSE_THE_EARLIER_ONES):
         connection.execute(statement, {**order_of(delivery), **batch})
 

@@ -12,7 +12,7 @@ import polars as pl
 from psycopg import sql
 from psycopg.rows import class_row
 
-from etl_assets.postgres.ledger.cases import IDENTITY, KEY
+from etl_assets.postgres.ledger.cases import identities
 from etl_assets.postgres.ledger.rebuilt import no_rebuild
 from etl_assets.postgres.tables.copy import copy_in, encode, wire_jsonb
 
@@ -32,10 +32,15 @@ NEW_REJECTED: Final[dict[str, pl.DataType]] = {
     "fields": pl.String(),
     "rules": pl.List(pl.String()),
     "status": pl.String(),
+    "key": pl.List(pl.String()),
 }
 """The columns of rejected records that are not in the quarantine yet; see `put`."""
-_STAGED: Final = "record_no bigint, location text, raw bytea, fields jsonb, rules text[], status text"
-_STAGED_AT_ONCE: Final = 10_000
+_STAGED: Final = (
+    "record_no bigint, location text, raw bytea, fields jsonb, rules text[], status text, key text[], identity bytea"
+)
+_TYPES: Final[dict[str, pl.DataType]] = {"delivery_id": pl.Int64(), "generation": pl.Int32()}
+"""The types of a delivery's numbers in the quarantine."""
+_COPIED_AT_ONCE: Final = 10_000
 """The largest number of records that are encoded at a time."""
 
 
@@ -73,7 +78,6 @@ def put(
     delivery: Delivery,
     run_id: str,
     records: pl.DataFrame,
-    key_names: Sequence[str] = (),
     *,
     same_partition: bool = False,
 ) -> None:
@@ -88,18 +92,32 @@ def put(
         run_id: Id of the run that rejected them.
         records: The columns of `NEW_REJECTED`; no number twice. ``fields`` is a JSON object of published name to text,
             null if the record could not be parsed or holds a NUL character. ``status`` is ``parked`` if the record
-            lacks only a parent that may arrive, else ``open``.
-        key_names: The published names of the key's columns; none if records cannot be recognised by their key.
+            lacks only a parent that may arrive, else ``open``. ``key`` has the texts of the key's columns as
+            published; null if records cannot be recognised by their key.
         same_partition: Whether records of two partitions with one key are different cases.
     """
     if records.is_empty():
         return
+    scope = delivery.partition if same_partition else ""
+    records = records.with_columns(identities(records, delivery.partition, scope))
+    of_delivery = {
+        "delivery_id": delivery.id,
+        "generation": delivery.generation,
+        "source": delivery.source,
+        "partition": delivery.partition,
+        "fingerprint": delivery.fingerprint,
+        "run_id": run_id,
+    }
+    if delivery.generation == 1:  # none of its records is in the quarantine yet
+        constants = [pl.lit(value, dtype=_TYPES.get(name)).alias(name) for name, value in of_delivery.items()]
+        _copy(connection, sql.Identifier("etl", "rejected"), records.with_columns(constants))
+        return
     stage(connection, records)
     connection.execute(
         "INSERT INTO etl.rejected AS r (delivery_id, record_no, generation, source, partition, location, raw, fields, "
-        "rules, status, fingerprint, run_id, key, identity) SELECT %(id)s, record_no, %(generation)s, %(source)s, "
-        "%(partition)s, location, raw, fields, rules, status, %(fingerprint)s, %(run)s, k.key, "
-        f"{IDENTITY} FROM pg_temp.etl_rejected CROSS JOIN LATERAL (SELECT {KEY} AS key) k ORDER BY record_no "
+        "rules, status, fingerprint, run_id, key, identity) SELECT %(delivery_id)s, record_no, %(generation)s, "
+        "%(source)s, %(partition)s, location, raw, fields, rules, status, %(fingerprint)s, %(run_id)s, key, identity "
+        "FROM pg_temp.etl_rejected ORDER BY record_no "
         "ON CONFLICT (delivery_id, record_no) DO UPDATE SET generation = excluded.generation, rules = excluded.rules, "
         "location = excluded.location, raw = excluded.raw, run_id = excluded.run_id, "
         "fields = CASE WHEN r.correction IS NULL THEN excluded.fields ELSE r.fields END, "
@@ -107,16 +125,7 @@ def put(
         # the last decision of a reviewer without a correction was to dismiss it
         "status = CASE WHEN r.status = 'dismissed' OR (r.status = 'superseded' AND r.reviewer IS NOT NULL "
         "AND r.correction IS NULL) THEN 'dismissed' ELSE excluded.status END",
-        {
-            "id": delivery.id,
-            "generation": delivery.generation,
-            "source": delivery.source,
-            "partition": delivery.partition,
-            "fingerprint": delivery.fingerprint,
-            "run": run_id,
-            "key_names": list(key_names),
-            "key_scope": delivery.partition if same_partition else "",
-        },
+        of_delivery,
     )
     connection.execute("TRUNCATE pg_temp.etl_rejected")
 
@@ -126,12 +135,17 @@ def stage(connection: Connection, records: pl.DataFrame) -> None:
 
     Args:
         connection: In the transaction.
-        records: Some columns of `NEW_REJECTED`; the others are null.
+        records: Some columns of `NEW_REJECTED`, and ``identity``; the others are null.
     """
     connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS etl_rejected ({_STAGED}) ON COMMIT DELETE ROWS")
-    for part in records.iter_slices(_STAGED_AT_ONCE):
+    _copy(connection, sql.Identifier("pg_temp", "etl_rejected"), records)
+
+
+def _copy(connection: Connection, table: sql.Composable, records: pl.DataFrame) -> None:
+    """Copy records to a table; their columns are some of its."""
+    for part in records.iter_slices(_COPIED_AT_ONCE):
         wire = part.with_columns(wire_jsonb("fields")) if "fields" in part.columns else part
-        copy_in(connection, sql.Identifier("pg_temp", "etl_rejected"), wire.columns, encode(wire))
+        copy_in(connection, table, wire.columns, encode(wire))
 
 
 def carry_over(connection: Connection, delivery: Delivery) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Codes: TypeAlias = NDArray[np.int64]
 
 _JSONB_VERSION: Final = "\x01"
+_ENCODED_AT_ONCE: Final = 16_384
+"""The largest number of rows that are held as Arrow at a time, beside the frame and its bytes."""
 
 
 def wire_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
@@ -54,15 +56,21 @@ def encode(frame: pl.DataFrame) -> bytes:
     Args:
         frame: From `wire_frame`; its columns in the order of the COPY statement.
     """
+    encoder = ArrowToPostgresBinaryEncoder(_arrow_table(frame.clear()).schema)
+    parts = [encoder.write_header()]
+    for rows in frame.iter_slices(_ENCODED_AT_ONCE):
+        parts += [encoder.write_batch(batch) for batch in _arrow_table(rows).to_batches()]
+    parts.append(encoder.finish())
+    return b"".join(parts)
+
+
+def _arrow_table(frame: pl.DataFrame) -> pa.Table:
+    """Convert a frame to the types of Arrow that can be encoded."""
     table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
     for index, field in enumerate(table.schema):
         if pa.types.is_time64(field.type):
             table = table.set_column(index, field.name, table.column(index).cast(pa.time64("us")))
-    encoder = ArrowToPostgresBinaryEncoder(table.schema)
-    parts = [encoder.write_header()]
-    parts += [encoder.write_batch(batch) for batch in table.to_batches()]
-    parts.append(encoder.finish())
-    return b"".join(parts)
+    return table
 
 
 def copy_in(connection: Connection, table: sql.Composable, columns: Sequence[str], data: bytes) -> None:

@@ -76,7 +76,7 @@ class Probe:
         self._schema = schema
         self._pruning = pruning
         self._key_range = KeyRange(connection, table, schema, pruning)
-        self._most_sent = 0 if fills_table or any(schema[name].type.name not in _SENT for name in schema.key) else _FEW
+        self._sends_few = not fills_table and all(schema[name].type.name in _SENT for name in schema.key)
 
     def compare(self, rows: pl.DataFrame, *, others_than: int | None = None, own: int | None = None) -> ProbeResult:
         """Find which rows are new or differ from those of the table.
@@ -86,7 +86,7 @@ class Probe:
             others_than: Id of a delivery: count the unchanged rows that have their contents from another one.
             own: Id of a delivery: find the rows whose key has its row from it.
         """
-        if rows.height <= self._most_sent:
+        if self._sends_few and rows.height <= _FEW:
             answer = self._send(rows, others_than, own)
         else:
             places = pl.int_range(rows.height, dtype=pl.Int32).alias(_PLACE)

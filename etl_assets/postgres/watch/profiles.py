@@ -6,9 +6,9 @@ A part is written in the transaction of its batch; parts become profiles when th
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from psycopg.types.json import Jsonb
 
@@ -31,6 +31,22 @@ _BEFORE: Final = (
     f"ORDER BY {newest_first()} LIMIT 1)"
 )
 """The next older delivery: a search of an index, however many deliveries there are."""
+
+
+_MOST_KNOWN: Final = 5_000
+"""So many profiles of columns are remembered for each connection."""
+
+
+@dataclass(frozen=True)
+class _Profiles:
+    """The profiles of a delivery, and what Postgres says of their rows: the transaction that wrote them."""
+
+    version: str
+    columns: dict[str, ColumnProfile]
+
+
+_known: Final[WeakKeyDictionary[Connection, dict[int, _Profiles]]] = WeakKeyDictionary()
+"""The profiles that were read last on each connection, by delivery."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +148,7 @@ def drop_parts(connection: Connection, delivery: Delivery) -> None:
 
 def replace(connection: Connection, delivery: Delivery, profiles: Iterable[ColumnProfile]) -> None:
     """Replace the profiles of a delivery."""
+    _known.get(connection, {}).pop(delivery.id, None)  # the version says nothing if one transaction writes twice
     connection.execute("DELETE FROM etl.profile WHERE delivery_id = %s", (delivery.id,))
     rows = [
         (
@@ -179,20 +196,33 @@ def find_earlier(connection: Connection, delivery: Delivery, limit: int, *, part
     return [EarlierDelivery(*row) for row in reversed(rows)]
 
 
-def find_profiles(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, dict[str, ColumnProfile]]:
-    """Return the profiles of some deliveries, by delivery and column, without the values of data in them."""
+def find_profiles(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, Mapping[str, ColumnProfile]]:
+    """Return the profiles of some deliveries, by delivery and column, without the values of data in them.
+
+    Those that were returned on the same connection before, and are unchanged, are not read again: the next delivery of
+    a source is compared with nearly the same ones.
+    """
+    known = _known.get(connection, {})
     rows = connection.execute(
-        "SELECT delivery_id, column_name, rows, nulls, distinct_estimate, mean, deviation, quantiles FROM etl.profile "
-        "WHERE delivery_id = ANY(%s)",
-        (list(delivery_ids),),
+        "SELECT v.id, v.version, p.column_name, p.rows, p.nulls, p.distinct_estimate, p.mean, p.deviation, p.quantiles "
+        "FROM (SELECT i.*, (SELECT xmin::text FROM etl.profile WHERE delivery_id = i.id LIMIT 1) AS version "
+        "FROM unnest(%s::bigint[], %s::text[]) i(id, known)) v "
+        "LEFT JOIN etl.profile p ON p.delivery_id = v.id AND v.version IS DISTINCT FROM v.known "
+        "WHERE v.version IS NOT NULL",
+        (list(delivery_ids), [known[id_].version if id_ in known else None for id_ in delivery_ids]),
     ).fetchall()
-    profiles: defaultdict[int, dict[str, ColumnProfile]] = defaultdict(dict)
-    for delivery_id, column, count, nulls, distinct, mean, deviation, quantiles in rows:
+    found: dict[int, _Profiles] = {}
+    for id_, version, column, count, nulls, distinct, mean, deviation, quantiles in rows:
+        if column is None:
+            found[id_] = known[id_]
+            continue
         ranked = {float(rank): value for rank, value in (quantiles or {}).items()}
-        profiles[delivery_id][column] = ColumnProfile(
+        found.setdefault(id_, _Profiles(version, {})).columns[column] = ColumnProfile(
             column, count, nulls, distinct, mean=mean, deviation=deviation, quantiles=ranked
         )
-    return dict(profiles)
+    few = sum(len(profiles.columns) for profiles in found.values()) <= _MOST_KNOWN
+    _known[connection] = found if few else {}
+    return {id_: profiles.columns for id_, profiles in found.items()}
 
 
 def _read_parts(connection: Connection, column: str, delivery: Delivery, generation: int) -> Iterator[Any]:
