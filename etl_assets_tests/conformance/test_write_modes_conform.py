@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from etl_assets.load.writers import Append, History, Replace, Snapshot, Upsert
+from etl_assets.postgres.tables import upsert
 from etl_assets_tests.conformance.writer_suite import WriterSuite
 
 if TYPE_CHECKING:
@@ -21,6 +24,17 @@ class TestUpsertByOrder(WriterSuite):
 
     def writer(self) -> Writer:
         return Upsert()
+
+
+class TestUpsertOfManyRows(TestUpsertByOrder):
+    @pytest.fixture(autouse=True)
+    def _many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let few rows be written as many are."""
+        monkeypatch.setattr(upsert, "REPLACED_FROM", 1)
+
+
+class TestUpsertOfManyRowsInPlace(TestUpsertOfManyRows):
+    fillfactor = 45
 
 
 class TestSnapshot(WriterSuite):

@@ -46,10 +46,12 @@ class WriterSuite(ABC):
     Attributes:
         key: The key of the schema.
         order_by: The column that orders the records of a key; None if the deliveries do.
+        fillfactor: Of the table; None for that of the server.
     """
 
     key: ClassVar[tuple[str, ...]] = ("code",)
     order_by: ClassVar[str | None] = None
+    fillfactor: ClassVar[int | None] = None
 
     @abstractmethod
     def writer(self) -> Writer:
@@ -70,7 +72,8 @@ class WriterSuite(ABC):
             order_by=self.order_by,
         )
         name = f"written_{next(_NUMBER)}"
-        return World(url, folder, schema, name, format=Csv(batch_bytes=64), more={"write": self.writer()})
+        more = {"write": self.writer(), "fillfactor": self.fillfactor}
+        return World(url, folder, schema, name, format=Csv(batch_bytes=64), more=more)
 
     def test_the_mode_is_a_frozen_value(self) -> None:
         writer = self.writer()
