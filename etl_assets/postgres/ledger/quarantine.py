@@ -108,7 +108,7 @@ def put(
         "fingerprint": delivery.fingerprint,
         "run_id": run_id,
     }
-    if delivery.generation == 1:  # none of its records is in the quarantine yet
+    if not _has_any(connection, delivery, records["record_no"]):
         constants = [pl.lit(value, dtype=_TYPES.get(name)).alias(name) for name, value in of_delivery.items()]
         _copy(connection, sql.Identifier("etl", "rejected"), records.with_columns(constants))
         return
@@ -128,6 +128,15 @@ def put(
         of_delivery,
     )
     connection.execute("TRUNCATE pg_temp.etl_rejected")
+
+
+def _has_any(connection: Connection, delivery: Delivery, numbers: pl.Series) -> bool:
+    """Return whether records of a delivery between some numbers are in the quarantine."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM etl.rejected WHERE delivery_id = %s AND record_no BETWEEN %s AND %s)",
+        (delivery.id, numbers.min(), numbers.max()),
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def stage(connection: Connection, records: pl.DataFrame) -> None:
