@@ -7,12 +7,11 @@ with one line of JSON, a `Report`, whose phases are processor seconds.
 from __future__ import annotations
 
 import json
-import time
 from collections import defaultdict
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from time import process_time
+from typing import Final
 
 import click
 
@@ -23,13 +22,11 @@ from etl_assets.ingest.batch import transform
 from etl_assets.ingest.freed_memory import keep_freed_memory
 from etl_assets.ingest.loading import target_of
 from etl_assets.landing import LandingStore, Warehouse, land
+from etl_assets.load.loader import stopwatch
 from etl_assets.load.prepare import hash_seed, prepare
 from etl_assets.postgres.tables.copy import encode, table_columns, wire_frame
 from etl_assets.watch.cell_samples import observe
 from etl_assets.watch.profiles import merge, profile_batch
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LAND: Final = "freeze and index"
 READ: Final = "verify and read"
@@ -42,22 +39,6 @@ PREPARE: Final = "sort, hash, rejected"
 ENCODE: Final = "encode"
 
 
-class ProcessorClock:
-    """Adds up the processor seconds of this process, all threads, by part."""
-
-    def __init__(self) -> None:
-        self.seconds: defaultdict[str, float] = defaultdict(float)
-
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """Add what a block takes to a part."""
-        began = time.process_time()
-        try:
-            yield
-        finally:
-            self.seconds[name] += time.process_time() - began
-
-
 def run(*, location: Path, store: Path) -> Report:
     """Do all that a load does before it writes.
 
@@ -67,28 +48,29 @@ def run(*, location: Path, store: Path) -> Report:
     """
     keep_freed_memory()
     feed, warehouse = source(location), Warehouse("", LandingStore(str(store)))
-    target, seed, clock = target_of(feed, warehouse), hash_seed(SCHEMA), ProcessorClock()
-    with clock.part(LAND):
+    target, seed, seconds = target_of(feed, warehouse), hash_seed(SCHEMA), defaultdict[str, float](float)
+    with stopwatch(seconds, LAND, process_time):
         manifest = land(feed.extractor, feed.partition(None), warehouse.store)
-    with clock.part(READ):  # all of them first, because a thread reads ahead
+    with stopwatch(seconds, READ, process_time):  # all of them first, because a thread reads ahead
         batches = list(frozen.batches(feed.extractor, warehouse.store, manifest))
     number, parts = len(batches), []
     for raw in batches:
-        with clock.part(SPLIT):
+        with stopwatch(seconds, SPLIT, process_time):
             raw.texts(raw.names)
-        with clock.part(VALIDATE):
+        with stopwatch(seconds, VALIDATE, process_time):
             batch = transform(feed, "", raw, feed.validator.validate(raw, SCHEMA))
-        with clock.part(PROFILE):
+        with stopwatch(seconds, PROFILE, process_time):
             parts.append(profile_batch(SCHEMA, batch.rows, number))
-        with clock.part(CELLS):
+        with stopwatch(seconds, CELLS, process_time):
             observe(SCHEMA, raw, number)
-        with clock.part(PREPARE):
+        with stopwatch(seconds, PREPARE, process_time):
             rows = prepare(batch, target, 1, seed).rows
-        with clock.part(ENCODE):
+        with stopwatch(seconds, ENCODE, process_time):
             encode(wire_frame(rows.select(table_columns(SCHEMA)), SCHEMA))
-    with clock.part(MERGE):
+    with stopwatch(seconds, MERGE, process_time):
         merge(SCHEMA, parts)
-    return Report(sum(clock.seconds.values()), sum(clock.seconds.values()), dict(clock.seconds))
+    spent = sum(seconds.values())
+    return Report(spent, spent, dict(seconds))
 
 
 @click.command()

@@ -21,6 +21,7 @@ from etl_assets.postgres.outages import open_waiting, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from psycopg.abc import Buffer
 
@@ -228,6 +229,14 @@ def commit_without_waiting(connection: Connection) -> None:
     ledger entry. The delivery becomes complete only with a commit that waits, and so puts all earlier ones on disk.
     """
     connection.execute("SET LOCAL synchronous_commit = off")
+
+
+def joining_by_index(connection: Connection) -> AbstractContextManager[None]:
+    """Let the statements of a block search an index of the table for each row that they join with it.
+
+    Their cost then depends on these rows, however large the table is.
+    """
+    return planned_without(connection, "hashjoin", "mergejoin", "material")
 
 
 @contextmanager

@@ -131,18 +131,16 @@ class RunRecord:
         """
         spent = {**(seconds or {}), self.step: time.perf_counter() - self.began}
 
-        def enter_last(connection: Connection) -> RunEnd | None:
+        def enter(connection: Connection) -> RunEnd | None:
             if results:
                 enter_checks(connection, self.rules, self.key, delivery_id, results)
-            return history.run_succeeded(connection, self.key, delivery_id=delivery_id, seconds=spent)
-
-        def enter(connection: Connection) -> None:
-            if results:
-                enter_checks(connection, self.rules, self.key, delivery_id, results)
-            history.step_ended(connection, key=self.key, delivery_id=delivery_id, seconds=spent)
+            if self.last:
+                return history.run_succeeded(connection, self.key, delivery_id=delivery_id, seconds=spent)
+            history.step_ended(connection, self.key, delivery_id=delivery_id, seconds=spent)
+            return None
 
         if self.last:
-            self._enter_end(enter_last)
+            self._enter_end(enter)
         elif results:
             in_transaction(self.url, enter)
         else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg import sql
 
-from etl_assets.postgres.connection import planned_without
+from etl_assets.postgres.connection import joining_by_index
 from etl_assets.postgres.tables.copy import copy_in, encode, wire_frame
 from etl_assets.postgres.tables.guard import same_key
 from etl_assets.postgres.tables.names import identifier
@@ -146,7 +146,7 @@ class Comparison:
         copy_in(self._connection, _REREAD, self._columns, data)
         values = {"delivery": order.delivery_id, "place": order.place, "newer": list(order.newer)}
         # by the index of the key, or each batch would read the whole table
-        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+        with joining_by_index(self._connection):
             row = self._connection.execute(self._compare_query(), values).fetchone()
             own, changed, first_changed, missing, first_missing, outdated = row or (0,) * 6
             if outdated:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg import sql
 
-from etl_assets.postgres.connection import planned_without
+from etl_assets.postgres.connection import joining_by_index, planned_without
 from etl_assets.postgres.tables.names import identifier
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class KeyRange:
         """
         within = self._within(rows)
         if within is None:
-            with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+            with joining_by_index(self._connection):
                 yield self._pruning.condition(rows)
         else:
             with planned_without(self._connection, "hashjoin", "nestloop", "material", "seqscan"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg import sql
 
-from etl_assets.postgres.connection import planned_without
+from etl_assets.postgres.connection import joining_by_index
 from etl_assets.postgres.tables.ddl import Extension
 from etl_assets.postgres.tables.guard import same_key
 from etl_assets.postgres.tables.history_table import VALID_FROM, VALID_TO
@@ -87,7 +87,7 @@ class OrderedVersions:
         self._connection.execute(sql.SQL("TRUNCATE {}").format(self._first.name))
         *key, order = self._schema.key
         self._first.add(rows.select(self._schema.key).unique(key, keep="first", maintain_order=True))
-        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+        with joining_by_index(self._connection):
             self._connection.execute(
                 sql.SQL(
                     "UPDATE {} h SET {valid_to} = {moment} FROM {} f WHERE {} AND h.{valid_to} IS NULL "
@@ -110,7 +110,7 @@ class OrderedVersions:
         at_stake = sql.SQL("JOIN (SELECT DISTINCT * FROM {}) k ON {}").format(
             self.stake.name, same_key(self._of_rows, "h", "k")
         )
-        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+        with joining_by_index(self._connection):
             self._connection.execute(sql.SQL("TRUNCATE {}").format(_PLACED))
             self._connection.execute(
                 sql.SQL("INSERT INTO {} SELECT {}, {} FROM ({}) p WHERE {} IS DISTINCT FROM {}").format(

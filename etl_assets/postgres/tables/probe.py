@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from psycopg import sql
 
-from etl_assets.postgres.connection import planned_without
+from etl_assets.postgres.connection import joining_by_index
 from etl_assets.postgres.tables.copy import copy_in, encode, read_codes, wire_frame
 from etl_assets.postgres.tables.guard import differs, same_key
 from etl_assets.postgres.tables.key_range import KeyRange
@@ -145,7 +145,7 @@ class Probe:
             arrays=sql.SQL(", ").join(sql.SQL("%s::{}[]").format(sql.SQL(type_)) for type_ in types),
         )
         values = [rows.get_column(name).to_list() for name in names]
-        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+        with joining_by_index(self._connection):
             query = self._query(probe, self._pruning.condition(rows), others_than, own)
             return read_codes(self._connection, query, values)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from etl_assets.postgres.connection import planned_without
+from etl_assets.postgres.connection import joining_by_index
 from etl_assets.postgres.tables.copy import table_columns
 from etl_assets.postgres.tables.fillfactor import has_room
 from etl_assets.postgres.tables.guard import same_key
@@ -68,7 +68,7 @@ class UpdateInPlace:
         repeated = guard.is_repeated("t", "s") if guard.looks_for_repeated else sql.SQL("false")
         others = sql.SQL("{} AND ({}) IS NOT TRUE").format(update, repeated)
         found: list[tuple[int]] = []
-        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+        with joining_by_index(self._connection):
             updated = self._connection.execute(others, guard.values(), prepare=False).rowcount
             if updated < rows.height and guard.looks_for_repeated:
                 returning = sql.SQL("{} AND {} RETURNING s.{}").format(update, repeated, sql.Identifier(RECORD_NO))

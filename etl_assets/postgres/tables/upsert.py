@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from psycopg import errors, sql
 
-from etl_assets.postgres.connection import planned_without
+from etl_assets.postgres.connection import joining_by_index
 from etl_assets.postgres.tables.copy import copy_in, encode, table_columns, wire_frame
 from etl_assets.postgres.tables.delete_and_copy import DeleteAndCopy
 from etl_assets.postgres.tables.guard import Guard, differs, same_key
@@ -254,7 +254,7 @@ class TableWriter:
             How many were inserted and how many written, and the numbers of the repeated records.
         """
         if missing:
-            with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+            with joining_by_index(self._connection):
                 statement = self._merge_statement(self._updating.lacking(rows))
                 row = self._connection.execute(statement, self.guard.values(), prepare=False).fetchone()
         else:
@@ -316,7 +316,7 @@ class TableWriter:
             self._pruning.condition(rows),
             sql.Identifier(ROW_HASH),
         )
-        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+        with joining_by_index(self._connection):
             row = self._connection.execute(query).fetchone()
         return int(row[0]) if row else 0
 
@@ -341,7 +341,7 @@ class TableWriter:
             differs("s"),
             self.guard.is_repeated("t", "s"),
         )
-        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+        with joining_by_index(self._connection):
             return tuple(number for (number,) in self._connection.execute(query, self.guard.values()).fetchall())
 
     def _stage(self, rows: pl.DataFrame, encoded: bytes | None = None) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import polars as pl
 from psycopg import errors, sql
 
-from etl_assets.postgres.connection import planned_without
+from etl_assets.postgres.connection import joining_by_index, planned_without
 from etl_assets.postgres.tables.copy import copy_in, encode, table_columns, wire_frame
 from etl_assets.postgres.tables.guard import same_key
 from etl_assets.postgres.tables.history_table import ENDED_BY, VALID_FROM, VALID_TO, history_of
@@ -205,7 +205,7 @@ class VersionWriter:
         """
         if rows.is_empty():
             return Edited()
-        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+        with joining_by_index(self._connection):
             ended = self._execute(
                 "UPDATE {history} h SET {ends} = {at}, {ended_by} = {own} FROM {probe} p WHERE {h_is_p} "
                 "AND h.{ended_by} IS NULL AND h.{hash} IS DISTINCT FROM p.{hash} AND h.{delivery} <> {own}",
@@ -242,7 +242,7 @@ class VersionWriter:
         query = self._format(
             "SELECT {selected} FROM {history} h JOIN {staged} s ON {h_is_s}", selected=_listed(names, "h")
         )
-        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+        with joining_by_index(self._connection):
             versions = fetch_frame(self._connection, query, {}, names, self._schema)
             self._execute("TRUNCATE {confirming}")
             self._send("confirming", self._columns, hashed(versions))
@@ -293,7 +293,7 @@ class VersionWriter:
         """
         self._index("staged")
         self._list_stake(gone, left)
-        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+        with joining_by_index(self._connection):
             self._drop_what_stands(later)
             self._find_next(neighbours)
             return self._edit()
@@ -302,7 +302,7 @@ class VersionWriter:
         """List the keys, the version that each has at the time of the delivery, and the one that it had before."""
         self._execute("TRUNCATE {stake}")
         self._list_keys([(gone, "gone"), (left, "left")])
-        with planned_without(self._connection, "hashjoin", "mergejoin", "material"):
+        with joining_by_index(self._connection):
             self._execute(
                 "INSERT INTO {stake} SELECT {keys_of_k}, k.{state}, k.{record}, k.{hash}, c.{delivery}, "
                 "c.{record}, c.{hash}, c.{ended_by}, c.{ends}, b.{delivery}, b.{hash}, NULL "
