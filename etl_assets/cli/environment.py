@@ -125,7 +125,7 @@ def _make_private(home: Path) -> None:
     The home itself stays as it is: it may be a folder that has other things, and root's database server passes through.
     """
     for folder in (home / name for name in _PRIVATE_FOLDERS):
-        if folder.is_dir() and folder.stat().st_uid == os.geteuid():
+        if folder.is_dir() and folder.stat().st_uid == os.geteuid() and folder.stat().st_mode & 0o077:
             folder.chmod(0o700)
 
 
