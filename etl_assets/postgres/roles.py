@@ -32,8 +32,10 @@ RIGHTS: Final[Mapping[str, tuple[LiteralString, ...]]] = {
         # what an entry counts stays; a new generation takes it over, and rows that it wrote may be confirmed later
         "UPDATE (generation, confirmed, notes) ON etl.batch",
         # everything but who decided, when and why
-        "UPDATE (generation, location, raw, fields, rules, status, fingerprint, run_id, replays, key, identity, "
-        "closed_by, correction, correction_counts) ON etl.rejected",
+        (
+            "UPDATE (generation, location, raw, fields, rules, status, fingerprint, run_id, replays, key, identity, "
+            "closed_by, correction, correction_counts) ON etl.rejected"
+        ),
     ),
     "etl_reviewer": (
         "SELECT ON etl.schema_version, etl.delivery, etl.rejected",
@@ -45,10 +47,14 @@ RIGHTS: Final[Mapping[str, tuple[LiteralString, ...]]] = {
         "SELECT ON etl.absent_row, etl.alert, etl.batch, etl.check_result, etl.delivery, etl.disjoint_partitions",
         "SELECT ON etl.fence, etl.key_comparison, etl.notification, etl.reference, etl.retention, etl.row_count",
         "SELECT ON etl.run, etl.schema_version",
-        "SELECT (id, delivery_id, record_no, generation, source, partition, rules, status, fingerprint, run_id, "
-        "rejected_at, replays, correction_counts, reviewed_at, closed_by) ON etl.rejected",
-        "SELECT (id, source, kind, status, foreseen, blocking, first_delivery, last_delivery, opened_at, closed_at, "
-        "closed_delivery) ON etl.drift",
+        (
+            "SELECT (id, delivery_id, record_no, generation, source, partition, rules, status, fingerprint, run_id, "
+            "rejected_at, replays, correction_counts, reviewed_at, closed_by) ON etl.rejected"
+        ),
+        (
+            "SELECT (id, source, kind, status, foreseen, blocking, first_delivery, last_delivery, opened_at, closed_at, "
+            "closed_delivery) ON etl.drift"
+        ),
     ),
 }
 """What each role may do with the tables of schema ``etl``, as ``GRANT`` writes it; nothing else."""

@@ -108,8 +108,10 @@ READ = (
     "SELECT source, kind, count(*) FROM etl.drift WHERE status = 'open' GROUP BY 1, 2",
     "SELECT source, rule, severity, count(*) FROM etl.alert WHERE status = 'open' GROUP BY 1, 2, 3",
     "SELECT channel, status, max(tries), min(next_try_at) FROM etl.notification GROUP BY 1, 2",
-    "SELECT source, sum(read), sum(rejected), max(committed_at) FROM etl.batch b "
-    "JOIN etl.delivery d ON d.id = b.delivery_id GROUP BY 1",
+    (
+        "SELECT source, sum(read), sum(rejected), max(committed_at) FROM etl.batch b "
+        "JOIN etl.delivery d ON d.id = b.delivery_id GROUP BY 1"
+    ),
     "SELECT source, status, seconds, ended_at - started_at FROM etl.run",
     "SELECT source, name, passed FROM etl.check_result",
     "SELECT source, sum(rows) FROM etl.row_count GROUP BY 1",
