@@ -12,10 +12,12 @@ import psycopg
 import pytest
 
 from etl_assets_tests.documented import ROOT, blocks
-from etl_assets_tests.operations.team import OPERATIONS, Team, carry_out
+from etl_assets_tests.operations.team import OPERATIONS, carry_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from etl_assets_tests.operations.team import Team
 
 _TEXT = Path(ROOT, OPERATIONS).read_text("utf-8")
 _SECTIONS = re.findall(r"^### (.+)$", _TEXT, re.MULTILINE)
