@@ -52,8 +52,8 @@ RIGHTS: Final[Mapping[str, tuple[LiteralString, ...]]] = {
             "rejected_at, replays, correction_counts, reviewed_at, closed_by) ON etl.rejected"
         ),
         (
-            "SELECT (id, source, kind, status, foreseen, blocking, first_delivery, last_delivery, opened_at, closed_at, "
-            "closed_delivery) ON etl.drift"
+            "SELECT (id, source, kind, status, foreseen, blocking, first_delivery, last_delivery, opened_at, "
+            "closed_at, closed_delivery) ON etl.drift"
         ),
     ),
 }
