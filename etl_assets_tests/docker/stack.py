@@ -95,9 +95,19 @@ class Stack:
             "POSTGRES_SHARED_BUFFERS": "128MB",
             **settings,
         }
+        self.change(settings)
+
+    def change(self, settings: Mapping[str, str]) -> None:
+        """Change settings in ``.env``; they hold from the next ``compose up`` on."""
         file = self.folder / ".env"
         lines = [line for line in file.read_text().splitlines() if line.partition("=")[0] not in settings]
         file.write_text("\n".join([*lines, *(f"{name}={value}" for name, value in settings.items())]) + "\n")
+
+    def write_secret(self, name: str, text: str) -> None:
+        """Write a secret of the code locations."""
+        file = self.folder / "secrets" / "code" / name
+        file.write_text(text)
+        file.chmod(0o644)
 
     def compose(self, *arguments: str, check: bool = True) -> str:
         """Run a command of compose."""

@@ -262,3 +262,22 @@ def test_the_janitor_removes_containers_of_runs_that_have_ended(stack: Stack) ->
     assert printed.count("is removed") > 3
     assert stack.runs() == []
     assert all(each["State"]["Running"] or each["State"]["ExitCode"] == 0 for each in stack.containers())
+
+
+def test_deliveries_can_be_frozen_in_an_object_store(stack: Stack, object_store: str) -> None:
+    stack.write_secret("aws", "[default]\naws_access_key_id = landing\naws_secret_access_key = of-the-object-store\n")
+    stack.change(
+        {
+            "ETL_ASSETS_LANDING_URL": "s3://landing/deliveries",
+            "AWS_SHARED_CREDENTIALS_FILE": "/run/secrets/aws",
+            "AWS_ENDPOINT_URL": "http://s3:5000",
+        }
+    )
+    stack.compose("up", "-d", "--no-build")
+    stack.wait_healthy()
+    wait_for(lambda: stack.locations()["bundled"], 120, lambda: stack.compose("logs", "--tail", "20", "code-bundled"))
+    run_id = stack.launch("bundled", FLIGHTS, "2013-05-01")
+    assert stack.end_of(run_id) == "SUCCESS", stack.log(run_id)
+    assert _is_whole(stack, "2013-05-01")
+    listing = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:5000/landing').read().decode())"
+    assert "<Key>deliveries/" in run("docker", "exec", object_store, "python3", "-c", listing)
