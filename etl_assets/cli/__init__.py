@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "quarantine": "List, show, correct, dismiss, replay and export rejected records.",
     "drift": "List, show, accept and ignore changes of what is published.",
     "alerts": "List and acknowledge alerts; test channels and send notifications.",
+    "metrics": "Serve metrics for Prometheus.",
     "psql": "Open psql on the warehouse, for reading.",
     "audit": "Check the stored tables against their declarations with Great Expectations; write Data Docs.",
     "doctor": "Check every invariant of the warehouse.",
