@@ -30,7 +30,8 @@ def command(ctx: click.Context, listen: str) -> None:
         from etl_assets.metrics.server import listening, serve
     except ModuleNotFoundError as error:
         raise SettingsError(
-            f"Metrics need the library {error.name}. Nothing was started. Install it: pip install 'etl-assets[metrics]'."
+            f"Metrics need the library {error.name}. Nothing was started. "
+            "Install it: pip install 'etl-assets[metrics]'."
         ) from error
     from etl_assets.local import database
 

@@ -54,9 +54,7 @@ def _of_triggers(found: Iterable[orchestration.Trigger]) -> list[Metric]:
         "When the newest tick of a schedule or sensor began.",
         labels=labels,
     )
-    failed = GaugeMetricFamily(
-        "etl_assets_trigger_last_tick_failed", "Whether the newest tick failed.", labels=labels
-    )
+    failed = GaugeMetricFamily("etl_assets_trigger_last_tick_failed", "Whether the newest tick failed.", labels=labels)
     failures = GaugeMetricFamily(
         "etl_assets_trigger_failed_ticks",
         f"How many of the newest {orchestration.NEWEST_TICKS} ticks failed.",

@@ -69,7 +69,8 @@ def listening(address: str) -> socket.socket:
     except OSError as error:
         problem = f"cannot be used ({error.strerror})"
     raise SettingsError(
-        f"--listen {address} {problem}. Nothing was started. Write a host and a port that is free, such as 127.0.0.1:9464."
+        f"--listen {address} {problem}. Nothing was started. Write a host and a port that is free, such as "
+        "127.0.0.1:9464."
     )
 
 

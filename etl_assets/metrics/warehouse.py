@@ -125,13 +125,11 @@ def _of_drift(found: dict[str, int], names: Iterable[str]) -> Metric:
 
 
 def _of_alerts(found: Iterable[alerting.OpenAlerts]) -> list[Metric]:
-    by_severity = dict.fromkeys(SEVERITIES, 0)
-    alerts = GaugeMetricFamily(
-        "etl_assets_source_alerts_open", "Open alerts.", labels=["source", "rule", "severity"]
-    )
+    by_severity: dict[str, int] = dict.fromkeys(SEVERITIES, 0)
+    alerts = GaugeMetricFamily("etl_assets_source_alerts_open", "Open alerts.", labels=["source", "rule", "severity"])
     for alert in found:
         alerts.add_metric([alert.source, alert.rule, alert.severity], alert.alerts)
-        by_severity[alert.severity] = by_severity.get(alert.severity, 0) + alert.alerts
+        by_severity[alert.severity] += alert.alerts
     every = GaugeMetricFamily("etl_assets_alerts_open", "Open alerts of all sources.", labels=["severity"])
     for severity, number in by_severity.items():
         every.add_metric([severity], number)
@@ -148,6 +146,11 @@ def _of_channels(found: Iterable[alerting.Channel]) -> list[Metric]:
         labels=["channel"],
     )
     lost = GaugeMetricFamily("etl_assets_channel_lost", "Whether a channel takes no notifications.", labels=["channel"])
+    due = GaugeMetricFamily(
+        "etl_assets_next_notification_timestamp_seconds",
+        "When the next notification that waits is due, or was.",
+        labels=["channel"],
+    )
     sent = GaugeMetricFamily(
         "etl_assets_last_notification_timestamp_seconds", "When a channel took a notification last.", labels=["channel"]
     )
@@ -155,6 +158,8 @@ def _of_channels(found: Iterable[alerting.Channel]) -> list[Metric]:
         waiting.add_metric([channel.name], channel.waiting)
         refused.add_metric([channel.name], channel.refused)
         lost.add_metric([channel.name], channel.lost)
+        if channel.due_at is not None:
+            due.add_metric([channel.name], channel.due_at)
         if channel.sent_at is not None:
             sent.add_metric([channel.name], channel.sent_at)
-    return [waiting, refused, lost, sent]
+    return [waiting, refused, lost, due, sent]

@@ -29,6 +29,7 @@ class Channel(NamedTuple):
         waiting: How many notifications wait for it.
         refused: How many times it refused the one that it refused most often, of those that wait.
         lost: Whether it takes no notifications at all.
+        due_at: When the next one is due, or was; None if none waits.
         sent_at: When it took one last; None if it never did.
     """
 
@@ -36,6 +37,7 @@ class Channel(NamedTuple):
     waiting: int
     refused: int
     lost: bool
+    due_at: float | None
     sent_at: float | None
 
 
@@ -51,13 +53,23 @@ def open_alerts(connection: Connection) -> list[OpenAlerts]:
 def channels(connection: Connection) -> list[Channel]:
     """Return the outbox of every channel that a notification was ever sent to or waits for, by name."""
     states = {state.channel: state for state in channel_states(connection)}
+    due = _due(connection)
     sent = _last_sent(connection)
     return [
-        Channel(name, state.waiting, state.tries, state.lost, sent.get(name))
+        Channel(name, state.waiting, state.tries, state.lost, due.get(name), sent.get(name))
         if (state := states.get(name))
-        else Channel(name, 0, 0, False, sent[name])  # noqa: FBT003 -- a value
+        else Channel(name, waiting=0, refused=0, lost=False, due_at=None, sent_at=sent[name])
         for name in sorted(states.keys() | sent.keys())
     ]
+
+
+def _due(connection: Connection) -> dict[str, float]:
+    """Return when the next notification of each channel is due that has any."""
+    rows = connection.execute(
+        "SELECT channel, extract(epoch FROM min(next_try_at))::double precision FROM etl.notification "
+        "WHERE status = 'pending' GROUP BY channel"
+    ).fetchall()
+    return dict(rows)
 
 
 def _last_sent(connection: Connection) -> dict[str, float]:

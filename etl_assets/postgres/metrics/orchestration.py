@@ -55,8 +55,8 @@ def queue(connection: Connection) -> list[Queue]:
     with connection.cursor(row_factory=class_row(Queue)) as cursor:
         return cursor.execute(
             "SELECT s.status, r.runs, r.oldest_at FROM unnest(%s::text[]) WITH ORDINALITY s(status, place), "
-            "LATERAL (SELECT count(*) AS runs, extract(epoch FROM min(create_timestamp))::double precision AS oldest_at "
-            "FROM runs WHERE runs.status = s.status) r ORDER BY s.place",
+            "LATERAL (SELECT count(*) AS runs, extract(epoch FROM min(create_timestamp))::double precision "
+            "AS oldest_at FROM runs WHERE runs.status = s.status) r ORDER BY s.place",
             (list(UNDER_WAY),),
         ).fetchall()
 
@@ -70,8 +70,9 @@ def triggers(connection: Connection) -> list[Trigger]:
             "lower(instigator_type) AS type, extract(epoch FROM t.ticked_at)::double precision AS ticked_at, "
             "coalesce(t.failed, false) AS failed, coalesce(t.failures, 0) AS failures, "
             "coalesce(CASE instigator_type WHEN 'SENSOR' THEN greatest(extract(epoch FROM clock_timestamp()) "
-            "- (data ->> 'last_tick_start_timestamp')::numeric - coalesce((data ->> 'min_interval')::numeric, %(usual)s), "
-            "0) ELSE t.late END, 0)::double precision AS lag "
+            "- (data ->> 'last_tick_start_timestamp')::numeric "
+            "- coalesce((data ->> 'min_interval')::numeric, %(usual)s), 0) ELSE t.late END, 0)::double precision "
+            "AS lag "
             "FROM (SELECT selector_id, instigator_type, instigator_body::json -> 'origin' AS origin, "
             "instigator_body::json -> 'job_specific_data' AS data FROM instigators "
             "WHERE status IN ('RUNNING', 'DECLARED_IN_CODE')) i "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psycopg.rows import class_row
@@ -95,9 +94,9 @@ def newest_runs(connection: Connection) -> list[NewestRuns]:
             "count(*) FILTER (WHERE status IN ('failed', 'crashed') AND successes_after = 0) AS failures, "
             "CASE WHEN count(pause) >= %s THEN max(pause) END AS longest_pause FROM ("
             "SELECT *, count(*) FILTER (WHERE status = 'succeeded') OVER (ORDER BY started_at DESC, id DESC) "
-            "AS successes_after, CASE status WHEN 'succeeded' THEN extract(epoch FROM started_at - lag(started_at) OVER "
-            "(PARTITION BY status ORDER BY started_at, id))::double precision END AS pause FROM ("
-            "SELECT id, status, started_at, ended_at, unchanged_since FROM etl.run WHERE source = s.source "
+            "AS successes_after, CASE status WHEN 'succeeded' THEN extract(epoch FROM started_at "
+            "- lag(started_at) OVER (PARTITION BY status ORDER BY started_at, id))::double precision END AS pause "
+            "FROM (SELECT id, status, started_at, ended_at, unchanged_since FROM etl.run WHERE source = s.source "
             "ORDER BY started_at DESC LIMIT %s) newest) one) r ORDER BY source",
             (_FEWEST_SUCCESSES - 1, NEWEST_RUNS),
         ).fetchall()  # fmt: skip
