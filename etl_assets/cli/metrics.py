@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from etl_assets import logs
 from etl_assets.errors import EtlAssetsError, SettingsError
 from etl_assets.settings import Settings
 
@@ -36,9 +36,7 @@ def command(ctx: click.Context, listen: str) -> None:
     from etl_assets.local import database
 
     settings = Settings.from_environment()
-    logging.basicConfig(
-        level=logging.INFO if ctx.obj["verbose"] else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    logs.configure_command(verbose=ctx.obj["verbose"])
     with database(settings) as databases, listening(listen) as listener:
         _require_rights(databases)
         exposition = Exposition({"warehouse": databases.url, "dagster": databases.dagster_url})

@@ -42,7 +42,7 @@ class Prometheus:
         """Return the data of an answer of the API."""
         query = urllib.parse.urlencode(parameters)
         address = f"http://127.0.0.1:{self.port}/api/v1/{path}?{query}"
-        with urllib.request.urlopen(address, timeout=30) as response:  # noqa: S310 -- http
+        with urllib.request.urlopen(address, timeout=30) as response:
             return json.load(response)["data"]
 
     def query(self, expression: str) -> list[dict[str, Any]]:
@@ -69,7 +69,7 @@ class Prometheus:
     def answers(self) -> bool:
         """Return whether the server is ready."""
         with contextlib.suppress(urllib.error.URLError, ConnectionError):
-            return self.get("targets")["activeTargets"] != []
+            return bool(self.get("targets")["activeTargets"])
         return False
 
 

@@ -40,7 +40,7 @@ class Serving:
 
     def get(self, path: str, method: str = "GET") -> tuple[int, str]:
         """Return the status and the text of an answer."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)  # noqa: S310 -- http
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 -- the same
                 return response.status, response.read().decode()

@@ -27,13 +27,16 @@ from dagster_shared.error import SerializableErrorInfo
 from etl_assets_tests.cli.conftest import _enter
 from etl_assets_tests.cli.desk import Desk, prepare_january
 from etl_assets_tests.databases import create_database, drop_database
-from etl_assets_tests.metrics.prometheus import Prometheus, scraping
-from etl_assets_tests.metrics.serving import Serving, serving
+from etl_assets_tests.metrics.prometheus import scraping
+from etl_assets_tests.metrics.serving import serving
 from etl_assets_tests.metrics.test_rules import DASHBOARD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from etl_assets_tests.metrics.prometheus import Prometheus
+    from etl_assets_tests.metrics.serving import Serving
 
 pytestmark = pytest.mark.slow
 _NAME = "monitored"

@@ -9,6 +9,7 @@ import pytest
 from alembic import command
 
 from etl_assets import Schema
+from etl_assets.model.run import RunKey
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.metrics.sources import totals
 from etl_assets.postgres.migrations.migrate import alembic_config, migrate
@@ -60,9 +61,9 @@ def test_a_rebuild_adds_nothing(world: World) -> None:
     with connected(world.url) as connection:
         connection.execute(
             "INSERT INTO etl.batch (delivery_id, generation, kind, number, run_id, epoch, first_record, last_record, "
-            "read, rejected, filtered, accepted, produced, inserted, updated, unchanged, duplicate, deleted, hash_seed) "
-            "SELECT delivery_id, 2, kind, number, run_id, epoch, first_record, last_record, read, rejected, filtered, "
-            "accepted, produced, inserted, updated, unchanged, duplicate, deleted, hash_seed FROM etl.batch"
+            "read, rejected, filtered, accepted, produced, inserted, updated, unchanged, duplicate, deleted, "
+            "hash_seed) SELECT delivery_id, 2, kind, number, run_id, epoch, first_record, last_record, read, rejected, "
+            "filtered, accepted, produced, inserted, updated, unchanged, duplicate, deleted, hash_seed FROM etl.batch"
         )
         rows = connection.execute("SELECT source, read FROM etl.partition_total").fetchall()
     assert rows == [("goods", 1)]
@@ -71,7 +72,7 @@ def test_a_rebuild_adds_nothing(world: World) -> None:
 def test_each_run_is_counted_when_it_ends(migrated_url: str) -> None:
     with connected(migrated_url) as connection:
         for number, status in enumerate(("succeeded", "failed", "failed", "crashed", "cancelled")):
-            key = history.RunKey(str(number), "goods", "")
+            key = RunKey(str(number), "goods", "")
             history.run_started(connection, key)
             history.run_started(connection, key, step="core")
             connection.execute(
@@ -79,7 +80,7 @@ def test_each_run_is_counted_when_it_ends(migrated_url: str) -> None:
                 (status, key.run_id),
             )
             connection.execute("UPDATE etl.run SET status = %s WHERE run_id = %s", (status, key.run_id))
-        history.run_started(connection, history.RunKey("5", "goods", ""))
+        history.run_started(connection, RunKey("5", "goods", ""))
     names = ("succeeded", "unchanged", "failed", "cancelled", "crashed", "seconds")
     assert total(migrated_url, *names) == (1, 0, 2, 1, 1, 10.0)
 
