@@ -11,6 +11,7 @@
 ``ETL_ASSETS_BUNDLED``       ``no`` leaves out the bundled sources
 ``ETL_ASSETS_PORT``          TCP port of the embedded server; chosen by the operating system by default
 ``ETL_ASSETS_DATABASE_WAIT`` seconds that a run waits for a database that is away; 300 by default
+``ETL_ASSETS_LOG_FORMAT``    ``json`` for logs as one JSON object a line; ``text`` by default
 ``ETL_ASSETS_EVENT_DAYS``    days after which Dagster's events may be deleted; 180 by default; with 0, every event stays
 ``ETL_ASSETS_CHANNEL_NAME``  Apprise URL of the channel ``name`` for alerts; one variable for each channel
 ``ETL_ASSETS_UI_URL``        URL of the Dagster UI, for links in notifications; ``http://127.0.0.1:3000`` by default
@@ -258,6 +259,21 @@ def event_days(environ: Mapping[str, str] | None = None) -> int:
         SettingsError: If ``ETL_ASSETS_EVENT_DAYS`` is not a number of days.
     """
     return int(_whole_number(environ, "ETL_ASSETS_EVENT_DAYS", "days", _EVENT_DAYS, "every event stays"))
+
+
+def logs_as_json(environ: Mapping[str, str] | None = None) -> bool:
+    """Return whether logs are written as JSON.
+
+    Args:
+        environ: Variables and their values; the environment of this process by default.
+
+    Raises:
+        SettingsError: If ``ETL_ASSETS_LOG_FORMAT`` is neither ``text`` nor ``json``.
+    """
+    value = (os.environ if environ is None else environ).get("ETL_ASSETS_LOG_FORMAT", "").strip().lower() or "text"
+    if value not in {"text", "json"}:
+        raise SettingsError("ETL_ASSETS_LOG_FORMAT is not a format. Nothing was started. Write text, or json.")
+    return value == "json"
 
 
 def _whole_number(environ: Mapping[str, str] | None, variable: str, unit: str, default: float, with_zero: str) -> float:

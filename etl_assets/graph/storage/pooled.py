@@ -16,6 +16,7 @@ from dagster_postgres.utils import create_pg_engine, get_token_provider_from_con
 from sqlalchemy.exc import DBAPIError
 
 from etl_assets.errors import SettingsError
+from etl_assets.graph.loggers import configure_logs
 from etl_assets.graph.storage.connections import watch_connections
 from etl_assets.graph.storage.event_log import LeanEventLogStorage
 from etl_assets.settings import Settings
@@ -52,6 +53,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     def __init__(self, **settings: Any) -> None:
         """Create the storage with the settings of `DagsterPostgresStorage`."""
         os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(BATCH_SIZE))  # Dagster reads it for each event
+        configure_logs()  # every process of Dagster creates its storage, after it has set up its own logs
         super().__init__(**settings)
         token_provider = settings.get("token_provider")
         self._run_storage = RepeatingRunStorage(
