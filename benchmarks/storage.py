@@ -1,7 +1,7 @@
 """What is stored for each delivery, run, batch, row and rejected record: ``python -m benchmarks.storage``.
 
-Sizes of tables are with their indexes, as the server has them. Each figure is the growth between two moments, divided by
-what was done between them, so that what is there anyway does not count. Nothing is vacuumed meanwhile.
+Sizes of tables are with their indexes, as the server has them. Each figure is the growth between two moments, divided
+by what was done between them, so that what is there anyway does not count. Nothing is vacuumed meanwhile.
 """
 
 from __future__ import annotations
