@@ -1,7 +1,7 @@
 """What is stored for each delivery, run, batch, row and rejected record: ``python -m benchmarks.storage``.
 
-Sizes of tables are with their indexes, as the server has them. Each figure is the growth between two moments, divided by
-what was done between them, so that what is there anyway does not count. Nothing is vacuumed meanwhile.
+Sizes of tables are with their indexes, as the server has them. Each figure is the growth between two moments, divided
+by what was done between them, so that what is there anyway does not count. Nothing is vacuumed meanwhile.
 """
 
 from __future__ import annotations
@@ -32,8 +32,6 @@ _SIZES: Final = (
 _EVENTS: Final = "SELECT 'events, their number', count(*) FROM event_logs"
 _RECORDS: Final = 100
 _COLUMNS: Final = (12, 42)
-_WARM: Final = 10
-"""How many days are loaded before the first moment, so that no table begins at nothing."""
 _LEAST: Final = 20
 """Bytes for each unit below which a table is not listed."""
 
@@ -87,20 +85,21 @@ class _Meter:
         return sizes
 
 
-def measure(lab: Lab, *, runs: int, records: int) -> list[Growth]:
+def measure(lab: Lab, *, runs: int, records: int, warm: int = 10) -> list[Growth]:
     """Load generated feeds and return what they store.
 
     Args:
         lab: An open one.
         runs: How many days are loaded one by one.
         records: How many records the large deliveries have.
+        warm: How many days are loaded before the first moment, so that no table begins at nothing.
     """
     meter = _Meter(lab)
     days = [MadeFeed(f"days_{count}", lab.folder, columns=count, partitions="days") for count in _COLUMNS]
     many = MadeFeed("many", lab.folder)
     bad = MadeFeed("bad", lab.folder)
     for feed in days:
-        for number in range(_WARM + runs):
+        for number in range(warm + runs):
             feed.deliver(range(number * _RECORDS, (number + 1) * _RECORDS), key=day(number))
     many.deliver(range(records))
     bad.deliver(range(records), bad_every=2)
@@ -108,11 +107,11 @@ def measure(lab: Lab, *, runs: int, records: int) -> list[Growth]:
         feed.declare(lab.declared)
     found = []
     for feed in days:
-        requested = [f"{feed.name}@{day(number)}" for number in range(_WARM + runs)]
-        lab.runs(*requested[:_WARM])
+        requested = [f"{feed.name}@{day(number)}" for number in range(warm + runs)]
+        lab.runs(*requested[:warm])
         what = f"{_RECORDS} records of {feed.columns} columns in one batch"
-        found.append(meter.growth(what, "run", runs, partial(lab.runs, *requested[_WARM:])))
-    found.append(meter.growth("the same files again", "run", runs, partial(lab.runs, *requested[_WARM:])))
+        found.append(meter.growth(what, "run", runs, partial(lab.runs, *requested[warm:])))
+    found.append(meter.growth("the same files again", "run", runs, partial(lab.runs, *requested[warm:])))
     found.append(meter.growth(f"{records:,} records", "record", records, partial(lab.runs, many.name)))
     half = f"{records:,} records, half of them rejected"
     found.append(meter.growth(half, "rejected record", records // 2, partial(lab.runs, bad.name)))
