@@ -16,6 +16,10 @@
 ``ETL_ASSETS_INBOX``         folder of the files that publishers send; ``<home>/inbox`` by default
 ``ETL_ASSETS_SECRETS``       folder of files with secrets, each named like its secret; ``/run/secrets`` by default
 ============================ =========================================================================================
+
+Two are secrets, which may also be in files. ``ETL_ASSETS_CELERY_BROKER_URL`` is the broker from which workers take
+runs, ``amqp://user:password@host:5672//``, and ``ETL_ASSETS_CELERY_RESULTS_URL`` where the states of their tasks are
+kept, ``redis://:password@host:6379/0``.
 """
 
 from __future__ import annotations
