@@ -21,7 +21,10 @@ _LAUNCH = """
 mutation ($run: ExecutionParams!) { launchRun(executionParams: $run) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
 """
-_TERMINATE = "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }"
+_TERMINATE = """
+mutation ($id: String!, $policy: TerminateRunPolicy) {
+  terminateRun(runId: $id, terminatePolicy: $policy) { __typename } }
+"""
 _LOCATION = "etl_assets.definitions"
 
 
@@ -46,9 +49,9 @@ class Cluster:
         answer = self._ask(_LAUNCH, run={"selector": selector, "executionMetadata": {"tags": tags}})["launchRun"]
         return str(answer["run"]["runId"])
 
-    def terminate(self, run_id: str) -> str:
+    def terminate(self, run_id: str, policy: str = "SAFE_TERMINATE") -> str:
         """Ask a run to end, as the UI does; return what Dagster says."""
-        return str(self._ask(_TERMINATE, id=run_id)["terminateRun"]["__typename"])
+        return str(self._ask(_TERMINATE, id=run_id, policy=policy)["terminateRun"]["__typename"])
 
     def _ask(self, question: str, **variables: Any) -> Any:
         context = self._process.create_request_context()

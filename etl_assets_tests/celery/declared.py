@@ -1,4 +1,4 @@
-"""The files of sources of a host: a feed of slow partitions, one that hangs, one with a queue, and an asset by hand."""
+"""The files of sources of a host: a feed of four partitions, a slow one, and one with a queue."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def source(name, seconds, keys, **more):
 """
 _SOURCES: Final = {
     "readings": f'SOURCE = source("readings", 1.0, {PARTITIONS!r})',
-    "hanging": 'SOURCE = source("hanging", 600.0, ("a", "b"))',
+    "slow": 'SOURCE = source("slow", 4.0, ("a",))',
     "heavy": 'SOURCE = source("heavy", 0.0, ("a",), queue="big")',
 }
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import dagster as dg
 from celery.states import READY_STATES
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster_celery.launcher import CeleryRunLauncher
@@ -15,10 +14,8 @@ from etl_assets.graph.celery.app import DEFAULT_QUEUE, celery_app
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import dagster as dg
     from dagster._serdes import ConfigurableClassData
-
-_ANSWER_SECONDS: Final = 3.0
-"""How long workers have to say whether they execute a run."""
 
 
 class WorkerRunLauncher(CeleryRunLauncher):
@@ -52,32 +49,21 @@ class WorkerRunLauncher(CeleryRunLauncher):
         return False
 
     def terminate(self, run_id: str) -> bool:
-        """Ask the process of a run to end, on whichever machine it is.
+        """Let the worker that executes a run send SIGTERM to its process, on whichever machine that is.
 
-        A run that waits for a worker is canceled at once. One whose worker does not answer stays as it is until its
-        worker does, its process is found gone, or Dagster waits no longer.
+        If none answers, the run stays as it is until a worker takes its task, its process is found gone, or Dagster
+        waits no longer.
 
         Returns:
-            Whether the run was asked to end.
+            Whether the run could be asked to end.
         """
         run = self._instance.get_run_by_id(run_id)
-        if run is None or run.is_finished:
+        if run is None or run.is_finished or DAGSTER_CELERY_TASK_ID_TAG not in run.tags:
             return False
-        began = run.status not in {dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING}
         self._instance.report_run_canceling(run)
-        task = run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)
-        if task is not None and self._ask_to_end(task):
-            return True
-        if not began:
-            self._instance.report_run_canceled(run, "The run had not begun; no worker executes it.")
+        task = run.tags[DAGSTER_CELERY_TASK_ID_TAG]
+        self.celery.control.revoke(task, terminate=True, signal="SIGTERM")
         return True
-
-    def _ask_to_end(self, task: str) -> bool:
-        """Let the worker that executes a task send SIGTERM to its process; return whether there is one."""
-        answers = self.celery.control.revoke(
-            task, terminate=True, signal="SIGTERM", reply=True, timeout=_ANSWER_SECONDS
-        )
-        return any(task in str(answer) for answer in answers or ())
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Return that the run has no process if its task has ended, and else that nothing is known against it.

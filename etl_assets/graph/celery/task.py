@@ -22,8 +22,9 @@ from etl_assets.postgres.runs import missed_runs
 if TYPE_CHECKING:
     from celery import Task
 
-END_SECONDS: Final = 120.0
-"""How long a run may go on after it was asked to end, before its process is killed: less than Dagster waits."""
+END_SECONDS: Final = 30.0
+"""How long a run may go on after it was asked to end, before its process is killed: longer than most batches take, and
+less than Dagster waits."""
 
 
 def execute_run(_task: Task[Any, Any], execute_job_args_packed: Any) -> None:
