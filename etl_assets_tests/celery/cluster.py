@@ -15,7 +15,7 @@ from dagster_graphql.schema import create_schema
 from etl_assets.graph.keys import ALL_ASSETS, asset_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _LAUNCH = """
 mutation ($run: ExecutionParams!) { launchRun(executionParams: $run) {
@@ -33,11 +33,11 @@ class Cluster:
 
     def __init__(self, instance: dg.DagsterInstance, process: WorkspaceProcessContext, url: str) -> None:
         self.instance = instance
-        self._process = process
+        self.process = process
         self._schema = create_schema()
         self._url = url
 
-    def launch(self, source: str, partition: str) -> str:
+    def launch(self, source: str, partition: str, more: Mapping[str, str] | None = None) -> str:
         """Launch a run as the UI does; return its id."""
         selector = {
             "repositoryName": "__repository__",
@@ -45,7 +45,7 @@ class Cluster:
             "pipelineName": ALL_ASSETS,
             "assetSelection": [{"path": key.path} for key in asset_keys(source)],
         }
-        tags = [{"key": "dagster/partition", "value": partition}]
+        tags = [{"key": key, "value": value} for key, value in {"dagster/partition": partition, **(more or {})}.items()]
         answer = self._ask(_LAUNCH, run={"selector": selector, "executionMetadata": {"tags": tags}})["launchRun"]
         return str(answer["run"]["runId"])
 
@@ -54,7 +54,7 @@ class Cluster:
         return str(self._ask(_TERMINATE, id=run_id, policy=policy)["terminateRun"]["__typename"])
 
     def _ask(self, question: str, **variables: Any) -> Any:
-        context = self._process.create_request_context()
+        context = self.process.create_request_context()
         asked = self._schema.execute_async(question, context_value=context, variable_values=variables)
         result = asyncio.run(asked)
         assert not result.errors, result.errors
