@@ -1,7 +1,7 @@
 """The tags by which a launcher places a run: its queue, and the limits of its pod.
 
 Each asset of a source has them in its metadata, and `DeclaredTagsCoordinator` makes tags of them when a run is
-submitted, whoever submits it. The names of the tags are those of dagster-celery and dagster-k8s, which need not be
+submitted, in whatever way. The names of the tags are those of dagster-celery and dagster-k8s, which need not be
 installed.
 """
 

@@ -28,19 +28,30 @@ less than Dagster waits."""
 
 
 def execute_run(_task: Task[Any, Any], execute_job_args_packed: Any) -> None:
-    """Execute a run, unless it has ended, or another process executes it.
-
-    A task is delivered a second time if its worker is lost, but also if the worker loses its connection to the broker
-    and goes on. The process of a run that was asked to end while no worker had it ends the run.
+    """Execute the run of a task in this process, which can be asked to end.
 
     Args:
         execute_job_args_packed: What dagster-celery's launcher sends.
 
     Raises:
-        Ignore: If another process executes the run; the state of the task stays as it is.
+        Ignore: If another process executes the run.
     """
-    run_id = unpack_value(execute_job_args_packed, as_type=ExecuteRunArgs).run_id
     _end_at_signals()
+    execute_once(unpack_value(execute_job_args_packed, as_type=ExecuteRunArgs).run_id)
+
+
+def execute_once(run_id: str) -> None:
+    """Execute a run, unless it has ended, or a process has begun it.
+
+    A task is delivered a second time if its worker is lost, but also if the worker loses its connection to the broker
+    and goes on. A run that was asked to end before a worker had it is ended.
+
+    Args:
+        run_id: Dagster's.
+
+    Raises:
+        Ignore: If another process executes the run; the state of its task stays as it is.
+    """
     with dg.DagsterInstance.get() as instance:
         run = instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
@@ -48,7 +59,7 @@ def execute_run(_task: Task[Any, Any], execute_job_args_packed: Any) -> None:
         if run.status in {dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING} and _is_alive(run_id):
             raise Ignore
         if run.status == dg.DagsterRunStatus.CANCELING:
-            instance.report_run_canceled(run, "The run was asked to end before it began.")
+            instance.report_run_canceled(run, "The run was asked to end, and no process executes it.")
             return
         execute(run, instance)
 
