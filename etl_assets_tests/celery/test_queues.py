@@ -35,7 +35,7 @@ def queueing(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     shutil.copy(_DOCKER / "celery" / "dagster.yaml", tmp_path)
     for name, value in {
         "DAGSTER_HOME": str(tmp_path),
-        "ETL_ASSETS_DAGSTER_STORAGE_URL": database_url.replace("postgresql://", "postgresql+psycopg2://"),
+        "ETL_ASSETS_DAGSTER_URL": database_url,
         "ETL_ASSETS_HOME": str(tmp_path / "home"),
         "ETL_ASSETS_SOURCES": str(tmp_path / "host" / "declared"),
         "FEEDS": str(tmp_path / "host" / "feeds"),

@@ -62,7 +62,6 @@ def hosts(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             "ETL_ASSETS_CELERY_RESULTS_URL": results,
             "ETL_ASSETS_DATABASE_URL": url,
             "ETL_ASSETS_DAGSTER_URL": dagster_url,
-            "ETL_ASSETS_DAGSTER_STORAGE_URL": dagster_url.replace("postgresql://", "postgresql+psycopg2://"),
             "ETL_ASSETS_LANDING_URL": str(folder / "landing"),
         }
         dagster, first, second = (Host(name, folder / "hosts" / name, common) for name in ("dagster", "one", "two"))
