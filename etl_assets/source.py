@@ -67,7 +67,7 @@ class Source(Declaration):
         max_rejected: The share of a delivery's records, 0.0 to 1.0, that may be rejected. Above it the run stops.
         runs_at_once: How many runs of the source may run at the same time: the limit of its pool.
         queue: The queue of its runs, where workers take runs from queues; None for the queue of all others.
-        limits: The most memory and processors of a run, where each run has a pod; None for those of all others.
+        limits: The most memory and processors of a run that has a container or a pod; None for those of all others.
         freshness: How long ago the table may have been materialized before Dagster warns; None for any age. A run that
             finds nothing new materializes nothing.
         monitors: When the numbers of a delivery count as anomalous.

@@ -8,6 +8,7 @@ installed.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.graph.keys import REBUILD, REBUILD_STEP, REPLAY, REPLAY_STEP, core_key
@@ -24,6 +25,7 @@ QUEUE_TAG: Final = "dagster-celery/queue"
 POD_TAG: Final = "dagster-k8s/config"
 QUEUE: Final = "etl_assets/queue"
 LIMITS: Final = "etl_assets/limits"
+_MILLI: Final = re.compile(r"([1-9][0-9]*)m")
 _STEPS: Final = {REPLAY: REPLAY_STEP, REBUILD: REBUILD_STEP}
 
 
@@ -71,3 +73,15 @@ def _resources(limits: Collection[Limits]) -> dict[str, str]:
     processors = max((each.processors or 0.0 for each in limits), default=0.0)
     resources = {"memory": f"{memory}Mi"} if memory else {}
     return resources | ({"cpu": f"{round(processors * 1000)}m"} if processors else {})
+
+
+def limits_of(tags: Mapping[str, str]) -> tuple[int, float]:
+    """Return the limits in the tags of a run: mebibytes of memory, and processors; 0 for what is not limited.
+
+    Of a tag that a person has set, only what is written as this module writes it is a limit here.
+    """
+    config: Mapping[str, Any] = json.loads(tags.get(POD_TAG, "{}"))
+    limits = config.get("container_config", {}).get("resources", {}).get("limits", {})
+    memory = Limits(memory=str(limits.get("memory", ""))).mebibytes
+    processors = _MILLI.fullmatch(str(limits.get("cpu", "")))
+    return memory, int(processors[1]) / 1000 if processors else 0.0
