@@ -78,7 +78,7 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as raised:
-            if (error := _known(raised)) is None:
+            if (error := known_error(raised)) is None:
                 raise
             if ctx.params.get("verbose"):
                 click.echo(traceback.format_exc(), err=True)
@@ -86,7 +86,7 @@ class Commands(click.Group):
             ctx.exit(WRONG_SETTINGS if isinstance(error, _MUST_BE_CORRECTED) else FAILED)
 
 
-def _known(error: Exception) -> EtlAssetsError | None:
+def known_error(error: Exception) -> EtlAssetsError | None:
     """Return the error with its remedy: itself, or that of the database error which caused it; None for a bug."""
     if isinstance(error, EtlAssetsError):
         return error
