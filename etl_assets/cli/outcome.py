@@ -65,6 +65,11 @@ class Outcome:
         """Whether every further partition would end with the same error."""
         return self.error is not None and self.error.name in _OF_ALL
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether a person or the machine asked the run to end."""
+        return self.error is not None and self.error.name == CANCELLED
+
     def as_json(self) -> dict[str, Any]:
         """Return the outcome as one JSON object."""
         counts = asdict(self.counts)

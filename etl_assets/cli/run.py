@@ -14,7 +14,6 @@ from etl_assets.cli.partition_runs import Crew, run_partitions
 from etl_assets.cli.processes import forked, usual_number
 from etl_assets.cli.run_options import RunOptions
 from etl_assets.cli.terminal import console, count_text, emit
-from etl_assets.model.run import CANCELLED
 from etl_assets.model.text import escape_control_characters, escape_lines, quoted
 
 if TYPE_CHECKING:
@@ -216,7 +215,7 @@ def _report(outcomes: Sequence[Outcome], planned: int) -> None:
             name = f"{outcome.source} {outcome.partition or ''}".strip()
             click.echo(escape_lines(f"{name}: {outcome.error.name}: {outcome.error.message}"), err=True)
     if len(outcomes) < planned:
-        interrupted = any(outcome.error is not None and outcome.error.name == CANCELLED for outcome in outcomes)
+        interrupted = any(outcome.is_cancelled for outcome in outcomes)
         why = "the command was interrupted" if interrupted else "they would fail for the same reason"
         click.echo(f"{count_text(planned - len(outcomes), 'run')} not started: {why}.", err=True)
 

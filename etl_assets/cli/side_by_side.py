@@ -143,7 +143,7 @@ class SideBySide:
     def _ended(self, number: int, outcomes: Sequence[Outcome]) -> tuple[int, Sequence[Outcome]]:
         self._turns.end(number)
         self._stopped = self._stopped or bool(self._errors) or any(outcome.concerns_all for outcome in outcomes)
-        self._is_shown = self._is_shown or any(outcome.error == _CANCELLED for outcome in outcomes)
+        self._is_shown = self._is_shown or any(outcome.is_cancelled for outcome in outcomes)
         return number, outcomes
 
 
