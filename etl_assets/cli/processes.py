@@ -130,15 +130,19 @@ class Process:
         )
         self._process.start()
         theirs.close()
-        self._is_busy = False
+        self._is_busy = self._has_sources = False
 
-    def begin(self, names: Sequence[str]) -> None:
-        """Let it load the sources that it will execute."""
-        self._send(names)
+    def execute(self, names: Sequence[str], request: Request) -> None:
+        """Let it execute a request.
 
-    def execute(self, request: Request) -> None:
-        """Let it execute a request."""
+        Args:
+            names: Names of the sources, and keys of the assets, that it loads before the first request.
+            request: The request.
+        """
         self._is_busy = True
+        if not self._has_sources:
+            self._has_sources = True
+            self._send(names)
         self._send(request)
 
     def answer(self) -> Answer | None:

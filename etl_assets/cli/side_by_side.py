@@ -72,13 +72,12 @@ class SideBySide:
             names: Names of the sources, and keys of the assets, that are to be run.
         """
         free = list(processes)
-        for process in free:
-            process.begin(names)
         with _signals() as signals:
             while True:
                 while free and not self._stopped and (number := self._turns.next()) is not None:
-                    self._begin(free.pop(0), number)
+                    self._begin(free.pop(0), names, number)
                 if not self._busy:
+                    self._stopped = self._stopped or bool(signals)
                     break
                 for process in self._ready(signals):
                     answer = process.answer()
@@ -86,7 +85,7 @@ class SideBySide:
                         self._say(answer.text)
                         continue
                     if answer is not None:
-                        free.append(process)
+                        free.insert(0, process)
                     yield self._end(process, answer)
         while not self._stopped and (number := self._turns.next()) is not None:
             yield self._executed_here(number)
@@ -103,12 +102,12 @@ class SideBySide:
         if self._interrupted and not self._is_shown:
             raise KeyboardInterrupt
 
-    def _begin(self, process: Process, number: int) -> None:
+    def _begin(self, process: Process, names: Sequence[str], number: int) -> None:
         range_, run_id = self._ranges[number], str(uuid4())
         self._begun(range_)
         self._busy[process] = (number, run_id)
         what = range_.what.name if hasattr(range_.what, "name") else tuple(range_.what.path)
-        process.execute(Request(what, range_.keys, self._options, run_id))
+        process.execute(names, Request(what, range_.keys, self._options, run_id))
 
     def _ready(self, signals: list[int]) -> list[Process]:
         """Return the processes that have answered or are gone; interrupt all if signals have come, and then kill."""

@@ -119,13 +119,19 @@ def test_the_ranges_of_a_source_side_by_side_leave_the_rows_and_the_ledger_of_a_
 
 def test_no_more_runs_of_a_source_are_executed_together_than_its_pool_allows(ready: Desk) -> None:
     _declare(ready, Feed("single", runs_at_once=1), Feed("double", runs_at_once=2), files=8)
-    lines_of("run", "single", "double", "--jobs", "4")
+    mark(ready, "wait").touch()
+    with start("run", "single", "double", "--jobs", "4") as command:
+        until(lambda: len(ready.query("SELECT 1 FROM etl.run WHERE step = 'core'")) == 3)
+        begun = ready.query("SELECT source, partition FROM etl.run ORDER BY 1, 2")
+        mark(ready, "wait").unlink()
+        command.communicate(timeout=120)
+    assert begun == [("double", "0.csv"), ("double", "2.csv"), ("single", "0.csv")]
     together = (
-        "SELECT a.source, max(n) FROM (SELECT a.source, (SELECT count(DISTINCT b.run_id) FROM etl.run b WHERE "
-        "b.source = a.source AND b.started_at <= a.started_at AND b.ended_at > a.started_at) n FROM etl.run a) a "
-        "GROUP BY 1"
+        "SELECT max((SELECT count(DISTINCT b.run_id) FROM etl.run b WHERE b.source = a.source "
+        "AND b.started_at <= a.started_at AND b.ended_at > a.started_at)) FROM etl.run a WHERE source = '{}'"
     )
-    assert dict(ready.query(together)) == {"single": 1, "double": 2}
+    assert ready.query(together.format("single")) == [(1,)]
+    assert ready.query(together.format("double")) == [(2,)]
 
 
 def test_a_source_begins_when_those_that_it_refers_to_have_ended(ready: Desk) -> None:
