@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from etl_assets.cli.ranges import Range, Turns
 from etl_assets.cli.terminal import fetches_shown, progress
-from etl_assets.extract import progress as progress_of_fetches
 from etl_assets.model.text import escape_control_characters
 
 if TYPE_CHECKING:
@@ -65,6 +64,7 @@ def run_partitions(
 
         if crew.processes and turns.most_at_once > 1:
             from etl_assets.cli.side_by_side import SideBySide, in_order
+            from etl_assets.extract import progress as progress_of_fetches
 
             several = SideBySide(dagster, ranges, turns, options, begun, progress_of_fetches.say)
             for number, outcomes in in_order(several.outcomes(crew.processes, crew.names)):

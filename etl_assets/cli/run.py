@@ -11,7 +11,6 @@ from etl_assets.cli import FAILED
 from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.outcome import print_outcomes
 from etl_assets.cli.partition_runs import Crew, run_partitions
-from etl_assets.cli.processes import forked, usual_number
 from etl_assets.cli.run_options import RunOptions
 from etl_assets.cli.terminal import console, count_text, emit
 from etl_assets.model.text import escape_control_characters, escape_lines, quoted
@@ -77,6 +76,8 @@ def command(
         raise click.UsageError("--partition needs exactly one NAME, and excludes --all.")
     if file is not None and (everything or len(names) > 1 or len(wanted) > 1):
         raise click.UsageError("--file needs exactly one NAME, at most one --partition, and excludes --all.")
+    from etl_assets.cli.processes import forked, usual_number
+
     with ExitStack() as stack:
         env = stack.enter_context(environment())
         env.require_current()

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from etl_assets.cli.outcome import Outcome
 from etl_assets.cli.processes import Answer
+from etl_assets.cli.side_by_side import in_order
 from etl_assets.errors import DeclarationError, SettingsError
 from etl_assets.graph.launcher.forks import foreign_threads
 from etl_assets_tests.cli.desk import prepare_published
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from etl_assets.errors import EtlAssetsError
     from etl_assets_tests.cli.conftest import Prepared
 
+LOADED = Outcome("shelves", "0.csv", 1, "loaded")
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks runs")
 
 
@@ -46,6 +49,11 @@ def test_an_error_of_this_package_is_raised_by_the_command_as_it_was_raised(kind
 
 def test_an_answer_without_an_error_raises_none() -> None:
     assert Answer().raised() is None
+
+
+def test_outcomes_come_in_the_order_of_the_plan_and_those_after_a_missing_one_last() -> None:
+    ended = [(1, [LOADED]), (4, [LOADED]), (0, []), (3, [])]
+    assert list(in_order(ended)) == [(0, []), (1, [LOADED]), (3, []), (4, [LOADED])]
 
 
 @on_linux
