@@ -1,4 +1,4 @@
-"""``etl-assets run``: runs sources, partition by partition, through Dagster in this process."""
+"""``etl-assets run``: runs sources, partition by partition, through Dagster, in this process or in several."""
 
 from __future__ import annotations
 
