@@ -1,7 +1,7 @@
 """Opens Dagster for a command: lists partitions, decides which are run and in what order, and has them run.
 
-Only this module, `in_process_runs` and `killed_runs` of the command line use Dagster's jobs and runs. `etl_assets.graph`
-defines what a run does.
+Only this module, `in_process_runs` and `killed_runs` of the command line use Dagster's jobs and runs.
+`etl_assets.graph` defines what a run does.
 """
 
 from __future__ import annotations
