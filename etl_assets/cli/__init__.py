@@ -84,7 +84,7 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as raised:
-            if (error := _known(raised)) is None:
+            if (error := known_error(raised)) is None:
                 raise
             _show(error, verbose=ctx.params.get("verbose", False))
             ctx.exit(WRONG_SETTINGS if isinstance(error, _MUST_BE_CORRECTED) else FAILED)
@@ -100,7 +100,7 @@ def _show(error: EtlAssetsError, *, verbose: bool) -> None:
     click.echo(escape_lines(f"{type(error).__name__}: {error}"), err=True)
 
 
-def _known(error: Exception) -> EtlAssetsError | None:
+def known_error(error: Exception) -> EtlAssetsError | None:
     """Return the error with its remedy: itself, or that of the database error which caused it; None for a bug."""
     if isinstance(error, EtlAssetsError):
         return error

@@ -10,14 +10,12 @@ only if this package or a library changes.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import os
 import signal
 import socket
 import sys
-import threading
 import time
 import traceback
 from contextlib import suppress
@@ -28,6 +26,7 @@ import dagster as dg
 from dagster._utils.interrupts import setup_interrupt_handlers
 
 from etl_assets.graph.launcher.execution import execute, import_libraries
+from etl_assets.graph.launcher.forks import end_with, foreign_threads
 from etl_assets.graph.launcher.process import Process
 
 if TYPE_CHECKING:
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
 
 READY: Final = "ready"
 CHANGED: Final = "a file that it imported has changed"
-_THREADS: Final = frozenset({"jemalloc_bg_thd", "polars-ooc-clea"})
-"""Threads that libraries start when they are imported, and that a fork can do without."""
-_PR_SET_PDEATHSIG: Final = 1
 _STANDARD_ERROR: Final = 2
 _END_SECONDS: Final = 60.0
 """How long forks may take to end after they were asked to."""
@@ -90,9 +86,7 @@ def _fork(run_id: str, control: socket.socket) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         signal.signal(signal.SIGINT, signal.default_int_handler)
         setup_interrupt_handlers()
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
+        end_with(parent)
         os.close(control.fileno())
         _execute(run_id)
         os._exit(0)
@@ -114,20 +108,11 @@ def _execute(run_id: str) -> None:
 
 def _unfit(descriptor: int) -> str:
     """Return why this process may not fork: it has threads or connections; the empty text if it has neither."""
-    names = [_text(task / "comm") for task in Path("/proc/self/task").iterdir()]
-    own = _text(Path("/proc/self/comm"))  # the threads of OpenBLAS, which makes others in a fork, have it too
-    others = {name for name in names if name} - {own, *_THREADS}
-    if threading.active_count() > 1 or others:
-        return f"it has threads: {', '.join(sorted(others))}"
+    if threads := foreign_threads():
+        return f"it has threads: {', '.join(threads)}"
     links = {int(link.name): _target(link) for link in Path("/proc/self/fd").iterdir()}
     sockets = [number for number, target in links.items() if target.startswith("socket:") and number > _STANDARD_ERROR]
     return "" if sockets == [descriptor] else f"it has {len(sockets) - 1} connections"
-
-
-def _text(path: Path) -> str:
-    with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
-        return path.read_text("utf-8").strip()
-    return ""
 
 
 def _target(link: Path) -> str:
