@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -19,24 +18,11 @@ if TYPE_CHECKING:
     from etl_assets.cli.run_options import RunOptions
 
 
-@dataclass(frozen=True)
-class Crew:
-    """Processes that execute runs for a command.
-
-    Attributes:
-        processes: At least two; without them the command executes its runs itself.
-        names: Names of the sources, and keys of the assets, that the command runs.
-    """
-
-    processes: Sequence[Process] = ()
-    names: Sequence[str] = ()
-
-
 def run_partitions(
     dagster: Orchestration,
     plan: Sequence[tuple[Runnable, str]],
     options: RunOptions,
-    crew: Crew = Crew(),
+    processes: Sequence[Process] = (),
     *,
     shown: bool = True,
 ) -> Iterator[Outcome]:
@@ -48,13 +34,14 @@ def run_partitions(
         dagster: Runs the partitions.
         plan: Pairs of a source, or an asset, and the key of a partition.
         options: How to run them.
-        crew: Executes runs at the same time, as far as their pools and their order allow it.
+        processes: They execute runs at the same time, as far as pools and the order allow it; without them the command
+            executes its runs itself.
         shown: Whether a progress bar may be shown.
 
     Yields:
         The outcome of each partition, in the order of the plan.
     """
-    ranges = list(_ranges(dagster, plan, len(crew.processes) or 1))
+    ranges = list(_ranges(dagster, plan, len(processes) or 1))
     turns = Turns(ranges, dagster.all_before())
     with progress(shown=shown) as bar, fetches_shown(bar):
         task = bar.add_task("", total=len(plan))
@@ -62,12 +49,12 @@ def run_partitions(
         def begun(range_: Range) -> None:
             bar.update(task, description=escape_control_characters(range_.title))
 
-        if crew.processes and turns.most_at_once > 1:
+        if processes and turns.most_at_once > 1:
             from etl_assets.cli.side_by_side import SideBySide, in_order
             from etl_assets.extract import progress as progress_of_fetches
 
             several = SideBySide(dagster, ranges, turns, options, begun, progress_of_fetches.say)
-            for number, outcomes in in_order(several.outcomes(crew.processes, crew.names)):
+            for number, outcomes in in_order(several.outcomes(processes)):
                 bar.advance(task, len(ranges[number].keys))
                 yield from outcomes
             several.raise_if_needed()

@@ -10,7 +10,7 @@ import click
 from etl_assets.cli import FAILED
 from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.outcome import print_outcomes
-from etl_assets.cli.partition_runs import Crew, run_partitions
+from etl_assets.cli.partition_runs import run_partitions
 from etl_assets.cli.run_options import RunOptions
 from etl_assets.cli.terminal import console, count_text, emit
 from etl_assets.model.text import escape_control_characters, escape_lines, quoted
@@ -101,7 +101,7 @@ def command(
                 _print_stale(dagster, chosen)
             outcomes = []
             options = RunOptions(force, file, full, accept_deletes, fetch=everything)
-            for outcome in run_partitions(dagster, plan, options, Crew(processes, names), shown=not as_json):
+            for outcome in run_partitions(dagster, plan, options, processes, shown=not as_json):
                 outcomes.append(outcome)
                 if as_json:
                     emit(outcome.as_json())

@@ -64,14 +64,14 @@ class SideBySide:
         self._errors: list[Exception] = []
         self._stopped = self._interrupted = self._is_shown = False
 
-    def outcomes(self, processes: Sequence[Process], names: Sequence[str]) -> Iterator[tuple[int, Sequence[Outcome]]]:
+    def outcomes(self, processes: Sequence[Process]) -> Iterator[tuple[int, Sequence[Outcome]]]:
         """Yield the number of each range and the outcomes of its partitions, in the order in which ranges end.
 
         Args:
             processes: That execute.
-            names: Names of the sources, and keys of the assets, that are to be run.
         """
         free = list(processes)
+        names = list(dict.fromkeys(range_.name for range_ in self._ranges))
         with _signals() as signals:
             while True:
                 while free and not self._stopped and (number := self._turns.next()) is not None:
