@@ -5,18 +5,21 @@ Each command has its own module. The module is imported when the command is call
 
 from __future__ import annotations
 
+import logging
 import traceback
 from importlib import import_module
 from typing import Any, Final
 
 import click
 
+from etl_assets import logs
 from etl_assets.errors import DeclarationError, EnvironmentFaultError, EtlAssetsError, SettingsError
 from etl_assets.model.text import escape_lines
 
 FAILED: Final = 1
 WRONG_SETTINGS: Final = 3
 UNSOUND: Final = 4
+_LOG: Final = logging.getLogger(__name__)
 _MUST_BE_CORRECTED: Final = (SettingsError, DeclarationError, EnvironmentFaultError)
 
 _COMMANDS: Final = {
@@ -30,6 +33,7 @@ _COMMANDS: Final = {
     "quarantine": "List, show, correct, dismiss, replay and export rejected records.",
     "drift": "List, show, accept and ignore changes of what is published.",
     "alerts": "List and acknowledge alerts; test channels and send notifications.",
+    "metrics": "Serve metrics for Prometheus.",
     "psql": "Open psql on the warehouse, for reading.",
     "audit": "Check the stored tables against their declarations with Great Expectations; write Data Docs.",
     "doctor": "Check every invariant of the warehouse.",
@@ -47,8 +51,8 @@ Exit codes
 \b
 Environment variables: ETL_ASSETS_HOME, ETL_ASSETS_DATABASE_URL, ETL_ASSETS_DAGSTER_URL,
 ETL_ASSETS_LANDING_URL, ETL_ASSETS_SOURCES, ETL_ASSETS_PORT, ETL_ASSETS_DATABASE_WAIT, ETL_ASSETS_UI_URL,
-ETL_ASSETS_UI_HOSTS, ETL_ASSETS_INBOX, ETL_ASSETS_CHANNEL_NAME for each channel of alerts. Without a database
-URL, etl-assets uses an embedded PostgreSQL in ETL_ASSETS_HOME (.etl_assets by default).
+ETL_ASSETS_UI_HOSTS, ETL_ASSETS_INBOX, ETL_ASSETS_LOG_FORMAT, ETL_ASSETS_CHANNEL_NAME for each channel of
+alerts. Without a database URL, etl-assets uses an embedded PostgreSQL in ETL_ASSETS_HOME (.etl_assets by default).
 """
 
 
@@ -80,10 +84,18 @@ class Commands(click.Group):
         except Exception as raised:
             if (error := _known(raised)) is None:
                 raise
-            if ctx.params.get("verbose"):
-                click.echo(traceback.format_exc(), err=True)
-            click.echo(escape_lines(f"{type(error).__name__}: {error}"), err=True)
+            _show(error, verbose=ctx.params.get("verbose", False))
             ctx.exit(WRONG_SETTINGS if isinstance(error, _MUST_BE_CORRECTED) else FAILED)
+
+
+def _show(error: EtlAssetsError, *, verbose: bool) -> None:
+    """Print an error to standard error, or log it if logs are JSON."""
+    if logs.are_json():
+        _LOG.error("The command ends with an error.", exc_info=error)
+        return
+    if verbose:
+        click.echo(traceback.format_exc(), err=True)
+    click.echo(escape_lines(f"{type(error).__name__}: {error}"), err=True)
 
 
 def _known(error: Exception) -> EtlAssetsError | None:
@@ -102,4 +114,5 @@ def _known(error: Exception) -> EtlAssetsError | None:
 @click.pass_context
 def main(ctx: click.Context, *, verbose: bool) -> None:
     """Load declared feeds into validated, traceable Postgres tables, through Dagster."""
+    logs.configure()
     ctx.obj = {"verbose": verbose}

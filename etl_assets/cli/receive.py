@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from etl_assets import logs
 from etl_assets.cli.environment import declared
 from etl_assets.errors import DeclarationError
 from etl_assets.settings import Settings
@@ -58,9 +58,7 @@ def command(
 
     settings = Settings.from_environment()
     inboxes = _inboxes(declared(settings))
-    logging.basicConfig(
-        level=logging.INFO if ctx.obj["verbose"] else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    logs.configure_command(verbose=ctx.obj["verbose"])
     listener = unix_listener(uds) if uds else tcp_listener(host, port)
     place = uds or _shown(*listener.getsockname()[:2])
 

@@ -26,6 +26,7 @@ from dagster._utils.log import configure_loggers
 from dagster_webserver.app import create_app_from_workspace_process_context
 
 from etl_assets.cli.guard import Guard
+from etl_assets.logs import are_json
 from etl_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def main(host: str, port: int, log_level: str, folder: str) -> None:
 def _daemon(workspace: Path, log_level: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run Dagster's daemon for the length of a block."""
     arguments = ["dagster._daemon", "run", "--workspace", str(workspace), "--log-level", log_level]
-    arguments += ["--code-server-log-level", _CODE_SERVER_LOG]
+    arguments += ["--code-server-log-level", _CODE_SERVER_LOG, "--log-format", "json" if are_json() else "colored"]
     process = subprocess.Popen([sys.executable, "-m", *arguments])  # noqa: S603 -- composed above
     try:
         yield process

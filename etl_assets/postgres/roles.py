@@ -1,9 +1,9 @@
 """The roles that work with a warehouse, and their rights in schema ``etl``. Every migration grants them again.
 
 ``etl_assets_reader`` reads the views. It is created if the migrator may create roles. The others are created by the
-administrator of the server: ``etl_loader`` runs everything, ``etl_reviewer`` corrects rejected records, and
-``etl_reader`` reads the history, but no contents of records. Roles belong to the whole server. Rights on tables of
-sources are not granted here: those tables belong to the loader.
+administrator of the server: ``etl_loader`` runs everything, ``etl_reviewer`` corrects rejected records,
+``etl_reader`` reads the history, but no contents of records, and ``etl_metrics`` what the metrics need. Roles belong to
+the whole server. Rights on tables of sources are not granted here: those tables belong to the loader.
 """
 
 from __future__ import annotations
@@ -55,6 +55,13 @@ RIGHTS: Final[Mapping[str, tuple[LiteralString, ...]]] = {
             "SELECT (id, source, kind, status, foreseen, blocking, first_delivery, last_delivery, opened_at, "
             "closed_at, closed_delivery) ON etl.drift"
         ),
+    ),
+    "etl_metrics": (
+        "SELECT ON etl.partition_total, etl.notification",
+        "SELECT (id, source, status, started_at, ended_at, unchanged_since) ON etl.run",
+        "SELECT (source, status, rejected_at) ON etl.rejected",
+        "SELECT (source, status) ON etl.drift",
+        "SELECT (source, rule, severity, status) ON etl.alert",
     ),
 }
 """What each role may do with the tables of schema ``etl``, as ``GRANT`` writes it; nothing else."""

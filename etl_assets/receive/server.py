@@ -63,7 +63,7 @@ def serve(inboxes: Mapping[str, Inbox], listener: socket.socket, limits: Limits,
     doors = {name: Door(inbox) for name, inbox in inboxes.items()}
     threads = ThreadPoolExecutor(limits.at_once + _MORE_THREADS, "etl-assets-receive")
     try:
-        with _outliving_signals():
+        with outliving_signals():
             asyncio.run(_serve(inboxes, doors, listener, limits, threads, started))
     finally:
         threads.shutdown()  # parts of bodies that were not complete are removed
@@ -192,8 +192,8 @@ def _answers(path: str) -> bool:
 
 
 @contextlib.contextmanager
-def _outliving_signals() -> Iterator[None]:
-    """Let the signals that end the server not end the process, which has things to write after it."""
+def outliving_signals() -> Iterator[None]:
+    """Let the signals that end a server of uvicorn not end the process, which has things to do after it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import dagster as dg
 
-from etl_assets import alerts
+from etl_assets import alerts, logs
 from etl_assets.errors import LoadError, SettingsError
 from etl_assets.graph.keys import asset_keys
 from etl_assets.model.alert import DEFAULT_ALERTS
@@ -100,6 +100,7 @@ class RunRecord:
 
     def start(self) -> None:
         """Enter that the run starts or continues. From now on it counts as alive as long as its process lives."""
+        logs.about(run=self.run_id, source=self.source, partition=self.partition, attempt=self.attempt)
         liveness.appear(self.url, self.run_id, (self.source, self.partition))
         in_transaction(
             self.url,
@@ -197,6 +198,7 @@ class RunRecord:
             in_transaction(self.url, enter_with_alerts)
         finally:
             liveness.leave(self.url, self.run_id, (self.source, self.partition))
+            logs.about()
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Tests of the package `metrics`, of its alert rules and of its dashboard."""
