@@ -199,9 +199,17 @@ class Stack:
         return run_id
 
     def status(self, run_id: str) -> str:
-        """Return the status of a run."""
-        status: str = self.ask(_RUNS, id=run_id)["runsOrError"]["results"][0]["status"]
-        return status
+        """Return the status of a run; ask again for a minute if the webserver cannot say it."""
+        until = time.monotonic() + 60
+        while True:
+            try:
+                status: str = self.ask(_RUNS, id=run_id)["runsOrError"]["results"][0]["status"]
+            except (AssertionError, OSError):
+                if time.monotonic() > until:
+                    raise
+                time.sleep(1)
+            else:
+                return status
 
     def end_of(self, run_id: str, seconds: float = 240) -> str:
         """Wait until a run has ended; return its status."""

