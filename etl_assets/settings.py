@@ -23,6 +23,10 @@
 ============================ =========================================================================================
 
 Each password and each channel may be in a file instead, which the variable with ``_FILE`` at its end names.
+
+Two are secrets, which may also be in files. ``ETL_ASSETS_CELERY_BROKER_URL`` is the broker from which workers take
+runs, ``amqp://user:password@host:5672//``, and ``ETL_ASSETS_CELERY_RESULTS_URL`` where the states of their tasks are
+kept, ``redis://:password@host:6379/0``.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "dev": "Run the Dagster UI and daemon over the local data.",
     "receive": "Receive the files that publishers send, for the sources with an inbox.",
     "run": "Run sources, partition by partition, through Dagster.",
+    "worker": "Execute the runs that Dagster sends to queues, on this machine.",
     "infer": "Write the declaration of a source from one of its files.",
     "rebuild": "Build the table of a source again from its frozen deliveries; compare it, put it in place.",
     "preview": "Show what a run of a source would load; nothing is written.",
@@ -51,8 +52,9 @@ Exit codes
 \b
 Environment variables: ETL_ASSETS_HOME, ETL_ASSETS_DATABASE_URL, ETL_ASSETS_DAGSTER_URL,
 ETL_ASSETS_LANDING_URL, ETL_ASSETS_SOURCES, ETL_ASSETS_PORT, ETL_ASSETS_DATABASE_WAIT, ETL_ASSETS_UI_URL,
-ETL_ASSETS_UI_HOSTS, ETL_ASSETS_INBOX, ETL_ASSETS_LOG_FORMAT, ETL_ASSETS_CHANNEL_NAME for each channel of
-alerts. Without a database URL, etl-assets uses an embedded PostgreSQL in ETL_ASSETS_HOME (.etl_assets by default).
+ETL_ASSETS_UI_HOSTS, ETL_ASSETS_INBOX, ETL_ASSETS_LOG_FORMAT, ETL_ASSETS_CELERY_BROKER_URL,
+ETL_ASSETS_CELERY_RESULTS_URL, ETL_ASSETS_CHANNEL_NAME for each channel of alerts. Without a database URL,
+etl-assets uses an embedded PostgreSQL in ETL_ASSETS_HOME (.etl_assets by default).
 """
 
 

@@ -102,6 +102,9 @@ def test_a_source_of_the_second_location_loads(stack: Stack) -> None:
     run_id = stack.launch("team", SHOPS)
     assert stack.end_of(run_id) == "SUCCESS", stack.log(run_id)
     assert stack.sql("SELECT shop_id, name FROM core.shops ORDER BY 1") == "1|Aldergate\n2|Brook"
+    container = stack.container_of_run(run_id)
+    assert container is not None
+    assert json.loads(run("docker", "inspect", container))[0]["HostConfig"]["Memory"] == 768 * 2**20  # as it declares
 
 
 def test_a_run_whose_container_is_killed_is_tried_again(stack: Stack) -> None:

@@ -37,7 +37,7 @@ def server() -> Iterator[EmbeddedServer]:
 def team(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     """A team that has loaded the stations and the first day of the readings: record 1 is open, record 2 is parked."""
     before = dict(os.environ)
-    for name in ("DAGSTER_HOME", "ETL_ASSETS_LANDING_URL", "ETL_ASSETS_DAGSTER_STORAGE_URL"):
+    for name in ("DAGSTER_HOME", "ETL_ASSETS_LANDING_URL"):
         os.environ.pop(name, None)
     sys.modules.pop("etl_assets.definitions", None)
     team = Team(server, tmp_path_factory.mktemp("team"))

@@ -43,9 +43,6 @@ def test_a_command_of_a_runbook_succeeds(team: Team, command: str) -> None:
     if command in _OF_DAGSTER:
         team.succeed("etl_loader", "alerts", "list")  # sets what `dagster` needs
         environment |= {"DAGSTER_HOME": str(team.folder / "home" / "dagster")}
-        environment["ETL_ASSETS_DAGSTER_STORAGE_URL"] = "postgresql+psycopg2" + environment[
-            "ETL_ASSETS_DAGSTER_URL"
-        ].removeprefix("postgresql")
     carry_out(team.server, command, **environment)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import importlib
 import json
 import os
 import signal
@@ -26,20 +25,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
-from dagster._core.events import EngineEventData
-from dagster._grpc.impl import core_execute_run
-from dagster._utils.hosted_user_process import recon_job_from_origin
 from dagster._utils.interrupts import setup_interrupt_handlers
 
+from etl_assets.graph.launcher.execution import execute, import_libraries
 from etl_assets.graph.launcher.process import Process
-from etl_assets.graph.wanted import WANTED, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 READY: Final = "ready"
 CHANGED: Final = "a file that it imported has changed"
-_IMPORTED: Final = ("etl_assets.graph.needed", "etl_assets.graph.storage", "alembic.command", "psycopg2", "pandas")
 _THREADS: Final = frozenset({"jemalloc_bg_thd", "polars-ooc-clea"})
 """Threads that libraries start when they are imported, and that a fork can do without."""
 _PR_SET_PDEATHSIG: Final = 1
@@ -54,8 +49,7 @@ def main(descriptor: int) -> None:
     Args:
         descriptor: Number of the socket.
     """
-    for module in _IMPORTED:
-        importlib.import_module(module)
+    import_libraries()
     files = _files()
     gc.collect()
     gc.freeze()
@@ -110,16 +104,11 @@ def _fork(run_id: str, control: socket.socket) -> int:
 
 
 def _execute(run_id: str) -> None:
-    """Execute a run, as ``dagster api execute_run`` does, with the files of sources that it needs."""
     with dg.DagsterInstance.get() as instance:
         run = instance.get_run_by_id(run_id)
-        if run is None or run.job_code_origin is None:
-            raise LookupError(f"Run {run_id} is not in Dagster's storage, or has no origin. Nothing was executed.")
-        WANTED.set(Wanted.of(run, instance))
-        pid = os.getpid()
-        instance.report_engine_event(f"Started process for run (pid: {pid}).", run, EngineEventData.in_process(pid))
-        for _ in core_execute_run(recon_job_from_origin(run.job_code_origin), run, instance, inject_env_vars=False):
-            pass
+        if run is None:
+            raise LookupError(f"Run {run_id} is not in Dagster's storage. Nothing was executed.")
+        execute(run, instance)
     sys.stdout.flush()
 
 

@@ -1,6 +1,6 @@
 """A source of the second code location."""
 
-from etl_assets import Column, Csv, FileExtractor, Schema, Source
+from etl_assets import Column, Csv, FileExtractor, Limits, Schema, Source
 
 SOURCE = Source(
     name="shops",
@@ -10,4 +10,5 @@ SOURCE = Source(
     schema=Schema(
         columns=(Column("shop_id", "integer", required=True), Column("name", "text", required=True)), key=("shop_id",)
     ),
+    limits=Limits(memory="768Mi"),
 )
