@@ -90,6 +90,16 @@ REFUSED = {
         "SELECT FROM etl.profile",
         "SELECT FROM etl.profile_part",
     ),
+    "etl_metrics": (
+        *_NOBODY_BUT_THE_MIGRATOR,
+        *_ONLY_THE_LOADER,
+        "SELECT FROM core.readings",
+        "SELECT * FROM etl.source_health",
+        "SELECT raw FROM etl.rejected",
+        "SELECT run_id FROM etl.run",
+        "SELECT FROM etl.delivery",
+        "UPDATE etl.notification SET status = 'sent'",
+    ),
     "etl_migrator": (
         "SELECT FROM core.readings",
         "UPDATE core.readings SET celsius = 0",
@@ -116,6 +126,7 @@ READ = (
     "SELECT source, status, seconds, ended_at - started_at FROM etl.run",
     "SELECT source, name, passed FROM etl.check_result",
     "SELECT source, sum(rows) FROM etl.row_count GROUP BY 1",
+    "SELECT source, sum(read) FROM etl.partition_total GROUP BY 1",
 )
 
 
