@@ -17,6 +17,8 @@ from openlineage.client.facet_v2 import (
     schema_dataset,
 )
 
+from etl_assets.extract.file import FileExtractor
+from etl_assets.extract.rest.extractor import RestExtractor
 from etl_assets.lineage.datasets import published, table
 
 if TYPE_CHECKING:
@@ -54,8 +56,9 @@ def events_of(
         )
     }
     id_ = str(uuid5(UUID(run.run_id), f"{run.source}/{run.partition}"))
-    inputs = [] if run.origin is None else [_input(published(run.origin), run, checks)]
-    outputs = [_output(table(url, source.table if source else run.source), run, source)]
+    place = _place(source) or run.origin
+    inputs = [] if place is None else [_input(published(place), run, checks)]
+    outputs = [_output(table(url, source.table if source else run.source), run, source, inputs)]
     start = RunEvent(
         eventTime=run.started_at.isoformat(),
         eventType=RunState.START,
@@ -77,6 +80,17 @@ def events_of(
         producer=PRODUCER,
     )
     return start, end
+
+
+def _place(source: Source | None) -> str | None:
+    """Return the declared place of a feed, with its placeholders; None if it is only known where a delivery is from.
+
+    So a feed is one dataset, however many files it has.
+    """
+    extractor = source.extractor if source is not None else None
+    if isinstance(extractor, FileExtractor) and ("://" in extractor.location or extractor.location.startswith("/")):
+        return extractor.location
+    return extractor.shown if isinstance(extractor, RestExtractor) else None
 
 
 def _input(dataset: Dataset, run: EndedRun, checks: Sequence[tuple[str, bool]]) -> InputDataset:
@@ -105,7 +119,7 @@ def _column(rule: str) -> str | None:
     return rest if first == "values" else first if rest and first != "record" else None
 
 
-def _output(dataset: Dataset, run: EndedRun, source: Source | None) -> OutputDataset:
+def _output(dataset: Dataset, run: EndedRun, source: Source | None, inputs: Sequence[InputDataset]) -> OutputDataset:
     """Return the table: its columns, where they come from, and how many rows were written."""
     facets: dict[str, Any] = {}
     if source is not None:
@@ -116,15 +130,15 @@ def _output(dataset: Dataset, run: EndedRun, source: Source | None) -> OutputDat
             ],
             producer=PRODUCER,
         )
-        if run.origin is not None:
-            facets["columnLineage"] = _lineage(published(run.origin), source)
+        if inputs:
+            facets["columnLineage"] = _lineage(inputs[0], source)
     statistics = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
         rowCount=run.written, producer=PRODUCER
     )
     return OutputDataset(dataset.namespace, dataset.name, facets=facets, outputFacets={"outputStatistics": statistics})
 
 
-def _lineage(dataset: Dataset, source: Source) -> column_lineage_dataset.ColumnLineageDatasetFacet:
+def _lineage(dataset: InputDataset, source: Source) -> column_lineage_dataset.ColumnLineageDatasetFacet:
     """Return the published column of each column that a transformer does not make."""
     fields = {
         column.name: column_lineage_dataset.Fields(

@@ -81,7 +81,7 @@ def test_the_end_has_datasets_columns_and_what_checks_found(desk: Desk, server: 
     tick(from_the_start())
     event = server.events[-1]
     (read,), (written,) = event["inputs"], event["outputs"]
-    assert (read["namespace"], read["name"]) == ("file", f"{desk.folder}/feeds/2013-01-01.csv")
+    assert (read["namespace"], read["name"]) == ("file", f"{desk.folder}/feeds/{{key}}.csv")
     assert read["inputFacets"]["dataQualityMetrics"]["rowCount"] == 4
     checks = {found["assertion"]: found for found in read["inputFacets"]["dataQualityAssertions"]["assertions"]}
     assert not checks["celsius__type"]["success"]
@@ -107,6 +107,7 @@ def test_a_run_that_fails_is_an_end_with_its_error(desk: Desk, server: Receiver)
     assert desk.type("run", "readings", "--partition", "2013-01-02").exit_code == 1
     tick(from_the_start())
     assert ends(server)[-1] == ("readings", "FAIL")
+    assert server.events[-1]["inputs"][0]["name"].endswith("/feeds/{key}.csv")
     message: str = server.events[-1]["run"]["facets"]["errorMessage"]["message"]
     assert message.startswith("ShapeError: ")
 
