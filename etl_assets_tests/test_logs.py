@@ -99,7 +99,7 @@ def test_of_an_error_that_dagster_stores_the_cause_is_named(class_: str, text: s
             "etl_assets/source": "goods",
             "dagster/partition": "2024",
             "dagster/retry_number": "1",
-            ".dagster/repository": "__repository__@feeds",
+            "dagster/code_location": "feeds",
         },
         "step_key": "core__goods",
         "orig_message": 'Execution of step "core__goods" failed.',
