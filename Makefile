@@ -30,10 +30,10 @@ OPTIONS ?=
 # How long `make fuzz` reads mutated files of each format.
 SECONDS ?= 30
 
-.PHONY: help demo dev check test explore chaos fuzz bench lint style types tests format wheel clean
+.PHONY: help demo dev check test test-docker explore chaos fuzz bench lint style types tests format wheel clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(RUNNABLE) ## Ingest every bundled feed into an embedded PostgreSQL and print a summary
 	$(RUN) demo
@@ -50,6 +50,9 @@ test: style $(COMPILED) ## Everything that must hold, except what needs Docker
 
 tests: $(READY) $(COMPILED)
 	$(PYTEST) -m "not docker"
+
+test-docker: $(READY) ## Build the image, start the stack of docker/compose.yaml, and use it; needs a Docker engine
+	$(BIN)/python -m pytest -m docker etl_assets_tests/docker
 
 explore: $(READY) $(COMPILED) ## The property tests with other examples each time
 	$(PYTEST) --hypothesis-profile explore -m "not docker" $$(grep -rl "^from hypothesis" etl_assets_tests --include 'test_*.py')

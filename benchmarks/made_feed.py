@@ -60,6 +60,7 @@ SOURCE = Source(
     ),
     partitions={partitions},
     max_rejected=0.6,
+    runs_at_once={runs_at_once},
 )
 '''
 
@@ -74,6 +75,7 @@ class MadeFeed:
         columns: Number of columns; the first is the key.
         rules: Number of columns after the key that declare a rule besides their type; at least 1.
         partitions: ``days``, one for each of the files of a folder (``files``), or none.
+        runs_at_once: How many runs of its source may be executed at the same time.
     """
 
     name: str
@@ -81,6 +83,7 @@ class MadeFeed:
     columns: int = 12
     rules: int = 4
     partitions: Literal["", "days", "files"] = ""
+    runs_at_once: int = 1
 
     def declare(self, declared: Path, *, loose: bool = False) -> None:
         """Write the declaration into a folder.
@@ -103,6 +106,7 @@ class MadeFeed:
             location=str(self.folder / self.name / file),
             columns="\n".join(lines),
             partitions=_PARTITIONS[self.partitions],
+            runs_at_once=self.runs_at_once,
         )
         (declared / f"{self.name}.py").write_text(text, encoding="utf-8")
 

@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from etl_assets.model.batch import RawBatch, Verdict
     from etl_assets.model.delivery import Delivery
     from etl_assets.model.expectation import Expectation
+    from etl_assets.model.limits import Limits
     from etl_assets.model.monitors import Distribution, Monitors, Volume
     from etl_assets.model.partitions import Daily, Files, Monthly, Partition, Static, Weekly
     from etl_assets.model.rule import RuleInfo
@@ -144,6 +145,7 @@ __all__ = [
     "Json",
     "KeyComparison",
     "Layout",
+    "Limits",
     "LineFormat",
     "LinkHeader",
     "Loader",
@@ -257,6 +259,7 @@ _NAMES_BY_MODULE = {
     "model.batch": ("RawBatch", "Verdict"),
     "model.delivery": ("Delivery",),
     "model.expectation": ("Expectation",),
+    "model.limits": ("Limits",),
     "model.monitors": ("Distribution", "Monitors", "Volume"),
     "model.partitions": ("Daily", "Files", "Monthly", "Partition", "Static", "Weekly"),
     "model.rule": ("RuleInfo",),

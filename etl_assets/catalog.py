@@ -40,7 +40,7 @@ class Catalog:
     broken: Mapping[str, BrokenFile]
 
 
-def load(places: Iterable[str] = (), only: AbstractSet[str] | None = None) -> Catalog:
+def load(places: Iterable[str] = (), only: AbstractSet[str] | None = None, *, bundled: bool = True) -> Catalog:
     """Load the bundled sources, and those of other packages and folders.
 
     Of two files that declare the same source, the second is broken.
@@ -49,6 +49,7 @@ def load(places: Iterable[str] = (), only: AbstractSet[str] | None = None) -> Ca
         places: Names of packages, and paths of folders whose ``*.py`` files are modules. Modules whose names begin
             with an underscore are not loaded by themselves.
         only: Load no file except those of these names; None loads all.
+        bundled: Whether to load the bundled sources too.
 
     Raises:
         SettingsError: If a package does not exist.
@@ -56,7 +57,7 @@ def load(places: Iterable[str] = (), only: AbstractSet[str] | None = None) -> Ca
     sources: dict[str, Source] = {}
     modules: dict[SourceFile, ModuleType] = {}
     broken: list[BrokenFile] = []
-    for file in find([*BUNDLED, *places]):
+    for file in find([*(BUNDLED if bundled else ()), *places]):
         if only is not None and file.name not in only:
             continue
         with set_aside(file, broken):

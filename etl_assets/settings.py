@@ -5,7 +5,10 @@
 ``ETL_ASSETS_DATABASE_URL``  the warehouse, ``postgresql://user:password@host:port/name``; an embedded server by default
 ``ETL_ASSETS_DAGSTER_URL``   Dagster's storage; the database ``<name>_dagster`` on the warehouse's server by default
 ``ETL_ASSETS_LANDING_URL``   the landing store, a folder or an fsspec URL; ``<home>/landing`` by default
+``ETL_ASSETS_DATABASE_PASSWORD``, ``ETL_ASSETS_DAGSTER_PASSWORD``
+                             password for the URL of that database, if the URL has none
 ``ETL_ASSETS_SOURCES``       packages and folders with sources, separated by colons, besides the bundled ones
+``ETL_ASSETS_BUNDLED``       ``no`` leaves out the bundled sources
 ``ETL_ASSETS_PORT``          TCP port of the embedded server; chosen by the operating system by default
 ``ETL_ASSETS_DATABASE_WAIT`` seconds that a run waits for a database that is away; 300 by default
 ``ETL_ASSETS_LOG_FORMAT``    ``json`` for logs as one JSON object a line; ``text`` by default
@@ -15,8 +18,15 @@
 ``ETL_ASSETS_UI_HOSTS``      hosts under which ``etl-assets dev`` answers, separated by commas, besides loopback and the
                              host of ``ETL_ASSETS_UI_URL``
 ``ETL_ASSETS_INBOX``         folder of the files that publishers send; ``<home>/inbox`` by default
+``ETL_ASSETS_WORKSPACE``     file of the code locations to watch; ``workspace.yaml`` in ``DAGSTER_HOME`` by default
 ``ETL_ASSETS_SECRETS``       folder of files with secrets, each named like its secret; ``/run/secrets`` by default
 ============================ =========================================================================================
+
+Each password and each channel may be in a file instead, which the variable with ``_FILE`` at its end names.
+
+Two are secrets, which may also be in files. ``ETL_ASSETS_CELERY_BROKER_URL`` is the broker from which workers take
+runs, ``amqp://user:password@host:5672//``, and ``ETL_ASSETS_CELERY_RESULTS_URL`` where the states of their tasks are
+kept, ``redis://:password@host:6379/0``.
 """
 
 from __future__ import annotations
@@ -26,7 +36,7 @@ import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from etl_assets.errors import SettingsError
 
@@ -37,7 +47,8 @@ if TYPE_CHECKING:
 _HIGHEST_PORT = 65535
 _DATABASE_WAIT = 300.0
 _EVENT_DAYS = 180
-_CHANNEL = re.compile(r"ETL_ASSETS_CHANNEL_([A-Z][A-Z0-9_]*)")
+_CHANNEL = re.compile(r"ETL_ASSETS_CHANNEL_([A-Z][A-Z0-9_]*)(?<!_FILE)")
+_IN_FILE = re.compile(r"(ETL_ASSETS_(?:DATABASE_PASSWORD|DAGSTER_PASSWORD|CHANNEL_[A-Z][A-Z0-9_]*))_FILE")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]*")
 _SECRET = re.compile("PASS|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|URL|DSN|CHANNEL", re.IGNORECASE)
 _SHORTEST_SECRET = 4
@@ -65,6 +76,9 @@ class Settings:
 
     sources: tuple[str, ...] = ()
     """Import names of packages, and absolute paths of folders."""
+
+    bundled: bool = True
+    """Whether the bundled sources are loaded too."""
 
     port: int | None = None
     """TCP port of the embedded server; None means any."""
@@ -95,6 +109,7 @@ class Settings:
             SettingsError: If a variable is not valid. The text names it and says what to write.
         """
         given = {name: value for name, value in (os.environ if environ is None else environ).items() if value.strip()}
+        given = _with_files(given)
         home = _home(given)
         database_url = _database_url(given, "ETL_ASSETS_DATABASE_URL")
         dagster_url = _database_url(given, "ETL_ASSETS_DAGSTER_URL")
@@ -108,6 +123,7 @@ class Settings:
             if "ETL_ASSETS_LANDING_URL" in given
             else f"{home}/landing",
             sources=tuple(_source(part) for part in given.get("ETL_ASSETS_SOURCES", "").split(":") if part.strip()),
+            bundled=_is_yes(given, "ETL_ASSETS_BUNDLED"),
             port=_port(given["ETL_ASSETS_PORT"]) if "ETL_ASSETS_PORT" in given else None,
             channels={
                 match[1].lower(): _channel(name, value)
@@ -152,6 +168,35 @@ def read_secret(name: str) -> str:
     return value
 
 
+def _with_files(given: Mapping[str, str]) -> dict[str, str]:
+    """Add the variables whose values are in files, those that ``NAME_FILE`` names; remember these values as secrets.
+
+    Line ends at the end of a file are no part of the value.
+
+    Raises:
+        SettingsError: If a file cannot be read or is empty, or if both variables are set.
+    """
+    added: dict[str, str] = {}
+    for variable, path in given.items():
+        if not (match := _IN_FILE.fullmatch(variable)):
+            continue
+        name = match[1]
+        if name in given:
+            raise SettingsError(f"Both {name} and {variable} are set. Nothing was started. Unset one of them.")
+        try:
+            value = Path(path.strip()).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            raise SettingsError(
+                f"{variable} names a file that cannot be read ({type(error).__name__}). Nothing was started. Write "
+                "the path of a file that this account may read."
+            ) from None
+        if not value.strip():
+            raise SettingsError(f"The file that {variable} names is empty. Nothing was started. Write the value to it.")
+        added[name] = value
+        _read_secrets.add(value)
+    return {**given, **added}
+
+
 def inbox_folder(environ: Mapping[str, str] | None = None) -> Path:
     """Return the absolute path of the folder in which each source that receives files has its own.
 
@@ -160,6 +205,17 @@ def inbox_folder(environ: Mapping[str, str] | None = None) -> Path:
     """
     given = os.environ if environ is None else environ
     return Path(given.get("ETL_ASSETS_INBOX", "").strip() or _home(given) / "inbox").expanduser().absolute()
+
+
+def workspace_file(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the path of the file that names the code locations: ``workspace.yaml`` in ``DAGSTER_HOME`` by default.
+
+    Args:
+        environ: Variables and their values; the environment of this process by default.
+    """
+    given = os.environ if environ is None else environ
+    named = given.get("ETL_ASSETS_WORKSPACE", "").strip()
+    return Path(named or Path(given.get("DAGSTER_HOME", "").strip(), "workspace.yaml")).expanduser().absolute()
 
 
 def _home(given: Mapping[str, str]) -> Path:
@@ -246,6 +302,15 @@ def _database_url(given: Mapping[str, str], variable: str) -> str | None:
             f"{variable} is not the URL of a PostgreSQL database. Nothing was started. Write "
             "postgresql://user:password@host:port/name, with special characters percent-encoded."
         )
+    password = given.get(variable.removesuffix("_URL") + "_PASSWORD")
+    if password is not None and parts.password is None:
+        user, _, host = parts.netloc.rpartition("@")
+        if not user:
+            raise SettingsError(
+                f"{variable} has no user for the password in {variable.removesuffix('_URL')}_PASSWORD. Nothing was "
+                "started. Write postgresql://user@host:port/name."
+            )
+        parts = parts._replace(netloc=f"{user.removesuffix(':')}:{quote(password, safe='')}@{host}")
     return _joined(parts._replace(scheme="postgresql"))
 
 
@@ -271,6 +336,14 @@ def _source(part: str) -> str:
         f"ETL_ASSETS_SOURCES names {name!r}, which is neither a folder nor the import name of a package. Nothing was "
         f"started. Correct it. A relative path of a folder is resolved in {Path.cwd()}."
     )
+
+
+def _is_yes(given: Mapping[str, str], variable: str) -> bool:
+    """Return whether a variable says yes; an absent one does."""
+    value = given.get(variable, "yes").strip().lower()
+    if value not in {"yes", "no"}:
+        raise SettingsError(f"{variable} is {value!r}. Nothing was started. Write yes or no.")
+    return value == "yes"
 
 
 def _port(value: str) -> int:

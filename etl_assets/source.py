@@ -15,10 +15,11 @@ from etl_assets.load.base import Loader
 from etl_assets.load.loader import PostgresLoader
 from etl_assets.load.writers import Upsert, Writer, check_partitioned
 from etl_assets.model.alert import DEFAULT_ALERTS, AlertRule
-from etl_assets.model.asset_attributes import check_freshness, check_name, check_owner, check_tags
+from etl_assets.model.asset_attributes import check_freshness, check_name, check_owner, check_queue, check_tags
 from etl_assets.model.checks import BUILT_IN
 from etl_assets.model.declaration import Declaration
 from etl_assets.model.expectation import Expectation
+from etl_assets.model.limits import Limits
 from etl_assets.model.monitors import Monitors
 from etl_assets.model.partitions import Files, Partition, Partitioning
 from etl_assets.model.trigger import After, Trigger
@@ -65,6 +66,8 @@ class Source(Declaration):
             50 if most deliveries change most rows. None leaves it as it is, which is 100 for a new table.
         max_rejected: The share of a delivery's records, 0.0 to 1.0, that may be rejected. Above it the run stops.
         runs_at_once: How many runs of the source may run at the same time: the limit of its pool.
+        queue: The queue of its runs, where workers take runs from queues; None for the queue of all others.
+        limits: The most memory and processors of a run that has a container or a pod; None for those of all others.
         freshness: How long ago the table may have been materialized before Dagster warns; None for any age. A run that
             finds nothing new materializes nothing.
         monitors: When the numbers of a delivery count as anomalous.
@@ -88,6 +91,8 @@ class Source(Declaration):
     partition_by: PartitionBy | None = None
     fillfactor: int | None = None
     runs_at_once: int = 1
+    queue: str | None = None
+    limits: Limits | None = None
     freshness: timedelta | None = None
     monitors: Monitors = field(default_factory=Monitors)
     expectations: tuple[Expectation, ...] = ()
@@ -113,6 +118,10 @@ class Source(Declaration):
             raise DeclarationError(where, "runs_at_once", f"{self.runs_at_once} is below 1", "Write 1 or more")
         check_owner(self.owner, where)
         check_tags(self.tags, where)
+        if self.queue is not None:
+            check_queue(self.queue, where)
+        if self.limits is not None:
+            self.limits.check(where)
         if self.freshness is not None:
             check_freshness(self.freshness, where)
 

@@ -62,3 +62,17 @@ def example(document: str, holds: str) -> ModuleType:
     """Return the one example of a document that contains a text, as a module."""
     (match,) = (block for block in examples(document) if holds in block.code)
     return match.module()
+
+
+def blocks(document: str, language: str, heading: str) -> list[str]:
+    """Return the blocks in a language below a heading of a document, up to the next heading of the same level.
+
+    Args:
+        document: Path of the document, relative to the folder of the project.
+        language: As the blocks name it, such as ``sql``.
+        heading: Its line, such as ``## Roles``.
+    """
+    text = (ROOT / document).read_text("utf-8")
+    level = heading.partition(" ")[0]
+    section = re.split(rf"^{level} ", text.partition(f"\n{heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    return re.findall(rf"^```{language}\n(.*?)^```", section, re.DOTALL | re.MULTILINE)

@@ -17,9 +17,7 @@ _ROOT = Path(__file__).parents[1]
 def test_dagster_accepts_the_instance_file_and_stores_in_postgres(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(
-        "ETL_ASSETS_DAGSTER_STORAGE_URL", database_url.replace("postgresql://", "postgresql+psycopg2://")
-    )
+    monkeypatch.setenv("ETL_ASSETS_DAGSTER_URL", database_url)
     with dg.DagsterInstance.from_config(str(_ROOT)) as instance:
         assert type(instance.run_storage).__name__ == "RepeatingRunStorage"
         assert instance.get_runs() == []
@@ -33,7 +31,7 @@ def test_dagster_accepts_the_instance_file_and_stores_in_postgres(
 
 def test_the_instance_file_contains_no_url() -> None:
     storage = yaml.safe_load((_ROOT / "dagster.yaml").read_text())["storage"]
-    assert storage["custom"]["config"] == {"postgres_url": {"env": "ETL_ASSETS_DAGSTER_STORAGE_URL"}}
+    assert storage["custom"]["config"] == {}
 
 
 def test_the_workspace_loads_the_definitions() -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from etl_assets.errors import SettingsError
-from etl_assets.settings import Settings, with_database
+from etl_assets.settings import Settings, mask_secrets, with_database
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,3 +150,64 @@ def test_the_wait_for_a_database_is_a_whole_number_of_seconds() -> None:
     for value in ("soon", "-1", "1.5"):
         with pytest.raises(SettingsError, match="ETL_ASSETS_DATABASE_WAIT is not a number of seconds"):
             Settings.from_environment({"ETL_ASSETS_DATABASE_WAIT": value})
+
+
+@pytest.mark.parametrize("name", ["DATABASE", "DAGSTER"])
+def test_a_password_may_be_in_a_file_and_is_put_into_the_url(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("p@ss/word:1\n")
+    settings = Settings.from_environment(
+        {f"ETL_ASSETS_{name}_URL": "postgresql://me@db:5432/a", f"ETL_ASSETS_{name}_PASSWORD_FILE": str(file)}
+    )
+    url = settings.database_url if name == "DATABASE" else settings.dagster_url
+    assert url == "postgresql://me:p%40ss%2Fword%3A1@db:5432/a"
+    assert mask_secrets("the password is p@ss/word:1") == "the password is ***"
+
+
+def test_the_password_of_the_warehouse_is_that_of_dagsters_storage_beside_it() -> None:
+    settings = Settings.from_environment(
+        {"ETL_ASSETS_DATABASE_URL": "postgresql://me@db/a", "ETL_ASSETS_DATABASE_PASSWORD": "word"}
+    )
+    assert settings.dagster_url == "postgresql://me:word@db/a_dagster"
+
+
+def test_a_password_in_the_url_stands() -> None:
+    settings = Settings.from_environment(
+        {"ETL_ASSETS_DATABASE_URL": "postgresql://me:inside@db/a", "ETL_ASSETS_DATABASE_PASSWORD": "beside"}
+    )
+    assert settings.database_url == "postgresql://me:inside@db/a"
+
+
+def test_a_password_needs_a_user() -> None:
+    with pytest.raises(SettingsError, match=r"ETL_ASSETS_DATABASE_URL has no user .* postgresql://user@host"):
+        Settings.from_environment(
+            {"ETL_ASSETS_DATABASE_URL": "postgresql://db/a", "ETL_ASSETS_DATABASE_PASSWORD": "word"}
+        )
+
+
+def test_the_url_of_a_channel_may_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "channel"
+    file.write_text("json://hook.test/a\n")
+    settings = Settings.from_environment({"ETL_ASSETS_CHANNEL_OPS_FILE": str(file)})
+    assert settings.channels == {"ops": "json://hook.test/a"}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, r"cannot be read \(FileNotFoundError\)"), ("\n", "is empty"), ("x", "Both")]
+)
+def test_a_file_of_a_secret_that_has_no_value_is_an_error(content: str | None, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    given = {"ETL_ASSETS_DATABASE_PASSWORD_FILE": str(file)}
+    if content is not None:
+        file.write_text(content)
+    if content == "x":
+        given["ETL_ASSETS_DATABASE_PASSWORD"] = "y"
+    with pytest.raises(SettingsError, match=words):
+        Settings.from_environment(given)
+
+
+def test_the_bundled_sources_can_be_left_out() -> None:
+    assert Settings.from_environment({}).bundled
+    assert not Settings.from_environment({"ETL_ASSETS_BUNDLED": "no"}).bundled
+    with pytest.raises(SettingsError, match=r"ETL_ASSETS_BUNDLED is 'off'.* Write yes or no"):
+        Settings.from_environment({"ETL_ASSETS_BUNDLED": "off"})

@@ -12,27 +12,43 @@ if TYPE_CHECKING:
     from benchmarks.cost import Measurements, Size
     from benchmarks.lab import Lab
 
-_FILES: Final[dict[Size, int]] = {"quick": 10, "usual": 1_000, "full": 1_000}
+_FILES: Final[dict[Size, tuple[int, int]]] = {"quick": (10, 10), "usual": (1_000, 200), "full": (1_000, 1_000)}
+"""How many are loaded by as many runs at the same time as the command chooses, and how many by one after the other."""
 _RECORDS: Final = 100
+_RUNS_AT_ONCE: Final = 4
 
 
 def _measure(lab: Lab, size: Size) -> Measurements:
-    files = _FILES[size]
-    feed = MadeFeed("backlog", lab.folder, partitions="files")
-    feed.declare(lab.declared)
-    for number in range(files):
-        feed.deliver(range(number * _RECORDS, (number + 1) * _RECORDS), key=f"{number:06d}")
+    files, one_by_one = _FILES[size]
+    feed = _declared(lab, "backlog", files)
     cost, _ = lab.command("run", feed.name)
-    rows = lab.rows(feed.name)
-    lab.require(rows == files * _RECORDS, f"The table has {rows} rows, not {files * _RECORDS}.")
+    _require_all(lab, feed, files)
     yield Case(f"{files:,} files", unit="file", units=files, limits=(("each", 0.06),)), cost
     cost, _ = lab.command("run", feed.name)
     yield Case("the same files again", unit="file", units=files), cost
+    feed = _declared(lab, "sequence", one_by_one)
+    cost, _ = lab.command("run", feed.name, "--jobs", "1")
+    _require_all(lab, feed, one_by_one)
+    yield Case(f"{one_by_one:,} files, one run after the other", unit="file", units=one_by_one), cost
+
+
+def _declared(lab: Lab, name: str, files: int) -> MadeFeed:
+    feed = MadeFeed(name, lab.folder, partitions="files", runs_at_once=_RUNS_AT_ONCE)
+    feed.declare(lab.declared)
+    for number in range(files):
+        feed.deliver(range(number * _RECORDS, (number + 1) * _RECORDS), key=f"{number:06d}")
+    return feed
+
+
+def _require_all(lab: Lab, feed: MadeFeed, files: int) -> None:
+    rows = lab.rows(feed.name)
+    lab.require(rows == files * _RECORDS, f"The table has {rows} rows, not {files * _RECORDS}.")
 
 
 SCENARIO: Final = Scenario(
     "Backlog",
-    f"`etl-assets run`, a process of its own, loads files of {_RECORDS} records each, the partitions of one source",
+    f"`etl-assets run`, a process of its own, loads files of {_RECORDS} records each, the partitions of one source, "
+    f"which allows {_RUNS_AT_ONCE} runs at once",
     _measure,
 )
 

@@ -18,6 +18,7 @@ from etl_assets.model.alert import (
     DriftOpened,
     FileBroken,
     FilesSetAside,
+    LocationLost,
     NoDelivery,
     QuarantineAgeing,
     QuarantineGrowing,
@@ -57,6 +58,7 @@ __all__ = [
 _SUBJECT_LENGTH: Final = 400
 """The most characters of an error in the subject of an alert: it is part of an index."""
 _TICK_REMEDY: Final = "The log of the code server shows where it was raised; report it if the cause is not yours."
+_LOCATION_REMEDY: Final = "Its code server's log shows why. Correct it, and reload the location on the page Deployment."
 _TIME_RULES: Final = (NoDelivery, QuarantineGrowing, QuarantineAgeing)
 
 
@@ -177,6 +179,22 @@ def update_for_tick(connection: Connection, sensor: str, errors: Mapping[str, st
         before = [alert.subject for alert in alerts.lock_open_alerts(connection, "", "", [TickFailed.kind])]
         subjects = [subject for subject in before if subject.startswith(f"{sensor} ")]
         evaluation = Evaluation({TickFailed.kind: subjects}, reasons, "A later tick did not fail.", again=False)
+        update_alerts(connection, (), "", "", evaluation)
+
+
+def update_for_locations(connection: Connection, lost: Mapping[str, str]) -> None:
+    """Open and resolve the alerts about code locations.
+
+    Args:
+        connection: To the warehouse.
+        lost: Why each code location that is lost does not answer or does not load, by its name.
+    """
+    with connection.transaction():
+        reasons = [
+            Reason(LocationLost(), f"Code location {name!r} is lost. {why}", _LOCATION_REMEDY, name)
+            for name, why in lost.items()
+        ]
+        evaluation = Evaluation({LocationLost.kind: None}, reasons, "It answers again.", again=False)
         update_alerts(connection, (), "", "", evaluation)
 
 

@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "dev": "Run the Dagster UI and daemon over the local data.",
     "receive": "Receive the files that publishers send, for the sources with an inbox.",
     "run": "Run sources, partition by partition, through Dagster.",
+    "worker": "Execute the runs that Dagster sends to queues, on this machine.",
     "infer": "Write the declaration of a source from one of its files.",
     "rebuild": "Build the table of a source again from its frozen deliveries; compare it, put it in place.",
     "preview": "Show what a run of a source would load; nothing is written.",
@@ -51,8 +52,9 @@ Exit codes
 \b
 Environment variables: ETL_ASSETS_HOME, ETL_ASSETS_DATABASE_URL, ETL_ASSETS_DAGSTER_URL,
 ETL_ASSETS_LANDING_URL, ETL_ASSETS_SOURCES, ETL_ASSETS_PORT, ETL_ASSETS_DATABASE_WAIT, ETL_ASSETS_UI_URL,
-ETL_ASSETS_UI_HOSTS, ETL_ASSETS_INBOX, ETL_ASSETS_LOG_FORMAT, ETL_ASSETS_CHANNEL_NAME for each channel of
-alerts. Without a database URL, etl-assets uses an embedded PostgreSQL in ETL_ASSETS_HOME (.etl_assets by default).
+ETL_ASSETS_UI_HOSTS, ETL_ASSETS_INBOX, ETL_ASSETS_LOG_FORMAT, ETL_ASSETS_CELERY_BROKER_URL,
+ETL_ASSETS_CELERY_RESULTS_URL, ETL_ASSETS_CHANNEL_NAME for each channel of alerts. Without a database URL,
+etl-assets uses an embedded PostgreSQL in ETL_ASSETS_HOME (.etl_assets by default).
 """
 
 
@@ -82,7 +84,7 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as raised:
-            if (error := _known(raised)) is None:
+            if (error := known_error(raised)) is None:
                 raise
             _show(error, verbose=ctx.params.get("verbose", False))
             ctx.exit(WRONG_SETTINGS if isinstance(error, _MUST_BE_CORRECTED) else FAILED)
@@ -98,7 +100,7 @@ def _show(error: EtlAssetsError, *, verbose: bool) -> None:
     click.echo(escape_lines(f"{type(error).__name__}: {error}"), err=True)
 
 
-def _known(error: Exception) -> EtlAssetsError | None:
+def known_error(error: Exception) -> EtlAssetsError | None:
     """Return the error with its remedy: itself, or that of the database error which caused it; None for a bug."""
     if isinstance(error, EtlAssetsError):
         return error

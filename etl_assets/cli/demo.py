@@ -10,7 +10,8 @@ import click
 from etl_assets.cli import FAILED, WRONG_SETTINGS
 from etl_assets.cli.environment import environment
 from etl_assets.cli.migrate import migrate_databases
-from etl_assets.cli.run import in_order, run_partitions
+from etl_assets.cli.partition_runs import run_partitions
+from etl_assets.cli.run import in_order
 from etl_assets.cli.run_options import RunOptions
 from etl_assets.cli.terminal import console, count_text, table
 from etl_assets.model.counts import Counts

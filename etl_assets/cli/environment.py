@@ -91,7 +91,6 @@ def environment() -> Iterator[Environment]:
             ETL_ASSETS_HOME=str(settings.home),
             ETL_ASSETS_DATABASE_URL=databases.url,
             ETL_ASSETS_DAGSTER_URL=databases.dagster_url,
-            ETL_ASSETS_DAGSTER_STORAGE_URL="postgresql+psycopg2://" + databases.dagster_url.split("://", 1)[1],
             DAGSTER_HOME=str(_dagster_home(settings)),
         )
         yield Environment(settings, Warehouse(databases.url, LandingStore(settings.landing_url)), databases)
@@ -101,7 +100,8 @@ def declared(settings: Settings | None = None) -> Catalog:
     """Load every file of sources that the settings name."""
     from etl_assets import catalog
 
-    return catalog.load((settings or Settings.from_environment()).sources)
+    settings = settings or Settings.from_environment()
+    return catalog.load(settings.sources, bundled=settings.bundled)
 
 
 def source_named(known: Catalog, name: str) -> Source:
@@ -125,7 +125,7 @@ def _make_private(home: Path) -> None:
     The home itself stays as it is: it may be a folder that has other things, and root's database server passes through.
     """
     for folder in (home / name for name in _PRIVATE_FOLDERS):
-        if folder.is_dir() and folder.stat().st_uid == os.geteuid():
+        if folder.is_dir() and folder.stat().st_uid == os.geteuid() and folder.stat().st_mode & 0o077:
             folder.chmod(0o700)
 
 

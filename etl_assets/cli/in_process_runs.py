@@ -64,13 +64,16 @@ class InProcessRuns:
         self._instance = instance
         self._log = {"loggers": {"console": {"config": {"log_level": log}}}}
 
-    def materialize_source(self, source: Source, partitions: Sequence[str], options: RunOptions) -> list[Outcome]:
+    def materialize_source(
+        self, source: Source, partitions: Sequence[str], options: RunOptions, run_id: str | None = None
+    ) -> list[Outcome]:
         """Materialize partitions of a source in one run.
 
         Args:
             source: The declaration.
             partitions: Keys that are a range of partitions, or the empty text if the source has none.
             options: How to run them.
+            run_id: The id of the run; None lets it be chosen.
         """
         config = SourceConfig(
             file=str(Path(options.file).absolute()) if options.file is not None else None,
@@ -80,12 +83,12 @@ class InProcessRuns:
             accept_deletes=options.accept_deletes,
             compare_keys=options.full,
         )
-        run = _Run(source.name, tuple(partitions), core_key(source.name), config.as_run_config(source.name))
+        run = _Run(source.name, tuple(partitions), core_key(source.name), config.as_run_config(source.name), run_id)
         return self._execute(self._all_assets(), run, asset_keys(source.name), {SOURCE_TAG: source.name})
 
-    def materialize_asset(self, key: dg.AssetKey, partition: str) -> Outcome:
+    def materialize_asset(self, key: dg.AssetKey, partition: str, run_id: str | None = None) -> Outcome:
         """Materialize a partition of an asset that was written by hand; the empty text if it has none."""
-        run = _Run(delivered_as(key), (partition,), key, {})
+        run = _Run(delivered_as(key), (partition,), key, {}, run_id)
         (outcome,) = self._execute(self._all_assets(), run, [key])
         return outcome
 
@@ -127,7 +130,7 @@ class InProcessRuns:
         """Run a job, or the selected assets of it; read how each partition has ended."""
         began = time.perf_counter()
         rules = rules_of(self._sources, run.name)
-        record = RunRecord(self._url, str(uuid4()), run.name, run.partitions[0], rules, job=job.name)
+        record = RunRecord(self._url, run.id or str(uuid4()), run.name, run.partitions[0], rules, job=job.name)
         record.start()  # before Dagster knows the run, so that the reaper can find the process of every run
         with record.entering_errors():
             result = job.execute_in_process(
@@ -175,12 +178,14 @@ class _Run:
         partitions: Keys of the partitions; one empty text if there are none.
         key: Of the asset that is the table; None for a replay.
         config: The run configuration.
+        id: Dagster's id of the run; None lets it be chosen.
     """
 
     name: str
     partitions: tuple[str, ...]
     key: dg.AssetKey | None
     config: Mapping[str, Any]
+    id: str | None = None
 
     @property
     def is_range(self) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def command() -> None:
     """Migrate the database and Dagster's storage to this version.
 
-    Safe to run at any time, and more than once.
+    Safe to run at any time, and more than once. The roles of the database get their rights on it.
     """
     with environment() as env:
         for storage, before, after in migrate_databases(env):

@@ -1,7 +1,7 @@
 """Opens Dagster for a command: lists partitions, decides which are run and in what order, and has them run.
 
-Only this module and `in_process_runs` of the command line use Dagster's jobs and runs. `etl_assets.graph` defines what
-a run does.
+Only this module, `in_process_runs` and `killed_runs` of the command line use Dagster's jobs and runs.
+`etl_assets.graph` defines what a run does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import dagster as dg
 
 from etl_assets.cli.environment import declared
 from etl_assets.cli.in_process_runs import InProcessRuns, failed_check
+from etl_assets.cli.killed_runs import outcomes_of_killed
 from etl_assets.cli.outcome import Outcome
+from etl_assets.cli.ranges import size_of_each
 from etl_assets.graph import last_good
 from etl_assets.graph.assets.checks import of_history
 from etl_assets.graph.assets.touched import swapped_materializations, waiting_materialization
@@ -31,6 +33,7 @@ from etl_assets.graph.runs.one_by_one import Failures
 from etl_assets.graph.runs.reaper import reap
 from etl_assets.graph.runs.unchanged import UNCHANGED, report_if_unchanged
 from etl_assets.graph.targets import newest_materializations
+from etl_assets.graph.triggers.lineage import all_before
 from etl_assets.model.partitions import Periods
 from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.runs import results
@@ -62,44 +65,77 @@ class Orchestration:
 
     def __init__(self, env: Environment, location: Location, instance: dg.DagsterInstance, log: str) -> None:
         self._url = env.url
+        self._home = env.settings.home
         self._sources = declared(env.settings).sources
+        self._location = location
         self._definitions = location.definitions
         self.broken = location.broken
         self.instance = instance
         self.set_aside: dict[str, Mapping[str, str]] = {}
         self._runs = InProcessRuns(env.url, self._sources, location.definitions, instance, log)
 
-    def run(self, what: Runnable, partitions: Sequence[str], options: RunOptions) -> list[Outcome]:
+    def prepare(self) -> None:
+        """Set the limits of the pools; find the runs that have crashed, and enter that they did."""
+        last_good.write(self._home, self._location.assets)
+        set_limits(self.instance, self._sources.values())
+        failures = Failures()
+        reap(self.instance, self._url, self._sources, failures)
+        if failures.errors:
+            click.echo(f"The run history is not complete.{failures}", err=True)
+
+    def run(
+        self, what: Runnable, partitions: Sequence[str], options: RunOptions, run_id: str | None = None
+    ) -> list[Outcome]:
         """Fetch, validate and load partitions of a source in one run, or materialize one of an asset written by hand.
 
         Args:
             what: The declaration of the source, or the key of the asset.
             partitions: A group that `ranges` returns; the key is the empty text if there are no partitions.
             options: How to run them.
+            run_id: The id of the run; None lets it be chosen.
 
         Returns:
             The outcome of each partition, in the same order.
         """
         if isinstance(what, dg.AssetKey):
-            return [self._runs.materialize_asset(what, partitions[0])]
+            return [self._runs.materialize_asset(what, partitions[0], run_id)]
         if len(partitions) == 1 and options.may_be_unchanged:
             unchanged = self._unchanged(what, partitions[0])
             if unchanged is not None:
                 return [unchanged]
-        return self._runs.materialize_source(what, partitions, options)
+        return self._runs.materialize_source(what, partitions, options, run_id)
 
-    def ranges(self, what: Runnable, keys: Sequence[str]) -> list[list[str]]:
+    def killed(self, what: Runnable, partitions: Sequence[str], run_id: str) -> list[Outcome]:
+        """Enter that the process of a run is gone; return what the run history has of each of its partitions.
+
+        Args:
+            what: The declaration of the source, or the key of the asset.
+            partitions: The partitions of the run.
+            run_id: The id that `run` was given, in the process that is gone.
+        """
+        name = delivered_as(what) if isinstance(what, dg.AssetKey) else what.name
+        return outcomes_of_killed(self.instance, self._url, self._sources, name, partitions, run_id)
+
+    def ranges(self, what: Runnable, keys: Sequence[str], processes: int = 1) -> list[list[str]]:
         """Return partitions of a source, or of an asset, in groups: each has what one run takes.
 
         Args:
             what: The declaration of the source, or the key of the asset.
             keys: Keys of partitions, in the order in which they are to be run.
+            processes: How many groups may run at the same time, so that there are as many of about the same size.
         """
         if isinstance(what, dg.AssetKey) or what.partitions is None or what.partitions.per_run == 1:
             return [[key] for key in keys]
         definition = partitions_definition(what.partitions, what.name)
         known = definition.get_partition_keys(dynamic_partitions_store=self.instance) if definition else []
-        return neighbours(keys, known, what.partitions.per_run)
+        most = what.partitions.per_run
+        if (at_once := min(processes, what.runs_at_once)) > 1:
+            most = size_of_each(len(keys), most, at_once)
+        return neighbours(keys, known, most)
+
+    def all_before(self) -> dict[str, set[str]]:
+        """Return the names of all sources that each source comes after, directly or not."""
+        return all_before(self._sources)
 
     def _unchanged(self, source: Source, partition: str) -> Outcome | None:
         """Enter and return that there is nothing to do, without a run; None if there is something to do."""
@@ -219,23 +255,24 @@ def report_swapped(connection: Connection, source: Source, run_id: str) -> None:
 
 @contextmanager
 def orchestration(env: Environment, *, verbose: bool, wanted: Wanted | None = None) -> Iterator[Orchestration]:
-    """Open Dagster for the length of a block. First find the runs that have crashed, and enter that they did.
+    """Open Dagster for the length of a block, and prepare it.
 
     Args:
         env: The settings and databases of the command.
         verbose: Whether Dagster's log goes to standard error.
         wanted: What the command runs; the code location has no more than that needs. None: it has everything.
     """
+    with opened(env, verbose=verbose, wanted=wanted) as dagster:
+        dagster.prepare()
+        yield dagster
+
+
+@contextmanager
+def opened(env: Environment, *, verbose: bool, wanted: Wanted | None = None) -> Iterator[Orchestration]:
+    """Open Dagster for the length of a block, as `orchestration` does, in a command that has prepared it already."""
     location = _location(env.settings, wanted)
     logging.getLogger("dagster").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     with dg.DagsterInstance.get() as instance:
-        last_good.write(env.settings.home, location.assets)
-        sources = declared(env.settings).sources
-        set_limits(instance, sources.values())
-        failures = Failures()
-        reap(instance, env.url, sources, failures)
-        if failures.errors:
-            click.echo(f"The run history is not complete.{failures}", err=True)
         yield Orchestration(env, location, instance, "DEBUG" if verbose else "CRITICAL")
 
 

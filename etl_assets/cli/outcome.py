@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.cli.terminal import console, count_text, table
 from etl_assets.model.counts import Counts
+from etl_assets.model.run import CANCELLED
 from etl_assets.model.text import escape_control_characters
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 _MOST_REMARKS: Final = 5
+_OF_ALL: Final = frozenset({"SettingsError", "EnvironmentFaultError", "IncompatibleTableError", CANCELLED})
+"""Errors that every further partition would have too, and the cancellation of the command by the user."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,16 @@ class Outcome:
     error: Failure | None = None
     remarks: tuple[str, ...] = ()
     since: datetime | None = None
+
+    @property
+    def concerns_all(self) -> bool:
+        """Whether every further partition would end with the same error."""
+        return self.error is not None and self.error.name in _OF_ALL
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether a person or the machine asked the run to end."""
+        return self.error is not None and self.error.name == CANCELLED
 
     def as_json(self) -> dict[str, Any]:
         """Return the outcome as one JSON object."""

@@ -62,7 +62,8 @@ def _declared_as(name: str) -> Source:
     """Return the source with a name; the other files are loaded only to say which names there are."""
     from etl_assets import catalog
 
-    alone = catalog.load(Settings.from_environment().sources, only={name})
+    settings = Settings.from_environment()
+    alone = catalog.load(settings.sources, only={name}, bundled=settings.bundled)
     return source_named(alone if name in (*alone.sources, *alone.broken) else declared(), name)
 
 

@@ -241,7 +241,10 @@ def replay(ctx: click.Context, name: str, ids: Sequence[int], *, parked: bool, a
 
 
 def _materialize(env: Environment, connection: Connection, touched: Iterable[tuple[str, str]]) -> None:
-    """Show in Dagster that the quarantine of some partitions, each of a source, has changed."""
+    """Show in Dagster that the quarantine of some partitions, each of a source, has changed, if this user may."""
+    if not _may_write_events(env.databases.dagster_url):
+        click.echo("This user may not write to Dagster's storage: Dagster shows this after the next run.", err=True)
+        return
     from etl_assets.cli.orchestration import report_reviewed
 
     sources = declared(env.settings).sources
@@ -250,6 +253,15 @@ def _materialize(env: Environment, connection: Connection, touched: Iterable[tup
         partitions[source][partition] = None
     for name in partitions.keys() & sources.keys():
         report_reviewed(connection, sources[name], partitions[name])
+
+
+def _may_write_events(dagster_url: str) -> bool:
+    """Return whether this user may write events, or creates the table of events that is not there yet."""
+    from etl_assets.postgres.connection import connected
+
+    with connected(dagster_url) as connection:
+        row = connection.execute("SELECT has_table_privilege(to_regclass('event_logs'), 'INSERT')").fetchone()
+    return row is None or row[0] is not False
 
 
 def _record(connection: Connection, id_: int) -> Rejected:

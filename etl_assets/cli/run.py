@@ -1,8 +1,8 @@
-"""``etl-assets run``: runs sources, partition by partition, through Dagster in this process."""
+"""``etl-assets run``: runs sources, partition by partition, through Dagster, in this process or in several."""
 
 from __future__ import annotations
 
-from itertools import groupby
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -10,13 +10,13 @@ import click
 from etl_assets.cli import FAILED
 from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.outcome import print_outcomes
+from etl_assets.cli.partition_runs import run_partitions
 from etl_assets.cli.run_options import RunOptions
-from etl_assets.cli.terminal import console, count_text, emit, fetches_shown, progress
-from etl_assets.model.run import CANCELLED
+from etl_assets.cli.terminal import console, count_text, emit
 from etl_assets.model.text import escape_control_characters, escape_lines, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from etl_assets.catalog import Catalog
     from etl_assets.cli.environment import Environment
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from etl_assets.cli.outcome import Outcome
     from etl_assets.source import Source
 
-_FATAL: Final = frozenset({"SettingsError", "EnvironmentFaultError", "IncompatibleTableError", CANCELLED})
-"""Errors that every further partition would have too, and the cancellation of the command by the user."""
 STALE: Final = (
     "to reload: the declaration or a correction changed, or another delivery changed rows that may be here too"
 )
@@ -47,6 +45,14 @@ STALE: Final = (
 @click.option("--accept-deletes", is_flag=True, help="Let a snapshot delete any number of rows.")
 @click.option("--file", type=click.Path(exists=True, dir_okay=False), help="Load this file instead of the publisher's.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each partition.")
+@click.option(
+    "-j",
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Execute so many runs at the same time, each in a process; of a source, at most its runs_at_once. "
+    "Default: the number of processors, and at most 4.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -59,6 +65,7 @@ def command(
     full: bool,
     accept_deletes: bool,
     as_json: bool,
+    jobs: int | None,
 ) -> None:
     """Fetch, validate and load sources, parents first; then materialize assets that were written by hand.
 
@@ -69,8 +76,12 @@ def command(
         raise click.UsageError("--partition needs exactly one NAME, and excludes --all.")
     if file is not None and (everything or len(names) > 1 or len(wanted) > 1):
         raise click.UsageError("--file needs exactly one NAME, at most one --partition, and excludes --all.")
-    with environment() as env:
+    from etl_assets.cli.processes import forked, usual_number
+
+    with ExitStack() as stack:
+        env = stack.enter_context(environment())
         env.require_current()
+        processes = stack.enter_context(forked(1 if file else jobs or usual_number(), env, verbose=ctx.obj["verbose"]))
         known = declared(env.settings)
         import dagster as dg
 
@@ -90,7 +101,7 @@ def command(
                 _print_stale(dagster, chosen)
             outcomes = []
             options = RunOptions(force, file, full, accept_deletes, fetch=everything)
-            for outcome in run_partitions(dagster, plan, options, shown=not as_json):
+            for outcome in run_partitions(dagster, plan, options, processes, shown=not as_json):
                 outcomes.append(outcome)
                 if as_json:
                     emit(outcome.as_json())
@@ -120,45 +131,6 @@ def in_order(sources: Mapping[str, Source], names: Collection[str]) -> list[Sour
     for name in names if isinstance(names, list) else sorted(names):
         place(name)
     return [sources[name] for name in ordered if name in names]
-
-
-def run_partitions(
-    dagster: Orchestration,
-    plan: Sequence[tuple[Runnable, str]],
-    options: RunOptions,
-    *,
-    shown: bool = True,
-) -> Iterator[Outcome]:
-    """Run partitions one after the other, or many of a source in one run; continue after a failure.
-
-    The rest is not run if it would fail for the same reason.
-
-    Args:
-        dagster: Runs the partitions.
-        plan: Pairs of a source, or an asset, and the key of a partition.
-        options: How to run them.
-        shown: Whether a progress bar may be shown.
-
-    Yields:
-        The outcome of each partition.
-    """
-    with progress(shown=shown) as bar, fetches_shown(bar):
-        task = bar.add_task("", total=len(plan))
-        for what, keys in _runs(dagster, plan):
-            named = keys[0] if len(keys) == 1 else f"{keys[0]} … {keys[-1]}"
-            bar.update(task, description=escape_control_characters(f"{_name(what)} {named}".strip()))
-            outcomes = dagster.run(what, keys, options)
-            bar.advance(task, len(keys))
-            yield from outcomes
-            if any(outcome.error is not None and outcome.error.name in _FATAL for outcome in outcomes):
-                return
-
-
-def _runs(dagster: Orchestration, plan: Sequence[tuple[Runnable, str]]) -> Iterator[tuple[Runnable, list[str]]]:
-    """Yield what is to be run, each time with the keys of the partitions that one run takes."""
-    for what, pairs in groupby(plan, key=lambda pair: pair[0]):
-        for keys in dagster.ranges(what, [key for _, key in pairs]):
-            yield what, keys
 
 
 def matching_partition(key: str, known: Sequence[str], name: str) -> str:
@@ -244,8 +216,7 @@ def _report(outcomes: Sequence[Outcome], planned: int) -> None:
             name = f"{outcome.source} {outcome.partition or ''}".strip()
             click.echo(escape_lines(f"{name}: {outcome.error.name}: {outcome.error.message}"), err=True)
     if len(outcomes) < planned:
-        error = outcomes[-1].error
-        interrupted = error is not None and error.name == CANCELLED
+        interrupted = any(outcome.is_cancelled for outcome in outcomes)
         why = "the command was interrupted" if interrupted else "they would fail for the same reason"
         click.echo(f"{count_text(planned - len(outcomes), 'run')} not started: {why}.", err=True)
 

@@ -100,7 +100,9 @@ def location(
     of_all = dg.Definitions.merge(*without_conflicts(built, broken), _of_all_sources(sources))
     named = by_name(broken, _names(of_all))
     good = _by_path(assets, broken)
-    red = dg.Definitions(assets=_red_assets(named, known, of_all), sensors=[declaration_sensor(named, good)])
+    red = dg.Definitions(
+        assets=_red_assets(named, known, of_all), sensors=[declaration_sensor(named, good, sources.values())]
+    )
     return Location(dg.Definitions.merge(of_all, red), named, good)
 
 

@@ -319,6 +319,13 @@ class TickFailed(AlertRule):
     kind: ClassVar[str] = "tick_failed"
 
 
+@dataclass(frozen=True, kw_only=True)
+class LocationLost(AlertRule):
+    """A code location does not answer, or its definitions do not load. Not declared by a source."""
+
+    kind: ClassVar[str] = "location_lost"
+
+
 @dataclass(frozen=True)
 class Reason:
     """What a rule found, for which an alert is open.

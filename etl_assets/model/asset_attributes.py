@@ -1,4 +1,4 @@
-"""Which names, owners, tags and freshness of assets Dagster accepts.
+"""Which names, owners, tags, queues and freshness of assets Dagster accepts.
 
 Dagster would refuse the others when it loads the assets of all sources. A test compares these checks with its own.
 """
@@ -28,6 +28,7 @@ _KEPT: Final = frozenset(
 _OWNER: Final = re.compile(r"team:.+|\w[\w.%+-]*@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}", re.ASCII)
 _TAG: Final = re.compile(r"(?:[A-Za-z0-9_.-]{1,63}/|dagster/kind/)?[A-Za-z0-9_.-]{1,63}")
 _TAG_VALUE: Final = re.compile(r"[A-Za-z0-9_.-]{0,63}")
+_QUEUE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SHORTEST: Final = timedelta(minutes=1)
 
 
@@ -53,6 +54,18 @@ def check_tags(tags: Mapping[str, str], where: str) -> None:
         if not _TAG.fullmatch(key) or not _TAG_VALUE.fullmatch(value):
             remedy = "Write letters, digits, '_', '-' and '.', at most 63 of them; a key may be 'name/key'"
             raise DeclarationError(where, "tags", f"contain {key!r}: {value!r}", remedy)
+
+
+def is_queue(name: str) -> bool:
+    """Return whether a name can be that of a queue: in a broker, on a command line and in a tag."""
+    return _QUEUE.fullmatch(name) is not None
+
+
+def check_queue(queue: str, where: str) -> None:
+    """Raise a `DeclarationError` unless a name can be that of a queue."""
+    if not is_queue(queue):
+        remedy = "Use lower-case letters, digits, '_' and '-', at most 63"
+        raise DeclarationError(where, "queue", f"{queue!r} is not the name of a queue", remedy)
 
 
 def check_freshness(freshness: timedelta, where: str) -> None:

@@ -1,50 +1,58 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from pathlib import Path
 
 import pytest
 
+from etl_assets_tests.docker.stack import IMAGE, run
+
 pytestmark = pytest.mark.docker
 
-_ROOT = Path(__file__).parents[2]
-_IMAGE = "etl-assets:test"
+
+def _in_image(*command: str) -> str:
+    return run("docker", "run", "--rm", "--network", "none", "--read-only", "--cap-drop", "ALL", IMAGE, *command)
 
 
-def _docker(*arguments: str) -> str:
-    result = subprocess.run(["docker", *arguments], cwd=_ROOT, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
-    return result.stdout
-
-
-def _run(*command: str) -> str:
-    return _docker("run", "--rm", "--network", "none", "--read-only", "--cap-drop", "ALL", _IMAGE, *command)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _image() -> None:
-    _docker("build", "--file", "docker/Dockerfile", "--tag", _IMAGE, ".")
+@pytest.fixture(autouse=True)
+def _image(image: str) -> None:
+    """Build the image."""
 
 
 def test_the_image_runs_the_command_line() -> None:
-    assert "Usage: etl-assets" in _run("etl-assets", "--help")
+    assert "Usage: etl-assets" in _in_image("etl-assets", "--help")
 
 
 def test_the_image_runs_as_an_ordinary_user() -> None:
-    assert _run("id", "-u").strip() == "10001"
+    assert _in_image("id", "-u").strip() == "10001"
 
 
 def test_the_user_of_the_image_cannot_change_the_program() -> None:
-    assert _run("find", "/opt", "-writable", "-not", "-type", "l") == ""
+    assert _in_image("find", "/opt", "-writable", "-not", "-type", "l") == ""
 
 
 def test_the_image_holds_no_sources_of_secrets_and_no_tests() -> None:
-    names = _run("find", "/opt/etl_assets", "/opt/dagster", "-name", ".env*", "-o", "-name", "etl_assets_tests")
+    names = _in_image("find", "/opt/etl_assets", "/opt/dagster", "-name", ".env*", "-o", "-name", "etl_assets_tests")
     assert names == ""
 
 
-def test_the_image_says_when_it_is_well() -> None:
-    configuration = json.loads(_docker("image", "inspect", _IMAGE))[0]["Config"]
-    assert "grpc-health-check" in configuration["Healthcheck"]["Test"]
+def test_each_service_brings_its_own_health_check() -> None:
+    configuration = json.loads(run("docker", "image", "inspect", IMAGE))[0]["Config"]
+    assert "Healthcheck" not in configuration or configuration["Healthcheck"] is None
     assert configuration["User"] == "10001:10001"
+
+
+def test_the_image_has_no_tools_to_build_with() -> None:
+    found = _in_image("sh", "-c", "for tool in gcc cc make uv git; do command -v $tool || :; done")
+    assert found == ""
+
+
+def test_the_default_command_serves_the_definitions() -> None:
+    command = json.loads(run("docker", "image", "inspect", IMAGE))[0]["Config"]["Cmd"]
+    assert "--module-name" in command
+    assert "--module-name" in _in_image(*command[:3], "--help")
+
+
+def test_the_image_says_what_it_is() -> None:
+    labels = json.loads(run("docker", "image", "inspect", IMAGE))[0]["Config"]["Labels"]
+    assert labels["org.opencontainers.image.title"] == "etl_assets"
+    assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"

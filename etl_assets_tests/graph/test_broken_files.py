@@ -197,6 +197,15 @@ def test_the_sensor_alerts_once_for_each_error_and_resolves_the_alert_when_the_f
     ]
 
 
+@pytest.mark.usefixtures("bench")
+def test_the_sensor_gives_the_pools_of_sources_their_limits(tmp_path: Path, dagster_home: str) -> None:
+    built = _location(tmp_path, sales=source_text("sales"))
+    sensor = built.definitions.resolve_sensor_def("declarations")
+    with dg.DagsterInstance.local_temp(dagster_home) as instance:
+        sensor.evaluate_tick(dg.build_sensor_context(instance=instance, definitions=built.definitions))
+        assert {pool.name for pool in instance.event_log_storage.get_pool_limits()} >= {"sales", "flights"}
+
+
 def test_the_sensor_fails_the_check_of_a_broken_file_without_a_run(bench: Bench, tmp_path: Path) -> None:
     built = _location(tmp_path, sales="import nonesuch\n")
     _tick(bench, built, None)

@@ -15,6 +15,7 @@ from etl_assets.graph.assets.partition_range import PartitionRange
 from etl_assets.graph.assets.partition_steps import Materialize, count_waiting, land_or_retry, load, step_of_run
 from etl_assets.graph.keys import WAREHOUSE, core_key, landing_key, quarantine_key
 from etl_assets.graph.partitions import partitions_definition
+from etl_assets.graph.run_tags import placement
 from etl_assets.graph.triggers.conditions import Upstream, in_the_same_run
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.trigger import After
@@ -121,7 +122,11 @@ def _asset(
     partitions = partitions_definition(source.partitions, source.name)
     together = source.partitions.per_run if source.partitions is not None else 1
     spec = spec.replace_attributes(
-        group_name=source.name, owners=[source.owner], tags={**source.tags, **spec.tags}, skippable=True
+        group_name=source.name,
+        owners=[source.owner],
+        tags={**source.tags, **spec.tags},
+        metadata={**spec.metadata, **placement(source)},
+        skippable=True,
     )
 
     @dg.multi_asset(

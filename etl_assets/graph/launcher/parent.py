@@ -10,15 +10,12 @@ only if this package or a library changes.
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import importlib
 import json
 import os
 import signal
 import socket
 import sys
-import threading
 import time
 import traceback
 from contextlib import suppress
@@ -26,23 +23,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
-from dagster._core.events import EngineEventData
-from dagster._grpc.impl import core_execute_run
-from dagster._utils.hosted_user_process import recon_job_from_origin
 from dagster._utils.interrupts import setup_interrupt_handlers
 
+from etl_assets.graph.launcher.execution import execute, import_libraries
+from etl_assets.graph.launcher.forks import end_with, foreign_threads
 from etl_assets.graph.launcher.process import Process
-from etl_assets.graph.wanted import WANTED, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 READY: Final = "ready"
 CHANGED: Final = "a file that it imported has changed"
-_IMPORTED: Final = ("etl_assets.graph.needed", "etl_assets.graph.storage", "alembic.command", "psycopg2", "pandas")
-_THREADS: Final = frozenset({"jemalloc_bg_thd", "polars-ooc-clea"})
-"""Threads that libraries start when they are imported, and that a fork can do without."""
-_PR_SET_PDEATHSIG: Final = 1
 _STANDARD_ERROR: Final = 2
 _END_SECONDS: Final = 60.0
 """How long forks may take to end after they were asked to."""
@@ -54,8 +45,7 @@ def main(descriptor: int) -> None:
     Args:
         descriptor: Number of the socket.
     """
-    for module in _IMPORTED:
-        importlib.import_module(module)
+    import_libraries()
     files = _files()
     gc.collect()
     gc.freeze()
@@ -96,9 +86,7 @@ def _fork(run_id: str, control: socket.socket) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         signal.signal(signal.SIGINT, signal.default_int_handler)
         setup_interrupt_handlers()
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
+        end_with(parent)
         os.close(control.fileno())
         _execute(run_id)
         os._exit(0)
@@ -110,35 +98,21 @@ def _fork(run_id: str, control: socket.socket) -> int:
 
 
 def _execute(run_id: str) -> None:
-    """Execute a run, as ``dagster api execute_run`` does, with the files of sources that it needs."""
     with dg.DagsterInstance.get() as instance:
         run = instance.get_run_by_id(run_id)
-        if run is None or run.job_code_origin is None:
-            raise LookupError(f"Run {run_id} is not in Dagster's storage, or has no origin. Nothing was executed.")
-        WANTED.set(Wanted.of(run, instance))
-        pid = os.getpid()
-        instance.report_engine_event(f"Started process for run (pid: {pid}).", run, EngineEventData.in_process(pid))
-        for _ in core_execute_run(recon_job_from_origin(run.job_code_origin), run, instance, inject_env_vars=False):
-            pass
+        if run is None:
+            raise LookupError(f"Run {run_id} is not in Dagster's storage. Nothing was executed.")
+        execute(run, instance)
     sys.stdout.flush()
 
 
 def _unfit(descriptor: int) -> str:
     """Return why this process may not fork: it has threads or connections; the empty text if it has neither."""
-    names = [_text(task / "comm") for task in Path("/proc/self/task").iterdir()]
-    own = _text(Path("/proc/self/comm"))  # the threads of OpenBLAS, which makes others in a fork, have it too
-    others = {name for name in names if name} - {own, *_THREADS}
-    if threading.active_count() > 1 or others:
-        return f"it has threads: {', '.join(sorted(others))}"
+    if threads := foreign_threads():
+        return f"it has threads: {', '.join(threads)}"
     links = {int(link.name): _target(link) for link in Path("/proc/self/fd").iterdir()}
     sockets = [number for number, target in links.items() if target.startswith("socket:") and number > _STANDARD_ERROR]
     return "" if sockets == [descriptor] else f"it has {len(sockets) - 1} connections"
-
-
-def _text(path: Path) -> str:
-    with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
-        return path.read_text("utf-8").strip()
-    return ""
 
 
 def _target(link: Path) -> str:

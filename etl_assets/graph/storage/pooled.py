@@ -15,9 +15,11 @@ from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
 from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config, pg_url_from_config
 from sqlalchemy.exc import DBAPIError
 
+from etl_assets.errors import SettingsError
 from etl_assets.graph.loggers import configure_logs
 from etl_assets.graph.storage.connections import watch_connections
 from etl_assets.graph.storage.event_log import LeanEventLogStorage
+from etl_assets.settings import Settings
 
 if TYPE_CHECKING:
     from dagster import DagsterRun
@@ -39,14 +41,13 @@ class PooledPostgresStorage(DagsterPostgresStorage):
       custom:
         module: etl_assets.graph.storage
         class: PooledPostgresStorage
-        config:
-          postgres_url:
-            env: ETL_ASSETS_DAGSTER_STORAGE_URL
+        config: {}
     ```
 
-    A connection that the server has closed is replaced before use. If the server is away, the run waits for it as it
-    does for the warehouse. The events that Dagster stores together reach the storage together: if
-    ``DAGSTER_EVENT_BATCH_SIZE`` is not set in a process, it is set.
+    The settings name the database: ``ETL_ASSETS_DAGSTER_URL``. The configuration may name another one, as that of
+    `DagsterPostgresStorage` does. A connection that the server has closed is replaced before use. If the server is
+    away, the run waits for it as it does for the warehouse. The events that Dagster stores together reach the storage
+    together: if ``DAGSTER_EVENT_BATCH_SIZE`` is not set in a process, it is set.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -77,13 +78,35 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     def from_config_value(  # type: ignore[override]  # as in the class it derives from
         cls, inst_data: ConfigurableClassData | None, config_value: PostgresStorageConfig
     ) -> Self:
-        """Create the storage from the configuration in ``dagster.yaml``."""
+        """Create the storage from the configuration in ``dagster.yaml``, or in the database that the settings name.
+
+        Raises:
+            SettingsError: If neither names a database.
+        """
+        configured = config_value.get("postgres_url") or config_value.get("postgres_db")
         return cls(
             inst_data=inst_data,
-            postgres_url=pg_url_from_config(config_value),
+            postgres_url=pg_url_from_config(config_value) if configured else _url_of_settings(),
             should_autocreate_tables=config_value.get("should_autocreate_tables", True),
             token_provider=get_token_provider_from_config(config_value),
         )
+
+
+def _url_of_settings() -> str:
+    """Return the URL of Dagster's storage.
+
+    It has the driver by whose errors dagster-postgres recognises races of its first start.
+
+    Raises:
+        SettingsError: If no setting names a database, as where a server is embedded and no command has started it.
+    """
+    url = Settings.from_environment().dagster_url
+    if url is None:
+        raise SettingsError(
+            "No setting names the database of Dagster's storage. Nothing was started. Set ETL_ASSETS_DAGSTER_URL or "
+            "ETL_ASSETS_DATABASE_URL."
+        )
+    return url.replace("postgresql:", "postgresql+psycopg2:", 1)
 
 
 class RepeatingRunStorage(PostgresRunStorage):

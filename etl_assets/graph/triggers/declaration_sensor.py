@@ -1,10 +1,12 @@
 """The sensor that reports files that do not load: once for each error, and once more when the file loads again.
 
+It also gives the pools of sources the limits that are declared, where no command does.
+
 The annotations are not postponed here, because Dagster reads those of the sensor.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import dagster as dg
@@ -13,16 +15,20 @@ from etl_assets import alerts
 from etl_assets.graph import last_good
 from etl_assets.graph.keys import core_key
 from etl_assets.graph.partitions import Partitions
+from etl_assets.graph.pools import set_limits
 from etl_assets.graph.resource import open_warehouse
 from etl_assets.model.checks import DECLARATION
 from etl_assets.postgres.connection import connected
 from etl_assets.settings import Settings
+from etl_assets.source import Source
 from etl_assets.source_files import BrokenFile
 
 DECLARATION_SECONDS: Final = 30
 
 
-def declaration_sensor(broken: Mapping[str, BrokenFile], good: Mapping[str, Partitions]) -> dg.SensorDefinition:
+def declaration_sensor(
+    broken: Mapping[str, BrokenFile], good: Mapping[str, Partitions], sources: Collection[Source] = ()
+) -> dg.SensorDefinition:
     """Return the sensor that reports files that do not load.
 
     It opens and resolves alerts, and fails the check ``declaration`` of the asset of each file. It launches no runs.
@@ -31,6 +37,7 @@ def declaration_sensor(broken: Mapping[str, BrokenFile], good: Mapping[str, Part
     Args:
         broken: The files that do not load, by the name of their asset.
         good: The assets of the other files, by path; the sensor remembers them in the home.
+        sources: The sources whose pools get their limits.
     """
     errors = {name: str(file.error) for name, file in broken.items()}
 
@@ -38,10 +45,11 @@ def declaration_sensor(broken: Mapping[str, BrokenFile], good: Mapping[str, Part
         name="declarations",
         minimum_interval_seconds=DECLARATION_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Alerts about files of sources that do not load.",
+        description="Alerts about files of sources that do not load; sets the limits of the pools of sources.",
     )
     def report_broken_files(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         last_good.write(Settings.from_environment().home, good)
+        set_limits(context.instance, sources)
         reported: dict[str, str] = json.loads(context.cursor or "{}")
         if errors != reported:
             with connected(open_warehouse().url) as connection:

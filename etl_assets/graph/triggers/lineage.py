@@ -60,6 +60,12 @@ def comes_after(sources: Mapping[str, Source]) -> dict[str, tuple[str, ...]]:
     return {name: (*named[name], *referred[name]) for name in named}
 
 
+def all_before(sources: Mapping[str, Source]) -> dict[str, set[str]]:
+    """Return all known sources that each source comes after, by name, directly or not."""
+    before = comes_after(sources)
+    return {name: _ancestors(name, before) - {name} for name in before}
+
+
 def _ancestors(name: str, before: Mapping[str, tuple[str, ...]]) -> set[str]:
     """Return the source itself and all sources that it comes after, directly or not."""
     ancestors: set[str] = set()

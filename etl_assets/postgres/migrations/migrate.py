@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from etl_assets.errors import SettingsError
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.faults import translate
-from etl_assets.postgres.roles import ensure_reader
+from etl_assets.postgres.roles import ensure_reader, grant_rights
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -61,7 +61,7 @@ def _refuse_newer(revision: str | None) -> None:
 
 
 def migrate(url: str) -> tuple[str | None, str]:
-    """Upgrade a database, and grant the reader role its views; concurrent callers wait for one another.
+    """Upgrade a database, and grant the roles their rights; concurrent callers wait for one another.
 
     Args:
         url: ``postgresql://…`` of the warehouse.
@@ -86,8 +86,9 @@ def migrate(url: str) -> tuple[str | None, str]:
                 command.upgrade(alembic_config(url), "head")
             except DBAPIError as error:
                 raise translate(error.orig or error, "migrating schema etl") from None
-        if (reason := ensure_reader(connection)) is not None:
-            _LOG.warning(reason)
+        for reason in (ensure_reader(connection), grant_rights(connection)):
+            if reason is not None:
+                _LOG.warning(reason)
         return before, newest()
 
 

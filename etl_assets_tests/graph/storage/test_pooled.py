@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -168,12 +169,9 @@ def test_a_run_stores_what_dagsters_own_storage_stores(
     assert len(pooled["asset_check_executions"]) > 5
 
 
-def test_other_processes_receive_the_name_of_the_variable_and_not_the_password(
-    instance: dg.DagsterInstance, url: str
-) -> None:
+def test_other_processes_do_not_receive_the_password(instance: dg.DagsterInstance, url: str) -> None:
     password = url.split(":")[2].split("@", maxsplit=1)[0]
     sent = repr(instance.get_ref().to_dict())
-    assert "ETL_ASSETS_DAGSTER_STORAGE_URL" in sent
     assert password not in sent
     with dg.DagsterInstance.from_ref(instance.get_ref()) as another:
         assert all(isinstance(engine.pool, QueuePool) for engine in _engines(another))
@@ -202,13 +200,15 @@ def _break(engine: Engine, statement: str, *, answer_lost: bool) -> None:
 
 
 def _store_in(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ETL_ASSETS_DAGSTER_STORAGE_URL", url.replace("postgresql:", "postgresql+psycopg2:"))
+    monkeypatch.setenv("ETL_ASSETS_DAGSTER_URL", url)
 
 
 @contextmanager
 def _instance(home: Path, module: str, name: str) -> Iterator[dg.DagsterInstance]:
     home.mkdir()
-    config = {"postgres_url": {"env": "ETL_ASSETS_DAGSTER_STORAGE_URL"}}
+    pooled = name == "PooledPostgresStorage"
+    url = os.environ["ETL_ASSETS_DAGSTER_URL"].replace("postgresql:", "postgresql+psycopg2:")
+    config = {} if pooled else {"postgres_url": url}
     storage = {"custom": {"module": module, "class": name, "config": config}}
     (home / "dagster.yaml").write_text(yaml.safe_dump({"storage": storage, "telemetry": {"enabled": False}}))
     with dg.DagsterInstance.from_config(str(home)) as configured:
