@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
 _FOREIGN: Final = ("dagster", "dagster-webserver", "dagit", "uvicorn")
 """Loggers to which libraries give handlers of their own."""
-_TAGS: Final = {"etl_assets/source": "source", "dagster/partition": "partition"}
+_TAGS: Final = {
+    "etl_assets/source": "source",
+    "dagster/partition": "partition",
+    "dagster/code_location": "location",
+}
 _LAYERS: Final = ("landing", "core", "quarantine")
 """What the steps of a source are named by, before its name."""
 _RETRY_TAG: Final = "dagster/retry_number"
-_REPOSITORY_TAG: Final = ".dagster/repository"
 _about: dict[str, str | int] = {}
 """The run, source, partition, attempt and step that this process is at; empty outside a run."""
 
@@ -146,14 +149,13 @@ def _of_dagster(meta: Mapping[str, Any]) -> dict[str, Any]:
         "run": meta.get("run_id"),
         "job": meta.get("job_name"),
         "step": meta.get("step_key"),
-        "location": tags.get(_REPOSITORY_TAG, "").partition("@")[2],
         **{name: tags.get(tag) for tag, name in _TAGS.items() if name not in _about},
     }
     layer, _, source = (meta.get("step_key") or "").partition("__")
     if layer in _LAYERS:
         found["source"] = source
-    if _RETRY_TAG in tags:
-        found["attempt"] = 1 + int(tags[_RETRY_TAG])
+    if meta.get("run_id"):
+        found["attempt"] = 1 + int(tags.get(_RETRY_TAG, "0"))
     if (event := meta.get("dagster_event")) is not None:
         found["event"] = event.event_type_value
         found |= _of_serialized(getattr(event.event_specific_data, "error", None))

@@ -99,7 +99,7 @@ def test_of_an_error_that_dagster_stores_the_cause_is_named(class_: str, text: s
             "etl_assets/source": "goods",
             "dagster/partition": "2024",
             "dagster/retry_number": "1",
-            ".dagster/repository": "__repository__@feeds",
+            "dagster/code_location": "feeds",
         },
         "step_key": "core__goods",
         "orig_message": 'Execution of step "core__goods" failed.',
@@ -138,3 +138,20 @@ def test_what_ends_a_process_is_a_line_without_the_text_of_the_error() -> None:
     assert warning["logger"] == "py.warnings"
     assert (error["level"], error["error"], done.returncode) == ("CRITICAL", "KeyError", 1)
     assert _SECRET not in done.stderr
+
+
+def test_handlers_that_a_library_adds_later_are_removed() -> None:
+    code = (
+        "import logging, sys; from etl_assets import logs; logs.configure(); "
+        "dagster = logging.getLogger('dagster'); dagster.addHandler(logging.StreamHandler(sys.stdout)); "
+        "child = logging.getLogger('dagster.daemon'); child.warning('first'); child.warning('second')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "ETL_ASSETS_LOG_FORMAT": "json"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "first\n"
+    assert [json.loads(text)["message"] for text in done.stderr.splitlines()] == ["first", "second"]

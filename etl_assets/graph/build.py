@@ -25,6 +25,7 @@ from etl_assets.graph.keys import WAREHOUSE, asset_keys, core_key
 from etl_assets.graph.partitions import partitions_definition
 from etl_assets.graph.resource import WarehouseResource
 from etl_assets.graph.runs.alert_sensor import alert_sensor
+from etl_assets.graph.runs.lineage_sensor import lineage_sensor
 from etl_assets.graph.runs.quiet import leave_out_skipped_gates
 from etl_assets.graph.runs.watch_sensor import watch_sensor
 from etl_assets.graph.triggers.automation import trigger_of
@@ -32,6 +33,7 @@ from etl_assets.graph.triggers.conditions import automation_sensor, partitions_o
 from etl_assets.graph.triggers.declaration_sensor import declaration_sensor
 from etl_assets.graph.triggers.lineage import parents
 from etl_assets.graph.triggers.release_sensor import release_sensor
+from etl_assets.lineage.sending import is_configured
 from etl_assets.source_files import SourceFile, set_aside
 
 if TYPE_CHECKING:
@@ -140,7 +142,13 @@ def _of_all_sources(sources: Mapping[str, Source]) -> dg.Definitions:
     return dg.Definitions(
         jobs=[replay_job(sources), rebuild_job(sources), audit, pruning, *retention],
         schedules=[audit_schedule(audit), pruning_schedule(pruning), *map(retention_schedule, retention)],
-        sensors=[release_sensor(sources), automation_sensor(), watch_sensor(sources), alert_sensor(sources)],
+        sensors=[
+            release_sensor(sources),
+            automation_sensor(),
+            watch_sensor(sources),
+            alert_sensor(sources),
+            *([lineage_sensor(sources)] if is_configured() else []),
+        ],
         resources=_RESOURCES,
         executor=dg.in_process_executor,
     )
