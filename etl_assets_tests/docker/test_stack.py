@@ -166,6 +166,13 @@ def test_a_stop_and_a_start_of_the_stack_lose_nothing(stack: Stack) -> None:
     stack.compose("exec", "-T", "code-bundled", "etl-assets", "doctor")  # fails if there is a violation
 
 
+def test_the_reviewer_lists_and_decides(stack: Stack) -> None:
+    assert "flights" in stack.compose("run", "--rm", "-T", "review", "list")
+    id_ = stack.sql("SELECT min(id) FROM etl.rejected WHERE source = 'flights'")
+    stack.compose("run", "--rm", "-T", "review", "dismiss", id_, "--note", "a test")
+    assert stack.sql(f"SELECT status, reviewer FROM etl.rejected WHERE id = {id_}").startswith("dismissed|")
+
+
 def test_data_docs_are_behind_the_proxy(stack: Stack) -> None:
     stack.compose("exec", "-T", "code-bundled", "etl-assets", "audit", "airlines")
     status, page = stack.get("/data-docs/index.html")
