@@ -76,8 +76,7 @@ class Cluster:
 @contextmanager
 def cluster(url: str) -> Iterator[Cluster]:
     """Open Dagster of the host whose environment this process has."""
-    with (
-        dg.DagsterInstance.get() as instance,
-        WorkspaceProcessContext(instance, ModuleTarget(_LOCATION, None, None, _LOCATION)) as process,
-    ):
-        yield Cluster(instance, process, url)
+    with dg.DagsterInstance.get() as instance:
+        with WorkspaceProcessContext(instance, ModuleTarget(_LOCATION, None, None, _LOCATION)) as process:
+            yield Cluster(instance, process, url)
+        process._grpc_server_registry.wait_for_processes()
