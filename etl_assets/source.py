@@ -66,6 +66,7 @@ class Source(Declaration):
             50 if most deliveries change most rows. None leaves it as it is, which is 100 for a new table.
         max_rejected: The share of a delivery's records, 0.0 to 1.0, that may be rejected. Above it the run stops.
         runs_at_once: How many runs of the source may run at the same time: the limit of its pool.
+        workers: How many workers may load a delivery together, where runs are executed by workers.
         queue: The queue of its runs, where workers take runs from queues; None for the queue of all others.
         limits: The most memory and processors of a run that has a container or a pod; None for those of all others.
         freshness: How long ago the table may have been materialized before Dagster warns; None for any age. A run that
@@ -91,6 +92,7 @@ class Source(Declaration):
     partition_by: PartitionBy | None = None
     fillfactor: int | None = None
     runs_at_once: int = 1
+    workers: int = 1
     queue: str | None = None
     limits: Limits | None = None
     freshness: timedelta | None = None
@@ -116,6 +118,8 @@ class Source(Declaration):
             raise DeclarationError(where, "fillfactor", problem, f"Write {_LEAST_FILLED} to {_FULL}, in percent")
         if self.runs_at_once < 1:
             raise DeclarationError(where, "runs_at_once", f"{self.runs_at_once} is below 1", "Write 1 or more")
+        if self.workers < 1:
+            raise DeclarationError(where, "workers", f"{self.workers} is below 1", "Write 1 or more")
         check_owner(self.owner, where)
         check_tags(self.tags, where)
         if self.queue is not None:
@@ -138,6 +142,9 @@ class Source(Declaration):
             self._check_partition_column(self.partitions.column, where)
         self.extractor.check_partitions(self.partitions, where)
         self._check_write(where)
+        if self.workers > 1 and not (self.write.in_turns and isinstance(self.loader, PostgresLoader)):
+            problem = "is above 1, and only PostgresLoader with Upsert or Append loads a delivery by several workers"
+            raise DeclarationError(where, "workers", problem, "Leave it out")
         if self.partition_by is not None:
             self.partition_by.check(self.schema, where)
             check_partitioned(self.write, where)

@@ -105,7 +105,7 @@ def test_a_change_that_may_change_rows_changes_the_fingerprint(folder: Folder, f
         ('    """Scales readings."""\n', '    """Scales."""\n\n'),
         ("# who owns it", "# we own it: who"),
         ('owner="team:tests"', 'owner="team:others", max_rejected=0.5'),
-        ('owner="team:tests"', 'owner="team:tests", queue="big"'),
+        ('owner="team:tests"', 'owner="team:tests", queue="big", workers=2'),
         ("/feeds/readings.csv", "/other/readings.csv"),
     ],
 )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import socket
+from importlib.util import find_spec
 from typing import Final
 
 import click
 
 from etl_assets.cli.environment import environment
+from etl_assets.errors import SettingsError
 from etl_assets.model.asset_attributes import is_queue
 
 _SEPARATOR: Final = re.compile(r"\s*,\s*")
@@ -42,6 +44,11 @@ def command(ctx: click.Context, queues: list[str], concurrency: int) -> None:
     The worker needs the databases, the landing store and the files of sources that Dagster has, and the variables
     ETL_ASSETS_CELERY_BROKER_URL and ETL_ASSETS_CELERY_RESULTS_URL, or files with these secrets.
     """
+    if find_spec("dagster_celery") is None:
+        raise SettingsError(
+            "Runs of queues need the packages of the extra celery, which are not installed. Nothing was started. "
+            'Run: pip install "etl-assets[celery]"'
+        )
     from etl_assets.graph.celery.app import celery_app
     from etl_assets.graph.launcher.execution import import_libraries
 

@@ -6,7 +6,7 @@ Contains neither Dagster nor SQL: it calls the stages, and ``postgres`` for earl
 from etl_assets.ingest.batch import batches, corrected_records
 from etl_assets.ingest.key_comparison import compare_keys
 from etl_assets.ingest.landing import Landed, admit, land
-from etl_assets.ingest.loading import load
+from etl_assets.ingest.loading import load, load_share
 from etl_assets.ingest.replaying import ReplayReport, published_correction, releasable_ids, replay
 from etl_assets.ingest.retention import drop_expired
 from etl_assets.ingest.unchanged import find_standing, looks_unchanged
@@ -22,6 +22,7 @@ __all__ = [
     "find_standing",
     "land",
     "load",
+    "load_share",
     "looks_unchanged",
     "published_correction",
     "releasable_ids",

@@ -5,5 +5,15 @@ This package decides what a transaction writes and in which order; package ``pos
 
 from etl_assets.load.base import Loader, LoadReport, LoadRequest, PartitionColumn, ReplayRequest, Target
 from etl_assets.load.loader import PostgresLoader
+from etl_assets.load.shares import Share
 
-__all__ = ["LoadReport", "LoadRequest", "Loader", "PartitionColumn", "PostgresLoader", "ReplayRequest", "Target"]
+__all__ = [
+    "LoadReport",
+    "LoadRequest",
+    "Loader",
+    "PartitionColumn",
+    "PostgresLoader",
+    "ReplayRequest",
+    "Share",
+    "Target",
+]

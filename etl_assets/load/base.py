@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from etl_assets.load.shares import HandOut
     from etl_assets.load.writers.base import Writer
     from etl_assets.model.batch import Batch, RawBatch
     from etl_assets.model.delivery import Delivery
@@ -117,6 +118,8 @@ class LoadRequest:
         force: Whether to reload a delivery that is complete.
         batches: Numbers of the batches of a complete delivery to reload; if empty, load the missing batches.
         accept_deletes: Whether a person consents to the deletion of any number of rows.
+        workers: How many processes may load the delivery together.
+        hand_out: Lets another process load a share; None if there is no other.
     """
 
     url: str = field(repr=False)
@@ -127,6 +130,8 @@ class LoadRequest:
     force: bool = False
     batches: frozenset[int] = frozenset()
     accept_deletes: bool = False
+    workers: int = 1
+    hand_out: HandOut | None = None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from etl_assets.load.base import BeforeCommit, PartitionColumn, ReplayRequest
     from etl_assets.load.prepare import Prepared
+    from etl_assets.load.shares import Turns
     from etl_assets.model.batch import Batch
     from etl_assets.postgres.connection import Connection
     from etl_assets.postgres.ledger.entries import Entry
@@ -40,6 +41,7 @@ class DeliveryLoad:
     Args:
         request: The delivery, the table and the run.
         before_commit: Writes more in each transaction.
+        lock: Of the run whose delivery this process loads a share of; None to lock the partition.
 
     Attributes:
         target: The table to load into.
@@ -50,7 +52,12 @@ class DeliveryLoad:
         BusyError: If another run has locked the partition.
     """
 
-    def __init__(self, request: LoadRequest | ReplayRequest, before_commit: BeforeCommit | None = None) -> None:
+    def __init__(
+        self,
+        request: LoadRequest | ReplayRequest,
+        before_commit: BeforeCommit | None = None,
+        lock: PartitionLock | None = None,
+    ) -> None:
         self.target = request.target
         self.delivery = request.delivery
         self.committed = 0
@@ -58,7 +65,9 @@ class DeliveryLoad:
         self._accept_deletes = isinstance(request, LoadRequest) and request.accept_deletes
         self._may_swap = True
         self._rejected = 0
-        self._lock = PartitionLock(request.url, self.delivery.source, self.delivery.partition, request.run_id)
+        if lock is None:
+            lock = PartitionLock(request.url, self.delivery.source, self.delivery.partition, request.run_id)
+        self._lock = lock
         self._seed = hash_seed(self.target.schema)
         self._lookups = Lookups(self.target)
         self._before_commit = before_commit
@@ -118,6 +127,10 @@ class DeliveryLoad:
         if self.delivery.generation > 1:
             cover_new_rows(self.connection, target.writer.stored_in(target.table))
         self._ensure_disjoint()
+        self.open_writer()
+
+    def open_writer(self) -> None:
+        """Prepare to write a table that is as the schema declares."""
         self._watches_keys = self.target.keys_are_published and cases.are_watched(self.connection, self.delivery.source)
         self._writer = self.target.writer.open(self._context)
 
@@ -213,6 +226,28 @@ class DeliveryLoad:
                 self._rejected += entry.counts.rejected
                 return entry
         raise AssertionError("a retry loop ends by returning or raising")
+
+    def write_in_turn(
+        self, prepared: Prepared, transaction: type[BatchTransaction], turns: Turns, *, completes: bool
+    ) -> bool:
+        """Write a batch of a delivery that other processes load as well; return False if one of them has written it.
+
+        Args:
+            prepared: The batch; the ledger has the one before.
+            transaction: Of the batch.
+            turns: Keep the other processes from writing.
+            completes: Whether it is the last batch that the delivery lacks.
+        """
+        with turns.turn(self.connection, prepared.batch.span.batch) as is_missing:
+            if is_missing:
+                self._rejected = entries.rejected(self.connection, self.delivery)
+                self.write(prepared, transaction, completes=completes)
+            return is_missing
+
+    @property
+    def holder(self) -> locks.Holder:
+        """The run that has the partition, and its epoch."""
+        return self._lock.holder
 
     def _ensure_child_tables(self, prepared: Prepared) -> None:
         """Make the child tables that a batch needs, in a transaction of its own, so that parallel loads wait less."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import psycopg
 
@@ -21,6 +21,7 @@ from etl_assets.extract.prefetch import Prefetch
 from etl_assets.load.base import Loader, LoadReport
 from etl_assets.load.delivery_load import DeliveryLoad
 from etl_assets.load.replay_transaction import ReplayTransaction
+from etl_assets.load.shares import Share, ShareLock, Turns
 from etl_assets.load.transaction import DATABASE_RULE, BatchTransaction
 from etl_assets.model.counts import Counts
 from etl_assets.model.rule import RuleInfo
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from etl_assets.postgres.ledger.entries import Entry
 
 T = TypeVar("T")
+_SEVERAL: Final = 2
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,37 @@ class PostgresLoader(Loader):
             if load.delivery.status == "complete":
                 return LoadReport(load.delivery, "unchanged")
             load.open_table()
-            return self._load_or_begin_again(load, request.open_batches)
+            return self._load_or_begin_again(load, request)
         except (psycopg.Error, TransientLoadError, EnvironmentFaultError) as error:
             raise load.fault(error) from None
         except (TooManyRejectedError, TooManyDeletedError) as error:
             deliveries.refuse(load.connection, load.delivery, str(error))
             raise
+        finally:
+            load.close()
+
+    def load_share(self, request: LoadRequest, share: Share) -> int:
+        """Write the batches of a share, each after the one before; see module `shares`.
+
+        Args:
+            request: Of the delivery, in its state in the database.
+            share: What this process loads.
+
+        Returns:
+            How many batches it wrote; the run, or another process, has written the others.
+
+        Raises:
+            LoadError: If a batch cannot be written. The run writes it then, and meets the same error.
+        """
+        load = DeliveryLoad(request, self.before_commit, ShareLock(request.url, share))
+        try:
+            turns = Turns(load.delivery, share)
+            if load.delivery.status == "complete" or not turns.is_wanted(load.connection):
+                return 0
+            load.open_writer()
+            return self._write_share(load, request.open_batches, turns)
+        except psycopg.Error as error:
+            raise load.fault(error) from None
         finally:
             load.close()
 
@@ -96,25 +123,28 @@ class PostgresLoader(Loader):
             load.close()
         return Counts() if entry is None else entry.counts
 
-    def _load_or_begin_again(self, load: DeliveryLoad, open_batches: OpenBatches) -> LoadReport:
+    def _load_or_begin_again(self, load: DeliveryLoad, request: LoadRequest) -> LoadReport:
         """Load what is missing; if a new table cannot be put in place, read the delivery again, as a reload."""
         try:
-            return self._load_missing(load, open_batches)
+            return self._load_missing(load, request)
         except NotSwappedError:
             pass
         except (TooManyRejectedError, TooManyDeletedError):  # the table is to have the batches before
             if not load.completes_apart:
                 raise
         load.begin_again()
-        return self._load_missing(load, open_batches)
+        return self._load_missing(load, request)
 
-    def _load_missing(self, load: DeliveryLoad, open_batches: OpenBatches) -> LoadReport:
+    def _load_missing(self, load: DeliveryLoad, request: LoadRequest) -> LoadReport:
         """Write the batches that the ledger does not have, and complete the delivery."""
         before = load.find_entries()
         done = {entry.number for entry in before if entry.kind == "ingest"}
         seconds: defaultdict[str, float] = defaultdict(float)
         if missing := {span.batch for span in load.delivery.manifest.spans} - done:
-            self._write(load, open_batches(frozenset(done)), missing, seconds)
+            if (share := _hand_out(request, load, missing)) is not None:
+                self._write_in_turns(load, request.open_batches, share, seconds)
+            else:
+                self._write(load, request.open_batches(frozenset(done)), missing, seconds)
         if load.completes_apart or not load.delivery.manifest.spans:
             load.complete_apart(self.transaction)
         completed = deliveries.complete(load.connection, load.delivery)
@@ -148,6 +178,54 @@ class PostgresLoader(Loader):
                 with stopwatch(seconds, "database"):
                     load.write(prepared, self.transaction, completes=not missing)
         seconds["prepare"] = seconds.pop("read+prepare", 0.0) - seconds["read"]
+
+    def _write_in_turns(
+        self, load: DeliveryLoad, open_batches: OpenBatches, share: Share, seconds: defaultdict[str, float]
+    ) -> None:
+        """Write the batches of the run's own share, and those of others that their processes leave."""
+        turns = Turns(load.delivery, share)
+        own = timed(load.prepare_batches(_only(open_batches, load, share.own)), seconds, "prepare")
+        with Prefetch(own) as ahead:
+            prepared_batches = iter(ahead)
+            for number in share.missing:
+                with stopwatch(seconds, "wait"):
+                    if number in share.own:
+                        prepared = next(prepared_batches)
+                    elif turns.is_written_elsewhere(load.connection, number):
+                        continue
+                    else:
+                        prepared = next(load.prepare_batches(_only(open_batches, load, frozenset({number}))))
+                with stopwatch(seconds, "database"):
+                    load.write_in_turn(prepared, self.transaction, turns, completes=number == share.missing[-1])
+
+    def _write_share(self, load: DeliveryLoad, open_batches: OpenBatches, turns: Turns) -> int:
+        written = 0
+        with Prefetch(load.prepare_batches(_only(open_batches, load, turns.share.own))) as ahead:
+            for prepared in ahead:
+                if not turns.come(load.connection, prepared.batch.span.batch):
+                    break
+                written += load.write_in_turn(prepared, self.transaction, turns, completes=False)
+        return written
+
+
+def _hand_out(request: LoadRequest, load: DeliveryLoad, missing: set[int]) -> Share | None:
+    """Hand out all shares of a delivery but the first, which is returned; None if this process loads it alone."""
+    number = min(request.workers, len(missing))
+    if request.hand_out is None or number < _SEVERAL or not load.target.writer.in_turns:
+        return None
+    if load.delivery.generation > 1 or load.target.replaced is not None:
+        return None
+    run = load.holder
+    order = tuple(sorted(missing))
+    share = Share(run.source, run.partition, run.run_id, run.epoch, load.delivery.id, order, number=0, of=number)
+    for other in range(1, number):
+        request.hand_out(replace(share, number=other))
+    return share
+
+
+def _only(open_batches: OpenBatches, load: DeliveryLoad, numbers: frozenset[int]) -> Iterator[Batch]:
+    """Open some batches of a delivery, by their numbers."""
+    return open_batches(frozenset(span.batch for span in load.delivery.manifest.spans) - numbers)
 
 
 @contextmanager

@@ -35,7 +35,7 @@ class Cluster:
         self.instance = instance
         self.process = process
         self._schema = create_schema()
-        self._url = url
+        self.url = url
 
     def launch(self, source: str, partition: str, more: Mapping[str, str] | None = None) -> str:
         """Launch a run as the UI does; return its id."""
@@ -69,15 +69,14 @@ class Cluster:
         return list(self.instance.get_runs(dg.RunsFilter(tags={"dagster/parent_run_id": run_id})))
 
     def query(self, question: str, *values: object) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self._url, autocommit=True) as connection:
+        with psycopg.connect(self.url, autocommit=True) as connection:
             return connection.execute(question.encode(), values).fetchall()
 
 
 @contextmanager
 def cluster(url: str) -> Iterator[Cluster]:
     """Open Dagster of the host whose environment this process has."""
-    with (
-        dg.DagsterInstance.get() as instance,
-        WorkspaceProcessContext(instance, ModuleTarget(_LOCATION, None, None, _LOCATION)) as process,
-    ):
-        yield Cluster(instance, process, url)
+    with dg.DagsterInstance.get() as instance:
+        with WorkspaceProcessContext(instance, ModuleTarget(_LOCATION, None, None, _LOCATION)) as process:
+            yield Cluster(instance, process, url)
+        process._grpc_server_registry.wait_for_processes()

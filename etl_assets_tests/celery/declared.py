@@ -1,4 +1,4 @@
-"""The files of sources of a host: a feed of four partitions, a slow one, and one with a queue."""
+"""The files of sources of a host: four partitions, a slow feed, one for several workers, one with a queue."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ def source(name, seconds, keys, **more):
 _SOURCES: Final = {
     "readings": f'SOURCE = source("readings", 1.0, {PARTITIONS!r})',
     "slow": 'SOURCE = source("slow", 4.0, ("a",))',
+    "long": 'SOURCE = source("long", 1.0, ("a",), workers=2)',
     "heavy": 'SOURCE = source("heavy", 0.0, ("a",), queue="big")',
 }
 

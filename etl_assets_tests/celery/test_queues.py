@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pytest
 import yaml
+from click.testing import CliRunner
 from dagster._core.execution.backfill import PartitionBackfill
 from dagster._daemon.backfill import execute_backfill_iteration
 
+from etl_assets.cli import main
+from etl_assets.graph.celery.app import celery_app
 from etl_assets.graph.keys import REBUILD, REPLAY, asset_keys, core_key
 from etl_assets.graph.run_tags import LIMITS, POD_TAG, QUEUE, QUEUE_TAG, assets_of, tags_of
+from etl_assets.postgres.migrations import migrate
 from etl_assets_tests.celery.cluster import cluster
 from etl_assets_tests.celery.declared import declare
 
@@ -108,6 +112,25 @@ def test_the_highest_of_several_limits_applies() -> None:
         {LIMITS: {"memory": "1Gi", "processors": 0.25}},
     ]
     assert '{"memory": "1024Mi", "cpu": "250m"}' in tags_of(limits)[POD_TAG]
+
+
+@pytest.mark.parametrize("queues", ["Big", "big,", "big small", ""])
+def test_a_worker_refuses_what_is_no_queue(queues: str) -> None:
+    refused = CliRunner().invoke(main, ["worker", "--queue", queues])
+    assert refused.exit_code == 2
+    assert "is no queue" in refused.output
+
+
+def test_a_worker_needs_the_url_of_a_broker(queueing: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    url = queueing.url
+    for name in ("ETL_ASSETS_DATABASE_URL", "ETL_ASSETS_DAGSTER_URL"):
+        monkeypatch.setenv(name, url)
+    monkeypatch.setenv("ETL_ASSETS_SECRETS", str(tmp_path))
+    celery_app.cache_clear()
+    migrate(url)
+    refused = CliRunner().invoke(main, ["worker"])
+    assert refused.exit_code == 3
+    assert "There is no secret ETL_ASSETS_CELERY_BROKER_URL" in refused.output
 
 
 @pytest.mark.parametrize(("job", "step"), [(REPLAY, "replay_records"), (REBUILD, "rebuild_table")])

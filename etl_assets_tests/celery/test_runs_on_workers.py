@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
 import dagster as dg
 import psutil
 import pytest
+import redis
 
 from etl_assets_tests.celery.cluster import cluster
 from etl_assets_tests.celery.declared import PARTITIONS, RECORDS, records
@@ -137,6 +139,25 @@ def test_a_run_waits_for_a_worker_of_the_queue_of_its_source(hosts: Hosts) -> No
         assert _host_of(hosts, run) == "two"
         assert _status(hosts, unwanted) == dg.DagsterRunStatus.CANCELED
         assert _host_of(hosts, unwanted) == ""
+
+
+def test_two_hosts_load_one_delivery(hosts: Hosts) -> None:
+    with hosts.first.worker("dagster", 1), hosts.second.worker("dagster", 1):
+        run = hosts.cluster.launch("long", "a")
+        until(lambda: hosts.cluster.run(run).is_finished, _LONG)
+    assert _status(hosts, run) == dg.DagsterRunStatus.SUCCESS
+    rows = hosts.cluster.query("SELECT partition, n::text, v FROM core.long ORDER BY core.long.n")
+    assert rows == records("a")
+    batches = [number for (number,) in hosts.cluster.query(_WRITTEN, run)]
+    assert batches == [*range(1, len(batches) + 1)]
+    assert 0 < _written_by_shares() < len(batches)
+
+
+def _written_by_shares() -> int:
+    """Return how many batches were written by tasks that loaded shares: the results of these tasks."""
+    with redis.Redis.from_url(os.environ["ETL_ASSETS_CELERY_RESULTS_URL"]) as client:
+        results = [json.loads(client.get(key) or "{}") for key in client.scan_iter("celery-task-meta-*")]
+    return sum(result.get("result") or 0 for result in results if result.get("status") == "SUCCESS")
 
 
 def test_the_password_of_the_broker_is_in_no_file_of_a_host(hosts: Hosts) -> None:

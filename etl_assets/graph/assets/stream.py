@@ -11,6 +11,7 @@ from etl_assets import ingest, watch
 from etl_assets.errors import BusyError, DeliveryMissingError, TooManyRejectedError
 from etl_assets.graph.assets import metadata
 from etl_assets.graph.runs.retries import retried_errors
+from etl_assets.graph.shares import HAND_OUT
 from etl_assets.model.counts import Counts
 from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger import deliveries, entries
@@ -101,6 +102,7 @@ class Stream:
                 force=force,
                 batches=batches,
                 accept_deletes=self.accept_deletes,
+                hand_out=HAND_OUT.get(),
             )
         except TooManyRejectedError as error:
             self.on_refusal(delivery, error)

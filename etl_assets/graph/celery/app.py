@@ -12,7 +12,7 @@ from typing import Final
 from celery import Celery
 from dagster_celery.config import TASK_EXECUTE_JOB_NAME
 
-from etl_assets.graph.celery.task import execute_run
+from etl_assets.graph.celery.task import LOAD_SHARE, execute_run, load_share
 from etl_assets.settings import read_secret
 
 DEFAULT_QUEUE: Final = "dagster"
@@ -50,4 +50,5 @@ def celery_app() -> Celery:
     app = Celery("etl_assets", broker=read_secret(BROKER), backend=read_secret(RESULTS), set_as_current=False)
     app.conf.update(_CONFIGURATION)
     app.task(bind=True, name=TASK_EXECUTE_JOB_NAME)(execute_run)
+    app.task(bind=True, name=LOAD_SHARE)(load_share)
     return app

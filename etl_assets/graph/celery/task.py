@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -14,29 +15,53 @@ from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import unpack_value
 from dagster._utils.interrupts import setup_interrupt_handlers
 
+from etl_assets import catalog, ingest
 from etl_assets.graph.launcher.execution import execute
 from etl_assets.graph.resource import open_warehouse
+from etl_assets.graph.shares import HAND_OUT
+from etl_assets.load import Share
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.runs import missed_runs
+from etl_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from celery import Task
+    from celery import Celery, Task
 
+LOAD_SHARE: Final = "etl_assets.load_share"
+SHARE_PRIORITY: Final = 9
 END_SECONDS: Final = 30.0
 """How long a run may go on after it was asked to end, before its process is killed: longer than most batches take, and
 less than Dagster waits."""
 
 
-def execute_run(_task: Task[Any, Any], execute_job_args_packed: Any) -> None:
+def load_share(_task: Task[Any, Any], share: dict[str, Any]) -> int:
+    """Load a share of a delivery whose run another worker executes.
+
+    Args:
+        share: The fields of `Share`.
+
+    Returns:
+        How many batches were written.
+    """
+    _end_at_signals()
+    wanted = Share(**{**share, "missing": tuple(share["missing"])})
+    known = catalog.load(Settings.from_environment().sources, only={wanted.source})
+    return ingest.load_share(known.sources[wanted.source], wanted, open_warehouse(wait=True))
+
+
+def execute_run(task: Task[Any, Any], execute_job_args_packed: Any) -> None:
     """Execute the run of a task in this process, which can be asked to end.
 
     Args:
+        task: As a worker has it.
         execute_job_args_packed: What dagster-celery's launcher sends.
 
     Raises:
         Ignore: If another process executes the run.
     """
     _end_at_signals()
+    queue = task.request.delivery_info["routing_key"]
+    HAND_OUT.set(lambda share: _send(task.app, queue, share))
     execute_once(unpack_value(execute_job_args_packed, as_type=ExecuteRunArgs).run_id)
 
 
@@ -62,6 +87,11 @@ def execute_once(run_id: str) -> None:
             instance.report_run_canceled(run, "The run was asked to end, and no process executes it.")
             return
         execute(run, instance)
+
+
+def _send(app: Celery, queue: str, share: Share) -> None:
+    """Send a share to the queue of its run, before the runs that wait there."""
+    app.send_task(LOAD_SHARE, kwargs={"share": asdict(share)}, queue=queue, priority=SHARE_PRIORITY)
 
 
 def _is_alive(run_id: str) -> bool:

@@ -27,6 +27,7 @@ class Append(Writer):
 
     needs_key = False
     first_stays = True
+    in_turns = True
 
     def check(self, schema: Schema, partitions: Partitioning | None, where: str) -> None:  # noqa: ARG002 -- of the contract
         """See `Writer.check`."""

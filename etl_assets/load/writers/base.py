@@ -154,6 +154,8 @@ class Writer(Declaration):
     """Whether the table can be cut into child tables; see `PartitionBy`."""
     first_stays: ClassVar[bool] = False
     """Whether the oldest record of a key stays, and not the newest one."""
+    in_turns: ClassVar[bool] = False
+    """Whether several processes may write the batches of a delivery by turns: none has to have seen every batch."""
 
     @property
     def deletes(self) -> bool:

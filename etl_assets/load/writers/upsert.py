@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Upsert(Writer):
     """Inserts the rows whose key is new, and updates the others. A row stays when deliveries no longer have its key."""
 
+    in_turns = True
+
     @property
     def identity(self) -> str:
         """See `Writer.identity`."""

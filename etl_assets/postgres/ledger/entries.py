@@ -124,6 +124,16 @@ def find_all(connection: Connection, delivery: Delivery) -> list[Entry]:
     return [_entry(row) for row in rows]
 
 
+def rejected(connection: Connection, delivery: Delivery) -> int:
+    """Return how many records of a delivery's current generation were rejected so far."""
+    row = connection.execute(
+        "SELECT coalesce(sum(rejected), 0)::bigint FROM etl.batch WHERE delivery_id = %s AND generation = %s "
+        "AND kind IN ('ingest', 'completion')",
+        (delivery.id, delivery.generation),
+    ).fetchone()
+    return row[0] if row else 0
+
+
 def find_batch(connection: Connection, delivery: Delivery, number: int) -> Entry | None:
     """Return the entry of one batch of a delivery's current generation; None if the ledger has none."""
     row = connection.execute(

@@ -103,6 +103,14 @@ def fence(connection: Connection, holder: Holder) -> None:
         )
 
 
+def has_epoch(connection: Connection, holder: Holder) -> bool:
+    """Return whether no newer run has taken over the partition of the holder, as things are now."""
+    row = connection.execute(
+        "SELECT epoch FROM etl.fence WHERE source = %s AND partition = %s", (holder.source, holder.partition)
+    ).fetchone()
+    return row is not None and row[0] == holder.epoch
+
+
 def lock_writes(connection: Connection, source: str, *, shared: bool = False) -> None:
     """Take the lock for the writes of a source, until the transaction ends; wait while another batch has it.
 
