@@ -143,7 +143,7 @@ class Stack:
         wait_for(lambda: not unhealthy(), seconds, lambda: f"{unhealthy()}\n{self.compose('logs', '--tail', '20')}")
 
     def get(self, path: str, *, login: bool = True, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
-        """Return the status and the body of a page."""
+        """Return the status and the body of a page; 0 and the problem if nothing answers."""
         return self._request(path, None, login=login, headers=headers or {})
 
     def post(self, path: str, body: str, headers: Mapping[str, str], *, login: bool = True) -> tuple[int, str]:
@@ -160,6 +160,8 @@ class Stack:
         except HTTPError as error:
             with error:
                 return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)
 
     def ask(self, question: str, path: str = "/graphql", **variables: Any) -> Any:
         """Return the data of the answer to a GraphQL question, which goes through the proxy."""

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from pathlib import Path
 
 import pytest
 
-from etl_assets_tests.docker.stack import IMAGE, run
+from etl_assets_tests.docker.stack import IMAGE, ROOT, run
 
 pytestmark = pytest.mark.docker
 
@@ -56,3 +59,17 @@ def test_the_image_says_what_it_is() -> None:
     labels = json.loads(run("docker", "image", "inspect", IMAGE))[0]["Config"]["Labels"]
     assert labels["org.opencontainers.image.title"] == "etl_assets"
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
+
+
+def test_an_image_with_sources_of_a_team_is_three_lines(tmp_path: Path) -> None:
+    shutil.copytree(Path(__file__).parent / "team", tmp_path / "sources")
+    (three,) = re.findall(
+        r"(?m)^#   (FROM .*)\n#   (COPY .*)\n#   (ENV .*)$", (ROOT / "docker" / "Dockerfile").read_text()
+    )
+    (tmp_path / "Dockerfile").write_text("\n".join(three).replace("FROM etl-assets", f"FROM {IMAGE}") + "\n")
+    run("docker", "build", "--tag", "etl-assets-team:test", ".", cwd=tmp_path)
+    listing = "from etl_assets.cli.environment import declared; print(sorted(declared().sources))"
+    shown = run(
+        "docker", "run", "--rm", "--network", "none", "--read-only", "etl-assets-team:test", "python", "-c", listing
+    )
+    assert shown.strip() == "['shops']"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import ssl
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -288,6 +291,33 @@ def test_the_janitor_removes_containers_of_runs_that_have_ended(stack: Stack) ->
     assert printed.count("is removed") > 3
     assert stack.runs() == []
     assert all(each["State"]["Running"] or each["State"]["ExitCode"] == 0 for each in stack.containers())
+
+
+def test_the_proxy_can_have_tls(stack: Stack) -> None:
+    certificate, key = (stack.folder / "secrets" / name for name in ("tls_certificate", "tls_key"))
+    run(
+        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+        "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate),
+    )  # fmt: skip
+    key.chmod(0o644)
+    stack.change({"PROXY_CONF": "tls"})
+    stack.compose("up", "-d", "--no-build", "--no-deps", "--force-recreate", "proxy")
+    context = ssl.create_default_context(cafile=str(certificate))
+
+    def status() -> int:
+        try:
+            with urlopen(f"https://localhost:{stack.port}/", context=context, timeout=20) as answer:
+                return int(answer.status)
+        except HTTPError as error:
+            with error:
+                return error.code
+        except OSError:
+            return 0
+
+    wait_for(lambda: status() == 401, 60, lambda: stack.compose("logs", "--tail", "20", "proxy"))
+    stack.change({"PROXY_CONF": "plain"})
+    stack.compose("up", "-d", "--no-build", "--no-deps", "--force-recreate", "proxy")
+    wait_for(lambda: stack.get("/server_info")[0] == 200, 60, lambda: stack.compose("logs", "--tail", "20", "proxy"))
 
 
 def test_deliveries_can_be_frozen_in_an_object_store(stack: Stack, object_store: str) -> None:
