@@ -46,7 +46,9 @@ RIGHTS: Final[Mapping[str, tuple[LiteralString, ...]]] = {
         f"SELECT ON {_VIEWS}",
         "SELECT ON etl.absent_row, etl.alert, etl.batch, etl.check_result, etl.delivery, etl.disjoint_partitions",
         "SELECT ON etl.fence, etl.key_comparison, etl.notification, etl.reference, etl.retention, etl.row_count",
-        "SELECT ON etl.run, etl.schema_version",
+        "SELECT ON etl.run, etl.schema_version, etl.partition_total",
+        # numbers, no values of records
+        "SELECT (delivery_id, column_name, rows, nulls, distinct_estimate, mean, deviation) ON etl.profile",
         (
             "SELECT (id, delivery_id, record_no, generation, source, partition, rules, status, fingerprint, run_id, "
             "rejected_at, replays, correction_counts, reviewed_at, closed_by) ON etl.rejected"
