@@ -51,15 +51,15 @@ def command(ctx: click.Context, name: str | None, folder: Path | None, *, as_jso
             source_named(known, name)
         tables = survey(connection, known)
         if folder is not None:
-            from etl_assets.health.pages import write
+            from etl_assets.audit import data_docs
+            from etl_assets.health.pages import Places, write
 
-            index = write(connection, known, tables, folder, env.settings)
+            docs = data_docs.index_of(env.settings.home).parent
+            index = write(connection, known, tables, Places(folder.absolute(), docs, env.settings.ui_url))
     shown = [table for table in tables if name in {None, table.name}]
     if as_json:
         for table in shown:
-            emit(
-                {key: value for key, value in asdict(table).items() if key != "findings"} | {"findings": _plain(table)}
-            )
+            emit({**asdict(table), "findings": [finding._asdict() for finding in table.findings]})
     elif name is not None:
         _print_one(shown[0])
     else:

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from etl_assets import Cron, FileExtractor, Monthly, OnChange, Source, ingest
+from etl_assets import Cron, FileExtractor, Monthly, OnChange, ingest
 from etl_assets.catalog import Catalog
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.health.survey import survey
@@ -26,6 +26,7 @@ from etl_assets_tests.ingest.world import World
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from etl_assets import Source
     from etl_assets.health.judgement import TableHealth
 
 _DAILY = Cron("0 4 * * *")
