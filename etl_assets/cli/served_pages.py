@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 
@@ -57,7 +58,10 @@ class ServedPages:
             text = "There are no such pages yet. Run etl-assets status --html, or etl-assets audit, to see why.\n"
             await PlainTextResponse(text, status_code=404)(scope, receive, send)
             return
-        await StaticFiles(directory=folder, html=True)({**scope, "path": f"/{rest}", "root_path": ""}, receive, send)
+        try:
+            await StaticFiles(directory=folder, html=True)({**scope, "path": f"/{rest}", "root_path": ""}, receive, send)
+        except HTTPException as error:
+            await PlainTextResponse("There is no such page.\n", status_code=error.status_code)(scope, receive, send)
 
     async def _refresh(self) -> None:
         """Write the pages unless they are fresh; one process at a time."""

@@ -86,7 +86,10 @@ REFUSED = {
         "SELECT detail FROM etl.drift",
         "SELECT key FROM etl.deletion",
         "SELECT FROM etl.observation",
-        "SELECT FROM etl.profile",
+        "SELECT minimum FROM etl.profile",
+        "SELECT maximum FROM etl.profile",
+        "SELECT quantiles FROM etl.profile",
+        "SELECT top FROM etl.profile",
         "SELECT FROM etl.profile_part",
     ),
     "etl_migrator": (
@@ -115,6 +118,8 @@ READ = (
     "SELECT source, status, seconds, ended_at - started_at FROM etl.run",
     "SELECT source, name, passed FROM etl.check_result",
     "SELECT source, sum(rows) FROM etl.row_count GROUP BY 1",
+    "SELECT source, sum(read), max(succeeded_at) FROM etl.partition_total GROUP BY 1",
+    "SELECT delivery_id, column_name, nulls, distinct_estimate, mean FROM etl.profile",
 )
 
 
