@@ -59,7 +59,9 @@ class ServedPages:
             await PlainTextResponse(text, status_code=404)(scope, receive, send)
             return
         try:
-            await StaticFiles(directory=folder, html=True)({**scope, "path": f"/{rest}", "root_path": ""}, receive, send)
+            await StaticFiles(directory=folder, html=True)(
+                {**scope, "path": f"/{rest}", "root_path": ""}, receive, send
+            )
         except HTTPException as error:
             await PlainTextResponse("There is no such page.\n", status_code=error.status_code)(scope, receive, send)
 
