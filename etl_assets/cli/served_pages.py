@@ -7,6 +7,7 @@ when they are asked for and older than `FRESH_SECONDS`.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -34,10 +35,12 @@ class ServedPages:
     Attributes:
         app: Dagster's webserver.
         home: Home of the warehouse, with the folders of the pages.
+        ui_url: What the pages have as the address of the UI, unless a setting says another.
     """
 
     app: ASGIApp
     home: Path
+    ui_url: str
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,6 +76,8 @@ class ServedPages:
             if page.is_file() and time.time() - page.stat().st_mtime < FRESH_SECONDS:
                 return
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", _WRITE, "status", "--html", str(folder), stdout=asyncio.subprocess.DEVNULL
+                *(sys.executable, "-c", _WRITE, "status", "--html", str(folder)),
+                env={"ETL_ASSETS_UI_URL": self.ui_url, **os.environ},
+                stdout=asyncio.subprocess.DEVNULL,
             )
             await process.wait()

@@ -66,7 +66,7 @@ def main(host: str, port: int, log_level: str, folder: str) -> None:
             )
         )
         app = create_app_from_workspace_process_context(context, "", _POLL_MILLISECONDS)
-        guarded = Guard(ServedPages(app, settings.home), settings.ui_hosts)
+        guarded = Guard(ServedPages(app, settings.home, f"http://{host}:{port}"), settings.ui_hosts)
         config = uvicorn.Config(
             guarded, host=host, port=port, log_level="warning", lifespan="off", timeout_graceful_shutdown=_CLOSE_SECONDS
         )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def client(home: Path) -> TestClient:
-    app = Guard(ServedPages(PlainTextResponse("the UI"), home))
+    app = Guard(ServedPages(PlainTextResponse("the UI"), home, "http://127.0.0.1:3217"))
     return TestClient(app, base_url="http://127.0.0.1:3000", follow_redirects=True)
 
 
@@ -67,4 +67,6 @@ def test_pages_that_are_old_are_written_again(prepared: Prepared) -> None:
     assert client(home).get("/status/").text == "old"
     long_ago = time.time() - FRESH_SECONDS - 1
     os.utime(page, (long_ago, long_ago))
-    assert "readings" in client(home).get("/status/").text
+    written = client(home).get("/status/").text
+    assert "readings" in written
+    assert 'href="http://127.0.0.1:3217"' in written
