@@ -192,6 +192,14 @@ def test_a_check_that_failed_degrades_a_table_until_a_newer_verdict(tables: Tabl
     assert tables.only(world).health == "good"
 
 
+def test_a_failed_check_of_a_rule_is_shown_and_counts_only_while_records_wait(tables: Tables) -> None:
+    world = tables.world()
+    tables.load(world, "a,1,")
+    tables.run("goods", "", CheckResult("amount__minimum", passed=False, blocking=False, description="1 record"))
+    health = tables.only(world)
+    assert (health.health, health.failed_checks) == ("good", ("amount__minimum",))
+
+
 def test_a_delivery_that_was_read_under_another_declaration_degrades_a_table(tables: Tables) -> None:
     world = tables.world()
     tables.load(world, "a,1,")

@@ -145,6 +145,13 @@ def test_the_reader_reads_tables_and_history(team: Team, statement: str) -> None
     team.execute("etl_reader", statement)
 
 
+def test_the_reader_shows_how_tables_are(team: Team) -> None:
+    result = team.type("etl_reader", "status", "--html", str(team.folder / "status"))
+    assert "etl-assets quarantine list --source readings" in result.output
+    assert "Pages: " in result.output
+    assert (team.folder / "status" / "tables" / "readings.html").is_file()
+
+
 def test_what_the_reviewer_corrects_is_replayed_by_the_loader(team: Team) -> None:
     assert "celsius__type" in team.succeed("etl_reviewer", "quarantine", "list")
     assert "warm" in team.succeed("etl_reviewer", "quarantine", "show", "1", "--reveal")
