@@ -1,7 +1,7 @@
 """Writes the health of tables as a folder of pages that need only a browser.
 
-A page shows names, numbers, times and pictures of them, and no values of records. Only this account can read the folder
-that is made.
+A page shows names, numbers, times and pictures of them, and no values of records. Only this account can read a folder
+that is made here; one that is there keeps its rights.
 
 ```
 status/index.html           every table, worst first
@@ -98,7 +98,7 @@ def write(connection: Connection, known: Catalog, tables: Sequence[TableHealth],
     """
     templates = _environment()
     at = clock(connection)
-    (places.folder / _TABLES).mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_folders(places.folder)
     strips = []
     for table in tables:
         past = histories.deliveries(connection, table.name)
@@ -111,6 +111,16 @@ def write(connection: Connection, known: Catalog, tables: Sequence[TableHealth],
     index = places.folder / "index.html"
     _replace(index, templates.get_template("index.html").render(tables=strips, places=places, at=at))
     return index
+
+
+def _make_folders(folder: Path) -> None:
+    """Make the folders that are missing; if the first one is there, those who may read it may read the other one."""
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True)
+    tables = folder / _TABLES
+    if not tables.is_dir():
+        tables.mkdir()
+        tables.chmod(folder.stat().st_mode & 0o777)
 
 
 def _environment() -> Environment:

@@ -102,6 +102,16 @@ def test_a_table_that_was_audited_links_to_data_docs(world: World) -> None:
     assert 'href="../data_docs/index.html"' in written["index"]
 
 
+@pytest.mark.parametrize("mode", [None, 0o755])
+def test_only_a_folder_that_was_there_is_readable_by_others(world: World, mode: int | None) -> None:
+    folder = world.folder / "status"
+    if mode is not None:
+        folder.mkdir()
+        folder.chmod(mode)
+    pages(world, world.source)
+    assert [path.stat().st_mode & 0o777 for path in (folder, folder / "tables")] == [mode or 0o700] * 2
+
+
 def test_downstream_are_the_sources_that_refer_to_a_table_or_run_after_it(world: World) -> None:
     after = replace(world.source, name="after", trigger=After("core/goods"))
     known = Catalog({"goods": world.source, "after": after}, {}, {})
