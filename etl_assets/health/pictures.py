@@ -40,7 +40,7 @@ def strip(deliveries: Sequence[PastDelivery]) -> Markup:
 
 
 def volume(deliveries: Sequence[PastDelivery]) -> Markup:
-    """Draw the records of each delivery as a bar, the rejected ones in another colour, over the band of nine in ten.
+    """Draw the records of each delivery as a bar, the rejected ones in another colour, under the band of nine in ten.
 
     Args:
         deliveries: Of a year, oldest first.
@@ -49,9 +49,6 @@ def volume(deliveries: Sequence[PastDelivery]) -> Markup:
     step = _WIDTH / max(len(deliveries), 12)
     left = _WIDTH - step * len(deliveries)
     parts = []
-    if (band := usual(deliveries)) is not None:
-        low, high = (_HEIGHT * value / top for value in band)
-        parts.append(f'<rect class="band" x="0" y="{_HEIGHT - high:.2f}" width="{_WIDTH}" height="{high - low:.2f}"/>')
     for place, delivery in enumerate(deliveries):
         x, width = left + place * step, step * 0.8
         height, bad = (_HEIGHT * number / top for number in (delivery.records, delivery.rejected))
@@ -60,6 +57,9 @@ def volume(deliveries: Sequence[PastDelivery]) -> Markup:
             f'width="{width:.2f}" height="{height:.2f}"/><rect class="rejected" x="{x:.2f}" '
             f'y="{_HEIGHT - height:.2f}" width="{width:.2f}" height="{bad:.2f}"/></g>'
         )
+    if (band := usual(deliveries)) is not None:
+        low, high = (_HEIGHT * value / top for value in band)
+        parts.append(f'<rect class="band" x="0" y="{_HEIGHT - high:.2f}" width="{_WIDTH}" height="{high - low:.2f}"/>')
     return _svg(f"0 0 {_WIDTH} {_HEIGHT}", "volume", "Records of each delivery", parts)
 
 
