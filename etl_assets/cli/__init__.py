@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "worker": "Execute the runs that Dagster sends to queues, on this machine.",
     "infer": "Write the declaration of a source from one of its files.",
     "rebuild": "Build the table of a source again from its frozen deliveries; compare it, put it in place.",
+    "status": "Show how each table is, worst first, and what to do next.",
     "preview": "Show what a run of a source would load; nothing is written.",
     "quarantine": "List, show, correct, dismiss, replay and export rejected records.",
     "drift": "List, show, accept and ignore changes of what is published.",
@@ -44,7 +45,8 @@ _COMMANDS: Final = {
 _EPILOG: Final = """\b
 Exit codes
   0  done
-  1  a run failed, its delivery was refused, the name of a file was set aside, or a rebuilt table differs
+  1  a run failed, its delivery was refused, the name of a file was set aside, a rebuilt table differs, or status
+     found a table that is not well
   2  the command line is wrong
   3  a setting, a declaration or the database must be corrected first
   4  doctor found a violation, or audit a table that is not as declared

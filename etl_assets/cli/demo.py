@@ -31,6 +31,7 @@ _MARTS: Final = "marts"
 _NEXT: Final = """
 What to look at next:
   etl-assets dev               the same data in the Dagster UI: lineage, checks, runs
+  etl-assets status            how each table is, and what to run next
   etl-assets quarantine list   rejected records: flights to BQN, PSE, SJU and STT wait for airports
                                that are missing from the list of airports
   etl-assets audit             check the tables against their declarations with Great Expectations

@@ -26,6 +26,7 @@ from dagster._utils.log import configure_loggers
 from dagster_webserver.app import create_app_from_workspace_process_context
 
 from etl_assets.cli.guard import Guard
+from etl_assets.cli.served_pages import ServedPages
 from etl_assets.logs import are_json
 from etl_assets.settings import Settings
 
@@ -65,7 +66,7 @@ def main(host: str, port: int, log_level: str, folder: str) -> None:
             )
         )
         app = create_app_from_workspace_process_context(context, "", _POLL_MILLISECONDS)
-        guarded = Guard(app, settings.ui_hosts)
+        guarded = Guard(ServedPages(app, settings.home, f"http://{host}:{port}"), settings.ui_hosts)
         config = uvicorn.Config(
             guarded, host=host, port=port, log_level="warning", lifespan="off", timeout_graceful_shutdown=_CLOSE_SECONDS
         )

@@ -8,17 +8,19 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-_PART: Final = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>[1-9]\d*))?", re.ASCII)
-_ONE_WEEKDAY: Final = re.compile(r"(?:[0-7]|sun|mon|tue|wed|thu|fri|sat)#[1-5]|l[0-7]")
+PART: Final = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>[1-9]\d*))?", re.ASCII)
+ONE_WEEKDAY: Final = re.compile(r"(?:[0-7]|sun|mon|tue|wed|thu|fri|sat)#[1-5]|l[0-7]")
 """A certain weekday of each month: ``mon#1`` is the first Monday, ``L5`` the last Friday."""
-_LAST_DAY: Final = "l"
+LAST_DAY: Final = "l"
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_WEEKDAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+WEEKDAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _DAYS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 """The most days that each month has."""
 
 
-class _Field(NamedTuple):
+class Field(NamedTuple):
+    """One of the five fields: its name, the numbers that it may have, and names for them."""
+
     name: str
     first: int
     last: int
@@ -34,7 +36,7 @@ class _Field(NamedTuple):
         """Return the numbers that a field lists, without regard to steps; none if it is not valid."""
         numbers: set[int] = set()
         for part in text.split(","):
-            match = _PART.fullmatch(part)
+            match = PART.fullmatch(part)
             if match is None or int(match["step"] or 1) > self.last:
                 return set()
             first = self.number(match["first"]) if match["first"] else self.first
@@ -46,26 +48,26 @@ class _Field(NamedTuple):
         return numbers
 
 
-_FIELDS: Final = (
-    _Field("minute", 0, 59),
-    _Field("hour", 0, 23),
-    _Field("day of the month", 1, 31),
-    _Field("month", 1, 12, _MONTHS),
-    _Field("day of the week", 0, 7, _WEEKDAYS),
+FIELDS: Final = (
+    Field("minute", 0, 59),
+    Field("hour", 0, 23),
+    Field("day of the month", 1, 31),
+    Field("month", 1, 12, _MONTHS),
+    Field("day of the week", 0, 7, WEEKDAYS),
 )
 
 
 def problem_of(expression: str) -> str | None:
     """Return what is wrong with a cron expression, as a clause; None if nothing is."""
     texts = expression.lower().split()
-    if len(texts) != len(_FIELDS):
+    if len(texts) != len(FIELDS):
         return f"has {len(texts)} fields, not five"
-    listed = [field.numbers(text) for field, text in zip(_FIELDS, texts, strict=True)]
-    if texts[2] == _LAST_DAY:
+    listed = [field.numbers(text) for field, text in zip(FIELDS, texts, strict=True)]
+    if texts[2] == LAST_DAY:
         listed[2] = {1}
-    if texts[2] == "*" and _ONE_WEEKDAY.fullmatch(texts[4]):
+    if texts[2] == "*" and ONE_WEEKDAY.fullmatch(texts[4]):
         listed[4] = {0}
-    for field, text, numbers in zip(_FIELDS, texts, listed, strict=True):
+    for field, text, numbers in zip(FIELDS, texts, listed, strict=True):
         if not numbers:
             return f"has {text!r} as the {field.name}"
     if all(day > _DAYS[month - 1] for day in listed[2] for month in listed[3]):

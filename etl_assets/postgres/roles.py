@@ -47,6 +47,8 @@ RIGHTS: Final[Mapping[str, tuple[LiteralString, ...]]] = {
         "SELECT ON etl.absent_row, etl.alert, etl.batch, etl.check_result, etl.delivery, etl.disjoint_partitions",
         "SELECT ON etl.fence, etl.key_comparison, etl.notification, etl.partition_total, etl.reference, etl.retention",
         "SELECT ON etl.row_count, etl.run, etl.schema_version",
+        # numbers, no values of records
+        "SELECT (delivery_id, column_name, rows, nulls, distinct_estimate, mean, deviation) ON etl.profile",
         (
             "SELECT (id, delivery_id, record_no, generation, source, partition, rules, status, fingerprint, run_id, "
             "rejected_at, replays, correction_counts, reviewed_at, closed_by) ON etl.rejected"

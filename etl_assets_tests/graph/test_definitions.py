@@ -134,6 +134,7 @@ def test_the_assets_of_a_source_have_owner_group_tags_rules_and_columns(bench: B
     assert core.freshness_policy is not None
     assert "| `age__maximum` | age is at most 150 |" in (core.description or "")
     assert core.metadata["dagster/table_name"] == "core.people"
+    assert core.metadata["status page"] == dg.MetadataValue.url("/status/tables/people.html")
     columns = core.metadata["dagster/column_schema"].columns
     assert [(column.name, column.type, column.constraints.nullable) for column in columns] == [
         ("id", "bigint", False),

@@ -87,7 +87,10 @@ REFUSED = {
         "SELECT detail FROM etl.drift",
         "SELECT key FROM etl.deletion",
         "SELECT FROM etl.observation",
-        "SELECT FROM etl.profile",
+        "SELECT minimum FROM etl.profile",
+        "SELECT maximum FROM etl.profile",
+        "SELECT quantiles FROM etl.profile",
+        "SELECT top FROM etl.profile",
         "SELECT FROM etl.profile_part",
     ),
     "etl_metrics": (
@@ -126,7 +129,8 @@ READ = (
     "SELECT source, status, seconds, ended_at - started_at FROM etl.run",
     "SELECT source, name, passed FROM etl.check_result",
     "SELECT source, sum(rows) FROM etl.row_count GROUP BY 1",
-    "SELECT source, sum(read) FROM etl.partition_total GROUP BY 1",
+    "SELECT source, sum(read), max(succeeded_at) FROM etl.partition_total GROUP BY 1",
+    "SELECT delivery_id, column_name, nulls, distinct_estimate, mean FROM etl.profile",
 )
 
 
@@ -150,6 +154,13 @@ def test_a_statement_that_is_refused_is_otherwise_valid(team: Team, statement: s
 @pytest.mark.parametrize("statement", READ)
 def test_the_reader_reads_tables_and_history(team: Team, statement: str) -> None:
     team.execute("etl_reader", statement)
+
+
+def test_the_reader_shows_how_tables_are(team: Team) -> None:
+    result = team.type("etl_reader", "status", "--html", str(team.folder / "status"))
+    assert "etl-assets quarantine list --source readings" in result.output
+    assert "Pages: " in result.output
+    assert (team.folder / "status" / "tables" / "readings.html").is_file()
 
 
 def test_what_the_reviewer_corrects_is_replayed_by_the_loader(team: Team) -> None:

@@ -221,6 +221,17 @@ def test_every_query_of_the_documentation_runs(warehouse: Warehouse, analyst: st
             connection.execute(query.encode())
 
 
+def test_the_documented_query_lists_what_waits_and_no_source_that_was_only_loaded_seldom(warehouse: Warehouse) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "run-history.md").read_text()
+    (query,) = re.findall(r"-- Which sources have failures.*?;", text, flags=re.DOTALL)
+    for minute in range(5):
+        warehouse.run(_NOON + timedelta(minutes=minute), source="seldom")
+        warehouse.run(_NOON + timedelta(minutes=minute))
+    warehouse.rejected(warehouse.delivery(_NOON, 10, 1), 1, _NOON, "age__minimum")
+    assert [row[0] for row in warehouse.execute(query)] == ["people"]
+    assert warehouse.view("source_health", "source", "stale", where="stale") == [("people", True), ("seldom", True)]
+
+
 def test_a_user_without_the_reader_role_cannot_read_the_views(warehouse: Warehouse, analyst: str) -> None:
     name = urlsplit(analyst).username
     warehouse.execute(f"REVOKE {READER} FROM {name}")

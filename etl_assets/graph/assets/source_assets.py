@@ -89,6 +89,7 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
             "dagster/column_schema": metadata.column_schema(source.schema),
             "dagster/table_name": source.table,
             "dagster/io_manager_key": "io_manager",
+            "status page": dg.MetadataValue.url(f"/status/tables/{source.name}.html"),
             **link,
         },
     )
