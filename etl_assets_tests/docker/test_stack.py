@@ -42,7 +42,7 @@ def _is_whole(stack: Stack, partition: str) -> bool:
 
 
 def test_nothing_is_shown_without_the_password(stack: Stack) -> None:
-    for path in ("/", "/view", "/data-docs/", "/server_info"):
+    for path in ("/", "/view", "/data_docs/", "/status/", "/server_info"):
         assert stack.get(path, login=False)[0] == 401, path
     for path in ("/graphql", "/view/graphql"):
         assert stack.post(path, QUERY, JSON, login=False)[0] == 401, path
@@ -178,9 +178,16 @@ def test_the_reviewer_lists_and_decides(stack: Stack) -> None:
 
 def test_data_docs_are_behind_the_proxy(stack: Stack) -> None:
     stack.compose("exec", "-T", "code-bundled", "etl-assets", "audit", "airlines")
-    status, page = stack.get("/data-docs/index.html")
+    status, page = stack.get("/data_docs/index.html")
     assert status == 200
     assert "airlines" in page
+
+
+def test_the_status_of_both_locations_is_behind_the_proxy(stack: Stack) -> None:
+    stack.compose("restart", "-t", "1", "status")  # it writes the pages when it starts
+    wait_for(lambda: "shops" in stack.get("/status/index.html")[1], 120, lambda: stack.compose("logs", "status"))
+    assert "flights" in stack.get("/status/")[1]
+    assert stack.get("/status/tables/shops.html")[0] == 200
 
 
 def test_metrics_are_exported_to_the_network_of_the_proxy(stack: Stack) -> None:
