@@ -51,11 +51,11 @@ def declare_counters(desk: Desk) -> None:
 
 @contextmanager
 def halted(desk: Desk) -> Iterator[subprocess.Popen[str]]:
-    """Start ``etl-assets run counters stations`` and halt it after its first batch; kill it at the end of the block."""
+    """Start ``etl-assets run counters stations``, one after the other, and halt it after its first batch; kill it at the end of the block."""
     with psycopg.connect(desk.url, autocommit=True) as gate:
         gate.execute("SELECT pg_advisory_lock(%s)", (_GATE,))
         process = subprocess.Popen(
-            [sys.executable, "-c", _COMMAND, "run", "counters", "stations"],
+            [sys.executable, "-c", _COMMAND, "run", "counters", "stations", "--jobs", "1"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
