@@ -51,7 +51,7 @@ def declare_counters(desk: Desk) -> None:
 
 @contextmanager
 def halted(desk: Desk) -> Iterator[subprocess.Popen[str]]:
-    """Start ``etl-assets run counters stations``, one after the other, and halt it after its first batch; kill it at the end of the block."""
+    """Start ``run counters stations``, one after the other; halt it after its first batch, kill it after the block."""
     with psycopg.connect(desk.url, autocommit=True) as gate:
         gate.execute("SELECT pg_advisory_lock(%s)", (_GATE,))
         process = subprocess.Popen(
