@@ -21,7 +21,7 @@ from etl_assets.graph.assets.pruning import pruning_job, pruning_schedule
 from etl_assets.graph.assets.retention import expiring, retention_job, retention_schedule
 from etl_assets.graph.assets.source_assets import source_assets
 from etl_assets.graph.jobs import rebuild_job, replay_job
-from etl_assets.graph.keys import WAREHOUSE, asset_keys, core_key
+from etl_assets.graph.keys import WAREHOUSE, asset_keys, core_key, delivered_as
 from etl_assets.graph.partitions import partitions_definition
 from etl_assets.graph.resource import WarehouseResource
 from etl_assets.graph.runs.alert_sensor import alert_sensor
@@ -37,7 +37,7 @@ from etl_assets.lineage.sending import is_configured
 from etl_assets.source_files import SourceFile, set_aside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from types import ModuleType
 
     from etl_assets.graph.assets.by_hand import OwnAssets
@@ -97,7 +97,9 @@ def location(
     for _, partitions in assets:
         known |= partitions
     built = [*_built_sources(sources, files, known, broken), *_built_by_hand(own, known, broken)]
-    of_all = dg.Definitions.merge(*without_conflicts(built, broken), _of_all_sources(sources))
+    of_all = dg.Definitions.merge(
+        *without_conflicts(built, broken), _of_all_sources(sources, {delivered_as(key) for key in known})
+    )
     named = by_name(broken, _names(of_all))
     good = _by_path(assets, broken)
     red = dg.Definitions(
@@ -135,8 +137,13 @@ def _built_by_hand(own: Mapping[SourceFile, OwnAssets], known: Partitions, broke
     return built
 
 
-def _of_all_sources(sources: Mapping[str, Source]) -> dg.Definitions:
-    """Return the definitions that belong to no single source."""
+def _of_all_sources(sources: Mapping[str, Source], tables: Collection[str]) -> dg.Definitions:
+    """Return the definitions that belong to no single source.
+
+    Args:
+        sources: All known sources, by name.
+        tables: Names of sources, and of assets that were written by hand, as deliveries have them.
+    """
     audit, pruning = audit_job(sources), pruning_job()
     retention = [retention_job(sources)] if expiring(sources) else []
     return dg.Definitions(
@@ -147,7 +154,7 @@ def _of_all_sources(sources: Mapping[str, Source]) -> dg.Definitions:
             automation_sensor(),
             watch_sensor(sources),
             alert_sensor(sources),
-            *([lineage_sensor(sources)] if is_configured() else []),
+            *([lineage_sensor(sources, tables)] if is_configured() else []),
         ],
         resources=_RESOURCES,
         executor=dg.in_process_executor,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from etl_assets.postgres.runs import ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from openlineage.client.event_v2 import RunEvent
 
@@ -61,6 +61,7 @@ def is_configured(environ: Mapping[str, str] | None = None) -> bool:
 def send(
     connection: Connection,
     sources: Mapping[str, Source],
+    tables: Collection[str],
     url: str,
     before: Sent,
     emit: Callable[[RunEvent], None],
@@ -70,18 +71,20 @@ def send(
     Args:
         connection: To the warehouse.
         sources: All known sources, by name.
+        tables: Names of the sources and assets whose runs are sent; those of others are passed over.
         url: Of the warehouse.
         before: How far they were sent.
         emit: Sends an event; raises an `OSError` if it cannot.
     """
     from etl_assets.lineage.events import events_of  # noqa: PLC0415 -- its library is an extra
 
-    sent = set(before.also)
     until = time.monotonic() + LONGEST_SECONDS
     problem = ""
     complete = ended.complete_until(connection, before.after)
-    runs = ended.ended_runs(connection, before.after, sent, RUNS_AT_ONCE)
-    for run in runs:
+    runs = ended.ended_runs(connection, before.after, set(before.also), RUNS_AT_ONCE)
+    passed_over = {run.id for run in runs if run.source not in tables}
+    sent = {*before.also, *passed_over}
+    for run in (run for run in runs if run.id not in passed_over):
         if problem or time.monotonic() > until:
             break
         for event in events_of(run, ended.check_outcomes(connection, run), sources.get(run.source), url):
@@ -89,7 +92,7 @@ def send(
                 break
         else:
             sent.add(run.id)
-    count = len(sent) - len(before.also)
+    count = len(sent) - len(before.also) - len(passed_over)
     left = [run.id - 1 for run in runs if run.id not in sent] or [run.id for run in runs[RUNS_AT_ONCE - 1 :]]
     after = max(before.after, min([complete, *left]))
     return Sent(after, tuple(sorted(id_ for id_ in sent if id_ > after)), count, problem)

@@ -130,7 +130,7 @@ class Stack:
         """Return the id of the container of a service."""
         return self.compose("ps", "-q", service).split()[0]
 
-    def wait_healthy(self, seconds: float = 300) -> None:
+    def wait_healthy(self, seconds: float = 450) -> None:
         """Wait until every service with a health check is healthy."""
 
         def unhealthy() -> list[str]:
@@ -213,12 +213,12 @@ class Stack:
             else:
                 return status
 
-    def end_of(self, run_id: str, seconds: float = 240) -> str:
+    def end_of(self, run_id: str, seconds: float = 400) -> str:
         """Wait until a run has ended; return its status."""
         wait_for(lambda: self.status(run_id) in {"SUCCESS", "FAILURE", "CANCELED"}, seconds, lambda: self.log(run_id))
         return self.status(run_id)
 
-    def retry_of(self, run_id: str, seconds: float = 240) -> str:
+    def retry_of(self, run_id: str, seconds: float = 400) -> str:
         """Wait for the run that tries another one again; return its id."""
 
         def retries() -> list[str]:

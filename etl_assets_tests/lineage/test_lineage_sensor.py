@@ -16,7 +16,7 @@ from etl_assets_tests.cli.desk import prepare_january
 from etl_assets_tests.lineage.receiver import receiving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from etl_assets_tests.cli.conftest import Prepared
     from etl_assets_tests.cli.desk import Desk
@@ -36,10 +36,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
         yield receiver
 
 
-def tick(cursor: str | None) -> tuple[str, str]:
-    """Evaluate the sensor; returns its cursor, and what it says."""
+def tick(cursor: str | None, tables: Collection[str] = ("stations", "readings")) -> tuple[str, str]:
+    """Evaluate the sensor of a code location with some tables; returns its cursor, and what it says."""
     with dg.DagsterInstance.get() as instance, dg.build_sensor_context(instance, cursor=cursor) as context:
-        result = lineage_sensor(declared().sources)(context)
+        result = lineage_sensor(declared().sources, tables)(context)
         assert isinstance(result, dg.SkipReason)
         assert context.cursor is not None
         return context.cursor, str(result.skip_message)
@@ -75,6 +75,16 @@ def test_each_run_has_a_start_and_an_end(server: Receiver) -> None:
     assert said == "2 runs were sent."
     tick(cursor)
     assert len(server.events) == 4
+
+
+@pytest.mark.usefixtures("desk")
+def test_the_runs_of_another_code_location_are_left_to_it(server: Receiver) -> None:
+    cursor, said = tick(from_the_start(), ["readings"])
+    assert ends(server) == [("readings", "START"), ("readings", "COMPLETE")]
+    assert said == "1 runs were sent."
+    tick(cursor, ["readings"])
+    tick(from_the_start(), ["stations"])
+    assert ends(server)[2:] == [("stations", "START"), ("stations", "COMPLETE")]
 
 
 def test_the_end_has_datasets_columns_and_what_checks_found(desk: Desk, server: Receiver) -> None:

@@ -4,7 +4,7 @@ The annotations are not postponed here, because Dagster reads those of the senso
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import dagster as dg
@@ -20,11 +20,12 @@ LINEAGE: Final = "openlineage"
 LINEAGE_SECONDS: Final = 30
 
 
-def lineage_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
+def lineage_sensor(sources: Mapping[str, Source], tables: Collection[str]) -> dg.SensorDefinition:
     """Return the sensor that sends the events of runs that have ended. The first tick sends nothing of the past.
 
     Args:
         sources: All known sources, by name.
+        tables: Names of the sources and assets of this code location; the runs of others are left to their locations.
     """
 
     @dg.sensor(
@@ -48,7 +49,7 @@ def lineage_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
                 return dg.SkipReason("Runs that end from now on are sent.")
             state = json.loads(context.cursor)
             before = sending.Sent(state["after"], tuple(state["also"]))
-            sent = sending.send(connection, sources, url, before, OpenLineageClient().emit)
+            sent = sending.send(connection, sources, tables, url, before, OpenLineageClient().emit)
         context.update_cursor(_cursor(sent))
         return dg.SkipReason(f"{sent.runs} runs were sent. {sent.problem}".strip())
 
