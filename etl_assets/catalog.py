@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from etl_assets.settings import Settings
     from etl_assets.source_files import SourceFile
 
 
@@ -71,6 +72,16 @@ def load(places: Iterable[str] = (), only: AbstractSet[str] | None = None, *, bu
             if source is not None:
                 sources[source.name] = source
     return Catalog(sources, modules, by_name(broken, sources))
+
+
+def of_settings(settings: Settings, only: AbstractSet[str] | None = None) -> Catalog:
+    """Load what the settings name; see `load`.
+
+    Args:
+        settings: They name the packages and folders, and say whether the bundled sources are loaded.
+        only: Load no file except those of these names; None loads all.
+    """
+    return load(settings.sources, only, bundled=settings.bundled)
 
 
 def load_file(path: Path) -> Source:

@@ -9,6 +9,7 @@ import pytest
 
 from etl_assets import catalog
 from etl_assets.errors import SettingsError
+from etl_assets.settings import Settings
 from etl_assets_tests.declared_files import source_text, write_files
 
 if TYPE_CHECKING:
@@ -140,3 +141,11 @@ def test_a_package_that_does_not_load_is_a_broken_file(tmp_path: Path, monkeypat
 def test_a_package_that_does_not_exist_is_a_wrong_setting() -> None:
     with pytest.raises(SettingsError, match="There is no package or folder 'nonesuch'"):
         catalog.load(["nonesuch"])
+
+
+def test_the_settings_say_whether_the_bundled_sources_are_loaded(tmp_path: Path) -> None:
+    write_files(tmp_path, sales=source_text("sales"))
+    given = {"ETL_ASSETS_SOURCES": str(tmp_path)}
+    assert {"sales", "flights"} <= catalog.of_settings(Settings.from_environment(given)).sources.keys()
+    alone = catalog.of_settings(Settings.from_environment({**given, "ETL_ASSETS_BUNDLED": "no"}))
+    assert list(alone.sources) == ["sales"]

@@ -100,8 +100,7 @@ def declared(settings: Settings | None = None) -> Catalog:
     """Load every file of sources that the settings name."""
     from etl_assets import catalog
 
-    settings = settings or Settings.from_environment()
-    return catalog.load(settings.sources, bundled=settings.bundled)
+    return catalog.of_settings(settings or Settings.from_environment())
 
 
 def source_named(known: Catalog, name: str) -> Source:

@@ -62,8 +62,7 @@ def _declared_as(name: str) -> Source:
     """Return the source with a name; the other files are loaded only to say which names there are."""
     from etl_assets import catalog
 
-    settings = Settings.from_environment()
-    alone = catalog.load(settings.sources, only={name}, bundled=settings.bundled)
+    alone = catalog.of_settings(Settings.from_environment(), {name})
     return source_named(alone if name in (*alone.sources, *alone.broken) else declared(), name)
 
 

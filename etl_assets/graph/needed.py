@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def of_everything(settings: Settings) -> Location:
     """Load every file, and build the code location."""
-    known = catalog.load(settings.sources, bundled=settings.bundled)
+    known = catalog.of_settings(settings)
     remembered = last_good.read(settings.home) if known.broken else {}
     return location(known.sources, known.modules, known.broken.values(), remembered)
 
@@ -48,7 +48,7 @@ def of_wanted(settings: Settings, wanted: Wanted) -> Location | None:
     """
     names = {key.path[-1] for key in wanted.assets}
     while True:
-        known = catalog.load(settings.sources, only=names, bundled=settings.bundled)
+        known = catalog.of_settings(settings, names)
         if known.broken:
             return None
         above = _upstream(known)

@@ -45,7 +45,7 @@ def load_share(_task: Task[Any, Any], share: dict[str, Any]) -> int:
     """
     _end_at_signals()
     wanted = Share(**{**share, "missing": tuple(share["missing"])})
-    known = catalog.load(Settings.from_environment().sources, only={wanted.source})
+    known = catalog.of_settings(Settings.from_environment(), {wanted.source})
     return ingest.load_share(known.sources[wanted.source], wanted, open_warehouse(wait=True))
 
 
