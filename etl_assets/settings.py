@@ -154,7 +154,7 @@ def read_secret(name: str) -> str:
         folder = os.environ.get("ETL_ASSETS_SECRETS", "").strip() or _SECRETS
         path = Path(os.environ.get(f"{name}_FILE", "").strip() or f"{folder}/{name}")
         try:
-            value = path.read_text(encoding="utf-8").rstrip("\r\n")
+            value = _in_file(path)
         except (OSError, ValueError) as error:
             raise SettingsError(
                 f"There is no secret {name}: the variable is not set, and its file cannot be read "
@@ -168,10 +168,13 @@ def read_secret(name: str) -> str:
     return value
 
 
+def _in_file(path: Path) -> str:
+    """Return the value in a file. Line ends at its end are no part of it."""
+    return path.read_text(encoding="utf-8").rstrip("\r\n")
+
+
 def _with_files(given: Mapping[str, str]) -> dict[str, str]:
     """Add the variables whose values are in files, those that ``NAME_FILE`` names; remember these values as secrets.
-
-    Line ends at the end of a file are no part of the value.
 
     Raises:
         SettingsError: If a file cannot be read or is empty, or if both variables are set.
@@ -184,7 +187,7 @@ def _with_files(given: Mapping[str, str]) -> dict[str, str]:
         if name in given:
             raise SettingsError(f"Both {name} and {variable} are set. Nothing was started. Unset one of them.")
         try:
-            value = Path(path.strip()).read_text(encoding="utf-8").rstrip("\r\n")
+            value = _in_file(Path(path.strip()))
         except (OSError, ValueError) as error:
             raise SettingsError(
                 f"{variable} names a file that cannot be read ({type(error).__name__}). Nothing was started. Write "

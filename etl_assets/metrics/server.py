@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,9 +10,10 @@ import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from etl_assets.errors import SettingsError
-from etl_assets.receive.server import outliving_signals
+from etl_assets.http_server import QUIET, bound, outliving_signals
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Awaitable, Callable, Mapping
 
     from etl_assets.metrics.collector import Exposition
@@ -36,14 +36,7 @@ def serve(exposition: Exposition, listener: socket.socket, started: Callable[[],
     with ThreadPoolExecutor(1, "etl-assets-metrics") as thread, outliving_signals():
         config = uvicorn.Config(
             _application(exposition, thread),
-            loop="asyncio",
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
+            **QUIET,
             limit_concurrency=_AT_ONCE,
             timeout_graceful_shutdown=_END_SECONDS,
         )
@@ -62,8 +55,7 @@ def listening(address: str) -> socket.socket:
     """
     host, _, port = address.rpartition(":")
     try:
-        family, *_, place = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
-        return socket.create_server(place[:2], family=family)
+        return bound(host.strip("[]"), int(port))
     except (ValueError, OverflowError):
         problem = "is not an address"
     except OSError as error:

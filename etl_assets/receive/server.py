@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import socket
 import stat
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +15,14 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from etl_assets.errors import SettingsError
+from etl_assets.http_server import QUIET, bound, outliving_signals
 from etl_assets.receive.app import Receiver
 from etl_assets.receive.collector import Collector
 from etl_assets.receive.door import Door
 from etl_assets.receive.protocol import CONNECTIONS, KEEP_ALIVE_SECONDS, GuardedProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from etl_assets.extract.inbox import Inbox
 
@@ -83,14 +82,7 @@ async def _serve(
         uvicorn.Config(
             receiver,
             http=GuardedProtocol,
-            loop="asyncio",
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
+            **QUIET,
             backlog=CONNECTIONS,
             timeout_keep_alive=int(KEEP_ALIVE_SECONDS),
             timeout_graceful_shutdown=limits.end_seconds,
@@ -155,8 +147,7 @@ def tcp_listener(host: str, port: int) -> socket.socket:
         SettingsError: If it cannot be used.
     """
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family)
+        return bound(host, port)
     except OSError as error:
         raise SettingsError(
             f"Port {port} of {host} cannot be used ({error.strerror}). Nothing was started. Choose another with "
@@ -189,18 +180,3 @@ def unix_listener(path: str) -> socket.socket:
 def _answers(path: str) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         return probe.connect_ex(path) == 0
-
-
-@contextlib.contextmanager
-def outliving_signals() -> Iterator[None]:
-    """Let the signals that end a server of uvicorn not end the process, which has things to do after it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    former = {number: signal.signal(number, lambda _number, _frame: None) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

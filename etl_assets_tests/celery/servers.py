@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ import amqp
 import redis
 
 from etl_assets_tests.cli.launches import until
+from etl_assets_tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,12 +24,6 @@ PASSWORD: Final = "correct-horse-7531"
 RABBITMQ: Final = next(iter(sorted(Path("/usr/lib/rabbitmq/lib").glob("*/sbin/rabbitmq-server"))), None)
 REDIS: Final = shutil.which("redis-server")
 _CONFIGURATION: Final = Path(__file__).parents[2] / "docker" / "celery" / "rabbitmq.conf"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -25,6 +25,7 @@ import pytest
 
 from etl_assets_tests.cli.desk import Desk
 from etl_assets_tests.databases import create_database, drop_database
+from etl_assets_tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,9 +114,7 @@ def live(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for name, (file, arguments) in _DECLARED.items():
         text = _SOURCE.format(name=name, folder=str(desk.folder / "feeds"), file=file, arguments=arguments)
         (desk.folder / "declared" / f"{name}.py").write_text(text)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     library = desk.folder / "library"
     library.mkdir()
     (library / "in_pythonpath.py").touch()

@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from etl_assets_tests.docker.stack import IMAGE, ROOT, Stack, free_port, run, wait_for
+from etl_assets_tests.docker.stack import IMAGE, ROOT, Stack, run, wait_for
+from etl_assets_tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,6 @@ import base64
 import json
 import re
 import shutil
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -56,14 +55,6 @@ def run(*command: str, cwd: Path = ROOT, check: bool = True, stdin: str | None =
     result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, input=stdin)
     assert not check or result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]
     return result.stdout + result.stderr
-
-
-def free_port() -> int:
-    """Return a port of loopback that is free now."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        port: int = server.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -271,13 +262,6 @@ def wait_for(condition: Callable[[], bool], seconds: float, state: Callable[[], 
     while not condition():
         assert time.monotonic() < end, f"not after {seconds} seconds: {state()}"
         time.sleep(1)
-
-
-def is_listening(host: str, port: int) -> bool:
-    """Return whether a port of a host can be connected to."""
-    with socket.socket() as client:
-        client.settimeout(2)
-        return client.connect_ex((host, port)) == 0
 
 
 def addresses() -> list[str]:

@@ -10,7 +10,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from etl_assets_tests.docker.stack import IMAGE, addresses, is_listening, run, wait_for
+from etl_assets_tests.docker.stack import IMAGE, addresses, run, wait_for
+from etl_assets_tests.ports import is_listening
 
 if TYPE_CHECKING:
     from etl_assets_tests.docker.stack import Stack
@@ -84,8 +85,8 @@ def test_only_the_proxy_is_published_and_only_on_loopback(stack: Stack) -> None:
         for binding in bindings
     }
     assert published == {("proxy", "127.0.0.1", stack.port)}
-    assert is_listening("127.0.0.1", stack.port)
-    assert not [address for address in addresses() if is_listening(address, stack.port)]
+    assert is_listening(stack.port)
+    assert not [address for address in addresses() if is_listening(stack.port, address)]
 
 
 # runs
@@ -251,12 +252,9 @@ def test_other_calls_to_the_docker_engine_are_refused(stack: Stack, method: str,
 def test_code_of_sources_does_not_reach_the_docker_engine_or_the_webserver(stack: Stack) -> None:
     for host, port in (("docker-proxy", 2375), ("webserver", 3000), ("proxy", 8080)):
         ask = f"import socket; socket.create_connection(('{host}', {port}), 3)"
-        for network in ("runs",):
-            answer = run(
-                "docker", "run", "--rm", "--network", f"{stack.project}_{network}", IMAGE, "python", "-c", ask,
-                check=False,
-            )  # fmt: skip
-            assert "gaierror" in answer, (host, answer)
+        network = f"{stack.project}_runs"
+        answer = run("docker", "run", "--rm", "--network", network, IMAGE, "python", "-c", ask, check=False)
+        assert "gaierror" in answer, (host, answer)
 
 
 def test_no_secret_is_in_the_image_in_the_containers_or_in_the_logs(stack: Stack) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import yaml
 
 from etl_assets.graph.runs.location_sensor import location_sensor, locations_away
 from etl_assets.graph.runs.run_record import RunRecord
+from etl_assets_tests.ports import free_port, is_listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,13 +24,6 @@ if TYPE_CHECKING:
     from etl_assets_tests.graph.conftest import Bench
 
 _ALERTS = "SELECT subject, severity, status FROM etl.alert WHERE rule = 'location_lost' ORDER BY id"
-
-
-def _free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        port: int = server.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -43,18 +36,13 @@ def _served(folder: Path, text: str, port: int) -> Iterator[None]:
     with log, subprocess.Popen([*command, "-f", str(file)], cwd=folder, stdout=log, stderr=log) as server:
         try:
             until = time.monotonic() + 90
-            while not _listens(port):
+            while not is_listening(port):
                 assert time.monotonic() < until
                 assert server.poll() is None, (folder / "log").read_text()
                 time.sleep(0.2)
             yield
         finally:
             server.terminate()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _workspace(folder: Path, locations: Mapping[str, int], monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -76,7 +64,7 @@ def _tick(bench: Bench, cursor: str | None = None) -> dg.SensorExecutionData:
 def test_a_location_that_answers_is_not_away_and_one_whose_code_does_not_load_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good, bad, gone = _free_port(), _free_port(), _free_port()
+    good, bad, gone = free_port(), free_port(), free_port()
     file = _workspace(tmp_path, {"good": good, "bad": bad, "gone": gone}, monkeypatch)
     secret = "import dagster as dg\nraise LookupError('secret-word')\n"
     with _served(tmp_path, "import dagster as dg\ndefs = dg.Definitions()\n", good), _served(tmp_path, secret, bad):
@@ -93,7 +81,7 @@ def test_a_location_that_answers_is_not_away_and_one_whose_code_does_not_load_is
 def test_a_location_that_is_away_for_two_ticks_is_an_alert_until_it_answers(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _workspace(tmp_path, {"team": _free_port()}, monkeypatch)
+    _workspace(tmp_path, {"team": free_port()}, monkeypatch)
     first = _tick(bench)
     assert bench.query(_ALERTS) == []
     second = _tick(bench, first.cursor)
@@ -116,7 +104,7 @@ def test_the_crashed_run_of_a_lost_location_is_entered(
     bench.query(
         "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
     )
-    _workspace(tmp_path, {"team": _free_port()}, monkeypatch)
+    _workspace(tmp_path, {"team": free_port()}, monkeypatch)
     first = _tick(bench)
     _tick(bench, first.cursor)
     bench.query("UPDATE etl.run SET missed_at = missed_at - interval '1 hour'")

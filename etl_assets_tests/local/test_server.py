@@ -20,6 +20,7 @@ from etl_assets.errors import SettingsError
 from etl_assets.local import EmbeddedServer, embedded, supervisor
 from etl_assets.local.account import account_for
 from etl_assets.local.binaries import binaries
+from etl_assets_tests.ports import free_port
 
 if TYPE_CHECKING:
     from etl_assets_tests.local.conftest import Holders
@@ -188,9 +189,7 @@ def test_data_on_which_another_server_runs_are_refused(spare_home: Path) -> None
     data = spare_home / "postgres" / "data"
     account = account_for(data)
     control = [binaries(account, data.parent).program("pg_ctl"), "-D", str(data), "-w", "-l", str(data / "log")]
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
     # the server keeps its standard output open, so the test must not wait until that is closed
     assert subprocess.call([*control, "-o", options, "start"], stdout=subprocess.DEVNULL, **account.identity) == 0
@@ -204,9 +203,7 @@ def test_data_on_which_another_server_runs_are_refused(spare_home: Path) -> None
 
 
 def test_a_declared_port_is_used(home: Path) -> None:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     with embedded(home, port) as server:
         assert server.port == port
 

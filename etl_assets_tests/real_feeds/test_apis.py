@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from etl_assets import Column, Cursor, FileExtractor, Http, Json, LinkHeader, Ne
 from etl_assets.schema import Schema
 from etl_assets_tests.apis import Api, Reply
 from etl_assets_tests.ingest.world import World
+from etl_assets_tests.ports import free_port
 from etl_assets_tests.real_feeds.taking import FEEDS, with_real_feeds
 
 if TYPE_CHECKING:
@@ -155,8 +155,7 @@ def test_every_item_of_crossref_is_a_row_once_although_its_cursor_repeats(
 @contextmanager
 def datasette(database: Path) -> Iterator[str]:
     """Serve a database by datasette."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     program = str(Path(sys.executable).with_name("datasette"))
     command = [program, "serve", "--immutable", str(database), "--port", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from etl_assets.extract.access.base import required
+from etl_assets_tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,7 +68,7 @@ def running() -> Iterator[MariaDb]:
     account, data = getpass.getuser(), home / "data"
     install = [INSTALL, "--no-defaults", f"--datadir={data}", f"--user={account}", "--skip-test-db"]
     subprocess.run([*install, "--auth-root-authentication-method=normal"], check=True, capture_output=True)
-    server = MariaDb(_free_port(), home / "socket")
+    server = MariaDb(free_port(), home / "socket")
     options = [f"--port={server.port}", "--bind-address=127.0.0.1", f"--socket={server.socket}", f"--datadir={data}"]
     options += [f"--user={account}", "--skip-name-resolve", "--skip-log-bin", "--innodb-flush-log-at-trx-commit=0"]
     with (home / "log").open("wb") as log:
@@ -96,10 +97,3 @@ def _wait(server: MariaDb, process: subprocess.Popen[bytes]) -> None:
 def _answers(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as tried:
         return tried.connect_ex(str(path)) == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-        return port
