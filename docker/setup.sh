@@ -19,7 +19,7 @@ fi
 mkdir -p secrets/code team
 chmod 700 secrets
 chmod 755 secrets/code team
-for name in postgres migrator reviewer reader metrics code/loader code/dagster; do
+for name in postgres migrator maintainer reviewer reader metrics code/loader code/dagster; do
   file=secrets/${name}_password
   [ -s "$file" ] || openssl rand -hex 24 >"$file"
 done

@@ -13,6 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from etl_assets.errors import DeclarationError
+from etl_assets.model.trigger import After
 from etl_assets.source import Source
 from etl_assets.source_files import BUNDLED, BrokenFile, file_at, find, set_aside
 
@@ -39,6 +40,15 @@ class Catalog:
     sources: Mapping[str, Source]
     modules: Mapping[SourceFile, ModuleType]
     broken: Mapping[str, BrokenFile]
+
+    def downstream(self, source: Source) -> list[str]:
+        """Return the names of the sources that refer to a source's table, or run after it."""
+        asset = f"core/{source.name}"
+        return sorted(
+            name
+            for name, other in self.sources.items()
+            if source.table in other.parents or (isinstance(other.trigger, After) and asset in other.trigger.assets)
+        )
 
 
 def load(places: Iterable[str] = (), only: AbstractSet[str] | None = None, *, bundled: bool = True) -> Catalog:

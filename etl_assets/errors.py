@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +84,7 @@ class DeliveryUnreachableError(DeliveryError):
 
 
 class ShapeError(DeliveryError):
-    """A required column is missing from the delivery: nothing was written; change the declaration or the feed."""
+    """A required column, or every one, is missing from the delivery: nothing was written; change schema or feed."""
 
 
 class TooManyRejectedError(EtlAssetsError):
@@ -104,6 +104,10 @@ class TooManyRejectedError(EtlAssetsError):
 
 class TooManyDeletedError(EtlAssetsError):
     """A delivery would delete more rows than its write mode consents to: none was deleted until a person consents."""
+
+
+REFUSALS: Final = (ShapeError.__name__, TooManyRejectedError.__name__, TooManyDeletedError.__name__)
+"""The classes of the errors by which a delivery is refused."""
 
 
 class TransformError(EtlAssetsError):
@@ -167,9 +171,21 @@ class QuarantineError(EtlAssetsError):
     """A quarantined record cannot be shown, corrected or replayed as requested."""
 
 
+class RedactionError(EtlAssetsError):
+    """Records cannot be redacted as requested; the text says what was changed, and what to do."""
+
+
 class AlertError(EtlAssetsError):
     """An alert cannot be acknowledged, or a channel cannot be tested, as requested."""
 
 
 class DriftError(EtlAssetsError):
     """A drift event cannot be shown, accepted or ignored as requested."""
+
+
+class ExplainError(EtlAssetsError):
+    """A row or a delivery cannot be explained as requested."""
+
+
+class ContractError(EtlAssetsError):
+    """A data contract cannot be read: it is no contract, or nothing of it can be declared."""

@@ -1,7 +1,10 @@
-"""The settings, read once from the environment. No other module reads ``ETL_ASSETS_*``.
+"""The settings, read once from the environment and the project file. No other module reads ``ETL_ASSETS_*``.
+
+A variable wins over the file, whose settings are in module `project`.
 
 ============================ =========================================================================================
-``ETL_ASSETS_HOME``          folder of all local files; ``.etl_assets`` in the current folder by default
+``ETL_ASSETS_HOME``          folder of all local files; by default ``.etl_assets`` in the folder of the project, or else
+                             in the current folder
 ``ETL_ASSETS_DATABASE_URL``  the warehouse, ``postgresql://user:password@host:port/name``; an embedded server by default
 ``ETL_ASSETS_DAGSTER_URL``   Dagster's storage; the database ``<name>_dagster`` on the warehouse's server by default
 ``ETL_ASSETS_LANDING_URL``   the landing store, a folder or an fsspec URL; ``<home>/landing`` by default
@@ -14,12 +17,14 @@
 ``ETL_ASSETS_LOG_FORMAT``    ``json`` for logs as one JSON object a line; ``text`` by default
 ``ETL_ASSETS_EVENT_DAYS``    days after which Dagster's events may be deleted; 180 by default; with 0, every event stays
 ``ETL_ASSETS_CHANNEL_NAME``  Apprise URL of the channel ``name`` for alerts; one variable for each channel
-``ETL_ASSETS_UI_URL``        URL of the Dagster UI, for links in notifications; ``http://127.0.0.1:3000`` by default
+``ETL_ASSETS_UI_URL``        URL of the Dagster UI, for links to it; ``http://127.0.0.1:3000`` by default
+``ETL_ASSETS_STATUS_URL``    URL of the pages of ``etl-assets status``, for links to them; none by default
 ``ETL_ASSETS_UI_HOSTS``      hosts under which ``etl-assets dev`` answers, separated by commas, besides loopback and the
                              host of ``ETL_ASSETS_UI_URL``
 ``ETL_ASSETS_INBOX``         folder of the files that publishers send; ``<home>/inbox`` by default
 ``ETL_ASSETS_WORKSPACE``     file of the code locations to watch; ``workspace.yaml`` in ``DAGSTER_HOME`` by default
 ``ETL_ASSETS_SECRETS``       folder of files with secrets, each named like its secret; ``/run/secrets`` by default
+``ETL_ASSETS_PROJECT``       folder of the project file; the current folder or the nearest above it by default
 ============================ =========================================================================================
 
 Each password and each channel may be in a file instead, which the variable with ``_FILE`` at its end names.
@@ -38,6 +43,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
+from etl_assets import project
 from etl_assets.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -89,6 +95,9 @@ class Settings:
     ui_url: str = "http://127.0.0.1:3000"
     """URL of the Dagster UI, without a slash at the end."""
 
+    status_url: str = ""
+    """URL of the pages of ``etl-assets status``, without a slash at the end; empty if they are not served."""
+
     ui_hosts: frozenset[str] = frozenset()
     """Hosts under which the UI is reached, in lower case and without ports, in addition to those of loopback."""
     database_wait: float = _DATABASE_WAIT
@@ -99,17 +108,16 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the settings from environment variables.
+        """Read the settings from environment variables, and from the project file what they do not say.
 
         Args:
-            environ: Variables and their values; the environment of this process by default. An empty variable counts
-                as absent.
+            environ: Variables and their values; those of this process and its project by default. An empty variable
+                counts as absent.
 
         Raises:
             SettingsError: If a variable is not valid. The text names it and says what to write.
         """
-        given = {name: value for name, value in (os.environ if environ is None else environ).items() if value.strip()}
-        given = _with_files(given)
+        given = _with_files({name: value for name, value in variables(environ).items() if value.strip()})
         home = _home(given)
         database_url = _database_url(given, "ETL_ASSETS_DATABASE_URL")
         dagster_url = _database_url(given, "ETL_ASSETS_DAGSTER_URL")
@@ -130,7 +138,8 @@ class Settings:
                 for name, value in sorted(given.items())
                 if (match := _CHANNEL.fullmatch(name))
             },
-            ui_url=_ui_url(given["ETL_ASSETS_UI_URL"]) if "ETL_ASSETS_UI_URL" in given else cls.ui_url,
+            ui_url=_page(given, "ETL_ASSETS_UI_URL", cls.ui_url),
+            status_url=_page(given, "ETL_ASSETS_STATUS_URL", cls.status_url),
             ui_hosts=_ui_hosts(given),
             database_wait=database_wait(given),
             event_days=event_days(given),
@@ -139,6 +148,27 @@ class Settings:
     def __repr__(self) -> str:
         values = ((attribute.name, getattr(self, attribute.name)) for attribute in fields(self))
         return f"Settings({', '.join(f'{name}={_masked(value)!r}' for name, value in values)})"
+
+
+def variables(environ: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """Return the variables of the environment, and those that the project file stands for, unless they are set.
+
+    Args:
+        environ: Variables and their values, without a project; those of this process and its project by default.
+
+    Raises:
+        SettingsError: If the project file is not valid.
+    """
+    if environ is not None:
+        return environ
+    set_here = {name: value for name, value in os.environ.items() if value.strip()}
+    found = project.current()
+    if found is None:
+        return set_here
+    of_project = dict(found.variables)
+    if "ETL_ASSETS_DATABASE_URL" in set_here:
+        of_project.pop("ETL_ASSETS_DAGSTER_URL", None)  # it belongs to the database that the file names
+    return of_project | set_here
 
 
 def read_secret(name: str) -> str:
@@ -206,7 +236,7 @@ def inbox_folder(environ: Mapping[str, str] | None = None) -> Path:
     Args:
         environ: Variables and their values; the environment of this process by default.
     """
-    given = os.environ if environ is None else environ
+    given = variables(environ)
     return Path(given.get("ETL_ASSETS_INBOX", "").strip() or _home(given) / "inbox").expanduser().absolute()
 
 
@@ -216,7 +246,7 @@ def workspace_file(environ: Mapping[str, str] | None = None) -> Path:
     Args:
         environ: Variables and their values; the environment of this process by default.
     """
-    given = os.environ if environ is None else environ
+    given = variables(environ)
     named = given.get("ETL_ASSETS_WORKSPACE", "").strip()
     return Path(named or Path(given.get("DAGSTER_HOME", "").strip(), "workspace.yaml")).expanduser().absolute()
 
@@ -277,7 +307,7 @@ def logs_as_json(environ: Mapping[str, str] | None = None) -> bool:
     Raises:
         SettingsError: If ``ETL_ASSETS_LOG_FORMAT`` is neither ``text`` nor ``json``.
     """
-    value = (os.environ if environ is None else environ).get("ETL_ASSETS_LOG_FORMAT", "").strip().lower() or "text"
+    value = variables(environ).get("ETL_ASSETS_LOG_FORMAT", "").strip().lower() or "text"
     if value not in {"text", "json"}:
         raise SettingsError("ETL_ASSETS_LOG_FORMAT is not a format. Nothing was started. Write text, or json.")
     return value == "json"
@@ -285,7 +315,7 @@ def logs_as_json(environ: Mapping[str, str] | None = None) -> bool:
 
 def _whole_number(environ: Mapping[str, str] | None, variable: str, unit: str, default: float, with_zero: str) -> float:
     """Return the whole number in a variable, or its default if the variable is absent or empty."""
-    value = (os.environ if environ is None else environ).get(variable, "").strip()
+    value = variables(environ).get(variable, "").strip()
     if not value.isdecimal() and value:
         raise SettingsError(
             f"{variable} is not a number of {unit}. Nothing was started. Write a whole number, such as {default:g}; "
@@ -298,9 +328,8 @@ def _database_url(given: Mapping[str, str], variable: str) -> str | None:
     """Return a database URL without SQLAlchemy's driver, or None if the variable is absent."""
     if variable not in given:
         return None
-    parts = urlsplit(given[variable].strip())
-    scheme = parts.scheme.partition("+")[0]
-    if scheme not in {"postgresql", "postgres"} or not parts.path.removeprefix("/"):
+    parts = _database_parts(given[variable].strip())
+    if parts is None:
         raise SettingsError(
             f"{variable} is not the URL of a PostgreSQL database. Nothing was started. Write "
             "postgresql://user:password@host:port/name, with special characters percent-encoded."
@@ -315,6 +344,17 @@ def _database_url(given: Mapping[str, str], variable: str) -> str | None:
             )
         parts = parts._replace(netloc=f"{user.removesuffix(':')}:{quote(password, safe='')}@{host}")
     return _joined(parts._replace(scheme="postgresql"))
+
+
+def _database_parts(url: str) -> SplitResult | None:
+    """Return the parts of a database URL; None if it is none, or if a password in it ends where it should not."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a bracket that is not of an address
+        return None
+    is_postgres = parts.scheme.partition("+")[0] in {"postgresql", "postgres"}
+    is_whole = parts.netloc.count("@") <= 1 and "@" not in parts.path
+    return parts if is_postgres and is_whole and parts.path.removeprefix("/") else None
 
 
 def _joined(parts: SplitResult) -> str:
@@ -336,8 +376,9 @@ def _source(part: str) -> str:
     if _PACKAGE.fullmatch(name):
         return name
     raise SettingsError(
-        f"ETL_ASSETS_SOURCES names {name!r}, which is neither a folder nor the import name of a package. Nothing was "
-        f"started. Correct it. A relative path of a folder is resolved in {Path.cwd()}."
+        f"ETL_ASSETS_SOURCES, or sources in the project file, names {name!r}, which is neither a folder nor the import "
+        "name of a package. Nothing was started. Correct it. A relative path of a folder begins in the folder of the "
+        f"project file, or in {Path.cwd()}."
     )
 
 
@@ -368,12 +409,13 @@ def _channel(variable: str, value: str) -> str:
     return url
 
 
-def _ui_url(value: str) -> str:
-    url = value.strip().rstrip("/")
+def _page(given: Mapping[str, str], variable: str, default: str) -> str:
+    """Return the URL of a web page, without a slash at its end."""
+    if variable not in given:
+        return default
+    url = given[variable].strip().rstrip("/")
     if urlsplit(url).scheme not in {"http", "https"}:
-        raise SettingsError(
-            "ETL_ASSETS_UI_URL is not the URL of a web page. Nothing was started. Write http://host:port."
-        )
+        raise SettingsError(f"{variable} is not the URL of a web page. Nothing was started. Write http://host:port.")
     return url
 
 

@@ -15,7 +15,15 @@ from etl_assets.load.base import Loader
 from etl_assets.load.loader import PostgresLoader
 from etl_assets.load.writers import Upsert, Writer, check_partitioned
 from etl_assets.model.alert import DEFAULT_ALERTS, AlertRule
-from etl_assets.model.asset_attributes import check_freshness, check_name, check_owner, check_queue, check_tags
+from etl_assets.model.asset_attributes import (
+    DEFAULT_GROUP,
+    check_freshness,
+    check_group,
+    check_name,
+    check_owner,
+    check_queue,
+    check_tags,
+)
 from etl_assets.model.checks import BUILT_IN
 from etl_assets.model.declaration import Declaration
 from etl_assets.model.expectation import Expectation
@@ -51,7 +59,8 @@ class Source(Declaration):
 
     Attributes:
         name: The file's name, the table's name and the last part of the asset keys.
-        description: What the feed is, who publishes it, and what is unusual about it.
+        description: What the feed is, who publishes it, and what is unusual about it; never None, although
+            ``__doc__`` may be.
         owner: Who is responsible for it: an e-mail address or ``team:name``.
         extractor: Where the bytes come from and what format they have.
         schema: The contract.
@@ -74,11 +83,12 @@ class Source(Declaration):
         monitors: When the numbers of a delivery count as anomalous.
         expectations: What Great Expectations checks on the stored table, besides the schema.
         alerts: Alert rules. Each replaces the default rule of its class; the other default rules remain.
+        group: Dagster's group of the assets of the source: its domain, such as ``aviation``.
         tags: Dagster tags for every asset of the source.
     """
 
     name: str
-    description: str
+    description: str | None
     owner: str
     extractor: Extractor
     schema: Schema
@@ -99,6 +109,7 @@ class Source(Declaration):
     monitors: Monitors = field(default_factory=Monitors)
     expectations: tuple[Expectation, ...] = ()
     alerts: tuple[AlertRule, ...] = ()
+    group: str = DEFAULT_GROUP
     tags: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -109,7 +120,7 @@ class Source(Declaration):
 
     def _check_values(self, where: str) -> None:
         check_name(self.name, where)
-        if not self.description.strip():
+        if not self.about:
             raise DeclarationError(where, "description", "is empty", "Write what the feed is and who publishes it")
         if not 0.0 <= self.max_rejected <= 1.0:
             raise DeclarationError(where, "max_rejected", f"{self.max_rejected} is not a share", "Write 0.0 to 1.0")
@@ -121,6 +132,7 @@ class Source(Declaration):
         if self.workers < 1:
             raise DeclarationError(where, "workers", f"{self.workers} is below 1", "Write 1 or more")
         check_owner(self.owner, where)
+        check_group(self.group, where)
         check_tags(self.tags, where)
         if self.queue is not None:
             check_queue(self.queue, where)
@@ -225,6 +237,11 @@ class Source(Declaration):
                     "Give it a name of its own",
                 )
             taken.add(expectation.name)
+
+    @property
+    def about(self) -> str:
+        """The description, without the blanks around it."""
+        return (self.description or "").strip()
 
     @property
     def table(self) -> str:

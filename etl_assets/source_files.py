@@ -140,7 +140,7 @@ def _of_package(name: str) -> Iterator[SourceFile]:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise SettingsError(
                 f"There is no package or folder {name!r} with sources. Nothing was loaded. Correct "
-                "ETL_ASSETS_SOURCES: write names of packages or paths of folders, separated by ':'."
+                "ETL_ASSETS_SOURCES, or sources in the project file: write names of packages or paths of folders."
             ) from error
         yield SourceFile(name, name)
         return

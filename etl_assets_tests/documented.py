@@ -13,6 +13,8 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 _EXAMPLE: Final = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
+_WRITTEN: Final = re.compile(r"^cat > \S+\.py <<'END'\n(.*?)^END$", re.DOTALL | re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class Example:
@@ -58,10 +60,25 @@ def examples(document: str) -> list[Example]:
     return [Example(document, text.count("\n", 0, block.start(1)) + 1, block[1]) for block in _EXAMPLE.finditer(text)]
 
 
+def written_files(document: str) -> list[Example]:
+    """Return the files of Python that the commands of a document write.
+
+    Args:
+        document: Path of the document, relative to the folder of the project.
+    """
+    text = (ROOT / document).read_text("utf-8")
+    return [Example(document, text.count("\n", 0, file.start(1)) + 1, file[1]) for file in _WRITTEN.finditer(text)]
+
+
 def example(document: str, holds: str) -> ModuleType:
     """Return the one example of a document that contains a text, as a module."""
     (match,) = (block for block in examples(document) if holds in block.code)
     return match.module()
+
+
+def blocks_of(text: str, language: str) -> list[str]:
+    """Return the blocks of a text in a language, as the blocks name it."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def blocks(document: str, language: str, heading: str) -> list[str]:
@@ -75,4 +92,4 @@ def blocks(document: str, language: str, heading: str) -> list[str]:
     text = (ROOT / document).read_text("utf-8")
     level = heading.partition(" ")[0]
     section = re.split(rf"^{level} ", text.partition(f"\n{heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
-    return re.findall(rf"^```{language}\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    return blocks_of(section, language)

@@ -139,7 +139,7 @@ def test_a_package_that_does_not_load_is_a_broken_file(tmp_path: Path, monkeypat
 
 
 def test_a_package_that_does_not_exist_is_a_wrong_setting() -> None:
-    with pytest.raises(SettingsError, match="There is no package or folder 'nonesuch'"):
+    with pytest.raises(SettingsError, match=r"folder 'nonesuch'.* or sources in the project file"):
         catalog.load(["nonesuch"])
 
 

@@ -61,6 +61,14 @@ def test_an_invalid_database_url_is_an_error_that_does_not_repeat_it(value: str)
     assert value not in str(caught.value)
 
 
+@pytest.mark.parametrize("password", ["gehe@im", "gehe/im", "gehe[im", "gehe?im", "gehe#im"])
+def test_a_password_with_special_characters_as_they_are_is_an_error_that_does_not_repeat_it(password: str) -> None:
+    url = f"postgresql://u:{password}@db.example:5432/warehouse"
+    with pytest.raises(SettingsError, match="with special characters percent-encoded") as caught:
+        Settings.from_environment({"ETL_ASSETS_DATABASE_URL": url})
+    assert "gehe" not in str(caught.value)
+
+
 def test_a_landing_folder_is_made_absolute_and_a_url_is_kept(tmp_path: Path) -> None:
     assert Settings.from_environment({"ETL_ASSETS_LANDING_URL": "frozen"}).landing_url == str(tmp_path / "frozen")
     assert Settings.from_environment({"ETL_ASSETS_LANDING_URL": "s3://bucket/x"}).landing_url == "s3://bucket/x"
@@ -126,6 +134,14 @@ def test_the_url_of_the_ui_loses_its_last_slash_and_must_be_a_web_page() -> None
     )
     with pytest.raises(SettingsError, match="ETL_ASSETS_UI_URL is not the URL"):
         Settings.from_environment({"ETL_ASSETS_UI_URL": "dagster.test"})
+
+
+def test_pages_of_status_have_a_url_only_if_it_is_declared() -> None:
+    assert Settings.from_environment({}).status_url == ""
+    declared = Settings.from_environment({"ETL_ASSETS_STATUS_URL": "https://status.test/x/"})
+    assert declared.status_url == "https://status.test/x"
+    with pytest.raises(SettingsError, match="ETL_ASSETS_STATUS_URL is not the URL"):
+        Settings.from_environment({"ETL_ASSETS_STATUS_URL": "status.test"})
 
 
 def test_with_database_changes_only_the_name_of_the_database() -> None:

@@ -9,13 +9,14 @@ password() {
 psql -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d postgres \
   -v migrator="$(password migrator)" -v loader="$(password loader)" -v dagster="$(password dagster)" \
   -v reviewer="$(password reviewer)" -v reader="$(password reader)" \
-  -v metrics="$(password metrics)" <<'SQL'
+  -v metrics="$(password metrics)" -v maintainer="$(password maintainer)" <<'SQL'
 CREATE ROLE etl_migrator LOGIN PASSWORD :'migrator';
 CREATE ROLE etl_loader LOGIN PASSWORD :'loader';
 CREATE ROLE etl_dagster LOGIN PASSWORD :'dagster';
 CREATE ROLE etl_reviewer LOGIN PASSWORD :'reviewer';
 CREATE ROLE etl_reader LOGIN PASSWORD :'reader';
 CREATE ROLE etl_metrics LOGIN PASSWORD :'metrics';
+CREATE ROLE etl_maintainer LOGIN PASSWORD :'maintainer' IN ROLE etl_migrator, etl_loader;
 CREATE ROLE etl_assets_reader;
 CREATE DATABASE warehouse OWNER etl_migrator;
 CREATE DATABASE warehouse_dagster OWNER etl_dagster;

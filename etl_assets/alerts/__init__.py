@@ -11,7 +11,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.alerts import rules as alert_rules
-from etl_assets.alerts.lifecycle import Evaluation, update_alerts
+from etl_assets.alerts.commands import REPLAY
+from etl_assets.alerts.levels import RECORDS, OpenLevel, open_levels, resolve_level, update_for_levels
+from etl_assets.alerts.lifecycle import Evaluation, close, update_alerts
 from etl_assets.alerts.sender import Dispatch, send
 from etl_assets.model.alert import (
     CheckFailed,
@@ -28,9 +30,7 @@ from etl_assets.model.alert import (
     RunFailed,
     SlowRun,
     TickFailed,
-    VolumeDrop,
 )
-from etl_assets.model.checks import VOLUME
 from etl_assets.postgres.alerts import alerts, statistics
 
 if TYPE_CHECKING:
@@ -44,7 +44,12 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
 
 __all__ = [
+    "RECORDS",
     "Dispatch",
+    "OpenLevel",
+    "close",
+    "open_levels",
+    "resolve_level",
     "send",
     "update_for_checks",
     "update_for_drift",
@@ -85,18 +90,15 @@ def update_for_checks(
     delivery_id: int | None,
     results: Sequence[CheckResult],
 ) -> None:
-    """Open and resolve the alerts that depend on check results."""
-    volume = None
-    if delivery_id is not None and any(result.name == VOLUME and not result.passed for result in results):
-        volume = statistics.usual_volume(connection, source, delivery_id)
-    drops = alert_rules.reasons_of_volume(rules, results, delivery_id, volume)
-    reasons = [*drops, *alert_rules.reasons_of_checks(rules, results, delivery_id, dropped=bool(drops))]
-    names = frozenset(entry.name for result in results for entry in result.entries)
-    evaluated: dict[str, Collection[str] | None] = {CheckFailed.kind: names}
-    if VOLUME in names:
-        evaluated[VolumeDrop.kind] = None
-    evaluation = Evaluation(evaluated, reasons, f"Run {run_id} found no reason for it any more.")
+    """Open and resolve the alerts that depend on check results; those of monitors are about changes of level."""
+    others = [result for result in results if not result.levels]
+    reasons = alert_rules.reasons_of_checks(rules, others, delivery_id)
+    names = frozenset(entry.name for result in others for entry in result.entries)
+    evaluation = Evaluation({CheckFailed.kind: names}, reasons, f"Run {run_id} found no reason for it any more.")
     update_alerts(connection, rules, source, partition, evaluation, run_id=run_id)
+    update_for_levels(
+        connection, rules, run_id, source, partition, [each for result in results for each in result.levels]
+    )
 
 
 def update_for_drift(
@@ -139,7 +141,7 @@ def update_for_file_names(
     """
     kinds = {FilesSetAside.kind}
     reasons = alert_rules.reasons_of_file_names(rules, set_aside)
-    known = {alert.summary for alert in alerts.lock_open_alerts(connection, source, "", kinds)}
+    known = {alert.summary for alert in alerts.lock_current(connection, source, "", kinds)}
     changed = any(reason.summary not in known for reason in reasons)
     evaluation = Evaluation(dict.fromkeys(kinds), reasons, "The names are gone.", again=changed)
     update_alerts(connection, rules, source, "", evaluation)
@@ -176,7 +178,7 @@ def update_for_tick(connection: Connection, sensor: str, errors: Mapping[str, st
             Reason(TickFailed(), f"{error}. The sensor goes on with all others.", _TICK_REMEDY, f"{sensor} {item}")
             for item, error in errors.items()
         ]
-        before = [alert.subject for alert in alerts.lock_open_alerts(connection, "", "", [TickFailed.kind])]
+        before = [alert.subject for alert in alerts.lock_current(connection, "", "", [TickFailed.kind])]
         subjects = [subject for subject in before if subject.startswith(f"{sensor} ")]
         evaluation = Evaluation({TickFailed.kind: subjects}, reasons, "A later tick did not fail.", again=False)
         update_alerts(connection, (), "", "", evaluation)
@@ -221,7 +223,7 @@ def _evaluate_successful_run(connection: Connection, rules: Sequence[AlertRule],
     """
     resolution = f"Run {run.run_id} succeeded."
     if run.replay:
-        return Evaluation({RunFailed.kind: {alert_rules.REPLAY}}, [], resolution)
+        return Evaluation({RunFailed.kind: {REPLAY}}, [], resolution)
     evaluated: dict[str, Collection[str] | None] = {RunFailed.kind: {""}, SlowRun.kind: None}
     reasons: list[Reason] = []
     if alert_rules.enabled_rules(rules, SlowRun):
@@ -239,15 +241,11 @@ def _time_reasons(connection: Connection, source: str, rules: Sequence[AlertRule
             for rule in alert_rules.enabled_rules(rules, NoDelivery)
         ),
         *(
-            alert_rules.reasons_of_growth(
-                rule, source, statistics.count_waiting(connection, source, since=now - rule.within)
-            )
+            alert_rules.reasons_of_growth(rule, statistics.count_waiting(connection, source, since=now - rule.within))
             for rule in alert_rules.enabled_rules(rules, QuarantineGrowing)
         ),
         *(
-            alert_rules.reasons_of_age(
-                rule, source, statistics.count_waiting(connection, source, before=now - rule.older_than)
-            )
+            alert_rules.reasons_of_age(rule, statistics.count_waiting(connection, source, before=now - rule.older_than))
             for rule in alert_rules.enabled_rules(rules, QuarantineAgeing)
         ),
     ]

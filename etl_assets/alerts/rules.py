@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from etl_assets.alerts.commands import REPLAY, typed
 from etl_assets.model.alert import (
     AlertRule,
     CheckFailed,
@@ -15,9 +16,8 @@ from etl_assets.model.alert import (
     RejectedShare,
     RunFailed,
     SlowRun,
-    VolumeDrop,
 )
-from etl_assets.model.checks import DRIFT, VOLUME
+from etl_assets.model.checks import DRIFT
 from etl_assets.model.text import quoted
 
 if TYPE_CHECKING:
@@ -32,14 +32,13 @@ if TYPE_CHECKING:
     from etl_assets.model.check_result import CheckResult
     from etl_assets.model.drift import Change, DriftEvent
     from etl_assets.model.run import RunEnd
-    from etl_assets.postgres.alerts.statistics import UsualRun, UsualVolume
+    from etl_assets.postgres.alerts.statistics import UsualRun
 
 Rule = TypeVar("Rule", bound=AlertRule)
 
-REPLAY: Final = "replay"
-"""Subject of the alerts about runs that replay records of the quarantine."""
 _MOST_NAMES: Final = 20
-_QUARANTINE_REMEDY: Final = "Review them: etl-assets quarantine list --source {}."
+_DECIDE: Final = "Change the declaration, or accept or ignore the change."
+_REVIEW: Final = "Review them: correct, replay or dismiss them."
 
 
 def enabled_rules(rules: Sequence[AlertRule], kind: type[Rule]) -> list[Rule]:
@@ -64,14 +63,13 @@ def reasons_of_rejected(rules: Sequence[AlertRule], run: RunEnd) -> list[Reason]
     """Return the reasons for alerts about the records that a run rejected."""
     rejected, read = run.counts.rejected, run.counts.read
     summary = f"{rejected:,} of {read:,} records were rejected."
-    remedy = _QUARANTINE_REMEDY.format(run.source)
     shares = [
-        Reason(rule, summary, remedy, f"above {rule.above:g}", run.delivery_id)
+        Reason(rule, summary, _REVIEW, f"above {rule.above:g}", run.delivery_id)
         for rule in enabled_rules(rules, RejectedShare)
         if rejected > rule.above * read
     ]
     counts = [
-        Reason(rule, summary, remedy, f"above {rule.above}", run.delivery_id)
+        Reason(rule, summary, _REVIEW, f"above {rule.above}", run.delivery_id)
         for rule in enabled_rules(rules, RejectedCount)
         if rejected > rule.above
     ]
@@ -95,32 +93,8 @@ def reasons_of_slow_run(rules: Sequence[AlertRule], run: RunEnd, usual: UsualRun
     ]
 
 
-def reasons_of_volume(
-    rules: Sequence[AlertRule], results: Iterable[CheckResult], delivery_id: int | None, volume: UsualVolume | None
-) -> list[Reason]:
-    """Return the reasons for alerts about a delivery that has fewer records than usual.
-
-    Args:
-        rules: Of the source.
-        results: Check results of the delivery.
-        delivery_id: Its id.
-        volume: Its number of records and the usual one; None when they are unknown.
-    """
-    failed = any(result.name == VOLUME and not result.passed for result in results)
-    if not failed or volume is None or not volume.usual or volume.records >= volume.usual:
-        return []
-    fewer = 1 - volume.records / volume.usual
-    summary = f"{volume.records:,} records came, {fewer:.0%} fewer than the usual {volume.usual:,.0f}."
-    remedy = "Ask the publisher whether something is missing; if not, load it again when it is complete."
-    return [
-        Reason(rule, summary, remedy, f"by {rule.by:.0%} or more" if rule.by else "", delivery_id)
-        for rule in enabled_rules(rules, VolumeDrop)
-        if fewer >= rule.by
-    ]
-
-
 def reasons_of_checks(
-    rules: Sequence[AlertRule], results: Iterable[CheckResult], delivery_id: int | None, *, dropped: bool
+    rules: Sequence[AlertRule], results: Iterable[CheckResult], delivery_id: int | None
 ) -> list[Reason]:
     """Return the reasons for alerts about checks that failed: one for each broken rule of a check that has several.
 
@@ -128,7 +102,6 @@ def reasons_of_checks(
         rules: Of the source.
         results: Check results.
         delivery_id: Of the delivery concerned.
-        dropped: Whether there is an alert about a drop of the volume already.
     """
     return [
         Reason(
@@ -141,7 +114,7 @@ def reasons_of_checks(
         for rule in enabled_rules(rules, CheckFailed)
         for result in results
         for entry in result.entries
-        if not entry.passed and _applies_to(rule, entry, result.name, dropped=dropped)
+        if not entry.passed and _applies_to(rule, entry, result.name)
     ]
 
 
@@ -162,18 +135,20 @@ def reasons_of_file_names(rules: Sequence[AlertRule], set_aside: Mapping[str, st
 
 
 def reasons_of_drift(rules: Sequence[AlertRule], opened: Iterable[DriftEvent], partition: str) -> list[Reason]:
-    """Return the reasons for alerts about changes.
+    """Return the reasons for alerts about changes: what changed, where it was seen first, and what it does.
 
     They leave out the details of a change, which may contain members of a category.
     """
     reasons = []
     for event in opened:
         change = event.change
-        seen = f"First seen in partition {partition}. " if partition else ""
-        effect = "The delivery was refused because of it." if change.blocking else "Deliveries are still loaded."
-        remedy = f"See etl-assets drift list --source {event.source}; change the declaration, or accept or ignore it."
+        what = str(change)
+        seen = f" First seen in partition {partition}." if partition else ""
+        effect = f"{'The delivery was' if change.blocking else 'No delivery is'} refused because of it."
+        summary = f"{what[:1].upper()}{what[1:]}.{seen} {effect}"
+        command = typed("drift", "show", str(event.id))
         reasons += [
-            Reason(rule, f"{seen}{effect}", remedy, drift_subject(change), event.first_delivery)
+            Reason(rule, summary, _DECIDE, drift_subject(change), event.first_delivery, command)
             for rule in enabled_rules(rules, DriftOpened)
             if not rule.kinds or change.kind in rule.kinds
         ]
@@ -202,6 +177,7 @@ def reasons_of_deadline(rule: NoDelivery, last: datetime | None, at: datetime) -
         f"No new delivery was taken by {deadline:%Y-%m-%d %H:%M} {rule.zone}. {newest}",
         "Check whether its runs failed or never began; if neither, ask the publisher.",
         deadline_subject(rule),
+        since=deadline,
     )
 
 
@@ -210,36 +186,34 @@ def deadline_subject(rule: NoDelivery) -> str:
     return " ".join(filter(None, (f"by {rule.by:%H:%M} {rule.zone}", ",".join(map(str, rule.days)))))
 
 
-def reasons_of_growth(rule: QuarantineGrowing, source: str, number: int) -> Reason | None:
+def reasons_of_growth(rule: QuarantineGrowing, number: int) -> Reason | None:
     """Return the reason for an alert about a growing quarantine; None when too few records are new and waiting."""
     if number < rule.by:
         return None
     period = _duration_text(rule.within)
     summary = f"{number:,} records that were rejected within the last {period} are waiting."
-    return Reason(rule, summary, _QUARANTINE_REMEDY.format(source), f"by {rule.by} within {period}")
+    return Reason(rule, summary, _REVIEW, f"by {rule.by} within {period}")
 
 
-def reasons_of_age(rule: QuarantineAgeing, source: str, number: int) -> Reason | None:
+def reasons_of_age(rule: QuarantineAgeing, number: int) -> Reason | None:
     """Return the reason for an alert about records that have waited too long; None when there are none."""
     if not number:
         return None
     age = _duration_text(rule.older_than)
-    remedy = f"Correct, replay or dismiss them: etl-assets quarantine list --source {source}."
-    return Reason(rule, f"{number:,} records have waited for more than {age}.", remedy, f"for more than {age}")
+    return Reason(rule, f"{number:,} records have waited for more than {age}.", _REVIEW, f"for more than {age}")
 
 
-def _applies_to(rule: CheckFailed, result: CheckResult, check: str, *, dropped: bool) -> bool:
+def _applies_to(rule: CheckFailed, result: CheckResult, check: str) -> bool:
     """Whether a rule applies to a failed result. By default it leaves out those that have an alert or a consent.
 
     Args:
         rule: The alert rule.
         result: What failed.
         check: Name of the check that has the result.
-        dropped: Whether there is an alert about a drop of the volume already.
     """
     if rule.names:
         return not {result.name, check}.isdisjoint(rule.names)
-    is_left_out = result.name == DRIFT or (result.name == VOLUME and dropped) or result.by_consent
+    is_left_out = result.name == DRIFT or result.by_consent
     return not is_left_out and (rule.blocking or not result.blocking)
 
 

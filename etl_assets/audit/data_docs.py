@@ -50,6 +50,21 @@ class _Entry:
     rows: int
     asked: int
     met: int
+    waiting: int = 0
+    missing: int = 0
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What the rows of a table do not show: what belongs in it and is not there.
+
+    Attributes:
+        waiting: How many records wait in the quarantine.
+        missing: The partitions that should be loaded and are not.
+    """
+
+    waiting: int = 0
+    missing: tuple[str, ...] = ()
 
 
 def index_of(home: Path) -> Path:
@@ -62,13 +77,14 @@ def page_of(home: Path, source: str) -> Path:
     return home / FOLDER / source / "index.html"
 
 
-def publish(home: Path, examination: TableAudit, run_id: str) -> Path:
+def publish(home: Path, examination: TableAudit, run_id: str, beside: Beside = Beside()) -> Path:
     """Write the page of an audit and the index, and delete the audits beyond the newest ``KEPT``.
 
     Args:
         home: Home of the warehouse; the folder of the pages is made in it.
         examination: The results of the audit.
         run_id: Id of the Dagster run of the audit.
+        beside: What belongs in the table and is not there.
 
     Returns:
         The page of the newest audit of the table.
@@ -85,9 +101,11 @@ def publish(home: Path, examination: TableAudit, run_id: str) -> Path:
         rows=examination.rows,
         asked=len(examination.answers),
         met=met,
+        waiting=beside.waiting,
+        missing=len(beside.missing),
     )
     entries = [entry, *(before for before in _entries(newest.parent) if before.page != entry.page)]
-    page = _page(examination, entry, entries[:KEPT])
+    page = _page(examination, entry, entries[:KEPT], beside)
     _write(newest.with_name(entry.page), page)
     _write(newest.with_name(f"{name}.json"), json.dumps(asdict(entry)))
     _write(newest, page)
@@ -124,13 +142,12 @@ def _index(folder: Path) -> str:
     return page
 
 
-def _page(examination: TableAudit, entry: _Entry, entries: Sequence[_Entry]) -> str:
+def _page(examination: TableAudit, entry: _Entry, entries: Sequence[_Entry], beside: Beside) -> str:
     renderer = library.load_submodule("render.renderer.page_renderer").ValidationResultsPageRenderer()
     document = renderer.render(_results(examination, entry)).to_json_dict()
     document["sections"] = document["sections"][_OVERVIEW:]
-    page: str = (
-        _view().env.get_template("table.html").render(document, examination=examination, entry=entry, entries=entries)
-    )
+    values = {"examination": examination, "entry": entry, "entries": entries, "beside": beside}
+    page: str = _view().env.get_template("table.html").render(document, **values)
     return page
 
 

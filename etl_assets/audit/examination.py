@@ -12,7 +12,8 @@ from etl_assets.model.check_result import CheckResult
 from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.ledger.conservation import stored_and_entered
 from etl_assets.postgres.ledger.invariants import ROWS_BY_HAND
-from etl_assets.postgres.tables.ddl import exists
+from etl_assets.postgres.runs.results import complete_partitions
+from etl_assets.postgres.tables.ddl import columns_of, exists
 from etl_assets.postgres.tables.marks import has_marks
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class TableAudit:
         at: When the audit began, by this process's clock.
         suite: The expectations of the schema, the declared ones, and that of the number of rows.
         answers: One result for each expectation of the suite, in its order.
+        not_loaded: Columns that are declared and that no load has added yet.
     """
 
     source: str
@@ -39,6 +41,7 @@ class TableAudit:
     at: datetime
     suite: Suite
     answers: tuple[CheckResult, ...]
+    not_loaded: tuple[str, ...] = ()
 
     @property
     def disagreements(self) -> list[tuple[Expectation, CheckResult]]:
@@ -68,18 +71,36 @@ def audit_table(source: Source, url: str) -> TableAudit | None:
         TransientLoadError: If the database broke off.
         LoadError: If the table cannot be read.
     """
-    there, marked = in_session(
-        url, lambda connection: (exists(connection, source.table), has_marks(connection, source.table))
+    there, marked, not_loaded = in_session(
+        url,
+        lambda connection: (
+            exists(connection, source.table),
+            has_marks(connection, source.table),
+            _not_loaded(connection, source),
+        ),
     )
     if not there:
         return None
     at = datetime.now(UTC)
     count, counted = in_session(url, lambda connection: _row_count(connection, source))
-    suite = compile_suite(source.schema)
-    asked = (*suite.expectations, *declared(source))
+    suite = compile_suite(source.schema, not_loaded)
+    asked = (*suite.expectations, *declared(source, not_loaded))
     with open_auditor(url, source.schema, source.table, marked=marked) as table_auditor:
         results = table_auditor.evaluate(asked)
-    return TableAudit(source.name, source.table, at, replace(suite, expectations=(*asked, count)), (*results, counted))
+    suite = replace(suite, expectations=(*asked, count))
+    return TableAudit(source.name, source.table, at, suite, (*results, counted), not_loaded)
+
+
+def _not_loaded(connection: Connection, source: Source) -> tuple[str, ...]:
+    """Return the declared columns that the table lacks, and that no load can have added.
+
+    After a load under the declaration the table has every column, or somebody has taken it away.
+    """
+    columns = columns_of(connection, source.table)
+    lacking = tuple(name for name in source.schema.names if name not in columns)
+    if not lacking or complete_partitions(connection, source.name, source.fingerprint):
+        return ()
+    return lacking
 
 
 def _row_count(connection: Connection, source: Source) -> tuple[Expectation, CheckResult]:

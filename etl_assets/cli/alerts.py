@@ -1,4 +1,4 @@
-"""``etl-assets alerts``: lists and acknowledges alerts, tests channels, and sends the outbox without a daemon."""
+"""``etl-assets alerts``: lists, acknowledges and closes alerts, tests channels, and sends what the outbox has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from etl_assets.cli.environment import environment
+from etl_assets.cli.completion import ALERTS, SOURCES
+from etl_assets.cli.environment import declared, environment
+from etl_assets.cli.options import ROW_ID
 from etl_assets.cli.terminal import console, count_text, emit, table
 from etl_assets.errors import AlertError
 from etl_assets.model.alert import ALERT_STATUSES
@@ -26,15 +28,15 @@ _DEFAULT: Final = "default"
 
 @click.group(name="alerts")
 def command() -> None:
-    """List and acknowledge alerts; test channels and send notifications.
+    """List, acknowledge and close alerts; test channels and send notifications.
 
-    An alert is open until its reason is gone. Its notifications wait in the outbox until their channels take them; the
-    sensor "alerts" of the Dagster daemon sends them.
+    An alert is open until its reason is gone, or a person closes it. Its notifications wait in the outbox until their
+    channels take them; the sensor "alerts" of the Dagster daemon sends them.
     """
 
 
 @command.command(name="list")
-@click.option("--source", help="Only alerts of this source.")
+@click.option("--source", shell_complete=SOURCES, help="Only alerts of this source.")
 @click.option(
     "--status", "statuses", multiple=True, type=click.Choice(ALERT_STATUSES), default=("open",), show_default=True
 )
@@ -64,13 +66,13 @@ def list_(source: str | None, statuses: Sequence[str], limit: int, *, as_json: b
             (_row(alert, by_alert[alert.id], known) for alert in found),
         )
         for alert in found:
-            console().print(f"\n{alert.id}: {escape_control_characters(alert.summary)}", markup=False)
+            _print_details(alert)
     for channel in sorted(waiting - known):
         console().print(f"\n{unconfigured(channel)}", markup=False)
 
 
 @command.command()
-@click.argument("ids", metavar="ID...", nargs=-1, type=int, required=True)
+@click.argument("ids", metavar="ID...", nargs=-1, type=ROW_ID, required=True, shell_complete=ALERTS)
 @click.option("--note", help="What is being done about it.")
 @click.option("--reviewer", default=getpass.getuser, show_default="you", help="Who takes care of it.")
 def ack(ids: Sequence[int], note: str | None, reviewer: str) -> None:
@@ -83,16 +85,36 @@ def ack(ids: Sequence[int], note: str | None, reviewer: str) -> None:
 
 
 @command.command()
+@click.argument("ids", metavar="ID...", nargs=-1, type=ROW_ID, required=True)
+@click.option("--reason", help="Why.")
+@click.option("--reviewer", default=getpass.getuser, show_default="you", help="Who closes it.")
+def close(ids: Sequence[int], reason: str | None, reviewer: str) -> None:
+    """Close alerts, and notify their channels. A new one opens only if the cause returns.
+
+    The cause of a lasting condition, such as records that wait, returns when it was gone meanwhile. A missing
+    delivery returns at the next deadline.
+    """
+    from etl_assets import alerts
+
+    with environment() as env, env.connection() as connection:
+        rules = {name: source.alert_rules for name, source in declared(env.settings).sources.items()}
+        alerts.close(connection, rules, ids, reviewer, reason)
+    console().print(f"{count_text(len(set(ids)), 'alert')} closed.")
+
+
+@command.command()
 @click.argument("channel", default=_DEFAULT)
 def test(channel: str) -> None:
     """Send a test message to a channel now, and report whether it took the message. A pager will ring."""
-    from etl_assets.alerts.notification_text import trial
-    from etl_assets.alerts.sender import deliver, unconfigured
+    from etl_assets.alerts.channel import deliver
+    from etl_assets.alerts.message import Places, trial
+    from etl_assets.alerts.sender import unconfigured
 
     settings = Settings.from_environment()
     if channel not in settings.channels:
         raise AlertError(f"{unconfigured(channel)} Nothing was sent.")
-    if (error := deliver(settings.channels[channel], trial(settings.ui_url))) is not None:
+    message = trial(Places(settings.ui_url, settings.status_url))
+    if (error := deliver(settings.channels[channel], message).error) is not None:
         raise AlertError(f"Channel '{channel}' did not take the message: {escape_control_characters(error)}")
     console().print(f"Channel '{channel}' took the message.", markup=False)
 
@@ -101,17 +123,30 @@ def test(channel: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def send_(*, as_json: bool) -> None:
     """Send the notifications of the outbox that are due, as the sensor does. For installations without a daemon."""
+    from etl_assets.alerts.message import Places
     from etl_assets.alerts.sender import send
     from etl_assets.postgres.alerts import alerts
 
     with environment() as env, env.connection() as connection:
-        dispatch = send(connection, env.settings.channels, env.settings.ui_url, alerts.clock(connection))
+        places = Places(env.settings.ui_url, env.settings.status_url)
+        dispatch = send(connection, env.settings.channels, places, alerts.clock(connection))
     if as_json:
         states = [vars(state) for state in dispatch.channels]
         emit({"sent": dispatch.sent, "dropped": dispatch.dropped, "channels": states})
         return
     for line in dispatch.lines:
         console().print(escape_control_characters(line), markup=False)
+
+
+def _print_details(alert: Alert) -> None:
+    """Print what happened, and what to do; the command is on a line of its own, so that it can be copied."""
+    click.echo(f"\n{alert.id}: {escape_control_characters(alert.summary)}")
+    if alert.status == "open":
+        click.echo(f"    To do: {escape_control_characters(alert.remedy)}")
+        if alert.command:
+            click.echo(f"    {escape_control_characters(alert.command)}")
+    elif alert.resolution:
+        click.echo(f"    {escape_control_characters(alert.resolution)}")
 
 
 def _row(alert: Alert, sent: Sequence[Notification], known: Collection[str]) -> tuple[Any, ...]:
@@ -124,9 +159,13 @@ def _row(alert: Alert, sent: Sequence[Notification], known: Collection[str]) -> 
         f"{alert.rule.replace('_', ' ')} {alert.subject}".strip(),
         f"{alert.opened_at:%Y-%m-%d %H:%M}",
         alert.times,
-        f"open, acknowledged by {alert.acknowledged_by}" if acknowledged else alert.status,
+        f"open, acknowledged by {alert.acknowledged_by}" if acknowledged else _status(alert),
         "; ".join(_state(notification, known) for notification in sent),
     )
+
+
+def _status(alert: Alert) -> str:
+    return f"closed by {alert.closed_by}" if alert.closed_by else alert.status
 
 
 def _state(notification: Notification, known: Collection[str]) -> str:

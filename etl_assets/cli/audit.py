@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from etl_assets.cli import FAILED, UNSOUND
+from etl_assets.cli.completion import SOURCES
 from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.terminal import console, count_text, emit, table
 
@@ -41,7 +42,7 @@ class Audited:
 
 
 @click.command(name="audit")
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=SOURCES)
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each table.")
 @click.pass_context
 def command(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> None:

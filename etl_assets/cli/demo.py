@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sysconfig
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
@@ -29,7 +32,7 @@ _COLUMNS: Final = (
 )  # fmt: skip
 _MARTS: Final = "marts"
 _NEXT: Final = """
-What to look at next:
+What to look at next:{path}
   etl-assets dev               the same data in the Dagster UI: lineage, checks, runs
   etl-assets status            how each table is, and what to run next
   etl-assets quarantine list   rejected records: flights to BQN, PSE, SJU and STT wait for airports
@@ -50,7 +53,7 @@ def command(ctx: click.Context) -> None:
     from etl_assets.postgres.connection import connected
     from etl_assets.postgres.runs.results import waiting_by_source
 
-    with environment() as env:
+    with environment(creates=True) as env:
         migrate_databases(env)
         bundled = catalog.load()
         from etl_assets.cli.orchestration import orchestration
@@ -71,7 +74,14 @@ def command(ctx: click.Context) -> None:
             click.echo(escape_lines(f"{outcome.source} {outcome.partition or ''}: {outcome.error.message}"), err=True)
     if failed or bundled.broken:
         ctx.exit(FAILED if failed else WRONG_SETTINGS)
-    click.echo(_NEXT)
+    click.echo(_NEXT.format(path=_path_to_set()))
+
+
+def _path_to_set() -> str:
+    """Return the line that lets the shell find this command, if it does not, as after ``make demo``."""
+    if shutil.which("etl-assets") is not None:
+        return ""
+    return f'\n  export PATH={shlex.quote(sysconfig.get_path("scripts"))}:"$PATH"'
 
 
 def _marts(dagster: Orchestration) -> Iterator[Outcome]:

@@ -41,30 +41,38 @@ _END_SECONDS: Final = 30.0
 def command(ctx: click.Context, port: int) -> None:
     """Run the Dagster UI and the daemon that runs schedules and sensors. Ctrl-C ends both."""
     _require_free(port)
-    with environment() as env:
+    with environment(creates=True) as env:
         for storage, _, after in migrate_databases(env):
             console(err=True).print(f"{storage} is at revision {after}.")
-        folder = env.settings.home / "dagster"
+        folder, address = env.settings.home / "dagster", f"http://{_HOST}:{port}"
         arguments = ["--host", _HOST, "--port", str(port), "--folder", str(folder)]
         arguments += ["--log-level", "info" if ctx.obj["verbose"] else "warning"]
         command = [sys.executable, "-P", "-m", "etl_assets.cli.webserver", *arguments]
-        with _ending_on_signals() as ended, _running(command, _child_environment(folder)) as dagster:
-            _wait(dagster, f"http://{_HOST}:{port}", ended)
+        os.environ.setdefault("ETL_ASSETS_STATUS_URL", f"{address}/status")  # which the webserver serves
+        with _ending_on_signals() as ended, _running(command, _child_environment(folder, address)) as dagster:
+            _wait(dagster, address, ended)
             failed = not ended and dagster.returncode != 0
     if failed:
         click.echo("Dagster ended unexpectedly; see its last messages above. The data are safe.", err=True)
         ctx.exit(FAILED)
 
 
-def _child_environment(folder: Path) -> dict[str, str]:
+def _child_environment(folder: Path, address: str) -> dict[str, str]:
     """Return the environment of Dagster's processes, in which none imports what the current folder happens to contain.
 
     Args:
         folder: A folder without modules. While Dagster loads code, it leaves the first folder of the path out, because
             that is usually the script's; this one takes its place, so that those in ``PYTHONPATH`` stay.
+        address: Of the UI, to which pages and alerts link unless a setting says another.
     """
     path = [str(folder), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**os.environ, "DAGSTER_IS_DEV_CLI": "1", "PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(path)}
+    return {
+        "ETL_ASSETS_UI_URL": address,
+        **os.environ,
+        "DAGSTER_IS_DEV_CLI": "1",
+        "PYTHONSAFEPATH": "1",
+        "PYTHONPATH": os.pathsep.join(path),
+    }
 
 
 def _require_free(port: int) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from etl_assets.cli.completion import CHANGES, SOURCES
 from etl_assets.cli.emptied_columns import as_json as nulls_as_json
 from etl_assets.cli.emptied_columns import confirm_empty, count_of_nulls
 from etl_assets.cli.environment import declared, environment
 from etl_assets.cli.masking import MASK
+from etl_assets.cli.options import NOTE, REVIEWER, ROW_ID
 from etl_assets.cli.terminal import console, count_text, emit, table
 from etl_assets.errors import DriftError
 from etl_assets.model.drift import DRIFT_STATUSES
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from etl_assets.schema import Column
     from etl_assets.source import Source
 
-_NOTE = click.option("--note", help="Why.")
-_REVIEWER = click.option("--reviewer", default=getpass.getuser, show_default="you", help="Who decided.")
-
 
 @click.group(name="drift")
 def command() -> None:
@@ -40,7 +38,7 @@ def command() -> None:
 
 
 @command.command(name="list")
-@click.option("--source", help="Only changes of this source.")
+@click.option("--source", shell_complete=SOURCES, help="Only changes of this source.")
 @click.option("--status", "statuses", multiple=True, type=click.Choice(DRIFT_STATUSES), help="Open by default.")
 @click.option("--limit", default=50, show_default=True, help="Show at most this many, the newest.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each change.")
@@ -80,7 +78,7 @@ def list_(source: str | None, statuses: Sequence[str], limit: int, *, as_json: b
 
 
 @command.command()
-@click.argument("id_", metavar="ID", type=int)
+@click.argument("id_", metavar="ID", type=ROW_ID, shell_complete=CHANGES)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(id_: int, *, as_json: bool) -> None:
     """Show one change: its details, the deliveries that have it, and what to declare for it."""
@@ -110,9 +108,9 @@ def show(id_: int, *, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("ids", metavar="ID...", nargs=-1, type=int, required=True)
-@_NOTE
-@_REVIEWER
+@click.argument("ids", metavar="ID...", nargs=-1, type=ROW_ID, required=True, shell_complete=CHANGES)
+@NOTE
+@REVIEWER
 @click.option("--yes", is_flag=True, help="Do not ask, even if a column stays empty.")
 def accept(ids: Sequence[int], note: str | None, reviewer: str, *, yes: bool) -> None:
     """Close changes: what is published now becomes normal, and undoing it would be a new change.
@@ -121,26 +119,30 @@ def accept(ids: Sequence[int], note: str | None, reviewer: str, *, yes: bool) ->
     """
     from etl_assets import watch
 
-    closed = _decide(watch.accept, ids, reviewer, note, ask=not yes)
-    console().print(f"{count_text(closed, 'change')} accepted.")
+    _decide(watch.accept, ids, reviewer, note, done="accepted", ask=not yes)
 
 
 @command.command()
-@click.argument("ids", metavar="ID...", nargs=-1, type=int, required=True)
-@_NOTE
-@_REVIEWER
+@click.argument("ids", metavar="ID...", nargs=-1, type=ROW_ID, required=True, shell_complete=CHANGES)
+@NOTE
+@REVIEWER
 def ignore(ids: Sequence[int], note: str | None, reviewer: str) -> None:
     """Close changes for good: neither they nor their undoing are reported again."""
     from etl_assets import watch
 
-    closed = _decide(watch.ignore, ids, reviewer, note)
-    console().print(f"{count_text(closed, 'change')} ignored from now on.")
+    _decide(watch.ignore, ids, reviewer, note, done="ignored from now on")
 
 
 def _decide(
-    decision: Callable[..., DriftEvent], ids: Sequence[int], reviewer: str, note: str | None, *, ask: bool = False
-) -> int:
-    """Close all of the events or none; return how many. If asked to, ask before a column is left empty."""
+    decision: Callable[..., DriftEvent],
+    ids: Sequence[int],
+    reviewer: str,
+    note: str | None,
+    *,
+    done: str,
+    ask: bool = False,
+) -> None:
+    """Close all of the events or none, and say what was done. If asked to, ask before a column is left empty."""
     with environment() as env, env.connection() as connection:
         sources = declared(env.settings).sources
         events = [_event(connection, id_) for id_ in sorted(set(ids))]
@@ -150,7 +152,26 @@ def _decide(
             for event in events:
                 source = sources.get(event.source)
                 decision(connection, source.alert_rules if source else (), event.id, reviewer, note)
-    return len(events)
+        refused = list(_refused(connection, sources, events))
+    console().print(f"{count_text(len(events), 'change')} {done}.")
+    for event, column in refused:
+        click.echo(
+            f"Deliveries of {event.source} are refused all the same: its column {column.name!r} is required, and none "
+            f"of its names is published. etl-assets drift show {event.id} prints what to declare."
+        )
+
+
+def _refused(
+    connection: Connection, sources: Mapping[str, Source], events: Iterable[DriftEvent]
+) -> Iterator[tuple[DriftEvent, Column]]:
+    """Return the events after which deliveries are refused, with the required column that they lack."""
+    from etl_assets import watch
+
+    for event in events:
+        source = sources.get(event.source)
+        column = None if source is None else watch.missing_column(connection, source, event)
+        if column is not None:
+            yield event, column
 
 
 def _left_empty(

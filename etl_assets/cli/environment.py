@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from etl_assets.errors import EtlAssetsError
+from etl_assets import project
+from etl_assets.cli.suggestions import did_you_mean
+from etl_assets.errors import EtlAssetsError, SettingsError
 from etl_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,11 +73,14 @@ class Environment:
 
 
 @contextmanager
-def environment() -> Iterator[Environment]:
+def environment(*, creates: bool = False) -> Iterator[Environment]:
     """Open the databases for the length of a block, and set the environment variables of Dagster and child processes.
 
+    Args:
+        creates: Whether to create the embedded server's data if there are none.
+
     Raises:
-        SettingsError: If a setting is wrong, or the database does not answer.
+        SettingsError: If a setting is wrong, the database does not answer, or there is none and none is created.
     """
     from stamina.instrumentation import set_on_retry_hooks
 
@@ -84,6 +89,8 @@ def environment() -> Iterator[Environment]:
     from etl_assets.local import database
 
     settings = Settings.from_environment()
+    if not creates:
+        require_warehouse(settings)
     _make_private(settings.home)
     set_on_retry_hooks([_log_retry])
     with database(settings) as databases:
@@ -115,7 +122,28 @@ def source_named(known: Catalog, name: str) -> Source:
     if name in known.broken:
         raise known.broken[name].error
     names = ", ".join(known.sources) or "none"
-    raise click.UsageError(f"There is no source {name!r}. Declared sources: {names}.")
+    raise click.UsageError(
+        f"There is no source {name!r}.{did_you_mean(name, known.sources)} Declared sources: {names}."
+    )
+
+
+def require_warehouse(settings: Settings) -> None:
+    """Raise unless a server is named or the home has the data of one: an empty warehouse would answer nothing.
+
+    Raises:
+        SettingsError: If there is neither.
+    """
+    if settings.database_url is not None or os.path.lexists(settings.home / "postgres" / "data"):
+        return
+    found = project.current()
+    file = f"found {found.file}" if found else f"none in {Path.cwd()} or above it"
+    raise SettingsError(
+        "There is no warehouse here. Nothing was started and nothing was created. These were looked for: "
+        f"ETL_ASSETS_DATABASE_URL: not set. A project file, {project.FILE} with {project.TABLE}: {file}. Data of an "
+        f"embedded server in {settings.home}: none. Go to the folder of your project, or name its database in "
+        "ETL_ASSETS_DATABASE_URL or its local files in ETL_ASSETS_HOME. To create a warehouse here, run: etl-assets "
+        "migrate"
+    )
 
 
 def _make_private(home: Path) -> None:

@@ -12,8 +12,9 @@ from uuid import uuid4
 import dagster as dg
 
 from etl_assets.cli.outcome import Failure, Outcome
-from etl_assets.errors import LoadError
-from etl_assets.graph.keys import REPLAY, SOURCE_TAG, asset_keys, core_key, delivered_as
+from etl_assets.cli.run_origin import in_code_location
+from etl_assets.errors import REFUSALS, LoadError
+from etl_assets.graph.keys import REPLAY, SOURCE_TAG, asset_keys, core_key, delivered_as, landing_key
 from etl_assets.graph.partitions import RANGE_TAGS
 from etl_assets.graph.run_config import SourceConfig, audit_config, replay_config
 from etl_assets.graph.runs.ended_runs import reconcile, rules_of
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from etl_assets.postgres.connection import Connection
     from etl_assets.source import Source
 
-REFUSING: Final = ("TooManyRejectedError", "TooManyDeletedError", "ShapeError")
 NO_RETRIES_TAG: Final = "dagster/max_retries"
 """The daemon cannot retry a run that a command started: the user repeats the command instead."""
 _ASSET_EVENTS: Final = (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
@@ -95,7 +95,8 @@ class InProcessRuns:
     def replay(self, source: str, ids: Sequence[int] | None, *, released: bool) -> Outcome:
         """Replay records of the quarantine: those with some ids, all that wait, or those whose parents have arrived."""
         run = _Run(source, ("",), None, replay_config(source, ids, released=released))
-        (outcome,) = self._execute(self._definitions.resolve_job_def(REPLAY), run)
+        tags = {SOURCE_TAG: source}
+        (outcome,) = self._execute(self._definitions.resolve_job_def(REPLAY), run, tags=tags)
         return outcome
 
     def audit(self, names: Sequence[str]) -> tuple[list[dg.AssetObservation], str]:
@@ -104,12 +105,13 @@ class InProcessRuns:
         Returns:
             The observation of each table, and the error of the run; the empty text if the run succeeded.
         """
-        result = self._definitions.resolve_job_def(AUDIT).execute_in_process(
-            run_config={**audit_config(names), **self._log},
-            instance=self._instance,
-            raise_on_error=False,
-            tags={NO_RETRIES_TAG: "0"},
-        )
+        with in_code_location(self._instance):
+            result = self._definitions.resolve_job_def(AUDIT).execute_in_process(
+                run_config={**audit_config(names), **self._log},
+                instance=self._instance,
+                raise_on_error=False,
+                tags={NO_RETRIES_TAG: "0"},
+            )
         observations = [
             event.asset_observation_data.asset_observation
             for event in result.all_events
@@ -132,7 +134,7 @@ class InProcessRuns:
         rules = rules_of(self._sources, run.name)
         record = RunRecord(self._url, run.id or str(uuid4()), run.name, run.partitions[0], rules, job=job.name)
         record.start()  # before Dagster knows the run, so that the reaper can find the process of every run
-        with record.entering_errors():
+        with record.entering_errors(), in_code_location(self._instance):
             result = job.execute_in_process(
                 run_config={**run.config, **self._log},
                 instance=self._instance,
@@ -225,6 +227,8 @@ class _Shown:
         self._remarks: defaultdict[str, list[str]] = defaultdict(list)
         for event in _asset_events(run, result, instance):
             if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
+                if event.asset_key == landing_key(run.name):
+                    self._remarks[run.place(event.partition)] += _of_names(event.materialization.metadata)
                 status = event.materialization.metadata.get("status")
                 if event.asset_key == run.key and status is not None:
                     self._statuses.setdefault(run.place(event.partition), str(status.value).rpartition(", ")[2])
@@ -268,7 +272,7 @@ class _Shown:
     def _status(self, partition: str, failure: Failure | None) -> str:
         """Return how the load ended, as the metadata of the asset say for the newest delivery."""
         if failure is not None:
-            return "refused" if failure.name in REFUSING else "failed"
+            return "refused" if failure.name in REFUSALS else "failed"
         if self._run.key is None:
             return "replayed"
         return self._statuses.get(partition, "loaded")
@@ -297,6 +301,18 @@ def _failure(result: dg.ExecuteInProcessResult, summary: results.RunSummary | No
         if error is not None:
             return Failure(error.cls_name or "Failure", error.message.strip())
     return Failure("Failure", "The run failed, and Dagster has no error of a step. Run it again with --verbose.")
+
+
+def _of_names(metadata: Mapping[str, dg.MetadataValue]) -> list[str]:
+    """Return, as a sentence, which columns a delivery lacks while it has names that no column takes."""
+    missing, unmapped = (metadata.get(what) for what in ("missing columns", "unmapped columns"))
+    if missing is None or unmapped is None:
+        return []
+    remark = (
+        f"the delivery lacks these columns, which have NULL or their default: {missing.value}. No column takes what it "
+        f"publishes as {unmapped.value}. If they are the same, correct published_as."
+    )
+    return [remark]
 
 
 def failed_check(name: str, description: str | None) -> str:

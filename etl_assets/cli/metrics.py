@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from etl_assets import logs
+from etl_assets.cli.environment import require_warehouse
 from etl_assets.errors import EtlAssetsError, SettingsError
 from etl_assets.settings import Settings
 
@@ -36,6 +37,7 @@ def command(ctx: click.Context, listen: str) -> None:
     from etl_assets.local import database
 
     settings = Settings.from_environment()
+    require_warehouse(settings)
     logs.configure_command(verbose=ctx.obj["verbose"])
     with database(settings) as databases, listening(listen) as listener:
         _require_rights(databases)

@@ -19,7 +19,7 @@ def command() -> None:
 
     Safe to run at any time, and more than once. The roles of the database get their rights on it.
     """
-    with environment() as env:
+    with environment(creates=True) as env:
         for storage, before, after in migrate_databases(env):
             change = f"is at revision {after}" if before == after else f"went from {before or 'nothing'} to {after}"
             console().print(f"{storage} {change}.")

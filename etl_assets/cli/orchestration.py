@@ -10,7 +10,6 @@ import logging
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -24,7 +23,7 @@ from etl_assets.cli.outcome import Outcome
 from etl_assets.cli.ranges import size_of_each
 from etl_assets.graph import last_good
 from etl_assets.graph.assets.checks import of_history
-from etl_assets.graph.assets.touched import swapped_materializations, waiting_materialization
+from etl_assets.graph.assets.touched import changed_materializations, waiting_materialization
 from etl_assets.graph.keys import asset_keys, core_key, delivered_as
 from etl_assets.graph.needed import of_wanted
 from etl_assets.graph.partitions import add_files, in_load_order, neighbours, partitions_definition, stale_partitions
@@ -37,9 +36,10 @@ from etl_assets.graph.triggers.lineage import all_before
 from etl_assets.model.partitions import Periods
 from etl_assets.postgres.connection import in_session
 from etl_assets.postgres.runs import results
+from etl_assets.postgres.runs.due import due_partitions, failed_partitions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from typing import TypeAlias
 
     from etl_assets.cli.environment import Environment
@@ -60,6 +60,7 @@ class Orchestration:
     Attributes:
         broken: The files that do not load, or whose definitions are wrong, by the name of their asset.
         instance: Dagster's instance.
+        empty: The names of sources and assets that have no partitions yet, of those that were planned.
         set_aside: By source whose files were listed: names of files that cannot be keys of partitions, and why.
     """
 
@@ -71,6 +72,7 @@ class Orchestration:
         self._definitions = location.definitions
         self.broken = location.broken
         self.instance = instance
+        self.empty: list[str] = []
         self.set_aside: dict[str, Mapping[str, str]] = {}
         self._runs = InProcessRuns(env.url, self._sources, location.definitions, instance, log)
 
@@ -186,14 +188,30 @@ class Orchestration:
             return list(names.keys)
         return list(what.partitions.keys(datetime.now(tz=UTC)))
 
+    def withdrawn(self, what: Runnable, listed: Collection[str]) -> list[str]:
+        """Return the partitions of files that the publisher no longer lists, by their keys; empty for other partitions.
+
+        Args:
+            what: The declaration of the source, or the key of the asset.
+            listed: The keys of the files that it lists.
+        """
+        if isinstance(what, dg.AssetKey) or not what.has_file_partitions:
+            return []
+        return sorted({*self.instance.get_dynamic_partitions(what.name)} - {*listed})
+
     def plan(self, what: Runnable, *, everything: bool) -> list[str]:
         """Return the partitions to run, in the order of `in_load_order`.
+
+        Of files that the publisher no longer lists, these are the partitions with frozen bytes to load.
 
         Args:
             what: The declaration of the source, or the key of the asset.
             everything: Whether to run complete partitions as well.
         """
         keys = self.partitions(what)
+        withdrawn = self.withdrawn(what, keys)
+        if not keys and not withdrawn:
+            self.empty.append(what.to_user_string() if isinstance(what, dg.AssetKey) else what.name)
         if isinstance(what, dg.AssetKey):
             complete = self.instance.get_materialized_partitions(what)
         else:
@@ -202,15 +220,24 @@ class Orchestration:
             keys = [key for key in keys if key not in complete]
         if isinstance(what, dg.AssetKey):
             return keys
-        return in_session(self._url, lambda session: in_load_order(session, what, keys))
+
+        def in_order(session: Connection) -> list[str]:
+            due = due_partitions(session, what.name, what.fingerprint, what.verdict_fingerprint) if withdrawn else ()
+            return in_load_order(session, what, [*keys, *(key for key in withdrawn if key in due)])
+
+        return in_session(self._url, in_order)
 
     def stale(self, source: Source) -> set[str]:
         """Return the partitions with deliveries that must be reloaded."""
         return in_session(self._url, lambda session: stale_partitions(session, source))
 
     def _complete(self, source: Source) -> set[str]:
-        """Return the partitions that are complete, not stale, and materialized in Dagster."""
-        complete = partial(results.complete_partitions, source=source.name, fingerprint=source.fingerprint)
+        """Return the partitions that are complete, not stale, and materialized in Dagster, by runs that succeeded."""
+
+        def complete(session: Connection) -> set[str]:
+            loaded = results.complete_partitions(session, source.name, source.fingerprint)
+            return loaded - failed_partitions(session, source.name)
+
         return in_session(self._url, complete) & self.instance.get_materialized_partitions(core_key(source.name))
 
     def own_assets(self) -> list[dg.AssetKey]:
@@ -246,10 +273,12 @@ def report_reviewed(connection: Connection, source: Source, partitions: Iterable
             instance.report_runless_asset_event(event)
 
 
-def report_swapped(connection: Connection, source: Source, run_id: str) -> None:
-    """Materialize the partitions of a source whose table was replaced by a rebuild."""
+def report_changed(
+    connection: Connection, source: Source, run_id: str, partitions: Collection[str] | None = None
+) -> None:
+    """Materialize partitions of a source that a command changed; every loaded one when None."""
     with dg.DagsterInstance.get() as instance:
-        for event in swapped_materializations(source, connection, run_id):
+        for event in changed_materializations(source, connection, run_id, partitions):
             instance.report_runless_asset_event(event)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from etl_assets.cli.loading_bars import LoadingBars
 from etl_assets.cli.ranges import Range, Turns
 from etl_assets.cli.terminal import fetches_shown, progress
 from etl_assets.model.text import escape_control_characters
@@ -41,10 +42,13 @@ def run_partitions(
     Yields:
         The outcome of each partition, in the order of the plan.
     """
+    from etl_assets.load import progress as load_progress
+
     ranges = list(_ranges(dagster, plan, len(processes) or 1))
     turns = Turns(ranges, dagster.all_before())
     with progress(shown=shown) as bar, fetches_shown(bar):
         task = bar.add_task("", total=len(plan))
+        loading = LoadingBars(bar)
 
         def begun(range_: Range) -> None:
             bar.update(task, description=escape_control_characters(range_.title))
@@ -53,15 +57,18 @@ def run_partitions(
             from etl_assets.cli.side_by_side import SideBySide, in_order
             from etl_assets.extract import progress as progress_of_fetches
 
-            several = SideBySide(dagster, ranges, turns, options, begun, progress_of_fetches.say)
+            several = SideBySide(dagster, ranges, turns, options, begun, progress_of_fetches.say, loading.show)
             for number, outcomes in in_order(several.outcomes(processes)):
+                loading.end(ranges[number].name)
                 bar.advance(task, len(ranges[number].keys))
                 yield from outcomes
             several.raise_if_needed()
             return
         for range_ in ranges:
             begun(range_)
-            outcomes = dagster.run(range_.what, range_.keys, options)
+            with load_progress.shown(loading.show):
+                outcomes = dagster.run(range_.what, range_.keys, options)
+            loading.end(range_.name)
             bar.advance(task, len(range_.keys))
             yield from outcomes
             if any(outcome.concerns_all for outcome in outcomes):

@@ -1,7 +1,7 @@
 """``etl-assets preview``: shows what a run of a source would load, without a database.
 
 It fetches the bytes into a temporary folder and processes them like any batch, up to the loader. It does not check
-references and unique values, because they need the tables.
+references and unique values, because they need the tables, nor the keys that the loader compares.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from etl_assets.cli.completion import DELIVERIES, PARTITIONS, SOURCES_AND_FILES
 from etl_assets.cli.environment import declared, source_named
 from etl_assets.cli.masking import MASK, Masking
 from etl_assets.cli.run import matching_partition
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from etl_assets.ingest.batch import ReadCorrected
+    from etl_assets.landing import LandingStore
     from etl_assets.model.batch import Batch
-    from etl_assets.model.delivery import Manifest
+    from etl_assets.model.delivery import Manifest, Span
     from etl_assets.model.partitions import Partition
+    from etl_assets.postgres.ledger.quarantine import Rejected
     from etl_assets.source import Source
     from etl_assets.validate import Shape
 
@@ -39,11 +43,24 @@ _TALL_ROWS: Final = 3
 
 
 @click.command(name="preview")
-@click.argument("name", metavar="NAME|FILE")
-@click.option("--partition", "key", metavar="K", help="Key of the partition; the newest by default.")
+@click.argument("name", metavar="NAME|FILE", shell_complete=SOURCES_AND_FILES)
+@click.option(
+    "--partition",
+    "key",
+    metavar="K",
+    shell_complete=PARTITIONS,
+    help="Key of the partition; the newest by default.",
+)
+@click.option(
+    "--delivery",
+    metavar="N",
+    type=int,
+    shell_complete=DELIVERIES,
+    help="Judge the frozen bytes of this delivery, and fetch nothing; the warehouse must be there.",
+)
 @click.option("--limit", default=10, show_default=True, help="Show at most this many rejected records, and rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(name: str, key: str | None, limit: int, *, as_json: bool) -> None:
+def command(name: str, key: str | None, delivery: int | None, limit: int, *, as_json: bool) -> None:
     """Show what a run of a source would load; nothing is written, and no database is needed.
 
     Name a source, or the FILE of a declaration. Values of sensitive columns are masked. References and unique values
@@ -53,9 +70,17 @@ def command(name: str, key: str | None, limit: int, *, as_json: bool) -> None:
 
     if name.endswith(".py") and not Path(name).is_file():
         raise click.UsageError(f"There is no file {name}.")
-    preview_source(
-        catalog.load_file(Path(name)) if name.endswith(".py") else _declared_as(name), key, limit, as_json=as_json
-    )
+    source = catalog.load_file(Path(name)) if name.endswith(".py") else _declared_as(name)
+    if delivery is None:
+        preview_source(source, key, limit, as_json=as_json)
+        return
+    if key is not None:
+        raise click.UsageError("--delivery names a delivery of one partition: leave out --partition.")
+    from etl_assets.cli.delivered import opened_delivery
+
+    with opened_delivery(source, delivery) as (found, env, corrected):
+        partition = source.partition(found.partition or None)
+        _preview(source, partition, found.manifest, env.warehouse.store, limit, as_json=as_json, corrected=corrected)
 
 
 def _declared_as(name: str) -> Source:
@@ -75,28 +100,48 @@ def preview_source(source: Source, key: str | None = None, limit: int = 10, *, a
         limit: Greatest number of rejected records, and of rows, to print.
         as_json: Print one JSON object.
     """
-    from etl_assets import ingest
     from etl_assets.landing import LandingStore, land
-    from etl_assets.validate import resolve
 
     partition = source.partition(_partition_key(source, key))
     extractor = source.extractor.of_preview()
     with TemporaryDirectory(prefix="etl-assets-preview-") as folder:
         store = LandingStore(folder)
-        with progress(shown=not as_json) as bar:
-            with fetches_shown(bar):
-                manifest = land(extractor, partition, store)
-            shape = resolve(source.schema, manifest.names, f"{source.name} ({partition})", records=manifest.records)
-            preview = Preview(source, shape, limit)
-            task = bar.add_task("records", total=manifest.records)
-            for batch in ingest.batches(source, partition.key, manifest, store):
-                preview.take(batch)
-                bar.advance(task, batch.read)
-    facts = {**preview.as_json(partition, manifest), "partial": extractor.is_cut(manifest.statistics)}
+        with progress(shown=not as_json) as bar, fetches_shown(bar):
+            manifest = land(extractor, partition, store)
+        _preview(source, partition, manifest, store, limit, as_json=as_json)
+
+
+def _preview(
+    source: Source,
+    partition: Partition,
+    manifest: Manifest,
+    store: LandingStore,
+    limit: int,
+    *,
+    as_json: bool,
+    corrected: ReadCorrected | None = None,
+) -> None:
+    """Print what a run would load of bytes that are frozen in a store."""
+    from etl_assets import ingest
+    from etl_assets.validate import resolve
+
+    shape = resolve(source.schema, manifest.names, f"{source.name} ({partition})", records=manifest.records)
+    preview = Preview(source, shape, limit)
+    with progress(shown=not as_json) as bar:
+        task = bar.add_task("records", total=manifest.records)
+        for batch in ingest.batches(source, partition.key, manifest, store, corrected=corrected or _none_corrected):
+            preview.take(batch)
+            bar.advance(task, batch.read)
+    is_partial = source.extractor.of_preview().is_cut(manifest.statistics)
+    facts = {**preview.as_json(partition, manifest), "partial": is_partial}
     if as_json:
         emit(facts)
     else:
         _print(facts, preview)
+
+
+def _none_corrected(_: Span) -> Sequence[Rejected]:
+    return ()
 
 
 @dataclass
@@ -213,6 +258,8 @@ def _print(facts: Mapping[str, Any], preview: Preview) -> None:
     if preview.source.schema.lookups:
         tables = ", ".join(dict.fromkeys(lookup.table for lookup in preview.source.schema.lookups))
         out.print(f"Whether the rows that it refers to exist was not looked up: {tables}.")
+    if preview.source.schema.repeated_keys == "reject":
+        out.print("Whether records have the same key was not looked up: a run rejects those with other contents.")
     if facts["unmapped"]:
         unmapped = ", ".join(map(repr, facts["unmapped"]))
         out.print(f"Published columns that are neither declared nor ignored: {unmapped}.", markup=False)

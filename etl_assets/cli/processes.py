@@ -24,6 +24,7 @@ from etl_assets.cli import known_error
 from etl_assets.cli.environment import declared
 from etl_assets.errors import EtlAssetsError
 from etl_assets.extract import progress
+from etl_assets.load import progress as load_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from etl_assets.cli.orchestration import Orchestration, Runnable
     from etl_assets.cli.outcome import Outcome
     from etl_assets.cli.run_options import RunOptions
+    from etl_assets.load.progress import Loaded
 
 _END_SECONDS: Final = 60.0
 """How long processes may take to end after they were asked to."""
@@ -62,14 +64,21 @@ class Answer:
     """What a process has to say of its request.
 
     Attributes:
-        text: A sentence for people, while the request is executed; the empty text at its end.
+        text: A sentence for people, while the request is executed.
+        loaded: How far a delivery is loaded, while the request is executed.
         outcomes: The outcome of each partition, at the end.
         error: Class and text of the error of this package that was raised instead.
     """
 
     text: str = ""
+    loaded: Loaded | None = None
     outcomes: tuple[Outcome, ...] = ()
     error: tuple[str, str] | None = None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the request has been executed."""
+        return not self.text and self.loaded is None
 
     def raised(self) -> EtlAssetsError | None:
         """Return the error that was raised in the process; None if none was."""
@@ -152,7 +161,7 @@ class Process:
             self._is_busy = False
             self._process.join()
             return None
-        self._is_busy = bool(answer.text)
+        self._is_busy = not answer.is_last
         return answer
 
     def interrupt(self, *, kill: bool = False) -> None:
@@ -243,7 +252,7 @@ def _execute(dagster: Orchestration, what: Runnable, request: Request, connectio
             connection.send(answer)
 
     try:
-        with progress.shown(lambda text: send(Answer(text))):
+        with progress.shown(lambda text: send(Answer(text))), load_progress.shown(lambda to: send(Answer(loaded=to))):
             outcomes = dagster.run(what, request.keys, request.options, request.run_id)
     except Exception as raised:
         if (error := known_error(raised)) is None:

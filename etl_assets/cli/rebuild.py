@@ -9,6 +9,7 @@ from uuid import uuid4
 import click
 
 from etl_assets.cli import FAILED
+from etl_assets.cli.completion import SOURCES
 from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.terminal import console, count_text, emit, progress, table
 from etl_assets.model.text import escape_lines
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="rebuild")
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=SOURCES)
 @click.option("--verify", is_flag=True, help="Compare it with the table in use; exit with 1 if they differ.")
 @click.option(
     "--swap", is_flag=True, help="Put it in place of the table in use; with --verify, only if they are equal."
@@ -57,10 +58,10 @@ def command(ctx: click.Context, name: str, *, verify: bool, swap: bool, drop: bo
             swapped = swap and not (verified and verified.differing)
             built = (rebuild.swap if swapped else rebuild.build)(source, env.warehouse, run_id, show)
         if swapped:
-            from etl_assets.cli.orchestration import report_swapped
+            from etl_assets.cli.orchestration import report_changed
 
             with connected(env.url) as connection:
-                report_swapped(connection, source, run_id)
+                report_changed(connection, source, run_id)
     if as_json:
         emit({**asdict(built), "verified": verified and asdict(verified), "swapped": swapped})
     else:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from etl_assets.cli.completion import SOURCES
 from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.terminal import count_text, emit
 
 
 @click.command(name="retention")
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=SOURCES)
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each source.")
 def command(names: tuple[str, ...], *, as_json: bool) -> None:
     """Drop the rows that are older than their sources keep, as loads and a daily run of Dagster do.

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from etl_assets import project
 from etl_assets.cli import FAILED
+from etl_assets.cli.completion import PARTITIONS, SOURCES
 from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.outcome import print_outcomes
 from etl_assets.cli.partition_runs import run_partitions
 from etl_assets.cli.run_options import RunOptions
-from etl_assets.cli.terminal import console, count_text, emit
+from etl_assets.cli.suggestions import did_you_mean
+from etl_assets.cli.terminal import console, count_text, emit, error
 from etl_assets.model.text import escape_control_characters, escape_lines, quoted
 
 if TYPE_CHECKING:
@@ -30,15 +34,22 @@ STALE: Final = (
 
 
 @click.command(name="run")
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@click.option("--partition", "wanted", metavar="K", multiple=True, help="Only this one; 2013-01 means 2013-01-01.")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=SOURCES)
+@click.option(
+    "--partition",
+    "wanted",
+    metavar="K",
+    multiple=True,
+    shell_complete=PARTITIONS,
+    help="Only this one; 2013-01 means 2013-01-01.",
+)
 @click.option(
     "--all",
     "everything",
     is_flag=True,
     help="Run every partition, complete or not, and fetch what a poll finds unchanged.",
 )
-@click.option("--force", is_flag=True, help="Reload complete deliveries.")
+@click.option("--force", is_flag=True, help="Reload the newest delivery of a partition, even if it is complete.")
 @click.option(
     "--full", is_flag=True, help="Fetch everything, not only what has changed since the last fetch; compare keys now."
 )
@@ -76,6 +87,7 @@ def command(
         raise click.UsageError("--partition needs exactly one NAME, and excludes --all.")
     if file is not None and (everything or len(names) > 1 or len(wanted) > 1):
         raise click.UsageError("--file needs exactly one NAME, at most one --partition, and excludes --all.")
+    file = file and str(Path(file).absolute() if project.current() else file)
     from etl_assets.cli.processes import forked, usual_number
 
     with ExitStack() as stack:
@@ -107,7 +119,7 @@ def command(
                     emit(outcome.as_json())
             set_aside = {} if wanted else {name: names for name, names in dagster.set_aside.items() if names}
         if not as_json:
-            _report(outcomes, len(plan))
+            _report(outcomes, len(plan), dagster.empty)
             arrived = {what.table for what in chosen if not isinstance(what, dg.AssetKey)}
             _print_releasable(env, known.sources, arrived)
         _report_set_aside(set_aside)
@@ -152,7 +164,7 @@ def matching_partition(key: str, known: Sequence[str], name: str) -> str:
         raise click.UsageError(f"{key!r} matches {len(matching)} partitions of {name}: {first} … {last}.")
     first, last = (escape_control_characters(edge) for edge in (known[0], known[-1])) if known else ("", "")
     existing = f"It has {first} to {last}" if known else "It has no partitions yet"
-    raise click.UsageError(f"Source {name!r} has no partition {key!r}. {existing}.")
+    raise click.UsageError(f"Source {name!r} has no partition {key!r}.{did_you_mean(key, reversed(known))} {existing}.")
 
 
 def _chosen(dagster: Orchestration, known: Catalog, names: Sequence[str]) -> list[Runnable]:
@@ -165,10 +177,14 @@ def _chosen(dagster: Orchestration, known: Catalog, names: Sequence[str]) -> lis
     own = {key.to_user_string(): key for key in dagster.own_assets()}
     sources = set()
     for name in names:
-        if name in dagster.broken:
-            raise dagster.broken[name].error
-        if name not in own:
-            sources.add(source_named(known, name).name)
+        if name in own:
+            continue
+        of_file = name.rpartition("/")[2]
+        if of_file in dagster.broken:
+            raise dagster.broken[of_file].error
+        if of_file != name:
+            raise click.UsageError(f"There is no asset {name!r}.{did_you_mean(name, own)}")
+        sources.add(source_named(known, name).name)
     return [*in_order(known.sources, sources), *(key for name, key in own.items() if name in names)]
 
 
@@ -192,6 +208,7 @@ def _partitions(dagster: Orchestration, what: Runnable, wanted: Sequence[str], *
     if not wanted:
         return dagster.plan(what, everything=everything)
     known = dagster.partitions(what)
+    known += dagster.withdrawn(what, known)
     if known == [""]:
         raise click.UsageError(f"{_name(what)} has no partitions: leave out --partition.")
     return dict.fromkeys(matching_partition(key, known, _name(what)) for key in wanted)
@@ -206,15 +223,19 @@ def _print_stale(dagster: Orchestration, chosen: Sequence[Runnable]) -> None:
             console().print(f"{what.name}: {count_text(stale, 'partition')} {STALE}.")
 
 
-def _report(outcomes: Sequence[Outcome], planned: int) -> None:
+def _report(outcomes: Sequence[Outcome], planned: int, empty: Sequence[str]) -> None:
+    for name in empty:
+        where = "`etl-assets sources` shows where it fetches."
+        click.echo(f"{name} has no partitions yet, so that nothing of it was run. {where}", err=True)
     if not planned:
-        console().print("Every partition is complete. To run them again, use --all.")
+        if not empty:
+            console().print("Every partition is complete. To run them again, use --all.")
         return
     print_outcomes(outcomes)
     for outcome in outcomes:
         if outcome.error is not None:
             name = f"{outcome.source} {outcome.partition or ''}".strip()
-            click.echo(escape_lines(f"{name}: {outcome.error.name}: {outcome.error.message}"), err=True)
+            error(escape_lines(f"{name}: {outcome.error.name}: {outcome.error.message}"))
     if len(outcomes) < planned:
         interrupted = any(outcome.is_cancelled for outcome in outcomes)
         why = "the command was interrupted" if interrupted else "they would fail for the same reason"

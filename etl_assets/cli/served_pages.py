@@ -7,7 +7,6 @@ when they are asked for and older than `FRESH_SECONDS`.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
+
+from etl_assets.settings import variables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +78,7 @@ class ServedPages:
                 return
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-c", _WRITE, "status", "--html", str(folder)),
-                env={"ETL_ASSETS_UI_URL": self.ui_url, **os.environ},
+                env={"ETL_ASSETS_UI_URL": self.ui_url, **variables()},
                 stdout=asyncio.subprocess.DEVNULL,
             )
             await process.wait()

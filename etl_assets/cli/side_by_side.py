@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from etl_assets.cli.processes import Answer, Process
     from etl_assets.cli.ranges import Range, Turns
     from etl_assets.cli.run_options import RunOptions
+    from etl_assets.load.progress import Loaded
 
 _CANCELLED: Final = Failure(CANCELLED, ASKED_TO_END)
 _LOOK_SECONDS: Final = 0.2
@@ -43,6 +44,7 @@ class SideBySide:
         options: How to run them.
         begun: Called with each range that begins.
         say: Shows a sentence about a fetch.
+        show_loaded: Shows how far a delivery is loaded.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class SideBySide:
         options: RunOptions,
         begun: Callable[[Range], None],
         say: Callable[[str], None],
+        show_loaded: Callable[[Loaded], None],
     ) -> None:
         self._dagster = dagster
         self._ranges = ranges
@@ -60,6 +63,7 @@ class SideBySide:
         self._options = options
         self._begun = begun
         self._say = say
+        self._show_loaded = show_loaded
         self._busy: dict[Process, tuple[int, str]] = {}
         self._errors: list[Exception] = []
         self._stopped = self._interrupted = self._is_shown = False
@@ -81,8 +85,8 @@ class SideBySide:
                     break
                 for process in self._ready(signals):
                     answer = process.answer()
-                    if answer is not None and answer.text:
-                        self._say(answer.text)
+                    if answer is not None and not answer.is_last:
+                        self._pass_on(answer)
                         continue
                     if answer is not None:
                         free.insert(0, process)
@@ -119,6 +123,13 @@ class SideBySide:
                 process.interrupt(kill=self._interrupted)
             self._stopped = self._interrupted = True
         return ready
+
+    def _pass_on(self, answer: Answer) -> None:
+        """Show what a process says while it executes."""
+        if answer.loaded is not None:
+            self._show_loaded(answer.loaded)
+        else:
+            self._say(answer.text)
 
     def _end(self, process: Process, answer: Answer | None) -> tuple[int, Sequence[Outcome]]:
         """Return the number and the outcomes of the range that a process has executed."""

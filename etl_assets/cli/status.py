@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from etl_assets.cli import FAILED
+from etl_assets.cli.completion import SOURCES
 from etl_assets.cli.environment import declared, environment, source_named
 from etl_assets.cli.terminal import console, count_text, emit
 from etl_assets.model.text import escape_control_characters
@@ -23,14 +24,14 @@ _COLOURS: Final = {"broken": "bold red", "late": "red", "degraded": "yellow", "u
 
 
 @click.command(name="status")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=SOURCES)
 @click.option(
     "--html", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write pages into this folder."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each table.")
 @click.pass_context
 def command(ctx: click.Context, name: str | None, folder: Path | None, *, as_json: bool) -> None:
-    r"""Show how each table is, worst first, and what to do next; nothing in the warehouse is changed.
+    """Show how each table is, worst first, and what to do next; nothing in the warehouse is changed.
 
     \b
     broken    its newest run failed, or its file does not load
@@ -42,7 +43,7 @@ def command(ctx: click.Context, name: str | None, folder: Path | None, *, as_jso
     With NAME, show the details of one table. With --html, write a page for each table too.
 
     Exits with 1 if a table is broken, late or degraded.
-    """
+    """  # noqa: D301 -- click reads the escape
     from etl_assets.health.survey import survey
 
     with environment() as env, env.connection() as connection:
@@ -111,7 +112,6 @@ def _print_one(table: TableHealth) -> None:
         "records waiting": f"{table.open:,} open, {table.parked:,} parked",
         "open drift": f"{table.open_drift:,}",
         "open alerts": f"{table.open_alerts:,}",
-        "failed checks": ", ".join(table.failed_checks),
         "partitions failed": ", ".join(table.failed),
         "partitions missing": ", ".join(table.missing),
         "partitions to reload": ", ".join(table.stale),
@@ -120,6 +120,8 @@ def _print_one(table: TableHealth) -> None:
     for label, value in lines.items():
         if value:
             click.echo(f"  {label:21} {escape_control_characters(value)}")
+    for name, description in zip(table.failed_checks, table.check_descriptions, strict=True):
+        click.echo(f"  {f'check {name}':21} {escape_control_characters(description)}")
 
 
 def _print_findings(table: TableHealth) -> None:

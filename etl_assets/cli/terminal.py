@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
 from etl_assets.model.text import escape_control_characters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rich.console import Console
     from rich.progress import Progress
 
+_STYLES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("good", "loaded", "replayed", "resumed"), "green"),
+    **dict.fromkeys(("late", "degraded", "open", "parked"), "yellow"),
+    **dict.fromkeys(("broken", "failed", "refused"), "red"),
+}
+"""The colours of cells that are the name of a state."""
 _WIDTH: Final = 160
 """Characters of a line if the output is not a terminal."""
+
+
+def error(text: str) -> None:
+    """Print an error to standard error: its class, up to the first colon, in red if that is a terminal."""
+    name, colon, rest = text.partition(":")
+    click.echo(click.style(name, fg="red", bold=True) + colon + rest, err=True, color=_has_colours(sys.stderr))
+
+
+def _has_colours(stream: TextIO) -> bool:
+    """Return whether a stream is a terminal whose user has not asked for no colours."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 def harmless_bytes(raw: bytes) -> str:
@@ -67,24 +85,37 @@ def table(
         if cells and all(isinstance(row[position], int | float | None) for row in cells):
             column.justify = "right"
     for number, row in enumerate(cells, start=1):
-        grid.add_row(*(Text(_cell(value)) for value in row), end_section=total and number == len(cells) - 1)
+        grid.add_row(
+            *(Text(_cell(value), style=_STYLES.get(value, "") if isinstance(value, str) else "") for value in row),
+            end_section=total and number == len(cells) - 1,
+        )
     console().print(grid)
 
 
-def progress(*, shown: bool = True) -> Progress:
-    """Return a progress bar on standard error; it shows nothing if that is not a terminal."""
+@contextmanager
+def progress(*, shown: bool = True) -> Iterator[Progress]:
+    """Show a progress bar on standard error for a block; it shows nothing if that is not a terminal.
+
+    Dagster redirects standard error while a run is executed in this process, so the bar has a descriptor of its own.
+    """
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console(err=True),
-        transient=True,
-        disable=not (shown and sys.stderr.isatty()),
-    )
+    is_shown = shown and sys.stderr.isatty()
+    with ExitStack() as stack:
+        own = stack.enter_context(os.fdopen(os.dup(sys.stderr.fileno()), "w")) if is_shown else None
+        yield stack.enter_context(
+            Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                console=console(err=True) if own is None else Console(file=own, highlight=False),
+                transient=True,
+                disable=not is_shown,
+            )
+        )
 
 
 @contextmanager

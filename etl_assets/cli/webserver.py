@@ -26,6 +26,7 @@ from dagster._utils.log import configure_loggers
 from dagster_webserver.app import create_app_from_workspace_process_context
 
 from etl_assets.cli.guard import Guard
+from etl_assets.cli.run_origin import CODE_LOCATION
 from etl_assets.cli.served_pages import ServedPages
 from etl_assets.logs import are_json
 from etl_assets.settings import Settings
@@ -33,7 +34,6 @@ from etl_assets.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CODE: Final = "etl_assets.definitions"
 _CODE_SERVER_LOG: Final = "warning"
 _CLOSE_SECONDS: Final = 5
 _END_SECONDS: Final = 20.0
@@ -55,7 +55,7 @@ def main(host: str, port: int, log_level: str, folder: str) -> None:
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         instance = stack.enter_context(DagsterInstance.get())
         instance.optimize_for_webserver(_STATEMENT_MILLISECONDS, _RECYCLE_SECONDS, _MORE_CONNECTIONS)
-        code = ModuleTarget(_CODE, attribute=None, working_directory=folder, location_name=_CODE)
+        code = ModuleTarget(CODE_LOCATION, attribute=None, working_directory=folder, location_name=CODE_LOCATION)
         servers = stack.enter_context(ProxyServerManager(instance, code, _CODE_SERVER_LOG))
         workspace = Path(stack.enter_context(tempfile.TemporaryDirectory()), "workspace.yaml")
         workspace.write_text(yaml.dump({"load_from": servers.get_code_server_specs()}))

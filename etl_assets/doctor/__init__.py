@@ -11,7 +11,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.doctor.declarations import VERSIONS_FOLLOW, compare_declarations
-from etl_assets.doctor.frozen_bytes import BYTES_ARE_FROZEN, MANIFESTS_DESCRIBE_BYTES, examine_store, verify_bytes
+from etl_assets.doctor.frozen_bytes import (
+    BYTES_ARE_FROZEN,
+    MANIFESTS_DESCRIBE_BYTES,
+    REDACTED_BYTES_ARE_GONE,
+    examine_store,
+    verify_bytes,
+)
 from etl_assets.doctor.sample import lot
 from etl_assets.doctor.source_reading import OF_READING, Extent, SourceReading
 from etl_assets.postgres.connection import connected
@@ -38,6 +44,7 @@ INVARIANTS: Final = (
     VERSIONS_FOLLOW,
     BYTES_ARE_FROZEN,
     MANIFESTS_DESCRIBE_BYTES,
+    REDACTED_BYTES_ARE_GONE,
     *OF_READING,
 )
 """Every invariant that this package examines."""

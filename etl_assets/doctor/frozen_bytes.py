@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import DeliveryDamagedError, DeliveryError
-from etl_assets.postgres.ledger import deliveries, examination
+from etl_assets.postgres.ledger import deliveries, examination, redactions
 from etl_assets.postgres.ledger.invariants import Invariant
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ MANIFESTS_DESCRIBE_BYTES: Final = Invariant(
     "Restore the manifest from a backup, or run the partition with `etl-assets run NAME --partition KEY --force`, "
     "which fetches and indexes the bytes again",
 )
+REDACTED_BYTES_ARE_GONE: Final = Invariant(
+    "redacted_bytes_are_gone",
+    "The landing store has no bytes from which records were redacted, unless another delivery has the same",
+    "Finish the redaction: etl-assets redact NAME",
+)
 
 
 def examine_store(connection: Connection, store: LandingStore) -> Iterator[Violation]:
@@ -47,6 +52,11 @@ def examine_store(connection: Connection, store: LandingStore) -> Iterator[Viola
             yield BYTES_ARE_FROZEN.violation(subject, problem)
         elif problem := _manifest_problem(connection, store, id_, sha256):
             yield MANIFESTS_DESCRIBE_BYTES.violation(subject, problem)
+    for source in redactions.sources(connection):
+        for sha256 in redactions.to_remove(connection, source):
+            if store.size(sha256) is not None:
+                problem = f"still has bytes {sha256} from which records of it were redacted"
+                yield REDACTED_BYTES_ARE_GONE.violation(f"the landing store, for {source},", problem)
 
 
 def verify_bytes(connection: Connection, store: LandingStore) -> Iterator[Violation]:

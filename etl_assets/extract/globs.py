@@ -37,8 +37,9 @@ def only_file(paths: Sequence[str], location: str) -> str:
         DeliveryError: If there are several.
     """
     if not paths:
+        bracket = " If a name has a bracket, write [[] for it, since it is a glob." if "[" in location else ""
         raise DeliveryMissingError(
-            f"No file matches {without_secrets(location)}. Nothing was written. Check the location."
+            f"No file matches {without_secrets(location)}. Nothing was written. Check the location.{bracket}"
         )
     if len(paths) > 1:
         raise DeliveryError(

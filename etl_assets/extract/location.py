@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from etl_assets.errors import DeclarationError, DeliveryMissingError
 from etl_assets.model.partitions import Files, Periods
 from etl_assets.model.text import escape_control_characters
+from etl_assets.project import path_in_project
 
 if TYPE_CHECKING:
     from etl_assets.model.partitions import Partition, Partitioning
@@ -136,13 +137,13 @@ def fill_in(location: str, partition: Partition) -> str:
 
 
 def local_path(location: str) -> str:
-    """Return the path of a local file or glob, with ``~`` and ``package:`` resolved.
+    """Return the path of a local file or glob, with ``~``, ``package:`` and the folder of the project resolved.
 
     Raises:
         DeliveryMissingError: If the package is not installed.
     """
     if not location.startswith(PACKAGE):
-        return str(Path(location.removeprefix("file://")).expanduser())
+        return path_in_project(str(Path(location.removeprefix("file://")).expanduser()))
     name, _, inside = location.removeprefix(PACKAGE).partition("/")
     spec = importlib.util.find_spec(name) if name and "." not in name else None
     folders = spec.submodule_search_locations if spec is not None else None

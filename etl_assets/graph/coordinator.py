@@ -32,14 +32,14 @@ class DeclaredTagsCoordinator(QueuedRunCoordinator["dg.DagsterInstance"]):
     def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
         """Tag a run, and let it wait."""
         run = context.dagster_run
-        declared = tags_of(_metadata(run, context.workspace))
+        declared = tags_of(_declared(run, context.workspace))
         if tags := {tag: value for tag, value in declared.items() if tag not in run.tags}:
             self._instance.add_run_tags(run.run_id, tags)
         return super().submit_run(context)
 
 
-def _metadata(run: dg.DagsterRun, workspace: BaseWorkspaceRequestContext) -> Iterator[Mapping[str, Any]]:
-    """Yield the metadata of a run's assets, as its code location describes them; none if it does not load now."""
+def _declared(run: dg.DagsterRun, workspace: BaseWorkspaceRequestContext) -> Iterator[Mapping[str, Any]]:
+    """Yield metadata and tags of each asset of a run, as its code location has them; none if it does not load now."""
     origin = run.remote_job_origin
     if origin is None or not workspace.has_code_location(origin.location_name):
         return
@@ -47,4 +47,5 @@ def _metadata(run: dg.DagsterRun, workspace: BaseWorkspaceRequestContext) -> Ite
     graph = location.get_repository(origin.repository_origin.repository_name).asset_graph
     for key in assets_of(run):
         if graph.has(key):
-            yield {name: entry.value for name, entry in graph.get(key).metadata.items()}
+            asset = graph.get(key)
+            yield {**{name: entry.value for name, entry in asset.metadata.items()}, **asset.tags}

@@ -11,8 +11,9 @@ import dagster as dg
 
 from etl_assets import ingest, rebuild
 from etl_assets.errors import RebuildError
-from etl_assets.graph.assets.touched import log_touched, swapped_materializations
+from etl_assets.graph.assets.touched import changed_materializations, log_touched
 from etl_assets.graph.keys import REBUILD, REBUILD_STEP, REPLAY, REPLAY_STEP, WAREHOUSE, asset_keys
+from etl_assets.graph.runs.failures import message_first
 from etl_assets.graph.runs.retries import retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.postgres.connection import connected
@@ -56,7 +57,8 @@ def replay_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
     )
     def replay_records(context: dg.OpExecutionContext) -> None:
         config = context.op_config
-        _replay(context, _named(config["source"], sources), config.get("ids"), released=config["released"])
+        with message_first(context.log, context.retry_number):
+            _replay(context, _named(config["source"], sources), config.get("ids"), released=config["released"])
 
     @dg.job(
         name=REPLAY,
@@ -102,7 +104,8 @@ def rebuild_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
     )
     def rebuild_table(context: dg.OpExecutionContext) -> None:
         config = context.op_config
-        _rebuild(context, _named(config["source"], sources), verify=config["verify"], swap=config["swap"])
+        with message_first(context.log, context.retry_number):
+            _rebuild(context, _named(config["source"], sources), verify=config["verify"], swap=config["swap"])
 
     @dg.job(
         name=REBUILD,
@@ -147,7 +150,7 @@ def _rebuild(context: dg.OpExecutionContext, source: Source, *, verify: bool, sw
             context.log.warning("Delivery %d was refused: %s", refused.id, refused.reason)
         if swap:
             with connected(warehouse.url) as connection:
-                for event in swapped_materializations(source, connection, context.run_id):
+                for event in changed_materializations(source, connection, context.run_id):
                     context.log_event(event)
     record.end()
 

@@ -50,6 +50,11 @@ def table_of(key: dg.AssetKey) -> str:
     return ".".join(key.path[-2:] if len(key.path) > 1 else ("public", *key.path))
 
 
+def key_of(table: str) -> dg.AssetKey:
+    """Return the key of the asset of a table ``schema.table``; one in ``public`` has a key with one part."""
+    return dg.AssetKey(table.removeprefix("public.").split("."))
+
+
 def delivered_as(key: dg.AssetKey) -> str:
     """Return the name under which ``etl.delivery`` has the deliveries of an asset.
 

@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 def of_everything(settings: Settings) -> Location:
     """Load every file, and build the code location."""
-    known = catalog.of_settings(settings)
+    return of_catalog(catalog.of_settings(settings), settings)
+
+
+def of_catalog(known: Catalog, settings: Settings) -> Location:
+    """Build the code location of everything, from what all files declare."""
     remembered = last_good.read(settings.home) if known.broken else {}
     return location(known.sources, known.modules, known.broken.values(), remembered)
 

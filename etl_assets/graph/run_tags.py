@@ -1,8 +1,8 @@
-"""The tags by which a launcher places a run: its queue, and the limits of its pod.
+"""The tags of a run: its source, and those by which a launcher places it, its queue and the limits of its pod.
 
-Each asset of a source has them in its metadata, and `DeclaredTagsCoordinator` makes tags of them when a run is
-submitted, in whatever way. The names of the tags are those of dagster-celery and dagster-k8s, which need not be
-installed.
+Each asset of a source says them, in its tags and its metadata, and `DeclaredTagsCoordinator` makes tags of them when a
+run is submitted, in whatever way. The names of the tags of launchers are those of dagster-celery and dagster-k8s, which
+need not be installed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from etl_assets.graph.keys import REBUILD, REBUILD_STEP, REPLAY, REPLAY_STEP, core_key
+from etl_assets.graph.keys import REBUILD, REBUILD_STEP, REPLAY, REPLAY_STEP, SOURCE_TAG, core_key
 from etl_assets.model.limits import Limits
 
 if TYPE_CHECKING:
@@ -51,17 +51,20 @@ def assets_of(run: dg.DagsterRun) -> Collection[dg.AssetKey]:
     return {*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())}
 
 
-def tags_of(metadata: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+def tags_of(declared: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return the tags of a run.
 
     Args:
-        metadata: Of its assets. If they name one queue, the run goes there, and if they name several, where all runs go
-            that name none. Of several limits the highest applies.
+        declared: Metadata and tags of each of its assets. If they name one source, the run is of that source. If they
+            name one queue, the run goes there, and if they name several, where all runs go that name none. Of several
+            limits the highest applies.
     """
-    known = list(metadata)
+    known = list(declared)
+    sources = {entry[SOURCE_TAG] for entry in known if SOURCE_TAG in entry}
     queues = {entry[QUEUE] for entry in known if QUEUE in entry}
     limits = _resources([Limits(**entry[LIMITS]) for entry in known if LIMITS in entry])
-    tags = {QUEUE_TAG: queues.pop()} if len(queues) == 1 else {}
+    tags = {SOURCE_TAG: sources.pop()} if len(sources) == 1 else {}
+    tags |= {QUEUE_TAG: queues.pop()} if len(queues) == 1 else {}
     if limits:
         tags[POD_TAG] = json.dumps({"container_config": {"resources": {"limits": limits}}})
     return tags

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
+from etl_assets.errors import IncompatibleTableError
 from etl_assets.model.checks import DRIFT, REJECTED_SHARE
 from etl_assets.model.cron_times import CronTimes
 from etl_assets.model.trigger import After, Cron, OnChange
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from etl_assets.postgres.health.facts import Facts, FailedCheck, PartitionState
     from etl_assets.source import Source
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Health = Literal["broken", "late", "degraded", "unknown", "good"]
 WORST_FIRST: Final[tuple[Health, ...]] = get_args(Health)
 WELL: Final = frozenset({"good", "unknown"})
+_IF_GONE: Final = " If the publisher withdrew it for good, close its alert: etl-assets alerts list --source {}."
 GRACE: Final = timedelta(minutes=15)
 """How long after a time of its trigger a source may be without a run that served it."""
 
@@ -61,6 +63,7 @@ class TableHealth:
         open_drift: How many changes of what is published are open.
         open_alerts: How many alerts are open.
         failed_checks: The checks that failed in the newest verdict.
+        check_descriptions: What each of these says; it may name what the publisher publishes, so that no page has it.
         missing: Partitions that should be loaded and are not.
         stale: Partitions with a delivery to reload.
         failed: Partitions whose newest run failed.
@@ -81,6 +84,7 @@ class TableHealth:
     open_drift: int = 0
     open_alerts: int = 0
     failed_checks: tuple[str, ...] = ()
+    check_descriptions: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
@@ -105,16 +109,20 @@ def judge(source: Source, facts: Facts | None, stale: Sequence[str], now: dateti
         now: The time of the database.
     """
     text, at = next_due(source, now)
-    if facts is None or (facts.newest is None and facts.loaded_at is None):
+    if facts is None or (facts.newest is None and facts.loaded_at is None and not facts.unfinished):
         why = "It was never run." if facts is None or facts.under_way_since is None else "Its first run is in progress."
         return TableHealth(source.name, "unknown", why, owner=source.owner, next_due=text, next_due_at=at)
     missing = missing_partitions(source, facts, now)
-    failed = tuple(state for state in facts.partitions if state.status in {"failed", "crashed"})
+    can_run = _can_run(source, now)
+    failed = tuple(s for s in facts.partitions if s.status in {"failed", "crashed"} and can_run(s.partition))
+    failing = {state.partition for state in failed}
+    unfinished = [partition for partition in facts.unfinished if can_run(partition) and partition not in failing]
+    shown = [check for check in facts.failed_checks if check.name != DRIFT or facts.drift.number]
     checks = _own_checks(source, facts.failed_checks)
     reasons = [
         *_of_runs(source, facts, failed),
         *_of_time(source, facts, now),
-        *_of_partitions(source, missing, stale),
+        *_of_partitions(source, missing, stale, unfinished),
         *_of_records(source, facts),
         *_of_checks(source, facts, checks),
     ]
@@ -132,7 +140,8 @@ def judge(source: Source, facts: Facts | None, stale: Sequence[str], now: dateti
         parked=facts.parked,
         open_drift=facts.drift.number,
         open_alerts=facts.alerts.number,
-        failed_checks=tuple(check.name for check in facts.failed_checks),
+        failed_checks=tuple(check.name for check in shown),
+        check_descriptions=tuple(check.description for check in shown),
         missing=missing,
         stale=tuple(stale),
         failed=tuple(state.partition for state in failed),
@@ -143,11 +152,22 @@ def judge(source: Source, facts: Facts | None, stale: Sequence[str], now: dateti
     )
 
 
-def judge_broken(file: BrokenFile) -> TableHealth:
-    """Return the health of the table of a file that does not load."""
+def judge_broken(file: BrokenFile, facts: Facts) -> TableHealth:
+    """Return the health of the table of a file that does not load, with what the database says of it."""
     why = f"Its file does not load. {file.problem}"
     remedy = f"Correct {file.path}"
-    return TableHealth(file.name, "broken", why, findings=(Finding("broken", why, None, remedy),))
+    return TableHealth(
+        name=file.name,
+        health="broken",
+        why=why,
+        findings=(Finding("broken", why, None, remedy),),
+        open=facts.open,
+        parked=facts.parked,
+        open_drift=facts.drift.number,
+        open_alerts=facts.alerts.number,
+        rows=facts.rows,
+        loaded_at=facts.loaded_at,
+    )
 
 
 def next_due(source: Source, now: datetime) -> tuple[str, datetime | None]:
@@ -182,19 +202,31 @@ def missing_partitions(source: Source, facts: Facts, now: datetime) -> tuple[str
     return tuple(key for key in keys if key not in loaded)
 
 
+def _can_run(source: Source, now: datetime) -> Callable[[str], bool]:
+    """Return whether a partition is one that can be run: what became of another, no run can change any more."""
+    if source.partitions is None:
+        return lambda partition: not partition
+    if source.has_file_partitions:
+        return bool  # any with a name: which files there are, only the publisher knows
+    return frozenset(source.partitions.keys(now)).__contains__
+
+
 def _of_runs(source: Source, facts: Facts, failed: Sequence[PartitionState]) -> Iterator[Finding]:
     if not failed:
         return
     since = min((state.started_at for state in failed if state.started_at is not None), default=None)
-    newest = facts.newest
+    newest, run = facts.newest, f"etl-assets run {source.name}"
+    gone = _IF_GONE.format(source.name) if source.has_file_partitions else ""
     if newest is not None and newest in failed:
         happened = "crashed" if newest.status == "crashed" else f"failed with {newest.error_class or 'an error'}"
         what = f"The newest run {happened}" + (f", of partition {newest.partition}." if newest.partition else ".")
-        yield Finding("broken", what, newest.started_at, f"etl-assets run {source.name}")
+        needs_rebuild = newest.error_class == IncompatibleTableError.__name__
+        remedy = f"etl-assets rebuild {source.name} --swap && {run}" if needs_rebuild else run
+        yield Finding("broken", f"{what}{gone}", newest.started_at, remedy)
         failed = [state for state in failed if state is not newest]
     if failed:
         what = f"The newest runs of {_count(len(failed), 'partition')} failed: {_some([s.partition for s in failed])}."
-        yield Finding("degraded", what, since, f"etl-assets run {source.name}")
+        yield Finding("degraded", f"{what}{gone}", since, run)
 
 
 def _of_time(source: Source, facts: Facts, now: datetime) -> Iterator[Finding]:
@@ -219,14 +251,24 @@ def _not_served(times: CronTimes, facts: Facts, now: datetime) -> datetime | Non
     return due if served is None or served < due else None
 
 
-def _of_partitions(source: Source, missing: Sequence[str], stale: Sequence[str]) -> Iterator[Finding]:
+def _of_partitions(
+    source: Source, missing: Sequence[str], stale: Sequence[str], unfinished: Sequence[str]
+) -> Iterator[Finding]:
     run = f"etl-assets run {source.name}"
     if missing:
         are = _verb(len(missing), "is", "are")
         yield Finding("degraded", f"{_count(len(missing), 'partition')} {are} missing: {_some(missing)}.", None, run)
     if stale:
-        which = f": {_some(stale)}" if any(stale) else ""
-        why = f"{_count(len(stale), 'partition')} to reload, read under another declaration{which}."
+        which = f" ({_some(stale)})" if any(stale) else ""
+        why = (
+            f"{_count(len(stale), 'partition')} to reload{which}: the declaration or a correction changed, or another "
+            "delivery changed rows that may be here too."
+        )
+        yield Finding("degraded", why, None, run)
+    if unfinished:
+        which = f": {_some(unfinished)}" if any(unfinished) else ""
+        has = _verb(len(unfinished), "has", "have")
+        why = f"{_count(len(unfinished), 'partition')} {has} a delivery that no run has loaded to its end{which}."
         yield Finding("degraded", why, None, run)
 
 

@@ -19,10 +19,11 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from etl_assets.explain import stories
 from etl_assets.health import pictures
 from etl_assets.model.text import escape_control_characters
-from etl_assets.model.trigger import After
 from etl_assets.postgres.alerts.alerts import clock
+from etl_assets.postgres.explain.stories import newest_first
 from etl_assets.postgres.health import histories
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from etl_assets.catalog import Catalog
+    from etl_assets.explain import DeliveryStory
     from etl_assets.health.judgement import TableHealth
     from etl_assets.postgres.connection import Connection
     from etl_assets.source import Source
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 FOLDER: Final = "status"
 _TABLES: Final = "tables"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
+_MOST_STORIES: Final = 5
+"""So many of the newest deliveries have their stories on a page."""
 _FEWEST_ROWS: Final = 5
 """The mean of fewer rows says too much about each."""
 
@@ -142,18 +146,14 @@ def _details(connection: Connection, known: Catalog, source: Source) -> dict[str
         "causes": histories.causes(connection, source.name),
         "changes": histories.changes(connection, source.name),
         "alerts": histories.open_alerts(connection, source.name),
-        "downstream": downstream(known, source),
+        "downstream": known.downstream(source),
+        "stories": _stories(connection, source),
     }
 
 
-def downstream(known: Catalog, source: Source) -> list[str]:
-    """Return the names of the sources that refer to a source's table, or run after it."""
-    asset = f"core/{source.name}"
-    return sorted(
-        name
-        for name, other in known.sources.items()
-        if source.table in other.parents or (isinstance(other.trigger, After) and asset in other.trigger.assets)
-    )
+def _stories(connection: Connection, source: Source) -> list[DeliveryStory]:
+    ids = [id_ for id_, _ in newest_first(connection, source.name, _MOST_STORIES)]
+    return stories(connection, ids, {source.name: source.fingerprint})
 
 
 def _columns(connection: Connection, source: Source) -> list[_ColumnRow]:

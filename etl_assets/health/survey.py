@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.health.judgement import WORST_FIRST, judge, judge_broken
 from etl_assets.postgres.alerts.alerts import clock
-from etl_assets.postgres.health.facts import facts
+from etl_assets.postgres.health.facts import Facts, facts
 from etl_assets.postgres.ledger import deliveries
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def survey(connection: Connection, known: Catalog) -> list[TableHealth]:
         judge(source, by_source.get(name), _stale(connection, source) if name in by_source else (), now)
         for name, source in known.sources.items()
     ]
-    tables += [judge_broken(file) for file in known.broken.values()]
+    tables += [judge_broken(file, by_source.get(file.name, Facts())) for file in known.broken.values()]
     return sorted(tables, key=lambda table: (WORST_FIRST.index(table.health), table.name))
 
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from etl_assets.errors import DeliveryError
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.extract.formats.fixed_width import FixedWidth
-from etl_assets.infer.columns import PublishedColumn, as_text, infer_column
+from etl_assets.infer.columns import PublishedColumn, infer_column
 from etl_assets.infer.declaration import Inference, declaration
 from etl_assets.infer.extractors import DeclaredExtractor
 from etl_assets.infer.file import opened, opened_by
-from etl_assets.infer.keys import fallback_key, key_candidates
+from etl_assets.infer.keys import key_candidates
 from etl_assets.infer.names import check_source_name, source_name
 from etl_assets.infer.recognised import Recognised
 from etl_assets.infer.recognition import recognise
@@ -45,6 +45,8 @@ __all__ = [
     "infer_of_extractor",
     "source_name",
 ]
+
+_WITHOUT_NAME: Final = "the header has no name for it: what is it?"
 
 
 @contextmanager
@@ -78,7 +80,7 @@ def infer(
     """Infer the declaration of a source from a file, which exists for a block.
 
     Args:
-        location: Path or URL of the file.
+        location: Path or URL of the file. A person names it, so that its host may be in a private network.
         name: Of the source.
         sources: The sources that are declared already, for references.
         member: Glob for the members of an archive; the largest one that matches is read.
@@ -103,15 +105,13 @@ def _inferred(
     _check_columns(file, sample)
     columns = infer_columns(sample)
     keys = key_candidates(sample.frame, columns)
-    if not keys and not fallback_key(columns):
-        columns = [*map(as_text, columns[:1]), *columns[1:]]
     columns = _with_references(columns, likely_references(columns, sources, name))
     return Inference(name, file, recognised, sample, columns, keys, password)
 
 
 def _check_columns(file: File, sample: Sample) -> None:
     """Refuse more columns than a table may have, before each is looked at."""
-    count = sum(map(bool, sample.frame.columns))
+    count = len(sample.names)
     if count > MAX_COLUMNS:
         raise DeliveryError(
             f"{file.shown} has {count:,} columns; a source may have {MAX_COLUMNS}. Nothing was inferred. If the names "
@@ -141,13 +141,14 @@ def _read(file: File, recognised: Recognised) -> tuple[Recognised, Sample]:
 
 
 def infer_columns(sample: Sample) -> Sequence[InferredColumn]:
-    """Infer the columns of a sample, those without a name left out."""
+    """Infer the columns of a sample; one without a name is left out if it says nothing."""
     taken: list[str] = []
     columns: list[InferredColumn] = []
-    for published in filter(None, sample.frame.columns):
+    for published in sample.names:
         name = column_name(published, taken)
         taken.append(name)
         cells = sample.frame.get_column(published)
         column = PublishedColumn(published, cells, sample.decimal, sample.canonical, sample.types.get(published))
-        columns.append(infer_column(column, name))
+        inferred = infer_column(column, name)
+        columns.append(inferred if published else replace(inferred, doubts=(*inferred.doubts, _WITHOUT_NAME)))
     return columns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -135,17 +135,6 @@ def infer_column(published: PublishedColumn, name: str) -> InferredColumn:
     )
 
 
-def as_text(inferred: InferredColumn) -> InferredColumn:
-    """Return a column as text, with a question unless it is one, so that it can be the key where no other can."""
-    if inferred.column.type.name == "text":
-        return inferred
-    column = Column(
-        inferred.column.name, "text", published_as=inferred.column.published_as, strip=inferred.column.strip
-    )
-    doubt = f"{inferred.column.type.name}, but text so that it can be the key: which columns identify a record?"
-    return replace(inferred, column=column, doubts=(*inferred.doubts, doubt))
-
-
 def _records_without_value(counts: pl.DataFrame, column: Column) -> int:
     """Return the number of records whose cell is a null word, or blank if blanks are removed."""
     value = pl.col("value").str.strip_chars() if column.strip else pl.col("value")
@@ -225,7 +214,7 @@ def _of_moments(moments: Any) -> Iterator[_Findings]:
 
 
 def _of_fractions(values: pl.Series, published: PublishedColumn) -> Iterator[_Findings]:
-    """Yield decimal or float for numbers with fractions: decimal for money, and where a float loses digits."""
+    """Yield decimal or float for numbers with fractions: decimal for money, and where a float loses digits; or text."""
     plain = values.str.replace(published.decimal, ".", literal=True)
     parts = plain.str.extract_groups(r"\A[+-]?([0-9]*)\.?([0-9]*)\z").struct.unnest()
     if parts.to_series(0).null_count():
@@ -234,11 +223,16 @@ def _of_fractions(values: pl.Series, published: PublishedColumn) -> Iterator[_Fi
     whole, fraction = (parts.to_series(n).str.len_bytes() for n in (0, 1))
     scale, digits = _greatest(fraction), _greatest(whole) + _greatest(fraction)
     is_amount = is_money(published.name) or (fraction.n_unique() == 1 and 0 < scale <= _MONEY)
-    if digits <= MAX_DECIMAL_DIGITS and (is_amount or not _are_floats(plain)):
+    are_floats = _are_floats(plain)
+    if digits <= MAX_DECIMAL_DIGITS and (is_amount or not are_floats):
         least = MINOR_DIGITS if is_currency(published.name) else 0
         yield _Findings("decimal", {"scale": max(scale, least)})
-    else:
+    elif are_floats:
         yield _Findings("float")
+    else:
+        yield _Findings(
+            doubts=["numbers with more digits than a decimal or a float can keep: text, so that none is lost"]
+        )
 
 
 def _are_floats(values: pl.Series) -> bool:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
+from etl_assets.extract.access.http import Http
 from etl_assets.extract.location import without_secrets
-from etl_assets.infer.keys import fallback_key
+from etl_assets.infer.keys import can_identify, may_be_measure
 from etl_assets.infer.python import argument, call, class_names, text_of, written
+from etl_assets.infer.recognised import as_sentence
 from etl_assets.model.text import escape_control_characters, names_text
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 _WIDTH: Final = 120
 _INDENT: Final = " " * 12
 _MOST_MEMBERS: Final = 5
+_NEAR: Final = 0.9
+"""A column with so many different values for each record may be the key of a file in which some records are twice."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +54,20 @@ class Inference:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The key to declare: the likeliest candidate, or else the fallback."""
-        if self.keys:
-            return self.keys[0]
-        return fallback_key(self.columns) or tuple(inferred.column.name for inferred in self.columns[:1])
+        """The key to declare, the likeliest candidate; empty if no columns identify a record."""
+        return self.keys[0] if self.keys else ()
 
     @property
     def key_is_open(self) -> bool:
         """Whether the file does not show what identifies a record."""
-        return not self.keys or self.sample.frame.height == 1
+        return not self.keys or self.sample.frame.height == 1 or bool(self.measures_in_key)
+
+    @property
+    def measures_in_key(self) -> list[str]:
+        """Columns of the key with integers that may be measures, which only happen to differ."""
+        return [
+            column.column.name for column in self.columns if column.column.name in self.key and may_be_measure(column)
+        ]
 
 
 def declaration(inference: Inference) -> str:
@@ -67,8 +76,12 @@ def declaration(inference: Inference) -> str:
     by = inference.file.by
     if by is None:
         names |= {"FileExtractor", *class_names(inference.recognised.format)}
+    if inference.file.private:
+        names.add("Http")
     if inference.password is not None:
         names.add("Secret")
+    if not inference.key:
+        names.add(_keyless_mode(inference))
     one_line = f"from etl_assets import {', '.join(sorted(names))}"
     lines = [one_line] if len(one_line) <= _WIDTH else _lines_of_import(sorted(names))
     if by is not None:
@@ -92,6 +105,7 @@ def declaration(inference: Inference) -> str:
             *_key(inference),
             "    ),",
             *(["    partitions=PARTITIONS,"] if by and by.partitions else []),
+            *_write(inference),
             *_max_rejected(inference),
             ")",
             "",
@@ -111,7 +125,7 @@ def _docstring(inference: Inference) -> Iterator[str]:
     yield ""
     member = f", member {_in_docstring(file.member)}" if file.member else ""
     text = (
-        f"`etl-assets infer` wrote this from {read} of {_in_docstring(file.name)}{member}. It accepts each record"
+        f"This was inferred from {read} of {_in_docstring(file.name)}{member}. It accepts each record"
         f"{' but those that are counted below' if sample.malformed else ''}. Whether it is right, a person decides: "
         "each comment is what was seen, or a question."
     )
@@ -143,6 +157,8 @@ def _extractor(inference: Inference) -> Iterator[str]:
         yield from _comment(f"{len(file.others):,} smaller members of the archive match, too: {shown}.", "        ")
     if file.pattern != "*":
         yield from written(argument("member", file.pattern), "        ")
+    if file.private:
+        yield from written(argument("access", Http(private=True)), "        ")
     if inference.password is not None and file.member:
         yield from written(argument("password", inference.password), "        ")
     yield "    ),"
@@ -187,14 +203,48 @@ def _free_default(inferred: InferredColumn, inference: Inference) -> str:
 def _key(inference: Inference) -> Iterator[str]:
     if inference.sample.frame.height == 1:
         yield from _comment("One record does not show which columns identify a record. Which do?", "        ")
-    elif inference.key_is_open:
-        yield from _comment("No columns, up to three together, identify a record. Which do?", "        ")
+    elif not inference.keys:
+        nearest = _nearest_key(inference)
+        yield from _comment(f"No columns, up to three together, identify a record{nearest}. Which do?", "        ")
     for other in inference.keys[1:]:
         shown = ", ".join(other)
         yield from _comment(f"These identify a record, too: {shown}.", "        ")
-    yield from written(argument("key", inference.key), "        ")
-    if "" in inference.sample.frame.columns:
+    if inference.sample.frame.height > 1 and (measures := inference.measures_in_key):
+        same = f"{names_text(measures)} may count or measure something, so that two records can have the same"
+        yield from _question(f"{same}. Then only the last one stays. Is this the key?", "        ")
+    if inference.key:
+        yield from written(argument("key", inference.key), "        ")
+    if "" in inference.sample.frame.columns and "" not in inference.sample.names:
+        yield from _comment("The column without a name numbers the records, or is empty.", "        ")
         yield '        ignored=("",),'
+
+
+def _nearest_key(inference: Inference) -> str:
+    """Return, as a part of a sentence, the column that is nearest to identify a record; empty if none is near."""
+    records = inference.sample.frame.height
+    able = [inferred for inferred in inference.columns if can_identify(inferred) and not inferred.nulls]
+    nearest = max(able, key=lambda inferred: inferred.distinct, default=None)
+    if nearest is None or nearest.distinct < _NEAR * records:
+        return ""
+    return f"; {nearest.column.name} nearly does, with {nearest.distinct:,} values in {records:,} records"
+
+
+def _keyless_mode(inference: Inference) -> str:
+    """Return the write mode that loses no record without a key."""
+    by = inference.file.by
+    return "Append" if by is not None and by.extractor.delivers_changes else "Replace"
+
+
+def _write(inference: Inference) -> Iterator[str]:
+    """Write the mode of a table without a key, which keeps every record."""
+    if inference.key:
+        return
+    mode = _keyless_mode(inference)
+    text = "Without a key the table has the records of the newest delivery, as they are."
+    if mode == "Append":
+        text = "Without a key every record that is fetched is added, also one that was fetched before."
+    yield from _comment(f"{text} With a key, leave write= out.", "    ")
+    yield f"    write={mode}(),"
 
 
 def _max_rejected(inference: Inference) -> Iterator[str]:
@@ -207,7 +257,7 @@ def _max_rejected(inference: Inference) -> Iterator[str]:
 
 def _question(doubt: str, indent: str) -> Iterator[str]:
     """Write what a person must decide. The command counts these."""
-    yield from _comment(f"{doubt[:1].upper()}{doubt[1:]}{'' if doubt.endswith('?') else '.'}", indent)
+    yield from _comment(as_sentence(doubt), indent)
 
 
 def _comment(text: str, indent: str) -> Iterator[str]:

@@ -37,6 +37,7 @@ _COMMENT: Final = "#"
 _WITH_COMMA: Final = r"\A[+-]?[0-9]+(?:,[0-9]+)?\z"
 _WITH_THOUSANDS: Final = r"\A[+-]?(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+)(?:,[0-9]+)?\z"
 """Numbers whose thousands may be separated by points."""
+_NUMBER: Final = r"[+-]?[0-9]*[.,]?[0-9]+(?:[eE][+-]?[0-9]+)?"
 _QUOTES: Final = ('"', "'", None)
 _MOST_LINES_BEFORE: Final = 30
 _MOST_LINES_COUNTED: Final = 1_000
@@ -89,13 +90,21 @@ class _Dialect(NamedTuple):
 
     def likeliness(self, sample: bytes) -> float:
         """Return a number that is greater for more columns, and less for malformed records and unlikely settings."""
-        ignores_quotes = self.format.quote is None and b'"' in sample
         unlikely = 0.7 * (self.format.skip_lines > 0) + 0.7 * self.format.short_records
         unlikely += 0.2 * (self.format.escape is not None)
         unlikely += 1.2 * (self.format.escape is None and f"\\{self.format.delimiter}".encode() in sample)
-        weight = _WEIGHTS.get(self.format.delimiter, _WEIGHT_OF_SEVERAL) * (_IGNORING_QUOTES if ignores_quotes else 1)
+        weight = _WEIGHTS.get(self.format.delimiter, _WEIGHT_OF_SEVERAL)
+        weight *= _IGNORING_QUOTES if self.ignores_quotes(sample) else 1
         weight *= 1 if self.format.header is True else _OWN_NAMES
         return weight * self.columns * (1 - self.malformed / _TOLERATED) - unlikely
+
+    def ignores_quotes(self, sample: bytes) -> bool:
+        """Return whether the dialect reads double quotes as part of the values, although they may be around fields."""
+        if self.format.quote in {'"', None}:
+            return self.format.quote is None and b'"' in sample
+        delimiter = re.escape(self.format.delimiter)
+        around = rf'(?m)(?:^|{delimiter})"[^"\r\n]*"(?:{delimiter}|\r?$)'
+        return re.search(around, sample.decode(self.format.encoding, "replace")) is not None
 
 
 def _dialect(format_: Csv, sample: bytes) -> _Dialect:
@@ -110,7 +119,7 @@ def _dialect(format_: Csv, sample: bytes) -> _Dialect:
 def _candidates(sample: bytes, encoding: str) -> Iterator[Csv]:
     text = sample.decode(encoding, "replace").removeprefix("\ufeff")
     line_end: Literal["\n", "\r"] = "\r" if "\r" in text and "\n" not in text else "\n"
-    lines = text.splitlines()
+    lines = _lines(text, line_end)
     for delimiter in (*(character for character in _WEIGHTS if character in text), *_several(lines)):
         for quote in _QUOTES:
             if (quote is not None and quote not in text and quote != '"') or (quote and quote in delimiter):
@@ -122,6 +131,11 @@ def _candidates(sample: bytes, encoding: str) -> Iterator[Csv]:
                 plain = [re.sub(r"\\.", "", line) for line in lines[:_MOST_LINES_COUNTED]]
                 escaped = replace(csv, escape="\\", skip_lines=_lines_before(plain, delimiter, quote))
                 yield with_own_names(escaped, lines)
+
+
+def _lines(text: str, line_end: str) -> list[str]:
+    """Return the lines of a text as `Csv` counts them, in which other line breaks, such as form feeds, may be."""
+    return [line.removesuffix("\r") for line in text.removesuffix(line_end).split(line_end)]
 
 
 def _with_comments(csv: Csv, lines: Sequence[str]) -> Csv:
@@ -169,11 +183,21 @@ def _usual(counts: Sequence[int]) -> int:
 
 
 def _lines_before(lines: list[str], delimiter: str, quote: str | None) -> int:
-    """Return the number of lines before the first that has as many delimiters outside quotes as most lines."""
+    """Return the number of lines before the first that has as many delimiters outside quotes as most lines.
+
+    A title, or nothing, with the delimiters of a record is before it, too.
+    """
     counts = _delimiters_in(lines[:_MOST_LINES_COUNTED], delimiter, quote)
     usual = max(set(counts), key=counts.count, default=0)
-    first = next((number for number, count in enumerate(counts) if count >= usual > 0), 0)
+    names = min(usual, 2)
+    divided = (number for number, count in enumerate(counts) if count >= usual > 0)
+    first = next((number for number in divided if _texts_in(lines[number], delimiter) >= names), 0)
     return first if first <= _MOST_LINES_BEFORE else 0
+
+
+def _texts_in(line: str, delimiter: str) -> int:
+    """Return how many parts of a line between delimiters, also those within quotes, are more than blanks and quotes."""
+    return sum(bool(part.strip(" \"'")) for part in line.split(delimiter))
 
 
 def _delimiters_in(lines: Sequence[str], delimiter: str, quote: str | None) -> list[int]:
@@ -183,7 +207,10 @@ def _delimiters_in(lines: Sequence[str], delimiter: str, quote: str | None) -> l
 
 
 def _measured(format_: Csv, sample: bytes) -> tuple[int, float]:
-    """Return the number of columns that have names in the file, or else values, and the share of malformed records."""
+    """Return the number of columns, and the share of malformed records.
+
+    Columns with names in the file are counted if there are several, and else those with values.
+    """
     try:
         batches = sample_of(format_, sample)
     except DeliveryError:
@@ -191,8 +218,9 @@ def _measured(format_: Csv, sample: bytes) -> tuple[int, float]:
     records = sum(batch.span.records for batch in batches)
     malformed = sum(batch.malformed.height for batch in batches)
     share = malformed / records if records else 0.0
-    if format_.header is True:
-        return sum(map(bool, batches[0].names)), share
+    named = sum(map(bool, batches[0].names))
+    if format_.header is True and named > 1:
+        return named, share
     return sum(cells.null_count() < len(cells) for cells in frames(batches)), share
 
 
@@ -202,25 +230,35 @@ def _with_header(format_: Csv, sample: bytes, doubts: list[str]) -> Recognised:
     names = batches[0].names
     body = frames(batches)
     if format_.header is not True:
-        lines = sample.decode(format_.encoding, "replace").removeprefix("\ufeff").splitlines()
+        lines = _lines(sample.decode(format_.encoding, "replace").removeprefix("\ufeff"), format_.line_end)
         doubts.append(names_in_doubt(format_, lines))
     if _has_decimal_commas(format_, body):
         format_ = replace(format_, decimal=",")
         doubts.append("a comma in numbers is read as the point before their fraction")
     if format_.header is not True:
         return Recognised(format_, tuple(doubts))
-    if body.height and body.filter(pl.all_horizontal(pl.col(n) == n for n in names if n)).height:
+    repeated = [n for n in names if body.height and n in body.get_column(n).head(_MOST_CHECKED).to_list()]
+    numbers = [name for name in names if name and re.fullmatch(_NUMBER, name)]
+    has_values = bool(numbers) and not _are_years(numbers)
+    if not has_values and _header_is_repeated(names, body):
         doubts.append("the header is repeated among the records; it is skipped there")
         return Recognised(replace(format_, repeated_header="skip"), tuple(doubts))
-    repeated = [n for n in names if body.height and n in body.get_column(n).head(_MOST_CHECKED).to_list()]
-    numbers = [name for name in names if name and re.fullmatch(r"[+-]?[0-9]*[.,]?[0-9]+", name)]
-    if "" in names and not numbers:
-        doubts.append("the header has a column without a name; it is ignored")
-    elif (numbers and not _are_years(numbers)) or (repeated and len(repeated) > len(names) // 2):
+    has_row_names = "" in names and not numbers
+    if not has_row_names and (has_values or (repeated and len(repeated) > len(names) // 2)):
         doubts.append("the first record has values and no names: name the columns")
         numbered = tuple(f"column_{number}" for number in range(1, len(names) + 1))
         return Recognised(replace(format_, header=numbered), tuple(doubts))
     return Recognised(format_, tuple(doubts))
+
+
+def _header_is_repeated(names: Sequence[str], body: pl.DataFrame) -> bool:
+    """Return whether records are the header: most names are values of no other record, as values would be."""
+    named = [name for name in names if name]
+    if body.is_empty() or not named:
+        return False
+    times = body.filter(pl.all_horizontal(pl.col(name) == name for name in named)).height
+    alone = sum((body.get_column(name) == name).sum() == times for name in named)
+    return times > 0 and 2 * alone > len(named)
 
 
 def _are_years(numbers: Sequence[str]) -> bool:

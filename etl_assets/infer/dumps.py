@@ -38,6 +38,8 @@ _SIGNS: Final[dict[Dialect, re.Pattern[bytes]]] = {
     ),
     "sqlite": re.compile(rb"^PRAGMA |^BEGIN TRANSACTION;|\bAUTOINCREMENT\b|sqlite_|\bchar\(10\)", re.MULTILINE),
 }
+_STRING: Final = re.compile(rb"'(?:[^'\n]|'')*'")
+"""A string within a line, whose words are values."""
 
 
 def recognise_dump(file: File, lines: bytes, part: str | None) -> Recognised | None:
@@ -78,8 +80,8 @@ def recognise_dump(file: File, lines: bytes, part: str | None) -> Recognised | N
 
 
 def _dialects(text: bytes) -> Sequence[Dialect]:
-    """Return the dialects, the one with the most signs first."""
-    start = text[: 1024 * 1024]
+    """Return the dialects, the one with the most signs outside strings first."""
+    start = _STRING.sub(b"''", text[: 1024 * 1024])
     signs = {dialect: len(pattern.findall(start)) for dialect, pattern in _SIGNS.items()}
     return sorted(signs, key=lambda dialect: -signs[dialect])
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import glob
+import socket
 import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from urllib.parse import urlsplit
 
+from etl_assets.extract.access.http import Http
 from etl_assets.extract.file import FileExtractor
 from etl_assets.extract.formats.csv import Csv
+from etl_assets.extract.http.addresses import is_public
+from etl_assets.extract.location import is_web
 from etl_assets.extract.unpack import HEAD as HEAD_OF_PACKED
 from etl_assets.extract.unpack import Member, looks_packed, unpack
 from etl_assets.infer.replay import Replay
@@ -39,6 +44,7 @@ class File:
         stream: Its bytes, seekable.
         by: The extractor that fetched it, if that is declared already.
         is_cut: Whether it may lack records that the publisher has.
+        private: Whether its host has an address outside the public internet.
     """
 
     location: str
@@ -49,6 +55,7 @@ class File:
     stream: BinaryIO
     by: DeclaredExtractor | None = None
     is_cut: bool = False
+    private: bool = False
 
     @property
     def shown(self) -> str:
@@ -78,7 +85,9 @@ def opened(location: str, member: str = "*", password: Secret | None = None) -> 
     Raises:
         DeliveryError: If there is no such file, or it cannot be unpacked.
     """
-    extractor = FileExtractor(location=location, format=Csv(), settle_seconds=0)
+    private = is_web(location) and _is_private(urlsplit(location).hostname or "")
+    access = Http(private=True) if private else None
+    extractor = FileExtractor(location=location, format=Csv(), access=access, settle_seconds=0)
     extractor.check("the location")
     with ExitStack() as stack:
         fetched = stack.enter_context(extractor.fetch(Partition()))
@@ -86,14 +95,15 @@ def opened(location: str, member: str = "*", password: Secret | None = None) -> 
         head = stream.read(HEAD_OF_PACKED)
         stream.seek(0)
         if not looks_packed(head):
-            yield File(location, fetched.name, "", "*", (), stream)
+            yield File(location, fetched.name, "", "*", (), stream, private=private)
             return
         names = _members(stream, fetched.name, member, password)
         chosen = glob.escape(names[0]) or member
         members = stack.enter_context(unpack(stream, fetched.name, chosen, password))
         name, unpacked = next(members)
         pattern = _pattern(name, names[1:], member)
-        yield File(location, fetched.name, name, pattern, names[1:], _replayed(unpacked, stack))
+        unpacked = _replayed(unpacked, stack)
+        yield File(location, fetched.name, name, pattern, names[1:], unpacked, private=private)
 
 
 @contextmanager
@@ -118,6 +128,14 @@ def opened_by(declared: DeclaredExtractor) -> Iterator[File]:
 
 def _replayed(stream: BinaryIO, stack: ExitStack) -> BinaryIO:
     return cast("BinaryIO", Replay(stream, stack.enter_context(tempfile.TemporaryFile(prefix="etl-assets-infer-"))))
+
+
+def _is_private(host: str) -> bool:
+    """Whether a host has an address outside the public internet, as ``localhost`` has; no if it is not known."""
+    try:
+        return any(not is_public(str(info[4][0])) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
+    except OSError:
+        return False
 
 
 def _members(stream: BinaryIO, name: str, pattern: str, password: Secret | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Replaces the header of delimited text if its names cannot be read: one occurs twice, or is reserved."""
+"""Replaces the header of delimited text whose names cannot be read: reserved, twice, or several missing."""
 
 from __future__ import annotations
 
@@ -50,9 +50,12 @@ def names_in_doubt(format_: Csv, lines: Sequence[str]) -> str:
     fields = _fields(lines[format_.skip_lines - 1], format_) if format_.skip_lines else []
     if not (names := _unreadable(fields)):
         return "the first record has values and no names: name the columns"
-    shown = " and ".join(map(quoted, names[:_MOST_SHOWN]))
-    problem = "is reserved" if names == [RECORD_NO] else "occurs twice in the header"
-    return f"the name {shown} {problem}, so that header=(…) names the columns: are these names right?"
+    if names == [""]:
+        problem = "several columns have no name in the header"
+    else:
+        shown = " and ".join(map(quoted, names[:_MOST_SHOWN]))
+        problem = f"the name {shown} {'is reserved' if names == [RECORD_NO] else 'occurs twice in the header'}"
+    return f"{problem}, so that header=(…) names the columns: are these names right?"
 
 
 def _place_of_header(format_: Csv, lines: Sequence[str]) -> int | None:
@@ -74,8 +77,8 @@ def _fields(line: str, format_: Csv) -> list[str]:
 
 
 def _unreadable(fields: Sequence[str]) -> list[str]:
-    """Return the names that occur twice, and the one that is reserved."""
-    return [name for name, count in Counter(fields).items() if name and (count > 1 or name == RECORD_NO)]
+    """Return the names that occur twice, ``""`` if several are missing, and the one that is reserved."""
+    return [name for name, count in Counter(fields).items() if count > 1 or name == RECORD_NO]
 
 
 def _different(fields: Sequence[str]) -> tuple[str, ...]:

@@ -177,8 +177,8 @@ def _places_of_array(array: list[Any], path: str, depth: int, *, inside: bool) -
         return
     yield _Place(path, records, len(array), inside)
     for name in dict.fromkeys(name for record in records[:_MOST_SHOWN] for name in record if name):
-        nested = next((r[name] for r in records if isinstance(r.get(name), list) and r[name]), None)
-        if nested is not None and depth < _DEEPEST:
+        nested = [element for r in records if isinstance(r.get(name), list) for element in r[name]]
+        if nested and depth < _DEEPEST:
             yield from _places_of_array(nested, f"{path}[*]{step_of(name)}", depth + 1, inside=True)
 
 

@@ -26,7 +26,6 @@ _WEIGHT_OF_NULLS: Final = 1.0
 _LONGEST_CODE: Final = 24
 """Longer texts are descriptions."""
 _MEASURES: Final = frozenset({"float", "decimal", "boolean", "json"})
-_NEVER_KEYS: Final = frozenset({"float", "json"})
 _OF_SEVERAL_TEXTS: Final = frozenset({"integer", "date", "timestamp", "time", "uuid"})
 """Types of which two texts may be one value."""
 _NAMES_OF_KEYS: Final = frozenset(
@@ -67,20 +66,16 @@ def can_identify(column: InferredColumn) -> bool:
     return type_ not in _MEASURES and (not column.nulls or (type_ == "text" and not column.column.strip))
 
 
-def fallback_key(columns: Sequence[InferredColumn]) -> tuple[str, ...]:
-    """Return the key if nothing identifies a record: all columns that may be part of one, or the first without nulls.
-
-    It is empty if no column can be required: each has empty cells, or is float or JSON.
-    """
-    able = [column for column in columns if can_identify(column)]
-    filled = [column for column in columns if not column.nulls and column.column.type.name not in _NEVER_KEYS]
-    return tuple(column.column.name for column in able or filled[:1])
+def may_be_measure(column: InferredColumn) -> bool:
+    """Return whether a column has integers, and a name that is no usual one for a part of a key."""
+    words = set(re.findall("[a-z]+", column.column.name.lower()))
+    return column.column.type.name == "integer" and not words & (_NAMES_OF_KEYS | _NAMES_OF_PARTS)
 
 
 def _unique_sets(frame: pl.DataFrame, columns: Sequence[InferredColumn]) -> list[tuple[InferredColumn, ...]]:
     order = {column.published: place for place, column in enumerate(columns)}
     likely = sorted(columns, key=lambda column: _unlikeliness(column, order[column.published]))[:_MOST_COLUMNS]
-    codes = pl.DataFrame([_codes(frame.get_column(column.published), column) for column in likely])
+    codes = pl.DataFrame({column.published: _codes(frame.get_column(column.published), column) for column in likely})
     sample = codes.head(_SAMPLE)
     found: list[tuple[InferredColumn, ...]] = []
     for size in range(1, _MOST_TOGETHER + 1):
@@ -100,7 +95,7 @@ def _codes(cells: pl.Series, column: InferredColumn) -> pl.Series:
     if column.column.type.name in _OF_SEVERAL_TEXTS:
         read = read_values(column.column, cells).get_column("value").cast(pl.String)
         texts = read.fill_null(texts)
-    return texts.rank("dense").alias(column.published)
+    return texts.rank("dense")
 
 
 def _is_unique(codes: pl.DataFrame, names: Sequence[str]) -> bool:

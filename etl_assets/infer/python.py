@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
+from etl_assets.extract.formats.one_of import OneOf
+from etl_assets.model.expectation import Expectation
 from etl_assets.model.secret import Secret
+from etl_assets.model.trigger import After
+from etl_assets.schema import Column, UniqueTogether
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,26 +49,51 @@ def call(name: str, arguments: Sequence[Expression]) -> Brackets:
 
 def argument(name: str, value: Any) -> Expression:
     """Return an argument of a call by its name."""
+    return _after(f"{name}=", value)
+
+
+def _after(begin: str, value: Any) -> Expression:
+    """Return a declared value after what stands before it."""
     written_value = expression(value)
     if isinstance(written_value, str):
-        return f"{name}={written_value}"
-    return Brackets(f"{name}={written_value.begin}", written_value.parts, written_value.end, written_value.comma)
+        return f"{begin}{written_value}"
+    return Brackets(f"{begin}{written_value.begin}", written_value.parts, written_value.end, written_value.comma)
 
 
 def expression(value: Any) -> Expression:
     """Return a declared value, without arguments that have their defaults; the first ones have no names."""
-    if isinstance(value, Secret):
-        return call("Secret", [text_of(value.name)])
-    if hasattr(value, "__dataclass_fields__"):
-        given = [
-            argument(field.name, getattr(value, field.name))
-            for field in fields(value)
-            if field.init and getattr(value, field.name) != _default(field)
-        ]
-        return call(type(value).__name__, given)
+    if hasattr(value, "__dataclass_fields__") or isinstance(value, Secret):
+        return _call_of(value)
     if isinstance(value, tuple):
         return Brackets("(", tuple(expression(part) for part in value), comma=True)
+    if isinstance(value, list):
+        return Brackets("[", tuple(expression(part) for part in value), "]")
+    if isinstance(value, Mapping):
+        return Brackets("{", tuple(_after(f"{text_of(key)}: ", part) for key, part in value.items()), "}")
     return text_of(value) if isinstance(value, str) else repr(value)
+
+
+def _call_of(value: Any) -> Brackets:
+    """Return the call that makes a declared value; some classes take arguments otherwise than by their fields."""
+    match value:
+        case Secret():
+            return call("Secret", [text_of(value.name)])
+        case Column():
+            named = [argument(name, part) for name, part in value.arguments.items()]
+            return call("Column", [text_of(value.name), text_of(value.type.name), *named])
+        case Expectation():
+            given = {name: getattr(value, name) for name in ("name", "blocking", "description") if getattr(value, name)}
+            named = [argument(name, part) for name, part in {**given, **value.arguments}.items()]
+            return call("Expectation", [text_of(value.type), *named])
+        case After() | OneOf() | UniqueTogether():
+            parts = getattr(value, fields(value)[0].name)
+            return call(type(value).__name__, [expression(part) for part in parts])
+    named = [
+        argument(field.name, getattr(value, field.name))
+        for field in fields(value)
+        if field.init and getattr(value, field.name) != _default(field)
+    ]
+    return call(type(value).__name__, named)
 
 
 def written(value: Expression, indent: str) -> Iterator[str]:

@@ -37,6 +37,11 @@ class Recognised:
     others: tuple[str, ...] = ()
 
 
+def as_sentence(doubt: str) -> str:
+    """Return what a person must decide with a capital letter and a full stop."""
+    return f"{doubt[:1].upper()}{doubt[1:]}{'' if doubt.endswith('?') else '.'}"
+
+
 def sample_of(format_: Format, sample: bytes) -> Sequence[RawBatch]:
     """Read the first bytes of a file.
 

@@ -38,6 +38,10 @@ def recognise(file: File, part: str | None, password: Secret | None) -> Recognis
         DeliveryError: If no format is recognised.
     """
     head = file.head()
+    if not head:
+        raise DeliveryError(f"{file.shown} is empty. Nothing was inferred. Name a file with records.")
+    if b"".join(head.split()) == b"[]":
+        raise DeliveryError(f"{file.shown} has no record. Nothing was inferred. Name a file with records.")
     if is_parquet(head):
         return recognise_parquet(file)
     if is_sqlite(head):

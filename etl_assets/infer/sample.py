@@ -46,6 +46,19 @@ class Sample:
     canonical: bool
     types: dict[str, PublishedType]
 
+    @property
+    def names(self) -> list[str]:
+        """The published names of the columns; ``""`` only if that column has values that do not number the records."""
+        return [name for name in self.frame.columns if name or not _says_nothing(self.frame.get_column(name))]
+
+
+def _says_nothing(cells: pl.Series) -> bool:
+    """Return whether a column has no values, or numbers the records from 0 or 1, as data frames do."""
+    if cells.str.strip_chars().replace("", None).null_count() == len(cells):
+        return True
+    numbers = cells.str.to_integer(strict=False)
+    return any(numbers.equals(pl.int_range(first, first + len(cells), eager=True)) for first in (0, 1))
+
 
 def read_sample(file: File, format_: Format) -> Sample:
     """Read the first records of a file, all of them if it is not too large.
@@ -64,7 +77,7 @@ def read_sample(file: File, format_: Format) -> Sample:
             records += batch.span.records
             size += int(frames[-1].estimated_size())
         whole = next(batches, None) is None and not file.is_cut
-    if not records:
+    if not records or not any(frame.width for frame in frames):
         raise DeliveryError(f"{file.shown} has no record. Nothing was inferred. Name a file with records.")
     rules = pl.concat([batch.malformed.select("rules") for batch in read]).get_column("rules")
     return Sample(

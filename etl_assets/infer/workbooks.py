@@ -57,14 +57,15 @@ def recognise_workbook(file: File, part: str | None, password: Secret | None) ->
         DeliveryError: If it has no table.
     """
     base = Excel(password=password)
-    sheets = {name: sheet for name, sheet in _sheets(file, base).items() if sheet.rows}
+    every_sheet = _sheets(file, base)
+    sheets = {name: sheet for name, sheet in every_sheet.items() if sheet.rows}
     sizes = {name: sheet.count for name, sheet in sheets.items()}
     name = chosen_part(file, sizes, part)
     header_row, header_rows, doubts = _header(sheets[name].rows)
     footer = _footer(sheets[name], header_row + header_rows)
     format_ = replace(
         base,
-        sheet=None if len(sheets) == 1 else name,
+        sheet=None if len(every_sheet) == 1 else name,
         header_row=header_row,
         header_rows=header_rows,
         footer=footer,

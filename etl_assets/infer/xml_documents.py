@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _HEAD: Final = 8 * 1024 * 1024
 """Number of bytes at the start of a document in which records are looked for."""
 _DECLARED: Final = re.compile(rb"""\A<\?xml[^>]*encoding=["']([A-Za-z0-9._-]+)["']""")
+_PROLOG: Final = re.compile(rb"(?:\xef\xbb\xbf)?<\?xml\s")
 _OF_EXPAT: Final = frozenset({"utf-8", "utf-16", "iso-8859-1", "us-ascii"})
 _SEPARATOR: Final = "}"
 _MOST_DEPTH: Final = 16
@@ -71,7 +72,7 @@ def recognise_xml(file: File, part: str | None) -> Recognised | None:
     """Return the format with the path of the records; None if it is no XML.
 
     Raises:
-        DeliveryError: If it is a web page, or has no element with that path.
+        DeliveryError: If it is a web page, is cut or not well-formed, or has no element with that path.
     """
     head = file.head(_HEAD)
     encoding = _encoding(head)
@@ -104,7 +105,11 @@ def _encoding(head: bytes) -> str | None:
 
 
 def _outline(head: bytes, encoding: str | None, *, cut: bool) -> _Outline | None:
-    """Return the elements of a document, or of its first part; None if it is not well-formed."""
+    """Return the elements of a document, or of its first part; None if it is no XML.
+
+    Raises:
+        DeliveryError: If it has an XML declaration and is not well-formed.
+    """
     outline = _Outline()
     parser = expat.ParserCreate("utf-8" if encoding else None, _SEPARATOR)
     parser.StartElementHandler = outline.start
@@ -114,7 +119,12 @@ def _outline(head: bytes, encoding: str | None, *, cut: bool) -> _Outline | None
     try:
         data = head.decode(encoding, "ignore").encode() if encoding else head
         parser.Parse(data, not cut)
-    except (expat.ExpatError, LookupError, ValueError):
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        if _PROLOG.match(head):
+            raise DeliveryError(
+                f"The document begins like XML and cannot be read as such: {error}. Nothing was inferred. "
+                "Ask the publisher for a well-formed document."
+            ) from error
         return None
     return outline
 

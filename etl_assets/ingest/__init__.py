@@ -5,7 +5,7 @@ Contains neither Dagster nor SQL: it calls the stages, and ``postgres`` for earl
 
 from etl_assets.ingest.batch import batches, corrected_records
 from etl_assets.ingest.key_comparison import compare_keys
-from etl_assets.ingest.landing import Landed, admit, land
+from etl_assets.ingest.landing import Landed, admit, find_withdrawn, land
 from etl_assets.ingest.loading import load, load_share
 from etl_assets.ingest.replaying import ReplayReport, published_correction, releasable_ids, replay
 from etl_assets.ingest.retention import drop_expired
@@ -20,6 +20,7 @@ __all__ = [
     "corrected_records",
     "drop_expired",
     "find_standing",
+    "find_withdrawn",
     "land",
     "load",
     "load_share",

@@ -130,7 +130,11 @@ def _undecided_batches(
         records = corrected(raw.span)
         effective = _with_corrections(source, partition, manifest, raw, records) if records else raw
         batch = transform(source, partition, effective, _verdict(source, effective, records))
-        yield replace(batch, corrections={record.record_no: record.correction or {} for record in records})
+        yield replace(
+            batch,
+            filtered=batch.filtered + raw.redacted,
+            corrections={record.record_no: record.correction or {} for record in records},
+        )
 
 
 def _with_corrections(

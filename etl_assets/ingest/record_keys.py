@@ -16,6 +16,8 @@ from etl_assets.validate.rule_masks import NUL_RULE
 from etl_assets.validate.rule_validator import RuleValidator
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from etl_assets.model.batch import RawBatch
     from etl_assets.postgres.connection import Connection
     from etl_assets.schema import Column
@@ -59,8 +61,14 @@ class RecordKeys:
 
 
 def schema_of_keys(schema: Schema) -> Schema:
-    """Return the schema of the key's columns alone, with their types and notations, and without further rules."""
-    return Schema(tuple(_without_rules(schema[name]) for name in schema.key), schema.key, repeated_keys="last")
+    """Return the schema of the key's columns alone; see `schema_of`."""
+    return schema_of([schema[name] for name in schema.key])
+
+
+def schema_of(columns: Sequence[Column]) -> Schema:
+    """Return the schema of some columns alone, as its key: with their types and notations, without further rules."""
+    names = tuple(column.name for column in columns)
+    return Schema(tuple(_without_rules(column) for column in columns), names, repeated_keys="last")
 
 
 def is_unreadable(schema: Schema) -> pl.Expr:

@@ -16,6 +16,7 @@ from etl_assets.ingest.loading import target_of
 from etl_assets.load import ReplayRequest, Target
 from etl_assets.load.lookups import Lookups
 from etl_assets.model.counts import Counts
+from etl_assets.model.text import nearest_text
 from etl_assets.postgres.connection import connected, in_session
 from etl_assets.postgres.faults import translating
 from etl_assets.postgres.ledger import deliveries, quarantine, replays
@@ -63,7 +64,8 @@ def replay(
         source: The declaration, as it is now.
         warehouse: Has the quarantine and the table.
         run_id: Id of the run that replays.
-        ids: Only these records; all that are open or parked when None.
+        ids: Only these records; when None, all that are open or parked, but for those that may have been cut and are
+            not corrected.
         page: The largest number of records of one transaction.
 
     Raises:
@@ -154,7 +156,8 @@ def published_correction(source: Source, record: Rejected, changes: Mapping[str,
             names = columns[name].published_names
             correction[next((alias for alias in names if alias in published), names[0])] = value
         else:
-            raise ValueError(f"{name!r} is neither a column of source {source.name!r} nor a name it publishes")
+            hint = nearest_text(name, [*columns, *published])
+            raise ValueError(f"{name!r} is neither a column of source {source.name!r} nor a name it publishes{hint}")
     of_format = {rule.name for rule in source.extractor.frozen_format.rules}
     if record.fields is not None or record.correction is not None or of_format.isdisjoint(record.rules):
         return correction

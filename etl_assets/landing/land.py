@@ -14,6 +14,7 @@ from etl_assets.errors import DeliveryError, DeliveryIncompleteError
 from etl_assets.extract.prefetch import Prefetch
 from etl_assets.extract.spool import readable_by
 from etl_assets.extract.unpack import Member, looks_packed, unpack
+from etl_assets.landing import redacted
 from etl_assets.landing.found import FOUND, READ
 from etl_assets.model.delivery import FoundIndex, Manifest, MemberIndex
 
@@ -101,7 +102,12 @@ def index(extractor: Extractor, store: LandingStore, manifest: Manifest) -> Mani
 
 
 def members_of(extractor: Extractor, store: LandingStore, manifest: Manifest) -> tuple[MemberIndex, ...]:
-    """Return the index of each member of frozen bytes; see `index`. Nothing is written."""
+    """Return the index of each member of frozen bytes; see `index`. Nothing is written.
+
+    Bytes from which records were redacted are cut already.
+    """
+    if manifest.redacted:
+        return manifest.members
     members: list[MemberIndex] = []
     after: Span | None = None
     with (
@@ -152,6 +158,10 @@ def batches(
         return
     if left == 1 and (read := READ.take(manifest.sha256, extractor.frozen_format, *wanted.values())) is not None:
         yield read
+        return
+    if manifest.redacted:
+        with store.open(manifest) as stream, Prefetch(redacted.read(extractor, stream, manifest, wanted)) as ahead:
+            yield from ahead
         return
     with (
         store.open(manifest) as stream,

@@ -47,7 +47,7 @@ class LandingStore:
                 the variables ``AWS_…`` for ``s3://``.
 
         Raises:
-            SettingsError: If the package for the URL is not installed.
+            SettingsError: If the package for the URL is not installed, or the URL is none that fsspec knows.
         """
         self.url = url
         try:
@@ -56,6 +56,11 @@ class LandingStore:
             raise SettingsError(
                 f"The package for the landing store {without_secrets(url)} is not installed. Nothing was started. "
                 "Install the extra for it: pip install 'etl-assets[s3]', or [gcs] or [azure]."
+            ) from None
+        except ValueError:
+            raise SettingsError(
+                f"The landing store {without_secrets(url)} is not a URL that fsspec knows. Nothing was started. Write "
+                "a folder, or a URL such as s3://bucket/folder."
             ) from None
         self._root = root.rstrip("/")
         self._local = isinstance(self._system, LocalFileSystem)
@@ -182,6 +187,22 @@ class LandingStore:
             return int(self._system.size(self._path(sha256, "bytes")))
         except FileNotFoundError:
             return None
+
+    def remove(self, sha256: str) -> bool:
+        """Remove the bytes under a SHA-256, and their manifest; only a redaction does.
+
+        Returns:
+            Whether there was anything.
+
+        Raises:
+            EnvironmentFaultError: If the store does not let them go.
+        """
+        paths = [path for ending in ("bytes", "json") if self._system.exists(path := self._path(sha256, ending))]
+        with self._writing("Bytes were not removed, and nothing else was"):
+            for path in paths:
+                with remote_errors(self._shown_url, "written") if not self._local else nullcontext():
+                    self._system.rm_file(path)
+        return bool(paths)
 
     @property
     def _shown_url(self) -> str:

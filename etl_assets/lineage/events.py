@@ -57,7 +57,7 @@ def events_of(
     }
     id_ = str(uuid5(UUID(run.run_id), f"{run.source}/{run.partition}"))
     place = _place(source) or run.origin
-    inputs = [] if place is None else [_input(published(place), run, checks)]
+    inputs = [] if place is None else [_input(published(place), run, checks, source)]
     outputs = [_output(table(url, source.table if source else run.source), run, source, inputs)]
     start = RunEvent(
         eventTime=run.started_at.isoformat(),
@@ -93,10 +93,10 @@ def _place(source: Source | None) -> str | None:
     return extractor.shown if isinstance(extractor, RestExtractor) else None
 
 
-def _input(dataset: Dataset, run: EndedRun, checks: Sequence[tuple[str, bool]]) -> InputDataset:
+def _input(dataset: Dataset, run: EndedRun, checks: Sequence[tuple[str, bool]], source: Source | None) -> InputDataset:
     """Return what a publisher sent: how much it was, and what the checks found."""
     assertions = [
-        data_quality_assertions_dataset.Assertion(assertion=name, success=passed, column=_column(name))
+        data_quality_assertions_dataset.Assertion(assertion=name, success=passed, column=_column(name, source))
         for name, passed in checks
     ]
     return InputDataset(
@@ -113,10 +113,11 @@ def _input(dataset: Dataset, run: EndedRun, checks: Sequence[tuple[str, bool]]) 
     )
 
 
-def _column(rule: str) -> str | None:
-    """Return the column of a rule ``column__kind``, or of a check ``values__column``; None if it has none."""
-    first, _, rest = rule.partition("__")
-    return rest if first == "values" else first if rest and first != "record" else None
+def _column(rule: str, source: Source | None) -> str | None:
+    """Return the column of a rule ``column__kind``, or of a check ``values__column``; None if it is of no one."""
+    names = source.schema.names if source is not None else ()
+    before, _, checked = rule.partition("values__")
+    return next((name for name in ("" if before else checked, rule.rpartition("__")[0]) if name in names), None)
 
 
 def _output(dataset: Dataset, run: EndedRun, source: Source | None, inputs: Sequence[InputDataset]) -> OutputDataset:

@@ -18,6 +18,7 @@ from etl_assets.errors import (
     TransientLoadError,
 )
 from etl_assets.extract.prefetch import Prefetch
+from etl_assets.load import progress
 from etl_assets.load.base import Loader, LoadReport
 from etl_assets.load.delivery_load import DeliveryLoad
 from etl_assets.load.replay_transaction import ReplayTransaction
@@ -171,12 +172,16 @@ class PostgresLoader(Loader):
 
         A single batch needs no other thread.
         """
+        spans = load.delivery.manifest.spans
+        loaded = sum(span.records for span in spans if span.batch not in missing)
         prepared_batches = timed(load.prepare_batches(timed(batches, seconds, "read")), seconds, "read+prepare")
         with closing(prepared_batches) if len(missing) == 1 else Prefetch(prepared_batches) as ahead:
             for prepared in timed(iter(ahead), seconds, "wait"):
                 missing.discard(prepared.batch.span.batch)
                 with stopwatch(seconds, "database"):
                     load.write(prepared, self.transaction, completes=not missing)
+                loaded += prepared.batch.read
+                progress.report(load.delivery, loaded)
         seconds["prepare"] = seconds.pop("read+prepare", 0.0) - seconds["read"]
 
     def _write_in_turns(

@@ -22,6 +22,7 @@ from etl_assets.postgres.connection import commit_without_waiting
 from etl_assets.postgres.faults import fault_of
 from etl_assets.postgres.ledger import cases, decisions, deliveries, entries, locks, quarantine, retention
 from etl_assets.postgres.ledger.entries import MARKED, Entry
+from etl_assets.postgres.ledger.rebuilt import preview_command
 from etl_assets.postgres.tables import range_partitions
 from etl_assets.postgres.watch import profiles
 from etl_assets.schema import RECORD_NO
@@ -302,7 +303,8 @@ class BatchTransaction:
             f"{self.delivery}: at least {consent - self.allowance + len(prepared.rejected)} of {total} records break "
             f"rules, and max_rejected={self.target.max_rejected} consents to {consent}. Most broken in batch "
             f"{prepared.batch.span.batch}: {worst}{first}. Nothing of this batch or of later batches "
-            "was written or quarantined. Inspect the records with `etl-assets preview`, then correct the "
+            "was written or quarantined. Inspect the records with "
+            f"`{preview_command(self.delivery)}`, then correct the "
             "declaration, ask the publisher, or raise max_rejected.",
             rejected=consent - self.allowance + len(prepared.rejected),
             rules=prepared.rules,

@@ -12,6 +12,7 @@ from psycopg import errors, sql
 
 from etl_assets.errors import SettingsError
 from etl_assets.local.server import embedded
+from etl_assets.postgres.outages import reason
 from etl_assets.settings import with_database
 
 if TYPE_CHECKING:
@@ -96,10 +97,16 @@ def _connect(url: str, variable: str) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_SECONDS)
     except psycopg.OperationalError as error:
         raise SettingsError(
-            f"The PostgreSQL server in {variable} does not accept the connection. Nothing was written. Start the "
-            f"server, or correct the variable. Its message: {str(error).strip()}"
+            f"The PostgreSQL server in {variable} does not accept the connection: {reason(error)}. Nothing was "
+            f"written. Start the server, or correct {variable}, or {_key(variable)} in the project file."
         ) from None
     except psycopg.ProgrammingError:
         raise SettingsError(
-            f"{variable} is not a PostgreSQL URL. Nothing was written. Write postgresql://user:password@host:port/name."
+            f"{variable} is not a PostgreSQL URL. Nothing was written. Write "
+            "postgresql://user:password@host:port/name, with special characters percent-encoded."
         ) from None
+
+
+def _key(variable: str) -> str:
+    """Return the key of the project file that stands for a variable."""
+    return variable.removeprefix("ETL_ASSETS_").lower()

@@ -3,6 +3,7 @@
 import dagster as dg
 import pandas as pd
 
+from etl_assets.graph.assets.column_lineage import LINEAGE, from_columns
 from etl_assets.graph.partitions import partitions_definition
 from etl_assets.graph.triggers.conditions import follow
 from etl_assets.sources.flights import SOURCE as FLIGHTS
@@ -10,7 +11,7 @@ from etl_assets.sources.flights import SOURCE as FLIGHTS
 
 @dg.asset(
     key_prefix="marts",
-    group_name="marts",
+    group_name=FLIGHTS.group,
     owners=["team:aviation"],
     kinds={"postgres", "pandas"},
     description="Departure delays beside the weather at the airport of departure, by hour (UTC).",
@@ -23,7 +24,20 @@ from etl_assets.sources.flights import SOURCE as FLIGHTS
             metadata={"columns": ["origin", "time_hour", "wind_speed", "visibility", "precipitation"]},
         ),
     },
-    metadata={"key": ["origin", "time_hour"], "write": "replace"},
+    metadata={
+        "key": ["origin", "time_hour"],
+        "write": "replace",
+        LINEAGE: from_columns(
+            {
+                "origin": "core.flights.origin",
+                "time_hour": "core.flights.time_hour",
+                "departure_delay": "core.flights.dep_delay",
+                "wind_speed": "core.weather.wind_speed",
+                "visibility": "core.weather.visibility",
+                "precipitation": "core.weather.precipitation",
+            }
+        ),
+    },
 )
 def delays_against_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
     """Average the delays of each hour and add the weather of that hour; keep hours without weather."""

@@ -336,6 +336,9 @@ class Reason:
         remedy: What to do about it.
         subject: Distinguishes several alerts of a rule for one source partition: the check, the change, the threshold.
         delivery_id: Of the delivery concerned, if there is one.
+        command: What to type next; empty for the command of the rule's class.
+        since: When this occurrence of a lasting condition began, for a condition that returns while it lasts, such
+            as the next deadline. If a person closed the alert before, it opens again.
     """
 
     rule: AlertRule
@@ -343,6 +346,8 @@ class Reason:
     remedy: str
     subject: str = ""
     delivery_id: int | None = None
+    command: str = ""
+    since: datetime | None = None
 
 
 DEFAULT_ALERTS: tuple[AlertRule, ...] = (

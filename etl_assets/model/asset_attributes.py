@@ -1,4 +1,4 @@
-"""Which names, owners, tags, queues and freshness of assets Dagster accepts.
+"""Which names, owners, groups, tags, queues and freshness of assets Dagster accepts.
 
 Dagster would refuse the others when it loads the assets of all sources. A test compares these checks with its own.
 """
@@ -25,6 +25,9 @@ _KEPT: Final = frozenset(
     }
 )
 """Names that a job cannot have: of Python, of Dagster, and of the jobs that are there already."""
+DEFAULT_GROUP: Final = "sources"
+"""The group of the assets of a source that declares none."""
+_GROUP: Final = re.compile(r"[A-Za-z0-9_]{1,63}")
 _OWNER: Final = re.compile(r"team:.+|\w[\w.%+-]*@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}", re.ASCII)
 _TAG: Final = re.compile(r"(?:[A-Za-z0-9_.-]{1,63}/|dagster/kind/)?[A-Za-z0-9_.-]{1,63}")
 _TAG_VALUE: Final = re.compile(r"[A-Za-z0-9_.-]{0,63}")
@@ -46,6 +49,13 @@ def check_owner(owner: str, where: str) -> None:
     """Raise a `DeclarationError` unless an owner is an e-mail address or a team."""
     if not _OWNER.fullmatch(owner):
         raise DeclarationError(where, "owner", f"{owner!r} is not valid", "Write an e-mail address or 'team:name'")
+
+
+def check_group(group: str, where: str) -> None:
+    """Raise a `DeclarationError` unless a name can be that of a group of assets."""
+    if not _GROUP.fullmatch(group):
+        remedy = "Write the domain with letters, digits and underscores, at most 63"
+        raise DeclarationError(where, "group", f"{group!r} cannot be the name of a group", remedy)
 
 
 def check_tags(tags: Mapping[str, str], where: str) -> None:

@@ -51,6 +51,7 @@ class RawBatch(ABC):
             ``schema.canonical_type``, which is then read beside the declared one.
         types: The kind of values of the columns that have only one in the file; see `PublishedType`.
         on_unterminated: What happens to the record that `unterminated` names.
+        redacted: Number of records of the span that were redacted, so that the batch does not have them.
     """
 
     span: Span
@@ -59,6 +60,7 @@ class RawBatch(ABC):
     canonical: bool = False
     types: Mapping[str, PublishedType] = MappingProxyType({})
     on_unterminated: OnBreach = "reject"
+    redacted: int = 0
 
     @property
     @abstractmethod
@@ -210,7 +212,7 @@ class Batch:
         raw: The batch as published, for the bytes of rejected records.
         rows: Rows with every column of the schema, typed, and ``RECORD_NO`` last.
         rejected: ``record_no`` and ``rules``, as in `Verdict`.
-        filtered: Number of records that the transformer left out.
+        filtered: Number of records that the transformer left out, or that were redacted.
         reported: Records that broke rules which only report: rule to record numbers.
         profile: Profile of the batch; None if it was not profiled.
         outdone: Number of rows that were left out because other records of the delivery have their key, and stay.

@@ -11,6 +11,8 @@ from etl_assets.model.text import cut
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from etl_assets.model.level_change import Levels
+
 _MOST_CHARACTERS: Final = 200
 Fact: TypeAlias = Mapping[str, str | int | bool]
 """One row of the table of values that a check compared; all rows of a result have the same keys."""
@@ -34,6 +36,7 @@ class CheckResult:
         keys: Keys of some failed rows: value by key column.
         requires: What the rule requires, as a sentence without its period; empty for a result that is not of a rule.
         rules: The results of the rules that the check has; none for a check of one thing.
+        levels: The changes of level that each delivery shows, in the order of the deliveries; of the monitors alone.
     """
 
     name: str
@@ -49,6 +52,7 @@ class CheckResult:
     keys: tuple[Mapping[str, Any], ...] = ()
     requires: str = ""
     rules: tuple[CheckResult, ...] = ()
+    levels: tuple[Levels, ...] = ()
 
     @classmethod
     def of_rule(

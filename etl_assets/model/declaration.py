@@ -93,7 +93,8 @@ class _Parameters:
                 raise unknown_argument(where, name, self.with_name)
         for name in self.required:
             if name not in given and name not in kwargs:
-                raise DeclarationError(where, name, "is missing", f"Write {name}=…: {words(self.types[name])}")
+                type_ = words(self.types[name]).removesuffix(" or None")  # what is missing is no None
+                raise DeclarationError(where, name, "is missing", f"Write {name}=…: {type_}")
 
 
 def unknown_argument(where: str, name: str, known: Collection[str]) -> DeclarationError:

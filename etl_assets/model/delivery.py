@@ -88,11 +88,11 @@ class FoundIndex(MemberIndex):
 
 @dataclass(frozen=True)
 class Manifest:
-    """The description of frozen bytes.
+    """The description of frozen bytes, which are those that were fetched unless records of them were redacted.
 
     Attributes:
-        sha256: SHA-256 (hex) of the bytes as fetched; the landing store keeps them under this name.
-        size: Number of bytes as fetched.
+        sha256: SHA-256 (hex) of the frozen bytes; the landing store keeps them under this name.
+        size: Number of the frozen bytes.
         name: The file's name at the publisher.
         origin: The location that the file was fetched from, without secrets.
         validators: The publisher's validators of the bytes (ETag, modification time), for the next poll.
@@ -103,6 +103,9 @@ class Manifest:
             everything.
         notes: What people should know of the fetch, each as a sentence.
         statistics: Numbers of the fetch, such as ``requests``, ``pages`` and ``seconds``.
+        redacted: Numbers of the records that were redacted. If there are any, the frozen bytes are the other records,
+            as ``landing.redacted`` writes them; size and digests are of these.
+        fetched_sha256: SHA-256 (hex) of the bytes as fetched, if records were redacted from them; otherwise empty.
     """
 
     sha256: str
@@ -115,6 +118,8 @@ class Manifest:
     state: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     statistics: dict[str, float] = field(default_factory=dict, compare=False)
+    redacted: tuple[int, ...] = ()
+    fetched_sha256: str = ""
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -180,7 +185,7 @@ class Manifest:
             )
             for member in values["members"]
         )
-        texts = {name: tuple(values.get(name, ())) for name in ("blocks", "notes")}
+        texts = {name: tuple(values.get(name, ())) for name in ("blocks", "notes", "redacted")}
         return cls(**{**values, "members": members, **texts})
 
 

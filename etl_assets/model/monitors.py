@@ -17,7 +17,8 @@ class Volume(Declaration):
     """When the number of records of a delivery is anomalous.
 
     Attributes:
-        deviations: A number further from the median of the history, in robust standard deviations, is anomalous.
+        deviations: A number is anomalous if it is further, in robust standard deviations, from the median of the
+            history, and from what its last numbers, its trend and its season let one expect.
         tolerance: A number within this share of the median is never anomalous, however steady the history. The same
             holds within three times the median's square root, a difference that chance explains.
         history: Largest number of earlier deliveries to compare with.
@@ -50,7 +51,8 @@ class Distribution(Declaration):
     """When the values of a column are anomalous: its nulls, its distinct values, its mean, deviation, quantiles, range.
 
     Attributes:
-        deviations: A statistic further from the median of the history, in robust standard deviations, is anomalous.
+        deviations: A statistic is anomalous if it is further, in robust standard deviations, from the median of the
+            history, and from what its last values, its trend and its season let one expect.
         tolerance: A statistic that changed by less is never anomalous. The unit is: for a mean or a quantile, the
             column's standard deviation; for a count or a deviation, the number itself; for a share, Cohen's h, on which
             0.2 is the step from 0% to 1%, from 10% to 17%, or from 50% to 60%.

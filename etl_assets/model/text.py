@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _ESCAPED_BYTE: Final = 0xDC00
 """The offset that Python's ``surrogateescape`` adds to bytes that are not UTF-8."""
@@ -59,3 +59,11 @@ def _escape(char: str) -> str:
     if 0x80 <= byte <= 0xFF:  # noqa: PLR2004 -- a byte that is not UTF-8
         return f"\\x{byte:02x}"
     return char.encode("unicode_escape").decode()
+
+
+def nearest_text(name: str, known: Iterable[str]) -> str:
+    """Return which of some names is the nearest to one that is not among them, to end a sentence with; else nothing."""
+    from difflib import get_close_matches  # noqa: PLC0415 -- only for an error
+
+    close = get_close_matches(name, list(known), 1)
+    return f"; the nearest is {close[0]!r}" if close else ""

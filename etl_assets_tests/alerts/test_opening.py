@@ -17,7 +17,6 @@ from etl_assets import (
     RejectedShare,
     RunFailed,
     SlowRun,
-    VolumeDrop,
 )
 from etl_assets.model.alert import DEFAULT_ALERTS
 from etl_assets.model.check_result import CheckResult
@@ -192,26 +191,6 @@ def test_a_blocking_check_opens_no_alert_of_its_own_unless_the_rule_includes_it(
     assert office.alerts() == [("check_failed", "shape", "open")]
 
 
-def test_a_volume_drop_opens_one_alert_that_says_by_how_much(office: Office) -> None:
-    for records in (900, 1000, 1100):
-        office.delivery(records)
-    few = office.delivery(100)
-    office.check(VolumeDrop(), CheckFailed(), delivery=few, volume=False)
-    assert office.query("SELECT rule, summary, delivery_id FROM etl.alert") == [
-        ("volume_drop", "100 records came, 90% fewer than the usual 1,000.", few)
-    ]
-    office.check(VolumeDrop(), CheckFailed(), delivery=office.delivery(1000), volume=True)
-    assert office.alerts() == [("volume_drop", "", "resolved")]
-
-
-def test_a_volume_that_rises_or_drops_by_less_is_a_failed_check(office: Office) -> None:
-    office.delivery(1000)
-    office.check(VolumeDrop(), CheckFailed(), delivery=office.delivery(9000), volume=False)
-    assert office.alerts() == [("check_failed", "volume", "open")]
-    office.check(VolumeDrop(by=0.99), CheckFailed(), delivery=office.delivery(100), volume=False)
-    assert office.alerts() == [("check_failed", "volume", "open")]
-
-
 def test_drift_opens_an_alert_for_each_change_and_is_resolved_when_it_is_closed(office: Office) -> None:
     renamed = Change("renamed", "age", "years")
     added = Change("added", "height")
@@ -223,6 +202,20 @@ def test_drift_opens_an_alert_for_each_change_and_is_resolved_when_it_is_closed(
     office.drift([DriftOpened()], closed=[(renamed, "accepted")], partition="2026-02")
     assert office.query("SELECT subject, resolution FROM etl.alert WHERE status = 'resolved'") == [
         ("renamed age to years", "The drift is accepted by Ann.")
+    ]
+
+
+def test_an_alert_about_drift_says_first_what_changed_and_how_to_see_it(office: Office) -> None:
+    office.drift([DriftOpened()], [Change("renamed", "age", "years"), Change("reordered", "")], partition="2026-01")
+    assert office.query("SELECT summary, command FROM etl.alert ORDER BY id") == [
+        (
+            "'age' was renamed to 'years'. First seen in partition 2026-01. No delivery is refused because of it.",
+            "etl-assets drift show 1",
+        ),
+        (
+            "The columns were reordered. First seen in partition 2026-01. No delivery is refused because of it.",
+            "etl-assets drift show 2",
+        ),
     ]
 
 
@@ -330,6 +323,14 @@ def test_an_alert_that_is_resolved_within_quiet_hours_sends_no_notification(offi
     office.run(rule)
     assert office.messages() == [("opened", "default", "dropped")]
     assert office.alerts() == [("run_failed", "", "resolved")]
+
+
+def test_a_resolution_waits_for_the_quiet_hours_of_no_other_rule_of_its_class(office: Office) -> None:
+    rules = CheckFailed(names=("a",)), CheckFailed(names=("b",), quiet=_quiet_now(office))
+    office.check(*rules, a=False)
+    office.check(*rules, a=True)
+    assert office.messages() == [("opened", "default", "pending"), ("resolved", "default", "pending")]
+    assert office.query("SELECT max(next_try_at) <= clock_timestamp() FROM etl.notification") == [(True,)]
 
 
 def test_an_acknowledged_alert_shows_by_whom_and_is_still_resolved(office: Office) -> None:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from etl_assets import RunFailed, alerts
-from etl_assets.alerts.notification_text import trial
-from etl_assets.alerts.sender import BUDGET_SECONDS, SEND_SECONDS, deliver, without_secrets
-from etl_assets.postgres.alerts import notifications
+from etl_assets.alerts.channel import SEND_SECONDS, deliver, without_secrets
+from etl_assets.alerts.message import trial
+from etl_assets.alerts.sender import BUDGET_SECONDS
+from etl_assets.postgres.alerts import messages
 from etl_assets.postgres.connection import connected
-from etl_assets_tests.alerts.office import UI
+from etl_assets_tests.alerts.office import PLACES
 from etl_assets_tests.alerts.stubs import http_stub
 
 if TYPE_CHECKING:
@@ -94,13 +95,13 @@ def test_waits_between_tries_grow_up_to_an_hour(office: Office, hook: Stub) -> N
     waits = []
     at = office.now
     for _ in range(10):
-        alerts.send(office.connection, office.channels, UI, at)
+        alerts.send(office.connection, office.channels, PLACES, at)
         (following,) = office.query("SELECT next_try_at FROM etl.notification WHERE channel = 'default'")[0]
         waits.append((following - at).total_seconds())
         at = following
-    shortest = [min(notifications.FIRST_WAIT * 2**tries, notifications.LONGEST_WAIT) for tries in range(10)]
+    shortest = [min(messages.FIRST_WAIT * 2**tries, messages.LONGEST_WAIT) for tries in range(10)]
     assert all(
-        least <= wait <= least * (1 + notifications.SPREAD) + 1 for least, wait in zip(shortest, waits, strict=True)
+        least <= wait <= least * (1 + messages.SPREAD) + 1 for least, wait in zip(shortest, waits, strict=True)
     )  # fmt: skip
 
 
@@ -117,8 +118,8 @@ def test_the_notification_of_a_resolution_waits_until_that_of_the_opening_was_se
 
 def test_a_channel_that_refuses_does_not_delay_the_others(office: Office, hook: Stub) -> None:
     office.channels["other"] = "json://127.0.0.1:1"
-    for partition in ("a", "b", "c"):
-        office.fail(RunFailed(to=("other", "default")), partition=partition)
+    for severity in ("info", "error", "critical"):
+        office.fail(RunFailed(to=("other", "default"), severity=severity), partition=severity)
     assert office.send().sent == 3
     assert len(hook.taken) == 3
     assert office.query("SELECT sum(tries) FROM etl.notification WHERE channel = 'other'") == [(1,)]
@@ -133,14 +134,15 @@ def test_concurrent_senders_send_each_notification_once(office: Office, hook: St
     def sender() -> None:
         with connected(office.url) as connection:
             begin.wait()
-            alerts.send(connection, office.channels, UI, now)
+            alerts.send(connection, office.channels, PLACES, now)
 
     threads = [threading.Thread(target=sender) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(_titles(hook)) == sorted(f"[error] people {partition}: run failed" for partition in range(12))
+    sent = [alert["partition"] for posted in hook.taken for alert in posted.json["alerts"]]
+    assert sorted(sent, key=int) == [str(partition) for partition in range(12)]
 
 
 def test_a_notification_that_is_being_sent_is_sent_by_no_other_sender(office: Office, hook: Stub) -> None:
@@ -151,7 +153,7 @@ def test_a_notification_that_is_being_sent_is_sent_by_no_other_sender(office: Of
     while not hook.posted:
         assert sending.is_alive()
     with connected(office.url) as connection:
-        assert alerts.send(connection, office.channels, UI, office.now).sent == 0
+        assert alerts.send(connection, office.channels, PLACES, office.now).sent == 0
     hook.hold.set()
     sending.join()
     assert len(hook.posted) == 1
@@ -159,20 +161,20 @@ def test_a_notification_that_is_being_sent_is_sent_by_no_other_sender(office: Of
 
 def test_if_a_sender_dies_after_its_claim_the_next_one_sends_the_notification(office: Office, hook: Stub) -> None:
     office.fail(RunFailed())
-    assert notifications.claim(office.connection, "default", office.now) is not None
+    assert messages.claim(office.connection, "default", office.now) is not None
     assert office.send().sent == 0
-    assert office.send(timedelta(seconds=notifications.FIRST_WAIT * 2)).sent == 1
+    assert office.send(timedelta(seconds=messages.FIRST_WAIT * 2)).sent == 1
     assert len(hook.taken) == 1
 
 
 def test_a_claim_lasts_longer_than_the_longest_try() -> None:
-    assert SEND_SECONDS < notifications.FIRST_WAIT
+    assert SEND_SECONDS < messages.FIRST_WAIT
     assert BUDGET_SECONDS + SEND_SECONDS < 60  # seconds after which Dagster stops a sensor
 
 
 def test_a_channel_that_does_not_answer_is_given_up_in_time(office: Office, hook: Stub) -> None:
     hook.hold.clear()
-    assert deliver(office.channels["default"], trial(UI), seconds=0.3) is not None
+    assert deliver(office.channels["default"], trial(PLACES), seconds=0.3).error is not None
     hook.hold.set()
 
 
@@ -275,6 +277,7 @@ def test_neither_logs_nor_the_database_contain_the_secrets_of_a_channel(
     [
         ("slack://TOKEN1/TOKEN2/TOKEN3", "TOKEN1 TOKEN2 TOKEN3", "*** *** ***"),
         ("mailto://me:pa%24%24word@mail.test?to=ops%40mail.test", "pa$$word pa%24%24word", "*** ***"),
+        ("json://host.test/hook?token=ab%2Fcdef", "ab%2Fcdef or ab/cdef", "*** or ***"),
         ("json://host.test/hook?token=abcdef", "host.test refused abcdef at /hook", "host.test refused *** at /***"),
     ],
 )

@@ -16,7 +16,7 @@ from dagster._daemon.backfill import execute_backfill_iteration
 
 from etl_assets.cli import main
 from etl_assets.graph.celery.app import celery_app
-from etl_assets.graph.keys import REBUILD, REPLAY, asset_keys, core_key
+from etl_assets.graph.keys import REBUILD, REPLAY, SOURCE_TAG, asset_keys, core_key
 from etl_assets.graph.run_tags import LIMITS, POD_TAG, QUEUE, QUEUE_TAG, assets_of, tags_of
 from etl_assets.postgres.migrations import migrate
 from etl_assets_tests.celery.cluster import cluster
@@ -55,10 +55,12 @@ def test_a_run_is_tagged_and_counted_by_the_queue_of_its_source(queueing: Cluste
     heavy, other = queueing.run(queueing.launch("heavy", "a")), queueing.run(queueing.launch("readings", "a"))
     assert heavy.status == other.status == dg.DagsterRunStatus.QUEUED
     assert heavy.tags[QUEUE_TAG] == "big"
+    assert (heavy.tags[SOURCE_TAG], other.tags[SOURCE_TAG]) == ("heavy", "readings")
     assert QUEUE_TAG not in other.tags
     again = queueing.run(queueing.launch("heavy", "a", {QUEUE_TAG: "bigger"}))
     assert again.tags[QUEUE_TAG] == "bigger"  # a person has chosen it
-    assert _of_backfill(queueing).tags[QUEUE_TAG] == "big"
+    backfilled = _of_backfill(queueing).tags
+    assert (backfilled[QUEUE_TAG], backfilled[SOURCE_TAG]) == ("big", "heavy")
     big = _WAITING.replace("= 'dagster'", "= 'big'")
     assert big != _WAITING
     assert [queueing.query(query)[0][0] for query in (_WAITING, big)] == [1, 2]
@@ -106,6 +108,11 @@ def test_the_queue_of_a_run_is_the_only_one_that_its_assets_name(
     assert tags_of(metadata) == tags
 
 
+def test_a_run_is_of_the_only_source_that_its_assets_have() -> None:
+    assert tags_of([{SOURCE_TAG: "heavy"}, {SOURCE_TAG: "heavy"}, {}]) == {SOURCE_TAG: "heavy"}
+    assert tags_of([{SOURCE_TAG: "heavy"}, {SOURCE_TAG: "readings"}]) == {}
+
+
 def test_the_highest_of_several_limits_applies() -> None:
     limits: list[dict[str, Any]] = [
         {LIMITS: {"memory": "900Mi", "processors": None}},
@@ -144,4 +151,4 @@ def test_the_instance_file_for_workers_differs_from_the_other_where_it_says_so()
     ours = yaml.safe_load((_DOCKER / "celery" / "dagster.yaml").read_text())
     other = yaml.safe_load((_DOCKER.parent / "dagster.yaml").read_text())
     changed = {key for key in {*ours, *other} if ours.get(key) != other.get(key)}
-    assert changed == {"run_launcher", "run_coordinator", "concurrency", "run_monitoring"}
+    assert changed == {"run_launcher", "concurrency", "run_monitoring"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,14 @@ class Desk:
             "ETL_ASSETS_DATABASE_URL": self.url,
             "ETL_ASSETS_SOURCES": str(self.folder / "declared"),
         }
+
+    def declare(self, name: str, text: str) -> None:
+        """Write the file of a source; the next command reads it, as if it was another process."""
+        path = self.folder / "declared" / f"{name}.py"
+        path.write_text(text)
+        for module in [key for key, each in sys.modules.items() if getattr(each, "__file__", None) == str(path)]:
+            del sys.modules[module]
+        sys.modules.pop("etl_assets.definitions", None)
 
     def publish(self, name: str, text: str) -> None:
         path = self.folder / "feeds" / name

@@ -78,6 +78,19 @@ def test_no_alert_is_acknowledged_if_one_of_them_is_not_open(ready: Desk) -> Non
     assert ready.query("SELECT count(*) FROM etl.alert WHERE acknowledged_at IS NOT NULL") == [(0,)]
 
 
+def test_an_alert_is_closed_by_name_and_the_list_says_by_whom(ready: Desk) -> None:
+    assert "1 alert closed" in ready.succeed("alerts", "close", "1", "--reason", "known", "--reviewer", "Ann")
+    assert ready.query("SELECT status, closed_by, resolution FROM etl.alert WHERE id = 1") == [
+        ("resolved", "Ann", "Closed by Ann: known")
+    ]
+    text = ready.succeed("alerts", "list", "--status", "resolved")
+    assert "closed by Ann" in text
+    assert "Closed by Ann: known" in text
+    result = ready.type("alerts", "close", "1")
+    assert result.exit_code == 1
+    assert "Not open: 1. Nothing was changed." in result.stderr
+
+
 def test_a_channel_is_tested_without_a_database(desk: Desk, hook: Stub) -> None:
     assert "took the message" in desk.succeed("alerts", "test")
     (posted,) = hook.taken

@@ -54,7 +54,7 @@ def test_a_source_that_is_not_declared_is_a_usage_error(desk: Desk) -> None:
     desk.succeed("migrate")
     result = desk.type("audit", "reedings")
     assert result.exit_code == 2
-    assert "There is no source 'reedings'. Declared sources:" in result.output
+    assert "There is no source 'reedings'. Did you mean 'readings'? Declared sources:" in result.output
 
 
 def test_a_database_that_was_not_migrated_is_an_error_that_names_the_command(desk: Desk) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sysconfig
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,11 @@ def test_the_demo_loads_every_bundled_feed_and_writes_nothing_the_second_time(
     assert flights[1:6] == ["12", "336,776", "7,602", "7,602", "0"]
     assert "marts.delays_against_weather" in first
     assert "etl-assets dev" in first
+    monkeypatch.setenv("PATH", sysconfig.get_path("scripts"), prepend=os.pathsep)
     second = desk.succeed("demo")
     assert "Nothing was written" in second
+    assert "export PATH=" not in second
+    monkeypatch.setenv("PATH", str(desk.folder))
+    shown = desk.succeed("demo")
+    assert f'  export PATH={sysconfig.get_path("scripts")}:"$PATH"\n  etl-assets dev' in shown
     assert desk.lines("doctor", "--json")[0]["violations"] == []

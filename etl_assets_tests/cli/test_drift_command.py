@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,48 +9,26 @@ import pytest
 from etl_assets import catalog
 from etl_assets.landing import LandingStore, Warehouse
 from etl_assets.postgres.connection import connected
+from etl_assets_tests.cli.shirts import declare_shirts
 from etl_assets_tests.watching import Watch
 
 if TYPE_CHECKING:
     from etl_assets_tests.cli.conftest import Prepared
     from etl_assets_tests.cli.desk import Desk
 
-SHIRTS = """
-from etl_assets import Column, Csv, FileExtractor, Files, Schema, Source
 
-SOURCE = Source(
-    name="shirts",
-    description="What is in stock.",
-    owner="team:tests",
-    extractor=FileExtractor(location={folder!r} + "/shirts/*.csv", format=Csv(), settle_seconds=0.0),
-    schema=Schema(
-        columns=(
-            Column("id", "integer", required=True),
-            Column("size", "text", allowed=("S", "M"), sensitive={sensitive}),
-        ),
-        key=("id",),
-    ),
-    partitions=Files(),
-)
-"""
-
-
-def observe(desk: Desk, *keys: str) -> None:
-    """Freeze what is published and observe its drift, as a run would."""
+def observe(desk: Desk, *keys: str, cells: bool = True) -> None:
+    """Freeze what is published and observe its drift, as a run would; without cells, one whose delivery is refused."""
     source = catalog.load((str(desk.folder / "declared"),)).sources["shirts"]
     warehouse = Warehouse(desk.url, LandingStore(str(desk.folder / "landing")))
     with connected(desk.url) as connection:
         watch = Watch(source, warehouse, connection)
         for key in keys:
-            watch.poll(key)
+            watch.poll(key, cells=cells)
 
 
-def declare_shirts(desk: Desk, *, sensitive: bool) -> None:
-    text = SHIRTS.format(folder=str(desk.folder / "feeds"), sensitive=sensitive)
-    path = desk.folder / "declared" / "shirts.py"
-    path.write_text(text)
-    for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == str(path)]:
-        del sys.modules[name]  # because the next command would be another process
+def declare_sizes(desk: Desk, *, sensitive: bool) -> None:
+    declare_shirts(desk, f"Column('size', 'text', allowed=('S', 'M'), sensitive={sensitive})")
 
 
 @pytest.fixture
@@ -61,7 +38,7 @@ def ready(prepared: Prepared) -> Desk:
 
 
 def prepare_drift(desk: Desk) -> None:
-    declare_shirts(desk, sensitive=False)
+    declare_sizes(desk, sensitive=False)
     desk.succeed("migrate")
     desk.publish("shirts/1.csv", "id,size\n" + "".join(f"{number},S\n" for number in range(100)))
     lines = [f"{number},{number}.5,{'XXL' if number % 2 else 'S'}\n" for number in range(100)]
@@ -99,7 +76,7 @@ def test_show_prints_the_members_of_a_category(ready: Desk) -> None:
 
 
 def test_members_of_a_column_that_is_sensitive_or_no_longer_declared_are_masked(ready: Desk) -> None:
-    declare_shirts(ready, sensitive=True)
+    declare_sizes(ready, sensitive=True)
     assert "XXL" not in ready.succeed("drift", "show", "2")
     (ready.folder / "declared" / "shirts.py").unlink()
     (shown,) = ready.lines("drift", "show", "2", "--json")
@@ -140,3 +117,24 @@ def test_a_change_of_a_source_that_is_no_longer_declared_can_be_closed(ready: De
     (ready.folder / "declared" / "shirts.py").unlink()
     ready.succeed("drift", "accept", "1", "2")
     assert "No change is open." in ready.succeed("drift", "list", "--source", "shirts")
+
+
+@pytest.mark.parametrize("decision", ["accept", "ignore"])
+def test_a_decision_says_that_deliveries_are_refused_all_the_same(prepared: Prepared, decision: str) -> None:
+    ready = prepared(prepare_a_new_name_of_the_key)
+    said = ready.succeed("drift", decision, "1")
+    assert "Deliveries of shirts are refused all the same: its column 'id' is required" in said
+    assert "etl-assets drift show 1 prints what to declare." in said
+    assert "published_as=('number', 'id')" in ready.succeed("drift", "show", "1")
+
+
+def test_a_decision_about_an_optional_column_speaks_of_no_refusal(ready: Desk) -> None:
+    assert "refused" not in ready.succeed("drift", "accept", "1", "2")
+
+
+def prepare_a_new_name_of_the_key(desk: Desk) -> None:
+    declare_sizes(desk, sensitive=False)
+    desk.succeed("migrate")
+    desk.publish("shirts/1.csv", "id,size\n" + "".join(f"{number},S\n" for number in range(100)))
+    desk.publish("shirts/2.csv", "number,size\n" + "".join(f"{number},S\n" for number in range(100)))
+    observe(desk, "1.csv", "2.csv", cells=False)

@@ -10,35 +10,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from etl_assets_tests.cli.shirts import declare_shirts
+
 if TYPE_CHECKING:
     from etl_assets_tests.cli.conftest import Prepared
     from etl_assets_tests.cli.desk import Desk
 
-SHIRTS = """
-from etl_assets import Column, Csv, FileExtractor, Files, Schema, Source
-
-SOURCE = Source(
-    name="shirts",
-    description="What is in stock.",
-    owner="team:tests",
-    extractor=FileExtractor(location={folder!r} + "/shirts/*.csv", format=Csv(), settle_seconds=0.0),
-    schema=Schema(columns=(Column("id", "integer", required=True), {tint}), key=("id",)),
-    partitions=Files(),
-)
-"""
 TINT = "Column('tint', 'text')"
 BOTH = "Column('tint', 'text', published_as=('colour', 'tint'))"
 STATUS = "SELECT status FROM etl.drift"
 COUNT = "100 of 100 rows loaded since delivery 2 of shirts (2.csv)"
 ACCEPT = "from etl_assets.cli import main; main(['drift', 'accept', '1'])"
-
-
-def declare(desk: Desk, tint: str) -> None:
-    path = desk.folder / "declared" / "shirts.py"
-    path.write_text(SHIRTS.format(folder=str(desk.folder / "feeds"), tint=tint))
-    for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == str(path)]:
-        del sys.modules[name]  # because the next command would be another process
-    sys.modules.pop("etl_assets.definitions", None)
 
 
 def publish(desk: Desk, file: int, header: str) -> None:
@@ -49,7 +31,7 @@ def publish(desk: Desk, file: int, header: str) -> None:
 
 
 def prepare_renamed(desk: Desk) -> None:
-    declare(desk, TINT)
+    declare_shirts(desk, TINT)
     publish(desk, 1, "id,tint")
     publish(desk, 2, "id,colour")
     desk.succeed("migrate")
@@ -60,7 +42,7 @@ def prepare_renamed(desk: Desk) -> None:
 def renamed(prepared: Prepared) -> Desk:
     """Change 1 renamed an optional column, of which 100 of 200 rows are empty since."""
     desk = prepared(prepare_renamed)
-    declare(desk, TINT)
+    declare_shirts(desk, TINT)
     return desk
 
 
@@ -116,7 +98,7 @@ def test_at_a_terminal_the_reviewer_decides(renamed: Desk, text: str, code: int,
 
 def test_declared_as_proposed_every_row_is_filled_and_none_is_counted(renamed: Desk) -> None:
     (shown,) = renamed.lines("drift", "show", "1", "--json")
-    declare(renamed, shown["proposal"])
+    declare_shirts(renamed, shown["proposal"])
     renamed.succeed("run", "shirts")
     assert renamed.query("SELECT count(*), count(tint) FROM core.shirts") == [(200, 200)]
     (shown,) = renamed.lines("drift", "show", "1", "--json")
@@ -132,7 +114,7 @@ def test_deliveries_since_are_counted_too(renamed: Desk) -> None:
 
 
 def test_a_removed_column_is_asked_about_and_an_added_one_is_not(desk: Desk) -> None:
-    declare(desk, TINT)
+    declare_shirts(desk, TINT)
     publish(desk, 1, "id,tint")
     desk.publish("shirts/2.csv", "id\n7\n")
     desk.publish("shirts/3.csv", "id,weight\n8,2\n")
@@ -145,3 +127,16 @@ def test_a_removed_column_is_asked_about_and_an_added_one_is_not(desk: Desk) -> 
     result = desk.type("drift", "accept", kinds["removed"])
     assert result.exit_code == 2
     assert "2 of 2 rows loaded since delivery 2 of shirts (2.csv)" in result.stderr
+
+
+def test_a_run_tells_of_a_misspelt_column_and_of_the_name_that_no_column_takes(renamed: Desk) -> None:
+    declare_shirts(renamed, "Column('tnt', 'text')")
+    told = {line["remarks"][0] for line in renamed.lines("run", "shirts", "--json")}
+    assert renamed.query("SELECT count(tnt) FROM core.shirts") == [(0,)]
+    assert told == {
+        "the delivery lacks these columns, which have NULL or their default: tnt. No column takes what it publishes as "
+        f"{name!r}. If they are the same, correct published_as."
+        for name in ("tint", "colour")
+    }
+    declare_shirts(renamed, BOTH)
+    assert [line["remarks"] for line in renamed.lines("run", "shirts", "--json")] == [[], []]

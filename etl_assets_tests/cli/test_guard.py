@@ -57,7 +57,7 @@ def _ask(port: int, method: str, path: str, headers: dict[str, str]) -> tuple[in
     """Send a request to the server; return its status and the rest of its answer. ``{port}`` stands for its port."""
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     lines += [] if "Connection" in headers else ["Connection: close"]
-    with closing(socket.create_connection(("127.0.0.1", port), timeout=10)) as client:
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as client:
         client.sendall("\r\n".join([*lines, "", ""]).replace("{port}", str(port)).encode())
         answer = b"".join(iter(lambda: client.recv(65536), b"")).decode("latin-1")
     return int(answer.split()[1]), answer

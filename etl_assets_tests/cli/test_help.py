@@ -49,14 +49,21 @@ def _commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[
 
 
 def test_no_help_imports_a_slow_module() -> None:
-    commands = [(*words, "--help") for words in _commands(main) if words != ("psql",)]
+    commands = [(*words, "--help") for words in _commands(main)]
     assert _slow_modules_after(*commands) == set()
 
 
-def test_a_help_text_is_there_at_once() -> None:
+def test_no_help_text_shows_the_escape_that_keeps_its_lines() -> None:
+    for words in _commands(main):
+        assert "\\b" not in CliRunner().invoke(main, [*words, "--help"]).output, words
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["init", "--help"]])
+def test_a_help_text_is_there_at_once(words: list[str]) -> None:
     def cpu_seconds() -> float:
         before = os.times()
-        subprocess.run([sys.executable, "-c", "from etl_assets.cli import main; main(['run', '--help'])"], check=True)
+        code = f"from etl_assets.cli import main; main({words})"
+        subprocess.run([sys.executable, "-c", code], check=True)
         after = os.times()
         return after.children_user + after.children_system - before.children_user - before.children_system
 
@@ -101,6 +108,15 @@ def test_the_demo_installs_no_tools_of_developers() -> None:
     ).stdout
     assert "--no-default-groups" in commands
     assert "--all-extras" not in commands
+
+
+def test_the_demo_is_installed_with_the_certificates_of_the_system() -> None:
+    commands = subprocess.run(
+        ["make", "-n", "-W", "uv.lock", "demo"], cwd=_ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert 'UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}" ' in commands
+    assert commands.index("PIP_CERT=") < commands.index("pip install") < commands.index("uv sync")
+    assert "for certs in ${SSL_CERT_FILE:-} /etc/ssl/" in commands
 
 
 def test_a_command_that_runs_sources_does_not_import_great_expectations() -> None:

@@ -1,4 +1,4 @@
-"""``etl-assets infer``: a declaration from a file, which accepts the file that it was made from."""
+"""``etl-assets infer`` and ``new``: a declaration from a file, which accepts the file that it was made from."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from etl_assets import catalog
-from etl_assets.cli import main
+from etl_assets.cli import WRONG_SETTINGS, main
 
 if TYPE_CHECKING:
     from click.testing import Result
+
+    from etl_assets_tests.cli.desk import Desk
 
 FEED = b"id,day,amount,shop\n" + b"".join(b"%d,2024-01-%02d,%d.50,S%d\n" % (n, n % 28 + 1, n, n % 3) for n in range(90))
 
@@ -24,6 +26,12 @@ FEED = b"id,day,amount,shop\n" + b"".join(b"%d,2024-01-%02d,%d.50,S%d\n" % (n, n
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ETL_ASSETS_HOME", str(tmp_path / "home"))
+    (tmp_path / "feeds").mkdir()
+    monkeypatch.setenv("ETL_ASSETS_SOURCES", "feeds")
+
+
+def new(name: str, location: str, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["new", name, "--from", location, *arguments])
 
 
 def infer(*arguments: str) -> Result:
@@ -45,7 +53,7 @@ def test_a_declaration_is_printed_with_its_evidence(tmp_path: Path) -> None:
 
 def test_a_declaration_that_is_written_is_a_source_and_accepts_its_file(tmp_path: Path) -> None:
     (tmp_path / "sales.csv.gz").write_bytes(gzip.compress(FEED))
-    result = infer(str(tmp_path / "sales.csv.gz"), "--out", "feeds/sales.py")
+    result = new("sales", str(tmp_path / "sales.csv.gz"))
     assert result.exit_code == 0
     assert "0 records of 90 would be rejected" in result.stdout
     source = catalog.load_file(tmp_path / "feeds" / "sales.py")
@@ -62,36 +70,53 @@ def test_what_is_written_is_formatted_and_its_lines_are_not_too_long(tmp_path: P
 
 def test_a_file_that_exists_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "sales.csv").write_bytes(FEED)
-    (tmp_path / "sales.py").write_text("mine")
-    result = infer("sales.csv", "--out", "sales.py")
-    assert result.exit_code == 2
+    (tmp_path / "feeds" / "sales.py").write_text("mine")
+    result = new("sales", "sales.csv")
+    assert result.exit_code == WRONG_SETTINGS
     assert "sales.py exists. Nothing was written." in result.stderr
-    assert (tmp_path / "sales.py").read_text() == "mine"
+    assert (tmp_path / "feeds" / "sales.py").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
-    ("options", "error"),
-    [
-        (("--out", "my-sales.py"), "e.g. my_sales"),
-        (("--out", "Sales.py"), "e.g. sales"),
-        (("--out", "sales.txt"), "Name it sales.py."),
-        (("--out", "other.py", "--name", "sales"), "Name it sales.py."),
-        (("--name", "2024-sales"), "e.g. feed_2024_sales"),
-    ],
+    ("name", "error"), [("my-sales", "e.g. my_sales"), ("Sales", "e.g. sales"), ("2024-sales", "e.g. feed_2024_sales")]
 )
-def test_a_name_with_which_the_file_would_not_load_is_refused(
-    tmp_path: Path, options: tuple[str, ...], error: str
-) -> None:
+def test_a_name_with_which_the_file_would_not_load_is_refused(tmp_path: Path, name: str, error: str) -> None:
     (tmp_path / "feed.csv").write_bytes(FEED)
-    result = infer("feed.csv", *options)
-    assert result.exit_code != 0
-    assert error in " ".join(result.stderr.split())
-    assert not list(tmp_path.glob("*.py"))
+    for result in (new(name, "feed.csv"), infer("feed.csv", "--name", name)):
+        assert result.exit_code != 0
+        assert error in " ".join(result.stderr.split())
+    assert not list(tmp_path.rglob("*.py"))
+
+
+def test_without_a_folder_of_sources_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sales.csv").write_bytes(FEED)
+    monkeypatch.delenv("ETL_ASSETS_SOURCES")
+    result = new("sales", "sales.csv")
+    assert result.exit_code == WRONG_SETTINGS
+    assert "There is no folder of sources. Nothing was written. Make a project with etl-assets init" in result.stderr
+    assert not list(tmp_path.rglob("*.py"))
 
 
 def test_the_name_of_a_file_is_cut_and_begins_with_a_letter(tmp_path: Path) -> None:
     (tmp_path / f"2024-{'a' * 60}.csv").write_bytes(FEED)
     assert f'    name="feed_2024_{"a" * 40}",\n' in infer(f"2024-{'a' * 60}.csv").stdout
+
+
+def test_a_question_about_the_whole_file_is_printed(tmp_path: Path) -> None:
+    (tmp_path / "orders.json").write_bytes(b'{"data": [{"id": 1}, {"id": 2}], "next": "https://example.org/?page=2"}')
+    counted, question = infer("orders.json").stderr.splitlines()
+    assert counted == "1 column, key id; 1 question for you in the comments."
+    assert question.startswith(
+        "The document names a next page at $.next, so that these may not be all records: declare"
+    )
+
+
+def test_the_records_in_all_records_of_another_place_are_counted(tmp_path: Path) -> None:
+    orders = ", ".join(f'{{"id": {number}, "lines": [{{"sku": "A"}}, {{"sku": "B"}}]}}' for number in range(20))
+    (tmp_path / "orders.json").write_bytes(f'{{"data": [{orders}]}}'.encode())
+    assert (
+        "# The file also has records at '$.data[*].lines', 40 in the part that was read." in infer("orders.json").stdout
+    )
 
 
 def test_a_likely_reference_is_counted_as_a_question(tmp_path: Path) -> None:
@@ -146,3 +171,14 @@ def test_contents_cannot_break_out_of_the_comments(tmp_path: Path) -> None:
     (tmp_path / "odd.py").write_text(infer("odd.csv").stdout)
     assert catalog.load_file(tmp_path / "odd.py").schema["x"].type.name == "text"
     assert "\nimport os" not in (tmp_path / "odd.py").read_text()
+
+
+def test_the_table_of_a_file_without_a_key_has_each_of_its_records_once(desk: Desk) -> None:
+    desk.publish("draws.csv", "side,weight\nheads,1.5\nheads,1.5\ntails,2.5\n")
+    desk.succeed("new", "draws", "--from", str(desk.folder / "feeds" / "draws.csv"))
+    desk.succeed("migrate")
+    desk.succeed("run", "draws")
+    desk.publish("draws.csv", "side,weight\nheads,1.5\nheads,1.5\ntails,2.5\ntails,2.5\n")
+    desk.succeed("run", "draws")
+    rows = desk.query("SELECT side, count(*) FROM core.draws GROUP BY side ORDER BY side")
+    assert rows == [("heads", 2), ("tails", 2)]

@@ -1,4 +1,4 @@
-"""``etl-assets infer EXTRACTOR.py``: a source for what a declared extractor fetches; and its preview."""
+"""``etl-assets infer EXTRACTOR.py`` and ``new``: a source for what a declared extractor fetches; and its preview."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from etl_assets import catalog
-from etl_assets.cli import main
+from etl_assets.cli import WRONG_SETTINGS, main
 from etl_assets.extract.database.extractor import PREVIEW_ROWS
 from etl_assets_tests.apis import Api, Reply, numbered, page_of
 
@@ -37,6 +37,8 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """An API of fifty records on ten pages."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ETL_ASSETS_HOME", str(tmp_path / "home"))
+    (tmp_path / "feeds").mkdir()
+    monkeypatch.setenv("ETL_ASSETS_SOURCES", "feeds")
 
     def answer(asked: Asked) -> Reply:
         return Reply({"items": page_of(numbered(50), asked, 5)})
@@ -57,7 +59,7 @@ def run(*arguments: str) -> Result:
 
 def test_a_source_is_written_that_imports_the_extractor_and_accepts_what_it_fetched(tmp_path: Path, api: Api) -> None:
     write(tmp_path, api)
-    result = run("infer", "feeds/shop_api.py", "--out", "feeds/items.py")
+    result = run("new", "items", "--from", "feeds/shop_api.py")
     assert result.exit_code == 0, result.output
     text = (tmp_path / "feeds" / "items.py").read_text()
     assert "from .shop_api import EXTRACTOR\n" in text
@@ -67,9 +69,20 @@ def test_a_source_is_written_that_imports_the_extractor_and_accepts_what_it_fetc
     assert catalog.load_file(tmp_path / "feeds" / "items.py").schema.key == ("id",)
 
 
+def test_what_has_changed_is_added_if_no_columns_identify_a_record(tmp_path: Path, api: Api) -> None:
+    incremental = 'incremental=Incremental("day", timedelta(days=1), type="date")'
+    text = API.format(url=api.url(), names=", Incremental", params='{"since": "{since:%Y-%m-%d}"}, ' + incremental)
+    (tmp_path / "feeds" / "shop_api.py").write_text("from datetime import timedelta\n" + text)
+    records = [{"day": "2026-01-02"}, {"day": "2026-01-02"}]
+    api.answer = lambda asked: Reply({"items": page_of(records, asked, 5)})
+    result = run("infer", "feeds/shop_api.py")
+    assert "Without a key every record that is fetched is added, also one that was fetched before." in result.stdout
+    assert "    write=Append(),\n" in result.stdout
+
+
 def test_a_preview_asks_for_the_first_pages_alone_and_shows_that(tmp_path: Path, api: Api) -> None:
     write(tmp_path, api)
-    run("infer", "feeds/shop_api.py", "--out", "feeds/items.py")
+    run("new", "items", "--from", "feeds/shop_api.py")
     api.asked.clear()
     shown = run("preview", "feeds/items.py")
     assert "Only the first records were fetched; a run fetches all of them." in shown.stdout
@@ -92,7 +105,8 @@ def test_a_preview_of_a_table_is_partial_if_the_table_has_more_rows(
         f"EXTRACTOR = DatabaseExtractor('sqlite:///{path}', table='items', order_by=('id',))\n"
     )
     (tmp_path / "shop_api.py").write_text(extractor)
-    assert run("infer", str(tmp_path / "shop_api.py"), "--out", str(tmp_path / "items.py")).exit_code == 0
+    monkeypatch.setenv("ETL_ASSETS_SOURCES", str(tmp_path))
+    assert run("new", "items", "--from", str(tmp_path / "shop_api.py")).exit_code == 0
     words = f"the first {PREVIEW_ROWS:,} records" if is_cut else f"all {rows} records"
     assert f"from {words} of" in (tmp_path / "items.py").read_text()
     facts = json.loads(run("preview", str(tmp_path / "items.py"), "--json").stdout)
@@ -102,7 +116,7 @@ def test_a_preview_of_a_table_is_partial_if_the_table_has_more_rows(
 def test_the_newest_partition_is_asked_for_if_there_are_partitions(tmp_path: Path, api: Api) -> None:
     names = ", Static"
     write(tmp_path, api, 'PARTITIONS = Static(("north", "south"))\n', names, '{"region": "{key}"}')
-    result = run("infer", "feeds/shop_api.py", "--out", "feeds/items.py")
+    result = run("new", "items", "--from", "feeds/shop_api.py")
     assert result.exit_code == 0, result.output
     text = (tmp_path / "feeds" / "items.py").read_text()
     assert "from .shop_api import EXTRACTOR, PARTITIONS\n" in text
@@ -114,7 +128,6 @@ def test_the_newest_partition_is_asked_for_if_there_are_partitions(tmp_path: Pat
     ("arguments", "more", "problem"),
     [
         (["feeds/none.py"], "", "There is no file feeds/none.py"),
-        (["feeds/shop_api.py", "--out", "items.py"], "", "must be in the folder of"),
         (["feeds/shop_api.py", "--part", "x"], "", "are for files; declare them in the extractor"),
         (["feeds/shop_api.py"], "EXTRACTOR = 1\n", "EXTRACTOR is no extractor"),
         (["feeds/shop_api.py"], "PARTITIONS = 1\n", "PARTITIONS are no partitions"),
@@ -130,6 +143,15 @@ def test_what_cannot_be_inferred_from_is_an_error_with_a_remedy(
     assert result.exit_code != 0
     assert problem in result.stderr
     assert not (tmp_path / "items.py").exists()
+
+
+def test_a_source_of_an_extractor_is_written_beside_it_or_not_at_all(tmp_path: Path, api: Api) -> None:
+    write(tmp_path, api)
+    (tmp_path / "shop_api.py").write_text((tmp_path / "feeds" / "shop_api.py").read_text())
+    result = run("new", "items", "--from", "shop_api.py")
+    assert result.exit_code == WRONG_SETTINGS
+    assert "There is no folder of sources that shop_api.py is in. Nothing was written." in result.stderr
+    assert not list(tmp_path.rglob("items.py"))
 
 
 def test_a_document_that_names_a_next_page_is_a_question(tmp_path: Path, api: Api) -> None:

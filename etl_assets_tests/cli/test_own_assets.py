@@ -52,4 +52,13 @@ def test_an_asset_written_by_hand_loads_no_file(documented: Desk) -> None:
 def test_a_name_that_is_neither_a_source_nor_an_asset_is_wrong_usage(documented: Desk) -> None:
     result = documented.type("run", "marts/nonesuch")
     assert result.exit_code == 2
-    assert "There is no source 'marts/nonesuch'." in result.stderr
+    assert "There is no asset 'marts/nonesuch'." in result.stderr
+    nearly = documented.type("run", "marts/sale_by_half")
+    assert "There is no asset 'marts/sale_by_half'. Did you mean 'marts/sales_by_half'?" in nearly.stderr
+
+
+def test_an_asset_whose_file_does_not_load_is_not_said_to_be_missing(documented: Desk) -> None:
+    (documented.folder / "feeds" / "sales_by_year.py").write_text("import nonesuch\n")
+    result = documented.type("run", "marts/sales_by_year")
+    assert result.exit_code == 3
+    assert "No module named 'nonesuch'" in result.stderr

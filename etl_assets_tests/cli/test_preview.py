@@ -73,6 +73,14 @@ def test_the_declaration_in_a_file_outside_the_settings_can_be_previewed(
     assert "2 rows would go to core.stations" in desk.succeed("preview", str(desk.folder / "declared" / "stations.py"))
 
 
+def test_the_preview_says_that_it_does_not_compare_the_keys_of_records(desk: Desk) -> None:
+    words = "Whether records have the same key was not looked up"
+    assert words not in desk.succeed("preview", "readings")
+    declaration = desk.folder / "declared" / "stations.py"
+    declaration.write_text(declaration.read_text().replace('("code",))', '("code",), repeated_keys="reject")'))
+    assert words in desk.succeed("preview", "stations")
+
+
 def test_a_missing_required_column_is_an_error_with_the_most_similar_name(desk: Desk) -> None:
     desk.publish("stations.csv", "Code\nA\n")
     result = desk.type("preview", "stations")

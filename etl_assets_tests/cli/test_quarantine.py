@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl_assets.cli.quarantine_export import escape_formula, write_csv
+from etl_assets.cli.quarantine.cells import escape_formula
+from etl_assets.cli.quarantine.exporting import write_csv
 from etl_assets.cli.terminal import harmless_bytes
 from etl_assets.model.text import escape_control_characters
 from etl_assets_tests.cli.desk import prepare_january
@@ -20,6 +21,8 @@ from etl_assets_tests.cli.desk import prepare_january
 if TYPE_CHECKING:
     from etl_assets_tests.cli.conftest import Prepared
     from etl_assets_tests.cli.desk import Desk
+
+_HUGE = "99999999999999999999"
 
 
 @pytest.fixture
@@ -113,6 +116,19 @@ def test_records_are_dismissed_by_rule(ready: Desk) -> None:
 def test_dismissing_a_record_that_does_not_wait_is_an_error(ready: Desk) -> None:
     ready.succeed("quarantine", "dismiss", "1")
     assert ready.type("quarantine", "dismiss", "1").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("quarantine", "show", _HUGE), ("quarantine", "dismiss", _HUGE), ("quarantine", "fix", _HUGE, "celsius=1"),
+        ("quarantine", "replay", "readings", _HUGE), ("quarantine", "list", "--where", f"delivery={_HUGE}"),
+        ("explain", "delivery", _HUGE), ("drift", "show", _HUGE), ("alerts", "ack", _HUGE),
+    ],
+)  # fmt: skip
+def test_an_id_that_no_row_can_have_is_a_wrong_command_line(ready: Desk, words: tuple[str, ...]) -> None:
+    result = ready.type(*words)
+    assert (result.exit_code, "LoadError" in result.output) == (2, False)
 
 
 def test_dismiss_needs_ids_or_a_source(ready: Desk) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 README = (ROOT / "README.md").read_text("utf-8")
 SECTION = README.split("## The first source in five minutes", 1)[1].split("\n## ", 1)[0]
-WRITTEN, PREVIEWED, COMMANDS = re.findall(r"^```\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
+WRITTEN, PREVIEWED, COMMANDS = re.findall(r"^```(?:sh|text)\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"^cat > (\S+) <<'END'\n(.*?)^END$", re.DOTALL | re.MULTILINE)
 _SHOWN = {"list": "opened__type", "show": "23.04.1952", "doctor": "invariants hold"}
 """What some commands must show, whose comment in the README does not say it."""

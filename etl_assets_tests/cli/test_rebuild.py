@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,11 +27,7 @@ def declare(desk: Desk, changes: dict[str, str]) -> None:
     for before, after in changes.items():
         assert before in text
         text = text.replace(before, after)
-    path = desk.folder / "declared" / "stations.py"
-    path.write_text(text)
-    for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == str(path)]:
-        del sys.modules[name]  # because the next command would be another process
-    sys.modules.pop("etl_assets.definitions", None)
+    desk.declare("stations", text)
 
 
 def declare_by_day(desk: Desk) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -24,18 +23,15 @@ SOURCE = Source(
 
 
 def test_rows_are_dropped_once_and_sources_that_keep_every_row_are_refused(desk: Desk) -> None:
-    declared = desk.folder / "declared" / "sales.py"
     today = datetime.now(UTC).date()
     (desk.folder / "sales.csv").write_text(f"day\n{today - timedelta(days=40)}\n{today}\n")
-    declared.write_text(SALES.format(folder=desk.folder, keep=None))
+    desk.declare("sales", SALES.format(folder=desk.folder, keep=None))
     desk.succeed("migrate")
     desk.succeed("run", "sales")
     refused = desk.type("retention", "sales")
     assert refused.exit_code == 2
     assert "Source 'sales' keeps every row. Write keep= in its partition_by." in refused.output
-    declared.write_text(SALES.format(folder=desk.folder, keep="30 days"))
-    for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == str(declared)]:
-        del sys.modules[name]  # because the next command would be another process
+    desk.declare("sales", SALES.format(folder=desk.folder, keep="30 days"))
     assert "sales keeps 30 days; dropped: 1 row." in desk.succeed("retention")
     assert "dropped: 0 rows." in desk.succeed("retention", "sales")
     assert desk.query("SELECT day FROM core.sales") == [(today,)]

@@ -68,6 +68,23 @@ def test_a_refused_partition_fails_the_command_but_the_later_partitions_run(read
     assert lines[1]["delivery"] is not None
 
 
+def test_a_delivery_that_is_refused_for_its_columns_is_named(ready: Desk) -> None:
+    ready.publish("2013-01-02.csv", "place,day,temp,keeper\nA,3,1,Ann\n")
+    ready.succeed("run", "stations")
+    (line,) = ready.lines("run", "readings", "--partition", "2013-01-02", "--json", exit_code=1)
+    assert (line["status"], line["error"]["class"]) == ("refused", "ShapeError")
+    assert ready.query("SELECT id FROM etl.delivery WHERE status = 'refused'") == [(line["delivery"],)]
+
+
+def test_a_source_whose_files_are_not_found_is_not_said_to_be_complete(ready: Desk) -> None:
+    result = ready.type("run", "parcels")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "parcels has no partitions yet" in result.stderr
+    ready.publish("parcels/a.csv", "id\n1\n")
+    ready.succeed("run", "parcels")
+    assert "Every partition is complete." in ready.succeed("run", "parcels")
+
+
 def test_a_run_that_landed_nothing_shows_no_delivery(ready: Desk) -> None:
     ready.succeed("run", "stations")
     (ready.folder / "feeds" / "stations.csv").unlink()

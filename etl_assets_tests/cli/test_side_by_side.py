@@ -31,8 +31,8 @@ _CONTENTS = {
     "quarantine": "SELECT source, partition, record_no, location, raw, rules, status FROM etl.rejected",
     "drift": "SELECT e.source, kind, subject, e.status, first.partition, last.partition FROM etl.drift e "
     "JOIN etl.delivery first ON first.id = first_delivery JOIN etl.delivery last ON last.id = last_delivery",
-    "checks": "SELECT source, partition, name, passed, regexp_replace(description, 'delivery [0-9]+', 'delivery'), "
-    "failed_records, records FROM etl.check_result",
+    "checks": "SELECT source, partition, name, passed, "
+    "regexp_replace(description, 'delivery [0-9]+', 'delivery', 'g'), failed_records, records FROM etl.check_result",
     "runs": "SELECT source, partition, status, error_class, inserted, rejected FROM etl.run",
 }
 """What the warehouse has besides tables, without ids and times."""

@@ -31,7 +31,9 @@ def test_a_table_that_is_well_ends_with_0(prepared: Prepared) -> None:
     desk = prepared(prepare_january)
     assert "stations is good since" in desk.succeed("status", "stations")
     assert "It was never run." in desk.succeed("status", "parcels")
-    assert desk.type("status", "readings").exit_code == 1
+    result = desk.type("status", "readings")
+    assert result.exit_code == 1
+    assert "  check station__references 1 of 4 records break it: station exists in core.stations." in result.stdout
     assert "There is no source 'nobody'" in desk.type("status", "nobody").output
 
 

@@ -87,7 +87,7 @@ class RuleSuite:
     def test_a_failed_check_is_an_alert_unless_the_rule_is_broken_by_consent(self) -> None:
         (info,) = (info for info in self.schema.rule_infos if info.name == self.name)
         failed = CheckResult(self.name, passed=False, by_consent=info.by_consent)
-        alerts = reasons_of_checks(DEFAULT_ALERTS, [failed], None, dropped=False)
+        alerts = reasons_of_checks(DEFAULT_ALERTS, [failed], None)
         assert len(alerts) == int(not self.rule.by_consent)
 
     def test_the_column_can_be_recreated_from_its_repr(self) -> None:

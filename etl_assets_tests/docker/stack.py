@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +16,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ROOT: Final = Path(__file__).parents[2]
 IMAGE: Final = "etl-assets:test"
@@ -236,13 +237,43 @@ class Stack:
 
     def sql(self, statement: str, role: str = "postgres", *, database: str = "warehouse", check: bool = True) -> str:
         """Return what psql prints of a statement that a role executes over the network, without headers."""
+        return run(*self._psql(role, database), check=check, stdin=statement).strip()
+
+    @contextmanager
+    def hold_load(self, table: str) -> Iterator[None]:
+        """Lock a table, so that the run that loads it waits in the middle of its work, until the block has ended."""
+        command = self._psql("postgres", "warehouse")
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as psql:
+            assert psql.stdin is not None
+            assert psql.stdout is not None
+            psql.stdin.write(f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT 'locked';\n")
+            psql.stdin.flush()
+            while psql.stdout.readline() != "locked\n":
+                assert psql.poll() is None, "psql has ended"
+            yield
+
+    def wait_until_held(self, run_id: str) -> str:
+        """Wait until a run is stopped by the lock of `hold_load`; return the id of its container."""
+        waiting = (
+            "SELECT client_addr FROM pg_locks JOIN pg_stat_activity USING (pid) "
+            "WHERE locktype = 'relation' AND NOT granted"
+        )
+
+        def is_held() -> bool:
+            container = self.container_of_run(run_id)
+            return container is not None and bool(_addresses_of(container) & set(self.sql(waiting).split()))
+
+        wait_for(is_held, 120, lambda: self.log(run_id))
+        container = self.container_of_run(run_id)
+        assert container is not None
+        return container
+
+    def _psql(self, role: str, database: str) -> list[str]:
+        """Return the command that executes statements of its standard input as a role, over the network."""
         folder = "code/" if role in {"etl_loader", "etl_dagster"} else ""
         password = (self.folder / "secrets" / f"{folder}{role.removeprefix('etl_')}_password").read_text().strip()
         url = f"postgresql://{role}:{password}@127.0.0.1/{database}"
-        return run(
-            "docker", "exec", "-i", self.container_of("postgres"), "psql", "-XAtv", "ON_ERROR_STOP=1", url,
-            check=check, stdin=statement,
-        ).strip()  # fmt: skip
+        return ["docker", "exec", "-i", self.container_of("postgres"), "psql", "-XAtv", "ON_ERROR_STOP=1", url]
 
     def secrets(self) -> dict[str, str]:
         """Return the content of every file with a secret, by its name."""
@@ -262,6 +293,12 @@ def wait_for(condition: Callable[[], bool], seconds: float, state: Callable[[], 
     while not condition():
         assert time.monotonic() < end, f"not after {seconds} seconds: {state()}"
         time.sleep(1)
+
+
+def _addresses_of(container: str) -> set[str]:
+    """Return the addresses of a container in its networks."""
+    networks: dict[str, Any] = json.loads(run("docker", "inspect", container))[0]["NetworkSettings"]["Networks"]
+    return {network["IPAddress"] for network in networks.values()}
 
 
 def addresses() -> list[str]:

@@ -112,11 +112,9 @@ def test_a_source_of_the_second_location_loads(stack: Stack) -> None:
 
 
 def test_a_run_whose_container_is_killed_is_tried_again(stack: Stack) -> None:
-    run_id = stack.launch("bundled", FLIGHTS, "2013-02-01")
-    wait_for(lambda: stack.status(run_id) == "STARTED", 120, lambda: stack.log(run_id))
-    container = stack.container_of_run(run_id)
-    assert container is not None
-    run("docker", "kill", container)
+    with stack.hold_load("core.flights"):
+        run_id = stack.launch("bundled", FLIGHTS, "2013-02-01")
+        run("docker", "kill", stack.wait_until_held(run_id))
     assert stack.end_of(run_id) == "FAILURE"
     retry = stack.retry_of(run_id)
     assert stack.end_of(retry) == "SUCCESS", stack.log(retry)
@@ -150,9 +148,10 @@ def test_a_location_that_is_lost_is_reported_and_leaves_the_others_alone(stack: 
 
 
 def test_a_restart_of_the_database_under_load_loses_nothing(stack: Stack) -> None:
-    run_id = stack.launch("bundled", FLIGHTS, "2013-04-01")
-    wait_for(lambda: stack.status(run_id) == "STARTED", 120, lambda: stack.log(run_id))
-    stack.compose("restart", "-t", "20", "postgres")
+    with stack.hold_load("core.flights"):
+        run_id = stack.launch("bundled", FLIGHTS, "2013-04-01")
+        stack.wait_until_held(run_id)
+        stack.compose("restart", "-t", "20", "postgres")
     stack.wait_healthy()
     if stack.end_of(run_id) != "SUCCESS":
         retry = stack.retry_of(run_id)
@@ -175,6 +174,17 @@ def test_the_reviewer_lists_and_decides(stack: Stack) -> None:
     id_ = stack.sql("SELECT min(id) FROM etl.rejected WHERE source = 'flights'")
     stack.compose("run", "--rm", "-T", "review", "dismiss", id_, "--note", "a test")
     assert stack.sql(f"SELECT status, reviewer FROM etl.rejected WHERE id = {id_}").startswith("dismissed|")
+
+
+def test_the_maintainer_redacts_a_record_and_compares_a_rebuilt_table(stack: Stack) -> None:
+    wanted = ("shops", "shop_id=2", "--reason", "a test", "--yes")
+    shown = stack.compose("run", "--rm", "-T", "maintain", "redact", *wanted)
+    assert "1 delivery reloaded, 1 file of frozen bytes removed" in " ".join(shown.split())
+    assert stack.sql("SELECT shop_id FROM core.shops") == "1"
+    compared = stack.compose("run", "--rm", "-T", "maintain", "rebuild", "shops", "--verify")
+    assert "the table of 1 row" in compared
+    stack.compose("run", "--rm", "-T", "maintain", "rebuild", "shops", "--drop")
+    stack.compose("exec", "-T", "code-team", "etl-assets", "doctor")  # fails if there is a violation
 
 
 def test_data_docs_are_behind_the_proxy(stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""Every Python example in the documents compiles, and satisfies mypy and pyright."""
+"""Every Python example in the documents runs, and satisfies mypy and pyright; so do the bundled sources."""
 
 from __future__ import annotations
 
@@ -10,31 +10,48 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from etl_assets_tests.documented import ROOT, examples
+from etl_assets_tests.documented import ROOT, Example, examples, written_files
 
 if TYPE_CHECKING:
-    from etl_assets_tests.documented import Example
+    from collections.abc import Sequence
 
-EXAMPLES = [
-    example
-    for document in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
-    for example in examples(str(document.relative_to(ROOT)))
+SOURCES = ROOT / "etl_assets" / "sources"
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EXAMPLES = [example for document in DOCUMENTS for example in examples(str(document.relative_to(ROOT)))]
+WRITTEN = [file for document in DOCUMENTS for file in written_files(str(document.relative_to(ROOT)))]
+"""The files of Python that commands of the documents write."""
+BUNDLED = [
+    Example(str(path.relative_to(ROOT)), 1, path.read_text("utf-8")) for path in sorted(SOURCES.glob("[!_]*.py"))
 ]
+"""The bundled sources, which the documents name as examples."""
+RUN_BY = {
+    "class TestStartsWith(RuleSuite)": "schema/test_a_kind_is_one_file.py",
+    "from ._shops import": "cli/test_own_assets.py",
+    "from .sales import": "cli/test_own_assets.py",
+    "from feeds.access_log import": "conformance/test_stages_conform.py",
+}
+"""What an example has that imports files which only its reader writes, and the test that runs it."""
 
 
 def _file_of(folder: Path, example: Example) -> Path:
     """The path of an example; the rule of CONTRIBUTING is imported by its test under the name it will have."""
     if example.file is not None:
         return folder / example.file
-    name = "starts_with.py" if "class StartsWith" in example.code else f"example_{EXAMPLES.index(example)}.py"
-    return folder / name
+    if "class StartsWith" in example.code:
+        return folder / "starts_with.py"
+    kind, among = next((kind, each) for kind, each in _SEVERAL.items() if example in each)
+    return folder / f"{kind}_{among.index(example)}.py"
+
+
+_SEVERAL: dict[str, Sequence[Example]] = {"example": EXAMPLES, "written": WRITTEN, "bundled": BUNDLED}
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Example]:
     """The examples as files: the path of each."""
     folder = tmp_path_factory.mktemp("examples")
-    files = {_file_of(folder, example): example for example in EXAMPLES}
+    files = {_file_of(folder, example): example for example in (*EXAMPLES, *WRITTEN, *BUNDLED)}
     for path, example in files.items():
         if path.parent != folder:
             path.parent.mkdir(exist_ok=True)
@@ -43,9 +60,17 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Example]:
     return files
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=str)
-def test_an_example_compiles(example: Example) -> None:
-    compile(example.code, str(example), "exec")
+@pytest.mark.parametrize("example", [*EXAMPLES, *WRITTEN], ids=str)
+def test_an_example_runs(example: Example) -> None:
+    if any(text in example.code for text in RUN_BY):
+        compile(example.code, str(example), "exec")
+    else:
+        assert example.module().__file__ == f"<{example}>"
+
+
+def test_each_example_that_another_test_runs_is_there_and_so_is_the_test() -> None:
+    assert {text for text in RUN_BY if any(text in example.code for example in EXAMPLES)} == set(RUN_BY)
+    assert [test for test in RUN_BY.values() if not (ROOT / "etl_assets_tests" / test).exists()] == []
 
 
 def test_the_examples_satisfy_mypy(written: dict[Path, Example]) -> None:

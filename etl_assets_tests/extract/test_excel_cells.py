@@ -64,12 +64,25 @@ def test_numbers_keep_the_digits_that_the_workbook_has() -> None:
     assert seen(*((number, 0) for number in numbers)) == list(numbers)
 
 
+def test_a_whole_number_that_is_written_as_a_double_is_a_whole_number() -> None:
+    numbers = (("31001.0", 0), ("-7.0", 0), ("100.0", 0), ("0.05", 0), ("9007199254740992.0", 0), ("123.0", CODE))
+    assert seen(*numbers, ("0.5", PERCENT), ("1.0", PERCENT), ("44227.0", DATE)) == [
+        *("31001", "-7", "100", "0.05", "9007199254740992", "00123"),
+        *("50%", "100%", "2021-01-31"),
+    ]
+
+
 def test_a_double_that_is_written_with_17_digits_becomes_the_shortest_number_that_denotes_it() -> None:
     assert seen(("1.1000000000000001", 0), ("7.0000000000000007E-2", 0), ("12345678901234568", 0)) == [
         "1.1",
         "0.07",
         "12345678901234568",
     ]
+
+
+def test_a_double_that_is_written_with_16_digits_becomes_the_shortest_number_that_denotes_it() -> None:
+    written = ("581.3200000000001", "608.0599999999999", "1.100000000000001", "1234567890123456")
+    assert seen(*((number, 0) for number in written)) == ["581.32", "608.06", "1.100000000000001", "1234567890123456"]
 
 
 def test_numbers_have_no_exponent_unless_it_is_large() -> None:
@@ -130,7 +143,7 @@ def test_percentages_are_exactly_what_is_seen_or_the_number() -> None:
     assert seen(*cells, percentages="number") == ["0.12345", "0.1", "-1.5", "0.001", "0.58"]
 
 
-def test_the_date_system_of_1904_is_kept() -> None:
+def test_the_date_system_of_1904_is_kept_beside_the_settings_of_an_extension() -> None:
     assert seen(("0", DATE), ("42765", DATE), ("59", DATE), ("0.5", TIME), date1904=True) == [
         "1904-01-01",
         "2021-01-31",

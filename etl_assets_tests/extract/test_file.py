@@ -158,6 +158,13 @@ def test_a_key_that_the_glob_does_not_match_is_never_opened(tmp_path: Path, key:
         fetched(str(tmp_path / "in" / "*.csv"), Partition(key))
 
 
+def test_the_error_of_a_name_with_brackets_says_how_a_glob_writes_them(tmp_path: Path) -> None:
+    (tmp_path / "a [2024].csv").write_bytes(b"a")
+    with pytest.raises(DeliveryMissingError, match=r"If a name has a bracket, write \[\[\] for it"):
+        fetched(str(tmp_path / "a [2024].csv"))
+    assert fetched(str(tmp_path / "a [[]2024].csv")) == b"a"
+
+
 def test_a_glob_without_partitions_fetches_the_only_file_and_refuses_several(tmp_path: Path) -> None:
     location = str(tmp_path / "*.csv")
     with pytest.raises(DeliveryMissingError):

@@ -78,7 +78,8 @@ def raw_workbook(rows: str, *, styles: Sequence[str] = (), date1904: bool = Fals
         'Target="xl/workbook.xml"/></Relationships>',
         "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{_PACKAGE}">{relationships}</Relationships>',
         "xl/workbook.xml": f'<workbook xmlns="{_MAIN}" xmlns:r="{_DOCUMENT}"><workbookPr date1904="{int(date1904)}"/>'
-        '<sheets><sheet name="S" sheetId="1" r:id="r0"/></sheets></workbook>',
+        '<sheets><sheet name="S" sheetId="1" r:id="r0"/></sheets><extLst><ext><x:workbookPr xmlns:x="urn:extension" '
+        'defaultImageDpi="32767"/></ext></extLst></workbook>',
         "xl/styles.xml": f'<styleSheet xmlns="{_MAIN}"><numFmts>{formats}</numFmts><cellXfs>{cells}</cellXfs>'
         "</styleSheet>",
         "xl/s.xml": f'<sst xmlns="{_MAIN}"><si><t>a</t></si><si><t>b</t></si></sst>',

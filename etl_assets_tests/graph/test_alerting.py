@@ -75,7 +75,7 @@ def test_a_failed_check_that_does_not_block_is_alerted_although_the_run_succeeds
     _tick(bench)
     ((title, text),) = _messages(hook)
     assert title == "[error] people: volume drop"
-    assert "1 records came, 100% fewer than the usual 300." in text
+    assert "100% fewer than usual: 1 record, expected 225 to 375" in text
 
 
 def test_records_rejected_by_consent_are_alerted_only_if_a_rule_is_declared(bench: Bench, hook: Stub) -> None:
@@ -102,6 +102,25 @@ def test_the_sensor_alerts_a_missed_deadline_without_a_run(bench: Bench, hook: S
     source = bench.declare(alerts=(NoDelivery(by=time(passed.hour, passed.minute)),))
     assert _tick(bench, source) == "1 sent, 0 waiting."
     assert _messages(hook)[0][0].startswith("[error] people: no delivery by ")
+
+
+def test_a_message_names_the_owner_and_every_asset_downstream_also_those_written_by_hand(
+    bench: Bench, hook: Stub
+) -> None:
+    @dg.asset(key_prefix="marts", deps=[dg.AssetKey(["core", "people"])])
+    def busy() -> None: ...
+
+    @dg.asset(key_prefix="marts", deps=[busy])
+    def busiest() -> None: ...
+
+    people = bench.people("1,Ada,200")
+    assert not bench.run(people).success
+    location = dg.Definitions.merge(definitions({"people": people}), dg.Definitions(assets=[busy, busiest]))
+    with dg.build_sensor_context(instance=bench.instance, definitions=location) as context:
+        alert_sensor({"people": people}).evaluate_tick(context)
+    (posted,) = hook.taken
+    assert posted.json["owner"] == people.owner
+    assert posted.json["downstream"] == ["marts/busiest", "marts/busy"]
 
 
 def test_the_sensor_shows_channels_that_fail_and_channels_that_are_not_configured(bench: Bench, hook: Stub) -> None:

@@ -43,6 +43,10 @@ def _served(folder: Path, text: str, port: int) -> Iterator[None]:
             yield
         finally:
             server.terminate()
+            try:
+                server.wait(30)
+            except subprocess.TimeoutExpired:  # a code server that loads its code may miss the signal
+                server.kill()
 
 
 def _workspace(folder: Path, locations: Mapping[str, int], monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -124,17 +124,20 @@ def _asset(built: dg.Definitions, *key: str) -> dg.AssetSpec:
 
 
 def test_the_assets_of_a_source_have_owner_group_tags_rules_and_columns(bench: Bench) -> None:
-    source = bench.declare(tags={"domain": "people"}, freshness=timedelta(days=2))
+    source = bench.declare(group="domain", tags={"domain": "people"}, freshness=timedelta(days=2))
     built = definitions({"people": source})
     core = _asset(built, "core", "people")
     assert core.owners == ["team:people"]
-    assert core.group_name == "people"
+    assert core.group_name == "domain"
+    assert _asset(definitions({"people": bench.declare()}), "core", "people").group_name == "sources"
     assert core.tags["domain"] == "people"
     assert core.kinds == {"postgres", "csv"}
     assert core.freshness_policy is not None
     assert "| `age__maximum` | age is at most 150 |" in (core.description or "")
     assert core.metadata["dagster/table_name"] == "core.people"
-    assert core.metadata["status page"] == dg.MetadataValue.url("/status/tables/people.html")
+    assert core.tags["etl_assets/source"] == "people"
+    (links, *_) = (core.description or "").splitlines()
+    assert "[Data Docs](http://127.0.0.1:3000/data_docs/people/index.html)" in links
     columns = core.metadata["dagster/column_schema"].columns
     assert [(column.name, column.type, column.constraints.nullable) for column in columns] == [
         ("id", "bigint", False),

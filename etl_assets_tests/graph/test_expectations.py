@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -235,6 +236,37 @@ def test_an_alert_about_an_audit_is_resolved_when_the_table_is_as_declared_again
     bench.query("UPDATE core.people SET age = 20 WHERE id = 2")
     audit(bench, loaded)
     assert bench.query("SELECT rule, status FROM etl.alert") == [("check_failed", "resolved")]
+
+
+def test_an_audit_leaves_out_a_column_that_is_declared_and_not_loaded_yet(bench: Bench, loaded: Source) -> None:
+    columns = (*loaded.schema.columns, Column("town", "text", required=True, pattern="[A-Z].*"))
+    rule = Expectation("expect_column_values_to_not_be_null", name="town_is_known", column="town")
+    changed = replace(loaded, schema=Schema(columns, key=("id",)), expectations=(rule,))
+    result = audit(bench, changed)
+    assert result.success
+    (observation,) = observed(result).values()
+    assert observation.description == "The table is as declared. Not loaded yet, and not checked: town."
+    assert "not as declared" not in observation.metadata
+    assert "column town. The next load adds it." in page_of(bench.folder / "home", "people").read_text("utf-8")
+    assert bench.query("SELECT count(*) FROM etl.alert") == [(0,)]
+
+
+def test_data_docs_say_how_many_records_wait_and_which_partitions_are_missing(bench: Bench) -> None:
+    for key, line in (("a", "1,Ann,30"), ("b", "x,Bo,41"), ("c", "3,Cy,30")):
+        (bench.folder / f"{key}.csv").write_text(f"id,name,age\n{line}\n")
+    source = bench.declare(
+        max_rejected=1.0,
+        partitions=Static(("a", "b", "c", "d")),
+        extractor=FileExtractor(location=str(bench.folder / "{key}.csv"), format=Csv(), settle_seconds=0),
+    )
+    for key in ("b", "c"):
+        run(bench, source, key)
+    audit(bench, source)
+    page = page_of(bench.folder / "home", "people")
+    text, index = page.read_text("utf-8"), (page.parents[1] / "index.html").read_text("utf-8")
+    assert "<dt>Records that wait</dt><dd>1</dd>" in text
+    assert "<p>Missing partitions: a.</p>" in text  # nobody has declared that d must be there already
+    assert index.count('<td class="number">1</td>') == 3  # of the rows too
 
 
 def test_an_audit_finds_columns_changed_by_hand(bench: Bench, loaded: Source) -> None:

@@ -100,9 +100,9 @@ def test_every_partition_has_a_delivery_a_verdict_and_a_run_of_its_own(bench: Be
     assert bench.query("SELECT partition, status FROM etl.delivery ORDER BY id") == [
         (name, "complete") for name in _FILES
     ]
-    assert bench.query("SELECT partition, status, read, inserted FROM etl.run WHERE run_id = %s", result.run_id) == [
-        (name, "succeeded", 1, 1) for name in _FILES
-    ]
+    assert bench.query(
+        "SELECT partition, status, read, inserted FROM etl.run WHERE run_id = %s ORDER BY 1", result.run_id
+    ) == [(name, "succeeded", 1, 1) for name in _FILES]
     counts = bench.query("SELECT partition, count(DISTINCT name) FROM etl.check_result GROUP BY 1 ORDER BY 1")
     assert len({number for _, number in counts}) == 1
     assert [name for name, _ in counts] == list(_FILES)

@@ -54,6 +54,16 @@ def test_only_the_newest_of_many_bars_are_drawn() -> None:
     assert "number 199" in "".join(drawn(*many).itertext())
 
 
+@given(st.integers(1, 100))
+def test_the_newest_bar_is_at_the_right_edge_of_a_picture_that_no_cell_cuts_off(number: int) -> None:
+    picture = drawn(*(Bar(str(place), 1) for place in range(number)))
+    (path,) = (path.get("d", "") for path in picture.iter(f"{_SVG}path"))
+    left, steps = int(re.findall(r"^M(\d+)", path)[0]), [int(step) for step in re.findall(r"h(\d+)", path)]
+    assert picture.get("width") == "300"
+    assert left + sum(steps) == 300
+    assert left >= 56  # beside the numbers of the axis
+
+
 _LABELS = st.text(st.characters(exclude_categories=["C"]))
 
 

@@ -14,7 +14,12 @@ import dagster as dg
 import pandas as pd  # noqa: TC002 -- Dagster reads annotations
 import psycopg
 import pytest
-from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.remote_origin import (
+    GrpcServerCodeLocationOrigin,
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 
 from etl_assets import Csv, FileExtractor, Static
 from etl_assets.cli.in_process_runs import NO_RETRIES_TAG
@@ -406,8 +411,12 @@ def test_dagster_will_start_a_crashed_run_again_if_a_daemon_launched_it(
 def test_a_code_location_does_not_watch_runs_of_another() -> None:
     launched = dg.DagsterRun("people", remote_job_origin=_origin("theirs"))
     assert [is_ours(launched, name) for name in ("theirs", "mine", None)] == [True, False, True]
-    of_a_command = dg.DagsterRun("people")
+    location = RegisteredCodeLocationOrigin("theirs")
+    of_a_command = dg.DagsterRun(
+        "people", remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), "people")
+    )
     assert is_ours(of_a_command, "mine")
+    assert is_ours(dg.DagsterRun("people"), "mine")
     assert is_ours(None, "mine")
 
 
@@ -440,7 +449,8 @@ def test_the_sensor_is_switched_on_and_ticks_several_times_a_minute() -> None:
 
 def _origin(location: str) -> RemoteJobOrigin:
     """Return the origin of a job whose run a daemon launched."""
-    return RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "__repository__"), "people")
+    server = GrpcServerCodeLocationOrigin(host="localhost", port=4000, location_name=location)
+    return RemoteJobOrigin(RemoteRepositoryOrigin(server, "__repository__"), "people")
 
 
 def _no_such_process(pid: int, number: int) -> None:

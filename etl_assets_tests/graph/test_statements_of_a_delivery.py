@@ -16,7 +16,7 @@ from etl_assets_tests.ingest.world import World
 if TYPE_CHECKING:
     from pathlib import Path
 
-MOST: Final = 98
+MOST: Final = 101
 """With those that begin and end transactions, and four of this test itself."""
 
 

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from etl_assets.errors import DeclarationError
-from etl_assets.model.asset_attributes import check_freshness, check_name, check_owner, check_tags
+from etl_assets.model.asset_attributes import check_freshness, check_group, check_name, check_owner, check_tags
 from etl_assets.model.cron import problem_of
 from etl_assets.model.partitions import Static
 
@@ -71,6 +71,18 @@ def test_an_owner_that_is_accepted_is_one_for_dagster(owner: str) -> None:
     except DeclarationError:
         return
     assert dg.AssetSpec("x", owners=[owner]).owners == [owner]
+
+
+@given(st.from_regex(r"[\w. -]{0,65}", fullmatch=True))
+@example("aviation")
+@example("a" * 64)
+@_FEWER_EXAMPLES
+def test_a_group_that_is_accepted_is_one_for_dagster(group: str) -> None:
+    try:
+        check_group(group, "here")
+    except DeclarationError:
+        return
+    assert dg.AssetSpec("x", group_name=group).group_name == group
 
 
 @given(

@@ -12,7 +12,7 @@ import pytest
 from etl_assets import After, watch
 from etl_assets.catalog import Catalog
 from etl_assets.health import pictures
-from etl_assets.health.pages import Places, downstream, write
+from etl_assets.health.pages import Places, write
 from etl_assets.health.survey import survey
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.health.histories import PastDelivery
@@ -66,6 +66,36 @@ def test_a_page_shows_deliveries_columns_and_what_waits(world: World) -> None:
     assert "33.33%" in written["index"]
 
 
+def test_the_id_and_the_severity_of_an_alert_are_not_broken_into_lines(world: World) -> None:
+    load(world, "a,1,")
+    world.publish("a,1,,", header="code,amount,note,added")
+    world.land()
+    page = pages(world, world.source)["goods"]
+    assert re.search(r"<td class=\"whole\">1</td><td class=\"whole\">warning</td>", page)
+    assert "td.whole { white-space: nowrap;" in page
+
+
+def test_no_share_is_shown_of_a_delivery_that_was_refused(world: World) -> None:
+    load(world, "a,1,", "b,2,")
+    with connected(world.url) as connection:
+        connection.execute("UPDATE etl.delivery SET status = 'refused'")
+    written = pages(world, world.source)
+    assert "<dt>Last rejected</dt><dd>refused</dd>" in written["index"]
+    assert "<dt>Rejected of the newest delivery</dt><dd>refused</dd>" in written["goods"]
+
+
+def test_a_page_has_the_stories_of_the_newest_deliveries_and_how_to_explain_a_row(world: World) -> None:
+    for number in range(7):
+        load(world, f"secret,{number},", "b,x,")
+    page = pages(world, world.source)["goods"]
+    assert re.findall(r"<summary>Delivery (\d+)", page) == ["7", "6", "5", "4", "3"]
+    assert "2 read = 1 accepted + 1 rejected + 0 filtered" in page
+    assert "<th>Rejected</th><td>amount__type: 1</td>" in page
+    assert "<code>etl-assets explain core.goods code=…</code>" in page
+    assert "<code>etl-assets explain delivery 7</code>" in page
+    assert "secret" not in page
+
+
 def test_a_page_loads_nothing_from_elsewhere(world: World) -> None:
     world.take("a,1,")
     for page in pages(world, world.source).values():
@@ -115,8 +145,8 @@ def test_only_a_folder_that_was_there_is_readable_by_others(world: World, mode: 
 def test_downstream_are_the_sources_that_refer_to_a_table_or_run_after_it(world: World) -> None:
     after = replace(world.source, name="after", trigger=After("core/goods"))
     known = Catalog({"goods": world.source, "after": after}, {}, {})
-    assert downstream(known, world.source) == ["after"]
-    assert downstream(known, after) == []
+    assert known.downstream(world.source) == ["after"]
+    assert known.downstream(after) == []
 
 
 def delivery(records: int, rejected: int = 0, status: str = "complete") -> PastDelivery:

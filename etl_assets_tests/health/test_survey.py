@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from etl_assets import Cron, FileExtractor, Monthly, OnChange, ingest
+from etl_assets import Cron, FileExtractor, Monthly, OnChange, ingest, watch
 from etl_assets.catalog import Catalog
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.health.survey import survey
@@ -21,7 +21,7 @@ from etl_assets.postgres.connection import connected
 from etl_assets.postgres.roles import RIGHTS
 from etl_assets.postgres.runs import history
 from etl_assets.source_files import BrokenFile
-from etl_assets_tests.ingest.world import World
+from etl_assets_tests.ingest.world import World, ending_after
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,14 +42,21 @@ class Tables:
     def world(self, name: str = "goods", **more: Any) -> World:
         return World(self.url, self.folder, name=name, more=more)
 
-    def run(self, source: str = "goods", partition: str = "", *checks: CheckResult, error: str = "") -> None:
+    def run(
+        self,
+        source: str = "goods",
+        partition: str = "",
+        *checks: CheckResult,
+        error: str = "",
+        error_class: str = "ShapeError",
+    ) -> None:
         """Enter a run that has just ended."""
         key = RunKey(uuid4().hex, source, partition)
         with connected(self.url) as connection:
             history.run_started(connection, key)
             history.enter_check_results(connection, key.run_id, source, partition, None, checks)
             if error:
-                history.run_failed(connection, key, "ShapeError", error)
+                history.run_failed(connection, key, error_class, error)
             else:
                 history.run_succeeded(connection, key)
 
@@ -98,6 +105,34 @@ def test_a_table_that_was_never_run_is_unknown_and_well(tables: Tables) -> None:
     assert (health.health, health.why, health.is_well) == ("unknown", "It was never run.", True)
 
 
+def test_a_table_whose_first_run_is_in_progress_was_run(tables: Tables) -> None:
+    world = tables.world()
+    world.publish("a,1,")
+    with connected(tables.url) as connection:
+        history.run_started(connection, RunKey("now", "goods", ""))
+    world.land()
+    health = tables.only(world)
+    assert (health.health, health.why) == ("unknown", "Its first run is in progress.")
+
+
+@pytest.mark.parametrize("before", [(), ("a,1,",)])
+def test_a_delivery_that_no_run_has_loaded_to_its_end_is_to_be_run_again(
+    tables: Tables, before: tuple[str, ...]
+) -> None:
+    world = tables.world()
+    if before:
+        tables.load(world, *before)
+    world.publish("a,2,")
+    with pytest.raises(KeyboardInterrupt):
+        world.load(world.land().delivery, ending_after(0))
+    health = tables.only(world)
+    assert (health.health, health.is_well) == ("degraded", False)
+    assert health.why == "1 partition has a delivery that no run has loaded to its end."
+    assert health.findings[0].remedy == "etl-assets run goods"
+    world.load(world.land().delivery)
+    assert tables.only(world).health == "good"
+
+
 def test_a_table_whose_newest_run_failed_is_broken(tables: Tables) -> None:
     world = tables.world()
     tables.load(world, "a,1,")
@@ -109,10 +144,24 @@ def test_a_table_whose_newest_run_failed_is_broken(tables: Tables) -> None:
     assert tables.only(world).health == "good"
 
 
+def test_a_table_that_no_run_can_change_is_to_be_built_again_and_then_run(tables: Tables) -> None:
+    world = tables.world()
+    tables.load(world, "a,1,")
+    tables.run(error="the key is another one", error_class="IncompatibleTableError")
+    assert tables.only(world).findings[0].remedy == "etl-assets rebuild goods --swap && etl-assets run goods"
+
+
 def test_a_file_that_does_not_load_is_a_broken_table(tables: Tables) -> None:
     (health,) = tables.health(broken=BrokenFile("goods", "/declared/goods.py", "Line 3: NameError."))
     assert (health.health, health.findings[0].remedy) == ("broken", "Correct /declared/goods.py")
     assert "Line 3" in health.why
+
+
+def test_the_table_of_a_file_that_does_not_load_keeps_its_numbers(tables: Tables) -> None:
+    tables.load(tables.world(), "a,1,", "b,x,")
+    (health,) = tables.health(broken=BrokenFile("goods", "/declared/goods.py", "Line 3: NameError."))
+    assert (health.rows, health.open, health.open_alerts) == (1, 1, 0)
+    assert health.loaded_at is not None
 
 
 def test_a_table_is_late_from_the_time_of_its_trigger_that_no_run_served(tables: Tables) -> None:
@@ -188,6 +237,7 @@ def test_a_check_that_failed_degrades_a_table_until_a_newer_verdict(tables: Tabl
     tables.run("goods", "", CheckResult("volume", passed=False, blocking=False, description="1 record"))
     health = tables.only(world)
     assert (health.health, health.failed_checks) == ("degraded", ("volume",))
+    assert health.check_descriptions == ("1 record",)
     tables.run("goods", "", CheckResult("volume", passed=True, blocking=False, description="1 record"))
     assert tables.only(world).health == "good"
 
@@ -200,15 +250,38 @@ def test_a_failed_check_of_a_rule_is_shown_and_counts_only_while_records_wait(ta
     assert (health.health, health.failed_checks) == ("good", ("amount__minimum",))
 
 
+def test_the_failed_check_of_drift_is_shown_only_while_a_change_is_open(tables: Tables) -> None:
+    world = tables.world()
+    tables.load(world, "a,1,")
+    world.take("a,1,,", header="code,amount,note,added")
+    tables.run("goods", "", CheckResult("drift", passed=False, blocking=False, description="Open changes: 1 added."))
+    assert tables.only(world).failed_checks == ("drift",)
+    with connected(tables.url) as connection:
+        (event,) = watch.open_events(connection, "goods")
+        watch.ignore(connection, world.source.alert_rules, event.id, "ann")
+    health = tables.only(world)
+    assert (health.health, health.failed_checks, health.check_descriptions) == ("good", (), ())
+
+
+def test_a_delivery_that_is_to_be_reloaded_is_not_said_to_be_read_under_another_declaration(tables: Tables) -> None:
+    world = tables.world()
+    tables.load(world, "a,1,")
+    with connected(tables.url) as connection:
+        connection.execute("UPDATE etl.delivery SET needs_reload = true")
+    assert "or a correction changed" in tables.only(world).why
+
+
 def test_a_delivery_that_was_read_under_another_declaration_degrades_a_table(tables: Tables) -> None:
     world = tables.world()
     tables.load(world, "a,1,")
     with connected(tables.url) as connection:
         connection.execute("UPDATE etl.delivery SET fingerprint = 'other'")
     health = tables.only(world)
-    assert (health.health, health.stale, health.why) == (
-        "degraded", ("",), "1 partition to reload, read under another declaration.",
-    )  # fmt: skip
+    assert (health.health, health.stale) == ("degraded", ("",))
+    assert health.why == (
+        "1 partition to reload: the declaration or a correction changed, or another delivery changed rows that may be "
+        "here too."
+    )
 
 
 def load_months(tables: Tables, source: Source, *months: str) -> None:
@@ -247,6 +320,16 @@ def test_an_older_partition_that_failed_degrades_a_table(tables: Tables) -> None
     load_months(tables, source, "2013-02-01")
     health = tables.of(source)
     assert (health.health, health.failed) == ("degraded", ("2013-01-01",))
+
+
+@pytest.mark.parametrize("partition", ["", "2012-01-01"])
+def test_what_failed_of_a_partition_that_the_source_does_not_have_is_left_out(tables: Tables, partition: str) -> None:
+    """As when Dagster is asked for a run without its partition: no command could make the table good again."""
+    source = monthly(tables, None)
+    load_months(tables, source, "2013-01-01")
+    tables.run("goods", partition, error="there is no such partition")
+    health = tables.of(source)
+    assert (health.health, health.failed) == ("good", ())
 
 
 def test_the_reader_may_survey(tables: Tables) -> None:

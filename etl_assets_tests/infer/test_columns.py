@@ -71,6 +71,13 @@ def test_fractions_of_money_are_decimals(name: str, cells: tuple[str, ...], colu
     assert inferred(*cells, name=name).column == column
 
 
+@pytest.mark.parametrize("number", ["340282366920938463463374607431768211455", f"0.{'1234567890' * 4}"])
+def test_numbers_that_neither_a_decimal_nor_a_float_keeps_are_text_and_a_question(number: str) -> None:
+    found = inferred("1", number)
+    assert found.column == Column("x", "text")
+    assert found.doubts == ("numbers with more digits than a decimal or a float can keep: text, so that none is lost",)
+
+
 def test_several_formats_are_declared_if_one_does_not_read_every_cell() -> None:
     column = inferred("2020-02-01 10:00", "2/28/20 11:19", "2/29/20 1:02").column
     assert column == Column("x", "timestamp", formats=("%-m/%-d/%y %-H:%M", "%Y-%m-%d %H:%M"))

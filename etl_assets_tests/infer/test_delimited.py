@@ -32,6 +32,16 @@ def test_a_delimiter_in_quotes_divides_nothing() -> None:
     assert dialect(b'a,b\n"x;y;z",1\n"z;w;v",2\n').delimiter == ","
 
 
+def test_an_apostrophe_in_a_value_quotes_nothing_if_other_quotes_are_around_fields() -> None:
+    records = [f'CN{n},"Autauga County, AL","{n},112"\n' for n in range(1, 60)]
+    sample = "".join(records) + 'CN60,"Prince George\'s County, MD","1,212"\n'
+    assert dialect(sample.encode()).quote == '"'
+
+
+def test_quotes_within_values_that_apostrophes_quote_are_part_of_them() -> None:
+    assert dialect(b'id,tags\n1,\'x, "y"\'\n2,\'"a", "b","c"\'\n3,\'z\'\n').quote == "'"
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-8-sig"])
 def test_an_encoding_is_recognised_by_its_mark_or_its_bytes(encoding: str) -> None:
     assert dialect(text(",", encoding=encoding)).codec in {encoding, "utf-8"}
@@ -51,6 +61,17 @@ def test_lines_before_the_header_are_skipped() -> None:
     assert dialect(b"Report of 2024\n\n" + text(",")).skip_lines == 2
 
 
+@pytest.mark.parametrize("character", ["\f", "\v", "\x1c", "\x85", "\u2028"])
+def test_only_line_ends_divide_the_lines_before_the_header(character: str) -> None:
+    assert dialect(f"Report{character}of 2024\n".encode() + text(",")).skip_lines == 1
+    assert dialect(f"Report{character}of 2024\n".encode() + text(",", "id{}id")).skip_lines == 2
+
+
+def test_a_title_with_the_delimiters_of_a_record_is_before_the_header() -> None:
+    assert dialect(b',,\n"Sales, by day\nuntil",,\nid,word,n\n1,x,5\n2,y,6\n').skip_lines == 3
+    assert dialect(b',,\n"Sales of 2024",,\nid,word,n\n1,x,5\n2,y,6\n').skip_lines == 2
+
+
 def test_records_with_fewer_fields_may_be_short() -> None:
     sample = b"a,b,c\n" + b"1,2,3\n" * 5 + b"1,2\n" * 5
     assert dialect(sample).short_records
@@ -62,6 +83,27 @@ def test_a_first_record_of_numbers_is_no_header() -> None:
     assert isinstance(recognised.format, Csv)
     assert recognised.format.header == ("column_1", "column_2")
     assert "name the columns" in recognised.doubts[0]
+
+
+@pytest.mark.parametrize("record", [b"2.5,x\n", b"-2.5e+01,x\n", b"yes,no\n"])
+def test_a_first_record_that_comes_again_is_no_header_if_it_has_values(record: bytes) -> None:
+    recognised = recognise_delimited(record + b"yes,x\n3.5,no\nno,no\n" + record + b"4.5,x\n")
+    assert recognised is not None
+    assert isinstance(recognised.format, Csv)
+    assert (recognised.format.header, recognised.format.repeated_header) == (("column_1", "column_2"), "keep")
+
+
+def test_a_header_that_comes_again_is_skipped_even_if_a_value_is_like_its_name() -> None:
+    format_ = dialect(b"id,kind,word\n1,word,x\n2,word,word\nid,kind,word\n3,x,y\n")
+    assert (format_.header, format_.repeated_header) == (True, "skip")
+
+
+def test_a_column_of_row_numbers_without_a_name_is_a_column() -> None:
+    assert dialect(b'"","speed"\n"1",850\n"2",740\n').delimiter == ","
+
+
+def test_a_delimiter_at_the_end_of_each_line_divides_nothing() -> None:
+    assert recognise_delimited(b"name,\nalpha,\nbeta,\n") is None
 
 
 def test_a_backslash_before_a_delimiter_of_every_record_escapes_it() -> None:
@@ -129,6 +171,7 @@ def test_points_before_fractions_beside_commas_leave_the_points_decimal() -> Non
         (b"id,,name,name\n1,x,a,b\n2,,c,d\n", ("id", "column_2", "name", "name_4"), 1, "'name' occurs twice"),
         (b"Report\nid,name,name\n1,a,b\n2,c,d\n", ("id", "name", "name_3"), 2, "'name' occurs twice"),
         (b"id||name||name\n1||a||b\n2||c||d\n", ("id", "name", "name_3"), 1, "'name' occurs twice"),
+        (b"id,name,,\n1,a,x,\n2,c,,y\n", ("id", "name", "column_3", "column_4"), 1, "several columns have no name"),
         (b"_record_no,x\n1,a\n2,b\n", ("record_no_1", "x"), 1, "'_record_no' is reserved"),
     ],
 )
@@ -140,6 +183,13 @@ def test_a_name_that_cannot_be_read_is_a_question_with_other_names(
     assert isinstance(recognised.format, Csv)
     assert (recognised.format.header, recognised.format.skip_lines) == (header, skipped)
     assert any(name in doubt for doubt in recognised.doubts)
+
+
+def test_a_first_record_with_several_empty_fields_is_no_header() -> None:
+    recognised = recognise_delimited(b"0000;<control>;;;N\n0041;LETTER A;;;N\n0042;LETTER B, OR BE;;;N\n")
+    assert recognised is not None
+    names = tuple(f"column_{number}" for number in range(1, 6))
+    assert recognised.format == Csv(delimiter=";", header=names, unterminated="report")
 
 
 def test_equal_numbers_in_the_first_record_are_values() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from etl_assets.infer.columns import PublishedColumn, infer_column
-from etl_assets.infer.keys import fallback_key, key_candidates
+from etl_assets.infer.keys import key_candidates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,12 +76,3 @@ def test_moments_that_differ_identify_a_record() -> None:
 def test_a_padded_column_with_a_blank_cell_is_no_key() -> None:
     assert candidates(nr=["1 ", "2", " ", "3"]) == []
     assert candidates(code=["a ", "b", " ", "c"]) == []
-
-
-def test_the_fallback_is_every_column_that_may_be_part_of_a_key() -> None:
-    assert fallback_key(inferred_columns(a=["x", "x"], b=["1", "1"], c=["1.5e3", "2e3"])) == ("a", "b")
-
-
-def test_the_fallback_is_never_json_nor_float() -> None:
-    assert fallback_key(inferred_columns(a=["[1]"], b=["1.5e3"])) == ()
-    assert fallback_key(inferred_columns(a=["[1]"], b=["1.50"])) == ("b",)

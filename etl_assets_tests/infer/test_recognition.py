@@ -7,15 +7,16 @@ import json
 import sqlite3
 import tarfile
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
-from etl_assets import Csv, FixedWidth, Json, Ndjson, Parquet, SqlDump, Sqlite, Xml
+from etl_assets import Csv, Excel, FixedWidth, Json, Ndjson, Parquet, SqlDump, Sqlite, Xml
 from etl_assets.errors import DeliveryError
 from etl_assets.infer import declaration, infer
 from etl_assets.infer.replay import Replay
+from etl_assets_tests.extract.workbooks import workbook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,10 +67,29 @@ def test_a_database_is_read_in_its_table_with_the_most_rows_unless_another_one_i
         recognised(tmp_path, data, "c")
 
 
+def test_a_sheet_is_named_although_no_row_of_the_others_can_be_read(tmp_path: Path) -> None:
+    def add_sheet(writer: Any, _: Any) -> None:
+        no_date = writer.add_format({"num_format": "yyyy-mm-dd"})
+        writer.add_worksheet("Notes").write_number(0, 0, 1e9, no_date)
+
+    assert recognised(tmp_path, workbook(["id", "word"], [1, "x"], [2, "y"], change=add_sheet)) == Excel(sheet="Sheet1")
+
+
 def test_a_parquet_file_is_recognised(tmp_path: Path) -> None:
     data = io.BytesIO()
     pl.DataFrame({"a": [1, 2]}).write_parquet(data)
     assert recognised(tmp_path, data.getvalue()) == Parquet()
+
+
+@pytest.mark.parametrize("data", [b"[]", b"[ ]\n", b"{}", b"[{}, {}]"])
+def test_a_document_without_a_record_or_without_a_field_is_refused_as_one(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(DeliveryError, match=r"file has no record\. Nothing was inferred\."):
+        recognised(tmp_path, data)
+
+
+def test_an_empty_file_is_refused_as_one(tmp_path: Path) -> None:
+    with pytest.raises(DeliveryError, match=r"file is empty\. Nothing was inferred\."):
+        recognised(tmp_path, b"")
 
 
 def test_a_web_page_and_a_document_with_a_type_declaration_are_refused(tmp_path: Path) -> None:
@@ -77,6 +97,16 @@ def test_a_web_page_and_a_document_with_a_type_declaration_are_refused(tmp_path:
         recognised(tmp_path, b"<html><body/></html>")
     with pytest.raises(DeliveryError, match="document type declaration"):
         recognised(tmp_path, b"<!DOCTYPE l><l><i/><i/></l>")
+
+
+def test_a_document_that_begins_like_xml_and_is_cut_is_refused_as_one(tmp_path: Path) -> None:
+    with pytest.raises(DeliveryError, match=r"cannot be read as such: no element found: line 1, column 4\d\."):
+        recognised(tmp_path, b'<?xml version="1.0"?><l><i>1</i><i>2</i>\n'.strip())
+
+
+def test_words_within_strings_are_no_signs_of_a_dialect(tmp_path: Path) -> None:
+    dump = b"BEGIN TRANSACTION;\nCREATE TABLE film (t TEXT);\n" + b"INSERT INTO film VALUES('It''s Serial Mom');\n" * 2
+    assert recognised(tmp_path, dump + b"COMMIT;\n") == SqlDump("film", "sqlite")
 
 
 def test_the_largest_member_of_an_archive_is_read_and_declared_by_its_ending(tmp_path: Path) -> None:

@@ -132,6 +132,16 @@ def test_a_reload_finds_the_same_cases_again(world: World) -> None:
     assert world.violations() == []
 
 
+def test_a_record_that_waits_since_its_bytes_changed_and_changed_back_waits_after_a_reload(world: World) -> None:
+    world.take("plum,-5,")
+    dismiss(world)
+    world.take("plum,-6,")
+    report = world.take("plum,-5,", "fig,1,")
+    assert statuses(world) == ["dismissed", "repeated", "open"]
+    ingest.load(world.source, report.delivery, world.warehouse, "run", force=True)
+    assert statuses(world) == ["dismissed", "repeated", "open"]
+
+
 def test_a_looser_declaration_closes_the_case(world: World) -> None:
     world.take("plum,-5,")
     newest = world.take("plum,-5,", "fig,1,")

@@ -63,12 +63,31 @@ def test_a_cut_record_names_all_the_rules_that_it_breaks(world: World) -> None:
 
 def test_a_record_that_a_person_replays_as_it_came_is_whole_for_good(world: World) -> None:
     report = cut(world, "plum,1,ripe", "fig,3,green")
-    world.replay()
+    world.replay(*(record.id for record in world.waiting()))
     assert world.rows() == [("fig", 3, "green"), ("plum", 1, "ripe")]
     world.format = Csv(batch_bytes=100)
     world.load(report.delivery)
     assert world.rows() == [("fig", 3, "green"), ("plum", 1, "ripe")]
     assert world.waiting() == []
+    assert world.violations() == []
+
+
+def test_a_replay_of_all_records_leaves_one_that_may_have_been_cut(world: World) -> None:
+    cut(world, "plum,-1,ripe", "fig,3,green")
+    bad, last = world.waiting()
+    world.correct(bad, amount="1")
+    assert world.replay().replayed == 1
+    assert [record.id for record in world.waiting()] == [last.id]
+    world.correct(last, note="greenish")
+    assert world.replay().replayed == 1
+    assert world.rows() == [("fig", 3, "greenish"), ("plum", 1, "ripe")]
+
+
+def test_a_cut_record_that_a_replay_rejects_may_still_have_been_cut(world: World) -> None:
+    cut(world, "plum,1,ripe", "fig,-3,")
+    world.replay(*(record.id for record in world.waiting()))
+    (record,) = world.waiting()
+    assert (record.rules, record.correction) == (["amount__minimum", "record__unterminated"], None)
     assert world.violations() == []
 
 

@@ -13,6 +13,7 @@ from etl_assets.errors import BusyError
 from etl_assets.extract.formats.csv import Csv
 from etl_assets.postgres.connection import connected
 from etl_assets.postgres.ledger import locks
+from etl_assets.postgres.runs.asset_metadata import sample_places
 from etl_assets.schema import Column, References, Schema
 from etl_assets_tests.ingest.world import GOODS
 
@@ -58,6 +59,15 @@ def test_a_record_that_still_breaks_rules_keeps_waiting_with_the_rules_that_it_b
     assert world.replay().replayed == 0
     assert [(record.rules, record.replays) for record in world.waiting()] == [(["code__pattern"], 1)]
     assert world.violations() == []
+
+
+def test_a_check_after_a_reload_shows_the_places_of_the_records_that_still_break_its_rule(world: World) -> None:
+    report = world.take("plum,many,", "fig,few,")
+    world.correct(world.waiting()[0], amount="5")
+    world.replay()
+    ingest.load(world.source, report.delivery, world.warehouse, "run", force=True)
+    with connected(world.url) as connection:
+        assert sample_places(connection, [report.delivery.id]) == {"amount__type": ["record 2 at :3"]}
 
 
 def test_a_replayed_record_never_overwrites_a_newer_row(world: World) -> None:

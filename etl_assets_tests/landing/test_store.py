@@ -24,6 +24,7 @@ from etl_assets.errors import (
     DeliveryIncompleteError,
     DeliveryMissingError,
     EnvironmentFaultError,
+    SettingsError,
 )
 from etl_assets.extract.base import Fetched
 from etl_assets.landing.digests import BLOCK_BYTES
@@ -198,6 +199,12 @@ def test_a_damaged_manifest_is_not_read(store: LandingStore, text: bytes) -> Non
 def test_an_error_text_does_not_contain_secrets_of_the_url() -> None:
     with pytest.raises(DeliveryMissingError) as caught:
         LandingStore("memory://user:hunter2@x/landing").open(Manifest("0" * 64, 1, "a.csv", "somewhere"))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_url_that_fsspec_does_not_know_is_an_error_without_its_secrets() -> None:
+    with pytest.raises(SettingsError, match="is not a URL that fsspec knows") as caught:
+        LandingStore("nonesuch://user:hunter2@x/landing")
     assert "hunter2" not in str(caught.value)
 
 

@@ -90,6 +90,12 @@ def test_a_server_that_cannot_be_reached_is_an_error_without_the_password(url: s
     assert caught.value.__cause__ is None
 
 
+def test_a_server_that_cannot_be_reached_may_be_named_in_the_project_file() -> None:
+    told = r"Connection refused\. Nothing.* or correct ETL_ASSETS_DATABASE_URL, or database_url in the project file\.$"
+    with pytest.raises(SettingsError, match=told):
+        _open("postgresql://someone:secret-word@127.0.0.1:1/warehouse")
+
+
 def test_a_warehouse_that_does_not_exist_is_an_error(postgres_url: str) -> None:
     with pytest.raises(SettingsError, match="does not exist"):
         _open(with_database(postgres_url, "no_such_database"))

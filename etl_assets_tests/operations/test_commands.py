@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _TEXT = Path(ROOT, OPERATIONS).read_text("utf-8")
 _SECTIONS = re.findall(r"^### (.+)$", _TEXT, re.MULTILINE)
-_ELSEWHERE = ("The backup", "The restore", "A person's data")
+_ELSEWHERE = ("The backup", "The restore", "A source with everything that it brought")
 _OF_DAGSTER = {"dagster instance concurrency get --all", "dagster definitions validate -m etl_assets.definitions"}
 
 

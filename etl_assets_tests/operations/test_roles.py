@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _NOBODY_BUT_THE_MIGRATOR = (
     "DROP TABLE etl.rejected CASCADE",
-    "TRUNCATE etl.rejected",
+    "TRUNCATE etl.rejected CASCADE",
     "DELETE FROM etl.rejected",
     "ALTER TABLE etl.rejected DROP COLUMN raw",
     "TRUNCATE etl.batch",
@@ -61,11 +61,14 @@ REFUSED = {
         "UPDATE etl.rejected SET reviewer = 'eve'",
         "UPDATE etl.rejected SET note = 'known'",
         "UPDATE etl.rejected SET reviewed_at = clock_timestamp()",
+        "INSERT INTO etl.decision (rejected_id, decision, reviewer, former_status) VALUES (1, 'dismissed', '', 'open')",
         "ALTER TABLE etl.batch DISABLE TRIGGER ALL",
     ),
     "etl_reviewer": (
         *_NOBODY_BUT_THE_MIGRATOR,
         *_ONLY_THE_LOADER,
+        "UPDATE etl.decision SET reviewer = 'eve'",
+        "DELETE FROM etl.decision",
         "SELECT FROM core.readings",
         "SELECT FROM etl.run",
         "SELECT FROM etl.batch",
@@ -84,6 +87,8 @@ REFUSED = {
         "SELECT identity FROM etl.rejected",
         "SELECT note FROM etl.rejected",
         "SELECT * FROM etl.rejected",
+        "SELECT note FROM etl.decision",
+        "SELECT former_correction FROM etl.decision",
         "SELECT detail FROM etl.drift",
         "SELECT key FROM etl.deletion",
         "SELECT FROM etl.observation",
@@ -190,6 +195,30 @@ def test_the_loader_releases_parked_records_and_the_reviewer_dismisses(team: Tea
     team.succeed("etl_loader", "run", "readings", "--partition", "2013-01-02", "--force")
 
 
+def test_the_reviewer_does_all_that_is_done_by_hand_but_replays(team: Team) -> None:
+    sheet = team.folder / "review.csv"
+    team.desk.publish(
+        "2013-02-01.csv", "station,day,temp,keeper\nA,7,1 C,Ann\nA,8,2 C,Bo\nA,9,3,Cy\nA,10,x,Di\nA,11,1,\nA,12,1,\n"
+    )
+    team.type("etl_loader", "run", "readings", "--partition", "2013-02-01", "--force")
+    chosen = ("--source", "readings", "--where", "partition=2013-02-01")
+    fixed = team.succeed(
+        "etl_reviewer", "quarantine", "fix", *chosen, "--where", "celsius=1 C", "--strip", "celsius", " C"
+    )
+    assert "1 record corrected" in fixed
+    assert "was not looked up: this user may not read core.stations" in fixed
+    team.succeed("etl_reviewer", "quarantine", "dismiss", *chosen, "--where", "celsius=x")
+    assert "1 record reopened" in team.succeed("etl_reviewer", "quarantine", "reopen", *chosen)
+    team.succeed("etl_reviewer", "quarantine", "export", "--editable", "--format", "csv", *chosen, str(sheet))
+    sheet.write_text(sheet.read_text().replace("2 C", "2"))
+    assert "1 record corrected" in team.succeed("etl_reviewer", "quarantine", "import", str(sheet))
+    refused = team.type("etl_reviewer", "quarantine", "fix", "1", "celsius=1", "--replay")
+    assert "let the role etl_loader replay them" in refused.output
+    team.succeed("etl_loader", "quarantine", "replay", "readings")
+    assert team.execute("etl_reader", "SELECT celsius FROM core.readings WHERE day IN (7, 8)") == [(1.0,), (2.0,)]
+    team.succeed("etl_loader", "doctor")
+
+
 def test_the_loader_evaluates_every_invariant(team: Team) -> None:
     team.succeed("etl_loader", "doctor", "--deep")
 
@@ -219,11 +248,15 @@ def test_each_migration_grants_what_is_missing_and_takes_what_is_too_much(team: 
             connection.execute("DROP TABLE etl.new")
 
 
-def test_each_table_that_is_not_kept_by_the_database_is_written_by_the_loader(team: Team) -> None:
+def test_each_table_that_is_kept_neither_by_the_database_nor_by_the_maintainer_is_written_by_the_loader(
+    team: Team,
+) -> None:
     tables = team.execute("etl_migrator", "SELECT tablename FROM pg_tables WHERE schemaname = 'etl'")
     written = " ".join(right for right in RIGHTS["etl_loader"] if not right.startswith("SELECT"))
     assert {name for (name,) in tables if f"etl.{name}" not in written} == {
+        "decision",  # by the reviewer
         "partition_total",
+        "redaction",
         "row_count",
         "schema_version",
     }

@@ -13,9 +13,7 @@ pytestmark = with_real_feeds
 STRANGE = {
     "datahub_country_codes": ["0024_20180806T203038Z_b912009622.csv"],  # the file twice
     "datahub_currency_codes": ["0009_20241021T070124Z_f2d9a17249.csv"],  # empty
-    "jhu_daily_reports": [  # from countries to counties; a new usual after five of them
-        *("03-22-2020.csv", "03-23-2020.csv", "03-24-2020.csv", "03-28-2020.csv", "04-18-2020.csv"),
-    ],
+    "jhu_daily_reports": ["03-22-2020.csv"],  # from countries to counties
     "ecb_eurofxref_zip": [],
 }
 

@@ -102,6 +102,17 @@ def test_a_record_that_is_rejected_no_longer_waits_no_longer(world: World) -> No
     assert changed.violations() == []
 
 
+def test_the_rules_of_a_rejected_record_of_an_older_delivery_are_restored(world: World) -> None:
+    world.take("a,1,x", "b,bad,y")
+    world.take("a,2,x")
+    world.query("UPDATE etl.rejected SET rules = '{amount__minimum}' RETURNING id")
+    violations = doctor.reread(world.warehouse, [world.source]).violations
+    assert "rejected_are_as_read" in {violation.invariant for violation in violations}
+    assert all("`etl-assets rebuild NAME --swap`" in violation.remedy for violation in violations)
+    swap(world)
+    assert doctor.reread(world.warehouse, [world.source]).violations == []
+
+
 def test_a_dismissed_record_that_is_rejected_still_stays_dismissed(world: World) -> None:
     world.take("a,1,x", "b,bad,y", "c,worse,z")
     (_, dismissed) = world.waiting()

@@ -56,6 +56,22 @@ def test_the_error_names_every_missing_required_column_with_expected_and_similar
     assert "ask the publisher" in text
 
 
+def test_a_delivery_with_none_of_the_columns_is_refused_even_if_none_is_required() -> None:
+    schema = Schema(columns=(Column("a", "text"), Column("b", "text", default="x"), Column("c", "text", derived=True)))
+    with pytest.raises(ShapeError, match=r"Delivery 7 has none of the declared columns\. Nothing was written\."):
+        resolve(schema, ["<html>"], "Delivery 7", records=3)
+    assert resolve(schema, ["b"], "Delivery 7", records=3).missing == ("a",)
+
+
+def test_the_error_supposes_another_delimiter_if_one_name_has_all_that_are_missing_in_it() -> None:
+    with pytest.raises(ShapeError, match="If the publisher changed the delimiter, declare the new one"):
+        resolve(SCHEMA, ["cc;name;kind"], "Delivery 7", records=3)
+    with pytest.raises(ShapeError, match="published_as"):
+        resolve(SCHEMA, ["cc;kind"], "Delivery 7", records=3)
+    with pytest.raises(ShapeError, match="published_as"):
+        resolve(Schema((Column("a", "text", required=True),), ("a",)), ["name"], "Delivery 7", records=3)
+
+
 def test_the_error_lists_only_the_first_of_very_many_names() -> None:
     columns = tuple(Column(f"needed_{n}", "text", required=True) for n in range(100))
     with pytest.raises(ShapeError) as raised:
@@ -70,7 +86,7 @@ def test_the_error_lists_only_the_first_of_very_many_names() -> None:
 def test_a_delivery_without_records_and_names_lacks_nothing_and_one_with_either_does() -> None:
     empty = resolve(SCHEMA, [], "the delivery", records=0)
     assert (dict(empty.columns), empty.unmapped, empty.missing) == ({}, (), ())
-    with pytest.raises(ShapeError):
+    with pytest.raises(ShapeError, match=r"none of them can be read as declared\. If the publisher changed the format"):
         resolve(SCHEMA, [], "the delivery", records=1)
     with pytest.raises(ShapeError):
         resolve(SCHEMA, ["note"], "the delivery", records=0)

@@ -97,14 +97,14 @@ def test_limits_apply_whatever_the_history(now: int, text: str) -> None:
 def test_a_number_that_broke_a_limit_is_left_out_of_the_history() -> None:
     history = [Point(100), Point(9000), Point(9000), Point(100), Point(9000), Point(100), Point(100), Point(100)]
     result = check_volume(Point(100), history, Volume(at_most=1000))
-    assert (result.passed, result.facts[0]["usual"]) == (True, "100 to 100")
+    assert (result.passed, result.facts[0]["expected"]) == (True, "70 to 130")
 
 
 def test_the_description_of_volume_has_the_usual_range_and_its_deliveries() -> None:
     monday = date(2024, 1, 1)
     history = [Point(100 + number % 7, monday + timedelta(days=number)) for number in range(56)]
     result = check_volume(Point(400, monday + timedelta(days=56)), history, Volume())
-    assert result.description == "400 records, usually 100 to 100 (8 Mondays before it)."
+    assert result.description == "400 records, expected 70 to 130 (8 Mondays before it)."
     assert (
         check_volume(Point(1234), [], Volume()).description == "1,234 records (0 deliveries before it, 5 are needed)."
     )
@@ -112,7 +112,7 @@ def test_the_description_of_volume_has_the_usual_range_and_its_deliveries() -> N
 
 def test_only_the_newest_of_the_history_count() -> None:
     history = [Point(value) for value in [10_000] * 4 + [100] * 4 + [10_000] * 52]
-    assert check_volume(Point(10_000), history, Volume(history=55)).facts[0]["usual"] == "10,000 to 10,000"
+    assert check_volume(Point(10_000), history, Volume(history=55)).facts[0]["expected"] == "7,500 to 12,500"
 
 
 def profile(column: str = "delay", **changes: Any) -> ColumnProfile:
@@ -136,8 +136,8 @@ def compared(
 ) -> dict[str, Comparison]:
     """Return the comparisons of one column, by statistic."""
     earlier = [Profiled({past.column: past}) for past in history]
-    facts = check_distribution(SCHEMA, Profiled({now.column: now}), earlier, monitors or Monitors())
-    return {fact.statistic: fact for fact in facts}
+    found = check_distribution(SCHEMA, Profiled({now.column: now}), earlier, monitors or Monitors())
+    return {fact.statistic: fact for fact in found.comparisons}
 
 
 def anomalous(*args: Any, **kwargs: Any) -> set[str]:
@@ -216,12 +216,28 @@ def test_only_counts_are_compared_for_keys_moments_and_sensitive_columns(column:
 def test_a_boolean_is_compared_by_its_share_of_true() -> None:
     history = [profile("late", mean=0.3, distinct=2.0) for _ in range(20)]
     fact = compared(profile("late", mean=0.9, distinct=2.0), history)["share of true"]
-    assert (fact.anomalous, fact.now, fact.usual) == (True, "90.0%", "30.0%")
+    assert (fact.anomalous, fact.now, fact.expected) == (True, "90.0%", "21.3% to 39.5%")
 
 
 def test_a_text_is_compared_by_its_length() -> None:
     history = [profile("name", quantiles={}) for _ in range(20)]
     assert anomalous(profile("name", quantiles={}, mean=25.0), history) == {"mean length"}
+
+
+def test_how_much_the_lengths_of_a_text_vary_is_no_anomaly() -> None:
+    history = [profile("name", quantiles={}) for _ in range(20)]
+    assert anomalous(profile("name", quantiles={}, deviation=50.0), history) == set()
+
+
+def test_texts_that_differ_only_in_how_much_their_lengths_vary_look_swapped() -> None:
+    schema = Schema(columns=(Column("id", "integer"), Column("city", "text"), Column("note", "text")), key=("id",))
+
+    def delivery(city: float, note: float) -> Profiled:
+        deviations = {"city": city, "note": note}
+        return Profiled({name: profile(name, quantiles={}, deviation=value) for name, value in deviations.items()})
+
+    found = check_distribution(schema, delivery(50.0, 5.0), [delivery(5.0, 50.0)] * 20, Monitors())
+    assert [(change.column, change.swapped_with) for change in found.changes] == [("city", "note")]
 
 
 def test_numbers_at_the_limits_of_a_float_can_be_compared() -> None:
@@ -256,9 +272,9 @@ def test_a_column_that_the_schema_no_longer_has_is_left_out() -> None:
 def test_comparisons_are_described_by_shares_counts_and_movements_but_never_by_values() -> None:
     values: dict[str, Any] = {"mean": 31_337.5, "deviation": 5.0, "quantiles": dict.fromkeys(RANKS, 31_337.5)}
     texts = {name: str(fact) for name, fact in compared(profile(nulls=31_200, **values)).items()}
-    assert texts["null share"] == "null share of delay 31.2%, usually 2.5%"
-    assert texts["distinct values"] == "distinct values of delay 800, usually 800"
-    assert texts["deviation"] == "deviation of delay 1.00 times the usual, usually 1.00"
-    assert texts["mean"] == "mean of delay +6,265.5 deviations, usually +0.0"
+    assert texts["null share"] == "null share of delay 31.2%, expected 0.3% to 6.6%"
+    assert texts["distinct values"] == "distinct values of delay 800, expected 624 to 1,025"
+    assert texts["deviation"] == "deviation of delay 1.00 times the usual, expected 0.82 to 1.22"
+    assert texts["mean"] == "mean of delay +6,265.5 deviations, expected -0.2 to +0.2"
     assert "31,337" not in " ".join(texts.values())
     assert "31337" not in " ".join(texts.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,13 @@ def cause_of(error: BaseException) -> str:
         if isinstance(cause, TimeoutError):
             return "it does not answer in time"
     return type(error).__name__
+
+
+def unused_proxy(scheme: str) -> str:
+    """Return a sentence about the proxy that the environment names for a scheme; the empty text if it names none."""
+    names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY")
+    named = next((name for name in names if os.environ.get(name)), None)
+    return f" {named} is set, and is not used: if the way is through it, declare access=Http(proxy=…)." if named else ""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 from urllib3.exceptions import HTTPError, SSLError
 
 from etl_assets.errors import DeliveryError, DeliveryUnreachableError
-from etl_assets.extract.http.causes import cause_of
+from etl_assets.extract.http.causes import cause_of, unused_proxy
 from etl_assets.extract.http.connection import guarded_pools
 from etl_assets.extract.http.deadline import Deadline
 from etl_assets.extract.http.login import login_headers, with_key
@@ -123,7 +123,7 @@ class HttpSession:
             except _PacedError as error:
                 raise DeliveryUnreachableError(str(error)) from None
             except DeliveryUnreachableError:
-                if attempt == last or not self.deadline.sleep(wait):
+                if attempt == last or not self._sleep(wait, url):
                     raise
                 continue
             reset = seconds_to_reset(response.headers)
@@ -139,7 +139,7 @@ class HttpSession:
     def _sleep(self, seconds: float, url: str) -> bool:
         """Wait, and say so; return False at once if the deadline would be over before."""
         if seconds >= _SAID_SECONDS:
-            say(f"{without_secrets(url)} is asked in {seconds:.0f} seconds.")
+            say(f"{without_secrets(url)} is asked again in {seconds:.0f} s.")
         return self.deadline.sleep(seconds)
 
     def _follow(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> BaseHTTPResponse:
@@ -217,7 +217,8 @@ class HttpSession:
             raise _no_tls(shown, error) from None
         except (HTTPError, OSError) as error:
             self.deadline.check()
-            raise _unreachable(shown, cause_of(error)) from None
+            proxy = "" if self.http.proxy else unused_proxy(urlsplit(url).scheme)
+            raise _unreachable(shown, cause_of(error), proxy) from None
         except ValueError as error:
             raise _refused(url, f"is no address ({type(error).__name__})") from None
         self._pace.learn(response.headers)
@@ -267,9 +268,10 @@ def _refused(url: str, problem: str) -> DeliveryError:
     return DeliveryError(f"{without_secrets(url)} {problem}. Nothing was written. Correct the address.")
 
 
-def _unreachable(shown: str, cause: str) -> DeliveryUnreachableError:
+def _unreachable(shown: str, cause: str, proxy: str = "") -> DeliveryUnreachableError:
     return DeliveryUnreachableError(
         f"{shown} cannot be reached ({cause}). Nothing was written. Check the address and the network, then run again."
+        f"{proxy}"
     )
 
 

@@ -4,13 +4,17 @@ The annotations are not postponed here, because Dagster reads those of steps.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 import dagster as dg
 
 from etl_assets.graph.assets.metadata import declared_in
 from etl_assets.graph.keys import core_key
+from etl_assets.graph.runs.failures import message_first
 from etl_assets.model.checks import DECLARATION
 from etl_assets.source_files import BrokenFile
+
+BROKEN_GROUP: Final = "broken"
 
 
 def broken_asset(file: BrokenFile, partitions: dg.PartitionsDefinition[str] | None = None) -> dg.AssetsDefinition:
@@ -27,15 +31,16 @@ def broken_asset(file: BrokenFile, partitions: dg.PartitionsDefinition[str] | No
     @dg.asset(
         key=core_key(file.name),
         description=str(file.error),
-        group_name=file.name,
+        group_name=BROKEN_GROUP,
         check_specs=[
             dg.AssetCheckSpec(DECLARATION, asset=core_key(file.name), description=f"{file.path} loads.", blocking=True)
         ],
         metadata=declared_in(file.path),
         partitions_def=partitions,
     )
-    def refuse() -> Iterator[dg.AssetCheckResult]:
+    def refuse(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
         yield dg.AssetCheckResult(check_name=DECLARATION, passed=False, description=file.problem)
-        raise file.error
+        with message_first(context.log):
+            raise file.error
 
     return refuse

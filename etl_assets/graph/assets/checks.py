@@ -41,7 +41,7 @@ _MOST_FACTS: Final = 100
 
 def landing_specs(source: Source, partitions: dg.PartitionsDefinition[str] | None) -> list[dg.AssetCheckSpec]:
     """Return the checks of ``landing/x``."""
-    about = "Every required column is in the delivery; if not, the delivery is refused and nothing is written."
+    about = "All required columns, and at least one, are in the delivery; if not, it is refused and nothing is written."
     return [spec(SHAPE, landing_key(source.name), about, partitions, blocking=True)]
 
 
@@ -210,6 +210,7 @@ def _merge(results: Sequence[CheckResult]) -> CheckResult:
         failed_records=sum(result.failed_records for result in results),
         records=sum(result.records for result in results),
         facts=tuple(fact for result in shown for fact in result.facts),
+        levels=tuple(levels for result in results for levels in result.levels),
     )
 
 

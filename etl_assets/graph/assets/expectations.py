@@ -16,6 +16,7 @@ from etl_assets.graph.assets.check_results import asset_check_result, in_order
 from etl_assets.graph.assets.checks import spec
 from etl_assets.graph.keys import WAREHOUSE, core_key
 from etl_assets.graph.partitions import partitions_definition
+from etl_assets.graph.runs.failures import message_first
 from etl_assets.graph.runs.retries import retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.model.check_result import CheckResult
@@ -50,7 +51,7 @@ def expectation_checks(source: Source) -> list[dg.AssetChecksDefinition]:
         partition = context.partition_key if context.has_partition_key else ""
         tries = context.retry_number
         record = RunRecord.of(warehouse.url, context.run, source, partition, PHASE, tries)
-        with retrying(tries), record.entering_errors(retried_errors(tries)):
+        with message_first(context.log, tries), retrying(tries), record.entering_errors(retried_errors(tries)):
             yield from map(asset_check_result, validated(source, record))
 
     return [validate]

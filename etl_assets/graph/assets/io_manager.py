@@ -17,6 +17,7 @@ from etl_assets.graph.assets.frames import FrameTarget, write_frame
 from etl_assets.graph.assets.stream import Stream, load_stream
 from etl_assets.graph.keys import delivered_as, table_of
 from etl_assets.graph.resource import open_warehouse
+from etl_assets.graph.runs.failures import message_first
 from etl_assets.graph.runs.retries import retried_errors, retrying
 from etl_assets.graph.runs.run_record import RunRecord
 from etl_assets.postgres.connection import in_session
@@ -48,11 +49,13 @@ class PostgresIOManager(dg.IOManager):
         """Write the output of an asset. A landing returns None, for which nothing is written.
 
         Raises:
-            DeclarationError: If the output is neither None nor a DataFrame, or lacks a key.
+            DagsterUserCodeProcessError: With the message of a `DeclarationError`, if the output is neither None nor a
+                DataFrame, or lacks a key; or with that of another error.
         """
         if obj is None:
             return
-        with retrying(context.step_context.previous_attempt_count):
+        tries = context.step_context.previous_attempt_count
+        with message_first(context.log, tries), retrying(tries):
             if isinstance(obj, Stream):
                 self._load(context, obj)
             elif isinstance(obj, pd.DataFrame | pl.DataFrame):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import dagster as dg
 
+from etl_assets.graph.assets.overview import links, open_now
 from etl_assets.graph.assets.plots import Bar, bars
 from etl_assets.model.counts import Counts
 from etl_assets.model.text import names_text, storable
@@ -36,11 +37,11 @@ Link: TypeAlias = "Mapping[str, dg.CodeReferencesMetadataValue]"
 
 
 def description(source: Source) -> str:
-    """Return the source's description, and its rules as a Markdown table."""
+    """Return links to the other pages of the source, its description, and its rules as a Markdown table."""
     rules = "\n".join(f"| `{rule.name}` | {_cell(rule.words)} |" for rule in source.rules)
     consent = f"At most {source.max_rejected:.2%} of a delivery's records may be rejected."
     key = ", ".join(f"`{name}`" for name in source.schema.key) or "none"
-    about = f"{source.description.strip()}\n\nKey: {key}. {consent}"
+    about = f"{links(source.name)}\n\n{source.about}\n\nKey: {key}. {consent}"
     return f"{about}\n\n| rule | requires that |\n| --- | --- |\n{rules}\n"
 
 
@@ -76,23 +77,32 @@ def column_schema(schema: Schema) -> dg.TableSchema:
 
 
 def landed(result: Landed, shape: Shape, drift: Drift) -> Metadata:
-    """Return the metadata of a landed delivery."""
+    """Return the metadata of a landed delivery, without what there is nothing of."""
     manifest = result.delivery.manifest
+    texts = {
+        "unmapped columns": names_text(shape.unmapped),
+        "missing columns": ", ".join(shape.missing),
+        "changes": "; ".join(map(str, drift.opened)),
+        "taken back": "; ".join(map(str, drift.closed)),
+    }
     return {
+        **{what: dg.MetadataValue.text(text) for what, text in texts.items() if text},
         "delivery": dg.MetadataValue.int(result.delivery.id),
-        "bytes are": dg.MetadataValue.text("new" if result.new else "identical to the delivery before"),
+        "bytes are": dg.MetadataValue.text(_novelty(result)),
         "file": dg.MetadataValue.text(manifest.name),
         "origin": _place(manifest.origin),
         "sha256": dg.MetadataValue.text(manifest.sha256),
         "size": dg.MetadataValue.int(manifest.size),
         "records": dg.MetadataValue.int(manifest.records),
         "members": dg.MetadataValue.int(len(manifest.members)),
-        "unmapped columns": dg.MetadataValue.text(names_text(shape.unmapped) or "none"),
-        "missing columns": dg.MetadataValue.text(", ".join(shape.missing) or "none"),
-        "changes": dg.MetadataValue.text("; ".join(map(str, drift.opened)) or "none"),
-        "taken back": dg.MetadataValue.text("; ".join(map(str, drift.closed)) or "none"),
         **_of_fetch(manifest),
     }
+
+
+def _novelty(result: Landed) -> str:
+    if result.withdrawn:
+        return "published no longer; read from the frozen delivery"
+    return "new" if result.new else "identical to the delivery before"
 
 
 def _of_fetch(manifest: Manifest) -> Metadata:
@@ -112,7 +122,9 @@ def _of_fetch(manifest: Manifest) -> Metadata:
 def loaded(
     connection: Connection, table: str, name: str, partition: Partition, reports: Sequence[LoadReport]
 ) -> Metadata:
-    """Return the metadata of loaded deliveries and of the table as it is now.
+    """Return the metadata of loaded deliveries and of the table as it is now; first what waits or is open.
+
+    Dagster draws the numbers: by partition, if the table has partitions.
 
     Args:
         connection: Connection to the warehouse.
@@ -123,10 +135,11 @@ def loaded(
     """
     recent = recent_deliveries(connection, name)
     metadata: Metadata = {
+        **open_now(connection, name),
         "status": dg.MetadataValue.text(", ".join(report.status for report in reports)),
-        "deliveries": dg.MetadataValue.json([report.delivery.id for report in reports]),
+        "deliveries": dg.MetadataValue.text(", ".join(str(report.delivery.id) for report in reports)),
+        **_numbers(reports),
         "counts": counts_table({"written by this run": written(reports), "of the deliveries": _counts(reports)}),
-        "seconds": dg.MetadataValue.json({phase: round(spent, 3) for phase, spent in seconds(reports).items()}),
         "records per delivery": bars(
             "Records; the rejected ones in the other colour",
             [Bar(delivered.label, delivered.records, delivered.rejected) for delivered in recent],
@@ -151,12 +164,9 @@ def loaded(
 
 
 def counts_table(columns: Mapping[str, Counts]) -> dg.MetadataValue:
-    """Return counts as a table: one row for each count, one column for each set of counts."""
-    names = list(vars(Counts()))
-    records = [
-        dg.TableRecord({"count": name, **{column: int(vars(counts)[name]) for column, counts in columns.items()}})
-        for name in names
-    ]
+    """Return counts as a table: one row for each count that is not zero, one column for each set of counts."""
+    numbers = {name: {column: int(vars(counts)[name]) for column, counts in columns.items()} for name in vars(Counts())}
+    records = [dg.TableRecord({"count": name, **row}) for name, row in numbers.items() if any(row.values())]
     schema = dg.TableSchema(
         columns=[dg.TableColumn("count", "string"), *(dg.TableColumn(column, "int") for column in columns)]
     )
@@ -211,6 +221,20 @@ def broken_rules(reports: Sequence[LoadReport]) -> dict[str, int]:
         for rule, records in report.rules.items():
             rules[rule] = rules.get(rule, 0) + records
     return rules
+
+
+def _numbers(reports: Sequence[LoadReport]) -> Metadata:
+    """Return the records of deliveries, those of them that were rejected, and the seconds, by phase as a list."""
+    counts, phases = _counts(reports), {phase: spent for phase, spent in seconds(reports).items() if spent}
+    numbers: Metadata = {"records": dg.MetadataValue.int(counts.read)}
+    if counts.rejected:
+        numbers["rejected"] = dg.MetadataValue.int(counts.rejected)
+    if phases:
+        numbers["seconds"] = dg.MetadataValue.float(round(sum(phases.values()), 3))
+        longest_first = sorted(phases.items(), key=lambda phase: -phase[1])
+        lines = "\n".join(f"* {phase}: {spent:.2f}" for phase, spent in longest_first)
+        numbers["seconds of each phase"] = dg.MetadataValue.md(lines)
+    return numbers
 
 
 def _counts(reports: Sequence[LoadReport]) -> Counts:

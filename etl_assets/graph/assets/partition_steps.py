@@ -117,6 +117,8 @@ def land(step: PartitionStep) -> Iterator[Report]:
         if isinstance(landed, Standing):
             yield log_unchanged(step, landed)
             return
+        if landed.withdrawn:
+            context.log.warning("%s is published no longer; it is loaded from its frozen bytes.", landed.delivery)
         for note in landed.delivery.manifest.notes:
             context.log.warning("%s: %s", landed.delivery, note)
         drift = watch.observe_delivery(source, landed.delivery, warehouse)
@@ -130,7 +132,7 @@ def land(step: PartitionStep) -> Iterator[Report]:
         except ShapeError as error:
             failed = CheckResult(SHAPE, passed=False, blocking=True, description=str(error))
             drift_result = in_session(warehouse.url, lambda session: checks.drift_result(source, session, 0))
-            record.checks(None, [failed, drift_result])
+            record.refused(landed.delivery.id, [failed, drift_result])
             partition = step.partition.key or None
             context.log_event(asset_check_evaluation(drift_result, core_key(source.name), partition))
             yield failed

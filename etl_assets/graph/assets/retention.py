@@ -10,6 +10,7 @@ import dagster as dg
 
 from etl_assets import ingest
 from etl_assets.graph.keys import RETENTION, RETENTION_STEP, WAREHOUSE, core_key
+from etl_assets.graph.runs.failures import message_first
 from etl_assets.graph.runs.retries import retrying
 from etl_assets.source import Source
 
@@ -35,7 +36,7 @@ def retention_job(sources: Mapping[str, Source]) -> dg.JobDefinition:
     def drop_expired_rows(context: dg.OpExecutionContext) -> Iterator[dg.AssetObservation]:
         warehouse: Warehouse = context.resources.warehouse.open()
         for name, source in expiring(sources).items():
-            with retrying(context.retry_number):
+            with message_first(context.log, context.retry_number), retrying(context.retry_number):
                 dropped = ingest.drop_expired(source, warehouse)
             if dropped is not None:
                 context.log.info("%d rows of %s were too old and are dropped.", dropped, source.table)

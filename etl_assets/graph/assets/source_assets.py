@@ -11,11 +11,13 @@ import dagster as dg
 
 from etl_assets.graph.assets import checks, metadata
 from etl_assets.graph.assets.check_results import asset_check_result
+from etl_assets.graph.assets.column_lineage import LINEAGE, lineage_of, published_columns
 from etl_assets.graph.assets.partition_range import PartitionRange
 from etl_assets.graph.assets.partition_steps import Materialize, count_waiting, land_or_retry, load, step_of_run
-from etl_assets.graph.keys import WAREHOUSE, core_key, landing_key, quarantine_key
+from etl_assets.graph.keys import SOURCE_TAG, WAREHOUSE, core_key, landing_key, quarantine_key
 from etl_assets.graph.partitions import partitions_definition
 from etl_assets.graph.run_tags import placement
+from etl_assets.graph.runs.failures import message_first
 from etl_assets.graph.triggers.conditions import Upstream, in_the_same_run
 from etl_assets.model.check_result import CheckResult
 from etl_assets.model.trigger import After
@@ -69,9 +71,9 @@ def _landing(source: Source, link: metadata.Link, upstream: Upstream | None) -> 
         code_version=_LANDING_VERSION,
         deps=upstream.deps if upstream is not None else (),
         automation_condition=upstream.condition if upstream is not None else None,
-        description=f"Frozen deliveries of {source.name}, as published.\n\n{source.description.strip()}",
+        description=f"Frozen deliveries of {source.name}, as published.\n\n{source.about}",
         kinds={source.extractor.format.name},
-        metadata=link,
+        metadata={"dagster/column_schema": published_columns(source), **link},
     )
     return _asset(source, spec, land_or_retry, _LANDING_CONFIG, checks.landing_specs)
 
@@ -87,9 +89,9 @@ def _core(source: Source, parents: tuple[str, ...], link: metadata.Link) -> dg.A
         freshness_policy=_freshness(source),
         metadata={
             "dagster/column_schema": metadata.column_schema(source.schema),
+            LINEAGE: lineage_of(source, parents),
             "dagster/table_name": source.table,
             "dagster/io_manager_key": "io_manager",
-            "status page": dg.MetadataValue.url(f"/status/tables/{source.name}.html"),
             **link,
         },
     )
@@ -123,9 +125,9 @@ def _asset(
     partitions = partitions_definition(source.partitions, source.name)
     together = source.partitions.per_run if source.partitions is not None else 1
     spec = spec.replace_attributes(
-        group_name=source.name,
+        group_name=source.group,
         owners=[source.owner],
-        tags={**source.tags, **spec.tags},
+        tags={**source.tags, **spec.tags, SOURCE_TAG: source.name},
         metadata={**spec.metadata, **placement(source)},
         skippable=True,
     )
@@ -145,11 +147,12 @@ def _asset(
     def step(
         context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult[None] | dg.Output[Any] | dg.AssetCheckResult]:
-        if context.has_partition_key_range:
-            PartitionRange(source, context).materialize()
-            return
-        for report in materialize(step_of_run(source, context, spec.key)):
-            yield asset_check_result(report) if isinstance(report, CheckResult) else report
+        with message_first(context.log, context.op_execution_context.retry_number):
+            if context.has_partition_key_range:
+                PartitionRange(source, context).materialize()
+                return
+            for report in materialize(step_of_run(source, context, spec.key)):
+                yield asset_check_result(report) if isinstance(report, CheckResult) else report
 
     return _with_all_checks(step)
 

@@ -19,7 +19,7 @@ from etl_assets.postgres.ledger import deliveries, quarantine
 from etl_assets.postgres.runs.results import complete_partitions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from etl_assets.model.counts import Counts
     from etl_assets.postgres.connection import Connection
@@ -63,15 +63,19 @@ def log_touched(
                 context.log_event(evaluation)  # the type of an op's context does not mention evaluations
 
 
-def swapped_materializations(source: Source, connection: Connection, run_id: str) -> Iterator[dg.AssetMaterialization]:
-    """Yield the events that every loaded partition of a source is another one since its table was replaced.
+def changed_materializations(
+    source: Source, connection: Connection, run_id: str, partitions: Collection[str] | None = None
+) -> Iterator[dg.AssetMaterialization]:
+    """Yield the events that partitions of a source are others, since its table was replaced or records were redacted.
 
     Args:
         source: The declaration.
         connection: To the warehouse.
-        run_id: Of the run that replaced the table.
+        run_id: Of the run that changed them.
+        partitions: Their keys; every loaded partition when None.
     """
-    for partition in sorted(complete_partitions(connection, source.name, source.fingerprint)):
+    changed = complete_partitions(connection, source.name, source.fingerprint) if partitions is None else partitions
+    for partition in sorted(changed):
         yield _materialization(source, core_key(source.name), partition, run_id, {})
         yield waiting_materialization(source, connection, partition, run_id)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from etl_assets import ingest
+from etl_assets.errors import DeliveryMissingError
 from etl_assets.graph.assets.check_results import asset_check_evaluation
 from etl_assets.graph.assets.checks import of_history
 from etl_assets.graph.keys import core_key
@@ -29,10 +30,14 @@ def land_if_new(step: PartitionStep) -> Landed | Standing:
     """Land what is published for a partition, unless there is nothing to do.
 
     A poll decides that, and without one the hash of the bytes that are fetched. There is always something to do if the
-    configuration of the run asks for a file, for everything, or for anything of the load.
+    configuration of the run asks for a file, for everything, or for anything of the load. If the publisher no longer
+    has what was delivered, and it is to be loaded, its frozen bytes are what was landed.
 
     Returns:
         What was landed; or the delivery and the verdict that stand, if there is nothing to do.
+
+    Raises:
+        DeliveryMissingError: If the publisher has nothing, and no frozen delivery is to be loaded.
     """
     source, partition, warehouse, config = step.source, step.partition, step.warehouse, step.config
     standing = None
@@ -40,7 +45,12 @@ def land_if_new(step: PartitionStep) -> Landed | Standing:
         standing = find_standing(source, partition.key, warehouse.url, step.context.instance, step.context.run.run_id)
     if standing is not None and not config.fetch and ingest.looks_unchanged(source, partition, standing):
         return standing
-    landed = ingest.land(source, partition, warehouse, config.file, full=config.full)
+    try:
+        landed = ingest.land(source, partition, warehouse, config.file, full=config.full)
+    except DeliveryMissingError as error:
+        if config.file is not None or config.full:
+            raise
+        return ingest.find_withdrawn(source, partition, warehouse, error, force=config.force)
     return landed if standing is None or landed.new else standing
 
 

@@ -12,6 +12,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin
 
 from etl_assets import alerts
 from etl_assets.graph.keys import ALL_ASSETS, REPLAY, SOURCE_TAG
@@ -94,9 +95,12 @@ def _check_run(
 
 
 def is_ours(run: dg.DagsterRun | None, location: str | None) -> bool:
-    """Return whether this code location watches a run: a run of its own, or of a command, which has no location."""
+    """Return whether this code location watches a run: a run of its own, or of a command, which has no server."""
     origin = run.remote_job_origin if run is not None else None
-    return location is None or origin is None or origin.location_name == location
+    if location is None or origin is None:
+        return True
+    of_command = isinstance(origin.repository_origin.code_location_origin, RegisteredCodeLocationOrigin)
+    return of_command or origin.location_name == location
 
 
 def _in_one_process(run: dg.DagsterRun, rows: Collection[StartedRun]) -> bool:

@@ -176,6 +176,15 @@ class RunRecord:
             self.url, lambda connection: enter_checks(connection, self.rules, self.key, delivery_id, results)
         )
 
+    def refused(self, delivery_id: int, results: Sequence[CheckResult]) -> None:
+        """Enter the delivery that the step refuses, with the check results that say why."""
+
+        def enter(connection: Connection) -> None:
+            history.step_ended(connection, self.key, delivery_id=delivery_id)
+            enter_checks(connection, self.rules, self.key, delivery_id, results)
+
+        in_transaction(self.url, enter)
+
     def _enter_failed(self, error: Exception, *, again: bool) -> None:
         if not again:
             name, text = type(error).__name__, history.error_text(error)

@@ -13,6 +13,7 @@ from dagster._serdes import serialize_value
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from etl_assets.graph.storage.buffer import EventBuffer
+from etl_assets.graph.storage.run_events import enter_in_run
 from etl_assets.graph.storage.targets import CheckTargets
 from etl_assets.graph.storage.together import BatchEventLogStorage
 
@@ -29,7 +30,12 @@ class LeanEventLogStorage(BatchEventLogStorage):
 
     It looks up a table or column of Dagster's schema once, and sends no NOTIFY: Dagster no longer listens for it. The
     events of a step of a run that this process executes wait in a buffer; what reads through this storage sees them.
+
+    A run has its status before the event that it failed can be read: the daemon tries a run again that has failed, and
+    reads each event once.
     """
+
+    handles_run_events_in_store_event = True
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         """Create the storage with the arguments of `PostgresEventLogStorage`."""
@@ -40,6 +46,17 @@ class LeanEventLogStorage(BatchEventLogStorage):
         super().__init__(*arguments, **settings)
 
     def store_event(self, event: EventLogEntry) -> None:
+        """Store an event, and enter in its run what it says of it."""
+        if not event.is_dagster_event or not event.get_dagster_event().is_job_event:
+            self._store(event)
+        elif event.get_dagster_event().is_run_failure:
+            enter_in_run(self._instance, event)
+            self._store(event)
+        else:
+            self._store(event)
+            enter_in_run(self._instance, event)
+
+    def _store(self, event: EventLogEntry) -> None:
         """Store an event; one of a run that this process executes may wait for others of its step."""
         if self._buffer.take(event):
             self._targets.observe(event)

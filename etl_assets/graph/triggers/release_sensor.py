@@ -91,5 +91,7 @@ def _state(source: Source, sources: Mapping[str, Source], warehouse: Warehouse, 
     unknown_tables = at.isoformat() if tables - names.keys() else ""
     with connected(warehouse.url) as connection:
         parked = quarantine.count_waiting(connection, source.name)["parked"]
+        if not parked:
+            return "none"
         newest = newest_batch(connection, [names[table] for table in tables if table in names])
-    return f"{parked} {newest} {unknown_tables}" if parked else "none"
+    return f"{parked} {newest} {unknown_tables}"

@@ -1,4 +1,4 @@
-"""Alerts in ``etl.alert``: open, count a repeated reason, resolve, acknowledge, find.
+"""Alerts in ``etl.alert``: open, count a repeated reason, resolve, close, acknowledge, find.
 
 Every statement runs in the caller's transaction, which also writes the cause.
 """
@@ -35,6 +35,7 @@ class Alert:
     status: AlertStatus
     summary: str
     remedy: str
+    command: str
     run_id: str | None
     delivery_id: int | None
     times: int
@@ -45,6 +46,8 @@ class Alert:
     note: str | None
     resolved_at: datetime | None
     resolution: str | None
+    closed_by: str | None = None
+    cause_stands: bool = False
 
 
 ALERT_COLUMNS: Final = ", ".join(f"a.{field.name}" for field in fields(Alert))
@@ -59,29 +62,50 @@ def clock(connection: Connection) -> datetime:
     return at
 
 
-def lock_open_alerts(connection: Connection, source: str, partition: str, rules: Iterable[str]) -> list[Alert]:
-    """Return and lock the open alerts of a source partition that come from some kinds of rules."""
+def lock_current(connection: Connection, source: str, partition: str, rules: Iterable[str]) -> list[Alert]:
+    """Return and lock the alerts of a source partition whose causes stand, from some kinds of rules.
+
+    They are open, or a person closed them and their causes were not gone since.
+    """
     with connection.cursor(row_factory=class_row(Alert)) as cursor:
         return cursor.execute(
             f"SELECT {ALERT_COLUMNS} FROM etl.alert a WHERE source = %s AND partition = %s AND rule = ANY (%s) "
-            "AND status = 'open' ORDER BY id FOR UPDATE",
+            "AND (status = 'open' OR cause_stands) ORDER BY id FOR UPDATE",
             (source, partition, list(rules)),
         ).fetchall()
 
 
+def lock_open(connection: Connection, ids: Sequence[int]) -> list[Alert]:
+    """Return and lock those of some alerts that are open."""
+    with connection.cursor(row_factory=class_row(Alert)) as cursor:
+        return cursor.execute(
+            f"SELECT {ALERT_COLUMNS} FROM etl.alert a WHERE id = ANY (%s) AND status = 'open' ORDER BY id FOR UPDATE",
+            (list(ids),),
+        ).fetchall()
+
+
 def open_or_repeat(
-    connection: Connection, source: str, partition: str, reason: Reason, run_id: str | None
+    connection: Connection, source: str, partition: str, reason: Reason, command: str, run_id: str | None
 ) -> tuple[int, bool]:
     """Open an alert, or enter that the reason of an open one was seen again.
+
+    Args:
+        connection: In a transaction.
+        source: Name of the source.
+        partition: Key of its partition.
+        reason: For which it is open.
+        command: What to type next.
+        run_id: Of the run concerned.
 
     Returns:
         The id of the alert, and whether this call opened it.
     """
     row = connection.execute(
-        "INSERT INTO etl.alert AS a (source, partition, rule, subject, severity, summary, remedy, run_id, delivery_id) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (source, partition, rule, subject) "
+        "INSERT INTO etl.alert AS a "
+        "(source, partition, rule, subject, severity, summary, remedy, command, run_id, delivery_id) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (source, partition, rule, subject) "
         "WHERE status = 'open' DO UPDATE SET times = a.times + 1, seen_at = clock_timestamp(), "
-        "summary = EXCLUDED.summary, remedy = EXCLUDED.remedy, run_id = EXCLUDED.run_id, "
+        "summary = EXCLUDED.summary, remedy = EXCLUDED.remedy, command = EXCLUDED.command, run_id = EXCLUDED.run_id, "
         "delivery_id = EXCLUDED.delivery_id RETURNING id, times = 1",
         (
             source,
@@ -91,6 +115,7 @@ def open_or_repeat(
             reason.rule.severity,
             reason.summary,
             reason.remedy,
+            command,
             run_id,
             reason.delivery_id,
         ),
@@ -100,12 +125,35 @@ def open_or_repeat(
     return row[0], row[1]
 
 
+def deliveries_of(connection: Connection, source: str, partition: str, ids: Sequence[int]) -> set[int]:
+    """Return which of some deliveries are of a source partition."""
+    rows = connection.execute(
+        "SELECT id FROM etl.delivery WHERE source = %s AND partition = %s AND id = ANY (%s)",
+        (source, partition, list(ids)),
+    ).fetchall()
+    return {id_ for (id_,) in rows}
+
+
 def resolve(connection: Connection, id_: int, resolution: str) -> None:
     """Close an alert whose reason is gone."""
     connection.execute(
         "UPDATE etl.alert SET status = 'resolved', resolved_at = clock_timestamp(), resolution = %s WHERE id = %s",
         (resolution, id_),
     )
+
+
+def close(connection: Connection, id_: int, who: str, resolution: str) -> None:
+    """Enter that a person closed an open alert. While its cause stands, no alert opens about it."""
+    connection.execute(
+        "UPDATE etl.alert SET status = 'resolved', resolved_at = clock_timestamp(), resolution = %s, closed_by = %s, "
+        "cause_stands = true WHERE id = %s",
+        (resolution, who, id_),
+    )
+
+
+def end_cause(connection: Connection, ids: Sequence[int]) -> None:
+    """Enter that the causes of alerts that a person closed are gone, or returned."""
+    connection.execute("UPDATE etl.alert SET cause_stands = false WHERE id = ANY (%s)", (list(ids),))
 
 
 def add_notifications(connection: Connection, id_: int, event: Event, channels: Mapping[str, datetime]) -> None:

@@ -1,8 +1,6 @@
-"""The outbox ``etl.notification``: claim notifications, mark them as sent or failed, and find the states of channels.
+"""The outbox ``etl.notification``: marks notifications as sent or failed, and finds the states of channels.
 
-The module ``alerts`` writes notifications, in the transaction of their cause. Before a sender sends a notification, it
-claims it in a statement of its own, which counts the try and sets the time of the next one. Other senders do not see
-the notification before that time. So if a sender dies, at most one notification is sent twice.
+The module ``alerts`` writes notifications, in the transaction of their cause; the module ``messages`` claims them.
 """
 
 from __future__ import annotations
@@ -12,8 +10,6 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from psycopg.rows import class_row
 
-from etl_assets.postgres.alerts.alerts import ALERT_COLUMNS, Alert
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -21,12 +17,6 @@ if TYPE_CHECKING:
     from etl_assets.postgres.alerts.alerts import Event
     from etl_assets.postgres.connection import Connection
 
-FIRST_WAIT: Final = 30.0
-"""Seconds between the first try and the second; twice as long before each further one."""
-LONGEST_WAIT: Final = 3600.0
-"""The most seconds between two tries."""
-SPREAD: Final = 0.2
-"""The largest share by which a wait is longer at random."""
 LOST_AFTER: Final = 5
 """A channel is lost after this many failed tries of one notification, if it took no other one meanwhile."""
 
@@ -45,6 +35,7 @@ class Notification:
     error: str | None
     written_at: datetime
     sent_at: datetime | None
+    message_id: int | None
 
 
 @dataclass(frozen=True)
@@ -71,51 +62,24 @@ class ChannelState:
 _COLUMNS: Final = ", ".join(f"m.{field.name}" for field in fields(Notification))
 
 
-def claim(connection: Connection, channel: str, at: datetime) -> tuple[Notification, Alert] | None:
-    """Claim the oldest due notification of a channel, so that no other sender takes it.
-
-    The notification of a resolution is not due while that of the opening waits.
+def mark_sent(connection: Connection, ids: Sequence[int], receipt: str | None = None) -> None:
+    """Enter that a channel took notifications.
 
     Args:
-        connection: To the warehouse, outside a transaction: the claim must be committed before anything is sent.
-        channel: Its name.
-        at: The current time.
-
-    Returns:
-        The notification, with this try counted, and its alert; None when nothing is due.
+        connection: To the warehouse.
+        ids: Of the notifications.
+        receipt: What the channel needs to change the message later; None for nothing.
     """
-    with connection.cursor(row_factory=class_row(Notification)) as cursor:
-        notification = cursor.execute(
-            "UPDATE etl.notification m SET tries = tries + 1, next_try_at = %(at)s + interval '1 second' "
-            "* least(%(first)s * 2 ^ least(tries, 20), %(longest)s) * (1 + random() * %(spread)s) "
-            "WHERE id = (SELECT id FROM etl.notification due WHERE channel = %(channel)s AND status = 'pending' "
-            "AND next_try_at <= %(at)s AND (event = 'opened' OR NOT EXISTS (SELECT FROM etl.notification o "
-            "WHERE o.alert_id = due.alert_id AND o.channel = due.channel AND o.event = 'opened' "
-            "AND o.status = 'pending')) ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) "
-            f"RETURNING {_COLUMNS}",
-            {"channel": channel, "at": at, "first": FIRST_WAIT, "longest": LONGEST_WAIT, "spread": SPREAD},
-        ).fetchone()
-    if notification is None:
-        return None
-    with connection.cursor(row_factory=class_row(Alert)) as alerts:
-        alert = alerts.execute(
-            f"SELECT {ALERT_COLUMNS} FROM etl.alert a WHERE id = %s", (notification.alert_id,)
-        ).fetchone()  # fmt: skip
-    if alert is None:
-        raise LookupError("the notification has no alert")
-    return notification, alert
-
-
-def mark_sent(connection: Connection, id_: int) -> None:
-    """Enter that a channel took a notification."""
     connection.execute(
-        "UPDATE etl.notification SET status = 'sent', sent_at = clock_timestamp(), error = NULL WHERE id = %s", (id_,)
+        "UPDATE etl.notification SET status = 'sent', sent_at = clock_timestamp(), error = NULL, receipt = %s "
+        "WHERE id = ANY (%s)",
+        (receipt, list(ids)),
     )
 
 
-def mark_failed(connection: Connection, id_: int, error: str) -> None:
-    """Enter why a channel did not take a notification; the claim has set the time of the next try already."""
-    connection.execute("UPDATE etl.notification SET error = %s WHERE id = %s", (error, id_))
+def mark_failed(connection: Connection, ids: Sequence[int], error: str) -> None:
+    """Enter why a channel did not take notifications; the claim has set the time of the next try already."""
+    connection.execute("UPDATE etl.notification SET error = %s WHERE id = ANY (%s)", (error, list(ids)))
 
 
 def drop_written_before(connection: Connection, than: datetime) -> int:

@@ -30,19 +30,6 @@ class UsualRun:
     read: float = 0.0
 
 
-@dataclass(frozen=True)
-class UsualVolume:
-    """The number of records of a delivery, and the usual number.
-
-    Attributes:
-        records: Number of records of the delivery.
-        usual: Median of the deliveries before it; None when there are none.
-    """
-
-    records: int
-    usual: float | None
-
-
 def usual_run(connection: Connection, run: RunEnd) -> UsualRun:
     """Return the medians of the earlier runs of a source that succeeded and took a delivery.
 
@@ -58,17 +45,6 @@ def usual_run(connection: Connection, run: RunEnd) -> UsualRun:
         (run.source, run.counts.read > 0, run.run_id, run.partition, _HISTORY_LENGTH),
     ).fetchone()
     return UsualRun(*row) if row else UsualRun()
-
-
-def usual_volume(connection: Connection, source: str, delivery_id: int) -> UsualVolume | None:
-    """Return the records of a delivery and the median of the complete ones before; None if the delivery is unknown."""
-    row = connection.execute(
-        "SELECT d.records, (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY records) FROM (SELECT records "
-        "FROM etl.delivery WHERE source = d.source AND id < d.id AND status = 'complete' ORDER BY id DESC LIMIT %s) e) "
-        "FROM etl.delivery d WHERE d.id = %s AND d.source = %s",
-        (_HISTORY_LENGTH, delivery_id, source),
-    ).fetchone()
-    return UsualVolume(*row) if row else None
 
 
 def last_delivery(connection: Connection, source: str) -> datetime | None:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psycopg.rows import class_row
 
+from etl_assets.model.alert import RunFailed
 from etl_assets.postgres.ledger.rebuilt import no_rebuild
 from etl_assets.postgres.metrics.sources import waiting
+from etl_assets.postgres.runs.due import NEWEST_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +27,7 @@ class PartitionState(NamedTuple):
     Attributes:
         source: Name of the source.
         partition: Key of the partition.
-        row: Id of the run in the history, which orders runs; None if none ended.
+        row: Id of the run in the history, which orders runs; None if none ended that counts.
         run_id: Of that run.
         verdict: The run whose check results stand.
         status: ``succeeded``, ``failed`` or ``crashed``.
@@ -80,6 +82,7 @@ class Facts:
         alerts: Alerts that are open.
         failed_checks: Those of the newest verdict.
         under_way_since: When the first of the runs in progress started.
+        unfinished: Partitions with a delivery that is not loaded to its end, and without a run in progress.
         rows: Of the table.
     """
 
@@ -91,6 +94,7 @@ class Facts:
     alerts: Open = NONE_OPEN
     failed_checks: tuple[FailedCheck, ...] = ()
     under_way_since: datetime | None = None
+    unfinished: tuple[str, ...] = ()
     rows: int = 0
 
     @cached_property
@@ -106,13 +110,13 @@ class Facts:
 
 
 def facts(connection: Connection) -> dict[str, Facts]:
-    """Return the facts about every source that was ever run or loaded, by its name."""
-    by_source = {
+    """Return the facts about every source that was ever run or loaded, or is for the first time, by its name."""
+    under_way, unfinished, rows = _under_way(connection), _unfinished(connection), _rows(connection)
+    by_source = dict.fromkeys([*under_way, *unfinished], Facts()) | {
         source: Facts(tuple(states))
         for source, states in groupby(partition_states(connection), key=lambda state: state.source)
     }
     drift, alerts = _open(connection, "drift"), _open(connection, "alert")
-    under_way, rows = _under_way(connection), _rows(connection)
     waits = {found.source: found for found in waiting(connection)}
     checks = _failed_checks(connection, (known.newest for known in by_source.values() if known.newest is not None))
     for source, known in by_source.items():
@@ -126,24 +130,29 @@ def facts(connection: Connection) -> dict[str, Facts]:
             alerts=alerts.get(source, NONE_OPEN),
             failed_checks=tuple(check for check in checks if check.source == source),
             under_way_since=under_way.get(source),
+            unfinished=tuple(unfinished.get(source, ())),
             rows=rows.get(source, 0),
         )
     return by_source
 
 
 def partition_states(connection: Connection) -> list[PartitionState]:
-    """Return the state of every partition that was ever run or loaded: for each, two searches of an index."""
+    """Return the state of every partition that was ever run or loaded: for each, two or three searches of an index.
+
+    A run that failed is left out if a person closed its alert: if it fails again, another alert opens.
+    """
     with connection.cursor(row_factory=class_row(PartitionState)) as cursor:
         return cursor.execute(
             "SELECT p.source, p.partition, r.id AS row, r.run_id, r.verdict, r.status, r.started_at, "
             "r.error_class, CASE WHEN r.status <> 'succeeded' THEN r.error END AS error, d.completed_at AS loaded_at "
             "FROM etl.partition_total p LEFT JOIN LATERAL (SELECT id, run_id, coalesce(verdict_run_id, run_id) "
-            "AS verdict, status, started_at, error_class, error FROM etl.run WHERE source = p.source "
-            "AND partition = p.partition AND status IN ('succeeded', 'failed', 'crashed') "
-            "AND step NOT IN ('replay', 'rebuild') ORDER BY id DESC LIMIT 1) r ON true "
+            f"AS verdict, status, started_at, error_class, error {NEWEST_RUN}) r ON r.status = 'succeeded' "
+            "OR NOT EXISTS (SELECT FROM etl.alert WHERE source = p.source AND partition = p.partition AND rule = %s "
+            "AND cause_stands) "
             "LEFT JOIN LATERAL (SELECT completed_at FROM etl.delivery WHERE source = p.source "
             "AND partition = p.partition AND status = 'complete' ORDER BY id DESC LIMIT 1) d ON true "
-            f"WHERE {no_rebuild('p.source')} ORDER BY p.source, p.partition"
+            f"WHERE {no_rebuild('p.source')} ORDER BY p.source, p.partition",
+            (RunFailed.kind,),
         ).fetchall()  # fmt: skip
 
 
@@ -167,6 +176,15 @@ def _open(connection: Connection, table: str) -> Mapping[str, Open]:
 
 def _under_way(connection: Connection) -> Mapping[str, datetime]:
     query = "SELECT source, min(started_at) FROM etl.run WHERE status = 'started' GROUP BY source"
+    return dict(connection.execute(query).fetchall())
+
+
+def _unfinished(connection: Connection) -> Mapping[str, list[str]]:
+    query = (
+        "SELECT source, array_agg(DISTINCT partition ORDER BY partition) FROM etl.delivery d "
+        "WHERE status IN ('landed', 'loading') AND NOT EXISTS (SELECT FROM etl.run r WHERE r.source = d.source "
+        "AND r.partition = d.partition AND r.status = 'started') GROUP BY source"
+    )
     return dict(connection.execute(query).fetchall())
 
 

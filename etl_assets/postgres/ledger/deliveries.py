@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg.types.json import Jsonb
 
+from etl_assets.errors import LoadError
 from etl_assets.model.delivery import Delivery, Manifest
 from etl_assets.postgres.ledger import entries, quarantine
 from etl_assets.postgres.ledger.order import newer as newer_than
@@ -31,6 +32,7 @@ def record(connection: Connection, source: str, partition: Partition, manifest: 
 
     Bytes that come back after other bytes were delivered are a new delivery: the publisher went back to them. When the
     bytes are the same, what the new fetch says of them replaces what the newest delivery has: validators, state, notes.
+    Bytes from which records were redacted since are the same.
 
     Returns:
         The delivery, and whether it is new.
@@ -38,7 +40,7 @@ def record(connection: Connection, source: str, partition: Partition, manifest: 
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"delivery {source} {partition.key}",))
         last = newest(connection, source, partition.key)
-        if last is not None and last.manifest.sha256 == manifest.sha256:
+        if last is not None and manifest.sha256 in {last.manifest.sha256, last.manifest.fetched_sha256}:
             return _update_facts(connection, last, manifest), False
         row = connection.execute(
             "INSERT INTO etl.delivery (source, partition, rank, sha256, size, records, manifest) "
@@ -261,6 +263,9 @@ def begin(connection: Connection, delivery: Delivery, fingerprint: str, *, force
 
     Returns:
         The updated delivery; still ``complete`` when there is nothing to do.
+
+    Raises:
+        LoadError: If records were redacted from the delivery since it was looked up. Nothing was changed.
     """
     row = connection.execute(
         "UPDATE etl.delivery d SET refusal = NULL, fingerprint = %(new)s, manifest = %(manifest)s, "
@@ -269,15 +274,20 @@ def begin(connection: Connection, delivery: Delivery, fingerprint: str, *, force
         "generation = generation + CASE WHEN EXISTS (SELECT FROM etl.batch b WHERE b.delivery_id = d.id "
         "AND b.generation = d.generation AND b.kind = 'ingest' AND (d.fingerprint <> %(new)s OR d.needs_reload "
         f"OR %(force)s OR jsonb_exists(b.notes, '{entries.NOT_SWAPPED}'))) THEN 1 ELSE 0 END WHERE id = %(id)s "
-        f"RETURNING {_COLUMNS}",
+        f"AND sha256 = %(sha256)s RETURNING {_COLUMNS}",
         {
             "new": fingerprint,
             "force": force,
             "id": delivery.id,
+            "sha256": delivery.manifest.sha256,
             "manifest": Jsonb(delivery.manifest.to_json()),
             "records": delivery.manifest.records,
         },
     ).fetchone()
+    if row is None:
+        raise LoadError(
+            f"Records of {delivery} were redacted while a run was about to load it. Nothing was written. Run it again."
+        )
     return _delivery(row)
 
 

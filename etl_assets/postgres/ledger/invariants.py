@@ -95,8 +95,8 @@ DELIVERY: Final = (
 ENTRY: Final = DELIVERY + " || ', ' || b.kind || ' batch ' || b.number || ' of generation ' || b.generation"
 _RECORD: Final = DELIVERY + " || ', quarantined record ' || r.id || ' (' || r.location || ')'"
 BY_HAND: Final = (
-    "Somebody changed the tables of schema etl by hand: restore them from a backup, or reload the delivery with "
-    "`etl-assets run NAME --partition KEY --force`"
+    "Somebody changed the tables of schema etl by hand: restore them from a backup, or reload the newest delivery of a "
+    "partition with `etl-assets run NAME --partition KEY --force`, all deliveries with `etl-assets rebuild NAME --swap`"
 )
 ROWS_BY_HAND: Final = (
     "Somebody changed the table by hand: restore it from a backup, or load every delivery into a new table that takes "

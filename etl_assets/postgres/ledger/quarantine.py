@@ -6,11 +6,12 @@ Its replays are in `replays`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict, Unpack
 
 import polars as pl
 from psycopg import sql
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from etl_assets.postgres.ledger.cases import identities
 from etl_assets.postgres.ledger.rebuilt import no_rebuild
@@ -197,37 +198,71 @@ class Filters(TypedDict, total=False):
 
     Attributes:
         source: Only records of this source.
+        partition: Only records of this partition.
+        delivery: Only records of the delivery with this id.
         statuses: Only records with one of these, by default those that wait; ignored when ids are given.
         rule: Only records that broke this rule.
+        values: Only records that were published with these values: for each, the names under which it may be
+            published, and its text, which is empty for no value.
         ids: Only records with these ids.
         limit: The largest number of records.
     """
 
     source: str | None
+    partition: str | None
+    delivery: int | None
     statuses: Sequence[str]
     rule: str | None
+    values: Sequence[tuple[Sequence[str], str]]
     ids: Sequence[int] | None
     limit: int | None
 
 
+_MATCHING: Final = (
+    f"FROM etl.rejected WHERE ({no_rebuild()} AND %(source)s::text IS NULL OR source = %(source)s) "
+    "AND (%(ids)s::bigint[] IS NOT NULL OR status = ANY (%(statuses)s)) "
+    "AND (%(rule)s::text IS NULL OR %(rule)s = ANY (rules)) "
+    "AND (%(partition)s::text IS NULL OR partition = %(partition)s) "
+    "AND (%(delivery)s::bigint IS NULL OR delivery_id = %(delivery)s) "
+    "AND (%(ids)s::bigint[] IS NULL OR id = ANY (%(ids)s)) "
+    "AND (%(values)s::jsonb IS NULL OR fields IS NOT NULL AND NOT EXISTS (SELECT FROM "
+    "jsonb_to_recordset(%(values)s) AS w (names text[], text text) WHERE coalesce((SELECT fields ->> name "
+    "FROM unnest(w.names) name WHERE fields ? name LIMIT 1), '') <> w.text)) ORDER BY id LIMIT %(limit)s"
+)
+
+
 def stream(connection: Connection, **filters: Unpack[Filters]) -> Iterator[Rejected]:
     """Yield records of the quarantine, oldest first, one at a time; the connection is busy until the last one."""
-    ids = filters.get("ids")
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
-        yield from cursor.stream(
-            f"SELECT {_COLUMNS} FROM etl.rejected WHERE ({no_rebuild()} AND %(source)s::text IS NULL "
-            "OR source = %(source)s) "
-            "AND (%(ids)s::bigint[] IS NOT NULL OR status = ANY (%(statuses)s)) "
-            "AND (%(rule)s::text IS NULL OR %(rule)s = ANY (rules)) "
-            "AND (%(ids)s::bigint[] IS NULL OR id = ANY (%(ids)s)) ORDER BY id LIMIT %(limit)s",
-            {
-                "source": filters.get("source"),
-                "statuses": list(filters.get("statuses", WAITING)),
-                "rule": filters.get("rule"),
-                "ids": None if ids is None else list(ids),
-                "limit": filters.get("limit"),
-            },
-        )
+        yield from cursor.stream(f"SELECT {_COLUMNS} {_MATCHING}", _parameters(filters))
+
+
+class Place(NamedTuple):
+    """Where a record of the quarantine belongs, and its status."""
+
+    source: str
+    partition: str
+    status: str
+
+
+def places(connection: Connection, **filters: Unpack[Filters]) -> dict[int, Place]:
+    """Return source, partition and status of records of the quarantine, without their contents, by id."""
+    rows = connection.execute(f"SELECT id, source, partition, status {_MATCHING}", _parameters(filters)).fetchall()
+    return {id_: Place(*place) for id_, *place in rows}
+
+
+def _parameters(filters: Filters) -> dict[str, object]:
+    ids, values = filters.get("ids"), filters.get("values")
+    return {
+        "source": filters.get("source"),
+        "partition": filters.get("partition"),
+        "delivery": filters.get("delivery"),
+        "statuses": list(filters.get("statuses", WAITING)),
+        "rule": filters.get("rule"),
+        "values": Jsonb([{"names": list(names), "text": text} for names, text in values]) if values else None,
+        "ids": None if ids is None else list(ids),
+        "limit": filters.get("limit"),
+    }
 
 
 def find(connection: Connection, **filters: Unpack[Filters]) -> list[Rejected]:
@@ -242,6 +277,16 @@ def counts(connection: Connection, source: str | None = None) -> list[tuple[str,
         f"WHERE ({no_rebuild()} AND %(source)s::text IS NULL) OR source = %(source)s "
         "GROUP BY 1, 2, 3 ORDER BY 1, 2, 4 DESC, 3",
         {"source": source},
+    ).fetchall()
+    return [(name, status, rule, number) for name, status, rule, number in rows]
+
+
+def counts_of(connection: Connection, **filters: Unpack[Filters]) -> list[tuple[str, str, str, int]]:
+    """Count some records as `counts` does."""
+    rows = connection.execute(
+        f"SELECT source, status, rule, count(*) FROM (SELECT source, status, rules {_MATCHING}) record "
+        "CROSS JOIN unnest(rules) rule GROUP BY 1, 2, 3 ORDER BY 1, 2, 4 DESC, 3",
+        _parameters(filters),
     ).fetchall()
     return [(name, status, rule, number) for name, status, rule, number in rows]
 

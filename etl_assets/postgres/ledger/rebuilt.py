@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from typing import LiteralString
 
+    from etl_assets.model.delivery import Delivery
+
 SUFFIX: Final = "@rebuild"
 """What the name of a source has in the ledger while it is rebuilt; no name of a source or an asset contains it."""
 OFFSET: Final = 10**18
@@ -24,6 +26,12 @@ def rebuild_of(source: str) -> str:
 def no_rebuild(source: LiteralString = "source") -> LiteralString:
     """Return the condition, in SQL, that a name is not that of a rebuild."""
     return f"right({source}, {len(SUFFIX)}) <> '{SUFFIX}'"
+
+
+def preview_command(delivery: Delivery) -> str:
+    """Return the command that judges the frozen bytes of a delivery, or of the one that it is a copy of."""
+    source = delivery.source.removesuffix(SUFFIX)
+    return f"etl-assets preview {source} --delivery {delivery.id - (OFFSET if source != delivery.source else 0)}"
 
 
 def is_of_rebuild(subject: str) -> bool:

@@ -58,7 +58,8 @@ def pages(
         connection: To the warehouse.
         delivery_id: Id of the delivery.
         statuses: Only records with one of these.
-        ids: Only records with these ids.
+        ids: Only records with these ids. If None, a record that may have been cut is left out unless it is corrected:
+            only a person can say that it is whole.
         size: The largest number of records of a page, at least 1.
         last_first: Whether the page with the last records comes first.
     """
@@ -68,13 +69,15 @@ def pages(
             "SELECT id, record_no FROM (SELECT id, record_no, "
             f"sum(octet_length(raw)) OVER (ORDER BY record_no {order}) - octet_length(raw) AS bytes_before "
             "FROM (SELECT id, record_no, raw FROM etl.rejected WHERE delivery_id = %(delivery)s "
-            "AND status = ANY (%(statuses)s) AND (%(ids)s::bigint[] IS NULL OR id = ANY (%(ids)s)) "
+            "AND status = ANY (%(statuses)s) AND CASE WHEN %(ids)s::bigint[] IS NULL "
+            "THEN correction IS NOT NULL OR %(unterminated)s <> ALL (rules) ELSE id = ANY (%(ids)s) END "
             f"AND record_no {beyond} %(after)s ORDER BY record_no {order} LIMIT %(size)s) record) page "
             f"WHERE bytes_before < %(bytes)s ORDER BY record_no {order}",
             {
                 "delivery": delivery_id,
                 "statuses": list(statuses),
                 "ids": None if ids is None else list(ids),
+                "unterminated": UNTERMINATED,
                 "after": after,
                 "size": size,
                 "bytes": _PAGE_BYTES,
@@ -108,7 +111,7 @@ def finish(connection: Connection, claimed: Sequence[Rejected], rejected: pl.Dat
     """Enter the outcome of a replay for its records, inside its transaction.
 
     A record that may have been cut, and that a person replays as it came, gets a correction without any change: it is
-    whole, and a reload must not reject it again.
+    whole, and a reload must not reject it again. If it breaks other rules still, it may have been cut as before.
 
     Args:
         connection: In the transaction of the replay.
@@ -119,7 +122,9 @@ def finish(connection: Connection, claimed: Sequence[Rejected], rejected: pl.Dat
     stage(connection, rejected.select("record_no", "rules", "status"))
     connection.execute(
         "UPDATE etl.rejected r SET status = coalesce(s.status, 'replayed'), "
-        "rules = coalesce(nullif(s.rules, '{}'), r.rules), fingerprint = %(fingerprint)s, replays = replays + 1, "
+        "rules = CASE WHEN coalesce(s.rules, '{}') = '{}' THEN r.rules "
+        "WHEN r.correction IS NULL AND %(unterminated)s = ANY (r.rules) THEN s.rules || %(unterminated)s "
+        "ELSE s.rules END, fingerprint = %(fingerprint)s, replays = replays + 1, "
         "correction = CASE WHEN s.status IS NULL AND %(unterminated)s = ANY (r.rules) "
         "THEN coalesce(correction, '{}') ELSE correction END, "
         "correction_counts = correction IS NOT NULL OR (s.status IS NULL AND %(unterminated)s = ANY (r.rules)) "

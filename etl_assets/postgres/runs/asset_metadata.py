@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from etl_assets.postgres.connection import Connection
 
+MOST_WAITING: Final = 10_000
+"""Records that wait are counted up to this number."""
 _SAMPLE_SIZE: Final = 5
 _NEWEST: Final = (
     "(SELECT rank, partition, id FROM etl.delivery d WHERE source = %(source)s AND status IN ('complete', 'refused') "
@@ -22,11 +24,14 @@ _OTHERS: Final = "(d.rank, d.id) < (o.rank, o.id) AND (d.partition <> o.partitio
 
 
 def sample_places(connection: Connection, delivery_ids: Sequence[int]) -> dict[str, list[str]]:
-    """Return the locations of the first records of some deliveries that broke each rule; never their contents."""
+    """Return the locations of the first records that broke each rule in the newest reading of some deliveries.
+
+    Their contents are never among them.
+    """
     rows = connection.execute(
-        "SELECT rule, (array_agg('record ' || record_no || ' at ' || location ORDER BY delivery_id, record_no))"
-        "[1:%(limit)s::integer] FROM etl.rejected CROSS JOIN unnest(rules) rule "
-        "WHERE delivery_id = ANY (%(ids)s) GROUP BY rule",
+        "SELECT rule, (array_agg('record ' || r.record_no || ' at ' || r.location ORDER BY d.id, r.record_no))"
+        "[1:%(limit)s::integer] FROM etl.rejected r JOIN etl.delivery d ON d.id = r.delivery_id "
+        "AND d.generation = r.generation CROSS JOIN unnest(r.rules) rule WHERE d.id = ANY (%(ids)s) GROUP BY rule",
         {"ids": list(delivery_ids), "limit": _SAMPLE_SIZE},
     ).fetchall()
     reported = connection.execute(
@@ -44,11 +49,26 @@ def sample_places(connection: Connection, delivery_ids: Sequence[int]) -> dict[s
 def newest_batch(connection: Connection, sources: Sequence[str]) -> int:
     """Return the id of the newest ledger entry of some sources; 0 when there is none."""
     row = connection.execute(
-        "SELECT coalesce(max(b.id), 0) FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id "
-        "WHERE d.source = ANY (%s)",
+        "SELECT b.id FROM etl.batch b JOIN etl.delivery d ON d.id = b.delivery_id WHERE d.source = ANY (%s) "
+        "ORDER BY b.id DESC LIMIT 1",
         (list(sources),),
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def count_open(connection: Connection, source: str) -> tuple[int, int, int]:
+    """Return how many records of a source wait in the quarantine, how many changes are open, and how many alerts.
+
+    At most `MOST_WAITING` records are counted: each load asks.
+    """
+    row = connection.execute(
+        "SELECT (SELECT count(*) FROM (SELECT FROM etl.rejected WHERE source = %(source)s "
+        "AND status IN ('open', 'parked') LIMIT %(most)s) r), "
+        "(SELECT count(*) FROM etl.drift WHERE source = %(source)s AND status = 'open'), "
+        "(SELECT count(*) FROM etl.alert WHERE source = %(source)s AND status = 'open')",
+        {"source": source, "most": MOST_WAITING},
+    ).fetchone()
+    return row or (0, 0, 0)
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def run_unchanged(connection: Connection, key: RunKey, standing: Standing, decla
 def step_ended(
     connection: Connection, key: RunKey, *, delivery_id: int | None = None, seconds: Mapping[str, float] | None = None
 ) -> None:
-    """Enter the delivery and the durations of a run after a step that others follow."""
+    """Enter the delivery and the durations of a run after a step that others follow, or that refused the delivery."""
     connection.execute(
         "UPDATE etl.run SET delivery_id = coalesce(%s, delivery_id), seconds = seconds || %s, missed_at = NULL "
         f"WHERE {THIS_RUN}",

@@ -73,12 +73,14 @@ class EarlierDelivery:
         partition: Key of its partition.
         records: Number of its records.
         fetched_at: When it was first fetched.
+        rank: Rank of its partition.
     """
 
     id: int
     partition: str
     records: int
     fetched_at: datetime
+    rank: str
 
 
 def put_part(connection: Connection, delivery: Delivery, number: int, profile: BatchProfile) -> None:
@@ -189,7 +191,7 @@ def find_earlier(connection: Connection, delivery: Delivery, limit: int, *, part
     next_ = _BEFORE.format(own=own, others=f"(d.rank, d.id) < (o.rank, o.id) AND d.{key} <> o.{key}")
     rows = connection.execute(
         f"WITH RECURSIVE earlier AS ({newest} UNION ALL SELECT n.* FROM earlier o CROSS JOIN LATERAL {next_} n), "
-        "picked AS (SELECT * FROM earlier LIMIT %(limit)s) SELECT id, partition, records, fetched_at FROM "
+        "picked AS (SELECT * FROM earlier LIMIT %(limit)s) SELECT id, partition, records, fetched_at, rank FROM "
         f"(SELECT DISTINCT ON ({key}) * FROM picked ORDER BY {key}, id DESC) p ORDER BY {newest_first('id')}",
         {**order_of(delivery), "limit": limit},
     ).fetchall()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import time
@@ -16,6 +17,7 @@ from etl_assets.errors import DeliveryError, DeliveryMissingError, DeliveryUnrea
 from etl_assets.extract.access.http import Http
 from etl_assets.extract.http.session import HttpSession
 from etl_assets.extract.http.waits import LONGEST_WAIT, backoff, retry_after
+from etl_assets.extract.progress import shown
 from etl_assets_tests.hostile_server import HostileServer
 
 if TYPE_CHECKING:
@@ -62,6 +64,20 @@ def test_a_server_that_hangs_up_is_asked_again() -> None:
 
     with HostileServer(answer) as server:
         assert fetched(server) == b"x"
+
+
+def test_a_wait_for_a_server_that_hangs_up_is_said() -> None:
+    left, said = [1], list[str]()
+
+    def answer(request: Request) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            request.answer(b"x")
+
+    with HostileServer(answer) as server, shown(said.append):
+        assert fetched(server, replace(QUICK, wait=2.2)) == b"x"
+        assert len(said) == 1
+        assert re.fullmatch(rf"{server.url()} is asked again in [12] s\.", said[0])
 
 
 @pytest.mark.parametrize(

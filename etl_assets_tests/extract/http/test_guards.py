@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from etl_assets import Csv, FileExtractor, Partition, Secret
-from etl_assets.errors import DeclarationError, DeliveryError
+from etl_assets.errors import DeclarationError, DeliveryError, DeliveryUnreachableError
 from etl_assets.extract.access.http import Http
 from etl_assets.extract.http.addresses import is_public
 from etl_assets.extract.http.session import MOST_REDIRECTS
 from etl_assets_tests.hostile_server import HostileServer
+from etl_assets_tests.ports import free_port
 
 if TYPE_CHECKING:
     from etl_assets_tests.hostile_server import Request
@@ -156,6 +157,24 @@ def test_proxies_of_the_environment_are_not_used_and_a_declared_one_is(monkeypat
         access = Http(proxy=proxy.url(""), proxy_user="me", proxy_password=PASSWORD)
         assert fetched("http://feeds.invalid/a.csv", access) == b"by proxy"
         assert proxy.requests[0].headers["proxy-authorization"] == "Basic bWU6aHVudGVyMg=="
+
+
+def test_an_error_names_the_proxy_of_the_environment_that_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    address = f"http://127.0.0.1:{free_port()}/a.csv"
+    with pytest.raises(DeliveryUnreachableError) as without_one:
+        fetched(address, PRIVATE)
+    assert "proxy" not in str(without_one.value).lower()
+    monkeypatch.setenv("HTTP_PROXY", "http://me:hunter2@proxy.example:3128")
+    with pytest.raises(
+        DeliveryUnreachableError, match=r"HTTP_PROXY is set, and is not used: .*Http\(proxy=…\)"
+    ) as caught:
+        fetched(address, PRIVATE)
+    assert "declare access=Http(proxy=…)." in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_login_in_the_location_is_a_wrong_declaration() -> None:

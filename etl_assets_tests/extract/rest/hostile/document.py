@@ -48,7 +48,7 @@ What a [`RestExtractor`](rest-apis.md) does about servers that are slow, broken,
 `etl_assets_tests/extract/rest/hostile` has a server for each row. `make test` runs them all, polls and previews them,
 too, and compares this document with what came of it. To write it again:
 
-```
+```sh
 .venv/bin/python -m etl_assets_tests.extract.rest.hostile
 ```
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 IS_NUMBER: Final = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][-+]?\d{1,4})?", re.ASCII)
-_DIGITS_OF_A_DOUBLE: Final = 17
+_FEWEST_DIGITS_OF_A_DOUBLE: Final = 16
+_MOST_DIGITS_OF_A_DOUBLE: Final = 17
 _LARGEST_EXPONENT: Final = 40
 _LARGEST_SERIAL: Final = 10_000_000
 _MOST_DIGITS: Final = 9
@@ -31,6 +32,8 @@ _MOST_DIGITS: Final = 9
 _DAY: Final = 86_400_000
 _FIRST_AFTER_THE_LEAP_DAY: Final = 61
 _KEPT: Final = 65_536
+_POINT_ZERO: Final = ".0"
+"""What some programs write behind whole numbers, and no sheet shows."""
 
 
 class Conversion(dict[str, str]):
@@ -53,8 +56,9 @@ class Conversion(dict[str, str]):
 
     def column(self, values: Sequence[str]) -> list[str]:
         """Return the cells of a column."""
-        if self._convert is number and "E" not in "".join(values):
-            return [f'"{digits}"' if len(digits) < _DIGITS_OF_A_DOUBLE else number(digits) for digits in values]
+        digits_of_all = '"'.join(values) + '"'
+        if self._convert is number and "E" not in digits_of_all and f'{_POINT_ZERO}"' not in digits_of_all:
+            return [f'"{digits}"' if len(digits) < _FEWEST_DIGITS_OF_A_DOUBLE else number(digits) for digits in values]
         return list(map(self.__getitem__, values))
 
 
@@ -81,8 +85,9 @@ def converter(kind: str, percentages: str, *, from_1904: bool) -> Callable[[str]
 
 
 def number(digits: str) -> str:
-    """Return a number as the workbook has it, without an exponent."""
-    if len(digits) < _DIGITS_OF_A_DOUBLE and "E" not in digits and "e" not in digits:
+    """Return a number as the workbook has it, without an exponent; see `exact`."""
+    is_short = len(digits) < _FEWEST_DIGITS_OF_A_DOUBLE
+    if is_short and "E" not in digits and "e" not in digits and not digits.endswith(_POINT_ZERO):
         return f'"{digits}"'
     return literals.plain(exact(digits))
 
@@ -114,23 +119,24 @@ def code(digits: str, width: int) -> str:
 def exact(digits: str) -> str:
     """Return a number without an exponent, and with the digits that are needed to denote the same number.
 
-    Some programs write every double with 17 digits: 1.1 as ``1.1000000000000001``. Such a number becomes the shortest
-    that denotes the same double. All other numbers keep their digits.
+    Some programs write every number as a double: 7 as ``7.0``. Such a number becomes the whole number. Some write every
+    double with 17 digits, others with 16: 1.1 as ``1.1000000000000001``, 581.32 as ``581.3200000000001``. Such a number
+    becomes the shortest that denotes the same double. All other numbers keep their digits.
     """
-    if len(digits) >= _DIGITS_OF_A_DOUBLE:
+    if len(digits) >= _FEWEST_DIGITS_OF_A_DOUBLE:
         digits = _shortest(digits)
     if "E" not in digits and "e" not in digits:
-        return digits
+        return digits.removesuffix(_POINT_ZERO)
     value = Decimal(digits)
-    return f"{value:f}" if abs(value.adjusted()) <= _LARGEST_EXPONENT else digits
+    return f"{value:f}".removesuffix(_POINT_ZERO) if abs(value.adjusted()) <= _LARGEST_EXPONENT else digits
 
 
 def _shortest(digits: str) -> str:
     mantissa = digits.partition("E")[0].replace(".", "").lstrip("-0")
-    if len(mantissa) != _DIGITS_OF_A_DOUBLE:
+    if not _FEWEST_DIGITS_OF_A_DOUBLE <= len(mantissa) <= _MOST_DIGITS_OF_A_DOUBLE:
         return digits
     value = float(digits)
-    whole = f"{value:.17g}"
+    whole = f"{value:.{len(mantissa)}g}"
     if whole == digits or (not isinf(value) and Decimal(whole) == Decimal(digits)):
         return repr(value).removesuffix(".0")
     return digits

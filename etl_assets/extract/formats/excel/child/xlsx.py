@@ -72,8 +72,8 @@ class Xlsx:
         sheets: list[Sheet] = []
 
         def start(element: str, attributes: dict[str, str]) -> None:
-            if element == "workbookPr":
-                self._from_1904 = attributes.get("date1904", "0") in ("1", "true")
+            if element == "workbookPr" and "date1904" in attributes:  # that of an extension has the same name
+                self._from_1904 = attributes["date1904"] in ("1", "true")
             if element == "sheet":
                 type_, target = self._parts.get(local(attributes, "id"), ("", ""))
                 hidden = attributes.get("state", "visible") != "visible"

@@ -1,0 +1,1 @@
+"""What rows, records and deliveries are explained by. Everything here only reads."""
