@@ -24,7 +24,19 @@ _VIEWS: Final[LiteralString] = ", ".join(f"etl.{view}" for view in VIEWS)
 
 RIGHTS: Final[Mapping[str, tuple[LiteralString, ...]]] = {
     "etl_loader": (
-        "SELECT ON ALL TABLES IN SCHEMA etl",
+        f"SELECT ON {_VIEWS}",
+        "SELECT ON etl.absent_row, etl.alert, etl.baseline, etl.batch, etl.check_result",
+        "SELECT ON etl.decision, etl.declared_source, etl.deletion, etl.delivery, etl.disjoint_partitions, etl.drift",
+        "SELECT ON etl.fence, etl.key_comparison, etl.notification, etl.observation, etl.partition_total, etl.profile",
+        "SELECT ON etl.profile_part, etl.redaction, etl.reference, etl.retention, etl.row_count, etl.run",
+        "SELECT ON etl.schema_version",
+        # what is said of a record and of its contents; the contents of those that a load reads are asked for
+        (
+            "SELECT (id, delivery_id, record_no, generation, source, partition, location, raw_sha256, raw_bytes, "
+            "rules, status, fingerprint, run_id, rejected_at, replays, key, identity, closed_by, correction, "
+            "correction_counts, reviewer, reviewed_at, note) ON etl.rejected"
+        ),
+        "EXECUTE ON FUNCTION etl.rejected_contents(bigint[])",
         "INSERT ON etl.batch, etl.check_result, etl.deletion, etl.key_comparison, etl.rejected, etl.retention",
         "INSERT, UPDATE ON etl.alert, etl.baseline, etl.declared_source, etl.delivery, etl.disjoint_partitions",
         "INSERT, UPDATE ON etl.drift, etl.fence, etl.notification, etl.observation, etl.run",
@@ -69,7 +81,7 @@ RIGHTS: Final[Mapping[str, tuple[LiteralString, ...]]] = {
         "SELECT (source, rule, severity, status) ON etl.alert",
     ),
 }
-"""What each role may do with the tables of schema ``etl``, as ``GRANT`` writes it; nothing else."""
+"""What each role may do with the tables and functions of schema ``etl``, as ``GRANT`` writes it; nothing else."""
 _CREATES: Final = ("etl_loader",)
 """The roles that create schemas, tables and temporary tables in the database of the warehouse."""
 
@@ -135,6 +147,7 @@ def _owns(connection: Connection) -> bool:
 def _grant(connection: Connection, name: str) -> None:
     role = sql.Identifier(name)
     connection.execute(sql.SQL("REVOKE ALL ON ALL TABLES IN SCHEMA etl FROM {}").format(role))
+    connection.execute(sql.SQL("REVOKE ALL ON ALL FUNCTIONS IN SCHEMA etl FROM {}").format(role))
     connection.execute(sql.SQL("GRANT USAGE ON SCHEMA etl TO {}").format(role))
     for right in RIGHTS[name]:
         connection.execute(sql.SQL("GRANT {} TO {}").format(sql.SQL(right), role))

@@ -20,7 +20,7 @@ _NOBODY_BUT_THE_MIGRATOR = (
     "DROP TABLE etl.rejected CASCADE",
     "TRUNCATE etl.rejected CASCADE",
     "DELETE FROM etl.rejected",
-    "ALTER TABLE etl.rejected DROP COLUMN raw",
+    "ALTER TABLE etl.rejected DROP COLUMN raw CASCADE",
     "TRUNCATE etl.batch",
     "DELETE FROM etl.batch",
     "DELETE FROM etl.delivery",
@@ -58,6 +58,11 @@ _ONLY_THE_LOADER = (
 REFUSED = {
     "etl_loader": (
         *_NOBODY_BUT_THE_MIGRATOR,
+        "SELECT raw FROM etl.rejected",
+        "SELECT fields FROM etl.rejected",
+        "SELECT * FROM etl.rejected",
+        "SELECT FROM etl.rejected WHERE raw LIKE '%warm%'",
+        "UPDATE etl.rejected SET reviewer = 'eve' RETURNING raw",
         "UPDATE etl.rejected SET reviewer = 'eve'",
         "UPDATE etl.rejected SET note = 'known'",
         "UPDATE etl.rejected SET reviewed_at = clock_timestamp()",
@@ -87,6 +92,8 @@ REFUSED = {
         "SELECT identity FROM etl.rejected",
         "SELECT note FROM etl.rejected",
         "SELECT * FROM etl.rejected",
+        "SELECT raw_sha256 FROM etl.rejected",
+        "SELECT raw FROM etl.rejected_contents('{1}')",
         "SELECT note FROM etl.decision",
         "SELECT former_correction FROM etl.decision",
         "SELECT detail FROM etl.drift",
@@ -104,6 +111,7 @@ REFUSED = {
         "SELECT FROM core.readings",
         "SELECT * FROM etl.source_health",
         "SELECT raw FROM etl.rejected",
+        "SELECT raw FROM etl.rejected_contents('{1}')",
         "SELECT run_id FROM etl.run",
         "SELECT FROM etl.delivery",
         "UPDATE etl.notification SET status = 'sent'",
@@ -232,20 +240,31 @@ def test_the_loader_cannot_enter_who_decided(team: Team) -> None:
 def test_each_migration_grants_what_is_missing_and_takes_what_is_too_much(team: Team) -> None:
     url = team.url("etl_migrator")
     with connected(url) as connection:
-        connection.execute("CREATE TABLE etl.new (id integer)")
-        connection.execute("GRANT DELETE, SELECT ON etl.rejected TO etl_reader")
+        connection.execute("GRANT DELETE, SELECT ON etl.rejected TO etl_reader, etl_loader")
+        connection.execute("GRANT EXECUTE ON FUNCTION etl.rejected_contents(bigint[]) TO etl_reader")
         connection.execute("REVOKE INSERT ON etl.batch FROM etl_loader")
-    try:
-        migrate(url)
-        team.execute("etl_loader", "SELECT FROM etl.new")
+        connection.execute("REVOKE EXECUTE ON FUNCTION etl.rejected_contents(bigint[]) FROM etl_loader")
+    migrate(url)
+    for role, statement in (
+        ("etl_reader", "SELECT raw FROM etl.rejected"),
+        ("etl_reader", "SELECT raw FROM etl.rejected_contents('{1}')"),
+        ("etl_reader", "DELETE FROM etl.rejected"),
+        ("etl_loader", "SELECT raw FROM etl.rejected"),
+    ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            team.execute("etl_reader", "SELECT raw FROM etl.rejected")
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            team.execute("etl_reader", "DELETE FROM etl.rejected")
-        assert team.execute("etl_loader", "SELECT has_table_privilege('etl.batch', 'INSERT')") == [(True,)]
-    finally:
-        with connected(url) as connection:
-            connection.execute("DROP TABLE etl.new")
+            team.execute(role, statement)
+    assert team.execute("etl_loader", "SELECT has_table_privilege('etl.batch', 'INSERT')") == [(True,)]
+    assert team.execute("etl_loader", "SELECT count(raw) FROM etl.rejected_contents('{1}')") == [(1,)]
+
+
+def test_the_loader_reads_every_table_but_for_the_contents_of_the_quarantine(team: Team) -> None:
+    unread = team.execute(
+        "etl_loader",
+        "SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 "
+        "AND NOT a.attisdropped WHERE c.relnamespace = 'etl'::regnamespace AND c.relkind IN ('r', 'p', 'v') "
+        "AND NOT has_column_privilege(c.oid, a.attnum, 'SELECT') ORDER BY 1, 2",
+    )
+    assert unread == [("rejected", "fields"), ("rejected", "raw")]
 
 
 def test_each_table_that_is_kept_neither_by_the_database_nor_by_the_maintainer_is_written_by_the_loader(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from etl_assets.cli.environment import environment
-from etl_assets.cli.quarantine.records import without_contents
 from etl_assets.cli.quarantine.selection import filters_of, selecting
 from etl_assets.cli.terminal import console, emit, table
 from etl_assets.model.record_status import RECORD_STATUSES
@@ -43,7 +42,7 @@ def list_(
             count for count in quarantine.counts_of(connection, **filters) if filters.get("rule") in {None, count[2]}
         ]
         filters["limit"] = limit
-        records = [without_contents(record) for record in quarantine.stream(connection, **filters)]
+        records = [vars(record) for record in quarantine.listed(connection, **filters)]
         seen = cases.times_seen(connection, [record["id"] for record in records])
     records = [{**record, "deliveries": seen[record["id"]]} for record in records]
     if as_json:

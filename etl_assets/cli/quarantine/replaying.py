@@ -9,7 +9,7 @@ import click
 
 from etl_assets.cli.completion import SOURCES
 from etl_assets.cli.environment import declared, environment, source_named
-from etl_assets.cli.quarantine.records import IDS, without_contents
+from etl_assets.cli.quarantine.records import IDS
 from etl_assets.cli.terminal import console, count_text, emit, error, table
 from etl_assets.model.rule import UNTERMINATED
 
@@ -73,8 +73,8 @@ def _replayed(
     with orchestration(env, verbose=ctx.obj["verbose"]) as dagster:
         outcome = dagster.replay(name, ids, released=released)
     with connected(env.url) as connection:
-        records = quarantine.stream(connection, source=name, ids=ids)
-        return outcome, [without_contents(record) for record in records if record.status in quarantine.WAITING]
+        records = quarantine.listed(connection, source=name, ids=ids)
+        return outcome, [vars(record) for record in records if record.status in quarantine.WAITING]
 
 
 def _end(ctx: click.Context, outcome: Outcome, waiting: Sequence[dict[str, Any]], *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from psycopg import sql
 from psycopg.rows import class_row
 
+from etl_assets.postgres.ledger.quarantine import with_contents
 from etl_assets.postgres.tables import ddl
 from etl_assets.postgres.tables.history_table import ENDED_BY, VALID_FROM, VALID_TO
 from etl_assets.postgres.tables.names import identifier
@@ -67,6 +68,10 @@ class RejectedRecord(NamedTuple):
     reviewed_at: datetime | None
     note: str | None
     closed_by: int | None
+
+
+_REJECTED: Final = ", ".join(RejectedRecord._fields)
+_REJECTED_WITHOUT_RAW: Final = ", ".join(name for name in RejectedRecord._fields if name != "raw")
 
 
 class Deletion(NamedTuple):
@@ -167,10 +172,14 @@ def rejected(
     """
     with connection.cursor(row_factory=class_row(RejectedRecord)) as cursor:
         return cursor.execute(
-            f"SELECT {', '.join(RejectedRecord._fields)} FROM etl.rejected r WHERE source = %(source)s "
-            "AND (to_jsonb(key) IN (SELECT k::jsonb FROM unnest(%(keys)s::text[]) k) "
-            "OR (delivery_id, record_no) IN (SELECT * FROM unnest(%(deliveries)s::bigint[], %(numbers)s::bigint[]))) "
-            f"ORDER BY id DESC LIMIT {_MOST_RECORDS}",
+            with_contents(
+                f"SELECT {_REJECTED_WITHOUT_RAW} FROM etl.rejected r WHERE source = %(source)s "
+                "AND (to_jsonb(key) IN (SELECT k::jsonb FROM unnest(%(keys)s::text[]) k) "
+                "OR (delivery_id, record_no) IN (SELECT * FROM unnest(%(deliveries)s::bigint[], %(numbers)s::bigint[])"
+                f")) ORDER BY id DESC LIMIT {_MOST_RECORDS}",
+                _REJECTED,
+                "id DESC",
+            ),
             {
                 "source": source,
                 "keys": [_json(key) for key in keys],

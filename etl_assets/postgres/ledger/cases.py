@@ -62,9 +62,9 @@ _CLOSE_THOSE_WITH_A_NEWER_ONE: Final = (
 )
 _CLOSE_THOSE_THAT_ARE_KNOWN: Final = (
     "UPDATE etl.rejected r SET closed_by = o.delivery_id, status = 'known' FROM (SELECT DISTINCT ON (b.id) b.id, "
-    f"e.delivery_id, e.raw = b.raw AND e.closed_by IS NULL AND {_decided('e')} AS is_known FROM etl.rejected b "
-    f"JOIN etl.rejected e ON {_same_case('b', 'e')} AND e.status NOT IN ('known', 'superseded') "
-    "AND (e.status <> 'repeated' OR e.raw <> b.raw) "  # one with other bytes waited until b came
+    f"e.delivery_id, e.raw_sha256 = b.raw_sha256 AND e.closed_by IS NULL AND {_decided('e')} AS is_known "
+    f"FROM etl.rejected b JOIN etl.rejected e ON {_same_case('b', 'e')} AND e.status NOT IN ('known', 'superseded') "
+    "AND (e.status <> 'repeated' OR e.raw_sha256 <> b.raw_sha256) "  # one with other bytes waited until b came
     f"JOIN etl.delivery d ON d.id = e.delivery_id WHERE {_of_batch('b')} AND {older()} "
     f"ORDER BY b.id, {newest_first()}) o WHERE r.id = o.id AND o.is_known AND r.status = 'open'"
 )

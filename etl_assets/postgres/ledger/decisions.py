@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from etl_assets.errors import QuarantineError
 from etl_assets.postgres.ledger import locks
-from etl_assets.postgres.ledger.quarantine import COLUMNS, Rejected
+from etl_assets.postgres.ledger.quarantine import ABOUT, Rejected, with_contents
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from etl_assets.model.delivery import Delivery
     from etl_assets.postgres.connection import Connection
 
-_COLUMNS: Final = ", ".join(COLUMNS)
 _WITHDRAWN: Final = (
     "reloaded AS (UPDATE etl.delivery SET needs_reload = true "
     "WHERE id IN (SELECT delivery_id FROM chosen WHERE correction_counts))"
@@ -159,8 +158,10 @@ def corrected(connection: Connection, delivery: Delivery, first_record: int, las
     """Return some of the records that a reload reads as people corrected them, by their number."""
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
         return cursor.execute(
-            f"SELECT {_COLUMNS} FROM etl.rejected WHERE delivery_id = %s AND correction_counts "
-            "AND record_no BETWEEN %s AND %s ORDER BY record_no",
+            with_contents(
+                f"SELECT {ABOUT} FROM etl.rejected WHERE delivery_id = %s AND correction_counts "
+                "AND record_no BETWEEN %s AND %s"
+            ),
             (delivery.id, first_record, last_record),
         ).fetchall()
 

@@ -20,6 +20,7 @@ from etl_assets.postgres.tables.copy import copy_in, encode, wire_jsonb
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
+    from typing import LiteralString
 
     from etl_assets.model.delivery import Delivery
     from etl_assets.model.record_status import RecordStatus
@@ -39,6 +40,23 @@ NEW_REJECTED: Final[dict[str, pl.DataType]] = {
 _STAGED: Final = (
     "record_no bigint, location text, raw bytea, fields jsonb, rules text[], status text, key text[], identity bytea"
 )
+_PUT_AGAIN: Final = tuple(
+    f"UPDATE etl.rejected r SET generation = %(generation)s, rules = s.rules, location = s.location, raw = s.raw, "
+    f"{fields}run_id = %(run_id)s, fingerprint = %(fingerprint)s, key = s.key, identity = s.identity, "
+    # the last decision of a reviewer without a correction was to dismiss it
+    "closed_by = NULL, status = CASE WHEN r.status = 'dismissed' OR (r.status = 'superseded' "
+    "AND r.reviewer IS NOT NULL AND r.correction IS NULL) THEN 'dismissed' ELSE s.status END "
+    "FROM pg_temp.etl_rejected s WHERE r.delivery_id = %(delivery_id)s "
+    f"AND r.record_no BETWEEN %(first)s AND %(last)s AND r.record_no = s.record_no AND r.correction IS {corrected}"
+    for fields, corrected in (("fields = s.fields, ", "NULL"), ("", "NOT NULL"))
+)
+"""Update the records that the quarantine has; what a correction was made of stays."""
+_PUT_NEW: Final = (
+    "INSERT INTO etl.rejected (delivery_id, record_no, generation, source, partition, location, raw, fields, "
+    "rules, status, fingerprint, run_id, key, identity) SELECT %(delivery_id)s, record_no, %(generation)s, "
+    "%(source)s, %(partition)s, location, raw, fields, rules, status, %(fingerprint)s, %(run_id)s, key, identity "
+    "FROM pg_temp.etl_rejected ORDER BY record_no ON CONFLICT (delivery_id, record_no) DO NOTHING"
+)
 _TYPES: Final[dict[str, pl.DataType]] = {"delivery_id": pl.Int64(), "generation": pl.Int32()}
 """The types of a delivery's numbers in the quarantine."""
 _COPIED_AT_ONCE: Final = 10_000
@@ -46,8 +64,8 @@ _COPIED_AT_ONCE: Final = 10_000
 
 
 @dataclass(frozen=True)
-class Rejected:
-    """A record in the quarantine, as stored."""
+class ListedRecord:
+    """What is said of a record in the quarantine, without its contents."""
 
     id: int
     delivery_id: int
@@ -55,23 +73,50 @@ class Rejected:
     source: str
     partition: str
     location: str
-    raw: bytes
-    fields: dict[str, str | None] | None
     rules: list[str]
     status: RecordStatus
     fingerprint: str
     run_id: str
     rejected_at: datetime
     replays: int
-    correction: dict[str, str | None] | None
     reviewer: str | None
     reviewed_at: datetime | None
     note: str | None
     closed_by: int | None
 
 
+@dataclass(frozen=True)
+class Rejected(ListedRecord):
+    """A record in the quarantine, as stored."""
+
+    raw: bytes
+    fields: dict[str, str | None] | None
+    correction: dict[str, str | None] | None
+
+
 COLUMNS: Final = tuple(Rejected.__dataclass_fields__)
 _COLUMNS: Final = ", ".join(COLUMNS)
+_LISTED: Final = ", ".join(ListedRecord.__dataclass_fields__)
+ABOUT: Final = f"{_LISTED}, correction"
+"""The columns of `Rejected` that a load may select; it asks for the others, see `with_contents`."""
+
+
+def with_contents(
+    found: LiteralString, columns: LiteralString = _COLUMNS, order: LiteralString = "record_no"
+) -> LiteralString:
+    """Return a query for records that another one finds, with their contents.
+
+    The role of a loader may not select contents; it asks for those of the records that it reads.
+
+    Args:
+        found: Selects the ids of records, and what else is wanted but ``raw`` and ``fields``.
+        columns: To return.
+        order: In which they are returned.
+    """
+    return (
+        f"WITH found AS MATERIALIZED ({found}) SELECT {columns} FROM found "
+        f"JOIN etl.rejected_contents((SELECT array_agg(id) FROM found)) USING (id) ORDER BY {order}"
+    )
 
 
 def put(
@@ -114,20 +159,9 @@ def put(
         _copy(connection, sql.Identifier("etl", "rejected"), records.with_columns(constants))
         return
     stage(connection, records)
-    connection.execute(
-        "INSERT INTO etl.rejected AS r (delivery_id, record_no, generation, source, partition, location, raw, fields, "
-        "rules, status, fingerprint, run_id, key, identity) SELECT %(delivery_id)s, record_no, %(generation)s, "
-        "%(source)s, %(partition)s, location, raw, fields, rules, status, %(fingerprint)s, %(run_id)s, key, identity "
-        "FROM pg_temp.etl_rejected ORDER BY record_no "
-        "ON CONFLICT (delivery_id, record_no) DO UPDATE SET generation = excluded.generation, rules = excluded.rules, "
-        "location = excluded.location, raw = excluded.raw, run_id = excluded.run_id, "
-        "fields = CASE WHEN r.correction IS NULL THEN excluded.fields ELSE r.fields END, "
-        "fingerprint = excluded.fingerprint, key = excluded.key, identity = excluded.identity, closed_by = NULL, "
-        # the last decision of a reviewer without a correction was to dismiss it
-        "status = CASE WHEN r.status = 'dismissed' OR (r.status = 'superseded' AND r.reviewer IS NOT NULL "
-        "AND r.correction IS NULL) THEN 'dismissed' ELSE excluded.status END",
-        of_delivery,
-    )
+    in_batch = {**of_delivery, "first": records["record_no"].min(), "last": records["record_no"].max()}
+    for statement in (*_PUT_AGAIN, _PUT_NEW):
+        connection.execute(statement, in_batch)
     connection.execute("TRUNCATE pg_temp.etl_rejected")
 
 
@@ -218,23 +252,34 @@ class Filters(TypedDict, total=False):
     limit: int | None
 
 
-_MATCHING: Final = (
-    f"FROM etl.rejected WHERE ({no_rebuild()} AND %(source)s::text IS NULL OR source = %(source)s) "
-    "AND (%(ids)s::bigint[] IS NOT NULL OR status = ANY (%(statuses)s)) "
-    "AND (%(rule)s::text IS NULL OR %(rule)s = ANY (rules)) "
-    "AND (%(partition)s::text IS NULL OR partition = %(partition)s) "
-    "AND (%(delivery)s::bigint IS NULL OR delivery_id = %(delivery)s) "
-    "AND (%(ids)s::bigint[] IS NULL OR id = ANY (%(ids)s)) "
-    "AND (%(values)s::jsonb IS NULL OR fields IS NOT NULL AND NOT EXISTS (SELECT FROM "
-    "jsonb_to_recordset(%(values)s) AS w (names text[], text text) WHERE coalesce((SELECT fields ->> name "
-    "FROM unnest(w.names) name WHERE fields ? name LIMIT 1), '') <> w.text)) ORDER BY id LIMIT %(limit)s"
-)
+def _matching(filters: Filters) -> LiteralString:
+    """Return the clauses that choose records; contents are read only if values are asked for."""
+    published: LiteralString = (
+        "AND fields IS NOT NULL AND NOT EXISTS (SELECT FROM jsonb_to_recordset(%(values)s) AS w (names text[], "
+        "text text) WHERE coalesce((SELECT fields ->> name FROM unnest(w.names) name WHERE fields ? name LIMIT 1), '') "
+        "<> w.text) "
+    )
+    return (
+        f"FROM etl.rejected WHERE ({no_rebuild()} AND %(source)s::text IS NULL OR source = %(source)s) "
+        "AND (%(ids)s::bigint[] IS NOT NULL OR status = ANY (%(statuses)s)) "
+        "AND (%(rule)s::text IS NULL OR %(rule)s = ANY (rules)) "
+        "AND (%(partition)s::text IS NULL OR partition = %(partition)s) "
+        "AND (%(delivery)s::bigint IS NULL OR delivery_id = %(delivery)s) "
+        f"AND (%(ids)s::bigint[] IS NULL OR id = ANY (%(ids)s)) {published if filters.get('values') else ''}"
+        "ORDER BY id LIMIT %(limit)s"
+    )
 
 
 def stream(connection: Connection, **filters: Unpack[Filters]) -> Iterator[Rejected]:
     """Yield records of the quarantine, oldest first, one at a time; the connection is busy until the last one."""
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
-        yield from cursor.stream(f"SELECT {_COLUMNS} {_MATCHING}", _parameters(filters))
+        yield from cursor.stream(f"SELECT {_COLUMNS} {_matching(filters)}", _parameters(filters))
+
+
+def listed(connection: Connection, **filters: Unpack[Filters]) -> list[ListedRecord]:
+    """Return what is said of records of the quarantine, oldest first, without their contents."""
+    with connection.cursor(row_factory=class_row(ListedRecord)) as cursor:
+        return cursor.execute(f"SELECT {_LISTED} {_matching(filters)}", _parameters(filters)).fetchall()
 
 
 class Place(NamedTuple):
@@ -247,7 +292,8 @@ class Place(NamedTuple):
 
 def places(connection: Connection, **filters: Unpack[Filters]) -> dict[int, Place]:
     """Return source, partition and status of records of the quarantine, without their contents, by id."""
-    rows = connection.execute(f"SELECT id, source, partition, status {_MATCHING}", _parameters(filters)).fetchall()
+    query = f"SELECT id, source, partition, status {_matching(filters)}"
+    rows = connection.execute(query, _parameters(filters)).fetchall()
     return {id_: Place(*place) for id_, *place in rows}
 
 
@@ -284,7 +330,7 @@ def counts(connection: Connection, source: str | None = None) -> list[tuple[str,
 def counts_of(connection: Connection, **filters: Unpack[Filters]) -> list[tuple[str, str, str, int]]:
     """Count some records as `counts` does."""
     rows = connection.execute(
-        f"SELECT source, status, rule, count(*) FROM (SELECT source, status, rules {_MATCHING}) record "
+        f"SELECT source, status, rule, count(*) FROM (SELECT source, status, rules {_matching(filters)}) record "
         "CROSS JOIN unnest(rules) rule GROUP BY 1, 2, 3 ORDER BY 1, 2, 4 DESC, 3",
         _parameters(filters),
     ).fetchall()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _OLDER_DISMISSED: Final = (
     "FROM etl.rejected e JOIN etl.delivery f ON f.id = e.delivery_id WHERE e.source = r.source "
-    "AND e.identity = r.identity AND e.raw = r.raw AND (f.rank, f.id) < (d.rank, d.id) "
+    "AND e.identity = r.identity AND e.raw_sha256 = r.raw_sha256 AND (f.rank, f.id) < (d.rank, d.id) "
 )
 _STATES: Final = (
     "SELECT r.id, r.source, r.partition, r.status, CASE "
@@ -54,8 +54,8 @@ _REOPEN: Final = (
 _END_OLDER_DISMISSALS: Final = (
     "UPDATE etl.rejected o SET status = 'repeated', closed_by = r.delivery_id FROM etl.rejected r "
     "JOIN etl.delivery d ON d.id = r.delivery_id, etl.delivery f WHERE r.id = ANY (%(ids)s) AND f.id = o.delivery_id "
-    "AND o.source = r.source AND o.identity = r.identity AND o.raw = r.raw AND (f.rank, f.id) < (d.rank, d.id) "
-    "AND o.status IN ('dismissed', 'known')"
+    "AND o.source = r.source AND o.identity = r.identity AND o.raw_sha256 = r.raw_sha256 "
+    "AND (f.rank, f.id) < (d.rank, d.id) AND o.status IN ('dismissed', 'known')"
 )
 DISMISSED: Final = ("dismissed", "known")
 """The statuses of records that may be reopened."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from psycopg.rows import class_row
 
 from etl_assets.model.rule import UNTERMINATED
-from etl_assets.postgres.ledger.quarantine import COLUMNS, WAITING, Rejected, stage
+from etl_assets.postgres.ledger.quarantine import ABOUT, COLUMNS, WAITING, Rejected, stage, with_contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,8 +67,8 @@ def pages(
     while True:
         rows = connection.execute(
             "SELECT id, record_no FROM (SELECT id, record_no, "
-            f"sum(octet_length(raw)) OVER (ORDER BY record_no {order}) - octet_length(raw) AS bytes_before "
-            "FROM (SELECT id, record_no, raw FROM etl.rejected WHERE delivery_id = %(delivery)s "
+            f"sum(raw_bytes) OVER (ORDER BY record_no {order}) - raw_bytes AS bytes_before "
+            "FROM (SELECT id, record_no, raw_bytes FROM etl.rejected WHERE delivery_id = %(delivery)s "
             "AND status = ANY (%(statuses)s) AND CASE WHEN %(ids)s::bigint[] IS NULL "
             "THEN correction IS NOT NULL OR %(unterminated)s <> ALL (rules) ELSE id = ANY (%(ids)s) END "
             f"AND record_no {beyond} %(after)s ORDER BY record_no {order} LIMIT %(size)s) record) page "
@@ -93,7 +93,7 @@ def read(connection: Connection, ids: Sequence[int]) -> list[Rejected]:
     """Return the records of a page, by their number; with fields only if they are corrected, for the bytes suffice."""
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
         return cursor.execute(
-            f"SELECT {_COLUMNS} FROM etl.rejected WHERE id = ANY (%s) ORDER BY record_no", (list(ids),)
+            with_contents(f"SELECT {ABOUT} FROM etl.rejected WHERE id = ANY (%s)", _COLUMNS), (list(ids),)
         ).fetchall()
 
 
@@ -101,8 +101,11 @@ def claim(connection: Connection, ids: Sequence[int]) -> list[Rejected]:
     """Lock waiting records for a replay, inside its transaction, and return them as `read` does; skip all others."""
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
         return cursor.execute(
-            f"SELECT {_COLUMNS} FROM etl.rejected WHERE id = ANY (%s) AND status = ANY (%s) "
-            "ORDER BY record_no FOR UPDATE",
+            with_contents(
+                f"SELECT {ABOUT} FROM etl.rejected WHERE id = ANY (%s) AND status = ANY (%s) "
+                "ORDER BY record_no FOR UPDATE",
+                _COLUMNS,
+            ),
             (list(ids), list(WAITING)),
         ).fetchall()
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from psycopg.rows import class_row
 
 from etl_assets.postgres.ledger.order import oldest_first
-from etl_assets.postgres.ledger.quarantine import Rejected
+from etl_assets.postgres.ledger.quarantine import ABOUT, Rejected, with_contents
 
 if TYPE_CHECKING:
     from etl_assets.model.delivery import Delivery, Span
     from etl_assets.postgres.connection import Connection
-
-_COLUMNS: Final = ", ".join(Rejected.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,10 @@ def rejected_now(connection: Connection, delivery: Delivery, span: Span) -> list
     """Return the records of a batch that the current generation of its delivery rejected, in any status."""
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
         return cursor.execute(
-            f"SELECT {_COLUMNS} FROM etl.rejected WHERE delivery_id = %s AND generation = %s "
-            "AND record_no BETWEEN %s AND %s ORDER BY record_no",
+            with_contents(
+                f"SELECT {ABOUT} FROM etl.rejected WHERE delivery_id = %s AND generation = %s "
+                "AND record_no BETWEEN %s AND %s"
+            ),
             (delivery.id, delivery.generation, span.first_record, span.last_record),
         ).fetchall()
 
@@ -64,8 +64,9 @@ def all_rejected_now(connection: Connection, delivery: Delivery) -> list[Rejecte
     """Return the records that the current generation of a delivery rejected and that were not replayed since."""
     with connection.cursor(row_factory=class_row(Rejected)) as cursor:
         return cursor.execute(
-            f"SELECT {_COLUMNS} FROM etl.rejected WHERE delivery_id = %s AND generation = %s "
-            "AND status <> 'replayed' ORDER BY record_no",
+            with_contents(
+                f"SELECT {ABOUT} FROM etl.rejected WHERE delivery_id = %s AND generation = %s AND status <> 'replayed'"
+            ),
             (delivery.id, delivery.generation),
         ).fetchall()
 
