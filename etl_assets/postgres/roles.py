@@ -30,7 +30,7 @@ RIGHTS: Final[Mapping[str, tuple[LiteralString, ...]]] = {
         "SELECT ON etl.fence, etl.key_comparison, etl.notification, etl.observation, etl.partition_total, etl.profile",
         "SELECT ON etl.profile_part, etl.redaction, etl.reference, etl.retention, etl.row_count, etl.run",
         "SELECT ON etl.schema_version",
-        # what is said of a record and of its contents; the contents of those that a load reads are asked for
+        # all but the contents of records; a load asks for those of the records that it reads
         (
             "SELECT (id, delivery_id, record_no, generation, source, partition, location, raw_sha256, raw_bytes, "
             "rules, status, fingerprint, run_id, rejected_at, replays, key, identity, closed_by, correction, "

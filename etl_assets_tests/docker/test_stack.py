@@ -282,6 +282,7 @@ def test_no_secret_is_in_the_image_in_the_containers_or_in_the_logs(stack: Stack
         ("etl_loader", "TRUNCATE etl.batch"),
         ("etl_loader", "DELETE FROM etl.delivery"),
         ("etl_loader", "CREATE TABLE public.mine (a int)"),
+        ("etl_loader", "SELECT raw FROM etl.rejected"),
         ("etl_reader", "DELETE FROM core.flights"),
         ("etl_reader", "INSERT INTO etl.run (source) VALUES ('mine')"),
         ("etl_reader", "SELECT raw FROM etl.rejected"),

@@ -55,7 +55,8 @@ _PUT_NEW: Final = (
     "INSERT INTO etl.rejected (delivery_id, record_no, generation, source, partition, location, raw, fields, "
     "rules, status, fingerprint, run_id, key, identity) SELECT %(delivery_id)s, record_no, %(generation)s, "
     "%(source)s, %(partition)s, location, raw, fields, rules, status, %(fingerprint)s, %(run_id)s, key, identity "
-    "FROM pg_temp.etl_rejected ORDER BY record_no ON CONFLICT (delivery_id, record_no) DO NOTHING"
+    "FROM pg_temp.etl_rejected s WHERE NOT EXISTS (SELECT FROM etl.rejected r WHERE r.delivery_id = %(delivery_id)s "
+    "AND r.record_no = s.record_no) ORDER BY record_no"
 )
 _TYPES: Final[dict[str, pl.DataType]] = {"delivery_id": pl.Int64(), "generation": pl.Int32()}
 """The types of a delivery's numbers in the quarantine."""
@@ -65,7 +66,7 @@ _COPIED_AT_ONCE: Final = 10_000
 
 @dataclass(frozen=True)
 class ListedRecord:
-    """What is said of a record in the quarantine, without its contents."""
+    """A record in the quarantine, without its contents."""
 
     id: int
     delivery_id: int
@@ -277,7 +278,7 @@ def stream(connection: Connection, **filters: Unpack[Filters]) -> Iterator[Rejec
 
 
 def listed(connection: Connection, **filters: Unpack[Filters]) -> list[ListedRecord]:
-    """Return what is said of records of the quarantine, oldest first, without their contents."""
+    """Return records of the quarantine without their contents, oldest first."""
     with connection.cursor(row_factory=class_row(ListedRecord)) as cursor:
         return cursor.execute(f"SELECT {_LISTED} {_matching(filters)}", _parameters(filters)).fetchall()
 
