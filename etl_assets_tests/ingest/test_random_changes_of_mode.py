@@ -30,7 +30,7 @@ CHANGES: list[tuple[bool, tuple[Writer, ...]]] = [
 """Whether the table has a key, and modes, one after the other."""
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(
     parts=st.tuples(*[STEPS.map(only_snapshots)] * 3),
     change=st.sampled_from(CHANGES),

@@ -19,7 +19,7 @@ FILLED = st.sampled_from([None, 45])
 """Of pages; with room in them, rows are updated in place."""
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(
     steps=STEPS,
     last=st.permutations(range(3)),

@@ -70,7 +70,7 @@ class DatedHistory(History):
         return f"{code},{amount},2024-{int(version):02}-02"
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(
     steps=STEPS,
     last=st.permutations(range(3)),

@@ -24,7 +24,7 @@ GIVEN = given(
 )
 
 
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @GIVEN
 @example(
     # A reload must not add the records of a batch that another run has written.
@@ -42,7 +42,7 @@ def test_any_history_of_events_keeps_each_record_once(
         assert history.world.violations() == []
 
 
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @GIVEN
 @example(
     # A late delivery must not replace a newer one of its partition.
@@ -61,7 +61,7 @@ def test_any_history_of_replaced_partitions_keeps_the_newest_delivery_of_each(
         assert history.world.violations() == []
 
 
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @GIVEN
 @example(
     # The mark of a row must be of the first record, or it would be lost when a newer one is read otherwise.

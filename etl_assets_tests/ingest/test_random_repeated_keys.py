@@ -25,7 +25,7 @@ SCHEMA = replace(GOODS, columns=(GOODS["code"], AMOUNT, GOODS["note"]))
 RECORDS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 3)), min_size=1, max_size=7)
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(
     deliveries=st.lists(RECORDS, min_size=1, max_size=3),
     declared=st.sampled_from(["last", "report", "reject", "first", "reject_all", Greatest("amount")]),

@@ -175,7 +175,7 @@ BETWEEN_BATCHES = example(
 )
 
 
-@settings(max_examples=50, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @GIVEN
 @DROPPED_AND_BACK
 @BETWEEN_BATCHES
@@ -183,7 +183,7 @@ def test_any_history_of_upserts(world: World, **arguments: Any) -> None:
     ends_in(world, Upsert(), test_random_histories.expected, **arguments)
 
 
-@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @GIVEN
 @DROPPED_AND_BACK
 @BETWEEN_BATCHES
@@ -191,7 +191,7 @@ def test_any_history_of_snapshots(world: World, **arguments: Any) -> None:
     ends_in(world, Snapshot(max_deleted=1.0), test_random_snapshots.expected, **arguments)
 
 
-@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @GIVEN
 @DROPPED_AND_BACK
 @BETWEEN_BATCHES
@@ -199,7 +199,7 @@ def test_any_history_of_events(world: World, **arguments: Any) -> None:
     ends_in(world, Append(), every_record, keyless=True, **arguments)
 
 
-@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @GIVEN
 @DROPPED_AND_BACK
 @BETWEEN_BATCHES
@@ -207,7 +207,7 @@ def test_any_history_of_events_with_a_key(world: World, **arguments: Any) -> Non
     ends_in(world, Append(), first_records, **arguments)
 
 
-@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @GIVEN
 @DROPPED_AND_BACK
 @BETWEEN_BATCHES

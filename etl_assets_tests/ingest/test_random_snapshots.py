@@ -37,7 +37,7 @@ def only_snapshots(steps: list[tuple[str, Any, Any]]) -> list[tuple[str, Any, An
 
 
 @pytest.mark.parametrize(("mark", "swap_from"), [(False, None), (False, 1), (True, None)])
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(
     steps=STEPS.map(only_snapshots),
     last=st.permutations(range(3)),

@@ -27,7 +27,7 @@ def day_of(name: str) -> date:
     return DAYS[name[0]]
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(
     steps=STEPS.map(only_snapshots),
     last=st.permutations(range(3)),
