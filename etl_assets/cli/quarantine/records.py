@@ -45,8 +45,9 @@ def record_of(connection: Connection, id_: int) -> Rejected:
 
 def without_contents(record: Rejected) -> dict[str, Any]:
     """Return the fields of a quarantined record, without its contents."""
-    hidden = {"raw", "fields", "correction"}
-    return {name: value for name, value in vars(record).items() if name not in hidden}
+    from etl_assets.postgres.ledger.quarantine import ListedRecord
+
+    return {name: getattr(record, name) for name in ListedRecord.__dataclass_fields__}
 
 
 def requirement(source: Source | None, rule: str) -> str:

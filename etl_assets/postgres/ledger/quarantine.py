@@ -41,7 +41,7 @@ _STAGED: Final = (
     "record_no bigint, location text, raw bytea, fields jsonb, rules text[], status text, key text[], identity bytea"
 )
 _PUT_AGAIN: Final = tuple(
-    f"UPDATE etl.rejected r SET generation = %(generation)s, rules = s.rules, location = s.location, raw = s.raw, "
+    "UPDATE etl.rejected r SET generation = %(generation)s, rules = s.rules, location = s.location, raw = s.raw, "
     f"{fields}run_id = %(run_id)s, fingerprint = %(fingerprint)s, key = s.key, identity = s.identity, "
     # the last decision of a reviewer without a correction was to dismiss it
     "closed_by = NULL, status = CASE WHEN r.status = 'dismissed' OR (r.status = 'superseded' "

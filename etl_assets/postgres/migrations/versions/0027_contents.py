@@ -1,4 +1,4 @@
-"""The contents of rejected records apart from what is said of them.
+"""A loader works without the right to select the contents of rejected records.
 
 Records are compared by the digests of their bytes, and counted by their lengths, so that this needs no right to read
 the bytes. Who may execute the function reads the contents of records that it names.
